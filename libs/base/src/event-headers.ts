@@ -1,0 +1,19 @@
+/**
+ * Record headers that the relay writes and every reader of its topics may rely on. Values are UTF-8
+ * text. `id` and `eventType` are the names that Debezium's outbox event router documents.
+ */
+export const EVENT_HEADERS = {
+  /** `id` of the outbox row: unique per event. */
+  id: 'id',
+  /** `type` of the outbox row, such as `OrderPlaced`. */
+  type: 'eventType',
+  /** LSN of the commit record of the event's transaction, in Postgres' text form. */
+  commitLsn: 'cdc.lsn',
+  /** Index of the event in its transaction, from 0, in decimal. */
+  commitIndex: 'cdc.seq',
+  /** Commit time in milliseconds since the Unix epoch, in decimal. */
+  commitTimestampMs: 'cdc.ts',
+  /** W3C Trace Context. */
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+} as const

@@ -1,0 +1,13 @@
+export { type BackoffPolicy, backoffDelayMs } from './backoff.ts'
+export type { Brand } from './brand.ts'
+export {
+  DecodeError,
+  OperationalError,
+  type OperationalErrorOptions,
+  errorMessage,
+} from './errors.ts'
+export { InvariantViolation, assertNever, invariant } from './invariant.ts'
+export { type Lsn, formatLsn, lsn, parseLsn } from './lsn.ts'
+export { nearestName } from './nearest-name.ts'
+export { type Offset, offset, offsetAfter } from './offset.ts'
+export type { Clock, Random, Timers } from './ports.ts'

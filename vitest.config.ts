@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config'
+
+const POSTGRES_TESTS = '**/*.pg.test.ts'
+const SOURCES = [
+  'libs/*/src/**/*.test.ts',
+  'apps/*/src/**/*.test.ts',
+  'examples/*/src/**/*.test.ts',
+]
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [...SOURCES, 'tools/**/*.test.ts'],
+          exclude: [POSTGRES_TESTS, '**/node_modules/**'],
+        },
+      },
+      {
+        test: {
+          name: 'pg',
+          include: SOURCES.map((pattern) => pattern.replace('*.test.ts', '*.pg.test.ts')),
+          globalSetup: ['libs/testing/src/postgres-global-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['e2e/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
