@@ -1,0 +1,128 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ConfigError, defineConfig, describeConfig, loadConfig, printConfig } from '../index.ts'
+
+const SPEC = defineConfig({
+  'slot.name': { type: 'string', default: 'fairlead', pattern: /^[a-z_]+$/, doc: 'Slot.' },
+  'batch.max_records': { type: 'int', default: 500, min: 1, max: 1000, doc: 'Batch.' },
+  'auto-create': { type: 'boolean', default: true, doc: 'Create.' },
+  'bootstrap.servers': { type: 'list', required: true, doc: 'Brokers.' },
+  mode: { type: 'enum', default: 'group', values: ['group', 'os'], doc: 'Mode.' },
+  'database.url': { type: 'url', protocols: ['postgres:'], secret: true, doc: 'Database.' },
+  'zookeeper.connect': { type: 'unsupported', doc: 'there is no ZooKeeper here' },
+})
+
+const load = (options: {
+  argv?: readonly string[]
+  env?: Readonly<Record<string, string>>
+  file?: readonly [name: string, text: string]
+}) => {
+  const argv = [...(options.argv ?? [])]
+  if (options.file !== undefined) {
+    const path = join(mkdtempSync(join(tmpdir(), 'config-')), options.file[0])
+    writeFileSync(path, options.file[1])
+    argv.push('--config', path)
+  }
+  return loadConfig(SPEC, { envPrefix: 'RELAY_', argv, env: options.env ?? {} })
+}
+
+const problemsOf = (options: Parameters<typeof load>[0]): readonly string[] => {
+  try {
+    load({ ...options, argv: ['--bootstrap.servers=a:1', ...(options.argv ?? [])] })
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+test('a flag wins over the environment, which wins over the file, which wins over the default', () => {
+  const file = ['c.properties', 'slot.name=from_file\nmode=os\nbatch.max_records=7'] as const
+  const env = { RELAY_SLOT_NAME: 'from_env', RELAY_MODE: 'os' }
+  const argv = ['--slot.name=from_flag', '--bootstrap.servers', 'a:1, b:2']
+  const { config, sources } = load({ argv, env, file })
+  expect(config['slot.name']).toBe('from_flag')
+  expect(config.mode).toBe('os')
+  expect(config['batch.max_records']).toBe(7)
+  expect(config['auto-create']).toBe(true)
+  expect(config['bootstrap.servers']).toEqual(['a:1', 'b:2'])
+  expect([sources.get('slot.name'), sources.get('mode')]).toEqual(['flag', 'environment'])
+})
+
+test('dots, dashes and underscores of a key have their own form in the environment', () => {
+  const env = { RELAY_BATCH_MAX__RECORDS: '9', RELAY_AUTO___CREATE: 'false' }
+  const { config } = load({ env, argv: ['--bootstrap.servers=a:1'] })
+  expect([config['batch.max_records'], config['auto-create']]).toEqual([9, false])
+})
+
+test('YAML may nest keys and list values', () => {
+  const { config } = load({
+    file: ['c.yaml', 'slot:\n  name: nested\nbootstrap.servers: [a:1, b:2]\nauto-create: false\n'],
+  })
+  expect(config['slot.name']).toBe('nested')
+  expect(config['bootstrap.servers']).toEqual(['a:1', 'b:2'])
+  expect(config['auto-create']).toBe(false)
+})
+
+test.for([
+  [{ argv: ['--slot.nam=x'] }, 'unknown key slot.nam in flag --slot.nam: did you mean slot.name?'],
+  [
+    { env: { RELAY_SLOT_NAMES: 'x' } },
+    'unknown key RELAY_SLOT_NAMES in the environment: did you mean RELAY_SLOT_NAME?',
+  ],
+  [{ argv: ['--qqqqqqq=1'] }, 'unknown key qqqqqqq in flag --qqqqqqq: see --help for all keys'],
+  [{ argv: ['--slot.name=A'] }, 'slot.name must match ^[a-z_]+$, but flag --slot.name has "A"'],
+  [
+    { argv: ['--batch.max_records=0'] },
+    'batch.max_records must be at least 1, but flag --batch.max_records has "0"',
+  ],
+  [
+    { argv: ['--batch.max_records=1e3'] },
+    'batch.max_records must be an integer, but flag --batch.max_records has "1e3"',
+  ],
+  [{ argv: ['--mode=none'] }, 'mode must be one of group, os, but flag --mode has "none"'],
+  [
+    { argv: ['--database.url=secret'] },
+    'database.url must be an absolute URL, but flag --database.url has (secret)',
+  ],
+  [{ argv: ['stray'] }, '"stray" is not a flag: write --key=value'],
+  [{ argv: ['--mode'] }, '--mode needs a value: --mode=value'],
+] as const)('%o is refused', ([options, problem]) => {
+  expect(problemsOf(options)).toEqual([problem])
+})
+
+test('a missing required key is named with its meaning', () => {
+  expect(() => load({})).toThrow('bootstrap.servers is required: Brokers.')
+})
+
+test('variables that Kubernetes sets for a service of the same name are not ours', () => {
+  const env = { RELAY_PORT: 'tcp://10.0.0.1:8083', RELAY_PORT_8083_TCP_ADDR: '10.0.0.1' }
+  expect(problemsOf({ env })).toEqual([])
+})
+
+test('a secret may come from a file, and is never printed', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'secret-')), 'url')
+  writeFileSync(path, 'postgres://relay:hunter2@db/shop\n')
+  const { config, sources } = load({
+    argv: ['--bootstrap.servers=a:1'],
+    env: { RELAY_DATABASE_URL_FILE: path },
+  })
+  expect(config['database.url']).toBe('postgres://relay:hunter2@db/shop')
+  expect(printConfig(SPEC, config, sources)).not.toContain('hunter2')
+})
+
+test('a key without effect is accepted with a warning', () => {
+  const { warnings } = load({ argv: ['--bootstrap.servers=a:1', '--zookeeper.connect=z:2181'] })
+  expect(warnings).toEqual([
+    'zookeeper.connect (flag --zookeeper.connect) has no effect: there is no ZooKeeper here',
+  ])
+})
+
+test('help names every key that has an effect, with its variable', () => {
+  const help = describeConfig(SPEC, { name: 'relay', description: 'x', envPrefix: 'RELAY_' })
+  expect(help).toContain('--slot.name=<string>  default fairlead')
+  expect(help).toContain('RELAY_BATCH_MAX__RECORDS')
+  expect(help).not.toContain('zookeeper')
+})

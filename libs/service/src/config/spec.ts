@@ -1,0 +1,60 @@
+/** What every key has: its meaning, for `--help` and the docs. */
+type Described = { readonly doc: string; readonly secret?: boolean; readonly required?: boolean }
+
+/**
+ * One configuration key. `secret` values are masked wherever the configuration is printed.
+ *
+ * - `int`: an integer from `min` to `max`, both inclusive.
+ * - `list`: comma-separated text, or a YAML list; items are trimmed, empty ones dropped.
+ * - `url`: an absolute URL with one of `protocols`, such as `postgres:`.
+ * - `unsupported`: a key that users know from elsewhere and that has no effect here: accepted, with
+ *   a warning that says so.
+ */
+export type KeySpec =
+  | (Described & { readonly type: 'string'; readonly default?: string; readonly pattern?: RegExp })
+  | (Described & {
+      readonly type: 'int'
+      readonly default?: number
+      readonly min?: number
+      readonly max?: number
+    })
+  | (Described & { readonly type: 'boolean'; readonly default?: boolean })
+  | (Described & { readonly type: 'list'; readonly default?: readonly string[] })
+  | (Described & {
+      readonly type: 'enum'
+      readonly default?: string
+      readonly values: readonly string[]
+    })
+  | (Described & {
+      readonly type: 'url'
+      readonly default?: string
+      readonly protocols?: readonly string[]
+    })
+  | (Described & { readonly type: 'unsupported' })
+
+/** Dotted key, such as `slot.name`, to its description. */
+export type ConfigSpec = Readonly<Record<string, KeySpec>>
+
+type ValueOf<Key extends KeySpec> = Key extends { type: 'int' }
+  ? number
+  : Key extends { type: 'boolean' }
+    ? boolean
+    : Key extends { type: 'list' }
+      ? readonly string[]
+      : Key extends { type: 'enum'; values: readonly (infer Value)[] }
+        ? Value
+        : string
+
+type IsAlwaysSet<Key> = Key extends { default: unknown } | { required: true } ? true : false
+
+/** The checked configuration: `config['slot.name']` has the type that its spec gives. */
+export type ConfigOf<Spec extends ConfigSpec> = {
+  readonly [Key in keyof Spec]: IsAlwaysSet<Spec[Key]> extends true
+    ? ValueOf<Spec[Key]>
+    : ValueOf<Spec[Key]> | undefined
+}
+
+/** Keeps the literal types of a spec, so that `ConfigOf` can infer from it. */
+export function defineConfig<const Spec extends ConfigSpec>(spec: Spec): Spec {
+  return spec
+}

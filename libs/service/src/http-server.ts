@@ -1,0 +1,37 @@
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Health } from './health.ts'
+import type { Metrics } from './metrics.ts'
+
+/** A health check that does not answer within this time counts as failed for any prober. */
+const CONNECTION_TIMEOUT_MS = 30_000
+
+/**
+ * The HTTP server of an app, with the endpoints that every app has: `/healthz` (alive), `/readyz`
+ * (every check passes, or 503 with the reasons), `/metrics` (Prometheus) and `/version`.
+ */
+export function createHttpServer(options: {
+  readonly name: string
+  readonly version: string
+  readonly health: Health
+  readonly metrics: Metrics
+  readonly fastify?: FastifyServerOptions
+}): FastifyInstance {
+  const { health, metrics, name, version } = options
+  const server = Fastify({
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    forceCloseConnections: true,
+    ...options.fastify,
+  })
+
+  server.get('/healthz', () => ({ status: 'ok' }))
+  server.get('/readyz', (_request, reply) =>
+    reply
+      .code(health.isReady ? 200 : 503)
+      .send({ status: health.isReady ? 'ready' : 'not ready', checks: health.report() }),
+  )
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  )
+  server.get('/version', () => ({ service: name, version, node: process.version }))
+  return server
+}

@@ -1,0 +1,13 @@
+export { describeConfig, printConfig } from './config/describe.ts'
+export { environmentName } from './config/env-names.ts'
+export {
+  ConfigError,
+  type ConfigSource,
+  type LoadedConfig,
+  loadConfig,
+} from './config/load-config.ts'
+export { type ConfigOf, type ConfigSpec, type KeySpec, defineConfig } from './config/spec.ts'
+export { type CheckState, Health } from './health.ts'
+export { createHttpServer } from './http-server.ts'
+export { Metrics } from './metrics.ts'
+export { type AppContext, type AppDefinition, type RunningApp, runApp } from './run-app.ts'

@@ -1,0 +1,52 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import {
+  Counter,
+  type CounterConfiguration,
+  Gauge,
+  type GaugeConfiguration,
+  Histogram,
+  type HistogramConfiguration,
+  Registry,
+  collectDefaultMetrics,
+} from 'prom-client'
+
+/** The metrics of one process, in the form that Prometheus scrapes. */
+export class Metrics {
+  readonly registry: Registry = new Registry()
+
+  constructor(build: { readonly service: string; readonly version: string }) {
+    collectDefaultMetrics({ register: this.registry })
+    this.gauge({
+      name: 'build_info',
+      help: 'Always 1; the labels say what runs here.',
+      labelNames: ['service', 'version', 'node'],
+    }).set({ service: build.service, version: build.version, node: process.version }, 1)
+    this.#eventLoopDelay()
+  }
+
+  counter<Label extends string>(options: CounterConfiguration<Label>): Counter<Label> {
+    return new Counter({ ...options, registers: [this.registry] })
+  }
+
+  gauge<Label extends string>(options: GaugeConfiguration<Label>): Gauge<Label> {
+    return new Gauge({ ...options, registers: [this.registry] })
+  }
+
+  histogram<Label extends string>(options: HistogramConfiguration<Label>): Histogram<Label> {
+    return new Histogram({ ...options, registers: [this.registry] })
+  }
+
+  /** Since the last scrape: prom-client's own lag metrics are for the whole life of the process. */
+  #eventLoopDelay(): void {
+    const delay = monitorEventLoopDelay({ resolution: 10 })
+    delay.enable()
+    this.gauge({
+      name: 'event_loop_delay_p99_seconds',
+      help: 'p99 of the delay of the event loop since the last scrape.',
+      collect() {
+        this.set(delay.percentile(99) / 1e9)
+        delay.reset()
+      },
+    })
+  }
+}

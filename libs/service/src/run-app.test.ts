@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, expect, test } from 'vitest'
+
+const APP = join(import.meta.dirname, 'sample-app.test-fixture.ts')
+const children: ChildProcess[] = []
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+const start = (argv: readonly string[] = []): ChildProcess => {
+  const child = spawn(process.execPath, [APP, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
+  children.push(child)
+  return child
+}
+
+const startAndListen = async (argv: readonly string[] = []) => {
+  const child = start(argv)
+  if (child.stdout === null) throw new Error('stdout is a pipe')
+  for await (const line of createInterface({ input: child.stdout })) {
+    const entry = JSON.parse(line) as { httpPort?: number }
+    if (entry.httpPort !== undefined) {
+      child.stdout.resume()
+      return { child, url: `http://127.0.0.1:${entry.httpPort}` }
+    }
+  }
+  throw new Error('the app ended before it listened')
+}
+
+const exitOf = async (child: ChildProcess): Promise<number | null> =>
+  child.exitCode ?? ((await once(child, 'exit')) as [number | null])[0]
+
+test('an app serves health, metrics, its version and its own routes', async () => {
+  const { url } = await startAndListen(['--greeting=hi'])
+  const get = async (path: string) => {
+    const response = await fetch(url + path)
+    return [response.status, await response.text()] as const
+  }
+  expect(await get('/healthz')).toEqual([200, '{"status":"ok"}'])
+  expect(await get('/readyz')).toEqual([200, '{"status":"ready","checks":{"startup":"ok"}}'])
+  expect(await get('/greeting')).toEqual([200, '{"greeting":"hi"}'])
+  expect((await get('/metrics'))[1]).toContain('build_info{service="sample",version="1.2.3"')
+  expect((await get('/version'))[1]).toContain('"version":"1.2.3"')
+})
+
+test('a failed check makes an app not ready, but not dead', async () => {
+  const { url } = await startAndListen()
+  await fetch(`${url}/unready`, { method: 'POST' })
+  const ready = await fetch(`${url}/readyz`)
+  expect(ready.status).toBe(503)
+  expect(await ready.json()).toMatchObject({ checks: { peer: 'connection refused' } })
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+})
+
+test('SIGTERM ends an app with exit code 0', async () => {
+  const { child } = await startAndListen()
+  child.kill('SIGTERM')
+  expect(await exitOf(child)).toBe(0)
+})
+
+test('a failure that nothing handles ends an app with exit code 1', async () => {
+  const { child, url } = await startAndListen()
+  await fetch(`${url}/failure`, { method: 'POST' }).catch(() => undefined)
+  expect(await exitOf(child)).toBe(1)
+})
+
+test('a wrong configuration ends an app with exit code 2 and a line per problem', async () => {
+  const child = start(['--greetin=x', '--http.port=70000'])
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  expect(await exitOf(child)).toBe(2)
+  expect(stderr).toContain('unknown key greetin in flag --greetin: did you mean greeting?')
+  expect(stderr).toContain('http.port must be at most 65535')
+})

@@ -1,0 +1,216 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { type Logger, pino } from 'pino'
+import { describeConfig, printConfig } from './config/describe.ts'
+import { ConfigError, loadConfig } from './config/load-config.ts'
+import { type ConfigOf, type ConfigSpec, defineConfig } from './config/spec.ts'
+import { Health } from './health.ts'
+import { createHttpServer } from './http-server.ts'
+import { Metrics } from './metrics.ts'
+
+/** Kubernetes kills 30 s after SIGTERM, `npm start` after 10: be done before either. */
+const SHUTDOWN_DEADLINE_MS = 8_000
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+
+export type AppDefinition<Spec extends ConfigSpec> = {
+  /** Name of the app in logs and metrics, such as `relay`. */
+  readonly name: string
+  readonly version: string
+  /** One line for `--help`. */
+  readonly description: string
+  /** Prefix of its environment variables, such as `RELAY_`. */
+  readonly envPrefix: string
+  /** Default of `http.port`. */
+  readonly httpPort: number
+  readonly spec: Spec
+  readonly fastify?: FastifyServerOptions
+  /**
+   * Builds and starts the app. What takes long (recovery, waiting for peers) belongs in the
+   * background, behind a health check, after `listen()`.
+   */
+  start(context: AppContext<Spec>): Promise<RunningApp>
+}
+
+export type AppContext<Spec extends ConfigSpec> = {
+  readonly config: AppConfig<Spec>
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly health: Health
+  /** Add routes before `listen()`; health and metrics are there already. */
+  readonly http: FastifyInstance
+  /**
+   * Opens the HTTP port and resolves with it. Called after `start` when `start` did not: call it
+   * earlier when health must be visible while the app still starts.
+   */
+  readonly listen: () => Promise<number>
+  /** Ends the process in order, with exit code 1: for a failure that no part can recover from. */
+  readonly fail: (error: unknown) => void
+}
+
+/** The app's own keys, and those of every app. */
+type AppConfig<Spec extends ConfigSpec> = ConfigOf<Spec> & ConfigOf<ReturnType<typeof commonSpec>>
+
+export type RunningApp = {
+  /** Finishes what is in flight and releases everything. Must not throw for a peer that is gone. */
+  stop(): Promise<void>
+}
+
+/**
+ * The life of a process: configuration checked before anything is bound, one log line per event as
+ * JSON on stdout, health and metrics over HTTP, a clean stop on SIGTERM or SIGINT within 8 s.
+ *
+ * Exit codes: 0 after a clean stop, 1 after a failure, 2 when the configuration is wrong.
+ */
+export async function runApp<const Spec extends ConfigSpec>(
+  app: AppDefinition<Spec>,
+): Promise<void> {
+  const loaded = loadOrExit(app)
+  const { config } = loaded
+  const common: ConfigOf<ReturnType<typeof commonSpec>> = config
+  const logger = pino({
+    level: common['log.level'],
+    base: { service: app.name, version: app.version },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  })
+  for (const warning of loaded.warnings) logger.warn(warning)
+
+  const health = new Health()
+  health.set('startup', 'starting')
+  const metrics = new Metrics({ service: app.name, version: app.version })
+  const http = createHttpServer({ ...app, health, metrics })
+  const life = new AppLife({ logger, health, http })
+
+  let listening: Promise<number> | undefined
+  const listen = (): Promise<number> => {
+    listening ??= listenOn(http, common['http.host'], common['http.port'])
+    return listening
+  }
+
+  try {
+    life.running = await app.start({
+      config,
+      logger,
+      metrics,
+      health,
+      http,
+      listen,
+      fail: (error) => life.fail(error),
+    })
+    const port = await listen()
+    health.set('startup', true)
+    logger.info({ httpPort: port }, `${app.name} started`)
+  } catch (error) {
+    life.fail(error)
+  }
+}
+
+/** The keys of every app. */
+function commonSpec(httpPort: number) {
+  return defineConfig({
+    'http.host': {
+      type: 'string',
+      default: '127.0.0.1',
+      doc: 'Address of the HTTP server; 0.0.0.0 for all interfaces.',
+    },
+    'http.port': {
+      type: 'int',
+      default: httpPort,
+      min: 0,
+      max: 65_535,
+      doc: 'Port of the HTTP server (health, metrics, API); 0 takes a free one.',
+    },
+    'log.level': {
+      type: 'enum',
+      default: 'info',
+      values: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
+      doc: 'Least severe level that is logged.',
+    },
+  })
+}
+
+function loadOrExit<Spec extends ConfigSpec>(
+  app: AppDefinition<Spec>,
+): { readonly config: AppConfig<Spec>; readonly warnings: readonly string[] } {
+  const spec = { ...app.spec, ...commonSpec(app.httpPort) }
+  const argv = process.argv.slice(2)
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(describeConfig(spec, app))
+    process.exit()
+  }
+  try {
+    const flags = argv.filter((argument) => argument !== '--print-config')
+    const loaded = loadConfig(spec, { envPrefix: app.envPrefix, argv: flags, env: process.env })
+    if (flags.length < argv.length) {
+      process.stdout.write(printConfig(spec, loaded.config, loaded.sources))
+      process.exit()
+    }
+    return { config: loaded.config, warnings: loaded.warnings }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${app.name}: ${error.message}\n`)
+    process.exit(EXIT_USAGE)
+  }
+}
+
+async function listenOn(http: FastifyInstance, host: string, port: number): Promise<number> {
+  await http.listen({ host, port })
+  return (http.server.address() as AddressInfo).port
+}
+
+/** Ends the process once: in order when asked to, at once when it is asked twice. */
+class AppLife {
+  readonly #logger: Logger
+  readonly #health: Health
+  readonly #http: FastifyInstance
+  #isEnding = false
+  running: RunningApp | undefined
+
+  constructor(parts: {
+    readonly logger: Logger
+    readonly health: Health
+    readonly http: FastifyInstance
+  }) {
+    this.#logger = parts.logger
+    this.#health = parts.health
+    this.#http = parts.http
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => this.#end(signal, 0))
+    }
+    // A supervisor that started us with a channel and is gone cannot stop us any more.
+    process.on('disconnect', () => this.#end('the supervisor is gone', 0))
+    process.on('uncaughtException', (error) => this.fail(error))
+    process.on('unhandledRejection', (error) => this.fail(error))
+  }
+
+  fail(error: unknown): void {
+    this.#logger.fatal({ err: error }, 'a failure that nothing handles: the process ends')
+    this.#end('failure', EXIT_FAILURE)
+  }
+
+  #end(reason: string, exitCode: number): void {
+    if (this.#isEnding) process.exit(exitCode === 0 ? EXIT_FAILURE : exitCode)
+    this.#isEnding = true
+    this.#health.set('shutdown', `stopping: ${reason}`)
+    this.#logger.info({ reason }, 'stopping')
+    setTimeout(() => {
+      this.#logger.error(`not stopped after ${SHUTDOWN_DEADLINE_MS} ms: the process ends now`)
+      process.exit(EXIT_FAILURE)
+    }, SHUTDOWN_DEADLINE_MS).unref()
+    void this.#stop().then(
+      () => process.exit(exitCode),
+      (error: unknown) => {
+        this.#logger.error({ err: error }, 'the stop failed')
+        process.exit(EXIT_FAILURE)
+      },
+    )
+  }
+
+  async #stop(): Promise<void> {
+    await this.running?.stop()
+    await this.#http.close()
+    this.#logger.info('stopped')
+  }
+}
