@@ -1,0 +1,149 @@
+import type { IncomingRecord, OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
+import type { KafkaError } from './kafka-error.ts'
+
+/** What the services tell a log about; a pino logger fits. */
+export interface KafkaLogger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export type ClientOptions = {
+  /** `host:port` of some brokers; the others are found through them. At least one. */
+  readonly bootstrapServers: readonly string[]
+  readonly clientId: string
+  readonly logger?: KafkaLogger
+  /** Deadline of one request and its response. Default 30 000. */
+  readonly requestTimeoutMs?: number
+}
+
+export type ProducerOptions = ClientOptions & {
+  /** How long a record is retried before its `send` rejects. Default 120 000, as in Kafka. */
+  readonly deliveryTimeoutMs?: number
+  /** Largest encoded batch. Default 1 048 576, Kafka's `max.request.size`. */
+  readonly maxRequestSizeBytes?: number
+}
+
+export interface IdempotentProducer {
+  /**
+   * Stores every record (acks=all) and answers their locations in the order of `records`. Records
+   * of one partition are stored once, in the order of `send` calls and of the array.
+   *
+   * @throws {KafkaError} with `rejectedRecords` when the broker refuses some records for what they
+   *   are; all others, those behind them in the partition included, are stored. Any other failure
+   *   ends the producer: what of its unanswered sends is stored is unknown, each later `send`
+   *   rejects, and the caller makes a new one and compares the tail of the topic.
+   */
+  send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]>
+  /** Waits for unanswered sends (bounded by their delivery timeout), then closes the connections. */
+  close(): Promise<void>
+}
+
+export type TopicSpec = {
+  readonly topic: string
+  readonly partitions: number
+  /** Default -1: the broker's `default.replication.factor`. */
+  readonly replicationFactor?: number
+  readonly configs?: Readonly<Record<string, string>>
+}
+
+export interface Admin {
+  /** @throws {KafkaError} TOPIC_ALREADY_EXISTS and what else the broker refuses. */
+  createTopics(topics: readonly TopicSpec[]): Promise<void>
+  /** Creates the topic unless it exists, and answers once it has a leader for every partition. */
+  ensureTopic(topic: TopicSpec): Promise<{ readonly created: boolean; readonly partitions: number }>
+  /** Undefined when there is no such topic. */
+  partitionCount(topic: string): Promise<number | undefined>
+  listTopics(): Promise<readonly string[]>
+  deleteTopics(topics: readonly string[]): Promise<void>
+  /**
+   * `latest` is the offset of the next record; a time gives the first record stamped at or after
+   * it, and -1 when there is none.
+   */
+  listOffsets(
+    target: TopicPartition & { readonly timestamp: 'earliest' | 'latest' | number },
+  ): Promise<number>
+  /** Effective configuration of a topic; a value is null when the broker hides it. */
+  describeTopicConfigs(topic: string): Promise<ReadonlyMap<string, string | null>>
+  /** Next offset per partition as committed by the group; undefined entries are absent. */
+  committedOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly (TopicPartition & { readonly offset: number })[]>
+  close(): Promise<void>
+}
+
+export type FetchRequest = TopicPartition & {
+  readonly fromOffset: number
+  /** How long the broker may wait for the first record. */
+  readonly maxWaitMs: number
+  /** Soft limit: the first batch comes back even when it is larger. */
+  readonly maxBytes: number
+  readonly signal?: AbortSignal
+}
+
+export type FetchResult = {
+  /** In offset order, none below `fromOffset`; empty after `maxWaitMs` without a record. */
+  readonly records: readonly IncomingRecord[]
+  /** Where to go on; beyond control batches and compacted records, so it moves without records too. */
+  readonly nextOffset: number
+  readonly highWatermark: number
+  readonly logStartOffset: number
+}
+
+export interface Reader {
+  /**
+   * One fetch, read uncommitted, retried over lost connections and moved leaders for `maxWaitMs`
+   * plus the request timeout.
+   *
+   * @throws {KafkaError} OFFSET_OUT_OF_RANGE; ABORTED when `signal` fires; others.
+   */
+  fetch(request: FetchRequest): Promise<FetchResult>
+  close(): Promise<void>
+}
+
+export type GroupMemberOptions = ClientOptions & {
+  readonly groupId: string
+  readonly topics: readonly string[]
+  /** Static membership (KIP-345): a restart within the session timeout causes no rebalance. */
+  readonly instanceId?: string
+  /** Default 45 000, as in Kafka. */
+  readonly sessionTimeoutMs?: number
+  /** How long `onRevoked` may take before the group goes on without this member. Default 300 000. */
+  readonly rebalanceTimeoutMs?: number
+  /** Default 3 000, as in Kafka; at most a third of the session timeout is sensible. */
+  readonly heartbeatIntervalMs?: number
+  /** Names of Kafka's eager assignors, in order of preference. Default `['range']`. */
+  readonly assignors?: readonly ('range' | 'roundrobin')[]
+  /** Awaited before partitions of a new generation are fetched by this member's caller. */
+  readonly onAssigned: (partitions: readonly AssignedPartition[]) => void | Promise<void>
+  /**
+   * Awaited before the member rejoins: finish and commit what was fetched from `partitions`.
+   * `lost` means that the group already went on, so that a commit would be refused.
+   */
+  readonly onRevoked: (
+    partitions: readonly TopicPartition[],
+    reason: { readonly lost: boolean },
+  ) => void | Promise<void>
+  /** Failures that the member gets over by itself, and the one that ends it (`retryable` false). */
+  readonly onError: (error: KafkaError) => void
+}
+
+export type AssignedPartition = TopicPartition & {
+  /** The group's committed next offset; undefined when it has none. */
+  readonly committedOffset: number | undefined
+}
+
+export interface GroupMember {
+  /** As {@link Reader.fetch}; for partitions of the current assignment only (else NOT_ASSIGNED). */
+  fetch(request: FetchRequest): Promise<FetchResult>
+  /**
+   * Commits next offsets under the current generation.
+   *
+   * @throws {KafkaError} ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS,
+   *   FENCED_INSTANCE_ID: the partition may already belong to another member.
+   */
+  commit(offsets: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
+  /** Revokes, leaves the group (a static member stays, as in Kafka), closes the connections. */
+  close(): Promise<void>
+}
