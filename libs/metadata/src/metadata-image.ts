@@ -1,0 +1,161 @@
+import { assertNever, invariant } from '@fairlead/base'
+import type { ConfigRecord, MetadataRecord, PartitionRecord } from './metadata-record.ts'
+
+export type Partition = {
+  /** Index in the topic, from 0 without gaps. */
+  readonly partition: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  /** Broker id. */
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+
+export type Topic = {
+  readonly name: string
+  readonly topicId: string
+  readonly partitions: readonly Partition[]
+  /** What was set for this topic (DYNAMIC_TOPIC_CONFIG); everything else is a default. */
+  readonly configs: ReadonlyMap<string, string>
+}
+
+type MutableTopic = {
+  readonly name: string
+  readonly topicId: string
+  readonly partitions: Partition[]
+  readonly configs: Map<string, string>
+}
+
+/**
+ * The cluster's metadata at one position of `__cluster_metadata`: topics, their configuration, and
+ * which producer ids are given out.
+ *
+ * Only `replay` changes it, so that a running broker and a restarted one cannot disagree.
+ *
+ * Invariants:
+ * - a topic has exactly one id, and an id exactly one topic;
+ * - the partitions of a topic are numbered from 0 without gaps;
+ * - no two topics differ only in `.` against `_` (their metrics would collide);
+ * - `nextProducerId` never goes back: no producer id is given out twice.
+ */
+export class MetadataImage {
+  readonly clusterId: string
+  readonly #byName = new Map<string, MutableTopic>()
+  readonly #byId = new Map<string, MutableTopic>()
+  /** Name with `.` replaced by `_` to name. */
+  readonly #byMetricName = new Map<string, string>()
+  #partitionCount = 0
+  #nextProducerId = 0
+
+  constructor(options: { readonly clusterId: string }) {
+    this.clusterId = options.clusterId
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.#byName.get(name)
+  }
+
+  topicById(topicId: string): Topic | undefined {
+    return this.#byId.get(topicId)
+  }
+
+  /** Every topic, in the order of creation. */
+  topics(): Iterable<Topic> {
+    return this.#byName.values()
+  }
+
+  topicName(topicId: string): string | undefined {
+    return this.#byId.get(topicId)?.name
+  }
+
+  topicId(name: string): string | undefined {
+    return this.#byName.get(name)?.topicId
+  }
+
+  hasPartition(topic: string, partition: number): boolean {
+    return this.#byName.get(topic)?.partitions[partition] !== undefined
+  }
+
+  /** The existing topic whose metrics would have the names of those of `name`, if any. */
+  topicWithMetricName(name: string): string | undefined {
+    return this.#byMetricName.get(metricName(name))
+  }
+
+  get topicCount(): number {
+    return this.#byName.size
+  }
+
+  /** Partitions of all topics. */
+  get partitionCount(): number {
+    return this.#partitionCount
+  }
+
+  /** First producer id that no block holds yet. */
+  get nextProducerId(): number {
+    return this.#nextProducerId
+  }
+
+  /** Applies one record. Call it in log order, for each record once. */
+  replay(record: MetadataRecord): void {
+    switch (record.kind) {
+      case 'TopicRecord':
+        return this.#addTopic(record.name, record.topicId)
+      case 'PartitionRecord':
+        return this.#setPartition(record)
+      case 'RemoveTopicRecord':
+        return this.#removeTopic(record.topicId)
+      case 'ConfigRecord':
+        return this.#setConfig(record)
+      case 'ProducerIdsRecord':
+        invariant(record.nextProducerId > this.#nextProducerId, 'producer ids move forward')
+        this.#nextProducerId = record.nextProducerId
+        return
+      default:
+        assertNever(record)
+    }
+  }
+
+  #addTopic(name: string, topicId: string): void {
+    invariant(!this.#byName.has(name), () => `topic ${name} exists once`)
+    invariant(!this.#byId.has(topicId), () => `topic id ${topicId} is given once`)
+    invariant(!this.#byMetricName.has(metricName(name)), () => `${name} collides with no topic`)
+    const topic = { name, topicId, partitions: [], configs: new Map<string, string>() }
+    this.#byName.set(name, topic)
+    this.#byId.set(topicId, topic)
+    this.#byMetricName.set(metricName(name), name)
+  }
+
+  #setPartition(record: PartitionRecord): void {
+    const partitions = this.#existing(record.topicId).partitions
+    const { partitionId: partition, replicas, isr, leader, leaderEpoch } = record
+    invariant(partition <= partitions.length, 'partitions are numbered without gaps')
+    if (partition === partitions.length) this.#partitionCount += 1
+    partitions[partition] = { partition, replicas, isr, leader, leaderEpoch }
+  }
+
+  #removeTopic(topicId: string): void {
+    const topic = this.#existing(topicId)
+    this.#byName.delete(topic.name)
+    this.#byId.delete(topicId)
+    this.#byMetricName.delete(metricName(topic.name))
+    this.#partitionCount -= topic.partitions.length
+  }
+
+  #setConfig(record: ConfigRecord): void {
+    const topic = this.#byName.get(record.resourceName)
+    invariant(topic !== undefined, () => `topic ${record.resourceName} exists before its config`)
+    if (record.value === null) topic.configs.delete(record.name)
+    else topic.configs.set(record.name, record.value)
+  }
+
+  #existing(topicId: string): MutableTopic {
+    const topic = this.#byId.get(topicId)
+    invariant(topic !== undefined, () => `topic id ${topicId} exists`)
+    return topic
+  }
+}
+
+/** Metric names cannot tell `.` from `_`, so topics must not differ in that alone. */
+function metricName(topic: string): string {
+  return topic.replaceAll('.', '_')
+}

@@ -1,0 +1,52 @@
+/**
+ * Records of `__cluster_metadata`: Kafka's KRaft records with the fields that one broker needs.
+ * `encodeMetadataRecord` and `decodeMetadataRecord` turn them into a record value and back.
+ */
+export type MetadataRecord =
+  | TopicRecord
+  | PartitionRecord
+  | RemoveTopicRecord
+  | ConfigRecord
+  | ProducerIdsRecord
+
+export type TopicRecord = {
+  readonly kind: 'TopicRecord'
+  readonly name: string
+  readonly topicId: string
+}
+
+export type PartitionRecord = {
+  readonly kind: 'PartitionRecord'
+  readonly topicId: string
+  readonly partitionId: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  /** Broker id of the leader. */
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+}
+
+/** The topic, its partitions and its configuration end. */
+export type RemoveTopicRecord = {
+  readonly kind: 'RemoveTopicRecord'
+  readonly topicId: string
+}
+
+export type ConfigRecord = {
+  readonly kind: 'ConfigRecord'
+  /** Only topics have dynamic configuration so far. */
+  readonly resourceType: 'topic'
+  readonly resourceName: string
+  readonly name: string
+  /** Null removes the key, so that its default applies again. */
+  readonly value: string | null
+}
+
+export type ProducerIdsRecord = {
+  readonly kind: 'ProducerIdsRecord'
+  readonly brokerId: number
+  readonly brokerEpoch: number
+  /** First producer id of the next block. */
+  readonly nextProducerId: number
+}
