@@ -1,0 +1,112 @@
+import type { AvroRead, AvroWrite, RecordDefinition, Simplify } from './avro-types.ts'
+import { defaultValue } from './default-value.ts'
+
+/** Event types by name; the name of an event type is the value of its `eventType` header. */
+export type EventDefinitions = Readonly<Record<string, RecordDefinition>>
+
+/** An event as its reader gets it. */
+export type Envelope<T extends string, D> = {
+  readonly type: T
+  readonly data: D
+  /** `id` header, unique per event; `<topic>/<partition>@<offset>` for a record without one. */
+  readonly id: string
+  /** The record's key: the unit of order, and of failure. */
+  readonly key: string
+  /** The record's timestamp. */
+  readonly at: Date
+  readonly source: { readonly topic: string; readonly partition: number; readonly offset: number }
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** An event that is yet to be written. */
+export type NewEvent<T extends string = string, D = unknown> = {
+  readonly type: T
+  readonly data: D
+  readonly key: string
+  readonly topic: string
+}
+
+export type AnyEvents = {
+  /** Name of the Kafka topic that holds the events. */
+  readonly topic: string
+  readonly definitions: EventDefinitions
+}
+
+/** An event set: its topic and definitions, and a constructor per event type. */
+export type EventSet<D extends EventDefinitions> = {
+  readonly topic: string
+  readonly definitions: D
+} & {
+  readonly [T in keyof D & string]: ((data: AvroWrite<D[T]>) => NewEvent<T, AvroRead<D[T]>>) & {
+    readonly eventType: T
+  }
+}
+
+export type EventTypeOf<S extends AnyEvents> = keyof S['definitions'] & string
+
+/** The event of set `S` and type `T` as a handler gets it; without `T`, the union of all. */
+export type EventOf<S extends AnyEvents, T extends EventTypeOf<S> = EventTypeOf<S>> = {
+  [K in T]: Envelope<K, AvroRead<S['definitions'][K]>>
+}[T]
+
+type FieldNames<R extends RecordDefinition> = R['fields'][number]['name']
+
+/** Names of the fields that every event type of `D` has. */
+export type CommonField<D extends EventDefinitions> = keyof {
+  [F in FieldNames<D[keyof D]> as Record<keyof D, F> extends {
+    [T in keyof D]: Extract<FieldNames<D[T]>, F>
+  }
+    ? F
+    : never]: true
+} &
+  string
+
+/** Names that an event type cannot have, since the set itself uses them. */
+const RESERVED_NAMES: readonly string[] = ['topic', 'definitions']
+
+/**
+ * Defines the events of one topic. Their TypeScript types come from the Avro schemas, so that nothing
+ * is written twice:
+ *
+ *     const OrderEvents = defineEvents({ topic: 'outbox.event.order', key: 'orderId', events: { … } })
+ *     OrderEvents.OrderPaid({ orderId, amount: 10n })
+ *
+ * `key` names the field whose text becomes the record key; every event type has it.
+ */
+export function defineEvents<const D extends EventDefinitions>(options: {
+  readonly topic: string
+  readonly key: CommonField<Simplify<D>>
+  readonly events: D
+}): EventSet<D> {
+  const { topic, key, events } = options
+  const constructors = Object.entries(events).map(([type, definition]) => {
+    if (RESERVED_NAMES.includes(type)) throw new TypeError(`an event type cannot be named ${type}`)
+    return [type, eventConstructor({ topic, key, type, definition })] as const
+  })
+  // The loop above gives one constructor per definition, which no type of `fromEntries` can say.
+  return Object.freeze({
+    ...Object.fromEntries(constructors),
+    topic,
+    definitions: events,
+  }) as unknown as EventSet<D>
+}
+
+type Constructed = {
+  readonly topic: string
+  readonly key: string
+  readonly type: string
+  readonly definition: RecordDefinition
+}
+
+function eventConstructor({ topic, key, type, definition }: Constructed): unknown {
+  const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
+    const data: Record<string, unknown> = {}
+    for (const field of definition.fields) {
+      const value = written[field.name]
+      const isLeftOut = value === undefined && 'default' in field
+      data[field.name] = isLeftOut ? defaultValue(field.type, field.default) : value
+    }
+    return { type, data, key: String(data[key]), topic }
+  }
+  return Object.assign(construct, { eventType: type })
+}
