@@ -1,0 +1,74 @@
+import type { Offset } from '@fairlead/base'
+
+/** Answers of a partition log: expected outcomes are values, with Kafka's error code names. */
+
+export type AppendContext = {
+  /** Epoch of the leader that appends; written into every batch. Never goes back. */
+  readonly leaderEpoch: number
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly nowMs: number
+  /** Batches of a coordinator may be control batches and carry no sequence. */
+  readonly origin: 'client' | 'coordinator'
+}
+
+export type AppendErrorCode =
+  | 'CORRUPT_MESSAGE'
+  | 'INVALID_RECORD'
+  | 'MESSAGE_TOO_LARGE'
+  | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+  | 'INVALID_PRODUCER_EPOCH'
+  | 'INVALID_TXN_STATE'
+  | 'REQUEST_TIMED_OUT'
+  | 'KAFKA_STORAGE_ERROR'
+
+export type AppendRefusal = {
+  readonly ok: false
+  readonly errorCode: AppendErrorCode
+  readonly message: string
+}
+
+export type Appended = {
+  readonly ok: true
+  readonly baseOffset: Offset
+  readonly lastOffset: Offset
+  /** -1 unless the topic stamps LogAppendTime. */
+  readonly logAppendTimeMs: number
+  readonly logStartOffset: Offset
+  /** True when an idempotent producer sent these batches before: the offsets are the first ones. */
+  readonly duplicate: boolean
+}
+
+export type AppendResult = Appended | AppendRefusal
+
+export type ReadRequest = {
+  readonly fetchOffset: number
+  /** Soft: the first batch is returned whatever its size (KIP-74). */
+  readonly maxBytes: number
+  /** No batch with an offset at or above it is returned; the high watermark when left out. */
+  readonly upTo?: number
+}
+
+export type ReadResult =
+  | {
+      readonly ok: true
+      /** Whole batches in offset order, as written. Not to be changed: they may be cached. */
+      readonly chunks: readonly Uint8Array[]
+      readonly sizeBytes: number
+      /** Where the next read goes on; `fetchOffset` when there is nothing yet. */
+      readonly nextOffset: Offset
+    }
+  | {
+      readonly ok: false
+      readonly errorCode: 'OFFSET_OUT_OF_RANGE' | 'KAFKA_STORAGE_ERROR'
+      readonly message: string
+    }
+
+export type FoundOffset = {
+  readonly offset: Offset
+  readonly timestampMs: number
+  readonly leaderEpoch: number
+}
+
+export type TimestampLookup =
+  | { readonly ok: true; readonly found: FoundOffset | null }
+  | { readonly ok: false; readonly errorCode: 'KAFKA_STORAGE_ERROR'; readonly message: string }
