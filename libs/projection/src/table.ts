@@ -1,0 +1,76 @@
+import type { Selectable } from 'kysely'
+
+/** A row of a read model: column name to value. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Value of the column that identifies a row. */
+export type RowKey = string | number | bigint
+
+/** The table that a fold writes: enough to create it, and to read and write whole rows. */
+export type Table = {
+  readonly name: string
+  readonly keyColumn: string
+  /** Column name to SQL type; a type that ends in ` null` is nullable. In the order of creation. */
+  readonly columns: Readonly<Record<string, string>>
+}
+
+/** The SQL types that hold a value of TypeScript type `V`. */
+export type SqlTypeOf<V> = null extends V
+  ? `${SqlTypeOfValue<NonNullable<V>>} null`
+  : SqlTypeOfValue<V>
+
+type SqlTypeOfValue<V> = [V] extends [string]
+  ? 'text' | 'uuid' | 'date' | 'numeric'
+  : [V] extends [number]
+    ? 'smallint' | 'integer' | 'double precision'
+    : [V] extends [bigint]
+      ? 'bigint'
+      : [V] extends [boolean]
+        ? 'boolean'
+        : [V] extends [Date]
+          ? 'timestamptz'
+          : [V] extends [Uint8Array]
+            ? 'bytea'
+            : 'jsonb'
+
+/** A table together with the type of its rows. */
+export type TableOf<R, K extends keyof R> = Table & {
+  readonly keyColumn: K
+  /** Carries the type of the rows; never set. */
+  readonly rowType?: R
+}
+
+type RowOf<T> = { [C in keyof Selectable<T>]: Selectable<T>[C] } & {}
+
+/** Columns that can identify a row. */
+type KeyColumns<R> = { [C in keyof R]: R[C] extends RowKey ? C : never }[keyof R]
+
+/** See {@link tables}. */
+export interface TablesOf<DB> {
+  <T extends keyof DB & string, const K extends KeyColumns<RowOf<DB[T]>> & string>(
+    name: T,
+    keyColumn: K,
+    columns: { readonly [C in keyof RowOf<DB[T]>]: SqlTypeOf<RowOf<DB[T]>[C]> },
+  ): TableOf<RowOf<DB[T]>, K>
+  /** Carries the type of the database; never set. */
+  readonly database?: DB
+}
+
+const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/
+
+/**
+ * Names the tables of a Kysely database type, so that a projection is checked against them:
+ *
+ *     const t = tables<DB>()
+ *     t('order_summary', 'order_id', { order_id: 'uuid', total: 'bigint', note: 'text null' })
+ */
+export function tables<DB>(): TablesOf<DB> {
+  return (name, keyColumn, columns) => {
+    for (const identifier of [name, ...Object.keys(columns)]) {
+      if (!IDENTIFIER.test(identifier)) {
+        throw new TypeError(`"${identifier}" is not a lower-case SQL identifier`)
+      }
+    }
+    return { name, keyColumn, columns }
+  }
+}
