@@ -1,0 +1,14 @@
+export {
+  type PostgresErrorClass,
+  classifyPostgresError,
+  postgresErrorCode,
+} from './classify-error.ts'
+export { EmbeddedPostgresError } from './embedded-errors.ts'
+export {
+  EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+} from './embedded-postgres.ts'
+export type { Logger } from './logger.ts'
+export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
+export { type PoolOptions, createKysely, createPool } from './pool.ts'
