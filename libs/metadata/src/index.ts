@@ -1,3 +1,18 @@
+export { BROKER_CONFIGS } from './config/broker-configs.ts'
+export { brokerSettings } from './config/broker-settings.ts'
+export { type ConfigRule, type ConfigType, configProblem } from './config/definition.ts'
+export {
+  type BrokerSettings,
+  type ConfigOrigin,
+  type ConfigSource,
+  type EffectiveConfig,
+  effectiveTopicConfig,
+  effectiveTopicConfigs,
+  topicConfigsProblem,
+} from './config/effective-topic-config.ts'
+export { TOPIC_CONFIGS, type TopicConfigDefinition } from './config/topic-configs.ts'
+export { type TopicSettings, topicSettings } from './config/topic-settings.ts'
+export { UNSUPPORTED_BROKER_CONFIGS } from './config/unsupported-broker-configs.ts'
 export type { Decision } from './decision.ts'
 export type * from './messages.ts'
 export { MetadataImage, type Partition, type Topic } from './metadata-image.ts'

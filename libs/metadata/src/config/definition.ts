@@ -1,0 +1,85 @@
+/** Types of configuration values, as DescribeConfigs names them (KIP-226, KIP-569). */
+export type ConfigType =
+  | 'BOOLEAN'
+  | 'STRING'
+  | 'INT'
+  | 'SHORT'
+  | 'LONG'
+  | 'DOUBLE'
+  | 'LIST'
+  | 'CLASS'
+  | 'PASSWORD'
+
+/** What a value must be, besides its type. Bounds are inclusive. */
+export type ConfigRule = {
+  readonly type: ConfigType
+  readonly min?: number
+  readonly max?: number
+  /** For STRING: the allowed values; for LIST: the allowed items. */
+  readonly oneOf?: readonly string[]
+  /** For LIST: an empty list is refused. */
+  readonly notEmpty?: boolean
+}
+
+const INT_MAX = 2n ** 31n - 1n
+const LONG_MAX = 2n ** 63n - 1n
+const SHORT_MAX = 2n ** 15n - 1n
+const INTEGER_MAX = { SHORT: SHORT_MAX, INT: INT_MAX, LONG: LONG_MAX } as const
+
+/**
+ * Why `text` is not a value of `name`, in Kafka's words (they reach users through CreateTopics), or
+ * undefined when it is one.
+ */
+export function configProblem(name: string, text: string, rule: ConfigRule): string | undefined {
+  const reason = problemOf(text.trim(), rule)
+  return reason && `Invalid value ${text} for configuration ${name}: ${reason}`
+}
+
+function problemOf(text: string, rule: ConfigRule): string | undefined {
+  switch (rule.type) {
+    case 'BOOLEAN':
+      if (/^(true|false)$/i.test(text)) return undefined
+      return 'Expected value to be either true or false'
+    case 'SHORT':
+    case 'INT':
+    case 'LONG':
+      return integerProblem(text, rule, INTEGER_MAX[rule.type])
+    case 'DOUBLE': {
+      const value = Number(text)
+      if (text === '' || Number.isNaN(value)) return 'Not a number of type DOUBLE'
+      return rangeProblem(value, rule)
+    }
+    case 'LIST':
+      return listProblem(text, rule)
+    case 'STRING':
+    case 'CLASS':
+    case 'PASSWORD':
+      if (rule.oneOf === undefined || rule.oneOf.includes(text)) return undefined
+      return `String must be one of: ${rule.oneOf.join(', ')}`
+  }
+}
+
+function integerProblem(text: string, rule: ConfigRule, max: bigint): string | undefined {
+  if (!/^[+-]?\d{1,19}$/.test(text)) return `Not a number of type ${rule.type}`
+  const value = BigInt(text.replace('+', ''))
+  if (value > max || value < -max - 1n) return `Not a number of type ${rule.type}`
+  return rangeProblem(Number(value), rule)
+}
+
+function rangeProblem(value: number, { min, max }: ConfigRule): string | undefined {
+  if (min !== undefined && value < min) return `Value must be at least ${min}`
+  if (max !== undefined && value > max) return `Value must be no more than ${max}`
+  return undefined
+}
+
+function listProblem(text: string, rule: ConfigRule): string | undefined {
+  const items = listItems(text)
+  if (items.length === 0 && rule.notEmpty === true) return 'Configuration cannot be empty'
+  const unknown = items.some((item) => rule.oneOf?.includes(item) === false)
+  return unknown ? `String must be one of: ${rule.oneOf?.join(', ')}` : undefined
+}
+
+/** The items of a LIST value: separated by commas, blanks around them dropped. */
+export function listItems(text: string): readonly string[] {
+  return text.trim() === '' ? [] : text.split(',').map((item) => item.trim())
+}

@@ -1,0 +1,116 @@
+import { invariant } from '@fairlead/base'
+import { configProblem, listItems } from './definition.ts'
+import { type BrokerSynonym, TOPIC_CONFIGS, type TopicConfigDefinition } from './topic-configs.ts'
+
+/**
+ * What `server.properties`, environment and flags set, by key, as text. A key that is absent has its
+ * default. Its values passed the broker's configuration check.
+ */
+export type BrokerSettings = ReadonlyMap<string, string>
+
+/** Where a value comes from (DescribeConfigs, KIP-226). */
+export type ConfigSource = 'DYNAMIC_TOPIC_CONFIG' | 'STATIC_BROKER_CONFIG' | 'DEFAULT_CONFIG'
+
+export type ConfigOrigin = {
+  /** The key that holds the value: the topic's own name, or the broker's synonym. */
+  readonly name: string
+  readonly value: string
+  readonly source: ConfigSource
+}
+
+export type EffectiveConfig = {
+  readonly name: string
+  readonly value: string
+  readonly source: ConfigSource
+  /** Every place that has a value, the one in effect first. */
+  readonly origins: readonly ConfigOrigin[]
+}
+
+/** The value in effect of one topic configuration: the topic's, else the broker's, else the default. */
+export function effectiveTopicConfig(
+  name: string,
+  topicConfigs: ReadonlyMap<string, string>,
+  broker: BrokerSettings,
+): EffectiveConfig {
+  const definition = TOPIC_CONFIGS[name]
+  invariant(definition !== undefined, () => `${name} is a topic configuration`)
+
+  const dynamic = topicConfigs.get(name)
+  const synonym = definition.synonyms.find((candidate) => broker.has(candidate.name))
+  const inherited =
+    synonym === undefined ? definition.default : scaled(broker.get(synonym.name) ?? '', synonym)
+  return {
+    name,
+    value: dynamic ?? inherited,
+    source: sourceOf(dynamic, synonym),
+    origins: originsOf(name, definition, dynamic, broker),
+  }
+}
+
+/** Every topic configuration with its value in effect, by name. */
+export function effectiveTopicConfigs(
+  topicConfigs: ReadonlyMap<string, string>,
+  broker: BrokerSettings,
+): readonly EffectiveConfig[] {
+  return Object.keys(TOPIC_CONFIGS).map((name) => effectiveTopicConfig(name, topicConfigs, broker))
+}
+
+/**
+ * Why these configurations cannot be set on a topic, or undefined when they can. The first problem
+ * is enough: Kafka reports one.
+ */
+export function topicConfigsProblem(
+  configs: ReadonlyMap<string, string>,
+  broker: BrokerSettings,
+): string | undefined {
+  for (const [name, value] of configs) {
+    const definition = TOPIC_CONFIGS[name]
+    if (definition === undefined) return `Unknown topic config name: ${name}`
+    const problem = configProblem(name, value, definition)
+    if (problem !== undefined) return problem
+  }
+  if (configs.get('remote.storage.enable')?.trim().toLowerCase() === 'true') {
+    return 'Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.'
+  }
+  return compactionLagProblem(configs, broker)
+}
+
+function compactionLagProblem(
+  configs: ReadonlyMap<string, string>,
+  broker: BrokerSettings,
+): string | undefined {
+  const min = effectiveTopicConfig('min.compaction.lag.ms', configs, broker).value
+  const max = effectiveTopicConfig('max.compaction.lag.ms', configs, broker).value
+  if (BigInt(min) <= BigInt(max)) return undefined
+  return `conflict topic config setting min.compaction.lag.ms (${min}) > max.compaction.lag.ms (${max})`
+}
+
+function sourceOf(dynamic: string | undefined, synonym: BrokerSynonym | undefined): ConfigSource {
+  if (dynamic !== undefined) return 'DYNAMIC_TOPIC_CONFIG'
+  return synonym === undefined ? 'DEFAULT_CONFIG' : 'STATIC_BROKER_CONFIG'
+}
+
+function originsOf(
+  name: string,
+  definition: TopicConfigDefinition,
+  dynamic: string | undefined,
+  broker: BrokerSettings,
+): readonly ConfigOrigin[] {
+  const origins: ConfigOrigin[] = []
+  if (dynamic !== undefined) origins.push({ name, value: dynamic, source: 'DYNAMIC_TOPIC_CONFIG' })
+  for (const synonym of definition.synonyms) {
+    const value = broker.get(synonym.name)
+    if (value !== undefined) {
+      origins.push({ name: synonym.name, value, source: 'STATIC_BROKER_CONFIG' })
+    }
+  }
+  const primary = definition.synonyms[0]?.name ?? name
+  origins.push({ name: primary, value: definition.default, source: 'DEFAULT_CONFIG' })
+  return origins
+}
+
+function scaled(value: string, { factor }: BrokerSynonym): string {
+  if (factor === undefined) return listItems(value).join(',')
+  // -1 is Kafka's "no limit" in every unit.
+  return Number(value) < 0 ? '-1' : String(BigInt(value.trim()) * BigInt(factor))
+}
