@@ -6,6 +6,7 @@ export {
   type OperationalErrorOptions,
   errorMessage,
 } from './errors.ts'
+export { EVENT_HEADERS } from './event-headers.ts'
 export { InvariantViolation, assertNever, invariant } from './invariant.ts'
 export { type Lsn, formatLsn, lsn, parseLsn } from './lsn.ts'
 export { nearestName } from './nearest-name.ts'
