@@ -12,3 +12,4 @@ export {
 export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
 export { type PoolOptions, createKysely, createPool } from './pool.ts'
+export { mayTraverse, serverUser } from './server-user.ts'

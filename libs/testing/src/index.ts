@@ -1,0 +1,2 @@
+export { freePort } from './postgres-global-setup.ts'
+export { type TestDatabase, testDatabase } from './test-database.ts'

@@ -1,0 +1,44 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmbeddedPostgres } from '@fairlead/postgres'
+import type { TestProject } from 'vitest/node'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly postgresUrl: string
+  }
+}
+
+/** Others may enter, so that the unprivileged user of the server reaches its own folder. */
+const ENTER_ONLY = 0o711
+
+/** One real server for all `*.pg.test.ts` of a run; each test makes its own database in it. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = await mkdtemp(join(tmpdir(), 'fairlead-test-'))
+  await chmod(directory, ENTER_ONLY)
+  const server = await startEmbeddedPostgres({
+    dataDirectory: join(directory, 'postgres'),
+    port: await freePort(),
+    settings: { fsync: 'off' },
+  })
+  project.provide('postgresUrl', server.url)
+  return async () => {
+    await server.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** A port that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen({ host: '127.0.0.1', port: 0 }, () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address !== null ? address.port : 0
+      server.close(() => resolve(port))
+    })
+  })
+}
