@@ -19,3 +19,34 @@ export {
   type TablesOf,
   tables,
 } from './table.ts'
+export {
+  type Attempts,
+  BatchLedger,
+  type Letter,
+  NO_ATTEMPTS,
+  type Stage,
+} from './batch-ledger.ts'
+export { definitionText } from './definition-text.ts'
+export {
+  type BackoffRange,
+  type BatchDecision,
+  EventFailure,
+  type FailureClass,
+  FencedError,
+  INFRA_BACKOFF,
+  classifyFailure,
+  decideBatchFailure,
+} from './failure.ts'
+export { FloodBreaker } from './flood-breaker.ts'
+export { type RowChanges, foldBatch, rowKeysOf } from './fold.ts'
+export {
+  type LogRecord,
+  type PreparedRecord,
+  type RecordPlan,
+  headersText,
+  keyText,
+  planRecord,
+  readSource,
+} from './log-record.ts'
+export { type Admitted, type Progress, admit } from './progress.ts'
+export type { SourcePosition, SourceProgress } from './source-position.ts'

@@ -1,0 +1,166 @@
+import { DecodeError, OperationalError } from '@fairlead/base'
+import type { EventFailureAction, RetryPolicy } from './definition.ts'
+
+/**
+ * Whose fault a failure is.
+ *
+ * - `infra`: database, broker or registry cannot serve. Never the fault of an event.
+ * - `contention`: another transaction was in the way; the same batch may pass.
+ * - `schema`: the read model is not what the code expects; no event can pass.
+ * - `data`: the database refuses what the event leads to.
+ * - `decode`: the record is no event.
+ * - `code`: the handler threw.
+ * - `fenced`: another worker owns the partition.
+ */
+export type FailureClass = 'infra' | 'contention' | 'schema' | 'data' | 'decode' | 'code' | 'fenced'
+
+export type BackoffRange = { readonly baseMs: number; readonly maxMs: number }
+
+/** Another worker has raised the fence of the partition: what this one holds is void. */
+export class FencedError extends OperationalError {
+  override readonly name = 'FencedError'
+
+  constructor(message: string) {
+    super(message, { code: 'FENCED', retryable: false })
+  }
+}
+
+/** A handler failed on an event that is to be tried again, or that stops the projection. */
+export class EventFailure extends Error {
+  override readonly name = 'EventFailure'
+  readonly action: 'retry' | 'stop'
+  /** Offset of the event's record. */
+  readonly offset: number
+
+  constructor(action: 'retry' | 'stop', options: { offset: number; cause: unknown }) {
+    super(`the event at offset ${options.offset} failed: ${String(options.cause)}`, options)
+    this.action = action
+    this.offset = options.offset
+  }
+}
+
+/** SQLSTATEs that do not go with their class (PostgreSQL, Appendix A). */
+const BY_SQLSTATE: Readonly<Record<string, FailureClass>> = {
+  '25006': 'infra', // read-only after a failover
+  '25P03': 'infra', // idle in transaction too long
+  '3D000': 'infra', // the database is being restored
+  '55P03': 'contention', // lock not available
+  '57014': 'contention', // statement timeout
+  '0A000': 'schema', // cached plan must not change result type
+  '3F000': 'schema', // no such schema
+}
+
+const BY_SQLSTATE_CLASS: Readonly<Record<string, FailureClass>> = {
+  '08': 'infra', // connection
+  '28': 'infra', // authorization: credentials are rotated, roles are restored
+  '53': 'infra', // resources: disk full, too many connections
+  '57': 'infra', // operator intervention
+  '58': 'infra', // system error
+  XX: 'infra', // internal error: corruption is not an event's fault either
+  '40': 'contention', // serialization failure, deadlock
+  '42': 'schema', // undefined table or column, wrong type, no privilege
+  '21': 'data', // the same row twice in one upsert
+  '22': 'data', // value out of range
+  '23': 'data', // constraint violated
+  '44': 'data', // view check option
+  P0: 'data', // raised by a trigger
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+/** Codes of Node for a peer that is away; whoever throws them, no event is to blame. */
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+
+/**
+ * Classifies anything that was thrown. `origin` is where: an error of the database without SQLSTATE
+ * is a lost connection, one of a handler is the handler's.
+ */
+export function classifyFailure(error: unknown, origin: 'database' | 'handler'): FailureClass {
+  if (error instanceof FencedError) return 'fenced'
+  if (error instanceof DecodeError) return 'decode'
+  if (error instanceof OperationalError) return error.retryable ? 'infra' : 'code'
+  const code = errorCode(error)
+  if (NETWORK_CODES.has(code)) return 'infra'
+  if (SQLSTATE.test(code)) {
+    return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
+  }
+  return origin === 'database' ? 'infra' : 'code'
+}
+
+/** The `code` property of an error; empty without one. */
+export function errorCode(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+  return typeof error.code === 'string' ? error.code : ''
+}
+
+/** What to do about a batch that did not commit. */
+export type BatchDecision =
+  /** Wait for the world to change, without end. */
+  | { readonly action: 'pause'; readonly backoff: BackoffRange }
+  /** Try again after a moment; with `halve`, with half of the records. */
+  | { readonly action: 'retry'; readonly backoff: BackoffRange; readonly halve: boolean }
+  /** Run event by event, to find the one to blame. */
+  | { readonly action: 'isolate' }
+  /** Give the partition up until it is assigned again or the fence is taken anew. */
+  | { readonly action: 'rejoin'; readonly backoff: BackoffRange }
+  /** Nothing but a change of code, schema or data helps. */
+  | { readonly action: 'stop' }
+
+export const INFRA_BACKOFF: BackoffRange = { baseMs: 200, maxMs: 10_000 }
+const CONTENTION_BACKOFF: BackoffRange = { baseMs: 20, maxMs: 1_000 }
+
+/** A batch that loses this often is smaller from then on. */
+const CONTENTION_ATTEMPTS_BEFORE_HALVING = 2
+
+/** `attempt` counts the failures of this batch in a row, from 1. */
+export function decideBatchFailure(failure: {
+  readonly failureClass: FailureClass
+  readonly attempt: number
+}): BatchDecision {
+  switch (failure.failureClass) {
+    case 'infra':
+      return { action: 'pause', backoff: INFRA_BACKOFF }
+    case 'contention': {
+      const halve = failure.attempt > CONTENTION_ATTEMPTS_BEFORE_HALVING
+      return { action: 'retry', backoff: CONTENTION_BACKOFF, halve }
+    }
+    case 'fenced':
+      return { action: 'rejoin', backoff: INFRA_BACKOFF }
+    case 'schema':
+      return { action: 'stop' }
+    case 'data':
+    case 'decode':
+    case 'code':
+      return { action: 'isolate' }
+  }
+}
+
+/**
+ * What to do about one event whose handler failed, once it is known to be the one. `attempt` counts
+ * its failures, from 1. Classes that are no event's fault are not decided here: they fail the batch.
+ */
+export function decideEventFailure(failure: {
+  readonly attempt: number
+  /** What the projection's own `classify` says. */
+  readonly classified: EventFailureAction | undefined
+  readonly retry: RetryPolicy
+}): EventFailureAction {
+  const { attempt, classified, retry } = failure
+  if (classified === 'skip' || classified === 'stop') return classified
+  return attempt <= retry.retries ? 'retry' : 'park'
+}
+
+/** True for failures that an event can be blamed for. */
+export function isEventFault(failureClass: FailureClass): boolean {
+  return failureClass === 'data' || failureClass === 'decode' || failureClass === 'code'
+}

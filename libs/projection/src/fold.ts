@@ -1,0 +1,124 @@
+import type { AnyEvent, FoldProjection } from './definition.ts'
+import { remove } from './definition.ts'
+import type { BatchLedger } from './batch-ledger.ts'
+import type { PreparedRecord } from './log-record.ts'
+import type { Row, RowKey } from './table.ts'
+
+/** What a folded batch changes. No key is in both lists, and none twice. */
+export type RowChanges = {
+  readonly upserts: readonly Row[]
+  readonly deletes: readonly RowKey[]
+}
+
+/** Keys of the rows that the records may change: those to load before `foldBatch`. */
+export function rowKeysOf(
+  projection: FoldProjection,
+  records: readonly PreparedRecord[],
+  ledger: BatchLedger,
+): readonly RowKey[] {
+  const keys = new Set<RowKey>()
+  for (const { content, key } of records) {
+    if (content.kind !== 'event' || ledger.isParked(key)) continue
+    const rowKey = tryRowKey(projection, content.event)
+    if (rowKey !== undefined) keys.add(rowKey)
+  }
+  return sortedKeys([...keys])
+}
+
+/**
+ * Folds events into their rows, in log order. `rows` holds the loaded rows by the key they were asked
+ * for; a key without row is new. A handler that throws leaves its row as the event before left it,
+ * so that no other event runs twice to find out who failed.
+ */
+export function foldBatch(
+  projection: FoldProjection,
+  batch: {
+    readonly records: readonly PreparedRecord[]
+    readonly rows: ReadonlyMap<RowKey, Row>
+    readonly ledger: BatchLedger
+  },
+): RowChanges {
+  const { records, rows, ledger } = batch
+  const changed = new Map<RowKey, Row | undefined>()
+  for (const prepared of records) {
+    const event = ledger.open(prepared)
+    if (event === null) continue
+    try {
+      const rowKey = checkedRowKey(projection, event)
+      const row = changed.has(rowKey) ? changed.get(rowKey) : rows.get(rowKey)
+      changed.set(rowKey, foldEvent(projection, { rowKey, row, event }))
+      ledger.applied()
+    } catch (error) {
+      ledger.failed(prepared, error, 'handle')
+    }
+  }
+  return changesOf(changed, rows)
+}
+
+/** The row after the event; undefined when it is deleted. */
+function foldEvent(
+  projection: FoldProjection,
+  input: { readonly rowKey: RowKey; readonly row: Row | undefined; readonly event: AnyEvent },
+): Row | undefined {
+  const { rowKey, event } = input
+  const row = Object.freeze(input.row ?? projection.initial(rowKey))
+  const handler = projection.on[event.type]
+  if (handler === undefined) return input.row
+  const next = handler(row, event)
+  if (next === remove) return undefined
+  checkRow(projection, row, next)
+  return next
+}
+
+/** Types let extra properties and foreign keys pass; a write would fail later, and blame nobody. */
+function checkRow(projection: FoldProjection, before: Row, after: Row): void {
+  const { columns, keyColumn, name } = projection.table
+  for (const column of Object.keys(columns)) {
+    if (after[column] === undefined) throw new TypeError(`the row of ${name} lacks ${column}`)
+  }
+  for (const column of Object.keys(after)) {
+    if (!Object.hasOwn(columns, column)) {
+      throw new TypeError(`${name} has no column "${column}"`)
+    }
+  }
+  if (after[keyColumn] !== before[keyColumn]) {
+    throw new TypeError(`a handler changed the key ${keyColumn} of a row of ${name}`)
+  }
+}
+
+function changesOf(
+  changed: ReadonlyMap<RowKey, Row | undefined>,
+  loaded: ReadonlyMap<RowKey, Row>,
+): RowChanges {
+  const upserts: Row[] = []
+  const deletes: RowKey[] = []
+  // In key order: two transactions that write the same rows then wait for each other in one order.
+  for (const key of sortedKeys([...changed.keys()])) {
+    const row = changed.get(key)
+    if (row === undefined) {
+      if (loaded.has(key)) deletes.push(key)
+    } else if (row !== loaded.get(key)) {
+      upserts.push(row)
+    }
+  }
+  return { upserts, deletes }
+}
+
+function checkedRowKey(projection: FoldProjection, event: AnyEvent): RowKey {
+  const key: unknown = projection.rowKey(event)
+  if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return key
+  throw new TypeError(`the row key of ${projection.name} is a ${typeof key}`)
+}
+
+function tryRowKey(projection: FoldProjection, event: AnyEvent): RowKey | undefined {
+  try {
+    return checkedRowKey(projection, event)
+  } catch {
+    // It throws again when the event is folded, and is blamed there.
+    return undefined
+  }
+}
+
+function sortedKeys(keys: RowKey[]): readonly RowKey[] {
+  return keys.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+}

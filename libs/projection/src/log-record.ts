@@ -1,0 +1,90 @@
+import { EVENT_HEADERS, DecodeError } from '@fairlead/base'
+import type { AnyEvent, Projection } from './definition.ts'
+import { type SourcePosition, sourcePosition } from './source-position.ts'
+
+/** A record of a partition, as it is in the log. */
+export type LogRecord = {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestampMs: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly (readonly [string, Uint8Array | null])[]
+}
+
+/** What a record is to a projection, before its value is decoded. */
+export type RecordPlan =
+  /** The projection has no handler for it. */
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'event'; readonly eventType: string; readonly value: Uint8Array }
+  | { readonly kind: 'undecodable'; readonly error: unknown }
+
+/** A record that is ready to be applied. */
+export type PreparedRecord = {
+  readonly record: LogRecord
+  /** The unit of order and of failure. */
+  readonly key: string
+  readonly eventType: string | null
+  readonly source: SourcePosition | null
+  readonly content:
+    | { readonly kind: 'ignored' }
+    | { readonly kind: 'event'; readonly event: AnyEvent }
+    | { readonly kind: 'undecodable'; readonly error: unknown }
+}
+
+const strictText = new TextDecoder('utf-8', { fatal: true })
+const lenientText = new TextDecoder()
+
+/**
+ * The key that orders the record: its own, as text. A record without one, or whose key is no UTF-8,
+ * has no order with others; it gets a key that no other record has.
+ */
+export function keyText(record: LogRecord): string {
+  const synthetic = `${record.partition}:${record.offset}`
+  if (record.key === null) return synthetic
+  try {
+    const text = strictText.decode(record.key)
+    // Postgres has no text with NUL in it.
+    return text.includes('\0') ? synthetic : text
+  } catch {
+    return synthetic
+  }
+}
+
+/** Headers as text; of a repeated header, the last. */
+export function headersText(record: LogRecord): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    record.headers.map(([name, value]) => [name, value === null ? '' : lenientText.decode(value)]),
+  )
+}
+
+/** Looks at a record's headers only. */
+export function planRecord(
+  projection: Projection,
+  record: LogRecord,
+  headers: Readonly<Record<string, string>>,
+): RecordPlan {
+  // A tombstone says that a key has no more events; it is none itself.
+  if (record.value === null) return { kind: 'ignored' }
+  const eventType = headers[EVENT_HEADERS.type]
+  if (eventType === undefined) {
+    const error = new DecodeError(`the record has no header ${EVENT_HEADERS.type}`, 0)
+    return { kind: 'undecodable', error }
+  }
+  if (!Object.hasOwn(projection.on, eventType)) return { kind: 'ignored' }
+  return { kind: 'event', eventType, value: record.value }
+}
+
+/** The position of a record in its source, or the reason why its headers make no sense. */
+export function readSource(
+  headers: Readonly<Record<string, string>>,
+):
+  | { readonly ok: true; readonly source: SourcePosition | null }
+  | { readonly ok: false; readonly error: unknown } {
+  try {
+    return { ok: true, source: sourcePosition(headers) }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}

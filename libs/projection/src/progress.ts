@@ -1,0 +1,63 @@
+import { invariant } from '@fairlead/base'
+import type { PreparedRecord } from './log-record.ts'
+import { type SourceProgress, advanceSource, isRepublished } from './source-position.ts'
+
+/**
+ * How far a projection has come in one partition. It is stored with the rows, in one transaction.
+ *
+ * Invariants: `nextOffset` never goes back. Every record below it was applied, ignored or set aside
+ * as a dead letter, once. `source` is the position of the last applied record that had one.
+ */
+export type Progress = {
+  /** Offset of the next record to apply. */
+  readonly nextOffset: number
+  readonly source: SourceProgress | null
+  /** Timestamp of the last record; null before the first. */
+  readonly eventTimeMs: number | null
+}
+
+/** The records of a fetch that are news, and the progress once they are applied. */
+export type Admitted = {
+  readonly from: Progress
+  readonly to: Progress
+  /** In offset order; ignored records are left out. */
+  readonly records: readonly PreparedRecord[]
+  /** Records that the projection has no handler for. */
+  readonly ignoredCount: number
+  /** Records below the checkpoint, and events that the relay published again. */
+  readonly duplicateCount: number
+}
+
+/**
+ * Sorts out what of a fetch is to be applied. `nextOffset` is where the fetch ends: behind its last
+ * record, and behind control batches and compacted records.
+ */
+export function admit(
+  from: Progress,
+  fetched: { readonly records: readonly PreparedRecord[]; readonly nextOffset: number },
+): Admitted {
+  const records: PreparedRecord[] = []
+  let { source, eventTimeMs, nextOffset } = from
+  let ignoredCount = 0
+  let duplicateCount = 0
+
+  for (const prepared of fetched.records) {
+    const { offset, timestampMs } = prepared.record
+    if (offset < nextOffset) {
+      duplicateCount += 1
+      continue
+    }
+    nextOffset = offset + 1
+    if (prepared.source !== null && isRepublished(prepared.source, source)) {
+      duplicateCount += 1
+      continue
+    }
+    if (prepared.source !== null) source = advanceSource(prepared.source, source)
+    eventTimeMs = timestampMs
+    if (prepared.content.kind === 'ignored') ignoredCount += 1
+    else records.push(prepared)
+  }
+  const to = { nextOffset: Math.max(nextOffset, fetched.nextOffset), source, eventTimeMs }
+  invariant(to.nextOffset >= from.nextOffset, 'a checkpoint does not go back')
+  return { from, to, records, ignoredCount, duplicateCount }
+}
