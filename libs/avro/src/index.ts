@@ -1,4 +1,10 @@
-export type { AvroRead, AvroWrite, FieldDefinition, RecordDefinition } from './events/avro-types.ts'
+export { type TextForm, canonicalText, canonicalTextOf } from './canonical-text.ts'
+export type {
+  AvroRead,
+  AvroWrite,
+  FieldDefinition,
+  RecordDefinition,
+} from './events/avro-types.ts'
 export {
   type AnyEvents,
   type CommonField,
@@ -10,3 +16,46 @@ export {
   type NewEvent,
   defineEvents,
 } from './events/define-events.ts'
+export { type GuidReference, schemaGuid } from './guid.ts'
+export { incompatibilities } from './incompatibilities.ts'
+export {
+  type Incompatibility,
+  type IncompatibilityType,
+  type ReaderIs,
+  incompatibilityMessage,
+} from './incompatibility.ts'
+export type {
+  JsonArray,
+  JsonBoolean,
+  JsonDecimal,
+  JsonInteger,
+  JsonNull,
+  JsonObject,
+  JsonString,
+  JsonValue,
+} from './json/json-value.ts'
+export { readJson } from './json/read-json.ts'
+export { compareText, writeJson, writeJsonString } from './json/write-json.ts'
+export { md5 } from './md5.ts'
+export {
+  type ParseOptions,
+  type ParsedSchema,
+  type ReferencedSchema,
+  parseSchema,
+} from './parse-schema.ts'
+export type {
+  ArraySchema,
+  AvroSchema,
+  EnumSchema,
+  FieldOrder,
+  FixedSchema,
+  FullName,
+  MapSchema,
+  NamedSchema,
+  PrimitiveKind,
+  PrimitiveSchema,
+  RecordField,
+  RecordSchema,
+  UnionSchema,
+} from './schema.ts'
+export { SchemaError } from './schema-error.ts'

@@ -1,0 +1,54 @@
+import { assertNever } from '@fairlead/base'
+import type { JsonValue } from './json/json-value.ts'
+import type { AvroSchema } from './schema.ts'
+
+const INT_MIN = -(2n ** 31n)
+const INT_MAX = 2n ** 31n - 1n
+const LONG_MIN = -(2n ** 63n)
+const LONG_MAX = 2n ** 63n - 1n
+
+/**
+ * Whether `value` may stand as the default of `schema`, as Avro 1.12 checks it: a union takes a
+ * default of any of its branches (the specification says the first one), the length of a fixed and
+ * the symbol of an enum are not looked at.
+ */
+export function isValidDefault(schema: AvroSchema, value: JsonValue): boolean {
+  switch (schema.kind) {
+    case 'null':
+    case 'boolean':
+      return value.kind === schema.kind
+    case 'int':
+      return value.kind === 'integer' && value.value >= INT_MIN && value.value <= INT_MAX
+    case 'long':
+      return value.kind === 'integer' && value.value >= LONG_MIN && value.value <= LONG_MAX
+    case 'float':
+    case 'double':
+      return value.kind === 'integer' || value.kind === 'decimal'
+    case 'string':
+    case 'bytes':
+    case 'fixed':
+    case 'enum':
+      return value.kind === 'string'
+    case 'array':
+      return (
+        value.kind === 'array' && value.items.every((item) => isValidDefault(schema.items, item))
+      )
+    case 'map':
+      return (
+        value.kind === 'object' &&
+        [...value.members.values()].every((member) => isValidDefault(schema.values, member))
+      )
+    case 'union':
+      return schema.branches.some((branch) => isValidDefault(branch, value))
+    case 'record':
+      return (
+        value.kind === 'object' &&
+        schema.fields.every((field) => {
+          const member = value.members.get(field.name) ?? field.defaultValue
+          return member !== undefined && isValidDefault(field.type, member)
+        })
+      )
+    default:
+      return assertNever(schema)
+  }
+}
