@@ -1,3 +1,4 @@
+export { createAdmin } from './admin.ts'
 export type {
   Admin,
   AssignedPartition,
@@ -13,6 +14,8 @@ export type {
   TopicSpec,
 } from './clients.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
+export { createProducer } from './producer.ts'
+export { createReader } from './reader.ts'
 export type {
   IncomingRecord,
   OutgoingRecord,

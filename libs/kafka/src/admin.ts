@@ -1,0 +1,227 @@
+import {
+  createTopicsV7,
+  deleteTopicsV6,
+  describeConfigsV4,
+  listOffsetsV7,
+  offsetFetchV8,
+} from '@platformatic/kafka'
+import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
+import { Cluster } from './cluster.ts'
+import { errorName, expectNoError, responseError } from './error-codes.ts'
+import { KafkaError } from './kafka-error.ts'
+import type { TopicPartition } from './records.ts'
+import { type Remaining, retrying } from './retrying.ts'
+
+const TIMESTAMPS = { earliest: -2n, latest: -1n } as const
+const CONSUMER_REPLICA_ID = -1
+const READ_UNCOMMITTED = 0
+const RESOURCE_TYPE_TOPIC = 2
+/** Member epoch outside a group of the new protocol (KIP-848). */
+const NO_MEMBER_EPOCH = -1
+
+export function createAdmin(options: ClientOptions): Admin {
+  const cluster = new Cluster(options)
+  return {
+    createTopics: (topics) => createTopics(cluster, topics),
+    ensureTopic: (topic) => ensureTopic(cluster, topic),
+    partitionCount: (topic) => partitionCount(cluster, topic),
+    listTopics: () =>
+      attempts(cluster, 'listing topics', (remaining) =>
+        cluster.listTopics(null, { timeoutMs: remaining(), signal: cluster.closing }),
+      ),
+    deleteTopics: (topics) => deleteTopics(cluster, topics),
+    listOffsets: (target) => listOffsets(cluster, target),
+    describeTopicConfigs: (topic) => describeTopicConfigs(cluster, topic),
+    committedOffsets: (groupId, partitions) => committedOffsets(cluster, groupId, partitions),
+    close: () => Promise.resolve(cluster.close()),
+  }
+}
+
+async function createTopics(cluster: Cluster, topics: readonly TopicSpec[]): Promise<void> {
+  const requests = topics.map(({ topic, partitions, replicationFactor, configs }) => ({
+    name: topic,
+    numPartitions: partitions,
+    replicationFactor: replicationFactor ?? -1,
+    assignments: [],
+    configs: Object.entries(configs ?? {}).map(([name, value]) => ({ name, value })),
+  }))
+  await attempts(cluster, 'CreateTopics', async (remaining) => {
+    const response = await cluster.withAnyBroker(
+      (connection, timeoutMs) =>
+        connection.call(
+          createTopicsV7.api,
+          [requests, timeoutMs, false],
+          callOf(cluster, timeoutMs),
+        ),
+      callOf(cluster, remaining()),
+    )
+    for (const { name, errorCode, errorMessage } of response.topics) {
+      expectNoError(errorCode, `creation of topic ${name}`, errorMessage)
+    }
+  })
+}
+
+async function ensureTopic(cluster: Cluster, topic: TopicSpec) {
+  let created = false
+  const existing = await partitionCount(cluster, topic.topic)
+  if (existing === undefined) {
+    try {
+      await createTopics(cluster, [topic])
+      created = true
+    } catch (error) {
+      // Another process, or an attempt of ours whose response was lost, was first.
+      if (!(error instanceof KafkaError && error.code === 'TOPIC_ALREADY_EXISTS')) throw error
+    }
+  }
+  const partitions = await attempts(cluster, `leaders of ${topic.topic}`, async (remaining) => {
+    await cluster.refresh([topic.topic], callOf(cluster, remaining()))
+    const count = cluster.partitionCount(topic.topic) ?? 0
+    for (let partition = 0; partition < Math.max(1, count); partition += 1) {
+      await cluster.findLeader(topic.topic, partition, callOf(cluster, remaining()))
+    }
+    return count
+  })
+  return { created, partitions }
+}
+
+async function partitionCount(cluster: Cluster, topic: string): Promise<number | undefined> {
+  return attempts(cluster, `metadata of ${topic}`, async (remaining) => {
+    await cluster.refresh([topic], callOf(cluster, remaining()))
+    const error = cluster.topicError(topic)
+    if (error === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
+    const count = cluster.partitionCount(topic)
+    if (count !== undefined) return count
+    throw new KafkaError(`topic ${topic} is not usable: ${error}`, {
+      code: error === 'NONE' ? 'LEADER_NOT_AVAILABLE' : error,
+      retryable: error === 'NONE' || error === 'LEADER_NOT_AVAILABLE',
+    })
+  })
+}
+
+async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promise<void> {
+  const requests = topics.map((name) => ({ name, topicId: null }))
+  await attempts(cluster, 'DeleteTopics', async (remaining) => {
+    const response = await cluster.withAnyBroker(
+      (connection, timeoutMs) =>
+        connection.call(deleteTopicsV6.api, [requests, timeoutMs], callOf(cluster, timeoutMs)),
+      callOf(cluster, remaining()),
+    )
+    for (const { name, errorCode, errorMessage } of response.responses) {
+      if (errorName(errorCode) === 'UNKNOWN_TOPIC_OR_PARTITION') continue
+      expectNoError(errorCode, `deletion of topic ${name}`, errorMessage)
+    }
+  })
+  for (const topic of topics) cluster.forgetLeaders(topic)
+}
+
+async function listOffsets(
+  cluster: Cluster,
+  target: TopicPartition & { readonly timestamp: 'earliest' | 'latest' | number },
+): Promise<number> {
+  const { topic, partition } = target
+  const timestamp =
+    typeof target.timestamp === 'number' ? BigInt(target.timestamp) : TIMESTAMPS[target.timestamp]
+  const what = `ListOffsets of ${topic}-${partition}`
+  const topics = [
+    { name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }] },
+  ]
+  return attempts(cluster, what, async (remaining) => {
+    const leader = await cluster.findLeader(topic, partition, callOf(cluster, remaining()))
+    const options = callOf(cluster, remaining())
+    try {
+      const response = await cluster.withBroker(
+        leader,
+        (connection) =>
+          connection.call(
+            listOffsetsV7.api,
+            [CONSUMER_REPLICA_ID, READ_UNCOMMITTED, topics],
+            options,
+          ),
+        options,
+      )
+      const answer = response.topics[0]?.partitions[0]
+      if (answer === undefined) throw responseError(3, what)
+      expectNoError(answer.errorCode, what)
+      return Number(answer.offset)
+    } catch (error) {
+      cluster.forgetLeaders(topic)
+      throw error
+    }
+  })
+}
+
+async function describeTopicConfigs(cluster: Cluster, topic: string) {
+  const what = `DescribeConfigs of ${topic}`
+  return attempts(cluster, what, async (remaining) => {
+    const response = await cluster.withAnyBroker(
+      (connection, timeoutMs) =>
+        connection.call(
+          describeConfigsV4.api,
+          [[{ resourceType: RESOURCE_TYPE_TOPIC, resourceName: topic }], false, false],
+          callOf(cluster, timeoutMs),
+        ),
+      callOf(cluster, remaining()),
+    )
+    const result = response.results[0]
+    if (result === undefined) throw responseError(3, what)
+    expectNoError(result.errorCode, what, result.errorMessage)
+    return new Map(result.configs.map(({ name, value }) => [name, value ?? null]))
+  })
+}
+
+async function committedOffsets(
+  cluster: Cluster,
+  groupId: string,
+  partitions: readonly TopicPartition[],
+) {
+  return attempts(cluster, `OffsetFetch of ${groupId}`, (remaining) =>
+    fetchCommittedOffsets(cluster, groupId, { partitions, timeoutMs: remaining() }),
+  )
+}
+
+/** Committed next offsets of a group; a partition without one is absent. One attempt. */
+export async function fetchCommittedOffsets(
+  cluster: Cluster,
+  groupId: string,
+  options: { readonly partitions: readonly TopicPartition[]; readonly timeoutMs: number },
+): Promise<(TopicPartition & { readonly offset: number })[]> {
+  const what = `OffsetFetch of ${groupId}`
+  const call = callOf(cluster, options.timeoutMs)
+  const coordinator = await cluster.findCoordinator(groupId, call)
+  const topics = [...Map.groupBy(options.partitions, ({ topic }) => topic)].map(
+    ([name, ofTopic]) => ({ name, partitionIndexes: ofTopic.map(({ partition }) => partition) }),
+  )
+  const response = await cluster.withBroker(
+    coordinator,
+    (connection) =>
+      connection.call(
+        offsetFetchV8.api,
+        [[{ groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics }], false],
+        call,
+      ),
+    call,
+  )
+  const group = response.groups[0]
+  if (group === undefined) throw responseError(15, what)
+  expectNoError(group.errorCode, what)
+  return group.topics.flatMap(({ name, partitions }) =>
+    partitions.flatMap(({ partitionIndex, committedOffset, errorCode }) => {
+      expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
+      const offset = Number(committedOffset)
+      return offset < 0 ? [] : [{ topic: name, partition: partitionIndex, offset }]
+    }),
+  )
+}
+
+function callOf(cluster: Cluster, timeoutMs: number) {
+  return { timeoutMs, signal: cluster.closing }
+}
+
+/** Every admin call is idempotent or says so itself (TOPIC_ALREADY_EXISTS), so all are retried. */
+function attempts<Result>(
+  cluster: Cluster,
+  what: string,
+  attempt: (remaining: Remaining) => Promise<Result>,
+): Promise<Result> {
+  return retrying({ what, timeoutMs: cluster.requestTimeoutMs, signal: cluster.closing }, attempt)
+}

@@ -1,0 +1,122 @@
+import { DecodeError } from '@fairlead/base'
+
+const VARINT_BYTES_MAX = 10
+
+/**
+ * Reads the primitive types of Kafka's protocol from one buffer. Never reads past its end: that is
+ * a DecodeError. Byte strings are views.
+ */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #position: number
+
+  constructor(bytes: Uint8Array, position = 0) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#position = position
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#position
+  }
+
+  int8(): number {
+    return this.#view.getInt8(this.#advance(1))
+  }
+
+  int16(): number {
+    return this.#view.getInt16(this.#advance(2))
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.#advance(4))
+  }
+
+  uint32(): number {
+    return this.#view.getUint32(this.#advance(4))
+  }
+
+  /** An int64 outside the safe integers is refused, never rounded. */
+  int64(): number {
+    const position = this.#advance(8)
+    const value = this.#view.getInt32(position) * 2 ** 32 + this.#view.getUint32(position + 4)
+    if (!Number.isSafeInteger(value)) throw new DecodeError('int64 is not a safe integer', position)
+    return value
+  }
+
+  unsignedVarint(): number {
+    let value = 0
+    let scale = 1
+    for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
+      const byte = this.#view.getUint8(this.#advance(1))
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) return value
+      scale *= 128
+    }
+    throw new DecodeError('varint is longer than ten bytes', this.#position)
+  }
+
+  /** Zigzag varint or varlong. */
+  varint(): number {
+    const value = this.unsignedVarint()
+    if (!Number.isSafeInteger(value)) {
+      throw new DecodeError('varlong is not a safe integer', this.#position)
+    }
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
+  /** Bytes with a zigzag length, as in a record; -1 means null. */
+  varintBytes(): Uint8Array | null {
+    const length = this.varint()
+    return length < 0 ? null : this.view(length)
+  }
+
+  /** Length of an array or byte string; -1 means null. */
+  length(compact: boolean): number {
+    return compact ? this.unsignedVarint() - 1 : this.int32()
+  }
+
+  nullableBytes(compact: boolean): Uint8Array | null {
+    const length = this.length(compact)
+    return length < 0 ? null : this.view(length)
+  }
+
+  nullableString(compact: boolean): string | null {
+    const length = compact ? this.unsignedVarint() - 1 : this.int16()
+    return length < 0 ? null : new TextDecoder().decode(this.view(length))
+  }
+
+  array<Item>(compact: boolean, item: () => Item): Item[] {
+    const length = this.length(compact)
+    const items: Item[] = []
+    for (let index = 0; index < length; index += 1) items.push(item())
+    return items
+  }
+
+  skipTaggedFields(): void {
+    const count = this.unsignedVarint()
+    for (let index = 0; index < count; index += 1) {
+      this.unsignedVarint()
+      this.#advance(this.unsignedVarint())
+    }
+  }
+
+  view(length: number): Uint8Array {
+    const start = this.#advance(length)
+    return this.#bytes.subarray(start, start + length)
+  }
+
+  #advance(length: number): number {
+    const start = this.#position
+    if (length < 0 || length > this.remaining) {
+      throw new DecodeError(`${length} bytes needed, ${this.remaining} left`, start)
+    }
+    this.#position = start + length
+    return start
+  }
+}

@@ -1,0 +1,279 @@
+import { invariant } from '@fairlead/base'
+import { findCoordinatorV4, metadataV11 } from '@platformatic/kafka'
+import { type BrokerAddress, BrokerConnection, type CallOptions } from './broker-connection.ts'
+import type { ClientOptions, KafkaLogger } from './clients.ts'
+import {
+  closedError,
+  errorName,
+  expectNoError,
+  isRetryableName,
+  responseError,
+  toKafkaError,
+} from './error-codes.ts'
+import { KafkaError } from './kafka-error.ts'
+import { jitter } from './retrying.ts'
+
+export const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
+/** Connections kept open to one broker while nobody uses them. */
+const IDLE_CONNECTIONS_MAX = 8
+/** Wait of one bootstrap server before the next is tried. */
+const METADATA_TIMEOUT_MS = 5_000
+const COORDINATOR_KEY_TYPE_GROUP = 0
+
+/** A broker by id, a bootstrap server or an address from the metadata by `host:port`. */
+type Target = BrokerAddress & { readonly name: string }
+
+type TopicMetadata = {
+  /** Kafka's error name; `NONE` when the topic is usable. */
+  readonly error: string
+  /** By partition; undefined while the partition has no leader. */
+  readonly leaders: readonly (number | undefined)[]
+}
+
+/**
+ * What the clients know about the brokers: addresses, leaders, coordinators, and open connections.
+ * Knowledge is a hint: every use can meet NOT_LEADER or a dead broker, and asks again.
+ */
+export class Cluster {
+  readonly clientId: string
+  readonly logger: KafkaLogger | undefined
+  readonly requestTimeoutMs: number
+  readonly #bootstrap: readonly Target[]
+  readonly #brokers = new Map<number, Target>()
+  readonly #topics = new Map<string, TopicMetadata>()
+  readonly #idle = new Map<string, BrokerConnection[]>()
+  readonly #used = new Set<BrokerConnection>()
+  readonly #closing = new AbortController()
+
+  constructor(options: ClientOptions) {
+    invariant(options.bootstrapServers.length > 0, 'there is at least one bootstrap server')
+    this.clientId = options.clientId
+    this.logger = options.logger
+    this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_DEFAULT_MS
+    this.#bootstrap = options.bootstrapServers.map(parseAddress)
+  }
+
+  /** Fires when the client is closed: every wait ends. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  leaderOf(topic: string, partition: number): number | undefined {
+    return this.#topics.get(topic)?.leaders[partition]
+  }
+
+  /** Undefined before the first refresh and for a topic that does not exist. */
+  partitionCount(topic: string): number | undefined {
+    const metadata = this.#topics.get(topic)
+    return metadata === undefined || metadata.leaders.length === 0
+      ? undefined
+      : metadata.leaders.length
+  }
+
+  /** Why a topic has no leaders, as far as the last refresh knows; `NONE` when it has. */
+  topicError(topic: string): string {
+    return this.#topics.get(topic)?.error ?? 'UNKNOWN_TOPIC_OR_PARTITION'
+  }
+
+  /** Asks for the leaders of `topics`; a topic's own error is kept, see {@link topicError}. */
+  async refresh(topics: readonly string[], options: CallOptions): Promise<void> {
+    await this.listTopics(topics, options)
+  }
+
+  /** As {@link refresh}; null asks for all topics. Answers the names of those that exist. */
+  async listTopics(topics: readonly string[] | null, options: CallOptions): Promise<string[]> {
+    const requested = topics === null ? null : [...topics]
+    const response = await this.withAnyBroker(
+      (connection, timeoutMs) =>
+        connection.call(metadataV11.api, [requested, false, false], { ...options, timeoutMs }),
+      options,
+    )
+    for (const broker of response.brokers) {
+      this.#brokers.set(broker.nodeId, { ...broker, name: `broker ${broker.nodeId}` })
+    }
+    const names: string[] = []
+    for (const topic of response.topics) {
+      const leaders: (number | undefined)[] = []
+      for (const partition of topic.partitions) {
+        // A leader that is named is tried even when the partition also carries an error.
+        leaders[partition.partitionIndex] = partition.leaderId < 0 ? undefined : partition.leaderId
+      }
+      const name = topic.name ?? ''
+      this.#topics.set(name, { error: errorName(topic.errorCode), leaders })
+      if (topic.errorCode === 0) names.push(name)
+    }
+    return names
+  }
+
+  /**
+   * The leader of a partition, asked for when it is not known.
+   *
+   * @throws {KafkaError} UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE (both retryable), others.
+   */
+  async findLeader(topic: string, partition: number, options: CallOptions): Promise<number> {
+    const known = this.leaderOf(topic, partition)
+    if (known !== undefined) return known
+    await this.refresh([topic], options)
+    const found = this.leaderOf(topic, partition)
+    if (found !== undefined) return found
+    const error = this.topicError(topic)
+    const partitions = this.partitionCount(topic) ?? 0
+    const isMissing = error === 'NONE' && partition >= partitions
+    const code = isMissing
+      ? 'UNKNOWN_TOPIC_OR_PARTITION'
+      : error === 'NONE'
+        ? 'LEADER_NOT_AVAILABLE'
+        : error
+    throw new KafkaError(`partition ${topic}-${partition} has no known leader: ${code}`, {
+      code,
+      retryable: isRetryableName(code),
+    })
+  }
+
+  forgetLeaders(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  /** Broker id of the group's coordinator. */
+  async findCoordinator(groupId: string, options: CallOptions): Promise<number> {
+    const response = await this.withAnyBroker(
+      (connection, timeoutMs) =>
+        connection.call(findCoordinatorV4.api, [COORDINATOR_KEY_TYPE_GROUP, [groupId]], {
+          ...options,
+          timeoutMs,
+        }),
+      options,
+    )
+    const coordinator = response.coordinators[0]
+    if (coordinator === undefined) throw responseError(15, `FindCoordinator of ${groupId}`)
+    expectNoError(coordinator.errorCode, `FindCoordinator of ${groupId}`, coordinator.errorMessage)
+    this.#brokers.set(coordinator.nodeId, {
+      ...coordinator,
+      name: `broker ${coordinator.nodeId}`,
+    })
+    return coordinator.nodeId
+  }
+
+  /** Runs one request on a connection to the broker with this id. */
+  withBroker<Result>(
+    brokerId: number,
+    use: (connection: BrokerConnection) => Promise<Result>,
+    options: CallOptions,
+  ): Promise<Result> {
+    const target = this.#brokers.get(brokerId)
+    if (target === undefined) {
+      return Promise.reject(
+        new KafkaError(`broker ${brokerId} has no known address`, {
+          code: 'BROKER_NOT_AVAILABLE',
+          retryable: true,
+        }),
+      )
+    }
+    return this.#withTarget(target, use, options)
+  }
+
+  /**
+   * Runs one request on the first broker that answers: those known from metadata, then the
+   * bootstrap servers, both in random order.
+   */
+  async withAnyBroker<Result>(
+    use: (connection: BrokerConnection, timeoutMs: number) => Promise<Result>,
+    options: CallOptions,
+  ): Promise<Result> {
+    const deadlineMs = performance.now() + options.timeoutMs
+    const targets = [...shuffled([...this.#brokers.values()]), ...shuffled(this.#bootstrap)]
+    let lastError = new KafkaError('no broker was tried', { code: 'NETWORK', retryable: true })
+    for (const target of targets) {
+      const timeoutMs = Math.min(METADATA_TIMEOUT_MS, deadlineMs - performance.now())
+      if (timeoutMs <= 0) break
+      try {
+        const call = { ...options, timeoutMs }
+        return await this.#withTarget(target, (connection) => use(connection, timeoutMs), call)
+      } catch (thrown) {
+        lastError = toKafkaError(thrown, `a request to ${target.name}`)
+        if (!lastError.retryable || options.signal?.aborted === true) throw lastError
+      }
+    }
+    throw lastError
+  }
+
+  /** Destroys every connection; requests in flight fail. */
+  close(): void {
+    this.#closing.abort()
+    for (const connection of [...this.#used, ...[...this.#idle.values()].flat()]) {
+      connection.destroy()
+    }
+    this.#idle.clear()
+  }
+
+  async #withTarget<Result>(
+    target: Target,
+    use: (connection: BrokerConnection) => Promise<Result>,
+    options: CallOptions,
+  ): Promise<Result> {
+    if (this.closing.aborted) throw closedError()
+    const key = `${target.host}:${target.port}`
+    const connection = this.#takeIdle(key) ?? (await this.#open(target, options))
+    if (this.closing.aborted) {
+      connection.destroy()
+      throw closedError()
+    }
+    this.#used.add(connection)
+    try {
+      return await use(connection)
+    } finally {
+      this.#used.delete(connection)
+      this.#giveBack(key, connection)
+    }
+  }
+
+  #open(target: Target, options: CallOptions): Promise<BrokerConnection> {
+    const signal =
+      options.signal === undefined ? this.closing : AbortSignal.any([options.signal, this.closing])
+    return BrokerConnection.open(target, {
+      clientId: this.clientId,
+      timeoutMs: options.timeoutMs,
+      signal,
+    })
+  }
+
+  #takeIdle(key: string): BrokerConnection | undefined {
+    const idle = this.#idle.get(key) ?? []
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      if (connection.isOpen) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  #giveBack(key: string, connection: BrokerConnection): void {
+    const idle = this.#idle.get(key) ?? []
+    if (!connection.isOpen || this.closing.aborted || idle.length >= IDLE_CONNECTIONS_MAX) {
+      connection.destroy()
+      return
+    }
+    idle.push(connection)
+    this.#idle.set(key, idle)
+  }
+}
+
+function parseAddress(server: string): Target {
+  const separator = server.lastIndexOf(':')
+  const port = Number(server.slice(separator + 1))
+  const host = server.slice(0, separator).replace(/^\[(.*)\]$/, '$1')
+  const isPort = Number.isInteger(port) && port > 0 && port < 65_536
+  if (separator <= 0 || !isPort) {
+    throw new KafkaError(`bootstrap server "${server}" is not host:port`, {
+      code: 'INVALID_CONFIG',
+      retryable: false,
+    })
+  }
+  return { host, port, name: server }
+}
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  const rest = [...items]
+  const result: Item[] = []
+  while (rest.length > 0) result.push(...rest.splice(jitter.int(rest.length), 1))
+  return result
+}

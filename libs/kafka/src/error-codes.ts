@@ -1,0 +1,72 @@
+import {
+  NetworkError,
+  TimeoutError,
+  protocolErrors,
+  protocolErrorsCodesById,
+} from '@platformatic/kafka'
+import { errorMessage } from '@fairlead/base'
+import { KafkaError } from './kafka-error.ts'
+
+/** Kafka's error name for the number in a response; `NONE` for 0. */
+export function errorName(errorCode: number): string {
+  const names: Readonly<Record<number, string | undefined>> = protocolErrorsCodesById
+  return names[errorCode] ?? `ERROR_${errorCode}`
+}
+
+/** True when Kafka's own clients would send the request again. */
+export function isRetryableName(name: string): boolean {
+  const errors: Readonly<Record<string, { readonly canRetry: boolean } | undefined>> =
+    protocolErrors
+  return errors[name]?.canRetry === true
+}
+
+/** The error of a response; `what` says which request, for the message. */
+export function responseError(errorCode: number, what: string, detail?: string | null): KafkaError {
+  const code = errorName(errorCode)
+  const suffix = detail === undefined || detail === null || detail === '' ? '' : `: ${detail}`
+  return new KafkaError(`${what} was answered with ${code}${suffix}`, {
+    code,
+    retryable: isRetryableName(code),
+  })
+}
+
+/** @throws {KafkaError} unless `errorCode` is 0. */
+export function expectNoError(errorCode: number, what: string, detail?: string | null): void {
+  if (errorCode !== 0) throw responseError(errorCode, what, detail)
+}
+
+/** Anything thrown below the client interfaces, as the one error type that leaves them. */
+export function toKafkaError(error: unknown, what: string): KafkaError {
+  if (error instanceof KafkaError) return error
+  const isNetwork = error instanceof NetworkError
+  const isTimeout = error instanceof TimeoutError
+  return new KafkaError(`${what} failed: ${errorMessage(error)}`, {
+    code: isTimeout ? 'TIMEOUT' : isNetwork ? 'NETWORK' : 'CORRUPT_RESPONSE',
+    retryable: isNetwork || isTimeout,
+    cause: error,
+  })
+}
+
+export function closedError(): KafkaError {
+  return new KafkaError('the client is closed', { code: 'CLOSED', retryable: false })
+}
+
+export function lostError(what: string): KafkaError {
+  return new KafkaError(`${what} failed: the connection is lost`, {
+    code: 'NETWORK',
+    retryable: true,
+  })
+}
+
+export function abortedError(what: string): KafkaError {
+  return new KafkaError(`${what} was aborted`, { code: 'ABORTED', retryable: false })
+}
+
+export function timeoutError(what: string, timeoutMs: number, cause?: unknown): KafkaError {
+  const reason = cause === undefined ? '' : `: ${errorMessage(cause)}`
+  return new KafkaError(`${what} did not end within ${timeoutMs} ms${reason}`, {
+    code: 'TIMEOUT',
+    retryable: true,
+    cause,
+  })
+}

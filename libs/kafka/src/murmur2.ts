@@ -1,0 +1,30 @@
+/**
+ * MurmurHash2 with Kafka's seed, over the bytes of a record key: `Utils.murmur2` of the Java client.
+ * Every client that partitions by key must agree on it.
+ */
+export function murmur2(key: Uint8Array): number {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
+  const tailStart = key.length & ~3
+  let hash = SEED ^ key.length
+  for (let position = 0; position < tailStart; position += 4) {
+    let word = Math.imul(view.getInt32(position, true), MIX)
+    word = Math.imul(word ^ (word >>> 24), MIX)
+    hash = Math.imul(hash, MIX) ^ word
+  }
+  if (tailStart < key.length) {
+    for (let position = key.length - 1; position >= tailStart; position -= 1) {
+      hash ^= (key[position] ?? 0) << (8 * (position - tailStart))
+    }
+    hash = Math.imul(hash, MIX)
+  }
+  hash = Math.imul(hash ^ (hash >>> 13), MIX)
+  return hash ^ (hash >>> 15)
+}
+
+/** Partition of a key, as Kafka's default partitioner has it. */
+export function partitionOfKey(key: Uint8Array, partitionCount: number): number {
+  return (murmur2(key) & 0x7fff_ffff) % partitionCount
+}
+
+const SEED = 0x9747_b28c
+const MIX = 0x5bd1_e995

@@ -1,0 +1,230 @@
+import { invariant } from '@fairlead/base'
+import { isRetryableName } from './error-codes.ts'
+import {
+  BATCH_HEADER_BYTES,
+  encodeRecordBatch,
+  type StampedRecord,
+} from './record-batch-encoder.ts'
+
+/** Sequence numbers wrap from 2^31 - 1 to 0. */
+const SEQUENCE_COUNT = 2 ** 31
+
+/** The batch does not fit: it is halved until the offending records stand alone. */
+const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+/** The broker names the records (KIP-467), or the batch is halved as above. */
+const INVALID: ReadonlySet<string> = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
+/** No record of this topic can ever be stored, so that no order is at stake. */
+const INVALID_TOPIC = 'INVALID_TOPIC_EXCEPTION'
+/** Stored by an earlier attempt, too long ago for the broker to say where. */
+const DUPLICATE = 'DUPLICATE_SEQUENCE_NUMBER'
+
+export type QueuedRecord<Owner> = {
+  readonly record: StampedRecord
+  readonly sizeBytesMax: number
+  /** The record is given up at this time of the caller's clock. */
+  readonly deadlineMs: number
+  readonly owner: Owner
+}
+
+export type QueuedBatch<Owner> = {
+  readonly items: readonly QueuedRecord<Owner>[]
+  /** The same bytes in every attempt, so that the broker recognises a batch that it already has. */
+  readonly bytes: Buffer
+  readonly baseSequence: number
+  /** An earlier attempt may have been stored: nobody saw the answer. */
+  readonly isAmbiguous: boolean
+}
+
+export type BatchAnswer = {
+  /** Kafka's error name, or NONE. */
+  readonly code: string
+  readonly message: string
+  readonly baseOffset: number
+  readonly recordErrors: readonly { readonly batchIndex: number; readonly message: string | null }[]
+}
+
+export type Rejected<Owner> = {
+  readonly item: QueuedRecord<Owner>
+  readonly code: string
+  readonly message: string
+}
+
+export type Verdict<Owner> =
+  | {
+      readonly kind: 'stored'
+      readonly items: readonly QueuedRecord<Owner>[]
+      readonly baseOffset: number
+    }
+  | { readonly kind: 'retry' }
+  /** Empty when the batch was only split. */
+  | { readonly kind: 'rejected'; readonly rejected: readonly Rejected<Owner>[] }
+  | { readonly kind: 'fatal' }
+
+/**
+ * The records of one partition on their way to its leader: decides what is sent next and what an
+ * answer means. No I/O and no clock.
+ *
+ * Invariants: at most one batch is in flight. A sequence number is spent only when the broker says
+ * that its record is stored; until then a retry repeats the same bytes. A refusal is believed only
+ * when no attempt before it went unanswered: that one may have been stored, and its sequence numbers
+ * given to other records would make the broker drop those as duplicates.
+ */
+export class PartitionQueue<Owner> {
+  readonly topic: string
+  readonly partition: number
+  /** Not yet in a batch, in order. */
+  readonly #queued: QueuedRecord<Owner>[] = []
+  /** Parts of a refused batch, in order, before everything queued. */
+  #parts: (readonly QueuedRecord<Owner>[])[] = []
+  /** Waits for its next attempt. */
+  #retained: QueuedBatch<Owner> | undefined
+  #inFlight: QueuedBatch<Owner> | undefined
+  #nextSequence = 0
+
+  constructor(topic: string, partition: number) {
+    this.topic = topic
+    this.partition = partition
+  }
+
+  get isReady(): boolean {
+    return this.#inFlight === undefined && this.#oldest() !== undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.#inFlight === undefined && this.#oldest() === undefined
+  }
+
+  /** Deadline of the record that is next; undefined when there is none or a batch is in flight. */
+  get deadlineMs(): number | undefined {
+    return this.#inFlight === undefined ? this.#oldest()?.deadlineMs : undefined
+  }
+
+  enqueue(item: QueuedRecord<Owner>): void {
+    this.#queued.push(item)
+  }
+
+  /**
+   * The next batch, now in flight; undefined when it does not fit in `sizeBytesMax`.
+   *
+   * @throws {InvariantViolation} unless `isReady`.
+   */
+  take(options: {
+    readonly sizeBytesMax: number
+    readonly producerId: number
+    readonly producerEpoch: number
+  }): QueuedBatch<Owner> | undefined {
+    invariant(this.isReady, 'one batch of a partition is in flight at a time')
+    const retained = this.#retained
+    if (retained !== undefined) {
+      if (retained.bytes.length > options.sizeBytesMax) return undefined
+      this.#retained = undefined
+      this.#inFlight = retained
+      return retained
+    }
+    const items = this.#takeItems(options.sizeBytesMax)
+    if (items.length === 0) return undefined
+    const baseSequence = this.#nextSequence
+    const records = items.map(({ record }) => record)
+    const bytes = encodeRecordBatch(records, { ...options, baseSequence })
+    this.#inFlight = { items, bytes, baseSequence, isAmbiguous: false }
+    return this.#inFlight
+  }
+
+  /** The request of the batch in flight failed; `wasSent` unless it certainly never left. */
+  unanswered(wasSent: boolean): void {
+    const batch = this.#land()
+    this.#retained = wasSent ? { ...batch, isAmbiguous: true } : batch
+  }
+
+  answered(answer: BatchAnswer): Verdict<Owner> {
+    const batch = this.#land()
+    const { code } = answer
+    if (code === 'NONE' || code === DUPLICATE) {
+      this.#nextSequence = (batch.baseSequence + batch.items.length) % SEQUENCE_COUNT
+      return { kind: 'stored', items: batch.items, baseOffset: answer.baseOffset }
+    }
+    if (TOO_LARGE.has(code) || INVALID.has(code) || code === INVALID_TOPIC) {
+      if (batch.isAmbiguous) return { kind: 'fatal' }
+      return { kind: 'rejected', rejected: this.#reject(batch, answer) }
+    }
+    if (isRetryableName(code)) {
+      // Even a leader that moved may have appended first: NOT_LEADER can answer a waiting produce.
+      this.#retained = { ...batch, isAmbiguous: true }
+      return { kind: 'retry' }
+    }
+    return { kind: 'fatal' }
+  }
+
+  /** Gives up everything that waits, because the topic cannot exist. Not while in flight. */
+  rejectAll(code: string, message: string): readonly Rejected<Owner>[] {
+    invariant(this.#inFlight === undefined, 'an unanswered batch is not rejected')
+    invariant(this.#retained?.isAmbiguous !== true, 'a batch that may be stored is not rejected')
+    const items = [...(this.#retained?.items ?? []), ...this.#parts.flat(), ...this.#queued]
+    this.#retained = undefined
+    this.#parts = []
+    this.#queued.length = 0
+    return items.map((item) => ({ item, code, message }))
+  }
+
+  get hasAmbiguousBatch(): boolean {
+    return this.#retained?.isAmbiguous === true
+  }
+
+  #oldest(): QueuedRecord<Owner> | undefined {
+    return this.#retained?.items[0] ?? this.#parts[0]?.[0] ?? this.#queued[0]
+  }
+
+  #takeItems(sizeBytesMax: number): readonly QueuedRecord<Owner>[] {
+    const part = this.#parts[0]
+    if (part !== undefined) {
+      if (batchSizeBytesMax(part) > sizeBytesMax) return []
+      this.#parts.shift()
+      return part
+    }
+    let sizeBytes = BATCH_HEADER_BYTES
+    let count = 0
+    for (const { sizeBytesMax: recordBytes } of this.#queued) {
+      sizeBytes += recordBytes
+      if (sizeBytes > sizeBytesMax) break
+      count += 1
+    }
+    return this.#queued.splice(0, count)
+  }
+
+  #land(): QueuedBatch<Owner> {
+    const batch = this.#inFlight
+    invariant(batch !== undefined, 'an answer belongs to the batch in flight')
+    this.#inFlight = undefined
+    return batch
+  }
+
+  /** The rejected records; the others stand first in line again, under the same sequence numbers. */
+  #reject(batch: QueuedBatch<Owner>, answer: BatchAnswer): readonly Rejected<Owner>[] {
+    const { items } = batch
+    const { code, message } = answer
+    const named = new Map(
+      answer.recordErrors
+        .filter(({ batchIndex }) => batchIndex in items)
+        .map((error) => [error.batchIndex, error.message ?? message]),
+    )
+    const isNamed = INVALID.has(code) && named.size > 0
+    if (isNamed) {
+      const accepted = items.filter((_, index) => !named.has(index))
+      if (accepted.length > 0) this.#parts.unshift(accepted)
+      return items.flatMap((item, index) => {
+        const recordMessage = named.get(index)
+        return recordMessage === undefined ? [] : [{ item, code, message: recordMessage }]
+      })
+    }
+    if (items.length === 1 || code === INVALID_TOPIC) {
+      return items.map((item) => ({ item, code, message }))
+    }
+    const half = Math.ceil(items.length / 2)
+    this.#parts.unshift(items.slice(0, half), items.slice(half))
+    return []
+  }
+}
+
+function batchSizeBytesMax(items: readonly { readonly sizeBytesMax: number }[]): number {
+  return items.reduce((sum, { sizeBytesMax }) => sum + sizeBytesMax, BATCH_HEADER_BYTES)
+}

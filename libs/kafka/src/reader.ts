@@ -1,0 +1,86 @@
+import { DecodeError, invariant } from '@fairlead/base'
+import type { ClientOptions, FetchRequest, FetchResult, Reader } from './clients.ts'
+import { Cluster } from './cluster.ts'
+import { closedError, responseError } from './error-codes.ts'
+import { fetchExchange } from './fetch-exchange.ts'
+import { KafkaError } from './kafka-error.ts'
+import { decodeRecordBatches } from './record-batch-decoder.ts'
+import { type Remaining, retrying } from './retrying.ts'
+
+/** Errors after which the leader is asked for again. */
+const STALE_LEADER: ReadonlySet<string> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'KAFKA_STORAGE_ERROR',
+  'BROKER_NOT_AVAILABLE',
+  'NETWORK',
+  'TIMEOUT',
+])
+
+export function createReader(options: ClientOptions): Reader {
+  const cluster = new Cluster(options)
+  return {
+    fetch: (request) => fetchRecords(cluster, request),
+    close: () => Promise.resolve(cluster.close()),
+  }
+}
+
+/** One fetch of one partition from its leader, retried until `maxWaitMs` + the request timeout. */
+export function fetchRecords(cluster: Cluster, request: FetchRequest): Promise<FetchResult> {
+  invariant(request.maxWaitMs >= 0 && request.maxBytes > 0, 'a fetch waits for some bytes')
+  const { topic, partition } = request
+  if (cluster.closing.aborted) return Promise.reject(closedError())
+  return retrying(
+    {
+      what: `Fetch of ${topic}-${partition}`,
+      timeoutMs: request.maxWaitMs + cluster.requestTimeoutMs,
+      signal: request.signal,
+      onRetry: (error) => {
+        if (STALE_LEADER.has(error.code)) cluster.forgetLeaders(topic)
+        cluster.logger?.debug({ topic, partition, code: error.code }, 'fetch is tried again')
+      },
+    },
+    (remaining) => fetchOnce(cluster, request, remaining),
+  )
+}
+
+async function fetchOnce(
+  cluster: Cluster,
+  request: FetchRequest,
+  remaining: Remaining,
+): Promise<FetchResult> {
+  const { topic, partition, fromOffset, signal } = request
+  const leader = await cluster.findLeader(topic, partition, { timeoutMs: remaining(), signal })
+  const call = { ...request, fetchOffset: fromOffset }
+  const options = { timeoutMs: remaining(), signal }
+  const answer = await cluster.withBroker(
+    leader,
+    (connection) => connection.exchange(fetchExchange(call), options),
+    options,
+  )
+  if (answer.errorCode !== 0) {
+    throw responseError(answer.errorCode, `Fetch of ${topic}-${partition} from ${fromOffset}`)
+  }
+  const { highWatermark, logStartOffset } = answer
+  return { ...decodeOrFail(answer.batches, request), highWatermark, logStartOffset }
+}
+
+function decodeOrFail(batches: Uint8Array, request: FetchRequest) {
+  const { topic, partition, fromOffset } = request
+  try {
+    const decoded = decodeRecordBatches(batches, request)
+    if (batches.length > 0 && decoded.nextOffset === fromOffset) {
+      throw new DecodeError('the response holds no whole batch', 0)
+    }
+    return decoded
+  } catch (error) {
+    throw new KafkaError(`records of ${topic}-${partition} from ${fromOffset} cannot be decoded`, {
+      code: 'CORRUPT_MESSAGE',
+      retryable: false,
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,149 @@
+import { crc32c } from '@platformatic/kafka'
+import { invariant } from '@fairlead/base'
+import type { OutgoingRecord } from './records.ts'
+
+/** Bytes of a batch before its records (magic 2). */
+export const BATCH_HEADER_BYTES = 61
+
+const BATCH_LENGTH_POSITION = 8
+const CRC_POSITION = 17
+const ATTRIBUTES_POSITION = 21
+/** Length, attributes, timestamp delta, offset delta, key length, value length, header count. */
+const RECORD_OVERHEAD_BYTES_MAX = 5 + 1 + 10 + 5 + 5 + 5 + 5
+const HEADER_OVERHEAD_BYTES_MAX = 5 + 5
+
+export type StampedRecord = OutgoingRecord & { readonly timestampMs: number }
+
+export type BatchIdentity = {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly baseSequence: number
+}
+
+/** Encodes one uncompressed batch (magic 2) with the offsets 0, 1, … and its CRC. */
+export function encodeRecordBatch(
+  records: readonly StampedRecord[],
+  identity: BatchIdentity,
+): Buffer {
+  const first = records[0]
+  invariant(first !== undefined, 'a batch holds at least one record')
+  const sizeBytesMax = records.reduce((sum, record) => sum + recordSizeBytesMax(record), 0)
+  const body = new RecordWriter(Buffer.allocUnsafe(BATCH_HEADER_BYTES + sizeBytesMax))
+  let maxTimestampMs = first.timestampMs
+  for (const [index, record] of records.entries()) {
+    body.record(record, {
+      offsetDelta: index,
+      timestampDeltaMs: record.timestampMs - first.timestampMs,
+    })
+    maxTimestampMs = Math.max(maxTimestampMs, record.timestampMs)
+  }
+  const batch = body.written()
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength)
+  setInt64(view, 0, 0)
+  view.setInt32(BATCH_LENGTH_POSITION, batch.length - BATCH_LENGTH_POSITION - 4)
+  view.setInt32(12, -1)
+  view.setInt8(16, 2)
+  view.setInt16(ATTRIBUTES_POSITION, 0)
+  view.setInt32(23, records.length - 1)
+  setInt64(view, 27, first.timestampMs)
+  setInt64(view, 35, maxTimestampMs)
+  setInt64(view, 43, identity.producerId)
+  view.setInt16(51, identity.producerEpoch)
+  view.setInt32(53, identity.baseSequence)
+  view.setInt32(57, records.length)
+  view.setUint32(CRC_POSITION, crc32c(batch.subarray(ATTRIBUTES_POSITION)))
+  return batch
+}
+
+/** No encoding of `record` in a batch takes more; exact enough to fill batches by. */
+export function recordSizeBytesMax(record: OutgoingRecord): number {
+  let sizeBytes =
+    RECORD_OVERHEAD_BYTES_MAX + (record.key?.length ?? 0) + (record.value?.length ?? 0)
+  for (const [key, value] of record.headers) {
+    sizeBytes += HEADER_OVERHEAD_BYTES_MAX + Buffer.byteLength(key) + (value?.length ?? 0)
+  }
+  return sizeBytes
+}
+
+type RecordDeltas = { readonly offsetDelta: number; readonly timestampDeltaMs: number }
+
+/** Writes records behind the space of the batch header. */
+class RecordWriter {
+  readonly #buffer: Buffer
+  #position = BATCH_HEADER_BYTES
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer
+  }
+
+  record(record: OutgoingRecord, deltas: RecordDeltas): void {
+    const headers = record.headers.map(([key, value]) => [Buffer.from(key), value] as const)
+    this.#varint(recordLength(record, headers, deltas))
+    this.#buffer[this.#position] = 0
+    this.#position += 1
+    this.#varint(deltas.timestampDeltaMs)
+    this.#varint(deltas.offsetDelta)
+    this.#nullableBytes(record.key)
+    this.#nullableBytes(record.value)
+    this.#varint(headers.length)
+    for (const [key, value] of headers) {
+      this.#nullableBytes(key)
+      this.#nullableBytes(value)
+    }
+  }
+
+  written(): Buffer {
+    return this.#buffer.subarray(0, this.#position)
+  }
+
+  #nullableBytes(bytes: Uint8Array | null): void {
+    if (bytes === null) {
+      this.#varint(-1)
+      return
+    }
+    this.#varint(bytes.length)
+    this.#buffer.set(bytes, this.#position)
+    this.#position += bytes.length
+  }
+
+  #varint(value: number): void {
+    let rest = zigzag(value)
+    while (rest >= 0x80) {
+      this.#buffer[this.#position] = (rest % 0x80) | 0x80
+      this.#position += 1
+      rest = Math.floor(rest / 0x80)
+    }
+    this.#buffer[this.#position] = rest
+    this.#position += 1
+  }
+}
+
+function recordLength(
+  record: OutgoingRecord,
+  headers: readonly (readonly [Uint8Array, Uint8Array | null])[],
+  deltas: RecordDeltas,
+): number {
+  let length = 1 + varintSize(deltas.timestampDeltaMs) + varintSize(deltas.offsetDelta)
+  length += bytesSize(record.key) + bytesSize(record.value) + varintSize(headers.length)
+  for (const [key, value] of headers) length += bytesSize(key) + bytesSize(value)
+  return length
+}
+
+function bytesSize(bytes: Uint8Array | null): number {
+  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length
+}
+
+function varintSize(value: number): number {
+  let size = 1
+  for (let rest = zigzag(value); rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1
+  return size
+}
+
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value
+}
+
+function setInt64(view: DataView, position: number, value: number): void {
+  view.setInt32(position, Math.floor(value / 2 ** 32))
+  view.setUint32(position + 4, value - Math.floor(value / 2 ** 32) * 2 ** 32)
+}
