@@ -1,0 +1,200 @@
+import { DecodeError } from '@fairlead/base'
+import type { EventPosition } from './event-position.ts'
+import { type EventHeader, eventHeaders } from './outbox-headers.ts'
+import { type OutboxColumns, type OutboxFields, outboxColumns } from './outbox-columns.ts'
+import type { Relation } from './pgoutput-message.ts'
+import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
+import { topicNameFault } from './topic-name.ts'
+import type { RowChange } from './transaction-assembler.ts'
+import { type ColumnValue, type Tuple, UNCHANGED } from './tuple.ts'
+
+export type OutboxRouterOptions = {
+  /** The outbox tables, as `schema.table`. */
+  readonly tables: readonly string[]
+  readonly fields: OutboxFields
+  /** Must match the whole value of the route field, or that value is the topic as it is. */
+  readonly topicRegex: RegExp
+  /** Topic, with `${group}` or `$1` for what `topicRegex` captured. */
+  readonly topicReplacement: string
+  /** An empty payload becomes a tombstone, as a null one always does. */
+  readonly tombstoneOnEmptyPayload: boolean
+  /** Written to each record, see {@link SOURCE_HEADER}. */
+  readonly source: string
+}
+
+/** What becomes of a row. */
+export type RouteOutcome =
+  | RoutedEvent
+  | UnroutableEvent
+  /** Not an event: another table, or an update or delete of an outbox row. */
+  | { readonly kind: 'ignored'; readonly reason: 'OTHER_TABLE' | 'NOT_AN_INSERT' }
+  /** The table lacks a column that the configuration names: no row of it can be routed. */
+  | { readonly kind: 'misconfigured'; readonly reason: string }
+
+/** A record to publish. It owns its bytes: nothing in it is a view of the message. */
+export type RoutedEvent = EventIdentity & {
+  readonly kind: 'routed'
+  readonly topic: string
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+  readonly headers: readonly EventHeader[]
+  readonly timestampMs: number
+}
+
+export type UnroutableEvent = EventIdentity & {
+  readonly kind: 'unroutable'
+  readonly code: UnroutableCode
+  readonly reason: string
+  readonly value: Uint8Array | null
+  readonly headersText: string | null
+}
+
+export type UnroutableCode = 'INVALID_TOPIC' | 'INVALID_KEY' | 'INVALID_HEADERS' | 'INVALID_PAYLOAD'
+
+/** What names an event to people; null where the row has a null or no such column. */
+export type EventIdentity = {
+  readonly position: EventPosition
+  readonly commitTimestampMs: number
+  readonly eventId: string | null
+  readonly aggregateType: string | null
+  readonly aggregateId: string | null
+  readonly type: string | null
+}
+
+/**
+ * A database with encoding SQL_ASCII may hold bytes that are no UTF-8. They show up as U+FFFD in
+ * names, which no topic name may contain; key and payload are passed on as bytes.
+ */
+const LENIENT_TEXT = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/**
+ * Turns rows of an outbox table into records: the rules of Debezium's outbox event router.
+ * The payload goes through byte by byte, whatever its type; it is never parsed.
+ */
+export class OutboxRouter {
+  readonly #options: OutboxRouterOptions
+  readonly #tables: ReadonlySet<string>
+  readonly #wholeRegex: RegExp
+  /** Postgres sends a new Relation object whenever a definition changed. */
+  readonly #columns = new WeakMap<Relation, OutboxColumns | string>()
+
+  constructor(options: OutboxRouterOptions) {
+    this.#options = options
+    this.#tables = new Set(options.tables)
+    this.#wholeRegex = new RegExp(`^(?:${options.topicRegex.source})$`, 's')
+  }
+
+  route(row: RowChange): RouteOutcome {
+    const { change } = row
+    const { relation } = change
+    if (!this.#tables.has(`${relation.schema}.${relation.table}`)) {
+      return { kind: 'ignored', reason: 'OTHER_TABLE' }
+    }
+    if (change.kind !== 'insert') return { kind: 'ignored', reason: 'NOT_AN_INSERT' }
+    const columns = this.#columnsOf(relation)
+    if (typeof columns === 'string') return { kind: 'misconfigured', reason: columns }
+    return this.#routeInsert(row, change.row, columns)
+  }
+
+  #columnsOf(relation: Relation): OutboxColumns | string {
+    const known = this.#columns.get(relation)
+    if (known !== undefined) return known
+    const columns = outboxColumns(relation, this.#options.fields)
+    this.#columns.set(relation, columns)
+    return columns
+  }
+
+  #routeInsert(
+    row: RowChange,
+    tuple: Tuple,
+    columns: OutboxColumns,
+  ): RoutedEvent | UnroutableEvent {
+    const headersText = text(tuple, columns.headers)
+    const identity: EventIdentity = {
+      position: row.position,
+      commitTimestampMs: row.commitTimestampMs,
+      eventId: text(tuple, columns.id),
+      aggregateType: text(tuple, columns.route),
+      aggregateId: text(tuple, columns.key),
+      type: text(tuple, columns.type),
+    }
+    const payload = payloadOf(tuple, columns)
+    const unroutable = (code: UnroutableCode, reason: string): UnroutableEvent => ({
+      ...identity,
+      kind: 'unroutable',
+      code,
+      reason,
+      value: payload instanceof DecodeError ? null : payload,
+      headersText,
+    })
+
+    if (payload instanceof DecodeError) return unroutable('INVALID_PAYLOAD', payload.message)
+    if (identity.aggregateType === null) {
+      return unroutable('INVALID_TOPIC', 'the column that names the topic is null')
+    }
+    const topic = this.#topicOf(identity.aggregateType)
+    const fault = topicNameFault(topic)
+    if (fault !== undefined) return unroutable('INVALID_TOPIC', fault)
+    if (identity.aggregateId === null || identity.aggregateId === '') {
+      return unroutable('INVALID_KEY', 'the key is null or empty')
+    }
+    const headers = eventHeaders(identity, {
+      source: this.#options.source,
+      headersText,
+      trace: text(tuple, columns.trace),
+    })
+    if (headers === undefined) {
+      return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
+    }
+    return {
+      ...identity,
+      kind: 'routed',
+      topic,
+      key: ownBytes(tuple.value(columns.key)) ?? new Uint8Array(),
+      value: this.#valueOf(payload),
+      headers,
+      timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
+    }
+  }
+
+  #topicOf(routedByValue: string): string {
+    const match = this.#wholeRegex.exec(routedByValue)
+    if (match === null) return routedByValue
+    return this.#options.topicReplacement.replace(
+      /\$\{(\w+)\}|\$(\d)/g,
+      (_, name: string | undefined, index: string | undefined) =>
+        (name === undefined ? match[Number(index)] : match.groups?.[name]) ?? '',
+    )
+  }
+
+  #valueOf(payload: Uint8Array | null): Uint8Array | null {
+    return this.#options.tombstoneOnEmptyPayload && payload?.length === 0 ? null : payload
+  }
+}
+
+function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
+  const value = tuple.value(columns.payload)
+  if (!(value instanceof Uint8Array)) return null
+  if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return value.slice()
+  try {
+    return parseBytea(value)
+  } catch (error) {
+    if (error instanceof DecodeError) return error
+    throw error
+  }
+}
+
+function timestampOf(tuple: Tuple, columns: OutboxColumns): number | undefined {
+  if (columns.timestamp === undefined) return undefined
+  const value = tuple.value(columns.timestamp)
+  return value instanceof Uint8Array ? parseTimestampMs(value) : undefined
+}
+
+function text(tuple: Tuple, column: number | undefined): string | null {
+  const value = column === undefined ? null : tuple.value(column)
+  return value instanceof Uint8Array ? LENIENT_TEXT.decode(value) : null
+}
+
+function ownBytes(value: ColumnValue | undefined): Uint8Array | null {
+  return value === undefined || value === null || value === UNCHANGED ? null : value.slice()
+}

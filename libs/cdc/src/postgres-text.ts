@@ -1,0 +1,79 @@
+import { DecodeError } from '@fairlead/base'
+
+/** Object ids of built-in types: `pg_type.dat`. */
+export const TYPE_OIDS = { bytea: 17, timestamp: 1114, timestamptz: 1184 } as const
+
+const BACKSLASH = 0x5c
+const LETTER_X = 0x78
+const NOT_HEX = 0xff
+const HEX_DIGITS = hexDigits()
+
+/**
+ * A bytea in its hex form, `\x00ff`. The session must have `bytea_output = hex`, the default.
+ *
+ * @throws {DecodeError} for anything else.
+ */
+export function parseBytea(text: Uint8Array): Uint8Array {
+  if (text[0] !== BACKSLASH || text[1] !== LETTER_X || text.length % 2 !== 0) {
+    throw new DecodeError('bytea is not in hex form', 0)
+  }
+  const bytes = new Uint8Array(text.length / 2 - 1)
+  for (let index = 0; index < bytes.length; index += 1) {
+    const high = HEX_DIGITS[text[index * 2 + 2] ?? 0] ?? NOT_HEX
+    const low = HEX_DIGITS[text[index * 2 + 3] ?? 0] ?? NOT_HEX
+    if ((high | low) > 0x0f)
+      throw new DecodeError('bytea has a digit that is not hex', index * 2 + 2)
+    bytes[index] = (high << 4) | low
+  }
+  return bytes
+}
+
+function hexDigits(): Uint8Array {
+  const digits = new Uint8Array(256).fill(NOT_HEX)
+  for (let value = 0; value < 16; value += 1) {
+    const digit = value.toString(16)
+    digits[digit.charCodeAt(0)] = value
+    digits[digit.toUpperCase().charCodeAt(0)] = value
+  }
+  return digits
+}
+
+const TIMESTAMP =
+  /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?$/
+const DAY_MS = 86_400_000
+const ASCII = new TextDecoder()
+
+/**
+ * A timestamp in ISO style, `2026-11-21 03:08:47.123456+00`, as milliseconds since the Unix epoch.
+ * Without an offset it is taken as UTC. Undefined for `infinity` and times before 1970, which no record
+ * timestamp can express.
+ */
+export function parseTimestampMs(text: Uint8Array): number | undefined {
+  const match = TIMESTAMP.exec(ASCII.decode(text))
+  if (match === null) return undefined
+  const [year, month, day, hours, minutes, seconds] = match.slice(1, 7).map(Number)
+  const milliseconds = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3))
+  const timeMs = (((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000 + milliseconds
+  const [offsetHours, offsetMinutes, offsetSeconds] = match
+    .slice(9, 12)
+    .map((digits: string | undefined) => Number(digits ?? 0))
+  const offsetMs =
+    (((offsetHours ?? 0) * 60 + (offsetMinutes ?? 0)) * 60 + (offsetSeconds ?? 0)) * 1000
+  const days = daysFromEpoch(year ?? 0, month ?? 0, day ?? 0)
+  const timestampMs = days * DAY_MS + timeMs + (match[8] === '-' ? offsetMs : -offsetMs)
+  return timestampMs < 0 ? undefined : timestampMs
+}
+
+/**
+ * Days from 1970-01-01 in the Gregorian calendar. The year is taken to start in March, so that the
+ * leap day is its last one, and 146,097 days make 400 years.
+ */
+function daysFromEpoch(year: number, month: number, day: number): number {
+  const marchYear = month <= 2 ? year - 1 : year
+  const era = Math.floor(marchYear / 400)
+  const yearOfEra = marchYear - era * 400
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
+  const dayOfEra =
+    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
+  return era * 146_097 + dayOfEra - 719_468
+}

@@ -1,0 +1,65 @@
+import { DecodeError, invariant } from '@fairlead/base'
+import type { MessageReader } from './message-reader.ts'
+
+/** Value of a column: bytes in Postgres' text form, SQL null, or a TOAST value that did not change. */
+export type ColumnValue = Uint8Array | null | typeof UNCHANGED
+
+/** The row was updated, and this large value was not: Postgres does not send it again. */
+export const UNCHANGED: unique symbol = Symbol('unchanged')
+
+const KIND_NULL = 0x6e // n
+const KIND_UNCHANGED = 0x75 // u
+const KIND_TEXT = 0x74 // t
+const IS_NULL = -1
+const IS_UNCHANGED = -2
+
+/**
+ * The columns of a row, cut out of the message only when they are asked for. A value is a view of
+ * the message and valid as long as that is.
+ */
+export class Tuple {
+  readonly #bytes: Uint8Array
+  /** Start and end of each column; a negative start is a kind without bytes. */
+  readonly #bounds: readonly number[]
+
+  constructor(bytes: Uint8Array, bounds: readonly number[]) {
+    invariant(bounds.length % 2 === 0, 'every column has a start and an end')
+    this.#bytes = bytes
+    this.#bounds = bounds
+  }
+
+  get columnCount(): number {
+    return this.#bounds.length / 2
+  }
+
+  /** Undefined when there is no such column. */
+  value(columnIndex: number): ColumnValue | undefined {
+    const start = this.#bounds[columnIndex * 2]
+    if (start === undefined) return undefined
+    if (start === IS_NULL) return null
+    if (start === IS_UNCHANGED) return UNCHANGED
+    return this.#bytes.subarray(start, this.#bounds[columnIndex * 2 + 1])
+  }
+}
+
+/** pgoutput TupleData. Binary columns (kind b) only come when asked for, which we never do. */
+export function decodeTuple(reader: MessageReader): Tuple {
+  const columnCount = reader.uint16()
+  const bounds: number[] = []
+  for (let column = 0; column < columnCount; column += 1) {
+    const kindPosition = reader.position
+    const kind = reader.uint8()
+    if (kind === KIND_TEXT) {
+      const length = reader.int32()
+      const start = reader.skip(length)
+      bounds.push(start, start + length)
+    } else if (kind === KIND_NULL) {
+      bounds.push(IS_NULL, 0)
+    } else if (kind === KIND_UNCHANGED) {
+      bounds.push(IS_UNCHANGED, 0)
+    } else {
+      throw new DecodeError(`unknown kind ${kind} of column ${column}`, kindPosition)
+    }
+  }
+  return new Tuple(reader.bytes, bounds)
+}
