@@ -18,6 +18,8 @@ export function brokerPart(dataDirectory: string, ports: Ports): ProcessSpec {
     config: {
       listeners: `PLAINTEXT://127.0.0.1:${ports.kafka}`,
       'log.dirs': join(dataDirectory, 'kafka'),
+      // One machine, one member: there is nobody to wait for.
+      'group.initial.rebalance.delay.ms': '0',
     },
   })
 }

@@ -1,0 +1,35 @@
+# One image per service, from one set of layers: docker build --target relay .
+FROM node:26-bookworm-slim AS dependencies
+WORKDIR /app
+COPY . .
+# Without the development dependencies; no install script is needed to run a service.
+RUN npm ci --omit=dev --ignore-scripts
+
+FROM node:26-bookworm-slim AS runtime
+ENV NODE_ENV=production
+WORKDIR /app
+RUN mkdir -p /var/lib/fairlead && chown node:node /var/lib/fairlead
+COPY --from=dependencies /app /app
+USER node
+STOPSIGNAL SIGTERM
+
+FROM runtime AS broker
+VOLUME /var/lib/fairlead
+EXPOSE 9092 9644
+CMD ["node", "apps/broker/src/main.ts"]
+
+FROM runtime AS registry
+EXPOSE 8081
+CMD ["node", "apps/registry/src/main.ts"]
+
+FROM runtime AS relay
+EXPOSE 8083
+CMD ["node", "apps/relay/src/main.ts"]
+
+FROM runtime AS projector
+EXPOSE 8084
+CMD ["node", "apps/projector/src/main.ts"]
+
+FROM runtime AS shop
+EXPOSE 8085
+CMD ["node", "examples/shop/src/main.ts"]

@@ -1,0 +1,1 @@
+export { type Outbox, OutboxError, type OutboxOptions, createOutbox } from './outbox.ts'
