@@ -1,6 +1,12 @@
+export {
+  PRODUCER_ID_BLOCK_SIZE,
+  type ProducerIdBlock,
+  allocateProducerIds,
+} from './allocate-producer-ids.ts'
 export { BROKER_CONFIGS } from './config/broker-configs.ts'
 export { brokerSettings } from './config/broker-settings.ts'
 export { type ConfigRule, type ConfigType, configProblem } from './config/definition.ts'
+export { type DescribeConfigsContext, describeConfigs } from './config/describe-configs.ts'
 export {
   type BrokerSettings,
   type ConfigOrigin,
@@ -17,3 +23,14 @@ export type { Decision } from './decision.ts'
 export type * from './messages.ts'
 export { MetadataImage, type Partition, type Topic } from './metadata-image.ts'
 export type * from './metadata-record.ts'
+export { randomUuid } from './random-uuid.ts'
+export {
+  type CreatedTopic,
+  type NewTopic,
+  type TopicContext,
+  type TopicRefusal,
+  createTopic,
+} from './topics/create-topic.ts'
+export { createTopics } from './topics/create-topics.ts'
+export { type DeletionContext, deleteTopics } from './topics/delete-topics.ts'
+export { isInternalTopic, topicNameProblem } from './topics/topic-name.ts'

@@ -1,4 +1,5 @@
 import { assertNever, invariant } from '@fairlead/base'
+import { metricName } from './topics/topic-name.ts'
 import type { ConfigRecord, MetadataRecord, PartitionRecord } from './metadata-record.ts'
 
 export type Partition = {
@@ -153,9 +154,4 @@ export class MetadataImage {
     invariant(topic !== undefined, () => `topic id ${topicId} exists`)
     return topic
   }
-}
-
-/** Metric names cannot tell `.` from `_`, so topics must not differ in that alone. */
-function metricName(topic: string): string {
-  return topic.replaceAll('.', '_')
 }

@@ -1,0 +1,26 @@
+import type { ConfigType } from './definition.ts'
+import type { ConfigSource } from './effective-topic-config.ts'
+
+/** DescribeConfigs and CreateTopics: ConfigSource (KIP-226). */
+export const CONFIG_SOURCE_IDS: Readonly<Record<ConfigSource, number>> = {
+  DYNAMIC_TOPIC_CONFIG: 1,
+  STATIC_BROKER_CONFIG: 4,
+  DEFAULT_CONFIG: 5,
+}
+
+/** DescribeConfigs v3: ConfigType (KIP-569). */
+export const CONFIG_TYPE_IDS: Readonly<Record<ConfigType, number>> = {
+  BOOLEAN: 1,
+  STRING: 2,
+  INT: 3,
+  SHORT: 4,
+  LONG: 5,
+  DOUBLE: 6,
+  LIST: 7,
+  CLASS: 8,
+  PASSWORD: 9,
+}
+
+/** Kinds of resources that have a configuration. */
+export const RESOURCE_TYPE_TOPIC = 2
+export const RESOURCE_TYPE_BROKER = 4
