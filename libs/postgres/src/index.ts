@@ -13,3 +13,9 @@ export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
 export { type PoolOptions, createKysely, createPool } from './pool.ts'
 export { mayTraverse, serverUser } from './server-user.ts'
+export {
+  type Keepalive,
+  ReplicationConnection,
+  ReplicationError,
+  type ReplicationOptions,
+} from './replication-connection.ts'
