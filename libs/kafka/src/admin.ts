@@ -3,10 +3,10 @@ import {
   deleteTopicsV6,
   describeConfigsV4,
   listOffsetsV7,
-  offsetFetchV8,
 } from '@platformatic/kafka'
 import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
 import { Cluster } from './cluster.ts'
+import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
@@ -16,8 +16,6 @@ const TIMESTAMPS = { earliest: -2n, latest: -1n } as const
 const CONSUMER_REPLICA_ID = -1
 const READ_UNCOMMITTED = 0
 const RESOURCE_TYPE_TOPIC = 2
-/** Member epoch outside a group of the new protocol (KIP-848). */
-const NO_MEMBER_EPOCH = -1
 
 export function createAdmin(options: ClientOptions): Admin {
   const cluster = new Cluster(options)
@@ -176,40 +174,6 @@ async function committedOffsets(
 ) {
   return attempts(cluster, `OffsetFetch of ${groupId}`, (remaining) =>
     fetchCommittedOffsets(cluster, groupId, { partitions, timeoutMs: remaining() }),
-  )
-}
-
-/** Committed next offsets of a group; a partition without one is absent. One attempt. */
-export async function fetchCommittedOffsets(
-  cluster: Cluster,
-  groupId: string,
-  options: { readonly partitions: readonly TopicPartition[]; readonly timeoutMs: number },
-): Promise<(TopicPartition & { readonly offset: number })[]> {
-  const what = `OffsetFetch of ${groupId}`
-  const call = callOf(cluster, options.timeoutMs)
-  const coordinator = await cluster.findCoordinator(groupId, call)
-  const topics = [...Map.groupBy(options.partitions, ({ topic }) => topic)].map(
-    ([name, ofTopic]) => ({ name, partitionIndexes: ofTopic.map(({ partition }) => partition) }),
-  )
-  const response = await cluster.withBroker(
-    coordinator,
-    (connection) =>
-      connection.call(
-        offsetFetchV8.api,
-        [[{ groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics }], false],
-        call,
-      ),
-    call,
-  )
-  const group = response.groups[0]
-  if (group === undefined) throw responseError(15, what)
-  expectNoError(group.errorCode, what)
-  return group.topics.flatMap(({ name, partitions }) =>
-    partitions.flatMap(({ partitionIndex, committedOffset, errorCode }) => {
-      expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
-      const offset = Number(committedOffset)
-      return offset < 0 ? [] : [{ topic: name, partition: partitionIndex, offset }]
-    }),
   )
 }
 

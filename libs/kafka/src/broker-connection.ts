@@ -66,7 +66,7 @@ export class BrokerConnection {
     const timeoutMs = Math.min(options.timeoutMs, CONNECT_TIMEOUT_MS)
     const deadlineMs = performance.now() + timeoutMs
     await opened.#run<void>('connect', { ...options, timeoutMs }, (connection, callback) => {
-      connection.connect(address.host, address.port, (error) => callback(error))
+      void connection.connect(address.host, address.port, (error) => callback(error))
     })
     const response = await opened.#run<ReturnType<typeof apiVersionsV3.parseResponse>>(
       'ApiVersions',

@@ -1,4 +1,5 @@
 import { invariant } from '@fairlead/base'
+import { setMaxListeners } from 'node:events'
 import { findCoordinatorV4, metadataV11 } from '@platformatic/kafka'
 import { type BrokerAddress, BrokerConnection, type CallOptions } from './broker-connection.ts'
 import type { ClientOptions, KafkaLogger } from './clients.ts'
@@ -46,6 +47,7 @@ export class Cluster {
   readonly #closing = new AbortController()
 
   constructor(options: ClientOptions) {
+    setMaxListeners(0, this.#closing.signal)
     invariant(options.bootstrapServers.length > 0, 'there is at least one bootstrap server')
     this.clientId = options.clientId
     this.logger = options.logger

@@ -13,6 +13,7 @@ export type {
   Reader,
   TopicSpec,
 } from './clients.ts'
+export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
 export { createProducer } from './producer.ts'
 export { createReader } from './reader.ts'
