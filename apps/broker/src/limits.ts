@@ -1,0 +1,68 @@
+/**
+ * Every bound of the process that is not a configuration key, in one place. Overload is answered
+ * with back pressure or an error code, never with growth.
+ */
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/**
+ * A frame gets this much memory without asking: small requests are served even while large ones
+ * wait for the pool. It is bounded by `max.connections` times its size.
+ */
+export const FRAME_FIRST_STEP_BYTES = 64 * KIB
+
+/**
+ * The body of a larger frame grows by this factor as its bytes arrive, so that a peer holds at most
+ * this many times what it really sent, whatever length it declared.
+ */
+export const FRAME_GROWTH_FACTOR = 4
+
+/** A frame that is not complete this long after its first byte ends its connection (slow loris). */
+export const FRAME_DEADLINE_MS = 30_000
+
+/**
+ * Requests of one connection that are being worked on. librdkafka pipelines without a limit of its
+ * own; more than this many bring no more throughput.
+ */
+export const IN_FLIGHT_PER_CONNECTION_MAX = 64
+
+/** A peer that leaves this much of its responses unread is not read from until it catches up. */
+export const UNREAD_RESPONSE_BYTES_MAX = 4 * MIB
+
+/** Response bytes of all fetches that are read from the log and not yet on the socket. */
+export const FETCH_MEMORY_BYTES = 256 * MIB
+
+/** What a fetch gets even when the fetch memory is used up: progress, one batch at a time. */
+export const FETCH_MINIMUM_BYTES = 64 * KIB
+
+/** Longest time that a fetch may wait; clients ask for 500 ms, Kafka sets no limit. */
+export const FETCH_WAIT_MAX_MS = 300_000
+
+/** Log lines about failed connections, per window: a flood of them must not fill the disk. */
+export const CONNECTION_LOG_LINES_MAX = 20
+export const CONNECTION_LOG_WINDOW_MS = 10_000
+
+/** What is in flight gets this long to finish after SIGTERM. */
+export const DRAIN_DEADLINE_MS = 5_000
+
+/** Distinct topics that get metric series of their own. */
+export const METRIC_TOPICS_MAX = 2_000
+
+/** Records read at once when a log is replayed at start. */
+export const REPLAY_READ_BYTES = 1 * MIB
+
+/** Newest batches of all partitions, kept in memory for consumers at the tail. */
+export const TAIL_CACHE_BYTES = 128 * MIB
+
+/** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
+export const CHECKPOINT_INTERVAL_MS = 60_000
+
+/** Groups of this broker: each costs its members and its offsets. */
+export const GROUPS_MAX = 10_000
+
+/** Metadata of all protocols of one member: subscriptions, and what the assignor adds. */
+export const MEMBER_METADATA_BYTES_MAX = 1 * MIB
+
+/** Partitions with a committed offset, per group. */
+export const COMMITTED_PARTITIONS_MAX = 50_000

@@ -1,0 +1,106 @@
+import { DecodeError } from '@fairlead/base'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
+import { FrameAssembler } from './frame-assembler.ts'
+
+const FRAME_BYTES_MAX = 4 * 1024 * 1024
+
+function framed(...bodies: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(
+    bodies.flatMap((body) => {
+      const size = Buffer.alloc(4)
+      size.writeInt32BE(body.length)
+      return [size, body]
+    }),
+  )
+}
+
+function assemble(options: { readonly mayGrow?: () => boolean } = {}) {
+  const frames: Uint8Array[] = []
+  const reserved: number[] = []
+  const assembler = new FrameAssembler({
+    frameBytesMax: FRAME_BYTES_MAX,
+    reserve: options.mayGrow ?? (() => true),
+    onFrame: (frame, reservedBytes) => {
+      frames.push(frame)
+      reserved.push(reservedBytes)
+    },
+  })
+  return { assembler, frames, reserved }
+}
+
+function feed(assembler: FrameAssembler, stream: Uint8Array, cuts: readonly number[]): void {
+  const ends = [...new Set(cuts.map((cut) => cut % (stream.length + 1)))].sort((a, b) => a - b)
+  let from = 0
+  for (const end of [...ends, stream.length]) {
+    assembler.push(stream.slice(from, end))
+    from = end
+    while (assembler.blockedOnBytes > 0) assembler.resume()
+  }
+}
+
+const bodies = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.uint8Array({ minLength: 8, maxLength: 64 }) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .integer({ min: FRAME_FIRST_STEP_BYTES - 1, max: FRAME_FIRST_STEP_BYTES * 6 })
+        .map((length) => new Uint8Array(length).fill(length & 0xff)),
+    },
+  ),
+  { minLength: 1, maxLength: 5 },
+)
+
+describe('frame assembler', () => {
+  test('the frames do not depend on how the stream was cut, nor on when memory was granted', () => {
+    fc.assert(
+      fc.property(
+        bodies,
+        fc.array(fc.nat(), { maxLength: 40 }),
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 7 }),
+        (sent, cuts, grants) => {
+          let asked = 0
+          const { assembler, frames } = assemble({
+            mayGrow: () => grants[asked++ % grants.length] ?? true,
+          })
+          feed(assembler, framed(...sent), cuts)
+          expect(frames.length).toBe(sent.length)
+          for (const [index, body] of sent.entries()) {
+            expect(Buffer.compare(frames[index] ?? new Uint8Array(), body)).toBe(0)
+          }
+          expect(assembler.isInsideFrame).toBe(false)
+          expect(assembler.reservedBytes).toBe(0)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('what a frame holds beyond the first step is what it reserved', () => {
+    const { assembler, frames, reserved } = assemble()
+    assembler.push(framed(new Uint8Array(FRAME_FIRST_STEP_BYTES * 10), new Uint8Array(100)))
+    expect(frames.map(({ length }) => length)).toEqual([FRAME_FIRST_STEP_BYTES * 10, 100])
+    expect(reserved).toEqual([FRAME_FIRST_STEP_BYTES * 9, 0])
+  })
+
+  test('a peer that declares much and sends little holds little', () => {
+    const { assembler } = assemble()
+    const stream = framed(new Uint8Array(FRAME_BYTES_MAX))
+    assembler.push(stream.subarray(0, 1_000))
+    expect(assembler.reservedBytes).toBe(0)
+    assembler.push(stream.subarray(1_000, FRAME_FIRST_STEP_BYTES + 4))
+    expect(assembler.reservedBytes).toBeLessThan(FRAME_FIRST_STEP_BYTES * FRAME_GROWTH_FACTOR)
+  })
+
+  test.for([-1, 0, 7, -2_147_483_648, FRAME_BYTES_MAX + 1, 0x7f_ff_ff_ff])(
+    'a declared size of %i is refused',
+    (size) => {
+      const { assembler } = assemble()
+      const prefix = Buffer.alloc(4)
+      prefix.writeInt32BE(size)
+      expect(() => assembler.push(prefix)).toThrow(DecodeError)
+    },
+  )
+})

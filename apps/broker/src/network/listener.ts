@@ -1,0 +1,159 @@
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import type { Clock, Timers } from '@fairlead/base'
+import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
+import { Connection, type ConnectionFailure, type RequestHandler } from './connection.ts'
+import { LimitedLog } from './limited-log.ts'
+import type { MemoryPool } from './memory-pool.ts'
+
+const SWEEP_INTERVAL_MS = 1_000
+
+export type ListenerOptions = {
+  readonly host: string
+  /** 0 takes a free port. */
+  readonly port: number
+  readonly connectionsMax: number
+  readonly connectionsPerIpMax: number
+  readonly idleMsMax: number
+  readonly frameBytesMax: number
+  readonly memory: MemoryPool
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: { warn(fields: object, message: string): void }
+  readonly handle: RequestHandler
+}
+
+/** Accepts connections up to the limits, and ends them in order when the broker stops. */
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #server: Server
+  readonly #connections = new Set<Connection>()
+  readonly #connectionsPerIp = new Map<string, number>()
+  readonly #failures: LimitedLog
+  #cancelSweep: () => void = () => {}
+  #whenEmpty: (() => void) | undefined
+  #acceptedTotal = 0
+  #failedTotal = 0
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#failures = new LimitedLog({
+      clock: options.clock,
+      linesMax: CONNECTION_LOG_LINES_MAX,
+      windowMs: CONNECTION_LOG_WINDOW_MS,
+      write: (fields, message) => options.logger.warn(fields, message),
+    })
+    // A half-closed peer still reads its responses: the connection decides when it ends.
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) =>
+      this.#accept(socket),
+    )
+  }
+
+  /** The port that is bound; known once `listen` has resolved. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  get acceptedTotal(): number {
+    return this.#acceptedTotal
+  }
+
+  get failedTotal(): number {
+    return this.#failedTotal
+  }
+
+  get inFlightCount(): number {
+    let count = 0
+    for (const connection of this.#connections) count += connection.inFlightCount
+    return count
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    this.#scheduleSweep()
+  }
+
+  /** Accepts no more, lets requests under way finish until the deadline, then cuts the rest. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#cancelSweep()
+    this.#server.close()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenEmpty = resolve
+    for (const connection of this.#connections) connection.drain()
+    if (this.#connections.size === 0) resolve()
+    const cancelDeadline = this.#options.timers.after(deadlineMs, resolve)
+    await promise
+    cancelDeadline()
+    for (const connection of this.#connections) connection.close(undefined)
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? 'unknown'
+    const refusal = this.#refusal(address)
+    if (refusal !== undefined) {
+      socket.on('error', () => {})
+      socket.destroy()
+      this.#logFailure(address, { reason: refusal })
+      return
+    }
+    this.#acceptedTotal += 1
+    this.#connectionsPerIp.set(address, (this.#connectionsPerIp.get(address) ?? 0) + 1)
+    const { clock, memory, frameBytesMax, idleMsMax, handle } = this.#options
+    this.#connections.add(
+      new Connection({
+        socket,
+        clock,
+        memory,
+        frameBytesMax,
+        idleMsMax,
+        handle,
+        onClosed: (connection, failure) => this.#closed(connection, failure),
+      }),
+    )
+  }
+
+  #refusal(address: string): string | undefined {
+    const { connectionsMax, connectionsPerIpMax } = this.#options
+    if (this.#connections.size >= connectionsMax) {
+      return `max.connections (${connectionsMax}) is reached`
+    }
+    if ((this.#connectionsPerIp.get(address) ?? 0) >= connectionsPerIpMax) {
+      return `max.connections.per.ip (${connectionsPerIpMax}) is reached`
+    }
+    return undefined
+  }
+
+  #closed(connection: Connection, failure: ConnectionFailure | undefined): void {
+    const { address } = connection.peer
+    const count = (this.#connectionsPerIp.get(address) ?? 1) - 1
+    if (count > 0) this.#connectionsPerIp.set(address, count)
+    else this.#connectionsPerIp.delete(address)
+    this.#connections.delete(connection)
+    if (failure !== undefined) this.#logFailure(`${address}:${connection.peer.port}`, failure)
+    if (this.#connections.size === 0) this.#whenEmpty?.()
+  }
+
+  #logFailure(client: string, { reason, error }: ConnectionFailure): void {
+    this.#failedTotal += 1
+    const fields = error === undefined ? { client, reason } : { client, reason, err: error }
+    this.#failures.write(fields, 'connection closed')
+  }
+
+  #scheduleSweep(): void {
+    this.#cancelSweep = this.#options.timers.after(SWEEP_INTERVAL_MS, () => {
+      const nowMs = this.#options.clock.nowMs()
+      for (const connection of this.#connections) connection.sweep(nowMs)
+      this.#scheduleSweep()
+    })
+  }
+}
