@@ -15,6 +15,7 @@ export type {
 } from './clients.ts'
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
+export { partitionOfKey } from './murmur2.ts'
 export { createProducer } from './producer.ts'
 export { createReader } from './reader.ts'
 export type {
