@@ -75,6 +75,8 @@ class Member {
   readonly #sessionTimeoutMs: number
   #generation: Generation | undefined
   #failure: KafkaError | undefined
+  /** Code of the failure that lasts; told once, not with every attempt. */
+  #outage: string | undefined
   #commits: Promise<unknown> = Promise.resolve()
 
   constructor(options: GroupMemberOptions) {
@@ -154,6 +156,7 @@ class Member {
       try {
         const generation = await this.#join()
         failureCount = 0
+        this.#outage = undefined
         await this.#live(generation)
       } catch (thrown) {
         if (this.#closing.signal.aborted) break
@@ -272,6 +275,7 @@ class Member {
       delayMs = intervalMs
       try {
         const code = await this.#requests.heartbeat(joined, { timeoutMs, signal: stop })
+        this.#outage = undefined
         if (code === 'REBALANCE_IN_PROGRESS') end({ reason: 'rebalance' })
         if (MEMBERSHIP_LOST.has(code)) {
           // Under ILLEGAL_GENERATION the coordinator still knows the member: it keeps its id, else
@@ -318,7 +322,8 @@ class Member {
 
   #report(error: KafkaError): void {
     const { code, message } = error
-    if (code === 'REBALANCE_IN_PROGRESS') return
+    if (code === 'REBALANCE_IN_PROGRESS' || code === this.#outage) return
+    this.#outage = code
     const retryable = !TERMINAL.has(code)
     const reported = new KafkaError(message, { code, retryable, cause: error })
     if (!retryable) this.#failure ??= reported

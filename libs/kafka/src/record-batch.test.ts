@@ -1,0 +1,142 @@
+import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
+import { DecodeError } from '@fairlead/base'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { decodeRecordBatches } from './record-batch-decoder.ts'
+import { encodeRecordBatch, recordSizeBytesMax } from './record-batch-encoder.ts'
+
+const target = { topic: 't', partition: 0, fromOffset: 0 }
+const identity = { producerId: 7, producerEpoch: 1, baseSequence: 3 }
+
+const bytes = fc.option(fc.uint8Array({ maxLength: 300 }))
+const records = fc.array(
+  fc.record({
+    topic: fc.constant('t'),
+    partition: fc.constant(0),
+    key: bytes,
+    value: bytes,
+    headers: fc.array(fc.tuple(fc.string(), bytes), { maxLength: 4 }),
+    timestampMs: fc.integer({ min: 0, max: 2 ** 42 }),
+  }),
+  { minLength: 1, maxLength: 20 },
+)
+
+test('a decoded batch has the records that were encoded', () => {
+  fc.assert(
+    fc.property(records, (given) => {
+      const decoded = decodeRecordBatches(encodeRecordBatch(given, identity), target)
+      expect(decoded.nextOffset).toBe(given.length)
+      expect(decoded.records.map(plain)).toEqual(
+        given.map((record, offset) => plain({ ...record, offset })),
+      )
+    }),
+  )
+})
+
+test('no batch is larger than the sum of its estimates', () => {
+  fc.assert(
+    fc.property(records, (given) => {
+      const estimate = given.reduce((sum, record) => sum + recordSizeBytesMax(record), 61)
+      expect(encodeRecordBatch(given, identity).length).toBeLessThanOrEqual(estimate)
+    }),
+  )
+})
+
+test('changed bytes are a DecodeError or fewer records, never other records', () => {
+  const batch = encodeRecordBatch([record('a'), record('b')], identity)
+  for (let position = 0; position < batch.length; position += 1) {
+    const changed = Buffer.from(batch)
+    changed[position] = (changed[position] ?? 0) ^ 0x40
+    try {
+      const values = decodeRecordBatches(changed, target).records.map(({ value }) => String(value))
+      // Base offset and leader epoch are outside the CRC.
+      expect(position < 16 ? [[], ['a', 'b']] : []).toContainEqual(values)
+    } catch (error) {
+      expect(error).toBeInstanceOf(DecodeError)
+    }
+  }
+})
+
+describe('of the batches in a response', () => {
+  const first = at(0, encodeRecordBatch([record('a'), record('b')], identity))
+  const second = at(2, encodeRecordBatch([record('c')], identity))
+
+  test('records below the wanted offset are dropped', () => {
+    const decoded = decodeRecordBatches(Buffer.concat([first, second]), {
+      ...target,
+      fromOffset: 1,
+    })
+    expect(decoded.records.map(({ value }) => String(value))).toEqual(['b', 'c'])
+  })
+
+  test('a last batch that is cut off waits for the next fetch', () => {
+    const decoded = decodeRecordBatches(Buffer.concat([first, second.subarray(0, -1)]), target)
+    expect(decoded).toMatchObject({ records: [{ offset: 0 }, { offset: 1 }], nextOffset: 2 })
+  })
+
+  test('a control batch gives no records and moves the next offset', () => {
+    const control = withAttributes(second, 0b11_0000)
+    const decoded = decodeRecordBatches(Buffer.concat([first, control]), target)
+    expect(decoded).toMatchObject({ records: [{ offset: 0 }, { offset: 1 }], nextOffset: 3 })
+  })
+
+  test('log append time is the time of every record', () => {
+    const stamped = withAttributes(first, 0b1000)
+    stamped.writeBigInt64BE(99n, 35)
+    stampCrc(stamped)
+    const times = decodeRecordBatches(stamped, target).records.map(({ timestampMs }) => timestampMs)
+    expect(times).toEqual([99, 99])
+  })
+
+  test.for(['gzip', 'snappy', 'lz4', 'zstd'] as const)('%s is decompressed', (name) => {
+    const algorithm = compressionsAlgorithms[name]
+    const body = algorithm.compressSync(first.subarray(61))
+    const compressed = Buffer.concat([first.subarray(0, 61), body])
+    compressed.writeInt32BE(compressed.length - 12, 8)
+    const decoded = decodeRecordBatches(withAttributes(compressed, algorithm.bitmask), target)
+    expect(decoded.records.map(({ value }) => String(value))).toEqual(['a', 'b'])
+  })
+})
+
+function record(value: string) {
+  const key = Buffer.from('k')
+  return { topic: 't', partition: 0, key, value: Buffer.from(value), headers: [], timestampMs: 5 }
+}
+
+type Comparable = {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly (readonly [string, Uint8Array | null])[]
+  readonly timestampMs: number
+  readonly offset: number
+}
+
+function plain({ key, value, headers, timestampMs, offset }: Comparable) {
+  const hex = (field: Uint8Array | null) =>
+    field === null ? null : Buffer.from(field).toString('hex')
+  const utf8 = (text: string) => Buffer.from(text).toString('hex')
+  return {
+    key: hex(key),
+    value: hex(value),
+    headers: headers.map(([name, content]) => [utf8(name), hex(content)]),
+    timestampMs,
+    offset,
+  }
+}
+
+function at(baseOffset: number, batch: Buffer): Buffer {
+  batch.writeBigInt64BE(BigInt(baseOffset), 0)
+  return batch
+}
+
+function withAttributes(batch: Buffer, attributes: number): Buffer {
+  const changed = Buffer.from(batch)
+  changed.writeInt16BE(attributes, 21)
+  stampCrc(changed)
+  return changed
+}
+
+/** Writes the CRC that the bytes now have. */
+function stampCrc(batch: Buffer): void {
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+}
