@@ -1,0 +1,83 @@
+import {
+  comparedVersions,
+  compatibilityMessages,
+  compatibilityReasons,
+  otherTypeMessages,
+} from './compatibility.ts'
+import { type Outcome, failed, success } from './failure.ts'
+import type { ParsedSchemas } from './parsed-schemas.ts'
+import type { SchemaVersion } from './records.ts'
+import type { SchemaRequest } from './register.ts'
+import type { VersionNumber } from './settings.ts'
+import type { Candidate, SubjectView } from './subject-view.ts'
+
+export type CompatibilityVerdict = {
+  readonly isCompatible: boolean
+  /** Confluent's messages; empty when compatible. */
+  readonly messages: readonly string[]
+}
+
+export type RegistryParts = { readonly view: SubjectView; readonly schemas: ParsedSchemas }
+
+const COMPATIBLE: CompatibilityVerdict = { isCompatible: true, messages: [] }
+
+/** Compares with one version, or with all that the level in force names. */
+export function checkCompatibility(
+  parts: RegistryParts,
+  {
+    subject,
+    version,
+    request,
+  }: {
+    readonly subject: string
+    readonly version: VersionNumber | undefined
+    readonly request: SchemaRequest
+  },
+): Outcome<CompatibilityVerdict> {
+  const { view, schemas } = parts
+  const candidate = view.candidate(schemas, subject, request)
+  if (!candidate.ok) return candidate
+
+  const level = view.effectiveSettings(subject).compatibilityLevel
+  if (version === undefined) {
+    const versions = comparedVersions(level, view.versions(subject, {}))
+    return success(verdictAgainst(parts, { subject, versions, candidate: candidate.value }))
+  }
+  const found = view.version(subject, version, {})
+  // Nothing to break yet: `latest` of an unknown subject is compatible, a version by number is not.
+  if (!found.ok && version === 'latest') return success(COMPATIBLE)
+  if (!found.ok) return failed('VERSION_NOT_FOUND', `Version ${version} not found.`)
+  const versions = [found.value]
+  return success(verdictAgainst(parts, { subject, versions, candidate: candidate.value }))
+}
+
+/** `versions` in the order of comparison; the first one that fails ends it, with all its reasons. */
+export function verdictAgainst(
+  { view, schemas }: RegistryParts,
+  {
+    subject,
+    versions,
+    candidate,
+  }: {
+    readonly subject: string
+    readonly versions: readonly SchemaVersion[]
+    readonly candidate: Candidate
+  },
+): CompatibilityVerdict {
+  const level = view.effectiveSettings(subject).compatibilityLevel
+  if (level === 'NONE') return COMPATIBLE
+  for (const old of versions) {
+    if (old.schemaType !== candidate.schemaType) {
+      return { isCompatible: false, messages: otherTypeMessages(old, level) }
+    }
+    const parsed = schemas.parseStored(old)
+    if (!parsed.ok) {
+      return { isCompatible: false, messages: [parsed.failure.message] }
+    }
+    const reasons = compatibilityReasons(level, candidate.parsed, parsed.value)
+    if (reasons.length > 0) {
+      return { isCompatible: false, messages: compatibilityMessages(reasons, { old, level }) }
+    }
+  }
+  return COMPATIBLE
+}

@@ -1,0 +1,114 @@
+import { type Decision, refusal } from './decision.ts'
+import { failed, success } from './failure.ts'
+import type { RegistryRecord, SchemaVersion } from './records.ts'
+import type { VersionNumber } from './settings.ts'
+import type { SubjectView } from './subject-view.ts'
+
+export type DeleteOptions = {
+  /** Removes what is soft-deleted already, for good; its ids are not given again. */
+  readonly permanent: boolean
+}
+
+export function decideDeleteSubject(
+  view: SubjectView,
+  subject: string,
+  { permanent }: DeleteOptions,
+): Decision<readonly number[]> {
+  const writable = view.checkWritable(subject)
+  if (!writable.ok) return refusal(writable)
+  const all = view.image.versions(subject)
+  const live = view.versions(subject, {})
+  if (all.length === 0) {
+    return refusal(failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`))
+  }
+  if (!permanent && live.length === 0) {
+    return refusal(
+      failed(
+        'SUBJECT_SOFT_DELETED',
+        `Subject '${subject}' was soft deleted.Set permanent=true to delete permanently`,
+      ),
+    )
+  }
+  if (permanent && live.length > 0) {
+    return refusal(
+      failed(
+        'SUBJECT_NOT_SOFT_DELETED',
+        `Subject '${subject}' was not deleted first before being permanently deleted`,
+      ),
+    )
+  }
+  const referenced = all.find(({ version }) => view.image.referrers(subject, version).length > 0)
+  if (referenced !== undefined) return refusal(referenceExists(referenced))
+
+  const deleted = permanent ? all : live
+  const response = success(deleted.map(({ version }) => version))
+  if (permanent) return { records: hardDelete(view, subject, all), response }
+  const version = live.at(-1)?.version ?? 0
+  return { records: [{ kind: 'deleteSubject', subject, version }], response }
+}
+
+export function decideDeleteVersion(
+  view: SubjectView,
+  subject: string,
+  version: VersionNumber,
+  { permanent }: DeleteOptions,
+): Decision<number> {
+  const writable = view.checkWritable(subject)
+  if (!writable.ok) return refusal(writable)
+  const found = view.version(subject, version, { deleted: version !== 'latest' || permanent })
+  if (!found.ok) return refusal(found)
+  const target = found.value
+  const label = `Subject '${subject}' Version ${target.version}`
+  if (!permanent && target.isDeleted) {
+    return refusal(
+      failed(
+        'VERSION_SOFT_DELETED',
+        `${label} was soft deleted.Set permanent=true to delete permanently`,
+      ),
+    )
+  }
+  if (permanent && !target.isDeleted) {
+    return refusal(
+      failed(
+        'VERSION_NOT_SOFT_DELETED',
+        `${label} was not deleted first before being permanently deleted`,
+      ),
+    )
+  }
+  if (view.image.referrers(subject, target.version).length > 0) {
+    return refusal(referenceExists(target))
+  }
+  const response = success(target.version)
+  if (permanent) return { records: hardDelete(view, subject, [target]), response }
+  const value = { ...target, isDeleted: true }
+  return { records: [{ kind: 'schema', subject, version: target.version, value }], response }
+}
+
+/** With the last version of a subject go its settings; the highest id is written down first. */
+function hardDelete(
+  view: SubjectView,
+  subject: string,
+  versions: readonly SchemaVersion[],
+): RegistryRecord[] {
+  const { image } = view
+  const records: RegistryRecord[] = [
+    { kind: 'noop', highestId: image.highestId },
+    ...versions.map(
+      ({ version }): RegistryRecord => ({ kind: 'schema', subject, version, value: null }),
+    ),
+  ]
+  if (versions.length < image.versions(subject).length) return records
+  if (image.settings(subject) !== undefined) records.push({ kind: 'config', subject, value: null })
+  if (image.mode(subject) !== undefined) records.push({ kind: 'mode', subject, value: null })
+  if (image.deleteSubjectVersion(subject) !== undefined) {
+    records.push({ kind: 'deleteSubject', subject, version: null })
+  }
+  return records
+}
+
+function referenceExists({ subject, version }: SchemaVersion): ReturnType<typeof failed> {
+  return failed(
+    'REFERENCE_EXISTS',
+    `One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=${subject},version=${version}}.`,
+  )
+}

@@ -1,0 +1,39 @@
+export type { CompatibilityVerdict } from './check-compatibility.ts'
+export type { Decision } from './decision.ts'
+export type { DeleteOptions } from './delete.ts'
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type Failure,
+  type Outcome,
+  failed,
+  success,
+} from './failure.ts'
+export { type EncodedRecord, decodeRecord, encodeRecord } from './record-codec.ts'
+export type {
+  RegistryRecord,
+  SchemaReference,
+  SchemaType,
+  SchemaVersion,
+  Settings,
+} from './records.ts'
+export { type Registration, type SchemaRequest, checkSubject } from './register.ts'
+export {
+  EXPECTED_OFFSET_HEADER,
+  type LogEntry,
+  RegistryLog,
+  type ReplayResult,
+} from './registry-log.ts'
+export type { RegistryImage } from './registry-image.ts'
+export { SchemaRegistry } from './schema-registry.ts'
+export {
+  COMPATIBILITY_LEVELS,
+  type CompatibilityLevel,
+  MODES,
+  type Mode,
+  type VersionNumber,
+  parseCompatibilityLevel,
+  parseVersion,
+} from './settings.ts'
+export type { SettingsChange } from './settings-decisions.ts'
+export type { SubjectView, Visibility } from './subject-view.ts'

@@ -1,0 +1,67 @@
+import type { JsonValue } from '@fairlead/avro'
+import type { CompatibilityLevel, Mode } from './settings.ts'
+
+/** A schema that another one uses, by the name under which it does. */
+export type SchemaReference = {
+  readonly name: string
+  readonly subject: string
+  readonly version: number
+}
+
+export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF'
+
+/** One version of a subject. The text is canonical and never changes under its id. */
+export type SchemaVersion = {
+  readonly subject: string
+  /** From 1. */
+  readonly version: number
+  /** From 1; the same text has the same id in all subjects. */
+  readonly schemaId: number
+  readonly schemaType: SchemaType
+  readonly references: readonly SchemaReference[]
+  readonly schema: string
+  /** Soft-deleted: still readable by id, not by version. */
+  readonly isDeleted: boolean
+  /** Members of the stored value that this registry does not interpret: `metadata`, `ruleSet`, … */
+  readonly otherMembers: ReadonlyMap<string, JsonValue>
+}
+
+export type Settings = {
+  readonly compatibilityLevel: CompatibilityLevel | undefined
+  readonly normalize: boolean | undefined
+  /** Members of the stored value that this registry does not interpret. */
+  readonly otherMembers: ReadonlyMap<string, JsonValue>
+}
+
+/**
+ * What the topic `_schemas` holds. A record stands for its key until the next record with that key;
+ * `null` removes it. Without a subject it is global.
+ */
+export type RegistryRecord =
+  | {
+      readonly kind: 'schema'
+      readonly subject: string
+      readonly version: number
+      readonly value: SchemaVersion | null
+    }
+  | {
+      readonly kind: 'config'
+      readonly subject: string | undefined
+      readonly value: Settings | null
+    }
+  | { readonly kind: 'mode'; readonly subject: string | undefined; readonly value: Mode | null }
+  | {
+      /** Soft-deletes every version up to this one. */
+      readonly kind: 'deleteSubject'
+      readonly subject: string
+      readonly version: number | null
+    }
+  | { readonly kind: 'clearSubject'; readonly subject: string }
+  | {
+      /**
+       * Nothing happened. Ours carries the highest id ever given, so that compaction of hard-deleted
+       * versions does not free their ids; Confluent reads over the value.
+       */
+      readonly kind: 'noop'
+      readonly highestId: number | undefined
+    }

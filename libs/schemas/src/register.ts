@@ -1,0 +1,153 @@
+import { type RegistryParts, verdictAgainst } from './check-compatibility.ts'
+import { comparedVersions } from './compatibility.ts'
+import { type Decision, refusal } from './decision.ts'
+import { type Outcome, failed, success } from './failure.ts'
+import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
+import { type SchemaContent, contentKey } from './registry-image.ts'
+import type { Candidate, SubjectView } from './subject-view.ts'
+
+/** The body of a request that carries a schema. */
+export type SchemaRequest = {
+  readonly schema: string
+  /** As sent; only AVRO is taken. */
+  readonly schemaType: string
+  /** A version of -1 is the latest. */
+  readonly references: readonly SchemaReference[]
+  readonly normalize: boolean
+  /** Expected version, or -1 for the next; undefined when it does not matter. */
+  readonly version?: number
+  /** Id to give it, in mode IMPORT only. */
+  readonly schemaId?: number
+}
+
+export type Registration = SchemaVersion
+
+const SCHEMA_ID_MAX = 2 ** 31 - 1
+
+/**
+ * Registers a schema, in the order of checks that clients can tell apart: subject name, mode,
+ * validity, sameness within the subject, compatibility. The id is that of the same content wherever
+ * it is stored, or the next one that was never given before.
+ */
+export function decideRegister(
+  parts: RegistryParts,
+  subject: string,
+  request: SchemaRequest,
+): Decision<Registration> {
+  const { view, schemas } = parts
+  const named = checkSubject(subject)
+  if (!named.ok) return refusal(named)
+  const writable = view.checkWritable(subject)
+  if (!writable.ok) return refusal(writable)
+  const candidate = view.candidate(schemas, subject, request)
+  if (!candidate.ok) return refusal(candidate)
+
+  if (view.effectiveMode(subject) === 'IMPORT') {
+    return decideImport(view, subject, { request, content: candidate.value })
+  }
+  if (request.schemaId !== undefined && request.schemaId >= 0) {
+    return refusal(failed('OPERATION_NOT_PERMITTED', `Subject ${subject} is not in import mode`))
+  }
+  const live = view.versions(subject, {})
+  const found = view.find(schemas, live, candidate.value)
+  if (found !== undefined) return { records: [], response: success(found) }
+  return decideNewVersion(parts, { subject, request, candidate: candidate.value })
+}
+
+function decideNewVersion(
+  parts: RegistryParts,
+  {
+    subject,
+    request,
+    candidate,
+  }: { readonly subject: string; readonly request: SchemaRequest; readonly candidate: Candidate },
+): Decision<Registration> {
+  const { view } = parts
+  const version = nextVersion(view, subject)
+  if (request.version !== undefined && request.version > 0 && request.version !== version) {
+    return refusal(failed('INVALID_SCHEMA', 'Version is not one more than previous version'))
+  }
+  const level = view.effectiveSettings(subject).compatibilityLevel
+  const versions = comparedVersions(level, view.versions(subject, {}))
+  const verdict = verdictAgainst(parts, { subject, versions, candidate })
+  if (!verdict.isCompatible) {
+    return refusal(
+      failed(
+        'INCOMPATIBLE_SCHEMA',
+        `Schema being registered is incompatible with an earlier schema for subject "${subject}", details: [${verdict.messages.join(', ')}]`,
+      ),
+    )
+  }
+  const schemaId = view.image.idOfContent(candidate) ?? view.image.highestId + 1
+  if (schemaId > SCHEMA_ID_MAX) {
+    return refusal(failed('OPERATION_NOT_PERMITTED', 'All schema ids are in use'))
+  }
+  return writeVersion(view, newVersion(candidate, { subject, version, schemaId }))
+}
+
+/** Takes id and version as they come from another registry; nothing is compared. */
+function decideImport(
+  view: SubjectView,
+  subject: string,
+  { request, content }: { readonly request: SchemaRequest; readonly content: SchemaContent },
+): Decision<Registration> {
+  const { schemaId } = request
+  if (schemaId === undefined || schemaId < 1 || schemaId > SCHEMA_ID_MAX) {
+    return refusal(
+      failed(
+        'OPERATION_NOT_PERMITTED',
+        `Subject ${subject} in context . is not in read-write mode`,
+      ),
+    )
+  }
+  const holder = view.image.withId(schemaId)[0]
+  if (holder !== undefined && contentKey(holder) !== contentKey(content)) {
+    return refusal(
+      failed(
+        'OPERATION_NOT_PERMITTED',
+        `Overwrite new schema with id ${schemaId} is not permitted.`,
+      ),
+    )
+  }
+  const isGiven = request.version !== undefined && request.version > 0
+  const version = isGiven ? (request.version ?? 1) : nextVersion(view, subject)
+  const imported = newVersion(content, { subject, version, schemaId })
+  const current = view.image.version(subject, version)
+  if (current !== undefined && contentKey(current) === contentKey(imported) && !current.isDeleted) {
+    return { records: [], response: success(current) }
+  }
+  return writeVersion(view, imported)
+}
+
+function writeVersion(view: SubjectView, value: SchemaVersion): Decision<Registration> {
+  const { subject, version } = value
+  const records: RegistryRecord[] = [{ kind: 'schema', subject, version, value }]
+  // The same schema under its old, soft-deleted version would be a second answer to one question.
+  for (const old of view.versions(subject, { deletedOnly: true })) {
+    const isReplaced = old.schemaId === value.schemaId && old.version !== version
+    if (isReplaced && view.image.referrers(subject, old.version).length === 0) {
+      records.push({ kind: 'schema', subject, version: old.version, value: null })
+    }
+  }
+  return { records, response: success(value) }
+}
+
+function newVersion(
+  { schemaType, schema, references }: SchemaContent,
+  place: { readonly subject: string; readonly version: number; readonly schemaId: number },
+): SchemaVersion {
+  return { ...place, schemaType, references, schema, isDeleted: false, otherMembers: new Map() }
+}
+
+/** Soft-deleted versions keep their numbers. */
+function nextVersion(view: SubjectView, subject: string): number {
+  return (view.image.versions(subject).at(-1)?.version ?? 0) + 1
+}
+
+/** `@throws` nothing: a subject is any text but the reserved names, without control characters. */
+export function checkSubject(subject: string): Outcome<void> {
+  const isReserved = subject === '' || subject === '__GLOBAL' || subject === '__EMPTY'
+  const hasControl = /\p{Cc}/u.test(subject)
+  if (!isReserved && !hasControl) return success(undefined)
+  return failed('INVALID_SUBJECT', `The specified subject '${subject}' is not a valid.`)
+}

@@ -1,0 +1,101 @@
+import { errorMessage } from '@fairlead/base'
+import { decodeRecord, keyText } from './record-codec.ts'
+import type { RegistryRecord } from './records.ts'
+import { RegistryImage } from './registry-image.ts'
+
+/** One record of the topic `_schemas`, as it was read. */
+export type LogEntry = {
+  readonly offset: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** Of the header {@link EXPECTED_OFFSET_HEADER}; undefined when the record has none. */
+  readonly expectedOffset: number | undefined
+}
+
+/**
+ * Header of our records: the offset, in decimal, at which the writer expected the record to land.
+ * It had read everything before that offset when it decided.
+ */
+export const EXPECTED_OFFSET_HEADER = 'fairlead.expected.offset'
+
+export type ReplayResult =
+  | { readonly kind: 'applied' }
+  /** Another writer came first: the record counts for nothing. */
+  | { readonly kind: 'lost' }
+  /** Not for us, or not in order; the reason is for the log. */
+  | { readonly kind: 'skipped'; readonly reason: string }
+
+/**
+ * The log as the arbiter between writers: any number of registries append to it, and none leads.
+ *
+ * A record with an expected offset counts iff it landed there, that is, iff nobody wrote between
+ * the writer's reading and its writing. Every reader judges that by the record alone: the verdict
+ * needs no other record, so neither the place where reading starts nor compaction can change it.
+ * Records without the header, of Confluent's own writers, always count.
+ *
+ * Compaction keeps the last record of a key, and that may be one that lost. Until it is overwritten
+ * with what counts (`repairs`), the key is at risk.
+ */
+export class RegistryLog {
+  readonly image: RegistryImage = new RegistryImage()
+  /** Keys whose last record lost, with that record. */
+  readonly #atRisk = new Map<string, RegistryRecord>()
+  #nextOffset = 0
+
+  /** Call once per record, in log order. */
+  replay(entry: LogEntry): ReplayResult {
+    this.#nextOffset = Math.max(this.#nextOffset, entry.offset + 1)
+    let record: RegistryRecord | undefined
+    try {
+      record = decodeRecord(entry.key, entry.value)
+    } catch (error) {
+      return { kind: 'skipped', reason: errorMessage(error) }
+    }
+    if (record === undefined) return { kind: 'skipped', reason: 'unknown key type' }
+
+    if (entry.expectedOffset !== undefined && entry.expectedOffset !== entry.offset) {
+      this.#atRisk.set(keyText(record), record)
+      return { kind: 'lost' }
+    }
+    if (!this.image.apply(record)) {
+      return { kind: 'skipped', reason: 'its id belongs to another schema' }
+    }
+    this.#atRisk.delete(keyText(record))
+    return { kind: 'applied' }
+  }
+
+  /** Call when reading passed offsets that hold no record of ours (compaction, control records). */
+  advance(nextOffset: number): void {
+    this.#nextOffset = Math.max(this.#nextOffset, nextOffset)
+  }
+
+  /** Everything below it is in the image: the expected offset of the next write. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  /** Records that restore the keys at risk; written like any others, with expected offsets. */
+  repairs(): RegistryRecord[] {
+    return [...this.#atRisk.values()].map((lost) => currentRecord(this.image, lost))
+  }
+}
+
+/** What counts for the key of `record`. */
+function currentRecord(image: RegistryImage, record: RegistryRecord): RegistryRecord {
+  switch (record.kind) {
+    case 'schema': {
+      const value = image.version(record.subject, record.version) ?? null
+      return { ...record, value }
+    }
+    case 'config':
+      return { ...record, value: image.settings(record.subject) ?? null }
+    case 'mode':
+      return { ...record, value: image.mode(record.subject) ?? null }
+    case 'deleteSubject':
+      return { ...record, version: image.deleteSubjectVersion(record.subject) ?? null }
+    case 'noop':
+      return { ...record, highestId: image.highestId }
+    case 'clearSubject':
+      return { kind: 'noop', highestId: image.highestId }
+  }
+}

@@ -1,0 +1,115 @@
+import { type Decision, refusal } from './decision.ts'
+import { type DeleteOptions, decideDeleteSubject, decideDeleteVersion } from './delete.ts'
+import { type Outcome, failed, success } from './failure.ts'
+import { ParsedSchemas } from './parsed-schemas.ts'
+import type { Mode, VersionNumber } from './settings.ts'
+import type { Registration, SchemaRequest } from './register.ts'
+import { decideRegister } from './register.ts'
+import type { SchemaVersion, Settings } from './records.ts'
+import { RegistryLog } from './registry-log.ts'
+import type { CompatibilityLevel } from './settings.ts'
+import { type SettingsChange, decideMode, decideSettings } from './settings-decisions.ts'
+import { SubjectView } from './subject-view.ts'
+import { type CompatibilityVerdict, checkCompatibility } from './check-compatibility.ts'
+
+/**
+ * The schema registry as a state machine over the topic `_schemas`.
+ *
+ * A `decide…` method reads the image and returns records and a response; it changes nothing. The
+ * shell writes the records with the expected offset `log.nextOffset`, replays what it reads back,
+ * and answers once its own records have counted; when another writer came first, it decides again.
+ * State changes only in `log.replay`.
+ */
+export class SchemaRegistry {
+  readonly log: RegistryLog = new RegistryLog()
+  readonly #view: SubjectView
+  readonly #schemas: ParsedSchemas
+
+  constructor(options: { readonly defaultCompatibilityLevel: CompatibilityLevel }) {
+    this.#schemas = new ParsedSchemas(this.log.image)
+    this.#view = new SubjectView(this.log.image, options.defaultCompatibilityLevel)
+  }
+
+  /** What is stored, for reading. */
+  get view(): SubjectView {
+    return this.#view
+  }
+
+  decideRegister(subject: string, request: SchemaRequest): Decision<Registration> {
+    return decideRegister({ view: this.#view, schemas: this.#schemas }, subject, request)
+  }
+
+  decideDeleteSubject(subject: string, options: DeleteOptions): Decision<readonly number[]> {
+    return decideDeleteSubject(this.#view, subject, options)
+  }
+
+  decideDeleteVersion(
+    subject: string,
+    version: VersionNumber,
+    options: DeleteOptions,
+  ): Decision<number> {
+    return decideDeleteVersion(this.#view, subject, version, options)
+  }
+
+  decideSettings(subject: string | undefined, change: SettingsChange): Decision<Settings> {
+    return decideSettings(this.#view, subject, change)
+  }
+
+  /** Removes the settings of the subject, or the global ones, and answers what they were. */
+  decideDeleteSettings(subject: string | undefined): Decision<Settings> {
+    const settings = this.#view.image.settings(subject)
+    if (settings === undefined && subject !== undefined) return refusal(subjectNotFound(subject))
+    const record = { kind: 'config', subject, value: null } as const
+    return {
+      records: settings === undefined ? [] : [record],
+      response: success(settings ?? this.#view.globalSettings()),
+    }
+  }
+
+  decideMode(
+    subject: string | undefined,
+    mode: string | undefined,
+    options: { readonly force: boolean },
+  ): Decision<Mode> {
+    return decideMode(this.#view, { subject, mode, ...options })
+  }
+
+  decideDeleteMode(subject: string | undefined): Decision<Mode> {
+    const mode = this.#view.image.mode(subject)
+    if (mode === undefined && subject !== undefined) return refusal(subjectNotFound(subject))
+    return {
+      records: mode === undefined ? [] : [{ kind: 'mode', subject, value: null }],
+      response: success(mode ?? 'READWRITE'),
+    }
+  }
+
+  /** The version of the subject that has this schema. */
+  lookup(
+    subject: string,
+    request: SchemaRequest,
+    options: { readonly deleted: boolean },
+  ): Outcome<SchemaVersion> {
+    const versions = this.#view.versions(subject, options)
+    if (versions.length === 0) return subjectNotFound(subject)
+    const candidate = this.#view.candidate(this.#schemas, subject, request)
+    if (!candidate.ok) return candidate
+    const found = this.#view.find(this.#schemas, versions, candidate.value)
+    return found === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(found)
+  }
+
+  /** Checks against one version, or against all that the subject's level names. */
+  checkCompatibility(
+    subject: string,
+    version: VersionNumber | undefined,
+    request: SchemaRequest,
+  ): Outcome<CompatibilityVerdict> {
+    return checkCompatibility(
+      { view: this.#view, schemas: this.#schemas },
+      { subject, version, request },
+    )
+  }
+}
+
+function subjectNotFound(subject: string): Outcome<never> {
+  return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
+}

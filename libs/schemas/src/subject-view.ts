@@ -1,0 +1,177 @@
+import { type ParsedSchema, canonicalText, compareText } from '@fairlead/avro'
+import { type Outcome, failed, success } from './failure.ts'
+import type { ParsedSchemas } from './parsed-schemas.ts'
+import type { SchemaReference, SchemaVersion, Settings } from './records.ts'
+import type { SchemaRequest } from './register.ts'
+import { type RegistryImage, type SchemaContent, contentKey } from './registry-image.ts'
+import type { CompatibilityLevel, Mode, VersionNumber } from './settings.ts'
+
+/** A schema of a request: parsed, and in the form in which it would be stored. */
+export type Candidate = SchemaContent & { readonly parsed: ParsedSchema }
+
+export type Visibility = {
+  /** Soft-deleted versions too. */
+  readonly deleted?: boolean
+  readonly deletedOnly?: boolean
+}
+
+const NO_SETTINGS: Settings = {
+  compatibilityLevel: undefined,
+  normalize: undefined,
+  otherMembers: new Map(),
+}
+
+/** The registry as requests see it: subjects with their live versions, and the rules in force. */
+export class SubjectView {
+  readonly image: RegistryImage
+  readonly #defaultLevel: CompatibilityLevel
+
+  constructor(image: RegistryImage, defaultLevel: CompatibilityLevel) {
+    this.image = image
+    this.#defaultLevel = defaultLevel
+  }
+
+  /** Names of subjects that have a visible version, sorted. */
+  subjects(visibility: Visibility): string[] {
+    return [...this.image.subjects]
+      .filter((subject) => this.versions(subject, visibility).length > 0)
+      .sort(compareText)
+  }
+
+  versions(subject: string, { deleted = false, deletedOnly = false }: Visibility): SchemaVersion[] {
+    return this.image
+      .versions(subject)
+      .filter(({ isDeleted }) => (deletedOnly ? isDeleted : deleted || !isDeleted))
+  }
+
+  /** One visible version; `latest` is the newest visible one. */
+  version(subject: string, version: VersionNumber, visibility: Visibility): Outcome<SchemaVersion> {
+    const versions = this.versions(subject, visibility)
+    const found =
+      version === 'latest'
+        ? versions.at(-1)
+        : versions.find((candidate) => candidate.version === version)
+    if (found !== undefined) return success(found)
+    if (versions.length === 0 && this.image.versions(subject).length === 0) {
+      return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
+    }
+    return failed('VERSION_NOT_FOUND', `Version ${version} not found.`)
+  }
+
+  /** The schema of an id, soft-deleted or not: old data must stay readable. */
+  schema(schemaId: number): Outcome<SchemaVersion> {
+    const holders = this.image.withId(schemaId)
+    const found = holders.find(({ isDeleted }) => !isDeleted) ?? holders[0]
+    if (found !== undefined) return success(found)
+    return failed('SCHEMA_NOT_FOUND', `Schema ${schemaId} not found`)
+  }
+
+  globalSettings(): Settings {
+    const settings = this.image.settings(undefined) ?? NO_SETTINGS
+    return { ...settings, compatibilityLevel: settings.compatibilityLevel ?? this.#defaultLevel }
+  }
+
+  /** Subject, then global: each setting from the nearest scope that has it. */
+  effectiveSettings(
+    subject: string,
+  ): Settings & { readonly compatibilityLevel: CompatibilityLevel } {
+    const own = this.image.settings(subject)
+    const global = this.globalSettings()
+    return {
+      compatibilityLevel:
+        own?.compatibilityLevel ?? global.compatibilityLevel ?? this.#defaultLevel,
+      normalize: own?.normalize ?? global.normalize,
+      otherMembers: own?.otherMembers ?? global.otherMembers,
+    }
+  }
+
+  globalMode(): Mode {
+    return this.image.mode(undefined) ?? 'READWRITE'
+  }
+
+  effectiveMode(subject: string | undefined): Mode {
+    const global = this.globalMode()
+    if (global === 'READONLY_OVERRIDE' || subject === undefined) return global
+    return this.image.mode(subject) ?? global
+  }
+
+  /** Refuses a write in a read-only mode. */
+  checkWritable(subject: string | undefined): Outcome<void> {
+    const mode = this.effectiveMode(subject)
+    if (mode === 'READWRITE' || mode === 'IMPORT') return success(undefined)
+    const what = subject === undefined ? 'Context .' : `Subject ${subject} in context .`
+    return failed('OPERATION_NOT_PERMITTED', `${what} is in read-only mode`)
+  }
+
+  /** Parses the schema of a request, resolves `-1` in its references, and prints it canonically. */
+  candidate(schemas: ParsedSchemas, subject: string, request: SchemaRequest): Outcome<Candidate> {
+    if (request.schemaType !== 'AVRO') {
+      return failed(
+        'INVALID_SCHEMA',
+        `Invalid schema type ${request.schemaType}: this registry takes AVRO only`,
+      )
+    }
+    const references = this.#resolvedReferences(request.references)
+    const schema = request.schema.trim() === '' ? this.#latestText(subject) : request.schema
+    if (schema === undefined) return failed('INVALID_SCHEMA', 'Empty schema')
+    const parsed = schemas.parseNew(schema, references)
+    if (!parsed.ok) return parsed
+    const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
+    return success({
+      schemaType: 'AVRO',
+      schema: canonicalText(parsed.value, normalize ? 'normalized' : 'stored'),
+      references: normalize ? references.toSorted(compareReferences) : references,
+      parsed: parsed.value,
+    })
+  }
+
+  /**
+   * The newest version with the same content; failing that, one that differs only in what Confluent
+   * calls equivalent: order of properties and aliases, referenced types written out.
+   */
+  find(
+    schemas: ParsedSchemas,
+    versions: readonly SchemaVersion[],
+    candidate: Candidate,
+  ): SchemaVersion | undefined {
+    const key = contentKey(candidate)
+    const newestFirst = versions.toReversed()
+    const same = newestFirst.find((version) => contentKey(version) === key)
+    if (same !== undefined) return same
+
+    const text = canonicalText(candidate.parsed, 'equivalence')
+    return newestFirst.find((version) => {
+      if (version.schemaType !== candidate.schemaType) return false
+      if (!mayBeEquivalent(version.references, candidate.references)) return false
+      const parsed = schemas.parseStored(version)
+      return parsed.ok && canonicalText(parsed.value, 'equivalence') === text
+    })
+  }
+
+  #resolvedReferences(references: readonly SchemaReference[]): SchemaReference[] {
+    return references.map((reference) => {
+      if (reference.version !== -1) return reference
+      const latest = this.versions(reference.subject, {}).at(-1)
+      return latest === undefined ? reference : { ...reference, version: latest.version }
+    })
+  }
+
+  #latestText(subject: string): string | undefined {
+    return this.versions(subject, {}).at(-1)?.schema
+  }
+}
+
+function mayBeEquivalent(
+  left: readonly SchemaReference[],
+  right: readonly SchemaReference[],
+): boolean {
+  return left.length === 0 || right.length === 0 || JSON.stringify(left) === JSON.stringify(right)
+}
+
+function compareReferences(left: SchemaReference, right: SchemaReference): number {
+  return (
+    compareText(left.name, right.name) ||
+    compareText(left.subject, right.subject) ||
+    left.version - right.version
+  )
+}
