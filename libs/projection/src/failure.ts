@@ -1,4 +1,4 @@
-import { DecodeError, OperationalError } from '@fairlead/base'
+import { type BackoffPolicy, DecodeError, OperationalError } from '@fairlead/base'
 import type { EventFailureAction, RetryPolicy } from './definition.ts'
 
 /**
@@ -13,8 +13,6 @@ import type { EventFailureAction, RetryPolicy } from './definition.ts'
  * - `fenced`: another worker owns the partition.
  */
 export type FailureClass = 'infra' | 'contention' | 'schema' | 'data' | 'decode' | 'code' | 'fenced'
-
-export type BackoffRange = { readonly baseMs: number; readonly maxMs: number }
 
 /** Another worker has raised the fence of the partition: what this one holds is void. */
 export class FencedError extends OperationalError {
@@ -94,7 +92,9 @@ export function classifyFailure(error: unknown, origin: 'database' | 'handler'):
   if (SQLSTATE.test(code)) {
     return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
   }
-  return origin === 'database' ? 'infra' : 'code'
+  // A lost connection is a plain `Error` in `pg`; a `TypeError` is a bug wherever it is thrown.
+  const isPlain = error instanceof Error && error.name === 'Error'
+  return origin === 'database' && isPlain ? 'infra' : 'code'
 }
 
 /** The `code` property of an error; empty without one. */
@@ -106,18 +106,21 @@ export function errorCode(error: unknown): string {
 /** What to do about a batch that did not commit. */
 export type BatchDecision =
   /** Wait for the world to change, without end. */
-  | { readonly action: 'pause'; readonly backoff: BackoffRange }
+  | { readonly action: 'pause'; readonly backoff: BackoffPolicy }
   /** Try again after a moment; with `halve`, with half of the records. */
-  | { readonly action: 'retry'; readonly backoff: BackoffRange; readonly halve: boolean }
+  | { readonly action: 'retry'; readonly backoff: BackoffPolicy; readonly halve: boolean }
   /** Run event by event, to find the one to blame. */
   | { readonly action: 'isolate' }
   /** Give the partition up until it is assigned again or the fence is taken anew. */
-  | { readonly action: 'rejoin'; readonly backoff: BackoffRange }
+  | { readonly action: 'rejoin'; readonly backoff: BackoffPolicy }
   /** Nothing but a change of code, schema or data helps. */
   | { readonly action: 'stop' }
 
-export const INFRA_BACKOFF: BackoffRange = { baseMs: 200, maxMs: 10_000 }
-const CONTENTION_BACKOFF: BackoffRange = { baseMs: 20, maxMs: 1_000 }
+export const INFRA_BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 10_000 }
+const CONTENTION_BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }
+
+/** Long enough for the group to tell a worker that it no longer owns the partition. */
+const REJOIN_BACKOFF: BackoffPolicy = { baseMs: 4_000, maxMs: 10_000 }
 
 /** A batch that loses this often is smaller from then on. */
 const CONTENTION_ATTEMPTS_BEFORE_HALVING = 2
@@ -135,7 +138,7 @@ export function decideBatchFailure(failure: {
       return { action: 'retry', backoff: CONTENTION_BACKOFF, halve }
     }
     case 'fenced':
-      return { action: 'rejoin', backoff: INFRA_BACKOFF }
+      return { action: 'rejoin', backoff: REJOIN_BACKOFF }
     case 'schema':
       return { action: 'stop' }
     case 'data':
@@ -156,7 +159,7 @@ export function decideEventFailure(failure: {
   readonly retry: RetryPolicy
 }): EventFailureAction {
   const { attempt, classified, retry } = failure
-  if (classified === 'skip' || classified === 'stop') return classified
+  if (classified !== undefined && classified !== 'retry') return classified
   return attempt <= retry.retries ? 'retry' : 'park'
 }
 

@@ -44,7 +44,7 @@ export function foldBatch(
     const event = ledger.open(prepared)
     if (event === null) continue
     try {
-      const rowKey = checkedRowKey(projection, event)
+      const rowKey = rowKeyOf(projection, event)
       const row = changed.has(rowKey) ? changed.get(rowKey) : rows.get(rowKey)
       changed.set(rowKey, foldEvent(projection, { rowKey, row, event }))
       ledger.applied()
@@ -53,6 +53,17 @@ export function foldBatch(
     }
   }
   return changesOf(changed, rows)
+}
+
+/** The changes of one event on its own. */
+export function foldOne(
+  projection: FoldProjection,
+  event: AnyEvent,
+  rows: ReadonlyMap<RowKey, Row>,
+): RowChanges {
+  const rowKey = rowKeyOf(projection, event)
+  const next = foldEvent(projection, { rowKey, row: rows.get(rowKey), event })
+  return changesOf(new Map([[rowKey, next]]), rows)
 }
 
 /** The row after the event; undefined when it is deleted. */
@@ -104,7 +115,8 @@ function changesOf(
   return { upserts, deletes }
 }
 
-function checkedRowKey(projection: FoldProjection, event: AnyEvent): RowKey {
+/** @throws {TypeError} when the projection's `key` returns what cannot be a key. */
+export function rowKeyOf(projection: FoldProjection, event: AnyEvent): RowKey {
   const key: unknown = projection.rowKey(event)
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return key
   throw new TypeError(`the row key of ${projection.name} is a ${typeof key}`)
@@ -112,7 +124,7 @@ function checkedRowKey(projection: FoldProjection, event: AnyEvent): RowKey {
 
 function tryRowKey(projection: FoldProjection, event: AnyEvent): RowKey | undefined {
   try {
-    return checkedRowKey(projection, event)
+    return rowKeyOf(projection, event)
   } catch {
     // It throws again when the event is folded, and is blamed there.
     return undefined

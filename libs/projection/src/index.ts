@@ -28,7 +28,6 @@ export {
 } from './batch-ledger.ts'
 export { definitionText } from './definition-text.ts'
 export {
-  type BackoffRange,
   type BatchDecision,
   EventFailure,
   type FailureClass,
@@ -36,9 +35,10 @@ export {
   INFRA_BACKOFF,
   classifyFailure,
   decideBatchFailure,
+  isEventFault,
 } from './failure.ts'
 export { FloodBreaker } from './flood-breaker.ts'
-export { type RowChanges, foldBatch, rowKeysOf } from './fold.ts'
+export { type RowChanges, foldBatch, foldOne, rowKeyOf, rowKeysOf } from './fold.ts'
 export {
   type LogRecord,
   type PreparedRecord,

@@ -1,0 +1,86 @@
+import { DecodeError, OperationalError } from '@fairlead/base'
+import { describe, expect, test } from 'vitest'
+import { FencedError, classifyFailure, decideBatchFailure, decideEventFailure } from './failure.ts'
+
+const withCode = (code: string): Error => Object.assign(new Error(code), { code })
+
+describe('a failure is classified', () => {
+  test.for([
+    ['08006', 'infra'],
+    ['57P01', 'infra'],
+    ['53100', 'infra'],
+    ['53300', 'infra'],
+    ['58030', 'infra'],
+    ['25006', 'infra'],
+    ['28P01', 'infra'],
+    ['3D000', 'infra'],
+    ['ECONNREFUSED', 'infra'],
+    ['ETIMEDOUT', 'infra'],
+    ['40001', 'contention'],
+    ['40P01', 'contention'],
+    ['55P03', 'contention'],
+    ['57014', 'contention'],
+    ['42P01', 'schema'],
+    ['42703', 'schema'],
+    ['0A000', 'schema'],
+    ['22003', 'data'],
+    ['23505', 'data'],
+    ['21000', 'data'],
+    ['P0001', 'data'],
+    ['25P02', 'code'],
+  ] as const)('%s is %s', ([code, failureClass]) => {
+    expect(classifyFailure(withCode(code), 'handler')).toBe(failureClass)
+    expect(classifyFailure(withCode(code), 'database')).toBe(failureClass)
+  })
+
+  test.for([
+    [new DecodeError('bad', 0), 'decode', 'decode'],
+    [new FencedError('moved'), 'fenced', 'fenced'],
+    [new OperationalError('away', { code: 'NETWORK', retryable: true }), 'infra', 'infra'],
+    [new OperationalError('no', { code: 'REFUSED', retryable: false }), 'code', 'code'],
+    [new Error('Connection terminated unexpectedly'), 'code', 'infra'],
+    [new TypeError('undefined is not a function'), 'code', 'code'],
+    ['text', 'code', 'code'],
+  ] as const)('%s is %s in a handler and %s in the database', ([error, handler, database]) => {
+    expect(classifyFailure(error, 'handler')).toBe(handler)
+    expect(classifyFailure(error, 'database')).toBe(database)
+  })
+})
+
+describe('a batch that failed', () => {
+  test.for([
+    ['infra', 'pause'],
+    ['contention', 'retry'],
+    ['schema', 'stop'],
+    ['data', 'isolate'],
+    ['decode', 'isolate'],
+    ['code', 'isolate'],
+    ['fenced', 'rejoin'],
+  ] as const)('because of %s leads to %s', ([failureClass, action]) => {
+    expect(decideBatchFailure({ failureClass, attempt: 1 }).action).toBe(action)
+  })
+
+  test('the third collision in a row halves it', () => {
+    const halves = [1, 2, 3].map((attempt) => {
+      const decision = decideBatchFailure({ failureClass: 'contention', attempt })
+      return decision.action === 'retry' && decision.halve
+    })
+    expect(halves).toEqual([false, false, true])
+  })
+})
+
+test.for([
+  { says: undefined, attempt: 1, action: 'retry' },
+  { says: undefined, attempt: 2, action: 'retry' },
+  { says: undefined, attempt: 3, action: 'park' },
+  { says: 'retry', attempt: 3, action: 'park' },
+  { says: 'park', attempt: 1, action: 'park' },
+  { says: 'skip', attempt: 1, action: 'skip' },
+  { says: 'stop', attempt: 1, action: 'stop' },
+] as const)(
+  'an event at attempt $attempt of 2 retries, classified as $says, leads to $action',
+  ({ says, attempt, action }) => {
+    const retry = { retries: 2, baseMs: 1, maxMs: 1 }
+    expect(decideEventFailure({ attempt, classified: says, retry })).toBe(action)
+  },
+)

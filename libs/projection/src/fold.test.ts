@@ -1,0 +1,216 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { BatchLedger, type Letter, NO_ATTEMPTS } from './batch-ledger.ts'
+import { foldBatch, rowKeysOf } from './fold.ts'
+import type { PreparedRecord } from './log-record.ts'
+import { type Progress, admit } from './progress.ts'
+import { type SampleEvent, accounts, sampleRecord } from './sample-projection.test-fixture.ts'
+import type { Row, RowKey } from './table.ts'
+
+const BEGINNING: Progress = { nextOffset: 0, source: null, eventTimeMs: null }
+
+/** A database in memory, with batches that are all or nothing. */
+class ReadModel {
+  readonly rows = new Map<RowKey, Row>()
+  readonly letters: Letter[] = []
+  readonly parkedKeys = new Set<string>()
+  progress: Progress = BEGINNING
+
+  apply(records: readonly PreparedRecord[]): BatchLedger {
+    const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
+    const admitted = admit(this.progress, { records, nextOffset })
+    const ledger = new BatchLedger({
+      projection: accounts,
+      parkedKeys: this.parkedKeys,
+      attempts: NO_ATTEMPTS,
+    })
+    const keys = rowKeysOf(accounts, admitted.records, ledger)
+    const rows = new Map(keys.flatMap((key) => this.#row(key)))
+    const changes = foldBatch(accounts, { records: admitted.records, rows, ledger })
+    for (const row of changes.upserts) this.rows.set(String(row['id']), row)
+    for (const key of changes.deletes) this.rows.delete(key)
+    for (const key of ledger.parkedKeys) this.parkedKeys.add(key)
+    this.letters.push(...ledger.letters)
+    this.progress = admitted.to
+    return ledger
+  }
+
+  #row(key: RowKey): readonly (readonly [RowKey, Row])[] {
+    const row = this.rows.get(key)
+    return row === undefined ? [] : [[key, row]]
+  }
+
+  get state(): unknown {
+    return {
+      rows: Object.fromEntries(this.rows),
+      letters: this.letters.map(({ key, record, cause }) => [key, record.offset, cause.kind]),
+    }
+  }
+}
+
+/** One event after the other, by the plain rules: what every other way must come to. */
+function oracle(events: readonly SampleEvent[]): unknown {
+  const rows: Record<string, unknown> = {}
+  const letters: unknown[] = []
+  const parked = new Set<string>()
+  for (const [offset, event] of events.entries()) {
+    const { key } = event
+    const isPoison = event.type === 'Deposited' && event.amount < 0
+    if (parked.has(key)) letters.push([key, offset, 'blocked'])
+    else if (isPoison) {
+      parked.add(key)
+      letters.push([key, offset, 'failed'])
+    } else if (event.type === 'Closed') Reflect.deleteProperty(rows, key)
+    else {
+      const row = (rows[key] ?? { balance: 0, events: 0 }) as { balance: number; events: number }
+      rows[key] = { id: key, balance: row.balance + event.amount, events: row.events + 1 }
+    }
+  }
+  return { rows, letters }
+}
+
+const anyEvent: fc.Arbitrary<SampleEvent> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('Deposited' as const),
+      key: fc.constantFrom('a', 'b', 'c', 'd'),
+      amount: fc.integer({ min: 0, max: 100 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('Deposited' as const),
+      key: fc.constantFrom('a', 'b', 'c'),
+      amount: fc.constant(-1),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('Closed' as const),
+      key: fc.constantFrom('a', 'b', 'c', 'd'),
+    }),
+  },
+)
+const history = fc.array(anyEvent, { maxLength: 40 })
+const records = (events: readonly SampleEvent[]): PreparedRecord[] =>
+  events.map((event, offset) => sampleRecord(event, offset, offset))
+
+describe('a folded log', () => {
+  test('comes to the same rows and letters however it is split into batches', () => {
+    fc.assert(
+      fc.property(history, fc.array(fc.integer({ min: 1, max: 9 })), (events, sizes) => {
+        const model = new ReadModel()
+        let rest = records(events)
+        for (const size of [...sizes, events.length]) {
+          model.apply(rest.slice(0, size))
+          rest = rest.slice(size)
+        }
+        expect(model.state).toEqual(oracle(events))
+      }),
+    )
+  })
+
+  test('counts each event once, however often it is read again from an earlier offset', () => {
+    fc.assert(
+      fc.property(history, fc.array(fc.nat(40), { maxLength: 8 }), (events, rewinds) => {
+        const model = new ReadModel()
+        const all = records(events)
+        for (const end of [...rewinds, events.length]) model.apply(all.slice(0, end))
+        expect(model.state).toEqual(oracle(events))
+      }),
+    )
+  })
+
+  test('drops what the relay publishes again after a crash', () => {
+    fc.assert(
+      fc.property(history, fc.nat(40), fc.nat(40), (events, crash, unconfirmed) => {
+        const model = new ReadModel()
+        const published = Math.min(crash, events.length)
+        const confirmed = Math.max(0, published - unconfirmed)
+        model.apply(records(events.slice(0, published)))
+        const again = events
+          .slice(confirmed)
+          .map((event, index) => sampleRecord(event, published + index, confirmed + index))
+        const { appliedCount, letters } = model.apply(again)
+
+        expect(appliedCount + letters.length).toBe(events.length - published)
+        const { rows } = oracle(events) as { rows: unknown }
+        expect(Object.fromEntries(model.rows)).toEqual(rows)
+      }),
+    )
+  })
+
+  test('does not depend on how the events of different keys interleave', () => {
+    fc.assert(
+      fc.property(history, (events) => {
+        const interleaved = new ReadModel()
+        interleaved.apply(records(events))
+        const byKey = new ReadModel()
+        byKey.apply(records([...events].sort((a, b) => a.key.localeCompare(b.key))))
+        expect(Object.fromEntries(byKey.rows)).toEqual(Object.fromEntries(interleaved.rows))
+        expect(byKey.parkedKeys).toEqual(interleaved.parkedKeys)
+      }),
+    )
+  })
+})
+
+const deposit = (key: string, amount: number): SampleEvent => ({ type: 'Deposited', key, amount })
+
+test.for([
+  { where: 'the start', events: [deposit('bad', -1), deposit('a', 1), deposit('b', 2)] },
+  { where: 'the middle', events: [deposit('a', 1), deposit('bad', -1), deposit('b', 2)] },
+  { where: 'the end', events: [deposit('a', 1), deposit('b', 2), deposit('bad', -1)] },
+])('a poison event at $where parks its key alone', ({ events }) => {
+  const model = new ReadModel()
+  const ledger = model.apply(records(events))
+
+  expect(ledger.appliedCount).toBe(2)
+  expect([...ledger.parkedKeys]).toEqual(['bad'])
+  expect([...model.rows.values()]).toEqual([
+    { id: 'a', balance: 1, events: 1 },
+    { id: 'b', balance: 2, events: 1 },
+  ])
+  expect(model.letters[0]?.cause).toMatchObject({
+    kind: 'failed',
+    stage: 'handle',
+    errorClass: 'RangeError',
+    errorMessage: 'amount -1 is negative',
+    attempts: 1,
+  })
+})
+
+test('a row keeps what came before the poison event of its key', () => {
+  const model = new ReadModel()
+  model.apply(records([deposit('a', 1), deposit('a', -1), deposit('a', 4)]))
+
+  expect(model.rows.get('a')).toEqual({ id: 'a', balance: 1, events: 1 })
+  expect(model.letters.map(({ cause }) => cause.kind)).toEqual(['failed', 'blocked'])
+})
+
+describe('a handler that breaks the rules is to blame itself', () => {
+  const batchOf = (on: (typeof accounts)['on']) => {
+    const projection = { ...accounts, on }
+    const ledger = new BatchLedger({
+      projection,
+      parkedKeys: new Set(),
+      attempts: NO_ATTEMPTS,
+    })
+    const batch = records([deposit('a', 1)])
+    const rows = new Map<RowKey, Row>([['a', { id: 'a', balance: 5, events: 1 }]])
+    const changes = foldBatch(projection, { records: batch, rows, ledger })
+    return { changes, cause: ledger.letters[0]?.cause }
+  }
+  test.for([
+    ['changes the row it got', (row: Row) => Object.assign(row, { balance: 0 }), 'TypeError'],
+    ['leaves a column out', () => ({ id: 'a', balance: 0 }), 'TypeError'],
+    ['adds a column', (row: Row) => ({ ...row, extra: 1 }), 'TypeError'],
+    ['changes the key', (row: Row) => ({ ...row, id: 'b' }), 'TypeError'],
+  ] as const)('%s', ([, handler, errorClass]) => {
+    const { changes, cause } = batchOf({ Deposited: handler })
+    expect(changes).toEqual({ upserts: [], deletes: [] })
+    expect(cause).toMatchObject({ kind: 'failed', errorClass })
+  })
+})

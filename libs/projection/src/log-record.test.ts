@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest'
+import { type LogRecord, headersText, keyText, planRecord } from './log-record.ts'
+import { accounts } from './sample-projection.test-fixture.ts'
+
+const utf8 = new TextEncoder()
+const record = (changes: Partial<LogRecord> = {}): LogRecord => ({
+  topic: 't',
+  partition: 3,
+  offset: 7,
+  timestampMs: 0,
+  key: utf8.encode('order-1'),
+  value: utf8.encode('value'),
+  headers: [['eventType', utf8.encode('Deposited')]],
+  ...changes,
+})
+
+describe('the key of a record', () => {
+  test.for([
+    ['is its text', utf8.encode('órder-1'), 'órder-1'],
+    ['may be empty', utf8.encode(''), ''],
+    ['is its own place when there is none', null, '3:7'],
+    ['is its own place when it is no UTF-8', Uint8Array.of(0xff, 0xfe), '3:7'],
+    ['is its own place when Postgres cannot store it', utf8.encode('a\0b'), '3:7'],
+  ] as const)('%s', ([, key, text]) => {
+    expect(keyText(record({ key }))).toBe(text)
+  })
+})
+
+describe('by its headers a record is', () => {
+  const kindOf = (changes: Partial<LogRecord>): string => {
+    const subject = record(changes)
+    return planRecord(accounts, subject, headersText(subject)).kind
+  }
+  test.for([
+    ['an event that the projection handles', {}, 'event'],
+    ['a tombstone', { value: null }, 'ignored'],
+    ['of a type without handler', { headers: [['eventType', utf8.encode('Else')]] }, 'ignored'],
+    [
+      'of a type that every object has',
+      { headers: [['eventType', utf8.encode('toString')]] },
+      'ignored',
+    ],
+    ['of no type', { headers: [] }, 'undecodable'],
+  ] as const)('%s', ([, changes, kind]) => {
+    expect(kindOf(changes)).toBe(kind)
+  })
+})
