@@ -1,0 +1,177 @@
+import { errorMessage } from '@fairlead/base'
+import {
+  type Admitted,
+  type Attempts,
+  BatchLedger,
+  type FloodBreaker,
+  type FoldProjection,
+  type PreparedRecord,
+  type SqlProjection,
+  type Stage,
+  classifyFailure,
+  foldBatch,
+  foldOne,
+  isEventFault,
+  rowKeyOf,
+  rowKeysOf,
+} from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
+import { moveCheckpoint } from './store/checkpoints.ts'
+import type { Database } from './store/database.ts'
+import { insertLetters } from './store/dead-letters.ts'
+import { FoldTable } from './store/fold-table.ts'
+import type { ProjectionPartition } from './store/registered-projection.ts'
+
+/**
+ * One batch, one transaction: the checkpoint moves, the rows change and the dead letters are stored
+ * together, or not at all.
+ *
+ * - `fast`: folds write many rows at once; SQL handlers run without savepoints. A refused row or a
+ *   failed statement fails the batch, and nobody knows which event is to blame.
+ * - `isolated`: one event after the other, each behind a savepoint, so that only the one to blame is
+ *   set aside. For the batch that failed in the fast mode.
+ */
+export type BatchMode = 'fast' | 'isolated'
+
+export type BatchContext = {
+  readonly db: Database
+  readonly partition: ProjectionPartition
+  readonly fence: bigint
+  readonly parkedKeys: ReadonlySet<string>
+  readonly attempts: Attempts
+  readonly breaker: FloodBreaker
+  readonly nowMs: number
+}
+
+/** A handler failed in the fast mode; the isolated mode finds out what is to be done about it. */
+export class BlameNeeded extends Error {
+  override readonly name = 'BlameNeeded'
+
+  constructor(cause: unknown) {
+    super(`a handler failed: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** Committing the batch would park more keys than a working projection does. */
+export class FloodError extends Error {
+  override readonly name = 'FloodError'
+}
+
+/**
+ * @throws {FencedError} when the checkpoint has moved. {EventFailure} when an event is to be tried
+ *   again. {BlameNeeded}, {FloodError}. Anything that the database or a handler threw; then the batch may have
+ *   committed nevertheless, when it was the connection that failed.
+ */
+export async function applyBatch(
+  context: BatchContext,
+  admitted: Admitted,
+  mode: BatchMode,
+): Promise<BatchLedger> {
+  const { db, partition, fence, parkedKeys, attempts, breaker, nowMs } = context
+  const { projection, schemaName } = partition
+  const ledger = new BatchLedger({ projection, parkedKeys, attempts })
+  await db.transaction().execute(async (trx) => {
+    // First of all: it takes the lock on which a new owner waits, and refuses a former one.
+    await moveCheckpoint(trx, partition, { ...admitted, fence })
+    const batch = { trx, ledger, schemaName, records: admitted.records }
+    switch (projection.kind) {
+      case 'fold':
+        if (mode === 'fast') await foldAll(projection, batch)
+        else await foldEach(projection, batch)
+        break
+      case 'sql':
+        if (mode === 'fast') await handleAll(projection, batch)
+        else await handleEach(projection, batch)
+        break
+    }
+    if (!breaker.permits(keyCounts(ledger, admitted), nowMs)) {
+      throw new FloodError(`this batch would park ${ledger.parkedKeys.size} keys`)
+    }
+    await insertLetters(trx, partition, ledger)
+  })
+  breaker.committed(keyCounts(ledger, admitted), nowMs)
+  return ledger
+}
+
+type Batch = {
+  readonly trx: Transaction<unknown>
+  readonly ledger: BatchLedger
+  readonly schemaName: string
+  readonly records: readonly PreparedRecord[]
+}
+
+async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> {
+  const { trx, ledger, records } = batch
+  const table = new FoldTable(projection, batch.schemaName)
+  const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
+  await table.write(trx, foldBatch(projection, { records, rows, ledger }))
+}
+
+async function foldEach(projection: FoldProjection, batch: Batch): Promise<void> {
+  const table = new FoldTable(projection, batch.schemaName)
+  await isolateEach(batch, async (event, enter) => {
+    const rows = await table.load(batch.trx, [rowKeyOf(projection, event)])
+    const changes = foldOne(projection, event, rows)
+    enter('write')
+    await table.write(batch.trx, changes)
+  })
+}
+
+async function handleAll(projection: SqlProjection, batch: Batch): Promise<void> {
+  const trx = batch.trx.withSchema(batch.schemaName)
+  for (const prepared of batch.records) {
+    const event = batch.ledger.open(prepared)
+    if (event === null) continue
+    try {
+      await projection.on[event.type]?.(event, { trx })
+    } catch (error) {
+      throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
+    }
+    batch.ledger.applied()
+  }
+}
+
+async function handleEach(projection: SqlProjection, batch: Batch): Promise<void> {
+  const trx = batch.trx.withSchema(batch.schemaName)
+  await isolateEach(batch, async (event) => {
+    await projection.on[event.type]?.(event, { trx })
+  })
+}
+
+type OpenEvent = NonNullable<ReturnType<BatchLedger['open']>>
+
+async function isolateEach(
+  { trx, ledger, records }: Batch,
+  handle: (event: OpenEvent, enter: (stage: Stage) => void) => Promise<void>,
+): Promise<void> {
+  for (const prepared of records) {
+    const event = ledger.open(prepared)
+    if (event === null) continue
+    let stage: Stage = 'handle'
+    await sql`savepoint event`.execute(trx)
+    try {
+      await handle(event, (entered) => {
+        stage = entered
+      })
+      // Deferred constraints speak up now, while it is clear whose they are; a handler that swallowed
+      // a failed statement is found out here too.
+      await sql`set constraints all immediate`.execute(trx)
+      await sql`release savepoint event`.execute(trx)
+      ledger.applied()
+    } catch (error) {
+      // On a lost connection this throws too, and nobody is blamed.
+      await sql`rollback to savepoint event`.execute(trx)
+      ledger.failed(prepared, error, stage)
+    }
+  }
+}
+
+function keyCounts(
+  ledger: BatchLedger,
+  admitted: Admitted,
+): { readonly parkedCount: number; readonly keyCount: number } {
+  return {
+    parkedCount: ledger.parkedKeys.size,
+    keyCount: new Set(admitted.records.map(({ key }) => key)).size,
+  }
+}

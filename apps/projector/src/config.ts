@@ -1,0 +1,78 @@
+import { defineConfig } from '@fairlead/service'
+
+export const PROJECTOR_CONFIG = defineConfig({
+  'database.url': {
+    type: 'url',
+    required: true,
+    secret: true,
+    protocols: ['postgres:', 'postgresql:'],
+    doc: 'Database of the read models; checkpoints and dead letters are in it too.',
+  },
+  'database.connections.max': {
+    type: 'int',
+    default: 10,
+    min: 1,
+    max: 1_000,
+    doc: 'Most connections to the database; a partition that applies a batch takes one.',
+  },
+  'bootstrap.servers': {
+    type: 'list',
+    default: ['localhost:9092'],
+    doc: 'host:port of some brokers.',
+  },
+  'schema.registry.url': {
+    type: 'url',
+    default: 'http://localhost:8081',
+    protocols: ['http:', 'https:'],
+    doc: 'Schema registry, for the schemas that events were written with.',
+  },
+  'group.id': {
+    type: 'string',
+    default: 'projector',
+    doc: 'Prefix of the consumer groups; each version of a projection has one, <group.id>-<name>-v<version>.',
+  },
+  'group.instance.id': {
+    type: 'string',
+    doc: 'Static membership: a restart within the session timeout causes no rebalance. Unique per process.',
+  },
+  'session.timeout.ms': {
+    type: 'int',
+    default: 10_000,
+    min: 1_000,
+    max: 300_000,
+    doc: 'A process that is silent for so long loses its partitions. A mistake costs one batch.',
+  },
+  'heartbeat.interval.ms': {
+    type: 'int',
+    default: 3_000,
+    min: 100,
+    max: 100_000,
+    doc: 'At most a third of session.timeout.ms.',
+  },
+  projections: {
+    type: 'list',
+    required: true,
+    doc: 'Modules that export a const `projections`, an array of definitions; paths are relative to the working directory.',
+  },
+  'batch.records.max': {
+    type: 'int',
+    default: 2_000,
+    min: 1,
+    max: 100_000,
+    doc: 'Most records that one transaction applies.',
+  },
+  'fetch.bytes.max': {
+    type: 'int',
+    default: 4_194_304,
+    min: 1,
+    max: 67_108_864,
+    doc: 'Soft limit of what one fetch reads; a partition holds two fetches in memory.',
+  },
+  'parked.keys.per.minute.max': {
+    type: 'int',
+    default: 100,
+    min: 1,
+    max: 100_000,
+    doc: 'A projection that parks more keys in a minute, and over 5 % of those it sees, pauses.',
+  },
+})

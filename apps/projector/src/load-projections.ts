@@ -1,0 +1,58 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { OperationalError, errorMessage } from '@fairlead/base'
+import type { Projection } from '@fairlead/projection'
+
+/** A module of `projections` cannot be used. */
+export class ProjectionModuleError extends OperationalError {
+  override readonly name = 'ProjectionModuleError'
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: 'PROJECTION_MODULE', retryable: false, cause })
+  }
+}
+
+/**
+ * Imports the modules and collects what they export as `projections`.
+ *
+ * @throws {ProjectionModuleError} when a module fails to load or exports something else, or when two
+ *   definitions have one name.
+ */
+export async function loadProjections(paths: readonly string[]): Promise<readonly Projection[]> {
+  const projections: Projection[] = []
+  for (const path of paths) projections.push(...(await loadModule(path)))
+  const names = projections.map(({ name }) => name)
+  const repeated = names.find((name, index) => names.indexOf(name) !== index)
+  if (repeated !== undefined) {
+    throw new ProjectionModuleError(`the projection ${repeated} is defined twice`)
+  }
+  return projections
+}
+
+async function loadModule(path: string): Promise<readonly Projection[]> {
+  const file = resolve(path)
+  const module = await importModule(file)
+  const exported =
+    typeof module === 'object' && module !== null && 'projections' in module
+      ? module.projections
+      : undefined
+  if (!Array.isArray(exported) || !exported.every(isProjection)) {
+    throw new ProjectionModuleError(
+      `${file} does not export \`projections\`, an array of what defineProjection(…).fold(…) or .sql(…) returns`,
+    )
+  }
+  return exported
+}
+
+async function importModule(file: string): Promise<unknown> {
+  try {
+    return await import(pathToFileURL(file).href)
+  } catch (error) {
+    throw new ProjectionModuleError(`${file}: ${errorMessage(error)}`, error)
+  }
+}
+
+function isProjection(value: unknown): value is Projection {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return false
+  return value.kind === 'fold' || value.kind === 'sql'
+}

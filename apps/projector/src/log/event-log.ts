@@ -1,0 +1,54 @@
+import type { LogRecord } from '@fairlead/projection'
+
+/**
+ * The log as the projector reads it. `kafka-event-log.ts` implements it over a consumer group; tests
+ * run on a log in memory.
+ */
+export interface EventLog {
+  /** Joins the group and answers at once; partitions arrive through `onAssigned`. */
+  join(options: JoinOptions): Promise<Membership>
+  /** First offset that the partition still has. */
+  earliestOffset(topic: string, partition: number): Promise<number>
+  close(): Promise<void>
+}
+
+export type JoinOptions = {
+  readonly groupId: string
+  readonly topic: string
+  readonly onAssigned: (partitions: readonly number[]) => void
+  /**
+   * Awaited before other members get the partitions. `lost` means that they may have them already.
+   */
+  readonly onRevoked: (
+    partitions: readonly number[],
+    reason: { readonly lost: boolean },
+  ) => Promise<void>
+  /** Trouble with the group. The membership gets over it by itself when `isFatal` is false. */
+  readonly onError: (error: Error, trouble: { readonly isFatal: boolean }) => void
+}
+
+export type Fetched = {
+  readonly records: readonly LogRecord[]
+  /** Where to go on: behind the records, and behind control batches and compacted records. */
+  readonly nextOffset: number
+  readonly highWatermark: number
+}
+
+export interface Membership {
+  /**
+   * Waits for records from `fromOffset` on, for `maxWaitMs` at most.
+   *
+   * @throws {OperationalError} with Kafka's error name as `code`, such as OFFSET_OUT_OF_RANGE.
+   */
+  fetch(request: {
+    readonly partition: number
+    readonly fromOffset: number
+    readonly maxBytes: number
+    readonly maxWaitMs: number
+    readonly signal: AbortSignal
+  }): Promise<Fetched>
+  /** Tells the group where the projection is: for lag tools only, nothing reads it back. */
+  commit(nextOffsets: ReadonlyMap<number, number>): Promise<void>
+  /** Revokes all partitions and leaves the group. */
+  close(): Promise<void>
+}

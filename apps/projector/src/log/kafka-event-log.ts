@@ -1,0 +1,55 @@
+import { type ClientOptions, createAdmin, createGroupMember } from '@fairlead/kafka'
+import type { EventLog, JoinOptions, Membership } from './event-log.ts'
+
+/** A worker gives its partitions up within seconds; nobody waits longer for one that does not. */
+const REBALANCE_TIMEOUT_MS = 30_000
+
+export type GroupOptions = {
+  readonly sessionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  /** Static membership (KIP-345), for a process that comes back under its name. */
+  readonly instanceId?: string | undefined
+}
+
+/** The log of a Kafka cluster, read as a member of a consumer group. */
+export function kafkaEventLog(client: ClientOptions, group: GroupOptions): EventLog {
+  const admin = createAdmin(client)
+  return {
+    join: (options) => joinGroup(client, group, options),
+    earliestOffset: (topic, partition) =>
+      admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
+    close: () => admin.close(),
+  }
+}
+
+async function joinGroup(
+  client: ClientOptions,
+  group: GroupOptions,
+  options: JoinOptions,
+): Promise<Membership> {
+  const { groupId, topic } = options
+  const member = createGroupMember({
+    ...client,
+    sessionTimeoutMs: group.sessionTimeoutMs,
+    heartbeatIntervalMs: group.heartbeatIntervalMs,
+    rebalanceTimeoutMs: REBALANCE_TIMEOUT_MS,
+    ...(group.instanceId === undefined ? {} : { instanceId: group.instanceId }),
+    groupId,
+    topics: [topic],
+    onAssigned: (partitions) => {
+      options.onAssigned(partitions.map(({ partition }) => partition))
+    },
+    onRevoked: (partitions, reason) =>
+      options.onRevoked(
+        partitions.map(({ partition }) => partition),
+        reason,
+      ),
+    onError: (error) => options.onError(error, { isFatal: !error.retryable }),
+  })
+  return {
+    fetch: (request) => member.fetch({ ...request, topic }),
+    commit: (nextOffsets) =>
+      member.commit([...nextOffsets].map(([partition, offset]) => ({ topic, partition, offset }))),
+    close: () => member.close(),
+  }
+}

@@ -1,0 +1,44 @@
+import { createSerde } from '@fairlead/serde'
+import { runApp } from '@fairlead/service'
+import { PROJECTOR_CONFIG } from './config.ts'
+import { loadProjections } from './load-projections.ts'
+import { kafkaEventLog } from './log/kafka-event-log.ts'
+import { Projector } from './projector.ts'
+import { addRoutes } from './routes.ts'
+
+await runApp({
+  name: 'projector',
+  version: '0.1.0',
+  description: 'Runs projections: events of the log become rows of read models in Postgres.',
+  envPrefix: 'PROJECTOR_',
+  httpPort: 8084,
+  spec: PROJECTOR_CONFIG,
+  start: async ({ config, logger, metrics, health, http, fail }) => {
+    const projections = await loadProjections(config.projections)
+    const log = kafkaEventLog(
+      { bootstrapServers: config['bootstrap.servers'], clientId: 'fairlead-projector', logger },
+      {
+        sessionTimeoutMs: config['session.timeout.ms'],
+        heartbeatIntervalMs: config['heartbeat.interval.ms'],
+        instanceId: config['group.instance.id'],
+      },
+    )
+    const projector = new Projector({
+      databaseUrl: config['database.url'],
+      databaseConnectionsMax: config['database.connections.max'],
+      log,
+      serde: createSerde({ url: config['schema.registry.url'] }),
+      projections,
+      groupIdPrefix: config['group.id'],
+      batchRecordsMax: config['batch.records.max'],
+      fetchBytesMax: config['fetch.bytes.max'],
+      parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
+      metrics,
+      health,
+      logger,
+      fail,
+    })
+    addRoutes(http, { db: projector.db, runners: () => projector.runners })
+    return { stop: () => projector.stop() }
+  },
+})

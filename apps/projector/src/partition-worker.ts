@@ -1,0 +1,395 @@
+import {
+  InvariantViolation,
+  OperationalError,
+  assertNever,
+  errorMessage,
+  invariant,
+} from '@fairlead/base'
+import {
+  type Admitted,
+  type Attempts,
+  type BatchLedger,
+  EventFailure,
+  type FailureClass,
+  type FloodBreaker,
+  INFRA_BACKOFF,
+  NO_ATTEMPTS,
+  type PreparedRecord,
+  type Progress,
+  admit,
+  classifyFailure,
+  decideBatchFailure,
+} from '@fairlead/projection'
+import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-batch.ts'
+import type { EventLog, Fetched, Membership } from './log/event-log.ts'
+import type { RecordReader } from './log/prepare-records.ts'
+import { pause, pauseFor } from './pause.ts'
+import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
+import type { Database } from './store/database.ts'
+import { loadParkedKeys } from './store/dead-letters.ts'
+import type { ProjectionPartition } from './store/registered-projection.ts'
+
+/** How long a fetch waits for a record; a revoked partition waits for it at most. */
+const FETCH_WAIT_MAX_MS = 500
+
+/** Waits for the world to change; goes on by itself. */
+type PausedState = {
+  readonly kind: 'paused'
+  readonly failureClass: FailureClass | 'flood'
+  readonly reason: string
+}
+
+/** The two things that a worker does at a time, each of which can be in trouble. */
+type Activity = 'fetch' | 'apply'
+
+export type WorkerState =
+  | { readonly kind: 'running' }
+  /** Waits for the world to change; goes on by itself. */
+  | {
+      readonly kind: 'paused'
+      readonly failureClass: FailureClass | 'flood'
+      readonly reason: string
+    }
+  /** Needs somebody to act, and a restart. */
+  | { readonly kind: 'stopped'; readonly reason: string }
+
+export type WorkerOptions = {
+  readonly db: Database
+  readonly log: Pick<EventLog, 'earliestOffset'>
+  readonly membership: Pick<Membership, 'fetch'>
+  readonly reader: RecordReader
+  readonly partition: ProjectionPartition
+  readonly breaker: FloodBreaker
+  readonly batchRecordsMax: number
+  readonly fetchBytesMax: number
+  readonly nowMs: () => number
+  readonly observer: WorkerObserver
+}
+
+/** What a worker tells about itself. Must not throw. */
+export interface WorkerObserver {
+  state(state: WorkerState): void
+  failed(failure: { readonly error: unknown; readonly failureClass: FailureClass }): void
+  fetched(position: { readonly nextOffset: number; readonly highWatermark: number }): void
+  committed(batch: CommittedBatch): void
+  /** The worker itself is broken. */
+  crashed(error: unknown): void
+}
+
+export type CommittedBatch = {
+  readonly admitted: Admitted
+  readonly ledger: BatchLedger
+  readonly durationMs: number
+  readonly parkedKeyCount: number
+}
+
+type Batch = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
+
+/** A reason to give the partition up until somebody acts. */
+class StopRequired extends Error {
+  override readonly name = 'StopRequired'
+}
+
+/**
+ * Applies one partition to one projection, from assignment to revocation: one batch at a time, while
+ * the next one is fetched and decoded.
+ *
+ * What is true in the database is never guessed: after every failed transaction, one whose outcome is
+ * unknown included, the checkpoint is read again, and the batch is admitted against it anew. A commit
+ * that did happen then leaves nothing of the batch.
+ */
+export class PartitionWorker {
+  readonly #options: WorkerOptions
+  readonly #abort = new AbortController()
+  readonly #done: Promise<void>
+  #progress: Progress | undefined
+  #fence = 0n
+  #parkedKeys = new Set<string>()
+  #attempts: Attempts = NO_ATTEMPTS
+  readonly #troubles = new Map<Activity, PausedState>()
+  #batchRecordsMax: number
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#batchRecordsMax = options.batchRecordsMax
+    this.#done = this.#run()
+  }
+
+  /** Offset of the next record to apply, as last committed; undefined before the take-over. */
+  get nextOffset(): number | undefined {
+    return this.#progress?.nextOffset
+  }
+
+  get parkedKeyCount(): number {
+    return this.#parkedKeys.size
+  }
+
+  /** Finishes the transaction in flight, and nothing else. */
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#done
+  }
+
+  get #isStopping(): boolean {
+    return this.#abort.signal.aborted
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#isStopping) {
+        const isHeld = await this.#takeOver()
+        if (isHeld) await this.#consume()
+      }
+    } catch (error) {
+      if (error instanceof StopRequired) {
+        this.#options.observer.state({ kind: 'stopped', reason: error.message })
+      } else {
+        this.#options.observer.crashed(error)
+      }
+    }
+  }
+
+  /** Raises the fence and reads where to begin; waits for a database that is away. */
+  async #takeOver(): Promise<boolean> {
+    const { db, log, partition } = this.#options
+    const { topic } = partition.projection.events
+    const isHeld = await this.#untilDone('apply', async () => {
+      const known = await readCheckpoint(db, partition)
+      const startOffset =
+        known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
+      await this.#hold(await takeOver(db, partition, startOffset))
+      return true
+    })
+    return isHeld ?? false
+  }
+
+  async #hold({ progress, fence }: HeldCheckpoint): Promise<void> {
+    this.#parkedKeys = await loadParkedKeys(this.#options.db, this.#options.partition)
+    this.#progress = progress
+    this.#fence = fence
+  }
+
+  /** Until the worker stops, or loses the fence. */
+  async #consume(): Promise<void> {
+    let fetching = this.#fetchAhead(this.#heldProgress().nextOffset)
+    while (!this.#isStopping) {
+      const batch = await fetching
+      if (batch === null) return
+      fetching = this.#fetchAhead(batch.nextOffset)
+      const isHeld = await this.#applyAll(batch)
+      if (!isHeld) break
+    }
+    // Its result is void: the next take-over says where to begin.
+    await fetching
+  }
+
+  #fetchAhead(fromOffset: number): Promise<Batch | null> {
+    const fetching = this.#fetch(fromOffset)
+    // Whoever awaits it sees the failure; nobody does when applying fails first.
+    fetching.catch(() => undefined)
+    return fetching
+  }
+
+  /** The records from `fromOffset` on, decoded; null when the worker stops. */
+  async #fetch(fromOffset: number): Promise<Batch | null> {
+    const { membership, reader, partition, fetchBytesMax, observer } = this.#options
+    return this.#untilDone('fetch', async () => {
+      const fetched: Fetched = await membership.fetch({
+        partition: partition.partition,
+        fromOffset,
+        maxBytes: fetchBytesMax,
+        maxWaitMs: FETCH_WAIT_MAX_MS,
+        signal: this.#abort.signal,
+      })
+      const records = await reader.prepare(fetched.records)
+      observer.fetched({ nextOffset: fetched.nextOffset, highWatermark: fetched.highWatermark })
+      return { records, nextOffset: fetched.nextOffset }
+    })
+  }
+
+  /** Applies a fetch in transactions of bounded size; false when another worker has the partition. */
+  async #applyAll(batch: Batch): Promise<boolean> {
+    let mode: BatchMode = 'fast'
+    let attempt = 0
+    while (!this.#isStopping) {
+      const from = this.#heldProgress()
+      if (from.nextOffset >= batch.nextOffset) break
+      const admitted = admit(from, this.#portion(batch, from))
+      try {
+        await this.#apply(admitted, mode)
+        mode = 'fast'
+        attempt = 0
+      } catch (error) {
+        attempt += 1
+        const next = await this.#recover(error, { mode, attempt })
+        if (next === 'lost') return false
+        mode = next
+      }
+    }
+    return true
+  }
+
+  #portion(batch: Batch, from: Progress): Batch {
+    const rest = batch.records.filter(({ record }) => record.offset >= from.nextOffset)
+    if (rest.length <= this.#batchRecordsMax) return { ...batch, records: rest }
+    const records = rest.slice(0, this.#batchRecordsMax)
+    const last = records.at(-1)
+    invariant(last !== undefined, 'a portion is not empty')
+    return { records, nextOffset: last.record.offset + 1 }
+  }
+
+  async #apply(admitted: Admitted, mode: BatchMode): Promise<void> {
+    const { db, partition, breaker, nowMs, observer } = this.#options
+    const startMs = nowMs()
+    const ledger = await applyBatch(
+      {
+        db,
+        partition,
+        breaker,
+        fence: this.#fence,
+        parkedKeys: this.#parkedKeys,
+        attempts: this.#attempts,
+        nowMs: startMs,
+      },
+      admitted,
+      mode,
+    )
+    this.#progress = admitted.to
+    for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
+    this.#attempts = NO_ATTEMPTS
+    this.#batchRecordsMax = this.#options.batchRecordsMax
+    this.#settle('apply')
+    const durationMs = nowMs() - startMs
+    observer.committed({ admitted, ledger, durationMs, parkedKeyCount: this.#parkedKeys.size })
+  }
+
+  /** Decides about a batch that did not commit, waits as decided, and reads the checkpoint again. */
+  async #recover(
+    error: unknown,
+    { mode, attempt }: { readonly mode: BatchMode; readonly attempt: number },
+  ): Promise<BatchMode | 'lost'> {
+    if (error instanceof InvariantViolation) throw error
+    const { signal } = this.#abort
+    if (error instanceof BlameNeeded) return 'isolated'
+    if (error instanceof FloodError) {
+      const { breaker, nowMs } = this.#options
+      const delayMs = breaker.retryAtMs(nowMs()) - nowMs()
+      this.#trouble('apply', { failureClass: 'flood', reason: error.message })
+      await pauseFor(Math.max(0, delayMs), signal)
+      return this.#reload(mode)
+    }
+    if (error instanceof EventFailure) {
+      if (error.action === 'stop') throw new StopRequired(error.message)
+      await this.#retryEvent(error)
+      return this.#reload('isolated')
+    }
+
+    const failureClass = classifyFailure(error, 'database')
+    this.#options.observer.failed({ error, failureClass })
+    const decision = decideBatchFailure({ failureClass, attempt })
+    switch (decision.action) {
+      case 'isolate':
+        if (mode === 'isolated') throw new StopRequired(errorMessage(error))
+        return this.#reload('isolated')
+      case 'stop':
+        throw new StopRequired(errorMessage(error))
+      case 'retry':
+        if (decision.halve) this.#batchRecordsMax = Math.ceil(this.#batchRecordsMax / 2)
+        await pause(attempt, decision.backoff, signal)
+        return this.#reload(mode)
+      case 'pause':
+        this.#trouble('apply', { failureClass, reason: errorMessage(error) })
+        await pause(attempt, decision.backoff, signal)
+        return this.#reload(mode)
+      case 'rejoin': {
+        // The checkpoint may have moved by a commit of ours that was thought lost: not fenced then.
+        const reloaded = await this.#reload(mode)
+        if (reloaded !== 'lost') return reloaded
+        this.#trouble('apply', { failureClass, reason: errorMessage(error) })
+        await pause(attempt, decision.backoff, signal)
+        return 'lost'
+      }
+      default:
+        return assertNever(decision)
+    }
+  }
+
+  async #retryEvent({ offset }: EventFailure): Promise<void> {
+    const count = this.#attempts.offset === offset ? this.#attempts.count + 1 : 1
+    this.#attempts = { offset, count }
+    await pause(count, this.#options.partition.projection.retry, this.#abort.signal)
+  }
+
+  /** Reads what the database holds; 'lost' when another worker has taken the partition over. */
+  async #reload(mode: BatchMode): Promise<BatchMode | 'lost'> {
+    const { db, partition } = this.#options
+    const reloaded = await this.#untilDone('apply', async () => {
+      const held = await readCheckpoint(db, partition)
+      if (held === undefined || held.fence !== this.#fence) return 'lost'
+      await this.#hold(held)
+      return mode
+    })
+    return reloaded ?? 'lost'
+  }
+
+  /** Repeats a read until its peers answer; null when the worker stops meanwhile. */
+  async #untilDone<T>(activity: Activity, attemptOnce: () => Promise<T>): Promise<T | null> {
+    for (let attempt = 1; !this.#isStopping; attempt += 1) {
+      try {
+        const result = await attemptOnce()
+        this.#settle(activity)
+        return result
+      } catch (error) {
+        if (this.#isStopping) return null
+        if (error instanceof InvariantViolation) throw error
+        const failureClass = classifyRead(error)
+        this.#options.observer.failed({ error, failureClass })
+        if (failureClass !== 'infra' && failureClass !== 'contention') {
+          throw new StopRequired(explain(error), { cause: error })
+        }
+        this.#trouble(activity, { failureClass, reason: errorMessage(error) })
+        await pause(attempt, INFRA_BACKOFF, this.#abort.signal)
+      }
+    }
+    return null
+  }
+
+  #heldProgress(): Progress {
+    invariant(this.#progress !== undefined, 'a checkpoint is read before records are')
+    return this.#progress
+  }
+
+  #trouble(activity: Activity, trouble: Omit<PausedState, 'kind'>): void {
+    this.#troubles.set(activity, { kind: 'paused', ...trouble })
+    this.#publishState()
+  }
+
+  #settle(activity: Activity): void {
+    this.#troubles.delete(activity)
+    this.#publishState()
+  }
+
+  /** A pause of the database hides one of the log: it is where the batch waits. */
+  #publishState(): void {
+    const trouble = this.#troubles.get('apply') ?? this.#troubles.get('fetch')
+    this.#options.observer.state(trouble ?? { kind: 'running' })
+  }
+}
+
+const OFFSET_OUT_OF_RANGE = 'OFFSET_OUT_OF_RANGE'
+
+/** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
+function classifyRead(error: unknown): FailureClass {
+  if (error instanceof OperationalError) {
+    return error.code === OFFSET_OUT_OF_RANGE || error.code === 'TOO_MANY_PARKED_KEYS'
+      ? 'data'
+      : 'infra'
+  }
+  return classifyFailure(error, 'database')
+}
+
+function explain(error: unknown): string {
+  const message = errorMessage(error)
+  if (!(error instanceof OperationalError) || error.code !== OFFSET_OUT_OF_RANGE) return message
+  return `${message}. The log does not have the record at the checkpoint: its retention removed it, or the topic was truncated or created anew. The projection does not skip what it never saw; give it a new version to start from what the log has.`
+}

@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { errorMessage } from '@fairlead/base'
+import { classifyPostgresError, migrate } from '@fairlead/postgres'
+import { INFRA_BACKOFF, type Projection } from '@fairlead/projection'
+import type { AvroSerde } from '@fairlead/serde'
+import type { Metrics } from '@fairlead/service'
+import type { EventLog } from './log/event-log.ts'
+import type { WorkerObserver } from './partition-worker.ts'
+import { pause } from './pause.ts'
+import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
+import { ProjectorMetrics } from './projector-metrics.ts'
+import { openDatabase, type Database } from './store/database.ts'
+import { registerProjection } from './store/register.ts'
+import { projectionLabel } from './store/registered-projection.ts'
+
+const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
+
+/** Less than what a supervisor waits; what is not finished by then is rolled back by Postgres. */
+const STOP_DEADLINE_MS = 5_000
+
+export type ProjectorOptions = {
+  readonly databaseUrl: string
+  readonly databaseConnectionsMax: number
+  readonly log: EventLog
+  readonly serde: Pick<AvroSerde, 'decode'>
+  readonly projections: readonly Projection[]
+  readonly groupIdPrefix: string
+  readonly batchRecordsMax: number
+  readonly fetchBytesMax: number
+  readonly parkedKeysPerMinuteMax: number
+  readonly metrics: Metrics
+  readonly health: { set(check: string, state: true | string): void }
+  readonly logger: RunnerLogger
+  /** Something that waiting does not cure: the process must end. */
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * The projector: migrates the database, registers each projection, and runs it on the partitions that
+ * the consumer group assigns here. A peer that is away delays it, and shows in the health checks.
+ */
+export class Projector {
+  readonly db: Database
+  readonly #options: ProjectorOptions
+  readonly #metrics: ProjectorMetrics
+  readonly #abort = new AbortController()
+  readonly #started: Promise<void>
+  #runners: readonly ProjectionRunner[] = []
+
+  constructor(options: ProjectorOptions) {
+    this.#options = options
+    this.#metrics = new ProjectorMetrics(options.metrics)
+    this.db = openDatabase({
+      url: options.databaseUrl,
+      connectionsMax: options.databaseConnectionsMax,
+      onIdleError: (error) =>
+        options.logger.warn({ err: error }, 'an idle connection to the database was lost'),
+    })
+    options.health.set('database', 'not connected yet')
+    this.#started = this.#start().catch((error: unknown) => options.fail(error))
+  }
+
+  get runners(): readonly ProjectionRunner[] {
+    return this.#runners
+  }
+
+  /** Finishes the batches in flight, leaves the groups, and closes the connections. */
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    const stopped = this.#stopAll()
+    await Promise.race([stopped, sleep(STOP_DEADLINE_MS, undefined, { ref: false })])
+  }
+
+  async #stopAll(): Promise<void> {
+    await this.#started
+    await Promise.all(this.#runners.map((runner) => runner.stop()))
+    await this.#options.log.close()
+    await this.db.destroy()
+  }
+
+  async #start(): Promise<void> {
+    const { projections } = this.#options
+    const registered = await this.#onceDatabaseAnswers(async () => {
+      await migrate({
+        url: this.#options.databaseUrl,
+        directory: MIGRATIONS,
+        logger: this.#options.logger,
+      })
+      return Promise.all(projections.map((projection) => registerProjection(this.db, projection)))
+    })
+    if (registered === null) return
+    this.#options.health.set('database', true)
+    this.#runners = registered.map((projection) => this.#runner(projection))
+    await Promise.all(this.#runners.map((runner) => runner.start()))
+  }
+
+  #runner(registered: ProjectionRunner['registered']): ProjectionRunner {
+    const { health, fail, metrics: _registry, ...options } = this.#options
+    const { projection } = registered
+    const check = `projection ${projectionLabel(projection)}`
+    return new ProjectionRunner({
+      ...options,
+      db: this.db,
+      registered,
+      nowMs: () => performance.now(),
+      observe: (partition) => this.#observer(projection, partition),
+      onHealth: (state) => health.set(check, state),
+      onFatal: fail,
+    })
+  }
+
+  #observer(projection: Projection, partition: number): WorkerObserver {
+    const { logger, fail } = this.#options
+    const fields = { projection: projectionLabel(projection), partition }
+    const metrics = this.#metrics.observer(projection, partition)
+    let logged = ''
+    return {
+      ...metrics,
+      state: (state) => {
+        metrics.state(state)
+        const reason = state.kind === 'running' ? state.kind : `${state.kind}: ${state.reason}`
+        if (reason === logged) return
+        if (state.kind === 'stopped') logger.error({ ...fields, reason }, 'the partition stopped')
+        else if (logged !== '')
+          logger.info({ ...fields, reason }, 'the partition changed its state')
+        logged = reason
+      },
+      failed: (failure) => {
+        metrics.failed(failure)
+        const { error, failureClass } = failure
+        logger.warn({ ...fields, err: error, failureClass }, 'a batch or a read failed')
+      },
+      committed: (batch) => {
+        metrics.committed(batch)
+        for (const { key, record, eventType, cause } of batch.ledger.letters) {
+          if (cause.kind === 'blocked') continue
+          const { stage, errorClass, errorMessage: message } = cause
+          logger.error(
+            { ...fields, offset: record.offset, eventType, stage, errorClass, reason: message },
+            'a key is parked: the event failed, and those behind it wait',
+          )
+          logger.debug({ ...fields, key }, 'parked key')
+        }
+      },
+      crashed: fail,
+    }
+  }
+
+  /** Null when the projector stops meanwhile. */
+  async #onceDatabaseAnswers<T>(attemptOnce: () => Promise<T>): Promise<T | null> {
+    const { health, logger } = this.#options
+    const { signal } = this.#abort
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      try {
+        return await attemptOnce()
+      } catch (error) {
+        const failureClass = classifyPostgresError(error)
+        if (failureClass !== 'infra' && failureClass !== 'contention') throw error
+        logger.warn({ err: error, attempt }, 'the database does not answer yet')
+        health.set('database', errorMessage(error))
+        await pause(attempt, INFRA_BACKOFF, signal)
+      }
+    }
+    return null
+  }
+}

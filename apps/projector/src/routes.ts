@@ -1,0 +1,166 @@
+import type { AppContext, ConfigSpec } from '@fairlead/service'
+import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
+import type { Database } from './store/database.ts'
+import { type LetterFilter, type ListedLetter, listLetters } from './store/dead-letters.ts'
+import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
+
+const LETTERS_LIMIT_DEFAULT = 100
+const LETTERS_LIMIT_MAX = 1_000
+
+const letterQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    projection: { type: 'string' },
+    key: { type: 'string' },
+    kind: { enum: ['failed', 'blocked'] },
+    limit: {
+      type: 'integer',
+      minimum: 1,
+      maximum: LETTERS_LIMIT_MAX,
+      default: LETTERS_LIMIT_DEFAULT,
+    },
+    after: { type: 'string', pattern: '^\\d{1,18}$', default: '0' },
+  },
+} as const
+
+type LetterQuery = {
+  readonly projection?: string
+  readonly key?: string
+  readonly kind?: 'failed' | 'blocked'
+  readonly limit: number
+  readonly after: string
+}
+
+/**
+ * - `GET /projections`: every version in the database, with the partitions of all processes; states
+ *   and lag of those that this process has.
+ * - `GET /projections/:name`: the versions of one.
+ * - `GET /dead-letters?projection=&key=&kind=&limit=&after=`: letters in the order in which they were
+ *   set aside; `after` is the `id` of the last one of the page before.
+ */
+export function addRoutes(
+  http: AppContext<ConfigSpec>['http'],
+  source: { readonly db: Database; readonly runners: () => readonly ProjectionRunner[] },
+): void {
+  const { db, runners } = source
+  http.get('/projections', async () => {
+    return { projections: groupVersions(await listStoredPartitions(db), runners()) }
+  })
+  http.get<{ Params: { name: string } }>('/projections/:name', async (request, reply) => {
+    const { name } = request.params
+    const versions = groupVersions(await listStoredPartitions(db), runners())
+    const found = versions.filter((version) => version.name === name)
+    if (found.length > 0) return { projections: found }
+    return reply.code(404).send({ message: `there is no projection ${name}` })
+  })
+  http.get<{ Querystring: LetterQuery }>(
+    '/dead-letters',
+    { schema: { querystring: letterQuery } },
+    (request) => lettersJson(db, request.query),
+  )
+}
+
+type VersionJson = {
+  readonly name: string
+  readonly version: number
+  readonly live: boolean
+  readonly state: string
+  readonly lagRecords: number | null
+  readonly parkedKeys: number
+  readonly partitions: readonly PartitionJson[]
+}
+
+type PartitionJson = {
+  readonly topic: string
+  readonly partition: number
+  readonly nextOffset: number
+  readonly highWatermark: number | null
+  readonly lagRecords: number | null
+  readonly parkedKeys: number
+  readonly fence: number
+  readonly sourceLsn: string | null
+  readonly eventTime: string | null
+  readonly updatedAt: string | null
+  /** `elsewhere` when another process has the partition, or none. */
+  readonly state: 'running' | 'paused' | 'stopped' | 'elsewhere'
+  readonly reason: string | null
+}
+
+function groupVersions(
+  stored: readonly StoredPartition[],
+  runners: readonly ProjectionRunner[],
+): readonly VersionJson[] {
+  const groups = Object.groupBy(stored, ({ name, version }) => `${name} v${version}`)
+  return Object.values(groups).flatMap((rows) => {
+    const [first] = rows ?? []
+    if (rows === undefined || first === undefined) return []
+    const runner = runners.find(
+      ({ registered: { projection } }) =>
+        projection.name === first.name && projection.version === first.version,
+    )
+    const partitions = rows.flatMap((row) => partitionJson(row, runner?.partitions ?? []))
+    return [
+      {
+        name: first.name,
+        version: first.version,
+        live: first.state === 'live',
+        state: versionState(first, partitions),
+        lagRecords: sumOrNull(partitions.map(({ lagRecords }) => lagRecords)),
+        parkedKeys: partitions.reduce((sum, { parkedKeys }) => sum + parkedKeys, 0),
+        partitions,
+      },
+    ]
+  })
+}
+
+/** The worst state of any partition here; otherwise the state of the version. */
+function versionState(row: StoredPartition, partitions: readonly PartitionJson[]): string {
+  const states = new Set(partitions.map(({ state }) => state))
+  if (states.has('stopped')) return 'stopped'
+  if (states.has('paused')) return 'paused'
+  return row.state === 'live' ? 'running' : row.state
+}
+
+function partitionJson(
+  row: StoredPartition,
+  statuses: readonly PartitionStatus[],
+): readonly PartitionJson[] {
+  if (row.topic === null || row.partition === null) return []
+  const status = statuses.find(({ partition }) => partition === row.partition)
+  const nextOffset = Number(row.nextOffset)
+  const highWatermark = status?.highWatermark ?? null
+  const state = status?.state
+  return [
+    {
+      topic: row.topic,
+      partition: row.partition,
+      nextOffset,
+      highWatermark,
+      lagRecords: highWatermark === null ? null : Math.max(0, highWatermark - nextOffset),
+      parkedKeys: Number(row.parkedKeys),
+      fence: Number(row.fence),
+      sourceLsn: row.sourceLsn,
+      eventTime: row.eventTime?.toISOString() ?? null,
+      updatedAt: row.updatedAt?.toISOString() ?? null,
+      state: state?.kind ?? 'elsewhere',
+      reason: state === undefined || state.kind === 'running' ? null : state.reason,
+    },
+  ]
+}
+
+function sumOrNull(numbers: readonly (number | null)[]): number | null {
+  return numbers.reduce<number | null>(
+    (sum, number) => (sum === null || number === null ? null : sum + number),
+    0,
+  )
+}
+
+async function lettersJson(db: Database, { after, ...filter }: LetterQuery) {
+  const letterFilter: LetterFilter = { ...filter, afterId: BigInt(after) }
+  return { deadLetters: (await listLetters(db, letterFilter)).map(letterJson) }
+}
+
+function letterJson(letter: ListedLetter) {
+  return { ...letter, id: String(letter.id), offset: Number(letter.offset) }
+}

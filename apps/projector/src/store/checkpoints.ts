@@ -1,0 +1,102 @@
+import { formatLsn, parseLsn } from '@fairlead/base'
+import { FencedError, type Progress } from '@fairlead/projection'
+import { type Kysely, type Transaction, sql } from 'kysely'
+import type { ProjectionPartition } from './registered-projection.ts'
+
+/** A checkpoint and the fence under which its owner may move it. */
+export type HeldCheckpoint = { readonly progress: Progress; readonly fence: bigint }
+
+type CheckpointRow = {
+  readonly next_offset: bigint
+  readonly fence: bigint
+  readonly source_lsn: string | null
+  readonly source_seq: bigint | null
+  readonly source_time: Date | null
+  readonly event_time: Date | null
+}
+
+const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, event_time`
+
+/** Undefined when the partition has none yet. */
+export async function readCheckpoint(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<HeldCheckpoint | undefined> {
+  const { rows } = await sql<CheckpointRow>`
+    select ${COLUMNS} from evt.checkpoint where ${isRowOf(partition)}`.execute(db)
+  const [row] = rows
+  return row === undefined ? undefined : heldCheckpoint(row)
+}
+
+/**
+ * Takes the partition over: raises its fence, so that a batch of the owner before can no longer
+ * commit. Waits for one that is committing. A partition without checkpoint starts at `startOffset`.
+ */
+export async function takeOver(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+  startOffset: number,
+): Promise<HeldCheckpoint> {
+  const { projection, projectionId } = partition
+  const { rows } = await sql<CheckpointRow>`
+    insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, fence)
+    values (${projectionId}, ${projection.version}, ${projection.events.topic},
+      ${partition.partition}, ${startOffset}, 1)
+    on conflict (projection_id, version, topic, part)
+      do update set fence = held.fence + 1, updated_at = clock_timestamp()
+    returning ${COLUMNS}`.execute(db)
+  return heldCheckpoint(rows[0] as CheckpointRow)
+}
+
+/**
+ * Moves the checkpoint, as a compare-and-set on its offset and fence: together with the rows of the
+ * batch in one transaction, this is what makes each event count once.
+ *
+ * @throws {FencedError} when the checkpoint is not where this worker left it.
+ */
+export async function moveCheckpoint(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  move: { readonly from: Progress; readonly to: Progress; readonly fence: bigint },
+): Promise<void> {
+  const { source, eventTimeMs, nextOffset } = move.to
+  const result = await sql`
+    update evt.checkpoint set
+      next_offset = ${nextOffset},
+      source_lsn = ${source === null ? null : formatLsn(source.commitLsn)},
+      source_seq = ${source?.index ?? null},
+      source_time = ${source === null ? null : new Date(source.commitTimeMs)},
+      event_time = ${eventTimeMs === null ? null : new Date(eventTimeMs)},
+      updated_at = clock_timestamp()
+    where ${isRowOf(partition)}
+      and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`.execute(trx)
+  if (result.numAffectedRows !== 1n) {
+    throw new FencedError(
+      `the checkpoint of partition ${partition.partition} is not at ${move.from.nextOffset} under fence ${move.fence}`,
+    )
+  }
+}
+
+function isRowOf({ projection, projectionId, partition }: ProjectionPartition) {
+  return sql`projection_id = ${projectionId} and version = ${projection.version}
+    and topic = ${projection.events.topic} and part = ${partition}`
+}
+
+function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {
+  const { source_lsn, source_seq, source_time, event_time } = row
+  const hasSource = source_lsn !== null && source_seq !== null && source_time !== null
+  return {
+    fence: row.fence,
+    progress: {
+      nextOffset: Number(row.next_offset),
+      eventTimeMs: event_time === null ? null : event_time.getTime(),
+      source: hasSource
+        ? {
+            commitLsn: parseLsn(source_lsn),
+            index: Number(source_seq),
+            commitTimeMs: source_time.getTime(),
+          }
+        : null,
+    },
+  }
+}

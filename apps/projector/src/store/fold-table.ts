@@ -1,0 +1,87 @@
+import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+
+/** One table of a version, as rows go in and out of it: whole, and many at a time. */
+export class FoldTable {
+  readonly #table: Table
+  readonly #name: RawBuilder<unknown>
+  readonly #keyType: string
+
+  constructor(projection: FoldProjection, schemaName: string) {
+    this.#table = projection.table
+    this.#name = sql.table(`${schemaName}.${projection.table.name}`)
+    this.#keyType = sqlType(columnType(this.#table, this.#table.keyColumn))
+  }
+
+  async create(db: Kysely<unknown>): Promise<void> {
+    const columns = Object.entries(this.#table.columns).map(([column, type]) => {
+      const constraint = isNullable(type) ? '' : ' not null'
+      return sql`${sql.ref(column)} ${sql.raw(sqlType(type) + constraint)}`
+    })
+    await sql`create table ${this.#name} (${sql.join(columns)},
+      primary key (${sql.ref(this.#table.keyColumn)}))`.execute(db)
+  }
+
+  /**
+   * The rows of `keys`, by the key that was asked for. It may not be spelled as the row's own: a uuid
+   * comes back in lower case. They are therefore matched by position, not by value.
+   */
+  async load(trx: Transaction<unknown>, keys: readonly RowKey[]): Promise<Map<RowKey, Row>> {
+    if (keys.length === 0) return new Map()
+    const { keyColumn, columns } = this.#table
+    const selected = Object.keys(columns).map((column) => sql.ref(`t.${column}`))
+    const { rows } = await sql<Record<string, unknown> & { fold_position: bigint }>`
+      select ${sql.join(selected)}, k.fold_position
+      from unnest(${keys}::${sql.raw(this.#keyType)}[]) with ordinality as k(key, fold_position)
+      join ${this.#name} t on t.${sql.ref(keyColumn)} = k.key`.execute(trx)
+    return new Map(
+      rows.map(({ fold_position, ...row }) => [keys[Number(fold_position) - 1] as RowKey, row]),
+    )
+  }
+
+  /** One parameter per column, whatever the number of rows. */
+  async write(trx: Transaction<unknown>, changes: RowChanges): Promise<void> {
+    const { keyColumn, columns } = this.#table
+    if (changes.deletes.length > 0) {
+      await sql`delete from ${this.#name}
+        where ${sql.ref(keyColumn)} = any(${changes.deletes}::${sql.raw(this.#keyType)}[])`.execute(
+        trx,
+      )
+    }
+    if (changes.upserts.length === 0) return
+    const names = Object.keys(columns)
+    const arrays = Object.entries(columns).map(([column, type]) => {
+      const values = changes.upserts.map((row) => parameter(row[column], sqlType(type)))
+      return sql`${values}::${sql.raw(sqlType(type))}[]`
+    })
+    const updates = names
+      .filter((column) => column !== keyColumn)
+      .map((column) => sql`${sql.ref(column)} = excluded.${sql.ref(column)}`)
+    const onConflict =
+      updates.length === 0 ? sql`do nothing` : sql`do update set ${sql.join(updates)}`
+    await sql`insert into ${this.#name} (${sql.join(names.map((column) => sql.ref(column)))})
+      select * from unnest(${sql.join(arrays)})
+      on conflict (${sql.ref(keyColumn)}) ${onConflict}`.execute(trx)
+  }
+}
+
+const NULLABLE = / null$/
+
+function columnType(table: Table, column: string): string {
+  const type = table.columns[column]
+  if (type === undefined) throw new TypeError(`${table.name} has no column ${column}`)
+  return type
+}
+
+function isNullable(type: string): boolean {
+  return NULLABLE.test(type)
+}
+
+function sqlType(type: string): string {
+  return type.replace(NULLABLE, '')
+}
+
+/** An array in a jsonb column would otherwise become one more dimension of the parameter. */
+function parameter(value: unknown, type: string): unknown {
+  return type === 'jsonb' && value !== null ? JSON.stringify(value) : value
+}

@@ -1,0 +1,33 @@
+import { type Kysely, sql } from 'kysely'
+
+/** One partition of one version, as the database knows it. */
+export type StoredPartition = {
+  readonly name: string
+  readonly version: number
+  readonly state: 'catching_up' | 'live' | 'standby'
+  readonly topic: string | null
+  readonly partition: number | null
+  readonly nextOffset: bigint | null
+  readonly fence: bigint | null
+  readonly sourceLsn: string | null
+  readonly eventTime: Date | null
+  readonly updatedAt: Date | null
+  readonly parkedKeys: bigint
+}
+
+/** Every version with every partition that has a checkpoint; one row for a version without any. */
+export async function listStoredPartitions(
+  db: Kysely<unknown>,
+): Promise<readonly StoredPartition[]> {
+  const { rows } = await sql<StoredPartition>`
+    select p.name, v.version, v.state, c.topic, c.part as "partition",
+      c.next_offset as "nextOffset", c.fence, c.source_lsn as "sourceLsn",
+      c.event_time as "eventTime", c.updated_at as "updatedAt",
+      (select count(*) from evt.parked_key k where k.projection_id = c.projection_id
+        and k.version = c.version and k.topic = c.topic and k.part = c.part) as "parkedKeys"
+    from evt.projection p
+    join evt.projection_version v on v.projection_id = p.id
+    left join evt.checkpoint c on c.projection_id = v.projection_id and c.version = v.version
+    order by p.name, v.version, c.topic, c.part`.execute(db)
+  return rows
+}

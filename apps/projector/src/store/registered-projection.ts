@@ -1,0 +1,17 @@
+import type { Projection } from '@fairlead/projection'
+
+/** A projection whose version is in `evt.projection_version`. */
+export type RegisteredProjection = {
+  readonly projection: Projection
+  readonly projectionId: number
+  /** Holds the tables of this version. */
+  readonly schemaName: string
+}
+
+/** One partition of the topic of one version of a projection: what has a checkpoint. */
+export type ProjectionPartition = RegisteredProjection & { readonly partition: number }
+
+/** `order_summary v2`, for people. */
+export function projectionLabel({ name, version }: Projection): string {
+  return `${name} v${version}`
+}
