@@ -35,7 +35,7 @@ export interface IdempotentProducer {
    *   rejects, and the caller makes a new one and compares the tail of the topic.
    */
   send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]>
-  /** Waits for unanswered sends (bounded by their delivery timeout), then closes the connections. */
+  /** Waits up to 10 s for unanswered sends, rejects the rest with CLOSED, closes the connections. */
   close(): Promise<void>
 }
 
@@ -115,10 +115,14 @@ export type GroupMemberOptions = ClientOptions & {
   readonly heartbeatIntervalMs?: number
   /** Names of Kafka's eager assignors, in order of preference. Default `['range']`. */
   readonly assignors?: readonly ('range' | 'roundrobin')[]
-  /** Awaited before partitions of a new generation are fetched by this member's caller. */
+  /**
+   * The member has joined; called for each generation, with no partitions when there are not enough
+   * for all members. From here on `fetch` and `commit` work. Heartbeats go on while it runs.
+   */
   readonly onAssigned: (partitions: readonly AssignedPartition[]) => void | Promise<void>
   /**
-   * Awaited before the member rejoins: finish and commit what was fetched from `partitions`.
+   * Awaited before the member joins again: finish and commit what was fetched from `partitions`.
+   * Fetches of the generation have ended with REBALANCE_IN_PROGRESS. Once per `onAssigned`.
    * `lost` means that the group already went on, so that a commit would be refused.
    */
   readonly onRevoked: (

@@ -90,6 +90,8 @@ export class Cluster {
         connection.call(metadataV11.api, [requested, false, false], { ...options, timeoutMs }),
       options,
     )
+    // Only what is listed now: an address that is gone would cost its connect timeout each time.
+    this.#brokers.clear()
     for (const broker of response.brokers) {
       this.#brokers.set(broker.nodeId, { ...broker, name: `broker ${broker.nodeId}` })
     }

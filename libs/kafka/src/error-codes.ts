@@ -4,7 +4,7 @@ import {
   protocolErrors,
   protocolErrorsCodesById,
 } from '@platformatic/kafka'
-import { errorMessage } from '@fairlead/base'
+import { InvariantViolation, errorMessage } from '@fairlead/base'
 import { KafkaError } from './kafka-error.ts'
 
 /** Kafka's error name for the number in a response; `NONE` for 0. */
@@ -35,9 +35,14 @@ export function expectNoError(errorCode: number, what: string, detail?: string |
   if (errorCode !== 0) throw responseError(errorCode, what, detail)
 }
 
-/** Anything thrown below the client interfaces, as the one error type that leaves them. */
+/**
+ * Anything thrown below the client interfaces, as the one error type that leaves them.
+ *
+ * @throws {InvariantViolation} as it is: nobody handles a bug.
+ */
 export function toKafkaError(error: unknown, what: string): KafkaError {
   if (error instanceof KafkaError) return error
+  if (error instanceof InvariantViolation) throw error
   const isNetwork = error instanceof NetworkError
   const isTimeout = error instanceof TimeoutError
   return new KafkaError(`${what} failed: ${errorMessage(error)}`, {
@@ -60,6 +65,15 @@ export function lostError(what: string): KafkaError {
 
 export function abortedError(what: string): KafkaError {
   return new KafkaError(`${what} was aborted`, { code: 'ABORTED', retryable: false })
+}
+
+/** The last failure of something that was retried until its time was over; still worth a retry. */
+export function exhaustedError(what: string, timeoutMs: number, cause: KafkaError): KafkaError {
+  return new KafkaError(`${what} did not succeed within ${timeoutMs} ms: ${cause.message}`, {
+    code: cause.code,
+    retryable: true,
+    cause,
+  })
 }
 
 export function timeoutError(what: string, timeoutMs: number, cause?: unknown): KafkaError {

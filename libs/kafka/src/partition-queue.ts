@@ -31,6 +31,8 @@ export type QueuedBatch<Owner> = {
   /** The same bytes in every attempt, so that the broker recognises a batch that it already has. */
   readonly bytes: Buffer
   readonly baseSequence: number
+  /** Of its oldest record. */
+  readonly deadlineMs: number
   /** An earlier attempt may have been stored: nobody saw the answer. */
   readonly isAmbiguous: boolean
 }
@@ -126,7 +128,11 @@ export class PartitionQueue<Owner> {
     const baseSequence = this.#nextSequence
     const records = items.map(({ record }) => record)
     const bytes = encodeRecordBatch(records, { ...options, baseSequence })
-    this.#inFlight = { items, bytes, baseSequence, isAmbiguous: false }
+    const deadlineMs = items.reduce(
+      (min, item) => Math.min(min, item.deadlineMs),
+      Number.POSITIVE_INFINITY,
+    )
+    this.#inFlight = { items, bytes, baseSequence, deadlineMs, isAmbiguous: false }
     return this.#inFlight
   }
 

@@ -1,9 +1,16 @@
-import { backoffDelayMs } from '@fairlead/base'
+import { backoffDelayMs, invariant } from '@fairlead/base'
 import { initProducerIdV4 } from '@platformatic/kafka'
 import type { IdempotentProducer, ProducerOptions } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { Delivery } from './delivery.ts'
-import { closedError, errorName, expectNoError, timeoutError, toKafkaError } from './error-codes.ts'
+import {
+  closedError,
+  errorName,
+  exhaustedError,
+  expectNoError,
+  timeoutError,
+  toKafkaError,
+} from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { PartitionQueue, type QueuedBatch, type Rejected } from './partition-queue.ts'
@@ -222,7 +229,8 @@ class Producer {
       }
     }
     if (nextDeadlineMs <= performance.now()) {
-      this.#fail(timeoutError('delivery', this.#deliveryTimeoutMs, this.#lastError))
+      const error = this.#lastError ?? timeoutError('delivery', this.#deliveryTimeoutMs)
+      this.#fail(exhaustedError('delivery', this.#deliveryTimeoutMs, error))
       return
     }
     this.#armExpiry(nextDeadlineMs)
@@ -263,7 +271,7 @@ class Producer {
 
   #takeBatches(queues: readonly Queue[]): readonly Flight[] {
     const identity = this.#identity
-    if (identity === undefined) return []
+    invariant(identity !== undefined, 'records are queued after the producer has its id')
     const flights: Flight[] = []
     let roomBytes = this.#requestSizeBytesMax
     for (const queue of queues) {
@@ -276,11 +284,14 @@ class Producer {
       this.#queues.delete(name)
       this.#queues.set(name, queue)
     }
+    invariant(flights.length > 0, 'an empty request has room for every batch')
     return flights
   }
 
   async #request(leader: number, flights: readonly Flight[]): Promise<ProduceResult> {
-    const timeoutMs = this.#cluster.requestTimeoutMs
+    const deadlineMs = Math.min(...flights.map(({ batch }) => batch.deadlineMs))
+    const remainingMs = Math.max(1, Math.ceil(deadlineMs - performance.now()))
+    const timeoutMs = Math.min(this.#cluster.requestTimeoutMs, remainingMs)
     const options = { timeoutMs, signal: this.#cluster.closing }
     const partitions = flights.map(({ queue, batch }) => ({
       topic: queue.topic,

@@ -47,13 +47,9 @@ test('changed bytes are a DecodeError or fewer records, never other records', ()
   for (let position = 0; position < batch.length; position += 1) {
     const changed = Buffer.from(batch)
     changed[position] = (changed[position] ?? 0) ^ 0x40
-    try {
-      const values = decodeRecordBatches(changed, target).records.map(({ value }) => String(value))
-      // Base offset and leader epoch are outside the CRC.
-      expect(position < 16 ? [[], ['a', 'b']] : []).toContainEqual(values)
-    } catch (error) {
-      expect(error).toBeInstanceOf(DecodeError)
-    }
+    // Base offset and leader epoch are outside the CRC.
+    const expected = position < 16 ? ['DecodeError', '', 'a b'] : ['DecodeError']
+    expect(expected).toContain(outcomeOf(changed))
   }
 })
 
@@ -97,6 +93,16 @@ describe('of the batches in a response', () => {
     expect(decoded.records.map(({ value }) => String(value))).toEqual(['a', 'b'])
   })
 })
+
+function outcomeOf(batch: Buffer): string {
+  try {
+    return decodeRecordBatches(batch, target)
+      .records.map(({ value }) => String(value))
+      .join(' ')
+  } catch (error) {
+    return error instanceof DecodeError ? 'DecodeError' : String(error)
+  }
+}
 
 function record(value: string) {
   const key = Buffer.from('k')

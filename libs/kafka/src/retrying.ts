@@ -1,6 +1,6 @@
 import { type BackoffPolicy, type Random, backoffDelayMs } from '@fairlead/base'
 import { randomBytes, randomInt } from 'node:crypto'
-import { abortedError, timeoutError, toKafkaError } from './error-codes.ts'
+import { abortedError, exhaustedError, toKafkaError } from './error-codes.ts'
 import type { KafkaError } from './kafka-error.ts'
 
 /** Kafka's `retry.backoff.ms` and `retry.backoff.max.ms`. */
@@ -43,7 +43,7 @@ export async function retrying<Result>(
       if (!mayRetry) throw error
       const delayMs = backoffDelayMs(attemptCount, RETRY_BACKOFF, jitter)
       if (performance.now() + delayMs >= deadlineMs) {
-        throw timeoutError(options.what, options.timeoutMs, error)
+        throw exhaustedError(options.what, options.timeoutMs, error)
       }
       options.onRetry?.(error)
       await delay(delayMs, options.signal)

@@ -1,0 +1,245 @@
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { Reader, Writer } from '@platformatic/kafka'
+
+const NODE_ID = 1
+const PARTITION_COUNT = 1
+const API_KEYS = { produce: 0, fetch: 1, metadata: 3, apiVersions: 18, initProducerId: 22 } as const
+
+/** What happens to one Produce request. */
+export type ProduceFault =
+  | { readonly kind: 'answer' }
+  /** The batch is stored, then the connection is reset before the answer. */
+  | { readonly kind: 'store-then-reset' }
+  | { readonly kind: 'reset' }
+  /** The batch is stored; the answer never comes, the connection stays. */
+  | { readonly kind: 'store-then-silence' }
+  | { readonly kind: 'error'; readonly errorCode: number }
+
+/**
+ * A broker of one topic with one partition, for tests of what the network can do to a client. It
+ * answers exactly the versions that the client picks from its ranges, checks sequences as Kafka
+ * does, and follows a script of faults, one per Produce request.
+ */
+export class FakeBroker {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #faults: ProduceFault[]
+  /** Values of the stored records, in order. */
+  readonly stored: string[] = []
+  produceRequestCount = 0
+  fetchRequestCount = 0
+  initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
+  #nextSequence = 0
+
+  private constructor(faults: readonly ProduceFault[]) {
+    this.#faults = [...faults]
+    this.#server = createServer((socket) => this.#accept(socket))
+  }
+
+  static async listen(faults: readonly ProduceFault[] = []): Promise<FakeBroker> {
+    const broker = new FakeBroker(faults)
+    await new Promise<void>((resolve) => {
+      broker.#server.listen(0, '127.0.0.1', resolve)
+    })
+    return broker
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise((resolve) => {
+      this.#server.close(resolve)
+    })
+  }
+
+  get #port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => undefined)
+    let buffered: Buffer = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
+      buffered = Buffer.concat([buffered, chunk])
+      while (buffered.length >= 4 && buffered.length >= 4 + buffered.readInt32BE(0)) {
+        const end = 4 + buffered.readInt32BE(0)
+        this.#handle(socket, buffered.subarray(4, end))
+        buffered = buffered.subarray(end)
+      }
+    })
+  }
+
+  #handle(socket: Socket, frame: Buffer): void {
+    const reader = Reader.from(frame)
+    const apiKey = reader.readInt16()
+    reader.readInt16()
+    const correlationId = reader.readInt32()
+    reader.readString(false)
+    reader.readTaggedFields()
+    const respond = (body: Writer, hasHeaderTags = true) => {
+      const response = Writer.create().appendInt32(correlationId)
+      if (hasHeaderTags) response.appendTaggedFields()
+      socket.write(response.appendFrom(body).prependLength().buffer)
+    }
+    switch (apiKey) {
+      case API_KEYS.apiVersions:
+        respond(apiVersionsBody(), false)
+        break
+      case API_KEYS.metadata:
+        respond(metadataBody(this.#port))
+        break
+      case API_KEYS.initProducerId:
+        reader.readNullableString()
+        reader.readInt32()
+        this.initProducerIdArguments = {
+          producerId: reader.readInt64(),
+          producerEpoch: reader.readInt16(),
+        }
+        respond(
+          Writer.create()
+            .appendInt32(0)
+            .appendInt16(0)
+            .appendInt64(42n)
+            .appendInt16(0)
+            .appendTaggedFields(),
+        )
+        break
+      case API_KEYS.produce:
+        this.#produce(socket, reader, respond)
+        break
+      case API_KEYS.fetch:
+        // A long poll that never ends.
+        this.fetchRequestCount += 1
+        break
+      default:
+        socket.destroy()
+    }
+  }
+
+  #produce(socket: Socket, reader: Reader, respond: (body: Writer) => void): void {
+    this.produceRequestCount += 1
+    const fault = this.#faults.shift() ?? { kind: 'answer' }
+    const batch = produceBatch(reader)
+    switch (fault.kind) {
+      case 'reset':
+        socket.resetAndDestroy()
+        break
+      case 'store-then-reset':
+        this.#store(batch)
+        socket.resetAndDestroy()
+        break
+      case 'store-then-silence':
+        this.#store(batch)
+        break
+      case 'error':
+        respond(produceBody(fault.errorCode, -1))
+        break
+      case 'answer':
+        respond(this.#store(batch))
+        break
+    }
+  }
+
+  #store(batch: Buffer): Writer {
+    const baseSequence = batch.readInt32BE(53)
+    if (baseSequence < this.#nextSequence) return produceBody(0, baseSequence)
+    if (baseSequence > this.#nextSequence) return produceBody(45, -1)
+    const reader = Reader.from(batch)
+    reader.skip(57)
+    const recordCount = reader.readInt32()
+    for (let index = 0; index < recordCount; index += 1) {
+      reader.readVarInt()
+      reader.readInt8()
+      reader.readVarInt64()
+      reader.readVarInt()
+      reader.readVarIntBytes()
+      this.stored.push(String(reader.readVarIntBytes()))
+      reader.readVarIntArray(() => [reader.readVarIntBytes(), reader.readVarIntBytes()])
+    }
+    this.#nextSequence += recordCount
+    return produceBody(0, baseSequence)
+  }
+}
+
+/** The one batch of a Produce request, version 9. */
+function produceBatch(reader: Reader): Buffer {
+  reader.readNullableString()
+  reader.readInt16()
+  reader.readInt32()
+  const topics = reader.readArray(() => {
+    reader.readString()
+    return reader.readArray(() => {
+      reader.readInt32()
+      return reader.readBytes()
+    })
+  })
+  return topics[0]?.[0] ?? Buffer.alloc(0)
+}
+
+function apiVersionsBody(): Writer {
+  const ranges = [
+    [API_KEYS.produce, 3, 9],
+    [API_KEYS.fetch, 4, 12],
+    [API_KEYS.metadata, 0, 11],
+    [API_KEYS.apiVersions, 0, 3],
+    [API_KEYS.initProducerId, 0, 4],
+  ] as const
+  return Writer.create()
+    .appendInt16(0)
+    .appendArray([...ranges], (writer, [key, minVersion, maxVersion]) => {
+      writer.appendInt16(key).appendInt16(minVersion).appendInt16(maxVersion)
+    })
+    .appendInt32(0)
+    .appendTaggedFields()
+}
+
+function metadataBody(port: number): Writer {
+  const partitions = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
+  const nodes = (writer: Writer) =>
+    writer.appendArray([NODE_ID], (w, id) => w.appendInt32(id), true, false)
+  return Writer.create()
+    .appendInt32(0)
+    .appendArray([NODE_ID], (writer, nodeId) => {
+      writer.appendInt32(nodeId).appendString('127.0.0.1').appendInt32(port).appendString(null)
+    })
+    .appendString('fake')
+    .appendInt32(NODE_ID)
+    .appendArray(['t'], (writer, topic) => {
+      writer.appendInt16(0).appendString(topic).appendUUID(null).appendBoolean(false)
+      writer.appendArray(partitions, (w, partition) => {
+        w.appendInt16(0).appendInt32(partition).appendInt32(NODE_ID).appendInt32(0)
+        nodes(w)
+        nodes(w)
+        w.appendArray([], () => undefined, true, false)
+      })
+      writer.appendInt32(-1)
+    })
+    .appendTaggedFields()
+}
+
+function produceBody(errorCode: number, baseOffset: number): Writer {
+  return Writer.create()
+    .appendArray(['t'], (topics, topic) => {
+      topics.appendString(topic).appendArray([0], (writer, partition) => {
+        writer
+          .appendInt32(partition)
+          .appendInt16(errorCode)
+          .appendInt64(BigInt(baseOffset))
+          .appendInt64(-1n)
+          .appendInt64(0n)
+          .appendArray([], () => undefined)
+          .appendString(null)
+      })
+    })
+    .appendInt32(0)
+    .appendTaggedFields()
+}
