@@ -28,11 +28,10 @@ export function eventHeaders(
   event: EventIdentity,
   columns: {
     readonly source: string
-    readonly headersText: string | null
     readonly trace: string | null
   },
 ): readonly EventHeader[] | undefined {
-  const entries = columns.headersText === null ? [] : jsonObjectEntries(columns.headersText)
+  const entries = event.headersText === null ? [] : jsonObjectEntries(event.headersText)
   if (entries === undefined) return undefined
   const headers: EventHeader[] = [
     textHeader(EVENT_HEADERS.id, event.eventId ?? ''),

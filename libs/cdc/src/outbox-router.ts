@@ -46,7 +46,6 @@ export type UnroutableEvent = EventIdentity & {
   readonly code: UnroutableCode
   readonly reason: string
   readonly value: Uint8Array | null
-  readonly headersText: string | null
 }
 
 export type UnroutableCode = 'INVALID_TOPIC' | 'INVALID_KEY' | 'INVALID_HEADERS' | 'INVALID_PAYLOAD'
@@ -59,6 +58,8 @@ export type EventIdentity = {
   readonly aggregateType: string | null
   readonly aggregateId: string | null
   readonly type: string | null
+  /** The headers column as it is. */
+  readonly headersText: string | null
 }
 
 /**
@@ -109,7 +110,6 @@ export class OutboxRouter {
     tuple: Tuple,
     columns: OutboxColumns,
   ): RoutedEvent | UnroutableEvent {
-    const headersText = text(tuple, columns.headers)
     const identity: EventIdentity = {
       position: row.position,
       commitTimestampMs: row.commitTimestampMs,
@@ -117,6 +117,7 @@ export class OutboxRouter {
       aggregateType: text(tuple, columns.route),
       aggregateId: text(tuple, columns.key),
       type: text(tuple, columns.type),
+      headersText: text(tuple, columns.headers),
     }
     const payload = payloadOf(tuple, columns)
     const unroutable = (code: UnroutableCode, reason: string): UnroutableEvent => ({
@@ -125,7 +126,6 @@ export class OutboxRouter {
       code,
       reason,
       value: payload instanceof DecodeError ? null : payload,
-      headersText,
     })
 
     if (payload instanceof DecodeError) return unroutable('INVALID_PAYLOAD', payload.message)
@@ -140,7 +140,6 @@ export class OutboxRouter {
     }
     const headers = eventHeaders(identity, {
       source: this.#options.source,
-      headersText,
       trace: text(tuple, columns.trace),
     })
     if (headers === undefined) {

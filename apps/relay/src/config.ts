@@ -1,0 +1,163 @@
+import { defineConfig } from '@fairlead/service'
+
+/** Debezium's names where it has the option; its values and defaults too, except where stated. */
+export const RELAY_CONFIG = defineConfig({
+  'database.url': {
+    type: 'url',
+    required: true,
+    secret: true,
+    protocols: ['postgres:', 'postgresql:'],
+    doc: 'Source database; its user needs REPLICATION and owns, or may publish, the outbox table.',
+  },
+  'bootstrap.servers': {
+    type: 'list',
+    default: ['127.0.0.1:9092'],
+    doc: 'Brokers, host:port, comma-separated.',
+  },
+  'migrations.directory': {
+    type: 'string',
+    doc: 'Numbered SQL files applied at the start. Default: sql/migrations of this installation.',
+  },
+
+  'slot.name': {
+    type: 'string',
+    default: 'fairlead_relay',
+    pattern: /^[a-z0-9_]{1,63}$/,
+    doc: 'Replication slot. Two relays with the same slot: one works, the other stands by.',
+  },
+  'slot.failover': {
+    type: 'boolean',
+    default: false,
+    doc: 'Makes the slot one that standbys keep in sync (PostgreSQL 17 and later).',
+  },
+  'publication.name': {
+    type: 'string',
+    default: 'fairlead_outbox',
+    doc: 'Publication of the outbox tables; made for the tables of table.include.list when absent.',
+  },
+  'table.include.list': {
+    type: 'list',
+    default: ['outbox.events'],
+    doc: 'Outbox tables, as schema.table.',
+  },
+  'status.update.interval.ms': {
+    type: 'int',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    doc: 'Longest time between two status updates to Postgres, which are sent with progress anyway.',
+  },
+  'wal.sender.timeout.ms': {
+    type: 'int',
+    default: 10_000,
+    min: 1_000,
+    max: 600_000,
+    doc: 'Postgres cuts a relay that is silent for this long and frees the slot for a standby.',
+  },
+
+  'table.field.event.id': { type: 'string', default: 'id', doc: 'Column with the unique id.' },
+  'table.field.event.key': {
+    type: 'string',
+    default: 'aggregateid',
+    doc: 'Column with the key of the record; events of one key keep their order.',
+  },
+  'table.field.event.payload': {
+    type: 'string',
+    default: 'payload',
+    doc: 'Column with the value of the record: bytea as its bytes, any other type as its text.',
+  },
+  'table.field.event.timestamp': {
+    type: 'string',
+    default: 'created_at',
+    doc: 'Column with the timestamp of the record; the commit time where it is absent or null.',
+  },
+  'table.field.event.type': {
+    type: 'string',
+    default: 'type',
+    doc: 'Column with the type of the event, for the header eventType.',
+  },
+  'table.field.event.headers': {
+    type: 'string',
+    default: 'headers',
+    doc: 'Column with a JSON object; each entry becomes a header.',
+  },
+  'tracing.span.context.field': {
+    type: 'string',
+    default: 'tracingspancontext',
+    doc: 'Column with a W3C traceparent, or the properties text that Debezium writes.',
+  },
+  'route.by.field': {
+    type: 'string',
+    default: 'aggregatetype',
+    doc: 'Column that names the topic.',
+  },
+  'route.topic.regex': {
+    type: 'string',
+    default: '(?<routedByValue>.*)',
+    doc: 'Matched against the whole value of route.by.field; no match: that value is the topic.',
+  },
+  'route.topic.replacement': {
+    type: 'string',
+    default: 'outbox.event.${routedByValue}',
+    doc: 'Topic, with ${group} or $1 for what route.topic.regex captured.',
+  },
+  'route.tombstone.on.empty.payload': {
+    type: 'boolean',
+    default: false,
+    doc: 'An empty payload becomes a tombstone; a null one always is.',
+  },
+
+  'topic.creation.default.partitions': {
+    type: 'int',
+    default: 4,
+    min: 1,
+    max: 10_000,
+    doc: 'Partitions of a topic that the relay creates.',
+  },
+  'topic.creation.default.replication.factor': {
+    type: 'int',
+    default: -1,
+    min: -1,
+    max: 32_767,
+    doc: "Replicas of a topic that the relay creates; -1 takes the brokers' default.",
+  },
+
+  'max.batch.size': {
+    type: 'int',
+    default: 2_048,
+    min: 1,
+    max: 100_000,
+    doc: 'Most events sent to the brokers at a time.',
+  },
+  'max.batch.bytes': {
+    type: 'int',
+    default: 1_048_576,
+    min: 1_024,
+    doc: 'Most bytes sent to the brokers at a time; one larger event goes alone.',
+  },
+  'max.queue.size.in.bytes': {
+    type: 'int',
+    default: 16_777_216,
+    min: 65_536,
+    doc: 'Bytes of events in memory above which the relay stops reading from Postgres.',
+  },
+  'producer.max.request.size': {
+    type: 'int',
+    default: 1_048_576,
+    min: 1_024,
+    doc: 'Largest record that is sent; a larger one is parked. The topic may allow less.',
+  },
+  'producer.delivery.timeout.ms': {
+    type: 'int',
+    default: 120_000,
+    min: 1_000,
+    doc: 'How long a record is retried before the relay starts over with a new producer.',
+  },
+  'parked.keys.max': {
+    type: 'int',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'With more parked aggregates than this the relay stops: the fault is not in the events.',
+  },
+})

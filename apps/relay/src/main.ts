@@ -1,0 +1,31 @@
+import { runApp } from '@fairlead/service'
+import { RELAY_CONFIG } from './config.ts'
+import { RelayMetrics } from './metrics.ts'
+import { relayOptions } from './options.ts'
+import { readiness } from './relay-state.ts'
+import { Relay } from './relay.ts'
+import { relayRoutes } from './routes.ts'
+import { kafkaSink } from './sink/sink-clients.ts'
+
+await runApp({
+  name: 'relay',
+  version: '0.1.0',
+  description: 'Publishes the rows of a Postgres outbox to Kafka topics, from the write-ahead log.',
+  envPrefix: 'RELAY_',
+  httpPort: 8083,
+  spec: RELAY_CONFIG,
+  start: (context) => {
+    const options = relayOptions(context.config)
+    const relay = new Relay({
+      options,
+      openSink: kafkaSink(options.sink, context.logger),
+      metrics: new RelayMetrics(context.metrics),
+      logger: context.logger,
+      onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
+      onFatal: (error) => context.fail(error),
+    })
+    relayRoutes(context.http, relay)
+    relay.start()
+    return Promise.resolve({ stop: () => relay.stop() })
+  },
+})

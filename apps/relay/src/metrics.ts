@@ -1,0 +1,156 @@
+import type { Metrics } from '@fairlead/service'
+import type { RelayState } from './relay-state.ts'
+
+const STATES: readonly RelayState[] = [
+  'starting',
+  'standby',
+  'streaming',
+  'backpressure',
+  'reconnecting',
+  'halted',
+  'stopped',
+]
+const LAG_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+const ROW_BUCKETS = [1, 2, 5, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
+
+/** What the slot looks like on the server. */
+export type SlotObservation = {
+  readonly lagBytes: number
+  readonly retainedBytes: number
+  /** Null when max_slot_wal_keep_size does not bound it. */
+  readonly safeWalBytes: number | null
+  readonly isActive: boolean
+}
+
+/** The relay's metrics: its own, and those of Debezium's dashboards that have a meaning here. */
+export class RelayMetrics {
+  readonly #state
+  readonly #up
+  readonly #events
+  readonly #eventLag
+  readonly #transactionRows
+  readonly #parked
+  readonly #parkedKeys
+  readonly #restarts
+  readonly #lagBytes
+  readonly #lagSeconds
+  readonly #slotActive
+  readonly #slotRetained
+  readonly #slotSafe
+  readonly #receivedLsn
+  readonly #confirmedLsn
+  readonly #queueBytes
+  readonly #connected
+  readonly #behind
+  readonly #seen
+  readonly #transactions
+
+  constructor(metrics: Metrics) {
+    const gauge = (name: string, help: string) => metrics.gauge({ name, help })
+    this.#up = gauge('outbox_relay_up', '1 while the relay reads its slot.')
+    this.#state = metrics.gauge({
+      name: 'outbox_relay_state',
+      help: '1 for the state that the relay is in.',
+      labelNames: ['state'],
+    })
+    this.#events = metrics.counter({
+      name: 'outbox_relay_events_total',
+      help: 'Events by what became of them.',
+      labelNames: ['topic', 'result'],
+    })
+    this.#eventLag = metrics.histogram({
+      name: 'outbox_relay_event_lag_seconds',
+      help: 'From the commit of an event to its acknowledgement.',
+      buckets: LAG_BUCKETS_SECONDS,
+    })
+    this.#transactionRows = metrics.histogram({
+      name: 'outbox_relay_transaction_size_rows',
+      help: 'Events per transaction.',
+      buckets: ROW_BUCKETS,
+    })
+    this.#parked = metrics.counter({
+      name: 'outbox_relay_poison_total',
+      help: 'Events set aside in relay.parked_event, by reason.',
+      labelNames: ['reason'],
+    })
+    this.#parkedKeys = gauge('outbox_relay_parked_keys', 'Aggregates that are held back.')
+    this.#restarts = metrics.counter({
+      name: 'outbox_relay_restarts_total',
+      help: 'Sessions that ended, by reason.',
+      labelNames: ['reason'],
+    })
+    this.#lagBytes = gauge('outbox_relay_source_lag_bytes', 'WAL not confirmed yet.')
+    this.#lagSeconds = gauge(
+      'outbox_relay_source_lag_seconds',
+      'Age of the commit of the last event that became durable; 0 when nothing is pending.',
+    )
+    this.#slotActive = gauge('outbox_relay_slot_active', '1 while somebody reads the slot.')
+    this.#slotRetained = gauge('outbox_relay_slot_retained_bytes', 'WAL kept for the slot.')
+    this.#slotSafe = gauge(
+      'outbox_relay_slot_safe_wal_bytes',
+      'WAL that may be written before the slot is in danger; absent without a limit.',
+    )
+    this.#receivedLsn = gauge('outbox_relay_last_received_lsn', 'LSN as a number.')
+    this.#confirmedLsn = gauge('outbox_relay_last_confirmed_lsn', 'LSN as a number.')
+    this.#queueBytes = gauge('outbox_relay_queue_bytes', 'Events in memory.')
+    this.#connected = gauge('debezium_metrics_Connected', 'As in Debezium.')
+    this.#behind = gauge('debezium_metrics_MilliSecondsBehindSource', 'As in Debezium.')
+    this.#seen = gauge('debezium_metrics_TotalNumberOfEventsSeen', 'As in Debezium.')
+    this.#transactions = gauge('debezium_metrics_NumberOfCommittedTransactions', 'As in Debezium.')
+  }
+
+  stateChanged(current: RelayState): void {
+    for (const state of STATES) this.#state.set({ state }, state === current ? 1 : 0)
+    const isUp = current === 'streaming' ? 1 : 0
+    this.#up.set(isUp)
+    this.#connected.set(isUp)
+  }
+
+  eventDone(topic: string, result: 'published' | 'duplicate' | 'parked', lagMs: number): void {
+    this.#events.inc({ topic, result })
+    this.#seen.inc()
+    if (result !== 'published') return
+    this.#eventLag.observe(lagMs / 1000)
+    this.#lagSeconds.set(lagMs / 1000)
+    this.#behind.set(lagMs)
+  }
+
+  nothingPending(): void {
+    this.#lagSeconds.set(0)
+    this.#behind.set(0)
+  }
+
+  transactionReceived(rowCount: number): void {
+    this.#transactionRows.observe(rowCount)
+    this.#transactions.inc()
+  }
+
+  parked(reason: string): void {
+    this.#parked.inc({ reason })
+  }
+
+  parkedKeys(keyCount: number): void {
+    this.#parkedKeys.set(keyCount)
+  }
+
+  sessionEnded(reason: string): void {
+    this.#restarts.inc({ reason })
+  }
+
+  positions(position: {
+    readonly receivedLsn: bigint
+    readonly confirmedLsn: bigint
+    readonly queueBytes: number
+  }): void {
+    this.#receivedLsn.set(Number(position.receivedLsn))
+    this.#confirmedLsn.set(Number(position.confirmedLsn))
+    this.#queueBytes.set(position.queueBytes)
+  }
+
+  slotObserved(slot: SlotObservation): void {
+    this.#lagBytes.set(slot.lagBytes)
+    this.#slotRetained.set(slot.retainedBytes)
+    this.#slotActive.set(slot.isActive ? 1 : 0)
+    if (slot.safeWalBytes !== null) this.#slotSafe.set(slot.safeWalBytes)
+  }
+}

@@ -1,0 +1,82 @@
+import { type BackoffPolicy, type Random, backoffDelayMs } from '@fairlead/base'
+
+/**
+ * - `starting`: connecting to the source.
+ * - `standby`: another relay holds the slot.
+ * - `streaming`: events flow.
+ * - `backpressure`: the brokers take nothing; disconnected from Postgres until they are tried again.
+ * - `reconnecting`: the source or the producer was lost.
+ * - `halted`: going on would lose events or cannot work; `code` and `reason` say what to do.
+ * - `stopped`: asked to.
+ */
+export type RelayState =
+  | 'starting'
+  | 'standby'
+  | 'streaming'
+  | 'backpressure'
+  | 'reconnecting'
+  | 'halted'
+  | 'stopped'
+
+/** Why a session ended. */
+export type SessionEnd =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'slot-in-use'; readonly reason: string }
+  | { readonly kind: 'backpressure'; readonly reason: string }
+  | { readonly kind: 'source-lost'; readonly code: string; readonly reason: string }
+  | { readonly kind: 'sink-failed'; readonly code: string; readonly reason: string }
+  | { readonly kind: 'halted'; readonly code: HaltCode; readonly reason: string }
+
+export type HaltCode =
+  | 'WAL_LEVEL'
+  | 'NOT_A_REPLICATION_ROLE'
+  | 'SLOT_LOST'
+  | 'SLOT_UNSUITABLE'
+  | 'PUBLICATION_MISSING'
+  | 'TABLE_MISSING'
+  | 'OUTBOX_COLUMNS'
+  | 'TOO_MANY_PARKED_KEYS'
+  | 'STREAM_NOT_UNDERSTOOD'
+
+export type NextStep =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'retry'; readonly state: RelayState; readonly delayMs: number }
+
+/** A dead holder of the slot is gone within wal_sender_timeout, so often enough to notice soon. */
+const STANDBY_POLL: BackoffPolicy = { baseMs: 1_500, maxMs: 1_500 }
+const SOURCE_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 10_000 }
+const SINK_BACKOFF: BackoffPolicy = { baseMs: 500, maxMs: 10_000 }
+/** An operator may repair what halted the relay; it then goes on without a restart. */
+const HALTED_POLL: BackoffPolicy = { baseMs: 10_000, maxMs: 10_000 }
+
+/**
+ * What follows a session. Nothing is given up on but what was asked to stop.
+ *
+ * @param failures sessions in a row, this one included, that ended before they published anything.
+ */
+export function afterSession(end: SessionEnd, failures: number, random: Random): NextStep {
+  const retry = (state: RelayState, policy: BackoffPolicy): NextStep => ({
+    kind: 'retry',
+    state,
+    delayMs: backoffDelayMs(Math.max(1, failures), policy, random),
+  })
+  switch (end.kind) {
+    case 'stopped':
+      return { kind: 'stop' }
+    case 'slot-in-use':
+      return retry('standby', STANDBY_POLL)
+    case 'backpressure':
+      return retry('backpressure', SINK_BACKOFF)
+    case 'sink-failed':
+      return retry('backpressure', SINK_BACKOFF)
+    case 'source-lost':
+      return retry('reconnecting', SOURCE_BACKOFF)
+    case 'halted':
+      return retry('halted', HALTED_POLL)
+  }
+}
+
+/** Whether traffic may rely on this relay: it works, or another one does. Lag is not a reason. */
+export function readiness(state: RelayState, reason: string): true | string {
+  return state === 'streaming' || state === 'standby' ? true : `${state}: ${reason}`
+}

@@ -1,0 +1,238 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { type Random, errorMessage, formatLsn } from '@fairlead/base'
+import {
+  type Logger,
+  MigrationError,
+  classifyPostgresError,
+  migrate,
+  postgresErrorCode,
+} from '@fairlead/postgres'
+import pg from 'pg'
+import type { RelayMetrics } from './metrics.ts'
+import type { RelayOptions } from './options.ts'
+import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts'
+import { SessionFailure } from './session-failure.ts'
+import { Session } from './session.ts'
+import type { SinkFactory } from './sink/sink-clients.ts'
+import type { ParkedEvent } from './source/parked-events.ts'
+import { preflight } from './source/preflight.ts'
+import { observeSlot } from './source/slot-observation.ts'
+
+export type RelayParts = {
+  readonly options: RelayOptions
+  readonly openSink: SinkFactory
+  readonly metrics: RelayMetrics
+  readonly logger: Logger
+  onState(state: RelayState, reason: string): void
+  /** A bug, or migrations that cannot be applied: nothing that trying again would cure. */
+  onFatal(error: unknown): void
+}
+
+export type RelayStatus = {
+  readonly state: RelayState
+  /** Why it is not streaming; empty when it is. */
+  readonly reason: string
+  readonly slot: string
+  readonly publication: string
+  readonly receivedLsn: string | null
+  readonly confirmedLsn: string | null
+  /** Events in memory: received and not durable yet. */
+  readonly pendingEvents: number
+  /** WAL between the server's end and what the slot has confirmed; null when not known yet. */
+  readonly lagBytes: number | null
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 30_000
+const SLOT_OBSERVATION_INTERVAL_MS = 5_000
+
+const RANDOM: Random = { int: randomInt, bytes: randomBytes }
+
+/**
+ * The outbox relay: one session after the other, for ever. Each session connects, checks the
+ * source, takes the slot and publishes until something fails; what follows is decided by
+ * `afterSession`. There is no other way to recover from anything.
+ */
+export class Relay {
+  readonly #parts: RelayParts
+  readonly #stopped = new AbortController()
+  #state: RelayState = 'starting'
+  #reason = 'not connected yet'
+  #session: Session | undefined
+  #lagBytes: number | null = null
+  #isMigrated = false
+  #running: Promise<void> | undefined
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    this.#enter('starting', 'connecting to the source')
+    this.#running = this.#run().catch((error: unknown) => this.#parts.onFatal(error))
+  }
+
+  /** Publishes what is in flight, within two seconds, confirms it and frees the slot. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#session?.stop()
+    await this.#running
+  }
+
+  get status(): RelayStatus {
+    const { slotName, publicationName } = this.#parts.options.source
+    const session = this.#session
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      slot: slotName,
+      publication: publicationName,
+      receivedLsn: session === undefined ? null : formatLsn(session.receivedLsn),
+      confirmedLsn: session === undefined ? null : formatLsn(session.confirmedLsn),
+      pendingEvents: session?.pendingEvents ?? 0,
+      lagBytes: this.#lagBytes,
+    }
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    while (!this.#stopped.signal.aborted) {
+      const { end, publishedEvents } = await this.#runSession()
+      failures = publishedEvents > 0 ? 1 : failures + 1
+      const next = afterSession(end, failures, RANDOM)
+      this.#log(end, next.kind === 'retry' ? next.delayMs : 0)
+      if (next.kind === 'stop') break
+      this.#enter(next.state, 'reason' in end ? end.reason : '')
+      await this.#pause(next.delayMs)
+    }
+    this.#enter('stopped', 'asked to stop')
+  }
+
+  async #runSession(): Promise<{ readonly end: SessionEnd; readonly publishedEvents: number }> {
+    const { options } = this.#parts
+    const control = new pg.Client({
+      connectionString: options.databaseUrl,
+      application_name: `fairlead-relay-${options.source.slotName}`,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    })
+    // Without a listener Node throws; the session adds its own and ends with the connection.
+    control.on('error', () => undefined)
+    try {
+      await control.connect()
+      const session = await this.#openSession(control)
+      this.#session = session
+      if (this.#stopped.signal.aborted) session.stop()
+      const observing = setInterval(() => this.#observeSlot(control), SLOT_OBSERVATION_INTERVAL_MS)
+      const end = await session.run()
+      clearInterval(observing)
+      return { end, publishedEvents: session.publishedEvents }
+    } catch (error) {
+      return { end: endOfStart(error), publishedEvents: 0 }
+    } finally {
+      this.#session = undefined
+      await control.end()
+    }
+  }
+
+  async #openSession(control: pg.Client): Promise<Session> {
+    const { options, openSink, metrics } = this.#parts
+    await this.#migrate(control)
+    const source = await preflight(control, options.source)
+    const sink = openSink()
+    try {
+      return await Session.open({
+        options,
+        control,
+        systemIdentifier: source.systemIdentifier,
+        sink,
+        metrics,
+        wallNowMs: () => Date.now(),
+        onParked: (events) => this.#logParked(events),
+        onStreaming: () => this.#enter('streaming', ''),
+      })
+    } catch (error) {
+      await sink.close()
+      throw error
+    }
+  }
+
+  async #migrate(client: pg.Client): Promise<void> {
+    if (this.#isMigrated) return
+    const { options, logger } = this.#parts
+    await migrate({ client, directory: options.migrationsDirectory, logger })
+    this.#isMigrated = true
+  }
+
+  #observeSlot(control: pg.Client): void {
+    const { options, metrics } = this.#parts
+    observeSlot(control, options.source.slotName).then(
+      (slot) => {
+        this.#lagBytes = slot?.lagBytes ?? null
+        if (slot !== undefined) metrics.slotObserved(slot)
+      },
+      // The session ends with its connection; a single slow answer is no harm.
+      (error: unknown) =>
+        this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed'),
+    )
+  }
+
+  #enter(state: RelayState, reason: string): void {
+    this.#state = state
+    this.#reason = reason
+    this.#parts.metrics.stateChanged(state)
+    this.#parts.onState(state, reason)
+  }
+
+  #log(end: SessionEnd, retryInMs: number): void {
+    const { logger, metrics } = this.#parts
+    metrics.sessionEnded(end.kind)
+    const fields = { ...end, retryInMs: Math.round(retryInMs) }
+    if (end.kind === 'halted') logger.error(fields, 'the relay is halted')
+    else if (end.kind === 'stopped') logger.info(fields, 'the session has ended')
+    else if (end.kind === 'slot-in-use') logger.info(fields, 'standing by: the slot is in use')
+    else logger.warn(fields, 'the session has ended, another one follows')
+  }
+
+  #logParked(events: readonly ParkedEvent[]): void {
+    const { logger, metrics } = this.#parts
+    for (const { event, kind, reasonCode, reason } of events) {
+      metrics.parked(reasonCode)
+      logger.warn(
+        {
+          kind,
+          code: reasonCode,
+          reason,
+          eventId: event.eventId,
+          aggregateType: event.aggregateType,
+          aggregateId: event.aggregateId,
+          commitLsn: formatLsn(event.position.commitLsn),
+          commitIndex: event.position.commitIndex,
+        },
+        'event parked',
+      )
+    }
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#stopped
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs)
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+}
+
+/** A session that did not get as far as to run. */
+function endOfStart(error: unknown): SessionEnd {
+  if (error instanceof SessionFailure) return error.end
+  const errorClass = classifyPostgresError(error)
+  if (error instanceof MigrationError && errorClass !== 'infra') throw error
+  if (errorClass === 'unknown') throw error
+  const code = postgresErrorCode(error) ?? 'CONNECTION_LOST'
+  return { kind: 'source-lost', code, reason: errorMessage(error) }
+}

@@ -1,0 +1,368 @@
+import { DecodeError, InvariantViolation, type Lsn, errorMessage, lsn } from '@fairlead/base'
+import {
+  ConfirmedLsn,
+  OutboxRouter,
+  type PendingTransaction,
+  PgOutputDecoder,
+  type RowChange,
+  TransactionAssembler,
+  encodeStandbyStatus,
+} from '@fairlead/cdc'
+import {
+  type Keepalive,
+  ReplicationConnection,
+  ReplicationError,
+  classifyPostgresError,
+  postgresErrorCode,
+} from '@fairlead/postgres'
+import type pg from 'pg'
+import type { RelayMetrics } from './metrics.ts'
+import type { RelayOptions } from './options.ts'
+import type { SessionEnd } from './relay-state.ts'
+import { SessionFailure, halt } from './session-failure.ts'
+import type { SinkClients } from './sink/sink-clients.ts'
+import { Publisher } from './sink/publisher.ts'
+import { Topics } from './sink/topics.ts'
+import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
+import { slotLostReason } from './source/preflight.ts'
+
+export type SessionParts = {
+  readonly options: RelayOptions
+  /** Also tells that the server shuts down: idle sessions hear of it first. */
+  readonly control: pg.Client
+  readonly systemIdentifier: string
+  readonly sink: SinkClients
+  readonly metrics: RelayMetrics
+  readonly wallNowMs: () => number
+  onParked(events: readonly ParkedEvent[]): void
+  /** The slot is ours. */
+  onStreaming(): void
+}
+
+/** A walsender whose socket is full can neither checkpoint nor shut down: never longer than this. */
+const PAUSE_MAX_MS = 5_000
+/** Of the bound on memory: reading goes on as soon as this share is free again. */
+const RESUME_SHARE = 0.9
+const DRAIN_DEADLINE_MS = 2_000
+const CLOSE_DEADLINE_MS = 1_000
+/** Progress is reported at most this often. */
+const STATUS_COALESCE_MS = 100
+const WATCHDOG_POLL_MS = 1_000
+
+/**
+ * One connection to the slot, from START_REPLICATION until it ends for whatever reason. All that is
+ * known of positions lives and dies with it: the next session starts from the slot and from what
+ * the topics hold.
+ *
+ * An LSN is confirmed only through ConfirmedLsn, in every status update: the timer's, the one that
+ * follows progress, the answer to a keepalive, and the last one.
+ */
+export class Session {
+  readonly #parts: SessionParts
+  readonly #decoder = new PgOutputDecoder()
+  readonly #assembler = new TransactionAssembler()
+  readonly #router: OutboxRouter
+  /** From 0: Postgres takes that as "nothing to confirm" and leaves the slot where it is. */
+  readonly #confirmed = new ConfirmedLsn(lsn(0n))
+  readonly #publisher: Publisher
+  readonly #ended = Promise.withResolvers<SessionEnd>()
+  #connection: ReplicationConnection | undefined
+  #transaction: PendingTransaction | undefined
+  #receivedLsn: Lsn = lsn(0n)
+  #isDraining = false
+  #pausedSinceMs: number | undefined
+  #heardAtMs = performance.now()
+  #statusTimer: NodeJS.Timeout | undefined
+
+  private constructor(parts: SessionParts) {
+    const { options, systemIdentifier, sink } = parts
+    const sourceName = `${systemIdentifier}/${options.source.slotName}`
+    this.#parts = parts
+    this.#router = new OutboxRouter({
+      ...options.routing,
+      tables: options.source.tables,
+      source: sourceName,
+    })
+    this.#publisher = new Publisher({
+      ...options.sink,
+      producer: sink.producer,
+      topics: new Topics({
+        admin: sink.admin,
+        reader: sink.reader,
+        source: sourceName,
+        partitions: options.sink.partitions,
+        replicationFactor: options.sink.replicationFactor,
+        tailRecordCount: options.sink.batchRecordsMax,
+      }),
+      metrics: parts.metrics,
+      wallNowMs: parts.wallNowMs,
+      onParked: (events) => parts.onParked(events),
+      onProgress: () => this.#onProgress(),
+    })
+  }
+
+  /** Starts reading the slot. @throws {SessionFailure} */
+  static async open(parts: SessionParts): Promise<Session> {
+    const session = new Session(parts)
+    await session.#connect()
+    return session
+  }
+
+  get confirmedLsn(): Lsn {
+    return this.#confirmed.value
+  }
+
+  get receivedLsn(): Lsn {
+    return this.#receivedLsn
+  }
+
+  get pendingEvents(): number {
+    return this.#publisher.pendingEvents
+  }
+
+  get publishedEvents(): number {
+    return this.#publisher.publishedEvents
+  }
+
+  /** Ends the session after what is in flight, within two seconds. */
+  stop(): void {
+    this.#end({ kind: 'stopped' })
+  }
+
+  /** Publishes until the session ends; then releases the slot. Never rejects. */
+  async run(): Promise<SessionEnd> {
+    const timers = [
+      setInterval(() => this.#sendStatus(true), this.#statusIntervalMs()),
+      setInterval(() => this.#watch(), WATCHDOG_POLL_MS),
+    ]
+    const publishing = this.#publish().catch((error: unknown) => this.#fail(error))
+    const end = await this.#ended.promise
+    for (const timer of timers) clearInterval(timer)
+    await this.#drain(end)
+    clearTimeout(this.#statusTimer)
+    await this.#connection?.close()
+    // A later session must not read the tail of a topic while a record is on its way there. Only
+    // when the process ends, nobody here does.
+    const settled = Promise.all([this.#parts.sink.close(), publishing])
+    await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)
+    return end
+  }
+
+  /** The parked events are read when the slot is ours: its former reader adds none any more. */
+  async #publish(): Promise<void> {
+    const { control, options, metrics } = this.#parts
+    const parked = await ParkedEvents.load(control, {
+      slotName: options.source.slotName,
+      keysMax: options.parkedKeysMax,
+    })
+    metrics.parkedKeys(parked.keyCount)
+    await this.#publisher.run(parked)
+  }
+
+  async #connect(): Promise<void> {
+    const { options, control } = this.#parts
+    const { slotName, publicationName } = options.source
+    control.on('error', (error) => this.#fail(error))
+    control.on('end', () => this.#end(sourceLost('the control connection ended')))
+    try {
+      this.#connection = await ReplicationConnection.open({
+        url: options.databaseUrl,
+        slotName,
+        publicationNames: [publicationName],
+        applicationName: `fairlead-relay-${slotName}`,
+        walSenderTimeoutMs: options.walSenderTimeoutMs,
+        onMessage: (bytes) => this.#guarded(() => this.#onMessage(bytes)),
+        onKeepalive: (keepalive) => this.#onKeepalive(keepalive),
+      })
+    } catch (error) {
+      throw new SessionFailure(this.#endOf(error), error)
+    }
+    void this.#connection.closed.then((error) => {
+      if (error === undefined) this.#end(sourceLost('the server ended the stream'))
+      else this.#fail(error)
+    })
+    this.#parts.onStreaming()
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    this.#heardAtMs = performance.now()
+    // What is not taken in is not confirmed either: Postgres sends it again.
+    if (this.#isDraining) return
+    const item = this.#assembler.accept(this.#decoder.decode(bytes))
+    switch (item?.kind) {
+      case 'begin':
+        this.#transaction = this.#confirmed.begin()
+        return
+      case 'row':
+        this.#onRow(item)
+        return
+      case 'commit':
+        this.#received(item.endLsn)
+        this.#parts.metrics.transactionReceived(item.rowCount)
+        this.#transaction = undefined
+        this.#confirmed.commit(item.endLsn)
+        this.#scheduleStatus()
+        return
+      case 'truncate':
+      case 'message':
+      case undefined:
+    }
+  }
+
+  #onRow(row: RowChange): void {
+    const outcome = this.#router.route(row)
+    switch (outcome.kind) {
+      case 'routed':
+      case 'unroutable':
+        if (this.#transaction === undefined) throw new DecodeError('a row has no transaction', 0)
+        this.#publisher.enqueue(outcome, this.#transaction)
+        if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
+        return
+      case 'misconfigured':
+        throw halt('OUTBOX_COLUMNS', outcome.reason)
+      case 'ignored':
+    }
+  }
+
+  #onKeepalive({ walEnd, replyRequested }: Keepalive): void {
+    this.#heardAtMs = performance.now()
+    this.#received(walEnd)
+    // While draining, messages are dropped: what lies before walEnd is not all published.
+    if (!this.#isDraining) this.#confirmed.keepalive(walEnd)
+    if (replyRequested) this.#sendStatus(false)
+    else this.#scheduleStatus()
+  }
+
+  #onProgress(): void {
+    const { metrics, options } = this.#parts
+    const { pendingBytes, pendingEvents } = this.#publisher
+    if (pendingBytes < options.sink.queueBytesMax * RESUME_SHARE) this.#resume()
+    if (pendingEvents === 0) metrics.nothingPending()
+    this.#scheduleStatus()
+  }
+
+  #received(position: Lsn): void {
+    if (position > this.#receivedLsn) this.#receivedLsn = position
+  }
+
+  #pause(): void {
+    if (this.#pausedSinceMs !== undefined) return
+    this.#pausedSinceMs = performance.now()
+    this.#connection?.pause()
+  }
+
+  #resume(): void {
+    if (this.#pausedSinceMs === undefined || this.#isDraining) return
+    this.#pausedSinceMs = undefined
+    this.#heardAtMs = performance.now()
+    this.#connection?.resume()
+  }
+
+  #watch(): void {
+    const nowMs = performance.now()
+    if (this.#pausedSinceMs !== undefined) {
+      if (nowMs - this.#pausedSinceMs < PAUSE_MAX_MS - WATCHDOG_POLL_MS) return
+      this.#end({
+        kind: 'backpressure',
+        reason: 'the brokers take events too slowly or not at all',
+      })
+    } else if (nowMs - this.#heardAtMs > 2 * this.#parts.options.walSenderTimeoutMs) {
+      this.#end({ kind: 'source-lost', code: 'SILENT', reason: 'nothing was heard from Postgres' })
+    }
+  }
+
+  /** Each update asks for an answer, so that silence means that the server is gone. */
+  #statusIntervalMs(): number {
+    const { walSenderTimeoutMs, statusIntervalMs } = this.#parts.options
+    return Math.min(walSenderTimeoutMs / 3, statusIntervalMs)
+  }
+
+  #scheduleStatus(): void {
+    this.#statusTimer ??= setTimeout(() => this.#sendStatus(false), STATUS_COALESCE_MS)
+  }
+
+  #sendStatus(replyRequested: boolean): void {
+    clearTimeout(this.#statusTimer)
+    this.#statusTimer = undefined
+    const confirmedLsn = this.#confirmed.value
+    this.#connection?.sendStatus(
+      encodeStandbyStatus({
+        receivedLsn: this.#receivedLsn,
+        confirmedLsn,
+        wallNowMs: this.#parts.wallNowMs(),
+        replyRequested,
+      }),
+    )
+    this.#parts.metrics.positions({
+      receivedLsn: this.#receivedLsn,
+      confirmedLsn,
+      queueBytes: this.#publisher.pendingBytes,
+    })
+  }
+
+  /** Finishes what is in flight, unless the way to where it goes is the trouble. */
+  async #drain(end: SessionEnd): Promise<void> {
+    this.#isDraining = true
+    if (end.kind === 'stopped' || end.kind === 'source-lost') {
+      await Promise.race([this.#publisher.idle(), later(DRAIN_DEADLINE_MS)])
+    }
+    this.#publisher.stop()
+    this.#sendStatus(false)
+  }
+
+  /** Nothing may be thrown into the socket's event. */
+  #guarded(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#end(this.#endOf(error))
+  }
+
+  #end(end: SessionEnd): void {
+    this.#isDraining = true
+    this.#ended.resolve(end)
+  }
+
+  #endOf(error: unknown): SessionEnd {
+    if (error instanceof SessionFailure) return error.end
+    const reason = errorMessage(error)
+    if (error instanceof DecodeError) {
+      return { kind: 'halted', code: 'STREAM_NOT_UNDERSTOOD', reason }
+    }
+    const code = postgresErrorCode(error) ?? 'CONNECTION_LOST'
+    if (error instanceof ReplicationError) return this.#endOfStream(code, reason)
+    // A bug must not be retried for ever as if it were the network: the process ends.
+    if (error instanceof InvariantViolation || classifyPostgresError(error) === 'unknown')
+      throw error
+    return { kind: 'source-lost', code, reason }
+  }
+
+  #endOfStream(code: string, reason: string): SessionEnd {
+    const { slotName } = this.#parts.options.source
+    switch (code) {
+      case '55006':
+        return { kind: 'slot-in-use', reason }
+      case '55000':
+        return { kind: 'halted', code: 'SLOT_LOST', reason: slotLostReason(slotName, reason) }
+      case '42704':
+        return reason.includes('publication')
+          ? { kind: 'halted', code: 'PUBLICATION_MISSING', reason }
+          : { kind: 'halted', code: 'SLOT_LOST', reason: slotLostReason(slotName, reason) }
+      default:
+        return { kind: 'source-lost', code, reason }
+    }
+  }
+}
+
+function sourceLost(reason: string): SessionEnd {
+  return { kind: 'source-lost', code: 'CONNECTION_LOST', reason }
+}
+
+function later(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs).unref())
+}

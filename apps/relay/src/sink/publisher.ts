@@ -1,0 +1,258 @@
+import { errorMessage } from '@fairlead/base'
+import type { EventIdentity, PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
+import {
+  type IdempotentProducer,
+  KafkaError,
+  type OutgoingRecord,
+  partitionOfKey,
+} from '@fairlead/kafka'
+import type { RelayMetrics } from '../metrics.ts'
+import { SessionFailure } from '../session-failure.ts'
+import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
+import { eventSizeBytes, recordBatchBytesMax } from './event-size.ts'
+import type { Topic, Topics } from './topics.ts'
+
+export type PublisherOptions = {
+  readonly producer: IdempotentProducer
+  readonly topics: Topics
+  readonly metrics: RelayMetrics
+  readonly batchRecordsMax: number
+  readonly batchBytesMax: number
+  readonly recordBytesMax: number
+  readonly wallNowMs: () => number
+  /** Events were parked; for the log. */
+  onParked(events: readonly ParkedEvent[]): void
+  /** Events became durable, so that memory is free and an LSN may be confirmed. */
+  onProgress(): void
+}
+
+type Queued = {
+  readonly event: RoutedEvent | UnroutableEvent
+  readonly transaction: PendingTransaction
+  readonly sizeBytes: number
+}
+
+type ToSend = {
+  readonly queued: Queued & { readonly event: RoutedEvent }
+  readonly record: OutgoingRecord
+}
+type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
+
+/** Kafka refuses the name of a topic for good; everything else about a topic may pass. */
+const TOPIC_REFUSALS = new Set(['INVALID_TOPIC_EXCEPTION'])
+
+/**
+ * Publishes events in commit order: one batch at a time, and a batch is whatever came in while the
+ * former one was on its way. So an idle relay sends at once, and a busy one sends large batches;
+ * there is no linger to tune.
+ *
+ * For each event: what the topic holds already is skipped; what cannot be published, or comes
+ * behind such an event of its aggregate, is parked; the rest is sent. Events are parked before
+ * anything of their batch is sent, and acknowledged only when they are durable.
+ *
+ * Trouble of the brokers or the database parks nothing: it fails `run`, and with it the session.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #queue: Queued[] = []
+  #pendingBytes = 0
+  #pendingEvents = 0
+  #publishedEvents = 0
+  #isStopped = false
+  #wake: (() => void) | undefined
+  #idleWaiters: (() => void)[] = []
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  /** Of the events in memory: queued, or on their way. The session bounds it. */
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  get pendingEvents(): number {
+    return this.#pendingEvents
+  }
+
+  /** Since the start of the session. */
+  get publishedEvents(): number {
+    return this.#publishedEvents
+  }
+
+  enqueue(event: RoutedEvent | UnroutableEvent, transaction: PendingTransaction): void {
+    const sizeBytes = eventSizeBytes(event)
+    transaction.eventReceived()
+    this.#queue.push({ event, transaction, sizeBytes })
+    this.#pendingBytes += sizeBytes
+    this.#pendingEvents += 1
+    this.#wake?.()
+  }
+
+  /** Runs until `stop`. Rejects with the failure that ends the session. */
+  async run(parked: ParkedEvents): Promise<void> {
+    while (!this.#isStopped) {
+      if (this.#queue.length === 0) await this.#nextEvent()
+      else await this.#publish(this.#takeBatch(), parked)
+    }
+  }
+
+  /** Takes no further batch; the one on its way goes on. */
+  stop(): void {
+    this.#isStopped = true
+    this.#wake?.()
+  }
+
+  /** Resolves when every event is durable. */
+  async idle(): Promise<void> {
+    if (this.#pendingEvents === 0) return
+    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** Waits for the end of the turn that brought it, so that all of one socket read is one batch. */
+  async #nextEvent(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    this.#wake = undefined
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+
+  #takeBatch(): readonly Queued[] {
+    const { batchRecordsMax, batchBytesMax } = this.#options
+    let count = 0
+    let sizeBytes = 0
+    for (const queued of this.#queue) {
+      if (
+        count === batchRecordsMax ||
+        (count > 0 && sizeBytes + queued.sizeBytes > batchBytesMax)
+      ) {
+        break
+      }
+      count += 1
+      sizeBytes += queued.sizeBytes
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  async #publish(batch: readonly Queued[], parked: ParkedEvents): Promise<void> {
+    const toSend: ToSend[] = []
+    const toPark: ToPark[] = []
+    for (const queued of batch) {
+      const decision = await this.#decide(queued, parked)
+      if (decision === 'published') this.#acknowledge(queued, 'duplicate')
+      else if ('record' in decision) toSend.push(decision)
+      else toPark.push(decision)
+    }
+    await this.#park(toPark, parked)
+    await this.#send(toSend, parked)
+    this.#options.onProgress()
+  }
+
+  async #decide(queued: Queued, parked: ParkedEvents): Promise<ToSend | ToPark | 'published'> {
+    const { event } = queued
+    const { recordBytesMax } = this.#options
+    if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
+
+    const topic = await this.#topic(event.topic)
+    if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
+    const partition = partitionOfKey(event.key, topic.tails.length)
+    if (topic.tails[partition]?.holds(event.position) === true) return 'published'
+    if (parked.isBlocked(event)) {
+      return toPark(queued, 'blocked', 'BLOCKED', 'an earlier event of this aggregate is parked')
+    }
+    const batchBytes = recordBatchBytesMax(event)
+    const bytesMax = Math.min(recordBytesMax, topic.messageBytesMax)
+    if (batchBytes > bytesMax) {
+      const reason = `the record takes up to ${batchBytes} bytes, ${bytesMax} are allowed`
+      return failed(queued, parked, 'MESSAGE_TOO_LARGE', reason)
+    }
+    const { key, value, headers, timestampMs } = event
+    const record = { topic: event.topic, partition, key, value, headers, timestampMs }
+    return { queued: { ...queued, event }, record }
+  }
+
+  /** The error when no such topic can be. */
+  async #topic(name: string): Promise<Topic | KafkaError> {
+    const known = this.#options.topics.known(name)
+    if (known !== undefined) return known
+    try {
+      return await this.#options.topics.open(name)
+    } catch (error) {
+      if (error instanceof KafkaError && TOPIC_REFUSALS.has(error.code)) return error
+      throw sinkFailure(error)
+    }
+  }
+
+  async #park(toPark: readonly ToPark[], parked: ParkedEvents): Promise<void> {
+    if (toPark.length === 0) return
+    const events = toPark.map((item) => item.parked)
+    await parked.insert(events)
+    this.#options.onParked(events)
+    this.#options.metrics.parkedKeys(parked.keyCount)
+    for (const { queued } of toPark) this.#acknowledge(queued, 'parked')
+  }
+
+  async #send(toSend: readonly ToSend[], parked: ParkedEvents): Promise<void> {
+    if (toSend.length === 0) return
+    const rejected = await this.#sendRecords(toSend)
+    const toPark = rejected.flatMap(({ recordIndex, code, message }) => {
+      const sent = toSend[recordIndex]
+      return sent === undefined ? [] : [failed(sent.queued, parked, code, message)]
+    })
+    await this.#park(toPark, parked)
+    const refused = new Set<EventIdentity>(toPark.map(({ queued }) => queued.event))
+    for (const { queued } of toSend) {
+      if (refused.has(queued.event)) continue
+      this.#publishedEvents += 1
+      this.#acknowledge(queued, 'published')
+    }
+  }
+
+  /** The records that the broker will never take; all others are stored when this resolves. */
+  async #sendRecords(toSend: readonly ToSend[]) {
+    try {
+      await this.#options.producer.send(toSend.map(({ record }) => record))
+      return []
+    } catch (error) {
+      if (error instanceof KafkaError && error.rejectedRecords.length > 0) {
+        return error.rejectedRecords
+      }
+      throw sinkFailure(error)
+    }
+  }
+
+  #acknowledge(queued: Queued, result: 'published' | 'duplicate' | 'parked'): void {
+    const { event, transaction, sizeBytes } = queued
+    transaction.eventAcknowledged()
+    this.#pendingBytes -= sizeBytes
+    this.#pendingEvents -= 1
+    const lagMs = Math.max(0, this.#options.wallNowMs() - event.commitTimestampMs)
+    this.#options.metrics.eventDone(event.kind === 'routed' ? event.topic : '', result, lagMs)
+    if (this.#pendingEvents > 0) return
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+  }
+}
+
+/** Blocks the aggregate at once: its next event may be in the same batch. */
+function failed(queued: Queued, parked: ParkedEvents, reasonCode: string, reason: string): ToPark {
+  parked.block(queued.event)
+  return toPark(queued, 'failed', reasonCode, reason)
+}
+
+function toPark(
+  queued: Queued,
+  kind: ParkedEvent['kind'],
+  reasonCode: string,
+  reason: string,
+): ToPark {
+  const { event } = queued
+  const headersText = event.headersText
+  return { queued, parked: { event, kind, reasonCode, reason, payload: event.value, headersText } }
+}
+
+function sinkFailure(error: unknown): SessionFailure {
+  if (error instanceof SessionFailure) return error
+  const code = error instanceof KafkaError ? error.code : 'UNEXPECTED'
+  return new SessionFailure({ kind: 'sink-failed', code, reason: errorMessage(error) }, error)
+}
