@@ -17,5 +17,16 @@ export type {
   ReadResult,
   TimestampLookup,
 } from './outcomes.ts'
-export type { PartitionLog, PartitionLogOptions } from './partition-log.ts'
+export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './partition-log.ts'
 export { TailCache } from './tail-cache.ts'
+export { purgeDeletedLogs } from './log-directory.ts'
+export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'
+export {
+  type CrashChoices,
+  KEEP_UNSYNCED,
+  LOSE_UNSYNCED,
+  type SimulatedFault,
+  type SimulatedOperation,
+  SimulatedDisk,
+} from './testing/simulated-disk.ts'
+export { type DiskTask, runTask } from './disk-task.ts'

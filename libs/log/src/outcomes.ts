@@ -19,6 +19,7 @@ export type AppendErrorCode =
   | 'INVALID_PRODUCER_EPOCH'
   | 'INVALID_TXN_STATE'
   | 'REQUEST_TIMED_OUT'
+  | 'UNKNOWN_TOPIC_OR_PARTITION'
   | 'KAFKA_STORAGE_ERROR'
 
 export type AppendRefusal = {
@@ -59,7 +60,10 @@ export type ReadResult =
     }
   | {
       readonly ok: false
-      readonly errorCode: 'OFFSET_OUT_OF_RANGE' | 'KAFKA_STORAGE_ERROR'
+      readonly errorCode:
+        | 'OFFSET_OUT_OF_RANGE'
+        | 'KAFKA_STORAGE_ERROR'
+        | 'UNKNOWN_TOPIC_OR_PARTITION'
       readonly message: string
     }
 
@@ -71,4 +75,8 @@ export type FoundOffset = {
 
 export type TimestampLookup =
   | { readonly ok: true; readonly found: FoundOffset | null }
-  | { readonly ok: false; readonly errorCode: 'KAFKA_STORAGE_ERROR'; readonly message: string }
+  | {
+      readonly ok: false
+      readonly errorCode: 'KAFKA_STORAGE_ERROR' | 'UNKNOWN_TOPIC_OR_PARTITION'
+      readonly message: string
+    }

@@ -1,0 +1,94 @@
+import { type BatchHeader, type Crc32c, batchCrc } from '@fairlead/protocol'
+import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
+import { NO_PRODUCER_ID } from './producer-state.ts'
+import { BATCH_HEADER_BYTES, headerAt } from './segment-scan.ts'
+
+export type BatchRules = {
+  readonly maxMessageBytes: number
+  readonly origin: AppendContext['origin']
+  readonly crc32c: Crc32c
+}
+
+/** A batch that may be appended, and where it starts in the bytes that were given. */
+export type ValidBatch = { readonly position: number; readonly header: BatchHeader }
+
+/** Of magic 0 and 1 as well: the byte is at the same place in all three formats. */
+const MAGIC_POSITION = 16
+
+/**
+ * Checks bytes from outside before any of them counts: form, size, checksum, offsets and attributes
+ * of every batch, in the order and with the error codes of Kafka's log validator. Records inside a
+ * batch are not looked at.
+ */
+export function validateBatches(
+  records: Uint8Array,
+  rules: BatchRules,
+): { readonly ok: true; readonly batches: readonly ValidBatch[] } | AppendRefusal {
+  const batches: ValidBatch[] = []
+  let position = 0
+  while (position < records.length) {
+    const magic = records[position + MAGIC_POSITION]
+    if (magic !== undefined && magic < 2) {
+      return refused('INVALID_RECORD', `message format ${magic} is no longer written`)
+    }
+    const header = completeHeader(records, position)
+    if (typeof header === 'string') return refused('CORRUPT_MESSAGE', header)
+    const problem = problemOf(records, position, header, rules)
+    if (problem !== undefined) return problem
+    batches.push({ position, header })
+    position += header.sizeBytes
+  }
+  if (batches.length === 0) return refused('INVALID_RECORD', 'there is no record batch')
+  return { ok: true, batches }
+}
+
+function completeHeader(records: Uint8Array, position: number): BatchHeader | string {
+  const leftBytes = records.length - position
+  if (leftBytes < BATCH_HEADER_BYTES) return 'a batch is cut short'
+  const header = headerAt(records, position)
+  if (typeof header !== 'string' && header.sizeBytes > leftBytes) return 'a batch is cut short'
+  return header
+}
+
+function problemOf(
+  records: Uint8Array,
+  position: number,
+  header: BatchHeader,
+  rules: BatchRules,
+): AppendRefusal | undefined {
+  const { sizeBytes, recordCount, lastOffsetDelta } = header
+  if (sizeBytes > rules.maxMessageBytes) {
+    const message = `a batch of ${sizeBytes} bytes is larger than ${rules.maxMessageBytes}`
+    return refused('MESSAGE_TOO_LARGE', message)
+  }
+  if (batchCrc(records, position, header, rules.crc32c) !== header.crc) {
+    return refused('CORRUPT_MESSAGE', 'the checksum does not match')
+  }
+  if (recordCount <= 0 || recordCount !== lastOffsetDelta + 1) {
+    const message = `${recordCount} records end at offset delta ${lastOffsetDelta}`
+    return refused('INVALID_RECORD', message)
+  }
+  if (header.producerId !== NO_PRODUCER_ID && header.producerEpoch < 0) {
+    return refused('INVALID_RECORD', `producer epoch ${header.producerEpoch} is negative`)
+  }
+  return rules.origin === 'client' ? clientProblemOf(header) : undefined
+}
+
+function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {
+  if (header.baseOffset !== 0) {
+    return refused('INVALID_RECORD', `base offset ${header.baseOffset} is not 0`)
+  }
+  if (header.isControl) return refused('INVALID_RECORD', 'clients write no control batches')
+  if (header.producerId !== NO_PRODUCER_ID && header.baseSequence < 0) {
+    return refused('INVALID_RECORD', `sequence ${header.baseSequence} is negative`)
+  }
+  // No coordinator would ever end the transaction, and readers would wait for it.
+  if (header.isTransactional) {
+    return refused('INVALID_TXN_STATE', 'no transaction was begun for this partition')
+  }
+  return undefined
+}
+
+export function refused(errorCode: AppendErrorCode, message: string): AppendRefusal {
+  return { ok: false, errorCode, message }
+}

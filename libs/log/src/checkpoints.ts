@@ -1,0 +1,58 @@
+import type { Crc32c } from '@fairlead/protocol'
+import type { Disk } from './disk.ts'
+import { type DiskTask, readFileIfExists, replaceFile } from './disk-task.ts'
+
+/**
+ * Small files of a log that are replaced as a whole: a version line, the CRC32C of what follows in
+ * hexadecimal, then one line per entry with decimal numbers between spaces.
+ */
+const VERSION = '0'
+
+export const RECOVERY_POINT_FILE = 'recovery-point-checkpoint'
+export const LOG_START_FILE = 'log-start-offset-checkpoint'
+export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
+
+/**
+ * Everything below `offset` is durable: it ends at `positionBytes` of the segment that starts at
+ * `segmentBaseOffset`. What is bad below it is corruption, what is bad above it a torn write.
+ */
+export type RecoveryPoint = {
+  readonly offset: number
+  readonly segmentBaseOffset: number
+  readonly positionBytes: number
+}
+
+/** The content of a checkpoint, or why there is none. */
+export type Checkpoint = readonly (readonly number[])[] | 'missing' | 'damaged'
+
+export function* writeCheckpoint(
+  target: { readonly disk: Disk; readonly directory: string; readonly name: string },
+  rows: readonly (readonly number[])[],
+  crc32c: Crc32c,
+): DiskTask<void> {
+  const body = new TextEncoder().encode(rows.map((row) => `${row.join(' ')}\n`).join(''))
+  const head = new TextEncoder().encode(`${VERSION}\n${hexadecimal(crc32c(body))}\n`)
+  const bytes = new Uint8Array(head.length + body.length)
+  bytes.set(head)
+  bytes.set(body, head.length)
+  yield* replaceFile(target.disk, target.directory, target.name, bytes)
+}
+
+export function* readCheckpoint(disk: Disk, path: string, crc32c: Crc32c): DiskTask<Checkpoint> {
+  const bytes = yield* readFileIfExists(disk, path)
+  return bytes === undefined ? 'missing' : decodeCheckpoint(bytes, crc32c)
+}
+
+const HEAD_LENGTH = `${VERSION}\n00000000\n`.length
+
+function decodeCheckpoint(bytes: Uint8Array, crc32c: Crc32c): Checkpoint {
+  const body = bytes.subarray(HEAD_LENGTH)
+  const head = new TextDecoder().decode(bytes.subarray(0, HEAD_LENGTH))
+  if (head !== `${VERSION}\n${hexadecimal(crc32c(body))}\n`) return 'damaged'
+  const lines = new TextDecoder().decode(body).split('\n').slice(0, -1)
+  return lines.map((line) => line.split(' ').map(Number))
+}
+
+function hexadecimal(crc: number): string {
+  return (crc >>> 0).toString(16).padStart(8, '0')
+}

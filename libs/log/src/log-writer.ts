@@ -1,0 +1,290 @@
+import { invariant } from '@fairlead/base'
+import type { BatchHeader } from '@fairlead/protocol'
+import type { DiskCallback, StorageError } from './disk.ts'
+import { Fifo } from './fifo.ts'
+import type { LogConfig } from './log-config.ts'
+import type { ProducerEntry } from './producer-state.ts'
+import type { Segment } from './segment.ts'
+
+/** A batch with its offsets, on its way to the disk. */
+export type PlacedBatch = {
+  /** As placed: with its offset in the log. */
+  readonly header: BatchHeader
+  readonly bytes: Uint8Array
+  readonly nextOffset: number
+  readonly nowMs: number
+  /** What is known of its producer once it is durable; null for a batch without one. */
+  readonly producerEntry: ProducerEntry | null
+}
+
+/** Up to where the active segment is durable. */
+export type DurablePoint = {
+  readonly segment: Segment
+  readonly nextOffset: number
+  readonly sizeBytes: number
+}
+
+export type LogWriterEvents = {
+  readonly onWritten: (batches: readonly PlacedBatch[]) => void
+  readonly onDurable: (batches: readonly PlacedBatch[]) => void
+  /** Begins the next segment, at `baseOffset`; everything before it is durable. */
+  readonly roll: (baseOffset: number, nowMs: number, done: DiskCallback<Segment>) => void
+  readonly onFailure: (error: StorageError) => void
+}
+
+/** One write takes no more than this, so that one partition does not hold the disk for long. */
+const WRITE_BYTES_MAX = 4_194_304
+/** Topics with durability `os` are synced in the background after this much. */
+const BACKGROUND_SYNC_BYTES = 16_777_216
+/** Index entries hold relative offsets of 32 bits. */
+const RELATIVE_OFFSET_MAX = 0xffff_ffff
+
+/**
+ * Carries batches to the active segment: one write and one sync under way at most.
+ *
+ * Group commit: a batch that arrives during a sync could not be covered by it, and writing to a file
+ * that is being synced waits for the kernel's pages. In mode `group` it therefore waits, and goes
+ * with everything else that arrived meanwhile into the next write, which the next sync covers. An
+ * idle log starts at once: there is no linger.
+ *
+ * A failed write or sync leaves the tail of the file unknown: the kernel may already have dropped
+ * the dirty pages, so that a later sync would succeed without them. Nothing is retried; the writer
+ * stops for good, and recovery cuts what is torn.
+ *
+ * Invariants: durable ≤ written ≤ placed offsets; only the active segment holds unsynced bytes.
+ */
+export class LogWriter {
+  #segment: Segment
+  #config: LogConfig
+  readonly #events: LogWriterEvents
+  readonly #placed = new Fifo<PlacedBatch>()
+  readonly #unsynced = new Fifo<PlacedBatch>()
+  readonly #flushes: { readonly nextOffset: number; readonly done: (ok: boolean) => void }[] = []
+  #placedBytes = 0
+  /** The offset of the next batch to be placed. */
+  #placedOffset: number
+  #durable: DurablePoint
+  #isWriting = false
+  #isSyncing = false
+  #isRolling = false
+  #isStopped = false
+  #onIdle: (() => void) | undefined
+
+  constructor(options: {
+    readonly segment: Segment
+    readonly config: LogConfig
+    readonly events: LogWriterEvents
+  }) {
+    this.#segment = options.segment
+    this.#config = options.config
+    this.#events = options.events
+    this.#placedOffset = options.segment.nextOffset
+    this.#durable = endOf(options.segment)
+  }
+
+  /** Bytes that wait to be written. */
+  get placedBytes(): number {
+    return this.#placedBytes
+  }
+
+  get writtenOffset(): number {
+    return this.#segment.nextOffset
+  }
+
+  get durable(): DurablePoint {
+    return this.#durable
+  }
+
+  updateConfig(config: LogConfig): void {
+    this.#config = config
+    this.#advance()
+  }
+
+  /** Takes batches over; their bytes are not changed any more. */
+  write(batches: readonly PlacedBatch[]): void {
+    invariant(!this.#isStopped, 'a stopped writer takes no batches')
+    for (const batch of batches) {
+      invariant(batch.header.baseOffset === this.#placedOffset, 'offsets are contiguous')
+      this.#placed.push(batch)
+      this.#placedOffset = batch.nextOffset
+      this.#placedBytes += batch.bytes.length
+    }
+    this.#advance()
+  }
+
+  /** Calls back once everything taken over so far is durable, or with false when it never will be. */
+  flush(done: (isDurable: boolean) => void): void {
+    if (this.#isStopped) {
+      done(false)
+      return
+    }
+    this.#flushes.push({ nextOffset: this.#placedOffset, done })
+    this.#finishFlushes()
+    this.#advance()
+  }
+
+  /** Drops what is not written; calls back when no operation is under way any more. */
+  stop(done: () => void): void {
+    this.#halt()
+    this.#onIdle = done
+    this.#reportIdle()
+  }
+
+  #advance(): void {
+    if (this.#isStopped || this.#isWriting || this.#isRolling) return
+    const first = this.#placed.first()
+    if (first === undefined) {
+      this.#syncIfDue()
+      return
+    }
+    if (this.#isSyncing && this.#config.durability === 'group') return
+    if (!this.#mustRoll(first)) {
+      this.#writeNext()
+    } else if (this.#isDurable()) {
+      this.#roll(first)
+    } else {
+      this.#sync()
+    }
+  }
+
+  #mustRoll(batch: PlacedBatch): boolean {
+    const { sizeBytes, createdMs, baseOffset } = this.#segment
+    if (sizeBytes === 0) return false
+    return (
+      sizeBytes + batch.bytes.length > this.#config.segmentBytes ||
+      batch.nowMs - createdMs >= this.#config.segmentMs ||
+      batch.nextOffset - baseOffset > RELATIVE_OFFSET_MAX
+    )
+  }
+
+  #roll(first: PlacedBatch): void {
+    this.#isRolling = true
+    this.#events.roll(first.header.baseOffset, first.nowMs, (result) => {
+      this.#isRolling = false
+      if (!result.ok) {
+        this.#fail(result.error)
+        return
+      }
+      if (this.#reportIdle()) return
+      this.#segment = result.value
+      this.#durable = endOf(result.value)
+      this.#advance()
+    })
+  }
+
+  #writeNext(): void {
+    const batches = this.#takeForSegment()
+    const segment = this.#segment
+    this.#isWriting = true
+    const chunks = batches.map((batch) => batch.bytes)
+    segment.file.write(segment.sizeBytes, chunks, (result) => {
+      this.#isWriting = false
+      if (!result.ok) {
+        this.#fail(result.error)
+        return
+      }
+      if (this.#reportIdle()) return
+      for (const batch of batches) {
+        segment.batchWritten(batch.header)
+        this.#unsynced.push(batch)
+      }
+      this.#events.onWritten(batches)
+      this.#syncIfDue()
+      this.#advance()
+    })
+  }
+
+  /** The placed batches that fit into the active segment, at least the first. */
+  #takeForSegment(): PlacedBatch[] {
+    const batches: PlacedBatch[] = []
+    const roomBytes = this.#config.segmentBytes - this.#segment.sizeBytes
+    const limitBytes = Math.min(WRITE_BYTES_MAX, roomBytes)
+    let takenBytes = 0
+    for (let next = this.#placed.first(); next !== undefined; next = this.#placed.first()) {
+      takenBytes += next.bytes.length
+      if (batches.length > 0 && (takenBytes > limitBytes || this.#mustRoll(next))) break
+      batches.push(next)
+      this.#placed.shift()
+      this.#placedBytes -= next.bytes.length
+    }
+    return batches
+  }
+
+  #isDurable(): boolean {
+    return this.#durable.nextOffset === this.#segment.nextOffset
+  }
+
+  #syncIfDue(): void {
+    if (this.#isDurable()) return
+    const unsyncedBytes = this.#segment.sizeBytes - this.#durable.sizeBytes
+    const isDue =
+      this.#config.durability === 'group' ||
+      this.#flushes.length > 0 ||
+      unsyncedBytes >= BACKGROUND_SYNC_BYTES
+    if (isDue) this.#sync()
+  }
+
+  #sync(): void {
+    if (this.#isSyncing || this.#isStopped) return
+    this.#isSyncing = true
+    const target = endOf(this.#segment)
+    target.segment.file.datasync((result) => {
+      this.#isSyncing = false
+      if (!result.ok) {
+        this.#fail(result.error)
+        return
+      }
+      if (this.#reportIdle()) return
+      invariant(target.segment === this.#segment, 'a segment is synced before the next begins')
+      this.#durable = target
+      this.#events.onDurable(this.#takeSynced(target.nextOffset))
+      this.#finishFlushes()
+      this.#advance()
+    })
+  }
+
+  #takeSynced(durableOffset: number): PlacedBatch[] {
+    const synced: PlacedBatch[] = []
+    for (let next = this.#unsynced.first(); next !== undefined; next = this.#unsynced.first()) {
+      if (next.nextOffset > durableOffset) break
+      synced.push(next)
+      this.#unsynced.shift()
+    }
+    return synced
+  }
+
+  #finishFlushes(): void {
+    while ((this.#flushes[0]?.nextOffset ?? Number.POSITIVE_INFINITY) <= this.#durable.nextOffset) {
+      this.#flushes.shift()?.done(true)
+    }
+  }
+
+  #fail(error: StorageError): void {
+    if (!this.#isStopped) {
+      this.#halt()
+      this.#events.onFailure(error)
+    }
+    this.#reportIdle()
+  }
+
+  #halt(): void {
+    this.#isStopped = true
+    this.#placed.clear()
+    this.#placedBytes = 0
+    for (const { done } of this.#flushes.splice(0)) done(false)
+  }
+
+  /** True when the writer is stopped: the operation that just ended has no consequence. */
+  #reportIdle(): boolean {
+    if (!this.#isStopped) return false
+    if (this.#isWriting || this.#isSyncing || this.#isRolling) return true
+    const done = this.#onIdle
+    this.#onIdle = undefined
+    done?.()
+    return true
+  }
+}
+
+function endOf(segment: Segment): DurablePoint {
+  return { segment, nextOffset: segment.nextOffset, sizeBytes: segment.sizeBytes }
+}

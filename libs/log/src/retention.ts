@@ -1,0 +1,31 @@
+import type { LogConfig } from './log-config.ts'
+
+export type RetainedSegment = {
+  readonly sizeBytes: number
+  /** -1 when the segment holds no batch. */
+  readonly maxTimestampMs: number
+}
+
+/**
+ * How many segments may go, counted from the oldest: those whose newest record is older than
+ * `retention.ms`, and those without which the log still holds `retention.bytes`. The last segment
+ * takes the appends and always stays.
+ */
+export function expiredSegmentCount(
+  segments: readonly RetainedSegment[],
+  config: Pick<LogConfig, 'retentionMs' | 'retentionBytes' | 'cleanupPolicy'>,
+  nowMs: number,
+): number {
+  if (!config.cleanupPolicy.includes('delete')) return 0
+  let remainingBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  let count = 0
+  for (const { sizeBytes, maxTimestampMs } of segments.slice(0, -1)) {
+    const isOld = config.retentionMs >= 0 && nowMs - maxTimestampMs > config.retentionMs
+    const isBeyond =
+      config.retentionBytes >= 0 && remainingBytes - sizeBytes >= config.retentionBytes
+    if (!isOld && !isBeyond) break
+    remainingBytes -= sizeBytes
+    count += 1
+  }
+  return count
+}

@@ -1,0 +1,79 @@
+import { corruptLog } from './disk.ts'
+import { type DiskTask, perform } from './disk-task.ts'
+import type { Segment } from './segment.ts'
+import { BATCH_HEADER_BYTES, headerAt } from './segment-scan.ts'
+
+export type SegmentRange = {
+  readonly fetchOffset: number
+  /** No batch that ends after this offset. */
+  readonly upTo: number
+  readonly maxBytes: number
+}
+
+export type ReadBatches = {
+  /** Whole batches, one after the other; empty when the range holds none. */
+  readonly bytes: Uint8Array
+  readonly nextOffset: number
+}
+
+/** Beyond `maxBytes`: what lies between the indexed batch and the one that is wanted. */
+const SLACK_BYTES = 16_384
+
+/**
+ * Reads whole batches of one segment from the one that holds `fetchOffset`: at least that one,
+ * whatever its size, then as many as fit.
+ *
+ * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to.
+ */
+export function* readSegment(segment: Segment, range: SegmentRange): DiskTask<ReadBatches> {
+  const endPosition = segment.sizeBytes
+  let position = segment.index.positionFor(range.fetchOffset)
+  let wantedBytes = Math.max(range.maxBytes, BATCH_HEADER_BYTES) + SLACK_BYTES
+  while (position < endPosition) {
+    const start = position
+    const buffer = new Uint8Array(Math.min(wantedBytes, endPosition - start))
+    const count = yield* perform<number>((done) => segment.file.read(start, buffer, done))
+    if (count < buffer.length) throw corruptLog(`segment ${segment.baseOffset} is cut short`)
+    const found = selectBatches(buffer, range)
+    if (typeof found === 'string') {
+      throw corruptLog(`segment ${segment.baseOffset} at byte ${start}: ${found}`)
+    }
+    if (found.kind === 'selected') return found
+    position = start + found.skippedBytes
+    wantedBytes = Math.max(wantedBytes, Math.min(found.neededBytes, endPosition - position))
+  }
+  return { bytes: new Uint8Array(), nextOffset: range.fetchOffset }
+}
+
+type Selection =
+  | ({ readonly kind: 'selected' } & ReadBatches)
+  /** The wanted batch begins behind `skippedBytes` and does not fit into the buffer. */
+  | { readonly kind: 'incomplete'; readonly skippedBytes: number; readonly neededBytes: number }
+
+function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | string {
+  let start = 0
+  let end = 0
+  let nextOffset = range.fetchOffset
+  while (end + BATCH_HEADER_BYTES <= buffer.length) {
+    const header = headerAt(buffer, end)
+    if (typeof header === 'string') return header
+    const following = header.baseOffset + header.lastOffsetDelta + 1
+    const batchEnd = end + header.sizeBytes
+    const isBefore = following <= range.fetchOffset
+    if (!isBefore && following > range.upTo) return selected(buffer, start, end, nextOffset)
+    if (batchEnd > buffer.length) {
+      if (end > start) return selected(buffer, start, end, nextOffset)
+      return { kind: 'incomplete', skippedBytes: end, neededBytes: header.sizeBytes }
+    }
+    if (!isBefore && end > start && batchEnd - start > range.maxBytes) break
+    end = batchEnd
+    if (isBefore) start = end
+    else nextOffset = following
+  }
+  if (end > start) return selected(buffer, start, end, nextOffset)
+  return { kind: 'incomplete', skippedBytes: end, neededBytes: BATCH_HEADER_BYTES }
+}
+
+function selected(buffer: Uint8Array, start: number, end: number, nextOffset: number): Selection {
+  return { kind: 'selected', bytes: buffer.subarray(start, end), nextOffset }
+}

@@ -1,0 +1,113 @@
+import { DecodeError } from '@fairlead/base'
+import { type BatchHeader, type Crc32c, batchCrc, readBatchHeader } from '@fairlead/protocol'
+import type { DiskFile } from './disk.ts'
+import { type DiskTask, perform } from './disk-task.ts'
+
+/** Header of a record batch of magic 2, with base offset and length. */
+export const BATCH_HEADER_BYTES = 61
+/** Read at a time; a larger batch is read whole. */
+const SCAN_BUFFER_BYTES = 1_048_576
+
+export type ScanRange = {
+  /** Where the first batch starts, in the file. */
+  readonly fromPosition: number
+  /** The offset that the first batch must have. */
+  readonly fromOffset: number
+  readonly endPosition: number
+}
+
+export type ScannedBatch = {
+  readonly header: BatchHeader
+  /** In the file. */
+  readonly position: number
+  /** The batch alone; valid until the visitor returns. */
+  readonly bytes: Uint8Array
+}
+
+/** Where a scan ended, and what was wrong there; undefined at the end of the range. */
+export type ScanEnd = {
+  readonly position: number
+  readonly nextOffset: number
+  readonly problem: string | undefined
+}
+
+/**
+ * Visits the batches of a segment in order, each whole, well-formed, with the offset after its
+ * predecessor, and (when `crc32c` is given) with a matching checksum. Ends at the first that is not,
+ * or when the visitor returns `stop`.
+ */
+export function* scanBatches(
+  file: DiskFile,
+  range: ScanRange,
+  crc32c: Crc32c | undefined,
+  visit: (batch: ScannedBatch) => 'continue' | 'stop',
+): DiskTask<ScanEnd> {
+  let position = range.fromPosition
+  let nextOffset = range.fromOffset
+  let neededBytes = 0
+  while (position < range.endPosition) {
+    // Bounded by the file: a batch that claims more was refused before this grows.
+    const wantedBytes = Math.max(SCAN_BUFFER_BYTES, neededBytes)
+    const buffer = new Uint8Array(Math.min(wantedBytes, range.endPosition - position))
+    const start = position
+    const count = yield* perform<number>((done) => file.read(start, buffer, done))
+    if (count < buffer.length) return { position, nextOffset, problem: 'the file is shorter' }
+    let at = 0
+    neededBytes = 0
+    while (at < count) {
+      const found = batchAt(buffer, at, { nextOffset, leftBytes: range.endPosition - start - at })
+      if (typeof found === 'string') return { position: start + at, nextOffset, problem: found }
+      if (found.neededBytes > count - at) {
+        neededBytes = found.neededBytes
+        break
+      }
+      const { header } = found
+      if (header === undefined) break
+      if (crc32c !== undefined && batchCrc(buffer, at, header, crc32c) !== header.crc) {
+        return { position: start + at, nextOffset, problem: 'the checksum does not match' }
+      }
+      const bytes = buffer.subarray(at, at + header.sizeBytes)
+      const verdict = visit({ header, position: start + at, bytes })
+      at += header.sizeBytes
+      nextOffset += header.lastOffsetDelta + 1
+      if (verdict === 'stop') return { position: start + at, nextOffset, problem: undefined }
+    }
+    position = start + at
+  }
+  return { position, nextOffset, problem: undefined }
+}
+
+type FoundBatch = { readonly header: BatchHeader | undefined; readonly neededBytes: number }
+
+/** The header at `at`, how many bytes it needs to be there, or what is wrong with it. */
+function batchAt(
+  buffer: Uint8Array,
+  at: number,
+  expected: { readonly nextOffset: number; readonly leftBytes: number },
+): FoundBatch | string {
+  if (expected.leftBytes < BATCH_HEADER_BYTES) return 'the header is cut short'
+  if (buffer.length - at < BATCH_HEADER_BYTES) {
+    return { header: undefined, neededBytes: BATCH_HEADER_BYTES }
+  }
+  const header = headerAt(buffer, at)
+  if (typeof header === 'string') return header
+  if (header.sizeBytes > expected.leftBytes) return 'the batch is cut short'
+  if (header.baseOffset !== expected.nextOffset) {
+    return `offset ${header.baseOffset} stands where ${expected.nextOffset} is next`
+  }
+  return { header, neededBytes: header.sizeBytes }
+}
+
+/** The header, or why the bytes are none. */
+export function headerAt(bytes: Uint8Array, position: number): BatchHeader | string {
+  try {
+    const header = readBatchHeader(bytes, position)
+    if (header.magic !== 2) return `magic ${header.magic} is not 2`
+    if (header.sizeBytes < BATCH_HEADER_BYTES) return 'the batch is smaller than its header'
+    if (header.lastOffsetDelta < 0) return 'the last offset delta is negative'
+    return header
+  } catch (error) {
+    if (error instanceof DecodeError) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,64 @@
+import { offset } from '@fairlead/base'
+import { type BatchHeader, type Decompress, decodeRecords } from '@fairlead/protocol'
+import { type DiskTask } from './disk-task.ts'
+import { corruptLog } from './disk.ts'
+import type { FoundOffset } from './outcomes.ts'
+import type { Segment } from './segment.ts'
+import { scanBatches } from './segment-scan.ts'
+
+export type LookupRange = {
+  /** Records below are not found. */
+  readonly logStartOffset: number
+  /** Nor are batches that end after this. */
+  readonly highWatermark: number
+  /** Without it, a compressed batch is answered by its first offset. */
+  readonly decompress: Decompress | undefined
+}
+
+/**
+ * The earliest record whose timestamp is `timestampMs` or later, in one segment; null when there is
+ * none. Batches are skipped by their greatest timestamp; only the batch that is found is decoded.
+ */
+export function* findTimestamp(
+  segment: Segment,
+  timestampMs: number,
+  range: LookupRange,
+): DiskTask<FoundOffset | null> {
+  let found: FoundOffset | null = null
+  const scan = {
+    fromPosition: 0,
+    fromOffset: segment.baseOffset,
+    endPosition: segment.sizeBytes,
+  }
+  const end = yield* scanBatches(segment.file, scan, undefined, ({ header, bytes }) => {
+    const nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+    if (nextOffset > range.highWatermark) return 'stop'
+    if (nextOffset <= range.logStartOffset || header.maxTimestampMs < timestampMs) return 'continue'
+    found = findInBatch(bytes, header, timestampMs, range)
+    return found === null ? 'continue' : 'stop'
+  })
+  if (end.problem !== undefined) {
+    throw corruptLog(`segment ${segment.baseOffset} at byte ${end.position}: ${end.problem}`)
+  }
+  return found
+}
+
+function findInBatch(
+  bytes: Uint8Array,
+  header: BatchHeader,
+  timestampMs: number,
+  range: LookupRange,
+): FoundOffset | null {
+  const leaderEpoch = header.partitionLeaderEpoch
+  // All records of a batch with LogAppendTime have the same time: that of the batch.
+  const isOpaque = header.compression !== 'none' && range.decompress === undefined
+  if (header.timestampType === 'LogAppendTime' || isOpaque) {
+    const first = Math.max(header.baseOffset, range.logStartOffset)
+    return { offset: offset(first), timestampMs: header.maxTimestampMs, leaderEpoch }
+  }
+  for (const record of decodeRecords(bytes, 0, header, range.decompress)) {
+    if (record.timestampMs < timestampMs || record.offset < range.logStartOffset) continue
+    return { offset: offset(record.offset), timestampMs: record.timestampMs, leaderEpoch }
+  }
+  return null
+}

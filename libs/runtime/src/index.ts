@@ -1,0 +1,3 @@
+export { nativeCrc32c } from './native-crc32c.ts'
+export { type NodeDiskOptions, nodeDisk } from './node-disk.ts'
+export { systemClock, systemRandom, systemTimers } from './system-ports.ts'
