@@ -33,6 +33,9 @@ export function openDatabase(options: {
     types: { getTypeParser },
   })
   pool.on('error', options.onIdleError)
+  // A connection in use that is lost between two statements says so here too, and the next statement
+  // fails. Without a listener of its own Node would throw.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return createKysely<unknown>(pool)
 }
 
