@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DirectoryLockedError, lockDirectory } from './directory-lock.ts'
+import { WrongDirectoryError, openMetaProperties } from './meta-properties.ts'
+
+let directory: string
+const random = {
+  int: (bound: number) => bound - 1,
+  bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
+}
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'fairlead-directory-'))
+})
+afterEach(() => rmSync(directory, { recursive: true }))
+
+test('a directory has one owner at a time', () => {
+  const release = lockDirectory(directory)
+  expect(() => lockDirectory(directory)).toThrow(DirectoryLockedError)
+  release()
+  lockDirectory(directory)()
+})
+
+test('the lock of a process that is gone is taken over', () => {
+  const { pid } = spawnSync(process.execPath, ['-e', ''])
+  writeFileSync(join(directory, '.lock'), `${pid} 12345`)
+  lockDirectory(directory)()
+})
+
+test('a process that only has the process id of the dead owner does not hold its lock', () => {
+  writeFileSync(join(directory, '.lock'), `${process.pid} 1`)
+  lockDirectory(directory)()
+})
+
+test('the ids of a directory stay, and another node or cluster is refused', () => {
+  const created = openMetaProperties(directory, { clusterId: undefined, nodeId: 1, random })
+  expect(created.clusterId).toMatch(/^[\w-]{22}$/)
+  expect(readFileSync(join(directory, 'meta.properties'), 'utf8')).toContain('node.id=1')
+
+  expect(openMetaProperties(directory, { clusterId: undefined, nodeId: 1, random })).toEqual(
+    created,
+  )
+  expect(() => openMetaProperties(directory, { clusterId: undefined, nodeId: 2, random })).toThrow(
+    WrongDirectoryError,
+  )
+  const clusterId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+  expect(() => openMetaProperties(directory, { clusterId, nodeId: 1, random })).toThrow(
+    WrongDirectoryError,
+  )
+})

@@ -1,0 +1,32 @@
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Random } from '@fairlead/base'
+import type { BrokerConfig } from '../config.ts'
+import { ConfigurationError } from '../listener-address.ts'
+import { lockDirectory } from './directory-lock.ts'
+import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
+
+export type DataDirectory = {
+  readonly path: string
+  readonly meta: MetaProperties
+  /** Lets another process use the directory. */
+  release(): void
+}
+
+/** Makes, locks and identifies the one directory of `log.dirs`. */
+export function openDataDirectory(config: BrokerConfig, random: Random): DataDirectory {
+  const [directory, ...more] = config['log.dirs']
+  if (directory === undefined || more.length > 0) {
+    throw new ConfigurationError('log.dirs: give exactly one directory')
+  }
+  const path = resolve(directory)
+  mkdirSync(path, { recursive: true })
+  const release = lockDirectory(path)
+  try {
+    const expected = { clusterId: config['cluster.id'], nodeId: config['node.id'], random }
+    return { path, meta: openMetaProperties(path, expected), release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
