@@ -1,0 +1,204 @@
+import type { Clock, Random, Timers } from '@fairlead/base'
+import { GroupCoordinator } from '@fairlead/coordinator'
+import { type Disk, TailCache, purgeDeletedLogs } from '@fairlead/log'
+import { type BrokerSettings, MetadataImage, brokerSettings } from '@fairlead/metadata'
+import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
+import type { Metrics } from '@fairlead/service'
+import { Controller } from './cluster/controller.ts'
+import { CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC } from './cluster/internal-topics.ts'
+import { ProducerIds } from './cluster/producer-ids.ts'
+import type { BrokerConfig } from './config.ts'
+import { configSources } from './config-sources.ts'
+import { groupConfig } from './groups/group-config.ts'
+import { GroupShell } from './groups/group-shell.ts'
+import { OffsetsLog } from './groups/offsets-log.ts'
+import type { BrokerParts } from './handlers/handler.ts'
+import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES, TAIL_CACHE_BYTES } from './limits.ts'
+import { advertisedAddress, listenerAddress } from './listener-address.ts'
+import { BrokerMetrics } from './metrics/broker-metrics.ts'
+import { registerGauges } from './metrics/gauges.ts'
+import { Listener } from './network/listener.ts'
+import { MemoryPool } from './network/memory-pool.ts'
+import { DelayedFetches } from './partitions/delayed-fetches.ts'
+import { FetchMemory } from './partitions/fetch-memory.ts'
+import { startHousekeeping } from './partitions/housekeeping.ts'
+import { settled } from './partitions/log-calls.ts'
+import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
+import { PartitionTable } from './partitions/partition-table.ts'
+import { createRouter } from './router.ts'
+import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
+import { setStraysAside } from './storage/stray-partitions.ts'
+
+export type BrokerOptions = {
+  readonly config: BrokerConfig
+  readonly logger: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+  }
+  readonly metrics: Metrics
+  /** What the broker cannot go on after: a failed disk, state that cannot be written. */
+  readonly onFailure: (error: unknown) => void
+}
+
+export type RunningBroker = {
+  /** The port that is bound. */
+  readonly port: number
+  readonly clusterId: string
+  /** Answers what is under way, flushes every log, and gives the directory back. */
+  stop(): Promise<void>
+}
+
+/**
+ * One node: broker and controller in one process, on one event loop.
+ *
+ *     socket → Connection → FrameAssembler → router → handlers/<api> → PartitionLog → disk
+ *                                                       ├→ Controller (decide) → __cluster_metadata → MetadataImage (replay)
+ *                                                       └→ GroupShell → GroupCoordinator → __consumer_offsets
+ */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const directory = openDataDirectory(options.config, systemRandom)
+  try {
+    return await startOn(directory, options)
+  } catch (error) {
+    directory.release()
+    throw error
+  }
+}
+
+async function startOn(directory: DataDirectory, options: BrokerOptions): Promise<RunningBroker> {
+  const { config, logger, metrics, onFailure } = options
+  const clock: Clock = systemClock
+  const timers: Timers = systemTimers
+  const random: Random = systemRandom
+  const disk: Disk = nodeDisk()
+  const crc32c = nativeCrc32c
+  const settings: BrokerSettings = brokerSettings(config, configSources(config))
+
+  await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
+
+  const tailCache = new TailCache({ budgetBytes: TAIL_CACHE_BYTES })
+  const partitions = new PartitionTable({
+    disk,
+    directory: directory.path,
+    crc32c,
+    tailCache,
+    clock,
+    onFailure,
+  })
+  const image = new MetadataImage({ clusterId: directory.meta.clusterId })
+  const metadataLog = await partitions.openLog(CLUSTER_METADATA_TOPIC, 0, METADATA_LOG_CONFIG)
+  const brokerMetrics = new BrokerMetrics(metrics)
+  const controller = new Controller({
+    config,
+    settings,
+    image,
+    log: metadataLog,
+    partitions,
+    crc32c,
+    clock,
+    random,
+    onTopicsDeleted: async (topics) => {
+      brokerMetrics.topicsDeleted(topics)
+      await groups.topicsDeleted(topics)
+    },
+  })
+  await controller.loadMetadata()
+  for (const stray of setStraysAside(directory.path, image)) {
+    logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
+  }
+  await controller.openPartitions()
+
+  const offsetsPartitionCount = offsetsPartitions(image, config)
+  const groups = new GroupShell({
+    coordinator: new GroupCoordinator({
+      config: groupConfig(config, offsetsPartitionCount),
+      random,
+      topics: image,
+    }),
+    offsetsLog: new OffsetsLog({
+      partitions,
+      controller,
+      partitionCount: offsetsPartitionCount,
+      crc32c,
+      clock,
+    }),
+    clock,
+    timers,
+    onFailure,
+  })
+  groups.resume()
+
+  const memory = new MemoryPool(
+    Math.max(config['queued.max.request.bytes'], config['socket.request.max.bytes']),
+  )
+  const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES)
+  const delayedFetches = new DelayedFetches(timers)
+  const listener = new Listener({
+    ...listenerAddress(config),
+    connectionsMax: config['max.connections'],
+    connectionsPerIpMax: config['max.connections.per.ip'],
+    idleMsMax: config['connections.max.idle.ms'],
+    frameBytesMax: config['socket.request.max.bytes'],
+    memory,
+    clock,
+    timers,
+    logger,
+    handle: (frame, peer) => route(frame, peer),
+  })
+  await listener.listen()
+  const parts: BrokerParts = {
+    config,
+    settings,
+    node: {
+      nodeId: config['node.id'],
+      clusterId: directory.meta.clusterId,
+      rack: config['broker.rack'] ?? null,
+      ...advertisedAddress(config, listener.port),
+    },
+    image,
+    controller,
+    producerIds: new ProducerIds(controller),
+    partitions,
+    delayedFetches,
+    fetchMemory,
+    groups,
+    metrics: brokerMetrics,
+    clock,
+  }
+  const route = createRouter(parts)
+  registerGauges(metrics, {
+    listener,
+    memory,
+    fetchMemory,
+    partitions,
+    delayedFetches,
+    image,
+    groups,
+  })
+  const stopHousekeeping = startHousekeeping({ config, partitions, clock, timers, onFailure })
+  logger.info(
+    { ...parts.node, listening: listener.port, topics: image.topicCount, logDir: directory.path },
+    'broker is ready',
+  )
+
+  return {
+    port: listener.port,
+    clusterId: directory.meta.clusterId,
+    async stop() {
+      stopHousekeeping()
+      delayedFetches.stop()
+      groups.stop()
+      await listener.drain(DRAIN_DEADLINE_MS)
+      await controller.close()
+      await partitions.close()
+      await settled<void>((done) => metadataLog.close(done))
+      directory.release()
+    },
+  }
+}
+
+/** Groups are spread by the number that the topic was created with, whatever is configured now. */
+function offsetsPartitions(image: MetadataImage, config: BrokerConfig): number {
+  const existing = image.topic(CONSUMER_OFFSETS_TOPIC)?.partitions.length
+  return existing ?? config['offsets.topic.num.partitions']
+}

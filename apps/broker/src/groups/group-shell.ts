@@ -1,0 +1,238 @@
+import { type Clock, type Timers, invariant } from '@fairlead/base'
+import type {
+  Completion,
+  Decision,
+  DescribeGroupsRequest,
+  DescribeGroupsResponse,
+  GroupCoordinatorApi,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  Instant,
+  JoinGroupRequest,
+  JoinGroupResponse,
+  LeaveGroupRequest,
+  LeaveGroupResponse,
+  ListGroupsRequest,
+  ListGroupsResponse,
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+  OffsetFetchRequest,
+  OffsetFetchResponse,
+  ParkToken,
+  RequestContext,
+  Step,
+  SyncGroupRequest,
+  SyncGroupResponse,
+} from '@fairlead/coordinator'
+import type { OffsetsLog } from './offsets-log.ts'
+
+export type GroupClient = Pick<RequestContext, 'apiVersion' | 'clientId' | 'clientHost'>
+
+export type GroupShellOptions = {
+  readonly coordinator: GroupCoordinatorApi
+  readonly offsetsLog: OffsetsLog
+  readonly clock: Clock
+  readonly timers: Timers
+  /**
+   * Groups cannot be loaded, or what changed in them cannot be written: memory is then ahead of the
+   * log, and the process must not go on. May be called again.
+   */
+  readonly onFailure: (error: unknown) => void
+}
+
+/**
+ * Runs the group coordinator on `__consumer_offsets`: feeds it requests and time, appends what it
+ * decided, and lets answers out once the records behind them are durable.
+ *
+ * Invariant: an answer leaves only after every record of its partition that was appended before it,
+ * its own included, is durable. A client thus never sees a state that a crash undoes.
+ */
+export class GroupShell {
+  readonly #options: GroupShellOptions
+  readonly #parked = new Map<ParkToken, (completion: Completion) => void>()
+  #nextToken: ParkToken = 1
+  #started: Promise<void> | undefined
+  #isStopped = false
+  #timer: { readonly deadlineMs: number; readonly cancel: () => void } | undefined
+
+  constructor(options: GroupShellOptions) {
+    this.#options = options
+  }
+
+  /** Requests that wait for their group. */
+  get parkedCount(): number {
+    return this.#parked.size
+  }
+
+  /** Loads the groups if there are any; they answer COORDINATOR_LOAD_IN_PROGRESS meanwhile. */
+  resume(): void {
+    if (this.#options.offsetsLog.exists) void this.start()
+  }
+
+  /** Creates `__consumer_offsets` at its first use. Resolves once it exists; loading goes on. */
+  start(): Promise<void> {
+    this.#started ??= this.#start().catch((error: unknown) => {
+      this.#started = undefined
+      throw error
+    })
+    return this.#started
+  }
+
+  /** Ends the groups here: parked requests are told to look for another coordinator. */
+  stop(): void {
+    const { coordinator, offsetsLog } = this.#options
+    this.#isStopped = true
+    this.#timer?.cancel()
+    for (const partition of offsetsLog.partitions()) {
+      this.#inBackground(this.#carryOut(coordinator.unload(partition)))
+    }
+  }
+
+  join(request: JoinGroupRequest, client: GroupClient): Promise<JoinGroupResponse> {
+    return this.#park('JoinGroup', (token) =>
+      this.#options.coordinator.joinGroup(request, { ...this.#context(client), token }),
+    )
+  }
+
+  sync(request: SyncGroupRequest, client: GroupClient): Promise<SyncGroupResponse> {
+    return this.#park('SyncGroup', (token) =>
+      this.#options.coordinator.syncGroup(request, { ...this.#context(client), token }),
+    )
+  }
+
+  heartbeat(request: HeartbeatRequest): Promise<HeartbeatResponse> {
+    return this.#decided(this.#options.coordinator.heartbeat(request, this.#now()))
+  }
+
+  leave(request: LeaveGroupRequest, client: GroupClient): Promise<LeaveGroupResponse> {
+    return this.#decided(this.#options.coordinator.leaveGroup(request, this.#context(client)))
+  }
+
+  commitOffsets(request: OffsetCommitRequest, client: GroupClient): Promise<OffsetCommitResponse> {
+    return this.#decided(this.#options.coordinator.commitOffsets(request, this.#context(client)))
+  }
+
+  async fetchOffsets(
+    request: OffsetFetchRequest,
+    client: GroupClient,
+  ): Promise<OffsetFetchResponse> {
+    const { coordinator, offsetsLog } = this.#options
+    const { partitions, response } = coordinator.fetchOffsets(request, this.#context(client))
+    await Promise.all(partitions.map((partition) => offsetsLog.settled(partition)))
+    return response
+  }
+
+  async describe(
+    request: DescribeGroupsRequest,
+    client: GroupClient,
+  ): Promise<DescribeGroupsResponse> {
+    return this.#options.coordinator.describeGroups(request, this.#context(client))
+  }
+
+  async list(request: ListGroupsRequest): Promise<ListGroupsResponse> {
+    return this.#options.coordinator.listGroups(request)
+  }
+
+  /** Offsets of topics that are gone are gone, too. */
+  async topicsDeleted(topics: readonly string[]): Promise<void> {
+    const steps = this.#options.coordinator.topicsDeleted(topics, this.#now())
+    await Promise.all(steps.map((step) => this.#carryOut(step)))
+  }
+
+  async #start(): Promise<void> {
+    const { coordinator, offsetsLog } = this.#options
+    await offsetsLog.create()
+    for (const partition of offsetsLog.partitions()) coordinator.startLoading(partition)
+    this.#inBackground(this.#load())
+  }
+
+  async #load(): Promise<void> {
+    const { coordinator, offsetsLog } = this.#options
+    for (const partition of offsetsLog.partitions()) {
+      await offsetsLog.replay(partition, (record) => coordinator.replay(partition, record))
+      if (this.#isStopped) return
+      await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
+    }
+  }
+
+  async #park<Kind extends Completion['kind']>(
+    kind: Kind,
+    decide: (
+      token: ParkToken,
+    ) => Decision<Extract<Completion, { kind: Kind }>['response'] | 'parked'>,
+  ): Promise<Extract<Completion, { kind: Kind }>['response']> {
+    const token = this.#nextToken
+    this.#nextToken += 1
+    const { promise, resolve } = Promise.withResolvers<Completion>()
+    // Registered first: the step of this very request may complete it.
+    this.#parked.set(token, resolve)
+    const decision = decide(token)
+    const carriedOut = this.#carryOut(decision)
+    if (decision.response !== 'parked') {
+      this.#parked.delete(token)
+      await carriedOut
+      return decision.response
+    }
+    await carriedOut
+    const completion = await promise
+    invariant(completion.kind === kind, 'a request is completed by an answer of its own kind')
+    return completion.response
+  }
+
+  async #decided<Response>(decision: Decision<Response>): Promise<Response> {
+    await this.#carryOut(decision)
+    return decision.response
+  }
+
+  /** Appends what the step changed; once that is durable, answers whom it completes. */
+  async #carryOut({ partition, records, completions }: Step): Promise<void> {
+    const { offsetsLog } = this.#options
+    this.#scheduleTick()
+    try {
+      await (records.length > 0
+        ? offsetsLog.append(partition, records)
+        : offsetsLog.settled(partition))
+    } catch (error) {
+      this.#options.onFailure(error)
+      throw error
+    }
+    for (const completion of completions) {
+      this.#parked.get(completion.token)?.(completion)
+      this.#parked.delete(completion.token)
+    }
+  }
+
+  #scheduleTick(): void {
+    const deadlineMs = this.#options.coordinator.nextDeadlineMs()
+    if (this.#isStopped || deadlineMs === this.#timer?.deadlineMs) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (deadlineMs === undefined) return
+    const delayMs = Math.max(0, deadlineMs - this.#options.clock.nowMs())
+    const cancel = this.#options.timers.after(delayMs, () => this.#tick())
+    this.#timer = { deadlineMs, cancel }
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    for (const step of this.#options.coordinator.tick(this.#now())) {
+      this.#inBackground(this.#carryOut(step))
+    }
+    this.#scheduleTick()
+  }
+
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (!this.#isStopped) this.#options.onFailure(error)
+    })
+  }
+
+  #context(client: GroupClient): RequestContext {
+    return { ...client, ...this.#now() }
+  }
+
+  #now(): Instant {
+    const { clock } = this.#options
+    return { nowMs: clock.nowMs(), wallNowMs: clock.wallNowMs() }
+  }
+}

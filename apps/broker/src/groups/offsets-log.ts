@@ -1,0 +1,81 @@
+import type { Clock } from '@fairlead/base'
+import type { CoordinatorRecord } from '@fairlead/coordinator'
+import { StorageError } from '@fairlead/log'
+import { type Crc32c, encodeBatch } from '@fairlead/protocol'
+import type { Controller } from '../cluster/controller.ts'
+import { CONSUMER_OFFSETS_TOPIC } from '../cluster/internal-topics.ts'
+import { append } from '../partitions/log-calls.ts'
+import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
+import { replayLog } from '../partitions/replay-log.ts'
+
+export type OffsetsLogOptions = {
+  readonly partitions: PartitionTable
+  readonly controller: Pick<Controller, 'createConsumerOffsets'>
+  readonly partitionCount: number
+  readonly crc32c: Crc32c
+  readonly clock: Clock
+}
+
+/** The partitions of `__consumer_offsets`, as the group coordinator writes and loads them. */
+export class OffsetsLog {
+  readonly #options: OffsetsLogOptions
+  /** The newest append of each partition: later ones are durable after earlier ones. */
+  readonly #newestAppend = new Map<number, Promise<void>>()
+
+  constructor(options: OffsetsLogOptions) {
+    this.#options = options
+  }
+
+  get exists(): boolean {
+    return this.#options.partitions.get(CONSUMER_OFFSETS_TOPIC, 0) !== undefined
+  }
+
+  async create(): Promise<void> {
+    if (!this.exists) await this.#options.controller.createConsumerOffsets()
+  }
+
+  partitions(): readonly number[] {
+    return Array.from({ length: this.#options.partitionCount }, (_, partition) => partition)
+  }
+
+  /** Resolves once the records are durable. */
+  append(partition: number, records: readonly CoordinatorRecord[]): Promise<void> {
+    const appended = this.#append(partition, records)
+    this.#newestAppend.set(partition, appended)
+    return appended
+  }
+
+  /** Resolves once everything that was appended so far is durable. */
+  settled(partition: number): Promise<void> {
+    return this.#newestAppend.get(partition) ?? Promise.resolve()
+  }
+
+  /** Every record of the partition, in order. */
+  async replay(partition: number, replay: (record: CoordinatorRecord) => void): Promise<void> {
+    await replayLog(this.#local(partition).log, ({ key, value }) => {
+      if (key !== null) replay({ key, value })
+    })
+  }
+
+  async #append(partition: number, records: readonly CoordinatorRecord[]): Promise<void> {
+    const { clock, crc32c } = this.#options
+    const { log, leaderEpoch } = this.#local(partition)
+    const nowMs = clock.wallNowMs()
+    const batch = encodeBatch(
+      {
+        records: records.map(({ key, value }) => ({ key, value, headers: [], timestampMs: nowMs })),
+      },
+      crc32c,
+    )
+    const result = await append(log, batch, { leaderEpoch, nowMs, origin: 'coordinator' })
+    if (!result.ok) throw new StorageError(result.message, { code: result.errorCode })
+  }
+
+  #local(partition: number): LocalPartition {
+    const local = this.#options.partitions.get(CONSUMER_OFFSETS_TOPIC, partition)
+    if (local !== undefined) return local
+    throw new StorageError(`${CONSUMER_OFFSETS_TOPIC}-${partition} is not open`, {
+      code: 'PARTITION_NOT_OPEN',
+    })
+  }
+}

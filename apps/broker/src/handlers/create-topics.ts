@@ -1,0 +1,18 @@
+import type { RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { HandlerContext } from './handler.ts'
+
+/**
+ * CreateTopics (key 19), versions 2 to 7; the rules are in `@fairlead/metadata`.
+ *
+ * v4  -1 for the default number of partitions and replicas (KIP-464)
+ * v5  flexible; the configuration in the response (KIP-525)
+ * v7  topic ids in the response (KIP-516)
+ *
+ * The response waits until the topics are durable and their logs are open, whatever `timeoutMs`.
+ */
+export function handleCreateTopics(
+  request: RequestOf<'CreateTopics'>,
+  { controller }: HandlerContext,
+): Promise<ResponseBody<'CreateTopics'>> {
+  return controller.createTopics(request)
+}

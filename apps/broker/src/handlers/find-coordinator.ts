@@ -1,0 +1,44 @@
+import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { HandlerContext } from './handler.ts'
+
+const KEY_TYPE_GROUP = 0
+const NO_NODE = { nodeId: -1, host: '', port: -1 } as const
+
+/**
+ * FindCoordinator (key 10).
+ *
+ * v1   key type; error message
+ * v3   flexible
+ * v4   several keys at once, an error for each (KIP-699)
+ * v5   TRANSACTION_ABORTABLE (KIP-890)
+ * v6   share groups (KIP-932)
+ *
+ * One broker coordinates every group. Transactional ids and share groups have no coordinator here:
+ * UNSUPPORTED_VERSION is not retried by clients, unlike COORDINATOR_NOT_AVAILABLE.
+ */
+export async function handleFindCoordinator(
+  request: RequestOf<'FindCoordinator'>,
+  { apiVersion, groups, node }: HandlerContext,
+): Promise<ResponseBody<'FindCoordinator'>> {
+  const keys = apiVersion >= 4 ? request.coordinatorKeys : [request.key]
+  const failure = request.keyType === KEY_TYPE_GROUP ? undefined : unsupported(request.keyType)
+  if (failure === undefined) await groups.start()
+
+  const coordinator =
+    failure === undefined
+      ? { nodeId: node.nodeId, host: node.host, port: node.port, errorCode: 'NONE' as ErrorCode }
+      : { ...NO_NODE, ...failure }
+  if (apiVersion < 4) return { ...coordinator, coordinators: [] }
+  return {
+    errorCode: 'NONE',
+    ...NO_NODE,
+    coordinators: keys.map((key) => ({ key, ...coordinator })),
+  }
+}
+
+function unsupported(keyType: number): { errorCode: ErrorCode; errorMessage: string } {
+  return {
+    errorCode: 'UNSUPPORTED_VERSION',
+    errorMessage: `coordinators of key type ${keyType} are not supported`,
+  }
+}

@@ -1,0 +1,51 @@
+import type { Clock } from '@fairlead/base'
+import type { BrokerSettings, MetadataImage } from '@fairlead/metadata'
+import type { ApiName, RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { Controller } from '../cluster/controller.ts'
+import type { NodeIdentity } from '../cluster/node-identity.ts'
+import type { ProducerIds } from '../cluster/producer-ids.ts'
+import type { BrokerConfig } from '../config.ts'
+import type { GroupShell } from '../groups/group-shell.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
+import type { Peer } from '../network/connection.ts'
+import type { DelayedFetches } from '../partitions/delayed-fetches.ts'
+import type { FetchMemory } from '../partitions/fetch-memory.ts'
+import type { PartitionTable } from '../partitions/partition-table.ts'
+
+/** What handlers work with; `broker.ts` builds it. */
+export type BrokerParts = {
+  readonly config: BrokerConfig
+  readonly node: NodeIdentity
+  readonly settings: BrokerSettings
+  readonly image: MetadataImage
+  readonly controller: Controller
+  readonly producerIds: ProducerIds
+  readonly partitions: PartitionTable
+  readonly delayedFetches: DelayedFetches
+  readonly fetchMemory: FetchMemory
+  readonly groups: GroupShell
+  readonly metrics: BrokerMetrics
+  readonly clock: Clock
+}
+
+export type HandlerContext = BrokerParts & {
+  readonly apiVersion: number
+  readonly clientId: string
+  readonly peer: Peer
+  /** Runs once the response is on the socket, or the connection is gone. */
+  onSent(callback: () => void): void
+}
+
+/** The request has no response: Produce with acks=0. */
+export const NO_RESPONSE = Symbol('no response')
+
+type Answer<Name extends ApiName> = ResponseBody<Name> | typeof NO_RESPONSE
+
+/**
+ * Answers one API. It runs up to its first `await` in the order in which the connection's requests
+ * arrived; what must keep that order (an append, a commit) therefore starts before it waits.
+ */
+export type Handler<Name extends ApiName> = (
+  request: RequestOf<Name>,
+  context: HandlerContext,
+) => Promise<Answer<Name>> | Answer<Name>

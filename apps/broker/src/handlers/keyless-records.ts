@@ -1,0 +1,21 @@
+import { decodeRecords, splitBatches } from '@fairlead/protocol'
+
+/**
+ * Indexes of the records that have no key, counted over the whole request. Compressed batches are
+ * not opened: what they hold is the producer's choice until the broker can decompress every codec.
+ */
+export function keylessRecords(records: Uint8Array): number[] {
+  const indexes: number[] = []
+  let index = 0
+  for (const { position, header } of splitBatches(records)) {
+    if (header.compression === 'none') {
+      for (const { key } of decodeRecords(records, position, header)) {
+        if (key === null) indexes.push(index)
+        index += 1
+      }
+    } else {
+      index += header.recordCount
+    }
+  }
+  return indexes
+}

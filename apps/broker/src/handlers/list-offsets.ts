@@ -1,0 +1,104 @@
+import type { TimestampLookup } from '@fairlead/log'
+import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
+import { offsetForTimestamp, offsetOfMaxTimestamp } from '../partitions/log-calls.ts'
+import type { LocalPartition } from '../partitions/partition-table.ts'
+import type { HandlerContext } from './handler.ts'
+import { leaderEpochError } from './leader-epoch.ts'
+
+type PartitionRequest = RequestOf<'ListOffsets'>['topics'][number]['partitions'][number]
+type PartitionResponse = ResponseBody<'ListOffsets'>['topics'][number]['partitions'][number]
+
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const EARLIEST_PENDING_UPLOAD = -6
+
+const UNKNOWN = -1
+const READ_COMMITTED = 1
+
+/**
+ * ListOffsets (key 2), versions 1 to 11.
+ *
+ * v1   one offset per partition
+ * v2   isolation level
+ * v4   leader epochs (KIP-320)
+ * v6   flexible
+ * v7   -3, the offset of the greatest timestamp (KIP-734)
+ * v8   -4, the earliest offset on local disk (KIP-405)
+ * v9   -5, the latest offset in tiered storage (KIP-1005)
+ * v11  -6, the earliest offset not yet in tiered storage (KIP-1023)
+ *
+ * There is no tiered storage: -4 is the earliest offset, -5 and -6 are unknown.
+ */
+export async function handleListOffsets(
+  request: RequestOf<'ListOffsets'>,
+  context: HandlerContext,
+): Promise<ResponseBody<'ListOffsets'>> {
+  const topics = request.topics.map(async ({ name, partitions }) => ({
+    name,
+    partitions: await Promise.all(
+      partitions.map((partition) => listOffset(name, partition, request.isolationLevel, context)),
+    ),
+  }))
+  return { topics: await Promise.all(topics) }
+}
+
+async function listOffset(
+  topic: string,
+  request: PartitionRequest,
+  isolationLevel: number,
+  { partitions }: HandlerContext,
+): Promise<PartitionResponse> {
+  const { partitionIndex, currentLeaderEpoch } = request
+  const target = partitions.get(topic, partitionIndex)
+  if (target === undefined) return failed(partitionIndex, 'UNKNOWN_TOPIC_OR_PARTITION')
+  const epochError = leaderEpochError(currentLeaderEpoch, target.leaderEpoch)
+  if (epochError !== undefined) return failed(partitionIndex, epochError)
+
+  const { log, leaderEpoch } = target
+  const at = (offset: number): PartitionResponse => ({
+    ...failed(partitionIndex, 'NONE'),
+    offset,
+    leaderEpoch,
+  })
+  switch (request.timestamp) {
+    case LATEST:
+      return at(isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark)
+    case EARLIEST:
+    case EARLIEST_LOCAL:
+      return at(log.logStartOffset)
+    case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
+      return failed(partitionIndex, 'NONE')
+    case MAX_TIMESTAMP:
+      return lookedUp(target, partitionIndex, await offsetOfMaxTimestamp(log))
+    default:
+      if (request.timestamp < 0) return failed(partitionIndex, 'UNSUPPORTED_VERSION')
+      return lookedUp(target, partitionIndex, await offsetForTimestamp(log, request.timestamp))
+  }
+}
+
+/** A record that is not yet below the high watermark does not exist for clients. */
+function lookedUp(
+  { log }: LocalPartition,
+  partitionIndex: number,
+  lookup: TimestampLookup,
+): PartitionResponse {
+  if (!lookup.ok) return failed(partitionIndex, lookup.errorCode)
+  const { found } = lookup
+  if (found === null || found.offset >= log.highWatermark) return failed(partitionIndex, 'NONE')
+  const { offset, timestampMs: timestamp, leaderEpoch } = found
+  return { partitionIndex, errorCode: 'NONE', offset, timestamp, leaderEpoch }
+}
+
+function failed(partitionIndex: number, errorCode: ErrorCode): PartitionResponse {
+  return {
+    partitionIndex,
+    errorCode,
+    timestamp: UNKNOWN,
+    offset: UNKNOWN,
+    leaderEpoch: UNKNOWN,
+  }
+}

@@ -1,0 +1,89 @@
+import { type Topic, isInternalTopic, topicNameProblem } from '@fairlead/metadata'
+import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
+import type { HandlerContext } from './handler.ts'
+
+type RequestedTopic = NonNullable<RequestOf<'Metadata'>['topics']>[number]
+type TopicAnswer = ResponseBody<'Metadata'>['topics'][number]
+
+/**
+ * Metadata (key 3).
+ *
+ * v0   an empty list of topics means all
+ * v1   null means all, an empty list none; controller id
+ * v2   cluster id
+ * v4   the client decides whether topics may be created
+ * v7   leader epochs (KIP-320)
+ * v9   flexible
+ * v10  topic ids in the response (KIP-516)
+ * v12  topics asked for by id
+ * v13  top-level error (KIP-1102)
+ */
+export async function handleMetadata(
+  request: RequestOf<'Metadata'>,
+  context: HandlerContext,
+): Promise<ResponseBody<'Metadata'>> {
+  const { node, image, apiVersion } = context
+  const wantsAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
+  if (!wantsAll) await createMissing(request, context)
+
+  return {
+    brokers: [{ nodeId: node.nodeId, host: node.host, port: node.port, rack: node.rack }],
+    clusterId: node.clusterId,
+    controllerId: node.nodeId,
+    topics: wantsAll
+      ? [...image.topics()].map((topic) => describe(topic, node.nodeId))
+      : (request.topics ?? []).map((requested) => answer(requested, context)),
+  }
+}
+
+async function createMissing(
+  request: RequestOf<'Metadata'>,
+  { config, controller, image }: HandlerContext,
+): Promise<void> {
+  if (!config['auto.create.topics.enable'] || !request.allowAutoTopicCreation) return
+  const missing = (request.topics ?? [])
+    .map(({ name }) => name)
+    .filter((name) => name !== null && image.topic(name) === undefined)
+  if (missing.length > 0) await controller.autoCreate(missing as string[])
+}
+
+function answer(requested: RequestedTopic, context: HandlerContext): TopicAnswer {
+  const { image, node } = context
+  const { name, topicId } = requested
+  if (name === null) {
+    const topic = image.topicById(topicId)
+    return topic === undefined
+      ? failed('UNKNOWN_TOPIC_ID', { name: null, topicId })
+      : describe(topic, node.nodeId)
+  }
+  const topic = image.topic(name)
+  if (topic !== undefined) return describe(topic, node.nodeId)
+  const isValid = topicNameProblem(name) === undefined
+  const errorCode = isValid ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
+  return failed(errorCode, { name, topicId: ZERO_UUID })
+}
+
+function failed(
+  errorCode: ErrorCode,
+  topic: { readonly name: string | null; readonly topicId: string },
+): TopicAnswer {
+  return { ...topic, errorCode, isInternal: false, partitions: [] }
+}
+
+function describe(topic: Topic, nodeId: number): TopicAnswer {
+  return {
+    errorCode: 'NONE',
+    name: topic.name,
+    topicId: topic.topicId,
+    isInternal: isInternalTopic(topic.name),
+    partitions: topic.partitions.map(({ partition, leaderEpoch }) => ({
+      errorCode: 'NONE',
+      partitionIndex: partition,
+      leaderId: nodeId,
+      leaderEpoch,
+      replicaNodes: [nodeId],
+      isrNodes: [nodeId],
+      offlineReplicas: [],
+    })),
+  }
+}

@@ -1,0 +1,19 @@
+import { runApp } from '@fairlead/service'
+import { startBroker } from './broker.ts'
+import { BROKER_CONFIG_ALL } from './config.ts'
+
+await runApp({
+  name: 'broker',
+  version: '0.1.0',
+  description: 'One node of a Fairlead cluster: a log broker that speaks the protocol of Kafka.',
+  envPrefix: 'KAFKA_',
+  httpPort: 9644,
+  spec: BROKER_CONFIG_ALL,
+  async start({ config, logger, metrics, health, listen, fail }) {
+    health.set('broker', 'recovering the logs')
+    await listen()
+    const broker = await startBroker({ config, logger, metrics, onFailure: fail })
+    health.set('broker', true)
+    return broker
+  },
+})

@@ -1,0 +1,126 @@
+import type { Metrics } from '@fairlead/service'
+import { METRIC_TOPICS_MAX } from '../limits.ts'
+import type { Listener } from '../network/listener.ts'
+import type { MemoryPool } from '../network/memory-pool.ts'
+import type { DelayedFetches } from '../partitions/delayed-fetches.ts'
+import type { FetchMemory } from '../partitions/fetch-memory.ts'
+import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
+
+/** Partitions that get series of their own; totals count all of them. */
+const METRIC_PARTITIONS_MAX = 10 * METRIC_TOPICS_MAX
+
+const BROKER_STATE_RUNNING = 3
+const LISTENER_LABELS = { listener: 'PLAINTEXT', networkProcessor: '0' }
+
+export type GaugeSources = {
+  readonly listener: Listener
+  readonly memory: MemoryPool
+  readonly fetchMemory: FetchMemory
+  readonly partitions: PartitionTable
+  readonly delayedFetches: DelayedFetches
+  readonly image: { readonly topicCount: number; readonly partitionCount: number }
+  readonly groups: { readonly parkedCount: number }
+}
+
+/**
+ * What is the case, read when Prometheus scrapes. Names are those of Kafka's JMX exporter; the
+ * `fairlead_` ones have no counterpart there.
+ */
+export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
+  const { listener, memory, fetchMemory, partitions, delayedFetches, image, groups } = sources
+  const simple: readonly (readonly [name: string, help: string, read: () => number])[] = [
+    ['kafka_server_kafkaserver_brokerstate', '3 is running.', () => BROKER_STATE_RUNNING],
+    ['kafka_brokers', 'Brokers of the cluster.', () => 1],
+    ['kafka_controller_kafkacontroller_activecontrollercount', 'Active here.', () => 1],
+    ['kafka_controller_kafkacontroller_activebrokercount', 'Brokers that serve.', () => 1],
+    ['kafka_controller_kafkacontroller_globaltopiccount', 'Topics.', () => image.topicCount],
+    [
+      'kafka_controller_kafkacontroller_globalpartitioncount',
+      'Partitions.',
+      () => image.partitionCount,
+    ],
+    [
+      'kafka_controller_kafkacontroller_offlinepartitionscount',
+      'Partitions without a leader.',
+      () => 0,
+    ],
+    ['kafka_server_replicamanager_leadercount', 'Partitions led here.', () => partitions.count],
+    ['kafka_server_replicamanager_partitioncount', 'Replicas here.', () => partitions.count],
+    [
+      'kafka_server_replicamanager_underreplicatedpartitions',
+      'Partitions that lack a replica.',
+      () => 0,
+    ],
+    [
+      'kafka_network_requestchannel_requestqueuesize',
+      'Requests under way.',
+      () => listener.inFlightCount,
+    ],
+    ['fairlead_connections_accepted', 'Connections since the start.', () => listener.acceptedTotal],
+    [
+      'fairlead_connections_failed',
+      'Connections refused or ended by an error since the start.',
+      () => listener.failedTotal,
+    ],
+    ['fairlead_request_memory_used_bytes', 'Of large request bodies.', () => memory.usedBytes],
+    ['fairlead_request_memory_capacity_bytes', 'Their limit.', () => memory.capacityBytes],
+    [
+      'fairlead_request_memory_waiting_connections',
+      'Connections that wait for memory.',
+      () => memory.waiterCount,
+    ],
+    ['fairlead_fetch_memory_used_bytes', 'Of unsent fetches.', () => fetchMemory.usedBytes],
+    ['fairlead_group_requests_parked', 'Joins and syncs that wait.', () => groups.parkedCount],
+  ]
+  for (const [name, help, read] of simple) {
+    metrics.gauge({
+      name,
+      help,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  metrics.gauge({
+    name: 'kafka_server_socket_server_metrics_connection_count',
+    help: 'Open connections.',
+    labelNames: ['listener', 'networkProcessor'],
+    collect() {
+      this.set(LISTENER_LABELS, listener.connectionCount)
+    },
+  })
+  metrics.gauge({
+    name: 'kafka_server_delayedoperationpurgatory_purgatorysize',
+    help: 'Requests that wait for a condition.',
+    labelNames: ['delayedOperation'],
+    collect() {
+      this.set({ delayedOperation: 'Fetch' }, delayedFetches.count)
+    },
+  })
+  registerPartitionGauges(metrics, partitions)
+}
+
+function registerPartitionGauges(metrics: Metrics, partitions: PartitionTable): void {
+  const gauges: readonly (readonly [string, string, (partition: LocalPartition) => number])[] = [
+    ['kafka_log_log_size', 'Bytes on disk.', ({ log }) => log.sizeBytes],
+    ['kafka_log_log_logstartoffset', 'First offset kept.', ({ log }) => log.logStartOffset],
+    ['kafka_log_log_logendoffset', 'Offset of the next record.', ({ log }) => log.logEndOffset],
+  ]
+  for (const [name, help, read] of gauges) {
+    metrics.gauge({
+      name,
+      help,
+      labelNames: ['topic', 'partition'],
+      collect() {
+        this.reset()
+        let series = 0
+        for (const partition of partitions.all()) {
+          series += 1
+          if (series > METRIC_PARTITIONS_MAX) return
+          const labels = { topic: partition.topic, partition: partition.partition }
+          this.set(labels, read(partition))
+        }
+      },
+    })
+  }
+}

@@ -1,0 +1,33 @@
+import { DEFAULT_LOG_CONFIG, type LogConfig } from '@fairlead/log'
+import { type BrokerSettings, topicSettings } from '@fairlead/metadata'
+import type { BrokerConfig } from '../config.ts'
+
+/** What a topic's configuration means to the logs of its partitions. */
+export function logConfig(
+  topicConfigs: ReadonlyMap<string, string>,
+  settings: BrokerSettings,
+  config: BrokerConfig,
+): LogConfig {
+  const topic = topicSettings(topicConfigs, settings)
+  return {
+    segmentBytes: topic.segmentBytes,
+    segmentMs: topic.segmentMs,
+    retentionMs: topic.retentionMs,
+    retentionBytes: topic.retentionBytes,
+    cleanupPolicy: topic.cleanupPolicy,
+    maxMessageBytes: topic.maxMessageBytes,
+    messageTimestampType: topic.messageTimestampType,
+    indexIntervalBytes: topic.indexIntervalBytes,
+    producerIdExpirationMs: config['producer.id.expiration.ms'],
+    durability: topic.flushMode,
+  }
+}
+
+/** The metadata log is never cut: it is replayed from its start. */
+export const METADATA_LOG_CONFIG: LogConfig = {
+  ...DEFAULT_LOG_CONFIG,
+  retentionMs: -1,
+  retentionBytes: -1,
+  cleanupPolicy: [],
+  durability: 'group',
+}
