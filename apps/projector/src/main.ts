@@ -1,4 +1,4 @@
-import { createSerde } from '@fairlead/serde'
+import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { runApp } from '@fairlead/service'
 import { PROJECTOR_CONFIG } from './config.ts'
 import { loadProjections } from './load-projections.ts'
@@ -27,7 +27,7 @@ await runApp({
       databaseUrl: config['database.url'],
       databaseConnectionsMax: config['database.connections.max'],
       log,
-      serde: createSerde({ url: config['schema.registry.url'] }),
+      serde: createAvroSerde(createRegistryClient({ url: config['schema.registry.url'] })),
       projections,
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],

@@ -1,0 +1,359 @@
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Database, openDatabase } from './store/database.ts'
+import {
+  JsonSerde,
+  accountId,
+  accounts,
+  deposited,
+  totals,
+} from './testing/accounts.test-fixture.ts'
+import { type CommitFate, CutOffProxy } from './testing/cut-off-proxy.test-fixture.ts'
+import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+
+const TOPIC = 'outbox.event.account'
+
+let database: TestDatabase
+let db: Database
+let log: MemoryLog
+const running: TestProjector[] = []
+
+beforeEach(async () => {
+  database = await testDatabase()
+  db = openDatabase({ url: database.url, connectionsMax: 3, onIdleError: () => undefined })
+  log = new MemoryLog(TOPIC, 1)
+})
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map(({ projector }) => projector.stop()))
+  await db.destroy()
+  await database.drop()
+})
+
+function start(...options: Parameters<typeof startProjector>): TestProjector {
+  const started = startProjector(...options)
+  running.push(started)
+  return started
+}
+
+const until = (assertion: () => Promise<void> | void): Promise<void> =>
+  vi.waitFor(assertion, { timeout: 20_000, interval: 20 })
+
+type Account = { id: string; balance: number; total: bigint }
+
+async function readAccounts(): Promise<readonly Account[]> {
+  const { rows } = await sql<Account>`
+    select id, balance, total from public.account order by id`.execute(db)
+  return rows
+}
+
+async function nextOffset(): Promise<number> {
+  const { rows } = await sql<{ next: bigint }>`
+    select next_offset as next from evt.checkpoint where part = 0 order by projection_id`.execute(
+    db,
+  )
+  return Number(rows[0]?.next ?? -1)
+}
+
+async function letters(): Promise<readonly unknown[]> {
+  const { rows } = await sql`
+    select key, log_offset::int as "offset", kind, stage, error_class as error, error_code as code
+    from evt.dead_letter order by log_offset`.execute(db)
+  return rows
+}
+
+const balances = (...amounts: readonly number[]): readonly Account[] =>
+  amounts.map((balance, index) => ({
+    id: accountId(index),
+    balance,
+    total: BigInt(balance),
+  }))
+
+describe('a fold', () => {
+  test('becomes rows behind a view, with the checkpoint behind the last record', async () => {
+    log.append(
+      0,
+      deposited(accountId(0), 5),
+      deposited(accountId(1), 7),
+      deposited(accountId(0), 1),
+    )
+    start(database.url, log, [accounts])
+
+    await until(async () => expect(await nextOffset()).toBe(3))
+    expect(await readAccounts()).toEqual(balances(6, 7))
+    await until(() => expect(log.committed.get(0)).toBe(3))
+  })
+
+  test('goes on where it was, after a restart and after a rebalance', async () => {
+    log.append(0, deposited(accountId(0), 1))
+    const first = start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(1))
+    await first.projector.stop()
+
+    log.append(0, deposited(accountId(0), 2))
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(2))
+    await log.rebalance()
+    log.append(0, deposited(accountId(0), 4))
+    await until(async () => expect(await nextOffset()).toBe(3))
+    expect(await readAccounts()).toEqual(balances(7))
+  })
+
+  test('parks the key of a poison event, and what follows it; all other keys go on', async () => {
+    const [good, bad] = [accountId(0), accountId(1)]
+    log.append(
+      0,
+      deposited(bad, 3),
+      deposited(bad, 0),
+      deposited(good, 1),
+      deposited(bad, 9),
+      deposited(good, 2),
+    )
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(5))
+    log.append(0, deposited(bad, 9), deposited(good, 4))
+    await until(async () => expect(await nextOffset()).toBe(7))
+
+    expect(await readAccounts()).toEqual(balances(7, 3))
+    const blocked = { key: bad, kind: 'blocked', stage: null, error: null, code: null }
+    expect(await letters()).toEqual([
+      { key: bad, offset: 1, kind: 'failed', stage: 'handle', error: 'RangeError', code: '' },
+      { ...blocked, offset: 3 },
+      { ...blocked, offset: 5 },
+    ])
+  })
+
+  test('finds the event whose row the database refuses', async () => {
+    const huge = 2_147_483_647
+    log.append(
+      0,
+      deposited(accountId(0), 1),
+      deposited('not-a-uuid', 1),
+      deposited(accountId(1), huge),
+      deposited(accountId(1), 1),
+      deposited(accountId(1), -1),
+      deposited(accountId(0), 1),
+    )
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(6))
+
+    expect(await readAccounts()).toEqual(balances(2, huge))
+    expect(await letters()).toMatchObject([
+      { key: 'not-a-uuid', offset: 1, kind: 'failed', code: '22P02' },
+      { key: accountId(1), offset: 3, kind: 'failed', stage: 'write', code: '22003' },
+      { key: accountId(1), offset: 4, kind: 'blocked' },
+    ])
+  })
+
+  test('finds its row when the key is spelled otherwise', async () => {
+    const id = '00000000-0000-4000-8000-00000000abcd'
+    log.append(0, deposited(id, 1), deposited(id.toUpperCase(), 2))
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(2))
+    log.append(0, deposited(id.toUpperCase(), 4))
+    await until(async () => expect(await nextOffset()).toBe(3))
+    expect(await readAccounts()).toEqual([{ id, balance: 7, total: 7n }])
+  })
+
+  test('sets aside what cannot be decoded, under a key of its own when it has none', async () => {
+    log.append(
+      0,
+      { ...deposited(accountId(0), 1), value: Buffer.from('{') },
+      { ...deposited(accountId(1), 1), key: null },
+      { ...deposited(accountId(2), 1), headers: [] },
+      { ...deposited(accountId(3), 1), value: null },
+      deposited(accountId(4), 1),
+    )
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(5))
+    expect(await letters()).toMatchObject([
+      { key: accountId(0), offset: 0, stage: 'decode', error: 'DecodeError' },
+      { key: '0:1', offset: 1, stage: 'handle', code: '22P02' },
+      { key: accountId(2), offset: 2, stage: 'decode' },
+    ])
+    expect((await readAccounts()).map(({ id }) => id)).toEqual([accountId(4)])
+  })
+})
+
+test('an SQL projection sets only the poison event aside', async () => {
+  log.append(
+    0,
+    deposited('monday', 5),
+    deposited('tuesday', 0),
+    deposited('wednesday', -1),
+    deposited('tuesday', 8),
+    deposited('monday', 6),
+  )
+  start(database.url, log, [totals])
+  await until(async () => expect(await nextOffset()).toBe(5))
+
+  const { rows } = await sql`select day, total from public.day_total`.execute(db)
+  expect(rows).toEqual([{ day: 'monday', total: 11n }])
+  expect(await letters()).toMatchObject([
+    { key: 'tuesday', offset: 1, kind: 'failed', error: 'RangeError' },
+    { key: 'wednesday', offset: 2, kind: 'failed', code: '23514' },
+    { key: 'tuesday', offset: 3, kind: 'blocked' },
+  ])
+})
+
+test('what the relay publishes again is dropped', async () => {
+  const header = (name: string, text: string) => [name, Buffer.from(text)] as const
+  const event = (commit: number) =>
+    deposited(accountId(0), 1, [
+      header('cdc.lsn', `0/${commit}`),
+      header('cdc.seq', '0'),
+      header('cdc.ts', String(1_700_000_000_000 + commit)),
+    ])
+  log.append(0, event(1), event(2), event(3))
+  const first = start(database.url, log, [accounts])
+  await until(async () => expect(await nextOffset()).toBe(3))
+  await first.projector.stop()
+
+  log.append(0, event(2), event(3), event(4))
+  start(database.url, log, [accounts])
+  await until(async () => expect(await nextOffset()).toBe(6))
+  expect(await readAccounts()).toEqual(balances(4))
+})
+
+describe('a connection that is cut at a commit', () => {
+  test.for(['lost', 'unanswered'] as const)(
+    'counts no event twice, and none never: %s',
+    async (fate) => {
+      const proxy = await CutOffProxy.inFrontOf(database.url)
+      let commits = 0
+      proxy.fateOfCommit = (): CommitFate => {
+        commits += 1
+        return commits % 3 === 0 ? fate : 'delivered'
+      }
+      const eventCount = 60
+      for (let index = 0; index < eventCount; index += 1) {
+        log.append(0, deposited(accountId(index % 4), 1))
+      }
+      start(proxy.url, log, [accounts], { batchRecordsMax: 5 })
+      await until(async () => expect(await nextOffset()).toBe(eventCount))
+
+      expect(await readAccounts()).toEqual(balances(15, 15, 15, 15))
+      expect(await letters()).toEqual([])
+      expect(commits).toBeGreaterThan(12)
+      await Promise.all(running.splice(0).map(({ projector }) => projector.stop()))
+      await proxy.close()
+    },
+  )
+})
+
+test('a database that is down pauses the projection, which loses and parks nothing', async () => {
+  const proxy = await CutOffProxy.inFrontOf(database.url)
+  log.append(0, deposited(accountId(0), 1))
+  const { health } = start(proxy.url, log, [accounts])
+  await until(async () => expect(await nextOffset()).toBe(1))
+  expect(health.get('projection accounts v1')).toBe(true)
+
+  proxy.down()
+  log.append(0, deposited(accountId(0), 2))
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/^partition 0 paused: /))
+  proxy.up()
+  await until(async () => expect(await nextOffset()).toBe(2))
+  expect(await readAccounts()).toEqual(balances(3))
+  expect(await letters()).toEqual([])
+  await until(() => expect(health.get('projection accounts v1')).toBe(true))
+  await Promise.all(running.splice(0).map(({ projector }) => projector.stop()))
+  await proxy.close()
+})
+
+test('a registry that is away pauses the projection', async () => {
+  const { serde, health } = start(database.url, log, [accounts])
+  serde.isRegistryAway = true
+  log.append(0, deposited(accountId(0), 1))
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/the registry is away/))
+  serde.isRegistryAway = false
+  await until(async () => expect(await readAccounts()).toEqual(balances(1)))
+  expect(await letters()).toEqual([])
+})
+
+test('two workers that both believe to own the partition count each event once', async () => {
+  const eventCount = 200
+  for (let index = 0; index < eventCount / 2; index += 1) log.append(0, deposited(accountId(0), 1))
+  const both = [1, 2].map(() => start(database.url, log, [accounts], { batchRecordsMax: 3 }))
+  for (let index = 0; index < eventCount / 2; index += 1) log.append(0, deposited(accountId(0), 1))
+  await until(async () => expect(await nextOffset()).toBe(eventCount))
+
+  expect(await readAccounts()).toEqual(balances(eventCount))
+  const fenced = await Promise.all(
+    both.map(async ({ metrics }) => {
+      const metric = await metrics.registry.getSingleMetric('projection_fenced_total')?.get()
+      return metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0
+    }),
+  )
+  expect(Math.max(...fenced)).toBeGreaterThan(0)
+})
+
+test('a flood of poison keys pauses the projection instead of parking them all', async () => {
+  const { health } = start(database.url, log, [accounts], { parkedKeysPerMinuteMax: 5 })
+  log.append(0, ...Array.from({ length: 50 }, (_, index) => deposited(accountId(index), 0)))
+  await until(() =>
+    expect(health.get('projection accounts v1')).toBe(
+      'partition 0 paused: this batch would park 50 keys',
+    ),
+  )
+  expect(await letters()).toEqual([])
+})
+
+test('a checkpoint that the log no longer has stops the partition', async () => {
+  log.append(0, deposited(accountId(0), 1))
+  const first = start(database.url, log, [accounts])
+  await until(async () => expect(await nextOffset()).toBe(1))
+  await first.projector.stop()
+
+  log.logStartOffset = 10
+  const { health } = start(database.url, log, [accounts])
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/stopped: .*retention/))
+})
+
+describe('registration', () => {
+  test('refuses other code under the same version', async () => {
+    const first = start(database.url, log, [accounts])
+    await until(() => expect(first.health.get('database')).toBe(true))
+    const changed = { ...accounts, on: { Deposited: (row: object) => ({ ...row, balance: 1 }) } }
+    const second = start(database.url, log, [changed])
+    await until(() =>
+      expect(String(second.failures[0])).toMatch(/accounts v1 is registered with other code/),
+    )
+  })
+
+  test('fills a later version beside the live one, and refuses an earlier one', async () => {
+    const later = { ...accounts, version: 3 }
+    const two = { ...accounts, version: 2 }
+    log.append(0, deposited(accountId(0), 1))
+    start(database.url, log, [two])
+    await until(async () => expect(await nextOffset()).toBe(1))
+    start(database.url, log, [later])
+    await until(async () => {
+      const { rows } = await sql`select balance from rm_accounts_v3.account`.execute(db)
+      expect(rows).toEqual([{ balance: 1 }])
+    })
+    await sql`update rm_accounts_v3.account set balance = 100`.execute(db)
+    expect(await readAccounts()).toEqual(balances(1))
+
+    const earlier = start(database.url, log, [{ ...accounts, version: 1 }])
+    await until(() =>
+      expect(String(earlier.failures[0])).toMatch(/older than version 2, which is live/),
+    )
+  })
+
+  test('several projectors may start at once', async () => {
+    log.append(0, deposited(accountId(0), 1))
+    const started = [1, 2, 3].map(() => start(database.url, log, [accounts, totals]))
+    await until(() => {
+      for (const { health } of started) expect(health.get('database')).toBe(true)
+    })
+    await until(async () => expect(await readAccounts()).toEqual(balances(1)))
+    expect(started.flatMap(({ failures }) => failures)).toEqual([])
+  })
+})
+
+test('the fixture of a registry decodes what it encodes', async () => {
+  const { value } = await new JsonSerde().decode(deposited('a', 1).value)
+  expect(value).toEqual({ accountId: 'a', amount: 1 })
+})

@@ -1,0 +1,74 @@
+import { fileURLToPath } from 'node:url'
+import { migrate } from '@fairlead/postgres'
+import { FencedError } from '@fairlead/projection'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accounts } from '../testing/accounts.test-fixture.ts'
+import { type HeldCheckpoint, moveCheckpoint, readCheckpoint, takeOver } from './checkpoints.ts'
+import { type Database, openDatabase } from './database.ts'
+import { registerProjection } from './register.ts'
+import type { ProjectionPartition } from './registered-projection.ts'
+
+const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
+
+let database: TestDatabase
+let db: Database
+let partition: ProjectionPartition
+
+beforeEach(async () => {
+  database = await testDatabase()
+  await migrate({ url: database.url, directory: MIGRATIONS })
+  db = openDatabase({ url: database.url, connectionsMax: 3, onIdleError: () => undefined })
+  partition = { ...(await registerProjection(db, accounts)), partition: 4 }
+})
+
+afterEach(async () => {
+  await db.destroy()
+  await database.drop()
+})
+
+const move = (held: HeldCheckpoint, nextOffset: number): Promise<void> =>
+  db.transaction().execute((trx) =>
+    moveCheckpoint(trx, partition, {
+      from: held.progress,
+      to: { ...held.progress, nextOffset },
+      fence: held.fence,
+    }),
+  )
+
+test('a partition begins where it is told, and is found where it was left', async () => {
+  expect(await readCheckpoint(db, partition)).toBeUndefined()
+  const held = await takeOver(db, partition, 17)
+  expect(held.progress).toEqual({ nextOffset: 17, source: null, eventTimeMs: null })
+  await move(held, 20)
+  const next = await takeOver(db, partition, 17)
+  expect(next.progress.nextOffset).toBe(20)
+  expect(next.fence).toBe(held.fence + 1n)
+})
+
+test('the owner before cannot move the checkpoint, wherever it is', async () => {
+  const before = await takeOver(db, partition, 0)
+  const after = await takeOver(db, partition, 0)
+  await expect(move(before, 5)).rejects.toThrow(FencedError)
+  await move(after, 5)
+  expect((await readCheckpoint(db, partition))?.progress.nextOffset).toBe(5)
+})
+
+test('a batch that was committed cannot be committed again', async () => {
+  const held = await takeOver(db, partition, 0)
+  await move(held, 5)
+  await expect(move(held, 5)).rejects.toThrow(FencedError)
+})
+
+test('a take-over waits for the batch that is committing', async () => {
+  const held = await takeOver(db, partition, 0)
+  const taken = await db.transaction().execute(async (trx) => {
+    await moveCheckpoint(trx, partition, {
+      from: held.progress,
+      to: { ...held.progress, nextOffset: 5 },
+      fence: held.fence,
+    })
+    return { next: takeOver(db, partition, 0) }
+  })
+  expect((await taken.next).progress.nextOffset).toBe(5)
+})

@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net'
+
+/**
+ * What happens to a `commit` on its way: `lost` before it reaches the server, or `unanswered`, done by
+ * the server, whose answer is lost. In both cases the connection is gone.
+ */
+export type CommitFate = 'delivered' | 'lost' | 'unanswered'
+
+/** A TCP proxy in front of Postgres that cuts connections on demand. */
+export class CutOffProxy {
+  readonly #server: Server
+  readonly #target: URL
+  readonly #sockets = new Set<Socket>()
+  /** Asked for each commit that passes. */
+  fateOfCommit: () => CommitFate = () => 'delivered'
+  #isDown = false
+
+  private constructor(target: URL) {
+    this.#target = target
+    this.#server = createServer((client) => this.#accept(client))
+  }
+
+  static async inFrontOf(databaseUrl: string): Promise<CutOffProxy> {
+    const proxy = new CutOffProxy(new URL(databaseUrl))
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  get url(): string {
+    const url = new URL(this.#target)
+    url.hostname = '127.0.0.1'
+    url.port = String((this.#server.address() as AddressInfo).port)
+    return url.href
+  }
+
+  /** Cuts every connection and refuses new ones, until `up`. */
+  down(): void {
+    this.#isDown = true
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  up(): void {
+    this.#isDown = false
+  }
+
+  async close(): Promise<void> {
+    this.down()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  #accept(client: Socket): void {
+    if (this.#isDown) {
+      client.destroy()
+      return
+    }
+    const server = connect(Number(this.#target.port), this.#target.hostname)
+    let fate: CommitFate = 'delivered'
+    const cut = (): void => {
+      client.destroy()
+      server.destroy()
+    }
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket)
+      socket.on('error', cut)
+      socket.on('close', () => {
+        this.#sockets.delete(socket)
+        cut()
+      })
+    }
+    client.on('data', (bytes: Buffer) => {
+      if (isCommit(bytes)) fate = this.fateOfCommit()
+      if (fate === 'lost') cut()
+      else server.write(bytes)
+    })
+    server.on('data', (bytes: Buffer) => {
+      if (fate === 'unanswered') cut()
+      else client.write(bytes)
+    })
+  }
+}
+
+/** A Query or Parse message (PostgreSQL, "Message Formats") with nothing but `commit` in it. */
+function isCommit(bytes: Buffer): boolean {
+  const text = bytes.toString('latin1')
+  return /^[QP][\0-\xff]{4}\0?commit\0/.test(text)
+}
