@@ -1,7 +1,7 @@
-import { type BatchHeader, type Crc32c, batchCrc } from '@fairlead/protocol'
+import { BATCH_HEADER_BYTES, type BatchHeader, type Crc32c, batchCrc } from '@fairlead/protocol'
 import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
 import { NO_PRODUCER_ID } from './producer-state.ts'
-import { BATCH_HEADER_BYTES, headerAt } from './segment-scan.ts'
+import { headerAt } from './segment-scan.ts'
 
 export type BatchRules = {
   readonly maxMessageBytes: number
@@ -31,7 +31,10 @@ export function validateBatches(
     if (magic !== undefined && magic < 2) {
       return refused('INVALID_RECORD', `message format ${magic} is no longer written`)
     }
-    const header = completeHeader(records, position)
+    const header =
+      records.length - position < BATCH_HEADER_BYTES
+        ? 'a batch is cut short'
+        : headerAt(records, position)
     if (typeof header === 'string') return refused('CORRUPT_MESSAGE', header)
     const problem = problemOf(records, position, header, rules)
     if (problem !== undefined) return problem
@@ -40,14 +43,6 @@ export function validateBatches(
   }
   if (batches.length === 0) return refused('INVALID_RECORD', 'there is no record batch')
   return { ok: true, batches }
-}
-
-function completeHeader(records: Uint8Array, position: number): BatchHeader | string {
-  const leftBytes = records.length - position
-  if (leftBytes < BATCH_HEADER_BYTES) return 'a batch is cut short'
-  const header = headerAt(records, position)
-  if (typeof header !== 'string' && header.sizeBytes > leftBytes) return 'a batch is cut short'
-  return header
 }
 
 function problemOf(

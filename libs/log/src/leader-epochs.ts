@@ -20,6 +20,21 @@ export class LeaderEpochs {
     return this.#entries.at(-1)?.epoch ?? -1
   }
 
+  /**
+   * Takes note of a batch that is read back. False when it contradicts what is known: the epoch of a
+   * batch is outside its checksum, so this is how damage to it shows.
+   */
+  replay(epoch: number, baseOffset: number): boolean {
+    const newest = this.#entries.at(-1)
+    if (epoch < 0) return false
+    if (newest === undefined || epoch > newest.epoch) {
+      if (newest !== undefined && baseOffset <= newest.startOffset) return false
+      this.#entries.push({ epoch, startOffset: baseOffset })
+      return true
+    }
+    return this.#entries.findLast(({ startOffset }) => startOffset <= baseOffset)?.epoch === epoch
+  }
+
   /** The epochs that began below `offset`. */
   startedBelow(offset: number): readonly LeaderEpochStart[] {
     return this.#entries.filter(({ startOffset }) => startOffset < offset)

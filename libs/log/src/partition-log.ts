@@ -325,6 +325,7 @@ export class PartitionLog {
     onDurable: (result: AppendResult) => void,
   ): void {
     const { leaderEpoch, nowMs } = context
+    const { crc32c } = this.#options
     invariant(leaderEpoch >= this.leaderEpoch, 'leader epochs do not go back')
     const isLogAppendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const baseOffset = this.#logEndOffset
@@ -332,7 +333,7 @@ export class PartitionLog {
     let nextOffset: number = baseOffset
     const placed = batches.map(({ position, header }, index): PlacedBatch => {
       stampBatch(records, position, { baseOffset: nextOffset, partitionLeaderEpoch: leaderEpoch })
-      if (isLogAppendTime) setLogAppendTime(records, position, nowMs, this.#options.crc32c)
+      if (isLogAppendTime) setLogAppendTime(records, position, { logAppendTimeMs: nowMs, crc32c })
       const producerEntry = entries[index] ?? null
       if (producerEntry !== null) this.#placedProducers.set(header.producerId, producerEntry)
       nextOffset += header.lastOffsetDelta + 1

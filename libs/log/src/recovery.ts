@@ -15,7 +15,7 @@ import { OffsetIndex, type SegmentSummary, decodeIndex } from './offset-index.ts
 import { decodeProducerSnapshot } from './producer-snapshot.ts'
 import { NO_PRODUCER_ID, ProducerStates, entryAfter } from './producer-state.ts'
 import { Segment, createSegment, emptySummary, segmentBaseOffset, segmentPath } from './segment.ts'
-import { type ScannedBatch, scanBatches } from './segment-scan.ts'
+import { type ScanVerdict, type ScannedBatch, scanBatches } from './segment-scan.ts'
 
 /**
  * Opening a log after any crash.
@@ -133,13 +133,17 @@ type Replay = {
   readonly nowMs: number
 }
 
-function replayBatch(replay: Replay, { header }: ScannedBatch): void {
+function replayBatch(replay: Replay, { header }: ScannedBatch): ScanVerdict {
   const { producerId, baseOffset, partitionLeaderEpoch } = header
-  if (partitionLeaderEpoch >= 0) replay.leaderEpochs.assign(partitionLeaderEpoch, baseOffset)
-  if (producerId === NO_PRODUCER_ID || baseOffset < replay.producersFrom) return
-  const known = replay.producers.get(producerId)
-  const placement = { baseOffset, nowMs: replay.nowMs }
-  replay.producers.set(producerId, entryAfter(known, header, placement))
+  if (!replay.leaderEpochs.replay(partitionLeaderEpoch, baseOffset)) {
+    return { problem: `leader epoch ${partitionLeaderEpoch} contradicts the epochs before` }
+  }
+  if (producerId !== NO_PRODUCER_ID && baseOffset >= replay.producersFrom) {
+    const known = replay.producers.get(producerId)
+    const placement = { baseOffset, nowMs: replay.nowMs }
+    replay.producers.set(producerId, entryAfter(known, header, placement))
+  }
+  return 'continue'
 }
 
 /** A segment that was synced whole before its successor began. */
@@ -223,9 +227,9 @@ function* scanFrom(options: RecoveryOptions, opened: OpenedSegment, replay: Repl
     endPosition: fileBytes,
   }
   return yield* scanBatches(file, range, options.crc32c, (batch) => {
-    replayBatch(replay, batch)
-    segment.batchWritten(batch.header)
-    return 'continue'
+    const verdict = replayBatch(replay, batch)
+    if (verdict === 'continue') segment.batchWritten(batch.header)
+    return verdict
   })
 }
 
@@ -241,10 +245,7 @@ function* replayCovered(
     fromOffset: segment.baseOffset,
     endPosition: covered.position,
   }
-  return yield* scanBatches(file, range, options.crc32c, (batch) => {
-    replayBatch(replay, batch)
-    return 'continue'
-  })
+  return yield* scanBatches(file, range, options.crc32c, (batch) => replayBatch(replay, batch))
 }
 
 function* readIndex(options: RecoveryOptions, baseOffset: number) {

@@ -1,7 +1,8 @@
+import { BATCH_HEADER_BYTES } from '@fairlead/protocol'
 import { corruptLog } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 import type { Segment } from './segment.ts'
-import { BATCH_HEADER_BYTES, headerAt } from './segment-scan.ts'
+import { claimedSizeBytes, headerAt } from './segment-scan.ts'
 
 export type SegmentRange = {
   readonly fetchOffset: number
@@ -40,7 +41,10 @@ export function* readSegment(segment: Segment, range: SegmentRange): DiskTask<Re
     }
     if (found.kind === 'selected') return found
     position = start + found.skippedBytes
-    wantedBytes = Math.max(wantedBytes, Math.min(found.neededBytes, endPosition - position))
+    if (found.neededBytes > endPosition - position) {
+      throw corruptLog(`segment ${segment.baseOffset} at byte ${position}: a batch is cut short`)
+    }
+    wantedBytes = Math.max(wantedBytes, found.neededBytes)
   }
   return { bytes: new Uint8Array(), nextOffset: range.fetchOffset }
 }
@@ -55,16 +59,17 @@ function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | str
   let end = 0
   let nextOffset = range.fetchOffset
   while (end + BATCH_HEADER_BYTES <= buffer.length) {
+    const claimedBytes = claimedSizeBytes(buffer, end)
+    if (claimedBytes > buffer.length - end) {
+      if (end > start) break
+      return { kind: 'incomplete', skippedBytes: end, neededBytes: claimedBytes }
+    }
     const header = headerAt(buffer, end)
     if (typeof header === 'string') return header
     const following = header.baseOffset + header.lastOffsetDelta + 1
     const batchEnd = end + header.sizeBytes
     const isBefore = following <= range.fetchOffset
     if (!isBefore && following > range.upTo) return selected(buffer, start, end, nextOffset)
-    if (batchEnd > buffer.length) {
-      if (end > start) return selected(buffer, start, end, nextOffset)
-      return { kind: 'incomplete', skippedBytes: end, neededBytes: header.sizeBytes }
-    }
     if (!isBefore && end > start && batchEnd - start > range.maxBytes) break
     end = batchEnd
     if (isBefore) start = end

@@ -1,10 +1,14 @@
 import { DecodeError } from '@fairlead/base'
-import { type BatchHeader, type Crc32c, batchCrc, readBatchHeader } from '@fairlead/protocol'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  type Crc32c,
+  batchCrc,
+  readBatchHeader,
+} from '@fairlead/protocol'
 import type { DiskFile } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 
-/** Header of a record batch of magic 2, with base offset and length. */
-export const BATCH_HEADER_BYTES = 61
 /** Read at a time; a larger batch is read whole. */
 const SCAN_BUFFER_BYTES = 1_048_576
 
@@ -24,6 +28,9 @@ export type ScannedBatch = {
   readonly bytes: Uint8Array
 }
 
+/** Go on, end behind this batch, or end before it because something is wrong with it. */
+export type ScanVerdict = 'continue' | 'stop' | { readonly problem: string }
+
 /** Where a scan ended, and what was wrong there; undefined at the end of the range. */
 export type ScanEnd = {
   readonly position: number
@@ -40,7 +47,7 @@ export function* scanBatches(
   file: DiskFile,
   range: ScanRange,
   crc32c: Crc32c | undefined,
-  visit: (batch: ScannedBatch) => 'continue' | 'stop',
+  visit: (batch: ScannedBatch) => ScanVerdict,
 ): DiskTask<ScanEnd> {
   let position = range.fromPosition
   let nextOffset = range.fromOffset
@@ -68,6 +75,9 @@ export function* scanBatches(
       }
       const bytes = buffer.subarray(at, at + header.sizeBytes)
       const verdict = visit({ header, position: start + at, bytes })
+      if (typeof verdict === 'object') {
+        return { position: start + at, nextOffset, problem: verdict.problem }
+      }
       at += header.sizeBytes
       nextOffset += header.lastOffsetDelta + 1
       if (verdict === 'stop') return { position: start + at, nextOffset, problem: undefined }
@@ -89,25 +99,34 @@ function batchAt(
   if (buffer.length - at < BATCH_HEADER_BYTES) {
     return { header: undefined, neededBytes: BATCH_HEADER_BYTES }
   }
+  const claimedBytes = claimedSizeBytes(buffer, at)
+  if (claimedBytes > expected.leftBytes) return 'the batch is cut short'
+  if (claimedBytes > buffer.length - at) return { header: undefined, neededBytes: claimedBytes }
   const header = headerAt(buffer, at)
   if (typeof header === 'string') return header
-  if (header.sizeBytes > expected.leftBytes) return 'the batch is cut short'
   if (header.baseOffset !== expected.nextOffset) {
     return `offset ${header.baseOffset} stands where ${expected.nextOffset} is next`
   }
   return { header, neededBytes: header.sizeBytes }
 }
 
-/** The header, or why the bytes are none. */
+/** The header of a whole batch, or why the bytes are none. */
 export function headerAt(bytes: Uint8Array, position: number): BatchHeader | string {
   try {
     const header = readBatchHeader(bytes, position)
-    if (header.magic !== 2) return `magic ${header.magic} is not 2`
-    if (header.sizeBytes < BATCH_HEADER_BYTES) return 'the batch is smaller than its header'
-    if (header.lastOffsetDelta < 0) return 'the last offset delta is negative'
-    return header
+    return header.lastOffsetDelta < 0 ? 'the last offset delta is negative' : header
   } catch (error) {
     if (error instanceof DecodeError) return error.message
     throw error
   }
 }
+
+/** How large the batch says it is, of which at least the header has been read. */
+export function claimedSizeBytes(bytes: Uint8Array, position: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + position, BATCH_HEADER_BYTES)
+  return view.getInt32(LENGTH_POSITION) + LENGTH_END
+}
+
+/** `batchLength` (int32) counts what follows it. */
+const LENGTH_POSITION = 8
+const LENGTH_END = 12
