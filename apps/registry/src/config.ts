@@ -1,0 +1,41 @@
+import { COMPATIBILITY_LEVELS } from '@fairlead/schemas'
+import { defineConfig } from '@fairlead/service'
+
+/** Keys in the names of Confluent's registry, where it has one. */
+export const REGISTRY_CONFIG = defineConfig({
+  'kafkastore.bootstrap.servers': {
+    type: 'list',
+    default: ['127.0.0.1:9092'],
+    doc: 'Brokers that hold the topic of the registry, as host:port.',
+  },
+  'kafkastore.topic': {
+    type: 'string',
+    default: '_schemas',
+    doc: 'Topic of the registry: one partition, compacted.',
+  },
+  'kafkastore.topic.replication.factor': {
+    type: 'int',
+    default: -1,
+    min: -1,
+    max: 32_767,
+    doc: 'Replicas of the topic when the registry creates it; -1 takes the default of the brokers.',
+  },
+  'kafkastore.timeout.ms': {
+    type: 'int',
+    default: 5_000,
+    min: 1,
+    max: 600_000,
+    doc: 'How long a request waits for the topic before it fails with 50002.',
+  },
+  'schema.compatibility.level': {
+    type: 'enum',
+    default: 'backward',
+    values: [...COMPATIBILITY_LEVELS.map((level) => level.toLowerCase()), ...COMPATIBILITY_LEVELS],
+    doc: 'Compatibility level where neither the subject nor PUT /config sets one.',
+  },
+  'schema.registry.group.id': {
+    type: 'string',
+    default: 'schema-registry',
+    doc: 'Name of this cluster of registries, as /v1/metadata/id tells it.',
+  },
+})

@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Failure } from '@fairlead/schemas'
+import { StoreError } from '../store/store-error.ts'
+
+/** An answer that is not a result: exactly `error_code` and `message`; more breaks old clients. */
+export class HttpFailure extends Error {
+  override readonly name = 'HttpFailure'
+  readonly errorCode: number
+
+  constructor(failure: { readonly errorCode: number; readonly message: string }) {
+    super(failure.message)
+    this.errorCode = failure.errorCode
+  }
+}
+
+export function badRequest(message: string): HttpFailure {
+  return new HttpFailure({ errorCode: 400, message })
+}
+
+export function notFound(): HttpFailure {
+  return new HttpFailure({ errorCode: 404, message: 'HTTP 404 Not Found' })
+}
+
+export function failureOf(failure: Failure): HttpFailure {
+  return new HttpFailure(failure)
+}
+
+/** Turns whatever a route threw into Confluent's error body; unknown errors keep their secrets. */
+export function handleError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const errorCode = errorCodeOf(error)
+  if (errorCode >= 50000 || errorCode === 500) {
+    request.log.error({ err: error }, 'request failed')
+  }
+  const isUnexpected = errorCode === 500
+  void reply.code(Number(String(errorCode).slice(0, 3))).send({
+    error_code: errorCode,
+    message: isUnexpected ? 'Internal Server Error' : error.message,
+  })
+}
+
+function errorCodeOf(error: Error & { readonly statusCode?: number }): number {
+  if (error instanceof HttpFailure || error instanceof StoreError) return error.errorCode
+  const { statusCode } = error
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : 500
+}

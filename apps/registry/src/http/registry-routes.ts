@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify'
+import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
+import { handleError } from './errors.ts'
+import { useMediaTypes } from './media-types.ts'
+import type { RegistryRequests } from './registry-requests.ts'
+import { schemaRoutes } from './schema-routes.ts'
+import { settingsRoutes } from './settings-routes.ts'
+import { subjectRoutes } from './subject-routes.ts'
+
+/** What `/v1/metadata` tells. */
+export type RegistryMetadata = { readonly version: string; readonly clusterName: string }
+
+/**
+ * Confluent's REST API, profile 8. Encapsulated, so that health and metrics on the same server keep
+ * their own media types and errors.
+ */
+export function registryRoutes(
+  server: FastifyInstance,
+  parts: {
+    readonly requests: RegistryRequests
+    readonly metadata: RegistryMetadata
+    readonly onCheck: OnCheck
+  },
+): void {
+  server.setErrorHandler(handleError)
+  server.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error_code: 404, message: 'HTTP 404 Not Found' }),
+  )
+  void server.register(async (http) => {
+    useMediaTypes(http)
+    subjectRoutes(http, parts.requests)
+    schemaRoutes(http, parts.requests)
+    compatibilityRoutes(http, parts.requests, parts.onCheck)
+    settingsRoutes(http, parts.requests)
+    metadataRoutes(http, parts)
+    refuseOtherMethods(http)
+  })
+}
+
+function metadataRoutes(
+  http: FastifyInstance,
+  {
+    requests,
+    metadata,
+  }: { readonly requests: RegistryRequests; readonly metadata: RegistryMetadata },
+): void {
+  http.get('/', async () => ({}))
+  http.post('/', async () => ({}))
+  http.get('/contexts', async () => {
+    const subjects = requests.registry.view.subjects({ deleted: true })
+    const contexts = subjects.flatMap((subject) => /^:(\.[^:]+):/.exec(subject)?.[1] ?? [])
+    return ['.', ...new Set(contexts)]
+  })
+  http.get('/v1/metadata/id', async () => ({
+    scope: { path: [], clusters: { 'schema-registry-cluster': metadata.clusterName } },
+  }))
+  http.get('/v1/metadata/version', async () => ({ version: metadata.version, commitId: '' }))
+  // Java clients from 8.2 on ask for associations before the first record; none means that the
+  // subject's name comes from the topic.
+  http.get('/associations/subjects/:subject', async () => [])
+  http.get('/associations/resources/:namespace/:name', async () => [])
+}
+
+const PATHS = [
+  '/subjects',
+  '/subjects/:subject',
+  '/subjects/:subject/versions',
+  '/subjects/:subject/versions/:version',
+  '/schemas/ids/:id',
+  '/schemas/types',
+  '/compatibility/subjects/:subject/versions',
+  '/compatibility/subjects/:subject/versions/:version',
+  '/config',
+  '/config/:subject',
+  '/mode',
+  '/mode/:subject',
+]
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
+
+/** A known path with another method is 405, not 404. */
+function refuseOtherMethods(http: FastifyInstance): void {
+  for (const url of PATHS) {
+    const method = METHODS.filter((candidate) => !http.hasRoute({ method: candidate, url }))
+    http.route({
+      method,
+      url,
+      handler: (_request, reply) =>
+        reply.code(405).send({ error_code: 405, message: 'HTTP 405 Method Not Allowed' }),
+    })
+  }
+}

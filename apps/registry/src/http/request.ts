@@ -1,0 +1,116 @@
+import { type SchemaReference, type SchemaRequest, parseVersion } from '@fairlead/schemas'
+import type { FastifyRequest } from 'fastify'
+import { HttpFailure, badRequest, notFound } from './errors.ts'
+
+/** The parts of a request, checked; unknown members of a body are ignored, as Confluent does. */
+
+/** `:.:name` is the long form of a subject in the default context. */
+export function subjectOf(request: FastifyRequest): string {
+  const subject = parameter(request, 'subject')
+  return subject.startsWith(':.:') ? subject.slice(3) : subject
+}
+
+/** @throws {HttpFailure} 42202 */
+export function versionOf(request: FastifyRequest): number | 'latest' {
+  const text = parameter(request, 'version')
+  const version = parseVersion(text)
+  if (version !== undefined) return version
+  throw new HttpFailure({
+    errorCode: 42202,
+    message: `The specified version '${text}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string "latest"`,
+  })
+}
+
+/** An id that is not an integer names no resource. @throws {HttpFailure} 404 */
+export function schemaIdOf(request: FastifyRequest): number {
+  const text = parameter(request, 'id')
+  if (!/^-?\d{1,10}$/.test(text)) throw notFound()
+  return Number(text)
+}
+
+export function flag(request: FastifyRequest, name: string): boolean {
+  return queryText(request, name)?.toLowerCase() === 'true'
+}
+
+export function queryText(request: FastifyRequest, name: string): string | undefined {
+  const query = request.query as Readonly<Record<string, unknown>>
+  const value = Object.hasOwn(query, name) ? query[name] : undefined
+  return typeof value === 'string' ? value : undefined
+}
+
+/** One page of a list, by `offset` and `limit`; a negative limit means all. */
+export function page<Item>(
+  request: FastifyRequest,
+  items: readonly Item[],
+  limitMax: number = Infinity,
+): readonly Item[] {
+  const offset = queryInteger(request, 'offset') ?? 0
+  const limit = queryInteger(request, 'limit') ?? -1
+  const start = Math.max(0, offset)
+  return items.slice(start, start + Math.min(limit < 0 ? Infinity : limit, limitMax))
+}
+
+/** @throws {HttpFailure} 400 for a body of the wrong shape. */
+export function schemaRequestOf(request: FastifyRequest): SchemaRequest {
+  const body = bodyOf(request)
+  return {
+    schema: optionalString(body, 'schema') ?? '',
+    schemaType: optionalString(body, 'schemaType') ?? 'AVRO',
+    references: referencesOf(body['references']),
+    normalize: flag(request, 'normalize'),
+    version: optionalInteger(body, 'version') ?? -1,
+    schemaId: optionalInteger(body, 'id') ?? -1,
+  }
+}
+
+export type Body = Readonly<Record<string, unknown>>
+
+/** @throws {HttpFailure} 400 unless the body is an object. */
+export function bodyOf(request: FastifyRequest): Body {
+  const { body } = request
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body
+  throw badRequest('The body of the request must be a JSON object')
+}
+
+export function optionalString(body: Body, name: string): string | null | undefined {
+  const value = member(body, name)
+  if (value === undefined || value === null || typeof value === 'string') return value
+  throw badRequest(`"${name}" must be a string`)
+}
+
+function optionalInteger(body: Body, name: string): number | undefined {
+  const value = member(body, name)
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value
+  throw badRequest(`"${name}" must be an integer`)
+}
+
+function referencesOf(value: unknown): SchemaReference[] {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) throw badRequest('"references" must be an array')
+  return value.map((item: unknown) => {
+    if (typeof item !== 'object' || item === null) throw badRequest('a reference must be an object')
+    const reference = item as Body
+    return {
+      name: optionalString(reference, 'name') ?? '',
+      subject: optionalString(reference, 'subject') ?? '',
+      version: optionalInteger(reference, 'version') ?? -1,
+    }
+  })
+}
+
+function member(body: Body, name: string): unknown {
+  return Object.hasOwn(body, name) ? body[name] : undefined
+}
+
+function parameter(request: FastifyRequest, name: string): string {
+  const parameters = request.params as Readonly<Record<string, string>>
+  return parameters[name] ?? ''
+}
+
+function queryInteger(request: FastifyRequest, name: string): number | undefined {
+  const text = queryText(request, name)
+  if (text === undefined) return undefined
+  if (!/^-?\d{1,10}$/.test(text)) throw notFound()
+  return Number(text)
+}

@@ -1,0 +1,14 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyServerOptions } from 'fastify'
+
+/** A schema beyond this size would not fit into a record of the topic anyway. */
+const BODY_BYTES_MAX = 2 * 1024 * 1024
+/** Encoded; Kafka's topic names alone may have 249 characters. */
+const SUBJECT_LENGTH_MAX = 2_000
+
+export const SERVER_OPTIONS: FastifyServerOptions = {
+  bodyLimit: BODY_BYTES_MAX,
+  requestIdHeader: 'x-request-id',
+  genReqId: () => randomUUID(),
+  routerOptions: { maxParamLength: SUBJECT_LENGTH_MAX, ignoreTrailingSlash: true },
+}

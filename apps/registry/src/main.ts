@@ -1,0 +1,52 @@
+import { parseCompatibilityLevel, SchemaRegistry } from '@fairlead/schemas'
+import { invariant } from '@fairlead/base'
+import { runApp } from '@fairlead/service'
+import { REGISTRY_CONFIG } from './config.ts'
+import { registryRoutes } from './http/registry-routes.ts'
+import { RegistryRequests } from './http/registry-requests.ts'
+import { SERVER_OPTIONS } from './http/server-options.ts'
+import { registryMetrics } from './metrics.ts'
+import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
+import { RegistryStore } from './store/registry-store.ts'
+
+const VERSION = '0.1.0'
+
+/** Confluent's schema registry, with its state in the topic `_schemas`. */
+await runApp({
+  name: 'registry',
+  version: VERSION,
+  description: "A schema registry with Confluent's REST API, kept in a Kafka topic.",
+  envPrefix: 'SCHEMA_REGISTRY_',
+  httpPort: 8081,
+  spec: REGISTRY_CONFIG,
+  fastify: SERVER_OPTIONS,
+  async start({ config, logger, metrics, health, http, listen, fail }) {
+    const level = parseCompatibilityLevel(config['schema.compatibility.level'])
+    invariant(level !== undefined, 'the configuration allows known levels only')
+    const registry = new SchemaRegistry({ defaultCompatibilityLevel: level })
+    const store = new RegistryStore({
+      registry,
+      logger,
+      timeoutMs: config['kafkastore.timeout.ms'],
+      onState: (state) => health.set('store', state),
+      onFatal: fail,
+      log: new KafkaSchemaLog({
+        bootstrapServers: config['kafkastore.bootstrap.servers'],
+        clientId: 'schema-registry',
+        topic: config['kafkastore.topic'],
+        replicationFactor: config['kafkastore.topic.replication.factor'],
+        deliveryTimeoutMs: config['kafkastore.timeout.ms'] * 2,
+        logger,
+      }),
+    })
+    const { onCheck } = registryMetrics(metrics, { registry, store, http })
+    registryRoutes(http, {
+      requests: new RegistryRequests(registry, store),
+      metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
+      onCheck,
+    })
+    store.start()
+    await listen()
+    return { stop: () => store.close() }
+  },
+})

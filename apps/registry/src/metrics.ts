@@ -1,0 +1,87 @@
+import type { Metrics } from '@fairlead/service'
+import type { SchemaRegistry } from '@fairlead/schemas'
+import type { FastifyInstance } from 'fastify'
+import type { OnCheck } from './http/compatibility-routes.ts'
+import type { RegistryStore } from './store/registry-store.ts'
+
+const DURATION_BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+]
+
+/** Metrics of the registry: Confluent's names where a dashboard knows them, and requests. */
+export function registryMetrics(
+  metrics: Metrics,
+  {
+    registry,
+    store,
+    http,
+  }: {
+    readonly registry: SchemaRegistry
+    readonly store: RegistryStore
+    readonly http: FastifyInstance
+  },
+): { readonly onCheck: OnCheck } {
+  const { view, log } = registry
+  const versionCount = (): number =>
+    view.subjects({}).reduce((count, subject) => count + view.versions(subject, {}).length, 0)
+  gauge(
+    metrics,
+    'kafka_schema_registry_registered_count',
+    'Versions that are not deleted.',
+    versionCount,
+  )
+  gauge(
+    metrics,
+    'schema_registry_store_offset',
+    'Offset up to which the topic has been read.',
+    () => log.nextOffset,
+  )
+  gauge(
+    metrics,
+    'schema_registry_writes_queued',
+    'Writes that wait for their turn.',
+    () => store.queuedWriteCount,
+  )
+  gauge(
+    metrics,
+    'kafka_schema_registry_master_slave_role_master_slave_role',
+    '1 when this registry takes writes: all of them do, once they have read the topic.',
+    () => (store.isCaughtUp ? 1 : 0),
+  )
+  requestDuration(metrics, http)
+  const checks = metrics.counter({
+    name: 'schema_registry_compatibility_checks_total',
+    help: 'Compatibility checks that were asked for, by result and level.',
+    labelNames: ['result', 'level'],
+  })
+  return {
+    onCheck: ({ isCompatible, level }) =>
+      checks.inc({ result: isCompatible ? 'compatible' : 'incompatible', level }),
+  }
+}
+
+function requestDuration(metrics: Metrics, http: FastifyInstance): void {
+  const duration = metrics.histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the request to the end of the response.',
+    labelNames: ['method', 'route', 'code'],
+    buckets: DURATION_BUCKETS_SECONDS,
+  })
+  http.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    duration.observe(
+      { method: request.method, route, code: reply.statusCode },
+      reply.elapsedTime / 1_000,
+    )
+  })
+}
+
+function gauge(metrics: Metrics, name: string, help: string, value: () => number): void {
+  metrics.gauge({
+    name,
+    help,
+    collect() {
+      this.set(value())
+    },
+  })
+}

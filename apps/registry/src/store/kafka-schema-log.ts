@@ -1,0 +1,124 @@
+import { OperationalError } from '@fairlead/base'
+import {
+  type Admin,
+  type ClientOptions,
+  type IdempotentProducer,
+  KafkaError,
+  type Reader,
+  createAdmin,
+  createProducer,
+  createReader,
+} from '@fairlead/kafka'
+import { EXPECTED_OFFSET_HEADER, type EncodedRecord, type LogEntry } from '@fairlead/schemas'
+import type { LogPage, SchemaLog } from './schema-log.ts'
+
+const PARTITION = 0
+const READ_WAIT_MS = 500
+const READ_BYTES = 4 * 1024 * 1024
+
+export type KafkaSchemaLogOptions = ClientOptions & {
+  readonly topic: string
+  /** Of the topic, when this registry creates it; -1 leaves it to the broker. */
+  readonly replicationFactor: number
+  /** How long the producer tries to store a record before the write fails. */
+  readonly deliveryTimeoutMs: number
+}
+
+/** `_schemas` on Kafka: one partition, compacted, written with acks=all by an idempotent producer. */
+export class KafkaSchemaLog implements SchemaLog {
+  readonly #options: KafkaSchemaLogOptions
+  readonly #admin: Admin
+  readonly #reader: Reader
+  /** Undefined before the first write, and after a failure, which ends a producer. */
+  #producer: IdempotentProducer | undefined
+
+  constructor(options: KafkaSchemaLogOptions) {
+    this.#options = options
+    this.#admin = createAdmin(options)
+    this.#reader = createReader(options)
+  }
+
+  async open(): Promise<void> {
+    const { topic, replicationFactor } = this.#options
+    const { partitions } = await this.#admin.ensureTopic({
+      topic,
+      partitions: 1,
+      replicationFactor,
+      configs: { 'cleanup.policy': 'compact' },
+    })
+    if (partitions !== 1) {
+      throw new OperationalError(`topic ${topic} has ${partitions} partitions: it must have 1`, {
+        code: 'INVALID_SCHEMAS_TOPIC',
+        retryable: false,
+      })
+    }
+  }
+
+  async append(
+    records: readonly EncodedRecord[],
+    expectedOffset: number,
+  ): Promise<readonly number[]> {
+    const producer = (this.#producer ??= createProducer(this.#options))
+    try {
+      const locations = await producer.send(
+        records.map(({ key, value }, index) => ({
+          topic: this.#options.topic,
+          partition: PARTITION,
+          key,
+          value,
+          headers: [[EXPECTED_OFFSET_HEADER, utf8.encode(String(expectedOffset + index))]],
+        })),
+      )
+      return locations.map(({ offset }) => offset)
+    } catch (error) {
+      this.#producer = undefined
+      // What it still has under way is judged by its expected offsets, like everything else.
+      void producer.close().catch(() => undefined)
+      throw error
+    }
+  }
+
+  async read(fromOffset: number, signal: AbortSignal): Promise<LogPage> {
+    const target = { topic: this.#options.topic, partition: PARTITION }
+    try {
+      const page = await this.#reader.fetch({
+        ...target,
+        fromOffset,
+        maxWaitMs: READ_WAIT_MS,
+        maxBytes: READ_BYTES,
+        signal,
+      })
+      const entries = page.records.map(({ offset, key, value, headers }): LogEntry => {
+        const expected = headers.findLast(([name]) => name === EXPECTED_OFFSET_HEADER)?.[1]
+        return { offset, key, value, expectedOffset: expectedOffsetOf(expected) }
+      })
+      return { entries, nextOffset: page.nextOffset }
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error
+      const earliest = await this.#admin.listOffsets({ ...target, timestamp: 'earliest' })
+      if (earliest > fromOffset) return { entries: [], nextOffset: earliest }
+      throw new OperationalError(
+        `topic ${target.topic} ends before offset ${fromOffset}, which was read already: it was replaced`,
+        { code: 'SCHEMAS_TOPIC_REPLACED', retryable: false, cause: error },
+      )
+    }
+  }
+
+  async endOffset(): Promise<number> {
+    const { topic } = this.#options
+    return this.#admin.listOffsets({ topic, partition: PARTITION, timestamp: 'latest' })
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#producer?.close(), this.#reader.close(), this.#admin.close()])
+  }
+}
+
+const utf8 = new TextEncoder()
+
+/** A header that is no offset never equals one: the record counts for nothing. */
+function expectedOffsetOf(header: Uint8Array | null | undefined): number | undefined {
+  if (header === undefined) return undefined
+  const text = header === null ? '' : new TextDecoder().decode(header)
+  return /^\d{1,15}$/.test(text) ? Number(text) : -1
+}

@@ -1,0 +1,231 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { OperationalError, errorMessage } from '@fairlead/base'
+import { type Decision, type Outcome, type SchemaRegistry, encodeRecord } from '@fairlead/schemas'
+import type { SchemaLog } from './schema-log.ts'
+import { StoreError } from './store-error.ts'
+
+export interface StoreLogger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export type RegistryStoreOptions = {
+  readonly log: SchemaLog
+  readonly registry: SchemaRegistry
+  readonly logger: StoreLogger
+  /** How long a request waits for the store. */
+  readonly timeoutMs: number
+  /** Ready, or why not; called whenever it may have changed. */
+  readonly onState: (state: true | string) => void
+  /** Nothing that retrying could mend: the process must end. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/** Requests that wait for their turn to write; more are refused rather than queued. */
+const WRITES_QUEUED_MAX = 1_000
+/** Each lost race means that another registry made progress. */
+const WRITE_ATTEMPTS_MAX = 50
+const RETRY_BASE_MS = 100
+const RETRY_MAX_MS = 2_000
+/** A writer restores the keys of its own lost records at once; this is for one that died before. */
+const REPAIR_EVERY_MS = 30_000
+
+/**
+ * Keeps the registry's image up to date with the log, and writes to the log, one decision at a time.
+ *
+ * A write reads to the end of the log, decides, appends with expected offsets, and answers once its
+ * records have been read back. When another registry wrote in between, the records count for
+ * nothing, to every reader alike, and the decision is made again on what the other one wrote.
+ */
+export class RegistryStore {
+  readonly #options: RegistryStoreOptions
+  readonly #ending = new AbortController()
+  /** Those who wait until the image holds everything below an offset. */
+  readonly #waiters = new Set<{ readonly offset: number; readonly resolve: () => void }>()
+  #writes: Promise<unknown> = Promise.resolve()
+  #queuedCount = 0
+  #isCaughtUp = false
+  #reading: Promise<void> | undefined
+  #repairTimer: NodeJS.Timeout | undefined
+
+  constructor(options: RegistryStoreOptions) {
+    this.#options = options
+  }
+
+  /** Starts to follow the log, for as long as the process lives; a broker that is down is retried. */
+  start(): void {
+    this.#options.onState('the log has not been read yet')
+    this.#reading = this.#follow()
+    const jitterMs = Math.floor(Math.random() * REPAIR_EVERY_MS)
+    this.#repairTimer = setInterval(() => this.#repair(), REPAIR_EVERY_MS + jitterMs).unref()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#repairTimer)
+    this.#ending.abort()
+    await this.#reading
+    await this.#options.log.close()
+  }
+
+  /** True once everything that was in the log at start has been read. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp
+  }
+
+  get queuedWriteCount(): number {
+    return this.#queuedCount
+  }
+
+  /**
+   * Answers once the image holds everything that is in the log now.
+   *
+   * @throws {StoreError}
+   */
+  async catchUp(): Promise<void> {
+    await this.#withTimeout(this.#readToEnd(), 'The store could not be read to its end in time')
+  }
+
+  /**
+   * Carries out a decision. A timeout leaves it open whether it was: asking again is safe.
+   *
+   * @throws {StoreError}
+   */
+  async write<Value>(decide: () => Decision<Value>): Promise<Outcome<Value>> {
+    if (this.#queuedCount >= WRITES_QUEUED_MAX) {
+      throw new StoreError('Too many writes wait for the store', { errorCode: 50001 })
+    }
+    this.#queuedCount += 1
+    const written = this.#writes.then(() => this.#decideAndWrite(decide))
+    this.#writes = written.catch(() => undefined).finally(() => (this.#queuedCount -= 1))
+    return this.#withTimeout(written, 'Timed out waiting for the write to reach the store')
+  }
+
+  async #decideAndWrite<Value>(decide: () => Decision<Value>): Promise<Outcome<Value>> {
+    const { log, registry } = this.#options
+    for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt += 1) {
+      await this.#readToEnd()
+      const decision = decide()
+      const records = [...decision.records, ...registry.log.repairs()]
+      if (records.length === 0) return decision.response
+
+      const expectedOffset = registry.log.nextOffset
+      const offsets = await log.append(records.map(encodeRecord), expectedOffset)
+      const lastOffset = offsets.at(-1) ?? expectedOffset
+      await this.#hasRead(lastOffset + 1)
+      if (offsets.every((offset, index) => offset === expectedOffset + index)) {
+        return decision.response
+      }
+      this.#options.logger.info(
+        { expectedOffset, offset: offsets[0], attempt },
+        'another registry wrote first: deciding again',
+      )
+    }
+    throw new StoreError(`Lost ${WRITE_ATTEMPTS_MAX} races for the log`, { errorCode: 50001 })
+  }
+
+  async #readToEnd(): Promise<void> {
+    await this.#hasRead(await this.#options.log.endOffset())
+  }
+
+  #hasRead(offset: number): Promise<void> {
+    if (this.#options.registry.log.nextOffset >= offset) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const waiter = { offset, resolve }
+      this.#waiters.add(waiter)
+      this.#ending.signal.addEventListener(
+        'abort',
+        () => reject(new StoreError('The registry is stopping', { errorCode: 50001 })),
+        { once: true },
+      )
+    })
+  }
+
+  async #follow(): Promise<void> {
+    let failureCount = 0
+    let isOpen = false
+    /** End of the log at start, and again after each failure. */
+    let readyAtOffset: number | undefined
+    while (!this.#ending.signal.aborted) {
+      try {
+        if (!isOpen) {
+          await this.#options.log.open()
+          isOpen = true
+        }
+        readyAtOffset ??= await this.#options.log.endOffset()
+        if (this.#options.registry.log.nextOffset >= readyAtOffset) {
+          this.#isCaughtUp = true
+          this.#options.onState(true)
+        }
+        await this.#readPage()
+        failureCount = 0
+      } catch (error) {
+        if (this.#ending.signal.aborted) return
+        if (!(error instanceof OperationalError) || !error.retryable) {
+          this.#options.onFatal(error)
+          return
+        }
+        failureCount += 1
+        readyAtOffset = undefined
+        await this.#pauseAfter(error, failureCount)
+      }
+    }
+  }
+
+  async #readPage(): Promise<void> {
+    const { log, registry, logger } = this.#options
+    const page = await log.read(registry.log.nextOffset, this.#ending.signal)
+    for (const entry of page.entries) {
+      const result = registry.log.replay(entry)
+      if (result.kind === 'skipped') {
+        logger.warn({ offset: entry.offset, reason: result.reason }, 'a record was passed over')
+      }
+    }
+    registry.log.advance(page.nextOffset)
+    for (const waiter of this.#waiters) {
+      if (waiter.offset > registry.log.nextOffset) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve()
+    }
+  }
+
+  async #pauseAfter(error: OperationalError, failureCount: number): Promise<void> {
+    const reason = `the log cannot be read: ${errorMessage(error)}`
+    this.#options.onState(reason)
+    if (failureCount === 1) this.#options.logger.warn({ err: error }, reason)
+    const pauseMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(failureCount, 10))
+    await delay(pauseMs, undefined, { signal: this.#ending.signal }).catch(() => undefined)
+  }
+
+  #repair(): void {
+    if (!this.#isCaughtUp || this.#options.registry.log.repairs().length === 0) return
+    const nothing = (): Decision<void> => ({
+      records: [],
+      response: { ok: true, value: undefined },
+    })
+    // A failure is met by the next write, or the next turn.
+    void this.write(nothing).catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'keys at risk were not restored')
+    })
+  }
+
+  async #withTimeout<Value>(work: Promise<Value>, message: string): Promise<Value> {
+    const timer = new AbortController()
+    const timeout = delay(this.#options.timeoutMs, undefined, { signal: timer.signal }).then(
+      (): never => {
+        throw new StoreError(message, { errorCode: 50002 })
+      },
+    )
+    try {
+      return await Promise.race([work, timeout])
+    } catch (error) {
+      if (error instanceof StoreError || !(error instanceof OperationalError)) throw error
+      throw new StoreError(`Error in the store: ${error.message}`, {
+        errorCode: 50001,
+        cause: error,
+      })
+    } finally {
+      timer.abort()
+      timeout.catch(() => undefined)
+    }
+  }
+}
