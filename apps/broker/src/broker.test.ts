@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { crc32c, decodeRecords, encodeBatch, splitBatches } from '@fairlead/protocol'
+import { ZERO_UUID, crc32c, decodeRecords, encodeBatch, splitBatches } from '@fairlead/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   type TestBroker,
@@ -76,8 +76,8 @@ async function valuesOf(client: TestClient, topicId: string): Promise<string[]> 
     forgottenTopicsData: [],
   })
   const records = responses[0]?.partitions[0]?.records ?? new Uint8Array()
-  return splitBatches(records).flatMap(({ position, header }) =>
-    decodeRecords(records, position, header).map(({ value }) =>
+  return splitBatches(records).flatMap((batch) =>
+    decodeRecords(records, batch.position, batch).map(({ value }) =>
       Buffer.from(value ?? []).toString(),
     ),
   )
@@ -87,8 +87,12 @@ async function commit(client: TestClient, groupId: string, committedOffset: numb
   await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [groupId] })
   await expect
     .poll(async () => {
-      const partitions = [{ partitionIndex: 0, committedOffset }]
-      const request = { groupId, memberId: '', topics: [{ name: 'kept', partitions }] }
+      const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: null }]
+      const request = {
+        groupId,
+        memberId: '',
+        topics: [{ name: 'kept', topicId: ZERO_UUID, partitions }],
+      }
       const { topics } = await client.call('OffsetCommit', request, 9)
       return topics[0]?.partitions[0]?.errorCode
     })
@@ -131,7 +135,10 @@ describe('a broker that starts again', () => {
     const first = await startTestBroker(path)
     const before = connect(first.port)
     await produce(before, await topicIdOf(before, 'gone'), 'old')
-    await before.call('DeleteTopics', { topics: [{ name: 'gone' }], timeoutMs: 1_000 })
+    await before.call('DeleteTopics', {
+      topics: [{ name: 'gone', topicId: ZERO_UUID }],
+      timeoutMs: 1_000,
+    })
     await first.stop()
     expect(readdirSync(path).filter((name) => name.startsWith('gone'))).toEqual([])
 
@@ -165,7 +172,7 @@ describe('a broker process', () => {
           acknowledged.push(value)
           if (index === kill) child.kill('SIGKILL')
         }
-      }).rejects.toThrow()
+      }).rejects.toThrow('connection closed')
     }
     const { port } = await spawnBroker(path)
     const client = connect(port)

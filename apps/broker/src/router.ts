@@ -2,7 +2,6 @@ import { errorMessage, invariant } from '@fairlead/base'
 import {
   type ApiName,
   type RequestHeader,
-  type ResponseBody,
   apiByKey,
   decodeRequest,
   decodeRequestHeader,
@@ -57,8 +56,8 @@ function peekHeader(frame: Uint8Array): {
   }
 }
 
-async function answer<Name extends ApiName>(
-  name: Name,
+async function answer(
+  name: ApiName,
   frame: Uint8Array,
   context: {
     readonly header: RequestHeader
@@ -75,7 +74,7 @@ async function answer<Name extends ApiName>(
   }
   try {
     const request = decodeRequest(name, apiVersion, frame, header.bodyPosition)
-    const handle = HANDLERS[name] as Handler<Name>
+    const handle = HANDLERS[name] as Handler<ApiName>
     const response = await handle(request, {
       ...parts,
       apiVersion,
@@ -85,8 +84,7 @@ async function answer<Name extends ApiName>(
     })
     parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)
     if (response === NO_RESPONSE) return NOTHING
-    const body = response as ResponseBody<Name>
-    return { chunks: encodeResponse(name, apiVersion, correlationId, body), release }
+    return { chunks: encodeResponse(name, apiVersion, correlationId, response), release }
   } catch (error) {
     release()
     parts.metrics.failed(name, error instanceof Error ? error.name : errorMessage(error))

@@ -4,7 +4,7 @@ import type {
   Decision,
   DescribeGroupsRequest,
   DescribeGroupsResponse,
-  GroupCoordinatorApi,
+  GroupCoordinator,
   HeartbeatRequest,
   HeartbeatResponse,
   Instant,
@@ -28,8 +28,13 @@ import type { OffsetsLog } from './offsets-log.ts'
 
 export type GroupClient = Pick<RequestContext, 'apiVersion' | 'clientId' | 'clientHost'>
 
+type AnswerTo<Kind extends Completion['kind']> = Extract<
+  Completion,
+  { readonly kind: Kind }
+>['response']
+
 export type GroupShellOptions = {
-  readonly coordinator: GroupCoordinatorApi
+  readonly coordinator: GroupCoordinator
   readonly offsetsLog: OffsetsLog
   readonly clock: Clock
   readonly timers: Timers
@@ -52,6 +57,7 @@ export class GroupShell {
   readonly #parked = new Map<ParkToken, (completion: Completion) => void>()
   #nextToken: ParkToken = 1
   #started: Promise<void> | undefined
+  #hasGroups = false
   #isStopped = false
   #timer: { readonly deadlineMs: number; readonly cancel: () => void } | undefined
 
@@ -83,7 +89,7 @@ export class GroupShell {
     const { coordinator, offsetsLog } = this.#options
     this.#isStopped = true
     this.#timer?.cancel()
-    for (const partition of offsetsLog.partitions()) {
+    for (const partition of this.#hasGroups ? offsetsLog.partitions() : []) {
       this.#inBackground(this.#carryOut(coordinator.unload(partition)))
     }
   }
@@ -142,14 +148,18 @@ export class GroupShell {
   async #start(): Promise<void> {
     const { coordinator, offsetsLog } = this.#options
     await offsetsLog.create()
+    if (this.#isStopped) return
     for (const partition of offsetsLog.partitions()) coordinator.startLoading(partition)
+    this.#hasGroups = true
     this.#inBackground(this.#load())
   }
 
   async #load(): Promise<void> {
     const { coordinator, offsetsLog } = this.#options
     for (const partition of offsetsLog.partitions()) {
-      await offsetsLog.replay(partition, (record) => coordinator.replay(partition, record))
+      await offsetsLog.replay(partition, (record) => {
+        if (!this.#isStopped) coordinator.replay(partition, record)
+      })
       if (this.#isStopped) return
       await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
     }
@@ -157,26 +167,20 @@ export class GroupShell {
 
   async #park<Kind extends Completion['kind']>(
     kind: Kind,
-    decide: (
-      token: ParkToken,
-    ) => Decision<Extract<Completion, { kind: Kind }>['response'] | 'parked'>,
-  ): Promise<Extract<Completion, { kind: Kind }>['response']> {
+    decide: (token: ParkToken) => Decision<AnswerTo<Kind> | 'parked'>,
+  ): Promise<AnswerTo<Kind>> {
     const token = this.#nextToken
     this.#nextToken += 1
     const { promise, resolve } = Promise.withResolvers<Completion>()
-    // Registered first: the step of this very request may complete it.
-    this.#parked.set(token, resolve)
     const decision = decide(token)
-    const carriedOut = this.#carryOut(decision)
-    if (decision.response !== 'parked') {
-      this.#parked.delete(token)
-      await carriedOut
-      return decision.response
-    }
-    await carriedOut
+    const { response } = decision
+    // Registered before the step is carried out, which may complete this very request.
+    if (response === 'parked') this.#parked.set(token, resolve)
+    await this.#carryOut(decision)
+    if (response !== 'parked') return response
     const completion = await promise
     invariant(completion.kind === kind, 'a request is completed by an answer of its own kind')
-    return completion.response
+    return completion.response as AnswerTo<Kind>
   }
 
   async #decided<Response>(decision: Decision<Response>): Promise<Response> {

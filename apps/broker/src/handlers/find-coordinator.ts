@@ -2,6 +2,7 @@ import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
 const KEY_TYPE_GROUP = 0
+const NO_FAILURE = { errorCode: 'NONE', errorMessage: null } as const
 const NO_NODE = { nodeId: -1, host: '', port: -1 } as const
 
 /**
@@ -26,11 +27,11 @@ export async function handleFindCoordinator(
 
   const coordinator =
     failure === undefined
-      ? { nodeId: node.nodeId, host: node.host, port: node.port, errorCode: 'NONE' as ErrorCode }
+      ? { nodeId: node.nodeId, host: node.host, port: node.port, ...NO_FAILURE }
       : { ...NO_NODE, ...failure }
   if (apiVersion < 4) return { ...coordinator, coordinators: [] }
   return {
-    errorCode: 'NONE',
+    ...NO_FAILURE,
     ...NO_NODE,
     coordinators: keys.map((key) => ({ key, ...coordinator })),
   }

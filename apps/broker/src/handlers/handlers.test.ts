@@ -348,7 +348,7 @@ describe('topics and configuration', () => {
     const topicId = await createTopic('again')
     await produce(topicId, batch('a'))
     const { responses } = await client.call('DeleteTopics', {
-      topics: [{ name: 'again' }],
+      topics: [{ name: 'again', topicId: ZERO_UUID }],
       timeoutMs: 10_000,
     })
     expect(responses[0]?.errorCode).toBe('NONE')
@@ -370,13 +370,18 @@ describe('topics and configuration', () => {
   })
 
   test('the cluster describes itself', async () => {
-    const cluster = await client.call('DescribeCluster', {})
+    const cluster = await client.call('DescribeCluster', {
+      includeClusterAuthorizedOperations: false,
+    })
     expect(cluster).toMatchObject({
       errorCode: 'NONE',
       clusterId: broker.clusterId,
       brokers: [{ brokerId: 1, port: broker.port }],
     })
-    const controllers = await client.call('DescribeCluster', { endpointType: 2 })
+    const controllers = await client.call('DescribeCluster', {
+      includeClusterAuthorizedOperations: false,
+      endpointType: 2,
+    })
     expect(controllers.errorCode).toBe('MISMATCHED_ENDPOINT_TYPE')
   })
 })

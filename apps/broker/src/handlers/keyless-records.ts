@@ -7,14 +7,14 @@ import { decodeRecords, splitBatches } from '@fairlead/protocol'
 export function keylessRecords(records: Uint8Array): number[] {
   const indexes: number[] = []
   let index = 0
-  for (const { position, header } of splitBatches(records)) {
-    if (header.compression === 'none') {
-      for (const { key } of decodeRecords(records, position, header)) {
+  for (const batch of splitBatches(records)) {
+    if (batch.compression === 'none') {
+      for (const { key } of decodeRecords(records, batch.position, batch)) {
         if (key === null) indexes.push(index)
         index += 1
       }
     } else {
-      index += header.recordCount
+      index += batch.recordCount
     }
   }
   return indexes

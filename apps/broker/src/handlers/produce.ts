@@ -38,12 +38,7 @@ export async function handleProduce(
       const usesId = context.apiVersion >= 13
       const name = usesId ? context.image.topicName(topic.topicId) : topic.name
       const partitionResponses = await Promise.all(
-        topic.partitionData.map((partition) => {
-          const refusal = refusalOf(request, name)
-          return refusal === undefined && name !== undefined
-            ? producePartition(name, partition, context)
-            : refused(partition, refusal ?? 'UNKNOWN_TOPIC_ID')
-        }),
+        topic.partitionData.map((partition) => producePartition(name, partition, request, context)),
       )
       return {
         name: usesId ? '' : topic.name,
@@ -58,23 +53,25 @@ export async function handleProduce(
 /** Why nothing of this topic may be written, whatever the records are. */
 function refusalOf(
   { acks, transactionalId }: RequestOf<'Produce'>,
-  topic: string | undefined,
+  topic: string,
 ): ErrorCode | undefined {
   if (acks !== ACKS_NONE && acks !== ACKS_LEADER && acks !== ACKS_ALL) {
     return 'INVALID_REQUIRED_ACKS'
   }
   if (transactionalId !== null) return 'UNSUPPORTED_VERSION'
-  if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
   return isInternalTopic(topic) ? 'INVALID_TOPIC_EXCEPTION' : undefined
 }
 
 /** Runs up to the append without waiting: batches of one producer keep their order. */
 async function producePartition(
-  topic: string,
+  topic: string | undefined,
   { index, records }: PartitionRequest,
-  context: HandlerContext,
+  request: RequestOf<'Produce'>,
+  { metrics, partitions, clock }: HandlerContext,
 ): Promise<PartitionResponse> {
-  const { metrics, partitions, clock } = context
+  if (topic === undefined) return refused({ index }, 'UNKNOWN_TOPIC_ID')
+  const refusal = refusalOf(request, topic)
+  if (refusal !== undefined) return refused({ index }, refusal)
   const target = partitions.get(topic, index)
   if (target === undefined) return refused({ index }, 'UNKNOWN_TOPIC_OR_PARTITION')
   if (records === null || records.length === 0) {

@@ -41,7 +41,7 @@ function repeat(
   let isStopped = false
   let cancel: () => void
   const round = async (): Promise<void> => {
-    for (const partition of [...partitions.all()]) {
+    for (const partition of partitions.snapshot()) {
       const isOpen = partitions.get(partition.topic, partition.partition) === partition
       if (isStopped) return
       if (isOpen) await visit(partition)

@@ -66,6 +66,11 @@ export class PartitionTable {
     for (const partitions of this.#byTopic.values()) yield* partitions.values()
   }
 
+  /** The partitions at this moment, for work that takes long. */
+  snapshot(): readonly LocalPartition[] {
+    return [...this.all()]
+  }
+
   /** Opens, and if needed recovers or creates, the log of a partition. */
   async open({ topic, partition, leaderEpoch, config }: OpenRequest): Promise<LocalPartition> {
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
@@ -108,7 +113,7 @@ export class PartitionTable {
 
   /** Flushes every log and writes its recovery point. */
   async close(): Promise<void> {
-    const partitions = [...this.all()]
+    const partitions = this.snapshot()
     this.#byTopic.clear()
     this.#count = 0
     await Promise.all(partitions.map(({ log }) => settled<void>((done) => log.close(done))))

@@ -31,8 +31,8 @@ export async function replayLog(
 }
 
 function replayChunk(chunk: Uint8Array, replay: (record: ReplayedRecord) => void): void {
-  for (const { position, header } of splitBatches(chunk)) {
-    if (header.isControl) continue
-    for (const record of decodeRecords(chunk, position, header)) replay(record)
+  for (const batch of splitBatches(chunk)) {
+    if (batch.isControl) continue
+    for (const record of decodeRecords(chunk, batch.position, batch)) replay(record)
   }
 }

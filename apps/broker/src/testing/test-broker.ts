@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { Metrics, loadConfig } from '@fairlead/service'
 import { type RunningBroker, startBroker } from '../broker.ts'
 import { BROKER_CONFIG_ALL } from '../config.ts'
@@ -39,7 +40,7 @@ export async function startTestBroker(
     metrics,
     logger: {
       info: () => {},
-      warn: (fields, message) => warnings.push(`${message} ${JSON.stringify(fields)}`),
+      warn: (fields, message) => warnings.push(`${message} ${inspect(fields)}`),
     },
     onFailure: (error) => failures.push(error),
   })
