@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import type { Projection } from '@fairlead/projection'
+import { projectionLabel } from './store/registered-projection.ts'
 
 /** A module of `projections` cannot be used. */
 export class ProjectionModuleError extends OperationalError {
@@ -16,16 +17,14 @@ export class ProjectionModuleError extends OperationalError {
  * Imports the modules and collects what they export as `projections`.
  *
  * @throws {ProjectionModuleError} when a module fails to load or exports something else, or when two
- *   definitions have one name.
+ *   definitions have one name and version.
  */
 export async function loadProjections(paths: readonly string[]): Promise<readonly Projection[]> {
   const projections: Projection[] = []
   for (const path of paths) projections.push(...(await loadModule(path)))
-  const names = projections.map(({ name }) => name)
-  const repeated = names.find((name, index) => names.indexOf(name) !== index)
-  if (repeated !== undefined) {
-    throw new ProjectionModuleError(`the projection ${repeated} is defined twice`)
-  }
+  const labels = projections.map(projectionLabel)
+  const repeated = labels.find((label, index) => labels.indexOf(label) !== index)
+  if (repeated !== undefined) throw new ProjectionModuleError(`${repeated} is defined twice`)
   return projections
 }
 

@@ -27,7 +27,9 @@ await runApp({
       databaseUrl: config['database.url'],
       databaseConnectionsMax: config['database.connections.max'],
       log,
-      serde: createAvroSerde(createRegistryClient({ url: config['schema.registry.url'] })),
+      serde: createAvroSerde({
+        registry: createRegistryClient({ url: config['schema.registry.url'] }),
+      }),
       projections,
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],

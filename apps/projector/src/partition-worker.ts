@@ -51,7 +51,7 @@ export type WorkerState =
       readonly reason: string
     }
   /** Needs somebody to act, and a restart. */
-  | { readonly kind: 'stopped'; readonly reason: string }
+  | { readonly kind: 'faulted'; readonly reason: string }
 
 export type WorkerOptions = {
   readonly db: Database
@@ -70,8 +70,12 @@ export type WorkerOptions = {
 export interface WorkerObserver {
   state(state: WorkerState): void
   failed(failure: { readonly error: unknown; readonly failureClass: FailureClass }): void
-  fetched(position: { readonly nextOffset: number; readonly highWatermark: number }): void
+  /** The checkpoint was read or moved. */
+  held(progress: Progress, parkedKeyCount: number): void
+  fetched(position: { readonly highWatermark: number }): void
   committed(batch: CommittedBatch): void
+  /** The worker is done with the partition. */
+  released(): void
   /** The worker itself is broken. */
   crashed(error: unknown): void
 }
@@ -80,7 +84,6 @@ export type CommittedBatch = {
   readonly admitted: Admitted
   readonly ledger: BatchLedger
   readonly durationMs: number
-  readonly parkedKeyCount: number
 }
 
 type Batch = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
@@ -120,14 +123,11 @@ export class PartitionWorker {
     return this.#progress?.nextOffset
   }
 
-  get parkedKeyCount(): number {
-    return this.#parkedKeys.size
-  }
-
   /** Finishes the transaction in flight, and nothing else. */
   async stop(): Promise<void> {
     this.#abort.abort()
     await this.#done
+    this.#options.observer.released()
   }
 
   get #isStopping(): boolean {
@@ -142,7 +142,7 @@ export class PartitionWorker {
       }
     } catch (error) {
       if (error instanceof StopRequired) {
-        this.#options.observer.state({ kind: 'stopped', reason: error.message })
+        this.#options.observer.state({ kind: 'faulted', reason: error.message })
       } else {
         this.#options.observer.crashed(error)
       }
@@ -167,6 +167,7 @@ export class PartitionWorker {
     this.#parkedKeys = await loadParkedKeys(this.#options.db, this.#options.partition)
     this.#progress = progress
     this.#fence = fence
+    this.#options.observer.held(progress, this.#parkedKeys.size)
   }
 
   /** Until the worker stops, or loses the fence. */
@@ -202,7 +203,7 @@ export class PartitionWorker {
         signal: this.#abort.signal,
       })
       const records = await reader.prepare(fetched.records)
-      observer.fetched({ nextOffset: fetched.nextOffset, highWatermark: fetched.highWatermark })
+      observer.fetched({ highWatermark: fetched.highWatermark })
       return { records, nextOffset: fetched.nextOffset }
     })
   }
@@ -259,8 +260,8 @@ export class PartitionWorker {
     this.#attempts = NO_ATTEMPTS
     this.#batchRecordsMax = this.#options.batchRecordsMax
     this.#settle('apply')
-    const durationMs = nowMs() - startMs
-    observer.committed({ admitted, ledger, durationMs, parkedKeyCount: this.#parkedKeys.size })
+    observer.held(admitted.to, this.#parkedKeys.size)
+    observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
   }
 
   /** Decides about a batch that did not commit, waits as decided, and reads the checkpoint again. */

@@ -183,6 +183,7 @@ export class ProjectionRunner {
         this.#committed.delete(status.partition)
       }
     }
+    this.#publishHealth()
     const label = projectionLabel(registered.projection)
     logger.info({ projection: label, partitions }, 'partitions revoked')
   }

@@ -6,24 +6,45 @@ import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-wo
 const APPLY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const BATCH_SIZE_BUCKETS = [1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000]
 
-const STATES = ['running', 'paused', 'stopped'] as const satisfies readonly WorkerState['kind'][]
+const STATES = ['running', 'paused', 'faulted'] as const satisfies readonly WorkerState['kind'][]
 const PARTITION_LABELS = ['projection', 'version', 'partition'] as const
 const LABELS = ['projection', 'version'] as const
 
+type Position = {
+  readonly labels: Readonly<Record<(typeof PARTITION_LABELS)[number], string>>
+  nextOffset: number | undefined
+  highWatermark: number | undefined
+  eventTimeMs: number | null
+}
+
+/** Depth and oldest letter of a topic's dead letters. */
+export type LetterCount = {
+  readonly topic: string
+  readonly depth: number
+  readonly oldestAgeSeconds: number
+}
+
 /** The projector's metrics; names are stable, and part of its interface. */
 export class ProjectorMetrics {
+  readonly #positions = new Set<Position>()
   readonly #metrics: ReturnType<typeof defineMetrics>
 
-  constructor(metrics: Metrics) {
-    this.#metrics = defineMetrics(metrics)
+  constructor(metrics: Metrics, countLetters: () => Promise<readonly LetterCount[]>) {
+    this.#metrics = defineMetrics(metrics, { positions: this.#positions, countLetters })
   }
 
-  /** What one partition reports. */
+  /** What one partition reports, from assignment to release. */
   observer(projection: Projection, partition: number): Omit<WorkerObserver, 'crashed'> {
     const metrics = this.#metrics
     const labels = { projection: projection.name, version: String(projection.version) }
     const partitionLabels = { ...labels, partition: String(partition) }
-    let headPosition: number | undefined
+    const position: Position = {
+      labels: partitionLabels,
+      nextOffset: undefined,
+      highWatermark: undefined,
+      eventTimeMs: null,
+    }
+    this.#positions.add(position)
     return {
       state: (state) => {
         for (const name of STATES) {
@@ -34,47 +55,28 @@ export class ProjectorMetrics {
         metrics.errors.inc({ ...labels, error_class: failureClass })
         if (failureClass === 'fenced') metrics.fenced.inc(labels)
       },
+      held: ({ nextOffset, eventTimeMs }, parkedKeyCount) => {
+        Object.assign(position, { nextOffset, eventTimeMs })
+        metrics.parkedKeys.set(partitionLabels, parkedKeyCount)
+      },
       fetched: ({ highWatermark }) => {
-        headPosition = highWatermark
-        metrics.headPosition.set(partitionLabels, highWatermark)
+        position.highWatermark = highWatermark
         metrics.heartbeat.set(partitionLabels, Date.now() / 1000)
       },
       committed: (batch) => {
-        const { nextOffset, eventTimeMs } = batch.admitted.to
-        const lagRecords = Math.max(0, (headPosition ?? nextOffset) - nextOffset)
-        const behindMs = lagRecords === 0 || eventTimeMs === null ? 0 : Date.now() - eventTimeMs
-        metrics.position.set(partitionLabels, nextOffset)
-        metrics.lagRecords.set(partitionLabels, lagRecords)
-        metrics.lagSeconds.set(partitionLabels, Math.max(0, behindMs) / 1000)
         metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
-        metrics.parkedKeys.set(partitionLabels, batch.parkedKeyCount)
         metrics.applyDuration.observe(labels, batch.durationMs / 1000)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, batch)
       },
+      released: () => {
+        this.#positions.delete(position)
+        for (const gauge of [metrics.lastAdvance, metrics.heartbeat, metrics.parkedKeys]) {
+          gauge.remove(partitionLabels)
+        }
+        for (const state of STATES) metrics.state.remove({ ...partitionLabels, state })
+      },
     }
-  }
-
-  /** A partition that another process has reports nothing here. */
-  forget(projection: Projection, partition: number): void {
-    const labels = {
-      projection: projection.name,
-      version: String(projection.version),
-      partition: String(partition),
-    }
-    const { position, headPosition, lagRecords, lagSeconds, lastAdvance, heartbeat, parkedKeys } =
-      this.#metrics
-    const gauges = [
-      position,
-      headPosition,
-      lagRecords,
-      lagSeconds,
-      lastAdvance,
-      heartbeat,
-      parkedKeys,
-    ]
-    for (const gauge of gauges) gauge.remove(labels)
-    for (const state of STATES) this.#metrics.state.remove({ ...labels, state })
   }
 
   #count(projection: Projection, { admitted, ledger }: CommittedBatch): void {
@@ -91,14 +93,17 @@ export class ProjectorMetrics {
   }
 }
 
-function defineMetrics(metrics: Metrics) {
+type Sources = {
+  readonly positions: ReadonlySet<Position>
+  readonly countLetters: () => Promise<readonly LetterCount[]>
+}
+
+function defineMetrics(metrics: Metrics, sources: Sources) {
+  definePositions(metrics, sources.positions)
+  defineLetterCounts(metrics, sources.countLetters)
   const gauge = (name: string, help: string) =>
     metrics.gauge({ name, help, labelNames: [...PARTITION_LABELS] })
   return {
-    position: gauge('projection_position', 'Offset of the next record to apply.'),
-    headPosition: gauge('projection_head_position', 'High watermark of the partition.'),
-    lagRecords: gauge('projection_lag_records', 'Records between the two.'),
-    lagSeconds: gauge('projection_lag_seconds', 'Age of the last applied record; 0 at the head.'),
     lastAdvance: gauge('projection_last_advance_timestamp_seconds', 'Last commit of a batch.'),
     heartbeat: gauge('projection_heartbeat_timestamp_seconds', 'Last fetch, records or not.'),
     parkedKeys: gauge('projection_parked_keys', 'Keys whose events are set aside.'),
@@ -140,4 +145,55 @@ function defineMetrics(metrics: Metrics) {
       buckets: BATCH_SIZE_BUCKETS,
     }),
   }
+}
+
+/** Read at each scrape: the lag in seconds grows while a partition waits. */
+function definePositions(metrics: Metrics, positions: ReadonlySet<Position>): void {
+  const gauge = (name: string, help: string, value: (position: Position) => number | undefined) =>
+    metrics.gauge({
+      name,
+      help,
+      labelNames: [...PARTITION_LABELS],
+      collect() {
+        this.reset()
+        for (const position of positions) {
+          const current = value(position)
+          if (current !== undefined) this.set(position.labels, current)
+        }
+      },
+    })
+  gauge('projection_position', 'Offset of the next record to apply.', (at) => at.nextOffset)
+  gauge('projection_head_position', 'High watermark as last seen.', (at) => at.highWatermark)
+  gauge('projection_lag_records', 'Records between the two.', lagRecords)
+  gauge('projection_lag_seconds', 'Age of the last applied record; 0 at the head.', (at) => {
+    const lag = lagRecords(at)
+    if (lag === undefined || lag === 0 || at.eventTimeMs === null) return lag === 0 ? 0 : undefined
+    return Math.max(0, Date.now() - at.eventTimeMs) / 1000
+  })
+}
+
+function lagRecords({ nextOffset, highWatermark }: Position): number | undefined {
+  if (nextOffset === undefined || highWatermark === undefined) return undefined
+  return Math.max(0, highWatermark - nextOffset)
+}
+
+function defineLetterCounts(
+  metrics: Metrics,
+  countLetters: () => Promise<readonly LetterCount[]>,
+): void {
+  const gauge = (name: string, help: string, value: (count: LetterCount) => number) =>
+    metrics.gauge({
+      name,
+      help,
+      labelNames: ['topic'],
+      async collect() {
+        // A database that is down must not take all other metrics with it.
+        const counts = await countLetters().catch(() => undefined)
+        if (counts === undefined) return
+        this.reset()
+        for (const count of counts) this.set({ topic: count.topic }, value(count))
+      },
+    })
+  gauge('dlq_depth', 'Letters of the topic, of all projections.', ({ depth }) => depth)
+  gauge('dlq_oldest_age_seconds', 'Age of the oldest of them.', (count) => count.oldestAgeSeconds)
 }

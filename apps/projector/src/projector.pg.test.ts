@@ -308,7 +308,7 @@ test('a checkpoint that the log no longer has stops the partition', async () => 
 
   log.logStartOffset = 10
   const { health } = start(database.url, log, [accounts])
-  await until(() => expect(health.get('projection accounts v1')).toMatch(/stopped: .*retention/))
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/faulted: .*retention/))
 })
 
 describe('registration', () => {

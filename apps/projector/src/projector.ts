@@ -10,7 +10,8 @@ import type { WorkerObserver } from './partition-worker.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
-import { openDatabase, type Database } from './store/database.ts'
+import { type Database, openDatabase } from './store/database.ts'
+import { countLetters } from './store/dead-letters.ts'
 import { registerProjection } from './store/register.ts'
 import { projectionLabel } from './store/registered-projection.ts'
 
@@ -50,13 +51,13 @@ export class Projector {
 
   constructor(options: ProjectorOptions) {
     this.#options = options
-    this.#metrics = new ProjectorMetrics(options.metrics)
     this.db = openDatabase({
       url: options.databaseUrl,
       connectionsMax: options.databaseConnectionsMax,
       onIdleError: (error) =>
         options.logger.warn({ err: error }, 'an idle connection to the database was lost'),
     })
+    this.#metrics = new ProjectorMetrics(options.metrics, () => countLetters(this.db))
     options.health.set('database', 'not connected yet')
     this.#started = this.#start().catch((error: unknown) => options.fail(error))
   }
@@ -121,7 +122,8 @@ export class Projector {
         metrics.state(state)
         const reason = state.kind === 'running' ? state.kind : `${state.kind}: ${state.reason}`
         if (reason === logged) return
-        if (state.kind === 'stopped') logger.error({ ...fields, reason }, 'the partition stopped')
+        if (state.kind === 'faulted')
+          logger.error({ ...fields, reason }, 'the partition is faulted')
         else if (logged !== '')
           logger.info({ ...fields, reason }, 'the partition changed its state')
         logged = reason

@@ -3,6 +3,7 @@ import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
 import type { Database } from './store/database.ts'
 import { type LetterFilter, type ListedLetter, listLetters } from './store/dead-letters.ts'
 import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
+import { PromotionError, promote } from './store/promote.ts'
 
 const LETTERS_LIMIT_DEFAULT = 100
 const LETTERS_LIMIT_MAX = 1_000
@@ -32,10 +33,26 @@ type LetterQuery = {
   readonly after: string
 }
 
+/** Two versions under load are never at the same offset for long. */
+const PROMOTE_LAG_RECORDS_DEFAULT = 1_000
+
+const promoteQuery = {
+  type: 'object',
+  required: ['version'],
+  additionalProperties: false,
+  properties: {
+    version: { type: 'integer', minimum: 1 },
+    lagRecordsMax: { type: 'integer', minimum: 0, default: PROMOTE_LAG_RECORDS_DEFAULT },
+  },
+} as const
+
+type PromoteQuery = { readonly version: number; readonly lagRecordsMax: number }
+
 /**
  * - `GET /projections`: every version in the database, with the partitions of all processes; states
  *   and lag of those that this process has.
  * - `GET /projections/:name`: the versions of one.
+ * - `POST /projections/:name/promote?version=&lagRecordsMax=`: shows another version to readers.
  * - `GET /dead-letters?projection=&key=&kind=&limit=&after=`: letters in the order in which they were
  *   set aside; `after` is the `id` of the last one of the page before.
  */
@@ -54,6 +71,20 @@ export function addRoutes(
     if (found.length > 0) return { projections: found }
     return reply.code(404).send({ message: `there is no projection ${name}` })
   })
+  http.post<{ Params: { name: string }; Querystring: PromoteQuery }>(
+    '/projections/:name/promote',
+    { schema: { querystring: promoteQuery } },
+    async (request, reply) => {
+      try {
+        await promote(db, { ...request.params, ...request.query })
+        return { live: request.query.version }
+      } catch (error) {
+        if (!(error instanceof PromotionError)) throw error
+        const { code, message } = error
+        return reply.code(code === 'UNKNOWN_VERSION' ? 404 : 409).send({ code, message })
+      }
+    },
+  )
   http.get<{ Querystring: LetterQuery }>(
     '/dead-letters',
     { schema: { querystring: letterQuery } },
@@ -83,7 +114,7 @@ type PartitionJson = {
   readonly eventTime: string | null
   readonly updatedAt: string | null
   /** `elsewhere` when another process has the partition, or none. */
-  readonly state: 'running' | 'paused' | 'stopped' | 'elsewhere'
+  readonly state: 'running' | 'paused' | 'faulted' | 'elsewhere'
   readonly reason: string | null
 }
 
@@ -117,7 +148,7 @@ function groupVersions(
 /** The worst state of any partition here; otherwise the state of the version. */
 function versionState(row: StoredPartition, partitions: readonly PartitionJson[]): string {
   const states = new Set(partitions.map(({ state }) => state))
-  if (states.has('stopped')) return 'stopped'
+  if (states.has('faulted')) return 'faulted'
   if (states.has('paused')) return 'paused'
   return row.state === 'live' ? 'running' : row.state
 }

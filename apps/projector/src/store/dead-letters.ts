@@ -133,3 +133,14 @@ export async function listLetters(
     order by l.id limit ${filter.limit}`.execute(db)
   return rows
 }
+
+/** Letters by topic, of all projections. */
+export async function countLetters(
+  db: Kysely<unknown>,
+): Promise<readonly { topic: string; depth: number; oldestAgeSeconds: number }[]> {
+  const { rows } = await sql<{ topic: string; depth: number; oldestAgeSeconds: number }>`
+    select topic, count(*)::float8 as depth,
+      extract(epoch from clock_timestamp() - min(first_at))::float8 as "oldestAgeSeconds"
+    from evt.dead_letter group by topic`.execute(db)
+  return rows
+}

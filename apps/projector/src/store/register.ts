@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { OperationalError } from '@fairlead/base'
 import { type Projection, definitionText } from '@fairlead/projection'
-import { type Kysely, type Transaction, sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
 import { FoldTable } from './fold-table.ts'
 import { type RegisteredProjection, projectionLabel } from './registered-projection.ts'
+import { showTables } from './views.ts'
 
 /** A projection may not run here as it is defined. Nobody's retry helps. */
 export class RegistrationError extends OperationalError {
@@ -20,7 +21,7 @@ type VersionRow = { readonly code_hash: Buffer; readonly state: string }
 /**
  * Makes a version of a projection known and creates its tables, once. The first version of a
  * projection is live at once: views in `public` show its tables. A later one fills its own tables
- * beside the live version. Safe when several workers start at once.
+ * beside the live version, until it is promoted. Safe when several workers start at once.
  *
  * @throws {RegistrationError} when the version is known with other code, or older than the live one.
  */
@@ -93,19 +94,4 @@ async function createVersion(
   await sql`
     update evt.projection set live_version = ${projection.version}, promoted_at = clock_timestamp()
     where id = ${projectionId}`.execute(trx)
-}
-
-/** Creates a view in `public` for each table of the schema, with its columns by name. */
-async function showTables(trx: Kysely<unknown>, schemaName: string): Promise<void> {
-  const { rows } = await sql<{ table: string; columns: readonly string[] }>`
-    select c.relname as table, array_agg(a.attname::text order by a.attnum) as columns
-    from pg_class c join pg_attribute a on a.attrelid = c.oid
-    where c.relnamespace = ${schemaName}::regnamespace and c.relkind in ('r', 'p')
-      and a.attnum > 0 and not a.attisdropped
-    group by c.relname`.execute(trx)
-  for (const { table, columns } of rows) {
-    const selected = sql.join(columns.map((column) => sql.id(column)))
-    await sql`create view ${sql.id('public', table)} as
-      select ${selected} from ${sql.id(schemaName, table)}`.execute(trx)
-  }
 }

@@ -1,0 +1,119 @@
+import { createHttpServer, Health } from '@fairlead/service'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { addRoutes } from './routes.ts'
+import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+
+let database: TestDatabase
+let log: MemoryLog
+let running: TestProjector
+let http: ReturnType<typeof createHttpServer>
+
+beforeEach(async () => {
+  database = await testDatabase()
+  log = new MemoryLog('outbox.event.account', 1)
+  log.append(0, deposited(accountId(0), 5), deposited(accountId(1), 0), deposited(accountId(1), 1))
+  await serve([accounts])
+  await caughtUp(1)
+})
+
+afterEach(async () => {
+  await http.close()
+  await running.projector.stop()
+  await database.drop()
+})
+
+async function serve(projections: Parameters<typeof startProjector>[2]): Promise<void> {
+  running = startProjector(database.url, log, projections)
+  const { projector, metrics } = running
+  http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
+  addRoutes(http, { db: projector.db, runners: () => projector.runners })
+  await http.ready()
+}
+
+async function get(url: string): Promise<{ status: number; body: unknown }> {
+  const response = await http.inject({ method: 'GET', url })
+  return { status: response.statusCode, body: response.json() }
+}
+
+const caughtUp = (version: number): Promise<void> =>
+  vi.waitFor(
+    async () => {
+      const { body } = await get('/projections/accounts')
+      const state = expect.objectContaining({ version, lagRecords: 0 })
+      expect(body).toEqual({ projections: expect.arrayContaining([state]) })
+    },
+    { timeout: 20_000, interval: 20 },
+  )
+
+test('projections are listed with their partitions', async () => {
+  const { body } = await get('/projections')
+  expect(body).toMatchObject({
+    projections: [
+      {
+        name: 'accounts',
+        version: 1,
+        live: true,
+        state: 'running',
+        lagRecords: 0,
+        parkedKeys: 1,
+        partitions: [{ partition: 0, nextOffset: 3, highWatermark: 3, state: 'running' }],
+      },
+    ],
+  })
+  expect(await get('/projections/nothing')).toMatchObject({ status: 404 })
+})
+
+test('dead letters are listed by projection, kind and page', async () => {
+  const { body } = await get('/dead-letters?projection=accounts')
+  expect(body).toMatchObject({
+    deadLetters: [
+      { offset: 1, key: accountId(1), kind: 'failed', errorMessage: 'nothing deposited' },
+      { offset: 2, key: accountId(1), kind: 'blocked', errorMessage: null },
+    ],
+  })
+  const first = (body as { deadLetters: { id: string }[] }).deadLetters[0]?.id
+  const next = await get(`/dead-letters?after=${first}&limit=1`)
+  expect(next.body).toMatchObject({ deadLetters: [{ offset: 2 }] })
+  expect(await get('/dead-letters?projection=else')).toMatchObject({ body: { deadLetters: [] } })
+  expect(await get('/dead-letters?kind=lost')).toMatchObject({ status: 400 })
+})
+
+test('metrics tell position, lag, states and letters', async () => {
+  const { payload } = await http.inject({ method: 'GET', url: '/metrics' })
+  const labels = '{projection="accounts",version="1",partition="0"}'
+  expect(payload).toContain(`projection_position${labels} 3`)
+  expect(payload).toContain(`projection_lag_records${labels} 0`)
+  expect(payload).toContain(
+    'projection_state{projection="accounts",version="1",partition="0",state="running"} 1',
+  )
+  expect(payload).toContain(
+    'projection_events_total{projection="accounts",version="1",result="applied"} 1',
+  )
+  expect(payload).toContain('dlq_depth{topic="outbox.event.account"} 2')
+})
+
+test('a later version is shown once it is promoted, and the earlier one again after that', async () => {
+  await http.close()
+  await running.projector.stop()
+  await serve([{ ...accounts, version: 2 }])
+  await caughtUp(2)
+  const promote = async (version: number) => {
+    const url = `/projections/accounts/promote?version=${version}`
+    return (await http.inject({ method: 'POST', url })).statusCode
+  }
+  const live = async () => {
+    const { body } = await get('/projections/accounts')
+    const { projections } = body as { projections: { version: number; live: boolean }[] }
+    return projections.filter((projection) => projection.live).map(({ version }) => version)
+  }
+
+  expect(await live()).toEqual([1])
+  expect(await promote(2)).toBe(200)
+  expect(await live()).toEqual([2])
+  expect(await promote(1)).toBe(200)
+  expect(await live()).toEqual([1])
+  expect(await promote(3)).toBe(404)
+})
