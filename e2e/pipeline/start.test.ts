@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process'
+import { createServer } from 'node:net'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { query } from '../support/oracle.ts'
+import { PARTS, RunningPlatform } from '../support/platform.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const READY_MS = 30_000
+const FOLLOW_MS = 10_000
+const STOP_MS = 10_000
+
+describe('npm start', () => {
+  let platform: RunningPlatform
+
+  beforeAll(async () => {
+    platform = await RunningPlatform.start(['--rate', '50'])
+  })
+  afterAll(() => platform[Symbol.asyncDispose]())
+
+  test('everything is ready within 30 s', () => {
+    expect(platform.readyAfterMs).toBeLessThan(READY_MS)
+  })
+
+  test('every endpoint is written down, and answers', async () => {
+    const path = join(platform.dataDirectory, 'endpoints.json')
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(platform.endpoints)
+    const { registry, relay, projector, shop, broker } = platform.endpoints
+    for (const url of [registry, relay, projector, shop, broker]) {
+      expect((await fetch(`${url}/healthz`)).status, url).toBe(200)
+      expect((await fetch(`${url}/readyz`)).status, url).toBe(200)
+      expect(await (await fetch(`${url}/metrics`)).text(), url).toContain('build_info')
+    }
+  })
+
+  test('the read model follows: every order older than a second has its row, parked keys apart', async () => {
+    const missing = `
+      select id from shop.orders where placed_at < now() - interval '1 second'
+        and not exists (select from public.order_summary where order_id = orders.id)
+        and not exists (select from evt.parked_key where key = orders.id::text)`
+    const { endpoints } = platform
+    await waitFor('the first rows', FOLLOW_MS, async () => {
+      const rows = await query<{ count: string }>(endpoints, 'select count(*) from order_summary')
+      return Number(rows[0]?.count) > 100
+    })
+    await waitFor('the read model to follow', FOLLOW_MS, async () => {
+      return (await query(endpoints, missing)).length === 0
+    })
+  })
+
+  test('the printed commands work as printed', async () => {
+    const commands = platform.output.split('\n').filter((line) => line.startsWith('  curl '))
+    expect(commands).toHaveLength(3)
+    for (const command of commands) {
+      const { stdout } = await promisify(execFile)('bash', ['-c', command])
+      expect(JSON.parse(stdout), command).toBeTruthy()
+      expect(stdout, command).not.toContain('error')
+    }
+  })
+
+  test('the shop counts what has happened', async () => {
+    const stats = (await (await fetch(`${platform.endpoints.shop}/stats`)).json()) as object
+    expect(Object.keys(stats)).toEqual(['orders', 'outboxEvents', 'readModelRows', 'deadLetters'])
+  })
+
+  test('each part logs JSON lines of its own', async () => {
+    for (const part of PARTS) {
+      const lines = (await platform.logOf(part)).trim().split('\n')
+      const entry = JSON.parse(lines[0] ?? '') as { service: string; time: string }
+      expect(entry.service).toBe(part)
+      expect(Date.parse(entry.time)).not.toBeNaN()
+    }
+  })
+
+  test('a part that dies is started again, and the user is told', async () => {
+    const before = await platform.pidOf('relay')
+    await platform.killPart('relay')
+    await waitFor('another relay', 20_000, async () => {
+      const pid = await platform.pidOf('relay')
+      return pid !== undefined && pid !== before
+    })
+    expect(platform.output).toContain('relay was killed by SIGKILL; starting it again')
+  })
+
+  test('Ctrl-C stops all of it within 10 s', async () => {
+    const pids = await Promise.all(PARTS.map((part) => platform.pidOf(part)))
+    const { code, tookMs } = await platform.interrupt()
+    expect(code).toBe(0)
+    expect(tookMs).toBeLessThan(STOP_MS)
+    for (const pid of pids) expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH')
+  })
+})
+
+test('a port that is taken moves to the next free one, and the user is told', async () => {
+  await using _blocker = await listenOn(8085)
+  await using platform = await RunningPlatform.start()
+  expect(platform.output).toContain('Port 8085 is taken: shop uses 8086.')
+  expect(platform.endpoints.shop).toBe('http://127.0.0.1:8086')
+})
+
+async function listenOn(port: number): Promise<AsyncDisposable> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: '127.0.0.1', port }, resolve)
+  })
+  return {
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  }
+}
