@@ -1,0 +1,123 @@
+import {
+  CREATE_TOPICS,
+  DELETE_TOPICS,
+  DESCRIBE_CLUSTER,
+  DESCRIBE_CONFIGS,
+  INIT_PRODUCER_ID,
+} from './messages/admin.ts'
+import type { ApiDefinition } from './messages/api-definition.ts'
+import { API_VERSIONS } from './messages/api-versions.ts'
+import { FETCH } from './messages/fetch.ts'
+import {
+  DESCRIBE_GROUPS,
+  FIND_COORDINATOR,
+  HEARTBEAT,
+  JOIN_GROUP,
+  LEAVE_GROUP,
+  LIST_GROUPS,
+  SYNC_GROUP,
+} from './messages/groups.ts'
+import { LIST_OFFSETS } from './messages/list-offsets.ts'
+import { METADATA } from './messages/metadata.ts'
+import { OFFSET_COMMIT, OFFSET_FETCH } from './messages/offsets.ts'
+import { PRODUCE } from './messages/produce.ts'
+import type { Decoded, Encodable } from './schema/field.ts'
+
+/**
+ * The APIs that are described, under the names that Kafka gives them. The types are listed beside the
+ * values because declarations must not need inference (`isolatedDeclarations`).
+ */
+type Definitions = {
+  readonly Produce: typeof PRODUCE
+  readonly Fetch: typeof FETCH
+  readonly ListOffsets: typeof LIST_OFFSETS
+  readonly Metadata: typeof METADATA
+  readonly OffsetCommit: typeof OFFSET_COMMIT
+  readonly OffsetFetch: typeof OFFSET_FETCH
+  readonly FindCoordinator: typeof FIND_COORDINATOR
+  readonly JoinGroup: typeof JOIN_GROUP
+  readonly Heartbeat: typeof HEARTBEAT
+  readonly LeaveGroup: typeof LEAVE_GROUP
+  readonly SyncGroup: typeof SYNC_GROUP
+  readonly DescribeGroups: typeof DESCRIBE_GROUPS
+  readonly ListGroups: typeof LIST_GROUPS
+  readonly ApiVersions: typeof API_VERSIONS
+  readonly CreateTopics: typeof CREATE_TOPICS
+  readonly DeleteTopics: typeof DELETE_TOPICS
+  readonly InitProducerId: typeof INIT_PRODUCER_ID
+  readonly DescribeConfigs: typeof DESCRIBE_CONFIGS
+  readonly DescribeCluster: typeof DESCRIBE_CLUSTER
+}
+
+export const API_DEFINITIONS: Definitions = {
+  Produce: PRODUCE,
+  Fetch: FETCH,
+  ListOffsets: LIST_OFFSETS,
+  Metadata: METADATA,
+  OffsetCommit: OFFSET_COMMIT,
+  OffsetFetch: OFFSET_FETCH,
+  FindCoordinator: FIND_COORDINATOR,
+  JoinGroup: JOIN_GROUP,
+  Heartbeat: HEARTBEAT,
+  LeaveGroup: LEAVE_GROUP,
+  SyncGroup: SYNC_GROUP,
+  DescribeGroups: DESCRIBE_GROUPS,
+  ListGroups: LIST_GROUPS,
+  ApiVersions: API_VERSIONS,
+  CreateTopics: CREATE_TOPICS,
+  DeleteTopics: DELETE_TOPICS,
+  InitProducerId: INIT_PRODUCER_ID,
+  DescribeConfigs: DESCRIBE_CONFIGS,
+  DescribeCluster: DESCRIBE_CLUSTER,
+}
+
+export type ApiName = keyof Definitions
+
+/** A request as the broker reads it: every field of every version. */
+export type RequestOf<Name extends ApiName> = Decoded<Definitions[Name]['request']>
+/** A response as a client reads it: every field of every version. */
+export type ResponseOf<Name extends ApiName> = Decoded<Definitions[Name]['response']>
+/** A request as a client writes it. */
+export type RequestBody<Name extends ApiName> = Encodable<Definitions[Name]['request']>
+/** A response as the broker writes it. */
+export type ResponseBody<Name extends ApiName> = Encodable<Definitions[Name]['response']>
+
+export type Api = {
+  readonly name: ApiName
+  readonly key: number
+  /** Versions that ApiVersions advertises. */
+  readonly minVersion: number
+  readonly maxVersion: number
+  /** Versions that can be decoded. */
+  readonly firstVersion: number
+  readonly lastVersion: number
+  readonly firstFlexibleVersion: number
+}
+
+/** Every API by name. */
+export const APIS: Readonly<Record<ApiName, Api>> = Object.fromEntries(
+  Object.entries(API_DEFINITIONS).map(([name, definition]) => [
+    name,
+    apiOf(name as ApiName, definition),
+  ]),
+) as Record<ApiName, Api>
+
+const BY_KEY: ReadonlyMap<number, Api> = new Map(Object.values(APIS).map((api) => [api.key, api]))
+
+/** The API of a key; undefined for one that is not described. */
+export function apiByKey(key: number): Api | undefined {
+  return BY_KEY.get(key)
+}
+
+function apiOf(name: ApiName, definition: ApiDefinition): Api {
+  const [minVersion, maxVersion] = definition.advertised ?? definition.versions
+  return {
+    name,
+    key: definition.key,
+    minVersion,
+    maxVersion,
+    firstVersion: definition.versions[0],
+    lastVersion: definition.versions[1],
+    firstFlexibleVersion: definition.flexible,
+  }
+}

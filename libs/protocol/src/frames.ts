@@ -1,0 +1,165 @@
+import { DecodeError, invariant } from '@fairlead/base'
+import {
+  APIS,
+  API_DEFINITIONS,
+  type ApiName,
+  type RequestBody,
+  type RequestOf,
+  type ResponseBody,
+  type ResponseOf,
+  apiByKey,
+} from './apis.ts'
+import { type Codec, compileCodec } from './schema/codec.ts'
+import type { Fields } from './schema/field.ts'
+import { ByteReader } from './wire/byte-reader.ts'
+import { ByteWriter, utf8 } from './wire/byte-writer.ts'
+
+export type RequestHeader = {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  /** Where the body starts in the frame. */
+  readonly bodyPosition: number
+}
+
+const SIZE_BYTES = 4
+const INT16_MAX = 0x7fff
+
+/**
+ * Reads the header of a request; `frame` is what follows the 4 bytes of its size. Header versions 1
+ * and 2 differ in the tagged fields alone: the client id keeps its int16 length.
+ *
+ * @throws {DecodeError} when the frame is too short or malformed.
+ */
+export function decodeRequestHeader(frame: Uint8Array): RequestHeader {
+  const reader = new ByteReader(frame)
+  const apiKey = reader.int16()
+  const apiVersion = reader.int16()
+  const correlationId = reader.int32()
+  const clientIdBytes = reader.int16()
+  if (clientIdBytes < -1) throw new DecodeError(`client id of ${clientIdBytes} bytes`, 8)
+  const clientId = clientIdBytes === -1 ? null : reader.text(clientIdBytes)
+  const api = apiByKey(apiKey)
+  if (api !== undefined && apiVersion >= api.firstFlexibleVersion) skipTaggedFields(reader)
+  return { apiKey, apiVersion, correlationId, clientId, bodyPosition: reader.position }
+}
+
+/**
+ * Reads the body of a request, which must end with the frame.
+ *
+ * @throws {DecodeError} when it does not, or is malformed.
+ */
+export function decodeRequest<Name extends ApiName>(
+  name: Name,
+  version: number,
+  frame: Uint8Array,
+  position: number,
+): RequestOf<Name> {
+  const reader = new ByteReader(frame, position)
+  const request = codecOf(name, 'request', version).decode(reader)
+  refuseRest(reader)
+  return request as RequestOf<Name>
+}
+
+/** A response with its size and header, as chunks for a gathering write. */
+export function encodeResponse<Name extends ApiName>(
+  name: Name,
+  version: number,
+  correlationId: number,
+  body: ResponseBody<Name>,
+): Uint8Array[] {
+  const writer = new ByteWriter()
+  writer.int32(correlationId)
+  if (hasTaggedResponseHeader(name, version)) writer.uvarint(0)
+  codecOf(name, 'response', version).encode(writer, body)
+  return withSize(writer)
+}
+
+/** A request with its size and header, as chunks for a gathering write. */
+export function encodeRequest<Name extends ApiName>(request: {
+  readonly name: Name
+  readonly version: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  readonly body: RequestBody<Name>
+}): Uint8Array[] {
+  const { name, version, clientId } = request
+  const api = APIS[name]
+  const writer = new ByteWriter()
+  writer.int16(api.key)
+  writer.int16(version)
+  writer.int32(request.correlationId)
+  const clientIdBytes = clientId === null ? undefined : utf8(clientId)
+  invariant((clientIdBytes?.length ?? 0) <= INT16_MAX, 'a client id has an int16 length')
+  writer.int16(clientIdBytes?.length ?? -1)
+  if (clientIdBytes !== undefined) writer.bytes(clientIdBytes)
+  if (version >= api.firstFlexibleVersion) writer.uvarint(0)
+  codecOf(name, 'request', version).encode(writer, request.body)
+  return withSize(writer)
+}
+
+/**
+ * Reads a response; `frame` is what follows the 4 bytes of its size.
+ *
+ * @throws {DecodeError} when it is malformed or longer than its body.
+ */
+export function decodeResponse<Name extends ApiName>(
+  name: Name,
+  version: number,
+  frame: Uint8Array,
+): { readonly correlationId: number; readonly body: ResponseOf<Name> } {
+  const reader = new ByteReader(frame)
+  const correlationId = reader.int32()
+  if (hasTaggedResponseHeader(name, version)) skipTaggedFields(reader)
+  const body = codecOf(name, 'response', version).decode(reader)
+  refuseRest(reader)
+  return { correlationId, body: body as ResponseOf<Name> }
+}
+
+/**
+ * A client that does not know yet which versions the broker speaks must be able to read the answer
+ * to ApiVersions, so that its header never changes (KIP-511).
+ */
+function hasTaggedResponseHeader(name: ApiName, version: number): boolean {
+  return name !== 'ApiVersions' && version >= APIS[name].firstFlexibleVersion
+}
+
+const codecs = new Map<string, Codec<Fields>>()
+
+/** Compiled at first use: most clients use one version of each API. */
+function codecOf(name: ApiName, direction: 'request' | 'response', version: number): Codec<Fields> {
+  const id = `${name} ${direction} ${version}`
+  const known = codecs.get(id)
+  if (known !== undefined) return known
+  const api = APIS[name]
+  invariant(
+    version >= api.firstVersion && version <= api.lastVersion,
+    () => `${name} has no version ${version}`,
+  )
+  const isFlexible = version >= api.firstFlexibleVersion
+  const fields: Fields = API_DEFINITIONS[name][direction]
+  const codec = compileCodec(fields, { version, isFlexible })
+  codecs.set(id, codec)
+  return codec
+}
+
+function skipTaggedFields(reader: ByteReader): void {
+  const count = reader.uvarint()
+  for (let index = 0; index < count; index += 1) {
+    reader.uvarint()
+    reader.skip(reader.uvarint())
+  }
+}
+
+function refuseRest(reader: ByteReader): void {
+  if (reader.remaining > 0) {
+    throw new DecodeError(`${reader.remaining} bytes behind the message`, reader.position)
+  }
+}
+
+function withSize(writer: ByteWriter): Uint8Array[] {
+  const size = new Uint8Array(SIZE_BYTES)
+  new DataView(size.buffer).setInt32(0, writer.sizeBytes)
+  return [size, ...writer.finish()]
+}

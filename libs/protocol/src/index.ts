@@ -1,0 +1,63 @@
+export {
+  APIS,
+  type Api,
+  type ApiName,
+  type RequestBody,
+  type RequestOf,
+  type ResponseBody,
+  type ResponseOf,
+  apiByKey,
+} from './apis.ts'
+export {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  type CompressionType,
+  type PositionedBatch,
+  type TimestampType,
+  batchCrc,
+  readBatchHeader,
+  setLogAppendTime,
+  splitBatches,
+  stampBatch,
+} from './batch/batch-header.ts'
+export { type Crc32c, crc32c } from './batch/crc32c.ts'
+export {
+  type DecodedRecord,
+  type Decompress,
+  type NewRecord,
+  type RecordHeader,
+  decodeRecords,
+  encodeBatch,
+} from './batch/records.ts'
+export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'
+export {
+  type RequestHeader,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+} from './frames.ts'
+export {
+  GROUP_METADATA_KEY,
+  GROUP_METADATA_VALUE,
+  type GroupMetadataKey,
+  type GroupMetadataValue,
+  OFFSET_COMMIT_KEY,
+  OFFSET_COMMIT_VALUE,
+  type OffsetCommitKey,
+  type OffsetCommitValue,
+} from './records/group-records.ts'
+export {
+  type MetadataRecordOf,
+  type MetadataRecordType,
+  decodeMetadataRecord,
+  encodeMetadataRecord,
+} from './records/metadata-records.ts'
+export {
+  type VersionedSchema,
+  decodeVersioned,
+  encodeVersioned,
+  versionOf,
+} from './records/versioned.ts'
+export { ZERO_UUID, isUuid, uuidText, writeUuid } from './wire/uuid.ts'
