@@ -164,10 +164,10 @@ function validFrames(topicId: string): Uint8Array[] {
     DescribeCluster: {},
   }
   return (Object.keys(bodies) as ApiName[]).flatMap((name) => {
-    const { minVersion, maxVersion } = APIS[name]
+    const { firstVersion, lastVersion } = APIS[name]
     const versions = Array.from(
-      { length: maxVersion - minVersion + 1 },
-      (_, index) => minVersion + index,
+      { length: lastVersion - firstVersion + 1 },
+      (_, index) => firstVersion + index,
     )
     return versions.map((version) => {
       const body = bodies[name] as Parameters<typeof encodeRequest<ApiName>>[0]['body']
