@@ -15,7 +15,7 @@ import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'
 export type Owner = { readonly delivery: Delivery; readonly recordIndex: number }
 type Queue = PartitionQueue<Owner>
 type Flight = { readonly queue: Queue; readonly batch: QueuedBatch<Owner> }
-export type ProducerIdentity = { readonly producerId: number; readonly producerEpoch: number }
+type ProducerIdentity = { readonly producerId: number; readonly producerEpoch: number }
 
 export type BatchSenderOptions = {
   readonly cluster: Cluster
@@ -74,7 +74,9 @@ export class BatchSender {
       const leader = this.#cluster.leaderOf(queue.topic, queue.partition)
       if (leader === undefined) leaderless.add(queue.topic)
       else if (!this.#busyBrokers.has(leader)) {
-        byLeader.set(leader, [...(byLeader.get(leader) ?? []), queue])
+        const ofLeader = byLeader.get(leader)
+        if (ofLeader === undefined) byLeader.set(leader, [queue])
+        else ofLeader.push(queue)
       }
     }
     if (nextDeadlineMs <= performance.now()) {

@@ -14,7 +14,7 @@ import {
 import { KafkaError } from './kafka-error.ts'
 import { jitter } from './retrying.ts'
 
-export const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
+const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
 /** Connections kept open to one broker while nobody uses them. */
 const IDLE_CONNECTIONS_MAX = 8
 /** Wait of one bootstrap server before the next is tried. */
