@@ -1,4 +1,18 @@
-import type { Random } from '@fairlead/base'
+import { type Random, invariant } from '@fairlead/base'
+import type { ErrorCode } from '@fairlead/protocol'
+import { checkCommitter, commitOffsets, refusedCommit } from './commit-offsets.ts'
+import { describeGroup, isListed, listedGroup, refusedDescription } from './describe-groups.ts'
+import { expireDeadlines, expireOffsets, removeTopics } from './expire.ts'
+import {
+  fetchOffsets,
+  offsetFetchResponse,
+  refusedFetch,
+  requestedGroups,
+} from './fetch-offsets.ts'
+import type { Group } from './group.ts'
+import { heartbeat } from './heartbeat.ts'
+import { joinGroup } from './join-group.ts'
+import { leaveGroup } from './leave-group.ts'
 import type {
   DescribeGroupsRequest,
   DescribeGroupsResponse,
@@ -17,6 +31,11 @@ import type {
   SyncGroupRequest,
   SyncGroupResponse,
 } from './messages.ts'
+import { offsetsPartition } from './offsets-partition.ts'
+import { refusedJoin } from './rebalance.ts'
+import { GroupShard } from './shard.ts'
+import { refusedSync, syncGroup } from './sync-group.ts'
+import type { Turn } from './turn.ts'
 import type {
   CoordinatorRecord,
   Decision,
@@ -29,39 +48,297 @@ import type {
   TopicDirectory,
 } from './types.ts'
 
-export interface GroupCoordinatorApi {
-  partitionFor(groupId: string): number
-  startLoading(partition: number): void
-  replay(partition: number, record: CoordinatorRecord): void
-  finishLoading(partition: number, now: Instant): Step
-  unload(partition: number): Step
-  joinGroup(
-    request: JoinGroupRequest,
-    context: RequestContext & { readonly token: ParkToken },
-  ): Decision<JoinGroupResponse | 'parked'>
-  syncGroup(
-    request: SyncGroupRequest,
-    context: RequestContext & { readonly token: ParkToken },
-  ): Decision<SyncGroupResponse | 'parked'>
-  heartbeat(request: HeartbeatRequest, now: Instant): Decision<HeartbeatResponse>
-  leaveGroup(request: LeaveGroupRequest, context: RequestContext): Decision<LeaveGroupResponse>
-  commitOffsets(
-    request: OffsetCommitRequest,
-    context: RequestContext,
-  ): Decision<OffsetCommitResponse>
-  fetchOffsets(
-    request: OffsetFetchRequest,
-    context: RequestContext,
-  ): ReadDecision<OffsetFetchResponse>
-  describeGroups(request: DescribeGroupsRequest, context: RequestContext): DescribeGroupsResponse
-  listGroups(request: ListGroupsRequest): ListGroupsResponse
-  topicsDeleted(topics: readonly string[], now: Instant): readonly Step[]
-  nextDeadlineMs(): number | undefined
-  tick(now: Instant): readonly Step[]
-}
-
 export type GroupCoordinatorOptions = {
   readonly config: GroupConfig
   readonly random: Random
   readonly topics: TopicDirectory
+}
+
+/** A request that may have to wait carries the name under which its answer is to be completed. */
+export type ParkableContext = RequestContext & { readonly token: ParkToken }
+
+/**
+ * Consumer groups in the classic protocol, and committed offsets: the whole group coordinator as a
+ * state machine over `__consumer_offsets`.
+ *
+ * Each method takes one event with its time and says what follows: records to append, the answer,
+ * and answers to requests that were parked before. What has to outlive the process changes only by
+ * replaying those records (`ReplicatedGroup`); they are replayed before the method returns, so that
+ * the next event sees them, and the shell keeps every answer back until they are durable. A failed
+ * append is fatal for the process, therefore nothing is ever undone.
+ *
+ * Lifecycle of a partition: `startLoading`, `replay` per record, `finishLoading`; `unload` at the
+ * end. One caller at a time.
+ */
+export class GroupCoordinator {
+  readonly #config: GroupConfig
+  readonly #random: Random
+  readonly #topics: TopicDirectory
+  readonly #shards = new Map<number, GroupShard>()
+  #nextOffsetExpiryMs: number | undefined
+
+  constructor(options: GroupCoordinatorOptions) {
+    this.#config = options.config
+    this.#random = options.random
+    this.#topics = options.topics
+  }
+
+  /** The partition of `__consumer_offsets` that this group's records are in. */
+  partitionFor(groupId: string): number {
+    return offsetsPartition(groupId, this.#config.offsetsPartitionCount)
+  }
+
+  /** From now on the groups of this partition answer COORDINATOR_LOAD_IN_PROGRESS. */
+  startLoading(partition: number): void {
+    invariant(!this.#shards.has(partition), 'a partition is loaded once')
+    this.#shards.set(partition, new GroupShard(partition))
+  }
+
+  /** Applies one record of the partition's log, in order. */
+  replay(partition: number, record: CoordinatorRecord): void {
+    this.#shard(partition).replay(record)
+  }
+
+  /** The whole log was replayed: the partition's groups are served. */
+  finishLoading(partition: number, now: Instant): Step {
+    this.#nextOffsetExpiryMs ??= now.nowMs + this.#config.offsetsRetentionCheckIntervalMs
+    return this.#shard(partition).finishLoading(now)
+  }
+
+  /** Forgets the partition; whoever waits gets NOT_COORDINATOR. */
+  unload(partition: number): Step {
+    const step = this.#shard(partition).abandon()
+    this.#shards.delete(partition)
+    return step
+  }
+
+  /** 'parked': the answer comes as a completion of a later step, under the token of the context. */
+  joinGroup(
+    request: JoinGroupRequest,
+    context: ParkableContext,
+  ): Decision<JoinGroupResponse | 'parked'> {
+    const refuse = (errorCode: ErrorCode) => refusedJoin(errorCode, request.memberId)
+    const { groupId } = request
+    const invalid = this.#invalidJoin(request)
+    if (invalid !== undefined) return this.#refused(groupId, refuse(invalid))
+    return this.#decide(groupId, context, refuse, (shard, turn) => {
+      // A client that brings an id was here before; a new group has nobody that was.
+      if (request.memberId !== '' && shard.group(groupId) === undefined) {
+        return refuse('UNKNOWN_MEMBER_ID')
+      }
+      if (!this.#hasRoomFor(groupId, shard)) return refuse('COORDINATOR_NOT_AVAILABLE')
+      const options = { ...context, config: this.#config, random: this.#random }
+      const outcome = joinGroup(shard.groupOrNew(groupId), request, options, turn)
+      return outcome === 'parked' ? (takeJoinAnswer(turn, context.token) ?? 'parked') : outcome
+    })
+  }
+
+  /** 'parked': the answer comes as a completion of a later step, under the token of the context. */
+  syncGroup(
+    request: SyncGroupRequest,
+    context: ParkableContext,
+  ): Decision<SyncGroupResponse | 'parked'> {
+    const { groupId } = request
+    if (groupId === '') return this.#refused(groupId, refusedSync('INVALID_GROUP_ID'))
+    return this.#decide(groupId, context, refusedSync, (shard, turn) => {
+      const group = shard.group(groupId)
+      if (group === undefined) return refusedSync('UNKNOWN_MEMBER_ID')
+      const outcome = syncGroup(group, request, context.token, turn)
+      return outcome === 'parked' ? (takeSyncAnswer(turn, context.token) ?? 'parked') : outcome
+    })
+  }
+
+  heartbeat(request: HeartbeatRequest, now: Instant): Decision<HeartbeatResponse> {
+    const { groupId } = request
+    const answer = (errorCode: ErrorCode): HeartbeatResponse => ({ errorCode })
+    if (groupId === '') return this.#refused(groupId, answer('INVALID_GROUP_ID'))
+    return this.#decide(groupId, now, answer, (shard, turn) => {
+      const group = shard.group(groupId)
+      return answer(group === undefined ? 'UNKNOWN_MEMBER_ID' : heartbeat(group, request, turn))
+    })
+  }
+
+  leaveGroup(request: LeaveGroupRequest, context: RequestContext): Decision<LeaveGroupResponse> {
+    const { groupId } = request
+    const refuse = (errorCode: ErrorCode): LeaveGroupResponse => ({ errorCode, members: [] })
+    if (groupId === '') return this.#refused(groupId, refuse('INVALID_GROUP_ID'))
+    return this.#decide(groupId, context, refuse, (shard, turn) => {
+      const options = { apiVersion: context.apiVersion, config: this.#config }
+      return leaveGroup(shard.group(groupId), request, options, turn)
+    })
+  }
+
+  commitOffsets(
+    request: OffsetCommitRequest,
+    context: RequestContext,
+  ): Decision<OffsetCommitResponse> {
+    const { groupId } = request
+    const refuse = (errorCode: ErrorCode) => refusedCommit(request, errorCode)
+    return this.#decide(groupId, context, refuse, (shard, turn) => {
+      const errorCode = checkCommitter(shard.group(groupId), request, context.apiVersion)
+      if (errorCode !== 'NONE') return refuse(errorCode)
+      if (!this.#hasRoomFor(groupId, shard)) return refuse('COORDINATOR_NOT_AVAILABLE')
+      const { apiVersion } = context
+      const options = { apiVersion, config: this.#config, topics: this.#topics }
+      return commitOffsets(shard.groupOrNew(groupId), request, options, turn)
+    })
+  }
+
+  fetchOffsets(
+    request: OffsetFetchRequest,
+    { apiVersion }: Pick<RequestContext, 'apiVersion'>,
+  ): ReadDecision<OffsetFetchResponse> {
+    const queries = requestedGroups(request, apiVersion)
+    const options = { apiVersion, topics: this.#topics }
+    const answers = queries.map((query) => {
+      const shard = this.#servingShard(query.groupId)
+      return typeof shard === 'string'
+        ? refusedFetch(query, shard)
+        : fetchOffsets(shard.group(query.groupId), query, options)
+    })
+    return {
+      partitions: [...new Set(queries.map(({ groupId }) => this.partitionFor(groupId)))],
+      response: offsetFetchResponse(answers, apiVersion),
+    }
+  }
+
+  describeGroups(
+    request: DescribeGroupsRequest,
+    { apiVersion }: Pick<RequestContext, 'apiVersion'>,
+  ): DescribeGroupsResponse {
+    return {
+      groups: request.groups.map((groupId) => {
+        const shard = this.#servingShard(groupId)
+        return typeof shard === 'string'
+          ? refusedDescription(groupId, shard)
+          : describeGroup(groupId, shard.group(groupId), apiVersion)
+      }),
+    }
+  }
+
+  /** Groups of partitions that are still loading are missing, which the error says. */
+  listGroups(request: ListGroupsRequest): ListGroupsResponse {
+    const shards = [...this.#shards.values()]
+    const groups = shards
+      .filter(({ isLoaded }) => isLoaded)
+      .flatMap((shard) => [...shard.groups()].filter((group) => isListed(group, request)))
+    return {
+      errorCode: shards.every(({ isLoaded }) => isLoaded) ? 'NONE' : 'COORDINATOR_LOAD_IN_PROGRESS',
+      groups: groups.map(listedGroup),
+    }
+  }
+
+  /** Removes the offsets that groups committed in topics that were deleted. */
+  topicsDeleted(topics: readonly string[], now: Instant): readonly Step[] {
+    const names = new Set(topics)
+    return this.#visitAll(now, (group, turn) => removeTopics(group, names, turn))
+  }
+
+  /** When `tick` must be called at the latest; undefined while nothing can become due. */
+  nextDeadlineMs(): number | undefined {
+    let earliestMs = this.#nextOffsetExpiryMs ?? Infinity
+    for (const shard of this.#shards.values()) {
+      earliestMs = Math.min(earliestMs, shard.nextDeadlineMs ?? Infinity)
+    }
+    return earliestMs === Infinity ? undefined : earliestMs
+  }
+
+  /** Does everything that is due. Calling it too early changes nothing. */
+  tick(now: Instant): readonly Step[] {
+    const steps: Step[] = []
+    for (const shard of this.#shards.values()) {
+      // What an event of this tick schedules for this very moment waits for the next tick.
+      const due: string[] = []
+      for (let id = shard.takeDue(now.nowMs); id !== undefined; id = shard.takeDue(now.nowMs)) {
+        due.push(id)
+      }
+      for (const groupId of due) {
+        const group = shard.group(groupId)
+        if (group === undefined) continue
+        steps.push(shard.run(groupId, now, (turn) => expireDeadlines(group, turn, this.#config)))
+      }
+    }
+    if (this.#nextOffsetExpiryMs !== undefined && this.#nextOffsetExpiryMs <= now.nowMs) {
+      this.#nextOffsetExpiryMs = now.nowMs + this.#config.offsetsRetentionCheckIntervalMs
+      steps.push(...this.#visitAll(now, (group, turn) => expireOffsets(group, turn, this.#config)))
+    }
+    return steps.filter(({ records, completions }) => records.length + completions.length > 0)
+  }
+
+  /** Throws when an invariant does not hold. O(groups): for tests and simulation. */
+  check(): void {
+    for (const shard of this.#shards.values()) shard.check()
+  }
+
+  #invalidJoin(request: JoinGroupRequest): ErrorCode | undefined {
+    const { sessionTimeoutMinMs, sessionTimeoutMaxMs, memberMetadataMaxBytes } = this.#config
+    if (request.groupId === '') return 'INVALID_GROUP_ID'
+    const { sessionTimeoutMs } = request
+    if (sessionTimeoutMs < sessionTimeoutMinMs || sessionTimeoutMs > sessionTimeoutMaxMs) {
+      return 'INVALID_SESSION_TIMEOUT'
+    }
+    const metadataBytes = request.protocols.reduce((sum, { metadata }) => sum + metadata.length, 0)
+    return metadataBytes > memberMetadataMaxBytes ? 'INVALID_REQUEST' : undefined
+  }
+
+  #hasRoomFor(groupId: string, shard: GroupShard): boolean {
+    if (shard.group(groupId) !== undefined) return true
+    let groupCount = 0
+    for (const { groupCount: count } of this.#shards.values()) groupCount += count
+    return groupCount < this.#config.groupsMax
+  }
+
+  #decide<Response>(
+    groupId: string,
+    now: Instant,
+    refuse: (errorCode: ErrorCode) => Response,
+    event: (shard: GroupShard, turn: Turn) => Response,
+  ): Decision<Response> {
+    const shard = this.#servingShard(groupId)
+    if (typeof shard === 'string') return this.#refused(groupId, refuse(shard))
+    return shard.run(groupId, now, (turn) => event(shard, turn))
+  }
+
+  #refused<Response>(groupId: string, response: Response): Decision<Response> {
+    return { partition: this.partitionFor(groupId), records: [], completions: [], response }
+  }
+
+  #visitAll(now: Instant, event: (group: Group, turn: Turn) => void): Step[] {
+    const steps: Step[] = []
+    for (const shard of this.#shards.values()) {
+      if (!shard.isLoaded) continue
+      for (const group of shard.groups()) {
+        steps.push(shard.run(group.groupId, now, (turn) => event(group, turn)))
+      }
+    }
+    return steps.filter(({ records, completions }) => records.length + completions.length > 0)
+  }
+
+  #servingShard(groupId: string): GroupShard | 'NOT_COORDINATOR' | 'COORDINATOR_LOAD_IN_PROGRESS' {
+    const shard = this.#shards.get(this.partitionFor(groupId))
+    if (shard === undefined) return 'NOT_COORDINATOR'
+    return shard.isLoaded ? shard : 'COORDINATOR_LOAD_IN_PROGRESS'
+  }
+
+  #shard(partition: number): GroupShard {
+    const shard = this.#shards.get(partition)
+    invariant(shard !== undefined, () => `partition ${partition} was given to this coordinator`)
+    return shard
+  }
+}
+
+/** What a shell needs of the coordinator. */
+export type GroupCoordinatorApi = Omit<GroupCoordinator, 'check'>
+
+/** The answer to the request itself, if the turn had it already: it need not be parked then. */
+function takeJoinAnswer(turn: Turn, token: ParkToken): JoinGroupResponse | undefined {
+  const index = turn.completions.findIndex((completion) => completion.token === token)
+  const [own] = index < 0 ? [] : turn.completions.splice(index, 1)
+  return own?.kind === 'JoinGroup' ? own.response : undefined
+}
+
+function takeSyncAnswer(turn: Turn, token: ParkToken): SyncGroupResponse | undefined {
+  const index = turn.completions.findIndex((completion) => completion.token === token)
+  const [own] = index < 0 ? [] : turn.completions.splice(index, 1)
+  return own?.kind === 'SyncGroup' ? own.response : undefined
 }

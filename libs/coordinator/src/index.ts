@@ -1,3 +1,9 @@
-export type { GroupCoordinatorApi, GroupCoordinatorOptions } from './group-coordinator.ts'
+export {
+  GroupCoordinator,
+  type GroupCoordinatorApi,
+  type GroupCoordinatorOptions,
+  type ParkableContext,
+} from './group-coordinator.ts'
 export type * from './messages.ts'
+export { offsetsPartition } from './offsets-partition.ts'
 export type * from './types.ts'

@@ -1,0 +1,146 @@
+import { ZERO_UUID, type ErrorCode } from '@fairlead/protocol'
+import type { Group } from './group.ts'
+import { findMember } from './membership.ts'
+import type { OffsetCommitRequest, OffsetCommitResponse } from './messages.ts'
+import { extendSession } from './rebalance.ts'
+import type { Turn } from './turn.ts'
+import type { GroupConfig, TopicDirectory } from './types.ts'
+
+type TopicCommit = OffsetCommitRequest['topics'][number]
+type PartitionCommit = TopicCommit['partitions'][number]
+
+/** From this version on a group that does not exist has its own error. */
+const GROUP_ID_NOT_FOUND_SINCE_VERSION = 9
+/** From this version on topics are named by id. */
+const TOPIC_IDS_SINCE_VERSION = 10
+
+export type CommitContext = {
+  readonly apiVersion: number
+  readonly config: GroupConfig
+  readonly topics: TopicDirectory
+}
+
+/**
+ * Whether the sender may commit for the group.
+ *
+ * A consumer without group management (and an administrator) sends generation -1 and no member id;
+ * it may commit while nobody is a member. Everybody else must be a member of the generation.
+ */
+export function checkCommitter(
+  group: Group | undefined,
+  request: OffsetCommitRequest,
+  apiVersion: number,
+): ErrorCode {
+  const { generationIdOrMemberEpoch: generationId, memberId, groupInstanceId } = request
+  if (group === undefined) {
+    if (generationId < 0) return 'NONE'
+    return apiVersion >= GROUP_ID_NOT_FOUND_SINCE_VERSION
+      ? 'GROUP_ID_NOT_FOUND'
+      : 'ILLEGAL_GENERATION'
+  }
+  if (generationId < 0 && group.state === 'Empty') return 'NONE'
+  if (generationId < 0 && memberId === '' && groupInstanceId === null) return 'UNKNOWN_MEMBER_ID'
+  const found = findMember(group, { memberId, groupInstanceId })
+  if (!found.ok) return found.errorCode
+  if (generationId !== group.generationId) return 'ILLEGAL_GENERATION'
+  // The member knows the generation but has no assignment in it yet: it can own nothing.
+  return group.state === 'CompletingRebalance' ? 'REBALANCE_IN_PROGRESS' : 'NONE'
+}
+
+/**
+ * OffsetCommit (key 8).
+ *
+ * v2-4  the client's own retention
+ * v6    leader epoch (KIP-320)
+ * v7    static members
+ * v8    flexible
+ * v9    GROUP_ID_NOT_FOUND (KIP-848)
+ * v10   topics by id (KIP-516)
+ *
+ * Partitions fail one by one. Call it only when `checkCommitter` said NONE.
+ */
+export function commitOffsets(
+  group: Group,
+  request: OffsetCommitRequest,
+  context: CommitContext,
+  turn: Turn,
+): OffsetCommitResponse {
+  const member = group.members.get(request.memberId)
+  if (member !== undefined) extendSession(member, turn)
+  return answerPartitions(request, (topic, partition) => {
+    const name =
+      context.apiVersion >= TOPIC_IDS_SINCE_VERSION
+        ? context.topics.topicName(topic.topicId)
+        : topic.name
+    if (name === undefined) return 'UNKNOWN_TOPIC_ID'
+    const errorCode = checkPartition(group, name, partition, context)
+    if (errorCode === 'NONE') store(group, name, { partition, request, turn })
+    return errorCode
+  })
+}
+
+/** Every partition of the request gets the same error. */
+export function refusedCommit(
+  request: OffsetCommitRequest,
+  errorCode: ErrorCode,
+): OffsetCommitResponse {
+  return answerPartitions(request, () => errorCode)
+}
+
+function answerPartitions(
+  request: OffsetCommitRequest,
+  outcomeOf: (topic: TopicCommit, partition: PartitionCommit) => ErrorCode,
+): OffsetCommitResponse {
+  return {
+    topics: request.topics.map((topic) => ({
+      name: topic.name,
+      topicId: topic.topicId ?? ZERO_UUID,
+      partitions: topic.partitions.map((partition) => ({
+        partitionIndex: partition.partitionIndex,
+        errorCode: outcomeOf(topic, partition),
+      })),
+    })),
+  }
+}
+
+function checkPartition(
+  group: Group,
+  topic: string,
+  { partitionIndex, committedMetadata }: PartitionCommit,
+  { config, topics }: CommitContext,
+): ErrorCode {
+  if (!topics.hasPartition(topic, partitionIndex)) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  if ((committedMetadata ?? '').length > config.offsetMetadataMaxBytes) {
+    return 'OFFSET_METADATA_TOO_LARGE'
+  }
+  const isNew = group.replicated.committed(topic, partitionIndex) === undefined
+  return isNew && group.replicated.offsetCount >= config.committedPartitionsMax
+    ? 'INVALID_COMMIT_OFFSET_SIZE'
+    : 'NONE'
+}
+
+function store(
+  group: Group,
+  topic: string,
+  commit: {
+    readonly partition: PartitionCommit
+    readonly request: OffsetCommitRequest
+    readonly turn: Turn
+  },
+): void {
+  const { partition, request, turn } = commit
+  turn.write({
+    kind: 'offsetCommit',
+    groupId: group.groupId,
+    topic,
+    partition: partition.partitionIndex,
+    value: {
+      committedOffset: partition.committedOffset,
+      leaderEpoch: partition.committedLeaderEpoch,
+      metadata: partition.committedMetadata ?? '',
+      commitTimestampMs: turn.wallNowMs,
+      expireTimestampMs:
+        request.retentionTimeMs >= 0 ? turn.wallNowMs + request.retentionTimeMs : -1,
+    },
+  })
+}

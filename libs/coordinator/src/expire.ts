@@ -1,0 +1,66 @@
+import { type Group, isSessionWatched } from './group.ts'
+import type { CommittedOffset } from './group-record.ts'
+import {
+  dropMember,
+  expireJoin,
+  expireSync,
+  maybeCompleteJoin,
+  rebalanceOrCompleteJoin,
+} from './rebalance.ts'
+import type { Turn } from './turn.ts'
+import type { GroupConfig } from './types.ts'
+
+/** Does what is due in the group: sessions that ended, members that are late, delays that are over. */
+export function expireDeadlines(group: Group, turn: Turn, config: GroupConfig): void {
+  for (const [memberId, deadlineMs] of group.pendingMembers) {
+    if (deadlineMs > turn.nowMs) continue
+    group.pendingMembers.delete(memberId)
+    maybeCompleteJoin(group, turn)
+  }
+  for (const member of group.members.values()) {
+    if (member.sessionDeadlineMs > turn.nowMs || !isSessionWatched(member)) continue
+    dropMember(group, member, turn)
+    rebalanceOrCompleteJoin(group, turn, config)
+  }
+  if ((group.joinDeadlineMs ?? Infinity) <= turn.nowMs) expireJoin(group, turn, config)
+  if ((group.syncDeadlineMs ?? Infinity) <= turn.nowMs) expireSync(group, turn, config)
+}
+
+/**
+ * Removes offsets that nobody came back for (KIP-211), and then the group if nothing is left of it.
+ *
+ * The retention of a group with members starts when the last one has left; until then its offsets
+ * stay. That of a group that only commits starts at each commit.
+ */
+export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): void {
+  if (group.state !== 'Empty') return
+  const { replicated, groupId } = group
+  const emptySinceMs = replicated.metadata?.stateTimestampMs
+  for (const { topic, partition, committed } of replicated.offsets()) {
+    if (expiresAtMs(committed, emptySinceMs, config) > turn.wallNowMs) continue
+    turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
+  }
+  const isUnused = replicated.offsetCount === 0 && group.pendingMembers.size === 0
+  if (isUnused && replicated.metadata !== undefined) {
+    turn.write({ kind: 'groupMetadata', groupId, value: null })
+  }
+}
+
+function expiresAtMs(
+  committed: CommittedOffset,
+  emptySinceMs: number | undefined,
+  { offsetsRetentionMs }: GroupConfig,
+): number {
+  if (committed.expireTimestampMs >= 0) return committed.expireTimestampMs
+  return Math.max(emptySinceMs ?? 0, committed.commitTimestampMs) + offsetsRetentionMs
+}
+
+/** Offsets of topics that are gone. */
+export function removeTopics(group: Group, topics: ReadonlySet<string>, turn: Turn): void {
+  const { replicated, groupId } = group
+  for (const { topic, partition } of replicated.offsets()) {
+    if (topics.has(topic)) {
+      turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
+    }
+  }
+}

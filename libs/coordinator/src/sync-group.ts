@@ -1,0 +1,114 @@
+import { assertNever } from '@fairlead/base'
+import type { ErrorCode } from '@fairlead/protocol'
+import type { Group, Member } from './group.ts'
+import { findMember } from './membership.ts'
+import type { SyncGroupRequest, SyncGroupResponse } from './messages.ts'
+import { EMPTY_BYTES, extendSession, failSync, storedGroup } from './rebalance.ts'
+import { type Turn, completeSyncGroup } from './turn.ts'
+import type { ParkToken } from './types.ts'
+
+/** The answer, or 'parked' when it comes as a completion (maybe of the same turn). */
+export type SyncOutcome = SyncGroupResponse | 'parked'
+
+/**
+ * SyncGroup (key 14).
+ *
+ * v3  static members
+ * v4  flexible
+ * v5  protocol type and name, which must be the group's (KIP-559)
+ *
+ * The leader's request carries the assignment of everybody; it makes the generation stable. The
+ * assignment in an answer is never missing: whoever the leader left out gets empty bytes.
+ */
+export function syncGroup(
+  group: Group,
+  request: SyncGroupRequest,
+  token: ParkToken,
+  turn: Turn,
+): SyncOutcome {
+  const found = findMember(group, request)
+  if (!found.ok) return refusedSync(found.errorCode)
+  if (request.generationId !== group.generationId) return refusedSync('ILLEGAL_GENERATION')
+  if (
+    differs(request.protocolType, group.protocolType) ||
+    differs(request.protocolName, group.protocolName)
+  ) {
+    return refusedSync('INCONSISTENT_GROUP_PROTOCOL')
+  }
+  return syncMember(group, found.member, request, { token, turn })
+}
+
+function syncMember(
+  group: Group,
+  member: Member,
+  request: SyncGroupRequest,
+  { token, turn }: { readonly token: ParkToken; readonly turn: Turn },
+): SyncOutcome {
+  switch (group.state) {
+    case 'PreparingRebalance':
+      return refusedSync('REBALANCE_IN_PROGRESS')
+    case 'CompletingRebalance':
+      failSync(member, turn, 'REBALANCE_IN_PROGRESS')
+      member.syncToken = token
+      noteSync(group, member)
+      if (group.leader === member.memberId) completeRebalance(group, request, turn)
+      return 'parked'
+    case 'Stable':
+      noteSync(group, member)
+      extendSession(member, turn)
+      return assignedResponse(group, member.memberId)
+    case 'Empty':
+      return refusedSync('UNKNOWN_MEMBER_ID')
+    default:
+      return assertNever(group.state)
+  }
+}
+
+function noteSync(group: Group, member: Member): void {
+  member.hasSynced = true
+  for (const other of group.members.values()) if (!other.hasSynced) return
+  group.syncDeadlineMs = undefined
+}
+
+/** Stores the leader's assignment; everybody who waits for it gets theirs. */
+function completeRebalance(group: Group, request: SyncGroupRequest, turn: Turn): void {
+  const assignments = new Map(
+    request.assignments.map(({ memberId, assignment }) => [memberId, assignment]),
+  )
+  turn.write({
+    kind: 'groupMetadata',
+    groupId: group.groupId,
+    // A copy: the assignment is a view into the frame of the request.
+    value: storedGroup(
+      group,
+      turn,
+      (memberId) => assignments.get(memberId)?.slice() ?? EMPTY_BYTES,
+    ),
+  })
+  group.state = 'Stable'
+  for (const member of group.members.values()) {
+    if (member.syncToken === undefined) continue
+    completeSyncGroup(turn, member.syncToken, assignedResponse(group, member.memberId))
+    member.syncToken = undefined
+    extendSession(member, turn)
+  }
+}
+
+function assignedResponse(group: Group, memberId: string): SyncGroupResponse {
+  const stored = group.replicated.metadata?.members.find((member) => member.memberId === memberId)
+  return {
+    errorCode: 'NONE',
+    protocolType: group.protocolType,
+    protocolName: group.protocolName,
+    assignment: stored?.assignment ?? EMPTY_BYTES,
+  }
+}
+
+export function refusedSync(errorCode: ErrorCode): SyncGroupResponse {
+  return { errorCode, protocolType: null, protocolName: null, assignment: EMPTY_BYTES }
+}
+
+/** Null means that the client did not say (before v5). */
+function differs(requested: string | null, current: string | null): boolean {
+  return requested !== null && current !== null && requested !== current
+}
