@@ -116,10 +116,11 @@ export class SimulatedDisk implements Disk {
   }
 
   /** The disk that the next process finds after a crash now. This one stays as it is. */
-  survivor(choices: CrashChoices): SimulatedDisk {
-    const survivor = new SimulatedDisk({
-      completion: this.#queue === undefined ? 'immediate' : 'queued',
-    })
+  survivor(
+    choices: CrashChoices,
+    completion: 'immediate' | 'queued' = this.#queue === undefined ? 'immediate' : 'queued',
+  ): SimulatedDisk {
+    const survivor = new SimulatedDisk({ completion })
     const entries = new Map(this.#durableEntries)
     const kept = choices.keptEntries(this.#unsyncedEntries.length)
     for (const change of this.#unsyncedEntries.slice(0, kept)) applyEntry(entries, change)
