@@ -1,0 +1,244 @@
+import { KafkaError } from '@fairlead/kafka'
+import { afterEach, expect, test } from 'vitest'
+import { RelayFixture } from './testing/relay-fixture.ts'
+
+let fixture: RelayFixture
+
+afterEach(() => fixture.close())
+
+const TOPIC = 'outbox.event.order'
+
+async function parkedRows() {
+  const { rows } = await fixture.pool.query<{
+    event_id: string
+    kind: string
+    reason_code: string
+  }>('select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index')
+  return rows
+}
+
+test('committed rows are published, in commit order, and then confirmed', async () => {
+  fixture = await RelayFixture.create()
+  await fixture.started()
+  const first = await fixture.insert([{}, {}])
+  const second = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 3)
+  expect(fixture.publishedIds()).toEqual([...first, ...second])
+  await fixture.confirmed()
+})
+
+test('what is rolled back, or behind a savepoint that is, is not published', async () => {
+  fixture = await RelayFixture.create()
+  await fixture.started()
+  const insert = `insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'k', `
+  await fixture.pool.query(`begin; ${insert}'gone'); rollback`)
+  await fixture.pool.query(`begin; ${insert}'kept'); savepoint s; ${insert}'undone');
+    rollback to s; ${insert}'kept too'); commit`)
+  await fixture.until(() => fixture.publishedIds().length === 2)
+  const types = fixture.brokers
+    .records(TOPIC)
+    .map(({ headerTexts }) => headerTexts.get('eventType'))
+  expect(types).toEqual(['kept', 'kept too'])
+})
+
+test('a transaction of 10,000 rows keeps its order, with one commit LSN and rising indexes', async () => {
+  fixture = await RelayFixture.create({ 'topic.creation.default.partitions': '1' })
+  await fixture.started()
+  await fixture.pool.query(`insert into outbox.events (aggregatetype, aggregateid, type, payload)
+    select 'order', (n % 100)::text, 'Tested', decode(lpad(to_hex(n), 8, '0'), 'hex')
+    from generate_series(0, 9999) as n`)
+  await fixture.until(() => fixture.publishedIds().length === 10_000)
+  const records = fixture.brokers.records(TOPIC)
+  expect(new Set(records.map(({ headerTexts }) => headerTexts.get('cdc.lsn'))).size).toBe(1)
+  expect(records.every(({ headerTexts }, n) => headerTexts.get('cdc.seq') === `${n}`)).toBe(true)
+  await fixture.confirmed()
+})
+
+test('nothing is lost or published twice when connections, sends and relays fail at random', async () => {
+  fixture = await RelayFixture.create()
+  let failNext = false
+  fixture.brokers.storedShare = () => Math.random()
+  fixture.brokers.beforeSend = () => {
+    if (!failNext) return
+    failNext = false
+    throw new KafkaError('the fate is unknown', { code: 'NETWORK', retryable: false })
+  }
+  let relay = await fixture.started()
+  const inserted: string[] = []
+  let isWriting = true
+  const writers = Array.from({ length: 4 }, async (_, writer) => {
+    for (let round = 0; isWriting; round += 1) {
+      const key = `${writer}-${round % 5}`
+      inserted.push(...(await fixture.insert([{ key }, { key }, { key }])))
+    }
+  })
+  for (let fault = 0; fault < 12; fault += 1) {
+    const before = fixture.publishedIds().length
+    await fixture.until(() => fixture.publishedIds().length > before + 20)
+    if (fault % 3 === 0) failNext = true
+    else if (fault % 3 === 1) await terminateRelay()
+    else {
+      await relay.stop()
+      relay = await fixture.started()
+    }
+  }
+  isWriting = false
+  await Promise.all(writers)
+  await fixture.confirmed()
+  const published = fixture.publishedIds()
+  expect(published.length).toBe(inserted.length)
+  expect(new Set(published)).toEqual(new Set(inserted))
+  expect(positionsFall()).toEqual([])
+  expect(fixture.fatal).toEqual([])
+})
+
+async function terminateRelay(): Promise<void> {
+  await fixture.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name = 'fairlead-relay-' || $1`,
+    [fixture.slotName],
+  )
+}
+
+/** Records that stand behind one of a later position in their partition. */
+function positionsFall(): readonly string[] {
+  const position = (texts: ReadonlyMap<string, string>) => {
+    const [high, low] = (texts.get('cdc.lsn') ?? '').split('/')
+    return `${high?.padStart(8, '0')}${low?.padStart(8, '0')}${texts.get('cdc.seq')?.padStart(9, '0')}`
+  }
+  return [0, 1, 2, 3].flatMap((partition) => {
+    const all = fixture.brokers.partition(TOPIC, partition).map((r) => position(r.headerTexts))
+    return all.filter((current, index) => current <= (all[index - 1] ?? ''))
+  })
+}
+
+test('a failing event is parked, its aggregate queues behind it, and all others go on', async () => {
+  fixture = await RelayFixture.create({ 'producer.max.request.size': '2000' })
+  await fixture.started()
+  const [before] = await fixture.insert([{ key: 'poison' }])
+  const [large] = await fixture.insert([{ key: 'poison', bytes: 5_000 }])
+  const [behind, other] = await fixture.insert([{ key: 'poison' }, { key: 'healthy' }])
+  await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
+  expect(new Set(fixture.publishedIds())).toEqual(new Set([before, other]))
+  expect(await parkedRows()).toEqual([
+    { event_id: large, kind: 'failed', reason_code: 'MESSAGE_TOO_LARGE' },
+    { event_id: behind, kind: 'blocked', reason_code: 'BLOCKED' },
+  ])
+  await fixture.confirmed()
+})
+
+test('a parked aggregate stays blocked after a restart', async () => {
+  fixture = await RelayFixture.create({ 'producer.max.request.size': '2000' })
+  const relay = await fixture.started()
+  await fixture.insert([{ key: 'poison', bytes: 5_000 }])
+  await fixture.confirmed()
+  await relay.stop()
+  await fixture.insert([{ key: 'poison' }])
+  const [other] = await fixture.insert([{ key: 'healthy' }])
+  await fixture.started()
+  await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
+  expect(fixture.publishedIds()).toEqual([other])
+  expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked'])
+})
+
+test('a name that is no topic name is parked', async () => {
+  fixture = await RelayFixture.create()
+  await fixture.started()
+  const [bad] = await fixture.insert([{ type: 'not a topic' }])
+  const [good] = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().includes(good ?? ''))
+  expect(await parkedRows()).toEqual([
+    { event_id: bad, kind: 'failed', reason_code: 'INVALID_TOPIC' },
+  ])
+})
+
+test('trouble of the brokers parks nothing and confirms nothing', async () => {
+  fixture = await RelayFixture.create()
+  const relay = await fixture.started()
+  fixture.brokers.isStuck = true
+  const ids = await fixture.insert([{}])
+  await fixture.until(() => relay.status.pendingEvents === 1)
+  const { rows } = await fixture.pool.query<{ ahead: boolean }>(
+    'select confirmed_flush_lsn < pg_current_wal_lsn() as ahead from pg_replication_slots where slot_name = $1',
+    [fixture.slotName],
+  )
+  expect(rows[0]?.ahead).toBe(true)
+  expect(await parkedRows()).toEqual([])
+  fixture.brokers.unstick()
+  await fixture.until(() => fixture.publishedIds().length === 1)
+  expect(fixture.publishedIds()).toEqual(ids)
+})
+
+test('with brokers that take nothing, the relay lets go of Postgres instead of filling its socket', async () => {
+  fixture = await RelayFixture.create({ 'max.queue.size.in.bytes': '65536' })
+  const relay = await fixture.started()
+  fixture.brokers.isStuck = true
+  await fixture.insert(Array.from({ length: 3_000 }, () => ({ bytes: 1_000 })))
+  await fixture.until(() => relay.status.state === 'backpressure')
+  await fixture.until(async () => {
+    const { rows } = await fixture.pool.query<{ active: boolean }>(
+      'select active from pg_replication_slots where slot_name = $1',
+      [fixture.slotName],
+    )
+    return rows[0]?.active === false
+  })
+  fixture.brokers.unstick()
+  await fixture.until(() => fixture.publishedIds().length === 3_000)
+  expect(new Set(fixture.publishedIds()).size).toBe(3_000)
+})
+
+test('a second relay stands by, and takes over when the first stops', async () => {
+  fixture = await RelayFixture.create()
+  const first = await fixture.started()
+  const second = fixture.relay()
+  second.start()
+  await fixture.until(() => second.status.state === 'standby')
+  const before = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 1)
+  await first.stop()
+  const after = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 2)
+  expect(fixture.publishedIds()).toEqual([...before, ...after])
+})
+
+test('a slot that was dropped halts the relay, and is not made again', async () => {
+  fixture = await RelayFixture.create()
+  const first = await fixture.started()
+  await fixture.insert([{}])
+  await fixture.confirmed()
+  await first.stop()
+  await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+  const second = fixture.relay()
+  second.start()
+  await fixture.until(() => second.status.state === 'halted')
+  expect(second.status.reason).toContain('does not exist any more')
+  const { rowCount } = await fixture.pool.query(
+    'select from pg_replication_slots where slot_name = $1',
+    [fixture.slotName],
+  )
+  expect(rowCount).toBe(0)
+})
+
+test('a topic of another source, with higher positions, hides nothing', async () => {
+  fixture = await RelayFixture.create({ 'topic.creation.default.partitions': '1' })
+  const { producer, admin } = fixture.brokers.open()
+  await admin.ensureTopic({ topic: TOPIC, partitions: 1 })
+  const header = (name: string, text: string) => [name, new TextEncoder().encode(text)] as const
+  await producer.send([
+    {
+      topic: TOPIC,
+      partition: 0,
+      key: null,
+      value: null,
+      headers: [
+        header('cdc.source', 'another/slot'),
+        header('cdc.lsn', 'FFFFFFFF/0'),
+        header('cdc.seq', '0'),
+      ],
+    },
+  ])
+  await fixture.started()
+  const ids = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 2)
+  expect(fixture.publishedIds().at(-1)).toBe(ids[0])
+})

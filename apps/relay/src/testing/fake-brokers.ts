@@ -1,0 +1,121 @@
+import { type IncomingRecord, KafkaError, type OutgoingRecord } from '@fairlead/kafka'
+import type { SinkClients } from '../sink/sink-clients.ts'
+
+export type StoredRecord = IncomingRecord & { readonly headerTexts: ReadonlyMap<string, string> }
+
+/**
+ * Topics in memory behind the interfaces of the Kafka client. As with real brokers, the fate of a
+ * send that fails is open: the first records of it may be stored.
+ */
+export class FakeBrokers {
+  readonly #topics = new Map<string, StoredRecord[][]>()
+  /** Called before each send; what it throws fails the send, after `storedShare` of its records. */
+  beforeSend: () => void = () => undefined
+  storedShare: () => number = () => 0
+  messageBytesMax = 1_048_588
+  /** While true, sends wait. */
+  isStuck = false
+  #waiting: (() => void)[] = []
+
+  records(topic: string): readonly StoredRecord[] {
+    return (this.#topics.get(topic) ?? []).flat()
+  }
+
+  partition(topic: string, partition: number): readonly StoredRecord[] {
+    return this.#topics.get(topic)?.[partition] ?? []
+  }
+
+  unstick(): void {
+    this.isStuck = false
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  readonly open = (): SinkClients => {
+    let isClosed = false
+    return {
+      producer: {
+        send: async (records) => {
+          while (this.isStuck && !isClosed) await this.#untilUnstuck()
+          if (isClosed) throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
+          await Promise.resolve()
+          return this.#send(records)
+        },
+        close: () => Promise.resolve(),
+      },
+      admin: this.#admin(),
+      reader: {
+        fetch: ({ topic, partition, fromOffset }) => {
+          const all = this.partition(topic, partition)
+          return Promise.resolve({
+            records: all.slice(fromOffset),
+            nextOffset: all.length,
+            highWatermark: all.length,
+            logStartOffset: 0,
+          })
+        },
+        close: () => Promise.resolve(),
+      },
+      close: () => {
+        isClosed = true
+        for (const resolve of this.#waiting.splice(0)) resolve()
+        return Promise.resolve()
+      },
+    }
+  }
+
+  #untilUnstuck(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #send(records: readonly OutgoingRecord[]) {
+    try {
+      this.beforeSend()
+    } catch (error) {
+      this.#store(records.slice(0, Math.floor(records.length * this.storedShare())))
+      throw error
+    }
+    return this.#store(records)
+  }
+
+  #store(records: readonly OutgoingRecord[]) {
+    return records.map((record) => {
+      const { topic, partition = 0, timestampMs = 0, key, value, headers } = record
+      const log = this.#topics.get(topic)?.[partition]
+      if (log === undefined) throw new Error(`there is no ${topic}-${partition}`)
+      const offset = log.length
+      const text = new TextDecoder()
+      const headerTexts = new Map(
+        headers.map(([name, bytes]) => [name, text.decode(bytes ?? undefined)]),
+      )
+      log.push({ topic, partition, offset, timestampMs, key, value, headers, headerTexts })
+      return { topic, partition, offset }
+    })
+  }
+
+  #admin(): SinkClients['admin'] {
+    const unused = () => Promise.reject(new Error('not used by the relay'))
+    return {
+      createTopics: unused,
+      listTopics: unused,
+      deleteTopics: unused,
+      committedOffsets: unused,
+      partitionCount: (topic) => Promise.resolve(this.#topics.get(topic)?.length),
+      ensureTopic: ({ topic, partitions }) => {
+        const existing = this.#topics.get(topic)
+        if (existing === undefined) {
+          this.#topics.set(
+            topic,
+            Array.from({ length: partitions }, () => []),
+          )
+        }
+        const count = existing?.length ?? partitions
+        return Promise.resolve({ created: existing === undefined, partitions: count })
+      },
+      describeTopicConfigs: () =>
+        Promise.resolve(new Map([['max.message.bytes', `${this.messageBytesMax}`]])),
+      listOffsets: ({ topic, partition, timestamp }) =>
+        Promise.resolve(timestamp === 'earliest' ? 0 : this.partition(topic, partition).length),
+      close: () => Promise.resolve(),
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { Metrics } from '@fairlead/service'
+import { createPool } from '@fairlead/postgres'
+import { loadConfig } from '@fairlead/service'
+import { testDatabase } from '@fairlead/testing'
+import type pg from 'pg'
+import { vi } from 'vitest'
+import { RELAY_CONFIG } from '../config.ts'
+import { RelayMetrics } from '../metrics.ts'
+import { relayOptions } from '../options.ts'
+import { Relay } from '../relay.ts'
+import { FakeBrokers } from './fake-brokers.ts'
+
+const WAIT = { timeout: 30_000, interval: 20 }
+const LOGGER = { debug: ignore, info: ignore, warn: ignore, error: ignore }
+
+function ignore(): void {
+  // The tests look at the state, not at the log.
+}
+
+/** A relay between a database of its own and brokers in memory. */
+export class RelayFixture {
+  readonly url: string
+  readonly pool: pg.Pool
+  readonly brokers = new FakeBrokers()
+  readonly slotName: string
+  readonly fatal: unknown[] = []
+  readonly #drop: () => Promise<void>
+  readonly #settings: Readonly<Record<string, string>>
+  readonly #relays: Relay[] = []
+
+  private constructor(
+    database: { readonly url: string; drop(): Promise<void> },
+    settings: Readonly<Record<string, string>>,
+  ) {
+    this.url = database.url
+    this.#drop = () => database.drop()
+    this.#settings = settings
+    this.slotName = `relay_${new URL(database.url).pathname.slice(-12)}`
+    this.pool = createPool({ url: database.url, max: 8, applicationName: 'relay-test' })
+  }
+
+  static async create(settings: Readonly<Record<string, string>> = {}): Promise<RelayFixture> {
+    return new RelayFixture(await testDatabase(), settings)
+  }
+
+  /** Another relay on the same slot. */
+  relay(): Relay {
+    const argv = Object.entries({
+      'database.url': this.url,
+      'slot.name': this.slotName,
+      'wal.sender.timeout.ms': '3000',
+      ...this.#settings,
+    }).map(([key, value]) => `--${key}=${value}`)
+    const { config } = loadConfig(RELAY_CONFIG, { argv, env: {}, envPrefix: 'RELAY_' })
+    const relay = new Relay({
+      options: relayOptions(config),
+      openSink: this.brokers.open,
+      metrics: new RelayMetrics(new Metrics({ service: 'relay', version: 'test' })),
+      logger: LOGGER,
+      onState: ignore,
+      onFatal: (error) => this.fatal.push(error),
+    })
+    this.#relays.push(relay)
+    return relay
+  }
+
+  async started(): Promise<Relay> {
+    const relay = this.relay()
+    relay.start()
+    await this.until(() => relay.status.state === 'streaming')
+    return relay
+  }
+
+  async until(condition: () => boolean | Promise<boolean>): Promise<void> {
+    await vi.waitFor(async () => {
+      if (!(await condition())) throw new Error('not yet')
+    }, WAIT)
+  }
+
+  /** Inserts events in one transaction and gives their ids. */
+  async insert(
+    events: readonly { readonly type?: string; readonly key?: string; readonly bytes?: number }[],
+  ): Promise<readonly string[]> {
+    const { rows } = await this.pool.query<{ id: string }>(
+      `insert into outbox.events (aggregatetype, aggregateid, type, payload)
+       select event.* from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) as event
+       returning id`,
+      [
+        events.map(({ type }) => type ?? 'order'),
+        events.map(({ key }) => key ?? 'k'),
+        events.map(() => 'Tested'),
+        events.map(({ bytes }) => Buffer.alloc(bytes ?? 10)),
+      ],
+    )
+    return rows.map(({ id }) => id)
+  }
+
+  publishedIds(topic = 'outbox.event.order'): readonly string[] {
+    return this.brokers.records(topic).map(({ headerTexts }) => headerTexts.get('id') ?? '')
+  }
+
+  /** Everything that is in the log now is confirmed. */
+  async confirmed(): Promise<void> {
+    const { rows } = await this.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
+    await this.until(async () => {
+      const { rows: slots } = await this.pool.query<{ done: boolean }>(
+        'select confirmed_flush_lsn >= $2 as done from pg_replication_slots where slot_name = $1',
+        [this.slotName, rows[0]?.lsn],
+      )
+      return slots[0]?.done === true
+    })
+  }
+
+  async close(): Promise<void> {
+    this.brokers.unstick()
+    await Promise.all(this.#relays.map((relay) => relay.stop()))
+    await this.pool.end()
+    await this.#drop()
+  }
+}
