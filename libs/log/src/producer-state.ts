@@ -45,7 +45,7 @@ export const BATCHES_MAX = 5
 /** Sequences count to 2^31 - 1, then from 0 again. */
 const SEQUENCE_MODULUS = 2_147_483_648
 export const NO_PRODUCER_ID = -1
-export const NO_SEQUENCE = -1
+const NO_SEQUENCE = -1
 
 /** Whether a batch continues what its producer wrote before, and what is then known of it. */
 export function admitBatch(
