@@ -15,7 +15,9 @@ import {
   allocateProducerIds,
   createTopic,
   createTopics,
+  decodeMetadataRecord,
   deleteTopics,
+  encodeMetadataRecord,
 } from '@fairlead/metadata'
 import { type Crc32c, encodeBatch } from '@fairlead/protocol'
 import type { BrokerConfig } from '../config.ts'
@@ -25,7 +27,6 @@ import type { PartitionTable } from '../partitions/partition-table.ts'
 import { replayLog } from '../partitions/replay-log.ts'
 import { forEachConcurrently } from './for-each-concurrently.ts'
 import { CONSUMER_OFFSETS_CONFIGS, CONSUMER_OFFSETS_TOPIC } from './internal-topics.ts'
-import { decodeRecordValue, encodeRecordValue } from './metadata-record-codec.ts'
 
 /** Logs that are opened at the same time: disks like some depth, recovery needs memory for each. */
 const OPEN_CONCURRENCY = 8
@@ -65,7 +66,7 @@ export class Controller {
   async loadMetadata(): Promise<void> {
     const { image, log } = this.#options
     await replayLog(log, ({ value }) => {
-      if (value !== null) image.replay(decodeRecordValue(value))
+      if (value !== null) image.replay(decodeMetadataRecord(value))
     })
   }
 
@@ -152,7 +153,7 @@ export class Controller {
       {
         records: records.map((record) => ({
           key: null,
-          value: encodeRecordValue(record),
+          value: encodeMetadataRecord(record),
           headers: [],
           timestampMs,
         })),

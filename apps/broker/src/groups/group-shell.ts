@@ -132,7 +132,11 @@ export class GroupShell {
     request: DescribeGroupsRequest,
     client: GroupClient,
   ): Promise<DescribeGroupsResponse> {
-    return this.#options.coordinator.describeGroups(request, this.#context(client))
+    const { coordinator, offsetsLog } = this.#options
+    const response = coordinator.describeGroups(request, this.#context(client))
+    const partitions = new Set(request.groups.map((groupId) => coordinator.partitionFor(groupId)))
+    await Promise.all([...partitions].map((partition) => offsetsLog.settled(partition)))
+    return response
   }
 
   async list(request: ListGroupsRequest): Promise<ListGroupsResponse> {

@@ -284,6 +284,9 @@ describe('Produce and Fetch', () => {
       errorCode: 'INVALID_RECORD',
       recordErrors: [{ batchIndex: 1 }],
     })
+    expect(await produce(topicId, records.subarray(0, 70))).toMatchObject({
+      errorCode: 'CORRUPT_MESSAGE',
+    })
   })
 
   test('acks=0 has no response, and the next request has its own', async () => {

@@ -1,3 +1,4 @@
+import { DecodeError } from '@fairlead/base'
 import { isInternalTopic } from '@fairlead/metadata'
 import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
 import { append } from '../partitions/log-calls.ts'
@@ -110,7 +111,13 @@ function rejectKeyless(
   index: number,
   records: Uint8Array,
 ): PartitionResponse | undefined {
-  const batchIndexes = keylessRecords(records)
+  let batchIndexes: number[]
+  try {
+    batchIndexes = keylessRecords(records)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return refused({ index }, 'CORRUPT_MESSAGE', error.message)
+  }
   if (batchIndexes.length === 0) return undefined
   return {
     ...refused({ index }, 'INVALID_RECORD', 'one or more records have been rejected'),

@@ -90,7 +90,10 @@ export class Connection {
     socket.on('data', (input: Buffer) => this.#receive(input))
     socket.on('drain', () => this.#readOrPause())
     socket.on('end', () => this.#peerEnded())
-    socket.on('error', (error) => this.close({ reason: error.message }))
+    // What a write meets after the peer has left in order is no failure.
+    socket.on('error', (error) =>
+      this.close(socket.readableEnded ? undefined : { reason: error.message }),
+    )
     socket.on('close', () => this.close(undefined))
   }
 
