@@ -23,6 +23,7 @@ export type { Decision } from './decision.ts'
 export type * from './messages.ts'
 export { MetadataImage, type Partition, type Topic } from './metadata-image.ts'
 export type * from './metadata-record.ts'
+export { decodeMetadataRecord, encodeMetadataRecord } from './metadata-record-codec.ts'
 export { randomUuid } from './random-uuid.ts'
 export {
   type CreatedTopic,

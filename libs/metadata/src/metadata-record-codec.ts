@@ -1,0 +1,71 @@
+import { DecodeError } from '@fairlead/base'
+import {
+  ZERO_UUID,
+  decodeMetadataRecord as decodeKafkaRecord,
+  encodeMetadataRecord as encodeKafkaRecord,
+} from '@fairlead/protocol'
+import { RESOURCE_TYPE_TOPIC } from './config/wire-ids.ts'
+import type { MetadataRecord } from './metadata-record.ts'
+
+/** The value of a record of `__cluster_metadata`, in the format of KRaft. */
+export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
+  switch (record.kind) {
+    case 'TopicRecord':
+      return encodeKafkaRecord('TopicRecord', { name: record.name, topicId: record.topicId })
+    case 'PartitionRecord': {
+      const { kind: _, ...partition } = record
+      return encodeKafkaRecord('PartitionRecord', {
+        ...partition,
+        removingReplicas: [],
+        addingReplicas: [],
+        // One log directory: there is nothing to tell apart.
+        directories: record.replicas.map(() => ZERO_UUID),
+      })
+    }
+    case 'RemoveTopicRecord':
+      return encodeKafkaRecord('RemoveTopicRecord', { topicId: record.topicId })
+    case 'ConfigRecord': {
+      const { resourceName, name, value } = record
+      const resourceType = RESOURCE_TYPE_TOPIC
+      return encodeKafkaRecord('ConfigRecord', { resourceType, resourceName, name, value })
+    }
+    case 'ProducerIdsRecord': {
+      const { brokerId, brokerEpoch, nextProducerId } = record
+      return encodeKafkaRecord('ProducerIdsRecord', { brokerId, brokerEpoch, nextProducerId })
+    }
+  }
+}
+
+/**
+ * Reads the value of a record of `__cluster_metadata`.
+ *
+ * @throws {DecodeError} for malformed bytes, and for a record that this version does not know: to
+ *   pass over it would mean to serve metadata that is not the cluster's.
+ */
+export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
+  const record = decodeKafkaRecord(bytes)
+  if (record === undefined) throw new DecodeError('a metadata record of an unknown type', 0)
+  switch (record.type) {
+    case 'TopicRecord':
+      return { kind: 'TopicRecord', name: record.value.name, topicId: record.value.topicId }
+    case 'PartitionRecord': {
+      const { topicId, partitionId, replicas, isr, leader, leaderEpoch, partitionEpoch } =
+        record.value
+      const ids = { topicId, partitionId, leader, leaderEpoch, partitionEpoch }
+      return { kind: 'PartitionRecord', ...ids, replicas, isr }
+    }
+    case 'RemoveTopicRecord':
+      return { kind: 'RemoveTopicRecord', topicId: record.value.topicId }
+    case 'ConfigRecord': {
+      const { resourceType, resourceName, name, value } = record.value
+      if (resourceType !== RESOURCE_TYPE_TOPIC) {
+        throw new DecodeError(`configuration of a resource of type ${resourceType}`, 0)
+      }
+      return { kind: 'ConfigRecord', resourceType: 'topic', resourceName, name, value }
+    }
+    case 'ProducerIdsRecord': {
+      const { brokerId, brokerEpoch, nextProducerId } = record.value
+      return { kind: 'ProducerIdsRecord', brokerId, brokerEpoch, nextProducerId }
+    }
+  }
+}
