@@ -65,9 +65,9 @@ test('nothing is lost or published twice when connections, sends and relays fail
   }
   let relay = await fixture.started()
   const inserted: string[] = []
-  let isWriting = true
+  const finished = new AbortController()
   const writers = Array.from({ length: 4 }, async (_, writer) => {
-    for (let round = 0; isWriting; round += 1) {
+    for (let round = 0; !finished.signal.aborted; round += 1) {
       const key = `${writer}-${round % 5}`
       inserted.push(...(await fixture.insert([{ key }, { key }, { key }])))
     }
@@ -82,7 +82,7 @@ test('nothing is lost or published twice when connections, sends and relays fail
       relay = await fixture.started()
     }
   }
-  isWriting = false
+  finished.abort()
   await Promise.all(writers)
   await fixture.confirmed()
   const published = fixture.publishedIds()

@@ -204,7 +204,8 @@ test('a table without a column that the configuration names is misconfigured as 
 test('a record owns its bytes: overwriting the message changes nothing in it', () => {
   const columns = COLUMNS.map((column) => ({ name: column.name }))
   const values = columns.map(({ name }) => ROW[name] ?? null)
-  const message = messages.insert(EVENTS, values)
+  // A Buffer, as from a socket: its `slice` is a view.
+  const message = Buffer.from(messages.insert(EVENTS, values))
   const outcome = routeMessage(message, {}, columns)
   const before = structuredClone(outcome)
   message.fill(0)

@@ -174,7 +174,7 @@ export class OutboxRouter {
 function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
   const value = tuple.value(columns.payload)
   if (!(value instanceof Uint8Array)) return null
-  if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return value.slice()
+  if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return copyOf(value)
   try {
     return parseBytea(value)
   } catch (error) {
@@ -195,5 +195,10 @@ function text(tuple: Tuple, column: number | undefined): string | null {
 }
 
 function ownBytes(value: ColumnValue | undefined): Uint8Array | null {
-  return value === undefined || value === null || value === UNCHANGED ? null : value.slice()
+  return value === undefined || value === null || value === UNCHANGED ? null : copyOf(value)
+}
+
+/** Not `slice`: the bytes may be a Buffer of Node, whose `slice` is a view of the same memory. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
 }

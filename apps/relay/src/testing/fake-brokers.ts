@@ -31,13 +31,14 @@ export class FakeBrokers {
   }
 
   readonly open = (): SinkClients => {
-    let isClosed = false
+    const closed = new AbortController()
     return {
       producer: {
         send: async (records) => {
-          while (this.isStuck && !isClosed) await this.#untilUnstuck()
-          if (isClosed) throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
-          await Promise.resolve()
+          if (this.isStuck) await this.#untilUnstuck()
+          if (closed.signal.aborted) {
+            throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
+          }
           return this.#send(records)
         },
         close: () => Promise.resolve(),
@@ -56,7 +57,7 @@ export class FakeBrokers {
         close: () => Promise.resolve(),
       },
       close: () => {
-        isClosed = true
+        closed.abort()
         for (const resolve of this.#waiting.splice(0)) resolve()
         return Promise.resolve()
       },
