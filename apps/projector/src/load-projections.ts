@@ -5,7 +5,7 @@ import type { Projection } from '@fairlead/projection'
 import { projectionLabel } from './store/registered-projection.ts'
 
 /** A module of `projections` cannot be used. */
-export class ProjectionModuleError extends OperationalError {
+class ProjectionModuleError extends OperationalError {
   override readonly name = 'ProjectionModuleError'
 
   constructor(message: string, cause?: unknown) {

@@ -22,7 +22,7 @@ export type RunnerLogger = {
 }
 
 /** Makes the observer of one partition. */
-export type Observe = (partition: number) => WorkerObserver
+type Observe = (partition: number) => WorkerObserver
 
 export type RunnerOptions = {
   readonly db: Database
@@ -109,8 +109,7 @@ export class ProjectionRunner {
     const { registered, logger } = this.#options
     const label = projectionLabel(registered.projection)
     logger.info({ projection: label, partitions }, 'partitions assigned')
-    this.#groupTrouble = undefined
-    this.#publishHealth()
+    this.#groupAnswered()
     for (const partition of partitions) {
       if (!this.#assigned.has(partition)) this.#assigned.set(partition, this.#work(partition))
     }
@@ -148,10 +147,18 @@ export class ProjectionRunner {
         fetched: (position) => {
           update({ highWatermark: position.highWatermark })
           observer.fetched(position)
+          this.#groupAnswered()
         },
       },
     })
     return { worker, status }
+  }
+
+  /** A member that is assigned, or may fetch, is over the trouble it had. */
+  #groupAnswered(): void {
+    if (this.#groupTrouble === undefined) return
+    this.#groupTrouble = undefined
+    this.#publishHealth()
   }
 
   #publishHealth(): void {

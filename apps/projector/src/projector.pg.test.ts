@@ -2,13 +2,7 @@ import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from './store/database.ts'
-import {
-  JsonSerde,
-  accountId,
-  accounts,
-  deposited,
-  totals,
-} from './testing/accounts.test-fixture.ts'
+import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
 import { type CommitFate, CutOffProxy } from './testing/cut-off-proxy.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
@@ -351,9 +345,4 @@ describe('registration', () => {
     await until(async () => expect(await readAccounts()).toEqual(balances(1)))
     expect(started.flatMap(({ failures }) => failures)).toEqual([])
   })
-})
-
-test('the fixture of a registry decodes what it encodes', async () => {
-  const { value } = await new JsonSerde().decode(deposited('a', 1).value)
-  expect(value).toEqual({ accountId: 'a', amount: 1 })
 })

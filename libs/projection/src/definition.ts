@@ -62,7 +62,7 @@ export type SqlProjection = Common & {
   readonly on: Readonly<Record<string, SqlHandler>>
 }
 
-export type SqlHandler = (
+type SqlHandler = (
   event: AnyEvent,
   context: { readonly trx: Transaction<unknown> },
 ) => Promise<void>

@@ -1,4 +1,4 @@
-import { DecodeError, OperationalError } from '@fairlead/base'
+import { DecodeError, EVENT_HEADERS, OperationalError } from '@fairlead/base'
 import {
   type LogRecord,
   type PreparedRecord,
@@ -52,7 +52,7 @@ export class RecordReader {
       const event = {
         type: plan.eventType,
         data,
-        id: headers['id'] ?? `${topic}/${partition}@${offset}`,
+        id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
         key: common.key,
         at: new Date(record.timestampMs),
         source: { topic, partition, offset },

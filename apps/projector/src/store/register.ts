@@ -8,7 +8,7 @@ import { type RegisteredProjection, projectionLabel } from './registered-project
 import { showTables } from './views.ts'
 
 /** A projection may not run here as it is defined. Nobody's retry helps. */
-export class RegistrationError extends OperationalError {
+class RegistrationError extends OperationalError {
   override readonly name = 'RegistrationError'
 
   constructor(message: string) {

@@ -10,7 +10,7 @@ import {
 import type { AvroSerde } from '@fairlead/serde'
 import { sql } from 'kysely'
 
-export const AccountEvents = defineEvents({
+const AccountEvents = defineEvents({
   topic: 'outbox.event.account',
   key: 'accountId',
   events: {
