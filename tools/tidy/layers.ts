@@ -49,6 +49,8 @@ export type LayerViolation = {
 }
 
 const SCOPE = '@fairlead/'
+/** Tests, and the folders `testing` that hold what only they use. */
+const TEST_FILE = /\.(test|bench|test-fixture)\.ts$|\/testing\//
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g
 
 /** Every import under `root` that the architecture does not allow. */
@@ -74,9 +76,14 @@ function workspaceViolations(
 ): LayerViolation[] {
   const declared = declaredDependencies(workspace)
   return sourceFiles(workspace).flatMap((file) => {
-    const isTest = /\.(test|bench)\.ts$/.test(file)
+    const isTest = TEST_FILE.test(file)
     return importsOf(file).flatMap((specifier): LayerViolation[] => {
       const violation = (rule: string) => [{ file, imports: specifier, rule }]
+      // A library may offer the fakes and contracts of its ports to the tests of others.
+      const mayUseTesting = isTest || file.endsWith('/src/index.ts')
+      if (specifier.startsWith('.') && specifier.includes('/testing/') && !mayUseTesting) {
+        return violation('testing is imported by tests only')
+      }
       if (specifier.startsWith('.')) {
         return leavesWorkspace(specifier, file, workspace)
           ? violation('imports stay in the workspace')
