@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest'
+import {
+  BROKER_CONFIGS,
+  TOPIC_CONFIGS,
+  UNSUPPORTED_BROKER_CONFIGS,
+  brokerSettings,
+  configProblem,
+  topicConfigsProblem,
+  topicSettings,
+} from '../index.ts'
+
+const NO_SETTINGS = new Map<string, string>()
+
+test.for(Object.entries(TOPIC_CONFIGS))(
+  'the default of %s obeys its own rule',
+  ([name, config]) => {
+    expect(configProblem(name, config.default, config)).toBeUndefined()
+  },
+)
+
+test('every broker synonym of a topic configuration is a known key', () => {
+  const known = { ...BROKER_CONFIGS, ...UNSUPPORTED_BROKER_CONFIGS }
+  const synonyms = Object.values(TOPIC_CONFIGS).flatMap(({ synonyms }) => synonyms)
+  for (const { name } of synonyms) expect(Object.keys(known)).toContain(name)
+})
+
+test('no broker key both has an effect and has none', () => {
+  for (const name of Object.keys(UNSUPPORTED_BROKER_CONFIGS)) {
+    expect(Object.keys(BROKER_CONFIGS)).not.toContain(name)
+  }
+})
+
+test.for([
+  ['retention.ms', '-1', undefined],
+  ['retention.ms', ' 60000 ', undefined],
+  ['retention.ms', '9223372036854775807', undefined],
+  ['retention.ms', '9223372036854775808', 'Not a number of type LONG'],
+  ['retention.ms', '1e3', 'Not a number of type LONG'],
+  ['retention.ms', '', 'Not a number of type LONG'],
+  ['retention.ms', '-2', 'Value must be at least -1'],
+  ['segment.bytes', '2147483648', 'Not a number of type INT'],
+  ['segment.bytes', '13', 'Value must be at least 14'],
+  ['compression.gzip.level', '10', 'Value must be no more than 9'],
+  ['cleanup.policy', 'compact, delete', undefined],
+  ['cleanup.policy', '', undefined],
+  ['cleanup.policy', 'shred', 'String must be one of: compact, delete'],
+  [
+    'compression.type',
+    'brotli',
+    'String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer',
+  ],
+  ['message.timestamp.type', 'createtime', 'String must be one of: CreateTime, LogAppendTime'],
+  ['preallocate', 'TRUE', undefined],
+  ['preallocate', 'yes', 'Expected value to be either true or false'],
+  ['min.cleanable.dirty.ratio', '0.25', undefined],
+  ['min.cleanable.dirty.ratio', 'half', 'Not a number of type DOUBLE'],
+  ['flush.mode', 'group', undefined],
+  ['flush.mode', 'never', 'String must be one of: group, os'],
+] as const)('%s = "%s": %s', ([name, value, reason]) => {
+  const expected = reason && `Invalid value ${value} for configuration ${name}: ${reason}`
+  expect(topicConfigsProblem(new Map([[name, value]]), NO_SETTINGS)).toBe(expected)
+})
+
+test.for([
+  [{ 'no.such': '1' }, 'Unknown topic config name: no.such'],
+  [{ 'remote.storage.enable': 'true' }, 'Tiered Storage functionality is disabled in the broker.'],
+  [
+    { 'min.compaction.lag.ms': '10', 'max.compaction.lag.ms': '5' },
+    'conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)',
+  ],
+] as const)('%o cannot be set', ([configs, message]) => {
+  expect(topicConfigsProblem(new Map(Object.entries(configs)), NO_SETTINGS)).toContain(message)
+})
+
+test("a topic's settings are its own, over the broker's, over the defaults", () => {
+  const own = new Map([
+    ['cleanup.policy', 'compact,delete'],
+    ['max.message.bytes', '100'],
+  ])
+  const broker = new Map([
+    ['log.segment.bytes', '2000000'],
+    ['log.flush.mode', 'os'],
+    ['message.max.bytes', '200'],
+  ])
+  expect(topicSettings(own, broker)).toMatchObject({
+    cleanupPolicy: ['delete', 'compact'],
+    maxMessageBytes: 100,
+    segmentBytes: 2_000_000,
+    flushMode: 'os',
+    retentionMs: 604_800_000,
+    maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  })
+})
+
+test('the settings of the broker are the keys that were set and have an effect', () => {
+  const config = {
+    'num.partitions': 3,
+    'log.dirs': ['/a', '/b'],
+    'node.id': 1,
+    'ssl.protocol': 'x',
+  }
+  const sources = new Map(Object.keys(config).map((name) => [name, 'file']))
+  sources.set('node.id', 'default')
+  expect(brokerSettings(config, sources)).toEqual(
+    new Map([
+      ['num.partitions', '3'],
+      ['log.dirs', '/a,/b'],
+    ]),
+  )
+})

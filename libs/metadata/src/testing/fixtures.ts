@@ -1,0 +1,60 @@
+import type { Random } from '@fairlead/base'
+import { MetadataImage, type MetadataRecord, createTopics } from '../index.ts'
+import type { CreateTopicsRequest, CreateTopicsResponse, TopicContext } from '../index.ts'
+
+/** Counts up, so that every draw is another one. */
+export function testRandom(): Random {
+  let draws = 0
+  return {
+    int: () => 0,
+    bytes: (length) => {
+      draws += 1
+      const value = new Uint8Array(length)
+      value.set([draws >> 8, draws & 0xff])
+      return value
+    },
+  }
+}
+
+export const BROKER_ID = 1
+
+export type NewTopicRequest = Partial<CreateTopicsRequest['topics'][number]> & {
+  readonly name: string
+}
+
+/** An image, and the requests that change it as the broker would. */
+export class Cluster {
+  readonly image: MetadataImage = new MetadataImage({ clusterId: 'test-cluster-AAAAAAAAA' })
+  readonly records: MetadataRecord[] = []
+  readonly context: TopicContext
+
+  constructor(broker: Readonly<Record<string, string>> = {}) {
+    const settings = new Map(Object.entries(broker))
+    this.context = { brokerId: BROKER_ID, random: testRandom(), broker: settings }
+  }
+
+  create(
+    topics: readonly NewTopicRequest[],
+    options: { readonly validateOnly?: boolean } = {},
+  ): CreateTopicsResponse['topics'] {
+    const request: CreateTopicsRequest = {
+      topics: topics.map((topic) => ({
+        numPartitions: -1,
+        replicationFactor: -1,
+        assignments: [],
+        configs: [],
+        ...topic,
+      })),
+      timeoutMs: 60_000,
+      validateOnly: options.validateOnly ?? false,
+    }
+    const { records, response } = createTopics(this.image, request, this.context)
+    this.commit(records)
+    return response.topics
+  }
+
+  commit(records: readonly MetadataRecord[]): void {
+    for (const record of records) this.image.replay(record)
+    this.records.push(...records)
+  }
+}
