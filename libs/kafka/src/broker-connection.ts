@@ -25,14 +25,13 @@ export type BrokerAddress = { readonly host: string; readonly port: number }
 
 export type CallOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }
 
-/** A request whose bytes we write and read ourselves, in one of several versions. */
+/** A request whose bytes we write and read ourselves, alike in a range of flexible versions. */
 export type Exchange<Response> = {
   readonly key: number
   readonly minVersion: number
   readonly maxVersion: number
-  readonly firstFlexibleVersion: number
-  encode(version: number): Writer
-  decode(version: number, body: Uint8Array): Response
+  encode(): Writer
+  decode(body: Uint8Array): Response
 }
 
 /**
@@ -104,16 +103,15 @@ export class BrokerConnection {
   /** Sends a request in a codec of ours, in the highest version that both sides have. */
   exchange<Response>(exchange: Exchange<Response>, options: CallOptions): Promise<Response> {
     const version = this.#pickVersion(exchange.key, exchange)
-    const isFlexible = version >= exchange.firstFlexibleVersion
     return this.#run(this.#describe(exchange.key), options, (connection, callback) =>
       connection.send(
         exchange.key,
         version,
-        () => exchange.encode(version),
+        () => exchange.encode(),
         (_correlationId, _key, _version, reader) =>
-          exchange.decode(version, reader.buffer.slice(reader.position)),
-        isFlexible,
-        isFlexible,
+          exchange.decode(reader.buffer.slice(reader.position)),
+        true,
+        true,
         callback,
       ),
     )

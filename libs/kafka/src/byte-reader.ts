@@ -3,7 +3,7 @@ import { DecodeError } from '@fairlead/base'
 const VARINT_BYTES_MAX = 10
 
 /**
- * Reads the primitive types of Kafka's protocol from one buffer. Never reads past its end: that is
+ * Reads the primitive types of Kafka's flexible versions (KIP-482) from one buffer. Never reads past its end: that is
  * a DecodeError. Byte strings are views.
  */
 export class ByteReader {
@@ -76,23 +76,19 @@ export class ByteReader {
     return length < 0 ? null : this.view(length)
   }
 
-  /** Length of an array or byte string; -1 means null. */
-  length(compact: boolean): number {
-    return compact ? this.unsignedVarint() - 1 : this.int32()
-  }
-
-  nullableBytes(compact: boolean): Uint8Array | null {
-    const length = this.length(compact)
+  nullableBytes(): Uint8Array | null {
+    const length = this.#compactLength()
     return length < 0 ? null : this.view(length)
   }
 
-  nullableString(compact: boolean): string | null {
-    const length = compact ? this.unsignedVarint() - 1 : this.int16()
-    return length < 0 ? null : new TextDecoder().decode(this.view(length))
+  nullableString(): string | null {
+    const bytes = this.nullableBytes()
+    return bytes === null ? null : new TextDecoder().decode(bytes)
   }
 
-  array<Item>(compact: boolean, item: () => Item): Item[] {
-    const length = this.length(compact)
+  /** A null array is empty. */
+  array<Item>(item: () => Item): Item[] {
+    const length = this.#compactLength()
     const items: Item[] = []
     for (let index = 0; index < length; index += 1) items.push(item())
     return items
@@ -109,6 +105,11 @@ export class ByteReader {
   view(length: number): Uint8Array {
     const start = this.#advance(length)
     return this.#bytes.subarray(start, start + length)
+  }
+
+  /** One more than the length; 0 means null. */
+  #compactLength(): number {
+    return this.unsignedVarint() - 1
   }
 
   #advance(length: number): number {

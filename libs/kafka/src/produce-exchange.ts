@@ -18,13 +18,10 @@ export type ProduceAnswer = TopicPartition & {
 }
 
 /**
- * Produce (key 0), versions 3 to 11, without a transaction, acks=all, one batch per partition.
+ * Produce (key 0), versions 9 to 11, without a transaction, acks=all, one batch per partition.
  *
- * v3   record batches (magic 2)
- * v5   log start offset
- * v8   record errors and message (KIP-467)
- * v9   flexible
  * v10  current leader as tagged field (not read: the next refresh brings it)
+ * v11  TRANSACTION_ABORTABLE (not for us)
  */
 export function produceExchange(
   partitions: readonly ProducePartition[],
@@ -32,72 +29,52 @@ export function produceExchange(
 ): Exchange<readonly ProduceAnswer[]> {
   return {
     key: PRODUCE_KEY,
-    minVersion: 3,
+    minVersion: 9,
     maxVersion: 11,
-    firstFlexibleVersion: 9,
-    encode: (version) => encodeProduce(version, partitions, timeoutMs),
-    decode: (version, body) => decodeProduce(version, body),
+    encode: () => encodeProduce(partitions, timeoutMs),
+    decode: decodeProduce,
   }
 }
 
-function encodeProduce(
-  version: number,
-  partitions: readonly ProducePartition[],
-  timeoutMs: number,
-): Writer {
-  const isFlexible = version >= 9
-  const writer = Writer.create()
-    .appendString(null, isFlexible)
+function encodeProduce(partitions: readonly ProducePartition[], timeoutMs: number): Writer {
+  const byTopic = [...Map.groupBy(partitions, ({ topic }) => topic)]
+  return Writer.create()
+    .appendString(null)
     .appendInt16(ACKS_ALL)
     .appendInt32(timeoutMs)
-    .appendArray(
-      [...Map.groupBy(partitions, ({ topic }) => topic)],
-      (topics, [topic, ofTopic]) => {
-        topics.appendString(topic, isFlexible).appendArray(
-          ofTopic,
-          (writer, { partition, batch }) => {
-            writer.appendInt32(partition).appendBytes(batch, isFlexible)
-          },
-          isFlexible,
-          isFlexible,
-        )
-      },
-      isFlexible,
-      isFlexible,
-    )
-  if (isFlexible) writer.appendTaggedFields()
-  return writer
+    .appendArray(byTopic, (topics, [topic, ofTopic]) => {
+      topics.appendString(topic).appendArray(ofTopic, (writer, { partition, batch }) => {
+        writer.appendInt32(partition).appendBytes(batch)
+      })
+    })
+    .appendTaggedFields()
 }
 
-function decodeProduce(version: number, body: Uint8Array): readonly ProduceAnswer[] {
-  const isFlexible = version >= 9
+function decodeProduce(body: Uint8Array): readonly ProduceAnswer[] {
   const reader = new ByteReader(body)
   return reader
-    .array(isFlexible, () => {
-      const topic = reader.nullableString(isFlexible) ?? ''
-      const partitions = reader.array(isFlexible, () => decodePartition(version, topic, reader))
-      if (isFlexible) reader.skipTaggedFields()
+    .array(() => {
+      const topic = reader.nullableString() ?? ''
+      const partitions = reader.array(() => decodePartition(topic, reader))
+      reader.skipTaggedFields()
       return partitions
     })
     .flat()
 }
 
-function decodePartition(version: number, topic: string, reader: ByteReader): ProduceAnswer {
-  const isFlexible = version >= 9
+function decodePartition(topic: string, reader: ByteReader): ProduceAnswer {
   const partition = reader.int32()
   const errorCode = reader.int16()
   const baseOffset = reader.int64()
   reader.int64()
-  if (version >= 5) reader.int64()
-  const recordErrors = version < 8 ? [] : reader.array(isFlexible, () => decodeRecordError())
-  const errorMessage = version < 8 ? null : reader.nullableString(isFlexible)
-  if (isFlexible) reader.skipTaggedFields()
-  return { topic, partition, errorCode, errorMessage, baseOffset, recordErrors }
-
-  function decodeRecordError() {
+  reader.int64()
+  const recordErrors = reader.array(() => {
     const batchIndex = reader.int32()
-    const message = reader.nullableString(isFlexible)
-    if (isFlexible) reader.skipTaggedFields()
+    const message = reader.nullableString()
+    reader.skipTaggedFields()
     return { batchIndex, message }
-  }
+  })
+  const errorMessage = reader.nullableString()
+  reader.skipTaggedFields()
+  return { topic, partition, errorCode, errorMessage, baseOffset, recordErrors }
 }
