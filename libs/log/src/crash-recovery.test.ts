@@ -38,9 +38,9 @@ type History = {
 }
 
 /** A small life of a log: appends over several segments, checkpoints, retention untouched. */
-function live(disk: SimulatedDisk): History {
+function live(disk: SimulatedDisk, durability: LogConfig['durability'] = 'group'): History {
   const history: History = { sent: [], acknowledgedCount: 0 }
-  const opened = tryOpen(disk, { config: CONFIG })
+  const opened = tryOpen(disk, { config: { ...CONFIG, durability } })
   if (opened?.ok !== true) return history
   const log = opened.value
   for (let index = 0; index < 9; index += 1) {
@@ -53,7 +53,8 @@ function live(disk: SimulatedDisk): History {
     })
     const context = { leaderEpoch: index >> 2, nowMs: NOW_MS, origin: 'client' } as const
     log.append(records, context, ({ ok }) => {
-      if (ok) history.acknowledgedCount += 1
+      // In mode os an answer promises nothing about a crash of the machine.
+      if (ok && durability === 'group') history.acknowledgedCount += 1
     })
     history.sent.push(records)
   }
@@ -81,7 +82,12 @@ function requireRecovered(disk: SimulatedDisk, history: History): PartitionLog {
 }
 
 /** Runs the life with a crash before operation `crashAt`, of which `keptBytes` are written. */
-function liveUntil(crashAt: number, keptBytes: number, disk = new SimulatedDisk()) {
+function liveUntil(
+  crashAt: number,
+  keptBytes: number,
+  durability: LogConfig['durability'] = 'group',
+) {
+  const disk = new SimulatedDisk()
   let count = 0
   let last: SimulatedOperation | undefined
   disk.hook = (operation) => {
@@ -89,7 +95,7 @@ function liveUntil(crashAt: number, keptBytes: number, disk = new SimulatedDisk(
     count += 1
     return count > crashAt ? { kind: 'crash', keptBytes } : { kind: 'proceed' }
   }
-  const history = live(disk)
+  const history = live(disk, durability)
   return { disk, history, last }
 }
 
@@ -104,7 +110,7 @@ function countOperations(run: (disk: SimulatedDisk) => void, disk = new Simulate
 }
 
 describe('a crash', () => {
-  const total = countOperations(live)
+  const total = countOperations((disk) => live(disk))
 
   test('the life that is cut short has several segments and many operations', () => {
     const { disk, history } = liveUntil(Number.POSITIVE_INFINITY, 0)
@@ -120,6 +126,26 @@ describe('a crash', () => {
         requireRecovered(disk.survivor(choices), history)
       }
     }
+  })
+
+  test('of a machine leaves a prefix of what a log in mode os was given', () => {
+    const operationCount = countOperations((disk) => live(disk, 'os'))
+    for (let crashAt = 0; crashAt < operationCount; crashAt += 1) {
+      for (const choices of CHOICES) {
+        const { disk, history } = liveUntil(crashAt, 0, 'os')
+        requireRecovered(disk.survivor(choices), history)
+      }
+    }
+  })
+
+  test('of the process loses nothing in mode os, and what is served after it is durable', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...CONFIG, durability: 'os' } })
+    for (const value of ['a', 'b', 'c']) append(log, batch({ values: [value] }))
+    // The page cache outlives the process: the next one opens the same disk.
+    const served = readAll(open(disk, { config: CONFIG }))
+    expect(served).toEqual(readAll(log))
+    expect(readAll(open(disk.survivor(LOSE_UNSYNCED), { config: CONFIG }))).toEqual(served)
   })
 
   test('at any byte of any write loses nothing that was acknowledged', () => {
