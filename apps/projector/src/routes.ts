@@ -180,7 +180,9 @@ function partitionJson(
   ]
 }
 
+/** Null when it is not known for every partition; of no partitions at all, too. */
 function sumOrNull(numbers: readonly (number | null)[]): number | null {
+  if (numbers.length === 0) return null
   return numbers.reduce<number | null>(
     (sum, number) => (sum === null || number === null ? null : sum + number),
     0,
