@@ -79,14 +79,15 @@ describe('the client of our services', () => {
     await first.member.close()
 
     const second = await joined()
-    const offsets = second.assigned.map(({ partition, committedOffset }) => [
-      partition,
-      committedOffset,
-    ])
-    expect(offsets.sort()).toEqual([
-      [0, 7],
-      [1, undefined],
-    ])
+    const offsets = new Map(
+      second.assigned.map(({ partition, committedOffset }) => [partition, committedOffset]),
+    )
+    expect(offsets).toEqual(
+      new Map([
+        [0, 7],
+        [1, undefined],
+      ]),
+    )
     await second.member.close()
     await admin.close()
   })

@@ -35,16 +35,16 @@ test(`${FRAMES} random and mutated frames (FUZZ_SEED=${SEED}) disturb nobody els
   const seeds = validFrames(topicId)
   const heapBefore = process.memoryUsage().heapUsed
 
-  let remaining = FRAMES
+  const left = { frames: FRAMES }
   const attackers = Array.from({ length: PARALLEL }, async () => {
-    while (remaining > 0) {
-      remaining -= 1
+    while (left.frames > 0) {
+      left.frames -= 1
       await attack(malformed(seeds, random))
     }
   })
   const served = (async () => {
     let requests = 0
-    for (; remaining > 0; requests += 1) await useTopic(client, topicId)
+    for (; left.frames > 0; requests += 1) await useTopic(client, topicId)
     return requests
   })()
   await Promise.all(attackers)

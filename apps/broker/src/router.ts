@@ -8,7 +8,7 @@ import {
   encodeResponse,
 } from '@fairlead/protocol'
 import { unsupportedApiVersions } from './handlers/api-versions.ts'
-import { type BrokerParts, type Handler, NO_RESPONSE } from './handlers/handler.ts'
+import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
 import type { Peer, Reply, RequestHandler } from './network/connection.ts'
 
@@ -84,6 +84,7 @@ async function answer(
     })
     parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)
     if (response === NO_RESPONSE) return NOTHING
+    if (response instanceof EndConnection) return { chunks: [], closeReason: response.reason }
     return { chunks: encodeResponse(name, apiVersion, correlationId, response), release }
   } catch (error) {
     release()

@@ -39,7 +39,16 @@ export type HandlerContext = BrokerParts & {
 /** The request has no response: Produce with acks=0. */
 export const NO_RESPONSE = Symbol('no response')
 
-type Answer<Name extends ApiName> = ResponseBody<Name> | typeof NO_RESPONSE
+/** Instead of a response: the only way to tell a client that expects none that something failed. */
+export class EndConnection {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+type Answer<Name extends ApiName> = ResponseBody<Name> | typeof NO_RESPONSE | EndConnection
 
 /**
  * Answers one API. It runs up to its first `await` in the order in which the connection's requests

@@ -67,6 +67,21 @@ async function produce(
   return responses[0]?.partitionResponses[0]
 }
 
+function produceWithoutAcks(topicId: string): Uint8Array[] {
+  return encodeRequest({
+    name: 'Produce',
+    version: APIS.Produce.maxVersion,
+    correlationId: 77,
+    clientId: null,
+    body: {
+      transactionalId: null,
+      acks: 0,
+      timeoutMs: 1_000,
+      topicData: [{ topicId, partitionData: [{ index: 0, records: batch('a') }] }],
+    },
+  })
+}
+
 async function fetch(
   topicId: string,
   options: {
@@ -292,25 +307,19 @@ describe('Produce and Fetch', () => {
   test('acks=0 has no response, and the next request has its own', async () => {
     const topicId = await createTopic('acks-none')
     const other = new TestClient(broker.port)
-    other.send(
-      encodeRequest({
-        name: 'Produce',
-        version: APIS.Produce.maxVersion,
-        correlationId: 77,
-        clientId: null,
-        body: {
-          transactionalId: null,
-          acks: 0,
-          timeoutMs: 1_000,
-          topicData: [{ topicId, partitionData: [{ index: 0, records: batch('a') }] }],
-        },
-      }),
-    )
+    other.send(produceWithoutAcks(topicId))
     const { errorCode } = await other.call('ApiVersions', clientSoftware)
     expect(errorCode).toBe('NONE')
     const { partition } = await fetch(topicId, { maxWaitMs: 5_000 })
     expect(partition?.highWatermark).toBe(1)
     other.close()
+  })
+
+  test('a failure with acks=0 ends the connection', async () => {
+    const other = new TestClient(broker.port)
+    other.send(produceWithoutAcks('AAAAAAAAAAAAAAAAAAAAAQ'))
+    await expect.poll(() => other.isClosed).toBe(true)
+    expect(broker.warnings.at(-1)).toContain('acks=0 failed: UNKNOWN_TOPIC_ID')
   })
 
   test('clients do not write to internal topics', async () => {

@@ -3,7 +3,7 @@ import { isInternalTopic } from '@fairlead/metadata'
 import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
 import { append } from '../partitions/log-calls.ts'
 import type { LocalPartition } from '../partitions/partition-table.ts'
-import { type HandlerContext, NO_RESPONSE } from './handler.ts'
+import { EndConnection, type HandlerContext, NO_RESPONSE } from './handler.ts'
 import { keylessRecords } from './keyless-records.ts'
 
 type TopicRequest = RequestOf<'Produce'>['topicData'][number]
@@ -26,14 +26,15 @@ const ACKS_ALL = -1
  * v12  transactions of version 2 (KIP-890)
  * v13  topic ids instead of names (KIP-516)
  *
- * Partitions fail one by one; the request as a whole never does. With acks=0 there is no response.
+ * Partitions fail one by one; the request as a whole never does. With acks=0 there is no response;
+ * a failure ends the connection instead.
  * With one replica, `acks=1` and `acks=all` are the same: the append counts once the topic's
  * durability mode says so, and the disk has no deadline, so REQUEST_TIMED_OUT does not occur.
  */
 export async function handleProduce(
   request: RequestOf<'Produce'>,
   context: HandlerContext,
-): Promise<ResponseBody<'Produce'> | typeof NO_RESPONSE> {
+): Promise<ResponseBody<'Produce'> | typeof NO_RESPONSE | EndConnection> {
   const responses = await Promise.all(
     request.topicData.map(async (topic) => {
       const usesId = context.apiVersion >= 13
@@ -48,7 +49,18 @@ export async function handleProduce(
       }
     }),
   )
-  return request.acks === ACKS_NONE ? NO_RESPONSE : { responses }
+  return request.acks === ACKS_NONE ? withoutResponse(responses) : { responses }
+}
+
+/** A failure ends the connection, so that the producer asks for metadata again, as in Kafka. */
+function withoutResponse(
+  responses: readonly { readonly partitionResponses: readonly PartitionResponse[] }[],
+): typeof NO_RESPONSE | EndConnection {
+  const failure = responses
+    .flatMap(({ partitionResponses }) => partitionResponses)
+    .find(({ errorCode }) => errorCode !== 'NONE')
+  if (failure === undefined) return NO_RESPONSE
+  return new EndConnection(`a produce request with acks=0 failed: ${failure.errorCode}`)
 }
 
 /** Why nothing of this topic may be written, whatever the records are. */
