@@ -1,4 +1,4 @@
-import { DecodeError, invariant } from '@fairlead/base'
+import { invariant } from '@fairlead/base'
 
 /** Kafka's error codes (`org.apache.kafka.common.protocol.Errors`), name to number. */
 const ERROR_CODES = {
@@ -188,11 +188,12 @@ export function codeOfError(name: ErrorCode): number {
   return code
 }
 
-/** @throws {DecodeError} for a number that Kafka has not given a meaning. */
+/**
+ * The name of a number. A newer broker may have codes that nobody here knows: they are errors of the
+ * server, as in Kafka's clients, and no reason to drop the response that holds them.
+ */
 export function errorOfCode(code: number): ErrorCode {
-  const name = NAMES.get(code)
-  if (name === undefined) throw new DecodeError(`error code ${code} is unknown`, 0)
-  return name
+  return NAMES.get(code) ?? 'UNKNOWN_SERVER_ERROR'
 }
 
 /** Whether a client should try the same request again. */

@@ -9,7 +9,7 @@ import {
   type ResponseOf,
   apiByKey,
 } from './apis.ts'
-import { type Codec, compileCodec } from './schema/codec.ts'
+import { compileCodec } from './schema/codec.ts'
 import type { Fields } from './schema/field.ts'
 import { ByteReader } from './wire/byte-reader.ts'
 import { ByteWriter, utf8 } from './wire/byte-writer.ts'
@@ -46,9 +46,10 @@ export function decodeRequestHeader(frame: Uint8Array): RequestHeader {
 }
 
 /**
- * Reads the body of a request, which must end with the frame.
+ * Reads the body of a request. Bytes behind it are ignored, as Kafka ignores them: clients were only
+ * ever tested against brokers that do.
  *
- * @throws {DecodeError} when it does not, or is malformed.
+ * @throws {DecodeError} when it is malformed, cut short, or of a version that is not described.
  */
 export function decodeRequest<Name extends ApiName>(
   name: Name,
@@ -56,9 +57,9 @@ export function decodeRequest<Name extends ApiName>(
   frame: Uint8Array,
   position: number,
 ): RequestOf<Name> {
+  if (!hasVersion(name, version)) throw new DecodeError(`${name} has no version ${version}`, 2)
   const reader = new ByteReader(frame, position)
   const request = codecOf(name, 'request', version).decode(reader)
-  refuseRest(reader)
   return request as RequestOf<Name>
 }
 
@@ -72,7 +73,9 @@ export function encodeResponse<Name extends ApiName>(
   const writer = new ByteWriter()
   writer.int32(correlationId)
   if (hasTaggedResponseHeader(name, version)) writer.uvarint(0)
-  codecOf(name, 'response', version).encode(writer, body)
+  const isApiVersions = name === 'ApiVersions'
+  const written = isApiVersions ? visibleTo(version, body as ResponseBody<'ApiVersions'>) : body
+  codecOf(name, 'response', version).encode(writer, written)
   return withSize(writer)
 }
 
@@ -118,6 +121,19 @@ export function decodeResponse<Name extends ApiName>(
 }
 
 /**
+ * Clients before ApiVersions 4 drop the connection when a supported feature begins at version 0;
+ * Kafka hides such features from them (KAFKA-17011).
+ */
+function visibleTo(
+  version: number,
+  response: ResponseBody<'ApiVersions'>,
+): ResponseBody<'ApiVersions'> {
+  if (version >= 4) return response
+  const visible = response.supportedFeatures?.filter(({ minVersion }) => minVersion !== 0)
+  return { ...response, supportedFeatures: visible ?? [] }
+}
+
+/**
  * A client that does not know yet which versions the broker speaks must be able to read the answer
  * to ApiVersions, so that its header never changes (KIP-511).
  */
@@ -125,23 +141,36 @@ function hasTaggedResponseHeader(name: ApiName, version: number): boolean {
   return name !== 'ApiVersions' && version >= APIS[name].firstFlexibleVersion
 }
 
-const codecs = new Map<string, Codec<Fields>>()
+type Direction = 'request' | 'response'
+
+/** A codec whose message the caller's types vouch for. */
+type MessageCodec = {
+  decode(reader: ByteReader): unknown
+  encode(writer: ByteWriter, value: object): void
+}
+
+const codecs = new Map<Fields, (MessageCodec | undefined)[]>()
 
 /** Compiled at first use: most clients use one version of each API. */
-function codecOf(name: ApiName, direction: 'request' | 'response', version: number): Codec<Fields> {
-  const id = `${name} ${direction} ${version}`
-  const known = codecs.get(id)
-  if (known !== undefined) return known
-  const api = APIS[name]
-  invariant(
-    version >= api.firstVersion && version <= api.lastVersion,
-    () => `${name} has no version ${version}`,
-  )
-  const isFlexible = version >= api.firstFlexibleVersion
+function codecOf(name: ApiName, direction: Direction, version: number): MessageCodec {
   const fields: Fields = API_DEFINITIONS[name][direction]
-  const codec = compileCodec(fields, { version, isFlexible })
-  codecs.set(id, codec)
+  let byVersion = codecs.get(fields)
+  if (byVersion === undefined) {
+    byVersion = []
+    codecs.set(fields, byVersion)
+  }
+  const known = byVersion[version]
+  if (known !== undefined) return known
+  invariant(hasVersion(name, version), () => `${name} has no version ${version}`)
+  const isFlexible = version >= APIS[name].firstFlexibleVersion
+  const codec: MessageCodec = compileCodec(fields, { version, isFlexible })
+  byVersion[version] = codec
   return codec
+}
+
+function hasVersion(name: ApiName, version: number): boolean {
+  const { firstVersion, lastVersion } = APIS[name]
+  return version >= firstVersion && version <= lastVersion
 }
 
 function skipTaggedFields(reader: ByteReader): void {

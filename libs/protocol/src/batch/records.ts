@@ -1,4 +1,4 @@
-import { DecodeError, invariant } from '@fairlead/base'
+import { DecodeError, errorMessage, invariant } from '@fairlead/base'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -30,7 +30,8 @@ export type NewRecord = {
 
 /** Length, attributes, two deltas, two lengths and the count of headers: a byte each at least. */
 const RECORD_BYTES_MIN = 7
-const UTF8_DECODER = new TextDecoder('utf-8')
+/** Header keys are the producer's own business: as in Kafka, malformed UTF-8 is replaced there. */
+const UTF8_DECODER = new TextDecoder('utf-8', { ignoreBOM: true })
 const UTF8_ENCODER = new TextEncoder()
 
 /**
@@ -66,7 +67,11 @@ function decompressed(
 ): Uint8Array {
   if (compression === 'none') return stored
   if (decompress === undefined) throw new DecodeError(`cannot decompress ${compression}`, 0)
-  return decompress(compression, stored)
+  try {
+    return decompress(compression, stored)
+  } catch (error) {
+    throw new DecodeError(`malformed ${compression}: ${errorMessage(error)}`, 0)
+  }
 }
 
 function decodeRecord(reader: VarintReader, header: BatchHeader): DecodedRecord {

@@ -24,6 +24,14 @@ const PARTITION = {
   leaderEpoch: { type: 'int32', default: -1 },
   partitionEpoch: { type: 'int32', default: -1 },
   directories: { array: 'uuid', versions: '1+' },
+  eligibleLeaderReplicas: {
+    array: 'int32',
+    versions: '2+',
+    nullable: '2+',
+    tag: 1,
+    default: null,
+  },
+  lastKnownElr: { array: 'int32', versions: '2+', nullable: '2+', tag: 2, default: null },
 } as const
 
 const CONFIG = {
@@ -66,7 +74,7 @@ type RecordSchema<S extends Fields> = VersionedSchema<S> & {
 
 const SCHEMAS: { readonly [T in MetadataRecordType]: RecordSchema<Definitions[T]> } = {
   TopicRecord: { id: 2, versions: [0, 0], flexible: 0, writtenVersion: 0, fields: TOPIC },
-  PartitionRecord: { id: 3, versions: [0, 1], flexible: 0, writtenVersion: 1, fields: PARTITION },
+  PartitionRecord: { id: 3, versions: [0, 2], flexible: 0, writtenVersion: 1, fields: PARTITION },
   ConfigRecord: { id: 4, versions: [0, 0], flexible: 0, writtenVersion: 0, fields: CONFIG },
   RemoveTopicRecord: {
     id: 9,

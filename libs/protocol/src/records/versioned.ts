@@ -1,4 +1,4 @@
-import { DecodeError } from '@fairlead/base'
+import { DecodeError, invariant } from '@fairlead/base'
 import { type Codec, compileCodec } from '../schema/codec.ts'
 import type { Decoded, Encodable, Fields } from '../schema/field.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
@@ -51,12 +51,23 @@ export function refuseUnknownVersion(schema: VersionedSchema, version: number): 
   }
 }
 
+const codecs = new WeakMap<VersionedSchema, Codec<Fields>[]>()
+
+/** Compiled once for each schema and version. `version` must be one of the schema's. */
 export function structCodec<S extends Fields>(
   schema: VersionedSchema<S>,
   version: number,
 ): Codec<S> {
+  const byVersion = codecs.get(schema) ?? []
+  codecs.set(schema, byVersion)
+  const known = byVersion[version]
+  if (known !== undefined) return known as Codec<S>
+  const [first, last] = schema.versions
+  invariant(version >= first && version <= last, () => `version ${version} is described`)
   const isFlexible = schema.flexible !== undefined && version >= schema.flexible
-  return compileCodec(schema.fields, { version, isFlexible })
+  const codec = compileCodec(schema.fields, { version, isFlexible })
+  byVersion[version] = codec
+  return codec
 }
 
 /** Records are small: one chunk is simpler to keep than a list. */

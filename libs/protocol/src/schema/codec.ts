@@ -17,8 +17,12 @@ type Decode = (reader: ByteReader) => unknown
 type Encode = (writer: ByteWriter, value: unknown) => void
 type ValueCodec = { readonly decode: Decode; readonly encode: Encode }
 
-/** The version a codec is compiled for; `isFlexible` as of KIP-482. */
-type Form = { readonly version: number; readonly isFlexible: boolean }
+/** What a codec is compiled for. */
+export type Form = {
+  readonly version: number
+  /** Compact lengths and tagged fields (KIP-482). */
+  readonly isFlexible: boolean
+}
 
 type PlainField = ValueCodec & { readonly name: string; readonly absent: unknown }
 type TaggedField = PlainField & { readonly tag: number }
@@ -94,9 +98,13 @@ function encodeTaggedFields(
   fields: readonly TaggedField[],
   struct: Struct,
 ): void {
+  if (fields.length === 0) {
+    writer.uvarint(0)
+    return
+  }
   const present = fields.filter(({ name, absent }) => {
     const value = struct[name]
-    return value !== undefined && value !== absent && !isEmptyArray(value)
+    return value !== undefined && !isSame(value, absent)
   })
   writer.uvarint(present.length)
   for (const field of present) {
@@ -108,8 +116,15 @@ function encodeTaggedFields(
   }
 }
 
-function isEmptyArray(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0
+/** A tagged field is left out when it has its default; the default of an array is empty or null. */
+function isSame(value: unknown, absent: unknown): boolean {
+  if (value === absent) return true
+  if (typeof value !== 'object' || value === null || typeof absent !== 'object') return false
+  if (Array.isArray(value)) return Array.isArray(absent) && value.length === 0
+  return Object.entries(absent ?? {}).every(([name, initial]) => {
+    const inner = (value as Struct)[name]
+    return inner === undefined || isSame(inner, initial)
+  })
 }
 
 function fieldCodec(field: Field, form: Form): ValueCodec {
@@ -135,15 +150,12 @@ function nestedCodec(codec: ValueCodec, isNullable: boolean): ValueCodec {
 }
 
 function arrayCodec(element: ValueCodec, form: Form, isNullable: boolean): ValueCodec {
-  const length = lengthCodec(form.isFlexible, 'int32', isNullable)
+  const length = lengthCodec(form, 'int32', isNullable)
   return {
     decode(reader) {
       const count = length.decode(reader)
       if (count === null) return null
-      // An element has at least one byte: more elements than bytes are a lie.
-      if (count > reader.remaining) {
-        throw new DecodeError(`an array of ${count} in ${reader.remaining} bytes`, reader.position)
-      }
+      reader.countElements(count)
       const values: unknown[] = []
       for (let index = 0; index < count; index += 1) values.push(element.decode(reader))
       return values
@@ -183,10 +195,10 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
         encode: (writer, value) => writer.uuid(value as string),
       }
     case 'string':
-      return stringCodec(lengthCodec(form.isFlexible, 'int16', isNullable))
+      return stringCodec(lengthCodec(form, 'int16', isNullable))
     case 'bytes':
     case 'records':
-      return bytesCodec(lengthCodec(form.isFlexible, 'int32', isNullable))
+      return bytesCodec(lengthCodec(form, 'int32', isNullable))
   }
 }
 
@@ -239,7 +251,7 @@ const INT16_MAX = 0x7fff
 
 /** A length: int16 or int32 with -1 for null, or compact (an unsigned varint of length + 1). */
 function lengthCodec(
-  isCompact: boolean,
+  { isFlexible: isCompact }: Form,
   plain: 'int16' | 'int32',
   isNullable: boolean,
 ): LengthCodec {

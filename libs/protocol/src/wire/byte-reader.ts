@@ -6,6 +6,11 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Up to this length reading ASCII character by character beats a call of the decoder. */
 const SHORT_TEXT_BYTES = 32
 const UVARINT_BYTES_MAX = 5
+/**
+ * Array elements of one message, nested ones included. An element of one byte becomes a value of a
+ * hundred: without a limit a legal frame of 100 MB would fill the heap.
+ */
+const ELEMENTS_MAX = 1_000_000
 
 /**
  * Reads the protocol's types from one frame. It never passes the end of the frame, never copies, and
@@ -17,6 +22,7 @@ export class ByteReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   #position: number
+  #elementCount = 0
 
   constructor(bytes: Uint8Array, position = 0) {
     this.#bytes = bytes
@@ -98,6 +104,17 @@ export class ByteReader {
       return UTF8.decode(this.#bytes.subarray(start, start + length))
     } catch {
       throw new DecodeError('a string is not UTF-8', start)
+    }
+  }
+
+  /**
+   * Call it with the declared length of an array before its elements are read. An element has at
+   * least one byte: more elements than bytes are a lie.
+   */
+  countElements(count: number): void {
+    this.#elementCount += count
+    if (count > this.remaining || this.#elementCount > ELEMENTS_MAX) {
+      throw new DecodeError(`an array of ${count} in ${this.remaining} bytes`, this.#position)
     }
   }
 

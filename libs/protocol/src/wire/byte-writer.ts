@@ -29,16 +29,19 @@ export class ByteWriter {
   }
 
   int8(value: number): void {
+    invariant((value << 24) >> 24 === value, () => `${value} is not an int8`)
     const position = this.#grow(1)
     this.#view.setInt8(position, value)
   }
 
   int16(value: number): void {
+    invariant((value << 16) >> 16 === value, () => `${value} is not an int16`)
     const position = this.#grow(2)
     this.#view.setInt16(position, value)
   }
 
   int32(value: number): void {
+    invariant((value | 0) === value, () => `${value} is not an int32`)
     const position = this.#grow(4)
     this.#view.setInt32(position, value)
   }
@@ -53,10 +56,10 @@ export class ByteWriter {
   uvarint(value: number): void {
     let rest = value
     while (rest >= 0x80) {
-      this.int8((rest % 0x80) | 0x80)
+      this.#uint8((rest % 0x80) | 0x80)
       rest = Math.floor(rest / 0x80)
     }
-    this.int8(rest)
+    this.#uint8(rest)
   }
 
   uuid(text: string): void {
@@ -77,6 +80,11 @@ export class ByteWriter {
   finish(): Uint8Array[] {
     this.#closeChunk()
     return this.#chunks
+  }
+
+  #uint8(value: number): void {
+    const position = this.#grow(1)
+    this.#view.setUint8(position, value)
   }
 
   #reference(bytes: Uint8Array): void {
