@@ -50,7 +50,13 @@ const event = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('rally' as const), version: fc.constantFrom(5, 9) }),
+  },
 )
+/** Long enough to go through several generations. */
+const EVENTS = fc.array(event, { minLength: 20, maxLength: 80, size: 'max' })
 type Event = typeof event extends fc.Arbitrary<infer Value> ? Value : never
 
 function mustHold(condition: boolean, fact: string): void {
@@ -91,6 +97,8 @@ class World {
         return this.#commit(step)
       case 'advance':
         return this.harness.advance(step.durationMs)
+      case 'rally':
+        return this.#rally(step.version)
       case 'crash':
         this.harness.crash()
         for (const each of this.clients) each.joinToken = undefined
@@ -111,6 +119,19 @@ class World {
         each.memberId = ''
       }
     }
+  }
+
+  /** Everybody does what a well-behaved client does: random events seldom get that far alone. */
+  #rally(version: number): void {
+    for (const attempt of ['get an id', 'join', 'join afresh', 'join afresh']) {
+      for (const each of this.clients) {
+        if (each.joinToken === undefined) this.#join(each, { version, sticky: attempt === 'join' })
+      }
+      this.readAnswers()
+    }
+    this.harness.advance(3_000)
+    this.readAnswers()
+    for (const each of this.clients) this.#sync(each)
   }
 
   #join(
@@ -164,7 +185,7 @@ class World {
 
 test('no order of requests, pauses and crashes breaks a group or loses a committed offset', () => {
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 120 }), (events) => {
+    fc.property(EVENTS, (events) => {
       const world = new World()
       for (const step of events) {
         world.run(step)
@@ -180,7 +201,7 @@ test('no order of requests, pauses and crashes breaks a group or loses a committ
 
 test('a stable group is the same after a crash', () => {
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 80 }), (events) => {
+    fc.property(EVENTS, (events) => {
       const world = new World()
       for (const step of events) {
         world.run(step)
@@ -198,7 +219,7 @@ test('a stable group is the same after a crash', () => {
 
 test('a group that nobody is heard of any more becomes empty, and nobody waits for ever', () => {
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 80 }), (events) => {
+    fc.property(EVENTS, (events) => {
       const world = new World()
       const tokens: number[] = []
       for (const step of events) {
