@@ -29,6 +29,8 @@ export class Listener {
   readonly #connections = new Set<Connection>()
   readonly #connectionsPerIp = new Map<string, number>()
   readonly #failures: LimitedLog
+  /** Apart, so that a flood of bad peers does not hide a failure of our own. */
+  readonly #handlerFailures: LimitedLog
   #cancelSweep: () => void = () => {}
   #whenEmpty: (() => void) | undefined
   #acceptedTotal = 0
@@ -36,12 +38,15 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#failures = new LimitedLog({
-      clock: options.clock,
-      linesMax: CONNECTION_LOG_LINES_MAX,
-      windowMs: CONNECTION_LOG_WINDOW_MS,
-      write: (fields, message) => options.logger.warn(fields, message),
-    })
+    const limitedLog = (): LimitedLog =>
+      new LimitedLog({
+        clock: options.clock,
+        linesMax: CONNECTION_LOG_LINES_MAX,
+        windowMs: CONNECTION_LOG_WINDOW_MS,
+        write: (fields, message) => options.logger.warn(fields, message),
+      })
+    this.#failures = limitedLog()
+    this.#handlerFailures = limitedLog()
     // A half-closed peer still reads its responses: the connection decides when it ends.
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) =>
       this.#accept(socket),
@@ -145,8 +150,8 @@ export class Listener {
 
   #logFailure(client: string, { reason, error }: ConnectionFailure): void {
     this.#failedTotal += 1
-    const fields = error === undefined ? { client, reason } : { client, reason, err: error }
-    this.#failures.write(fields, 'connection closed')
+    if (error === undefined) this.#failures.write({ client, reason }, 'connection closed')
+    else this.#handlerFailures.write({ client, reason, err: error }, 'connection closed')
   }
 
   #scheduleSweep(): void {
