@@ -39,8 +39,11 @@ type PausedState = {
   readonly reason: string
 }
 
-/** The two things that a worker does at a time, each of which can be in trouble. */
-type Activity = 'fetch' | 'apply'
+/**
+ * What a worker can be in trouble with. Reading the checkpoint again is apart from applying: a full
+ * disk lets the one pass, and not the other.
+ */
+type Activity = 'apply' | 'reload' | 'fetch'
 
 export type WorkerState =
   | { readonly kind: 'running' }
@@ -227,6 +230,7 @@ export class PartitionWorker {
         mode = next
       }
     }
+    this.#settle('apply')
     return true
   }
 
@@ -273,10 +277,7 @@ export class PartitionWorker {
     const { signal } = this.#abort
     if (error instanceof BlameNeeded) return 'isolated'
     if (error instanceof FloodError) {
-      const { breaker, nowMs } = this.#options
-      const delayMs = breaker.retryAtMs(nowMs()) - nowMs()
-      this.#trouble('apply', { failureClass: 'flood', reason: error.message })
-      await pauseFor(Math.max(0, delayMs), signal)
+      await this.#sitOut(error)
       return this.#reload(mode)
     }
     if (error instanceof EventFailure) {
@@ -315,6 +316,13 @@ export class PartitionWorker {
     }
   }
 
+  async #sitOut(flood: FloodError): Promise<void> {
+    const { breaker, nowMs } = this.#options
+    this.#trouble('apply', { failureClass: 'flood', reason: flood.message })
+    const delayMs = breaker.retryAtMs(nowMs()) - nowMs()
+    await pauseFor(Math.max(0, delayMs), this.#abort.signal)
+  }
+
   async #retryEvent({ offset }: EventFailure): Promise<void> {
     const count = this.#attempts.offset === offset ? this.#attempts.count + 1 : 1
     this.#attempts = { offset, count }
@@ -324,7 +332,7 @@ export class PartitionWorker {
   /** Reads what the database holds; 'lost' when another worker has taken the partition over. */
   async #reload(mode: BatchMode): Promise<BatchMode | 'lost'> {
     const { db, partition } = this.#options
-    const reloaded = await this.#untilDone('apply', async () => {
+    const reloaded = await this.#untilDone('reload', async () => {
       const held = await readCheckpoint(db, partition)
       if (held === undefined || held.fence !== this.#fence) return 'lost'
       await this.#hold(held)
@@ -372,7 +380,8 @@ export class PartitionWorker {
 
   /** A pause of the database hides one of the log: it is where the batch waits. */
   #publishState(): void {
-    const trouble = this.#troubles.get('apply') ?? this.#troubles.get('fetch')
+    const { apply, reload, fetch } = Object.fromEntries(this.#troubles)
+    const trouble = apply ?? reload ?? fetch
     this.#options.observer.state(trouble ?? { kind: 'running' })
   }
 }
