@@ -16,6 +16,7 @@ export {
   type NewEvent,
   defineEvents,
 } from './events/define-events.ts'
+export { isValidDefault } from './default-value.ts'
 export { type GuidReference, schemaGuid } from './guid.ts'
 export { incompatibilities } from './incompatibilities.ts'
 export {
@@ -36,6 +37,7 @@ export type {
 } from './json/json-value.ts'
 export { readJson } from './json/read-json.ts'
 export { compareText, writeJson, writeJsonString } from './json/write-json.ts'
+export { logicalAttributes } from './logical-type.ts'
 export { md5 } from './md5.ts'
 export {
   type ParseOptions,
@@ -58,4 +60,5 @@ export type {
   RecordSchema,
   UnionSchema,
 } from './schema.ts'
+export { isNamed } from './schema.ts'
 export { SchemaError } from './schema-error.ts'

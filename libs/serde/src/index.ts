@@ -1,3 +1,14 @@
+export { type AvroSerdeOptions, createAvroSerde } from './avro-serde.ts'
+export { DatumDecoder } from './binary/datum-decoder.ts'
+export { EncodeError, encodeDatum } from './binary/datum-encoder.ts'
+export { type RegistryClientOptions, createRegistryClient } from './registry-client.ts'
+export { RegistryError } from './registry-error.ts'
+export type { RegistryHttpOptions } from './registry-http.ts'
+export {
+  type RecordPart,
+  SUBJECT_NAME_STRATEGIES,
+  type SubjectNameStrategy,
+} from './subject-name.ts'
 export type {
   AvroEncoder,
   AvroSerde,
@@ -9,3 +20,4 @@ export type {
   SchemaText,
   SubjectVersion,
 } from './types.ts'
+export { WIRE_PREFIX_BYTES, schemaIdOf, withWirePrefix } from './wire-format.ts'

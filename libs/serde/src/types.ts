@@ -57,7 +57,7 @@ export interface AvroEncoder {
   /**
    * Magic byte 0, schema id as int32, Avro binary.
    *
-   * @throws {SerializeError} when the value does not fit the schema; its path is in the message.
+   * @throws {EncodeError} when the value does not fit the schema; its path is in the message.
    */
   encode(value: unknown): Uint8Array<ArrayBuffer>
 }
@@ -65,7 +65,7 @@ export interface AvroEncoder {
 export type DecodedValue = {
   /** Id of the writer's schema. */
   readonly schemaId: number
-  /** Longs are bigint; timestamp-millis and timestamp-micros are Date; unions are unwrapped. */
+  /** Longs are bigint, bytes Uint8Array, timestamp-millis and -micros Date; unions are unwrapped. */
   readonly value: unknown
 }
 

@@ -1,0 +1,112 @@
+import { DecodeError, errorMessage } from '@fairlead/base'
+import { type AvroSchema, type ReferencedSchema, SchemaError, parseSchema } from '@fairlead/avro'
+import { DatumDecoder } from './binary/datum-decoder.ts'
+import { encodeDatum } from './binary/datum-encoder.ts'
+import { CoalescingCache } from './coalescing-cache.ts'
+import { RegistryError } from './registry-error.ts'
+import type {
+  AvroEncoder,
+  AvroSerde,
+  DecodedValue,
+  RegistryClient,
+  SchemaReference,
+  SchemaText,
+} from './types.ts'
+import { WIRE_PREFIX_BYTES, schemaIdOf, withWirePrefix } from './wire-format.ts'
+
+export type AvroSerdeOptions = {
+  readonly registry: RegistryClient
+  /** Register schemas that the subject does not have yet; else they must be there. Default true. */
+  readonly autoRegister?: boolean
+}
+
+/** Pairs of writer's and reader's schema with a compiled decoder. */
+const DECODERS_MAX = 1_000
+
+export function createAvroSerde(options: AvroSerdeOptions): AvroSerde {
+  return new RegistryAvroSerde(options)
+}
+
+class RegistryAvroSerde implements AvroSerde {
+  readonly #registry: RegistryClient
+  readonly #autoRegister: boolean
+  readonly #decoders = new CoalescingCache<string, DatumDecoder>({ entriesMax: DECODERS_MAX })
+  readonly #encoders = new CoalescingCache<string, AvroEncoder>({ entriesMax: DECODERS_MAX })
+
+  constructor({ registry, autoRegister = true }: AvroSerdeOptions) {
+    this.#registry = registry
+    this.#autoRegister = autoRegister
+  }
+
+  encoder(subject: string, schema: SchemaText): Promise<AvroEncoder> {
+    return this.#encoders.get(JSON.stringify([subject, schemaKey(schema)]), async () => {
+      const schemaId = this.#autoRegister
+        ? await this.#registry.register(subject, schema)
+        : (await this.#registry.lookup(subject, schema)).schemaId
+      const parsed = await this.#parse(schema)
+      const encode = (value: unknown): Uint8Array<ArrayBuffer> =>
+        withWirePrefix(schemaId, encodeDatum(parsed, value))
+      return { schemaId, encode }
+    })
+  }
+
+  async encode(
+    subject: string,
+    schema: SchemaText,
+    value: unknown,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.encoder(subject, schema)).encode(value)
+  }
+
+  async decode(bytes: Uint8Array, readerSchema?: SchemaText): Promise<DecodedValue> {
+    const schemaId = schemaIdOf(bytes)
+    const key = `${schemaId} ${readerSchema === undefined ? '' : schemaKey(readerSchema)}`
+    const decoder = await this.#decoders.get(key, () => this.#decoder(schemaId, readerSchema))
+    return { schemaId, value: decoder.decode(bytes, WIRE_PREFIX_BYTES) }
+  }
+
+  async #decoder(schemaId: number, readerSchema: SchemaText | undefined): Promise<DatumDecoder> {
+    const registered = await this.#registry.schemaById(schemaId)
+    if (registered.schemaType !== 'AVRO') {
+      throw new DecodeError(`schema ${schemaId} is ${registered.schemaType}, not AVRO`, 0)
+    }
+    const writer = await this.#parse(registered)
+    return new DatumDecoder(
+      writer,
+      readerSchema === undefined ? writer : await this.#parse(readerSchema),
+    )
+  }
+
+  async #parse({ schema, references = [] }: SchemaText): Promise<AvroSchema> {
+    const resolved = await this.#resolve(references)
+    try {
+      return parseSchema(schema, { mode: 'lenient', references: resolved }).root
+    } catch (error) {
+      if (!(error instanceof SchemaError) && !(error instanceof DecodeError)) throw error
+      throw new RegistryError(`the schema is not valid: ${errorMessage(error)}`, {
+        retryable: false,
+        cause: error,
+      })
+    }
+  }
+
+  /** Texts of all references, each after those that it uses itself. */
+  async #resolve(references: readonly SchemaReference[]): Promise<ReferencedSchema[]> {
+    const resolved = new Map<string, ReferencedSchema>()
+    const visiting = new Set<string>()
+    const visit = async ({ name, subject, version }: SchemaReference): Promise<void> => {
+      const key = `${version} ${subject}`
+      if (visiting.has(key)) return
+      visiting.add(key)
+      const target = await this.#registry.version(subject, version)
+      for (const inner of target.references) await visit(inner)
+      resolved.set(key, { name, text: target.schema })
+    }
+    for (const reference of references) await visit(reference)
+    return [...resolved.values()]
+  }
+}
+
+function schemaKey({ schema, references = [] }: SchemaText): string {
+  return references.length === 0 ? schema : `${schema} ${JSON.stringify(references)}`
+}

@@ -1,0 +1,220 @@
+import { DecodeError } from '@fairlead/base'
+import { type AvroSchema, parseSchema } from '@fairlead/avro'
+import avsc from 'avsc'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { DatumDecoder } from './datum-decoder.ts'
+import { EncodeError, encodeDatum } from './datum-encoder.ts'
+
+const schemaOf = (schema: unknown): AvroSchema =>
+  parseSchema(JSON.stringify(schema), { mode: 'strict' }).root
+const record = (name: string, ...fields: readonly object[]) => ({ type: 'record', name, fields })
+
+const EVERYTHING = schemaOf(
+  record(
+    'Everything',
+    { name: 'nothing', type: 'null' },
+    { name: 'flag', type: 'boolean' },
+    { name: 'int', type: 'int' },
+    { name: 'long', type: 'long' },
+    { name: 'float', type: 'float' },
+    { name: 'double', type: 'double' },
+    { name: 'bytes', type: 'bytes' },
+    { name: 'text', type: 'string' },
+    { name: 'color', type: { type: 'enum', name: 'Color', symbols: ['RED', 'GREEN'] } },
+    { name: 'hash', type: { type: 'fixed', name: 'Hash', size: 3 } },
+    { name: 'list', type: { type: 'array', items: ['null', 'long', 'string'] } },
+    { name: 'map', type: { type: 'map', values: 'Color' } },
+    { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+    { name: 'atMicros', type: ['null', { type: 'long', logicalType: 'timestamp-micros' }] },
+    { name: 'next', type: ['null', 'Everything'] },
+  ),
+)
+
+const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+const date = fc.date({ min: new Date(-8.64e13), max: new Date(8.64e13), noInvalidDate: true })
+const bytes = (length?: number) =>
+  fc.uint8Array(
+    length === undefined ? { maxLength: 300 } : { minLength: length, maxLength: length },
+  )
+const color = fc.constantFrom('RED', 'GREEN')
+const everything = fc.letrec((tie) => ({
+  value: fc.record({
+    nothing: fc.constant(null),
+    flag: fc.boolean(),
+    int: fc.integer(),
+    long,
+    float: fc.float(),
+    double: fc.double(),
+    bytes: bytes(),
+    text: fc.string({ unit: 'grapheme' }),
+    color,
+    hash: bytes(3),
+    list: fc.array(fc.oneof(fc.constant(null), long, fc.string())),
+    map: fc.dictionary(fc.oneof(fc.string(), fc.constant('__proto__')), color),
+    at: date,
+    atMicros: fc.option(date),
+    next: fc.option(tie('value'), { maxDepth: 3 }),
+  }),
+})).value
+
+test('what is encoded is decoded as the same value', () => {
+  const decoder = new DatumDecoder(EVERYTHING)
+  fc.assert(
+    fc.property(everything, (value) => {
+      expect(decoder.decode(encodeDatum(EVERYTHING, value))).toEqual(value)
+    }),
+  )
+})
+
+test('bytes are equal to those of avsc', () => {
+  const schema = record(
+    'R',
+    { name: 'int', type: 'int' },
+    { name: 'double', type: 'double' },
+    { name: 'text', type: 'string' },
+    { name: 'list', type: { type: 'array', items: ['null', 'int'] } },
+    { name: 'map', type: { type: 'map', values: 'string' } },
+  )
+  const reference = avsc.Type.forSchema(schema as avsc.Schema)
+  const values = fc.record({
+    int: fc.integer(),
+    double: fc.double(),
+    text: fc.string({ unit: 'grapheme' }),
+    list: fc.array(fc.option(fc.integer())),
+    map: fc.dictionary(fc.stringMatching(/^[a-z]+$/), fc.string()),
+  })
+  fc.assert(
+    fc.property(values, (value) => {
+      expect(Buffer.from(encodeDatum(schemaOf(schema), value))).toEqual(reference.toBuffer(value))
+    }),
+  )
+})
+
+test('mutated bytes give a value or a DecodeError, never another failure', () => {
+  const decoder = new DatumDecoder(EVERYTHING)
+  const failureOf = (input: Uint8Array): string => {
+    try {
+      decoder.decode(input)
+      return 'none'
+    } catch (error) {
+      return error instanceof Error ? error.name : 'not an error'
+    }
+  }
+  fc.assert(
+    fc.property(everything, fc.nat(), fc.nat({ max: 255 }), (value, at, byte) => {
+      const encoded = encodeDatum(EVERYTHING, value)
+      encoded[at % encoded.length] = byte
+      expect(['none', 'DecodeError']).toContain(failureOf(encoded))
+      expect(['none', 'DecodeError']).toContain(failureOf(encoded.subarray(0, at % encoded.length)))
+    }),
+  )
+})
+
+test('a count that a sender made up allocates nothing', () => {
+  const decoder = new DatumDecoder(schemaOf({ type: 'array', items: 'null' }))
+  const count = encodeDatum(schemaOf('long'), 2n ** 40n)
+  expect(() => decoder.decode(new Uint8Array([...count, 0]))).toThrow('more than 1000000 items')
+})
+
+describe('resolution', () => {
+  const resolved = (writer: unknown, reader: unknown, value: unknown): unknown =>
+    new DatumDecoder(schemaOf(writer), schemaOf(reader)).decode(
+      encodeDatum(schemaOf(writer), value),
+    )
+
+  test.for([
+    ['int widens to long', 'int', 'long', 5, 5n],
+    ['int widens to double', 'int', 'double', 5, 5],
+    ['long widens to float', 'long', 'float', 5n, 5],
+    ['string is read as bytes', 'string', 'bytes', 'a', new Uint8Array([97])],
+    ['bytes are read as string', 'bytes', 'string', new Uint8Array([97]), 'a'],
+    ['a value is read as a union', 'int', ['null', 'long'], 5, 5n],
+    ['a union is read as its branch', ['null', 'int'], 'int', 5, 5],
+  ] as const)('%s', ([, writer, reader, value, expected]) => {
+    expect(resolved(writer, reader, value)).toEqual(expected)
+  })
+
+  test('fields are matched by name and alias, filled with defaults, and left out', () => {
+    const writer = record('a.R', { name: 'old', type: 'int' }, { name: 'gone', type: 'string' })
+    const reader = record(
+      'b.R',
+      { name: 'added', type: ['null', 'string'], default: 'x' },
+      { name: 'list', type: { type: 'array', items: 'long' }, default: [1, 2] },
+      { name: 'renamed', aliases: ['old'], type: 'long' },
+    )
+    const value = resolved(writer, reader, { old: 7, gone: 'y' })
+    expect(value).toEqual({ added: 'x', list: [1n, 2n], renamed: 7n })
+    expect(Object.keys(value as object)).toEqual(['added', 'list', 'renamed'])
+  })
+
+  test('a default keeps all digits of a long', () => {
+    const reader =
+      '{"type":"record","name":"R","fields":[{"name":"a","type":"long","default":9223372036854775807}]}'
+    const decoder = new DatumDecoder(
+      schemaOf(record('R')),
+      parseSchema(reader, { mode: 'strict' }).root,
+    )
+    expect(decoder.decode(new Uint8Array())).toEqual({ a: 9223372036854775807n })
+  })
+
+  test('an unknown symbol becomes the default of the enum', () => {
+    const writer = { type: 'enum', name: 'E', symbols: ['A', 'B'] }
+    const reader = { type: 'enum', name: 'E', symbols: ['A', 'Z'], default: 'Z' }
+    expect(resolved(writer, reader, 'B')).toBe('Z')
+  })
+
+  test('a reader that cannot read the writer is a DecodeError', () => {
+    expect(() => resolved('string', 'int', 'x')).toThrow(DecodeError)
+    expect(() => resolved(record('R'), record('R', { name: 'a', type: 'int' }), {})).toThrow(
+      'field R.a is not written and has no default',
+    )
+  })
+})
+
+describe('values that do not fit', () => {
+  const order = schemaOf(
+    record(
+      'Order',
+      { name: 'id', type: 'string' },
+      {
+        name: 'lines',
+        type: { type: 'array', items: record('Line', { name: 'price', type: 'long' }) },
+      },
+      { name: 'note', type: ['null', 'string'], default: null },
+    ),
+  )
+
+  test('an error names the place and no value', () => {
+    const value = { id: 'o', lines: [{ price: 1n }, { price: 'secret' }] }
+    expect(() => encodeDatum(order, value)).toThrow('.lines[1].price: a string is no long')
+  })
+
+  test('a field with a default may be left out, any other may not', () => {
+    const decoder = new DatumDecoder(order)
+    expect(decoder.decode(encodeDatum(order, { id: 'o', lines: [] }))).toEqual({
+      id: 'o',
+      lines: [],
+      note: null,
+    })
+    expect(() => encodeDatum(order, { lines: [] })).toThrow(EncodeError)
+  })
+
+  test.for([
+    ['int', 1.5],
+    ['int', 2 ** 31],
+    ['long', 2n ** 63n],
+    ['long', 1.5],
+    ['string', null],
+    ['bytes', 'x'],
+  ] as const)('%s does not take %s', ([type, value]) => {
+    expect(() => encodeDatum(schemaOf(type), value)).toThrow(EncodeError)
+  })
+
+  test('a value that holds itself ends with an error', () => {
+    const node = schemaOf(record('Node', { name: 'next', type: ['null', 'Node'] }))
+    const value: { next: unknown } = { next: null }
+    value.next = value
+    expect(() => encodeDatum(node, value)).toThrow('nests deeper')
+  })
+})

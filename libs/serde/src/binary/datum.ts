@@ -1,0 +1,85 @@
+import { type AvroSchema, type JsonValue, isValidDefault, logicalAttributes } from '@fairlead/avro'
+
+/**
+ * Avro values in JavaScript: long is bigint; bytes and fixed are Uint8Array; enum is a string; record
+ * and map are objects; a union is the value of its branch; timestamps are Date.
+ */
+export type Datum = unknown
+
+export type Timestamp = 'timestamp-millis' | 'timestamp-micros'
+
+/** The timestamp that a long stands for, if any. */
+export function timestampOf(schema: AvroSchema): Timestamp | undefined {
+  if (schema.kind !== 'long' || logicalAttributes(schema).length === 0) return undefined
+  const annotation = schema.properties.get('logicalType')
+  const name = annotation?.kind === 'string' ? annotation.value : ''
+  return name === 'timestamp-millis' || name === 'timestamp-micros' ? name : undefined
+}
+
+export function setMember(target: Record<string, Datum>, name: string, value: Datum): void {
+  if (name === '__proto__') {
+    Object.defineProperty(target, name, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    })
+  } else {
+    target[name] = value
+  }
+}
+
+/** The default of a field in the form in which it is encoded: timestamps as bigint. */
+export function rawDefault(schema: AvroSchema, json: JsonValue): Datum {
+  switch (json.kind) {
+    case 'null':
+      return null
+    case 'boolean':
+      return json.value
+    case 'integer':
+    case 'decimal':
+      return numberDefault(branchOf(schema, json), json.value)
+    case 'string':
+      return textDefault(branchOf(schema, json), json.value)
+    case 'array': {
+      const branch = branchOf(schema, json)
+      return json.items.map((item) =>
+        branch?.kind === 'array' ? rawDefault(branch.items, item) : null,
+      )
+    }
+    case 'object':
+      return objectDefault(branchOf(schema, json), json.members)
+  }
+}
+
+function numberDefault(schema: AvroSchema | undefined, value: number | bigint): Datum {
+  return schema?.kind === 'long' ? BigInt(value) : Number(value)
+}
+
+/** Bytes are written as text whose characters are the bytes. */
+function textDefault(schema: AvroSchema | undefined, text: string): Datum {
+  if (schema?.kind !== 'bytes' && schema?.kind !== 'fixed') return text
+  return Uint8Array.from(text, (character) => character.charCodeAt(0))
+}
+
+function objectDefault(
+  schema: AvroSchema | undefined,
+  members: ReadonlyMap<string, JsonValue>,
+): Datum {
+  const value: Record<string, Datum> = {}
+  if (schema?.kind === 'map') {
+    for (const [name, member] of members) setMember(value, name, rawDefault(schema.values, member))
+  }
+  if (schema?.kind === 'record') {
+    for (const field of schema.fields) {
+      const member = members.get(field.name) ?? field.defaultValue
+      if (member !== undefined) setMember(value, field.name, rawDefault(field.type, member))
+    }
+  }
+  return value
+}
+
+function branchOf(schema: AvroSchema, json: JsonValue): AvroSchema | undefined {
+  if (schema.kind !== 'union') return schema
+  return schema.branches.find((branch) => isValidDefault(branch, json))
+}

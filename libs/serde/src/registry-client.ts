@@ -1,0 +1,119 @@
+import { CoalescingCache } from './coalescing-cache.ts'
+import { RegistryError } from './registry-error.ts'
+import { RegistryHttp, type RegistryHttpOptions } from './registry-http.ts'
+import type {
+  CompatibilityVerdict,
+  RegisteredSchema,
+  RegistryClient,
+  SchemaReference,
+  SchemaText,
+  SubjectVersion,
+} from './types.ts'
+
+export type RegistryClientOptions = RegistryHttpOptions & {
+  /** Schemas kept by id, and by subject and text. Default 1 000 each. */
+  readonly cacheEntriesMax?: number
+}
+
+const CACHE_ENTRIES_MAX = 1_000
+
+/** A client of Confluent's REST API. See {@link RegistryClient} for how it fails. */
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  return new HttpRegistryClient(options)
+}
+
+class HttpRegistryClient implements RegistryClient {
+  readonly #http: RegistryHttp
+  readonly #byId: CoalescingCache<number, RegisteredSchema>
+  readonly #idByText: CoalescingCache<string, number>
+
+  constructor(options: RegistryClientOptions) {
+    const { cacheEntriesMax: entriesMax = CACHE_ENTRIES_MAX } = options
+    this.#http = new RegistryHttp(options)
+    this.#byId = new CoalescingCache({ entriesMax })
+    this.#idByText = new CoalescingCache({ entriesMax })
+  }
+
+  register(subject: string, schema: SchemaText): Promise<number> {
+    const key = JSON.stringify([subject, schema.schema, schema.references ?? []])
+    return this.#idByText.get(key, async () => {
+      const path = `/subjects/${encodeURIComponent(subject)}/versions`
+      const answer = await this.#http.request({ method: 'POST', path, body: bodyOf(schema) })
+      return integer(answer, 'id')
+    })
+  }
+
+  async lookup(subject: string, schema: SchemaText): Promise<SubjectVersion> {
+    const path = `/subjects/${encodeURIComponent(subject)}`
+    return subjectVersion(await this.#http.request({ method: 'POST', path, body: bodyOf(schema) }))
+  }
+
+  schemaById(schemaId: number): Promise<RegisteredSchema> {
+    return this.#byId.get(schemaId, async () => {
+      const path = `/schemas/ids/${schemaId}`
+      return registeredSchema(await this.#http.request({ method: 'GET', path }), schemaId)
+    })
+  }
+
+  async version(subject: string, version: number | 'latest'): Promise<SubjectVersion> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`
+    return subjectVersion(await this.#http.request({ method: 'GET', path }))
+  }
+
+  async testCompatibility(subject: string, schema: SchemaText): Promise<CompatibilityVerdict> {
+    const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions?verbose=true`
+    const answer = await this.#http.request({ method: 'POST', path, body: bodyOf(schema) })
+    const { is_compatible: isCompatible, messages } = answer as Readonly<Record<string, unknown>>
+    if (typeof isCompatible !== 'boolean') throw malformed('is_compatible')
+    return { isCompatible, messages: Array.isArray(messages) ? messages.map(String) : [] }
+  }
+}
+
+function bodyOf({ schema, references = [] }: SchemaText): object {
+  return references.length === 0 ? { schema } : { schema, references }
+}
+
+function subjectVersion(answer: unknown): SubjectVersion {
+  return {
+    ...registeredSchema(answer, integer(answer, 'id')),
+    subject: text(answer, 'subject'),
+    version: integer(answer, 'version'),
+  }
+}
+
+function registeredSchema(answer: unknown, schemaId: number): RegisteredSchema {
+  const { schemaType, references } = answer as Readonly<Record<string, unknown>>
+  return {
+    schemaId,
+    schema: text(answer, 'schema'),
+    // Confluent leaves it out for Avro in older versions.
+    schemaType: typeof schemaType === 'string' ? schemaType : 'AVRO',
+    references: Array.isArray(references) ? references.map(reference) : [],
+  }
+}
+
+function reference(item: unknown): SchemaReference {
+  return {
+    name: text(item, 'name'),
+    subject: text(item, 'subject'),
+    version: integer(item, 'version'),
+  }
+}
+
+function text(answer: unknown, name: string): string {
+  const value = (answer as Readonly<Record<string, unknown>> | null)?.[name]
+  if (typeof value !== 'string') throw malformed(name)
+  return value
+}
+
+function integer(answer: unknown, name: string): number {
+  const value = (answer as Readonly<Record<string, unknown>> | null)?.[name]
+  if (typeof value !== 'number' || !Number.isInteger(value)) throw malformed(name)
+  return value
+}
+
+function malformed(name: string): RegistryError {
+  return new RegistryError(`the answer of the registry has no valid "${name}"`, {
+    retryable: false,
+  })
+}
