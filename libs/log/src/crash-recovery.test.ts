@@ -224,6 +224,7 @@ describe('corruption', () => {
         const opened = tryOpen(damaged, { config: CONFIG })
         expect(opened).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
         expect(damaged.contentOf(path)).toHaveLength(sizeBytes)
+        expect(damaged.openFileCount).toBe(0)
       }
     }
   })

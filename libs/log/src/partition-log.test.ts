@@ -301,6 +301,23 @@ describe('retention', () => {
 })
 
 describe('closing and deleting', () => {
+  test('a read under way keeps its segment open while retention removes it', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const config = { segmentBytes: 100, retentionBytes: 0 }
+    const log = open(disk, { config })
+    for (const _ of [1, 2, 3]) append(log, batch())
+    disk.drain()
+    const answers: unknown[] = []
+    log.read({ fetchOffset: 0, maxBytes: 100 }, (result) => answers.push(result))
+    log.enforceRetention(NOW_MS, () => {})
+    while (disk.queuedCount > 1) disk.complete(disk.queuedCount - 1)
+    expect([answers, log.logStartOffset]).toEqual([[], 2])
+    disk.complete(0)
+    expect(answers).toMatchObject([{ ok: true, nextOffset: 1 }])
+    disk.drain()
+    expect(disk.openFileCount).toBe(1)
+  })
+
   test('a closed log reopens with everything, and reads nothing of its segments to do so', () => {
     const disk = new SimulatedDisk()
     const log = open(disk, { config: { segmentBytes: 300 } })
@@ -344,5 +361,6 @@ describe('closing and deleting', () => {
     const bytes = disk.contentOf(`${DIRECTORY}/recovery-point-checkpoint`)
     bytes[bytes.length - 2] = (bytes.at(-2) ?? 0) ^ 1
     expect(tryOpen(disk)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+    expect(disk.openFileCount).toBe(0)
   })
 })

@@ -47,6 +47,19 @@ export type RecoveredLog = {
 
 /** @throws {StorageError} `LOG_CORRUPT`, or what the disk reports. */
 export function* recoverLog(options: RecoveryOptions): DiskTask<RecoveredLog> {
+  const openFiles: DiskFile[] = []
+  try {
+    return yield* recoverDirectory({ ...options, openFiles })
+  } catch (error) {
+    for (const file of openFiles) yield* perform<void>((done) => file.close(done))
+    throw error
+  }
+}
+
+/** `openFiles` are closed when recovery fails. */
+type Recovery = RecoveryOptions & { readonly openFiles: DiskFile[] }
+
+function* recoverDirectory(options: Recovery): DiskTask<RecoveredLog> {
   const { disk, directory, crc32c } = options
   yield* perform<void>((done) => disk.makeDirectory(directory, done))
   const parent = directory.slice(0, directory.lastIndexOf('/'))
@@ -82,7 +95,7 @@ type Findings = {
   readonly epochs: LeaderEpochs | undefined
 }
 
-function* recoverSegments(options: RecoveryOptions, findings: Findings): DiskTask<RecoveredLog> {
+function* recoverSegments(options: Recovery, findings: Findings): DiskTask<RecoveredLog> {
   const { bases, recoveryPoint } = findings
   const firstBase = bases[0] ?? 0
   const lastBase = bases.at(-1) ?? 0
@@ -148,7 +161,7 @@ function replayBatch(replay: Replay, { header }: ScannedBatch): ScanVerdict {
 
 /** A segment that was synced whole before its successor began. */
 function* recoverClosed(
-  options: RecoveryOptions,
+  options: Recovery,
   baseOffset: number,
   endOffset: number,
   replay: Replay,
@@ -167,7 +180,7 @@ function* recoverClosed(
 
 /** The last segment: cut at the first bad batch, unless that lies below `durableBytes`. */
 function* recoverActive(
-  options: RecoveryOptions,
+  options: Recovery,
   baseOffset: number,
   durableBytes: number,
   replay: Replay,
@@ -198,11 +211,12 @@ type OpenedSegment = {
   readonly rebuild: () => Segment
 }
 
-function* openSegment(options: RecoveryOptions, baseOffset: number): DiskTask<OpenedSegment> {
+function* openSegment(options: Recovery, baseOffset: number): DiskTask<OpenedSegment> {
   const { disk, directory, nowMs, indexIntervalBytes } = options
   const path = segmentPath(directory, baseOffset, '.log')
   const fileBytes = yield* perform<number>((done) => disk.fileSizeBytes(path, done))
   const file = yield* perform<DiskFile>((done) => disk.open(path, 'existing', done))
+  options.openFiles.push(file)
   const stored = yield* readIndex(options, baseOffset)
   const make = (summary: SegmentSummary, index: OffsetIndex) =>
     new Segment({ directory, file, summary, index, indexIntervalBytes })
@@ -213,7 +227,7 @@ function* openSegment(options: RecoveryOptions, baseOffset: number): DiskTask<Op
 }
 
 /** Scans what the index does not cover, and what is to be replayed; extends the segment. */
-function* scanFrom(options: RecoveryOptions, opened: OpenedSegment, replay: Replay) {
+function* scanFrom(options: Recovery, opened: OpenedSegment, replay: Replay) {
   const { segment, file, fileBytes } = opened
   const covered = { position: segment.sizeBytes, offset: segment.nextOffset }
   const replayFrom = Math.min(replay.producersFrom, replay.epochsFrom, covered.offset)
@@ -235,7 +249,7 @@ function* scanFrom(options: RecoveryOptions, opened: OpenedSegment, replay: Repl
 
 /** Replays the batches that the index covers, from its start: they are few after a checkpoint. */
 function* replayCovered(
-  options: RecoveryOptions,
+  options: Recovery,
   { segment, file }: OpenedSegment,
   covered: { readonly position: number },
   replay: Replay,
@@ -248,7 +262,7 @@ function* replayCovered(
   return yield* scanBatches(file, range, options.crc32c, (batch) => replayBatch(replay, batch))
 }
 
-function* readIndex(options: RecoveryOptions, baseOffset: number) {
+function* readIndex(options: Recovery, baseOffset: number) {
   const { disk, directory, crc32c } = options
   const bytes = yield* readFileIfExists(disk, segmentPath(directory, baseOffset, '.idx'))
   if (bytes === undefined) return undefined
@@ -271,7 +285,7 @@ export function snapshotOffsets(names: readonly string[]): number[] {
 
 /** The newest producer snapshot that is whole; an empty state at `firstBase` when there is none. */
 function* newestSnapshot(
-  options: RecoveryOptions,
+  options: Recovery,
   firstBase: number,
 ): DiskTask<{ readonly states: ProducerStates; readonly offset: number }> {
   const { disk, directory } = options
@@ -292,7 +306,7 @@ function* newestSnapshot(
  * Removes what an interrupted replacement or retention left behind; the base offsets of the segments
  * that remain, in order. A segment goes when the next one starts at or below the log start.
  */
-function* tidyDirectory(options: RecoveryOptions, logStart: number): DiskTask<number[]> {
+function* tidyDirectory(options: Recovery, logStart: number): DiskTask<number[]> {
   const { disk, directory } = options
   const names = yield* perform<readonly string[]>((done) => disk.list(directory, done))
   const bases = names.flatMap((name) => segmentBaseOffset(name) ?? [])

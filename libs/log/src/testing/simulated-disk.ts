@@ -85,6 +85,7 @@ export class SimulatedDisk implements Disk {
   #unsyncedEntries: EntryChange[] = []
   readonly #queue: (() => void)[] | undefined
   #hasCrashed = false
+  #openFileCount = 0
 
   constructor(
     options: { readonly completion: 'immediate' | 'queued' } = { completion: 'immediate' },
@@ -96,6 +97,11 @@ export class SimulatedDisk implements Disk {
 
   get hasCrashed(): boolean {
     return this.#hasCrashed
+  }
+
+  /** Number of files that were opened and not closed. */
+  get openFileCount(): number {
+    return this.#openFileCount
   }
 
   /** Number of completions that wait for `complete`. */
@@ -220,37 +226,63 @@ export class SimulatedDisk implements Disk {
   }
 
   #file(path: string, inode: Inode): DiskFile {
+    this.#openFileCount += 1
+    let isOpen = true
+    const whileOpen = <Value>(effect: () => Value) => {
+      return (): Value => {
+        if (!isOpen) throw failure('EBADF', path)
+        return effect()
+      }
+    }
     return {
       read: (position, target, done) =>
-        this.#run({ kind: 'read', path, sizeBytes: 0 }, done, () => {
-          const found = inode.content.subarray(position, position + target.length)
-          target.set(found)
-          return found.length
-        }),
+        this.#run(
+          { kind: 'read', path, sizeBytes: 0 },
+          done,
+          whileOpen(() => {
+            const found = inode.content.subarray(position, position + target.length)
+            target.set(found)
+            return found.length
+          }),
+        ),
       write: (position, chunks, done) => {
         const bytes = concatenated(chunks)
         const torn = (keptBytes: number) => alter(inode, writeOf(position, bytes, keptBytes))
         this.#run(
           { kind: 'write', path, sizeBytes: bytes.length },
           done,
-          () => alter(inode, { kind: 'write', position, bytes }),
+          whileOpen(() => alter(inode, { kind: 'write', position, bytes })),
           torn,
         )
       },
       truncate: (sizeBytes, done) =>
-        this.#run({ kind: 'truncate', path, sizeBytes: 0 }, done, () => {
-          alter(inode, { kind: 'truncate', sizeBytes })
-        }),
+        this.#run(
+          { kind: 'truncate', path, sizeBytes: 0 },
+          done,
+          whileOpen(() => {
+            alter(inode, { kind: 'truncate', sizeBytes })
+          }),
+        ),
       datasync: (done) => {
         // Only what was written when the sync began is sure to be covered.
         const covered = inode.unsynced.length
         const content = inode.content
-        this.#run({ kind: 'datasync', path, sizeBytes: 0 }, done, () => {
-          inode.durable = content
-          inode.unsynced = inode.unsynced.slice(covered)
-        })
+        this.#run(
+          { kind: 'datasync', path, sizeBytes: 0 },
+          done,
+          whileOpen(() => {
+            inode.durable = content
+            inode.unsynced = inode.unsynced.slice(covered)
+          }),
+        )
       },
-      close: (done) => this.#complete(() => done({ ok: true, value: undefined })),
+      close: (done) =>
+        this.#complete(() => {
+          invariant(isOpen, () => `${path} is closed once`)
+          isOpen = false
+          this.#openFileCount -= 1
+          done({ ok: true, value: undefined })
+        }),
     }
   }
 
