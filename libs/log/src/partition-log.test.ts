@@ -256,6 +256,26 @@ describe('lookup by time', () => {
     ])
   })
 
+  test('answers a batch whose records cannot be read by its first offset', () => {
+    const log = open(new SimulatedDisk())
+    append(log, batch())
+    const garbled = batch({ values: ['abc', 'def'] })
+    garbled.fill(0xff, 61)
+    new DataView(garbled.buffer).setUint32(17, crc32c(garbled.subarray(21)))
+    expect(append(log, garbled)).toMatchObject({ ok: true, baseOffset: 1 })
+    expect(times(log, NOW_MS)).toBe(0)
+    const compressed = batch({ timestampsMs: [NOW_MS + 5] })
+    compressed[22] = 1
+    new DataView(compressed.buffer).setUint32(17, crc32c(compressed.subarray(21)))
+    append(log, compressed)
+    expect(times(log, NOW_MS + 1)).toBe(3)
+    const alone = open(new SimulatedDisk())
+    const again = garbled.slice()
+    again.fill(0, 0, 8)
+    append(alone, again)
+    expect(times(alone, NOW_MS)).toBe(0)
+  })
+
   test('finds the first record with the greatest timestamp', () => {
     const log = open(new SimulatedDisk())
     const greatest = () => lookUp((done) => log.offsetOfMaxTimestamp(done))

@@ -1,5 +1,10 @@
-import { offset } from '@fairlead/base'
-import { type BatchHeader, type Decompress, decodeRecords } from '@fairlead/protocol'
+import { DecodeError, offset } from '@fairlead/base'
+import {
+  type BatchHeader,
+  type DecodedRecord,
+  type Decompress,
+  decodeRecords,
+} from '@fairlead/protocol'
 import { type DiskTask } from './disk-task.ts'
 import { corruptLog } from './disk.ts'
 import type { FoundOffset } from './outcomes.ts'
@@ -11,7 +16,7 @@ export type LookupRange = {
   readonly logStartOffset: number
   /** Nor are batches that end after this. */
   readonly highWatermark: number
-  /** Without it, a compressed batch is answered by its first offset. */
+  /** Throws DecodeError for bad bytes. Without it a compressed batch is answered by its first offset. */
   readonly decompress: Decompress | undefined
 }
 
@@ -51,14 +56,32 @@ function findInBatch(
 ): FoundOffset | null {
   const leaderEpoch = header.partitionLeaderEpoch
   // All records of a batch with LogAppendTime have the same time: that of the batch.
-  const isOpaque = header.compression !== 'none' && range.decompress === undefined
-  if (header.timestampType === 'LogAppendTime' || isOpaque) {
+  const isUniform = header.timestampType === 'LogAppendTime'
+  const records = isUniform ? undefined : recordsOf(bytes, header, range.decompress)
+  if (records === undefined) {
     const first = Math.max(header.baseOffset, range.logStartOffset)
     return { offset: offset(first), timestampMs: header.maxTimestampMs, leaderEpoch }
   }
-  for (const record of decodeRecords(bytes, 0, header, range.decompress)) {
+  for (const record of records) {
     if (record.timestampMs < timestampMs || record.offset < range.logStartOffset) continue
     return { offset: offset(record.offset), timestampMs: record.timestampMs, leaderEpoch }
   }
   return null
+}
+
+/**
+ * The records, or undefined when they cannot be read: compressed without a way to undo it, or
+ * malformed. An append does not look into batches, so what a client put there is not to be trusted.
+ */
+function recordsOf(
+  bytes: Uint8Array,
+  header: BatchHeader,
+  decompress: Decompress | undefined,
+): readonly DecodedRecord[] | undefined {
+  try {
+    return decodeRecords(bytes, 0, header, decompress)
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined
+    throw error
+  }
 }
