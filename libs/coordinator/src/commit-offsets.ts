@@ -73,7 +73,9 @@ export function commitOffsets(
         ? context.topics.topicName(topic.topicId)
         : topic.name
     if (name === undefined) return 'UNKNOWN_TOPIC_ID'
-    const errorCode = checkPartition(group, name, partition, context)
+    const errorCode = turn.isFull()
+      ? 'INVALID_COMMIT_OFFSET_SIZE'
+      : checkPartition(group, name, partition, context)
     if (errorCode === 'NONE') store(group, name, { partition, request, turn })
     return errorCode
   })

@@ -29,7 +29,7 @@ export function expireDeadlines(group: Group, turn: Turn, config: GroupConfig): 
 /**
  * Removes offsets that nobody came back for (KIP-211), and then the group if nothing is left of it.
  *
- * The retention of a group with members starts when the last one has left; until then its offsets
+ * It removes as many as one step may write. The retention of a group with members starts when the last one has left; until then its offsets
  * stay. That of a group that only commits starts at each commit.
  */
 export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): void {
@@ -37,6 +37,7 @@ export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): vo
   const { replicated, groupId } = group
   const emptySinceMs = replicated.metadata?.stateTimestampMs
   for (const { topic, partition, committed } of replicated.offsets()) {
+    if (turn.isFull()) return
     if (expiresAtMs(committed, emptySinceMs, config) > turn.wallNowMs) continue
     turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
   }
@@ -55,10 +56,11 @@ function expiresAtMs(
   return Math.max(emptySinceMs ?? 0, committed.commitTimestampMs) + offsetsRetentionMs
 }
 
-/** Offsets of topics that are gone. */
+/** Offsets of topics that are gone; as many as one step may write. */
 export function removeTopics(group: Group, topics: ReadonlySet<string>, turn: Turn): void {
   const { replicated, groupId } = group
   for (const { topic, partition } of replicated.offsets()) {
+    if (turn.isFull()) return
     if (topics.has(topic)) {
       turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
     }

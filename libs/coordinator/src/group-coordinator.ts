@@ -143,7 +143,12 @@ export class GroupCoordinator {
     return this.#decide(groupId, context, refusedSync, (shard, turn) => {
       const group = shard.group(groupId)
       if (group === undefined) return refusedSync('UNKNOWN_MEMBER_ID')
-      const outcome = syncGroup(group, request, context.token, turn)
+      const outcome = syncGroup(
+        group,
+        request,
+        { token: context.token, config: this.#config },
+        turn,
+      )
       return outcome === 'parked' ? (takeSyncAnswer(turn, context.token) ?? 'parked') : outcome
     })
   }
@@ -308,7 +313,16 @@ export class GroupCoordinator {
     for (const shard of this.#shards.values()) {
       if (!shard.isLoaded) continue
       for (const group of shard.groups()) {
-        steps.push(shard.run(group.groupId, now, (turn) => event(group, turn)))
+        // A group with more to write than one step may hold takes several.
+        let isFull = true
+        while (isFull) {
+          const step = shard.run(group.groupId, now, (turn) => {
+            event(group, turn)
+            return turn.isFull()
+          })
+          isFull = step.response
+          steps.push(step)
+        }
       }
     }
     return steps.filter(({ records, completions }) => records.length + completions.length > 0)

@@ -1,5 +1,6 @@
 import { type Random, assertNever, invariant } from '@fairlead/base'
 import { type Group, type Member, addMember, removeMember } from './group.ts'
+import type { StoredGroup } from './group-record.ts'
 import { findMember } from './membership.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from './messages.ts'
 import {
@@ -15,6 +16,7 @@ import {
   extendSession,
   failJoin,
   failSync,
+  isStorable,
   joinedResponse,
   memberList,
   rebalanceOrCompleteJoin,
@@ -236,8 +238,13 @@ function replaceStaticMember(
         beginRebalance(group, turn, context.config)
         return 'parked'
       }
+      const value = exchangedGroup(group, ids, turn)
+      if (!isStorable(value)) {
+        beginRebalance(group, turn, context.config)
+        return 'parked'
+      }
       member.joinToken = undefined
-      storeExchange(group, ids, turn)
+      turn.write({ kind: 'groupMetadata', groupId: group.groupId, value })
       return keptPlaceResponse(group, { memberId: ids.memberId, formerLeader }, context)
     }
     case 'CompletingRebalance':
@@ -267,21 +274,17 @@ function exchange(group: Group, former: Member, memberId: string, turn: Turn): M
 }
 
 /** Nothing changes for the group but an id: the stored generation gets it, without a rebalance. */
-function storeExchange(
+function exchangedGroup(
   group: Group,
   ids: { readonly replaced: string; readonly memberId: string },
   turn: Turn,
-): void {
+): StoredGroup {
   const assignments = new Map(
     group.replicated.metadata?.members.map((member) => [member.memberId, member.assignment]),
   )
-  turn.write({
-    kind: 'groupMetadata',
-    groupId: group.groupId,
-    value: storedGroup(group, turn, (memberId) => {
-      const assigned = memberId === ids.memberId ? ids.replaced : memberId
-      return assignments.get(assigned) ?? EMPTY_BYTES
-    }),
+  return storedGroup(group, turn, (memberId) => {
+    const assigned = memberId === ids.memberId ? ids.replaced : memberId
+    return assignments.get(assigned) ?? EMPTY_BYTES
   })
 }
 

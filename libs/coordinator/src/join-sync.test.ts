@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { STEP_BYTES_MAX } from './index.ts'
 import { GROUP, Harness, bytes, text } from './testing/harness.ts'
 
 /** A stable group of `count` dynamic members; the first is the leader. */
@@ -310,4 +311,17 @@ test('a partition that is loading says so', () => {
   expect(harness.coordinator.listGroups({ statesFilter: [], typesFilter: [] }).errorCode).toBe(
     'COORDINATOR_LOAD_IN_PROGRESS',
   )
+})
+
+test('a group that is too large to be stored does not become stable', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 10 })
+  const [leader, follower] = [harness.joinFully(), harness.joinFully()]
+  harness.advance(100)
+  const waiting = harness.sync({ memberId: follower.memberId, generationId: 1 })
+  const assignments = { [follower.memberId]: 'x'.repeat(STEP_BYTES_MAX) }
+  const own = harness.sync({ memberId: leader.memberId, generationId: 1, assignments })
+  expect(harness.synced(waiting.token)?.errorCode).toBe('UNKNOWN_SERVER_ERROR')
+  expect(harness.synced(own.token)?.errorCode).toBe('UNKNOWN_SERVER_ERROR')
+  expect(harness.describe().state).toBe('PreparingRebalance')
+  expect(harness.log).toEqual([])
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { STEP_BYTES_MAX } from './index.ts'
 import { GROUP, Harness, TOPIC, TOPIC_ID } from './testing/harness.ts'
 
 const DAY_MS = 86_400_000
@@ -221,4 +222,33 @@ test.for([
   const request = { groups: ['nobody'], includeAuthorizedOperations: false }
   const { groups } = new Harness().coordinator.describeGroups(request, { apiVersion })
   expect(groups[0]).toMatchObject({ groupState: 'Dead', errorCode, errorMessage })
+})
+
+test('one request commits no more than a batch of the log holds', () => {
+  const harness = new Harness({ offsetMetadataMaxBytes: 4096 })
+  const partitions = Array.from({ length: 400 }, (_, index) => ({
+    partitionIndex: index % 8,
+    committedOffset: index,
+    committedLeaderEpoch: -1,
+    committedMetadata: 'x'.repeat(4096),
+  }))
+  const { records, response } = harness.coordinator.commitOffsets(
+    {
+      groupId: GROUP,
+      generationIdOrMemberEpoch: -1,
+      memberId: '',
+      groupInstanceId: null,
+      retentionTimeMs: -1,
+      topics: [{ name: TOPIC, topicId: TOPIC_ID, partitions }],
+    },
+    { ...harness.now, apiVersion: 8, clientId: 'app', clientHost: '/127.0.0.1' },
+  )
+  const errors = response.topics[0]?.partitions.map(({ errorCode }) => errorCode)
+  expect(errors?.[0]).toBe('NONE')
+  expect(errors?.at(-1)).toBe('INVALID_COMMIT_OFFSET_SIZE')
+  const sizeBytes = records.reduce(
+    (sum, { key, value }) => sum + key.length + (value?.length ?? 0),
+    0,
+  )
+  expect(sizeBytes).toBeLessThan(STEP_BYTES_MAX)
 })

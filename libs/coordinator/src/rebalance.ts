@@ -9,7 +9,7 @@ import {
 import type { StoredGroup } from './group-record.ts'
 import type { JoinGroupResponse } from './messages.ts'
 import { metadataFor, selectProtocol } from './protocols.ts'
-import { type Turn, completeJoinGroup, completeSyncGroup } from './turn.ts'
+import { type Turn, completeJoinGroup, completeSyncGroup, isStepFull } from './turn.ts'
 import type { GroupConfig } from './types.ts'
 
 /** A rebalance that nobody joins is looked at again; a client may have given no time at all. */
@@ -188,6 +188,24 @@ export function storedGroup(
   }
 }
 
+/** Fields of a stored member besides ids and bytes: timeouts, lengths; rounded up. */
+const MEMBER_OVERHEAD_BYTES = 64
+
+/** UTF-8 has at most three bytes per UTF-16 unit. */
+const UTF8_BYTES_PER_UNIT_MAX = 3
+
+/** Whether the group fits into one step; an estimate from above. */
+export function isStorable(group: StoredGroup): boolean {
+  let sizeBytes = 0
+  for (const member of group.members) {
+    const { memberId, groupInstanceId, clientId, clientHost, subscription, assignment } = member
+    const ids = memberId.length + (groupInstanceId ?? '').length + clientId.length
+    sizeBytes += MEMBER_OVERHEAD_BYTES + subscription.length + assignment.length
+    sizeBytes += UTF8_BYTES_PER_UNIT_MAX * (ids + clientHost.length)
+  }
+  return !isStepFull(sizeBytes)
+}
+
 /** Whoever waits for the assignment of a generation that will never get one must rejoin. */
 function cancelSync(group: Group, turn: Turn): void {
   group.syncDeadlineMs = undefined
@@ -211,7 +229,11 @@ function cancelSync(group: Group, turn: Turn): void {
 export function failSync(
   member: Member,
   turn: Turn,
-  errorCode: 'REBALANCE_IN_PROGRESS' | 'FENCED_INSTANCE_ID' | 'UNKNOWN_MEMBER_ID',
+  errorCode:
+    | 'REBALANCE_IN_PROGRESS'
+    | 'FENCED_INSTANCE_ID'
+    | 'UNKNOWN_MEMBER_ID'
+    | 'UNKNOWN_SERVER_ERROR',
 ): void {
   if (member.syncToken === undefined) return
   completeSyncGroup(turn, member.syncToken, { errorCode, assignment: EMPTY_BYTES })

@@ -12,7 +12,7 @@ import type { GroupRecord } from './group-record.ts'
 import { decodeGroupRecord, encodeGroupRecord } from './group-record-codec.ts'
 import { refusedJoin } from './rebalance.ts'
 import { refusedSync } from './sync-group.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, isStepFull } from './turn.ts'
 import type { Completion, CoordinatorRecord, Instant, Step } from './types.ts'
 
 /**
@@ -90,15 +90,19 @@ export class GroupShard {
     invariant(this.#isLoaded, 'a shard that loads serves nobody')
     const records: CoordinatorRecord[] = []
     const completions: Completion[] = []
+    let writtenBytes = 0
     const turn: Turn = {
       nowMs: now.nowMs,
       wallNowMs: now.wallNowMs,
       completions,
       write: (record) => {
         invariant(record.groupId === groupId, 'an event changes its own group')
-        records.push(encodeGroupRecord(record))
+        const encoded = encodeGroupRecord(record)
+        records.push(encoded)
+        writtenBytes += encoded.key.length + (encoded.value?.length ?? 0)
         this.#apply(record)
       },
+      isFull: () => isStepFull(writtenBytes),
     }
     const response = event(turn)
     this.#settle(groupId)

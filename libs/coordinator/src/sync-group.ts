@@ -3,9 +3,16 @@ import type { ErrorCode } from '@fairlead/protocol'
 import type { Group, Member } from './group.ts'
 import { findMember } from './membership.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from './messages.ts'
-import { EMPTY_BYTES, extendSession, failSync, storedGroup } from './rebalance.ts'
+import {
+  EMPTY_BYTES,
+  beginRebalance,
+  extendSession,
+  failSync,
+  isStorable,
+  storedGroup,
+} from './rebalance.ts'
 import { type Turn, completeSyncGroup } from './turn.ts'
-import type { ParkToken } from './types.ts'
+import type { GroupConfig, ParkToken } from './types.ts'
 
 /** The answer, or 'parked' when it comes as a completion (maybe of the same turn). */
 export type SyncOutcome = SyncGroupResponse | 'parked'
@@ -23,7 +30,7 @@ export type SyncOutcome = SyncGroupResponse | 'parked'
 export function syncGroup(
   group: Group,
   request: SyncGroupRequest,
-  token: ParkToken,
+  context: { readonly token: ParkToken; readonly config: GroupConfig },
   turn: Turn,
 ): SyncOutcome {
   const found = findMember(group, request)
@@ -35,15 +42,16 @@ export function syncGroup(
   ) {
     return refusedSync('INCONSISTENT_GROUP_PROTOCOL')
   }
-  return syncMember(group, found.member, request, { token, turn })
+  return syncMember(group, found.member, request, { ...context, turn })
 }
 
 function syncMember(
   group: Group,
   member: Member,
   request: SyncGroupRequest,
-  { token, turn }: { readonly token: ParkToken; readonly turn: Turn },
+  context: { readonly token: ParkToken; readonly config: GroupConfig; readonly turn: Turn },
 ): SyncOutcome {
+  const { token, turn } = context
   switch (group.state) {
     case 'PreparingRebalance':
       return refusedSync('REBALANCE_IN_PROGRESS')
@@ -51,7 +59,7 @@ function syncMember(
       failSync(member, turn, 'REBALANCE_IN_PROGRESS')
       member.syncToken = token
       noteSync(group, member)
-      if (group.leader === member.memberId) completeRebalance(group, request, turn)
+      if (group.leader === member.memberId) completeRebalance(group, request, context)
       return 'parked'
     case 'Stable':
       noteSync(group, member)
@@ -70,21 +78,30 @@ function noteSync(group: Group, member: Member): void {
   group.syncDeadlineMs = undefined
 }
 
-/** Stores the leader's assignment; everybody who waits for it gets theirs. */
-function completeRebalance(group: Group, request: SyncGroupRequest, turn: Turn): void {
+/**
+ * Stores the leader's assignment; everybody who waits for it gets theirs. A group that is too large
+ * to be stored cannot become stable: its members learn of an error, and join again, as in Kafka.
+ */
+function completeRebalance(
+  group: Group,
+  request: SyncGroupRequest,
+  { turn, config }: { readonly turn: Turn; readonly config: GroupConfig },
+): void {
   const assignments = new Map(
     request.assignments.map(({ memberId, assignment }) => [memberId, assignment]),
   )
-  turn.write({
-    kind: 'groupMetadata',
-    groupId: group.groupId,
-    // A copy: the assignment is a view into the frame of the request.
-    value: storedGroup(
-      group,
-      turn,
-      (memberId) => assignments.get(memberId)?.slice() ?? EMPTY_BYTES,
-    ),
-  })
+  // A copy: the assignment is a view into the frame of the request.
+  const value = storedGroup(
+    group,
+    turn,
+    (memberId) => assignments.get(memberId)?.slice() ?? EMPTY_BYTES,
+  )
+  if (!isStorable(value)) {
+    for (const member of group.members.values()) failSync(member, turn, 'UNKNOWN_SERVER_ERROR')
+    beginRebalance(group, turn, config)
+    return
+  }
+  turn.write({ kind: 'groupMetadata', groupId: group.groupId, value })
   group.state = 'Stable'
   for (const member of group.members.values()) {
     if (member.syncToken === undefined) continue

@@ -3,11 +3,27 @@ import type { JoinGroupResponse, SyncGroupResponse } from './messages.ts'
 import type { Completion, Instant, ParkToken } from './types.ts'
 
 /**
+ * What one step may write, in bytes of keys and values. The shell appends a step as one batch, and a
+ * log takes a batch of a MiB unless it is configured otherwise (`max.message.bytes`).
+ */
+export const STEP_BYTES_MAX: number = 1_000_000
+
+/** Enough for any record but a group's: its id, a topic and the metadata of an offset. */
+const RECORD_BYTES_MARGIN = 64 * 1024
+
+/** Whether a step that wrote so much should write no more. */
+export function isStepFull(writtenBytes: number): boolean {
+  return writtenBytes > STEP_BYTES_MAX - RECORD_BYTES_MARGIN
+}
+
+/**
  * One event on its way through the coordinator: the moment it happens at, and what it causes.
  * `write` replays the record at once, so that what follows in the same turn sees it.
  */
 export type Turn = Instant & {
   write(record: GroupRecord): void
+  /** Whether this turn should write no more: a step is one batch of the log. */
+  isFull(): boolean
   readonly completions: Completion[]
 }
 
