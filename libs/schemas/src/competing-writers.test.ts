@@ -94,11 +94,19 @@ const decide = (registry: SchemaRegistry, move: Step): Decision<unknown> | undef
   }
 }
 
+type Answer = {
+  readonly schemaId: number
+  readonly version: number
+  readonly subject: string
+  readonly schema: string
+}
+
 /** Runs the steps; each writer decides on what it has read, which may be long out of date. */
 const run = (steps: readonly Step[]) => {
   const log = new Log()
   const registries = [newRegistry(), newRegistry(), newRegistry()]
-  const answers: { readonly schemaId: number; readonly schema: string }[] = []
+  const lost: (readonly RegistryRecord[])[] = [[], [], []]
+  const answers: Answer[] = []
   for (const move of steps) {
     const registry = registries[move.writer] ?? newRegistry()
     const decision = decide(registry, move)
@@ -106,11 +114,16 @@ const run = (steps: readonly Step[]) => {
       readToEnd(registry, log.entries)
       continue
     }
-    const counts = log.append(decision.records, registry.log.nextOffset)
-    if (!counts && decision.records.length > 0) continue
+    const batch = registry.log.withRepairs(decision.records, lost[move.writer] ?? [])
+    const counts = log.append(batch, registry.log.nextOffset)
+    if (batch.length > 0) lost[move.writer] = counts ? [] : batch
+    if (!counts) continue
     if (move.kind === 'register' && decision.response.ok && decision.records.length > 0) {
-      const { schemaId } = decision.response.value as { schemaId: number }
-      answers.push({ schemaId, schema: move.schema })
+      const { schemaId, version } = decision.response.value as { schemaId: number; version: number }
+      answers.push({ schemaId, version, subject: move.subject, schema: move.schema })
+      const reader = newRegistry()
+      readToEnd(reader, log.entries)
+      expect(reader.view.image.version(move.subject, version)).toMatchObject({ schemaId })
     }
   }
   return { log, registries, answers }
@@ -118,7 +131,7 @@ const run = (steps: readonly Step[]) => {
 
 const steps = fc.array(step, { minLength: 1, maxLength: 60 })
 
-test('an id that was answered never belongs to another schema, and is never given again', () => {
+test('an id that was answered is stored, never belongs to another schema, and is never given again', () => {
   fc.assert(
     fc.property(steps, (moves) => {
       const { answers } = run(moves)

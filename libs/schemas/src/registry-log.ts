@@ -74,9 +74,25 @@ export class RegistryLog {
     return this.#nextOffset
   }
 
-  /** Records that restore the keys at risk; written like any others, with expected offsets. */
+  /** Records that restore every key at risk; written like any others, with expected offsets. */
   repairs(): RegistryRecord[] {
     return [...this.#atRisk.values()].map((lost) => currentRecord(this.image, lost))
+  }
+
+  /**
+   * The batch that carries out a decision and restores the keys at risk among those of `lost`, an
+   * earlier batch of the same writer. A key that the decision writes needs no other record: one
+   * behind it would undo the decision.
+   */
+  withRepairs(
+    decided: readonly RegistryRecord[],
+    lost: readonly RegistryRecord[],
+  ): RegistryRecord[] {
+    const decidedKeys = new Set(decided.map(keyText))
+    const repairs = [...new Map(lost.map((record) => [keyText(record), record]))]
+      .filter(([key]) => this.#atRisk.has(key) && !decidedKeys.has(key))
+      .map(([, record]) => currentRecord(this.image, record))
+    return [...repairs, ...decided]
   }
 }
 

@@ -343,7 +343,28 @@ describe('two registries over one log', () => {
       schemaOfId.set(id, schema)
     }
     expect(schemaOfId.size).toBe(types.length)
+    for (const http of [first, second]) {
+      const [, stored] = await call(http, 'GET /schemas')
+      expect(stored).toHaveLength(2 * types.length)
+    }
   })
+})
+
+test('a writer that lost a race stores what it decides the next time', async () => {
+  const { http: first, log } = startRegistry()
+  const { http: second } = startRegistry(log)
+  let raced = false
+  log.beforeAppend = async () => {
+    if (raced) return
+    raced = true
+    await call(second, 'POST /subjects/b/versions', schemaOf('long'))
+  }
+  expect(await call(first, 'POST /subjects/a/versions', schemaOf('int'))).toMatchObject([
+    200,
+    { id: 2, version: 1 },
+  ])
+  const { http: third } = startRegistry(log)
+  expect(await call(third, 'GET /subjects')).toEqual([200, ['a', 'b']])
 })
 
 describe('without its broker', () => {

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { OperationalError, errorMessage } from '@fairlead/base'
-import { type Decision, type Outcome, type SchemaRegistry, encodeRecord } from '@fairlead/schemas'
+import {
+  type Decision,
+  type Outcome,
+  type RegistryRecord,
+  type SchemaRegistry,
+  encodeRecord,
+} from '@fairlead/schemas'
 import type { SchemaLog } from './schema-log.ts'
 import { StoreError } from './store-error.ts'
 
@@ -102,10 +108,11 @@ export class RegistryStore {
 
   async #decideAndWrite<Value>(decide: () => Decision<Value>): Promise<Outcome<Value>> {
     const { log, registry } = this.#options
+    let lost: readonly RegistryRecord[] = []
     for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt += 1) {
       await this.#readToEnd()
       const decision = decide()
-      const records = [...decision.records, ...registry.log.repairs()]
+      const records = registry.log.withRepairs(decision.records, lost)
       if (records.length === 0) return decision.response
 
       const expectedOffset = registry.log.nextOffset
@@ -115,6 +122,7 @@ export class RegistryStore {
       if (offsets.every((offset, index) => offset === expectedOffset + index)) {
         return decision.response
       }
+      lost = records
       this.#options.logger.info(
         { expectedOffset, offset: offsets[0], attempt },
         'another registry wrote first: deciding again',
@@ -198,12 +206,12 @@ export class RegistryStore {
 
   #repair(): void {
     if (!this.#isCaughtUp || this.#options.registry.log.repairs().length === 0) return
-    const nothing = (): Decision<void> => ({
-      records: [],
+    const repairs = (): Decision<void> => ({
+      records: this.#options.registry.log.repairs(),
       response: { ok: true, value: undefined },
     })
     // A failure is met by the next write, or the next turn.
-    void this.write(nothing).catch((error: unknown) => {
+    void this.write(repairs).catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, 'keys at risk were not restored')
     })
   }
