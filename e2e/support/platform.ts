@@ -98,13 +98,14 @@ export class RunningPlatform {
     return readFile(join(this.dataDirectory, 'logs', `${part}.log`), 'utf8')
   }
 
-  /** Ctrl-C; resolves with the exit code and the time that the stop took. */
-  async interrupt(): Promise<{ readonly code: number | null; readonly tookMs: number }> {
+  /** Ctrl-C; resolves with the time that the stop took. npm itself dies of the signal it got. */
+  async interrupt(): Promise<{ readonly tookMs: number }> {
     const startedMs = performance.now()
-    const exit = once(this.#child, 'exit') as Promise<[number | null]>
+    // `close` comes when nobody holds the output any more: when the supervisor has ended, too.
+    const closed = once(this.#child, 'close')
     signalGroup(this.#child, 'SIGINT')
-    const [code] = await exit
-    return { code, tookMs: performance.now() - startedMs }
+    await closed
+    return { tookMs: performance.now() - startedMs }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
