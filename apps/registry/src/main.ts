@@ -35,6 +35,8 @@ await runApp({
         clientId: 'schema-registry',
         topic: config['kafkastore.topic'],
         replicationFactor: config['kafkastore.topic.replication.factor'],
+        // Readiness must tell of a lost broker soon, not after the client's own 30 s.
+        requestTimeoutMs: config['kafkastore.timeout.ms'],
         deliveryTimeoutMs: config['kafkastore.timeout.ms'] * 2,
         logger,
       }),
