@@ -202,7 +202,7 @@ describe('responses', () => {
       apiKeys,
       throttleTimeMs: 5,
     })
-    expect(toHex(chunks)).toBe('00000010' + '00000001' + '0023' + '00000001' + '001200000005')
+    expect(toHex(chunks)).toBe('0000001000000001002300000001001200000005')
   })
 })
 
