@@ -1,3 +1,4 @@
+import { createPool } from '@fairlead/postgres'
 import { runApp } from '@fairlead/service'
 import { RELAY_CONFIG } from './config.ts'
 import { RelayMetrics } from './metrics.ts'
@@ -6,6 +7,9 @@ import { readiness } from './relay-state.ts'
 import { Relay } from './relay.ts'
 import { relayRoutes } from './routes.ts'
 import { kafkaSink } from './sink/sink-clients.ts'
+
+/** For the few queries of the HTTP API. */
+const HTTP_CONNECTIONS_MAX = 2
 
 await runApp({
   name: 'relay',
@@ -24,8 +28,19 @@ await runApp({
       onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
       onFatal: (error) => context.fail(error),
     })
-    relayRoutes(context.http, relay)
+    const pool = createPool({
+      url: options.databaseUrl,
+      max: HTTP_CONNECTIONS_MAX,
+      applicationName: 'fairlead-relay-http',
+      logger: context.logger,
+    })
+    relayRoutes(context.http, { relay, pool, slotName: options.source.slotName })
     relay.start()
-    return Promise.resolve({ stop: () => relay.stop() })
+    return Promise.resolve({
+      stop: async () => {
+        await relay.stop()
+        await pool.end()
+      },
+    })
   },
 })

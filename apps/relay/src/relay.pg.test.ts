@@ -1,10 +1,15 @@
 import { KafkaError } from '@fairlead/kafka'
+import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
 afterEach(() => fixture.close())
+
+async function createFixture(settings?: Readonly<Record<string, string>>): Promise<RelayFixture> {
+  return new RelayFixture(await testDatabase(), settings)
+}
 
 const TOPIC = 'outbox.event.order'
 
@@ -18,7 +23,7 @@ async function parkedRows() {
 }
 
 test('committed rows are published, in commit order, and then confirmed', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   await fixture.started()
   const first = await fixture.insert([{}, {}])
   const second = await fixture.insert([{}])
@@ -28,7 +33,7 @@ test('committed rows are published, in commit order, and then confirmed', async 
 })
 
 test('what is rolled back, or behind a savepoint that is, is not published', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   await fixture.started()
   const insert = `insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'k', `
   await fixture.pool.query(`begin; ${insert}'gone'); rollback`)
@@ -42,7 +47,7 @@ test('what is rolled back, or behind a savepoint that is, is not published', asy
 })
 
 test('a transaction of 10,000 rows keeps its order, with one commit LSN and rising indexes', async () => {
-  fixture = await RelayFixture.create({ 'topic.creation.default.partitions': '1' })
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
   await fixture.started()
   await fixture.pool.query(`insert into outbox.events (aggregatetype, aggregateid, type, payload)
     select 'order', (n % 100)::text, 'Tested', decode(lpad(to_hex(n), 8, '0'), 'hex')
@@ -55,7 +60,7 @@ test('a transaction of 10,000 rows keeps its order, with one commit LSN and risi
 })
 
 test('nothing is lost or published twice when connections, sends and relays fail at random', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   let failNext = false
   fixture.brokers.storedShare = () => Math.random()
   fixture.brokers.beforeSend = () => {
@@ -113,7 +118,7 @@ function positionsFall(): readonly string[] {
 }
 
 test('a failing event is parked, its aggregate queues behind it, and all others go on', async () => {
-  fixture = await RelayFixture.create({ 'producer.max.request.size': '2000' })
+  fixture = await createFixture({ 'producer.max.request.size': '2000' })
   await fixture.started()
   const [before] = await fixture.insert([{ key: 'poison' }])
   const [large] = await fixture.insert([{ key: 'poison', bytes: 5_000 }])
@@ -128,7 +133,7 @@ test('a failing event is parked, its aggregate queues behind it, and all others 
 })
 
 test('a parked aggregate stays blocked after a restart', async () => {
-  fixture = await RelayFixture.create({ 'producer.max.request.size': '2000' })
+  fixture = await createFixture({ 'producer.max.request.size': '2000' })
   const relay = await fixture.started()
   await fixture.insert([{ key: 'poison', bytes: 5_000 }])
   await fixture.confirmed()
@@ -142,7 +147,7 @@ test('a parked aggregate stays blocked after a restart', async () => {
 })
 
 test('a name that is no topic name is parked', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   await fixture.started()
   const [bad] = await fixture.insert([{ type: 'not a topic' }])
   const [good] = await fixture.insert([{}])
@@ -153,7 +158,7 @@ test('a name that is no topic name is parked', async () => {
 })
 
 test('trouble of the brokers parks nothing and confirms nothing', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   const relay = await fixture.started()
   fixture.brokers.isStuck = true
   const ids = await fixture.insert([{}])
@@ -170,7 +175,7 @@ test('trouble of the brokers parks nothing and confirms nothing', async () => {
 })
 
 test('with brokers that take nothing, the relay lets go of Postgres instead of filling its socket', async () => {
-  fixture = await RelayFixture.create({ 'max.queue.size.in.bytes': '65536' })
+  fixture = await createFixture({ 'max.queue.size.in.bytes': '65536' })
   const relay = await fixture.started()
   fixture.brokers.isStuck = true
   await fixture.insert(Array.from({ length: 3_000 }, () => ({ bytes: 1_000 })))
@@ -188,7 +193,7 @@ test('with brokers that take nothing, the relay lets go of Postgres instead of f
 })
 
 test('a second relay stands by, and takes over when the first stops', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   const first = await fixture.started()
   const second = fixture.relay()
   second.start()
@@ -202,7 +207,7 @@ test('a second relay stands by, and takes over when the first stops', async () =
 })
 
 test('a slot that was dropped halts the relay, and is not made again', async () => {
-  fixture = await RelayFixture.create()
+  fixture = await createFixture()
   const first = await fixture.started()
   await fixture.insert([{}])
   await fixture.confirmed()
@@ -220,7 +225,7 @@ test('a slot that was dropped halts the relay, and is not made again', async () 
 })
 
 test('a topic of another source, with higher positions, hides nothing', async () => {
-  fixture = await RelayFixture.create({ 'topic.creation.default.partitions': '1' })
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
   const { producer, admin } = fixture.brokers.open()
   await admin.ensureTopic({ topic: TOPIC, partitions: 1 })
   const header = (name: string, text: string) => [name, new TextEncoder().encode(text)] as const

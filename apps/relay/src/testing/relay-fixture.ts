@@ -1,7 +1,5 @@
-import { Metrics } from '@fairlead/service'
 import { createPool } from '@fairlead/postgres'
-import { loadConfig } from '@fairlead/service'
-import { testDatabase } from '@fairlead/testing'
+import { Metrics, loadConfig } from '@fairlead/service'
 import type pg from 'pg'
 import { vi } from 'vitest'
 import { RELAY_CONFIG } from '../config.ts'
@@ -28,19 +26,15 @@ export class RelayFixture {
   readonly #settings: Readonly<Record<string, string>>
   readonly #relays: Relay[] = []
 
-  private constructor(
+  constructor(
     database: { readonly url: string; drop(): Promise<void> },
-    settings: Readonly<Record<string, string>>,
+    settings: Readonly<Record<string, string>> = {},
   ) {
     this.url = database.url
     this.#drop = () => database.drop()
     this.#settings = settings
     this.slotName = `relay_${new URL(database.url).pathname.slice(-12)}`
     this.pool = createPool({ url: database.url, max: 8, applicationName: 'relay-test' })
-  }
-
-  static async create(settings: Readonly<Record<string, string>> = {}): Promise<RelayFixture> {
-    return new RelayFixture(await testDatabase(), settings)
   }
 
   /** Another relay on the same slot. */

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { classifyPostgresError } from './index.ts'
+
+const withCode = (code: string) => Object.assign(new Error('failed'), { code })
+
+test.for([
+  ['08006', 'infra'],
+  ['57P01', 'infra'],
+  ['53300', 'infra'],
+  ['25006', 'infra'],
+  ['28P01', 'infra'],
+  ['3D000', 'infra'],
+  ['ECONNREFUSED', 'infra'],
+  ['40001', 'contention'],
+  ['40P01', 'contention'],
+  ['55P03', 'contention'],
+  ['57014', 'contention'],
+  ['42P01', 'schema'],
+  ['0A000', 'schema'],
+  ['22003', 'data'],
+  ['23505', 'data'],
+  ['P0001', 'unknown'],
+] as const)('%s is %s', ([code, expected]) => {
+  expect(classifyPostgresError(withCode(code))).toBe(expected)
+})
+
+test('the loss of a connection has no code, and is infra', () => {
+  expect(classifyPostgresError(new Error('Connection terminated unexpectedly'))).toBe('infra')
+})
+
+test('the cause of an error is looked through', () => {
+  const wrapped = new Error('a migration failed', { cause: withCode('42P01') })
+  expect(classifyPostgresError(wrapped)).toBe('schema')
+})
+
+test('what is no failure of a database is unknown', () => {
+  expect(classifyPostgresError(new TypeError('x is undefined'))).toBe('unknown')
+  expect(classifyPostgresError('text')).toBe('unknown')
+})
