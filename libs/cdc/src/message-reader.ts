@@ -83,7 +83,7 @@ export class MessageReader {
 }
 
 /** @throws {DecodeError} when the bytes are not UTF-8. */
-export function decodeText(bytes: Uint8Array, position = 0): string {
+function decodeText(bytes: Uint8Array, position = 0): string {
   try {
     return TEXT.decode(bytes)
   } catch {

@@ -33,7 +33,7 @@ export class RelayFixture {
     this.url = database.url
     this.#drop = () => database.drop()
     this.#settings = settings
-    this.slotName = `relay_${new URL(database.url).pathname.slice(-12)}`
+    this.slotName = `relay_${new URL(database.url).pathname.slice(1).slice(-12)}`
     this.pool = createPool({ url: database.url, max: 8, applicationName: 'relay-test' })
   }
 
