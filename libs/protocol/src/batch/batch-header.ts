@@ -32,7 +32,7 @@ const RECORD_COUNT = 57
 export const BATCH_HEADER_BYTES = 61
 /** `batchLength` counts what follows it. */
 const LENGTH_PREFIX_BYTES = 12
-export const MAGIC_V2 = 2
+const MAGIC_V2 = 2
 
 export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 

@@ -9,8 +9,8 @@ const SLICES = 8
 const TABLES: readonly Uint32Array[] = makeTables()
 
 /**
- * CRC-32C in plain JavaScript, eight bytes a step (slicing-by-8): 0.4 GB/s where a native one does
- * three. The one to use when no native one can be loaded.
+ * CRC-32C in plain JavaScript, eight bytes a step (slicing-by-8): 0.4 to 0.9 GB/s where a native
+ * one does three. The one to use when no native one can be loaded.
  */
 export const crc32c: Crc32c = (bytes) => {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as readonly [

@@ -35,7 +35,7 @@ const GROUP_METADATA_VALUE_FIELDS = {
       groupInstanceId: { type: 'string', versions: '3+', nullable: '3+', default: null },
       clientId: { type: 'string' },
       clientHost: { type: 'string' },
-      rebalanceTimeout: { type: 'int32', versions: '1+' },
+      rebalanceTimeout: { type: 'int32', versions: '1+', default: -1 },
       sessionTimeout: { type: 'int32' },
       subscription: { type: 'bytes' },
       assignment: { type: 'bytes' },

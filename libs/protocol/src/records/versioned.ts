@@ -39,7 +39,7 @@ export function decodeVersioned<S extends Fields>(
   return { version, value: structCodec(schema, version).decode(reader) }
 }
 
-/** The version in front of a versioned key or value. */
+/** The version in front of a versioned key or value. @throws {DecodeError} when there is none. */
 export function versionOf(bytes: Uint8Array): number {
   return new ByteReader(bytes).int16()
 }
