@@ -80,8 +80,15 @@ describe('lengths', () => {
     expect(encoded(PLAIN, { name: null, ids: [] })).toBe(compact('0000 05 00000000'))
   })
 
-  test('a string of more than 32767 bytes does not fit an int16 length', () => {
-    expect(() => encoded(PLAIN, { name: 'x'.repeat(32_768), ids: [] })).toThrow(InvariantViolation)
+  test('a string has at most 32767 bytes, also where its length is compact', () => {
+    const hexOf = (bytes: number): string => `${'78'.repeat(bytes)}0100`
+    expect(decoded(FLEXIBLE, `808002${hexOf(32_767)}`)).toMatchObject({ name: 'x'.repeat(32_767) })
+    expect(() => decoded(FLEXIBLE, `818002${hexOf(32_768)}`)).toThrow(DecodeError)
+    for (const codec of [PLAIN, FLEXIBLE]) {
+      expect(() => encoded(codec, { name: 'x'.repeat(32_768), ids: [] })).toThrow(
+        InvariantViolation,
+      )
+    }
   })
 })
 

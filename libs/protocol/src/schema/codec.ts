@@ -247,7 +247,12 @@ type LengthCodec = {
   encode(writer: ByteWriter, length: number | null): void
 }
 
-const INT16_MAX = 0x7fff
+/**
+ * The longest string, compact or not, as in Kafka: what a flexible request brings must fit a response
+ * or a stored record of a version that is not flexible.
+ */
+const STRING_BYTES_MAX = 0x7fff
+const INT32_MAX = 0x7fff_ffff
 
 /** A length: int16 or int32 with -1 for null, or compact (an unsigned varint of length + 1). */
 function lengthCodec(
@@ -255,10 +260,12 @@ function lengthCodec(
   plain: 'int16' | 'int32',
   isNullable: boolean,
 ): LengthCodec {
+  const lengthMax = plain === 'int16' ? STRING_BYTES_MAX : INT32_MAX
   return {
     decode(reader) {
       const start = reader.position
       const length = isCompact ? reader.uvarint() - 1 : reader[plain]()
+      if (length > lengthMax) throw new DecodeError(`length ${length} exceeds ${lengthMax}`, start)
       if (length >= 0) return length
       if (length === -1 && isNullable) return null
       throw new DecodeError(`length ${length} where null is not allowed`, start)
@@ -266,10 +273,7 @@ function lengthCodec(
     encode(writer, length) {
       // Versions that cannot say null say empty, as Kafka's brokers do.
       const written = length ?? (isNullable ? -1 : 0)
-      invariant(
-        isCompact || plain === 'int32' || written <= INT16_MAX,
-        () => `a string of ${written} bytes does not fit this version`,
-      )
+      invariant(written <= lengthMax, () => `length ${written} exceeds ${lengthMax}`)
       if (isCompact) writer.uvarint(written + 1)
       else writer[plain](written)
     },
