@@ -110,6 +110,8 @@ export class RunningPlatform {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await this.interrupt()
+    // For finding out what happened: E2E_KEEP_DATA=1 leaves data and logs behind.
+    if (process.env['E2E_KEEP_DATA'] !== undefined) return
     await rm(this.dataDirectory, { recursive: true, force: true, maxRetries: 5 })
   }
 

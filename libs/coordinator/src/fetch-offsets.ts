@@ -4,7 +4,7 @@ import type { OffsetFetchRequest, OffsetFetchResponse } from './messages.ts'
 import type { TopicDirectory } from './types.ts'
 
 /** From this version on a request asks for several groups (KIP-709). */
-export const GROUPS_SINCE_VERSION = 8
+const GROUPS_SINCE_VERSION = 8
 /** The first version with an error for the whole answer; before it, each partition has it. */
 const TOP_LEVEL_ERROR_SINCE_VERSION = 2
 /** From this version on topics are named by id. */

@@ -28,7 +28,7 @@ export type Member = {
 }
 
 /** The wait of the first members of an empty group for others. */
-export type InitialDelay = {
+type InitialDelay = {
   /** How long this round waits. */
   delayMs: number
   /** What is left for further rounds. */

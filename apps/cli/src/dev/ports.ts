@@ -37,7 +37,7 @@ export async function choosePorts(report: (line: string) => void): Promise<Ports
  *
  * @throws {Error} when none of the next 100 ports is free.
  */
-export async function findFreePort(preferred: number, taken: ReadonlySet<number>): Promise<number> {
+async function findFreePort(preferred: number, taken: ReadonlySet<number>): Promise<number> {
   const last = Math.min(preferred + PORTS_TRIED_MAX, PORT_MAX)
   for (let port = preferred; port <= last; port += 1) {
     if (!taken.has(port) && (await isFree(port))) return port

@@ -11,7 +11,7 @@ import type {
   SyncGroupResponse,
 } from '../index.ts'
 
-export const TEST_CONFIG: GroupConfig = {
+const TEST_CONFIG: GroupConfig = {
   offsetsPartitionCount: 4,
   sessionTimeoutMinMs: 1_000,
   sessionTimeoutMaxMs: 300_000,

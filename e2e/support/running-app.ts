@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { ROOT } from './platform.ts'
+import { waitFor } from './wait-for.ts'
+
+const READY_DEADLINE_MS = 60_000
+
+/** One app as a process of its own, with its HTTP server on a free port. */
+export class RunningApp {
+  readonly #child: ChildProcess
+  readonly #lines: string[] = []
+  readonly #entry: string
+
+  static async start(
+    entry: string,
+    config: Readonly<Record<string, string | number>>,
+  ): Promise<RunningApp> {
+    const app = RunningApp.launch(entry, config)
+    await app.ready()
+    return app
+  }
+
+  /** Starts the process and does not wait. */
+  static launch(entry: string, config: Readonly<Record<string, string | number>>): RunningApp {
+    return new RunningApp(entry, config)
+  }
+
+  private constructor(entry: string, config: Readonly<Record<string, string | number>>) {
+    this.#entry = entry
+    const flags = Object.entries({ 'http.port': 0, ...config }).map(
+      ([key, value]) => `--${key}=${value}`,
+    )
+    this.#child = spawn(process.execPath, [join(ROOT, entry), ...flags], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    process.prependOnceListener('exit', this.#killWithParent)
+    this.#child.once('exit', () => process.off('exit', this.#killWithParent))
+    let rest = ''
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      this.#lines.push(...lines)
+    })
+  }
+
+  async ready(): Promise<void> {
+    await waitFor(`${this.#entry} to be ready`, READY_DEADLINE_MS, () => this.#isReady())
+  }
+
+  get pid(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new Error(`${this.#entry} was not started`)
+    return pid
+  }
+
+  get url(): string {
+    const port = this.logField('httpPort')
+    if (port === undefined) throw new Error(`${this.#entry} has not said its port`)
+    return `http://127.0.0.1:${String(port)}`
+  }
+
+  /** The value of a field in the first log line that has it. */
+  logField(name: string): unknown {
+    for (const line of this.#lines) {
+      const entry = JSON.parse(line) as Record<string, unknown>
+      if (name in entry) return entry[name]
+    }
+    return undefined
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exit = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    await exit
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  readonly #killWithParent = (): void => {
+    this.#child.kill('SIGKILL')
+  }
+
+  async #isReady(): Promise<boolean> {
+    if (this.#child.exitCode !== null) {
+      throw new Error(`${this.#entry} ended: ${this.#lines.slice(-5).join('\n')}`)
+    }
+    if (this.logField('httpPort') === undefined) return false
+    const response = await fetch(`${this.url}/readyz`).catch(() => undefined)
+    return response?.ok === true
+  }
+}
