@@ -77,3 +77,16 @@ test('a wrong configuration ends an app with exit code 2 and a line per problem'
   expect(stderr).toContain('unknown key greetin in flag --greetin: did you mean greeting?')
   expect(stderr).toContain('http.port must be at most 65535')
 })
+
+test.for([[], ['--print-config']])(
+  'a configuration that is wrong as a whole ends an app with exit code 2, with flags %j',
+  async (flags) => {
+    const child = start(['--greeting=bye', ...flags])
+    let stderr = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+    })
+    expect(await exitOf(child)).toBe(2)
+    expect(stderr).toContain('greeting bye does not greet: say hello')
+  },
+)

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { describeConfig, printConfig } from './config/describe.ts'
-import { ConfigError, loadConfig } from './config/load-config.ts'
+import { ConfigError, type ConfigSource, loadConfig } from './config/load-config.ts'
 import { type ConfigOf, type ConfigSpec, defineConfig } from './config/spec.ts'
 import { Health } from './health.ts'
 import { createHttpServer } from './http-server.ts'
@@ -25,6 +25,11 @@ export type AppDefinition<Spec extends ConfigSpec> = {
   /** Default of `http.port`. */
   readonly httpPort: number
   readonly spec: Spec
+  /**
+   * Rules over several keys, checked once each key is right by itself and before anything is bound;
+   * `--print-config` checks them, too. Returns one line per problem: key, rule and next step.
+   */
+  readonly check?: (config: ConfigOf<Spec>) => readonly string[]
   readonly fastify?: FastifyServerOptions
   /**
    * Builds and starts the app. What takes long (recovery, waiting for peers) belongs in the
@@ -35,6 +40,8 @@ export type AppDefinition<Spec extends ConfigSpec> = {
 
 export type AppContext<Spec extends ConfigSpec> = {
   readonly config: AppConfig<Spec>
+  /** Where the value of each key came from. */
+  readonly configSources: ReadonlyMap<string, ConfigSource>
   readonly logger: Logger
   readonly metrics: Metrics
   readonly health: Health
@@ -92,6 +99,7 @@ export async function runApp<const Spec extends ConfigSpec>(
   try {
     life.running = await app.start({
       config,
+      configSources: loaded.sources,
       logger,
       metrics,
       health,
@@ -133,7 +141,11 @@ function commonSpec(httpPort: number) {
 
 function loadOrExit<Spec extends ConfigSpec>(
   app: AppDefinition<Spec>,
-): { readonly config: AppConfig<Spec>; readonly warnings: readonly string[] } {
+): {
+  readonly config: AppConfig<Spec>
+  readonly sources: ReadonlyMap<string, ConfigSource>
+  readonly warnings: readonly string[]
+} {
   const spec = { ...app.spec, ...commonSpec(app.httpPort) }
   const argv = process.argv.slice(2)
   if (argv.includes('--help') || argv.includes('-h')) {
@@ -143,11 +155,13 @@ function loadOrExit<Spec extends ConfigSpec>(
   try {
     const flags = argv.filter((argument) => argument !== '--print-config')
     const loaded = loadConfig(spec, { envPrefix: app.envPrefix, argv: flags, env: process.env })
+    const problems = app.check?.(loaded.config) ?? []
+    if (problems.length > 0) throw new ConfigError(problems)
     if (flags.length < argv.length) {
       process.stdout.write(printConfig(spec, loaded.config, loaded.sources))
       process.exit()
     }
-    return { config: loaded.config, warnings: loaded.warnings }
+    return loaded
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${app.name}: ${error.message}\n`)
