@@ -3,22 +3,23 @@ import { GroupCoordinator } from '@fairlead/coordinator'
 import { type Disk, TailCache, purgeDeletedLogs } from '@fairlead/log'
 import { type BrokerSettings, MetadataImage, brokerSettings } from '@fairlead/metadata'
 import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
-import type { Metrics } from '@fairlead/service'
+import type { ConfigSource, Metrics } from '@fairlead/service'
 import { Controller } from './cluster/controller.ts'
 import { CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC } from './cluster/internal-topics.ts'
 import { ProducerIds } from './cluster/producer-ids.ts'
 import type { BrokerConfig } from './config.ts'
-import { configSources } from './config-sources.ts'
+import { ConfigurationError, configProblems } from './config-rules.ts'
 import { groupConfig } from './groups/group-config.ts'
 import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
 import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES, TAIL_CACHE_BYTES } from './limits.ts'
-import { advertisedAddress, listenerAddress } from './listener-address.ts'
+import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
-import { Listener } from './network/listener.ts'
+import { ConnectionSlots } from './network/connection-slots.ts'
 import { MemoryPool } from './network/memory-pool.ts'
+import { openListeners } from './network/open-listeners.ts'
 import { DelayedFetches } from './partitions/delayed-fetches.ts'
 import { FetchMemory } from './partitions/fetch-memory.ts'
 import { startHousekeeping } from './partitions/housekeeping.ts'
@@ -31,6 +32,8 @@ import { setStraysAside } from './storage/stray-partitions.ts'
 
 export type BrokerOptions = {
   readonly config: BrokerConfig
+  /** Where each value came from, for DescribeConfigs. */
+  readonly configSources: ReadonlyMap<string, ConfigSource>
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
@@ -41,8 +44,9 @@ export type BrokerOptions = {
 }
 
 export type RunningBroker = {
-  /** The port that is bound. */
+  /** The port that is bound, of the first listener. */
   readonly port: number
+  readonly listeners: readonly { readonly name: string; readonly port: number }[]
   readonly clusterId: string
   /** Answers what is under way, flushes every log, and gives the directory back. */
   stop(): Promise<void>
@@ -56,6 +60,8 @@ export type RunningBroker = {
  *                                                       └→ GroupShell → GroupCoordinator → __consumer_offsets
  */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const problems = configProblems(options.config)
+  if (problems.length > 0) throw new ConfigurationError(problems.join('\n'))
   const directory = openDataDirectory(options.config, systemRandom)
   try {
     return await startOn(directory, options)
@@ -72,7 +78,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   const random: Random = systemRandom
   const disk: Disk = nodeDisk()
   const crc32c = nativeCrc32c
-  const settings: BrokerSettings = brokerSettings(config, configSources(config))
+  const settings: BrokerSettings = brokerSettings(config, options.configSources)
 
   await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
 
@@ -133,28 +139,14 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   )
   const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES)
   const delayedFetches = new DelayedFetches(timers)
-  const listener = new Listener({
-    ...listenerAddress(config),
-    connectionsMax: config['max.connections'],
-    connectionsPerIpMax: config['max.connections.per.ip'],
-    idleMsMax: config['connections.max.idle.ms'],
-    frameBytesMax: config['socket.request.max.bytes'],
-    memory,
-    clock,
-    timers,
-    logger,
-    handle: (frame, peer) => route(frame, peer),
-  })
-  await listener.listen()
-  const parts: BrokerParts = {
+  const identity = {
+    nodeId: config['node.id'],
+    clusterId: directory.meta.clusterId,
+    rack: config['broker.rack'] ?? null,
+  }
+  const parts: Omit<BrokerParts, 'node'> = {
     config,
     settings,
-    node: {
-      nodeId: config['node.id'],
-      clusterId: directory.meta.clusterId,
-      rack: config['broker.rack'] ?? null,
-      ...advertisedAddress(config, listener.port),
-    },
     image,
     controller,
     producerIds: new ProducerIds(controller),
@@ -165,9 +157,24 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     metrics: brokerMetrics,
     clock,
   }
-  const route = createRouter(parts)
+  const listeners = await openListeners(
+    readListeners(config).listeners,
+    {
+      slots: new ConnectionSlots({
+        totalMax: config['max.connections'],
+        perIpMax: config['max.connections.per.ip'],
+      }),
+      idleMsMax: config['connections.max.idle.ms'],
+      frameBytesMax: config['socket.request.max.bytes'],
+      memory,
+      clock,
+      timers,
+      logger,
+    },
+    (advertised) => createRouter({ ...parts, node: { ...identity, ...advertised } }),
+  )
   registerGauges(metrics, {
-    listener,
+    listeners,
     memory,
     fetchMemory,
     partitions,
@@ -176,19 +183,28 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     groups,
   })
   const stopHousekeeping = startHousekeeping({ config, partitions, clock, timers, onFailure })
+  const bound = listeners.map(({ name, port }) => ({ name, port }))
+  const port = bound[0]?.port ?? 0
   logger.info(
-    { ...parts.node, listening: listener.port, topics: image.topicCount, logDir: directory.path },
+    {
+      ...identity,
+      listening: port,
+      listeners: bound,
+      topics: image.topicCount,
+      logDir: directory.path,
+    },
     'broker is ready',
   )
 
   return {
-    port: listener.port,
-    clusterId: directory.meta.clusterId,
+    port,
+    listeners: bound,
+    clusterId: identity.clusterId,
     async stop() {
       stopHousekeeping()
       delayedFetches.stop()
       groups.stop()
-      await listener.drain(DRAIN_DEADLINE_MS)
+      await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
       await controller.close()
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))

@@ -1,6 +1,7 @@
 import { runApp } from '@fairlead/service'
 import { startBroker } from './broker.ts'
 import { BROKER_CONFIG_ALL } from './config.ts'
+import { configProblems } from './config-rules.ts'
 
 await runApp({
   name: 'broker',
@@ -9,10 +10,11 @@ await runApp({
   envPrefix: 'KAFKA_',
   httpPort: 9644,
   spec: BROKER_CONFIG_ALL,
-  async start({ config, logger, metrics, health, listen, fail }) {
+  check: configProblems,
+  async start({ config, configSources, logger, metrics, health, listen, fail }) {
     health.set('broker', 'recovering the logs')
     await listen()
-    const broker = await startBroker({ config, logger, metrics, onFailure: fail })
+    const broker = await startBroker({ config, configSources, logger, metrics, onFailure: fail })
     health.set('broker', true)
     return broker
   },

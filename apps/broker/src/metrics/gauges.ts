@@ -10,10 +10,9 @@ import type { LocalPartition, PartitionTable } from '../partitions/partition-tab
 const METRIC_PARTITIONS_MAX = 10 * METRIC_TOPICS_MAX
 
 const BROKER_STATE_RUNNING = 3
-const LISTENER_LABELS = { listener: 'PLAINTEXT', networkProcessor: '0' }
 
 export type GaugeSources = {
-  readonly listener: Listener
+  readonly listeners: readonly Listener[]
   readonly memory: MemoryPool
   readonly fetchMemory: FetchMemory
   readonly partitions: PartitionTable
@@ -27,7 +26,9 @@ export type GaugeSources = {
  * `fairlead_` ones have no counterpart there.
  */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { listener, memory, fetchMemory, partitions, delayedFetches, image, groups } = sources
+  const { listeners, memory, fetchMemory, partitions, delayedFetches, image, groups } = sources
+  const sum = (read: (listener: Listener) => number): number =>
+    listeners.reduce((total, listener) => total + read(listener), 0)
   const simple: readonly (readonly [name: string, help: string, read: () => number])[] = [
     ['kafka_server_kafkaserver_brokerstate', '3 is running.', () => BROKER_STATE_RUNNING],
     ['kafka_brokers', 'Brokers of the cluster.', () => 1],
@@ -54,13 +55,17 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     [
       'kafka_network_requestchannel_requestqueuesize',
       'Requests under way.',
-      () => listener.inFlightCount,
+      () => sum(({ inFlightCount }) => inFlightCount),
     ],
-    ['fairlead_connections_accepted', 'Connections since the start.', () => listener.acceptedTotal],
+    [
+      'fairlead_connections_accepted',
+      'Connections since the start.',
+      () => sum(({ acceptedTotal }) => acceptedTotal),
+    ],
     [
       'fairlead_connections_failed',
       'Connections refused or ended by an error since the start.',
-      () => listener.failedTotal,
+      () => sum(({ failedTotal }) => failedTotal),
     ],
     ['fairlead_request_memory_used_bytes', 'Of large request bodies.', () => memory.usedBytes],
     ['fairlead_request_memory_capacity_bytes', 'Their limit.', () => memory.capacityBytes],
@@ -86,7 +91,9 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     help: 'Open connections.',
     labelNames: ['listener', 'networkProcessor'],
     collect() {
-      this.set(LISTENER_LABELS, listener.connectionCount)
+      for (const { name, connectionCount } of listeners) {
+        this.set({ listener: name, networkProcessor: '0' }, connectionCount)
+      }
     },
   })
   metrics.gauge({

@@ -3,6 +3,7 @@ import { systemClock, systemTimers } from '@fairlead/runtime'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FRAME_FIRST_STEP_BYTES, IN_FLIGHT_PER_CONNECTION_MAX } from '../limits.ts'
 import type { Reply, RequestHandler } from './connection.ts'
+import { ConnectionSlots } from './connection-slots.ts'
 import { Listener } from './listener.ts'
 import { MemoryPool } from './memory-pool.ts'
 
@@ -19,10 +20,10 @@ beforeEach(async () => {
   warnings = []
   handle = async (frame) => ({ chunks: [framed(frame)] })
   listener = new Listener({
+    name: 'PLAINTEXT',
     host: '127.0.0.1',
     port: 0,
-    connectionsMax: 10,
-    connectionsPerIpMax: 5,
+    slots: new ConnectionSlots({ totalMax: 10, perIpMax: 5 }),
     idleMsMax: 60_000,
     frameBytesMax: FRAME_BYTES_MAX,
     memory,

@@ -2,17 +2,19 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import type { Clock, Timers } from '@fairlead/base'
 import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
 import { Connection, type ConnectionFailure, type RequestHandler } from './connection.ts'
+import type { ConnectionSlots } from './connection-slots.ts'
 import { LimitedLog } from './limited-log.ts'
 import type { MemoryPool } from './memory-pool.ts'
 
 const SWEEP_INTERVAL_MS = 1_000
 
 export type ListenerOptions = {
+  /** As configured, for logs and metrics. */
+  readonly name: string
   readonly host: string
   /** 0 takes a free port. */
   readonly port: number
-  readonly connectionsMax: number
-  readonly connectionsPerIpMax: number
+  readonly slots: ConnectionSlots
   readonly idleMsMax: number
   readonly frameBytesMax: number
   readonly memory: MemoryPool
@@ -27,7 +29,6 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  readonly #connectionsPerIp = new Map<string, number>()
   readonly #failures: LimitedLog
   /** Apart, so that a flood of bad peers does not hide a failure of our own. */
   readonly #handlerFailures: LimitedLog
@@ -51,6 +52,10 @@ export class Listener {
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) =>
       this.#accept(socket),
     )
+  }
+
+  get name(): string {
+    return this.#options.name
   }
 
   /** The port that is bound; known once `listen` has resolved. */
@@ -104,7 +109,7 @@ export class Listener {
 
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? 'unknown'
-    const refusal = this.#refusal(address)
+    const refusal = this.#options.slots.take(address)
     if (refusal !== undefined) {
       socket.on('error', () => {})
       socket.destroy()
@@ -112,7 +117,6 @@ export class Listener {
       return
     }
     this.#acceptedTotal += 1
-    this.#connectionsPerIp.set(address, (this.#connectionsPerIp.get(address) ?? 0) + 1)
     const { clock, memory, frameBytesMax, idleMsMax, handle } = this.#options
     this.#connections.add(
       new Connection({
@@ -127,22 +131,9 @@ export class Listener {
     )
   }
 
-  #refusal(address: string): string | undefined {
-    const { connectionsMax, connectionsPerIpMax } = this.#options
-    if (this.#connections.size >= connectionsMax) {
-      return `max.connections (${connectionsMax}) is reached`
-    }
-    if ((this.#connectionsPerIp.get(address) ?? 0) >= connectionsPerIpMax) {
-      return `max.connections.per.ip (${connectionsPerIpMax}) is reached`
-    }
-    return undefined
-  }
-
   #closed(connection: Connection, failure: ConnectionFailure | undefined): void {
     const { address } = connection.peer
-    const count = (this.#connectionsPerIp.get(address) ?? 1) - 1
-    if (count > 0) this.#connectionsPerIp.set(address, count)
-    else this.#connectionsPerIp.delete(address)
+    this.#options.slots.giveBack(address)
     this.#connections.delete(connection)
     if (failure !== undefined) this.#logFailure(`${address}:${connection.peer.port}`, failure)
     if (this.#connections.size === 0) this.#whenEmpty?.()

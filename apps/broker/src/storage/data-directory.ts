@@ -1,8 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Random } from '@fairlead/base'
+import { type Random, invariant } from '@fairlead/base'
 import type { BrokerConfig } from '../config.ts'
-import { ConfigurationError } from '../listener-address.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
 
@@ -15,10 +14,8 @@ export type DataDirectory = {
 
 /** Makes, locks and identifies the one directory of `log.dirs`. */
 export function openDataDirectory(config: BrokerConfig, random: Random): DataDirectory {
-  const [directory, ...more] = config['log.dirs']
-  if (directory === undefined || more.length > 0) {
-    throw new ConfigurationError('log.dirs: give exactly one directory')
-  }
+  const [directory] = config['log.dirs']
+  invariant(directory !== undefined, 'the configuration was checked as a whole')
   const path = resolve(directory)
   mkdirSync(path, { recursive: true })
   const release = lockDirectory(path)

@@ -20,11 +20,30 @@ export const BROKER_CONFIGS = {
   listeners: {
     type: 'list',
     default: ['PLAINTEXT://127.0.0.1:9092'],
-    doc: 'Where clients connect: one PLAINTEXT://host:port; port 0 takes a free one.',
+    doc: 'Where clients connect: NAME://host:port, one or several; port 0 takes a free one.',
   },
   'advertised.listeners': {
     type: 'list',
-    doc: 'What clients are told to connect to; the listeners when absent.',
+    doc: 'What the clients of each listener are told to connect to; the listeners when absent.',
+  },
+  'listener.security.protocol.map': {
+    type: 'list',
+    default: [
+      'PLAINTEXT:PLAINTEXT',
+      'SSL:SSL',
+      'SASL_PLAINTEXT:SASL_PLAINTEXT',
+      'SASL_SSL:SASL_SSL',
+    ],
+    doc: 'What each listener speaks, as NAME:PROTOCOL; only PLAINTEXT is supported so far.',
+  },
+  'inter.broker.listener.name': {
+    type: 'string',
+    doc: 'Listener through which brokers reach each other. With one broker it is only checked.',
+  },
+  'controller.listener.names': {
+    type: 'list',
+    default: [],
+    doc: 'Listeners of the controller quorum. They are not opened: one node needs no quorum.',
   },
   'log.dirs': {
     type: 'list',

@@ -6,7 +6,6 @@ type Unsupported = { readonly type: 'unsupported'; readonly doc: string }
  */
 const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
   'this node is both broker and controller: it needs no quorum': [
-    'controller.listener.names',
     'controller.quorum.voters',
     'controller.quorum.bootstrap.servers',
     'controller.quorum.election.timeout.ms',
@@ -42,7 +41,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
   'use node.id': ['broker.id'],
   'use log.dirs': ['log.dir'],
   'the cluster has one broker: nothing is replicated': [
-    'inter.broker.listener.name',
     'security.inter.broker.protocol',
     'inter.broker.protocol.version',
     'num.replica.fetchers',
@@ -80,7 +78,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'socket.send.buffer.bytes',
   ],
   'only PLAINTEXT listeners exist': [
-    'listener.security.protocol.map',
     'sasl.enabled.mechanisms',
     'sasl.mechanism.inter.broker.protocol',
     'sasl.mechanism.controller.protocol',

@@ -1,0 +1,41 @@
+import { OperationalError } from '@fairlead/base'
+import type { BrokerConfig } from './config.ts'
+import { readListeners } from './listeners.ts'
+
+/** A configuration that parses key by key, yet makes no sense as a whole. */
+export class ConfigurationError extends OperationalError {
+  override readonly name = 'ConfigurationError'
+
+  constructor(message: string) {
+    super(message, { code: 'INVALID_CONFIG', retryable: false })
+  }
+}
+
+/** The rules over several keys that a configuration breaks; one line each, with the next step. */
+export function configProblems(config: BrokerConfig): readonly string[] {
+  return [
+    ...readListeners(config).problems,
+    ...logDirsProblems(config),
+    ...roleProblems(config),
+    ...sessionTimeoutProblems(config),
+  ]
+}
+
+function logDirsProblems({ 'log.dirs': directories }: BrokerConfig): string[] {
+  if (directories.length === 1) return []
+  return [`log.dirs: holds ${directories.length} directories; give exactly one`]
+}
+
+function roleProblems({ 'process.roles': roles }: BrokerConfig): string[] {
+  if ([...roles].sort().join() === 'broker,controller') return []
+  return [`process.roles: "${roles.join()}" is not supported; write broker,controller`]
+}
+
+function sessionTimeoutProblems(config: BrokerConfig): string[] {
+  const minMs = config['group.min.session.timeout.ms']
+  const maxMs = config['group.max.session.timeout.ms']
+  if (minMs <= maxMs) return []
+  return [
+    `group.min.session.timeout.ms: ${minMs} is above group.max.session.timeout.ms ${maxMs}; lower it`,
+  ]
+}
