@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { query } from '../support/oracle.ts'
-import { PARTS, RunningPlatform } from '../support/platform.ts'
+import { type Endpoints, PARTS, ROOT, RunningPlatform } from '../support/platform.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const READY_MS = 30_000
@@ -60,6 +61,16 @@ describe('npm start', () => {
     }
   })
 
+  test('the commands of the README work as printed', async () => {
+    const commands = readmeCommands(platform.endpoints)
+    expect(commands.length).toBeGreaterThan(5)
+    for (const command of commands) {
+      const { stdout } = await promisify(execFile)('bash', ['-c', command])
+      expect(stdout.trim(), command).not.toBe('')
+      expect(stdout, command).not.toMatch(/"error"|error_code|statusCode/)
+    }
+  })
+
   test('the shop counts what has happened', async () => {
     const stats = (await (await fetch(`${platform.endpoints.shop}/stats`)).json()) as object
     expect(Object.keys(stats)).toEqual(['orders', 'outboxEvents', 'readModelRows', 'deadLetters'])
@@ -99,6 +110,25 @@ test('a port that is taken moves to the next free one, and the user is told', as
   expect(platform.output).toContain('Port 8085 is taken: shop uses 8086.')
   expect(platform.endpoints.shop).toBe('http://127.0.0.1:8086')
 })
+
+/** What the README tells a reader to type while the platform runs, at the addresses of this one. */
+function readmeCommands(endpoints: Endpoints): readonly string[] {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const section = /^## Start$(.*?)^## /ms.exec(readme)?.[1] ?? ''
+  const blocks = [...section.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block)
+  const defaults: readonly (readonly [string, string])[] = [
+    ['127.0.0.1:9092', endpoints.kafka],
+    ['http://127.0.0.1:8081', endpoints.registry],
+    ['http://127.0.0.1:8084', endpoints.projector],
+    ['http://127.0.0.1:8085', endpoints.shop],
+  ]
+  return blocks
+    .flatMap((block) => block.replaceAll('\\\n', ' ').trim().split('\n'))
+    .filter((command) => command !== 'npm start')
+    .map((command) =>
+      defaults.reduce((text, [address, actual]) => text.replaceAll(address, actual), command),
+    )
+}
 
 async function listenOn(port: number): Promise<AsyncDisposable> {
   const server = createServer()

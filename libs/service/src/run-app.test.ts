@@ -90,3 +90,15 @@ test.for([[], ['--print-config']])(
     expect(stderr).toContain('greeting bye does not greet: say hello')
   },
 )
+
+test('an app ends when its supervisor is gone, with nobody left to read its log', async () => {
+  const child = spawn(process.execPath, [APP], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  children.push(child)
+  const { stdout, stderr } = child
+  if (stdout === null || stderr === null) throw new Error('both are pipes')
+  await once(stdout, 'data')
+  stdout.destroy()
+  stderr.destroy()
+  child.disconnect()
+  expect(await exitOf(child)).toBe(0)
+})

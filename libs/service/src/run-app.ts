@@ -76,12 +76,7 @@ export async function runApp<const Spec extends ConfigSpec>(
   const loaded = loadOrExit(app)
   const { config } = loaded
   const common: ConfigOf<ReturnType<typeof commonSpec>> = config
-  const logger = pino({
-    level: common['log.level'],
-    base: { service: app.name, version: app.version },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (level) => ({ level }) },
-  })
+  const logger = createLogger(app, common['log.level'])
   for (const warning of loaded.warnings) logger.warn(warning)
 
   const health = new Health()
@@ -113,6 +108,25 @@ export async function runApp<const Spec extends ConfigSpec>(
   } catch (error) {
     life.fail(error)
   }
+}
+
+/** JSON lines on standard output, written at once: the last words of a process are not lost. */
+function createLogger(
+  app: { readonly name: string; readonly version: string },
+  level: string,
+): Logger {
+  const stdout = pino.destination({ dest: process.stdout.fd, sync: true })
+  // Whoever read the log is gone. That is no reason to fail, least of all in the middle of a stop.
+  stdout.on('error', () => undefined)
+  return pino(
+    {
+      level,
+      base: { service: app.name, version: app.version },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stdout,
+  )
 }
 
 /** The keys of every app. */
