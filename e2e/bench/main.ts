@@ -1,0 +1,31 @@
+import { benchProduce } from './produce.ts'
+import { benchProjection } from './projection.ts'
+import { benchRelay } from './relay.ts'
+import type { BenchRow } from './report.ts'
+import { printReport } from './report.ts'
+
+/**
+ * Throughput of each part as a ratio to a baseline that is measured in the same run, with CPU seconds
+ * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`.
+ */
+const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
+  produce: benchProduce,
+  relay: benchRelay,
+  projection: benchProjection,
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in BENCHES))
+if (unknown.length > 0) {
+  console.error(
+    `no benchmark "${unknown.join(', ')}": choose from ${Object.keys(BENCHES).join(', ')}`,
+  )
+  process.exit(2)
+}
+// Exit listeners end what a benchmark has started; a signal alone would skip them.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  console.log(`\n${name}`)
+  printReport(await bench())
+}
