@@ -9,7 +9,7 @@ import {
 } from '@fairlead/kafka'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
-import { BrokerProcess } from './broker-process.ts'
+import { BrokerProcess } from '../support/broker-process.ts'
 
 const PARTITIONS = [0, 1, 2] as const
 const KILL_COUNT = 4

@@ -56,8 +56,13 @@ export class RunningApp {
 
   get url(): string {
     const port = this.logField('httpPort')
-    if (port === undefined) throw new Error(`${this.#entry} has not said its port`)
-    return `http://127.0.0.1:${String(port)}`
+    if (typeof port !== 'number') throw new Error(`${this.#entry} has not said its port`)
+    return `http://127.0.0.1:${port}`
+  }
+
+  /** What it has logged so far: one JSON object a line. */
+  get logLines(): readonly string[] {
+    return this.#lines
   }
 
   /** The value of a field in the first log line that has it. */
@@ -67,6 +72,11 @@ export class RunningApp {
       if (name in entry) return entry[name]
     }
     return undefined
+  }
+
+  /** Null while it runs, and when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {

@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { ZERO_UUID, crc32c, decodeRecords, encodeBatch, splitBatches } from '@fairlead/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
@@ -10,9 +8,6 @@ import {
   temporaryDirectory,
 } from './testing/test-broker.ts'
 import { TestClient } from './testing/test-client.ts'
-
-const MAIN = join(import.meta.dirname, 'main.ts')
-const NODE = join(import.meta.dirname, '../../../node_modules/.bin/node')
 
 const cleanups: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -155,58 +150,3 @@ describe('one directory', () => {
     await expect(startTestBroker(path)).rejects.toThrow(/two brokers cannot share/)
   })
 })
-
-describe('a broker process', () => {
-  test('that is killed keeps every record that it acknowledged', { timeout: 60_000 }, async () => {
-    const path = directory()
-    const acknowledged: string[] = []
-    for (let round = 0; round < 3; round += 1) {
-      const { child, port } = await spawnBroker(path)
-      const client = connect(port)
-      const topicId = await topicIdOf(client, 'kept')
-      const kill = 20 + round * 10
-      await expect(async () => {
-        for (let index = 0; ; index += 1) {
-          const value = `${round}-${index}`
-          await produce(client, topicId, value)
-          acknowledged.push(value)
-          if (index === kill) child.kill('SIGKILL')
-        }
-      }).rejects.toThrow('connection closed')
-    }
-    const { port } = await spawnBroker(path)
-    const client = connect(port)
-    const values = await valuesOf(client, await topicIdOf(client, 'kept'))
-    expect(values.filter((value) => acknowledged.includes(value))).toEqual(acknowledged)
-  })
-
-  test('that gets SIGTERM ends with exit code 0', { timeout: 30_000 }, async () => {
-    const { child, port } = await spawnBroker(directory())
-    const client = connect(port)
-    await produce(client, await topicIdOf(client, 'kept'), 'one')
-    const exited = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGTERM')
-    expect(await exited).toBe(0)
-  })
-})
-
-async function spawnBroker(path: string): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(
-    NODE,
-    [MAIN, `--log.dirs=${path}`, '--listeners=PLAINTEXT://127.0.0.1:0', '--http.port=0'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  cleanups.push(() => {
-    child.kill('SIGKILL')
-  })
-  let output = ''
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the broker ended (${code}): ${output}`)))
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString()
-      const found = /"listening":(\d+)/.exec(output)
-      if (found !== null) resolve(Number(found[1]))
-    })
-  })
-  return { child, port }
-}

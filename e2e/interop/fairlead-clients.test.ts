@@ -7,24 +7,16 @@ import {
   createReader,
 } from '@fairlead/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from './testing/test-broker.ts'
+import { BrokerProcess } from '../support/broker-process.ts'
 
-let broker: TestBroker
+let broker: BrokerProcess
 let options: { readonly bootstrapServers: readonly string[]; readonly clientId: string }
 
 beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  options = { bootstrapServers: [`127.0.0.1:${broker.port}`], clientId: 'test' }
+  broker = await BrokerProcess.start()
+  options = { bootstrapServers: [broker.address], clientId: 'test' }
 })
-afterAll(async () => {
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
+afterAll(() => broker.stop())
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text)
@@ -32,7 +24,7 @@ function bytes(text: string): Uint8Array {
 
 /** @platformatic/kafka, as the services of this platform use it. */
 describe('the client of our services', () => {
-  test('produces idempotently, reads back, and finds offsets', { timeout: 30_000 }, async () => {
+  test('produces idempotently, reads back, and finds offsets', async () => {
     const admin = createAdmin(options)
     expect(await admin.ensureTopic({ topic: 'events', partitions: 3 })).toEqual({
       created: true,
@@ -65,9 +57,7 @@ describe('the client of our services', () => {
     await Promise.all([producer.close(), reader.close(), admin.close()])
   })
 
-  test('joins a group, commits, leaves, and is assigned what it committed', {
-    timeout: 30_000,
-  }, async () => {
+  test('joins a group, commits, leaves, and is assigned what it committed', async () => {
     const admin = createAdmin(options)
     await admin.ensureTopic({ topic: 'grouped', partitions: 2 })
     const first = await joined()

@@ -1,0 +1,211 @@
+import { type Socket, connect } from 'node:net'
+import { createAdmin, createProducer, createReader } from '@fairlead/kafka'
+import { decodeResponse, encodeRequest } from '@fairlead/protocol'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { BrokerProcess } from '../support/broker-process.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { malformedFrame, validFrames } from './malformed-frames.ts'
+
+/** Set FUZZ_FRAMES and FUZZ_SEED to search longer, or to repeat what failed. */
+const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 10_000)
+const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
+const ATTACKERS = 8
+const FRAME_TIMEOUT_MS = 100
+const WAIT_MS = 20_000
+const TOPIC = 'attacked'
+const CONNECTIONS = 'kafka_server_socket_server_metrics_connection_count'
+const RESIDENT_BYTES_MAX = 300 * 1024 * 1024
+
+let broker: BrokerProcess
+let options: { readonly bootstrapServers: readonly string[]; readonly clientId: string }
+
+beforeAll(async () => {
+  broker = await BrokerProcess.start()
+  options = { bootstrapServers: [broker.address], clientId: 'well-formed' }
+  const admin = createAdmin(options)
+  await admin.ensureTopic({ topic: TOPIC, partitions: 1 })
+  await admin.close()
+})
+afterAll(() => broker.stop())
+
+// First, since log lines about bad peers are limited: a flood of them would hide these.
+test.for([
+  {
+    what: 'a length of 2 GiB',
+    bytes: [0x7f, 0xff, 0xff, 0xff],
+    reason: 'a frame of 2147483647 bytes; allowed are 8 to 104857600',
+  },
+  { what: 'a negative length', bytes: [0xff, 0xff, 0xff, 0xff], reason: 'a frame of -1 bytes' },
+  { what: 'HTTP', bytes: [...Buffer.from('GET / HTTP/1.1\r\n\r\n')], reason: 'speaks HTTP' },
+  { what: 'TLS', bytes: [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3], reason: 'speaks TLS' },
+  {
+    what: 'an unknown API key',
+    bytes: [0, 0, 0, 10, 0x7f, 0, 0, 0, 0, 0, 0, 1, 0, 0],
+    reason: 'unknown API key 32512',
+  },
+  {
+    what: 'a request that is cut',
+    bytes: [0, 0, 0, 10, 0, 3, 0, 12, 0, 0, 0, 1, 0, 0],
+    reason: '',
+  },
+])('$what ends the connection, and the log says why', async ({ bytes, reason }) => {
+  const linesBefore = broker.logLines.length
+  const socket = open()
+  socket.write(Uint8Array.from(bytes))
+  await ended(socket)
+  await waitFor('a log line', WAIT_MS, () => broker.logLines.length > linesBefore)
+  expect(reasonOf(broker.logLines.at(-1))).toContain(reason)
+  expect(reasonOf(broker.logLines.at(-1))).not.toBe('')
+})
+
+test('a peer that leaves inside a frame is named', async () => {
+  const linesBefore = broker.logLines.length
+  const socket = open()
+  socket.end(Uint8Array.from([0, 0, 1, 0, 0, 3]))
+  await ended(socket)
+  await waitFor('a log line', WAIT_MS, () => broker.logLines.length > linesBefore)
+  expect(reasonOf(broker.logLines.at(-1))).toBe('the peer left inside a frame')
+})
+
+test('a length that lies takes no memory', async () => {
+  const { residentBytes } = await broker.memory()
+  const sockets = Array.from({ length: 100 }, () => open())
+  const size = Buffer.alloc(4)
+  size.writeInt32BE(100 * 1024 * 1024)
+  for (const socket of sockets) socket.write(size)
+  await waitFor('all connections', WAIT_MS, async () => (await broker.metric(CONNECTIONS)) >= 100)
+  await serve()
+  expect((await broker.memory()).residentBytes - residentBytes).toBeLessThan(100 * 1024 * 1024)
+  for (const socket of sockets) socket.destroy()
+})
+
+test('peers that send byte by byte are served, and hold up nobody', async () => {
+  const frame = Buffer.concat(
+    encodeRequest({
+      name: 'ApiVersions',
+      version: 3,
+      correlationId: 7,
+      clientId: 'slow',
+      body: { clientSoftwareName: 'slow', clientSoftwareVersion: '1' },
+    }),
+  )
+  const sockets = Array.from({ length: 50 }, () => open())
+  const answers = sockets.map((socket) => answered(socket))
+  for (const byte of frame) {
+    for (const socket of sockets) socket.write(Uint8Array.of(byte))
+    await serve()
+  }
+  for (const answer of await Promise.all(answers)) expect(answer.readInt32BE(4)).toBe(7)
+  for (const socket of sockets) socket.destroy()
+})
+
+test('500 connections that are opened and dropped leave nothing behind', async () => {
+  const sockets = Array.from({ length: 500 }, () => open())
+  await Promise.all(sockets.map((socket) => connected(socket)))
+  for (const [index, socket] of sockets.entries()) {
+    if (index % 2 === 0) socket.destroy()
+    else socket.resetAndDestroy()
+  }
+  await serve()
+  await waitFor('no connection', WAIT_MS, async () => (await broker.metric(CONNECTIONS)) === 0)
+})
+
+test(`${FRAMES} random and mutated frames (FUZZ_SEED=${SEED}) disturb nobody else`, async () => {
+  const random = seededRandom(SEED)
+  const seeds = validFrames(await topicIdOf())
+
+  const left = { frames: FRAMES }
+  const attackers = Array.from({ length: ATTACKERS }, async () => {
+    while (left.frames > 0) {
+      left.frames -= 1
+      await attack(malformedFrame(seeds, random))
+    }
+  })
+  const served = (async () => {
+    let rounds = 0
+    for (; left.frames > 0; rounds += 1) await serve()
+    return rounds
+  })()
+  await Promise.all(attackers)
+
+  expect(await served).toBeGreaterThan(10)
+  await serve()
+  const reasons = broker.logLines.filter((line) => line.includes('connection closed')).map(reasonOf)
+  expect(reasons.filter((reason) => reason === '' || reason === 'a handler failed')).toEqual([])
+  expect(broker.logLines.filter((line) => line.includes('"level":"fatal"'))).toEqual([])
+  expect((await broker.memory()).peakBytes).toBeLessThan(RESIDENT_BYTES_MAX)
+})
+
+/** What a well-formed client does: a record in, the same record out, on connections of its own. */
+async function serve(): Promise<void> {
+  const producer = createProducer(options)
+  const reader = createReader(options)
+  const value = new TextEncoder().encode('value')
+  const record = { topic: TOPIC, partition: 0, key: value, value, headers: [] }
+  const [location] = await producer.send([record])
+  const fromOffset = location?.offset ?? -1
+  const range = { topic: TOPIC, partition: 0, fromOffset, maxWaitMs: 1_000, maxBytes: 10_000 }
+  const { records } = await reader.fetch(range)
+  expect(records[0]?.value).toEqual(Buffer.from(value))
+  await Promise.all([producer.close(), reader.close()])
+}
+
+async function topicIdOf(): Promise<string> {
+  const socket = open()
+  const answer = answered(socket)
+  const body = { topics: [{ name: TOPIC }], allowAutoTopicCreation: false }
+  const request = { name: 'Metadata', version: 12, correlationId: 1, clientId: 'fuzz' } as const
+  for (const chunk of encodeRequest({ ...request, body })) socket.write(chunk)
+  const frame = await answer
+  socket.destroy()
+  return decodeResponse('Metadata', 12, frame.subarray(4)).body.topics[0]?.topicId ?? ''
+}
+
+/** Sends a frame, waits for an answer, the end or a moment, and leaves. */
+function attack(frame: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port: broker.port })
+    const leave = (): void => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve()
+    }
+    const timer = setTimeout(leave, FRAME_TIMEOUT_MS)
+    socket.on('error', leave)
+    socket.on('close', leave)
+    socket.on('data', leave)
+    socket.write(frame)
+  })
+}
+
+function open(): Socket {
+  const socket = connect({ host: '127.0.0.1', port: broker.port, noDelay: true })
+  socket.on('error', () => {})
+  return socket
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('connect', resolve)
+  })
+}
+
+function ended(socket: Socket): Promise<void> {
+  socket.resume()
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+  })
+}
+
+/** The first chunk that comes, size included. */
+function answered(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve) => {
+    socket.once('data', resolve)
+  })
+}
+
+function reasonOf(line: string | undefined): string {
+  const { reason } = JSON.parse(line ?? '{}') as { reason?: string }
+  return reason ?? ''
+}
