@@ -1,8 +1,8 @@
 import { DecodeError, errorMessage } from '@fairlead/base'
 import { type AvroSchema, type ReferencedSchema, SchemaError, parseSchema } from '@fairlead/avro'
-import { DatumDecoder } from './binary/datum-decoder.ts'
-import { encodeDatum } from './binary/datum-encoder.ts'
 import { CoalescingCache } from './coalescing-cache.ts'
+import { DatumDecoder } from './datum/datum-decoder.ts'
+import { DatumEncoder } from './datum/datum-encoder.ts'
 import { RegistryError } from './registry-error.ts'
 import type {
   AvroEncoder,
@@ -43,9 +43,9 @@ class RegistryAvroSerde implements AvroSerde {
       const schemaId = this.#autoRegister
         ? await this.#registry.register(subject, schema)
         : (await this.#registry.lookup(subject, schema)).schemaId
-      const parsed = await this.#parse(schema)
+      const encoder = new DatumEncoder(await this.#parse(schema))
       const encode = (value: unknown): Uint8Array<ArrayBuffer> =>
-        withWirePrefix(schemaId, encodeDatum(parsed, value))
+        withWirePrefix(schemaId, encoder.encode(value))
       return { schemaId, encode }
     })
   }

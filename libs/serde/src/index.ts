@@ -1,6 +1,5 @@
 export { type AvroSerdeOptions, createAvroSerde } from './avro-serde.ts'
-export { DatumDecoder } from './binary/datum-decoder.ts'
-export { EncodeError, encodeDatum } from './binary/datum-encoder.ts'
+export { EncodeError } from './datum/datum-encoder.ts'
 export { type RegistryClientOptions, createRegistryClient } from './registry-client.ts'
 export { RegistryError } from './registry-error.ts'
 export type { RegistryHttpOptions } from './registry-http.ts'

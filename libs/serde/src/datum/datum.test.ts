@@ -4,10 +4,12 @@ import avsc from 'avsc'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DatumDecoder } from './datum-decoder.ts'
-import { EncodeError, encodeDatum } from './datum-encoder.ts'
+import { DatumEncoder, EncodeError } from './datum-encoder.ts'
 
 const schemaOf = (schema: unknown): AvroSchema =>
   parseSchema(JSON.stringify(schema), { mode: 'strict' }).root
+const encodeDatum = (schema: AvroSchema, value: unknown): Uint8Array =>
+  new DatumEncoder(schema).encode(value)
 const record = (name: string, ...fields: readonly object[]) => ({ type: 'record', name, fields })
 
 const EVERYTHING = schemaOf(
@@ -111,10 +113,49 @@ test('mutated bytes give a value or a DecodeError, never another failure', () =>
   )
 })
 
-test('a count that a sender made up allocates nothing', () => {
-  const decoder = new DatumDecoder(schemaOf({ type: 'array', items: 'null' }))
-  const count = encodeDatum(schemaOf('long'), 2n ** 40n)
-  expect(() => decoder.decode(new Uint8Array([...count, 0]))).toThrow('more than 1000000 items')
+describe('bytes that were made up', () => {
+  const varint = (value: bigint) => encodeDatum(schemaOf('long'), value)
+  const skipping = (items: unknown) =>
+    new DatumDecoder(
+      schemaOf(record('R', { name: 'list', type: { type: 'array', items } })),
+      schemaOf(record('R')),
+    )
+  const node = record('Node', { name: 'next', type: ['null', 'Node'] })
+
+  test.for([
+    ['items without bytes', { type: 'array', items: 'null' }, [...varint(2n ** 40n), 0]],
+    ['items that are not there', { type: 'array', items: 'int' }, varint(2n ** 62n)],
+    ['entries that are not there', { type: 'map', values: 'null' }, varint(2n ** 62n)],
+    ['a block of a negative count', { type: 'array', items: 'int' }, varint(-(2n ** 62n))],
+    ['the length of a string', 'string', varint(2n ** 62n)],
+    ['a negative length of bytes', 'bytes', varint(-1n)],
+    ['an int of 40 bits', 'int', varint(2n ** 40n)],
+    ['a branch that is not there', ['null', 'int'], varint(7n)],
+    ['a negative branch', ['null', 'int'], varint(-1n)],
+    ['a symbol that is not there', { type: 'enum', name: 'E', symbols: ['A'] }, varint(5n)],
+    ['a varint without end', 'long', new Uint8Array(1_000_000).fill(0xff)],
+    ['nesting without end', node, new Uint8Array(1_000_000).fill(2)],
+  ] as const)('%s: a DecodeError', ([, schema, input]) => {
+    const decoder = new DatumDecoder(schemaOf(schema))
+    expect(() => decoder.decode(Uint8Array.from(input))).toThrow(DecodeError)
+  })
+
+  test('lists of empty items share one bound', () => {
+    const lists = { type: 'array', items: { type: 'array', items: 'null' } }
+    const list = [...varint(1_000n), 0]
+    const input = [...varint(2_000n), ...Array.from({ length: 2_000 }, () => list).flat(), 0]
+    expect(() => new DatumDecoder(schemaOf(lists)).decode(Uint8Array.from(input))).toThrow(
+      'more than 1000000 items without bytes',
+    )
+  })
+
+  test.for([
+    ['a block that ends before it begins', 'int', [...varint(-1n), ...varint(-2n)]],
+    ['items without bytes', 'null', varint(2n ** 40n)],
+    ['a branch that is not there', ['null', 'int'], [...varint(1n), ...varint(7n)]],
+  ] as const)('%s, in a field that is left out: a DecodeError', ([, items, input]) => {
+    expect(() => skipping(items).decode(Uint8Array.from(input))).toThrow(DecodeError)
+  })
 })
 
 describe('resolution', () => {
@@ -164,10 +205,80 @@ describe('resolution', () => {
     expect(resolved(writer, reader, 'B')).toBe('Z')
   })
 
+  test('a branch is read as its own type, not as the first one that may do', () => {
+    const writer = record('a.R', { name: 'x', type: ['null', 'bytes', 'string', 'long', 'int'] })
+    const reader = record('b.R', { name: 'x', type: ['int', 'string', 'null', 'bytes', 'long'] })
+    for (const x of [null, new Uint8Array([200]), 'a', 2n ** 40n]) {
+      expect(resolved(writer, reader, { x })).toEqual({ x })
+    }
+  })
+
+  test('one type is read as two', () => {
+    const point = record('Point', { name: 'x', type: 'int' })
+    const writer = record('R', { name: 'a', type: point }, { name: 'b', type: 'Point' })
+    const aliased = (name: string, type: string) => ({
+      ...record(name, { name: 'x', type }),
+      aliases: ['Point'],
+    })
+    const reader = record(
+      'R',
+      { name: 'b', type: aliased('B', 'long') },
+      { name: 'a', type: aliased('A', 'double') },
+    )
+    expect(resolved(writer, reader, { a: { x: 1 }, b: { x: 2 } })).toEqual({
+      a: { x: 1 },
+      b: { x: 2n },
+    })
+  })
+
+  test('a branch or a symbol that the reader lacks fails only when it comes', () => {
+    const writer = record('R', { name: 'x', type: ['null', 'string'] })
+    const reader = record('R', { name: 'x', type: 'string' })
+    expect(resolved(writer, reader, { x: 'a' })).toEqual({ x: 'a' })
+    expect(() => resolved(writer, reader, { x: null })).toThrow(DecodeError)
+    const [ab, a] = [['A', 'B'], ['A']].map((symbols) => ({ type: 'enum', name: 'E', symbols }))
+    expect(resolved(ab, a, 'A')).toBe('A')
+    expect(() => resolved(ab, a, 'B')).toThrow(DecodeError)
+  })
+
+  test('a recursive type is read with other names and wider types', () => {
+    const tree = (name: string, type: string) =>
+      record(
+        name,
+        { name: 'left', type: ['null', name] },
+        { name: 'value', type },
+        { name: 'right', type: ['null', name] },
+      )
+    const leaf = (value: unknown) => ({ left: null, value, right: null })
+    expect(
+      resolved(tree('old.Tree', 'int'), tree('new.Tree', 'long'), {
+        left: leaf(1),
+        value: 2,
+        right: leaf(3),
+      }),
+    ).toEqual({ left: leaf(1n), value: 2n, right: leaf(3n) })
+  })
+
+  test('names that every object has are names like others', () => {
+    const symbols = ['constructor', 'toString']
+    const schema = record(
+      'constructor',
+      { name: '__proto__', type: 'int' },
+      { name: 'hasOwnProperty', type: { type: 'enum', name: 'valueOf', symbols } },
+    )
+    const value = JSON.parse('{"__proto__":5,"hasOwnProperty":"toString"}') as object
+    const wider = JSON.parse(JSON.stringify(schema).replace('"int"', '"long"')) as unknown
+    expect(resolved(schema, schema, value)).toEqual(value)
+    expect(Object.entries(resolved(schema, wider, value) as object)).toEqual([
+      ['__proto__', 5n],
+      ['hasOwnProperty', 'toString'],
+    ])
+  })
+
   test('a reader that cannot read the writer is a DecodeError', () => {
     expect(() => resolved('string', 'int', 'x')).toThrow(DecodeError)
     expect(() => resolved(record('R'), record('R', { name: 'a', type: 'int' }), {})).toThrow(
-      'field R.a is not written and has no default',
+      'READER_FIELD_MISSING_DEFAULT_VALUE at /fields/0 (a)',
     )
   })
 })
@@ -209,6 +320,14 @@ describe('values that do not fit', () => {
     ['bytes', 'x'],
   ] as const)('%s does not take %s', ([type, value]) => {
     expect(() => encodeDatum(schemaOf(type), value)).toThrow(EncodeError)
+  })
+
+  test('a number in a union keeps its digits', () => {
+    const schema = schemaOf(['float', 'long', 'int', 'double'])
+    const decoder = new DatumDecoder(schema)
+    for (const value of [0.5, 0.1, 2 ** 24 + 1, -1, 2 ** 40 + 1, NaN, 5n]) {
+      expect(decoder.decode(encodeDatum(schema, value))).toBe(value)
+    }
   })
 
   test('a value that holds itself ends with an error', () => {

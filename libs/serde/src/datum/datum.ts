@@ -16,6 +16,23 @@ export function timestampOf(schema: AvroSchema): Timestamp | undefined {
   return name === 'timestamp-millis' || name === 'timestamp-micros' ? name : undefined
 }
 
+/** The value of a long: a Date when it is a timestamp. */
+export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | undefined {
+  switch (timestampOf(schema)) {
+    case 'timestamp-millis':
+      return (value) => new Date(Number(value))
+    case 'timestamp-micros':
+      return (value) => new Date(millisOf(value))
+    case undefined:
+      return undefined
+  }
+}
+
+/** Rounded down, before 1970 as well; a double could not hold the microseconds. */
+function millisOf(micros: bigint): number {
+  return Number(micros / 1_000n) - (micros % 1_000n < 0n ? 1 : 0)
+}
+
 export function setMember(target: Record<string, Datum>, name: string, value: Datum): void {
   if (name === '__proto__') {
     Object.defineProperty(target, name, {
@@ -29,8 +46,8 @@ export function setMember(target: Record<string, Datum>, name: string, value: Da
   }
 }
 
-/** The default of a field in the form in which it is encoded: timestamps as bigint. */
-export function rawDefault(schema: AvroSchema, json: JsonValue): Datum {
+/** A new value for the default of a field. It may not fit: older registries took in any default. */
+export function defaultDatum(schema: AvroSchema, json: JsonValue): Datum {
   switch (json.kind) {
     case 'null':
       return null
@@ -44,7 +61,7 @@ export function rawDefault(schema: AvroSchema, json: JsonValue): Datum {
     case 'array': {
       const branch = branchOf(schema, json)
       return json.items.map((item) =>
-        branch?.kind === 'array' ? rawDefault(branch.items, item) : null,
+        branch?.kind === 'array' ? defaultDatum(branch.items, item) : null,
       )
     }
     case 'object':
@@ -53,7 +70,9 @@ export function rawDefault(schema: AvroSchema, json: JsonValue): Datum {
 }
 
 function numberDefault(schema: AvroSchema | undefined, value: number | bigint): Datum {
-  return schema?.kind === 'long' ? BigInt(value) : Number(value)
+  if (schema?.kind !== 'long' || !Number.isInteger(Number(value))) return Number(value)
+  const long = BigInt(value)
+  return longDatum(schema)?.(long) ?? long
 }
 
 /** Bytes are written as text whose characters are the bytes. */
@@ -68,12 +87,14 @@ function objectDefault(
 ): Datum {
   const value: Record<string, Datum> = {}
   if (schema?.kind === 'map') {
-    for (const [name, member] of members) setMember(value, name, rawDefault(schema.values, member))
+    for (const [name, member] of members) {
+      setMember(value, name, defaultDatum(schema.values, member))
+    }
   }
   if (schema?.kind === 'record') {
     for (const field of schema.fields) {
       const member = members.get(field.name) ?? field.defaultValue
-      if (member !== undefined) setMember(value, field.name, rawDefault(field.type, member))
+      if (member !== undefined) setMember(value, field.name, defaultDatum(field.type, member))
     }
   }
   return value

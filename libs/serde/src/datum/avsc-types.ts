@@ -1,0 +1,136 @@
+import { DecodeError } from '@fairlead/base'
+import avsc from 'avsc'
+
+/**
+ * A schema as avsc takes it, made by `resolution.ts`. A named type that is used again is the same
+ * object again, so a recursive schema is a cyclic graph.
+ */
+export type AvscSchema =
+  | string
+  | readonly AvscSchema[]
+  | { readonly type: 'array'; readonly items: AvscSchema }
+  | { readonly type: 'enum'; readonly name: string; readonly symbols: readonly string[] }
+  | { readonly type: 'fixed'; readonly name: string; readonly size: number }
+  | AvscRecord
+
+export type AvscRecord = {
+  readonly type: 'record'
+  readonly name: string
+  readonly fields: AvscField[]
+}
+
+export type AvscField = {
+  readonly name: string
+  readonly type: AvscSchema
+  readonly aliases?: readonly string[]
+  readonly default?: null
+}
+
+/** Items that take no bytes, in one payload: they cost a sender nothing. */
+const EMPTY_ITEMS_MAX = 1_000_000
+
+/**
+ * Compiles a schema. Unions are always wrapped: `null`, or an object with one member, whose name says
+ * the branch. Never unwrapped, because avsc then guesses the branch from the value.
+ */
+export function avscTypeOf(schema: AvscSchema): avsc.Type {
+  return avsc.Type.forSchema(schema as avsc.Schema, {
+    wrapUnions: 'always',
+    omitRecordMethods: true,
+    registry: Object.create(null) as Record<string, avsc.Type>,
+    typeHook,
+  })
+}
+
+function typeHook(schema: unknown, options: { registry: Record<string, avsc.Type> }) {
+  if (schema === 'int') return INT
+  if (schema === 'long') return LONG
+  if (typeof schema !== 'object' || schema === null) return undefined
+  if ('name' in schema) return options.registry[String(schema.name)]
+  if ('items' in schema) return new BoundedArrayType(schema as avsc.Schema, options)
+  return undefined
+}
+
+/**
+ * The reader of avsc's types, which avsc does not declare. It never fails at the end of the bytes:
+ * it reads zeros and goes on counting, and only the caller of `decode` learns of it. Hence the two
+ * types below that check what they read; the version of avsc is pinned for their sake.
+ */
+type Tap = {
+  readonly buf: Uint8Array
+  readonly pos: number
+  readLong(): number
+  skipLong(): void
+}
+type TapType = { _read(tap: Tap): unknown; _skip(tap: Tap): void }
+
+class Int32Type extends avsc.types.IntType {
+  _read(tap: Tap): number {
+    const value = tap.readLong()
+    if ((value | 0) !== value) throw new DecodeError('an int is beyond 32 bits', tap.pos)
+    return value
+  }
+}
+
+/** Items that took no bytes, by payload. */
+const emptyItemCounts = new WeakMap<Tap, number>()
+
+/**
+ * An array that believes no count. avsc's own allocates what the count says, reads on behind the
+ * end of the bytes, and skips a block backwards when its size is negative.
+ */
+class BoundedArrayType extends avsc.types.ArrayType {
+  _read(tap: Tap): unknown[] {
+    const items: unknown[] = []
+    const itemType = this.itemsType as unknown as TapType
+    forEachItem(tap, () => items.push(itemType._read(tap)))
+    return items
+  }
+
+  _skip(tap: Tap): void {
+    const itemType = this.itemsType as unknown as TapType
+    forEachItem(tap, () => itemType._skip(tap))
+  }
+}
+
+/** Blocks of a count and so many items, until a count of 0; a negative count has its size behind it. */
+function forEachItem(tap: Tap, readItem: () => void): void {
+  for (;;) {
+    let count = tap.readLong()
+    if (count === 0) return
+    if (count < 0) {
+      count = -count
+      tap.skipLong()
+    }
+    for (let index = 0; index < count; index += 1) {
+      const { pos } = tap
+      readItem()
+      if (tap.pos > tap.buf.length) throw new DecodeError('the bytes end within a value', pos)
+      if (tap.pos === pos) countEmptyItem(tap)
+    }
+  }
+}
+
+function countEmptyItem(tap: Tap): void {
+  const count = (emptyItemCounts.get(tap) ?? 0) + 1
+  if (count > EMPTY_ITEMS_MAX) {
+    throw new DecodeError(`more than ${EMPTY_ITEMS_MAX} items without bytes`, tap.pos)
+  }
+  emptyItemCounts.set(tap, count)
+}
+
+const INT = new Int32Type()
+
+/** All 64 bits, as bigint. */
+const LONG = avsc.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+  toBuffer: (value: bigint) => {
+    const bytes = Buffer.allocUnsafe(8)
+    bytes.writeBigInt64LE(value)
+    return bytes
+  },
+  fromJSON: BigInt,
+  toJSON: String,
+  isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
+  compare: (left: bigint, right: bigint) => (left < right ? -1 : Number(left > right)),
+})

@@ -1,0 +1,62 @@
+import { DecodeError, errorMessage } from '@fairlead/base'
+import type { AvroSchema } from '@fairlead/avro'
+import type { Resolver, Type } from 'avsc'
+import { avscTypeOf } from './avsc-types.ts'
+import type { Convert } from './convert.ts'
+import type { Datum } from './datum.ts'
+import { Resolution } from './resolution.ts'
+
+/**
+ * Decodes what `writer` wrote into values of `reader` (Avro 1.12, "Schema Resolution"), with the rules
+ * of `incompatibilities`: what the registry accepts can be decoded. The bytes are avsc's work.
+ */
+export class DatumDecoder {
+  readonly #type: Type
+  readonly #resolver: Resolver | undefined
+  readonly #convert: Convert
+
+  /** @throws {DecodeError} when the reader cannot read what the writer writes. */
+  constructor(writer: AvroSchema, reader: AvroSchema = writer) {
+    const resolved = new Resolution().resolve(writer, reader)
+    this.#type = avscTypeOf(resolved.reader)
+    this.#convert = resolved.convert
+    this.#resolver =
+      writer === reader ? undefined : resolverOf(this.#type, avscTypeOf(resolved.writer))
+  }
+
+  /**
+   * Decodes from `position` to the end of the bytes.
+   *
+   * @throws {DecodeError}
+   */
+  decode(bytes: Uint8Array, position: number = 0): Datum {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    try {
+      const { value, offset } = this.#type.decode(buffer, position, this.#resolver)
+      if (offset < 0) throw new DecodeError('the bytes end within a value', bytes.length)
+      if (offset < bytes.length) {
+        throw new DecodeError('bytes are left over behind the value', offset)
+      }
+      return this.#convert === undefined ? value : this.#convert(value)
+    } catch (error) {
+      throw decodeErrorOf(error, position)
+    }
+  }
+}
+
+/** What is left that avsc refuses: two fields of a reader that read one record as two of theirs. */
+function resolverOf(reader: Type, writer: Type): Resolver {
+  try {
+    return reader.createResolver(writer)
+  } catch (error) {
+    throw new DecodeError(`the schemas do not resolve: ${errorMessage(error)}`, 0)
+  }
+}
+
+/** avsc fails in many ways over bytes that may be anything; none of them tells the position. */
+function decodeErrorOf(error: unknown, position: number): DecodeError {
+  if (error instanceof DecodeError) return error
+  // Recursive types nest as deep as the bytes say.
+  if (error instanceof RangeError) return new DecodeError('values nest too deep', position)
+  return new DecodeError(errorMessage(error), position)
+}
