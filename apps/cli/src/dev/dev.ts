@@ -135,8 +135,11 @@ function readyText(endpoints: Endpoints, dataDirectory: string): string {
 
 function untilSignal(): Promise<'stop'> {
   return new Promise((resolve) => {
-    process.on('SIGINT', () => resolve('stop'))
-    process.on('SIGTERM', () => resolve('stop'))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => resolve('stop'))
+    }
+    // A terminal that is gone, or a pipe that nobody reads, must not crash what keeps the parts alive.
+    process.stdout.on('error', () => undefined)
   })
 }
 

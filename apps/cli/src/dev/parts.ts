@@ -58,6 +58,8 @@ export function appParts(options: {
         'database.url': endpoints.postgres,
         'bootstrap.servers': endpoints.kafka,
         'schema.registry.url': endpoints.registry,
+        // A name of its own lets it back into its groups at once after a kill -9.
+        'group.instance.id': 'dev',
         projections: join(ROOT, 'examples/shop/src/projections.ts'),
       },
     }),
