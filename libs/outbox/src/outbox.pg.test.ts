@@ -1,0 +1,163 @@
+import { join } from 'node:path'
+import { defineEvents } from '@fairlead/avro'
+import { createKysely, createPool, migrate } from '@fairlead/postgres'
+import { type RegisteredSchema, type RegistryClient, createAvroSerde } from '@fairlead/serde'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { type Kysely, sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Outbox, OutboxError, createOutbox } from './index.ts'
+
+const OrderEvents = defineEvents({
+  topic: 'outbox.event.order',
+  key: 'orderId',
+  events: {
+    OrderPlaced: {
+      type: 'record',
+      name: 'OrderPlaced',
+      namespace: 'shop',
+      fields: [
+        { name: 'orderId', type: 'string' },
+        { name: 'quantity', type: 'int' },
+      ],
+    },
+  },
+})
+const Unrouted = defineEvents({
+  topic: 'elsewhere',
+  key: 'id',
+  events: {
+    Happened: { type: 'record', name: 'Happened', fields: [{ name: 'id', type: 'string' }] },
+  },
+})
+
+let database: TestDatabase
+let db: Kysely<unknown>
+let registry: MemoryRegistry
+let outbox: Outbox
+
+beforeEach(async () => {
+  database = await testDatabase()
+  await migrate({
+    url: database.url,
+    directory: join(import.meta.dirname, '../../../sql/migrations'),
+  })
+  db = createKysely<unknown>(createPool({ url: database.url, max: 2, applicationName: 'test' }))
+  registry = new MemoryRegistry()
+  outbox = await createOutbox({
+    serde: createAvroSerde({ registry }),
+    events: [OrderEvents],
+    headers: () => ({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
+  })
+})
+
+afterEach(async () => {
+  await db.destroy()
+  await database.drop()
+})
+
+const rows = async () =>
+  (await sql<Record<string, unknown>>`select * from outbox.events`.execute(db)).rows
+
+test('an event becomes a row with Debezium’s columns and a payload in the wire format', async () => {
+  await db
+    .transaction()
+    .execute((transaction) =>
+      outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 3 })),
+    )
+  const [row] = await rows()
+  expect(row).toMatchObject({
+    aggregatetype: 'order',
+    aggregateid: 'o1',
+    type: 'OrderPlaced',
+    headers: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
+  })
+  // Magic 0, schema id 1, then Avro: the length of "o1", its text, and 3 as zigzag.
+  expect(row?.['payload']).toEqual(Buffer.from([0, 0, 0, 0, 1, 4, 0x6f, 0x31, 6]))
+})
+
+test('the events of one append keep their order in the log', async () => {
+  const ids = Array.from({ length: 500 }, (_, index) => `o${index}`)
+  await db
+    .transaction()
+    .execute((transaction) =>
+      outbox.append(
+        transaction,
+        ...ids.map((orderId) => OrderEvents.OrderPlaced({ orderId, quantity: 1 })),
+      ),
+    )
+  const inLogOrder = await sql<{ aggregateid: string }>`
+    select aggregateid from outbox.events order by ctid`.execute(db)
+  expect(inLogOrder.rows.map(({ aggregateid }) => aggregateid)).toEqual(ids)
+})
+
+test('a transaction that rolls back leaves no event', async () => {
+  await expect(
+    db.transaction().execute(async (transaction) => {
+      await outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 3 }))
+      throw new Error('the business says no')
+    }),
+  ).rejects.toThrow('the business says no')
+  expect(await rows()).toEqual([])
+})
+
+test('an event that breaks its schema is refused before any row is written', async () => {
+  const fine = OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 3 })
+  const broken = OrderEvents.OrderPlaced({ orderId: 'o2', quantity: 2.5 })
+  await db.transaction().execute(async (transaction) => {
+    await expect(outbox.append(transaction, fine, broken)).rejects.toThrow(OutboxError)
+  })
+  expect(await rows()).toEqual([])
+})
+
+test('events of an unknown set and with an empty key are refused', async () => {
+  await db.transaction().execute(async (transaction) => {
+    await expect(outbox.append(transaction, Unrouted.Happened({ id: 'x' }))).rejects.toThrow(
+      'Happened of elsewhere is in no event set',
+    )
+    await expect(
+      outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: '', quantity: 1 })),
+    ).rejects.toThrow('empty key')
+  })
+})
+
+test('an event set that the relay would not route is refused at the start', async () => {
+  const serde = createAvroSerde({ registry })
+  await expect(createOutbox({ serde, events: [Unrouted] })).rejects.toThrow(
+    'topic "elsewhere" does not start with "outbox.event."',
+  )
+})
+
+test('schemas are registered once, under the topic and their full name', async () => {
+  expect(registry.subjects).toEqual(['outbox.event.order-shop.OrderPlaced'])
+})
+
+/** A registry without HTTP: what is tested here is the outbox. */
+class MemoryRegistry implements RegistryClient {
+  readonly subjects: string[] = []
+  readonly #schemas: RegisteredSchema[] = []
+
+  async register(subject: string, { schema }: { readonly schema: string }): Promise<number> {
+    this.subjects.push(subject)
+    const schemaId = this.#schemas.length + 1
+    this.#schemas.push({ schemaId, schema, schemaType: 'AVRO', references: [] })
+    return schemaId
+  }
+
+  async schemaById(schemaId: number): Promise<RegisteredSchema> {
+    const schema = this.#schemas[schemaId - 1]
+    if (schema === undefined) throw new Error(`schema ${schemaId} is unknown`)
+    return schema
+  }
+
+  lookup(): never {
+    throw new Error('the outbox registers')
+  }
+
+  version(): never {
+    throw new Error('the outbox registers')
+  }
+
+  testCompatibility(): never {
+    throw new Error('the outbox registers')
+  }
+}
