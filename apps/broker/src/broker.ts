@@ -13,7 +13,7 @@ import { groupConfig } from './groups/group-config.ts'
 import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
-import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES, TAIL_CACHE_BYTES } from './limits.ts'
+import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES } from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
@@ -82,7 +82,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
 
   await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
 
-  const tailCache = new TailCache({ budgetBytes: TAIL_CACHE_BYTES })
+  const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'] })
   const partitions = new PartitionTable({
     disk,
     directory: directory.path,

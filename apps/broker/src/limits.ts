@@ -52,9 +52,6 @@ export const METRIC_TOPICS_MAX = 2_000
 /** Records read at once when a log is replayed at start. */
 export const REPLAY_READ_BYTES = 1 * MIB
 
-/** Newest batches of all partitions, kept in memory for consumers at the tail. */
-export const TAIL_CACHE_BYTES = 128 * MIB
-
 /** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
 export const CHECKPOINT_INTERVAL_MS = 60_000
 

@@ -34,7 +34,9 @@ test.for([
   const address = { host, port: port() }
   const metadata = await client.call('Metadata', { topics: null })
   expect(metadata.brokers).toMatchObject([address])
-  const cluster = await client.call('DescribeCluster', { includeClusterAuthorizedOperations: false })
+  const cluster = await client.call('DescribeCluster', {
+    includeClusterAuthorizedOperations: false,
+  })
   expect(cluster.brokers).toMatchObject([address])
   const found = await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['group'] })
   expect(found.coordinators).toMatchObject([address])

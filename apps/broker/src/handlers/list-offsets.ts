@@ -16,6 +16,8 @@ const LATEST_TIERED = -5
 const EARLIEST_PENDING_UPLOAD = -6
 
 const UNKNOWN = -1
+/** Kafka's: the log as a replica sees it, beyond the high watermark. */
+const DEBUGGING_REPLICA_ID = -2
 const READ_COMMITTED = 1
 
 /**
@@ -39,7 +41,7 @@ export async function handleListOffsets(
   const topics = request.topics.map(async ({ name, partitions }) => ({
     name,
     partitions: await Promise.all(
-      partitions.map((partition) => listOffset(name, partition, request.isolationLevel, context)),
+      partitions.map((partition) => listOffset(name, partition, request, context)),
     ),
   }))
   return { topics: await Promise.all(topics) }
@@ -48,7 +50,7 @@ export async function handleListOffsets(
 async function listOffset(
   topic: string,
   request: PartitionRequest,
-  isolationLevel: number,
+  { isolationLevel, replicaId }: RequestOf<'ListOffsets'>,
   { partitions }: HandlerContext,
 ): Promise<PartitionResponse> {
   const { partitionIndex, currentLeaderEpoch } = request
@@ -65,6 +67,7 @@ async function listOffset(
   })
   switch (request.timestamp) {
     case LATEST:
+      if (replicaId === DEBUGGING_REPLICA_ID) return at(log.logEndOffset)
       return at(isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark)
     case EARLIEST:
     case EARLIEST_LOCAL:

@@ -16,7 +16,7 @@ function framed(...bodies: readonly Uint8Array[]): Uint8Array {
   )
 }
 
-function assemble(options: { readonly mayGrow?: () => boolean } = {}) {
+function assemble(options: { readonly mayGrow?: (bytes: number) => boolean } = {}) {
   const frames: Uint8Array[] = []
   const reserved: number[] = []
   const assembler = new FrameAssembler({
@@ -54,6 +54,15 @@ const bodies = fc.array(
 )
 
 describe('frame assembler', () => {
+  test('a body that is there as a whole asks for its memory once', () => {
+    const asked: number[] = []
+    const { assembler, frames } = assemble({ mayGrow: (bytes) => asked.push(bytes) > 0 })
+    const length = FRAME_FIRST_STEP_BYTES * FRAME_GROWTH_FACTOR * 2
+    assembler.push(framed(new Uint8Array(length)))
+    expect(asked).toEqual([length - FRAME_FIRST_STEP_BYTES])
+    expect(frames[0]?.length).toBe(length)
+  })
+
   test('the frames do not depend on how the stream was cut, nor on when memory was granted', () => {
     fc.assert(
       fc.property(

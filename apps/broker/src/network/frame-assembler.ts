@@ -78,6 +78,7 @@ export class FrameAssembler {
     while (position < input.length) {
       if (this.#body === undefined) {
         position += this.#takeSize(input.subarray(position))
+        if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody(input.length - position)
       } else {
         position += this.#takeBody(this.#body, input.subarray(position))
       }
@@ -92,19 +93,24 @@ export class FrameAssembler {
     const taken = Math.min(input.length, SIZE_PREFIX_BYTES - this.#sizePrefixBytes)
     this.#sizePrefix.set(input.subarray(0, taken), this.#sizePrefixBytes)
     this.#sizePrefixBytes += taken
-    if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody()
     return taken
   }
 
-  #startBody(): void {
+  /** A body whose bytes are there for the most part is allocated once, when the memory is. */
+  #startBody(availableBytes: number): void {
     const declaredBytes = new DataView(this.#sizePrefix.buffer).getInt32(0)
     const { frameBytesMax } = this.#options
     if (declaredBytes < FRAME_BYTES_MIN || declaredBytes > frameBytesMax) {
       const range = `${FRAME_BYTES_MIN} to ${frameBytesMax}`
       throw new DecodeError(`a frame of ${declaredBytes} bytes; allowed are ${range}`, 0)
     }
+    const firstStepBytes = Math.min(declaredBytes, FRAME_FIRST_STEP_BYTES)
+    const wantedBytes = Math.min(declaredBytes, availableBytes * FRAME_GROWTH_FACTOR)
+    const moreBytes = Math.max(0, wantedBytes - firstStepBytes)
+    const grantedBytes = moreBytes > 0 && this.#options.reserve(moreBytes) ? moreBytes : 0
     this.#declaredBytes = declaredBytes
-    this.#body = Buffer.allocUnsafeSlow(Math.min(declaredBytes, FRAME_FIRST_STEP_BYTES))
+    this.#body = Buffer.allocUnsafeSlow(firstStepBytes + grantedBytes)
+    this.#reservedBytes = grantedBytes
     this.#receivedBytes = 0
   }
 

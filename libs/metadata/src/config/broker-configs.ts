@@ -1,6 +1,6 @@
 /**
  * The keys of `server.properties` that have an effect: Kafka's names and defaults, and the few that
- * are ours (`cluster.id`, `log.flush.mode`). In the form that `defineConfig` of `@fairlead/service`
+ * are ours (`cluster.id`, `log.flush.mode`, `log.tail.cache.bytes`). In the form that `defineConfig` of `@fairlead/service`
  * takes; `kafkaType` is what DescribeConfigs says when it is not the obvious one.
  *
  * Where Kafka's default is no limit at all, ours is a number: every queue here is bounded.
@@ -183,6 +183,13 @@ export const BROKER_CONFIGS = {
     default: 'group',
     values: ['group', 'os'],
     doc: 'When an append counts: after a shared fdatasync, or once the kernel has it.',
+  },
+  'log.tail.cache.bytes': {
+    type: 'int',
+    kafkaType: 'LONG',
+    default: 16_777_216,
+    min: 0,
+    doc: 'Newest batches of all partitions, kept in memory for consumers at the tail.',
   },
   'producer.id.expiration.ms': {
     type: 'int',
