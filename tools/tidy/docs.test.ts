@@ -41,10 +41,11 @@ test('every runtime dependency has a line that says why', () => {
       const manifest = JSON.parse(read(join(folder, name, 'package.json'))) as {
         readonly dependencies?: Readonly<Record<string, string>>
       }
-      for (const dependency of Object.keys(manifest.dependencies ?? {})) {
-        if (!dependency.startsWith('@fairlead/')) {
-          expect(reasons, `${folder}/${name}`).toContain(`\`${dependency}\``)
-        }
+      const foreign = Object.keys(manifest.dependencies ?? {}).filter(
+        (dependency) => !dependency.startsWith('@fairlead/'),
+      )
+      for (const dependency of foreign) {
+        expect(reasons, `${folder}/${name}`).toContain(`\`${dependency}\``)
       }
     }
   }
