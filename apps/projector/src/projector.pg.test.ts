@@ -16,7 +16,7 @@ const running: TestProjector[] = []
 
 beforeEach(async () => {
   database = await testDatabase()
-  db = openDatabase({ url: database.url, connectionsMax: 3, onIdleError: () => undefined })
+  db = openDatabase({ url: database.url, connectionsMax: 3 })
   log = new MemoryLog(TOPIC, 1)
 })
 

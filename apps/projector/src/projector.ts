@@ -54,8 +54,7 @@ export class Projector {
     this.db = openDatabase({
       url: options.databaseUrl,
       connectionsMax: options.databaseConnectionsMax,
-      onIdleError: (error) =>
-        options.logger.warn({ err: error }, 'an idle connection to the database was lost'),
+      logger: options.logger,
     })
     this.#metrics = new ProjectorMetrics(options.metrics, () => countLetters(this.db))
     options.health.set('database', 'not connected yet')

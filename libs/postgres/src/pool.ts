@@ -10,35 +10,50 @@ export type PoolOptions = {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string
   readonly logger?: Logger
-  /** A statement that takes longer is cancelled with SQLSTATE 57014. */
+  /** A statement that takes longer is cancelled with SQLSTATE 57014. Default 60 000. */
   readonly statementTimeoutMs?: number
+  /** A transaction that is idle for longer is rolled back and its session ended. Default 60 000. */
+  readonly idleInTransactionTimeoutMs?: number
+  /** Types of the values that statements return; default: those of `pg`. */
+  readonly types?: pg.CustomTypesConfig
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 60_000
+const QUERY_GRACE_MS = 10_000
 /** A transaction that its owner forgot holds locks, and the horizon of vacuum. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_DELAY_MS = 10_000
 
-/** A pool whose idle connections may die without ending the process. */
+/**
+ * A pool whose connections may die without ending the process: one that is idle is replaced, and
+ * the holder of one that is in use learns it from its next statement.
+ */
 export function createPool(options: PoolOptions): pg.Pool {
+  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
+    // For a server that is gone without a word, and so cancels nothing.
+    query_timeout: statementTimeoutMs + QUERY_GRACE_MS,
+    idle_in_transaction_session_timeout:
+      options.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+    ...(options.types === undefined ? {} : { types: options.types }),
   })
-  // The pool drops a connection that failed while idle. Without a listener Node would throw.
+  // Without these listeners Node would throw. The pool's own hears of idle connections only; one in
+  // use that is lost between two statements tells nobody but its client.
   pool.on('error', (error) =>
     options.logger?.warn(
       { code: postgresErrorCode(error), reason: error.message },
       'an idle connection was lost',
     ),
   )
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -18,7 +18,7 @@ let partition: ProjectionPartition
 beforeEach(async () => {
   database = await testDatabase()
   await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 3, onIdleError: () => undefined })
+  db = openDatabase({ url: database.url, connectionsMax: 3 })
   partition = { ...(await registerProjection(db, accounts)), partition: 4 }
 })
 

@@ -1,8 +1,7 @@
-import { createKysely } from '@fairlead/postgres'
+import { type Logger, createKysely, createPool } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 
-const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
 /**
  * A worker that stops in the middle of a batch holds the row of its checkpoint; the next owner waits
@@ -19,23 +18,17 @@ export type Database = Kysely<unknown>
 export function openDatabase(options: {
   readonly url: string
   readonly connectionsMax: number
-  readonly onIdleError: (error: Error) => void
+  readonly logger?: Logger
 }): Database {
-  const pool = new pg.Pool({
-    connectionString: options.url,
+  const pool = createPool({
+    url: options.url,
     max: options.connectionsMax,
-    application_name: 'fairlead-projector',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    keepAlive: true,
+    applicationName: 'fairlead-projector',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     types: { getTypeParser },
+    ...(options.logger === undefined ? {} : { logger: options.logger }),
   })
-  pool.on('error', options.onIdleError)
-  // A connection in use that is lost between two statements says so here too, and the next statement
-  // fails. Without a listener of its own Node would throw.
-  pool.on('connect', (client) => client.on('error', () => undefined))
   return createKysely<unknown>(pool)
 }
 

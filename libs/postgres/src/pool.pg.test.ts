@@ -1,0 +1,49 @@
+import { testDatabase } from '@fairlead/testing'
+import pg from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import { createPool } from './index.ts'
+
+test('a connection that dies while it is in use fails its next statement, not the process', async () => {
+  const { pool, url } = await openPool()
+  const client = await pool.connect()
+  const ended = new Promise((resolve) => client.once('end', resolve))
+  await terminate(url, client)
+  await ended
+  await expect(client.query('select 1')).rejects.toThrow('not queryable')
+  client.release(true)
+  await expect(pool.query('select 1 as one')).resolves.toMatchObject({ rows: [{ one: 1 }] })
+})
+
+test('a connection that dies while it is idle is reported and replaced', async () => {
+  const { pool, url, warnings } = await openPool()
+  const client = await pool.connect()
+  client.release()
+  const reported = new Promise((resolve) => pool.once('error', resolve))
+  await terminate(url, client)
+  await reported
+  expect(warnings).toEqual(['an idle connection was lost'])
+  await expect(pool.query('select 1 as one')).resolves.toMatchObject({ rows: [{ one: 1 }] })
+})
+
+async function openPool() {
+  const database = await testDatabase()
+  const warnings: string[] = []
+  const ignore = () => undefined
+  const warn = (_fields: object, message: string) => void warnings.push(message)
+  const logger = { debug: ignore, info: ignore, warn, error: ignore }
+  const pool = createPool({ url: database.url, max: 2, applicationName: 'pool-test', logger })
+  onTestFinished(async () => {
+    await pool.end()
+    await database.drop()
+  })
+  return { url: database.url, pool, warnings }
+}
+
+/** Ends the session of a client, as an administrator or a crash of the server does. */
+async function terminate(url: string, client: object): Promise<void> {
+  const administrator = new pg.Client({ connectionString: url })
+  await administrator.connect()
+  const { processID } = client as { readonly processID: number }
+  await administrator.query('select pg_terminate_backend($1)', [processID])
+  await administrator.end()
+}
