@@ -4,7 +4,7 @@ import {
   describeConfigsV4,
   listOffsetsV7,
 } from '@platformatic/kafka'
-import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
+import type { Admin, ClientOptions, OffsetTimestamp, TopicSpec } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
@@ -12,8 +12,10 @@ import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
 import { type Remaining, retrying } from './retrying.ts'
 
-const TIMESTAMPS = { earliest: -2n, latest: -1n } as const
+const TIMESTAMPS = { earliest: -2n, latest: -1n, logEnd: -1n } as const
 const CONSUMER_REPLICA_ID = -1
+/** Kafka's `DEBUGGING_REPLICA_ID`: sees the log as a replica does, beyond the high watermark. */
+const DEBUGGING_REPLICA_ID = -2
 const READ_UNCOMMITTED = 0
 const RESOURCE_TYPE_TOPIC = 2
 
@@ -31,6 +33,7 @@ export function createAdmin(options: ClientOptions): Admin {
     listOffsets: (target) => listOffsets(cluster, target),
     describeTopicConfigs: (topic) => describeTopicConfigs(cluster, topic),
     committedOffsets: (groupId, partitions) => committedOffsets(cluster, groupId, partitions),
+    ping: (timeoutMs) => cluster.refresh([], callOf(cluster, timeoutMs)),
     close: () => Promise.resolve(cluster.close()),
   }
 }
@@ -114,12 +117,13 @@ async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promis
 
 async function listOffsets(
   cluster: Cluster,
-  target: TopicPartition & { readonly timestamp: 'earliest' | 'latest' | number },
+  target: TopicPartition & { readonly timestamp: OffsetTimestamp },
 ): Promise<number> {
   const { topic, partition } = target
   const timestamp =
     typeof target.timestamp === 'number' ? BigInt(target.timestamp) : TIMESTAMPS[target.timestamp]
   const what = `ListOffsets of ${topic}-${partition}`
+  const replicaId = target.timestamp === 'logEnd' ? DEBUGGING_REPLICA_ID : CONSUMER_REPLICA_ID
   const topics = [
     { name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }] },
   ]
@@ -130,11 +134,7 @@ async function listOffsets(
       const response = await cluster.withBroker(
         leader,
         (connection) =>
-          connection.call(
-            listOffsetsV7.api,
-            [CONSUMER_REPLICA_ID, READ_UNCOMMITTED, topics],
-            options,
-          ),
+          connection.call(listOffsetsV7.api, [replicaId, READ_UNCOMMITTED, topics], options),
         options,
       )
       const answer = response.topics[0]?.partitions[0]

@@ -1,7 +1,13 @@
 import { backoffDelayMs, invariant } from '@fairlead/base'
 import type { Cluster } from './cluster.ts'
 import type { Delivery } from './delivery.ts'
-import { errorName, exhaustedError, timeoutError, toKafkaError } from './error-codes.ts'
+import {
+  errorName,
+  exhaustedError,
+  revokedError,
+  timeoutError,
+  toKafkaError,
+} from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import {
   PartitionQueue,
@@ -14,6 +20,10 @@ import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'
 
 export type Owner = { readonly delivery: Delivery; readonly recordIndex: number }
 type Queue = PartitionQueue<Owner>
+
+/** Failures of a request that no other attempt would cure. */
+const FINAL_CODES: ReadonlySet<string> = new Set(['UNSUPPORTED_VERSION', 'REVOKED'])
+
 type Flight = { readonly queue: Queue; readonly batch: QueuedBatch<Owner> }
 type ProducerIdentity = { readonly producerId: number; readonly producerEpoch: number }
 
@@ -22,6 +32,8 @@ export type BatchSenderOptions = {
   readonly identity: ProducerIdentity
   readonly deliveryTimeoutMs: number
   readonly requestSizeBytesMax: number
+  /** See `ProducerOptions`. */
+  readonly isPermitted: () => boolean
   /** Some records have left the buffer. */
   readonly onProgress: () => void
   readonly onFailure: (error: KafkaError) => void
@@ -64,6 +76,10 @@ export class BatchSender {
   /** Sends what can be sent now; called again by every answer and deadline. */
   dispatch(): void {
     if (this.#isFailed) return
+    if (!this.#options.isPermitted()) {
+      this.fail(revokedError())
+      return
+    }
     const byLeader = new Map<number, Queue[]>()
     const leaderless = new Set<string>()
     let nextDeadlineMs = Number.POSITIVE_INFINITY
@@ -152,6 +168,7 @@ export class BatchSender {
       const answers = await this.#cluster.withBroker(
         leader,
         (connection) => {
+          if (!this.#options.isPermitted()) throw revokedError()
           wasSent = true
           return connection.exchange(produceExchange(partitions, timeoutMs), options)
         },
@@ -169,7 +186,7 @@ export class BatchSender {
   #settle({ queue }: Flight, result: ProduceResult): boolean {
     if (result.kind === 'unanswered') {
       queue.unanswered(result.wasSent)
-      if (result.error.code === 'UNSUPPORTED_VERSION') this.fail(result.error)
+      if (FINAL_CODES.has(result.error.code)) this.fail(result.error)
       return false
     }
     const { topic, partition } = queue

@@ -22,6 +22,11 @@ export type ProducerOptions = ClientOptions & {
   readonly deliveryTimeoutMs?: number
   /** Largest encoded batch. Default 1 048 576, Kafka's `max.request.size`. */
   readonly maxRequestSizeBytes?: number
+  /**
+   * Asked right before each attempt to send, the retries too; false ends the producer with REVOKED.
+   * For a writer whose place another one may take while a request is tried again.
+   */
+  readonly isPermitted?: () => boolean
 }
 
 export interface IdempotentProducer {
@@ -30,7 +35,8 @@ export interface IdempotentProducer {
    * of one partition are stored once, in the order of `send` calls and of the array.
    *
    * @throws {KafkaError} with `rejectedRecords` when the broker refuses some records for what they
-   *   are; all others, those behind them in the partition included, are stored. Any other failure
+   *   are, and with PRECEDING_RECORD_REJECTED those behind them in `records` that have the same key;
+   *   all others are stored. Any other failure
    *   ends the producer: what of its unanswered sends is stored is unknown, each later `send`
    *   rejects, and the caller makes a new one and compares the tail of the topic.
    */
@@ -38,6 +44,8 @@ export interface IdempotentProducer {
   /** Waits up to 10 s for unanswered sends, rejects the rest with CLOSED, closes the connections. */
   close(): Promise<void>
 }
+
+export type OffsetTimestamp = 'earliest' | 'latest' | 'logEnd' | number
 
 export type TopicSpec = {
   readonly topic: string
@@ -57,12 +65,13 @@ export interface Admin {
   listTopics(): Promise<readonly string[]>
   deleteTopics(topics: readonly string[]): Promise<void>
   /**
-   * `latest` is the offset of the next record; a time gives the first record stamped at or after
-   * it, and -1 when there is none.
+   * `latest` is the offset of the next record that can be read; `logEnd` that of the next record to
+   * be appended, behind those that are written and not durable yet. A time gives the first record
+   * stamped at or after it, and -1 when there is none.
    */
-  listOffsets(
-    target: TopicPartition & { readonly timestamp: 'earliest' | 'latest' | number },
-  ): Promise<number>
+  listOffsets(target: TopicPartition & { readonly timestamp: OffsetTimestamp }): Promise<number>
+  /** Answers when some broker does. @throws {KafkaError} when none did within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<void>
   /** Effective configuration of a topic; a value is null when the broker hides it. */
   describeTopicConfigs(topic: string): Promise<ReadonlyMap<string, string | null>>
   /** Next offset per partition as committed by the group; undefined entries are absent. */

@@ -56,6 +56,10 @@ export function closedError(): KafkaError {
   return new KafkaError('the client is closed', { code: 'CLOSED', retryable: false })
 }
 
+export function revokedError(): KafkaError {
+  return new KafkaError('the producer may not send any more', { code: 'REVOKED', retryable: false })
+}
+
 export function lostError(what: string): KafkaError {
   return new KafkaError(`${what} failed: the connection is lost`, {
     code: 'NETWORK',

@@ -9,6 +9,7 @@ export type {
   GroupMemberOptions,
   IdempotentProducer,
   KafkaLogger,
+  OffsetTimestamp,
   ProducerOptions,
   Reader,
   TopicSpec,
@@ -16,6 +17,7 @@ export type {
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
 export { partitionOfKey } from './murmur2.ts'
+export { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 export { createProducer } from './producer.ts'
 export { createReader } from './reader.ts'
 export type {

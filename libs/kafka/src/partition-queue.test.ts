@@ -16,7 +16,13 @@ function queueOf(count: number): PartitionQueue<number> {
 function enqueue(queue: PartitionQueue<number>, owner: number): void {
   const value = Buffer.from(String(owner))
   const record = { topic: 't', partition: 0, key: null, value, headers: [], timestampMs: 0 }
-  queue.enqueue({ record, sizeBytesMax: recordSizeBytesMax(record), deadlineMs: 1, owner })
+  queue.enqueue({
+    record,
+    sizeBytesMax: recordSizeBytesMax(record),
+    deadlineMs: 1,
+    send: queue,
+    owner,
+  })
 }
 
 function take(queue: PartitionQueue<number>): Batch {
@@ -189,4 +195,71 @@ test('whatever gets lost, acceptable records are stored once and in order, the o
     }),
     { numRuns: 300 },
   )
+})
+
+describe('behind a refused record', () => {
+  function keyed(keys: readonly string[], send: object): PartitionQueue<number> {
+    const queue = new PartitionQueue<number>('t', 0)
+    for (const [owner, key] of keys.entries()) {
+      const record = {
+        topic: 't',
+        partition: 0,
+        key: Buffer.from(key),
+        value: null,
+        headers: [],
+        timestampMs: 0,
+      }
+      queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, send, owner })
+    }
+    return queue
+  }
+
+  const refusals = (verdict: ReturnType<PartitionQueue<number>['answered']>) =>
+    verdict.kind === 'rejected'
+      ? verdict.rejected.map(({ item, code }) => [item.owner, code])
+      : undefined
+
+  test('those of its key are refused with it, those before it and of other keys are not', () => {
+    const queue = keyed(['k', 'k', 'other', 'k'], {})
+    take(queue)
+    const recordErrors = [{ batchIndex: 1, message: null }]
+    expect(refusals(queue.answered(answer('INVALID_RECORD', { recordErrors })))).toEqual([
+      [1, 'INVALID_RECORD'],
+      [3, 'PRECEDING_RECORD_REJECTED'],
+    ])
+    expect(owners(take(queue))).toEqual([0, 2])
+  })
+
+  test('those of its key in other halves and not yet in a batch are refused, too', () => {
+    const queue = keyed(['k', 'other', 'k', 'k'], {})
+    queue.take({ ...options, sizeBytesMax: 400 })
+    expect(refusals(queue.answered(answer('MESSAGE_TOO_LARGE')))).toEqual([])
+    take(queue)
+    expect(refusals(queue.answered(answer('MESSAGE_TOO_LARGE')))).toEqual([])
+    take(queue)
+    expect(refusals(queue.answered(answer('MESSAGE_TOO_LARGE')))).toEqual([
+      [0, 'MESSAGE_TOO_LARGE'],
+      [2, 'PRECEDING_RECORD_REJECTED'],
+      [3, 'PRECEDING_RECORD_REJECTED'],
+    ])
+    take(queue)
+    expect(queue.answered(answer('NONE'))).toMatchObject({ kind: 'stored' })
+    expect(queue.isEmpty).toBe(true)
+  })
+
+  test('another send of its key goes on', () => {
+    const queue = keyed(['k'], { send: 1 })
+    take(queue)
+    const record = {
+      topic: 't',
+      partition: 0,
+      key: Buffer.from('k'),
+      value: null,
+      headers: [],
+      timestampMs: 0,
+    }
+    queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, send: { send: 2 }, owner: 9 })
+    expect(refusals(queue.answered(answer('INVALID_RECORD')))).toEqual([[0, 'INVALID_RECORD']])
+    expect(owners(take(queue))).toEqual([9])
+  })
 })

@@ -15,6 +15,8 @@ const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIS
 const INVALID: ReadonlySet<string> = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
 /** No record of this topic can ever be stored, so that no order is at stake. */
 const INVALID_TOPIC = 'INVALID_TOPIC_EXCEPTION'
+/** Why a record is refused that comes behind a refused one: not for what it is. */
+export const PRECEDING_RECORD_REJECTED = 'PRECEDING_RECORD_REJECTED'
 /** Stored by an earlier attempt, too long ago for the broker to say where. */
 const DUPLICATE = 'DUPLICATE_SEQUENCE_NUMBER'
 
@@ -23,6 +25,8 @@ export type QueuedRecord<Owner> = {
   readonly sizeBytesMax: number
   /** The record is given up at this time of the caller's clock. */
   readonly deadlineMs: number
+  /** Records of one send: what is behind a refused one of the same key is refused with it. */
+  readonly send: object
   readonly owner: Owner
 }
 
@@ -69,13 +73,14 @@ export type Verdict<Owner> =
  * Invariants: at most one batch is in flight. A sequence number is spent only when the broker says
  * that its record is stored; until then a retry repeats the same bytes. A refusal is believed only
  * when no attempt before it went unanswered: that one may have been stored, and its sequence numbers
- * given to other records would make the broker drop those as duplicates.
+ * given to other records would make the broker drop those as duplicates. A record does not overtake
+ * a refused one of the same key and send.
  */
 export class PartitionQueue<Owner> {
   readonly topic: string
   readonly partition: number
   /** Not yet in a batch, in order. */
-  readonly #queued: QueuedRecord<Owner>[] = []
+  #queued: QueuedRecord<Owner>[] = []
   /** Parts of a refused batch, in order, before everything queued. */
   #parts: (readonly QueuedRecord<Owner>[])[] = []
   /** Waits for its next attempt. */
@@ -213,21 +218,48 @@ export class PartitionQueue<Owner> {
         .filter(({ batchIndex }) => batchIndex in items)
         .map((error) => [error.batchIndex, error.message ?? message]),
     )
+    if (code === INVALID_TOPIC) return items.map((item) => ({ item, code, message }))
     const isNamed = INVALID.has(code) && named.size > 0
-    if (isNamed) {
-      const accepted = items.filter((_, index) => !named.has(index))
-      if (accepted.length > 0) this.#parts.unshift(accepted)
-      return items.flatMap((item, index) => {
-        const recordMessage = named.get(index)
-        return recordMessage === undefined ? [] : [{ item, code, message: recordMessage }]
-      })
+    if (!isNamed && items.length > 1) {
+      const half = Math.ceil(items.length / 2)
+      this.#parts.unshift(items.slice(0, half), items.slice(half))
+      return []
     }
-    if (items.length === 1 || code === INVALID_TOPIC) {
-      return items.map((item) => ({ item, code, message }))
+    const refusal = new Refusal<Owner>(code)
+    const accepted = items.filter((item, index) =>
+      refusal.admits(item, isNamed ? named.get(index) : message),
+    )
+    const behind = this.#parts.map((part) => part.filter((item) => refusal.admits(item)))
+    this.#parts = [accepted, ...behind].filter((part) => part.length > 0)
+    this.#queued = this.#queued.filter((item) => refusal.admits(item))
+    return refusal.rejected
+  }
+}
+
+/** Sorts records, in their order, into refused ones with those that follow them, and all others. */
+class Refusal<Owner> {
+  readonly rejected: Rejected<Owner>[] = []
+  readonly #code: string
+  readonly #keysBySend = new Map<object, Set<string>>()
+
+  constructor(code: string) {
+    this.#code = code
+  }
+
+  /** `message` is set when the broker refuses this very record. */
+  admits(item: QueuedRecord<Owner>, message?: string): boolean {
+    const { key } = item.record
+    const keyText = key === null ? undefined : Buffer.from(key).toString('latin1')
+    const keys = this.#keysBySend.get(item.send) ?? new Set()
+    if (message !== undefined) {
+      if (keyText !== undefined) this.#keysBySend.set(item.send, keys.add(keyText))
+      this.rejected.push({ item, code: this.#code, message })
+      return false
     }
-    const half = Math.ceil(items.length / 2)
-    this.#parts.unshift(items.slice(0, half), items.slice(half))
-    return []
+    if (keyText === undefined || !keys.has(keyText)) return true
+    const reason = 'an earlier record of this key was rejected'
+    this.rejected.push({ item, code: PRECEDING_RECORD_REJECTED, message: reason })
+    return false
   }
 }
 

@@ -84,6 +84,20 @@ test('a record that is too large is rejected alone', async () => {
   expect(broker.stored).toEqual(['a', 'b'])
 })
 
+test('a producer that may not send any more sends no retry', async () => {
+  let isPermitted = true
+  const { broker, producer } = await connected([{ kind: 'store-then-reset' }], {
+    isPermitted: () => isPermitted,
+    requestTimeoutMs: 200,
+  })
+  const sent = producer.send(records('a'))
+  await expect.poll(() => broker.stored).toEqual(['a'])
+  isPermitted = false
+  await expect(sent).rejects.toMatchObject({ code: 'REVOKED', rejectedRecords: [] })
+  await expect(producer.send(records('b'))).rejects.toMatchObject({ code: 'REVOKED' })
+  expect(broker.produceRequestCount).toBe(1)
+})
+
 test('a broker that refuses each batch gets them record by record', async () => {
   const tooLarge: ProduceFault = { kind: 'error', errorCode: 10 }
   const { broker, producer } = await connected([tooLarge, tooLarge])

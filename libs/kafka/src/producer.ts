@@ -6,6 +6,7 @@ import { Delivery } from './delivery.ts'
 import { closedError, expectNoError, toKafkaError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import { partitionOfKey } from './murmur2.ts'
+import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 import { BATCH_HEADER_BYTES, recordSizeBytesMax } from './record-batch-encoder.ts'
 import type { OutgoingRecord, RecordLocation } from './records.ts'
 import { delay, retrying } from './retrying.ts'
@@ -37,6 +38,7 @@ class Producer {
   readonly #cluster: Cluster
   readonly #deliveryTimeoutMs: number
   readonly #requestSizeBytesMax: number
+  readonly #isPermitted: () => boolean
   readonly #deliveries = new Set<Delivery>()
   readonly #roundRobin = new Map<string, number>()
   #sender: BatchSender | undefined
@@ -49,6 +51,7 @@ class Producer {
     this.#cluster = new Cluster(options)
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? DELIVERY_TIMEOUT_DEFAULT_MS
     this.#requestSizeBytesMax = options.maxRequestSizeBytes ?? REQUEST_SIZE_DEFAULT_BYTES
+    this.#isPermitted = options.isPermitted ?? (() => true)
   }
 
   send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]> {
@@ -89,41 +92,50 @@ class Producer {
     }
     await this.#waitForRoom(this.#sender, records)
     if (this.#failure !== undefined) throw this.#failure
+    const admission = { sender: this.#sender, deadlineMs, refusedKeys: new Set<string>() }
     for (const [recordIndex, record] of records.entries()) {
       const partition = this.#choosePartition(record, keyless)
-      this.#enqueue(this.#sender, record, {
-        partition,
-        deadlineMs,
-        owner: { delivery, recordIndex },
-      })
+      this.#enqueue(record, { ...admission, partition, owner: { delivery, recordIndex } })
     }
     this.#sender.dispatch()
   }
 
   #enqueue(
-    sender: BatchSender,
     record: OutgoingRecord,
     options: {
+      readonly sender: BatchSender
       readonly partition: number | undefined
       readonly deadlineMs: number
+      readonly refusedKeys: Set<string>
       readonly owner: Owner
     },
   ): void {
-    const { partition, deadlineMs, owner } = options
+    const { sender, partition, deadlineMs, refusedKeys, owner } = options
     const { recordIndex, delivery } = owner
     const sizeBytesMax = recordSizeBytesMax(record)
+    const refuse = (code: string, message: string) => {
+      if (record.key !== null) refusedKeys.add(keyText(record.topic, record.key))
+      delivery.rejected({ recordIndex, code, message })
+    }
+    const isRefused = (topic: string, key: Uint8Array) =>
+      refusedKeys.size > 0 && refusedKeys.has(keyText(topic, key))
     if (partition === undefined) {
-      const message = `topic ${record.topic} cannot exist`
-      delivery.rejected({ recordIndex, code: INVALID_TOPIC, message })
-      return
+      refuse(INVALID_TOPIC, `topic ${record.topic} cannot exist`)
+    } else if (sizeBytesMax + BATCH_HEADER_BYTES > this.#requestSizeBytesMax) {
+      const limit = `max.request.size is ${this.#requestSizeBytesMax}`
+      refuse('MESSAGE_TOO_LARGE', `up to ${sizeBytesMax} bytes, ${limit}`)
+    } else if (record.key !== null && isRefused(record.topic, record.key)) {
+      refuse(PRECEDING_RECORD_REJECTED, 'an earlier record of this key was rejected')
+    } else {
+      const stamped = { ...record, timestampMs: record.timestampMs ?? Date.now() }
+      sender.enqueue(partition, {
+        record: stamped,
+        sizeBytesMax,
+        deadlineMs,
+        send: delivery,
+        owner,
+      })
     }
-    if (sizeBytesMax + BATCH_HEADER_BYTES > this.#requestSizeBytesMax) {
-      const message = `up to ${sizeBytesMax} bytes, max.request.size is ${this.#requestSizeBytesMax}`
-      delivery.rejected({ recordIndex, code: 'MESSAGE_TOO_LARGE', message })
-      return
-    }
-    const stamped = { ...record, timestampMs: record.timestampMs ?? Date.now() }
-    sender.enqueue(partition, { record: stamped, sizeBytesMax, deadlineMs, owner })
   }
 
   /** Undefined when the topic has an invalid name: all others have a partition count by now. */
@@ -162,6 +174,7 @@ class Producer {
       identity,
       deliveryTimeoutMs: this.#deliveryTimeoutMs,
       requestSizeBytesMax: this.#requestSizeBytesMax,
+      isPermitted: this.#isPermitted,
       onProgress: () => this.#roomMade(),
       onFailure: (error) => this.#fail(error),
     })
@@ -209,4 +222,8 @@ class Producer {
     for (const delivery of this.#deliveries) delivery.fail(this.#failure)
     this.#roomMade()
   }
+}
+
+function keyText(topic: string, key: Uint8Array): string {
+  return `${topic} ${Buffer.from(key).toString('latin1')}`
 }

@@ -337,15 +337,16 @@ describe('ListOffsets', () => {
     const name = 'list-offsets'
     const topicId = await createTopic(name)
     await produce(topicId, batch('a', 'b'))
-    const offsetAt = async (timestamp: number) => {
+    const offsetAt = async (timestamp: number, replicaId = -1) => {
       const { topics } = await client.call('ListOffsets', {
-        replicaId: -1,
+        replicaId,
         isolationLevel: 0,
         topics: [{ name, partitions: [{ partitionIndex: 0, timestamp }] }],
       })
       return topics[0]?.partitions[0]
     }
     expect(await offsetAt(-1)).toMatchObject({ errorCode: 'NONE', offset: 2, timestamp: -1 })
+    expect(await offsetAt(-1, -2)).toMatchObject({ errorCode: 'NONE', offset: 2, timestamp: -1 })
     expect(await offsetAt(-2)).toMatchObject({ errorCode: 'NONE', offset: 0 })
     expect(await offsetAt(-3)).toMatchObject({ errorCode: 'NONE', timestamp: 1_000 })
     expect(await offsetAt(-4)).toMatchObject({ errorCode: 'NONE', offset: 0 })
