@@ -16,7 +16,7 @@ export type AvroSchema =
 
 export type NamedSchema = RecordSchema | EnumSchema | FixedSchema
 
-export const PRIMITIVE_KINDS = [
+const PRIMITIVE_KINDS = [
   'null',
   'boolean',
   'int',

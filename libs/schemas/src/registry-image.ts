@@ -1,3 +1,4 @@
+import { schemaGuid } from '@fairlead/avro'
 import { invariant } from '@fairlead/base'
 import type {
   RegistryRecord,
@@ -29,6 +30,11 @@ export class RegistryImage {
   readonly #subjects = new Map<string, Map<number, SchemaVersion>>()
   readonly #byId = new Map<number, Set<SchemaVersion>>()
   readonly #byContent = new Map<string, Set<SchemaVersion>>()
+  /**
+   * Undefined until somebody asks for a GUID: most clients never do, and hashing every schema would
+   * take a good part of the start of a large registry.
+   */
+  #byGuid: Map<string, Set<SchemaVersion>> | undefined
   /** Subject and version → the versions that refer to it. */
   readonly #referrers = new Map<string, Set<SchemaVersion>>()
   readonly #settings = new Map<string | undefined, Settings>()
@@ -85,6 +91,11 @@ export class RegistryImage {
     return [...(this.#byId.get(schemaId) ?? [])]
   }
 
+  /** Every version that has this GUID, which is in lower case. */
+  withGuid(guid: string): readonly SchemaVersion[] {
+    return [...(this.#guidIndex().get(guid) ?? [])]
+  }
+
   /** The id of this content, if any version has it, soft-deleted or not. */
   idOfContent(content: SchemaContent): number | undefined {
     const ids = [...(this.#byContent.get(contentKey(content)) ?? [])].map(
@@ -129,6 +140,16 @@ export class RegistryImage {
     return true
   }
 
+  #guidIndex(): ReadonlyMap<string, ReadonlySet<SchemaVersion>> {
+    if (this.#byGuid !== undefined) return this.#byGuid
+    const index = new Map<string, Set<SchemaVersion>>()
+    for (const versions of this.#subjects.values()) {
+      for (const version of versions.values()) addTo(index, guidOf(version), version)
+    }
+    this.#byGuid = index
+    return index
+  }
+
   #softDelete(subject: string, upToVersion: number): void {
     for (const version of this.versions(subject)) {
       if (version.version > upToVersion || version.isDeleted) continue
@@ -145,6 +166,7 @@ export class RegistryImage {
     versions.set(version.version, version)
     addTo(this.#byId, schemaId, version)
     addTo(this.#byContent, contentKey(version), version)
+    if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
       addTo(this.#referrers, locationKey(reference.subject, reference.version), version)
     }
@@ -157,6 +179,7 @@ export class RegistryImage {
     if (versions.size === 0) this.#subjects.delete(version.subject)
     removeFrom(this.#byId, version.schemaId, version)
     removeFrom(this.#byContent, contentKey(version), version)
+    if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
       removeFrom(this.#referrers, locationKey(reference.subject, reference.version), version)
     }
@@ -166,6 +189,10 @@ export class RegistryImage {
 export function contentKey({ schemaType, schema, references }: SchemaContent): string {
   const names = references.map(({ name, subject, version }) => [name, subject, version])
   return `${schemaType} ${JSON.stringify(names)} ${schema}`
+}
+
+function guidOf({ schema, references }: SchemaContent): string {
+  return schemaGuid(schema, references)
 }
 
 function locationKey(subject: string, version: number): string {

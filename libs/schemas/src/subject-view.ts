@@ -60,10 +60,12 @@ export class SubjectView {
 
   /** The schema of an id, soft-deleted or not: old data must stay readable. */
   schema(schemaId: number): Outcome<SchemaVersion> {
-    const holders = this.image.withId(schemaId)
-    const found = holders.find(({ isDeleted }) => !isDeleted) ?? holders[0]
-    if (found !== undefined) return success(found)
-    return failed('SCHEMA_NOT_FOUND', `Schema ${schemaId} not found`)
+    return liveOrAny(this.image.withId(schemaId), String(schemaId))
+  }
+
+  /** As `schema`, by the id that is the same in every registry. */
+  schemaByGuid(guid: string): Outcome<SchemaVersion> {
+    return liveOrAny(this.image.withGuid(guid.toLowerCase()), guid)
   }
 
   globalSettings(): Settings {
@@ -159,6 +161,12 @@ export class SubjectView {
   #latestText(subject: string): string | undefined {
     return this.versions(subject, {}).at(-1)?.schema
   }
+}
+
+function liveOrAny(holders: readonly SchemaVersion[], label: string): Outcome<SchemaVersion> {
+  const found = holders.find(({ isDeleted }) => !isDeleted) ?? holders[0]
+  if (found !== undefined) return success(found)
+  return failed('SCHEMA_NOT_FOUND', `Schema ${label} not found`)
 }
 
 function mayBeEquivalent(

@@ -1,5 +1,4 @@
 import { type SchemaVersion, failed, success } from '@fairlead/schemas'
-import { schemaGuid } from '@fairlead/avro'
 import type { FastifyInstance } from 'fastify'
 import { schemaEntity, schemaStringEntity } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
@@ -67,22 +66,14 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
 
 function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   const withGuid = (guid: string): Promise<SchemaVersion> =>
-    requests.read((view) => {
-      for (const subject of view.subjects({ deleted: true })) {
-        const found = view
-          .versions(subject, { deleted: true })
-          .find(({ schema, references }) => schemaGuid(schema, references) === guid)
-        if (found !== undefined) return success(found)
-      }
-      return failed('SCHEMA_NOT_FOUND', `Schema ${guid} not found`)
-    })
+    requests.read((view) => view.schemaByGuid(guid))
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid', async (request) =>
-    schemaStringEntity(await withGuid(request.params.guid.toLowerCase()), undefined),
+    schemaStringEntity(await withGuid(request.params.guid), undefined),
   )
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid/ids', async (request) => {
-    const { schemaId } = await withGuid(request.params.guid.toLowerCase())
+    const { schemaId } = await withGuid(request.params.guid)
     return [{ context: '.', id: schemaId }]
   })
 }
