@@ -5,7 +5,7 @@ import { REGISTRY_CONFIG } from './config.ts'
 import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
 import { SERVER_OPTIONS } from './http/server-options.ts'
-import { registryMetrics } from './metrics.ts'
+import { countChanges, registryMetrics } from './metrics.ts'
 import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
 import { RegistryStore } from './store/registry-store.ts'
 
@@ -29,6 +29,7 @@ await runApp({
       logger,
       timeoutMs: config['kafkastore.timeout.ms'],
       onState: (state) => health.set('store', state),
+      onWriting: countChanges(metrics, registry),
       onFatal: fail,
       log: new KafkaSchemaLog({
         bootstrapServers: config['kafkastore.bootstrap.servers'],

@@ -1,5 +1,5 @@
 import type { Metrics } from '@fairlead/service'
-import type { SchemaRegistry } from '@fairlead/schemas'
+import type { RegistryRecord, SchemaRegistry } from '@fairlead/schemas'
 import type { FastifyInstance } from 'fastify'
 import type { OnCheck } from './http/compatibility-routes.ts'
 import type { RegistryStore } from './store/registry-store.ts'
@@ -58,6 +58,42 @@ export function registryMetrics(
     onCheck: ({ isCompatible, level }) =>
       checks.inc({ result: isCompatible ? 'compatible' : 'incompatible', level }),
   }
+}
+
+/** Counts versions that this registry makes and deletes; for the `onWriting` of its store. */
+export function countChanges(
+  metrics: Metrics,
+  registry: SchemaRegistry,
+): (records: readonly RegistryRecord[]) => () => void {
+  const created = metrics.counter({
+    name: 'schema_registry_schemas_created_total',
+    help: 'Versions that were registered through this registry.',
+  })
+  const deleted = metrics.counter({
+    name: 'schema_registry_schemas_deleted_total',
+    help: 'Versions that were soft-deleted through this registry.',
+  })
+  return (records) => {
+    const changes = records.map((record) => changeOf(record, registry))
+    return () => {
+      for (const change of changes) {
+        if (change > 0) created.inc(change)
+        else deleted.inc(-change)
+      }
+    }
+  }
+}
+
+/** By how much a record that is not written yet changes the number of live versions. */
+function changeOf(record: RegistryRecord, { view }: SchemaRegistry): number {
+  if (record.kind !== 'schema' && record.kind !== 'deleteSubject') return 0
+  const live = view.versions(record.subject, {})
+  if (record.kind === 'deleteSubject') {
+    return -live.filter(({ version }) => version <= (record.version ?? 0)).length
+  }
+  const wasLive = live.some(({ version }) => version === record.version)
+  const isLive = record.value !== null && !record.value.isDeleted
+  return Number(isLive) - Number(wasLive)
 }
 
 function requestDuration(metrics: Metrics, http: FastifyInstance): void {

@@ -1,3 +1,5 @@
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { SchemaRegistry } from '@fairlead/schemas'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -176,6 +178,72 @@ test('a schema is found by id, by version and by its text', async () => {
     [{ subject: 'user-value', version: 2 }],
   ])
   expect(await call(http, 'GET /subjects/user-value/versions/1/schema')).toEqual([200, USER_1])
+})
+
+test('a schema is found by its GUID, soft-deleted or not, until it is gone', async () => {
+  const { http } = startRegistry()
+  const guid = 'ef524ea1-b91e-7317-3d93-8ade36c1db32'
+  const missing = [404, { error_code: 40403, message: `Schema ${guid} not found` }]
+  expect(await call(http, `GET /schemas/guids/${guid}`)).toEqual(missing)
+  await call(http, 'POST /subjects/s/versions', schemaOf('int'))
+  const found = [200, expect.objectContaining({ schema: '"int"', guid })]
+  expect(await call(http, `GET /schemas/guids/${guid}`)).toEqual(found)
+  expect(await call(http, `GET /schemas/guids/${guid.toUpperCase()}`)).toEqual(found)
+  expect(await call(http, `GET /schemas/guids/${guid}/ids`)).toEqual([
+    200,
+    [{ context: '.', id: 1 }],
+  ])
+  await call(http, 'DELETE /subjects/s')
+  expect(await call(http, `GET /schemas/guids/${guid}`)).toEqual(found)
+  await call(http, 'DELETE /subjects/s?permanent=true')
+  expect(await call(http, `GET /schemas/guids/${guid}`)).toEqual(missing)
+})
+
+test.for(['/contexts/:.:', '/contexts/%3A.%3A'])(
+  '%s before a path is the default context',
+  async (prefix) => {
+    const { http } = startRegistry()
+    await call(http, `POST ${prefix}/subjects/s/versions`, schemaOf('int'))
+    expect(await call(http, `GET ${prefix}/schemas/ids/1`)).toMatchObject([200, { subject: 's' }])
+    expect(await call(http, 'GET /subjects')).toEqual([200, ['s']])
+    expect(await call(http, 'GET /contexts/.other/subjects')).toMatchObject([404, {}])
+  },
+)
+
+test('a path with the context . is taken from clients that do not shorten it', async () => {
+  const { http } = startRegistry()
+  await http.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = http.server.address() as AddressInfo
+  const status = await new Promise((resolve, reject) => {
+    get({ port, path: '/contexts/./subjects' }, (response) => resolve(response.statusCode)).once(
+      'error',
+      reject,
+    )
+  })
+  expect(status).toBe(200)
+})
+
+test('every refusal has an error code and a message, and nothing else', async () => {
+  const { http } = startRegistry()
+  await call(http, 'PUT /config', { compatibility: 'FULL' })
+  await call(http, 'POST /subjects/s/versions', schemaOf(USER_1))
+  const refusals = [
+    await call(http, 'POST /subjects/s/versions', schemaOf(USER_BROKEN)),
+    await call(http, 'POST /subjects/s/versions', { schema: '{' }),
+    await call(http, 'POST /subjects/s', schemaOf('int')),
+    await call(http, 'POST /subjects/s/versions', 'no JSON'),
+    await call(http, 'PUT /config/s', { compatibility: 'none at all' }),
+    await call(http, 'DELETE /subjects/s?permanent=true'),
+    await call(http, 'DELETE /nowhere'),
+    await call(http, 'PUT /schemas/types', {}),
+  ]
+  for (const [status, body] of refusals) {
+    expect(body, String(status)).toEqual({
+      error_code: expect.any(Number),
+      message: expect.any(String),
+    })
+  }
+  expect(refusals.map(([status]) => status)).toEqual([409, 422, 404, 400, 422, 404, 404, 405])
 })
 
 test.for([

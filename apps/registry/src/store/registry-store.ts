@@ -10,7 +10,7 @@ import {
 import type { SchemaLog } from './schema-log.ts'
 import { StoreError } from './store-error.ts'
 
-export interface StoreLogger {
+interface StoreLogger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
 }
@@ -23,6 +23,8 @@ export type RegistryStoreOptions = {
   readonly timeoutMs: number
   /** Ready, or why not; called whenever it may have changed. */
   readonly onState: (state: true | string) => void
+  /** Called before the records of a decision are written; what it returns, once they count. */
+  readonly onWriting?: (records: readonly RegistryRecord[]) => () => void
   /** Nothing that retrying could mend: the process must end. */
   readonly onFatal: (error: unknown) => void
 }
@@ -107,7 +109,7 @@ export class RegistryStore {
   }
 
   async #decideAndWrite<Value>(decide: () => Decision<Value>): Promise<Outcome<Value>> {
-    const { log, registry } = this.#options
+    const { log, registry, onWriting } = this.#options
     let lost: readonly RegistryRecord[] = []
     for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt += 1) {
       await this.#readToEnd()
@@ -115,11 +117,13 @@ export class RegistryStore {
       const records = registry.log.withRepairs(decision.records, lost)
       if (records.length === 0) return decision.response
 
+      const onWritten = onWriting?.(decision.records)
       const expectedOffset = registry.log.nextOffset
       const offsets = await log.append(records.map(encodeRecord), expectedOffset)
       const lastOffset = offsets.at(-1) ?? expectedOffset
       await this.#hasRead(lastOffset + 1)
       if (offsets.every((offset, index) => offset === expectedOffset + index)) {
+        onWritten?.()
         return decision.response
       }
       lost = records
