@@ -129,6 +129,14 @@ describe('compressed records', () => {
 
 describe('bytes of a peer', () => {
   const batch = batchOf(3)
+  /** The second record is a millisecond later than the first. */
+  const soonAfter = (timestampMs: number): Uint8Array => {
+    const times = [TIME_MS, TIME_MS + 1]
+    const records = times.map((timeMs) => ({ key: null, value: null, timestampMs: timeMs }))
+    const bytes = encodeBatch({ records }, crc32c)
+    new DataView(bytes.buffer).setBigInt64(27, BigInt(timestampMs))
+    return bytes
+  }
   const changed = (at: number, ...bytes: readonly number[]): Uint8Array => {
     const copy = batch.slice()
     copy.set(bytes, at)
@@ -147,6 +155,9 @@ describe('bytes of a peer', () => {
     { what: 'fewer records than there are', bytes: changed(57, 0, 0, 0, 2) },
     { what: 'a record that passes the end', bytes: changed(BATCH_HEADER_BYTES, 0x7e) },
     { what: 'a record of negative length', bytes: changed(BATCH_HEADER_BYTES, 0x01) },
+    { what: 'an offset behind the batch', bytes: changed(BATCH_HEADER_BYTES + 3, 0x06) },
+    { what: 'an offset before the batch', bytes: changed(BATCH_HEADER_BYTES + 3, 0x01) },
+    { what: 'a time of 54 bits', bytes: soonAfter(Number.MAX_SAFE_INTEGER) },
   ])('$what is an error', ({ bytes }) => {
     expect(() => recordsOf(bytes)).toThrow(DecodeError)
   })
@@ -168,11 +179,16 @@ describe('bytes of a peer', () => {
         for (const [at, byte] of list) mutant[at] = byte
         let error: unknown
         try {
-          recordsOf(mutant)
+          for (const { offset, timestampMs } of recordsOf(mutant)) {
+            const { baseOffset, lastOffsetDelta } = readBatchHeader(mutant, 0)
+            expect(offset).toBeGreaterThanOrEqual(baseOffset)
+            expect(offset).toBeLessThanOrEqual(baseOffset + lastOffsetDelta)
+            expect(Number.isSafeInteger(timestampMs)).toBe(true)
+          }
         } catch (thrown) {
           error = thrown
         }
-        expect(error === undefined || error instanceof DecodeError).toBe(true)
+        if (error !== undefined) expect(error).toBeInstanceOf(DecodeError)
       }),
       { numRuns: 3_000 },
     )

@@ -38,7 +38,7 @@ const UTF8_ENCODER = new TextEncoder()
  * The records of the batch at `position`, views into its bytes.
  *
  * @throws {DecodeError} when the records are malformed, or fewer or more than the header says, or
- *   compressed and no `decompress` is given.
+ *   outside its offsets, or compressed and no `decompress` is given.
  */
 export function decodeRecords(
   bytes: Uint8Array,
@@ -79,22 +79,31 @@ function decodeRecord(reader: VarintReader, header: BatchHeader): DecodedRecord 
   const end = reader.varint() + reader.position
   if (end > reader.bytes.length) throw new DecodeError('a record passes the end', start)
   reader.position += 1 // Attributes: none is defined.
-  const timestampDeltaMs = reader.varint()
+  const timestampMs = recordTimestampMs(header, reader.varint())
   const offsetDelta = reader.varint()
+  if (offsetDelta < 0 || offsetDelta > header.lastOffsetDelta) {
+    throw new DecodeError(`offset delta ${offsetDelta} is outside its batch`, start)
+  }
+  if (!Number.isSafeInteger(timestampMs)) {
+    throw new DecodeError('a timestamp exceeds 53 bits', start)
+  }
   const key = reader.nullableBytes()
   const value = reader.nullableBytes()
   const headers = decodeHeaders(reader)
   if (reader.position !== end) throw new DecodeError('a record has another length', start)
   return {
     offset: header.baseOffset + offsetDelta,
-    timestampMs:
-      header.timestampType === 'LogAppendTime'
-        ? header.maxTimestampMs
-        : header.baseTimestampMs + timestampDeltaMs,
+    timestampMs,
     key,
     value,
     headers,
   }
+}
+
+function recordTimestampMs(header: BatchHeader, deltaMs: number): number {
+  return header.timestampType === 'LogAppendTime'
+    ? header.maxTimestampMs
+    : header.baseTimestampMs + deltaMs
 }
 
 function decodeHeaders(reader: VarintReader): RecordHeader[] {

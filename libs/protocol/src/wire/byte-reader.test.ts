@@ -26,6 +26,13 @@ describe('int64', () => {
   })
 })
 
+test('views of a Buffer are no Buffers: their `slice` copies', () => {
+  const frame = Buffer.from([1, 2, 3, 4])
+  const copy = new ByteReader(frame.subarray(1)).bytes(2).slice()
+  frame.fill(0)
+  expect(copy).toEqual(Uint8Array.of(2, 3))
+})
+
 describe('uvarint', () => {
   test.for([
     { value: 0, bytes: [0] },

@@ -25,8 +25,10 @@ export class ByteReader {
   #elementCount = 0
 
   constructor(bytes: Uint8Array, position = 0) {
-    this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const { buffer, byteOffset, byteLength } = bytes
+    // A socket gives a Buffer, whose views are Buffers, whose `slice` does not copy.
+    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength)
+    this.#view = new DataView(buffer, byteOffset, byteLength)
     this.#position = position
   }
 
