@@ -141,8 +141,13 @@ function store(
       leaderEpoch: partition.committedLeaderEpoch,
       metadata: partition.committedMetadata ?? '',
       commitTimestampMs: turn.wallNowMs,
-      expireTimestampMs:
-        request.retentionTimeMs >= 0 ? turn.wallNowMs + request.retentionTimeMs : -1,
+      expireTimestampMs: expireTimestampMs(request, turn),
     },
   })
+}
+
+/** -1 unless the client chose its own retention. "For ever" is the last moment that can be written. */
+function expireTimestampMs({ retentionTimeMs }: OffsetCommitRequest, { wallNowMs }: Turn): number {
+  if (retentionTimeMs < 0) return -1
+  return Math.min(wallNowMs + retentionTimeMs, Number.MAX_SAFE_INTEGER)
 }

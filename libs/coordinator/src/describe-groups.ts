@@ -1,3 +1,4 @@
+import { truncated } from '@fairlead/base'
 import type { Group } from './group.ts'
 import type { DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse } from './messages.ts'
 import { metadataFor } from './protocols.ts'
@@ -8,6 +9,9 @@ type ListedGroup = ListGroupsResponse['groups'][number]
 
 /** From this version on a group that does not exist is an error; before it, it is "Dead". */
 const GROUP_ID_NOT_FOUND_SINCE_VERSION = 6
+
+/** Of a group id in a message. */
+const QUOTED_LENGTH_MAX = 255
 
 /** DescribeGroups without authorization: "not asked for" (KIP-430). */
 const AUTHORIZED_OPERATIONS_OMITTED = -(2 ** 31)
@@ -61,7 +65,7 @@ function unknownGroup(groupId: string, apiVersion: number): DescribedGroup {
   return {
     ...dead,
     errorCode: 'GROUP_ID_NOT_FOUND',
-    errorMessage: `Group ${groupId} not found.`,
+    errorMessage: `Group ${truncated(groupId, QUOTED_LENGTH_MAX)} not found.`,
   }
 }
 

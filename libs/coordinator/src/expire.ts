@@ -29,8 +29,9 @@ export function expireDeadlines(group: Group, turn: Turn, config: GroupConfig): 
 /**
  * Removes offsets that nobody came back for (KIP-211), and then the group if nothing is left of it.
  *
- * It removes as many as one step may write. The retention of a group with members starts when the last one has left; until then its offsets
- * stay. That of a group that only commits starts at each commit.
+ * It removes as many as one step may write. The retention of a group with members starts when the
+ * last one has left; until then its offsets stay. That of a group that only commits starts at each
+ * commit.
  */
 export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): void {
   if (group.state !== 'Empty') return

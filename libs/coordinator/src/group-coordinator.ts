@@ -48,6 +48,9 @@ import type {
   TopicDirectory,
 } from './types.ts'
 
+/** Of one member. Clients know a handful of assignors, and members are compared in pairs of them. */
+const PROTOCOLS_MAX = 100
+
 export type GroupCoordinatorOptions = {
   readonly config: GroupConfig
   readonly random: Random
@@ -282,6 +285,7 @@ export class GroupCoordinator {
     if (sessionTimeoutMs < sessionTimeoutMinMs || sessionTimeoutMs > sessionTimeoutMaxMs) {
       return 'INVALID_SESSION_TIMEOUT'
     }
+    if (request.protocols.length > PROTOCOLS_MAX) return 'INVALID_REQUEST'
     const metadataBytes = request.protocols.reduce((sum, { metadata }) => sum + metadata.length, 0)
     return metadataBytes > memberMetadataMaxBytes ? 'INVALID_REQUEST' : undefined
   }

@@ -170,11 +170,10 @@ export function isForgettable(group: Group): boolean {
 
 /** The first moment at which time changes the group; undefined when none will. */
 export function groupDeadlineMs(group: Group): number | undefined {
-  let earliestMs = Math.min(
-    group.joinDeadlineMs ?? Infinity,
-    group.syncDeadlineMs ?? Infinity,
-    ...group.pendingMembers.values(),
-  )
+  let earliestMs = Math.min(group.joinDeadlineMs ?? Infinity, group.syncDeadlineMs ?? Infinity)
+  for (const deadlineMs of group.pendingMembers.values()) {
+    earliestMs = Math.min(earliestMs, deadlineMs)
+  }
   for (const member of group.members.values()) {
     if (isSessionWatched(member)) earliestMs = Math.min(earliestMs, member.sessionDeadlineMs)
   }

@@ -1,4 +1,4 @@
-import { type Random, assertNever, invariant } from '@fairlead/base'
+import { type Random, assertNever, invariant, truncated } from '@fairlead/base'
 import { type Group, type Member, addMember, removeMember } from './group.ts'
 import type { StoredGroup } from './group-record.ts'
 import { findMember } from './membership.ts'
@@ -39,6 +39,12 @@ const REBALANCE_TIMEOUT_SINCE_VERSION = 1
  * noticed while it waits. If it is still there after this time, it is expected to try again.
  */
 const NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60_000
+
+/** Every event looks at all of them. A client that finds no room tries again. */
+const PENDING_MEMBERS_MAX = 1000
+
+/** A client id may be as long as a string of the wire, and a member id is longer. */
+const MEMBER_ID_PREFIX_LENGTH_MAX = 255
 
 export type JoinContext = RequestContext & {
   readonly token: ParkToken
@@ -98,7 +104,8 @@ function joinNewMember(
     return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', '')
   }
   const { groupInstanceId } = request
-  const memberId = `${groupInstanceId ?? context.clientId}-${uuidText(context.random)}`
+  const prefix = truncated(groupInstanceId ?? context.clientId, MEMBER_ID_PREFIX_LENGTH_MAX)
+  const memberId = `${prefix}-${uuidText(context.random)}`
   if (groupInstanceId !== null) {
     const replaced = group.staticMembers.get(groupInstanceId)
     return replaced === undefined
@@ -106,6 +113,9 @@ function joinNewMember(
       : replaceStaticMember(group, { replaced, memberId }, request, context, turn)
   }
   if (context.apiVersion >= MEMBER_ID_REQUIRED_SINCE_VERSION) {
+    if (group.pendingMembers.size >= PENDING_MEMBERS_MAX) {
+      return refusedJoin('COORDINATOR_NOT_AVAILABLE', '')
+    }
     group.pendingMembers.set(memberId, turn.nowMs + request.sessionTimeoutMs)
     return refusedJoin('MEMBER_ID_REQUIRED', memberId)
   }
@@ -239,7 +249,7 @@ function replaceStaticMember(
         return 'parked'
       }
       const value = exchangedGroup(group, ids, turn)
-      if (!isStorable(value)) {
+      if (!isStorable(group.groupId, value)) {
         beginRebalance(group, turn, context.config)
         return 'parked'
       }

@@ -195,8 +195,9 @@ const MEMBER_OVERHEAD_BYTES = 64
 const UTF8_BYTES_PER_UNIT_MAX = 3
 
 /** Whether the group fits into one step; an estimate from above. */
-export function isStorable(group: StoredGroup): boolean {
-  let sizeBytes = 0
+export function isStorable(groupId: string, group: StoredGroup): boolean {
+  const names = [groupId, group.protocolType, group.protocolName ?? '', group.leader ?? '']
+  let sizeBytes = UTF8_BYTES_PER_UNIT_MAX * names.join('').length
   for (const member of group.members) {
     const { memberId, groupInstanceId, clientId, clientHost, subscription, assignment } = member
     const ids = memberId.length + (groupInstanceId ?? '').length + clientId.length

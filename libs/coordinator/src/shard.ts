@@ -15,6 +15,9 @@ import { refusedSync } from './sync-group.ts'
 import { type Turn, isStepFull } from './turn.ts'
 import type { Completion, CoordinatorRecord, Instant, Step } from './types.ts'
 
+/** What a batch adds to the key and the value of a record: lengths, deltas, attributes; rounded up. */
+const RECORD_OVERHEAD_BYTES = 24
+
 /**
  * The groups of one partition of `__consumer_offsets`.
  *
@@ -99,7 +102,7 @@ export class GroupShard {
         invariant(record.groupId === groupId, 'an event changes its own group')
         const encoded = encodeGroupRecord(record)
         records.push(encoded)
-        writtenBytes += encoded.key.length + (encoded.value?.length ?? 0)
+        writtenBytes += RECORD_OVERHEAD_BYTES + encoded.key.length + (encoded.value?.length ?? 0)
         this.#apply(record)
       },
       isFull: () => isStepFull(writtenBytes),

@@ -96,7 +96,7 @@ function completeRebalance(
     turn,
     (memberId) => assignments.get(memberId)?.slice() ?? EMPTY_BYTES,
   )
-  if (!isStorable(value)) {
+  if (!isStorable(group.groupId, value)) {
     for (const member of group.members.values()) failSync(member, turn, 'UNKNOWN_SERVER_ERROR')
     beginRebalance(group, turn, config)
     return

@@ -3,7 +3,7 @@ import type { JoinGroupResponse, SyncGroupResponse } from './messages.ts'
 import type { Completion, Instant, ParkToken } from './types.ts'
 
 /**
- * What one step may write, in bytes of keys and values. The shell appends a step as one batch, and a
+ * What one step may write, in bytes of records. The shell appends a step as one batch, and a
  * log takes a batch of a MiB unless it is configured otherwise (`max.message.bytes`).
  */
 export const STEP_BYTES_MAX: number = 1_000_000
