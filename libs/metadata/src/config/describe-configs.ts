@@ -1,3 +1,4 @@
+import { truncated } from '@fairlead/base'
 import type { ErrorCode } from '@fairlead/protocol'
 import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../messages.ts'
 import type { MetadataImage } from '../metadata-image.ts'
@@ -12,6 +13,9 @@ import {
   RESOURCE_TYPE_BROKER,
   RESOURCE_TYPE_TOPIC,
 } from './wire-ids.ts'
+
+/** Messages quote names of the client, which may be as long as the wire allows. */
+const ERROR_MESSAGE_LENGTH_MAX = 1000
 
 type Resource = DescribeConfigsRequest['resources'][number]
 type ResourceResult = DescribeConfigsResponse['results'][number]
@@ -148,5 +152,5 @@ const CONFIG_TYPES: Readonly<Record<string, ConfigType>> = {
 }
 
 function refused(errorCode: ErrorCode, errorMessage: string): Refusal {
-  return { errorCode, errorMessage }
+  return { errorCode, errorMessage: truncated(errorMessage, ERROR_MESSAGE_LENGTH_MAX) }
 }

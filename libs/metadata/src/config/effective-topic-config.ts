@@ -64,7 +64,8 @@ export function topicConfigsProblem(
   broker: BrokerSettings,
 ): string | undefined {
   for (const [name, value] of configs) {
-    const definition = TOPIC_CONFIGS[name]
+    // Names come from clients: `constructor` is a property of every object.
+    const definition = Object.hasOwn(TOPIC_CONFIGS, name) ? TOPIC_CONFIGS[name] : undefined
     if (definition === undefined) return `Unknown topic config name: ${name}`
     const problem = configProblem(name, value, definition)
     if (problem !== undefined) return problem

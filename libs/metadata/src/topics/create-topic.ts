@@ -172,9 +172,12 @@ function replicasProblem(brokerIds: readonly number[], brokerId: number): string
   if (brokerIds.length === 0) {
     return 'The manual partition assignment includes an empty replica list.'
   }
-  if (new Set(brokerIds).size < brokerIds.length) {
-    const duplicate = brokerIds.find((id, index) => brokerIds.indexOf(id) < index)
-    return `The manual partition assignment includes the broker ${duplicate} more than once.`
+  const seen = new Set<number>()
+  for (const id of brokerIds) {
+    if (seen.has(id)) {
+      return `The manual partition assignment includes the broker ${id} more than once.`
+    }
+    seen.add(id)
   }
   const unknown = brokerIds.find((id) => id !== brokerId)
   if (unknown === undefined) return undefined

@@ -1,4 +1,4 @@
-import { ZERO_UUID } from '@fairlead/protocol'
+import { ZERO_UUID, encodeResponse } from '@fairlead/protocol'
 import { expect, test } from 'vitest'
 import { Cluster, type NewTopicRequest } from '../testing/fixtures.ts'
 
@@ -28,6 +28,39 @@ test('a topic has the partitions, the configuration and the id that the answer n
     value: 'delete',
     configSource: 5,
   })
+})
+
+test.for([
+  ['name', { name: 'a'.repeat(32_767) }, 'INVALID_TOPIC_EXCEPTION'],
+  ['config name', { configs: [{ name: 'x'.repeat(32_767), value: '1' }] }, 'INVALID_CONFIG'],
+  [
+    'config value',
+    { configs: [{ name: 'retention.ms', value: 'x'.repeat(32_767) }] },
+    'INVALID_CONFIG',
+  ],
+  [
+    'list of null configs',
+    { configs: ['a', 'b'].map((c) => ({ name: c.repeat(32_767), value: null })) },
+    'INVALID_CONFIG',
+  ],
+] as const)('the longest %s is refused with an error that can be sent', ([, topic, errorCode]) => {
+  const answers = new Cluster().create([{ name: 'orders', ...topic }])
+  expect(answers).toMatchObject([{ errorCode }])
+  expect(encodeResponse('CreateTopics', 7, 1, { topics: answers }).length).toBeGreaterThan(0)
+})
+
+test.for(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+  '%s is no topic configuration',
+  (name) => {
+    const [answer] = new Cluster().create([{ name: 'orders', configs: [{ name, value: '1' }] }])
+    expect(answer).toMatchObject({ errorCode: 'INVALID_CONFIG' })
+  },
+)
+
+test('a request of a hundred thousand names is answered at once', () => {
+  const names = Array.from({ length: 100_000 }, (_, index) => `/${index}`)
+  const answers = new Cluster().create(names.map((name) => ({ name })))
+  expect(answers).toHaveLength(names.length)
 })
 
 test('-1 partitions are num.partitions', () => {

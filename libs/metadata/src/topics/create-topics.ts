@@ -1,3 +1,4 @@
+import { truncated } from '@fairlead/base'
 import { ZERO_UUID } from '@fairlead/protocol'
 import { effectiveTopicConfigs } from '../config/effective-topic-config.ts'
 import { CONFIG_SOURCE_IDS } from '../config/wire-ids.ts'
@@ -14,6 +15,9 @@ import {
   createTopic,
 } from './create-topic.ts'
 import { metricName } from './topic-name.ts'
+
+/** Messages quote names and values of the client, which may be as long as the wire allows. */
+const ERROR_MESSAGE_LENGTH_MAX = 1000
 
 type TopicResult = CreateTopicsResponse['topics'][number]
 
@@ -32,8 +36,7 @@ export function createTopics(
   request: CreateTopicsRequest,
   context: TopicContext,
 ): Decision<CreateTopicsResponse> {
-  const names = request.topics.map(({ name }) => name)
-  const duplicates = new Set(names.filter((name, index) => names.indexOf(name) < index))
+  const duplicates = repeated(request.topics.map(({ name }) => name))
   const batch: Batch = { partitionCount: 0, names: new Map() }
   const records: MetadataRecord[] = []
   const topics: TopicResult[] = []
@@ -53,6 +56,17 @@ export function createTopics(
     topics.push(refusal(name, { ok: false, errorCode: 'INVALID_REQUEST', message }))
   }
   return { records: request.validateOnly ? [] : records, response: { topics } }
+}
+
+function repeated(names: readonly string[]): ReadonlySet<string> {
+  const seen = new Set<string>()
+  return new Set(
+    names.filter((name) => {
+      const isRepeated = seen.has(name)
+      seen.add(name)
+      return isRepeated
+    }),
+  )
 }
 
 /** What the topics of one request have taken already, though the image does not show it yet. */
@@ -111,7 +125,7 @@ function refusal(name: string, { errorCode, message }: TopicRefusal): TopicResul
     name,
     topicId: ZERO_UUID,
     errorCode,
-    errorMessage: message,
+    errorMessage: truncated(message, ERROR_MESSAGE_LENGTH_MAX),
     numPartitions: -1,
     replicationFactor: -1,
     configs: [],

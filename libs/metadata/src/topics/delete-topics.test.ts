@@ -74,3 +74,9 @@ test.for([
   const options = { apiVersion, isDeletionEnabled: false }
   expect(remove(cluster, [byName('a')], options)).toEqual([errorCode])
 })
+
+test('a request of a hundred thousand names is answered at once', () => {
+  const cluster = clusterWith('a')
+  const targets = Array.from({ length: 100_000 }, (_, index) => byName(`a${index}`))
+  expect(remove(cluster, targets)).toHaveLength(targets.length)
+})

@@ -38,11 +38,16 @@ export function deleteTopics(
     context.apiVersion >= TOPICS_SINCE_VERSION
       ? request.topics
       : request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }))
+  const timesNamed = new Map<string, number>()
+  for (const target of targets) {
+    timesNamed.set(keyOf(target), (timesNamed.get(keyOf(target)) ?? 0) + 1)
+  }
   const deleted = new Set<string>()
-  const responses = targets.map((target, index): DeletionResult => {
+  const responses = targets.map((target): DeletionResult => {
     const outcome = check(image, target, context)
     if ('errorCode' in outcome) return { ...target, ...outcome }
-    if (isRepeated(targets, index) || deleted.has(outcome.topicId)) {
+    // What the client meant by a topic that it names twice is unclear.
+    if (timesNamed.get(keyOf(target)) !== 1 || deleted.has(outcome.topicId)) {
       return { ...target, errorCode: 'INVALID_REQUEST', errorMessage: 'Duplicate topic.' }
     }
     deleted.add(outcome.topicId)
@@ -82,13 +87,8 @@ function deletionDisabled(apiVersion: number): Refusal {
   return refused(errorCode, 'Topic deletion is disabled.')
 }
 
-/** A topic that a request names twice is not deleted: what the client meant is unclear. */
-function isRepeated(targets: readonly Target[], index: number): boolean {
-  const target = targets[index]
-  return targets.some(
-    (other, otherIndex) =>
-      otherIndex !== index && other.name === target?.name && other.topicId === target.topicId,
-  )
+function keyOf({ name, topicId }: Target): string {
+  return name === null ? `id ${topicId}` : `name ${name} ${topicId}`
 }
 
 function refused(errorCode: ErrorCode, errorMessage: string): Refusal {
