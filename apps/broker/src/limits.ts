@@ -46,6 +46,9 @@ export const CONNECTION_LOG_WINDOW_MS = 10_000
 /** What is in flight gets this long to finish after SIGTERM. */
 export const DRAIN_DEADLINE_MS = 5_000
 
+/** Records of one compressed batch that the broker opens: some 30 ms of the event loop. */
+export const DECOMPRESSED_BYTES_MAX = 16 * MIB
+
 /** Distinct topics that get metric series of their own. */
 export const METRIC_TOPICS_MAX = 2_000
 

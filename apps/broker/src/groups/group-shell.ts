@@ -24,6 +24,7 @@ import type {
   SyncGroupRequest,
   SyncGroupResponse,
 } from '@fairlead/coordinator'
+import type { Departure } from '../network/departure.ts'
 import type { OffsetsLog } from './offsets-log.ts'
 
 export type GroupClient = Pick<RequestContext, 'apiVersion' | 'clientId' | 'clientHost'>
@@ -32,6 +33,11 @@ type AnswerTo<Kind extends Completion['kind']> = Extract<
   Completion,
   { readonly kind: Kind }
 >['response']
+
+type ParkOutcome<Kind extends Completion['kind']> =
+  | { readonly kind: 'answered'; readonly answer: AnswerTo<Kind> }
+  /** The client left: nobody needs the answer. */
+  | { readonly kind: 'left' }
 
 export type GroupShellOptions = {
   readonly coordinator: GroupCoordinator
@@ -94,16 +100,28 @@ export class GroupShell {
     }
   }
 
-  join(request: JoinGroupRequest, client: GroupClient): Promise<JoinGroupResponse> {
-    return this.#park('JoinGroup', (token) =>
+  /** Undefined when the client left while it waited; its member stays until its session ends. */
+  async join(
+    request: JoinGroupRequest,
+    client: GroupClient,
+    departure: Departure,
+  ): Promise<JoinGroupResponse | undefined> {
+    const outcome = await this.#park('JoinGroup', departure, (token) =>
       this.#options.coordinator.joinGroup(request, { ...this.#context(client), token }),
     )
+    return outcome.kind === 'answered' ? outcome.answer : undefined
   }
 
-  sync(request: SyncGroupRequest, client: GroupClient): Promise<SyncGroupResponse> {
-    return this.#park('SyncGroup', (token) =>
+  /** Undefined as with `join`. */
+  async sync(
+    request: SyncGroupRequest,
+    client: GroupClient,
+    departure: Departure,
+  ): Promise<SyncGroupResponse | undefined> {
+    const outcome = await this.#park('SyncGroup', departure, (token) =>
       this.#options.coordinator.syncGroup(request, { ...this.#context(client), token }),
     )
+    return outcome.kind === 'answered' ? outcome.answer : undefined
   }
 
   heartbeat(request: HeartbeatRequest): Promise<HeartbeatResponse> {
@@ -171,20 +189,27 @@ export class GroupShell {
 
   async #park<Kind extends Completion['kind']>(
     kind: Kind,
+    departure: Departure,
     decide: (token: ParkToken) => Decision<AnswerTo<Kind> | 'parked'>,
-  ): Promise<AnswerTo<Kind>> {
+  ): Promise<ParkOutcome<Kind>> {
     const token = this.#nextToken
     this.#nextToken += 1
-    const { promise, resolve } = Promise.withResolvers<Completion>()
+    const { promise, resolve } = Promise.withResolvers<Completion | undefined>()
     const decision = decide(token)
     const { response } = decision
     // Registered before the step is carried out, which may complete this very request.
     if (response === 'parked') this.#parked.set(token, resolve)
     await this.#carryOut(decision)
-    if (response !== 'parked') return response
+    if (response !== 'parked') return { kind: 'answered', answer: response }
+    const stopWatching = departure.onLeft(() => {
+      this.#parked.delete(token)
+      resolve(undefined)
+    })
     const completion = await promise
+    stopWatching()
+    if (completion === undefined) return { kind: 'left' }
     invariant(completion.kind === kind, 'a request is completed by an answer of its own kind')
-    return completion.response as AnswerTo<Kind>
+    return { kind: 'answered', answer: completion.response as AnswerTo<Kind> }
   }
 
   async #decided<Response>(decision: Decision<Response>): Promise<Response> {

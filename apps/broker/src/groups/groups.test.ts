@@ -33,6 +33,13 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
+async function parkedRequests(): Promise<number> {
+  const text = await broker.metrics.registry.getSingleMetricAsString(
+    'fairlead_group_requests_parked',
+  )
+  return Number(text.trim().split(' ').at(-1))
+}
+
 async function findCoordinator(client: TestClient, groupId: string): Promise<void> {
   const { coordinators } = await client.call('FindCoordinator', {
     keyType: 0,
@@ -86,6 +93,18 @@ async function soleMember(client: TestClient, groupId: string, sessionTimeoutMs?
 }
 
 describe('groups', () => {
+  test('a join that waits gives its place up when its client leaves', async () => {
+    const member = await soleMember(open(), 'abandoned')
+    const other = open()
+    await findCoordinator(other, 'abandoned')
+    const joining = joinFully(other, 'abandoned').catch(() => undefined)
+    await expect.poll(parkedRequests).toBe(1)
+    other.close()
+    await expect.poll(parkedRequests).toBe(0)
+    expect(await joining).toBeUndefined()
+    expect(member.groupId).toBe('abandoned')
+  })
+
   test('a member joins, is assigned, beats, commits, and finds its offset', async () => {
     const client = open()
     const member = await soleMember(client, 'life')

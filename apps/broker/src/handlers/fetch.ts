@@ -55,6 +55,7 @@ export async function handleFetch(
   context: HandlerContext,
 ): Promise<ResponseBody<'Fetch'>> {
   const { metrics, clock, delayedFetches } = context
+  const { departure } = context.peer
   if (request.sessionId !== NO_SESSION) {
     return { errorCode: 'FETCH_SESSION_ID_NOT_FOUND', sessionId: NO_SESSION, responses: [] }
   }
@@ -70,7 +71,7 @@ export async function handleFetch(
     const round = await readRound(topics, request, context)
     const remainingMs = deadlineMs - clock.nowMs()
     const isDone = round.hasError || round.sizeBytes >= request.minBytes || remainingMs <= 0
-    if (isDone || delayedFetches.isStopped) {
+    if (isDone || departure.hasLeft || delayedFetches.isStopped) {
       for (const { topic, partitions } of round.responses) {
         metrics.fetched(topic ?? '', partitions.reduce(recordBytes, 0))
       }
@@ -78,7 +79,7 @@ export async function handleFetch(
       return { errorCode: 'NONE', sessionId: NO_SESSION, responses: round.responses }
     }
     context.fetchMemory.release(round.sizeBytes)
-    await delayedFetches.waitForAppend(watched, remainingMs)
+    await delayedFetches.waitForAppend(watched, remainingMs, departure)
   }
 }
 

@@ -1,4 +1,12 @@
-import { APIS, ZERO_UUID, crc32c, encodeBatch, encodeRequest } from '@fairlead/protocol'
+import { gzipSync } from 'node:zlib'
+import {
+  APIS,
+  BATCH_HEADER_BYTES,
+  ZERO_UUID,
+  crc32c,
+  encodeBatch,
+  encodeRequest,
+} from '@fairlead/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   type TestBroker,
@@ -65,6 +73,23 @@ async function produce(
     topicData: [{ topicId, partitionData: [{ index: options.index ?? 0, records }] }],
   })
   return responses[0]?.partitionResponses[0]
+}
+
+/** The records of a batch compressed by gzip, under a header that says so. */
+function compressed(plain: Uint8Array): Uint8Array {
+  const records = gzipSync(plain.subarray(BATCH_HEADER_BYTES))
+  const batch = Buffer.concat([plain.subarray(0, BATCH_HEADER_BYTES), records])
+  batch.writeInt32BE(batch.length - 12, 8)
+  batch.writeInt16BE(1, 21)
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+  return batch
+}
+
+async function waitingFetches(): Promise<number> {
+  const text = await broker.metrics.registry.getSingleMetricAsString(
+    'kafka_server_delayedoperationpurgatory_purgatorysize',
+  )
+  return Number(text.trim().split(' ').at(-1))
 }
 
 function produceWithoutAcks(topicId: string): Uint8Array[] {
@@ -136,7 +161,9 @@ describe('ApiVersions', () => {
   test.for([
     { what: 'an unknown API', apiKey: 999, apiVersion: 0 },
     { what: 'a version above the supported ones', apiKey: 3, apiVersion: 99 },
-    { what: 'Produce before record batches', apiKey: 0, apiVersion: 2 },
+    { what: 'Produce of version 0', apiKey: 0, apiVersion: 0 },
+    { what: 'Produce of version 1', apiKey: 0, apiVersion: 1 },
+    { what: 'Produce of version 2', apiKey: 0, apiVersion: 2 },
   ])('$what is told error 35, and the connection ends', async ({ apiKey, apiVersion }) => {
     const other = new TestClient(broker.port)
     const answered = other.frame()
@@ -303,6 +330,42 @@ describe('Produce and Fetch', () => {
       errorCode: 'CORRUPT_MESSAGE',
     })
   })
+
+  test('a record without a key is found in a compressed batch', async () => {
+    const topicId = await createTopic('compacted-gzip', [
+      { name: 'cleanup.policy', value: 'compact' },
+    ])
+    const plain = encodeBatch(
+      { records: [{ key: null, value: text('v'), headers: [], timestampMs: 1 }] },
+      crc32c,
+    )
+    expect(await produce(topicId, compressed(plain))).toMatchObject({
+      errorCode: 'INVALID_RECORD',
+      recordErrors: [{ batchIndex: 0 }],
+    })
+  })
+
+  test.for(['destroy', 'end'] as const)(
+    'a fetch that waits is over when its client leaves by %s',
+    async (leave) => {
+      const topicId = await createTopic(`left-${leave}`)
+      const other = new TestClient(broker.port)
+      const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000 }]
+      const answer = other
+        .call('Fetch', {
+          maxWaitMs: 60_000,
+          minBytes: 1,
+          topics: [{ topicId, partitions }],
+          forgottenTopicsData: [],
+        })
+        .catch(() => undefined)
+      await expect.poll(waitingFetches).toBe(1)
+      other.socket[leave]()
+      await expect.poll(waitingFetches).toBe(0)
+      // A half-closed client still gets an answer.
+      expect((await answer)?.errorCode).toBe(leave === 'end' ? 'NONE' : undefined)
+    },
+  )
 
   test('acks=0 has no response, and the next request has its own', async () => {
     const topicId = await createTopic('acks-none')

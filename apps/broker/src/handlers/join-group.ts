@@ -1,6 +1,6 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
 import { groupClient } from './group-client.ts'
-import type { HandlerContext } from './handler.ts'
+import { type HandlerContext, NO_RESPONSE } from './handler.ts'
 
 /**
  * JoinGroup (key 11).
@@ -15,9 +15,10 @@ import type { HandlerContext } from './handler.ts'
  *
  * The response waits until the group has all its members, or for the rebalance timeout.
  */
-export function handleJoinGroup(
+export async function handleJoinGroup(
   request: RequestOf<'JoinGroup'>,
   context: HandlerContext,
-): Promise<ResponseBody<'JoinGroup'>> {
-  return context.groups.join(request, groupClient(context))
+): Promise<ResponseBody<'JoinGroup'> | typeof NO_RESPONSE> {
+  const { departure } = context.peer
+  return (await context.groups.join(request, groupClient(context), departure)) ?? NO_RESPONSE
 }

@@ -1,6 +1,6 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
 import { groupClient } from './group-client.ts'
-import type { HandlerContext } from './handler.ts'
+import { type HandlerContext, NO_RESPONSE } from './handler.ts'
 
 /**
  * SyncGroup (key 14).
@@ -11,9 +11,10 @@ import type { HandlerContext } from './handler.ts'
  *
  * The response waits for the assignment that the leader sends.
  */
-export function handleSyncGroup(
+export async function handleSyncGroup(
   request: RequestOf<'SyncGroup'>,
   context: HandlerContext,
-): Promise<ResponseBody<'SyncGroup'>> {
-  return context.groups.sync(request, groupClient(context))
+): Promise<ResponseBody<'SyncGroup'> | typeof NO_RESPONSE> {
+  const { departure } = context.peer
+  return (await context.groups.sync(request, groupClient(context), departure)) ?? NO_RESPONSE
 }

@@ -5,6 +5,7 @@ import {
   IN_FLIGHT_PER_CONNECTION_MAX,
   UNREAD_RESPONSE_BYTES_MAX,
 } from '../limits.ts'
+import { Departure } from './departure.ts'
 import { FIRST_BYTES, foreignProtocol } from './first-bytes.ts'
 import { FrameAssembler } from './frame-assembler.ts'
 import type { MemoryPool } from './memory-pool.ts'
@@ -24,6 +25,8 @@ export type Peer = {
   readonly address: string
   readonly port: number
   clientSoftware: string
+  /** For requests that wait: nobody needs their answer any more. */
+  readonly departure: Departure
 }
 
 export type RequestHandler = (frame: Uint8Array, peer: Peer) => Promise<Reply>
@@ -79,6 +82,7 @@ export class Connection {
       address: socket.remoteAddress ?? 'unknown',
       port: socket.remotePort ?? 0,
       clientSoftware: 'unknown',
+      departure: new Departure(),
     }
     this.#lastActivityMs = options.clock.nowMs()
     this.#assembler = new FrameAssembler({
@@ -121,6 +125,7 @@ export class Connection {
   close(failure: ConnectionFailure | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.peer.departure.announce()
     this.#giveUpMemory?.()
     const held = this.#inFlight.splice(0)
     for (const { reply } of held) reply?.release?.()
@@ -236,11 +241,14 @@ export class Connection {
     this.#socket.end(() => this.close({ reason }))
   }
 
-  /** The peer sends no more, yet may still read: answer what it asked for, then end. */
+  /** The peer sends no more, yet may still read: answer what it asked for without waiting, then end. */
   #peerEnded(): void {
     if (this.#isClosed) return
     if (this.#assembler.isInsideFrame) this.close({ reason: 'the peer left inside a frame' })
-    else this.drain()
+    else {
+      this.peer.departure.announce()
+      this.drain()
+    }
   }
 
   #readOrPause(): void {

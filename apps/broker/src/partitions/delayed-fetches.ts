@@ -1,5 +1,6 @@
 import type { Timers } from '@fairlead/base'
 import type { PartitionLog } from '@fairlead/log'
+import type { Departure } from '../network/departure.ts'
 
 export type WatchedLog = {
   readonly log: Pick<PartitionLog, 'highWatermark' | 'onHighWatermark'>
@@ -9,7 +10,7 @@ export type WatchedLog = {
 
 /**
  * Fetches that wait for records. Each is woken by the append that moves a high watermark it watches,
- * by its deadline, or by the end of the broker; nothing polls.
+ * by its deadline, by the departure of its client, or by the end of the broker; nothing polls.
  */
 export class DelayedFetches {
   readonly #timers: Timers
@@ -30,10 +31,15 @@ export class DelayedFetches {
   }
 
   /**
-   * Resolves once a log has moved past what was seen, at the latest after `delayMs`. An append
+   * Resolves once a log has moved past what was seen, at the latest after `delayMs`, or when the
+   * client has left. An append
    * between the read and this call is not missed: the watermarks are compared first.
    */
-  async waitForAppend(watched: readonly WatchedLog[], delayMs: number): Promise<void> {
+  async waitForAppend(
+    watched: readonly WatchedLog[],
+    delayMs: number,
+    departure: Departure,
+  ): Promise<void> {
     const hasMoved = watched.some(
       ({ log, seenHighWatermark }) => log.highWatermark > seenHighWatermark,
     )
@@ -43,8 +49,10 @@ export class DelayedFetches {
     const cancelTimer = this.#timers.after(delayMs, resolve)
     const unsubscribes = watched.map(({ log }) => log.onHighWatermark(() => resolve()))
     this.#wakeUps.add(resolve)
+    const stopWatching = departure.onLeft(resolve)
     await promise
     this.#wakeUps.delete(resolve)
+    stopWatching()
     for (const unsubscribe of unsubscribes) unsubscribe()
     cancelTimer()
   }

@@ -9,6 +9,7 @@ import {
   openPartitionLog,
 } from '@fairlead/log'
 import type { Crc32c } from '@fairlead/protocol'
+import { decompress } from './decompress.ts'
 import { settled } from './log-calls.ts'
 
 /** A partition whose log is open in this process, which therefore leads it. */
@@ -94,6 +95,7 @@ export class PartitionTable {
           directory: join(directory, `${topic}-${partition}`),
           config,
           crc32c,
+          decompress,
           tailCache,
           nowMs: clock.wallNowMs(),
           onFailure,
