@@ -28,6 +28,7 @@ import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
 import { PartitionTable } from './partitions/partition-table.ts'
 import { createRouter } from './router.ts'
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
+import { openFileProblem } from './storage/open-file-limit.ts'
 import { setStraysAside } from './storage/stray-partitions.ts'
 
 export type BrokerOptions = {
@@ -113,6 +114,11 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
   }
   await controller.openPartitions()
+  const fileProblem = openFileProblem({
+    connectionsMax: config['max.connections'],
+    partitionCount: image.partitionCount,
+  })
+  if (fileProblem !== undefined) logger.warn({}, fileProblem)
 
   const offsetsPartitionCount = offsetsPartitions(image, config)
   const groups = new GroupShell({
