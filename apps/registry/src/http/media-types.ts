@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HttpFailure, badRequest } from './errors.ts'
 
 /** Confluent's types, by preference; the first is the default. */
@@ -30,6 +30,11 @@ export function useMediaTypes(http: FastifyInstance): void {
     }
     void reply.type(mediaType).header('x-request-id', request.id)
   })
+}
+
+/** Errors speak the client's media type as well; Fastify drops the one that was set before. */
+export function useErrorMediaType(request: FastifyRequest, reply: FastifyReply): void {
+  void reply.type(acceptedType(request.headers.accept) ?? MEDIA_TYPES[0])
 }
 
 /** The most preferred of our types that the client takes; quality values only exclude (q=0). */

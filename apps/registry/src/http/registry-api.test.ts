@@ -367,6 +367,10 @@ test('media types are agreed on, and the request id comes back', async () => {
     'application/json',
   )
   expect((await get({ accept: 'text/html' })).statusCode).toBe(406)
+  for (const url of ['/subjects/none/versions', '/nowhere']) {
+    const refused = await http.inject({ method: 'GET', url })
+    expect(refused.headers['content-type']).toContain(CONTENT_TYPE)
+  }
   expect((await get({ 'x-request-id': 'abc' })).headers['x-request-id']).toBe('abc')
   const posted = await http.inject({
     method: 'POST',

@@ -1,7 +1,7 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
 import { handleError } from './errors.ts'
-import { useMediaTypes } from './media-types.ts'
+import { useErrorMediaType, useMediaTypes } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { settingsRoutes } from './settings-routes.ts'
@@ -22,10 +22,14 @@ export function registryRoutes(
     readonly onCheck: OnCheck
   },
 ): void {
-  server.setErrorHandler(handleError)
-  server.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error_code: 404, message: 'HTTP 404 Not Found' }),
-  )
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    useErrorMediaType(request, reply)
+    handleError(error, request, reply)
+  })
+  server.setNotFoundHandler((request, reply) => {
+    useErrorMediaType(request, reply)
+    void reply.code(404).send({ error_code: 404, message: 'HTTP 404 Not Found' })
+  })
   void server.register(async (http) => {
     useMediaTypes(http)
     subjectRoutes(http, parts.requests)
