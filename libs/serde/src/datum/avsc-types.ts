@@ -98,6 +98,7 @@ function forEachItem(tap: Tap, readItem: () => void): void {
   for (;;) {
     let count = tap.readLong()
     if (count === 0) return
+    if (!Number.isSafeInteger(count)) throw new DecodeError('no such count of items', tap.pos)
     if (count < 0) {
       count = -count
       tap.skipLong()
@@ -105,7 +106,8 @@ function forEachItem(tap: Tap, readItem: () => void): void {
     for (let index = 0; index < count; index += 1) {
       const { pos } = tap
       readItem()
-      if (tap.pos > tap.buf.length) throw new DecodeError('the bytes end within a value', pos)
+      // An endless varint as a length makes the position NaN, which is not behind the end either.
+      if (!(tap.pos <= tap.buf.length)) throw new DecodeError('the bytes end within a value', pos)
       if (tap.pos === pos) countEmptyItem(tap)
     }
   }

@@ -33,6 +33,25 @@ const EVERYTHING = schemaOf(
   ),
 )
 
+/** Reads every field of `Everything` in another place, some in a wider type. */
+const WIDER = schemaOf(
+  record(
+    'other.Everything',
+    { name: 'next', type: ['Everything', 'null'] },
+    { name: 'list', type: { type: 'array', items: ['string', 'long', 'null'] } },
+    {
+      name: 'map',
+      type: {
+        type: 'map',
+        values: { type: 'enum', name: 'Color', symbols: ['RED'], default: 'RED' },
+      },
+    },
+    { name: 'int', type: 'double' },
+    { name: 'text', type: 'bytes' },
+    { name: 'added', type: { type: 'array', items: 'string' }, default: ['x'] },
+  ),
+)
+
 const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
 const date = fc.date({ min: new Date(-8.64e13), max: new Date(8.64e13), noInvalidDate: true })
 const bytes = (length?: number) =>
@@ -94,14 +113,21 @@ test('bytes are equal to those of avsc', () => {
 })
 
 test('mutated bytes give a value or a DecodeError, never another failure', () => {
-  const decoder = new DatumDecoder(EVERYTHING)
+  const decoders = [
+    new DatumDecoder(EVERYTHING),
+    new DatumDecoder(EVERYTHING, schemaOf(record('Everything'))),
+    new DatumDecoder(EVERYTHING, WIDER),
+  ]
   const failureOf = (input: Uint8Array): string => {
-    try {
-      decoder.decode(input)
-      return 'none'
-    } catch (error) {
-      return error instanceof Error ? error.name : 'not an error'
-    }
+    const failures = decoders.map((decoder) => {
+      try {
+        decoder.decode(input)
+        return 'none'
+      } catch (error) {
+        return error instanceof Error ? error.name : 'not an error'
+      }
+    })
+    return failures.find((failure) => failure !== 'none') ?? 'none'
   }
   fc.assert(
     fc.property(everything, fc.nat(), fc.nat({ max: 255 }), (value, at, byte) => {
@@ -134,6 +160,16 @@ describe('bytes that were made up', () => {
     ['a negative branch', ['null', 'int'], varint(-1n)],
     ['a symbol that is not there', { type: 'enum', name: 'E', symbols: ['A'] }, varint(5n)],
     ['a varint without end', 'long', new Uint8Array(1_000_000).fill(0xff)],
+    [
+      'a length beyond all numbers',
+      { type: 'array', items: 'string' },
+      [...varint(2n ** 50n), ...new Uint8Array(200).fill(0x80), 0],
+    ],
+    [
+      'a count beyond all numbers',
+      { type: 'array', items: 'null' },
+      [...new Uint8Array(200).fill(0x80), 0, 0],
+    ],
     ['nesting without end', node, new Uint8Array(1_000_000).fill(2)],
   ] as const)('%s: a DecodeError', ([, schema, input]) => {
     const decoder = new DatumDecoder(schemaOf(schema))
