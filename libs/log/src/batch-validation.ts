@@ -1,4 +1,10 @@
-import { BATCH_HEADER_BYTES, type BatchHeader, type Crc32c, batchCrc } from '@fairlead/protocol'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  type Crc32c,
+  RECORD_BYTES_MIN,
+  batchCrc,
+} from '@fairlead/protocol'
 import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
 import { NO_PRODUCER_ID } from './producer-state.ts'
 import { headerAt } from './segment-scan.ts'
@@ -63,6 +69,11 @@ function problemOf(
     const message = `${recordCount} records end at offset delta ${lastOffsetDelta}`
     return refused('INVALID_RECORD', message)
   }
+  // Offsets are assigned by this count: without a limit a small batch would use up two billion.
+  const recordBytes = sizeBytes - BATCH_HEADER_BYTES
+  if (header.compression === 'none' && recordCount * RECORD_BYTES_MIN > recordBytes) {
+    return refused('INVALID_RECORD', `${recordCount} records in ${recordBytes} bytes`)
+  }
   if (header.producerId !== NO_PRODUCER_ID && header.producerEpoch < 0) {
     return refused('INVALID_RECORD', `producer epoch ${header.producerEpoch} is negative`)
   }
@@ -72,6 +83,10 @@ function problemOf(
 function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {
   if (header.baseOffset !== 0) {
     return refused('INVALID_RECORD', `base offset ${header.baseOffset} is not 0`)
+  }
+  // Readers would take the batch's own time for that of every record.
+  if (header.timestampType === 'LogAppendTime') {
+    return refused('INVALID_TIMESTAMP', 'only the broker stamps the time of the append')
   }
   if (header.isControl) return refused('INVALID_RECORD', 'clients write no control batches')
   if (header.producerId !== NO_PRODUCER_ID && header.baseSequence < 0) {

@@ -14,6 +14,7 @@ export type AppendContext = {
 export type AppendErrorCode =
   | 'CORRUPT_MESSAGE'
   | 'INVALID_RECORD'
+  | 'INVALID_TIMESTAMP'
   | 'MESSAGE_TOO_LARGE'
   | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
   | 'INVALID_PRODUCER_EPOCH'

@@ -25,6 +25,7 @@ export {
   type DecodedRecord,
   type Decompress,
   type NewRecord,
+  RECORD_BYTES_MIN,
   type RecordHeader,
   decodeRecords,
   encodeBatch,

@@ -28,8 +28,8 @@ export type NewRecord = {
   readonly timestampMs: number
 }
 
-/** Length, attributes, two deltas, two lengths and the count of headers: a byte each at least. */
-const RECORD_BYTES_MIN = 7
+/** Of one record: length, attributes, two deltas, two lengths, the count of headers; a byte each. */
+export const RECORD_BYTES_MIN = 7
 /** Header keys are the producer's own business: as in Kafka, malformed UTF-8 is replaced there. */
 const UTF8_DECODER = new TextDecoder('utf-8', { ignoreBOM: true })
 const UTF8_ENCODER = new TextEncoder()

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../error-codes.ts'
  */
 
 /** TypeScript type of each primitive of the protocol. int64 outside ±(2^53 - 1) is an error. */
-export type PrimitiveValues = {
+type PrimitiveValues = {
   bool: boolean
   int8: number
   int16: number
