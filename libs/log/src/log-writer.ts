@@ -27,8 +27,8 @@ export type DurablePoint = {
 export type LogWriterEvents = {
   readonly onWritten: (batches: readonly PlacedBatch[]) => void
   readonly onDurable: (batches: readonly PlacedBatch[]) => void
-  /** Begins the next segment, at `baseOffset`; everything before it is durable. */
-  readonly roll: (baseOffset: number, nowMs: number, done: DiskCallback<Segment>) => void
+  /** Begins the next segment at `end`, which is durable and the end of the active one. */
+  readonly roll: (end: DurablePoint, nowMs: number, done: DiskCallback<Segment>) => void
   readonly onFailure: (error: StorageError) => void
 }
 
@@ -67,6 +67,8 @@ export class LogWriter {
   #isWriting = false
   #isSyncing = false
   #isRolling = false
+  /** Wall clock of a request to begin the next segment whatever the size of this one. */
+  #rollRequestedMs: number | undefined
   #isStopped = false
   #onIdle: (() => void) | undefined
 
@@ -123,9 +125,25 @@ export class LogWriter {
     this.#advance()
   }
 
-  /** Drops what is not written; calls back when no operation is under way any more. */
+  /** Begins the next segment once the active one is durable, unless it is empty. */
+  requestRoll(nowMs: number): void {
+    if (this.#isStopped || this.#segment.sizeBytes === 0) return
+    this.#rollRequestedMs = nowMs
+    this.#advance()
+  }
+
+  /** Drops what is not written: from now on nothing is. What is under way has no consequence. */
+  halt(): void {
+    this.#isStopped = true
+    this.#placed.clear()
+    this.#placedBytes = 0
+    for (const { done } of this.#flushes.splice(0)) done(false)
+  }
+
+  /** Halts, and calls back when no operation is under way any more. Called once. */
   stop(done: () => void): void {
-    this.#halt()
+    invariant(this.#onIdle === undefined, 'a writer is stopped once')
+    this.halt()
     this.#onIdle = done
     this.#reportIdle()
   }
@@ -133,15 +151,17 @@ export class LogWriter {
   #advance(): void {
     if (this.#isStopped || this.#isWriting || this.#isRolling) return
     const first = this.#placed.first()
-    if (first === undefined) {
+    const rollMs =
+      first !== undefined && this.#mustRoll(first) ? first.nowMs : this.#rollRequestedMs
+    if (first === undefined && rollMs === undefined) {
       this.#syncIfDue()
       return
     }
     if (this.#isSyncing && this.#config.durability === 'group') return
-    if (!this.#mustRoll(first)) {
+    if (rollMs === undefined) {
       this.#writeNext()
     } else if (this.#isDurable()) {
-      this.#roll(first)
+      this.#roll(rollMs)
     } else {
       this.#sync()
     }
@@ -157,9 +177,10 @@ export class LogWriter {
     )
   }
 
-  #roll(first: PlacedBatch): void {
+  #roll(nowMs: number): void {
     this.#isRolling = true
-    this.#events.roll(first.header.baseOffset, first.nowMs, (result) => {
+    this.#rollRequestedMs = undefined
+    this.#events.roll(this.#durable, nowMs, (result) => {
       this.#isRolling = false
       if (!result.ok) {
         this.#fail(result.error)
@@ -185,7 +206,7 @@ export class LogWriter {
       }
       if (this.#reportIdle()) return
       for (const batch of batches) {
-        segment.batchWritten(batch.header)
+        segment.batchWritten(batch.header, batch.nowMs)
         this.#unsynced.push(batch)
       }
       this.#events.onWritten(batches)
@@ -261,17 +282,10 @@ export class LogWriter {
 
   #fail(error: StorageError): void {
     if (!this.#isStopped) {
-      this.#halt()
+      this.halt()
       this.#events.onFailure(error)
     }
     this.#reportIdle()
-  }
-
-  #halt(): void {
-    this.#isStopped = true
-    this.#placed.clear()
-    this.#placedBytes = 0
-    for (const { done } of this.#flushes.splice(0)) done(false)
   }
 
   /** True when the writer is stopped: the operation that just ended has no consequence. */

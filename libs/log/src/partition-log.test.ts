@@ -1,6 +1,6 @@
 import { crc32c, readBatchHeader } from '@fairlead/protocol'
 import { describe, expect, test } from 'vitest'
-import { StorageError } from './index.ts'
+import { StorageError, type TimestampLookup } from './index.ts'
 import {
   DIRECTORY,
   NOW_MS,
@@ -58,6 +58,21 @@ describe('appending', () => {
     expect(crc32c(stored.subarray(21))).toBe(header.crc)
   })
 
+  const sealed = (bytes: Uint8Array) => {
+    new DataView(bytes.buffer).setUint32(17, crc32c(bytes.subarray(21)))
+    return bytes
+  }
+  const withCount = (recordCount: number) => {
+    const bytes = batch()
+    new DataView(bytes.buffer).setInt32(23, recordCount - 1)
+    new DataView(bytes.buffer).setInt32(57, recordCount)
+    return sealed(bytes)
+  }
+  const stamped = () => {
+    const bytes = batch()
+    bytes[22] = 0x08
+    return sealed(bytes)
+  }
   const withByte = (position: number, value: number) => {
     const bytes = batch()
     bytes[position] = value
@@ -84,6 +99,8 @@ describe('appending', () => {
       records: batch({ producerId: 1, producerEpoch: 0 }),
       errorCode: 'INVALID_RECORD',
     },
+    { what: 'more records than bytes', records: withCount(1_000_000), errorCode: 'INVALID_RECORD' },
+    { what: 'the time of an append', records: stamped(), errorCode: 'INVALID_TIMESTAMP' },
     {
       what: 'a batch above max.message.bytes',
       records: batch({ values: ['x'.repeat(2000)] }),
@@ -276,6 +293,35 @@ describe('lookup by time', () => {
     expect(times(alone, NOW_MS)).toBe(0)
   })
 
+  test('answers a record that claims an offset behind its batch by the first offset', () => {
+    const log = open(new SimulatedDisk())
+    const lying = batch({ values: ['abc'] })
+    lying[61 + 3] = 0x7e
+    new DataView(lying.buffer).setUint32(17, crc32c(lying.subarray(21)))
+    append(log, batch({ timestampsMs: [5] }))
+    expect(append(log, lying)).toMatchObject({ ok: true, baseOffset: 1 })
+    expect(times(log, 6)).toBe(1)
+  })
+
+  test('finds the greatest timestamp of the records that may be read', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk)
+    const greatest = () => {
+      const answers: TimestampLookup[] = []
+      log.offsetOfMaxTimestamp((result) => answers.push(result))
+      while (answers.length === 0) disk.complete(disk.queuedCount - 1)
+      return answers[0]
+    }
+    for (const timestampMs of [20, 10]) append(log, batch({ timestampsMs: [timestampMs] }))
+    disk.drain()
+    append(log, batch({ timestampsMs: [30] }))
+    disk.complete(0)
+    expect(log).toMatchObject({ highWatermark: 2, logEndOffset: 3 })
+    expect(greatest()).toMatchObject({ ok: true, found: { offset: 0, timestampMs: 20 } })
+    disk.drain()
+    expect(greatest()).toMatchObject({ ok: true, found: { offset: 2, timestampMs: 30 } })
+  })
+
   test('finds the first record with the greatest timestamp', () => {
     const log = open(new SimulatedDisk())
     const greatest = () => lookUp((done) => log.offsetOfMaxTimestamp(done))
@@ -331,7 +377,7 @@ describe('closing and deleting', () => {
     log.read({ fetchOffset: 0, maxBytes: 100 }, (result) => answers.push(result))
     log.enforceRetention(NOW_MS, () => {})
     while (disk.queuedCount > 1) disk.complete(disk.queuedCount - 1)
-    expect([answers, log.logStartOffset]).toEqual([[], 2])
+    expect([answers, log.logStartOffset]).toEqual([[], 3])
     disk.complete(0)
     expect(answers).toMatchObject([{ ok: true, nextOffset: 1 }])
     disk.drain()

@@ -1,38 +1,31 @@
 import { type Offset, invariant, offset } from '@fairlead/base'
-import {
-  type Crc32c,
-  type Decompress,
-  readBatchHeader,
-  setLogAppendTime,
-  stampBatch,
-} from '@fairlead/protocol'
+import type { Crc32c, Decompress } from '@fairlead/protocol'
 import { admitBatches } from './admission.ts'
+import { AppendWaiters, appended } from './append-waiters.ts'
 import { type ValidBatch, refused, validateBatches } from './batch-validation.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
-import { Fifo } from './fifo.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogDirectory } from './log-directory.ts'
+import { LogFiles } from './log-files.ts'
 import { LogWriter, type PlacedBatch } from './log-writer.ts'
 import type {
   AppendContext,
   AppendRefusal,
   AppendResult,
-  Appended,
   FoundOffset,
   ReadRequest,
   ReadResult,
   TimestampLookup,
 } from './outcomes.ts'
+import { placeBatches } from './placement.ts'
 import { type ProducerEntry, ProducerStates } from './producer-state.ts'
 import { type RecoveredLog, recoverLog } from './recovery.ts'
-import { expiredSegmentCount } from './retention.ts'
-import { type Segment, createSegment } from './segment.ts'
+import type { Segment } from './segment.ts'
 import { type ReadBatches, readSegment } from './segment-read.ts'
 import type { PartitionTail, TailCache } from './tail-cache.ts'
-import { TaskQueue } from './task-queue.ts'
-import { findTimestamp } from './timestamp-lookup.ts'
+import { type LookupRange, findMaxTimestamp, findTimestamp } from './timestamp-lookup.ts'
 
 export type PartitionLogOptions = {
   readonly disk: Disk
@@ -68,12 +61,6 @@ const PLACED_BYTES_MAX = 67_108_864
 /** Recovery after a crash scans about this much of a partition. */
 const CHECKPOINT_INTERVAL_BYTES = 16_777_216
 
-type Waiter = {
-  readonly nextOffset: number
-  readonly result: Appended
-  readonly onDurable: (result: AppendResult) => void
-}
-
 /**
  * The log of one partition on this machine: appends, reads below the high watermark, retention.
  *
@@ -85,16 +72,14 @@ type Waiter = {
  */
 export class PartitionLog {
   readonly #options: PartitionLogOptions
-  readonly #directory: LogDirectory
-  readonly #segments: Segment[]
+  readonly #files: LogFiles
   readonly #writer: LogWriter
   readonly #tail: PartitionTail
-  readonly #tasks = new TaskQueue()
   /** Producers with every batch that has an offset, and with the durable batches only. */
   readonly #placedProducers: ProducerStates
   readonly #durableProducers: ProducerStates
   readonly #leaderEpochs: LeaderEpochs
-  readonly #waiters = new Fifo<Waiter>()
+  readonly #waiters = new AppendWaiters()
   readonly #listeners = new Set<(highWatermark: Offset) => void>()
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
@@ -102,7 +87,6 @@ export class PartitionLog {
   #logStartOffset: Offset
   #logEndOffset: Offset
   #highWatermark: Offset
-  #checkpointOffset: number
   #bytesSinceCheckpoint = 0
   #isCheckpointQueued = false
   #failure: StorageError | undefined
@@ -110,29 +94,36 @@ export class PartitionLog {
 
   constructor(options: PartitionLogOptions, recovered: RecoveredLog) {
     const { disk, directory, crc32c, config } = options
-    const active = recovered.segments.at(-1)
-    invariant(active !== undefined, 'a log has a segment')
+    const { segments, producers, leaderEpochs, logStartOffset } = recovered
     this.#options = options
     this.#config = config
-    this.#directory = new LogDirectory({ path: directory, disk, crc32c })
-    this.#segments = recovered.segments
+    this.#files = new LogFiles({
+      directory: new LogDirectory({ path: directory, disk, crc32c }),
+      segments,
+      producers,
+      leaderEpochs,
+      onFailure: (error) => this.#fail(error),
+    })
+    const { active } = this.#files
     this.#tail = options.tailCache.partition()
-    this.#placedProducers = new ProducerStates(recovered.producers.entries())
-    this.#durableProducers = recovered.producers
-    this.#leaderEpochs = recovered.leaderEpochs
+    this.#placedProducers = new ProducerStates(producers.entries())
+    this.#durableProducers = producers
+    this.#leaderEpochs = leaderEpochs
     this.truncatedBytes = recovered.truncatedBytes
     this.#logEndOffset = offset(active.nextOffset)
     this.#highWatermark = this.#logEndOffset
-    this.#logStartOffset = offset(Math.min(recovered.logStartOffset, active.nextOffset))
-    this.#checkpointOffset = -1
+    this.#logStartOffset = offset(logStartOffset)
+    invariant(this.#logStartOffset <= this.#logEndOffset, 'a log does not end before it starts')
     this.#writer = new LogWriter({
       segment: active,
       config,
       events: {
         onWritten: (batches) => this.#onWritten(batches),
         onDurable: (batches) => this.#onDurable(batches),
-        roll: (baseOffset, nowMs, done) =>
-          this.#tasks.run(() => this.#roll(baseOffset, nowMs), done),
+        roll: (end, createdMs, done) => {
+          const { indexIntervalBytes } = this.#config
+          this.#files.roll(end, { createdMs, indexIntervalBytes }, done)
+        },
         onFailure: (error) => this.#fail(error),
       },
     })
@@ -164,7 +155,7 @@ export class PartitionLog {
 
   /** Of all segments. */
   get sizeBytes(): number {
-    return this.#segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    return this.#files.segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   }
 
   /** Why the log takes no more appends. */
@@ -203,7 +194,7 @@ export class PartitionLog {
         onDurable(admitted.refusal)
         break
       case 'duplicate':
-        this.#await({ ...admitted, logAppendTimeMs: -1, duplicate: true }, onDurable)
+        this.#answerDuplicate(admitted, onDurable)
         break
       case 'append':
         this.#place(records, valid.batches, admitted.entries, context, onDurable)
@@ -232,13 +223,12 @@ export class PartitionLog {
 
   /** The earliest record with this timestamp or a later one; null when there is none. */
   offsetForTimestamp(timestampMs: number, done: (result: TimestampLookup) => void): void {
-    this.#lookUp((segment) => segment.maxTimestampMs >= timestampMs, timestampMs, done)
+    this.#lookUp((segments, range) => findTimestamp(segments, timestampMs, range), done)
   }
 
   /** The first record that has the greatest timestamp of the log; null when the log is empty. */
   offsetOfMaxTimestamp(done: (result: TimestampLookup) => void): void {
-    const maxTimestampMs = Math.max(...this.#segments.map((segment) => segment.maxTimestampMs))
-    this.#lookUp((segment) => segment.maxTimestampMs === maxTimestampMs, maxTimestampMs, done)
+    this.#lookUp(findMaxTimestamp, done)
   }
 
   /** Calls `listener` after each advance of the high watermark, until the returned function runs. */
@@ -253,7 +243,10 @@ export class PartitionLog {
     this.#writer.updateConfig(config)
   }
 
-  /** Removes whole segments by age and size, and forgets producers that were silent for long. */
+  /**
+   * Removes whole segments by age and size, and forgets producers that were silent for long. When all
+   * segments are expired, so is the active one: the next begins, empty.
+   */
   enforceRetention(nowMs: number, done: DiskCallback<void>): void {
     if (this.#state !== 'open' || this.#failure !== undefined) {
       done({ ok: true, value: undefined })
@@ -262,7 +255,15 @@ export class PartitionLog {
     const { producerIdExpirationMs } = this.#config
     this.#placedProducers.expire(nowMs, producerIdExpirationMs)
     this.#durableProducers.expire(nowMs, producerIdExpirationMs)
-    this.#change(() => this.#removeExpired(nowMs), done)
+    const limits = { config: this.#config, nowMs }
+    if (this.#files.expiredCount(limits) === this.#files.segments.length) {
+      this.#writer.requestRoll(nowMs)
+    }
+    const onLogStart = (logStartOffset: number): void => {
+      invariant(logStartOffset <= this.#highWatermark, 'only durable records are removed')
+      this.#logStartOffset = offset(logStartOffset)
+    }
+    this.#files.removeExpired(limits, onLogStart, done)
   }
 
   /** Makes everything appended durable and writes the recovery point, so that opening scans less. */
@@ -271,7 +272,7 @@ export class PartitionLog {
       done({ ok: true, value: undefined })
       return
     }
-    this.#writer.flush(() => this.#change(() => this.#writeCheckpoint(), done))
+    this.#writer.flush(() => this.#writeCheckpoint(done))
   }
 
   /** Makes everything appended durable, then closes the files. */
@@ -279,10 +280,13 @@ export class PartitionLog {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'closed'
     this.#writer.flush((isDurable) => {
-      const release = () =>
-        this.#writer.stop(() => this.#tasks.run(() => this.#releaseFiles(), done))
-      if (!isDurable) release()
-      else this.#change(() => this.#writeCheckpoint(), release)
+      const release = (): void =>
+        this.#writer.stop(() => {
+          this.#forgetReaders()
+          this.#files.close(done)
+        })
+      if (isDurable) this.#writeCheckpoint(release)
+      else release()
     })
   }
 
@@ -290,8 +294,11 @@ export class PartitionLog {
   delete(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'deleted'
-    this.#refuseWaiters(refused('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted'))
-    this.#writer.stop(() => this.#tasks.run(() => this.#deleteFiles(), done))
+    this.#waiters.refuse(refused('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted'))
+    this.#writer.stop(() => {
+      this.#forgetReaders()
+      this.#files.remove(done)
+    })
   }
 
   #appendRefusal(): AppendRefusal | undefined {
@@ -325,52 +332,38 @@ export class PartitionLog {
     onDurable: (result: AppendResult) => void,
   ): void {
     const { leaderEpoch, nowMs } = context
-    const { crc32c } = this.#options
     invariant(leaderEpoch >= this.leaderEpoch, 'leader epochs do not go back')
-    const isLogAppendTime = this.#config.messageTimestampType === 'LogAppendTime'
+    const { crc32c } = this.#options
     const baseOffset = this.#logEndOffset
+    const isLogAppendTime = this.#config.messageTimestampType === 'LogAppendTime'
+    const placement = { baseOffset, leaderEpoch, nowMs, isLogAppendTime, crc32c }
+    const placed = placeBatches(records, batches, entries, placement)
     this.#leaderEpochs.assign(leaderEpoch, baseOffset)
-    let nextOffset: number = baseOffset
-    const placed = batches.map(({ position, header }, index): PlacedBatch => {
-      stampBatch(records, position, { baseOffset: nextOffset, partitionLeaderEpoch: leaderEpoch })
-      if (isLogAppendTime) setLogAppendTime(records, position, { logAppendTimeMs: nowMs, crc32c })
-      const producerEntry = entries[index] ?? null
+    for (const { header, producerEntry } of placed) {
       if (producerEntry !== null) this.#placedProducers.set(header.producerId, producerEntry)
-      nextOffset += header.lastOffsetDelta + 1
-      const stamped = readBatchHeader(records, position)
-      const bytes = records.subarray(position, position + header.sizeBytes)
-      return { header: stamped, bytes, nextOffset, nowMs, producerEntry }
-    })
-    this.#logEndOffset = offset(nextOffset)
-    const logAppendTimeMs = isLogAppendTime ? nowMs : -1
-    const range = { baseOffset, lastOffset: nextOffset - 1, logAppendTimeMs, duplicate: false }
-    this.#await(range, onDurable)
+    }
+    this.#logEndOffset = offset(placed.at(-1)?.nextOffset ?? baseOffset)
+    const result = appended(
+      { baseOffset, lastOffset: this.#logEndOffset - 1 },
+      {
+        logAppendTimeMs: isLogAppendTime ? nowMs : -1,
+        logStartOffset: this.#logStartOffset,
+        duplicate: false,
+      },
+    )
+    this.#waiters.add(result, onDurable)
     this.#writer.write(placed)
   }
 
-  /** Answers once the high watermark has passed `lastOffset`. */
-  #await(
-    appended: {
-      readonly baseOffset: number
-      readonly lastOffset: number
-      readonly logAppendTimeMs: number
-      readonly duplicate: boolean
-    },
+  /** A retry of a batch that is still on its way to the disk waits as its original does. */
+  #answerDuplicate(
+    range: { readonly baseOffset: number; readonly lastOffset: number },
     onDurable: (result: AppendResult) => void,
   ): void {
-    const { logAppendTimeMs, duplicate } = appended
-    const result: Appended = {
-      ok: true,
-      baseOffset: offset(appended.baseOffset),
-      lastOffset: offset(appended.lastOffset),
-      logAppendTimeMs,
-      logStartOffset: this.#logStartOffset,
-      duplicate,
-    }
-    const nextOffset = appended.lastOffset + 1
-    // A retry of a batch that is still on its way to the disk waits as its original does.
-    if (nextOffset <= this.#highWatermark) onDurable(result)
-    else this.#waiters.push({ nextOffset, result, onDurable })
+    const { logStartOffset } = this
+    const result = appended(range, { logAppendTimeMs: -1, logStartOffset, duplicate: true })
+    if (range.lastOffset < this.#highWatermark) onDurable(result)
+    else this.#waiters.add(result, onDurable)
   }
 
   #onWritten(batches: readonly PlacedBatch[]): void {
@@ -388,12 +381,9 @@ export class PartitionLog {
     this.#advanceHighWatermark(this.#writer.durable.nextOffset)
     if (this.#bytesSinceCheckpoint >= CHECKPOINT_INTERVAL_BYTES && !this.#isCheckpointQueued) {
       this.#isCheckpointQueued = true
-      this.#change(
-        () => this.#writeCheckpoint(),
-        () => {
-          this.#isCheckpointQueued = false
-        },
-      )
+      this.#writeCheckpoint(() => {
+        this.#isCheckpointQueued = false
+      })
     }
   }
 
@@ -401,11 +391,7 @@ export class PartitionLog {
     if (to <= this.#highWatermark) return
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
     this.#highWatermark = offset(to)
-    for (let next = this.#waiters.first(); next !== undefined; next = this.#waiters.first()) {
-      if (next.nextOffset > this.#highWatermark) break
-      this.#waiters.shift()
-      next.onDurable(next.result)
-    }
+    this.#waiters.answerBelow(() => this.#highWatermark)
     for (const listener of this.#listeners) listener(this.#highWatermark)
   }
 
@@ -413,7 +399,9 @@ export class PartitionLog {
     range: { readonly fetchOffset: number; readonly upTo: number; readonly maxBytes: number },
     done: (result: ReadResult) => void,
   ): void {
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= range.fetchOffset)
+    const segment = this.#files.segments.findLast(
+      ({ baseOffset }) => baseOffset <= range.fetchOffset,
+    )
     invariant(segment !== undefined, 'a segment starts at or below the log start')
     const release = segment.hold()
     runTask<ReadBatches>(readSegment(segment, range), (result) => {
@@ -427,8 +415,7 @@ export class PartitionLog {
   }
 
   #lookUp(
-    mayHold: (segment: Segment) => boolean,
-    timestampMs: number,
+    find: (segments: readonly Segment[], range: LookupRange) => DiskTask<FoundOffset | null>,
     done: (result: TimestampLookup) => void,
   ): void {
     const closed = this.#closedRefusal()
@@ -436,98 +423,39 @@ export class PartitionLog {
       done(closed)
       return
     }
-    const candidates = this.#segments.filter(mayHold)
-    const releases = candidates.map((segment) => segment.hold())
-    runTask(this.#findTimestamp(candidates, timestampMs), (result) => {
+    const segments = [...this.#files.segments]
+    const releases = segments.map((segment) => segment.hold())
+    const range = {
+      logStartOffset: this.#logStartOffset,
+      highWatermark: this.#highWatermark,
+      decompress: this.#options.decompress,
+    }
+    runTask(find(segments, range), (result) => {
       for (const release of releases) release()
       if (result.ok) done({ ok: true, found: result.value })
       else done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
     })
   }
 
-  *#findTimestamp(segments: readonly Segment[], timestampMs: number): DiskTask<FoundOffset | null> {
-    const { decompress } = this.#options
-    for (const segment of segments) {
-      const logStartOffset = this.#logStartOffset
-      const range = { logStartOffset, highWatermark: this.#highWatermark, decompress }
-      const found = yield* findTimestamp(segment, timestampMs, range)
-      if (found !== null) return found
-    }
-    return null
+  #writeCheckpoint(done: DiskCallback<void>): void {
+    this.#files.checkpoint(() => {
+      if (this.#failure !== undefined || this.#state === 'deleted') return undefined
+      this.#bytesSinceCheckpoint = 0
+      return this.#writer.durable
+    }, done)
   }
 
-  /** Runs a task that writes: its failure is the failure of the log. */
-  #change(task: () => DiskTask<void>, done: DiskCallback<void>): void {
-    this.#tasks.run(task, (result) => {
-      if (!result.ok) {
-        this.#writer.stop(() => {})
-        this.#fail(result.error)
-      }
-      done(result)
-    })
-  }
-
-  *#roll(baseOffset: number, nowMs: number): DiskTask<Segment> {
-    const { disk, path: directory } = this.#directory
-    const { indexIntervalBytes } = this.#config
-    yield* this.#directory.sealSegment(
-      this.#writer.durable,
-      this.#durableProducers,
-      this.#leaderEpochs,
-    )
-    const options = { disk, directory, baseOffset, nowMs, indexIntervalBytes }
-    const segment = yield* createSegment(options)
-    this.#segments.push(segment)
-    return segment
-  }
-
-  *#writeCheckpoint(): DiskTask<void> {
-    const point = this.#writer.durable
-    if (point.nextOffset === this.#checkpointOffset) return
-    if (this.#failure !== undefined || this.#state === 'deleted') return
-    this.#bytesSinceCheckpoint = 0
-    yield* this.#directory.checkpoint(point, this.#durableProducers, this.#leaderEpochs)
-    this.#checkpointOffset = point.nextOffset
-  }
-
-  *#removeExpired(nowMs: number): DiskTask<void> {
-    const retained = this.#segments.map(({ sizeBytes, maxTimestampMs, createdMs }) => ({
-      sizeBytes,
-      // Records without a timestamp are as old as their segment.
-      maxTimestampMs: maxTimestampMs < 0 ? createdMs : maxTimestampMs,
-    }))
-    const count = expiredSegmentCount(retained, this.#config, nowMs)
-    const oldestKept = this.#segments[count]
-    if (count === 0 || oldestKept === undefined) return
-    yield* this.#directory.writeLogStart(oldestKept.baseOffset)
-    this.#logStartOffset = offset(oldestKept.baseOffset)
-    const removed = this.#segments.splice(0, count)
-    yield* this.#directory.removeSegments(removed.map(({ baseOffset }) => baseOffset))
-    for (const segment of removed) yield* segment.release()
-  }
-
-  *#releaseFiles(): DiskTask<void> {
+  #forgetReaders(): void {
     this.#tail.drop()
     this.#listeners.clear()
-    for (const segment of this.#segments.splice(0)) yield* segment.release()
-  }
-
-  *#deleteFiles(): DiskTask<void> {
-    yield* this.#releaseFiles()
-    yield* this.#directory.remove()
   }
 
   #fail(error: StorageError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
-    this.#refuseWaiters(refused('KAFKA_STORAGE_ERROR', error.message))
+    this.#writer.halt()
+    this.#waiters.refuse(refused('KAFKA_STORAGE_ERROR', error.message))
     this.#options.onFailure(error)
-  }
-
-  #refuseWaiters(refusal: AppendRefusal): void {
-    for (let next = this.#waiters.shift(); next !== undefined; next = this.#waiters.shift()) {
-      next.onDurable(refusal)
-    }
   }
 }
 

@@ -72,13 +72,15 @@ function* recoverDirectory(options: Recovery): DiskTask<RecoveredLog> {
   const bases = yield* tidyDirectory(options, logStart)
 
   if (bases.length === 0) {
-    if (recoveryPoint.offset > 0) throw corruptLog(`${directory}: the segments are missing`)
-    const segment = yield* createSegment({ ...options, baseOffset: logStart })
+    // Retention leaves a segment, and moves the log start only after that one was created.
+    if (recoveryPoint.offset > 0 || logStart > 0)
+      throw corruptLog(`${directory}: the segments are missing`)
+    const segment = yield* createSegment({ ...options, baseOffset: 0 })
     const producers = new ProducerStates()
     const leaderEpochs = new LeaderEpochs()
     return {
       segments: [segment],
-      logStartOffset: logStart,
+      logStartOffset: 0,
       producers,
       leaderEpochs,
       truncatedBytes: 0,
@@ -121,13 +123,11 @@ function* recoverSegments(options: Recovery, findings: Findings): DiskTask<Recov
   }
   const durableBytes =
     recoveryPoint.segmentBaseOffset === lastBase ? recoveryPoint.positionBytes : 0
-  const { segment, truncatedBytes } = yield* recoverActive(options, lastBase, durableBytes, replay)
+  // Each of them was written after the sync of what it speaks of.
+  const durableOffset = Math.max(recoveryPoint.offset, snapshot.offset, findings.logStart)
+  const durable = { sizeBytes: durableBytes, nextOffset: durableOffset }
+  const { segment, truncatedBytes } = yield* recoverActive(options, lastBase, durable, replay)
   segments.push(segment)
-  if (snapshot.offset > segment.nextOffset) {
-    throw corruptLog(
-      `${options.directory}: ends at ${segment.nextOffset}, below the snapshot ${snapshot.offset}`,
-    )
-  }
   return {
     segments,
     logStartOffset: findings.logStart,
@@ -178,21 +178,25 @@ function* recoverClosed(
   return trusted.segment
 }
 
-/** The last segment: cut at the first bad batch, unless that lies below `durableBytes`. */
+/** The last segment: cut at the first bad batch, unless that lies below what is durable. */
 function* recoverActive(
   options: Recovery,
   baseOffset: number,
-  durableBytes: number,
+  durable: { readonly sizeBytes: number; readonly nextOffset: number },
   replay: Replay,
 ): DiskTask<{ readonly segment: Segment; readonly truncatedBytes: number }> {
   const opened = yield* openSegment(options, baseOffset)
   const { file, fileBytes, path, segment } = opened
   // An index is written before the recovery point, and covers only what was synced before.
-  const durable = Math.max(durableBytes, segment.sizeBytes)
+  const durableBytes = Math.max(durable.sizeBytes, segment.sizeBytes)
   const end = yield* scanFrom(options, opened, replay)
-  if (end.position < durable) {
-    const problem = end.problem ?? 'the file is shorter'
-    throw corruptLog(`${path}: at byte ${end.position} of ${durable} durable ones: ${problem}`)
+  const problem = end.problem ?? 'the file is shorter'
+  if (end.position < durableBytes) {
+    throw corruptLog(`${path}: at byte ${end.position} of ${durableBytes} durable ones: ${problem}`)
+  }
+  if (end.nextOffset < durable.nextOffset) {
+    const missing = `the durable offsets up to ${durable.nextOffset}`
+    throw corruptLog(`${path}: ends at ${end.nextOffset}, before ${missing}: ${problem}`)
   }
   if (end.problem !== undefined) {
     yield* perform<void>((done) => file.truncate(segment.sizeBytes, done))

@@ -20,7 +20,8 @@ test.for([
     count: 1,
   },
   { rule: 'size reached exactly is enough', config: { ...KEEP, retentionBytes: 20 }, count: 2 },
-  { rule: 'the active segment always stays', config: { ...KEEP, retentionBytes: 0 }, count: 3 },
+  { rule: 'no size keeps nothing', config: { ...KEEP, retentionBytes: 0 }, count: 4 },
+  { rule: 'no age keeps nothing', config: { ...KEEP, retentionMs: 0 }, count: 4 },
   {
     rule: 'a compacted topic keeps its segments',
     config: { ...KEEP, retentionMs: 0, retentionBytes: 0, cleanupPolicy: ['compact'] as const },

@@ -9,7 +9,7 @@ export type RetainedSegment = {
 /**
  * How many segments may go, counted from the oldest: those whose newest record is older than
  * `retention.ms`, and those without which the log still holds `retention.bytes`. The last segment
- * takes the appends and always stays.
+ * takes the appends: when it is among them, another has to take its place first.
  */
 export function expiredSegmentCount(
   segments: readonly RetainedSegment[],
@@ -19,7 +19,7 @@ export function expiredSegmentCount(
   if (!config.cleanupPolicy.includes('delete')) return 0
   let remainingBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   let count = 0
-  for (const { sizeBytes, maxTimestampMs } of segments.slice(0, -1)) {
+  for (const { sizeBytes, maxTimestampMs } of segments) {
     const isOld = config.retentionMs >= 0 && nowMs - maxTimestampMs > config.retentionMs
     const isBeyond =
       config.retentionBytes >= 0 && remainingBytes - sizeBytes >= config.retentionBytes

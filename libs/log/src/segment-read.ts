@@ -22,7 +22,7 @@ const SLACK_BYTES = 16_384
 
 /**
  * Reads whole batches of one segment from the one that holds `fetchOffset`: at least that one,
- * whatever its size, then as many as fit.
+ * whatever its size, then as many as fit. `fetchOffset` lies in the segment.
  *
  * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to.
  */
@@ -46,7 +46,7 @@ export function* readSegment(segment: Segment, range: SegmentRange): DiskTask<Re
     }
     wantedBytes = Math.max(wantedBytes, found.neededBytes)
   }
-  return { bytes: new Uint8Array(), nextOffset: range.fetchOffset }
+  throw corruptLog(`segment ${segment.baseOffset} does not hold ${range.fetchOffset}`)
 }
 
 type Selection =
@@ -58,6 +58,7 @@ function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | str
   let start = 0
   let end = 0
   let nextOffset = range.fetchOffset
+  let expected: number | undefined
   while (end + BATCH_HEADER_BYTES <= buffer.length) {
     const claimedBytes = claimedSizeBytes(buffer, end)
     if (claimedBytes > buffer.length - end) {
@@ -66,11 +67,15 @@ function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | str
     }
     const header = headerAt(buffer, end)
     if (typeof header === 'string') return header
+    if (header.baseOffset !== (expected ?? header.baseOffset)) {
+      return `offset ${header.baseOffset} stands where ${expected} is next`
+    }
     const following = header.baseOffset + header.lastOffsetDelta + 1
     const batchEnd = end + header.sizeBytes
     const isBefore = following <= range.fetchOffset
     if (!isBefore && following > range.upTo) return selected(buffer, start, end, nextOffset)
     if (!isBefore && end > start && batchEnd - start > range.maxBytes) break
+    expected = following
     end = batchEnd
     if (isBefore) start = end
     else nextOffset = following

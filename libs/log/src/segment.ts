@@ -67,10 +67,13 @@ export class Segment {
     return this.#summary.createdMs
   }
 
-  /** Takes note of a batch that stands at the end of the file. */
-  batchWritten(header: BatchHeader): void {
+  /**
+   * Takes note of a batch that stands at the end of the file. A segment is as old as its first batch:
+   * `appendedMs` is the wall clock of the append, left out when a batch is read back.
+   */
+  batchWritten(header: BatchHeader, appendedMs: number = this.createdMs): void {
     invariant(header.baseOffset === this.nextOffset, 'batches of a segment are contiguous')
-    const { sizeBytes, maxTimestampMs } = this.#summary
+    const { sizeBytes, maxTimestampMs, createdMs } = this.#summary
     if (sizeBytes - this.index.lastPosition >= this.#indexIntervalBytes) {
       this.index.add(header.baseOffset, sizeBytes)
     }
@@ -79,6 +82,7 @@ export class Segment {
       nextOffset: header.baseOffset + header.lastOffsetDelta + 1,
       sizeBytes: sizeBytes + header.sizeBytes,
       maxTimestampMs: Math.max(maxTimestampMs, header.maxTimestampMs),
+      createdMs: sizeBytes === 0 ? appendedMs : createdMs,
     }
   }
 

@@ -67,7 +67,8 @@ export class PartitionTail {
     )
     if (this.#isDropped) return
     const isPinning = bytes.length * PINNED_SHARE_MAX < bytes.buffer.byteLength
-    const kept = isPinning ? bytes.slice() : bytes
+    // Not `slice`: that of a Buffer is a view.
+    const kept = isPinning ? new Uint8Array(bytes) : bytes
     const batch = { owner: this, bytes: kept, baseOffset, nextOffset }
     this.#batches.push(batch)
     this.#admit(batch)

@@ -9,7 +9,7 @@ import { type DiskTask } from './disk-task.ts'
 import { corruptLog } from './disk.ts'
 import type { FoundOffset } from './outcomes.ts'
 import type { Segment } from './segment.ts'
-import { scanBatches } from './segment-scan.ts'
+import { type ScanVerdict, type ScannedBatch, scanBatches } from './segment-scan.ts'
 
 export type LookupRange = {
   /** Records below are not found. */
@@ -21,31 +21,70 @@ export type LookupRange = {
 }
 
 /**
- * The earliest record whose timestamp is `timestampMs` or later, in one segment; null when there is
- * none. Batches are skipped by their greatest timestamp; only the batch that is found is decoded.
+ * The earliest record whose timestamp is `timestampMs` or later; null when there is none. Batches
+ * are skipped by their greatest timestamp; only the batch that is found is decoded.
  */
 export function* findTimestamp(
-  segment: Segment,
+  segments: readonly Segment[],
   timestampMs: number,
   range: LookupRange,
 ): DiskTask<FoundOffset | null> {
-  let found: FoundOffset | null = null
+  for (const segment of segments) {
+    if (segment.maxTimestampMs < timestampMs) continue
+    let found: FoundOffset | null = null
+    yield* visitReadable(segment, range, ({ header, bytes }) => {
+      if (header.maxTimestampMs >= timestampMs)
+        found = findInBatch(bytes, header, timestampMs, range)
+      return found === null ? 'continue' : 'stop'
+    })
+    if (found !== null) return found
+  }
+  return null
+}
+
+/** The first record that has the greatest timestamp; null when nothing can be read. */
+export function* findMaxTimestamp(
+  segments: readonly Segment[],
+  range: LookupRange,
+): DiskTask<FoundOffset | null> {
+  let maxTimestampMs = Number.NEGATIVE_INFINITY
+  for (const segment of segments) {
+    const maxMs = yield* maxTimestampOf(segment, range)
+    maxTimestampMs = Math.max(maxTimestampMs, maxMs)
+  }
+  return yield* findTimestamp(segments, maxTimestampMs, range)
+}
+
+/** What a segment knows of itself includes batches that nobody may see yet. */
+function* maxTimestampOf(segment: Segment, range: LookupRange): DiskTask<number> {
+  if (segment.nextOffset <= range.highWatermark) return segment.maxTimestampMs
+  let maxTimestampMs = -1
+  yield* visitReadable(segment, range, ({ header }) => {
+    maxTimestampMs = Math.max(maxTimestampMs, header.maxTimestampMs)
+    return 'continue'
+  })
+  return maxTimestampMs
+}
+
+/** Visits the batches between log start and high watermark. */
+function* visitReadable(
+  segment: Segment,
+  range: LookupRange,
+  visit: (batch: ScannedBatch) => ScanVerdict,
+): DiskTask<void> {
   const scan = {
     fromPosition: 0,
     fromOffset: segment.baseOffset,
     endPosition: segment.sizeBytes,
   }
-  const end = yield* scanBatches(segment.file, scan, undefined, ({ header, bytes }) => {
-    const nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+  const end = yield* scanBatches(segment.file, scan, undefined, (batch) => {
+    const nextOffset = batch.header.baseOffset + batch.header.lastOffsetDelta + 1
     if (nextOffset > range.highWatermark) return 'stop'
-    if (nextOffset <= range.logStartOffset || header.maxTimestampMs < timestampMs) return 'continue'
-    found = findInBatch(bytes, header, timestampMs, range)
-    return found === null ? 'continue' : 'stop'
+    return nextOffset <= range.logStartOffset ? 'continue' : visit(batch)
   })
   if (end.problem !== undefined) {
     throw corruptLog(`segment ${segment.baseOffset} at byte ${end.position}: ${end.problem}`)
   }
-  return found
 }
 
 function findInBatch(

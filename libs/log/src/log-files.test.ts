@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest'
+import {
+  DIRECTORY,
+  NOW_MS,
+  append,
+  batch,
+  open,
+  read,
+  readAll,
+  settled,
+  tryOpen,
+} from './testing/log-fixture.ts'
+import { LOSE_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
+
+const logPaths = (disk: SimulatedDisk) => disk.paths().filter((path) => path.endsWith('.log'))
+const CONTEXT = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const
+
+describe('retention of everything', () => {
+  test.for([{ retentionMs: 1000 }, { retentionBytes: 0 }])(
+    '%o ends the active segment too, and offsets go on behind it',
+    (limits) => {
+      const disk = new SimulatedDisk()
+      const config = { segmentBytes: 200, ...limits }
+      const log = open(disk, { config })
+      const producer = { producerId: 7, producerEpoch: 0 }
+      for (const baseSequence of [0, 1, 2, 3]) append(log, batch({ ...producer, baseSequence }))
+      const retain = () => settled<void>((done) => log.enforceRetention(NOW_MS + 5000, done))
+      expect(retain()).toMatchObject({ ok: true })
+      expect(log).toMatchObject({ logStartOffset: 4, highWatermark: 4, sizeBytes: 0 })
+      expect(logPaths(disk)).toHaveLength(1)
+      expect(retain()).toMatchObject({ ok: true })
+      expect(log.logStartOffset).toBe(4)
+
+      const reopened = open(disk.survivor(LOSE_UNSYNCED), { config })
+      expect(reopened).toMatchObject({ logStartOffset: 4, logEndOffset: 4 })
+      const retry = append(reopened, batch({ ...producer, baseSequence: 3 }))
+      expect(retry).toMatchObject({ ok: true, baseOffset: 3, duplicate: true })
+      expect(append(reopened, batch())).toMatchObject({ baseOffset: 4 })
+    },
+  )
+
+  test('waits for what is on its way to the disk', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk, { config: { retentionBytes: 0 } })
+    append(log, batch())
+    disk.drain()
+    log.append(batch(), CONTEXT, () => {})
+    log.enforceRetention(NOW_MS, () => {})
+    disk.drain()
+    expect(log).toMatchObject({ logStartOffset: 0, highWatermark: 2 })
+    log.enforceRetention(NOW_MS, () => {})
+    disk.drain()
+    expect(log.logStartOffset).toBe(2)
+  })
+
+  test('of an empty log changes nothing', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { retentionBytes: 0, retentionMs: 0 } })
+    settled<void>((done) => log.enforceRetention(NOW_MS + 1, done))
+    expect(logPaths(disk)).toEqual([`${DIRECTORY}/00000000000000000000.log`])
+  })
+})
+
+test('a segment is as old as its first append, not as its creation', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config: { segmentMs: 1000 } })
+  for (const laterMs of [5000, 5500, 6000]) append(log, batch(), { nowMs: NOW_MS + laterMs })
+  expect(logPaths(disk).map((path) => path.slice(-8))).toEqual(['0000.log', '0002.log'])
+})
+
+describe('the end of a log', () => {
+  test.for(['delete', 'close'] as const)(
+    '%s comes to its end although a checkpoint fails during a sync',
+    (kind) => {
+      const disk = new SimulatedDisk({ completion: 'queued' })
+      const log = open(disk)
+      append(log, batch())
+      disk.drain()
+      log.checkpoint(() => {})
+      log.append(batch(), CONTEXT, () => {})
+      disk.hook = ({ path }) =>
+        path.endsWith('.snap') ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+      const ends: boolean[] = []
+      log[kind](({ ok }) => ends.push(ok))
+      while (disk.queuedCount > 0) disk.complete(disk.queuedCount - 1)
+      expect(ends).toEqual([true])
+      expect(disk.openFileCount).toBe(0)
+    },
+  )
+
+  test('segments that could not be removed are closed, and the log fails', () => {
+    const disk = new SimulatedDisk()
+    const failures: string[] = []
+    const config = { segmentBytes: 100, retentionBytes: 100 }
+    const log = open(disk, { config, onFailure: ({ code }) => failures.push(code) })
+    for (const _ of [1, 2, 3]) append(log, batch())
+    disk.hook = ({ kind }) =>
+      kind === 'removeFile' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+    expect(settled<void>((done) => log.enforceRetention(NOW_MS, done))).toMatchObject({ ok: false })
+    expect(failures).toEqual(['EIO'])
+    expect(read(log, log.logStartOffset)).toMatchObject({ ok: true })
+    settled<void>((done) => log.close(done))
+    expect(disk.openFileCount).toBe(0)
+    disk.hook = () => ({ kind: 'proceed' })
+    const reopened = open(disk, { config })
+    expect(reopened.logStartOffset).toBe(1)
+    expect(readAll(reopened)).toHaveLength(2 * batch().length)
+  })
+})
+
+describe('files that contradict each other', () => {
+  /** Three segments, of which retention has removed the first; nothing was checkpointed. */
+  const withLogStart = () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { segmentBytes: 100, retentionBytes: 100 } })
+    for (const _ of [1, 2, 3]) append(log, batch())
+    settled<void>((done) => log.enforceRetention(NOW_MS, done))
+    expect(log.logStartOffset).toBe(1)
+    return disk
+  }
+
+  test('a log start without segments is corruption', () => {
+    const disk = withLogStart()
+    for (const path of logPaths(disk)) disk.removeFile(path, () => {})
+    expect(tryOpen(disk)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+  })
+
+  test.for(['log-start-offset-checkpoint', '00000000000000000001.snap'] as const)(
+    'a log that ends before what %s says is corruption, and is left as it is',
+    (name) => {
+      const path = `${DIRECTORY}/${name}`
+      const claim = withLogStart().contentOf(path)
+      const disk = new SimulatedDisk()
+      append(open(disk), batch())
+      disk.open(path, 'create', (file) => file.ok && file.value.write(0, [claim], () => {}))
+      const [log = ''] = logPaths(disk)
+      const damaged = disk.contentOf(log)
+      damaged.fill(0, 20)
+      expect(tryOpen(disk)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+      expect(disk.contentOf(log)).toEqual(damaged)
+    },
+  )
+
+  test('a batch with another offset than its place demands is not served', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk)
+    const records = batch()
+    for (const _ of [1, 2, 3]) append(log, records.slice())
+    disk.contentOf(logPaths(disk)[0] ?? '')[records.length + 7] = 9
+    expect(read(log, 0)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+    expect(read(log, 2)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  })
+})
