@@ -20,8 +20,10 @@ import { RETRY_BACKOFF, delay, jitter, retrying } from './retrying.ts'
 const SESSION_TIMEOUT_DEFAULT_MS = 45_000
 const REBALANCE_TIMEOUT_DEFAULT_MS = 300_000
 const HEARTBEAT_INTERVAL_DEFAULT_MS = 3_000
-/** How often the leader looks for new topics and partitions. Kafka's is five minutes. */
+/** How often the leader looks for new partitions. Kafka's is five minutes. */
 const PARTITION_CHECK_MS = 10_000
+/** The same while a topic does not exist yet: somebody waits for its first record. */
+const MISSING_TOPIC_CHECK_MS = 500
 /** Attempts at a heartbeat that got no answer are this far apart. */
 const HEARTBEAT_RETRY_MS = 500
 
@@ -46,6 +48,8 @@ type GenerationEnd = { readonly reason: 'rebalance' | 'closing' | 'lost' | 'fenc
 type Generation = {
   readonly joined: Joined
   readonly partitions: readonly TopicPartition[]
+  /** The assignment was made before this member was here, of fewer or other partitions. */
+  readonly isOutdated: boolean
   /** Fires when the partitions are about to be revoked: fetches end. */
   readonly revocation: AbortController
 }
@@ -177,10 +181,13 @@ class Member {
     const { signal } = this.#closing
     const joined = await this.#requests.join(signal)
     const assignment = await this.#assign(joined)
-    const partitions = await this.#requests.sync(joined, assignment, signal)
+    const brought: Assignment = joined.skipsAssignment ? new Map() : assignment
+    const partitions = await this.#requests.sync(joined, brought, signal)
+    const isOutdated =
+      joined.skipsAssignment && !isSame(partitions, assignment.get(joined.memberId) ?? [])
     const revocation = new AbortController()
     setMaxListeners(0, revocation.signal)
-    return { joined, partitions, revocation }
+    return { joined, partitions, isOutdated, revocation }
   }
 
   async #assign({ assignor, members }: Joined): Promise<Assignment> {
@@ -297,9 +304,12 @@ class Member {
     }
   }
 
-  /** Only the leader sees all subscriptions, so it starts the rebalance when a topic has grown. */
+  /**
+   * Only the leader sees all subscriptions, so it starts the rebalance when a topic has grown. A
+   * static leader that was away while it grew starts it at once.
+   */
   async #watchPartitions(
-    { joined: { members } }: Generation,
+    { joined: { members }, isOutdated }: Generation,
     end: (end: GenerationEnd) => void,
     stop: AbortSignal,
   ): Promise<void> {
@@ -307,8 +317,10 @@ class Member {
     const topics = [...new Set(members.flatMap((member) => member.topics))]
     const counts = () => topics.map((topic) => this.#cluster.partitionCount(topic) ?? 0).join()
     const assigned = counts()
+    if (isOutdated) end({ reason: 'rebalance' })
     for (;;) {
-      await delay(PARTITION_CHECK_MS, stop)
+      const isMissing = topics.some((topic) => this.#cluster.partitionCount(topic) === undefined)
+      await delay(isMissing ? MISSING_TOPIC_CHECK_MS : PARTITION_CHECK_MS, stop)
       if (stop.aborted) return
       try {
         await this.#refreshTopics(topics)
@@ -329,6 +341,14 @@ class Member {
     if (!retryable) this.#failure ??= reported
     this.#options.onError(reported)
   }
+}
+
+function isSame(left: readonly TopicPartition[], right: readonly TopicPartition[]): boolean {
+  const names = new Set(left.map(({ topic, partition }) => `${topic}-${partition}`))
+  return (
+    left.length === right.length &&
+    right.every(({ topic, partition }) => names.has(`${topic}-${partition}`))
+  )
 }
 
 function rebalanceError(): KafkaError {

@@ -4,7 +4,7 @@ import {
   encodeConsumerProtocolAssignment,
   encodeConsumerProtocolSubscription,
   heartbeatV4,
-  joinGroupV7,
+  joinGroupV9,
   leaveGroupV4,
   offsetCommitV8,
   syncGroupV5,
@@ -47,6 +47,11 @@ export type Joined = GenerationId & {
   readonly assignor: AssignorName
   /** All members when this one leads the generation, else undefined. */
   readonly members: readonly SubscribedMember[] | undefined
+  /**
+   * The leader came back as a static member, and the generation goes on: its assignment stands, and
+   * none is sent (KIP-814).
+   */
+  readonly skipsAssignment: boolean
 }
 
 /** The requests of one group member. Each is one attempt; the coordinator is found when needed. */
@@ -80,7 +85,7 @@ export class GroupRequests {
     const join = () =>
       this.#call(options, (connection, call) =>
         connection.call(
-          joinGroupV7.api,
+          joinGroupV9.api,
           [
             groupId,
             this.#options.sessionTimeoutMs,
@@ -107,6 +112,7 @@ export class GroupRequests {
       generationId: response.generationId,
       assignor: response.protocolName === 'roundrobin' ? 'roundrobin' : 'range',
       members: isLeader ? response.members.map(subscribedMember) : undefined,
+      skipsAssignment: response.skipAssignment,
     }
   }
 
