@@ -71,7 +71,10 @@ async function startPlatform(
 ): Promise<Endpoints> {
   const logs = join(folder.path, 'logs')
   await mkdir(logs, { recursive: true })
-  const ports = await choosePorts(print)
+  const ports = await choosePorts({
+    startsPostgres: options.databaseUrl === undefined,
+    report: print,
+  })
 
   platform.broker = new SupervisedProcess(brokerPart(folder.path, ports), print)
   const [, databaseUrl] = await Promise.all([

@@ -17,17 +17,23 @@ const DEFAULT_PORTS = {
 
 export type Ports = Readonly<Record<keyof typeof DEFAULT_PORTS, number>>
 
-/** A free port for each part; reports each that is not the default. */
-export async function choosePorts(report: (line: string) => void): Promise<Ports> {
+/** A free port for each part that starts here; reports each that is not the default. */
+export async function choosePorts(options: {
+  readonly startsPostgres: boolean
+  readonly report: (line: string) => void
+}): Promise<Ports> {
   const taken = new Set<number>()
   const choose = async ([name, preferred]: readonly [string, number]) => {
     const port = await findFreePort(preferred, taken)
-    if (port !== preferred) report(`Port ${preferred} is taken: ${name} uses ${port}.`)
+    if (port !== preferred) options.report(`Port ${preferred} is taken: ${name} uses ${port}.`)
     taken.add(port)
     return [name, port] as const
   }
   const chosen: (readonly [string, number])[] = []
-  for (const entry of Object.entries(DEFAULT_PORTS)) chosen.push(await choose(entry))
+  for (const entry of Object.entries(DEFAULT_PORTS)) {
+    const isElsewhere = entry[0] === 'postgres' && !options.startsPostgres
+    chosen.push(isElsewhere ? entry : await choose(entry))
+  }
   return Object.fromEntries(chosen) as Ports
 }
 
