@@ -1,3 +1,4 @@
+import { createAdmin } from '@fairlead/kafka'
 import { createPool } from '@fairlead/postgres'
 import { runApp } from '@fairlead/service'
 import { RELAY_CONFIG } from './config.ts'
@@ -6,6 +7,7 @@ import { relayOptions } from './options.ts'
 import { readiness } from './relay-state.ts'
 import { Relay } from './relay.ts'
 import { relayRoutes } from './routes.ts'
+import { BrokerProbe } from './sink/broker-probe.ts'
 import { kafkaSink } from './sink/sink-clients.ts'
 
 /** For the few queries of the HTTP API. */
@@ -35,11 +37,19 @@ await runApp({
       logger: context.logger,
     })
     relayRoutes(context.http, { relay, pool, slotName: options.source.slotName })
+    const probe = new BrokerProbe(
+      createAdmin({
+        bootstrapServers: options.sink.bootstrapServers,
+        clientId: `${options.sink.clientId}-probe`,
+      }),
+      (state) => context.health.set('broker', state),
+    )
+    probe.start()
     relay.start()
     return Promise.resolve({
       stop: async () => {
         await relay.stop()
-        await pool.end()
+        await Promise.all([probe.stop(), pool.end()])
       },
     })
   },
