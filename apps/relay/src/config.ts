@@ -40,6 +40,12 @@ export const RELAY_CONFIG = defineConfig({
     default: ['outbox.events'],
     doc: 'Outbox tables, as schema.table.',
   },
+  'snapshot.mode': {
+    type: 'enum',
+    values: ['initial', 'no_data'],
+    default: 'initial',
+    doc: 'What becomes of rows that were committed before the slot was made: initial publishes them.',
+  },
   'status.update.interval.ms': {
     type: 'int',
     default: 10_000,

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
-import type { OutboxFields } from '@fairlead/cdc'
+import { type OutboxFields, requiredColumns } from '@fairlead/cdc'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
-import type { SourceOptions } from './source/preflight.ts'
+import type { SourceOptions } from './source/source-options.ts'
 
 /** What a relay is told, grouped by the part that it concerns. */
 export type RelayOptions = {
@@ -34,6 +34,16 @@ export type RelayOptions = {
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 
 export function relayOptions(config: ConfigOf<typeof RELAY_CONFIG>): RelayOptions {
+  const fields: OutboxFields = {
+    id: config['table.field.event.id'],
+    key: config['table.field.event.key'],
+    route: config['route.by.field'],
+    payload: config['table.field.event.payload'],
+    type: config['table.field.event.type'],
+    timestamp: config['table.field.event.timestamp'],
+    headers: config['table.field.event.headers'],
+    trace: config['tracing.span.context.field'],
+  }
   return {
     databaseUrl: config['database.url'],
     migrationsDirectory: config['migrations.directory'] ?? MIGRATIONS,
@@ -42,21 +52,19 @@ export function relayOptions(config: ConfigOf<typeof RELAY_CONFIG>): RelayOption
       failover: config['slot.failover'],
       publicationName: config['publication.name'],
       tables: config['table.include.list'],
+      databaseUrl: config['database.url'],
+      columns: {
+        required: requiredColumns(fields),
+        id: fields.id,
+        timestamp: fields.timestamp,
+      },
+      snapshotMode: config['snapshot.mode'],
     },
     walSenderTimeoutMs: config['wal.sender.timeout.ms'],
     statusIntervalMs: config['status.update.interval.ms'],
     parkedKeysMax: config['parked.keys.max'],
     routing: {
-      fields: {
-        id: config['table.field.event.id'],
-        key: config['table.field.event.key'],
-        route: config['route.by.field'],
-        payload: config['table.field.event.payload'],
-        type: config['table.field.event.type'],
-        timestamp: config['table.field.event.timestamp'],
-        headers: config['table.field.event.headers'],
-        trace: config['tracing.span.context.field'],
-      },
+      fields,
       topicRegex: new RegExp(config['route.topic.regex']),
       topicReplacement: config['route.topic.replacement'],
       tombstoneOnEmptyPayload: config['route.tombstone.on.empty.payload'],

@@ -1,5 +1,7 @@
 import { KafkaError } from '@fairlead/kafka'
+import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
@@ -12,6 +14,7 @@ async function createFixture(settings?: Readonly<Record<string, string>>): Promi
 }
 
 const TOPIC = 'outbox.event.order'
+const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 
 async function parkedRows() {
   const { rows } = await fixture.pool.query<{
@@ -246,4 +249,191 @@ test('a topic of another source, with higher positions, hides nothing', async ()
   const ids = await fixture.insert([{}])
   await fixture.until(() => fixture.publishedIds().length === 2)
   expect(fixture.publishedIds().at(-1)).toBe(ids[0])
+})
+
+test('rows that are older than the slot are published once, before everything newer', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  const earlier = [...(await fixture.insert([{}, {}])), ...(await fixture.insert([{}]))]
+  const [deleted] = await fixture.insert([{}])
+  await fixture.pool.query('delete from outbox.events where id = $1', [deleted])
+  const relay = await fixture.started()
+  const later = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 4)
+  expect(fixture.publishedIds()).toEqual([...earlier, ...later])
+  await relay.stop()
+  await fixture.started()
+  const last = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 5)
+  expect(fixture.publishedIds()).toEqual([...earlier, ...later, ...last])
+})
+
+test('a slot whose maker died is made anew, with the rows that are older than it', async () => {
+  fixture = await createFixture()
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  const earlier = await fixture.insert([{}])
+  await fixture.pool.query(
+    `create publication fairlead_outbox for table outbox.events with (publish = 'insert')`,
+  )
+  await fixture.pool.query(`insert into relay.slot values ($1, '', 'creating')`, [fixture.slotName])
+  await fixture.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [
+    fixture.slotName,
+  ])
+  const between = await fixture.insert([{}])
+  await fixture.started()
+  await fixture.until(() => fixture.publishedIds().length === 2)
+  expect(fixture.publishedIds()).toEqual([...earlier, ...between])
+})
+
+test('with snapshot.mode no_data, rows that are older than the slot stay where they are', async () => {
+  fixture = await createFixture({ 'snapshot.mode': 'no_data' })
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  await fixture.insert([{}])
+  await fixture.started()
+  const ids = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length > 0)
+  expect(fixture.publishedIds()).toEqual(ids)
+})
+
+test('rows of one COPY, which share an LSN, are published once each across a restart', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1', 'max.batch.size': '7' })
+  const relay = await fixture.started()
+  let sends = 0
+  fixture.brokers.beforeSend = () => {
+    sends += 1
+    if (sends === 4)
+      throw new KafkaError('the fate is unknown', { code: 'NETWORK', retryable: true })
+  }
+  fixture.brokers.storedShare = () => 0.5
+  await fixture.pool.query(`copy outbox.events (id, aggregatetype, aggregateid, type, created_at)
+    from program $$seq -f '00000000-0000-0000-0000-%012.0f,order,k,Tested,2026-01-01' 0 99$$
+    with (format csv)`)
+  await fixture.until(() => fixture.publishedIds().length >= 100)
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual(
+    Array.from({ length: 100 }, (_, n) => `00000000-0000-0000-0000-${`${n}`.padStart(12, '0')}`),
+  )
+  expect(relay.status).toMatchObject({ state: 'streaming', pendingEvents: 0 })
+})
+
+test('an event that a broker refused and nobody parked is not taken for published', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  const relay = await fixture.started()
+  let isFirst = true
+  fixture.brokers.rejects = ({ key }) => {
+    if (Buffer.from(key ?? []).toString() !== 'refused' || !isFirst) return false
+    isFirst = false
+    // The relay dies between the answer of the broker and the parking.
+    void relay.stop()
+    return true
+  }
+  fixture.brokers.afterSend = () => {
+    if (isFirst) return
+    fixture.brokers.afterSend = () => undefined
+    throw new KafkaError('the answer is lost', { code: 'NETWORK', retryable: true })
+  }
+  const ids = await fixture.insert([{ key: 'refused' }, { key: 'other' }])
+  await fixture.until(() => relay.status.state === 'stopped')
+  expect(fixture.publishedIds()).toEqual([ids[1]])
+  await fixture.started()
+  await fixture.until(() => fixture.publishedIds().length === 2)
+  expect(fixture.publishedIds()).toEqual([ids[1], ids[0]])
+})
+
+test('a key that moves to another partition with their number is still recognised', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  const relay = await fixture.started()
+  fixture.brokers.afterSend = () => {
+    fixture.brokers.afterSend = () => undefined
+    fixture.brokers.addPartitions(TOPIC, 7)
+    throw new KafkaError('the answer is lost', { code: 'NETWORK', retryable: true })
+  }
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+  const ids = await fixture.insert(keys.map((key) => ({ key })))
+  await fixture.confirmed()
+  expect([...fixture.publishedIds()].sort()).toEqual([...ids].sort())
+  expect(relay.status.state).toBe('streaming')
+})
+
+test('a record that only the broker refuses holds back its aggregate, and no other', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  await fixture.started()
+  const poison = new Set<string>()
+  fixture.brokers.rejects = ({ headers }) =>
+    headers.some(([name, value]) => name === 'id' && poison.has(String(Buffer.from(value ?? []))))
+  const id = '00000000-0000-0000-0000-000000000001'
+  poison.add(id)
+  await fixture.pool.query(
+    `insert into outbox.events (id, aggregatetype, aggregateid, type) values
+       (gen_random_uuid(), 'order', 'k', '0'), ($1, 'order', 'k', '1'),
+       (gen_random_uuid(), 'order', 'other', '2'), (gen_random_uuid(), 'order', 'k', '3')`,
+    [id],
+  )
+  await fixture.insert([{ key: 'k' }])
+  await fixture.confirmed()
+  const types = fixture.brokers
+    .records(TOPIC)
+    .map(({ headerTexts }) => headerTexts.get('eventType'))
+  expect(types).toEqual(['0', '2'])
+  expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked', 'blocked'])
+})
+
+test('a row of 30 MB is parked with its payload, and others go on', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  const bytes = 30 * 1_048_576
+  await fixture.pool.query(
+    `insert into outbox.events (aggregatetype, aggregateid, type, payload)
+     values ('order', 'huge', 'Tested', decode(repeat('ab', $1), 'hex'))`,
+    [bytes],
+  )
+  const [other] = await fixture.insert([{ key: 'other' }])
+  await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
+  const { rows } = await fixture.pool.query(
+    'select reason_code, length(payload) as bytes from relay.parked_event',
+  )
+  expect(rows).toEqual([{ reason_code: 'MESSAGE_TOO_LARGE', bytes }])
+})
+
+test('rows that were written while a column was missing are parked, and do not halt the relay', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  await fixture.pool.query(`alter table outbox.events rename column payload to body;
+    insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'k', 'Tested')`)
+  await fixture.pool.query('alter table outbox.events rename column body to payload')
+  const [other] = await fixture.insert([{ key: 'other' }])
+  await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
+  expect((await parkedRows()).map((row) => row.reason_code)).toEqual(['MISSING_COLUMN'])
+  expect(relay.status.state).toBe('streaming')
+})
+
+test('updates, deletes, truncation and other tables are no events', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  const ids = await fixture.insert([{}, {}])
+  await fixture.pool.query(`update outbox.events set type = 'Changed'`)
+  await fixture.pool.query('delete from outbox.events')
+  await fixture.pool.query('truncate outbox.events')
+  await fixture.pool.query('create table elsewhere (id int); insert into elsewhere values (1)')
+  const last = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length >= 3)
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual([...ids, ...last])
+})
+
+test('a relay that has lost its slot sends nothing more, whatever is in its queue', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1', 'max.batch.size': '1' })
+  await fixture.started()
+  const second = fixture.relay()
+  second.start()
+  await fixture.until(() => second.status.state === 'standby')
+  const { promise, resolve: release } = Promise.withResolvers<void>()
+  fixture.brokers.hold = promise
+  const ids = await fixture.insert(Array.from({ length: 50 }, () => ({})))
+  await fixture.until(() => fixture.brokers.hold === undefined)
+  await terminateRelay()
+  await fixture.until(() => fixture.publishedIds().length === 50)
+  release()
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual(ids)
 })

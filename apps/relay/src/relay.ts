@@ -38,7 +38,7 @@ export type RelayStatus = {
   readonly confirmedLsn: string | null
   /** Events in memory: received and not durable yet. */
   readonly pendingEvents: number
-  /** WAL between the server's end and what the slot has confirmed; null when not known yet. */
+  /** WAL between the server's end and what the slot has confirmed; null unless a session observes it. */
   readonly lagBytes: number | null
 }
 
@@ -119,19 +119,22 @@ export class Relay {
     })
     // Without a listener Node throws; the session adds its own and ends with the connection.
     control.on('error', () => undefined)
+    let observing: NodeJS.Timeout | undefined
     try {
       await control.connect()
       const session = await this.#openSession(control)
       this.#session = session
       if (this.#stopped.signal.aborted) session.stop()
-      const observing = setInterval(() => this.#observeSlot(control), SLOT_OBSERVATION_INTERVAL_MS)
+      this.#observeSlot(control)
+      observing = setInterval(() => this.#observeSlot(control), SLOT_OBSERVATION_INTERVAL_MS)
       const end = await session.run()
-      clearInterval(observing)
       return { end, publishedEvents: session.publishedEvents }
     } catch (error) {
       return { end: endOfStart(error), publishedEvents: 0 }
     } finally {
+      clearInterval(observing)
       this.#session = undefined
+      this.#lagBytes = null
       await control.end()
     }
   }
@@ -140,22 +143,16 @@ export class Relay {
     const { options, openSink, metrics } = this.#parts
     await this.#migrate(control)
     const source = await preflight(control, options.source)
-    const sink = openSink()
-    try {
-      return await Session.open({
-        options,
-        control,
-        systemIdentifier: source.systemIdentifier,
-        sink,
-        metrics,
-        wallNowMs: () => Date.now(),
-        onParked: (events) => this.#logParked(events),
-        onStreaming: () => this.#enter('streaming', ''),
-      })
-    } catch (error) {
-      await sink.close()
-      throw error
-    }
+    return Session.open({
+      options,
+      control,
+      systemIdentifier: source.systemIdentifier,
+      openSink,
+      metrics,
+      wallNowMs: () => Date.now(),
+      onParked: (events) => this.#logParked(events),
+      onStreaming: () => this.#enter('streaming', ''),
+    })
   }
 
   async #migrate(client: pg.Client): Promise<void> {
@@ -167,8 +164,10 @@ export class Relay {
 
   #observeSlot(control: pg.Client): void {
     const { options, metrics } = this.#parts
+    const session = this.#session
     observeSlot(control, options.source.slotName).then(
       (slot) => {
+        if (this.#session !== session) return
         this.#lagBytes = slot?.lagBytes ?? null
         if (slot !== undefined) metrics.slotObserved(slot)
       },

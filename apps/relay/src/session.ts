@@ -19,19 +19,20 @@ import type pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
 import type { SessionEnd } from './relay-state.ts'
-import { SessionFailure, halt } from './session-failure.ts'
-import type { SinkClients } from './sink/sink-clients.ts'
+import { SessionFailure } from './session-failure.ts'
+import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import { Publisher } from './sink/publisher.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
-import { slotLostReason } from './source/preflight.ts'
+import { slotLostReason } from './source/slot.ts'
+import { SlotLease } from './source/slot-lease.ts'
 
 export type SessionParts = {
   readonly options: RelayOptions
   /** Also tells that the server shuts down: idle sessions hear of it first. */
   readonly control: pg.Client
   readonly systemIdentifier: string
-  readonly sink: SinkClients
+  readonly openSink: SinkFactory
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
   onParked(events: readonly ParkedEvent[]): void
@@ -64,6 +65,8 @@ export class Session {
   readonly #router: OutboxRouter
   /** From 0: Postgres takes that as "nothing to confirm" and leaves the slot where it is. */
   readonly #confirmed = new ConfirmedLsn(lsn(0n))
+  readonly #lease: SlotLease
+  readonly #sink: SinkClients
   readonly #publisher: Publisher
   readonly #ended = Promise.withResolvers<SessionEnd>()
   #connection: ReplicationConnection | undefined
@@ -75,7 +78,7 @@ export class Session {
   #statusTimer: NodeJS.Timeout | undefined
 
   private constructor(parts: SessionParts) {
-    const { options, systemIdentifier, sink } = parts
+    const { options, systemIdentifier } = parts
     const sourceName = `${systemIdentifier}/${options.source.slotName}`
     this.#parts = parts
     this.#router = new OutboxRouter({
@@ -83,12 +86,17 @@ export class Session {
       tables: options.source.tables,
       source: sourceName,
     })
+    this.#lease = new SlotLease(options.walSenderTimeoutMs, performance.now())
+    const isPermitted = () => this.#lease.isOurs(performance.now())
+    this.#sink = parts.openSink(isPermitted)
+    const { producer, admin, reader } = this.#sink
     this.#publisher = new Publisher({
       ...options.sink,
-      producer: sink.producer,
+      producer,
+      isPermitted,
       topics: new Topics({
-        admin: sink.admin,
-        reader: sink.reader,
+        admin,
+        reader,
         source: sourceName,
         partitions: options.sink.partitions,
         replicationFactor: options.sink.replicationFactor,
@@ -104,7 +112,12 @@ export class Session {
   /** Starts reading the slot. @throws {SessionFailure} */
   static async open(parts: SessionParts): Promise<Session> {
     const session = new Session(parts)
-    await session.#connect()
+    try {
+      await session.#connect()
+    } catch (error) {
+      await session.#sink.close()
+      throw error
+    }
     return session
   }
 
@@ -133,17 +146,19 @@ export class Session {
   async run(): Promise<SessionEnd> {
     const timers = [
       setInterval(() => this.#sendStatus(true), this.#statusIntervalMs()),
-      setInterval(() => this.#watch(), WATCHDOG_POLL_MS),
+      setInterval(() => this.#watch(), this.#lease.tickIntervalMs),
     ]
     const publishing = this.#publish().catch((error: unknown) => this.#fail(error))
     const end = await this.#ended.promise
     for (const timer of timers) clearInterval(timer)
     await this.#drain(end)
     clearTimeout(this.#statusTimer)
+    // From here on another relay may have the slot: nothing is sent a second time.
+    this.#lease.end()
     await this.#connection?.close()
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
-    const settled = Promise.all([this.#parts.sink.close(), publishing])
+    const settled = Promise.all([this.#sink.close(), publishing])
     await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)
     return end
   }
@@ -177,15 +192,22 @@ export class Session {
     } catch (error) {
       throw new SessionFailure(this.#endOf(error), error)
     }
+    this.#hear()
     void this.#connection.closed.then((error) => {
+      this.#lease.end()
       if (error === undefined) this.#end(sourceLost('the server ended the stream'))
       else this.#fail(error)
     })
     this.#parts.onStreaming()
   }
 
-  #onMessage(bytes: Uint8Array): void {
+  #hear(): void {
     this.#heardAtMs = performance.now()
+    this.#lease.heard(this.#heardAtMs)
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    this.#hear()
     // What is not taken in is not confirmed either: Postgres sends it again.
     if (this.#isDraining) return
     const item = this.#assembler.accept(this.#decoder.decode(bytes))
@@ -218,14 +240,12 @@ export class Session {
         this.#publisher.enqueue(outcome, this.#transaction)
         if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
         return
-      case 'misconfigured':
-        throw halt('OUTBOX_COLUMNS', outcome.reason)
       case 'ignored':
     }
   }
 
   #onKeepalive({ walEnd, replyRequested }: Keepalive): void {
-    this.#heardAtMs = performance.now()
+    this.#hear()
     this.#received(walEnd)
     // While draining, messages are dropped: what lies before walEnd is not all published.
     if (!this.#isDraining) this.#confirmed.keepalive(walEnd)
@@ -254,13 +274,15 @@ export class Session {
   #resume(): void {
     if (this.#pausedSinceMs === undefined || this.#isDraining) return
     this.#pausedSinceMs = undefined
-    this.#heardAtMs = performance.now()
+    this.#hear()
     this.#connection?.resume()
   }
 
   #watch(): void {
     const nowMs = performance.now()
+    this.#lease.tick(nowMs)
     if (this.#pausedSinceMs !== undefined) {
+      this.#lease.heard(nowMs)
       if (nowMs - this.#pausedSinceMs < PAUSE_MAX_MS - WATCHDOG_POLL_MS) return
       this.#end({
         kind: 'backpressure',
@@ -300,10 +322,11 @@ export class Session {
     })
   }
 
-  /** Finishes what is in flight, unless the way to where it goes is the trouble. */
+  /** Finishes what is in flight, unless the slot is gone or the way to the brokers is the trouble. */
   async #drain(end: SessionEnd): Promise<void> {
     this.#isDraining = true
-    if (end.kind === 'stopped' || end.kind === 'source-lost') {
+    const mayFinish = end.kind === 'stopped' || end.kind === 'source-lost'
+    if (mayFinish && this.#lease.isOurs(performance.now())) {
       await Promise.race([this.#publisher.idle(), later(DRAIN_DEADLINE_MS)])
     }
     this.#publisher.stop()

@@ -5,7 +5,7 @@ export {
   formatPosition,
   parsePosition,
 } from './event-position.ts'
-export type { OutboxFields } from './outbox-columns.ts'
+export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
 export { type EventHeader, SOURCE_HEADER } from './outbox-headers.ts'
 export {
   type EventIdentity,

@@ -21,42 +21,40 @@ export type OutboxFields = {
 
 /** Index of each column in the rows of one relation. */
 export type OutboxColumns = {
-  readonly id: number
-  readonly key: number
-  readonly route: number
-  readonly payload: number
+  readonly id: number | undefined
+  readonly key: number | undefined
+  readonly route: number | undefined
+  readonly payload: number | undefined
   readonly payloadTypeOid: number
   readonly type: number | undefined
   readonly timestamp: number | undefined
   readonly headers: number | undefined
   readonly trace: number | undefined
+  /** Required columns that the table has not: none of its rows can be routed. */
+  readonly missing: readonly string[]
 }
 
-/** The columns, or the reason why the relation cannot be an outbox. */
-export function outboxColumns(relation: Relation, fields: OutboxFields): OutboxColumns | string {
+/** Without these columns a table is no outbox. */
+export function requiredColumns(fields: OutboxFields): readonly string[] {
+  return [fields.id, fields.key, fields.route, fields.payload]
+}
+
+export function outboxColumns(relation: Relation, fields: OutboxFields): OutboxColumns {
   const find = (name: string): number | undefined => {
     const index = relation.columns.findIndex((column) => column.name === name)
     return index < 0 ? undefined : index
   }
-  const id = find(fields.id)
-  const key = find(fields.key)
-  const route = find(fields.route)
   const payload = find(fields.payload)
-  if (id === undefined || key === undefined || route === undefined || payload === undefined) {
-    const missing = [fields.id, fields.key, fields.route, fields.payload].filter(
-      (name) => find(name) === undefined,
-    )
-    return `${relation.schema}.${relation.table} has no column ${missing.join(', ')}`
-  }
   return {
-    id,
-    key,
-    route,
+    id: find(fields.id),
+    key: find(fields.key),
+    route: find(fields.route),
     payload,
-    payloadTypeOid: relation.columns[payload]?.typeOid ?? 0,
+    payloadTypeOid: payload === undefined ? 0 : (relation.columns[payload]?.typeOid ?? 0),
     type: find(fields.type),
     timestamp: find(fields.timestamp),
     headers: find(fields.headers),
     trace: find(fields.trace),
+    missing: requiredColumns(fields).filter((name) => find(name) === undefined),
   }
 }

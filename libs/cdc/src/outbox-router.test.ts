@@ -193,11 +193,14 @@ test('rows of other tables, and other changes than inserts, are no events', () =
   })
 })
 
-test('a table without a column that the configuration names is misconfigured as a whole', () => {
+test('a row of a table without a column that the configuration names is unroutable', () => {
   const columns = COLUMNS.filter(({ name }) => name !== 'aggregateid')
-  expect(route({}, {}, columns)).toEqual({
-    kind: 'misconfigured',
-    reason: 'outbox.events has no column aggregateid',
+  expect(route({}, {}, columns)).toMatchObject({
+    kind: 'unroutable',
+    code: 'MISSING_COLUMN',
+    reason: 'the table has no column aggregateid',
+    aggregateId: null,
+    aggregateType: 'order',
   })
 })
 

@@ -28,8 +28,6 @@ export type RouteOutcome =
   | UnroutableEvent
   /** Not an event: another table, or an update or delete of an outbox row. */
   | { readonly kind: 'ignored'; readonly reason: 'OTHER_TABLE' | 'NOT_AN_INSERT' }
-  /** The table lacks a column that the configuration names: no row of it can be routed. */
-  | { readonly kind: 'misconfigured'; readonly reason: string }
 
 /** A record to publish. It owns its bytes: nothing in it is a view of the message. */
 export type RoutedEvent = EventIdentity & {
@@ -48,7 +46,13 @@ export type UnroutableEvent = EventIdentity & {
   readonly value: Uint8Array | null
 }
 
-export type UnroutableCode = 'INVALID_TOPIC' | 'INVALID_KEY' | 'INVALID_HEADERS' | 'INVALID_PAYLOAD'
+export type UnroutableCode =
+  | 'INVALID_TOPIC'
+  | 'INVALID_KEY'
+  | 'INVALID_HEADERS'
+  | 'INVALID_PAYLOAD'
+  /** The table lacked a column that the configuration names when the row was written. */
+  | 'MISSING_COLUMN'
 
 /** What names an event to people; null where the row has a null or no such column. */
 export type EventIdentity = {
@@ -77,7 +81,7 @@ export class OutboxRouter {
   readonly #tables: ReadonlySet<string>
   readonly #wholeRegex: RegExp
   /** Postgres sends a new Relation object whenever a definition changed. */
-  readonly #columns = new WeakMap<Relation, OutboxColumns | string>()
+  readonly #columns = new WeakMap<Relation, OutboxColumns>()
 
   constructor(options: OutboxRouterOptions) {
     this.#options = options
@@ -92,12 +96,10 @@ export class OutboxRouter {
       return { kind: 'ignored', reason: 'OTHER_TABLE' }
     }
     if (change.kind !== 'insert') return { kind: 'ignored', reason: 'NOT_AN_INSERT' }
-    const columns = this.#columnsOf(relation)
-    if (typeof columns === 'string') return { kind: 'misconfigured', reason: columns }
-    return this.#routeInsert(row, change.row, columns)
+    return this.#routeInsert(row, change.row, this.#columnsOf(relation))
   }
 
-  #columnsOf(relation: Relation): OutboxColumns | string {
+  #columnsOf(relation: Relation): OutboxColumns {
     const known = this.#columns.get(relation)
     if (known !== undefined) return known
     const columns = outboxColumns(relation, this.#options.fields)
@@ -128,6 +130,9 @@ export class OutboxRouter {
       value: payload instanceof DecodeError ? null : payload,
     })
 
+    if (columns.missing.length > 0) {
+      return unroutable('MISSING_COLUMN', `the table has no column ${columns.missing.join(', ')}`)
+    }
     if (payload instanceof DecodeError) return unroutable('INVALID_PAYLOAD', payload.message)
     if (identity.aggregateType === null) {
       return unroutable('INVALID_TOPIC', 'the column that names the topic is null')
@@ -149,7 +154,7 @@ export class OutboxRouter {
       ...identity,
       kind: 'routed',
       topic,
-      key: ownBytes(tuple.value(columns.key)) ?? new Uint8Array(),
+      key: ownBytes(valueOf(tuple, columns.key)) ?? new Uint8Array(),
       value: this.#valueOf(payload),
       headers,
       timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
@@ -172,7 +177,7 @@ export class OutboxRouter {
 }
 
 function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
-  const value = tuple.value(columns.payload)
+  const value = valueOf(tuple, columns.payload)
   if (!(value instanceof Uint8Array)) return null
   if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return copyOf(value)
   try {
@@ -184,14 +189,17 @@ function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | De
 }
 
 function timestampOf(tuple: Tuple, columns: OutboxColumns): number | undefined {
-  if (columns.timestamp === undefined) return undefined
-  const value = tuple.value(columns.timestamp)
+  const value = valueOf(tuple, columns.timestamp)
   return value instanceof Uint8Array ? parseTimestampMs(value) : undefined
 }
 
 function text(tuple: Tuple, column: number | undefined): string | null {
-  const value = column === undefined ? null : tuple.value(column)
+  const value = valueOf(tuple, column)
   return value instanceof Uint8Array ? LENIENT_TEXT.decode(value) : null
+}
+
+function valueOf(tuple: Tuple, column: number | undefined): ColumnValue | undefined {
+  return column === undefined ? undefined : tuple.value(column)
 }
 
 function ownBytes(value: ColumnValue | undefined): Uint8Array | null {

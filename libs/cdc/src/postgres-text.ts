@@ -41,12 +41,14 @@ function hexDigits(): Uint8Array {
 const TIMESTAMP =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?$/
 const DAY_MS = 86_400_000
+/** The end of the year 9999. Postgres goes on for 284,000 years, in which other clients overflow. */
+const TIMESTAMP_MS_MAX = 253_402_300_799_999
 const ASCII = new TextDecoder()
 
 /**
  * A timestamp in ISO style, `2026-11-21 03:08:47.123456+00`, as milliseconds since the Unix epoch.
- * Without an offset it is taken as UTC. Undefined for `infinity` and times before 1970, which no record
- * timestamp can express.
+ * Without an offset it is taken as UTC. Undefined for `infinity`, times before 1970 and after the
+ * year 9999, which no record timestamp should express.
  */
 export function parseTimestampMs(text: Uint8Array): number | undefined {
   const match = TIMESTAMP.exec(ASCII.decode(text))
@@ -61,7 +63,7 @@ export function parseTimestampMs(text: Uint8Array): number | undefined {
     (((offsetHours ?? 0) * 60 + (offsetMinutes ?? 0)) * 60 + (offsetSeconds ?? 0)) * 1000
   const days = daysFromEpoch(year ?? 0, month ?? 0, day ?? 0)
   const timestampMs = days * DAY_MS + timeMs + (match[8] === '-' ? offsetMs : -offsetMs)
-  return timestampMs < 0 ? undefined : timestampMs
+  return timestampMs < 0 || timestampMs > TIMESTAMP_MS_MAX ? undefined : timestampMs
 }
 
 /**

@@ -8,9 +8,7 @@ const at = (commitLsn: number, commitIndex: number) => ({
 })
 
 function tailOf(...positions: ReturnType<typeof at>[]): PartitionTail {
-  const tail = new PartitionTail()
-  for (const position of positions) tail.add(position)
-  return tail
+  return new PartitionTail(positions, { isWhole: false })
 }
 
 test('an empty tail holds nothing', () => {
@@ -25,6 +23,12 @@ test.for([
   { what: 'nothing unseen in between', position: at(20, 0), isHeld: false },
 ])('a tail holds $what', ({ position, isHeld }) => {
   expect(tailOf(at(10, 0), at(20, 1), at(30, 0)).holds(position)).toBe(isHeld)
+})
+
+test('a partition that was read as a whole holds what was seen and nothing else', () => {
+  const whole = new PartitionTail([at(10, 1), at(20, 0)], { isWhole: true })
+  expect(whole.holds(at(10, 1))).toBe(true)
+  expect(whole.holds(at(10, 0))).toBe(false)
 })
 
 test('positions compare by transaction first, then by index as a number', () => {

@@ -4,7 +4,7 @@ import {
   type IdempotentProducer,
   KafkaError,
   type OutgoingRecord,
-  partitionOfKey,
+  PRECEDING_RECORD_REJECTED,
 } from '@fairlead/kafka'
 import type { RelayMetrics } from '../metrics.ts'
 import { SessionFailure } from '../session-failure.ts'
@@ -15,6 +15,8 @@ import type { Topic, Topics } from './topics.ts'
 export type PublisherOptions = {
   readonly producer: IdempotentProducer
   readonly topics: Topics
+  /** The slot is ours: what another relay may publish by now is neither sent nor parked. */
+  readonly isPermitted: () => boolean
   readonly metrics: RelayMetrics
   readonly batchRecordsMax: number
   readonly batchBytesMax: number
@@ -39,7 +41,8 @@ type ToSend = {
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
 /** Kafka refuses the name of a topic for good; everything else about a topic may pass. */
-const TOPIC_REFUSALS = new Set(['INVALID_TOPIC_EXCEPTION'])
+const TOPIC_REFUSALS = new Set(['INVALID_TOPIC_EXCEPTION', 'POLICY_VIOLATION'])
+const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
 
 /**
  * Publishes events in commit order: one batch at a time, and a batch is whatever came in while the
@@ -156,11 +159,9 @@ export class Publisher {
 
     const topic = await this.#topic(event.topic)
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
-    const partition = partitionOfKey(event.key, topic.tails.length)
-    if (topic.tails[partition]?.holds(event.position) === true) return 'published'
-    if (parked.isBlocked(event)) {
-      return toPark(queued, 'blocked', 'BLOCKED', 'an earlier event of this aggregate is parked')
-    }
+    const partition = topic.partitionOf(event.key)
+    if (topic.holds(event.position, partition)) return 'published'
+    if (parked.isBlocked(event)) return toPark(queued, 'blocked', 'BLOCKED', BLOCKED_REASON)
     const batchBytes = recordBatchBytesMax(event)
     const bytesMax = Math.min(recordBytesMax, topic.messageBytesMax)
     if (batchBytes > bytesMax) {
@@ -186,6 +187,7 @@ export class Publisher {
 
   async #park(toPark: readonly ToPark[], parked: ParkedEvents): Promise<void> {
     if (toPark.length === 0) return
+    if (!this.#options.isPermitted()) throw slotUncertain()
     const events = toPark.map((item) => item.parked)
     await parked.insert(events)
     this.#options.onParked(events)
@@ -196,14 +198,17 @@ export class Publisher {
   async #send(toSend: readonly ToSend[], parked: ParkedEvents): Promise<void> {
     if (toSend.length === 0) return
     const rejected = await this.#sendRecords(toSend)
-    const toPark = rejected.flatMap(({ recordIndex, code, message }) => {
+    const refused = rejected.flatMap(({ recordIndex, code, message }) => {
       const sent = toSend[recordIndex]
-      return sent === undefined ? [] : [failed(sent.queued, parked, code, message)]
+      if (sent === undefined) return []
+      if (code !== PRECEDING_RECORD_REJECTED) return [failed(sent.queued, parked, code, message)]
+      parked.block(sent.queued.event)
+      return [toPark(sent.queued, 'blocked', 'BLOCKED', BLOCKED_REASON)]
     })
-    await this.#park(toPark, parked)
-    const refused = new Set<EventIdentity>(toPark.map(({ queued }) => queued.event))
+    await this.#park(refused, parked)
+    const parkedEvents = new Set<EventIdentity>(refused.map(({ queued }) => queued.event))
     for (const { queued } of toSend) {
-      if (refused.has(queued.event)) continue
+      if (parkedEvents.has(queued.event)) continue
       this.#publishedEvents += 1
       this.#acknowledge(queued, 'published')
     }
@@ -254,5 +259,11 @@ function toPark(
 function sinkFailure(error: unknown): SessionFailure {
   if (error instanceof SessionFailure) return error
   const code = error instanceof KafkaError ? error.code : 'UNEXPECTED'
+  if (code === 'REVOKED') return slotUncertain(error)
   return new SessionFailure({ kind: 'sink-failed', code, reason: errorMessage(error) }, error)
+}
+
+function slotUncertain(cause?: unknown): SessionFailure {
+  const reason = 'this process was stopped or Postgres was silent: another relay may have the slot'
+  return new SessionFailure({ kind: 'source-lost', code: 'SLOT_UNCERTAIN', reason }, cause)
 }

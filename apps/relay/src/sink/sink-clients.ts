@@ -21,11 +21,12 @@ export type SinkClients = {
   close(): Promise<void>
 }
 
-export type SinkFactory = () => SinkClients
+/** Nothing is sent, first or again, while `isPermitted` says no. */
+export type SinkFactory = (isPermitted: () => boolean) => SinkClients
 
 /** Clients of real brokers; they connect when they are first used. */
 export function kafkaSink(options: RelayOptions['sink'], logger: KafkaLogger): SinkFactory {
-  return () => {
+  return (isPermitted) => {
     const client = {
       bootstrapServers: options.bootstrapServers,
       clientId: options.clientId,
@@ -35,6 +36,7 @@ export function kafkaSink(options: RelayOptions['sink'], logger: KafkaLogger): S
       ...client,
       deliveryTimeoutMs: options.deliveryTimeoutMs,
       maxRequestSizeBytes: options.recordBytesMax,
+      isPermitted,
     })
     const admin = createAdmin(client)
     const reader = createReader(client)

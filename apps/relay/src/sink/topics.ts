@@ -1,16 +1,7 @@
-import { EVENT_HEADERS } from '@fairlead/base'
-import { SOURCE_HEADER, parsePosition } from '@fairlead/cdc'
-import type { Admin, IncomingRecord, Reader } from '@fairlead/kafka'
-import { SessionFailure } from '../session-failure.ts'
+import { comparePositions, type EventPosition } from '@fairlead/cdc'
+import { type Admin, type Reader, partitionOfKey } from '@fairlead/kafka'
 import { PartitionTail } from './partition-tail.ts'
-
-/** A topic as one session knows it. */
-export type Topic = {
-  /** By partition. */
-  readonly tails: readonly PartitionTail[]
-  /** `max.message.bytes`: the largest batch that the broker takes. */
-  readonly messageBytesMax: number
-}
+import { readTail } from './read-tail.ts'
 
 export type TopicsOptions = {
   readonly admin: Admin
@@ -19,16 +10,59 @@ export type TopicsOptions = {
   readonly source: string
   readonly partitions: number
   readonly replicationFactor: number
-  /** How many of the last records of a partition are read: at least what is sent at a time. */
+  /** How many of our last records of a partition are read: more than are sent at a time. */
   readonly tailRecordCount: number
 }
 
 /** More topics than a sensible outbox has. Beyond, they are forgotten and read again. */
 const TOPICS_MAX = 10_000
-const FETCH_MAX_BYTES = 1_048_576
-const FETCH_WAIT_MS = 5_000
+/**
+ * A relay that died may have left a request on its way to the broker, whose bytes the broker has not
+ * read yet. They arrive before this time after the broker has answered us, since both go through one
+ * event loop.
+ */
+const SETTLE_MS = 250
 /** Kafka's default of `max.message.bytes`. */
 const MESSAGE_BYTES_DEFAULT = 1_048_588
+
+/** A topic as one session knows it. Events are asked for in commit order. */
+export class Topic {
+  readonly partitionCount: number
+  /** `max.message.bytes`: the largest batch that the broker takes. */
+  readonly messageBytesMax: number
+  /** By partition; empty as soon as nothing that comes can be in them. */
+  #tails: readonly PartitionTail[]
+  readonly #newest: EventPosition | undefined
+
+  constructor(tails: readonly PartitionTail[], messageBytesMax: number) {
+    this.partitionCount = tails.length
+    this.messageBytesMax = messageBytesMax
+    this.#tails = tails
+    this.#newest = tails
+      .flatMap(({ newest }) => (newest === undefined ? [] : [newest]))
+      .sort(comparePositions)
+      .at(-1)
+  }
+
+  partitionOf(key: Uint8Array): number {
+    return partitionOfKey(key, this.partitionCount)
+  }
+
+  /**
+   * Whether the event was published before. All partitions are asked: with another count of them,
+   * its key belonged to another one.
+   */
+  holds(position: EventPosition, partition: number): boolean {
+    if (this.#newest === undefined || comparePositions(position, this.#newest) > 0) {
+      this.#tails = []
+      return false
+    }
+    return (
+      this.#tails[partition]?.holds(position) === true ||
+      this.#tails.some((tail) => tail.includes(position))
+    )
+  }
+}
 
 /**
  * The target topics of a session: created when absent, and their tails read once, before the first
@@ -37,6 +71,7 @@ const MESSAGE_BYTES_DEFAULT = 1_048_588
 export class Topics {
   readonly #options: TopicsOptions
   readonly #topics = new Map<string, Topic>()
+  #settled: Promise<void> | undefined
 
   constructor(options: TopicsOptions) {
     this.#options = options
@@ -52,60 +87,24 @@ export class Topics {
     const { admin, partitions, replicationFactor } = this.#options
     const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
     const configs = await admin.describeTopicConfigs(name)
+    this.#settled ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+    await this.#settled
     const tails = await Promise.all(
       Array.from({ length: ensured.partitions }, (_, partition) =>
-        ensured.created ? Promise.resolve(new PartitionTail()) : this.#readTail(name, partition),
+        this.#tailOf(name, partition, ensured.created),
       ),
     )
-    const messageBytesMax = Number(configs.get('max.message.bytes') ?? MESSAGE_BYTES_DEFAULT)
-    const topic = { tails, messageBytesMax }
+    const topic = new Topic(
+      tails,
+      Number(configs.get('max.message.bytes') ?? MESSAGE_BYTES_DEFAULT),
+    )
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
     this.#topics.set(name, topic)
     return topic
   }
 
-  async #readTail(topic: string, partition: number): Promise<PartitionTail> {
-    const { admin, reader, tailRecordCount } = this.#options
-    const tail = new PartitionTail()
-    const end = await admin.listOffsets({ topic, partition, timestamp: 'latest' })
-    const start = await admin.listOffsets({ topic, partition, timestamp: 'earliest' })
-    let fromOffset = Math.max(start, end - tailRecordCount)
-    while (fromOffset < end) {
-      const fetched = await reader.fetch({
-        topic,
-        partition,
-        fromOffset,
-        maxWaitMs: FETCH_WAIT_MS,
-        maxBytes: FETCH_MAX_BYTES,
-      })
-      for (const record of fetched.records) {
-        const position = this.#positionOf(record)
-        if (position !== undefined) tail.add(position)
-      }
-      // An incomplete tail would let what lies behind it be published twice.
-      if (fetched.nextOffset <= fromOffset) throw unreadableTail(topic, partition, fromOffset)
-      fromOffset = fetched.nextOffset
-    }
-    return tail
+  async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
+    if (isNew) return new PartitionTail([], { isWhole: true })
+    return readTail({ ...this.#options, topic, partition })
   }
-
-  #positionOf(record: IncomingRecord) {
-    if (headerText(record, SOURCE_HEADER) !== this.#options.source) return undefined
-    return parsePosition(
-      headerText(record, EVENT_HEADERS.commitLsn),
-      headerText(record, EVENT_HEADERS.commitIndex),
-    )
-  }
-}
-
-const TEXT = new TextDecoder()
-
-function headerText(record: IncomingRecord, name: string): string | undefined {
-  const value = record.headers.find(([key]) => key === name)?.[1]
-  return value === undefined || value === null ? undefined : TEXT.decode(value)
-}
-
-function unreadableTail(topic: string, partition: number, offset: number): SessionFailure {
-  const reason = `${topic}-${partition} gives nothing at offset ${offset}, before its end`
-  return new SessionFailure({ kind: 'sink-failed', code: 'TAIL_UNREADABLE', reason })
 }

@@ -67,11 +67,11 @@ export class ParkedEvents {
     return this.#blockedFrom.size
   }
 
-  /** Whether an earlier event of this aggregate is parked. */
+  /** Whether an earlier event of this aggregate is parked, or this one was before a restart. */
   isBlocked(event: EventIdentity): boolean {
     if (this.#blockedFrom.size === 0) return false
     const from = this.#blockedFrom.get(keyOf(event.aggregateType, event.aggregateId))
-    return from !== undefined && comparePositions(event.position, from) > 0
+    return from !== undefined && comparePositions(event.position, from) >= 0
   }
 
   /** Blocks the events behind this one, from now on. It is parked by `insert`. */
@@ -84,24 +84,26 @@ export class ParkedEvents {
     this.#checkBound()
   }
 
-  /** Stores the events, all or none; those that are stored already stay as they are. */
+  /** Stores the events, in order; those that are stored already stay as they are. */
   async insert(events: readonly ParkedEvent[]): Promise<void> {
-    const column = <Value>(value: (parked: ParkedEvent) => Value): Value[] => events.map(value)
-    await this.#client.query(INSERT, [
-      this.#slotName,
-      column(({ event }) => formatLsn(event.position.commitLsn)),
-      column(({ event }) => event.position.commitIndex),
-      column(({ kind }) => kind),
-      column(({ reasonCode }) => reasonCode),
-      column(({ reason }) => reason),
-      column(({ event }) => event.eventId),
-      column(({ event }) => event.aggregateType),
-      column(({ event }) => event.aggregateId),
-      column(({ event }) => event.type),
-      column(({ payload }) => (payload === null ? null : Buffer.from(payload))),
-      column(({ headersText }) => headersText),
-      column(({ event }) => new Date(event.commitTimestampMs)),
-    ])
+    let small: ParkedEvent[] = []
+    for (const parked of events) {
+      if ((parked.payload?.length ?? 0) <= SMALL_PAYLOAD_BYTES_MAX) {
+        small.push(parked)
+      } else {
+        await this.#insertSmall(small)
+        small = []
+        await this.#client.query(INSERT_ONE, [this.#slotName, ...valuesOf(parked)])
+      }
+    }
+    await this.#insertSmall(small)
+  }
+
+  async #insertSmall(events: readonly ParkedEvent[]): Promise<void> {
+    if (events.length === 0) return
+    const rows = events.map(valuesOf)
+    const columns = COLUMN_TYPES.map((_, index) => rows.map((row) => row[index]))
+    await this.#client.query(INSERT_MANY, [this.#slotName, ...columns])
   }
 
   /** @throws {SessionFailure} when the fault must lie elsewhere than in single events. */
@@ -114,13 +116,49 @@ export class ParkedEvents {
   }
 }
 
+/** In an array a payload travels in hex; a larger one alone, as it is, so that memory is not doubled. */
+const SMALL_PAYLOAD_BYTES_MAX = 65_536
+/** Of what `valuesOf` gives. */
+const COLUMN_TYPES = [
+  'pg_lsn',
+  'integer',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'bytea',
+  'text',
+  'timestamptz',
+]
+
+function valuesOf({ event, kind, reasonCode, reason, payload, headersText }: ParkedEvent) {
+  return [
+    formatLsn(event.position.commitLsn),
+    event.position.commitIndex,
+    kind,
+    reasonCode,
+    reason,
+    event.eventId,
+    event.aggregateType,
+    event.aggregateId,
+    event.type,
+    payload === null ? null : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    headersText,
+    new Date(event.commitTimestampMs),
+  ]
+}
+
 const INSERT = `
   insert into relay.parked_event (slot_name, commit_lsn, commit_index, kind, reason_code, reason,
-    event_id, aggregatetype, aggregateid, type, payload, headers, committed_at)
-  select $1, event.* from unnest($2::pg_lsn[], $3::integer[], $4::text[], $5::text[], $6::text[],
-    $7::text[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[], $13::timestamptz[])
-    as event
-  on conflict (slot_name, commit_lsn, commit_index) do nothing`
+    event_id, aggregatetype, aggregateid, type, payload, headers, committed_at)`
+const UNLESS_STORED = 'on conflict (slot_name, commit_lsn, commit_index) do nothing'
+const parameters = (suffix: string) =>
+  COLUMN_TYPES.map((type, index) => `$${index + 2}::${type}${suffix}`).join(', ')
+const INSERT_ONE = `${INSERT} values ($1, ${parameters('')}) ${UNLESS_STORED}`
+const INSERT_MANY = `${INSERT} select $1, event.* from unnest(${parameters('[]')}) as event ${UNLESS_STORED}`
 
 /** No text of Postgres contains a zero character. */
 function keyOf(aggregateType: string | null, aggregateId: string | null): string {

@@ -1,28 +1,11 @@
-import { type Lsn, lsn, parseLsn } from '@fairlead/base'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
-
-export type SourceOptions = {
-  readonly slotName: string
-  readonly failover: boolean
-  readonly publicationName: string
-  /** `schema.table` */
-  readonly tables: readonly string[]
-}
+import { ensureSlot } from './slot.ts'
+import { type SourceOptions, quotedTable } from './source-options.ts'
 
 export type Source = {
   /** Names the database cluster, whatever its address. */
   readonly systemIdentifier: string
-  /** Where the slot stands. */
-  readonly confirmedLsn: Lsn
-}
-
-type SlotRow = {
-  plugin: string | null
-  database: string | null
-  is_ours: boolean
-  wal_status: string | null
-  confirmed_flush_lsn: string | null
 }
 
 /** One relay at a time looks at the publication and the slot. */
@@ -40,9 +23,10 @@ export async function preflight(client: pg.Client, options: SourceOptions): Prom
   await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`, [options.slotName])
   try {
     await ensurePublication(client, options)
+    await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
-    const confirmedLsn = await ensureSlot(client, options, systemIdentifier)
-    return { systemIdentifier, confirmedLsn }
+    await ensureSlot(client, options, systemIdentifier)
+    return { systemIdentifier }
   } finally {
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
   }
@@ -71,10 +55,17 @@ async function checkServer(client: pg.Client): Promise<void> {
 
 async function ensurePublication(client: pg.Client, options: SourceOptions): Promise<void> {
   const { publicationName, tables } = options
-  const { rowCount } = await client.query('select from pg_publication where pubname = $1', [
-    publicationName,
-  ])
-  if (rowCount === 0) await createPublication(client, options)
+  const publications = await client.query<{ pubinsert: boolean }>(
+    'select pubinsert from pg_publication where pubname = $1',
+    [publicationName],
+  )
+  if (publications.rowCount === 0) await createPublication(client, options)
+  if (publications.rows[0]?.pubinsert === false) {
+    throw halt(
+      'PUBLICATION_UNSUITABLE',
+      `publication ${publicationName} publishes no inserts: alter publication ${publicationName} set (publish = 'insert')`,
+    )
+  }
   const { rows } = await client.query<{ name: string }>(
     `select schemaname || '.' || tablename as name from pg_publication_tables where pubname = $1`,
     [publicationName],
@@ -99,12 +90,7 @@ async function createPublication(client: pg.Client, options: SourceOptions): Pro
       `slot ${options.slotName} exists and publication ${options.publicationName} does not: a slot cannot read what was written before its publication existed`,
     )
   }
-  const tables = options.tables.map((table) =>
-    table
-      .split('.')
-      .map((part) => pg.escapeIdentifier(part))
-      .join('.'),
-  )
+  const tables = options.tables.map(quotedTable)
   const found = await client.query<{ name: string; oid: string | null }>(
     'select name, to_regclass(name)::oid::text as oid from unnest($1::text[]) as name',
     [tables],
@@ -117,90 +103,23 @@ async function createPublication(client: pg.Client, options: SourceOptions): Pro
   )
 }
 
+/** A wrong name would set every event aside. */
+async function checkColumns(client: pg.Client, options: SourceOptions): Promise<void> {
+  const { rows } = await client.query<{ table: string; column: string }>(
+    `select "table", "column" from unnest($1::text[], $2::text[]) as t(name, "table"),
+       unnest($3::text[]) as "column"
+     where not exists (select from pg_attribute
+       where attrelid = to_regclass(name) and attname = "column" and not attisdropped)`,
+    [options.tables.map(quotedTable), options.tables, options.columns.required],
+  )
+  const [missing] = rows
+  if (missing === undefined) return
+  throw halt('OUTBOX_COLUMNS', `${missing.table} has no column ${missing.column}`)
+}
+
 async function systemIdentifierOf(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ id: string }>(
     'select system_identifier::text as id from pg_control_system()',
   )
   return rows[0]?.id ?? ''
-}
-
-async function ensureSlot(
-  client: pg.Client,
-  options: SourceOptions,
-  systemIdentifier: string,
-): Promise<Lsn> {
-  const slot = await readSlot(client, options.slotName)
-  if (slot !== undefined) {
-    checkSlot(slot, options.slotName)
-    await recordSlot(client, options.slotName, systemIdentifier, 'created')
-    return slot.confirmed_flush_lsn === null ? lsn(0n) : parseLsn(slot.confirmed_flush_lsn)
-  }
-  await refuseVanishedSlot(client, options.slotName)
-  await recordSlot(client, options.slotName, systemIdentifier, 'creating')
-  await createSlot(client, options)
-  await recordSlot(client, options.slotName, systemIdentifier, 'created')
-  const created = await readSlot(client, options.slotName)
-  return parseLsn(created?.confirmed_flush_lsn ?? '0/0')
-}
-
-async function readSlot(client: pg.Client, slotName: string): Promise<SlotRow | undefined> {
-  const { rows } = await client.query<SlotRow>(
-    `select plugin, database, wal_status, confirmed_flush_lsn::text,
-       coalesce(database = current_database(), false) as is_ours
-     from pg_replication_slots where slot_name = $1`,
-    [slotName],
-  )
-  return rows[0]
-}
-
-function checkSlot(slot: SlotRow, slotName: string): void {
-  if (slot.plugin !== 'pgoutput' || !slot.is_ours) {
-    throw halt(
-      'SLOT_UNSUITABLE',
-      `slot ${slotName} belongs to plugin ${slot.plugin}, database ${slot.database}: choose another slot.name`,
-    )
-  }
-  if (slot.wal_status === 'lost') throw halt('SLOT_LOST', slotLostReason(slotName, 'lost its WAL'))
-}
-
-async function refuseVanishedSlot(client: pg.Client, slotName: string): Promise<void> {
-  const { rowCount } = await client.query(
-    `select from relay.slot where slot_name = $1 and state = 'created'`,
-    [slotName],
-  )
-  if (rowCount !== 0) throw halt('SLOT_LOST', slotLostReason(slotName, 'does not exist any more'))
-}
-
-export function slotLostReason(slotName: string, what: string): string {
-  return (
-    `slot ${slotName} ${what}, and with it perhaps events. A new slot starts after the gap: publish ` +
-    `what is missing, drop the slot if it exists, then "delete from relay.slot where slot_name = '${slotName}'"`
-  )
-}
-
-async function recordSlot(
-  client: pg.Client,
-  slotName: string,
-  systemIdentifier: string,
-  state: 'creating' | 'created',
-): Promise<void> {
-  await client.query(
-    `insert into relay.slot (slot_name, system_identifier, state) values ($1, $2, $3)
-     on conflict (slot_name) do update set system_identifier = $2, state = $3
-     where slot.state <> $3 or slot.system_identifier <> $2`,
-    [slotName, systemIdentifier, state],
-  )
-}
-
-async function createSlot(client: pg.Client, options: SourceOptions): Promise<void> {
-  if (options.failover) {
-    await client.query(
-      `select pg_create_logical_replication_slot($1, 'pgoutput', false, false, true)`,
-      [options.slotName],
-    )
-  } else {
-    await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [
-      options.slotName,
-    ])
-  }
 }

@@ -1,4 +1,9 @@
-import { type IncomingRecord, KafkaError, type OutgoingRecord } from '@fairlead/kafka'
+import {
+  type IncomingRecord,
+  KafkaError,
+  type OutgoingRecord,
+  PRECEDING_RECORD_REJECTED,
+} from '@fairlead/kafka'
 import type { SinkClients } from '../sink/sink-clients.ts'
 
 export type StoredRecord = IncomingRecord & { readonly headerTexts: ReadonlyMap<string, string> }
@@ -12,7 +17,13 @@ export class FakeBrokers {
   /** Called before each send; what it throws fails the send, after `storedShare` of its records. */
   beforeSend: () => void = () => undefined
   storedShare: () => number = () => 0
+  /** Called after all is stored; what it throws is the answer. */
+  afterSend: () => void = () => undefined
+  /** Records that are refused for what they are, and those of their key behind them. */
+  rejects: (record: OutgoingRecord) => boolean = () => false
   messageBytesMax = 1_048_588
+  /** The next send waits for it, also beyond the close of its client: it may be retried until then. */
+  hold: Promise<void> | undefined
   /** While true, sends wait. */
   isStuck = false
   #waiting: (() => void)[] = []
@@ -25,20 +36,29 @@ export class FakeBrokers {
     return this.#topics.get(topic)?.[partition] ?? []
   }
 
+  addPartitions(topic: string, count: number): void {
+    const partitions = this.#topics.get(topic)
+    for (let added = 0; added < count; added += 1) partitions?.push([])
+  }
+
   unstick(): void {
     this.isStuck = false
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  readonly open = (): SinkClients => {
+  readonly open = (isPermitted: () => boolean = () => true): SinkClients => {
     const closed = new AbortController()
     return {
       producer: {
         send: async (records) => {
           if (this.isStuck) await this.#untilUnstuck()
-          if (closed.signal.aborted) {
+          const { hold } = this
+          this.hold = undefined
+          await hold
+          if (hold === undefined && closed.signal.aborted) {
             throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
           }
+          if (!isPermitted()) throw new KafkaError('', { code: 'REVOKED', retryable: false })
           return this.#send(records)
         },
         close: () => Promise.resolve(),
@@ -75,7 +95,21 @@ export class FakeBrokers {
       this.#store(records.slice(0, Math.floor(records.length * this.storedShare())))
       throw error
     }
-    return this.#store(records)
+    const rejectedKeys = new Set<string>()
+    const rejectedRecords = records.flatMap((record, recordIndex) => {
+      const key = String(record.key)
+      const isBehind = rejectedKeys.has(key)
+      if (!isBehind && !this.rejects(record)) return []
+      rejectedKeys.add(key)
+      return [
+        { recordIndex, code: isBehind ? PRECEDING_RECORD_REJECTED : 'INVALID_RECORD', message: '' },
+      ]
+    })
+    const indexes = new Set(rejectedRecords.map(({ recordIndex }) => recordIndex))
+    const locations = this.#store(records.filter((_, index) => !indexes.has(index)))
+    this.afterSend()
+    if (rejectedRecords.length === 0) return locations
+    throw new KafkaError('', { code: 'INVALID_RECORD', retryable: false, rejectedRecords })
   }
 
   #store(records: readonly OutgoingRecord[]) {
@@ -100,6 +134,7 @@ export class FakeBrokers {
       listTopics: unused,
       deleteTopics: unused,
       committedOffsets: unused,
+      ping: () => Promise.resolve(),
       partitionCount: (topic) => Promise.resolve(this.#topics.get(topic)?.length),
       ensureTopic: ({ topic, partitions }) => {
         const existing = this.#topics.get(topic)

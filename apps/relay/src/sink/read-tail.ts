@@ -1,0 +1,88 @@
+import { EVENT_HEADERS } from '@fairlead/base'
+import { type EventPosition, SOURCE_HEADER, parsePosition } from '@fairlead/cdc'
+import type { Admin, IncomingRecord, Reader } from '@fairlead/kafka'
+import { SessionFailure } from '../session-failure.ts'
+import { PartitionTail } from './partition-tail.ts'
+
+export type TailRequest = {
+  readonly admin: Admin
+  readonly reader: Reader
+  readonly source: string
+  readonly topic: string
+  readonly partition: number
+  readonly tailRecordCount: number
+}
+
+const FETCH_MAX_BYTES = 1_048_576
+const FETCH_WAIT_MS = 5_000
+/** Each step back is twice as long: for records of others, gaps of compaction, control batches. */
+const STEP_GROWTH = 2
+/** In records; behind so many of others nobody looks for ours. */
+const SCAN_MAX = 1_000_000
+
+/**
+ * The last records of our source in a partition.
+ *
+ * The end is that of the log, not what can be read now: a record of a relay that died may be
+ * appended and not durable yet. It becomes readable within the wait of a fetch, or the session fails.
+ */
+export async function readTail(request: TailRequest): Promise<PartitionTail> {
+  const { admin, topic, partition, tailRecordCount } = request
+  const end = await admin.listOffsets({ topic, partition, timestamp: 'logEnd' })
+  const start = await admin.listOffsets({ topic, partition, timestamp: 'earliest' })
+  const positions: EventPosition[] = []
+  let readFrom = end
+  for (let step = tailRecordCount; readFrom > start; step *= STEP_GROWTH) {
+    const from = Math.max(start, readFrom - step)
+    positions.push(...(await readPositions(request, { from, to: readFrom })))
+    readFrom = from
+    if (positions.length >= tailRecordCount || end - readFrom >= SCAN_MAX) break
+  }
+  return new PartitionTail(positions, { isWhole: readFrom === 0 })
+}
+
+/** Of the records of our source from offset `from` up to before `to`. */
+async function readPositions(
+  { reader, source, topic, partition }: TailRequest,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<readonly EventPosition[]> {
+  const positions: EventPosition[] = []
+  let fromOffset = from
+  while (fromOffset < to) {
+    const fetched = await reader.fetch({
+      topic,
+      partition,
+      fromOffset,
+      maxWaitMs: FETCH_WAIT_MS,
+      maxBytes: FETCH_MAX_BYTES,
+    })
+    for (const record of fetched.records) {
+      const position = record.offset < to ? positionOf(record, source) : undefined
+      if (position !== undefined) positions.push(position)
+    }
+    // An incomplete tail would let what lies behind it be published twice.
+    if (fetched.nextOffset <= fromOffset) throw unreadableTail(topic, partition, fromOffset)
+    fromOffset = fetched.nextOffset
+  }
+  return positions
+}
+
+function positionOf(record: IncomingRecord, source: string): EventPosition | undefined {
+  if (headerText(record, SOURCE_HEADER) !== source) return undefined
+  return parsePosition(
+    headerText(record, EVENT_HEADERS.commitLsn),
+    headerText(record, EVENT_HEADERS.commitIndex),
+  )
+}
+
+const TEXT = new TextDecoder()
+
+function headerText(record: IncomingRecord, name: string): string | undefined {
+  const value = record.headers.find(([key]) => key === name)?.[1]
+  return value === undefined || value === null ? undefined : TEXT.decode(value)
+}
+
+function unreadableTail(topic: string, partition: number, offset: number): SessionFailure {
+  const reason = `${topic}-${partition} gives nothing at offset ${offset}, before its end`
+  return new SessionFailure({ kind: 'sink-failed', code: 'TAIL_UNREADABLE', reason })
+}

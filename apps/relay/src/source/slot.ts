@@ -1,0 +1,88 @@
+import type pg from 'pg'
+import { halt } from '../session-failure.ts'
+import { createSlot } from './create-slot.ts'
+import type { SourceOptions } from './source-options.ts'
+
+type SlotRow = {
+  plugin: string | null
+  database: string | null
+  is_ours: boolean
+  wal_status: string | null
+  /** Of relay.slot: null when no relay has made the slot. */
+  state: 'creating' | 'created' | null
+}
+
+/**
+ * Makes the slot on the very first start, and never again by itself.
+ *
+ * A relay that died while it made the slot left it in state `creating`: nobody has read it, and the
+ * rows that are older than it may be unpublished. It is made anew.
+ */
+export async function ensureSlot(
+  client: pg.Client,
+  options: SourceOptions,
+  systemIdentifier: string,
+): Promise<void> {
+  const { slotName } = options
+  const slot = await readSlot(client, slotName)
+  if (slot !== undefined) checkSlot(slot, slotName)
+  if (slot !== undefined && slot.state !== 'creating') {
+    await recordSlot(client, { slotName, systemIdentifier, state: 'created' })
+    return
+  }
+  if (slot === undefined) await refuseVanishedSlot(client, slotName)
+  else await client.query('select pg_drop_replication_slot($1)', [slotName])
+  await recordSlot(client, { slotName, systemIdentifier, state: 'creating' })
+  await createSlot(client, options)
+}
+
+async function readSlot(client: pg.Client, slotName: string): Promise<SlotRow | undefined> {
+  const { rows } = await client.query<SlotRow>(
+    `select plugin, database, wal_status, slot.state,
+       coalesce(database = current_database(), false) as is_ours
+     from pg_replication_slots left join relay.slot using (slot_name) where slot_name = $1`,
+    [slotName],
+  )
+  return rows[0]
+}
+
+function checkSlot(slot: SlotRow, slotName: string): void {
+  if (slot.plugin !== 'pgoutput' || !slot.is_ours) {
+    throw halt(
+      'SLOT_UNSUITABLE',
+      `slot ${slotName} belongs to plugin ${slot.plugin}, database ${slot.database}: choose another slot.name`,
+    )
+  }
+  if (slot.wal_status === 'lost') throw halt('SLOT_LOST', slotLostReason(slotName, 'lost its WAL'))
+}
+
+async function refuseVanishedSlot(client: pg.Client, slotName: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `select from relay.slot where slot_name = $1 and state = 'created'`,
+    [slotName],
+  )
+  if (rowCount !== 0) throw halt('SLOT_LOST', slotLostReason(slotName, 'does not exist any more'))
+}
+
+export function slotLostReason(slotName: string, what: string): string {
+  return (
+    `slot ${slotName} ${what}, and with it perhaps events. A new slot starts after the gap: publish ` +
+    `what is missing, drop the slot if it exists, then "delete from relay.slot where slot_name = '${slotName}'"`
+  )
+}
+
+async function recordSlot(
+  client: pg.Client,
+  slot: {
+    readonly slotName: string
+    readonly systemIdentifier: string
+    readonly state: 'creating' | 'created'
+  },
+): Promise<void> {
+  await client.query(
+    `insert into relay.slot (slot_name, system_identifier, state) values ($1, $2, $3)
+     on conflict (slot_name) do update set system_identifier = $2, state = $3
+     where slot.state <> $3 or slot.system_identifier <> $2`,
+    [slot.slotName, slot.systemIdentifier, slot.state],
+  )
+}
