@@ -240,6 +240,18 @@ describe('corruption', () => {
     expect(tryOpen(disk, { config: CONFIG })).toMatchObject({ error: { code: 'LOG_CORRUPT' } })
   })
 
+  test('of what an index covers is reported, also when nothing else says that it was durable', () => {
+    const { disk } = closed()
+    const path = logPaths(disk).at(-1) ?? ''
+    for (const name of disk.paths()) {
+      if (name.endsWith('.snap') || name.endsWith('-checkpoint')) disk.removeFile(name, () => {})
+    }
+    const content = disk.contentOf(path)
+    content[content.length - 1] = (content.at(-1) ?? 0) ^ 1
+    expect(tryOpen(disk, { config: CONFIG })).toMatchObject({ error: { code: 'LOG_CORRUPT' } })
+    expect(disk.contentOf(path)).toHaveLength(content.length)
+  })
+
   test.for(['first', 'middle', 'last'] as const)('a missing %s segment is reported', (which) => {
     const { disk } = closed()
     const paths = logPaths(disk)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { runTask, writeNewFile } from './disk-task.ts'
 import {
   DIRECTORY,
   NOW_MS,
@@ -68,7 +69,35 @@ test('a segment is as old as its first append, not as its creation', () => {
   expect(logPaths(disk).map((path) => path.slice(-8))).toEqual(['0000.log', '0002.log'])
 })
 
+test('two snapshots of the producers are kept, however many segments there are', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config: { segmentBytes: 100 } })
+  for (let count = 0; count < 6; count += 1) append(log, batch())
+  expect(disk.paths().filter((path) => path.endsWith('.snap'))).toEqual([
+    `${DIRECTORY}/00000000000000000004.snap`,
+    `${DIRECTORY}/00000000000000000005.snap`,
+  ])
+})
+
+test('a file that is written anew keeps nothing of a longer one', () => {
+  const disk = new SimulatedDisk()
+  disk.makeDirectory('/d', () => {})
+  for (const size of [10, 3]) {
+    runTask(writeNewFile(disk, '/d/f', new Uint8Array(size)), () => {})
+  }
+  expect(disk.contentOf('/d/f')).toHaveLength(3)
+})
+
 describe('the end of a log', () => {
+  test('a log is deleted although one of its name was deleted half', () => {
+    const disk = new SimulatedDisk()
+    disk.makeDirectory(`${DIRECTORY}-delete`, () => {})
+    disk.open(`${DIRECTORY}-delete/00000000000000000000.log`, 'create', () => {})
+    const log = open(disk)
+    expect(settled<void>((done) => log.delete(done))).toMatchObject({ ok: true })
+    expect(disk.paths()).toEqual(['/logs'])
+  })
+
   test.for(['delete', 'close'] as const)(
     '%s comes to its end although a checkpoint fails during a sync',
     (kind) => {
@@ -140,6 +169,29 @@ describe('files that contradict each other', () => {
       expect(disk.contentOf(log)).toEqual(damaged)
     },
   )
+
+  test('segments that an interrupted retention left below the log start are removed', () => {
+    const disk = new SimulatedDisk()
+    const config = { segmentBytes: 100, retentionBytes: 100 }
+    const log = open(disk, { config })
+    for (const _ of [1, 2, 3]) append(log, batch())
+    disk.hook = ({ kind }) =>
+      kind === 'removeFile' ? { kind: 'crash', keptBytes: 0 } : { kind: 'proceed' }
+    log.enforceRetention(NOW_MS, () => {})
+    const survivor = disk.survivor(LOSE_UNSYNCED)
+    expect(logPaths(survivor)).toHaveLength(3)
+    expect(open(survivor, { config }).logStartOffset).toBe(1)
+    expect(logPaths(survivor)).toHaveLength(2)
+    expect(survivor.paths()).not.toContain(`${DIRECTORY}/00000000000000000000.idx`)
+  })
+
+  test('a batch that claims to be longer than its segment is not served', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk)
+    append(log, batch())
+    disk.contentOf(logPaths(disk)[0] ?? '')[8] = 0x7f
+    expect(read(log, 0)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  })
 
   test('a batch with another offset than its place demands is not served', () => {
     const disk = new SimulatedDisk()

@@ -98,6 +98,14 @@ test('producers that were silent for long are forgotten, in the order of their l
   expect([...states.entries()].map(([producerId]) => producerId)).toEqual([1])
 })
 
+test('beyond a hundred thousand producers the longest silent one is forgotten', () => {
+  const entry = { producerEpoch: 0, batches: [], lastSeenMs: 0 }
+  const states = new ProducerStates(Array.from({ length: 100_000 }, (_, id) => [id, entry]))
+  states.set(0, entry)
+  states.set(100_000, entry)
+  expect([states.size, states.get(0), states.get(1)]).toEqual([100_000, entry, undefined])
+})
+
 describe('a log', () => {
   const numbered = (baseSequence: number) =>
     batch({ producerId: 7, producerEpoch: 0, baseSequence })

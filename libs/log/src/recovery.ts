@@ -101,11 +101,6 @@ function* recoverSegments(options: Recovery, findings: Findings): DiskTask<Recov
   const { bases, recoveryPoint } = findings
   const firstBase = bases[0] ?? 0
   const lastBase = bases.at(-1) ?? 0
-  if (recoveryPoint.segmentBaseOffset > lastBase) {
-    throw corruptLog(
-      `${options.directory}: the segment of the recovery point ${recoveryPoint.offset} is missing`,
-    )
-  }
   if (firstBase > findings.logStart) {
     throw corruptLog(`${options.directory}: the segment of offset ${findings.logStart} is missing`)
   }
@@ -168,7 +163,8 @@ function* recoverClosed(
 ): DiskTask<Segment> {
   const opened = yield* openSegment(options, baseOffset)
   const covered = opened.segment
-  const isWhole = covered.sizeBytes === opened.fileBytes && covered.nextOffset === endOffset
+  // Bytes behind what the index covers are scanned: whatever stands there is wrong.
+  const isWhole = covered.nextOffset === endOffset
   const trusted = isWhole ? opened : { ...opened, segment: opened.rebuild() }
   const end = yield* scanFrom(options, trusted, replay)
   if (end.problem !== undefined || trusted.segment.nextOffset !== endOffset) {
