@@ -42,6 +42,10 @@ export class BrokerProcess {
     return `127.0.0.1:${this.port}`
   }
 
+  get pid(): number {
+    return this.#app.pid
+  }
+
   get logLines(): readonly string[] {
     return this.#app.logLines
   }

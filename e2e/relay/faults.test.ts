@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest'
+import type { RunningApp } from '../support/running-app.ts'
+import { RelayStack, headerOf } from '../support/relay-stack.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const TOPIC = 'outbox.event.order'
+
+async function readiness(relay: RunningApp): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${relay.url}/readyz`)
+  return { status: response.status, text: await response.text() }
+}
+
+test('an idle relay is not ready while its broker is dead', async () => {
+  await using stack = await RelayStack.start()
+  const relay = stack.relay()
+  await relay.ready()
+  await stack.broker.kill()
+  await waitFor('the relay to notice', 5_000, async () => (await readiness(relay)).status === 503)
+  expect((await readiness(relay)).text).toContain('no broker answers')
+  stack.broker.restart()
+  await relay.ready()
+})
+
+test('a slot that has lost its WAL makes the relay not ready, with the reason', async () => {
+  await using stack = await RelayStack.start({ postgres: { max_slot_wal_keep_size: '1MB' } })
+  const relay = stack.relay()
+  await relay.ready()
+  await relay.stop()
+  for (let segment = 0; segment < 4; segment += 1) {
+    await stack.pool.query(`select pg_logical_emit_message(false, 'filler', 'x')`)
+    await stack.pool.query('select pg_switch_wal()')
+  }
+  await stack.pool.query('checkpoint')
+  const again = stack.relay()
+  await stack.hasState(again, 'halted')
+  const { status, text } = await readiness(again)
+  expect(status).toBe(503)
+  expect(text).toContain('lost its WAL')
+  const { rows } = await stack.pool.query<{ wal_status: string }>(
+    'select wal_status from pg_replication_slots',
+  )
+  expect(rows).toEqual([{ wal_status: 'lost' }])
+})
+
+test('rows that cannot be published are parked with the reason, and all others are published', async () => {
+  await using stack = await RelayStack.start()
+  const relay = stack.relay()
+  await relay.ready()
+  const insert = (columns: Readonly<Record<string, unknown>>) =>
+    stack.pool.query(
+      `insert into outbox.events (aggregatetype, aggregateid, type, payload, headers, tracingspancontext)
+       values ($1, $2, 'Tested', $3, $4, $5)`,
+      [
+        columns['aggregatetype'] ?? 'order',
+        columns['aggregateid'] ?? 'k',
+        columns['payload'] ?? null,
+        columns['headers'] ?? '{}',
+        columns['trace'] ?? null,
+      ],
+    )
+  await insert({ aggregatetype: 'with space' })
+  await insert({ aggregatetype: 'x'.repeat(300) })
+  await insert({ aggregatetype: 'große' })
+  await insert({ aggregateid: '' })
+  await insert({ aggregateid: 'large', payload: Buffer.alloc(1_048_576) })
+  await insert({ aggregateid: 'large' })
+  await insert({ aggregatetype: 'a.b' })
+  await insert({ aggregatetype: 'a_b' })
+  const trace = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`
+  const headers = JSON.stringify({ n: 1, nothing: null, nested: { a: [1, 2] }, text: 'ü', id: 'x' })
+  await insert({ aggregateid: 'good', headers, trace, payload: Buffer.alloc(900_000) })
+  await insert({ aggregateid: 'tombstone' })
+  await stack.confirmed()
+
+  const records = await stack.records(TOPIC)
+  expect(records.map(({ key }) => Buffer.from(key ?? []).toString()).sort()).toEqual([
+    'good',
+    'tombstone',
+  ])
+  const good = records.find(({ value }) => value !== null)
+  const texts = ['n', 'nothing', 'nested', 'text', 'traceparent'].map((name) =>
+    good === undefined ? undefined : headerOf(good, name),
+  )
+  expect(texts).toEqual(['1', undefined, '{"a": [1, 2]}', 'ü', trace])
+  expect(good === undefined ? 'x' : headerOf(good, 'id')).not.toBe('x')
+  const { parked } = (await (await fetch(`${relay.url}/parked`)).json()) as {
+    parked: { reasonCode: string; reason: string }[]
+  }
+  expect(parked.map(({ reasonCode }) => reasonCode).reverse()).toEqual([
+    'INVALID_TOPIC',
+    'INVALID_TOPIC',
+    'INVALID_TOPIC',
+    'INVALID_KEY',
+    'MESSAGE_TOO_LARGE',
+    'BLOCKED',
+    // Kafka tells topics apart whose names differ only in "." and "_" neither in metrics nor here.
+    'INVALID_TOPIC_EXCEPTION',
+  ])
+  for (const { reason } of parked) expect(reason.length).toBeGreaterThan(10)
+})

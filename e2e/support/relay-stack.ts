@@ -1,0 +1,126 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type IncomingRecord, createAdmin, createReader } from '@fairlead/kafka'
+import { createPool, migrate, startEmbeddedPostgres } from '@fairlead/postgres'
+import type pg from 'pg'
+import { BrokerProcess } from './broker-process.ts'
+import { freePort } from './free-port.ts'
+import { ROOT } from './platform.ts'
+import { RunningApp } from './running-app.ts'
+import { waitFor } from './wait-for.ts'
+
+const RELAY = 'apps/relay/src/main.ts'
+const SLOT = 'fairlead_relay'
+const CONNECTIONS_MAX = 10
+const ENTER_ONLY = 0o711
+const FETCH = { maxWaitMs: 500, maxBytes: 1_000_000 }
+
+export type RelayStatus = {
+  readonly state: string
+  readonly reason: string
+  readonly pendingEvents: number
+}
+
+/** A real Postgres and a real broker, with relays between them as processes that a test kills. */
+export class RelayStack {
+  readonly postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>
+  readonly broker: BrokerProcess
+  readonly pool: pg.Pool
+  readonly #directory: string
+  readonly #relays = new Set<RunningApp>()
+
+  static async start(
+    settings: { readonly postgres?: Readonly<Record<string, string>> } = {},
+  ): Promise<RelayStack> {
+    const directory = await mkdtemp(join(tmpdir(), 'fairlead-relay-'))
+    await chmod(directory, ENTER_ONLY)
+    const postgres = await startEmbeddedPostgres({
+      dataDirectory: join(directory, 'postgres'),
+      port: await freePort(),
+      ...(settings.postgres === undefined ? {} : { settings: settings.postgres }),
+    })
+    await migrate({ url: postgres.url, directory: join(ROOT, 'sql/migrations') })
+    return new RelayStack(directory, postgres, await BrokerProcess.start())
+  }
+
+  private constructor(
+    directory: string,
+    postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
+    broker: BrokerProcess,
+  ) {
+    this.#directory = directory
+    this.postgres = postgres
+    this.broker = broker
+    const max = CONNECTIONS_MAX
+    this.pool = createPool({ url: postgres.url, max, applicationName: 'e2e' })
+  }
+
+  /** Starts a relay and does not wait for it. */
+  relay(config: Readonly<Record<string, string | number>> = {}): RunningApp {
+    const relay = RunningApp.launch(RELAY, {
+      'database.url': this.postgres.url,
+      'bootstrap.servers': this.broker.address,
+      'wal.sender.timeout.ms': 3_000,
+      ...config,
+    })
+    this.#relays.add(relay)
+    return relay
+  }
+
+  async statusOf(relay: RunningApp): Promise<RelayStatus | undefined> {
+    if (relay.logField('httpPort') === undefined) return undefined
+    const response = await fetch(`${relay.url}/status`).catch(() => undefined)
+    return response === undefined ? undefined : ((await response.json()) as RelayStatus)
+  }
+
+  async hasState(relay: RunningApp, state: string): Promise<void> {
+    await waitFor(`a relay to be ${state}`, 60_000, async () => {
+      return (await this.statusOf(relay))?.state === state
+    })
+  }
+
+  /** Everything that is in the log now is published and confirmed. */
+  async confirmed(): Promise<void> {
+    const { rows } = await this.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
+    await waitFor('the slot to be confirmed', 120_000, async () => {
+      const { rows: slots } = await this.pool.query<{ done: boolean }>(
+        'select confirmed_flush_lsn >= $2 as done from pg_replication_slots where slot_name = $1',
+        [SLOT, rows[0]?.lsn],
+      )
+      return slots[0]?.done === true
+    })
+  }
+
+  /** What a topic holds, partition by partition. */
+  async records(topic: string): Promise<readonly IncomingRecord[]> {
+    const client = { bootstrapServers: [this.broker.address], clientId: 'oracle' }
+    const admin = createAdmin(client)
+    const reader = createReader(client)
+    const records: IncomingRecord[] = []
+    const partitionCount = (await admin.partitionCount(topic)) ?? 0
+    for (let partition = 0; partition < partitionCount; partition += 1) {
+      const end = await admin.listOffsets({ topic, partition, timestamp: 'latest' })
+      for (let fromOffset = 0; fromOffset < end; ) {
+        const fetched = await reader.fetch({ topic, partition, fromOffset, ...FETCH })
+        records.push(...fetched.records)
+        fromOffset = fetched.nextOffset
+      }
+    }
+    await Promise.all([admin.close(), reader.close()])
+    return records
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const relay of this.#relays) await relay.stop('SIGKILL')
+    await this.pool.end()
+    await this.broker.stop()
+    await this.postgres.stop()
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+}
+
+export function headerOf(record: IncomingRecord, name: string): string | undefined {
+  const value = record.headers.find(([key]) => key === name)?.[1]
+  return value === undefined || value === null ? undefined : Buffer.from(value).toString()
+}
