@@ -1,6 +1,6 @@
 import { crc32c, encodeBatch, encodeResponse } from '@fairlead/protocol'
 import { expect, test } from 'vitest'
-import { GROUP, Harness, TOPIC, TOPIC_ID } from './testing/harness.ts'
+import { GROUP, Harness, TOPIC, TOPIC_ID, bytes, text } from './testing/harness.ts'
 
 /** The longest string that the wire takes, in bytes of UTF-8. */
 const STRING_BYTES_MAX = 32_767
@@ -35,6 +35,54 @@ test('a group id of any length can be answered as unknown', () => {
     { apiVersion: 6 },
   )
   expect(encodeResponse('DescribeGroups', 6, 1, response).length).toBeGreaterThan(0)
+})
+
+test('what outlives a request is copied out of its frame', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 0 })
+  const frame = bytes('metadata assignment')
+  const context = { ...harness.now, clientId: 'app', clientHost: '/127.0.0.1', token: 1 }
+  const group = { groupId: GROUP, groupInstanceId: 'node', protocolType: 'consumer' }
+  const joined = harness.coordinator.joinGroup(
+    {
+      ...group,
+      memberId: '',
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+      protocols: [{ name: 'range', metadata: frame.subarray(0, 8) }],
+      reason: null,
+    },
+    { ...context, apiVersion: 5 },
+  )
+  const memberId = joined.response === 'parked' ? '' : joined.response.memberId
+  const assignments = [{ memberId, assignment: frame.subarray(9) }]
+  const { records } = harness.coordinator.syncGroup(
+    { ...group, memberId, generationId: 1, protocolName: 'range', assignments },
+    { ...context, apiVersion: 5 },
+  )
+  frame.fill(0)
+  const [described] = harness.coordinator.describeGroups(
+    { groups: [GROUP], includeAuthorizedOperations: false },
+    { apiVersion: 5 },
+  ).groups
+  expect(described?.members.map((m) => [text(m.memberMetadata), text(m.memberAssignment)])).toEqual(
+    [['metadata', 'assignment']],
+  )
+  expect(records).toHaveLength(1)
+})
+
+test('what is loaded is copied out of the buffer that was read', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 0 })
+  const { memberId } = harness.joinFully({ protocols: [['range', 'metadata']] })
+  harness.sync({ memberId, generationId: 1, assignments: { [memberId]: 'assignment' } })
+  harness.crash()
+  for (const { record } of harness.log) record.value?.fill(0)
+  const { token } = harness.sync({ memberId, generationId: 1 })
+  expect(text(harness.synced(token)?.assignment)).toBe('assignment')
+  const [described] = harness.coordinator.describeGroups(
+    { groups: [GROUP], includeAuthorizedOperations: false },
+    { apiVersion: 5 },
+  ).groups
+  expect(text(described?.members[0]?.memberMetadata)).toBe('metadata')
 })
 
 test('a retention of as long as can be said is stored', () => {
@@ -89,6 +137,20 @@ test('however many small commits a request brings, they fit into one batch of th
   expect(records.length).toBeGreaterThan(10_000)
   const batch = encodeBatch({ records: records.map((r) => ({ ...r, timestampMs: 0 })) }, crc32c)
   expect(batch.length).toBeLessThanOrEqual(BATCH_BYTES_MAX)
+})
+
+test('offsets that expire together are removed in steps that fit', () => {
+  const harness = new Harness()
+  for (let partition = 0; partition < 40; partition += 1) {
+    harness.commit({ groupId: LONGEST.ascii, partition, offset: 1 })
+  }
+  harness.nowMs += 30 * 86_400_000
+  const steps = harness.coordinator.tick(harness.now)
+  expect(steps.flatMap(({ records }) => records)).toHaveLength(40)
+  for (const { records } of steps) {
+    const batch = encodeBatch({ records: records.map((r) => ({ ...r, timestampMs: 0 })) }, crc32c)
+    expect(batch.length).toBeLessThanOrEqual(BATCH_BYTES_MAX)
+  }
 })
 
 test('a group with the longest names that becomes stable fits into one batch of the log', () => {

@@ -135,12 +135,66 @@ test('a new member makes the others rejoin, and they are told so by their heartb
   expect(harness.joined(token)?.generationId).toBe(generationId + 1)
 })
 
+test('a member that waited for a long rebalance has a whole session timeout afterwards', () => {
+  const { harness, memberIds, generationId } = stableGroup(2)
+  const [first = '', late = ''] = memberIds
+  harness.join({ memberId: first })
+  for (let elapsedMs = 0; elapsedMs < 60_000; elapsedMs += 5_000) {
+    harness.advance(5_000)
+    harness.heartbeat(late, generationId)
+  }
+  expect(harness.describe()).toMatchObject({ state: 'CompletingRebalance', members: [first] })
+  harness.advance(9_000)
+  expect(harness.heartbeat(first, generationId + 1)).toBe('NONE')
+})
+
+test('a member that waited long for its assignment has a whole session timeout to rejoin', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 10 })
+  const [leader, follower] = [harness.joinFully(), harness.joinFully()]
+  harness.advance(100)
+  harness.sync({ memberId: follower.memberId, generationId: 1 })
+  for (let elapsedMs = 0; elapsedMs < 40_000; elapsedMs += 5_000) {
+    harness.advance(5_000)
+    harness.heartbeat(leader.memberId, 1)
+  }
+  harness.joinFully()
+  harness.advance(9_000)
+  expect(harness.heartbeat(follower.memberId, 1)).toBe('REBALANCE_IN_PROGRESS')
+})
+
+test('an id that was given out and is given back is nobody', () => {
+  const harness = new Harness()
+  const { memberId = '' } = harness.joined(harness.join().token) ?? {}
+  expect(harness.leave([{ memberId }])).toEqual(['NONE', 'NONE'])
+  expect(harness.joined(harness.join({ memberId }).token)?.errorCode).toBe('UNKNOWN_MEMBER_ID')
+})
+
+test('a new member that waits for five minutes is expected to try again', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 0 })
+  const { memberId } = harness.joinFully({ rebalanceTimeoutMs: 20 * 60_000 })
+  harness.sync({ memberId, generationId: 1 })
+  const { token } = harness.joinFully({ rebalanceTimeoutMs: 20 * 60_000 })
+  for (let elapsedMs = 0; elapsedMs < 301_000; elapsedMs += 7_000) {
+    expect(harness.joined(token)).toBeUndefined()
+    harness.advance(7_000)
+    harness.heartbeat(memberId, 1)
+  }
+  expect(harness.joined(token)?.errorCode).toBe('UNKNOWN_MEMBER_ID')
+})
+
+test('a member cannot change the protocol type of its group', () => {
+  const { harness, memberIds } = stableGroup(1)
+  const { token } = harness.join({ memberId: memberIds[0] ?? '', protocolType: 'connect' })
+  expect(harness.joined(token)?.errorCode).toBe('INCONSISTENT_GROUP_PROTOCOL')
+})
+
 test('a dynamic member that does not rejoin in time is left behind', () => {
   const { harness, memberIds, generationId } = stableGroup(2)
   const [first = '', late = ''] = memberIds
   const rejoined = harness.join({ memberId: first, rebalanceTimeoutMs: 20_000 })
   for (let elapsedMs = 0; elapsedMs < 60_000; elapsedMs += 5_000) {
     harness.advance(5_000)
+    expect(harness.describe().members).toContain(elapsedMs < 55_000 ? late : first)
     harness.heartbeat(late, generationId)
   }
   expect(harness.joined(rejoined.token)?.members.map(({ memberId }) => memberId)).toEqual([first])

@@ -72,7 +72,7 @@ test('a commit is a sign of life', () => {
 
 test.for([
   [{ metadata: 'x'.repeat(65) }, 'OFFSET_METADATA_TOO_LARGE'],
-  [{ partition: 8 }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  [{ partition: 40 }, 'UNKNOWN_TOPIC_OR_PARTITION'],
   [{ topic: 'absent' }, 'UNKNOWN_TOPIC_OR_PARTITION'],
 ] as const)('a commit with %o is refused', ([options, error]) => {
   const harness = new Harness()

@@ -91,6 +91,55 @@ test('a static member keeps its place in a rebalance that it misses, until its s
   expect(harness.describe().members).not.toContain(second)
 })
 
+test('a static member that a rebalance did not wait for is a member of the new generation', () => {
+  const { harness, first, second } = staticGroup()
+  for (const instance of [{ instanceId: 'node-3' }, { memberId: first, ...FIRST }]) {
+    harness.join({ ...instance, rebalanceTimeoutMs: 2_000 })
+  }
+  harness.heartbeat(second, 1, SECOND.instanceId)
+  for (let elapsedMs = 0; elapsedMs < 61_000; elapsedMs += 1_000) {
+    harness.advance(1_000)
+    harness.heartbeat(second, 1, SECOND.instanceId)
+  }
+  expect(harness.describe()).toMatchObject({ state: 'CompletingRebalance' })
+  expect(harness.describe().members).toContain(second)
+  expect(harness.heartbeat(second, 1, SECOND.instanceId)).toBe('ILLEGAL_GENERATION')
+})
+
+test('a member that took over as leader stays it when the former leader comes back', () => {
+  const { harness, first, second } = staticGroup()
+  harness.join({ memberId: second, ...SECOND, protocols: [['range', 'changed']] })
+  // The first is heard of, yet does not rejoin in time.
+  for (let elapsedMs = 0; elapsedMs < 61_000; elapsedMs += 1_000) {
+    harness.advance(1_000)
+    harness.heartbeat(first, 1, FIRST.instanceId)
+  }
+  const third = harness.join({ instanceId: 'node-3' })
+  const others = [
+    harness.join({ memberId: first, ...FIRST }),
+    harness.join({ memberId: second, ...SECOND }),
+  ]
+  const leaders = [third, ...others].map(({ token }) => harness.joined(token)?.leader)
+  expect(leaders).toEqual([second, second, second])
+})
+
+test('a static member that restarts with more than can be stored makes the group rebalance', () => {
+  const harness = new Harness({ initialRebalanceDelayMs: 0, memberMetadataMaxBytes: 2 ** 21 })
+  const { memberId = '' } = harness.joined(harness.join(FIRST).token) ?? {}
+  harness.sync({ memberId, generationId: 1, ...FIRST })
+  const stored = harness.log.length
+  const restarted = harness.join({ ...FIRST, protocols: [['range', 'm'.repeat(1_000_000)]] })
+  expect(harness.joined(restarted.token)).toMatchObject({ errorCode: 'NONE', generationId: 2 })
+  expect(harness.log).toHaveLength(stored)
+})
+
+test('a member id that was given to a dynamic member does not serve a static one', () => {
+  const harness = new Harness()
+  const { memberId = '' } = harness.joined(harness.join().token) ?? {}
+  const { token } = harness.join({ memberId, ...FIRST })
+  expect(harness.joined(token)?.errorCode).toBe('UNKNOWN_MEMBER_ID')
+})
+
 test('a static member that restarts during a rebalance takes the place of its former self', () => {
   const { harness, first } = staticGroup()
   const waiting = harness.join({ memberId: first, ...FIRST })

@@ -27,7 +27,7 @@ const TEST_CONFIG: GroupConfig = {
 
 export const TOPIC = 'orders'
 export const TOPIC_ID = 'b3JkZXJzAAAAAAAAAAAAAA'
-const PARTITIONS = 8
+const PARTITIONS = 40
 const WALL_START_MS = 1_700_000_000_000
 
 export type JoinOptions = {
