@@ -1,3 +1,4 @@
+import { createAdmin } from '@fairlead/kafka'
 import { expect, test } from 'vitest'
 import type { RunningApp } from '../support/running-app.ts'
 import { RelayStack, headerOf } from '../support/relay-stack.ts'
@@ -97,4 +98,36 @@ test('rows that cannot be published are parked with the reason, and all others a
     'INVALID_TOPIC_EXCEPTION',
   ])
   for (const { reason } of parked) expect(reason.length).toBeGreaterThan(10)
+})
+
+test('a topic that is deleted under the relay is made again, and events go on', async () => {
+  await using stack = await RelayStack.start()
+  const relay = stack.relay({ 'producer.delivery.timeout.ms': 1_000 })
+  await relay.ready()
+  await stack.insertKeys('before')
+  await stack.confirmed()
+  const admin = createAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  await admin.deleteTopics([TOPIC])
+  await admin.close()
+  await stack.insertKeys('after')
+  await stack.confirmed()
+  const keys = (await stack.records(TOPIC)).map(({ key }) => Buffer.from(key ?? []).toString())
+  expect(keys).toEqual(['after'])
+})
+
+test('a terminated relay confirms what it has published, so that nothing is sent again', async () => {
+  await using stack = await RelayStack.start()
+  const first = stack.relay()
+  await first.ready()
+  await stack.insertKeys('a', 'b', 'c')
+  await waitFor('events', 30_000, async () => (await stack.records(TOPIC)).length === 3)
+  await first.stop()
+  expect(first.exitCode).toBe(0)
+  const second = stack.relay()
+  await second.ready()
+  await stack.insertKeys('d')
+  await stack.confirmed()
+  const metrics = await (await fetch(`${second.url}/metrics`)).text()
+  expect(metrics).not.toMatch(/outbox_relay_events_total\{[^}]*result="duplicate"/)
+  expect((await stack.records(TOPIC)).length).toBe(4)
 })

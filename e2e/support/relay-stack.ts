@@ -80,6 +80,15 @@ export class RelayStack {
     })
   }
 
+  /** One event per key, in one transaction. */
+  async insertKeys(...keys: readonly string[]): Promise<void> {
+    await this.pool.query(
+      `insert into outbox.events (aggregatetype, aggregateid, type)
+       select 'order', key, 'Tested' from unnest($1::text[]) as key`,
+      [keys],
+    )
+  }
+
   /** Everything that is in the log now is published and confirmed. */
   async confirmed(): Promise<void> {
     const { rows } = await this.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')

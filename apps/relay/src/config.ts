@@ -155,9 +155,9 @@ export const RELAY_CONFIG = defineConfig({
   },
   'producer.delivery.timeout.ms': {
     type: 'int',
-    default: 120_000,
+    default: 30_000,
     min: 1_000,
-    doc: 'How long a record is retried before the relay starts over with a new producer.',
+    doc: 'How long a record is retried before the relay starts over with a new producer and looks at its topic anew.',
   },
   'parked.keys.max': {
     type: 'int',
