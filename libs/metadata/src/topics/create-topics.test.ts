@@ -57,6 +57,15 @@ test.for(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
   },
 )
 
+test('topics of one request share what is left of the partitions of the broker', () => {
+  const cluster = new Cluster()
+  cluster.create([{ name: 'a', numPartitions: 9_000 }])
+  cluster.create([{ name: 'b', numPartitions: 6_000 }])
+  const answers = cluster.create(['c', 'd'].map((name) => ({ name, numPartitions: 3_000 })))
+  expect(answers.map(({ errorCode }) => errorCode)).toEqual(['NONE', 'POLICY_VIOLATION'])
+  expect(cluster.image.partitionCount).toBe(18_000)
+})
+
 test('a request of a hundred thousand names is answered at once', () => {
   const names = Array.from({ length: 100_000 }, (_, index) => `/${index}`)
   const answers = new Cluster().create(names.map((name) => ({ name })))

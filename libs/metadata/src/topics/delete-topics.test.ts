@@ -80,3 +80,10 @@ test('a request of a hundred thousand names is answered at once', () => {
   const targets = Array.from({ length: 100_000 }, (_, index) => byName(`a${index}`))
   expect(remove(cluster, targets)).toHaveLength(targets.length)
 })
+
+test('a name that collided with a deleted topic is free', () => {
+  const cluster = clusterWith('a.b')
+  expect(cluster.create([{ name: 'a_b' }])[0]?.errorCode).toBe('INVALID_TOPIC_EXCEPTION')
+  remove(cluster, [byName('a.b')])
+  expect(cluster.create([{ name: 'a_b' }])[0]?.errorCode).toBe('NONE')
+})
