@@ -64,6 +64,7 @@ async function killAtRandom(platform: RunningPlatform): Promise<number> {
   return kills
 }
 
+/** Ends the traffic, and waits until every part is back from its last death. */
 async function stopTraffic({ endpoints }: RunningPlatform): Promise<void> {
   await waitFor('the shop to stop its traffic', 60_000, async () => {
     const response = await fetch(`${endpoints.shop}/traffic`, {
@@ -73,6 +74,13 @@ async function stopTraffic({ endpoints }: RunningPlatform): Promise<void> {
     }).catch(() => undefined)
     return response?.ok === true
   })
+  const { broker, registry, relay, projector, shop } = endpoints
+  for (const url of [broker, registry, relay, projector, shop]) {
+    await waitFor(`${url} to be ready`, SETTLE_DEADLINE_MS, async () => {
+      const response = await fetch(`${url}/readyz`).catch(() => undefined)
+      return response?.ok === true
+    })
+  }
   let previous = -1
   await waitFor('the last transactions to end', 30_000, async () => {
     const count = (await committedEvents(endpoints).catch(() => [])).length
