@@ -2,6 +2,11 @@ import { DecodeError } from '@fairlead/base'
 
 const VARINT_BYTES_MAX = 10
 
+/** Text together with the bytes that it was decoded from. */
+export type KnownText = { readonly bytes: Uint8Array; readonly text: string }
+
+const utf8 = new TextDecoder()
+
 /**
  * Reads the primitive types of Kafka's flexible versions (KIP-482) from one buffer. Never reads past its end: that is
  * a DecodeError. Byte strings are views.
@@ -76,6 +81,17 @@ export class ByteReader {
     return length < 0 ? null : this.view(length)
   }
 
+  /** Text with a zigzag length, never null. `known` is given back when it is the same text. */
+  varintText(known: KnownText | undefined): KnownText {
+    const length = this.varint()
+    if (known !== undefined && this.#isNext(known.bytes, length)) {
+      this.#position += length
+      return known
+    }
+    const bytes = this.view(length)
+    return { bytes, text: utf8.decode(bytes) }
+  }
+
   nullableBytes(): Uint8Array | null {
     const length = this.#compactLength()
     return length < 0 ? null : this.view(length)
@@ -83,7 +99,7 @@ export class ByteReader {
 
   nullableString(): string | null {
     const bytes = this.nullableBytes()
-    return bytes === null ? null : new TextDecoder().decode(bytes)
+    return bytes === null ? null : utf8.decode(bytes)
   }
 
   /** A null array is empty. */
@@ -105,6 +121,14 @@ export class ByteReader {
   view(length: number): Uint8Array {
     const start = this.#advance(length)
     return this.#bytes.subarray(start, start + length)
+  }
+
+  #isNext(bytes: Uint8Array, length: number): boolean {
+    if (length !== bytes.length || length > this.remaining) return false
+    for (let index = 0; index < length; index += 1) {
+      if (bytes[index] !== this.#bytes[this.#position + index]) return false
+    }
+    return true
   }
 
   /** One more than the length; 0 means null. */

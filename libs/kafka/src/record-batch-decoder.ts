@@ -1,6 +1,6 @@
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
 import { DecodeError } from '@fairlead/base'
-import { ByteReader } from './byte-reader.ts'
+import { ByteReader, type KnownText } from './byte-reader.ts'
 import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
 
 const BATCH_PREFIX_BYTES = 12
@@ -64,13 +64,15 @@ function decodeBatch(
   const recordCount = reader.int32()
   if ((attributes & CONTROL) !== 0 || lastOffset < target.fromOffset) return lastOffset
 
-  const body = recordReader(reader, attributes)
+  const decoder = new RecordDecoder(recordReader(reader, attributes), {
+    ...target,
+    baseOffset,
+    baseTimestampMs,
+    logAppendTimeMs: (attributes & LOG_APPEND_TIME) === 0 ? undefined : maxTimestampMs,
+  })
   for (let index = 0; index < recordCount; index += 1) {
-    const record = decodeRecord(body, target, baseOffset)
-    if (record.offset < target.fromOffset) continue
-    const isLogAppendTime = (attributes & LOG_APPEND_TIME) !== 0
-    const timestampMs = isLogAppendTime ? maxTimestampMs : baseTimestampMs + record.timestampMs
-    records.push({ ...record, timestampMs })
+    const record = decoder.next()
+    if (record.offset >= target.fromOffset) records.push(record)
   }
   return lastOffset
 }
@@ -88,24 +90,52 @@ function recordReader(reader: ByteReader, attributes: number): ByteReader {
   )
 }
 
-/** The timestamp of the result is still the delta to the batch's base. */
-function decodeRecord(
-  reader: ByteReader,
-  { topic, partition }: TopicPartition,
-  baseOffset: number,
-): IncomingRecord {
-  const record = new ByteReader(reader.view(reader.varint()))
-  record.int8()
-  const timestampMs = record.varint()
-  const offset = baseOffset + record.varint()
-  const key = record.varintBytes()
-  const value = record.varintBytes()
-  const headerCount = record.varint()
-  const headers: RecordHeader[] = []
-  for (let index = 0; index < headerCount; index += 1) {
-    const name = record.varintBytes()
-    if (name === null) throw new DecodeError('a header has no key', record.position)
-    headers.push([new TextDecoder().decode(name), record.varintBytes()])
+type BatchContext = TopicPartition & {
+  readonly baseOffset: number
+  readonly baseTimestampMs: number
+  /** Time of every record; undefined when each has its own. */
+  readonly logAppendTimeMs: number | undefined
+}
+
+/** Reads the records of one batch, one after the other. Their bytes are views. */
+class RecordDecoder {
+  readonly #reader: ByteReader
+  readonly #batch: BatchContext
+  /** By position: records of a batch mostly repeat the header names of the one before. */
+  readonly #headerNames: KnownText[] = []
+
+  constructor(reader: ByteReader, batch: BatchContext) {
+    this.#reader = reader
+    this.#batch = batch
   }
-  return { topic, partition, offset, timestampMs, key, value, headers }
+
+  next(): IncomingRecord {
+    const reader = this.#reader
+    const { topic, partition, baseOffset, baseTimestampMs, logAppendTimeMs } = this.#batch
+    const length = reader.varint()
+    const end = reader.position + length
+    reader.int8()
+    const ownTimestampMs = baseTimestampMs + reader.varint()
+    const offset = baseOffset + reader.varint()
+    const key = reader.varintBytes()
+    const value = reader.varintBytes()
+    const headers = this.#headers()
+    if (reader.position !== end) {
+      throw new DecodeError(`a record of ${length} bytes ends elsewhere`, reader.position)
+    }
+    const timestampMs = logAppendTimeMs ?? ownTimestampMs
+    return { topic, partition, offset, timestampMs, key, value, headers }
+  }
+
+  #headers(): RecordHeader[] {
+    const reader = this.#reader
+    const count = reader.varint()
+    const headers: RecordHeader[] = []
+    for (let index = 0; index < count; index += 1) {
+      const name = reader.varintText(this.#headerNames[index])
+      this.#headerNames[index] = name
+      headers.push([name.text, reader.varintBytes()])
+    }
+    return headers
+  }
 }
