@@ -63,7 +63,7 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   'fetch.bytes.max': {
     type: 'int',
-    default: 4_194_304,
+    default: 1_048_576,
     min: 1,
     max: 67_108_864,
     doc: 'Soft limit of what one fetch reads; a partition holds two fetches in memory.',
