@@ -70,6 +70,8 @@ type RecordDeltas = { readonly offsetDelta: number; readonly timestampDeltaMs: n
 /** Writes records behind the space of the batch header. */
 class RecordWriter {
   readonly #buffer: Buffer
+  /** Records of a batch mostly have the same header names. */
+  readonly #headerNames = new Map<string, Uint8Array>()
   #position = BATCH_HEADER_BYTES
 
   constructor(buffer: Buffer) {
@@ -77,7 +79,7 @@ class RecordWriter {
   }
 
   record(record: OutgoingRecord, deltas: RecordDeltas): void {
-    const headers = record.headers.map(([key, value]) => [Buffer.from(key), value] as const)
+    const headers = record.headers.map(([key, value]) => [this.#headerName(key), value] as const)
     this.#varint(recordLength(record, headers, deltas))
     this.#buffer[this.#position] = 0
     this.#position += 1
@@ -94,6 +96,14 @@ class RecordWriter {
 
   written(): Buffer {
     return this.#buffer.subarray(0, this.#position)
+  }
+
+  #headerName(key: string): Uint8Array {
+    const known = this.#headerNames.get(key)
+    if (known !== undefined) return known
+    const bytes = Buffer.from(key)
+    this.#headerNames.set(key, bytes)
+    return bytes
   }
 
   #nullableBytes(bytes: Uint8Array | null): void {
