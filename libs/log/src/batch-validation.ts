@@ -1,9 +1,11 @@
+import { DecodeError } from '@fairlead/base'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   type Crc32c,
   RECORD_BYTES_MIN,
   batchCrc,
+  checkRecords,
 } from '@fairlead/protocol'
 import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
 import { NO_PRODUCER_ID } from './producer-state.ts'
@@ -23,8 +25,8 @@ const MAGIC_POSITION = 16
 
 /**
  * Checks bytes from outside before any of them counts: form, size, checksum, offsets and attributes
- * of every batch, in the order and with the error codes of Kafka's log validator. Records inside a
- * batch are not looked at.
+ * of every batch, in the order and with the error codes of Kafka's log validator. The records of a
+ * client's batch are walked unless they are compressed.
  */
 export function validateBatches(
   records: Uint8Array,
@@ -77,7 +79,23 @@ function problemOf(
   if (header.producerId !== NO_PRODUCER_ID && header.producerEpoch < 0) {
     return refused('INVALID_RECORD', `producer epoch ${header.producerEpoch} is negative`)
   }
-  return rules.origin === 'client' ? clientProblemOf(header) : undefined
+  if (rules.origin !== 'client') return undefined
+  return clientProblemOf(header) ?? recordsProblemOf(records, position, header)
+}
+
+function recordsProblemOf(
+  records: Uint8Array,
+  position: number,
+  header: BatchHeader,
+): AppendRefusal | undefined {
+  if (header.compression !== 'none') return undefined
+  try {
+    checkRecords(records, position, header)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return refused('INVALID_RECORD', error.message)
+  }
 }
 
 function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {

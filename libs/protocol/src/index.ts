@@ -20,6 +20,7 @@ export {
   splitBatches,
   stampBatch,
 } from './batch/batch-header.ts'
+export { checkRecords } from './batch/check-records.ts'
 export { type Crc32c, crc32c } from './batch/crc32c.ts'
 export {
   type DecodedRecord,
