@@ -17,6 +17,8 @@ import { segmentPath } from './segment.ts'
 /** The newest snapshot, and one more in case it is damaged. */
 const SNAPSHOTS_KEPT = 2
 const DELETED_SUFFIX = '-delete'
+/** Of a file name, on every file system that matters. */
+const NAME_BYTES_MAX = 255
 
 /**
  * The files beside the segments of one log, and the order in which they change.
@@ -77,11 +79,13 @@ export class LogDirectory {
 
   /** Renames the directory first: after a crash nobody takes the rest of it for a log. */
   *remove(): DiskTask<void> {
-    const doomed = this.path + DELETED_SUFFIX
-    const slash = doomed.lastIndexOf('/')
-    const parent = doomed.slice(0, slash)
+    const slash = this.path.lastIndexOf('/')
+    const parent = this.path.slice(0, slash)
+    // A long name loses its first characters: the partition at its end tells siblings apart.
+    const name = this.path.slice(slash + 1).slice(DELETED_SUFFIX.length - NAME_BYTES_MAX)
+    const doomed = `${parent}/${name}${DELETED_SUFFIX}`
     // Another log of this name may have been deleted half before a crash.
-    const isThis = (name: string) => name === doomed.slice(slash + 1)
+    const isThis = (other: string) => other === name + DELETED_SUFFIX
     yield* removeDoomed(this.disk, parent, isThis)
     yield* perform<void>((done) => this.disk.rename(this.path, doomed, done))
     yield* perform<void>((done) => this.disk.syncDirectory(parent, done))

@@ -420,20 +420,23 @@ describe('ListOffsets', () => {
 })
 
 describe('topics and configuration', () => {
-  test('a deleted topic is gone, and its name can be used again', async () => {
-    const topicId = await createTopic('again')
-    await produce(topicId, batch('a'))
-    const { responses } = await client.call('DeleteTopics', {
-      topics: [{ name: 'again', topicId: ZERO_UUID }],
-      timeoutMs: 10_000,
-    })
-    expect(responses[0]?.errorCode).toBe('NONE')
-    expect((await fetch(topicId)).partition?.errorCode).toBe('UNKNOWN_TOPIC_ID')
+  test.for(['again', 'l'.repeat(249)])(
+    'a deleted topic is gone, and its name can be used again: %s',
+    async (name) => {
+      const topicId = await createTopic(name)
+      await produce(topicId, batch('a'))
+      const { responses } = await client.call('DeleteTopics', {
+        topics: [{ name, topicId: ZERO_UUID }],
+        timeoutMs: 10_000,
+      })
+      expect(responses[0]?.errorCode).toBe('NONE')
+      expect((await fetch(topicId)).partition?.errorCode).toBe('UNKNOWN_TOPIC_ID')
 
-    const secondId = await createTopic('again')
-    expect(secondId).not.toBe(topicId)
-    expect((await fetch(secondId)).partition?.highWatermark).toBe(0)
-  })
+      const secondId = await createTopic(name)
+      expect(secondId).not.toBe(topicId)
+      expect((await fetch(secondId)).partition?.highWatermark).toBe(0)
+    },
+  )
 
   test('the configuration of a topic says where each value comes from', async () => {
     await createTopic('configured', [{ name: 'retention.ms', value: '1234' }])

@@ -43,7 +43,7 @@ async function createMissing(
   if (!config['auto.create.topics.enable'] || !request.allowAutoTopicCreation) return
   const missing = (request.topics ?? [])
     .map(({ name }) => name)
-    .filter((name) => name !== null && image.topic(name) === undefined)
+    .filter((name) => name !== null && !isInternalTopic(name) && image.topic(name) === undefined)
   if (missing.length > 0) await controller.autoCreate(missing as string[])
 }
 

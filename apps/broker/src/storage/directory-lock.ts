@@ -68,18 +68,29 @@ function isAlive(owner: string): boolean {
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return false
   }
+  if (isZombie(Number(pid))) return false
   const actual = startTime(Number(pid))
   return actual === '' || startedAt === '' || actual === startedAt
 }
 
+/** Killed, and not yet seen by its parent: it has no files any more. */
+function isZombie(pid: number): boolean {
+  return processStatus(pid)[0] === 'Z'
+}
+
 /** Clock ticks since the boot at which the process started; empty where there is no /proc. */
 function startTime(pid: number): string {
+  return processStatus(pid)[19] ?? ''
+}
+
+/** The fields of `/proc/<pid>/stat` from the third on, the state; empty where there is no /proc. */
+function processStatus(pid: number): readonly string[] {
   try {
     // The second field is the name, in parentheses, and may hold blanks: count from its end.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
-    return ''
+    return []
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Random } from '@fairlead/base'
-import { MetadataImage, type MetadataRecord, createTopics } from '../index.ts'
+import { MetadataImage, type MetadataRecord, createTopic, createTopics } from '../index.ts'
 import type { CreateTopicsRequest, CreateTopicsResponse, TopicContext } from '../index.ts'
 
 /** Counts up, so that every draw is another one. */
@@ -51,6 +51,13 @@ export class Cluster {
     const { records, response } = createTopics(this.image, request, this.context)
     this.commit(records)
     return response.topics
+  }
+
+  /** A topic that the broker makes by itself. */
+  createInternal(name: string): void {
+    const topic = { name, numPartitions: 1, replicationFactor: -1, assignments: [], configs: [] }
+    const created = createTopic(this.image, topic, this.context)
+    if (created.ok) this.commit(created.records)
   }
 
   commit(records: readonly MetadataRecord[]): void {

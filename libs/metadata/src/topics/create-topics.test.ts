@@ -86,6 +86,7 @@ test.for([
   ['a name that exists', { name: 'taken.one' }, 'TOPIC_ALREADY_EXISTS'],
   ['a name that differs in . and _ only', { name: 'taken_one' }, 'INVALID_TOPIC_EXCEPTION'],
   ['the name of the metadata log', { name: '__cluster_metadata' }, 'INVALID_REQUEST'],
+  ['the name of the offsets topic', { name: '__consumer_offsets' }, 'INVALID_REQUEST'],
   ['no partitions', { numPartitions: 0 }, 'INVALID_PARTITIONS'],
   ['-2 partitions', { numPartitions: -2 }, 'INVALID_PARTITIONS'],
   ['no replicas', { replicationFactor: 0 }, 'INVALID_REPLICATION_FACTOR'],

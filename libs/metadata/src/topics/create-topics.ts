@@ -14,7 +14,7 @@ import {
   type TopicRefusal,
   createTopic,
 } from './create-topic.ts'
-import { metricName } from './topic-name.ts'
+import { isInternalTopic, metricName } from './topic-name.ts'
 
 /** Messages quote names and values of the client, which may be as long as the wire allows. */
 const ERROR_MESSAGE_LENGTH_MAX = 1000
@@ -43,7 +43,8 @@ export function createTopics(
 
   for (const topic of request.topics) {
     if (duplicates.has(topic.name)) continue
-    const outcome = withinBatch(topic.name, createTopic(image, topic, context), { image, batch })
+    const decided = internalRefusal(topic.name) ?? createTopic(image, topic, context)
+    const outcome = withinBatch(topic.name, decided, { image, batch })
     if (outcome.ok) records.push(...outcome.records)
     topics.push(
       outcome.ok
@@ -56,6 +57,13 @@ export function createTopics(
     topics.push(refusal(name, { ok: false, errorCode: 'INVALID_REQUEST', message }))
   }
   return { records: request.validateOnly ? [] : records, response: { topics } }
+}
+
+/** The coordinators count on the partitions that the broker gives their topics. */
+function internalRefusal(name: string): TopicRefusal | undefined {
+  if (!isInternalTopic(name)) return undefined
+  const message = `Creation of internal topic ${name} is prohibited: the broker makes it when it is needed.`
+  return { ok: false, errorCode: 'INVALID_REQUEST', message }
 }
 
 function repeated(names: readonly string[]): ReadonlySet<string> {

@@ -52,7 +52,8 @@ test.for([
   ['a name twice', [byName('a'), byName('a')], ['INVALID_REQUEST', 'INVALID_REQUEST']],
   ['an internal topic', [byName('__consumer_offsets')], ['INVALID_REQUEST']],
 ] as const)('%s is refused', ([, targets, errors]) => {
-  const cluster = clusterWith('a', '__consumer_offsets')
+  const cluster = clusterWith('a')
+  cluster.createInternal('__consumer_offsets')
   expect(remove(cluster, targets)).toEqual(errors)
   expect(cluster.image.topicCount).toBe(2)
 })
