@@ -36,6 +36,5 @@ create table relay.parked_event (
   unique (slot_name, commit_lsn, commit_index)
 );
 
--- Where each aggregate is blocked from, read at the start of the relay.
-create index parked_event_aggregate
-  on relay.parked_event (slot_name, aggregatetype, aggregateid, commit_lsn, commit_index);
+-- No index on the aggregate: it is text of any length, and an index entry has 2,704 bytes at most. The
+-- table is read as a whole, at the start of the relay.

@@ -59,8 +59,10 @@ create table evt.parked_key (
   topic         text        not null,
   part          int         not null,
   key           text        not null,
+  -- A key has any length, an index entry 2,704 bytes at most.
+  key_md5       text        not null generated always as (md5(key)) stored,
   parked_at     timestamptz not null default clock_timestamp(),
-  primary key (projection_id, version, topic, part, key),
+  primary key (projection_id, version, topic, part, key_md5),
   foreign key (projection_id, version) references evt.projection_version
 );
 
@@ -97,4 +99,4 @@ create unique index dead_letter_once
 
 -- The letters of one key, in the order in which they are to be applied.
 create index dead_letter_of_key
-  on evt.dead_letter (projection_id, version, topic, part, key, log_offset);
+  on evt.dead_letter (projection_id, version, topic, part, md5(key), log_offset);

@@ -112,6 +112,8 @@ export class PartitionWorker {
   #fence = 0n
   #parkedKeys = new Set<string>()
   #attempts: Attempts = NO_ATTEMPTS
+  /** Nothing that was still under way says otherwise any more. */
+  #isFaulted = false
   readonly #troubles = new Map<Activity, PausedState>()
   #batchRecordsMax: number
 
@@ -145,6 +147,7 @@ export class PartitionWorker {
       }
     } catch (error) {
       if (error instanceof StopRequired) {
+        this.#isFaulted = true
         this.#options.observer.state({ kind: 'faulted', reason: error.message })
       } else {
         this.#options.observer.crashed(error)
@@ -380,6 +383,7 @@ export class PartitionWorker {
 
   /** A pause of the database hides one of the log: it is where the batch waits. */
   #publishState(): void {
+    if (this.#isFaulted) return
     const { apply, reload, fetch } = Object.fromEntries(this.#troubles)
     const trouble = apply ?? reload ?? fetch
     this.#options.observer.state(trouble ?? { kind: 'running' })

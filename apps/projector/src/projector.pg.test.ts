@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -117,6 +118,15 @@ describe('a fold', () => {
       { ...blocked, offset: 3 },
       { ...blocked, offset: 5 },
     ])
+  })
+
+  test('parks a key that no index entry could hold', async () => {
+    const long = Array.from({ length: 400 }, () => randomUUID()).join('')
+    log.append(0, deposited(long, 0), deposited(long, 1), deposited(accountId(0), 2))
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(3))
+    expect(await readAccounts()).toEqual(balances(2))
+    expect(await letters()).toMatchObject([{ kind: 'failed' }, { kind: 'blocked' }])
   })
 
   test('finds the event whose row the database refuses', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { KafkaError } from '@fairlead/kafka'
 import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
@@ -399,6 +400,17 @@ test('a row of 30 MB is parked with its payload, and others go on', async () => 
     'select reason_code, length(payload) as bytes from relay.parked_event',
   )
   expect(rows).toEqual([{ reason_code: 'MESSAGE_TOO_LARGE', bytes }])
+})
+
+test('an aggregate that no index entry could hold is parked, and others go on', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  const long = Array.from({ length: 400 }, () => randomUUID()).join('')
+  await fixture.insert([{ type: 'bad type', key: long }, { type: long }])
+  const [other] = await fixture.insert([{ key: 'other' }])
+  await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
+  const { rows } = await fixture.pool.query('select kind from relay.parked_event')
+  expect(rows).toEqual([{ kind: 'failed' }, { kind: 'failed' }])
 })
 
 test('rows that were written while a column was missing are parked, and do not halt the relay', async () => {

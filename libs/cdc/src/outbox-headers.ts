@@ -63,6 +63,11 @@ function textHeader(name: string, value: string): EventHeader {
   return [name, TEXT.encode(value)]
 }
 
+/** Java escapes `=`, `:`, `#`, `!` and blanks in a property with a backslash. */
+function unescaped(property: string): string {
+  return property.replaceAll(/\\(.)/g, '$1')
+}
+
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** A bare W3C traceparent, or the `name=value` lines of Java properties that Debezium writes. */
@@ -71,7 +76,7 @@ function traceEntries(text: string): (readonly [string, string])[] {
   const entries: (readonly [string, string])[] = []
   for (const line of text.split(/\r?\n/)) {
     const [, name, value] = /^\s*(traceparent|tracestate)\s*[=:]\s*(.*)$/.exec(line) ?? []
-    if (name !== undefined && value !== undefined) entries.push([name, value.trim()])
+    if (name !== undefined && value !== undefined) entries.push([name, unescaped(value.trim())])
   }
   return entries
 }

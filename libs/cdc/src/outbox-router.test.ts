@@ -125,12 +125,18 @@ test('the headers column cannot replace what the relay writes', () => {
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
-test.for([TRACEPARENT, `#Thu Nov 21\ntraceparent=${TRACEPARENT}\ntracestate=a=1`])(
+test.for([TRACEPARENT, `#Thu Nov 21\ntraceparent=${TRACEPARENT}\ntracestate=a\\=1`])(
   'the trace column gives the traceparent header (%#)',
   (tracingspancontext) => {
     expect(headersOf(route({ tracingspancontext }))).toMatchObject({ traceparent: TRACEPARENT })
   },
 )
+
+test('the trace state is given without the backslashes of Java properties', () => {
+  const tracingspancontext = String.raw`#Thu Nov 21
+tracestate=vendor\=a\:1`
+  expect(headersOf(route({ tracingspancontext }))).toMatchObject({ tracestate: 'vendor=a:1' })
+})
 
 test.for([
   { payload: null, tombstone: false, value: null },

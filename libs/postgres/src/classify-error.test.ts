@@ -19,6 +19,7 @@ test.for([
   ['0A000', 'schema'],
   ['22003', 'data'],
   ['23505', 'data'],
+  ['54000', 'data'],
   ['P0001', 'unknown'],
 ] as const)('%s is %s', ([code, expected]) => {
   expect(classifyPostgresError(withCode(code))).toBe(expected)

@@ -30,6 +30,7 @@ const SQLSTATE_CLASSES: Readonly<Record<string, PostgresErrorClass>> = {
   '0A': 'schema', // feature not supported: "cached plan must not change result type"
   '22': 'data', // data exception
   '23': 'data', // integrity constraint violation
+  '54': 'data', // program limit exceeded: an index entry that is too long
 }
 
 const SYSTEM_ERRORS = new Set([

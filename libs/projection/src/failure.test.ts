@@ -25,6 +25,7 @@ describe('a failure is classified', () => {
     ['0A000', 'schema'],
     ['22003', 'data'],
     ['23505', 'data'],
+    ['54000', 'data'],
     ['21000', 'data'],
     ['P0001', 'data'],
     ['25P02', 'code'],

@@ -60,6 +60,7 @@ const BY_SQLSTATE_CLASS: Readonly<Record<string, FailureClass>> = {
   '21': 'data', // the same row twice in one upsert
   '22': 'data', // value out of range
   '23': 'data', // constraint violated
+  '54': 'data', // a limit of Postgres exceeded, such as the size of an index entry
   '44': 'data', // view check option
   P0: 'data', // raised by a trigger
 }

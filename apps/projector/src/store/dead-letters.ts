@@ -129,7 +129,7 @@ export async function listLetters(
     where l.id > ${filter.afterId}
       ${projection === undefined ? sql`` : sql`and p.name = ${projection}`}
       ${kind === undefined ? sql`` : sql`and l.kind = ${kind}`}
-      ${key === undefined ? sql`` : sql`and l.key = ${key}`}
+      ${key === undefined ? sql`` : sql`and l.key = ${key} and md5(l.key) = md5(${key})`}
     order by l.id limit ${filter.limit}`.execute(db)
   return rows
 }
