@@ -269,6 +269,23 @@ test('rows that are older than the slot are published once, before everything ne
   expect(fixture.publishedIds()).toEqual([...earlier, ...later, ...last])
 })
 
+test('events of one key keep their commit order while the slot is being made', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  const committed: string[] = []
+  const streaming = new AbortController()
+  const writing = (async () => {
+    while (!streaming.signal.aborted) committed.push(...(await fixture.insert([{}])))
+    committed.push(...(await fixture.insert([{}])))
+  })()
+  await fixture.until(() => committed.length > 10)
+  await fixture.started()
+  streaming.abort()
+  await writing
+  await fixture.until(() => fixture.publishedIds().length >= committed.length)
+  expect(fixture.publishedIds()).toEqual(committed)
+})
+
 test('a slot whose maker died is made anew, with the rows that are older than it', async () => {
   fixture = await createFixture()
   await migrate({ url: fixture.url, directory: MIGRATIONS })

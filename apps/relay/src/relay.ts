@@ -146,7 +146,7 @@ export class Relay {
     return Session.open({
       options,
       control,
-      systemIdentifier: source.systemIdentifier,
+      source,
       openSink,
       metrics,
       wallNowMs: () => Date.now(),

@@ -24,6 +24,7 @@ import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import { Publisher } from './sink/publisher.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
+import type { Source } from './source/preflight.ts'
 import { slotLostReason } from './source/slot.ts'
 import { SlotLease } from './source/slot-lease.ts'
 
@@ -31,7 +32,7 @@ export type SessionParts = {
   readonly options: RelayOptions
   /** Also tells that the server shuts down: idle sessions hear of it first. */
   readonly control: pg.Client
-  readonly systemIdentifier: string
+  readonly source: Source
   readonly openSink: SinkFactory
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
@@ -78,8 +79,8 @@ export class Session {
   #statusTimer: NodeJS.Timeout | undefined
 
   private constructor(parts: SessionParts) {
-    const { options, systemIdentifier } = parts
-    const sourceName = `${systemIdentifier}/${options.source.slotName}`
+    const { options, source } = parts
+    const sourceName = `${source.systemIdentifier}/${options.source.slotName}`
     this.#parts = parts
     this.#router = new OutboxRouter({
       ...options.routing,
@@ -175,7 +176,7 @@ export class Session {
   }
 
   async #connect(): Promise<void> {
-    const { options, control } = this.#parts
+    const { options, control, source } = this.#parts
     const { slotName, publicationName } = options.source
     control.on('error', (error) => this.#fail(error))
     control.on('end', () => this.#end(sourceLost('the control connection ended')))
@@ -184,6 +185,7 @@ export class Session {
         url: options.databaseUrl,
         slotName,
         publicationNames: [publicationName],
+        startLsn: source.startLsn,
         applicationName: `fairlead-relay-${slotName}`,
         walSenderTimeoutMs: options.walSenderTimeoutMs,
         onMessage: (bytes) => this.#guarded(() => this.#onMessage(bytes)),

@@ -1,4 +1,4 @@
-import { OperationalError, type Lsn, errorMessage, parseLsn } from '@fairlead/base'
+import { OperationalError, type Lsn, errorMessage, formatLsn, parseLsn } from '@fairlead/base'
 import pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
 import { postgresErrorCode } from './classify-error.ts'
@@ -7,6 +7,8 @@ export type ReplicationOptions = {
   readonly url: string
   readonly slotName: string
   readonly publicationNames: readonly string[]
+  /** Transactions that committed before it are not sent, nor those before the slot: 0 for all others. */
+  readonly startLsn: Lsn
   readonly applicationName: string
   /** The server cuts a connection that it hears nothing from for this long. */
   readonly walSenderTimeoutMs: number
@@ -69,7 +71,7 @@ export class ReplicationConnection {
   }
 
   /**
-   * Connects and starts the stream where the slot stands.
+   * Connects and starts the stream where the slot stands, or at `startLsn` if that is later.
    *
    * @throws {ReplicationError} `55006` when another connection reads the slot, `42704` when there
    *   is no such slot, `55000` when the slot has lost its WAL.
@@ -161,10 +163,10 @@ function rawPlugin(options: ReplicationOptions, onClient: (client: pg.Client) =>
     start: (client: pg.Client, slotName: string): Promise<unknown> => {
       onClient(client)
       const publications = options.publicationNames.map((name) => pg.escapeIdentifier(name))
-      // 0/0: where the slot stands. Version 1 without streaming sends whole transactions in commit
+      // Version 1 without streaming sends whole transactions in commit
       // order, and the server spills large ones to its disk.
       return client.query(
-        `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL 0/0 (
+        `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${formatLsn(options.startLsn)} (
           proto_version '1', publication_names ${pg.escapeLiteral(publications.join(','))})`,
       )
     },

@@ -4,37 +4,33 @@ import pg from 'pg'
 import { halt } from '../session-failure.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
-/** Notes the ids of the rows that the snapshot shows, in the order of their time, in temporary tables. */
-export async function rememberEarlierRows(
-  client: pg.Client,
-  options: SourceOptions,
-  snapshotName: string,
-): Promise<void> {
-  await inTransaction(client, 'begin isolation level repeatable read', async () => {
-    await client.query(`set transaction snapshot ${pg.escapeLiteral(snapshotName)}`)
-    for (const [index, table] of tablesToRead(options).entries()) {
-      const columns = await columnsOf(client, table)
-      const { id, timestamp } = options.columns
-      const time = columns.includes(timestamp) ? `${pg.escapeIdentifier(timestamp)}, ` : ''
-      await client.query(
-        `create temporary table ${temporaryTable(index)} as
-         select ${pg.escapeIdentifier(id)} as id, row_number() over (order by ${time}ctid) as place
-         from ${table}`,
-      )
-    }
-  })
-}
+/** Writers queue behind a lock that is waited for: not for long. The next session tries again. */
+const LOCK_TIMEOUT_MS = 2_000
 
-/** Writes the remembered rows anew, unless they were deleted since, and marks the slot as created. */
+/**
+ * Sees to the rows that were committed before the slot, and marks the slot as created.
+ *
+ * A service may have written events before a relay was ever started, and the log is only decoded
+ * from the slot on. So all rows are deleted and inserted again, in one transaction: from there on
+ * they are events like all others.
+ *
+ * Nobody may write meanwhile, or this happens: slot made; event 2 of an aggregate committed; event
+ * 1, which is older than the slot, written anew behind it. With the tables locked every row is
+ * either rewritten here or newer than this transaction. Rows between the slot and the lock stand in
+ * the log twice: it is read from where it ended under the lock.
+ */
 export async function insertEarlierRows(client: pg.Client, options: SourceOptions): Promise<void> {
-  const tables = tablesToRead(options)
+  const tables = options.snapshotMode === 'initial' ? options.tables.map(quotedTable) : []
   try {
-    await inTransaction(client, 'begin', async () => {
-      for (const [index, table] of tables.entries())
-        await insertAgain(client, options, index, table)
-      await client.query(`update relay.slot set state = 'created' where slot_name = $1`, [
-        options.slotName,
-      ])
+    await inTransaction(client, async () => {
+      if (tables.length > 0) {
+        await client.query(`lock table ${tables.join(', ')} in share row exclusive mode`)
+      }
+      await client.query(
+        `update relay.slot set state = 'created', start_lsn = $2 where slot_name = $1`,
+        [options.slotName, tables.length > 0 ? await endOfLog(client) : null],
+      )
+      for (const table of tables) await insertAgain(client, options, table)
     })
   } catch (error) {
     const errorClass = classifyPostgresError(error)
@@ -44,34 +40,31 @@ export async function insertEarlierRows(client: pg.Client, options: SourceOption
       `rows that are older than the slot cannot be written anew (${errorMessage(error)}): grant insert and delete on the outbox, or set snapshot.mode to no_data`,
     )
   }
-  for (const index of tables.keys()) await client.query(`drop table ${temporaryTable(index)}`)
+}
+
+/** Behind the commit of every transaction whose locks are gone, synced or not. */
+async function endOfLog(client: pg.Client): Promise<string | null> {
+  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn() as lsn')
+  return rows[0]?.lsn ?? null
 }
 
 async function insertAgain(
   client: pg.Client,
   options: SourceOptions,
-  index: number,
   table: string,
 ): Promise<void> {
-  const id = pg.escapeIdentifier(options.columns.id)
-  const columns = (await columnsOf(client, table)).map((name) => pg.escapeIdentifier(name))
+  const names = await columnsOf(client, table)
+  const columns = names.map((name) => pg.escapeIdentifier(name))
+  const { timestamp } = options.columns
+  const time = names.includes(timestamp) ? `${pg.escapeIdentifier(timestamp)}, ` : ''
   await client.query(
     `with earlier as (
-       delete from ${table} as event using ${temporaryTable(index)} as noted
-       where event.${id} = noted.id
-       returning ${columns.map((name) => `event.${name}`).join(', ')}, noted.place as fairlead_place
+       delete from ${table} as event
+       returning ${columns.map((name) => `event.${name}`).join(', ')}, event.ctid as fairlead_place
      )
      insert into ${table} (${columns.join(', ')}) overriding system value
-     select ${columns.join(', ')} from earlier order by fairlead_place`,
+     select ${columns.join(', ')} from earlier order by ${time}fairlead_place`,
   )
-}
-
-function tablesToRead({ snapshotMode, tables }: SourceOptions): readonly string[] {
-  return snapshotMode === 'initial' ? tables.map(quotedTable) : []
-}
-
-function temporaryTable(index: number): string {
-  return `pg_temp.fairlead_earlier_${index}`
 }
 
 /** All but generated ones, which Postgres computes again. */
@@ -86,14 +79,12 @@ async function columnsOf(client: pg.Client, table: string): Promise<readonly str
 }
 
 /** The tables may be large: the timeout of a statement does not apply. */
-async function inTransaction(
-  client: pg.Client,
-  begin: string,
-  action: () => Promise<void>,
-): Promise<void> {
-  await client.query(begin)
+async function inTransaction(client: pg.Client, action: () => Promise<void>): Promise<void> {
+  await client.query('begin')
   try {
-    await client.query('set local statement_timeout = 0')
+    await client.query(
+      `set local statement_timeout = 0; set local lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    )
     await action()
     await client.query('commit')
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Lsn } from '@fairlead/base'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
 import { ensureSlot } from './slot.ts'
@@ -6,6 +7,8 @@ import { type SourceOptions, quotedTable } from './source-options.ts'
 export type Source = {
   /** Names the database cluster, whatever its address. */
   readonly systemIdentifier: string
+  /** Nothing before it is to be read; 0 leaves it to the slot. */
+  readonly startLsn: Lsn
 }
 
 /** One relay at a time looks at the publication and the slot. */
@@ -25,8 +28,8 @@ export async function preflight(client: pg.Client, options: SourceOptions): Prom
     await ensurePublication(client, options)
     await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
-    await ensureSlot(client, options, systemIdentifier)
-    return { systemIdentifier }
+    const startLsn = await ensureSlot(client, options, systemIdentifier)
+    return { systemIdentifier, startLsn }
   } finally {
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
   }

@@ -1,6 +1,8 @@
+import { type Lsn, lsn, parseLsn } from '@fairlead/base'
 import type pg from 'pg'
 import { halt } from '../session-failure.ts'
 import { createSlot } from './create-slot.ts'
+import { insertEarlierRows } from './earlier-rows.ts'
 import type { SourceOptions } from './source-options.ts'
 
 type SlotRow = {
@@ -12,28 +14,34 @@ type SlotRow = {
   state: 'creating' | 'created' | null
 }
 
+const WHERE_THE_SLOT_STANDS = lsn(0n)
+
 /**
  * Makes the slot on the very first start, and never again by itself.
  *
  * A relay that died while it made the slot left it in state `creating`: nobody has read it, and the
  * rows that are older than it may be unpublished. It is made anew.
+ *
+ * Resolves with the LSN that reading starts from when the slot has not come as far.
  */
 export async function ensureSlot(
   client: pg.Client,
   options: SourceOptions,
   systemIdentifier: string,
-): Promise<void> {
+): Promise<Lsn> {
   const { slotName } = options
   const slot = await readSlot(client, slotName)
   if (slot !== undefined) checkSlot(slot, slotName)
   if (slot !== undefined && slot.state !== 'creating') {
     await recordSlot(client, { slotName, systemIdentifier, state: 'created' })
-    return
+    return readStartLsn(client, slotName)
   }
   if (slot === undefined) await refuseVanishedSlot(client, slotName)
   else await client.query('select pg_drop_replication_slot($1)', [slotName])
   await recordSlot(client, { slotName, systemIdentifier, state: 'creating' })
-  await createSlot(client, options)
+  await createSlot(options)
+  await insertEarlierRows(client, options)
+  return readStartLsn(client, slotName)
 }
 
 async function readSlot(client: pg.Client, slotName: string): Promise<SlotRow | undefined> {
@@ -44,6 +52,15 @@ async function readSlot(client: pg.Client, slotName: string): Promise<SlotRow | 
     [slotName],
   )
   return rows[0]
+}
+
+async function readStartLsn(client: pg.Client, slotName: string): Promise<Lsn> {
+  const { rows } = await client.query<{ start_lsn: string | null }>(
+    'select start_lsn from relay.slot where slot_name = $1',
+    [slotName],
+  )
+  const startLsn = rows[0]?.start_lsn ?? null
+  return startLsn === null ? WHERE_THE_SLOT_STANDS : parseLsn(startLsn)
 }
 
 function checkSlot(slot: SlotRow, slotName: string): void {
