@@ -31,6 +31,8 @@ export {
   decodeRecords,
   encodeBatch,
 } from './batch/records.ts'
+export { decompressLz4 } from './compression/lz4.ts'
+export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'
 export {
   type RequestHeader,
