@@ -27,9 +27,13 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   service: ['base'],
   // for tests only
   testing: ['base', 'postgres'],
+  simulation: ['base', 'log'],
 }
 
-/** Libraries that hold no I/O: they compile without the types of Node. */
+/** Libraries that no program imports. */
+const FOR_TESTS: readonly string[] = ['testing', 'simulation']
+
+/** Libraries that hold no I/O, and the simulator of it: they compile without the types of Node. */
 export const CORES: readonly string[] = [
   'base',
   'protocol',
@@ -40,6 +44,7 @@ export const CORES: readonly string[] = [
   'schemas',
   'cdc',
   'projection',
+  'simulation',
 ]
 
 export type LayerViolation = {
@@ -93,7 +98,7 @@ function workspaceViolations(
       const [library = '', ...deep] = specifier.slice(SCOPE.length).split('/')
       if (deep.length > 0) return violation('a library is imported by its name alone')
       if (isTest) return []
-      if (library === 'testing') return violation('testing is imported by tests only')
+      if (FOR_TESTS.includes(library)) return violation('testing is imported by tests only')
       if (!isAllowed(library)) return violation('the edge is not in LAYERS')
       return declared.has(specifier) ? [] : violation('the edge is declared in package.json')
     })

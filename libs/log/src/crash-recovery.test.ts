@@ -1,3 +1,10 @@
+import {
+  type CrashChoices,
+  KEEP_UNSYNCED,
+  LOSE_UNSYNCED,
+  SimulatedDisk,
+  type SimulatedOperation,
+} from '@fairlead/simulation'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { LogConfig, PartitionLog } from './index.ts'
@@ -13,13 +20,6 @@ import {
   settled,
   tryOpen,
 } from './testing/log-fixture.ts'
-import {
-  type CrashChoices,
-  KEEP_UNSYNCED,
-  LOSE_UNSYNCED,
-  SimulatedDisk,
-  type SimulatedOperation,
-} from './testing/simulated-disk.ts'
 
 const CONFIG: Partial<LogConfig> = { segmentBytes: 260, indexIntervalBytes: 60 }
 /** Nothing of a torn write is as likely as any part of it. */

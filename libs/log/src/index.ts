@@ -22,11 +22,10 @@ export { TailCache } from './tail-cache.ts'
 export { purgeDeletedLogs } from './log-directory.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'
 export {
-  type CrashChoices,
-  KEEP_UNSYNCED,
-  LOSE_UNSYNCED,
-  type SimulatedFault,
-  type SimulatedOperation,
-  SimulatedDisk,
-} from './testing/simulated-disk.ts'
-export { type DiskTask, runTask } from './disk-task.ts'
+  type DiskTask,
+  perform,
+  readFile,
+  replaceFile,
+  runTask,
+  writeNewFile,
+} from './disk-task.ts'

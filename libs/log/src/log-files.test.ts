@@ -1,3 +1,4 @@
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
 import { runTask, writeNewFile } from './disk-task.ts'
 import {
@@ -11,7 +12,6 @@ import {
   settled,
   tryOpen,
 } from './testing/log-fixture.ts'
-import { LOSE_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
 
 const logPaths = (disk: SimulatedDisk) => disk.paths().filter((path) => path.endsWith('.log'))
 const CONTEXT = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const

@@ -1,9 +1,9 @@
+import { KEEP_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { DEFAULT_LOG_CONFIG, type LogConfig, type PartitionLog, type ReadResult } from './index.ts'
 import { NOW_MS, batch, concat, open, readAll } from './testing/log-fixture.ts'
-import { KEEP_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
 
 /**
  * A log on a disk whose completions come in any order, against an array of batches: appends, reads,

@@ -1,8 +1,8 @@
 import { crc32c } from '@fairlead/protocol'
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
 import type { AppendResult, PartitionLog } from './index.ts'
 import { DIRECTORY, NOW_MS, append, batch, open, readAll, settled } from './testing/log-fixture.ts'
-import { LOSE_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
 
 /** A mebibyte, nearly. */
 const LARGE = batch({ values: ['x'.repeat(1_048_576 - 100)] })

@@ -1,4 +1,5 @@
 import { crc32c, readBatchHeader } from '@fairlead/protocol'
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
 import { StorageError, type TimestampLookup } from './index.ts'
 import {
@@ -14,7 +15,6 @@ import {
   settled,
   tryOpen,
 } from './testing/log-fixture.ts'
-import { LOSE_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
 
 /** Its batches are ours, and their records are not walked. */
 const BY_COORDINATOR = { origin: 'coordinator' } as const

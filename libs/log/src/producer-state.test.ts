@@ -1,7 +1,7 @@
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
 import { type ProducerEntry, ProducerStates, admitBatch } from './producer-state.ts'
 import { append, batch, concat, open, settled } from './testing/log-fixture.ts'
-import { LOSE_UNSYNCED, SimulatedDisk } from './testing/simulated-disk.ts'
 
 const SEQUENCE_MAX = 2_147_483_647
 

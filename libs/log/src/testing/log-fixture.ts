@@ -1,10 +1,10 @@
 import { crc32c, encodeBatch } from '@fairlead/protocol'
+import type { SimulatedDisk } from '@fairlead/simulation'
 import type { DiskResult } from '../disk.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
 import type { AppendResult, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
 import { TailCache } from '../tail-cache.ts'
-import type { SimulatedDisk } from './simulated-disk.ts'
 
 /** Calls of a log on a disk that completes at once: what came back, or undefined if nothing did. */
 
