@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 const POSTGRES_TESTS = '**/*.pg.test.ts'
+/** They fetch clients in other languages from package registries, and take their time. */
+const INTEROP_TESTS = 'e2e/**/*.interop.test.ts'
 const SOURCES = [
   'libs/*/src/**/*.test.ts',
   'apps/*/src/**/*.test.ts',
@@ -30,8 +32,19 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
+          exclude: [INTEROP_TESTS, '**/node_modules/**'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'interop',
+          include: [INTEROP_TESTS],
+          testTimeout: 300_000,
+          // The first run fetches and builds what it tests.
+          hookTimeout: 900_000,
           fileParallelism: false,
         },
       },
