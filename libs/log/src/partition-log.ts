@@ -56,6 +56,14 @@ export function openPartitionLog(
   })
 }
 
+/** What a reader that waits is told of. Its methods may call the log again. */
+export interface LogWatcher {
+  /** So many bytes more came below the high watermark. */
+  onReadable(sizeBytes: number): void
+  /** The log ended, or begins later than before: reading it again may give an error. */
+  onChanged(): void
+}
+
 /** Appends beyond this wait in memory for a disk that does not keep up: refused, to be retried. */
 const PLACED_BYTES_MAX = 67_108_864
 /** Recovery after a crash scans about this much of a partition. */
@@ -80,13 +88,14 @@ export class PartitionLog {
   readonly #durableProducers: ProducerStates
   readonly #leaderEpochs: LeaderEpochs
   readonly #waiters = new AppendWaiters()
-  readonly #listeners = new Set<(highWatermark: Offset) => void>()
+  readonly #watchers = new Set<LogWatcher>()
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
   #config: LogConfig
   #logStartOffset: Offset
   #logEndOffset: Offset
   #highWatermark: Offset
+  #readableBytes = 0
   #bytesSinceCheckpoint = 0
   #isCheckpointQueued = false
   #failure: StorageError | undefined
@@ -141,6 +150,14 @@ export class PartitionLog {
   /** The first offset that does not count yet: durable, or written, as the topic demands. */
   get highWatermark(): Offset {
     return this.#highWatermark
+  }
+
+  /**
+   * Bytes that came below the high watermark since the log was opened. Never goes back: the difference
+   * of two moments is what became readable between them.
+   */
+  get readableBytes(): number {
+    return this.#readableBytes
   }
 
   /** The high watermark: no transaction is ever open, since none can begin. */
@@ -231,10 +248,10 @@ export class PartitionLog {
     this.#lookUp(findMaxTimestamp, done)
   }
 
-  /** Calls `listener` after each advance of the high watermark, until the returned function runs. */
-  onHighWatermark(listener: (highWatermark: Offset) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** Tells `watcher` what readers wait for, until the returned function runs or the log ends. */
+  watch(watcher: LogWatcher): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   /** Applies to the next append; `indexIntervalBytes` to the next segment. */
@@ -262,6 +279,7 @@ export class PartitionLog {
     const onLogStart = (logStartOffset: number): void => {
       invariant(logStartOffset <= this.#highWatermark, 'only durable records are removed')
       this.#logStartOffset = offset(logStartOffset)
+      for (const watcher of this.#watchers) watcher.onChanged()
     }
     this.#files.removeExpired(limits, onLogStart, done)
   }
@@ -279,10 +297,11 @@ export class PartitionLog {
   close(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'closed'
+    this.#dismissWatchers()
     this.#writer.flush((isDurable) => {
       const release = (): void =>
         this.#writer.stop(() => {
-          this.#forgetReaders()
+          this.#tail.drop()
           this.#files.close(done)
         })
       if (isDurable) this.#writeCheckpoint(release)
@@ -294,9 +313,10 @@ export class PartitionLog {
   delete(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'deleted'
+    this.#dismissWatchers()
     this.#waiters.refuse(refused('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted'))
     this.#writer.stop(() => {
-      this.#forgetReaders()
+      this.#tail.drop()
       this.#files.remove(done)
     })
   }
@@ -367,18 +387,24 @@ export class PartitionLog {
   }
 
   #onWritten(batches: readonly PlacedBatch[]): void {
+    let sizeBytes = 0
     for (const { header, bytes, nextOffset } of batches) {
       this.#tail.add(bytes, header.baseOffset, nextOffset)
+      sizeBytes += bytes.length
     }
-    if (this.#config.durability === 'os') this.#advanceHighWatermark(this.#writer.writtenOffset)
+    if (this.#config.durability === 'os') {
+      this.#advanceHighWatermark(this.#writer.writtenOffset, sizeBytes)
+    }
   }
 
   #onDurable(batches: readonly PlacedBatch[]): void {
+    let sizeBytes = 0
     for (const { header, bytes, producerEntry } of batches) {
       if (producerEntry !== null) this.#durableProducers.set(header.producerId, producerEntry)
-      this.#bytesSinceCheckpoint += bytes.length
+      sizeBytes += bytes.length
     }
-    this.#advanceHighWatermark(this.#writer.durable.nextOffset)
+    this.#bytesSinceCheckpoint += sizeBytes
+    this.#advanceHighWatermark(this.#writer.durable.nextOffset, sizeBytes)
     if (this.#bytesSinceCheckpoint >= CHECKPOINT_INTERVAL_BYTES && !this.#isCheckpointQueued) {
       this.#isCheckpointQueued = true
       this.#writeCheckpoint(() => {
@@ -387,12 +413,13 @@ export class PartitionLog {
     }
   }
 
-  #advanceHighWatermark(to: number): void {
+  #advanceHighWatermark(to: number, sizeBytes: number): void {
     if (to <= this.#highWatermark) return
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
     this.#highWatermark = offset(to)
+    this.#readableBytes += sizeBytes
     this.#waiters.answerBelow(() => this.#highWatermark)
-    for (const listener of this.#listeners) listener(this.#highWatermark)
+    for (const watcher of this.#watchers) watcher.onReadable(sizeBytes)
   }
 
   #readFromDisk(
@@ -445,9 +472,11 @@ export class PartitionLog {
     }, done)
   }
 
-  #forgetReaders(): void {
-    this.#tail.drop()
-    this.#listeners.clear()
+  /** Whoever waits for records of a log that ends must ask again, and learns why there are none. */
+  #dismissWatchers(): void {
+    const watchers = [...this.#watchers]
+    this.#watchers.clear()
+    for (const watcher of watchers) watcher.onChanged()
   }
 
   #fail(error: StorageError): void {
