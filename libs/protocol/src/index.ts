@@ -29,8 +29,16 @@ export {
   RECORD_BYTES_MIN,
   type RecordHeader,
   decodeRecords,
+  decompressedRecords,
   encodeBatch,
 } from './batch/records.ts'
+export { RecordCursor } from './batch/record-cursor.ts'
+export {
+  type Compress,
+  RetainedRecords,
+  emptyBatch,
+  rewriteBatch,
+} from './batch/rewrite-batch.ts'
 export { decompressLz4 } from './compression/lz4.ts'
 export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'

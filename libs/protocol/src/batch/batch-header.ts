@@ -57,6 +57,7 @@ export type BatchHeader = {
   readonly timestampType: TimestampType
   readonly isTransactional: boolean
   readonly isControl: boolean
+  /** The base timestamp says until when tombstones and markers are kept (KIP-534). */
   readonly hasDeleteHorizon: boolean
   readonly lastOffsetDelta: number
   readonly baseTimestampMs: number
@@ -171,7 +172,7 @@ export function setLogAppendTime(
 /** Writes a whole header and its CRC in front of records that are in place already. */
 export function writeBatchHeader(
   batch: Uint8Array,
-  header: Omit<BatchHeader, 'sizeBytes' | 'magic' | 'crc' | 'hasDeleteHorizon'>,
+  header: Omit<BatchHeader, 'sizeBytes' | 'magic' | 'crc'>,
   crc32c: Crc32c,
 ): void {
   const view = viewOf(batch, 0)
@@ -191,13 +192,17 @@ export function writeBatchHeader(
 }
 
 function attributesOf(
-  header: Pick<BatchHeader, 'compression' | 'timestampType' | 'isTransactional' | 'isControl'>,
+  header: Pick<
+    BatchHeader,
+    'compression' | 'timestampType' | 'isTransactional' | 'isControl' | 'hasDeleteHorizon'
+  >,
 ): number {
   return (
     COMPRESSION_TYPES.indexOf(header.compression) |
     (header.timestampType === 'LogAppendTime' ? LOG_APPEND_TIME_FLAG : 0) |
     (header.isTransactional ? TRANSACTIONAL_FLAG : 0) |
-    (header.isControl ? CONTROL_FLAG : 0)
+    (header.isControl ? CONTROL_FLAG : 0) |
+    (header.hasDeleteHorizon ? DELETE_HORIZON_FLAG : 0)
   )
 }
 

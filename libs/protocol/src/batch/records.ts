@@ -46,8 +46,7 @@ export function decodeRecords(
   header: BatchHeader,
   decompress?: Decompress,
 ): DecodedRecord[] {
-  const stored = bytes.subarray(position + BATCH_HEADER_BYTES, position + header.sizeBytes)
-  const reader = new VarintReader(decompressed(stored, header.compression, decompress))
+  const reader = new VarintReader(decompressedRecords(bytes, position, header, decompress))
   const { recordCount } = header
   if (recordCount < 0 || recordCount * RECORD_BYTES_MIN > reader.bytes.length) {
     throw new DecodeError(`${recordCount} records in ${reader.bytes.length} bytes`, position)
@@ -58,6 +57,17 @@ export function decodeRecords(
     throw new DecodeError('there are bytes behind the last record', reader.position)
   }
   return records
+}
+
+/** @throws {DecodeError} when they are malformed, or compressed and no `decompress` is given. */
+export function decompressedRecords(
+  bytes: Uint8Array,
+  position: number,
+  header: BatchHeader,
+  decompress: Decompress | undefined,
+): Uint8Array {
+  const stored = bytes.subarray(position + BATCH_HEADER_BYTES, position + header.sizeBytes)
+  return decompressed(stored, header.compression, decompress)
 }
 
 function decompressed(
@@ -157,6 +167,7 @@ export function encodeBatch(
       timestampType: 'CreateTime',
       isTransactional: batch.isTransactional ?? false,
       isControl: batch.isControl ?? false,
+      hasDeleteHorizon: false,
       lastOffsetDelta: records.length - 1,
       baseTimestampMs: first.timestampMs,
       maxTimestampMs: records.reduce((max, record) => Math.max(max, record.timestampMs), -1),
