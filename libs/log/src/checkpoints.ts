@@ -11,6 +11,7 @@ const VERSION = '0'
 export const RECOVERY_POINT_FILE = 'recovery-point-checkpoint'
 export const LOG_START_FILE = 'log-start-offset-checkpoint'
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
+export const CLEANER_FILE = 'cleaner-offset-checkpoint'
 
 /**
  * Everything below `offset` is durable: it ends at `positionBytes` of the segment that starts at
@@ -21,6 +22,19 @@ export type RecoveryPoint = {
   readonly segmentBaseOffset: number
   readonly positionBytes: number
 }
+
+/** What compaction did to a log, in `cleaner-offset-checkpoint`; Kafka keeps the first number. */
+export type CleanerCheckpoint = {
+  /** Everything below was compacted at least once. */
+  readonly firstDirtyOffset: number
+  /** In segments that begin below, batches may be missing. Written before they are. */
+  readonly compactedTo: number
+  /** The compacted segment that took, or was about to take, the place of others. */
+  readonly swap: SegmentRange | undefined
+}
+
+/** Whole segments: from the base offset of the first to that of the one behind the last. */
+export type SegmentRange = { readonly baseOffset: number; readonly endOffset: number }
 
 /** The content of a checkpoint, or why there is none. */
 export type Checkpoint = readonly (readonly number[])[] | 'missing' | 'damaged'

@@ -5,6 +5,15 @@ export {
   type DiskResult,
   StorageError,
 } from './disk.ts'
+export { type BatchCodecs } from './compaction/batch-records.ts'
+export {
+  type CompactionJob,
+  type CompactionPorts,
+  type CompactionResult,
+  compactLog,
+} from './compaction/compact-log.ts'
+export type { CompactionPlan, PlannedCompaction } from './compaction/plan.ts'
+export type { SegmentRange } from './checkpoints.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'
 export type {
   AppendContext,
@@ -17,12 +26,7 @@ export type {
   ReadResult,
   TimestampLookup,
 } from './outcomes.ts'
-export {
-  type LogWatcher,
-  PartitionLog,
-  type PartitionLogOptions,
-  openPartitionLog,
-} from './partition-log.ts'
+export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './partition-log.ts'
 export { TailCache } from './tail-cache.ts'
 export { purgeDeletedLogs } from './log-directory.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'

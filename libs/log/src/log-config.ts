@@ -10,6 +10,16 @@ export type LogConfig = {
   readonly retentionBytes: number
   /** `cleanup.policy`: retention by age and size applies only with `delete`. */
   readonly cleanupPolicy: readonly ('delete' | 'compact')[]
+  /** `min.cleanable.dirty.ratio`: share of the log that must be new before it is compacted again. */
+  readonly minCleanableDirtyRatio: number
+  /** `min.compaction.lag.ms`: records younger than this are not compacted. */
+  readonly minCompactionLagMs: number
+  /** `max.compaction.lag.ms`: records older than this are compacted whatever the ratio. */
+  readonly maxCompactionLagMs: number
+  /** `delete.retention.ms`: how long a tombstone stays once a compaction has seen it. */
+  readonly deleteRetentionMs: number
+  /** `segment.index.bytes`: most index bytes of a segment that compaction merges from several. */
+  readonly segmentIndexBytes: number
   /** `max.message.bytes`: of one batch, with its header. */
   readonly maxMessageBytes: number
   /** `message.timestamp.type` */
@@ -31,6 +41,11 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   retentionMs: 604_800_000,
   retentionBytes: -1,
   cleanupPolicy: ['delete'],
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  deleteRetentionMs: 86_400_000,
+  segmentIndexBytes: 10_485_760,
   maxMessageBytes: 1_048_588,
   messageTimestampType: 'CreateTime',
   indexIntervalBytes: 4096,

@@ -1,5 +1,7 @@
 import type { Crc32c } from '@fairlead/protocol'
 import {
+  CLEANER_FILE,
+  type CleanerCheckpoint,
   LEADER_EPOCH_FILE,
   LOG_START_FILE,
   RECOVERY_POINT_FILE,
@@ -66,6 +68,13 @@ export class LogDirectory {
 
   *writeLogStart(logStartOffset: number): DiskTask<void> {
     yield* this.#writeRows(LOG_START_FILE, [[logStartOffset]])
+  }
+
+  /** Before the batches that it speaks of are removed, and before a swap that it names. */
+  *writeCleaner({ firstDirtyOffset, compactedTo, swap }: CleanerCheckpoint): DiskTask<void> {
+    const offsets = [firstDirtyOffset, compactedTo]
+    const rows = swap === undefined ? [offsets] : [offsets, [swap.baseOffset, swap.endOffset]]
+    yield* this.#writeRows(CLEANER_FILE, rows)
   }
 
   /** Removes segments, oldest first, so that those that remain stay contiguous. */

@@ -1,4 +1,7 @@
 import { invariant } from '@fairlead/base'
+import type { CleanerCheckpoint, SegmentRange } from './checkpoints.ts'
+import type { CompactionSegment } from './compaction/plan.ts'
+import { swapIn } from './compaction/swap.ts'
 import type { DiskCallback, StorageError } from './disk.ts'
 import type { DiskTask } from './disk-task.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -6,6 +9,8 @@ import type { LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import type { DurablePoint } from './log-writer.ts'
 import type { ProducerStates } from './producer-state.ts'
+import { INDEX_ENTRY_BYTES } from './offset-index.ts'
+import { openCompacted } from './recovery.ts'
 import { expiredSegmentCount } from './retention.ts'
 import { type Segment, createSegment } from './segment.ts'
 import { TaskQueue } from './task-queue.ts'
@@ -17,13 +22,14 @@ export type LogFilesOptions = {
   /** As of the durable point: written into snapshots and checkpoints. */
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
+  readonly cleaner: CleanerCheckpoint
   /** A change that failed leaves the files unknown: the log must not go on. */
   readonly onFailure: (error: StorageError) => void
 }
 
 /**
  * The segments of a log, and every change to its files but the appends: roll, checkpoint, retention,
- * and the end. They run one after the other, in the order of the calls.
+ * compacted segments, and the end. They run one after the other, in the order of the calls.
  *
  * Invariants: segments are contiguous, and the last one takes the appends; the log start is durable
  * before what lies below it is removed; after `close` or `remove` nothing is changed any more.
@@ -32,6 +38,7 @@ export class LogFiles {
   readonly #options: LogFilesOptions
   readonly #segments: Segment[]
   readonly #tasks = new TaskQueue()
+  #cleaner: CleanerCheckpoint
   /** Of the last recovery point; -1 before the first. */
   #checkpointOffset = -1
   #hasEnded = false
@@ -40,6 +47,7 @@ export class LogFiles {
     invariant(options.segments.length > 0, 'a log has a segment')
     this.#options = options
     this.#segments = options.segments
+    this.#cleaner = options.cleaner
   }
 
   get segments(): readonly Segment[] {
@@ -51,6 +59,19 @@ export class LogFiles {
     const active = this.#segments.at(-1)
     invariant(active !== undefined, 'a log that is open has a segment')
     return active
+  }
+
+  /** Everything below was compacted at least once. */
+  get firstDirtyOffset(): number {
+    return this.#cleaner.firstDirtyOffset
+  }
+
+  /** What a compaction is planned by, but for the watermarks. First timestamps only on demand. */
+  compactionSegments(
+    options: { readonly withFirstTimestamps: boolean },
+    done: DiskCallback<readonly CompactionSegment[]>,
+  ): void {
+    this.#tasks.run(() => this.#compactionSegments(options), done)
   }
 
   /** Begins the next segment. Everything up to `end`, the end of the active one, is durable. */
@@ -86,6 +107,23 @@ export class LogFiles {
     return expiredSegmentCount(retained, config, nowMs)
   }
 
+  /**
+   * Puts the compacted segment, which is durable in its `.cleaned` files, in the place of the segments
+   * of `range`. False when these are not there any more: then nothing has changed.
+   */
+  replaceSegments(
+    range: SegmentRange,
+    next: { readonly nowMs: number; readonly indexIntervalBytes: number },
+    done: DiskCallback<boolean>,
+  ): void {
+    this.#change(() => this.#replaceSegments(range, next), done)
+  }
+
+  /** Notes that a compaction has ended: what stands below `firstDirtyOffset` needs no other soon. */
+  endCompaction(firstDirtyOffset: number, done: DiskCallback<void>): void {
+    this.#change(() => this.#endCompaction(firstDirtyOffset), done)
+  }
+
   close(done: DiskCallback<void>): void {
     this.#tasks.run(() => this.#release(), done)
   }
@@ -94,7 +132,7 @@ export class LogFiles {
     this.#tasks.run(() => this.#remove(), done)
   }
 
-  #change(task: () => DiskTask<void>, done: DiskCallback<void>): void {
+  #change<Value>(task: () => DiskTask<Value>, done: DiskCallback<Value>): void {
     this.#tasks.run(task, (result) => {
       if (!result.ok) this.#options.onFailure(result.error)
       done(result)
@@ -143,6 +181,57 @@ export class LogFiles {
     } finally {
       for (const segment of removed) yield* segment.release()
     }
+  }
+
+  *#compactionSegments({
+    withFirstTimestamps,
+  }: {
+    readonly withFirstTimestamps: boolean
+  }): DiskTask<readonly CompactionSegment[]> {
+    const described: CompactionSegment[] = []
+    for (const segment of this.#segments) {
+      const { baseOffset, nextOffset, sizeBytes, isCompacted, maxTimestampMs, createdMs } = segment
+      const isDirty = nextOffset > this.firstDirtyOffset
+      described.push({
+        baseOffset,
+        endOffset: nextOffset,
+        sizeBytes,
+        isCompacted,
+        indexBytes: segment.index.entryCount * INDEX_ENTRY_BYTES,
+        maxTimestampMs,
+        firstTimestampMs: withFirstTimestamps && isDirty ? yield* segment.firstTimestampMs() : -1,
+        createdMs,
+      })
+    }
+    return described
+  }
+
+  *#replaceSegments(
+    range: SegmentRange,
+    next: { readonly nowMs: number; readonly indexIntervalBytes: number },
+  ): DiskTask<boolean> {
+    const from = this.#segments.findIndex(({ baseOffset }) => baseOffset === range.baseOffset)
+    const to = this.#segments.findIndex(({ baseOffset }) => baseOffset === range.endOffset)
+    if (this.#hasEnded || from < 0 || to <= from) return false
+    const { directory } = this.#options
+    const { disk, crc32c } = directory
+    const compactedTo = Math.max(this.#cleaner.compactedTo, range.endOffset)
+    this.#cleaner = { ...this.#cleaner, compactedTo, swap: range }
+    yield* directory.writeCleaner(this.#cleaner)
+    yield* swapIn({ disk, directory: directory.path }, range)
+    const compacted = yield* openCompacted(
+      { disk, directory: directory.path, crc32c, ...next },
+      range,
+    )
+    const replaced = this.#segments.splice(from, to - from, compacted)
+    for (const segment of replaced) yield* segment.release()
+    return true
+  }
+
+  *#endCompaction(firstDirtyOffset: number): DiskTask<void> {
+    if (this.#hasEnded) return
+    this.#cleaner = { ...this.#cleaner, firstDirtyOffset, swap: undefined }
+    yield* this.#options.directory.writeCleaner(this.#cleaner)
   }
 
   *#release(): DiskTask<void> {

@@ -71,7 +71,7 @@ export class OffsetIndex {
  */
 const FORMAT = { magic: 0x464c4958, version: 1 } as const
 const SUMMARY_BYTES = 40
-const ENTRY_BYTES = 8
+export const INDEX_ENTRY_BYTES = 8
 
 export function encodeIndex(
   summary: SegmentSummary,
@@ -79,7 +79,7 @@ export function encodeIndex(
   crc32c: Crc32c,
 ): Uint8Array {
   const entries = [...index.entriesBelow(summary.sizeBytes)]
-  const bodyBytes = SUMMARY_BYTES + entries.length * ENTRY_BYTES
+  const bodyBytes = SUMMARY_BYTES + entries.length * INDEX_ENTRY_BYTES
   return sealEnvelope(FORMAT, bodyBytes, crc32c, (view) => {
     view.setFloat64(0, summary.baseOffset)
     view.setFloat64(8, summary.nextOffset)
@@ -87,8 +87,8 @@ export function encodeIndex(
     view.setFloat64(24, summary.maxTimestampMs)
     view.setFloat64(32, summary.createdMs)
     for (const [at, [offset, position]] of entries.entries()) {
-      view.setUint32(SUMMARY_BYTES + at * ENTRY_BYTES, offset - summary.baseOffset)
-      view.setUint32(SUMMARY_BYTES + at * ENTRY_BYTES + 4, position)
+      view.setUint32(SUMMARY_BYTES + at * INDEX_ENTRY_BYTES, offset - summary.baseOffset)
+      view.setUint32(SUMMARY_BYTES + at * INDEX_ENTRY_BYTES + 4, position)
     }
   })
 }
@@ -103,7 +103,7 @@ export function decodeIndex(
   if (view.byteLength < SUMMARY_BYTES) throw new DecodeError('the index is cut short', 0)
   if (view.getFloat64(0) !== baseOffset) throw new DecodeError('the index is of another segment', 0)
   const index = new OffsetIndex()
-  for (let at = SUMMARY_BYTES; at + ENTRY_BYTES <= view.byteLength; at += ENTRY_BYTES) {
+  for (let at = SUMMARY_BYTES; at + INDEX_ENTRY_BYTES <= view.byteLength; at += INDEX_ENTRY_BYTES) {
     index.add(baseOffset + view.getUint32(at), view.getUint32(at + 4))
   }
   const summary = {

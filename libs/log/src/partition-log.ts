@@ -2,7 +2,10 @@ import { type Offset, invariant, offset } from '@fairlead/base'
 import type { Crc32c, Decompress } from '@fairlead/protocol'
 import { admitBatches } from './admission.ts'
 import { AppendWaiters, appended } from './append-waiters.ts'
+import type { SegmentRange } from './checkpoints.ts'
 import { type ValidBatch, refused, validateBatches } from './batch-validation.ts'
+import type { CompactionJob } from './compaction/compact-log.ts'
+import { type PlannedCompaction, planCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -23,7 +26,7 @@ import { placeBatches } from './placement.ts'
 import { type ProducerEntry, ProducerStates } from './producer-state.ts'
 import { type RecoveredLog, recoverLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
-import { type ReadBatches, readSegment } from './segment-read.ts'
+import { type ReadBatches, type ReadRange, readSegment } from './segment-read.ts'
 import type { PartitionTail, TailCache } from './tail-cache.ts'
 import { type LookupRange, findMaxTimestamp, findTimestamp } from './timestamp-lookup.ts'
 
@@ -56,14 +59,6 @@ export function openPartitionLog(
   })
 }
 
-/** What a reader that waits is told of. Its methods may call the log again. */
-export interface LogWatcher {
-  /** So many bytes more came below the high watermark. */
-  onReadable(sizeBytes: number): void
-  /** The log ended, or begins later than before: reading it again may give an error. */
-  onChanged(): void
-}
-
 /** Appends beyond this wait in memory for a disk that does not keep up: refused, to be retried. */
 const PLACED_BYTES_MAX = 67_108_864
 /** Recovery after a crash scans about this much of a partition. */
@@ -88,14 +83,13 @@ export class PartitionLog {
   readonly #durableProducers: ProducerStates
   readonly #leaderEpochs: LeaderEpochs
   readonly #waiters = new AppendWaiters()
-  readonly #watchers = new Set<LogWatcher>()
+  readonly #listeners = new Set<(highWatermark: Offset) => void>()
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
   #config: LogConfig
   #logStartOffset: Offset
   #logEndOffset: Offset
   #highWatermark: Offset
-  #readableBytes = 0
   #bytesSinceCheckpoint = 0
   #isCheckpointQueued = false
   #failure: StorageError | undefined
@@ -111,6 +105,7 @@ export class PartitionLog {
       segments,
       producers,
       leaderEpochs,
+      cleaner: recovered.cleaner,
       onFailure: (error) => this.#fail(error),
     })
     const { active } = this.#files
@@ -150,14 +145,6 @@ export class PartitionLog {
   /** The first offset that does not count yet: durable, or written, as the topic demands. */
   get highWatermark(): Offset {
     return this.#highWatermark
-  }
-
-  /**
-   * Bytes that came below the high watermark since the log was opened. Never goes back: the difference
-   * of two moments is what became readable between them.
-   */
-  get readableBytes(): number {
-    return this.#readableBytes
   }
 
   /** The high watermark: no transaction is ever open, since none can begin. */
@@ -248,10 +235,10 @@ export class PartitionLog {
     this.#lookUp(findMaxTimestamp, done)
   }
 
-  /** Tells `watcher` what readers wait for, until the returned function runs or the log ends. */
-  watch(watcher: LogWatcher): () => void {
-    this.#watchers.add(watcher)
-    return () => this.#watchers.delete(watcher)
+  /** Calls `listener` after each advance of the high watermark, until the returned function runs. */
+  onHighWatermark(listener: (highWatermark: Offset) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Applies to the next append; `indexIntervalBytes` to the next segment. */
@@ -279,9 +266,77 @@ export class PartitionLog {
     const onLogStart = (logStartOffset: number): void => {
       invariant(logStartOffset <= this.#highWatermark, 'only durable records are removed')
       this.#logStartOffset = offset(logStartOffset)
-      for (const watcher of this.#watchers) watcher.onChanged()
     }
     this.#files.removeExpired(limits, onLogStart, done)
+  }
+
+  /** Whether later records of a key make earlier ones obsolete (`cleanup.policy`). */
+  get isCompacted(): boolean {
+    return this.#config.cleanupPolicy.includes('compact')
+  }
+
+  /** What of the log may be compacted, and whether it is due. */
+  planCompaction(nowMs: number, done: DiskCallback<PlannedCompaction>): void {
+    const withFirstTimestamps = this.#config.maxCompactionLagMs < Number.MAX_SAFE_INTEGER
+    this.#files.compactionSegments({ withFirstTimestamps }, (result) => {
+      if (!result.ok) {
+        done(result)
+        return
+      }
+      const segments = result.value
+      const { logStartOffset, logEndOffset, lastStableOffset } = this
+      const { firstDirtyOffset } = this.#files
+      const state = { segments, logStartOffset, logEndOffset, lastStableOffset, firstDirtyOffset }
+      done({ ok: true, value: { segments, plan: planCompaction(state, this.#config, nowMs) } })
+    })
+  }
+
+  /** A planned compaction as a piece of work, which may be done on another thread. */
+  compactionJob(
+    { segments, plan }: PlannedCompaction,
+    options: Pick<CompactionJob, 'nowMs' | 'mapBytes' | 'mapLoadFactor' | 'bufferBytes'>,
+  ): CompactionJob {
+    const { deleteRetentionMs, segmentBytes, segmentIndexBytes, indexIntervalBytes } = this.#config
+    const { firstDirtyOffset, endOffset } = plan
+    return {
+      ...options,
+      directory: this.#options.directory,
+      segments: segments.filter((segment) => segment.endOffset <= endOffset),
+      firstDirtyOffset,
+      endOffset,
+      deleteRetentionMs,
+      segmentBytes,
+      segmentIndexBytes,
+      indexIntervalBytes,
+      producers: [...this.#durableProducers.entries()].map(([producerId, entry]) => [
+        producerId,
+        {
+          producerEpoch: entry.producerEpoch,
+          lastDataOffset: entry.batches.at(-1)?.lastOffset ?? -1,
+        },
+      ]),
+      // No transaction can begin yet.
+      abortedTransactions: [],
+    }
+  }
+
+  /**
+   * Puts a compacted segment in the place of the segments of `range`; see `LogFiles`. Readers that are
+   * in the old ones finish there.
+   */
+  replaceSegments(range: SegmentRange, nowMs: number, done: DiskCallback<boolean>): void {
+    invariant(range.endOffset <= this.lastStableOffset, 'what is open is not compacted')
+    const { indexIntervalBytes } = this.#config
+    this.#files.replaceSegments(range, { nowMs, indexIntervalBytes }, (result) => {
+      if (result.ok && result.value) this.#tail.dropBelow(range.endOffset)
+      done(result)
+    })
+  }
+
+  /** Notes that everything below `firstDirtyOffset` was compacted. */
+  endCompaction(firstDirtyOffset: number, done: DiskCallback<void>): void {
+    invariant(firstDirtyOffset <= this.#files.active.baseOffset, 'appends are not compacted')
+    this.#files.endCompaction(firstDirtyOffset, done)
   }
 
   /** Makes everything appended durable and writes the recovery point, so that opening scans less. */
@@ -297,11 +352,10 @@ export class PartitionLog {
   close(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'closed'
-    this.#dismissWatchers()
     this.#writer.flush((isDurable) => {
       const release = (): void =>
         this.#writer.stop(() => {
-          this.#tail.drop()
+          this.#forgetReaders()
           this.#files.close(done)
         })
       if (isDurable) this.#writeCheckpoint(release)
@@ -313,10 +367,9 @@ export class PartitionLog {
   delete(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'deleted'
-    this.#dismissWatchers()
     this.#waiters.refuse(refused('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted'))
     this.#writer.stop(() => {
-      this.#tail.drop()
+      this.#forgetReaders()
       this.#files.remove(done)
     })
   }
@@ -387,24 +440,18 @@ export class PartitionLog {
   }
 
   #onWritten(batches: readonly PlacedBatch[]): void {
-    let sizeBytes = 0
     for (const { header, bytes, nextOffset } of batches) {
       this.#tail.add(bytes, header.baseOffset, nextOffset)
-      sizeBytes += bytes.length
     }
-    if (this.#config.durability === 'os') {
-      this.#advanceHighWatermark(this.#writer.writtenOffset, sizeBytes)
-    }
+    if (this.#config.durability === 'os') this.#advanceHighWatermark(this.#writer.writtenOffset)
   }
 
   #onDurable(batches: readonly PlacedBatch[]): void {
-    let sizeBytes = 0
     for (const { header, bytes, producerEntry } of batches) {
       if (producerEntry !== null) this.#durableProducers.set(header.producerId, producerEntry)
-      sizeBytes += bytes.length
+      this.#bytesSinceCheckpoint += bytes.length
     }
-    this.#bytesSinceCheckpoint += sizeBytes
-    this.#advanceHighWatermark(this.#writer.durable.nextOffset, sizeBytes)
+    this.#advanceHighWatermark(this.#writer.durable.nextOffset)
     if (this.#bytesSinceCheckpoint >= CHECKPOINT_INTERVAL_BYTES && !this.#isCheckpointQueued) {
       this.#isCheckpointQueued = true
       this.#writeCheckpoint(() => {
@@ -413,32 +460,36 @@ export class PartitionLog {
     }
   }
 
-  #advanceHighWatermark(to: number, sizeBytes: number): void {
+  #advanceHighWatermark(to: number): void {
     if (to <= this.#highWatermark) return
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
     this.#highWatermark = offset(to)
-    this.#readableBytes += sizeBytes
     this.#waiters.answerBelow(() => this.#highWatermark)
-    for (const watcher of this.#watchers) watcher.onReadable(sizeBytes)
+    for (const listener of this.#listeners) listener(this.#highWatermark)
   }
 
-  #readFromDisk(
-    range: { readonly fetchOffset: number; readonly upTo: number; readonly maxBytes: number },
-    done: (result: ReadResult) => void,
-  ): void {
+  #readFromDisk(range: ReadRange, done: (result: ReadResult) => void): void {
     const segment = this.#files.segments.findLast(
       ({ baseOffset }) => baseOffset <= range.fetchOffset,
     )
     invariant(segment !== undefined, 'a segment starts at or below the log start')
     const release = segment.hold()
-    runTask<ReadBatches>(readSegment(segment, range), (result) => {
+    runTask<ReadBatches | undefined>(readSegment(segment, range), (result) => {
       release()
       if (!result.ok) done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
+      else if (result.value === undefined) this.#readBehind(segment, range, done)
       else {
         const { bytes, nextOffset } = result.value
         done(batchesRead(bytes.length === 0 ? [] : [bytes], nextOffset))
       }
     })
+  }
+
+  /** Compaction left nothing of the segment from the wanted offset on: what follows comes next. */
+  #readBehind(segment: Segment, range: ReadRange, done: (result: ReadResult) => void): void {
+    const fetchOffset = Math.max(segment.nextOffset, this.#logStartOffset)
+    if (fetchOffset >= range.upTo) done(batchesRead([], range.upTo))
+    else this.#readFromDisk({ ...range, fetchOffset }, done)
   }
 
   #lookUp(
@@ -472,11 +523,9 @@ export class PartitionLog {
     }, done)
   }
 
-  /** Whoever waits for records of a log that ends must ask again, and learns why there are none. */
-  #dismissWatchers(): void {
-    const watchers = [...this.#watchers]
-    this.#watchers.clear()
-    for (const watcher of watchers) watcher.onChanged()
+  #forgetReaders(): void {
+    this.#tail.drop()
+    this.#listeners.clear()
   }
 
   #fail(error: StorageError): void {

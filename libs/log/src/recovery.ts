@@ -1,13 +1,17 @@
 import { DecodeError, invariant } from '@fairlead/base'
 import type { Crc32c } from '@fairlead/protocol'
 import {
+  CLEANER_FILE,
   type Checkpoint,
+  type CleanerCheckpoint,
   LEADER_EPOCH_FILE,
   LOG_START_FILE,
   RECOVERY_POINT_FILE,
   type RecoveryPoint,
+  type SegmentRange,
   readCheckpoint,
 } from './checkpoints.ts'
+import { recoverSwap } from './compaction/swap.ts'
 import { type Disk, type DiskFile, corruptLog } from './disk.ts'
 import { type DiskTask, TEMPORARY_SUFFIX, perform, readFileIfExists } from './disk-task.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
@@ -41,6 +45,7 @@ export type RecoveredLog = {
   readonly logStartOffset: number
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
+  readonly cleaner: CleanerCheckpoint
   /** Bytes of the torn tail that were cut. */
   readonly truncatedBytes: number
 }
@@ -69,6 +74,8 @@ function* recoverDirectory(options: Recovery): DiskTask<RecoveredLog> {
   const recoveryPoint = decodeRecoveryPoint(yield* checkpoint(RECOVERY_POINT_FILE))
   const logStart = decodeLogStart(yield* checkpoint(LOG_START_FILE))
   const epochs = decodeLeaderEpochs(yield* checkpoint(LEADER_EPOCH_FILE))
+  const cleaner = decodeCleaner(yield* checkpoint(CLEANER_FILE))
+  yield* recoverSwap(options, cleaner)
   const bases = yield* tidyDirectory(options, logStart)
 
   if (bases.length === 0) {
@@ -83,16 +90,18 @@ function* recoverDirectory(options: Recovery): DiskTask<RecoveredLog> {
       logStartOffset: 0,
       producers,
       leaderEpochs,
+      cleaner,
       truncatedBytes: 0,
     }
   }
-  return yield* recoverSegments(options, { bases, recoveryPoint, logStart, epochs })
+  return yield* recoverSegments(options, { bases, recoveryPoint, logStart, epochs, cleaner })
 }
 
 type Findings = {
   readonly bases: readonly number[]
   readonly recoveryPoint: RecoveryPoint
   readonly logStart: number
+  readonly cleaner: CleanerCheckpoint
   /** Undefined when they have to be read from the batches. */
   readonly epochs: LeaderEpochs | undefined
 }
@@ -113,8 +122,10 @@ function* recoverSegments(options: Recovery, findings: Findings): DiskTask<Recov
     nowMs: options.nowMs,
   }
   const segments: Segment[] = []
-  for (const [index, base] of bases.slice(0, -1).entries()) {
-    segments.push(yield* recoverClosed(options, base, bases[index + 1] ?? base, replay))
+  for (const [index, baseOffset] of bases.slice(0, -1).entries()) {
+    const isCompacted = baseOffset < findings.cleaner.compactedTo
+    const closed = { baseOffset, endOffset: bases[index + 1] ?? baseOffset, isCompacted }
+    segments.push(yield* recoverClosed(options, closed, replay))
   }
   const durableBytes =
     recoveryPoint.segmentBaseOffset === lastBase ? recoveryPoint.positionBytes : 0
@@ -128,6 +139,7 @@ function* recoverSegments(options: Recovery, findings: Findings): DiskTask<Recov
     logStartOffset: findings.logStart,
     producers: replay.producers,
     leaderEpochs: replay.leaderEpochs,
+    cleaner: findings.cleaner,
     truncatedBytes,
   }
 }
@@ -157,21 +169,40 @@ function replayBatch(replay: Replay, { header }: ScannedBatch): ScanVerdict {
 /** A segment that was synced whole before its successor began. */
 function* recoverClosed(
   options: Recovery,
-  baseOffset: number,
-  endOffset: number,
+  closed: SegmentRange & { readonly isCompacted: boolean },
   replay: Replay,
 ): DiskTask<Segment> {
-  const opened = yield* openSegment(options, baseOffset)
+  const { endOffset, isCompacted } = closed
+  const opened = yield* openSegment(options, closed)
   const covered = opened.segment
   // Bytes behind what the index covers are scanned: whatever stands there is wrong.
   const isWhole = covered.nextOffset === endOffset
   const trusted = isWhole ? opened : { ...opened, segment: opened.rebuild() }
   const end = yield* scanFrom(options, trusted, replay)
-  if (end.problem !== undefined || trusted.segment.nextOffset !== endOffset) {
-    const problem = end.problem ?? `ends at ${trusted.segment.nextOffset}, not at ${endOffset}`
+  const { nextOffset } = trusted.segment
+  const isComplete = isCompacted ? nextOffset <= endOffset : nextOffset === endOffset
+  if (end.problem !== undefined || !isComplete) {
+    const problem = end.problem ?? `ends at ${nextOffset}, not at ${endOffset}`
     throw corruptLog(`${opened.path}: at byte ${end.position}: ${problem}`)
   }
+  if (isCompacted) trusted.segment.endAt(endOffset)
   return trusted.segment
+}
+
+/** A segment that compaction has just put in its place: its index covers all of it. */
+export function* openCompacted(
+  options: RecoveryOptions,
+  { baseOffset, endOffset }: SegmentRange,
+): DiskTask<Segment> {
+  const opened = yield* openSegment(
+    { ...options, openFiles: [] },
+    { baseOffset, isCompacted: true },
+  )
+  const { segment, fileBytes, path } = opened
+  if (segment.nextOffset !== endOffset || segment.sizeBytes !== fileBytes) {
+    throw corruptLog(`${path}: the index does not cover the segment`)
+  }
+  return segment
 }
 
 /** The last segment: cut at the first bad batch, unless that lies below what is durable. */
@@ -181,7 +212,7 @@ function* recoverActive(
   durable: { readonly sizeBytes: number; readonly nextOffset: number },
   replay: Replay,
 ): DiskTask<{ readonly segment: Segment; readonly truncatedBytes: number }> {
-  const opened = yield* openSegment(options, baseOffset)
+  const opened = yield* openSegment(options, { baseOffset, isCompacted: false })
   const { file, fileBytes, path, segment } = opened
   // An index is written before the recovery point, and covers only what was synced before.
   const durableBytes = Math.max(durable.sizeBytes, segment.sizeBytes)
@@ -211,15 +242,19 @@ type OpenedSegment = {
   readonly rebuild: () => Segment
 }
 
-function* openSegment(options: Recovery, baseOffset: number): DiskTask<OpenedSegment> {
+function* openSegment(
+  options: Recovery,
+  which: { readonly baseOffset: number; readonly isCompacted: boolean },
+): DiskTask<OpenedSegment> {
   const { disk, directory, nowMs, indexIntervalBytes } = options
+  const { baseOffset, isCompacted } = which
   const path = segmentPath(directory, baseOffset, '.log')
   const fileBytes = yield* perform<number>((done) => disk.fileSizeBytes(path, done))
   const file = yield* perform<DiskFile>((done) => disk.open(path, 'existing', done))
   options.openFiles.push(file)
   const stored = yield* readIndex(options, baseOffset)
   const make = (summary: SegmentSummary, index: OffsetIndex) =>
-    new Segment({ directory, file, summary, index, indexIntervalBytes })
+    new Segment({ directory, file, summary, index, indexIntervalBytes, isCompacted })
   const rebuild = () => make(emptySummary(baseOffset, nowMs), new OffsetIndex())
   const isUsable = stored !== undefined && stored.summary.sizeBytes <= fileBytes
   const segment = isUsable ? make(stored.summary, stored.index) : rebuild()
@@ -239,6 +274,7 @@ function* scanFrom(options: Recovery, opened: OpenedSegment, replay: Replay) {
     fromPosition: covered.position,
     fromOffset: covered.offset,
     endPosition: fileBytes,
+    isCompacted: segment.isCompacted,
   }
   return yield* scanBatches(file, range, options.crc32c, (batch) => {
     const verdict = replayBatch(replay, batch)
@@ -258,6 +294,7 @@ function* replayCovered(
     fromPosition: 0,
     fromOffset: segment.baseOffset,
     endPosition: covered.position,
+    isCompacted: segment.isCompacted,
   }
   return yield* scanBatches(file, range, options.crc32c, (batch) => replayBatch(replay, batch))
 }
@@ -358,6 +395,23 @@ function decodeLogStart(checkpoint: Checkpoint): number {
   const offset = checkpoint === 'damaged' ? undefined : checkpoint[0]?.[0]
   if (offset === undefined) throw corruptLog(`${LOG_START_FILE} is damaged`)
   return offset
+}
+
+/**
+ * Without it nothing was compacted. A damaged one is no loss: every closed segment may then have been,
+ * and all of them are compacted again.
+ */
+function decodeCleaner(checkpoint: Checkpoint): CleanerCheckpoint {
+  if (checkpoint === 'missing') return { firstDirtyOffset: 0, compactedTo: 0, swap: undefined }
+  const [offsets, swap] = checkpoint === 'damaged' ? [] : checkpoint
+  const [baseOffset, endOffset] = swap ?? []
+  const [firstDirtyOffset = 0, compactedTo = Number.POSITIVE_INFINITY] = offsets ?? []
+  return {
+    firstDirtyOffset,
+    compactedTo,
+    swap:
+      baseOffset === undefined || endOffset === undefined ? undefined : { baseOffset, endOffset },
+  }
 }
 
 function decodeLeaderEpochs(checkpoint: Checkpoint): LeaderEpochs | undefined {

@@ -2,9 +2,9 @@ import { BATCH_HEADER_BYTES } from '@fairlead/protocol'
 import { corruptLog } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 import type { Segment } from './segment.ts'
-import { claimedSizeBytes, headerAt } from './segment-scan.ts'
+import { claimedSizeBytes, headerAt, mayFollow } from './segment-scan.ts'
 
-export type SegmentRange = {
+export type ReadRange = {
   readonly fetchOffset: number
   /** No batch that ends after this offset. */
   readonly upTo: number
@@ -21,12 +21,16 @@ export type ReadBatches = {
 const SLACK_BYTES = 16_384
 
 /**
- * Reads whole batches of one segment from the one that holds `fetchOffset`: at least that one,
- * whatever its size, then as many as fit. `fetchOffset` lies in the segment.
+ * Reads whole batches of one segment from the first that ends after `fetchOffset`: at least that one,
+ * whatever its size, then as many as fit. `fetchOffset` lies in the segment. Undefined when there is
+ * no such batch in a segment that was compacted.
  *
  * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to.
  */
-export function* readSegment(segment: Segment, range: SegmentRange): DiskTask<ReadBatches> {
+export function* readSegment(
+  segment: Segment,
+  range: ReadRange,
+): DiskTask<ReadBatches | undefined> {
   const endPosition = segment.sizeBytes
   let position = segment.index.positionFor(range.fetchOffset)
   let wantedBytes = Math.max(range.maxBytes, BATCH_HEADER_BYTES) + SLACK_BYTES
@@ -35,17 +39,19 @@ export function* readSegment(segment: Segment, range: SegmentRange): DiskTask<Re
     const buffer = new Uint8Array(Math.min(wantedBytes, endPosition - start))
     const count = yield* perform<number>((done) => segment.file.read(start, buffer, done))
     if (count < buffer.length) throw corruptLog(`segment ${segment.baseOffset} is cut short`)
-    const found = selectBatches(buffer, range)
+    const found = selectBatches(buffer, range, segment.isCompacted)
     if (typeof found === 'string') {
       throw corruptLog(`segment ${segment.baseOffset} at byte ${start}: ${found}`)
     }
     if (found.kind === 'selected') return found
     position = start + found.skippedBytes
+    if (position === endPosition) break
     if (found.neededBytes > endPosition - position) {
       throw corruptLog(`segment ${segment.baseOffset} at byte ${position}: a batch is cut short`)
     }
     wantedBytes = Math.max(wantedBytes, found.neededBytes)
   }
+  if (segment.isCompacted) return undefined
   throw corruptLog(`segment ${segment.baseOffset} does not hold ${range.fetchOffset}`)
 }
 
@@ -54,7 +60,11 @@ type Selection =
   /** The wanted batch begins behind `skippedBytes` and does not fit into the buffer. */
   | { readonly kind: 'incomplete'; readonly skippedBytes: number; readonly neededBytes: number }
 
-function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | string {
+function selectBatches(
+  buffer: Uint8Array,
+  range: ReadRange,
+  isCompacted: boolean,
+): Selection | string {
   let start = 0
   let end = 0
   let nextOffset = range.fetchOffset
@@ -67,7 +77,7 @@ function selectBatches(buffer: Uint8Array, range: SegmentRange): Selection | str
     }
     const header = headerAt(buffer, end)
     if (typeof header === 'string') return header
-    if (header.baseOffset !== (expected ?? header.baseOffset)) {
+    if (expected !== undefined && !mayFollow(header, expected, isCompacted)) {
       return `offset ${header.baseOffset} stands where ${expected} is next`
     }
     const following = header.baseOffset + header.lastOffsetDelta + 1

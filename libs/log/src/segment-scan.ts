@@ -9,15 +9,18 @@ import {
 import type { DiskFile } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 
-/** Read at a time; a larger batch is read whole. */
 const SCAN_BUFFER_BYTES = 1_048_576
 
 export type ScanRange = {
   /** Where the first batch starts, in the file. */
   readonly fromPosition: number
-  /** The offset that the first batch must have. */
+  /** The offset that the first batch must have; the lowest that it may have in a compacted segment. */
   readonly fromOffset: number
   readonly endPosition: number
+  /** Batches may be missing: the offset of a batch is not below the end of the one before. */
+  readonly isCompacted: boolean
+  /** Read at a time; a larger batch is read whole. */
+  readonly bufferBytes?: number
 }
 
 export type ScannedBatch = {
@@ -40,21 +43,23 @@ export type ScanEnd = {
 
 /**
  * Visits the batches of a segment in order, each whole, well-formed, with the offset after its
- * predecessor, and (when `crc32c` is given) with a matching checksum. Ends at the first that is not,
- * or when the visitor returns `stop`.
+ * predecessor (in a compacted segment, or a later one), and (when `crc32c` is given) with a matching checksum. Ends at the first that is not,
+ * or when the visitor returns `stop`. After each
+ * buffer whose batches were visited, `afterBuffer` may do with them what takes the disk.
  */
 export function* scanBatches(
   file: DiskFile,
   range: ScanRange,
   crc32c: Crc32c | undefined,
   visit: (batch: ScannedBatch) => ScanVerdict,
+  afterBuffer?: () => DiskTask<void>,
 ): DiskTask<ScanEnd> {
   let position = range.fromPosition
   let nextOffset = range.fromOffset
   let neededBytes = 0
   while (position < range.endPosition) {
     // Bounded by the file: a batch that claims more was refused before this grows.
-    const wantedBytes = Math.max(SCAN_BUFFER_BYTES, neededBytes)
+    const wantedBytes = Math.max(range.bufferBytes ?? SCAN_BUFFER_BYTES, neededBytes)
     const buffer = new Uint8Array(Math.min(wantedBytes, range.endPosition - position))
     const start = position
     const count = yield* perform<number>((done) => file.read(start, buffer, done))
@@ -62,7 +67,8 @@ export function* scanBatches(
     let at = 0
     neededBytes = 0
     while (at < count) {
-      const found = batchAt(buffer, at, { nextOffset, leftBytes: range.endPosition - start - at })
+      const leftBytes = range.endPosition - start - at
+      const found = batchAt(buffer, at, { nextOffset, leftBytes, isCompacted: range.isCompacted })
       if (typeof found === 'string') return { position: start + at, nextOffset, problem: found }
       if (found.neededBytes > count - at) {
         neededBytes = found.neededBytes
@@ -79,10 +85,11 @@ export function* scanBatches(
         return { position: start + at, nextOffset, problem: verdict.problem }
       }
       at += header.sizeBytes
-      nextOffset += header.lastOffsetDelta + 1
+      nextOffset = header.baseOffset + header.lastOffsetDelta + 1
       if (verdict === 'stop') return { position: start + at, nextOffset, problem: undefined }
     }
     position = start + at
+    if (afterBuffer !== undefined) yield* afterBuffer()
   }
   return { position, nextOffset, problem: undefined }
 }
@@ -93,7 +100,10 @@ type FoundBatch = { readonly header: BatchHeader | undefined; readonly neededByt
 function batchAt(
   buffer: Uint8Array,
   at: number,
-  expected: { readonly nextOffset: number; readonly leftBytes: number },
+  expected: Pick<ScanRange, 'isCompacted'> & {
+    readonly nextOffset: number
+    readonly leftBytes: number
+  },
 ): FoundBatch | string {
   if (expected.leftBytes < BATCH_HEADER_BYTES) return 'the header is cut short'
   if (buffer.length - at < BATCH_HEADER_BYTES) {
@@ -104,10 +114,19 @@ function batchAt(
   if (claimedBytes > buffer.length - at) return { header: undefined, neededBytes: claimedBytes }
   const header = headerAt(buffer, at)
   if (typeof header === 'string') return header
-  if (header.baseOffset !== expected.nextOffset) {
+  if (!mayFollow(header, expected.nextOffset, expected.isCompacted)) {
     return `offset ${header.baseOffset} stands where ${expected.nextOffset} is next`
   }
   return { header, neededBytes: header.sizeBytes }
+}
+
+/** Whether a batch may stand behind one that ended at `nextOffset`. */
+export function mayFollow(
+  { baseOffset }: BatchHeader,
+  nextOffset: number,
+  isCompacted: boolean,
+): boolean {
+  return isCompacted ? baseOffset >= nextOffset : baseOffset === nextOffset
 }
 
 /** The header of a whole batch, or why the bytes are none. */

@@ -52,6 +52,7 @@ export class TailCache {
 export class PartitionTail {
   readonly #batches = new Fifo<CachedBatch>()
   readonly #admit: (batch: CachedBatch) => void
+  #droppedBelow = 0
   #isDropped = false
 
   constructor(admit: (batch: CachedBatch) => void) {
@@ -99,9 +100,21 @@ export class PartitionTail {
     return { chunks, nextOffset }
   }
 
+  /**
+   * Forgets the batches that begin below `offset`, of which other bytes stand on the disk now; the
+   * budget is freed as they grow old.
+   */
+  dropBelow(offset: number): void {
+    for (let oldest = this.#batches.first(); oldest !== undefined; oldest = this.#batches.first()) {
+      if (oldest.baseOffset >= offset) break
+      this.#batches.shift()
+    }
+    this.#droppedBelow = Math.max(this.#droppedBelow, offset)
+  }
+
   /** Only for the cache: its oldest batch is always the oldest of its partition. */
   evict(batch: CachedBatch): void {
-    if (this.#isDropped) return
+    if (this.#isDropped || batch.baseOffset < this.#droppedBelow) return
     const evicted = this.#batches.shift()
     invariant(evicted === batch, 'a partition loses its oldest batch first')
   }

@@ -76,6 +76,7 @@ function* visitReadable(
     fromPosition: 0,
     fromOffset: segment.baseOffset,
     endPosition: segment.sizeBytes,
+    isCompacted: segment.isCompacted,
   }
   const end = yield* scanBatches(segment.file, scan, undefined, (batch) => {
     const nextOffset = batch.header.baseOffset + batch.header.lastOffsetDelta + 1

@@ -9,12 +9,19 @@ export function logConfig(
   config: BrokerConfig,
 ): LogConfig {
   const topic = topicSettings(topicConfigs, settings)
+  const isCompacted = topic.cleanupPolicy.includes('compact')
   return {
     segmentBytes: topic.segmentBytes,
-    segmentMs: topic.segmentMs,
+    // Records wait in the active segment no longer than they may wait to be compacted.
+    segmentMs: isCompacted ? Math.min(topic.segmentMs, topic.maxCompactionLagMs) : topic.segmentMs,
     retentionMs: topic.retentionMs,
     retentionBytes: topic.retentionBytes,
     cleanupPolicy: topic.cleanupPolicy,
+    minCleanableDirtyRatio: topic.minCleanableDirtyRatio,
+    minCompactionLagMs: topic.minCompactionLagMs,
+    maxCompactionLagMs: topic.maxCompactionLagMs,
+    deleteRetentionMs: topic.deleteRetentionMs,
+    segmentIndexBytes: topic.segmentIndexBytes,
     maxMessageBytes: topic.maxMessageBytes,
     messageTimestampType: topic.messageTimestampType,
     indexIntervalBytes: topic.indexIntervalBytes,

@@ -1,0 +1,342 @@
+import { describe, expect, test } from 'vitest'
+import type { LogConfig } from '../index.ts'
+import {
+  type KeyedRecord,
+  altered,
+  batches,
+  compact,
+  keyed,
+  plan,
+  records,
+  shown,
+} from '../testing/compaction-fixture.ts'
+import { DIRECTORY, NOW_MS, append, open, read, settled } from '../testing/log-fixture.ts'
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
+
+const DAY_MS = 86_400_000
+
+/** Two records of this size fill a segment. */
+const CONFIG: Partial<LogConfig> = {
+  segmentBytes: 150,
+  indexIntervalBytes: 60,
+  cleanupPolicy: ['compact'],
+}
+
+function set(key: string | null, value: string | null): KeyedRecord[] {
+  return [{ key, value }]
+}
+
+function logOf(
+  sets: readonly (readonly [key: string | null, value: string | null])[],
+  config: Partial<LogConfig> = CONFIG,
+) {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config, cacheBytes: 1e6 })
+  for (const [key, value] of sets) append(log, keyed(set(key, value)))
+  return { disk, log }
+}
+
+describe('a compaction', () => {
+  test('leaves the latest record of each key, at its offset, and the active segment as it is', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['b', '1'],
+      ['a', '2'],
+      ['c', '3'],
+      ['a', '4'],
+      ['b', '5'],
+      ['a', '6'],
+    ])
+    expect(compact(disk, log)).toMatchObject({
+      ok: true,
+      value: { firstDirtyOffset: 6, readRecordCount: 6, retainedRecordCount: 3 },
+    })
+    expect(shown(log)).toEqual(['c=3@3', 'a=4@4', 'b=5@5', 'a=6@6'])
+    expect(log.logEndOffset).toBe(7)
+    expect(log.logStartOffset).toBe(0)
+  })
+
+  test('survives a restart, with and without its indexes', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['b', '1'],
+      ['a', '2'],
+      ['b', '3'],
+      ['c', '4'],
+    ])
+    compact(disk, log)
+    const before = shown(log)
+    const survivor = disk.survivor(LOSE_UNSYNCED)
+    expect(shown(open(survivor, { config: CONFIG }))).toEqual(before)
+    for (const path of disk.paths().filter((name) => name.endsWith('.idx'))) {
+      disk.removeFile(path, () => {})
+    }
+    const unindexed = open(disk, { config: CONFIG })
+    expect(shown(unindexed)).toEqual(before)
+    append(unindexed, keyed(set('a', '5')))
+    expect(shown(unindexed)).toEqual([...before, 'a=5@5'])
+  })
+
+  test('makes one segment of several as long as they fit', () => {
+    const { disk, log } = logOf(
+      Array.from({ length: 13 }, (_, index) => [`key ${index % 2}`, 'value'] as const),
+      { ...CONFIG, segmentBytes: 170 },
+    )
+    const segmentCount = () => disk.paths().filter((path) => path.endsWith('.log')).length
+    expect(segmentCount()).toBe(7)
+    compact(disk, log)
+    const once = segmentCount()
+    for (let index = 0; index < 4; index += 1) append(log, keyed(set('key 0', 'value')))
+    compact(disk, log)
+    expect(segmentCount()).toBeLessThan(once)
+    expect(records(log).length).toBeLessThan(6)
+    expect(disk.paths().filter((path) => /cleaned|swap/.test(path))).toEqual([])
+  })
+
+  test('removes records without a key, which older topics may hold', () => {
+    const { disk, log } = logOf([
+      [null, '0'],
+      ['a', '1'],
+      [null, '2'],
+      ['b', '3'],
+      ['c', '4'],
+    ])
+    expect(compact(disk, log)).toMatchObject({ ok: true, value: { invalidRecordCount: 2 } })
+    expect(shown(log)).toEqual(['a=1@1', 'b=3@3', 'c=4@4'])
+  })
+
+  test('reads and writes compressed batches, with what is left of their records', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
+    const pair = keyed([
+      { key: 'a', value: '0' },
+      { key: 'b', value: '1', timestampMs: NOW_MS + 5 },
+    ])
+    append(log, altered(pair, { compression: 'zstd' }))
+    append(log, altered(keyed(set('a', '2')), { compression: 'lz4' }))
+    append(log, keyed(set('c', '3')))
+    compact(disk, log)
+    expect(shown(log)).toEqual(['b=1@1', 'a=2@2', 'c=3@3'])
+    const [first] = batches(log)
+    expect(first).toMatchObject({
+      compression: 'zstd',
+      baseOffset: 0,
+      lastOffsetDelta: 1,
+      recordCount: 1,
+      maxTimestampMs: NOW_MS + 5,
+    })
+  })
+
+  test('keeps a batch whole that it cannot open', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
+    append(log, altered(keyed(set('a', '0')), { compression: 'snappy' }))
+    append(log, keyed(set('a', '1')))
+    append(log, keyed(set('a', '2')))
+    const closed = () => {
+      throw new Error('no codec')
+    }
+    const result = compact(disk, log, { codecs: { compress: closed, decompress: closed } })
+    expect(result).toMatchObject({ ok: true, value: { unreadBatchCount: 1 } })
+    expect(shown(log)).toEqual(['a=0@0', 'a=1@1', 'a=2@2'])
+  })
+
+  test('goes as far as its map has room, and on from there', () => {
+    const keys = ['a', 'b', 'c', 'd', 'e', 'a', 'b', 'c', 'd', 'e', 'f']
+    const { disk, log } = logOf(keys.map((key, index) => [key, String(index)] as const))
+    const room = { mapBytes: 24 * 4, mapLoadFactor: 0.75 }
+    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 3 } })
+    expect(shown(log).length).toBe(11)
+    while ((plan(log)?.plan.cleanableBytes ?? 0) > 0) compact(disk, log, room)
+    expect(shown(log)).toEqual(['a=5@5', 'b=6@6', 'c=7@7', 'd=8@8', 'e=9@9', 'f=10@10'])
+  })
+
+  test('is not seen by a reader in the middle of what it replaces', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['a', '1'],
+      ['a', '2'],
+      ['a', '3'],
+      ['b', '4'],
+    ])
+    compact(disk, log)
+    for (const fetchOffset of [0, 1, 2, 3]) {
+      expect(read(log, fetchOffset, { maxBytes: 1 })).toMatchObject({ ok: true, nextOffset: 4 })
+    }
+    expect(read(log, 4)).toMatchObject({ ok: true, nextOffset: 5 })
+  })
+
+  test('serves from the disk what the cache remembers otherwise', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['a', '1'],
+      ['a', '2'],
+    ])
+    expect(shown(log).length).toBe(3)
+    compact(disk, log)
+    expect(shown(log)).toEqual(['a=1@1', 'a=2@2'])
+  })
+
+  test('finds a bad source before it copies it', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['b', '1'],
+      ['c', '2'],
+    ])
+    const content = disk.contentOf(`${DIRECTORY}/00000000000000000000.log`)
+    content[content.length - 3] = 0xff
+    expect(compact(disk, log)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+    expect(disk.paths().filter((path) => path.includes('cleaned'))).toEqual([])
+    expect(log.failure).toBeUndefined()
+  })
+
+  test('does not count when something else was written than was to be', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['b', '1'],
+      ['c', '2'],
+    ])
+    const closed = `${DIRECTORY}/00000000000000000000.log.cleaned`
+    disk.hook = ({ kind, path }) => {
+      if (kind === 'datasync' && path === closed) disk.contentOf(path).fill(0, 62)
+      return { kind: 'proceed' }
+    }
+    append(log, keyed(set('a', '3')))
+    append(log, keyed(set('a', '4')))
+    expect(compact(disk, log)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+    expect(shown(log)).toEqual(['a=0@0', 'b=1@1', 'c=2@2', 'a=3@3', 'a=4@4'])
+  })
+
+  test('a full disk ends it, and the log goes on', () => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['a', '1'],
+      ['a', '2'],
+    ])
+    disk.hook = ({ kind, path }) =>
+      kind === 'write' && path.includes('cleaned')
+        ? { kind: 'fail', code: 'ENOSPC' }
+        : { kind: 'proceed' }
+    expect(compact(disk, log)).toMatchObject({ ok: false, error: { code: 'ENOSPC' } })
+    expect(disk.paths().filter((path) => path.includes('cleaned'))).toEqual([])
+    expect(append(log, keyed(set('a', '3')))).toMatchObject({ ok: true })
+    expect(shown(log).length).toBe(4)
+  })
+})
+
+describe('a tombstone', () => {
+  const config = { ...CONFIG, deleteRetentionMs: DAY_MS }
+
+  test('removes what was before it at once, and goes a day after that', () => {
+    const { disk, log } = logOf(
+      [
+        ['a', '0'],
+        ['a', null],
+        ['b', '2'],
+      ],
+      config,
+    )
+    compact(disk, log)
+    expect(shown(log)).toEqual(['a=null@1', 'b=2@2'])
+    expect(batches(log)[0]).toMatchObject({
+      hasDeleteHorizon: true,
+      baseTimestampMs: NOW_MS + DAY_MS,
+      maxTimestampMs: NOW_MS,
+    })
+    expect(records(log)[0]?.timestampMs).toBe(NOW_MS)
+
+    append(log, keyed(set('b', '3')))
+    append(log, keyed(set('b', '4')))
+    compact(disk, log, { nowMs: NOW_MS + DAY_MS - 1 })
+    expect(shown(log)).toEqual(['a=null@1', 'b=3@3', 'b=4@4'])
+    append(log, keyed(set('b', '5')))
+    append(log, keyed(set('b', '6')))
+    compact(disk, log, { nowMs: NOW_MS + DAY_MS })
+    expect(shown(log)).toEqual(['b=5@5', 'b=6@6'])
+  })
+
+  test('that the map does not cover yet does not begin its time', () => {
+    const { disk, log } = logOf(
+      [
+        ['a', '0'],
+        ['b', '1'],
+        ['c', null],
+        ['d', '3'],
+        ['e', '4'],
+      ],
+      config,
+    )
+    compact(disk, log, { mapBytes: 24 * 3, mapLoadFactor: 0.7 })
+    expect(batches(log).map(({ hasDeleteHorizon }) => hasDeleteHorizon)).not.toContain(true)
+  })
+})
+
+describe('the last batch of a producer', () => {
+  const produced = (key: string, sequence: number) =>
+    keyed(set(key, String(sequence)), {
+      producerId: 7,
+      producerEpoch: 1,
+      baseSequence: sequence,
+    })
+
+  test('stays without its records, and still tells a retry', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
+    for (let sequence = 0; sequence < 3; sequence += 1) append(log, produced('a', sequence))
+    append(log, keyed(set('a', 'x')))
+    append(log, keyed(set('a', 'y')))
+    compact(disk, log)
+    expect(shown(log)).toEqual(['a=x@3', 'a=y@4'])
+    expect(batches(log)[0]).toMatchObject({
+      baseOffset: 2,
+      producerId: 7,
+      producerEpoch: 1,
+      baseSequence: 2,
+      recordCount: 0,
+      lastOffsetDelta: 0,
+    })
+    // Without snapshots the state comes from the batches alone.
+    for (const path of disk.paths().filter((name) => name.endsWith('.snap'))) {
+      disk.removeFile(path, () => {})
+    }
+    const reopened = open(disk, { config: CONFIG })
+    expect(append(reopened, produced('a', 2))).toMatchObject({ duplicate: true, baseOffset: 2 })
+    expect(append(reopened, produced('a', 4))).toMatchObject({
+      ok: false,
+      errorCode: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
+    })
+    expect(append(reopened, produced('a', 3))).toMatchObject({ ok: true, duplicate: false })
+  })
+
+  test('goes once the producer is forgotten', () => {
+    const disk = new SimulatedDisk()
+    const config = { ...CONFIG, segmentBytes: 1, producerIdExpirationMs: 1000 }
+    const log = open(disk, { config })
+    append(log, produced('a', 0))
+    append(log, keyed(set('a', 'x')))
+    append(log, keyed(set('a', 'y')))
+    settled<void>((done) => log.enforceRetention(NOW_MS + 1000, done))
+    compact(disk, log)
+    expect(batches(log).map(({ baseOffset }) => baseOffset)).toEqual([1, 2])
+  })
+})
+
+test('with delete and compact, old segments go and the rest is compacted', () => {
+  const disk = new SimulatedDisk()
+  const config: Partial<LogConfig> = {
+    ...CONFIG,
+    segmentBytes: 1,
+    cleanupPolicy: ['compact', 'delete'],
+    retentionMs: 1000,
+  }
+  const log = open(disk, { config })
+  const at = (key: string, timestampMs: number) => keyed([{ key, value: 'v', timestampMs }])
+  append(log, at('old', NOW_MS - 2000))
+  append(log, at('a', NOW_MS))
+  append(log, at('a', NOW_MS))
+  append(log, at('a', NOW_MS))
+  settled<void>((done) => log.enforceRetention(NOW_MS, done))
+  compact(disk, log)
+  expect(shown(log)).toEqual(['a=v@2', 'a=v@3'])
+  expect(log.logStartOffset).toBe(1)
+})

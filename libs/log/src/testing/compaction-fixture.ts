@@ -1,0 +1,159 @@
+import {
+  type CompressionType,
+  type DecodedRecord,
+  type PositionedBatch,
+  type TimestampType,
+  crc32c,
+  decodeRecords,
+  encodeBatch,
+  splitBatches,
+} from '@fairlead/protocol'
+import type { BatchCodecs } from '../compaction/batch-records.ts'
+import { type CompactionJob, type CompactionResult, compactLog } from '../compaction/compact-log.ts'
+import type { PlannedCompaction } from '../compaction/plan.ts'
+import type { DiskResult } from '../disk.ts'
+import { runTask } from '../disk-task.ts'
+import type { PartitionLog } from '../partition-log.ts'
+import { NOW_MS, readAll, settled } from './log-fixture.ts'
+import type { SimulatedDisk } from '@fairlead/simulation'
+
+export type KeyedRecord = {
+  readonly key: string | null
+  readonly value: string | null
+  readonly timestampMs?: number
+}
+
+const UTF8 = new TextEncoder()
+const TEXT = new TextDecoder()
+
+export type KeyedBatchOptions = {
+  readonly baseOffset?: number
+  readonly producerId?: number
+  readonly producerEpoch?: number
+  readonly baseSequence?: number
+  readonly isTransactional?: boolean
+  readonly isControl?: boolean
+}
+
+export function keyed(
+  records: readonly KeyedRecord[],
+  options: KeyedBatchOptions = {},
+): Uint8Array {
+  return encodeBatch(
+    {
+      ...options,
+      records: records.map(({ key, value, timestampMs }) => ({
+        key: key === null ? null : UTF8.encode(key),
+        value: value === null ? null : UTF8.encode(value),
+        timestampMs: timestampMs ?? NOW_MS,
+      })),
+    },
+    crc32c,
+  )
+}
+
+/** A compression that only a test can undo: every bit is turned. */
+const TURNING: BatchCodecs = {
+  compress: (_, bytes) => bytes.map((byte) => ~byte),
+  decompress: (_, bytes) => bytes.map((byte) => ~byte),
+}
+
+const SMALL_JOB: Pick<CompactionJob, 'nowMs' | 'mapBytes' | 'mapLoadFactor' | 'bufferBytes'> = {
+  nowMs: NOW_MS,
+  mapBytes: 24_000,
+  mapLoadFactor: 0.9,
+  bufferBytes: 100,
+}
+
+export type CompactOptions = Partial<typeof SMALL_JOB> & { readonly codecs?: BatchCodecs }
+
+/** Plans a compaction; undefined while the disk has not answered. */
+export function plan(log: PartitionLog, nowMs: number = NOW_MS): PlannedCompaction | undefined {
+  const planned = settled<PlannedCompaction>((done) => log.planCompaction(nowMs, done))
+  if (planned?.ok === false) throw planned.error
+  return planned?.value
+}
+
+/** Compacts a log whether it is due or not; undefined when there is nothing, or the disk crashed. */
+export function compact(
+  disk: SimulatedDisk,
+  log: PartitionLog,
+  options: CompactOptions = {},
+): DiskResult<CompactionResult> | undefined {
+  const { codecs = TURNING, ...limits } = options
+  const planned = plan(log, options.nowMs)
+  if (planned === undefined || planned.plan.cleanableBytes === 0) return undefined
+  const job: CompactionJob = log.compactionJob(planned, { ...SMALL_JOB, ...limits })
+  let result: DiskResult<CompactionResult> | undefined
+  const task = compactLog(job, {
+    disk,
+    crc32c,
+    codecs,
+    onSegment: (range, done) =>
+      log.replaceSegments(range, job.nowMs, (replaced) => {
+        if (replaced.ok && !replaced.value) throw new Error('the segments are gone')
+        done(replaced.ok ? { ok: true, value: undefined } : replaced)
+      }),
+  })
+  runTask(task, (compacted) => {
+    if (!compacted.ok) result = compacted
+    else {
+      log.endCompaction(compacted.value.firstDirtyOffset, (ended) => {
+        result = ended.ok ? compacted : ended
+      })
+    }
+  })
+  return result
+}
+
+export type SeenRecord = {
+  readonly offset: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly timestampMs: number
+}
+
+/** Every record that a reader of the log gets, in order. */
+export function records(log: PartitionLog): SeenRecord[] {
+  const bytes = readAll(log)
+  return splitBatches(bytes).flatMap((header) =>
+    decodeRecords(bytes, header.position, header, TURNING.decompress).map(seen),
+  )
+}
+
+export function batches(log: PartitionLog): PositionedBatch[] {
+  return splitBatches(readAll(log))
+}
+
+function seen({ offset, key, value, timestampMs }: DecodedRecord): SeenRecord {
+  return {
+    offset,
+    key: key === null ? null : TEXT.decode(key),
+    value: value === null ? null : TEXT.decode(value),
+    timestampMs,
+  }
+}
+
+/** `key=value@offset`, for expectations that can be read. */
+export function shown(log: PartitionLog): string[] {
+  return records(log).map(({ offset, key, value }) => `${key}=${value}@${offset}`)
+}
+
+const ATTRIBUTES = 21
+const CRC = 17
+const TYPES: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/** The batch as a client would have sent it: compressed by `TURNING`, or stamped by the broker. */
+export function altered(
+  batch: Uint8Array,
+  options: { readonly compression?: CompressionType; readonly timestampType?: TimestampType },
+): Uint8Array {
+  const { compression = 'none', timestampType = 'CreateTime' } = options
+  const bytes = new Uint8Array(batch)
+  if (compression !== 'none') bytes.set(TURNING.compress(compression, bytes.subarray(61)), 61)
+  const view = new DataView(bytes.buffer)
+  const stamped = timestampType === 'LogAppendTime' ? 8 : 0
+  view.setInt16(ATTRIBUTES, view.getInt16(ATTRIBUTES) | TYPES.indexOf(compression) | stamped)
+  view.setUint32(CRC, crc32c(bytes.subarray(ATTRIBUTES)))
+  return bytes
+}
