@@ -11,3 +11,13 @@ export {
   type SimulatedOperation,
 } from './disk/simulated-disk.ts'
 export { SeededRandom } from './seeded-random.ts'
+export { Kernel, type RunLimits, SimulatedLife, type TracedEvent } from './kernel.ts'
+export {
+  type Accept,
+  CALM_LINK,
+  type LinkConditions,
+  type SimulatedConnection,
+  SimulatedNetwork,
+} from './network/simulated-network.ts'
+export type { ConnectionEvents } from './network/simulated-stream.ts'
+export { NotSimulated, withPoisonedGlobals } from './poisoned-globals.ts'

@@ -124,6 +124,28 @@ test('a write that fails may have been done in part', () => {
   expect(run(readFile(disk, '/d/a'))).toMatchObject({ value: new Uint8Array([1, 2]) })
 })
 
+test('a kill keeps the page cache, also what a failed sync has lost for the next power loss', () => {
+  const disk = diskWithDirectory()
+  run(replaceFile(disk, '/d', 'a', ONE_BYTE))
+  disk.hook = ({ kind }) =>
+    kind === 'datasync' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+  writeSynced(disk, 1, TWO_BYTES)
+  const next = disk.afterKill()
+  expect(disk.hasCrashed).toBe(true)
+  expect(run(readFile(next, '/d/a'))).toMatchObject({ value: new Uint8Array([1, 2, 2]) })
+  expect(writeSynced(next, 0, ONE_BYTE)).toMatchObject({ ok: true })
+  const survivor = next.survivor(KEEP_UNSYNCED)
+  expect(run(readFile(survivor, '/d/a'))).toMatchObject({ value: ONE_BYTE })
+})
+
+test('a sync that lies is answered and covers nothing', () => {
+  const disk = diskWithDirectory()
+  run(replaceFile(disk, '/d', 'a', ONE_BYTE))
+  disk.hook = ({ kind }) => ({ kind: kind === 'datasync' ? 'lie' : 'proceed' })
+  expect(writeSynced(disk, 1, TWO_BYTES)).toMatchObject({ ok: true })
+  expect(run(readFile(disk.survivor(LOSE_UNSYNCED), '/d/a'))).toMatchObject({ value: ONE_BYTE })
+})
+
 test('random crashes keep what was synced, and reach every kind of loss', () => {
   const random = new SeededRandom(1)
   const found = new Set<string>()

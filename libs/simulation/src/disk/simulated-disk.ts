@@ -26,13 +26,14 @@ export type SimulatedOperation = {
 }
 
 /**
- * What the hook decides: `proceed`; fail with an error code of the operating system, after a part of
- * a write was done; or `crash`, after which this disk answers nothing any more (`survivor` is what
- * the next process finds).
+ * What the hook decides: `proceed`; `fail` with an error code of the operating system, after a part of
+ * a write was done; `lie`, for a sync that is answered and not done; or `crash`, after which this
+ * disk answers nothing any more (`survivor` is what the next process finds).
  */
 export type SimulatedFault =
   | { readonly kind: 'proceed' }
   | { readonly kind: 'fail'; readonly code: string; readonly keptBytes?: number }
+  | { readonly kind: 'lie' }
   | { readonly kind: 'crash'; readonly keptBytes: number }
 
 /**
@@ -96,12 +97,20 @@ export class SimulatedDisk implements Disk {
     while (this.queuedCount > 0) this.complete(0)
   }
 
-  /** Power is lost: no operation has an effect or completes any more. */
+  /** No operation has an effect or completes any more. */
   crash(): void {
     this.#hasCrashed = true
   }
 
-  /** The disk that the next process finds after a crash now. This one stays as it is. */
+  /** The process is killed: the next one finds every effect, synced or not, in the page cache. */
+  afterKill(completion: Completion = this.#completion): SimulatedDisk {
+    this.crash()
+    const disk = new SimulatedDisk({ completion, names: this.#names })
+    disk.capacityBytes = this.capacityBytes
+    return disk
+  }
+
+  /** Power is lost: the disk that the next process finds. This one stays as it is. */
   survivor(choices: CrashChoices, completion: Completion = this.#completion): SimulatedDisk {
     const survivor = new SimulatedDisk({ completion, names: this.#names.afterCrash(choices) })
     survivor.capacityBytes = this.capacityBytes
@@ -235,6 +244,10 @@ export class SimulatedDisk implements Disk {
         case 'fail':
           onFailure(fault.keptBytes ?? 0)
           done({ ok: false, error: diskFailure(fault.code, operation.path) })
+          break
+        case 'lie':
+          invariant(/sync/i.test(operation.kind), 'only a sync can lie')
+          done({ ok: true, value: undefined as Value })
           break
         case 'crash':
           if (operation.kind === 'write') onFailure(fault.keptBytes)
