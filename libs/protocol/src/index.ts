@@ -39,6 +39,8 @@ export {
   emptyBatch,
   rewriteBatch,
 } from './batch/rewrite-batch.ts'
+export { compressLz4 } from './compression/compress-lz4.ts'
+export { compressSnappy } from './compression/compress-snappy.ts'
 export { decompressLz4 } from './compression/lz4.ts'
 export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'

@@ -3,6 +3,7 @@ import { DecompressedBytes } from './decompressed-bytes.ts'
 
 /** What the Java library `snappy-java` puts in front: this magic, two versions, then blocks. */
 const XERIAL_MAGIC: readonly number[] = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]
+export const XERIAL_HEADER: readonly number[] = [...XERIAL_MAGIC, 0, 0, 0, 1, 0, 0, 0, 1]
 const XERIAL_HEADER_BYTES = 16
 const LENGTH_BYTES_MAX = 5
 /** The densest element is a copy of 64 bytes in 3. */
