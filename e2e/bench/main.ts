@@ -1,20 +1,34 @@
+import { parseArgs } from 'node:util'
+import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
 import { benchProduce } from './produce.ts'
 import { benchProjection } from './projection.ts'
 import { benchRelay } from './relay.ts'
 import type { BenchRow } from './report.ts'
 import { printReport } from './report.ts'
 
+type Bench = (
+  options: BrokerBenchOptions,
+) => Promise<readonly BenchRow[]> | AsyncIterable<readonly BenchRow[]>
+
 /**
  * Throughput of each part as a ratio to a baseline that is measured in the same run, with CPU seconds
- * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`.
+ * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`. The broker's
+ * take `--quick`, and `--only` a section, which may be repeated.
  */
-const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
+const BENCHES: Readonly<Record<string, Bench>> = {
+  broker: benchBroker,
   produce: benchProduce,
   relay: benchRelay,
   projection: benchProjection,
 }
 
-const wanted = process.argv.slice(2)
+const { positionals: wanted, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+  },
+})
 const unknown = wanted.filter((name) => !(name in BENCHES))
 if (unknown.length > 0) {
   console.error(
@@ -27,5 +41,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   console.log(`\n${name}`)
-  printReport(await bench())
+  const measured = bench({ isQuick: values.quick, only: values.only })
+  if (measured instanceof Promise) printReport(await measured)
+  else for await (const rows of measured) printReport(rows)
 }

@@ -18,6 +18,8 @@ const RECORD_SIZES = [1024, 100] as const
 const TOPIC = 'bench'
 const SINK = join(import.meta.dirname, 'tcp-file-sink.ts')
 
+const NOTHING_USED: Usage = { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 }
+
 type Target = { readonly name: string; readonly port: number; readonly pid: number }
 
 /** Produce at acks=all against a process that does nothing but write to a file what TCP brings. */
@@ -56,7 +58,7 @@ async function compare(targets: readonly Target[], recordBytes: number): Promise
     name: name(target),
     rate: median(measured.get(target)?.rates ?? []),
     unit: 'records/s',
-    usage: measured.get(target)?.usage ?? { cpuSeconds: 0, peakBytes: 0 },
+    usage: measured.get(target)?.usage ?? NOTHING_USED,
     ...(index === 0 ? {} : { baseline: name(targets[0]) }),
   }))
 }

@@ -1,32 +1,46 @@
 import type { Usage } from './usage.ts'
 
+/** What a ratio to the baseline should be: at least so much of a rate, at most so much of a cost. */
+export type RatioBar = { readonly atLeast: number } | { readonly atMost: number }
+
 export type BenchRow = {
   readonly name: string
-  /** Units per second, medians over the rounds. */
+  /** Units per second, or what else `unit` says; medians over the rounds. */
   readonly rate: number
   readonly unit: string
   /** Of the process under test, over one round; absent where there is no such process. */
   readonly usage?: Usage
   /** The row that this one is compared with. */
   readonly baseline?: string
+  readonly bar?: RatioBar
 }
 
 /** Prints one line per row; a row with a baseline shows its ratio to it. */
 export function printReport(rows: readonly BenchRow[]): void {
-  console.log('| what | rate | ratio to baseline | CPU s | peak MB |')
+  console.log('| what | measured | ratio to baseline | CPU s | peak MB |')
   console.log('|---|---|---|---|---|')
   for (const row of rows) {
-    const ratio = ratioToBaseline(row, rows)
+    const ratio = ratioText(row, rows)
     const cpu = row.usage === undefined ? '' : row.usage.cpuSeconds.toFixed(2)
     const peak = row.usage === undefined ? '' : String(Math.round(row.usage.peakBytes / 1e6))
     console.log(`| ${row.name} | ${formatRate(row)} | ${ratio} | ${cpu} | ${peak} |`)
   }
 }
 
-function ratioToBaseline(row: BenchRow, rows: readonly BenchRow[]): string {
+function ratioText(row: BenchRow, rows: readonly BenchRow[]): string {
   if (row.baseline === undefined) return 'baseline'
   const base = rows.find(({ name }) => name === row.baseline)
-  return base === undefined ? 'not measured' : (row.rate / base.rate).toFixed(2)
+  if (base === undefined) return 'not measured'
+  const ratio = row.rate / base.rate
+  return `${ratio.toFixed(2)}${row.bar === undefined ? '' : ` ${barText(ratio, row.bar)}`}`
+}
+
+function barText(ratio: number, bar: RatioBar): string {
+  const [isMet, text] =
+    'atLeast' in bar
+      ? [ratio >= bar.atLeast, `≥ ${bar.atLeast}`]
+      : [ratio <= bar.atMost, `≤ ${bar.atMost}`]
+  return `(${text} ${isMet ? 'met' : 'MISSED'})`
 }
 
 export function median(values: readonly number[]): number {
@@ -35,5 +49,6 @@ export function median(values: readonly number[]): number {
 }
 
 function formatRate({ rate, unit }: BenchRow): string {
-  return `${rate >= 1_000 ? Math.round(rate).toLocaleString('en-US') : rate.toFixed(1)} ${unit}`
+  const digits = Math.abs(rate) >= 100 ? 0 : 2
+  return `${rate >= 1_000 ? Math.round(rate).toLocaleString('en-US') : rate.toFixed(digits)} ${unit}`
 }

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 
 /** What a process has used so far, from Linux' own books. */
-export type Usage = { readonly cpuSeconds: number; readonly peakBytes: number }
+export type Usage = {
+  readonly cpuSeconds: number
+  /** Resident now, and at most so far. */
+  readonly residentBytes: number
+  readonly peakBytes: number
+}
 
 /** `sysconf(_SC_CLK_TCK)` of every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
@@ -15,13 +20,17 @@ export function usageOf(pid: number): Usage {
     .replace(/^.*\) \S /s, '')
     .split(' ')
   const ticks = Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])
-  const peakKibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(
-    readFileSync(`/proc/${pid}/status`, 'utf8'),
-  )?.[1]
-  return { cpuSeconds: ticks / TICKS_PER_SECOND, peakBytes: Number(peakKibibytes) * 1024 }
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024
+  return {
+    cpuSeconds: ticks / TICKS_PER_SECOND,
+    residentBytes: bytesOf('VmRSS'),
+    peakBytes: bytesOf('VmHWM'),
+  }
 }
 
-/** CPU used between two looks; the peak of the second. */
+/** CPU used between two looks; memory at the second. */
 export function usageBetween(before: Usage, after: Usage): Usage {
-  return { cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakBytes: after.peakBytes }
+  return { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds }
 }

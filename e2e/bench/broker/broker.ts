@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { apacheKafkaAbsence } from '../../support/apache-kafka.ts'
+import type { BenchRow } from '../report.ts'
+import { temporaryDirectory } from '../services.ts'
+import { usageOf } from '../usage.ts'
+import { benchConnections } from './connections.ts'
+import { benchConsume } from './consume.ts'
+import { benchLatency } from './latency.ts'
+import { benchProduce } from './produce.ts'
+import { performanceAbsence, rdkafkaPerformance } from './rdkafka-performance.ts'
+import { type Setting, compared } from './rounds.ts'
+import { type BenchServer, startApacheKafka, startFairlead } from './servers.ts'
+import { benchStart } from './start.ts'
+
+export type BrokerBenchOptions = {
+  /** A quarter of the work: for a look in between, not for figures to quote. */
+  readonly isQuick: boolean
+  /** The sections to run; all when empty. */
+  readonly only: readonly string[]
+}
+
+type Section = {
+  readonly needsPerformance: boolean
+  readonly run: (setting: Setting) => Promise<readonly BenchRow[]>
+}
+
+/** In this order: memory under load is what the sections before it have left. */
+const SECTIONS: Readonly<Record<string, Section>> = {
+  start: { needsPerformance: false, run: benchStart },
+  connections: { needsPerformance: false, run: benchConnections },
+  latency: { needsPerformance: true, run: benchLatency },
+  produce: { needsPerformance: true, run: benchProduce },
+  consume: { needsPerformance: true, run: benchConsume },
+  load: { needsPerformance: true, run: peakMemory },
+}
+const ROUNDS = 3
+const QUICK_SCALE = 0.25
+
+/** This broker and Apache Kafka, side by side, in turns, under librdkafka's load generator; by section. */
+export async function* benchBroker(
+  options: BrokerBenchOptions,
+): AsyncGenerator<readonly BenchRow[]> {
+  const unknown = options.only.filter((name) => !Object.hasOwn(SECTIONS, name))
+  if (unknown.length > 0) {
+    throw new Error(`no section "${unknown.join(', ')}": ${Object.keys(SECTIONS).join(', ')}`)
+  }
+  using directory = await temporaryDirectory()
+  await using servers = new AsyncDisposableStack()
+  const performance = await performanceProgram()
+  const setting: Setting = {
+    servers: [...(await baseline(servers)), await fairlead(servers, directory.path)],
+    performance: performance ?? '',
+    rounds: ROUNDS,
+    scale: options.isQuick ? QUICK_SCALE : 1,
+    directory: directory.path,
+  }
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    if (options.only.length > 0 && !options.only.includes(name)) continue
+    if (section.needsPerformance && performance === undefined) continue
+    yield await section.run(setting)
+  }
+}
+
+async function fairlead(servers: AsyncDisposableStack, directory: string): Promise<BenchServer> {
+  return servers.use(await startFairlead(join(directory, 'fairlead')))
+}
+
+async function baseline(servers: AsyncDisposableStack): Promise<BenchServer[]> {
+  const absence = apacheKafkaAbsence()
+  if (absence === undefined) return [servers.use(await startApacheKafka())]
+  console.log(`There is no baseline, since Apache Kafka cannot run here: ${absence}`)
+  return []
+}
+
+async function performanceProgram(): Promise<string | undefined> {
+  const absence = performanceAbsence()
+  if (absence === undefined) return rdkafkaPerformance()
+  console.log(`Nothing is measured under load: ${absence}`)
+  return undefined
+}
+
+/** What the processes have held at most, over everything that was measured before. */
+function peakMemory({ servers }: Setting): Promise<readonly BenchRow[]> {
+  const measured = servers.map((server) => {
+    const usage = usageOf(server.pid)
+    return { server, usage, figures: { mb: usage.peakBytes / 1e6 } }
+  })
+  const bar = { atMost: 0.35 }
+  return Promise.resolve(
+    compared('resident memory under load, peak', measured, { figure: 'mb', unit: 'MB', bar }),
+  )
+}
