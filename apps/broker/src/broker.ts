@@ -13,15 +13,16 @@ import { groupConfig } from './groups/group-config.ts'
 import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
-import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES } from './limits.ts'
+import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES, FETCH_SESSION_PARTITIONS_MAX } from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
 import { MemoryPool } from './network/memory-pool.ts'
 import { openListeners } from './network/open-listeners.ts'
-import { DelayedFetches } from './partitions/delayed-fetches.ts'
-import { FetchMemory } from './partitions/fetch-memory.ts'
+import { DelayedFetches } from './fetching/delayed-fetches.ts'
+import { FetchMemory } from './fetching/fetch-memory.ts'
+import { FetchSessions } from './fetching/fetch-sessions.ts'
 import { startHousekeeping } from './partitions/housekeeping.ts'
 import { settled } from './partitions/log-calls.ts'
 import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
@@ -144,6 +145,11 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     Math.max(config['queued.max.request.bytes'], config['socket.request.max.bytes']),
   )
   const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES)
+  const fetchSessions = new FetchSessions({
+    slotsMax: config['max.incremental.fetch.session.cache.slots'],
+    partitionsMax: FETCH_SESSION_PARTITIONS_MAX,
+    random,
+  })
   const delayedFetches = new DelayedFetches(timers)
   const identity = {
     nodeId: config['node.id'],
@@ -159,6 +165,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     partitions,
     delayedFetches,
     fetchMemory,
+    fetchSessions,
     groups,
     metrics: brokerMetrics,
     clock,
@@ -183,6 +190,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     listeners,
     memory,
     fetchMemory,
+    fetchSessions,
     partitions,
     delayedFetches,
     image,

@@ -36,6 +36,9 @@ export const FETCH_MEMORY_BYTES = 256 * MIB
 /** What a fetch gets even when the fetch memory is used up: progress, one batch at a time. */
 export const FETCH_MINIMUM_BYTES = 64 * KIB
 
+/** Partitions of all fetch sessions together, at some 200 bytes each. */
+export const FETCH_SESSION_PARTITIONS_MAX = 250_000
+
 /** Longest time that a fetch may wait; clients ask for 500 ms, Kafka sets no limit. */
 export const FETCH_WAIT_MAX_MS = 300_000
 

@@ -26,7 +26,12 @@ export type {
   ReadResult,
   TimestampLookup,
 } from './outcomes.ts'
-export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './partition-log.ts'
+export {
+  type LogWatcher,
+  PartitionLog,
+  type PartitionLogOptions,
+  openPartitionLog,
+} from './partition-log.ts'
 export { TailCache } from './tail-cache.ts'
 export { purgeDeletedLogs } from './log-directory.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'

@@ -1,7 +1,7 @@
 import { crc32c, readBatchHeader } from '@fairlead/protocol'
 import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
-import { StorageError, type TimestampLookup } from './index.ts'
+import { type PartitionLog, StorageError, type TimestampLookup } from './index.ts'
 import {
   DIRECTORY,
   NOW_MS,
@@ -242,16 +242,36 @@ describe('reading', () => {
     expect(append(log, batch())).toMatchObject({ ok: true })
   })
 
-  test('a listener hears of each advance of the high watermark until it leaves', () => {
+  test('a watcher hears how many bytes became readable, until it leaves', () => {
     const log = open(new SimulatedDisk())
     const heard: number[] = []
-    const leave = log.onHighWatermark((highWatermark) => heard.push(highWatermark))
-    append(log, batch())
-    append(log, batch({ values: ['a', 'b'] }))
+    const first = batch()
+    const second = batch({ values: ['a', 'b'] })
+    const leave = log.watch({ onReadable: (bytes) => heard.push(bytes), onChanged: () => {} })
+    append(log, first)
+    append(log, second)
     leave()
     append(log, batch())
-    expect(heard).toEqual([1, 3])
+    expect(heard).toEqual([first.length, second.length])
+    expect(log.readableBytes).toBe(2 * first.length + second.length)
   })
+
+  test.for([
+    ['is deleted', (log) => log.delete(() => {})],
+    ['is closed', (log) => log.close(() => {})],
+    ['loses its oldest records', (log) => log.enforceRetention(2 * NOW_MS, () => {})],
+  ] as const satisfies readonly (readonly [string, (log: PartitionLog) => void])[])(
+    'a watcher hears that the log %s',
+    ([, change]) => {
+      const log = open(new SimulatedDisk(), { config: { segmentBytes: 100, retentionMs: 1000 } })
+      append(log, batch())
+      append(log, batch())
+      let changes = 0
+      log.watch({ onReadable: () => {}, onChanged: () => (changes += 1) })
+      change(log)
+      expect(changes).toBe(1)
+    },
+  )
 })
 
 describe('lookup by time', () => {

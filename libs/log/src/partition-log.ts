@@ -59,6 +59,14 @@ export function openPartitionLog(
   })
 }
 
+/** What a reader that waits is told of. Its methods may call the log again. */
+export interface LogWatcher {
+  /** So many bytes more came below the high watermark. */
+  onReadable(sizeBytes: number): void
+  /** The log ended, or begins later than before: reading it again may give an error. */
+  onChanged(): void
+}
+
 /** Appends beyond this wait in memory for a disk that does not keep up: refused, to be retried. */
 const PLACED_BYTES_MAX = 67_108_864
 /** Recovery after a crash scans about this much of a partition. */
@@ -83,13 +91,14 @@ export class PartitionLog {
   readonly #durableProducers: ProducerStates
   readonly #leaderEpochs: LeaderEpochs
   readonly #waiters = new AppendWaiters()
-  readonly #listeners = new Set<(highWatermark: Offset) => void>()
+  readonly #watchers = new Set<LogWatcher>()
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
   #config: LogConfig
   #logStartOffset: Offset
   #logEndOffset: Offset
   #highWatermark: Offset
+  #readableBytes = 0
   #bytesSinceCheckpoint = 0
   #isCheckpointQueued = false
   #failure: StorageError | undefined
@@ -145,6 +154,14 @@ export class PartitionLog {
   /** The first offset that does not count yet: durable, or written, as the topic demands. */
   get highWatermark(): Offset {
     return this.#highWatermark
+  }
+
+  /**
+   * Bytes that came below the high watermark since the log was opened. Never goes back: the difference
+   * of two moments is what became readable between them.
+   */
+  get readableBytes(): number {
+    return this.#readableBytes
   }
 
   /** The high watermark: no transaction is ever open, since none can begin. */
@@ -235,10 +252,10 @@ export class PartitionLog {
     this.#lookUp(findMaxTimestamp, done)
   }
 
-  /** Calls `listener` after each advance of the high watermark, until the returned function runs. */
-  onHighWatermark(listener: (highWatermark: Offset) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** Tells `watcher` what readers wait for, until the returned function runs or the log ends. */
+  watch(watcher: LogWatcher): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   /** Applies to the next append; `indexIntervalBytes` to the next segment. */
@@ -266,6 +283,7 @@ export class PartitionLog {
     const onLogStart = (logStartOffset: number): void => {
       invariant(logStartOffset <= this.#highWatermark, 'only durable records are removed')
       this.#logStartOffset = offset(logStartOffset)
+      for (const watcher of this.#watchers) watcher.onChanged()
     }
     this.#files.removeExpired(limits, onLogStart, done)
   }
@@ -352,10 +370,11 @@ export class PartitionLog {
   close(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'closed'
+    this.#dismissWatchers()
     this.#writer.flush((isDurable) => {
       const release = (): void =>
         this.#writer.stop(() => {
-          this.#forgetReaders()
+          this.#tail.drop()
           this.#files.close(done)
         })
       if (isDurable) this.#writeCheckpoint(release)
@@ -367,9 +386,10 @@ export class PartitionLog {
   delete(done: DiskCallback<void>): void {
     invariant(this.#state === 'open', 'a log is closed or deleted once')
     this.#state = 'deleted'
+    this.#dismissWatchers()
     this.#waiters.refuse(refused('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted'))
     this.#writer.stop(() => {
-      this.#forgetReaders()
+      this.#tail.drop()
       this.#files.remove(done)
     })
   }
@@ -440,18 +460,24 @@ export class PartitionLog {
   }
 
   #onWritten(batches: readonly PlacedBatch[]): void {
+    let sizeBytes = 0
     for (const { header, bytes, nextOffset } of batches) {
       this.#tail.add(bytes, header.baseOffset, nextOffset)
+      sizeBytes += bytes.length
     }
-    if (this.#config.durability === 'os') this.#advanceHighWatermark(this.#writer.writtenOffset)
+    if (this.#config.durability === 'os') {
+      this.#advanceHighWatermark(this.#writer.writtenOffset, sizeBytes)
+    }
   }
 
   #onDurable(batches: readonly PlacedBatch[]): void {
+    let sizeBytes = 0
     for (const { header, bytes, producerEntry } of batches) {
       if (producerEntry !== null) this.#durableProducers.set(header.producerId, producerEntry)
-      this.#bytesSinceCheckpoint += bytes.length
+      sizeBytes += bytes.length
     }
-    this.#advanceHighWatermark(this.#writer.durable.nextOffset)
+    this.#bytesSinceCheckpoint += sizeBytes
+    this.#advanceHighWatermark(this.#writer.durable.nextOffset, sizeBytes)
     if (this.#bytesSinceCheckpoint >= CHECKPOINT_INTERVAL_BYTES && !this.#isCheckpointQueued) {
       this.#isCheckpointQueued = true
       this.#writeCheckpoint(() => {
@@ -460,12 +486,13 @@ export class PartitionLog {
     }
   }
 
-  #advanceHighWatermark(to: number): void {
+  #advanceHighWatermark(to: number, sizeBytes: number): void {
     if (to <= this.#highWatermark) return
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
     this.#highWatermark = offset(to)
+    this.#readableBytes += sizeBytes
     this.#waiters.answerBelow(() => this.#highWatermark)
-    for (const listener of this.#listeners) listener(this.#highWatermark)
+    for (const watcher of this.#watchers) watcher.onReadable(sizeBytes)
   }
 
   #readFromDisk(range: ReadRange, done: (result: ReadResult) => void): void {
@@ -523,9 +550,11 @@ export class PartitionLog {
     }, done)
   }
 
-  #forgetReaders(): void {
-    this.#tail.drop()
-    this.#listeners.clear()
+  /** Whoever waits for records of a log that ends must ask again, and learns why there are none. */
+  #dismissWatchers(): void {
+    const watchers = [...this.#watchers]
+    this.#watchers.clear()
+    for (const watcher of watchers) watcher.onChanged()
   }
 
   #fail(error: StorageError): void {

@@ -8,8 +8,9 @@ import type { BrokerConfig } from '../config.ts'
 import type { GroupShell } from '../groups/group-shell.ts'
 import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { Peer } from '../network/connection.ts'
-import type { DelayedFetches } from '../partitions/delayed-fetches.ts'
-import type { FetchMemory } from '../partitions/fetch-memory.ts'
+import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
+import type { FetchMemory } from '../fetching/fetch-memory.ts'
+import type { FetchSessions } from '../fetching/fetch-sessions.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
 
 /** What handlers work with; `broker.ts` builds it. */
@@ -23,6 +24,7 @@ export type BrokerParts = {
   readonly partitions: PartitionTable
   readonly delayedFetches: DelayedFetches
   readonly fetchMemory: FetchMemory
+  readonly fetchSessions: FetchSessions
   readonly groups: GroupShell
   readonly metrics: BrokerMetrics
   readonly clock: Clock

@@ -2,8 +2,9 @@ import type { Metrics } from '@fairlead/service'
 import { METRIC_TOPICS_MAX } from '../limits.ts'
 import type { Listener } from '../network/listener.ts'
 import type { MemoryPool } from '../network/memory-pool.ts'
-import type { DelayedFetches } from '../partitions/delayed-fetches.ts'
-import type { FetchMemory } from '../partitions/fetch-memory.ts'
+import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
+import type { FetchMemory } from '../fetching/fetch-memory.ts'
+import type { FetchSessions } from '../fetching/fetch-sessions.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
 
 /** Partitions that get series of their own; totals count all of them. */
@@ -15,6 +16,7 @@ export type GaugeSources = {
   readonly listeners: readonly Listener[]
   readonly memory: MemoryPool
   readonly fetchMemory: FetchMemory
+  readonly fetchSessions: FetchSessions
   readonly partitions: PartitionTable
   readonly delayedFetches: DelayedFetches
   readonly image: { readonly topicCount: number; readonly partitionCount: number }
@@ -26,7 +28,8 @@ export type GaugeSources = {
  * `fairlead_` ones have no counterpart there.
  */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { listeners, memory, fetchMemory, partitions, delayedFetches, image, groups } = sources
+  const { listeners, memory, fetchMemory, fetchSessions, partitions, delayedFetches } = sources
+  const { image, groups } = sources
   const sum = (read: (listener: Listener) => number): number =>
     listeners.reduce((total, listener) => total + read(listener), 0)
   const simple: readonly (readonly [name: string, help: string, read: () => number])[] = [
@@ -75,6 +78,16 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       () => memory.waiterCount,
     ],
     ['fairlead_fetch_memory_used_bytes', 'Of unsent fetches.', () => fetchMemory.usedBytes],
+    [
+      'kafka_server_fetchsessioncache_numincrementalfetchsessions',
+      'Fetch sessions.',
+      () => fetchSessions.count,
+    ],
+    [
+      'kafka_server_fetchsessioncache_numincrementalfetchpartitionscached',
+      'Partitions of all fetch sessions.',
+      () => fetchSessions.partitionCount,
+    ],
     ['fairlead_group_requests_parked', 'Joins and syncs that wait.', () => groups.parkedCount],
   ]
   for (const [name, help, read] of simple) {
@@ -102,6 +115,14 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     labelNames: ['delayedOperation'],
     collect() {
       this.set({ delayedOperation: 'Fetch' }, delayedFetches.count)
+    },
+  })
+  metrics.counter({
+    name: 'kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total',
+    help: 'Fetch sessions that gave way to others.',
+    collect() {
+      this.reset()
+      this.inc(fetchSessions.evictedTotal)
     },
   })
   registerPartitionGauges(metrics, partitions)

@@ -240,6 +240,13 @@ export const BROKER_CONFIGS = {
     max: 57_671_680,
     doc: 'Most record bytes in one fetch response.',
   },
+  'max.incremental.fetch.session.cache.slots': {
+    type: 'int',
+    default: 1000,
+    min: 0,
+    max: 2_147_483_647,
+    doc: 'Fetch sessions that are kept; a client without one sends full requests.',
+  },
   'offsets.topic.num.partitions': {
     type: 'int',
     default: 50,

@@ -1,0 +1,146 @@
+import type { PartitionLog, ReadResult } from '@fairlead/log'
+import type { MetadataImage } from '@fairlead/metadata'
+import type { ErrorCode } from '@fairlead/protocol'
+import { leaderEpochError } from '../handlers/leader-epoch.ts'
+import type { FetchMemory } from '../fetching/fetch-memory.ts'
+import { read } from '../partitions/log-calls.ts'
+import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
+import type { WatchedLog } from './delayed-fetches.ts'
+import {
+  type AnsweredTarget,
+  type FetchTarget,
+  type PartitionAnswer,
+  type PartitionRequest,
+  recordBytes,
+} from './fetch-target.ts'
+
+/** One look at all partitions of a fetch. */
+export type Round = {
+  readonly answered: readonly AnsweredTarget[]
+  /** Of the records; taken from the fetch memory, and the caller gives them back. */
+  readonly sizeBytes: number
+  /** There is an error, or no room for more: waiting would add nothing. */
+  readonly isFinal: boolean
+  /** Whose appends would add to the answer. */
+  readonly watched: readonly WatchedLog[]
+}
+
+export type RoundOptions = {
+  readonly targets: readonly FetchTarget[]
+  readonly maxBytes: number
+  readonly isCommittedOnly: boolean
+}
+
+export type RoundContext = {
+  readonly image: Pick<MetadataImage, 'topicName'>
+  readonly partitions: Pick<PartitionTable, 'get'>
+  readonly fetchMemory: FetchMemory
+}
+
+/** Reads every partition once, in order, until the budget is used up. */
+export async function readRound(options: RoundOptions, context: RoundContext): Promise<Round> {
+  const { targets, maxBytes, isCommittedOnly } = options
+  const { fetchMemory } = context
+  const grantedBytes = fetchMemory.take(maxBytes)
+  const answered: AnsweredTarget[] = []
+  const watched: WatchedLog[] = []
+  let sizeBytes = 0
+  let hasError = false
+  for (const target of targets) {
+    const topicName = nameOf(target, context)
+    const found = findPartition(topicName, target.request, context)
+    const leftBytes = grantedBytes - sizeBytes
+    if (typeof found === 'string') {
+      answered.push({ target, topicName, answer: failed(target.request, found) })
+      hasError = true
+      continue
+    }
+    const { log } = found
+    const seenBytes = log.readableBytes
+    const wanted = wantedRange(log, target.request, isCommittedOnly)
+    let answer = wanted.answer
+    let isSaturated = false
+    // KIP-74: only the first batch of a response may be larger than what is left of the budget.
+    if (wanted.upTo !== undefined && (sizeBytes === 0 || leftBytes > 0)) {
+      const partitionBytes = Math.max(target.request.partitionMaxBytes, 0)
+      const result = await read(log, {
+        fetchOffset: target.request.fetchOffset,
+        maxBytes: Math.min(partitionBytes, Math.max(leftBytes, 0)),
+        upTo: wanted.upTo,
+      })
+      answer = withRecords(answer, result)
+      isSaturated = result.ok && result.nextOffset < wanted.upTo
+    }
+    sizeBytes += recordBytes(answer)
+    hasError ||= answer.errorCode !== 'NONE'
+    answered.push({ target, topicName, answer })
+    if (!isSaturated) watched.push({ log, seenBytes })
+  }
+  fetchMemory.settle(grantedBytes, sizeBytes)
+  return { answered, sizeBytes, isFinal: hasError || sizeBytes >= grantedBytes, watched }
+}
+
+function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): string {
+  return topic === '' ? (image.topicName(topicId) ?? '') : topic
+}
+
+function findPartition(
+  topicName: string,
+  request: PartitionRequest,
+  { partitions }: RoundContext,
+): LocalPartition | ErrorCode {
+  if (topicName === '') return 'UNKNOWN_TOPIC_ID'
+  const found = partitions.get(topicName, request.partition)
+  if (found === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  return leaderEpochError(request.currentLeaderEpoch, found.leaderEpoch) ?? found
+}
+
+/** The answer without records, and up to where there are some to read; undefined for none. */
+function wantedRange(
+  log: PartitionLog,
+  request: PartitionRequest,
+  isCommittedOnly: boolean,
+): { readonly answer: PartitionAnswer; readonly upTo: number | undefined } {
+  const { fetchOffset } = request
+  // Offsets between the high watermark and the end exist, yet nobody may read them so far.
+  if (fetchOffset < log.logStartOffset || fetchOffset > log.logEndOffset) {
+    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE', log), upTo: undefined }
+  }
+  const upTo = isCommittedOnly ? log.lastStableOffset : log.highWatermark
+  const answer: PartitionAnswer = {
+    partitionIndex: request.partition,
+    errorCode: 'NONE',
+    ...watermarks(log),
+    abortedTransactions: isCommittedOnly ? [] : null,
+    records: [],
+  }
+  return { answer, upTo: fetchOffset < upTo ? upTo : undefined }
+}
+
+function withRecords(answer: PartitionAnswer, result: ReadResult): PartitionAnswer {
+  if (result.ok) return { ...answer, records: result.chunks }
+  return { ...answer, errorCode: result.errorCode, abortedTransactions: null }
+}
+
+function failed(
+  { partition }: PartitionRequest,
+  errorCode: ErrorCode,
+  log?: PartitionLog,
+): PartitionAnswer {
+  const unknown = { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1 }
+  return {
+    partitionIndex: partition,
+    errorCode,
+    ...(log === undefined ? unknown : watermarks(log)),
+    abortedTransactions: null,
+    records: [],
+  }
+}
+
+function watermarks({
+  highWatermark,
+  lastStableOffset,
+  logStartOffset,
+}: PartitionLog): Pick<PartitionAnswer, 'highWatermark' | 'lastStableOffset' | 'logStartOffset'> {
+  return { highWatermark, lastStableOffset, logStartOffset }
+}

@@ -1,0 +1,202 @@
+import { type RequestBody, type ResponseOf, crc32c, encodeBatch } from '@fairlead/protocol'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type TestBroker,
+  removeDirectory,
+  startTestBroker,
+  temporaryDirectory,
+} from '../testing/test-broker.ts'
+import { TestClient } from '../testing/test-client.ts'
+
+const BY_NAME_VERSION = 12
+const PATIENT_MS = 60_000
+
+let broker: TestBroker
+let client: TestClient
+
+beforeAll(async () => {
+  broker = await startTestBroker(temporaryDirectory())
+  client = new TestClient(broker.port)
+})
+afterAll(async () => {
+  client.close()
+  await broker.stop()
+  removeDirectory(broker.directory)
+})
+
+function batch(valueBytes = 10): Uint8Array {
+  const value = new Uint8Array(valueBytes)
+  return encodeBatch({ records: [{ key: null, value, headers: [], timestampMs: 1_000 }] }, crc32c)
+}
+
+async function createTopic(name: string, numPartitions = 2): Promise<string> {
+  const { topics } = await client.call('CreateTopics', {
+    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }],
+    timeoutMs: 10_000,
+  })
+  const [created] = topics
+  if (created?.errorCode !== 'NONE') throw new Error(`${name}: ${created?.errorCode}`)
+  return created.topicId
+}
+
+async function produce(topicId: string, index: number, records = batch()): Promise<void> {
+  const { responses } = await client.call('Produce', {
+    transactionalId: null,
+    acks: -1,
+    timeoutMs: 10_000,
+    topicData: [{ topicId, partitionData: [{ index, records }] }],
+  })
+  expect(responses[0]?.partitionResponses[0]?.errorCode).toBe('NONE')
+}
+
+function fetchRequest(
+  topics: RequestBody<'Fetch'>['topics'],
+  fields: Partial<RequestBody<'Fetch'>> = {},
+): RequestBody<'Fetch'> {
+  return { maxWaitMs: 0, minBytes: 1, topics, forgottenTopicsData: [], ...fields }
+}
+
+function from(partition: number, fetchOffset: number, partitionMaxBytes = 1_000_000) {
+  return { partition, fetchOffset, partitionMaxBytes }
+}
+
+/** Which partitions an answer has, with the bytes of their records. */
+function summary({ errorCode, responses }: ResponseOf<'Fetch'>) {
+  const partitions = responses.flatMap((topic) =>
+    topic.partitions.map(({ partitionIndex, errorCode, records }) => ({
+      partitionIndex,
+      errorCode,
+      bytes: records?.length ?? 0,
+    })),
+  )
+  return { errorCode, partitions }
+}
+
+async function waitUntilWaiting(count: number): Promise<void> {
+  const name = 'kafka_server_delayedoperationpurgatory_purgatorysize'
+  await expect
+    .poll(async () => {
+      const text = await broker.metrics.registry.getSingleMetricAsString(name)
+      return Number(text.trim().split(' ').at(-1))
+    })
+    .toBe(count)
+}
+
+describe.for([
+  { form: 'by name', version: BY_NAME_VERSION },
+  { form: 'by id', version: 18 },
+])('a session whose topics are named $form', ({ form, version }) => {
+  test('tells what is new, and nothing else', async () => {
+    const name = `session-${version}`
+    const topicId = await createTopic(name)
+    const topic = { topic: name, topicId }
+    const call = (body: RequestBody<'Fetch'>) => client.call('Fetch', body, version)
+    await produce(topicId, 1)
+
+    const partitions = [from(0, 0), from(1, 0)]
+    const full = await call(fetchRequest([{ ...topic, partitions }], { sessionEpoch: 0 }))
+    const { sessionId } = full
+    expect(sessionId, form).toBeGreaterThan(0)
+    expect(summary(full).partitions).toHaveLength(2)
+
+    const moved = [{ ...topic, partitions: [from(1, 1)] }]
+    const idle = await call(fetchRequest(moved, { sessionId, sessionEpoch: 1 }))
+    expect(summary(idle)).toEqual({ errorCode: 'NONE', partitions: [] })
+
+    const waiting = call(fetchRequest([], { sessionId, sessionEpoch: 2, maxWaitMs: PATIENT_MS }))
+    await waitUntilWaiting(1)
+    await produceFromElsewhere(topicId, 0)
+    const bytes = batch().length
+    expect(summary(await waiting)).toEqual({
+      errorCode: 'NONE',
+      partitions: [{ partitionIndex: 0, errorCode: 'NONE', bytes }],
+    })
+
+    const forgottenTopicsData = [{ ...topic, partitions: [0, 1] }]
+    const ended = await call(
+      fetchRequest([], { sessionId, sessionEpoch: 3, forgottenTopicsData, maxWaitMs: PATIENT_MS }),
+    )
+    expect(ended).toMatchObject({ errorCode: 'NONE', sessionId: 0, responses: [] })
+    const late = await call(fetchRequest([], { sessionId, sessionEpoch: 4 }))
+    expect(late).toMatchObject({ errorCode: 'FETCH_SESSION_ID_NOT_FOUND', sessionId: 0 })
+  })
+})
+
+/** The first connection answers in order, behind a fetch that waits. */
+async function produceFromElsewhere(topicId: string, index: number, records?: Uint8Array) {
+  const [own, other] = [client, new TestClient(broker.port)]
+  client = other
+  await produce(topicId, index, records).finally(() => {
+    client = own
+    other.close()
+  })
+}
+
+describe('a fetch that waits', () => {
+  test('for more bytes than one append brings waits for the next', async () => {
+    const topicId = await createTopic('min-bytes')
+    const size = batch(500).length
+    const request = fetchRequest([{ topicId, partitions: [from(0, 0), from(1, 0)] }], {
+      minBytes: 2 * size,
+      maxWaitMs: PATIENT_MS,
+    })
+    const waiting = client.call('Fetch', request)
+    await waitUntilWaiting(1)
+    await produceFromElsewhere(topicId, 0, batch(500))
+    await waitUntilWaiting(1)
+    await produceFromElsewhere(topicId, 1, batch(500))
+    expect(summary(await waiting).partitions.map(({ bytes }) => bytes)).toEqual([size, size])
+  })
+
+  test('hears of the deletion of its topic', async () => {
+    const topicId = await createTopic('short-lived')
+    const waiting = client.call(
+      'Fetch',
+      fetchRequest([{ topicId, partitions: [from(0, 0)] }], { maxWaitMs: PATIENT_MS }),
+    )
+    await waitUntilWaiting(1)
+    const other = new TestClient(broker.port)
+    await other.call('DeleteTopics', { topics: [{ topicId }], timeoutMs: 10_000 })
+    other.close()
+    const [answer] = summary(await waiting).partitions
+    expect(['UNKNOWN_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION']).toContain(answer?.errorCode)
+  })
+})
+
+describe('limits', () => {
+  test('a first batch larger than every limit is returned, and nothing after it (KIP-74)', async () => {
+    const topicId = await createTopic('large-first')
+    for (const partition of [0, 1]) await produce(topicId, partition, batch(5_000))
+    const partitions = [from(0, 0, 10), from(1, 0, 10)]
+    const answer = await client.call(
+      'Fetch',
+      fetchRequest([{ topicId, partitions }], { maxBytes: 10 }),
+    )
+    const bytes = batch(5_000).length
+    expect(summary(answer).partitions.map((partition) => partition.bytes)).toEqual([bytes, 0])
+  })
+
+  test('partitions take turns when one alone fills the response', async () => {
+    const topicId = await createTopic('turns')
+    for (const partition of [0, 1]) await produce(topicId, partition, batch(5_000))
+    const partitions = [from(0, 0), from(1, 0)]
+    const call = (sessionId: number, sessionEpoch: number) => {
+      const topics = sessionEpoch === 0 ? [{ topicId, partitions }] : []
+      return client.call('Fetch', fetchRequest(topics, { sessionId, sessionEpoch, maxBytes: 10 }))
+    }
+    const { sessionId } = await call(0, 0)
+    const served: number[] = []
+    for (const epoch of [1, 2, 3, 4]) {
+      const { partitions: told } = summary(await call(sessionId, epoch))
+      served.push(
+        ...told.filter(({ bytes }) => bytes > 0).map(({ partitionIndex }) => partitionIndex),
+      )
+    }
+    expect(served).toEqual([0, 1, 0, 1])
+  })
+
+  test('a fetch of nothing is answered at once', async () => {
+    const answer = await client.call('Fetch', fetchRequest([], { maxWaitMs: PATIENT_MS }))
+    expect(answer).toMatchObject({ errorCode: 'NONE', sessionId: 0, responses: [] })
+  })
+})
