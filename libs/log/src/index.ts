@@ -21,6 +21,7 @@ export type {
   AppendRefusal,
   AppendResult,
   Appended,
+  DeletedRecords,
   FoundOffset,
   ReadRequest,
   ReadResult,

@@ -19,10 +19,12 @@ export type LogFilesOptions = {
   readonly directory: LogDirectory
   /** From recovery: in offset order, at least one. Taken over. */
   readonly segments: Segment[]
+  readonly logStartOffset: number
   /** As of the durable point: written into snapshots and checkpoints. */
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
   readonly cleaner: CleanerCheckpoint
+  readonly onLogStartRaised: () => void
   /** A change that failed leaves the files unknown: the log must not go on. */
   readonly onFailure: (error: StorageError) => void
 }
@@ -39,6 +41,7 @@ export class LogFiles {
   readonly #segments: Segment[]
   readonly #tasks = new TaskQueue()
   #cleaner: CleanerCheckpoint
+  #logStartOffset: number
   /** Of the last recovery point; -1 before the first. */
   #checkpointOffset = -1
   #hasEnded = false
@@ -48,6 +51,12 @@ export class LogFiles {
     this.#options = options
     this.#segments = options.segments
     this.#cleaner = options.cleaner
+    this.#logStartOffset = options.logStartOffset
+  }
+
+  /** The first offset that is kept: durable, and it never goes back. */
+  get logStartOffset(): number {
+    return this.#logStartOffset
   }
 
   get segments(): readonly Segment[] {
@@ -88,19 +97,24 @@ export class LogFiles {
     this.#change(() => this.#checkpoint(pointNow()), done)
   }
 
-  /** Removes segments by age and size, never the active one; tells the log start before. */
+  /** Removes segments by age and size, and those below the log start; never the active one. */
   removeExpired(
     limits: { readonly config: LogConfig; readonly nowMs: number },
-    onLogStart: (logStartOffset: number) => void,
     done: DiskCallback<void>,
   ): void {
-    this.#change(() => this.#removeExpired(this.expiredCount(limits), onLogStart), done)
+    this.#change(() => this.#removeExpired(limits), done)
+  }
+
+  /** Makes `logStartOffset`, which is durable, the log start, and removes the segments below it. */
+  raiseLogStart(logStartOffset: number, done: DiskCallback<void>): void {
+    this.#change(() => this.#raiseLogStart(logStartOffset), done)
   }
 
   /** How many segments are expired, the active one included when it holds anything. */
   expiredCount({ config, nowMs }: { readonly config: LogConfig; readonly nowMs: number }): number {
-    const retained = this.#segments.map(({ sizeBytes, maxTimestampMs, createdMs }) => ({
+    const retained = this.#segments.map(({ sizeBytes, nextOffset, maxTimestampMs, createdMs }) => ({
       sizeBytes,
+      isBelowLogStart: nextOffset <= this.#logStartOffset,
       // Records without a timestamp are as old as their segment.
       maxTimestampMs: maxTimestampMs < 0 ? createdMs : maxTimestampMs,
     }))
@@ -165,17 +179,25 @@ export class LogFiles {
     this.#checkpointOffset = point.nextOffset
   }
 
-  *#removeExpired(
-    expiredCount: number,
-    onLogStart: (logStartOffset: number) => void,
-  ): DiskTask<void> {
-    const count = Math.min(expiredCount, this.#segments.length - 1)
+  *#removeExpired(limits: { readonly config: LogConfig; readonly nowMs: number }): DiskTask<void> {
+    if (this.#hasEnded) return
+    const count = Math.min(this.expiredCount(limits), this.#segments.length - 1)
     const oldestKept = this.#segments[count]
-    if (this.#hasEnded || count <= 0 || oldestKept === undefined) return
+    if (count > 0 && oldestKept !== undefined) yield* this.#raiseLogStart(oldestKept.baseOffset)
+  }
+
+  *#raiseLogStart(logStartOffset: number): DiskTask<void> {
+    if (this.#hasEnded) return
     const { directory } = this.#options
-    yield* directory.writeLogStart(oldestKept.baseOffset)
-    onLogStart(oldestKept.baseOffset)
-    const removed = this.#segments.splice(0, count)
+    if (logStartOffset > this.#logStartOffset) {
+      yield* directory.writeLogStart(logStartOffset)
+      this.#logStartOffset = logStartOffset
+      this.#options.onLogStartRaised()
+    }
+    const isStart = ({ baseOffset }: Segment): boolean => baseOffset <= this.#logStartOffset
+    const keptIndex = this.#segments.findLastIndex(isStart)
+    const removed = this.#segments.splice(0, Math.max(0, keptIndex))
+    if (removed.length === 0) return
     try {
       yield* directory.removeSegments(removed.map(({ baseOffset }) => baseOffset))
     } finally {

@@ -81,3 +81,15 @@ export type TimestampLookup =
       readonly errorCode: 'KAFKA_STORAGE_ERROR' | 'UNKNOWN_TOPIC_OR_PARTITION'
       readonly message: string
     }
+
+export type DeletedRecords =
+  /** The first offset that is left. */
+  | { readonly ok: true; readonly logStartOffset: Offset }
+  | {
+      readonly ok: false
+      readonly errorCode:
+        | 'OFFSET_OUT_OF_RANGE'
+        | 'KAFKA_STORAGE_ERROR'
+        | 'UNKNOWN_TOPIC_OR_PARTITION'
+      readonly message: string
+    }

@@ -17,6 +17,7 @@ import type {
   AppendContext,
   AppendRefusal,
   AppendResult,
+  DeletedRecords,
   FoundOffset,
   ReadRequest,
   ReadResult,
@@ -95,7 +96,6 @@ export class PartitionLog {
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
   #config: LogConfig
-  #logStartOffset: Offset
   #logEndOffset: Offset
   #highWatermark: Offset
   #readableBytes = 0
@@ -112,9 +112,11 @@ export class PartitionLog {
     this.#files = new LogFiles({
       directory: new LogDirectory({ path: directory, disk, crc32c }),
       segments,
+      logStartOffset,
       producers,
       leaderEpochs,
       cleaner: recovered.cleaner,
+      onLogStartRaised: () => this.#onLogStartRaised(),
       onFailure: (error) => this.#fail(error),
     })
     const { active } = this.#files
@@ -125,8 +127,7 @@ export class PartitionLog {
     this.truncatedBytes = recovered.truncatedBytes
     this.#logEndOffset = offset(active.nextOffset)
     this.#highWatermark = this.#logEndOffset
-    this.#logStartOffset = offset(logStartOffset)
-    invariant(this.#logStartOffset <= this.#logEndOffset, 'a log does not end before it starts')
+    invariant(logStartOffset <= this.#logEndOffset, 'a log does not end before it starts')
     this.#writer = new LogWriter({
       segment: active,
       config,
@@ -142,8 +143,9 @@ export class PartitionLog {
     })
   }
 
+  /** The first offset that is kept. */
   get logStartOffset(): Offset {
-    return this.#logStartOffset
+    return offset(this.#files.logStartOffset)
   }
 
   /** The offset of the next record to be appended. */
@@ -230,8 +232,8 @@ export class PartitionLog {
     const closed = this.#closedRefusal()
     if (closed !== undefined) {
       done(closed)
-    } else if (fetchOffset < this.#logStartOffset || fetchOffset > this.#logEndOffset) {
-      const message = `${fetchOffset} is not from ${this.#logStartOffset} to ${this.#logEndOffset}`
+    } else if (fetchOffset < this.logStartOffset || fetchOffset > this.#logEndOffset) {
+      const message = `${fetchOffset} is not from ${this.logStartOffset} to ${this.#logEndOffset}`
       done({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE', message })
     } else if (fetchOffset >= upTo) {
       done(batchesRead([], fetchOffset))
@@ -280,12 +282,37 @@ export class PartitionLog {
     if (this.#files.expiredCount(limits) === this.#files.segments.length) {
       this.#writer.requestRoll(nowMs)
     }
-    const onLogStart = (logStartOffset: number): void => {
-      invariant(logStartOffset <= this.#highWatermark, 'only durable records are removed')
-      this.#logStartOffset = offset(logStartOffset)
-      for (const watcher of this.#watchers) watcher.onChanged()
+    this.#files.removeExpired(limits, done)
+  }
+
+  /**
+   * Deletes the records before an offset, up to the high watermark (KIP-107): -1 is all of them.
+   * Below the log start it changes nothing. Whole segments go at once, the active one with the next
+   * `enforceRetention`.
+   */
+  deleteRecords(beforeOffset: number, done: (result: DeletedRecords) => void): void {
+    const target = beforeOffset === -1 ? this.#highWatermark : beforeOffset
+    const refusal = this.#closedRefusal() ?? this.#failureRefusal()
+    if (refusal !== undefined) {
+      done(refusal)
+      return
     }
-    this.#files.removeExpired(limits, onLogStart, done)
+    if (target < 0 || target > this.#highWatermark) {
+      const message = `${beforeOffset} is not from 0 to the high watermark ${this.#highWatermark}`
+      done({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE', message })
+      return
+    }
+    // A log that starts above its end could not be opened: in mode os nothing below may be durable yet.
+    this.#writer.flush((isDurable) => {
+      if (!isDurable) {
+        done(this.#closedRefusal() ?? this.#failureRefusal() ?? STOPPED)
+        return
+      }
+      this.#files.raiseLogStart(target, (result) => {
+        if (result.ok) done({ ok: true, logStartOffset: this.logStartOffset })
+        else done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
+      })
+    })
   }
 
   /** Whether later records of a key make earlier ones obsolete (`cleanup.policy`). */
@@ -397,9 +424,8 @@ export class PartitionLog {
   #appendRefusal(): AppendRefusal | undefined {
     const closed = this.#closedRefusal()
     if (closed !== undefined) return closed
-    if (this.#failure !== undefined) {
-      return refused('KAFKA_STORAGE_ERROR', this.#failure.message)
-    }
+    const failed = this.#failureRefusal()
+    if (failed !== undefined) return failed
     if (this.#writer.placedBytes > PLACED_BYTES_MAX) {
       return refused('REQUEST_TIMED_OUT', 'the disk does not keep up')
     }
@@ -415,6 +441,11 @@ export class PartitionLog {
       case 'deleted':
         return unavailable('UNKNOWN_TOPIC_OR_PARTITION', 'the log is deleted')
     }
+  }
+
+  #failureRefusal() {
+    if (this.#failure === undefined) return undefined
+    return unavailable('KAFKA_STORAGE_ERROR', this.#failure.message)
   }
 
   #place(
@@ -440,7 +471,7 @@ export class PartitionLog {
       { baseOffset, lastOffset: this.#logEndOffset - 1 },
       {
         logAppendTimeMs: isLogAppendTime ? nowMs : -1,
-        logStartOffset: this.#logStartOffset,
+        logStartOffset: this.logStartOffset,
         duplicate: false,
       },
     )
@@ -486,6 +517,11 @@ export class PartitionLog {
     }
   }
 
+  #onLogStartRaised(): void {
+    invariant(this.logStartOffset <= this.#highWatermark, 'only durable records are removed')
+    for (const watcher of this.#watchers) watcher.onChanged()
+  }
+
   #advanceHighWatermark(to: number, sizeBytes: number): void {
     if (to <= this.#highWatermark) return
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
@@ -514,7 +550,7 @@ export class PartitionLog {
 
   /** Compaction left nothing of the segment from the wanted offset on: what follows comes next. */
   #readBehind(segment: Segment, range: ReadRange, done: (result: ReadResult) => void): void {
-    const fetchOffset = Math.max(segment.nextOffset, this.#logStartOffset)
+    const fetchOffset = Math.max(segment.nextOffset, this.logStartOffset)
     if (fetchOffset >= range.upTo) done(batchesRead([], range.upTo))
     else this.#readFromDisk({ ...range, fetchOffset }, done)
   }
@@ -531,7 +567,7 @@ export class PartitionLog {
     const segments = [...this.#files.segments]
     const releases = segments.map((segment) => segment.hold())
     const range = {
-      logStartOffset: this.#logStartOffset,
+      logStartOffset: this.logStartOffset,
       highWatermark: this.#highWatermark,
       decompress: this.#options.decompress,
     }
@@ -565,6 +601,9 @@ export class PartitionLog {
     this.#options.onFailure(error)
   }
 }
+
+/** A flush that was under way when the log stopped, for whatever reason. */
+const STOPPED = unavailable('KAFKA_STORAGE_ERROR', 'the log stopped before it was flushed')
 
 function batchesRead(chunks: readonly Uint8Array[], nextOffset: number): ReadResult {
   const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { expiredSegmentCount } from './retention.ts'
 
 const NOW_MS = 10_000
-const segment = (sizeBytes: number, maxTimestampMs: number) => ({ sizeBytes, maxTimestampMs })
+const segment = (sizeBytes: number, maxTimestampMs: number, isBelowLogStart = false) => ({
+  sizeBytes,
+  maxTimestampMs,
+  isBelowLogStart,
+})
 const FOUR = [segment(10, 1000), segment(10, 9000), segment(10, 2000), segment(10, 3000)]
 const KEEP = { retentionMs: -1, retentionBytes: -1, cleanupPolicy: ['delete'] } as const
 
@@ -29,4 +33,10 @@ test.for([
   },
 ])('$rule', ({ config, count }) => {
   expect(expiredSegmentCount(FOUR, config, NOW_MS)).toBe(count)
+})
+
+test('what lies below the log start goes, whatever the policy', () => {
+  const segments = [segment(10, 9000, true), segment(10, 9000, true), segment(10, 9000)]
+  const compacted = { ...KEEP, cleanupPolicy: ['compact'] as const }
+  expect(expiredSegmentCount(segments, compacted, NOW_MS)).toBe(2)
 })

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import {
+  DIRECTORY,
+  NOW_MS,
+  append,
+  batch,
+  lookUp,
+  open,
+  read,
+  settled,
+} from './testing/log-fixture.ts'
+import type { DeletedRecords, PartitionLog } from './index.ts'
+import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
+
+const CONFIG = { segmentBytes: 200 }
+
+function filled(disk: SimulatedDisk, config = {}): PartitionLog {
+  const log = open(disk, { config: { ...CONFIG, ...config } })
+  for (let count = 0; count < 6; count += 1) append(log, batch({ values: ['a', 'b'] }))
+  return log
+}
+
+function deleteRecords(log: PartitionLog, beforeOffset: number): DeletedRecords | undefined {
+  let answer: DeletedRecords | undefined
+  log.deleteRecords(beforeOffset, (result) => {
+    answer = result
+  })
+  return answer
+}
+
+const segments = (disk: SimulatedDisk) => disk.paths().filter((path) => path.endsWith('.log'))
+
+describe('deleting records', () => {
+  test('raises the log start, in the middle of a batch too, and removes whole segments', () => {
+    const disk = new SimulatedDisk()
+    const log = filled(disk)
+    const before = segments(disk).length
+    expect(deleteRecords(log, 5)).toEqual({ ok: true, logStartOffset: 5 })
+    expect(segments(disk).length).toBeLessThan(before)
+    expect(read(log, 4)).toMatchObject({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE' })
+    expect(read(log, 5)).toMatchObject({ ok: true })
+    const earliest = lookUp((done) => log.offsetForTimestamp(0, done))
+    expect(earliest).toMatchObject({ found: { offset: 5 } })
+  })
+
+  test('survives the loss of power, and nothing that is left is lost', () => {
+    for (const durability of ['group', 'os'] as const) {
+      const disk = new SimulatedDisk()
+      expect(deleteRecords(filled(disk, { durability }), 7)).toMatchObject({ ok: true })
+      for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+        const log = open(disk.survivor(choices), { config: CONFIG })
+        expect(log).toMatchObject({ logStartOffset: 7, logEndOffset: 12 })
+      }
+    }
+  })
+
+  test('-1 deletes everything; the active segment goes with the next retention', () => {
+    const disk = new SimulatedDisk()
+    const log = filled(disk, { cleanupPolicy: ['compact'] })
+    expect(deleteRecords(log, -1)).toEqual({ ok: true, logStartOffset: 12 })
+    settled<void>((done) => log.enforceRetention(NOW_MS, done))
+    expect(log).toMatchObject({ logStartOffset: 12, logEndOffset: 12, sizeBytes: 0 })
+    expect(segments(disk)).toEqual([`${DIRECTORY}/00000000000000000012.log`])
+    expect(append(log, batch())).toMatchObject({ ok: true, baseOffset: 12 })
+  })
+
+  test('below the log start changes nothing, beyond the high watermark is refused', () => {
+    const log = filled(new SimulatedDisk())
+    deleteRecords(log, 6)
+    expect(deleteRecords(log, 3)).toEqual({ ok: true, logStartOffset: 6 })
+    for (const beforeOffset of [13, -2]) {
+      const refused = deleteRecords(log, beforeOffset)
+      expect(refused).toMatchObject({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE' })
+    }
+    expect(log.logStartOffset).toBe(6)
+  })
+
+  test('a log that failed or was closed refuses', () => {
+    const disk = new SimulatedDisk()
+    const log = filled(disk)
+    disk.hook = ({ kind }) =>
+      kind === 'datasync' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+    expect(deleteRecords(log, 3)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+    expect(deleteRecords(log, 3)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+
+    const closed = filled(new SimulatedDisk())
+    settled<void>((done) => closed.close(done))
+    expect(deleteRecords(closed, 3)).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+  })
+
+  test('a crash before any operation leaves the old log start or the new one', () => {
+    let operations = Number.POSITIVE_INFINITY
+    for (let crashAt = 0; crashAt < operations; crashAt += 1) {
+      const disk = new SimulatedDisk()
+      const log = filled(disk)
+      let count = 0
+      disk.hook = () => {
+        count += 1
+        return count > crashAt ? { kind: 'crash', keptBytes: 7 } : { kind: 'proceed' }
+      }
+      const answer = deleteRecords(log, 7)
+      if (answer !== undefined) operations = crashAt
+      for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+        const reopened = open(disk.survivor(choices), { config: CONFIG })
+        expect(reopened.logEndOffset).toBe(12)
+        expect(answer === undefined ? [0, 7] : [7]).toContain(reopened.logStartOffset)
+      }
+    }
+    expect(operations).toBeGreaterThan(5)
+  })
+})
