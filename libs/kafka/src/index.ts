@@ -14,6 +14,24 @@ export type {
   Reader,
   TopicSpec,
 } from './clients.ts'
+export { createClusterAdmin } from './cluster-admin/create-cluster-admin.ts'
+export type {
+  BrokerDescription,
+  ClusterAdmin,
+  ClusterDescription,
+  CommittedOffset,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  NewTopic,
+  Outcome,
+  PartitionDescription,
+  PartitionOffset,
+  TopicDescription,
+} from './cluster-admin/types.ts'
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
 export { partitionOfKey } from './murmur2.ts'

@@ -1,0 +1,156 @@
+import {
+  deleteGroupsV2,
+  describeGroupsV5,
+  listGroupsV4,
+  offsetCommitV8,
+  offsetDeleteV0,
+  offsetFetchV8,
+} from '@platformatic/kafka'
+import type { Cluster } from '../cluster.ts'
+import { expectNoError, responseError } from '../error-codes.ts'
+import type { TopicPartition } from '../records.ts'
+import { decodeAssignment } from './assignment.ts'
+import { attempts, toCoordinator } from './attempts.ts'
+import { compareText, describeCluster } from './topics.ts'
+import type { CommittedOffset, GroupDescription, GroupListing, PartitionOffset } from './types.ts'
+
+const COORDINATOR_NOT_AVAILABLE = 15
+/** Of a commit from outside the group: only allowed while it has no members. */
+const NO_GENERATION = -1
+const NO_MEMBER_EPOCH = -1
+const NO_LEADER_EPOCH = -1
+
+export async function listGroups(cluster: Cluster): Promise<readonly GroupListing[]> {
+  const { brokers } = await describeCluster(cluster)
+  const lists = await Promise.all(brokers.map(({ brokerId }) => groupsOf(cluster, brokerId)))
+  return lists.flat().toSorted((a, b) => compareText(a.groupId, b.groupId))
+}
+
+async function groupsOf(cluster: Cluster, brokerId: number): Promise<GroupListing[]> {
+  const what = `ListGroups of broker ${brokerId}`
+  const response = await attempts(cluster, what, async (options) => {
+    await cluster.refresh([], options)
+    return cluster.withBroker(
+      brokerId,
+      (connection) => connection.call(listGroupsV4.api, [[], []], options),
+      options,
+    )
+  })
+  expectNoError(response.errorCode, what)
+  return response.groups.map(({ groupId, protocolType, groupState }) => ({
+    groupId,
+    protocolType,
+    state: groupState,
+  }))
+}
+
+export async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDescription> {
+  const what = `description of group ${groupId}`
+  return toCoordinator(cluster, groupId, what, async (connection, options, brokerId) => {
+    const response = await connection.call(describeGroupsV5.api, [[groupId], false], options)
+    const [group] = response.groups
+    if (group === undefined) throw responseError(COORDINATOR_NOT_AVAILABLE, what)
+    expectNoError(group.errorCode, what)
+    return {
+      groupId,
+      protocolType: group.protocolType,
+      state: group.groupState,
+      coordinator: brokerId,
+      assignor: group.protocolData,
+      members: group.members
+        .map((member) => ({
+          memberId: member.memberId,
+          groupInstanceId: member.groupInstanceId ?? null,
+          clientId: member.clientId,
+          clientHost: member.clientHost.replace(/^\//, ''),
+          assignment: decodeAssignment(member.memberAssignment),
+        }))
+        .toSorted((a, b) => compareText(a.memberId, b.memberId)),
+    }
+  })
+}
+
+export async function deleteGroup(cluster: Cluster, groupId: string): Promise<void> {
+  const what = `deletion of group ${groupId}`
+  await toCoordinator(cluster, groupId, what, async (connection, options) => {
+    const response = await connection.call(deleteGroupsV2.api, [[groupId]], options)
+    expectNoError(response.results[0]?.errorCode ?? COORDINATOR_NOT_AVAILABLE, what)
+  })
+}
+
+export async function committedOffsets(
+  cluster: Cluster,
+  groupId: string,
+): Promise<readonly CommittedOffset[]> {
+  const what = `offsets of group ${groupId}`
+  const request = { groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics: null }
+  return toCoordinator(cluster, groupId, what, async (connection, options) => {
+    const response = await connection.call(offsetFetchV8.api, [[request], false], options)
+    const [group] = response.groups
+    if (group === undefined) throw responseError(COORDINATOR_NOT_AVAILABLE, what)
+    expectNoError(group.errorCode, what)
+    return group.topics
+      .flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionIndex, committedOffset, metadata, errorCode }) => {
+          expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
+          const offset = Number(committedOffset)
+          return { topic: name, partition: partitionIndex, offset, metadata: metadata ?? '' }
+        }),
+      )
+      .filter(({ offset }) => offset >= 0)
+      .toSorted((a, b) => compareText(a.topic, b.topic) || a.partition - b.partition)
+  })
+}
+
+export async function commitOffsets(
+  cluster: Cluster,
+  groupId: string,
+  offsets: readonly PartitionOffset[],
+): Promise<void> {
+  const what = `commit for group ${groupId}`
+  const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ofTopic]) => ({
+    name,
+    partitions: ofTopic.map(({ partition, offset }) => ({
+      partitionIndex: partition,
+      committedOffset: BigInt(offset),
+      committedLeaderEpoch: NO_LEADER_EPOCH,
+      committedMetadata: '',
+    })),
+  }))
+  await toCoordinator(cluster, groupId, what, async (connection, options) => {
+    const request: Parameters<typeof offsetCommitV8.createRequest> = [
+      groupId,
+      NO_GENERATION,
+      '',
+      null,
+      topics,
+    ]
+    const response = await connection.call(offsetCommitV8.api, request, options)
+    for (const { name, partitions } of response.topics) {
+      for (const { partitionIndex, errorCode } of partitions) {
+        expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
+      }
+    }
+  })
+}
+
+export async function deleteOffsets(
+  cluster: Cluster,
+  groupId: string,
+  partitions: readonly TopicPartition[],
+): Promise<void> {
+  const what = `deletion of offsets of group ${groupId}`
+  const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, ofTopic]) => ({
+    name,
+    partitions: ofTopic.map(({ partition }) => ({ partitionIndex: partition })),
+  }))
+  await toCoordinator(cluster, groupId, what, async (connection, options) => {
+    const response = await connection.call(offsetDeleteV0.api, [groupId, topics], options)
+    expectNoError(response.errorCode, what)
+    for (const topic of response.topics) {
+      for (const { partitionIndex, errorCode } of topic.partitions) {
+        expectNoError(errorCode, `${what}: ${topic.name}-${partitionIndex}`)
+      }
+    }
+  })
+}
