@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { query } from '../support/oracle.ts'
+import { CLI_ENVIRONMENT } from '../support/cli.ts'
 import { type Endpoints, PARTS, ROOT, RunningPlatform } from '../support/platform.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -65,7 +66,12 @@ describe('npm start', () => {
     const commands = readmeCommands(platform.endpoints)
     expect(commands.length).toBeGreaterThan(5)
     for (const command of commands) {
-      const { stdout } = await promisify(execFile)('bash', ['-c', command])
+      const env = {
+        ...process.env,
+        ...CLI_ENVIRONMENT,
+        FAIRLEAD_BOOTSTRAP_SERVER: platform.endpoints.kafka,
+      }
+      const { stdout } = await promisify(execFile)('bash', ['-c', command], { env, cwd: ROOT })
       expect(stdout.trim(), command).not.toBe('')
       expect(stdout, command).not.toMatch(/"error"|error_code|statusCode/)
     }

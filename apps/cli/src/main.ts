@@ -1,43 +1,51 @@
-import { runDev } from './dev/dev.ts'
-import { DEV_USAGE, DevUsageError, parseDevOptions } from './dev/options.ts'
+#!/usr/bin/env node
+import { once } from 'node:events'
+import { type CatTerminal, runCat } from './cat/cat.ts'
+import { askOnTerminal, runCommand } from './command/run-command.ts'
+import { EXIT } from './command/command.ts'
+import { helpOfAll } from './command/help.ts'
+import { COMMANDS } from './commands.ts'
 
-const USAGE = `fairlead: the event backbone's command line
+const [name, ...argv] = process.argv.slice(2)
+process.exitCode = await main()
 
-Usage: fairlead <command> [options]
-
-Commands:
-  dev    Run the whole platform on this machine: Postgres, broker, registry, relay, projector, shop.
-
-fairlead <command> --help tells more about a command.
-`
-
-const EXIT_USAGE = 2
-
-const [command, ...argv] = process.argv.slice(2)
-
-switch (command) {
-  case 'dev':
-    await dev(argv)
-    break
-  case undefined:
-  case 'help':
-  case '--help':
-  case '-h':
-    process.stdout.write(USAGE)
-    break
-  default:
-    process.stderr.write(`fairlead: there is no command "${command}"\n\n${USAGE}`)
-    process.exitCode = EXIT_USAGE
+async function main(): Promise<number> {
+  switch (name) {
+    case 'dev': {
+      // Brings Postgres along: nothing that the other commands should load.
+      const { dev } = await import('./dev/command.ts')
+      return dev(argv)
+    }
+    case 'cat':
+      return runCat(argv, terminal())
+    case undefined:
+    case 'help':
+    case '--help':
+    case '-h':
+      process.stdout.write(helpOfAll(COMMANDS))
+      return EXIT.ok
+    default:
+      return runCommand(COMMANDS, [name, ...argv], terminal())
+  }
 }
 
-async function dev(args: readonly string[]): Promise<void> {
-  try {
-    const options = parseDevOptions(args)
-    if (options.kind === 'help') process.stdout.write(DEV_USAGE)
-    else process.exitCode = await runDev(options)
-  } catch (error) {
-    if (!(error instanceof DevUsageError)) throw error
-    process.stderr.write(`fairlead dev: ${error.message}\n\n${DEV_USAGE}`)
-    process.exitCode = EXIT_USAGE
+function terminal(): CatTerminal {
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  process.once('SIGTERM', () => interrupted.abort())
+  // The reader of a pipe has gone, as `| head` does: nobody wants the rest.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
+  })
+  return {
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    write: async (bytes) => {
+      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')
+    },
+    stdin: process.stdin,
+    ask: process.stdin.isTTY ? askOnTerminal : undefined,
+    env: process.env,
+    signal: interrupted.signal,
   }
 }

@@ -1,0 +1,65 @@
+import type { IncomingRecord } from '@fairlead/kafka'
+import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import type { CatOptions } from './cat-options.ts'
+import {
+  type FormatRecord,
+  type PrintedRecord,
+  compileFormat,
+  formatJson,
+} from './record-format.ts'
+
+/** Prints records as the options say. */
+export class RecordPrinter {
+  readonly #format: FormatRecord
+  readonly #decode: (bytes: Uint8Array) => Promise<Uint8Array>
+  readonly #avro: CatOptions['avro']
+
+  constructor(options: CatOptions) {
+    this.#format = formatOf(options)
+    this.#avro = options.avro
+    this.#decode = avroToJson(options.registryUrl)
+  }
+
+  async format(record: IncomingRecord): Promise<Uint8Array> {
+    const { key, value } = record
+    const keyIsJson = this.#avro.key && key !== null
+    const valueIsJson = this.#avro.value && value !== null
+    const printed: PrintedRecord = {
+      record,
+      key: keyIsJson ? await this.#decode(key) : key,
+      value: valueIsJson ? await this.#decode(value) : value,
+      keyIsJson,
+      valueIsJson,
+    }
+    return this.#format(printed)
+  }
+}
+
+function formatOf({ format, isJson, keyDelimiter, delimiter }: CatOptions): FormatRecord {
+  if (isJson) return formatJson
+  if (format !== undefined) return compileFormat(format)
+  const tail = Buffer.from(delimiter)
+  const middle = Buffer.from(keyDelimiter ?? '')
+  const empty = new Uint8Array(0)
+  return ({ key, value }) =>
+    keyDelimiter === undefined
+      ? Buffer.concat([value ?? empty, tail])
+      : Buffer.concat([key ?? empty, middle, value ?? empty, tail])
+}
+
+function avroToJson(url: string | undefined): (bytes: Uint8Array) => Promise<Uint8Array> {
+  if (url === undefined) return (bytes) => Promise.resolve(bytes)
+  const serde = createAvroSerde({ registry: createRegistryClient({ url }) })
+  return async (bytes) => Buffer.from(JSON.stringify((await serde.decode(bytes)).value, jsonValue))
+}
+
+/** What JSON has no form for: longs stay exact, bytes are base64. */
+function jsonValue(this: unknown, key: string, value: unknown): unknown {
+  // A Date has become text before this is called.
+  const original = (this as Readonly<Record<string, unknown>>)[key]
+  if (typeof original === 'bigint') {
+    const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+    return rawJSON(String(original))
+  }
+  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value
+}

@@ -1,0 +1,124 @@
+import { parseArgs } from 'node:util'
+import { errorMessage, nearestName } from '@fairlead/base'
+import {
+  type Command,
+  type ConnectionOptions,
+  type OptionDefinition,
+  type OptionValues,
+  UsageError,
+  integerOption,
+  textOption,
+} from './command.ts'
+
+export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
+  'bootstrap-server': {
+    short: 'B',
+    value: 'host:port,...',
+    doc: 'brokers to begin with (default: $FAIRLEAD_BOOTSTRAP_SERVER, then 127.0.0.1:9092)',
+  },
+  output: { short: 'o', value: 'format', doc: 'table, json, jsonl or yaml (default: table)' },
+  'no-headers': { doc: 'no line of column names in tables' },
+  timeout: { value: 'ms', doc: 'deadline of each request, 1 to 600000 (default: 30000)' },
+  yes: { short: 'y', doc: 'do not ask' },
+  help: { short: 'h', doc: 'print this text' },
+}
+
+const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
+const TIMEOUT_DEFAULT_MS = 30_000
+const TIMEOUT_MAX_MS = 600_000
+
+export type ParsedCommand = {
+  readonly command: Command
+  readonly positionals: readonly string[]
+  readonly options: OptionValues
+}
+
+/**
+ * The command that a command line names, with its options.
+ *
+ * @throws {UsageError} that names what is wrong, and the nearest name there is.
+ */
+export function parseCommand(commands: readonly Command[], argv: readonly string[]): ParsedCommand {
+  const command = findCommand(commands, argv)
+  const rest = argv.slice(command.name.split(' ').length)
+  const { positionals, options } = parseOptions(command, rest)
+  const { min, max } = command.positionalCount
+  const isHelp = options['help'] === true
+  if (!isHelp && (positionals.length < min || positionals.length > max)) {
+    throw new UsageError(`usage: fairlead ${command.name} ${command.positionals}`.trimEnd())
+  }
+  return { command, positionals, options }
+}
+
+function findCommand(commands: readonly Command[], argv: readonly string[]): Command {
+  const [first = '', second = ''] = argv
+  const found = commands.find(({ name }) => name === `${first} ${second}` || name === first)
+  if (found !== undefined) return found
+  const ofNoun = commands.filter(({ name }) => name.startsWith(`${first} `))
+  const typed = ofNoun.length > 0 ? `${first} ${second}`.trimEnd() : first
+  const names = ofNoun.length > 0 ? ofNoun.map(({ name }) => name) : nounsOf(commands)
+  const nearest = nearestName(typed, names)
+  const suggestion = nearest === undefined ? '' : `; did you mean "fairlead ${nearest}"?`
+  throw new UsageError(`there is no command "${typed}"${suggestion}`)
+}
+
+function nounsOf(commands: readonly Command[]): readonly string[] {
+  return [...new Set(commands.map(({ name }) => name.split(' ')[0] ?? ''))]
+}
+
+function parseOptions(command: Command, argv: readonly string[]) {
+  const definitions = { ...GLOBAL_OPTIONS, ...command.options }
+  try {
+    const { positionals, values } = parseArgs({
+      args: joinNegativeNumbers(argv),
+      strict: true,
+      allowPositionals: true,
+      options: Object.fromEntries(
+        Object.entries(definitions).map(([name, { short, value, isRepeatable }]) => [
+          name,
+          {
+            type: value === undefined ? ('boolean' as const) : ('string' as const),
+            multiple: isRepeatable === true,
+            ...(short === undefined ? {} : { short }),
+          },
+        ]),
+      ),
+    })
+    return { positionals, options: values as OptionValues }
+  } catch (error) {
+    throw new UsageError(unknownOption(error, Object.keys(definitions)))
+  }
+}
+
+/** `--shift-by -5`: a value that looks like an option to the parser. */
+function joinNegativeNumbers(argv: readonly string[]): string[] {
+  const joined: string[] = []
+  for (const argument of argv) {
+    const previous = joined.at(-1) ?? ''
+    const isValue = /^-\d+$/.test(argument) && previous.startsWith('--') && !previous.includes('=')
+    if (isValue) joined[joined.length - 1] = `${previous}=${argument}`
+    else joined.push(argument)
+  }
+  return joined
+}
+
+function unknownOption(error: unknown, names: readonly string[]): string {
+  const message = errorMessage(error).split('. ')[0] ?? ''
+  const typed = /Unknown option '--([^']+)'/.exec(message)?.[1]
+  if (typed === undefined) return message
+  const nearest = nearestName(typed, names)
+  return `there is no option --${typed}${nearest === undefined ? '' : `; did you mean --${nearest}?`}`
+}
+
+export function connectionOptions(
+  options: OptionValues,
+  env: Readonly<Record<string, string | undefined>>,
+): ConnectionOptions {
+  const servers =
+    textOption(options, 'bootstrap-server') ?? env['FAIRLEAD_BOOTSTRAP_SERVER'] ?? BOOTSTRAP_DEFAULT
+  return {
+    bootstrapServers: servers.split(',').map((server) => server.trim()),
+    requestTimeoutMs:
+      integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS }) ?? TIMEOUT_DEFAULT_MS,
+  }
+}

@@ -1,0 +1,121 @@
+import { createInterface } from 'node:readline/promises'
+import { type ClusterAdmin, createClusterAdmin } from '@fairlead/kafka'
+import { Output, parseOutputFormat } from '../output/output.ts'
+import {
+  type Command,
+  type ConnectionOptions,
+  EXIT,
+  type ExitCode,
+  UsageError,
+  isSet,
+  textOption,
+} from './command.ts'
+import { failureOf } from './failure.ts'
+import { helpOf } from './help.ts'
+import { type ParsedCommand, connectionOptions, parseCommand } from './parse-command.ts'
+
+const CLIENT_ID = 'fairlead-cli'
+
+export type Terminal = {
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  /** Undefined where nobody can answer. */
+  readonly ask: ((question: string) => Promise<string>) | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal
+}
+
+/** Runs the command that a command line names. Resolves with the exit code; rejects only for a bug. */
+export async function runCommand(
+  commands: readonly Command[],
+  argv: readonly string[],
+  terminal: Terminal,
+): Promise<ExitCode> {
+  let output = plainOutput(terminal)
+  try {
+    const parsed = parseCommand(commands, argv)
+    if (isSet(parsed.options, 'help')) {
+      terminal.stdout(helpOf(parsed.command))
+      return EXIT.ok
+    }
+    output = new Output({
+      format: parseOutputFormat(textOption(parsed.options, 'output')),
+      hasHeaders: !isSet(parsed.options, 'no-headers'),
+      streams: terminal,
+    })
+    return await invoke(parsed, output, terminal)
+  } catch (error) {
+    if (terminal.signal.aborted) return EXIT.interrupted
+    const failure = failureOf(error)
+    output.failureInstead(failure)
+    return failure.exitCode
+  }
+}
+
+async function invoke(
+  { command, positionals, options }: ParsedCommand,
+  output: Output,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const connection = connectionOptions(options, terminal.env)
+  const cluster = new LazyAdmin(connection)
+  const close = () => void cluster.close()
+  terminal.signal.addEventListener('abort', close)
+  try {
+    return await command.run({
+      positionals,
+      options,
+      output,
+      connection,
+      get admin() {
+        return cluster.admin
+      },
+      confirm: (question) => confirmed(question, isSet(options, 'yes'), terminal),
+      signal: terminal.signal,
+    })
+  } finally {
+    terminal.signal.removeEventListener('abort', close)
+    await cluster.close()
+  }
+}
+
+/** Commands that read files need no broker. */
+class LazyAdmin {
+  readonly #connection: ConnectionOptions
+  #admin: ClusterAdmin | undefined
+
+  constructor(connection: ConnectionOptions) {
+    this.#connection = connection
+  }
+
+  get admin(): ClusterAdmin {
+    this.#admin ??= createClusterAdmin({ ...this.#connection, clientId: CLIENT_ID })
+    return this.#admin
+  }
+
+  async close(): Promise<void> {
+    await this.#admin?.close()
+  }
+}
+
+async function confirmed(question: string, isYes: boolean, terminal: Terminal): Promise<boolean> {
+  if (isYes) return true
+  if (terminal.ask === undefined) {
+    throw new UsageError(`${question} Nobody can answer here: add --yes`)
+  }
+  const answer = await terminal.ask(`${question} [y/N] `)
+  return /^y(es)?$/i.test(answer.trim())
+}
+
+function plainOutput(terminal: Terminal): Output {
+  return new Output({ format: 'table', hasHeaders: true, streams: terminal })
+}
+
+export async function askOnTerminal(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question(question)
+  } finally {
+    terminal.close()
+  }
+}

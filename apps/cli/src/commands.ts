@@ -1,0 +1,27 @@
+import { CLUSTER_INFO } from './cluster/cluster-info.ts'
+import type { Command } from './command/command.ts'
+import { DELETE_GROUPS, DELETE_OFFSETS, RESET_OFFSETS } from './group/change-groups.ts'
+import { DESCRIBE_GROUP, GROUP_LAG, LIST_GROUPS } from './group/show-groups.ts'
+import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
+import { DESCRIBE_TOPIC } from './topic/describe-topic.ts'
+import { LIST_TOPICS } from './topic/list-topics.ts'
+import { GET_TOPIC_CONFIGS, SET_TOPIC_CONFIGS } from './topic/topic-configs.ts'
+
+/** Every command with the options that all commands share, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  CLUSTER_INFO,
+  LIST_TOPICS,
+  DESCRIBE_TOPIC,
+  CREATE_TOPICS,
+  DELETE_TOPICS,
+  ADD_PARTITIONS,
+  TRIM_TOPIC,
+  GET_TOPIC_CONFIGS,
+  SET_TOPIC_CONFIGS,
+  LIST_GROUPS,
+  DESCRIBE_GROUP,
+  GROUP_LAG,
+  RESET_OFFSETS,
+  DELETE_GROUPS,
+  DELETE_OFFSETS,
+]
