@@ -1,6 +1,6 @@
 import type { Clock, Random, Timers } from '@fairlead/base'
 import { GroupCoordinator } from '@fairlead/coordinator'
-import { type Disk, TailCache, purgeDeletedLogs } from '@fairlead/log'
+import { type Disk, IndexCache, TailCache, purgeDeletedLogs } from '@fairlead/log'
 import { type BrokerSettings, MetadataImage, brokerSettings } from '@fairlead/metadata'
 import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
 import type { ConfigSource, Metrics } from '@fairlead/service'
@@ -13,7 +13,12 @@ import { groupConfig } from './groups/group-config.ts'
 import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
-import { DRAIN_DEADLINE_MS, FETCH_MEMORY_BYTES, FETCH_SESSION_PARTITIONS_MAX } from './limits.ts'
+import {
+  DRAIN_DEADLINE_MS,
+  FETCH_MEMORY_BYTES,
+  INDEX_CACHE_BYTES,
+  FETCH_SESSION_PARTITIONS_MAX,
+} from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
@@ -90,6 +95,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     directory: directory.path,
     crc32c,
     tailCache,
+    indexCache: new IndexCache({ budgetBytes: INDEX_CACHE_BYTES }),
     clock,
     onFailure,
   })

@@ -58,6 +58,9 @@ export const METRIC_TOPICS_MAX = 2_000
 /** Records read at once when a log is replayed at start. */
 export const REPLAY_READ_BYTES = 1 * MIB
 
+/** Indexes of closed segments in memory: about 32 bytes per 4 KiB of what is read from the disk. */
+export const INDEX_CACHE_BYTES = 64 * MIB
+
 /** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
 export const CHECKPOINT_INTERVAL_MS = 60_000
 

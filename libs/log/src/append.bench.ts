@@ -6,6 +6,7 @@ import { nativeCrc32c, nodeDisk } from '@fairlead/runtime'
 import {
   type AppendResult,
   DEFAULT_LOG_CONFIG,
+  IndexCache,
   type LogConfig,
   type PartitionLog,
   TailCache,
@@ -93,6 +94,7 @@ function opened(directory: string, durability: LogConfig['durability']): Promise
         config: { ...DEFAULT_LOG_CONFIG, durability },
         crc32c: nativeCrc32c,
         tailCache: new TailCache({ budgetBytes: 67_108_864 }),
+        indexCache: new IndexCache({ budgetBytes: 67_108_864 }),
         nowMs: Date.now(),
         onFailure: reject,
       },

@@ -8,20 +8,8 @@ import { type DiskTask, readFileIfExists, replaceFile } from './disk-task.ts'
  */
 const VERSION = '0'
 
-export const RECOVERY_POINT_FILE = 'recovery-point-checkpoint'
 export const LOG_START_FILE = 'log-start-offset-checkpoint'
-export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 export const CLEANER_FILE = 'cleaner-offset-checkpoint'
-
-/**
- * Everything below `offset` is durable: it ends at `positionBytes` of the segment that starts at
- * `segmentBaseOffset`. What is bad below it is corruption, what is bad above it a torn write.
- */
-export type RecoveryPoint = {
-  readonly offset: number
-  readonly segmentBaseOffset: number
-  readonly positionBytes: number
-}
 
 /** What compaction did to a log, in `cleaner-offset-checkpoint`; Kafka keeps the first number. */
 export type CleanerCheckpoint = {

@@ -87,6 +87,16 @@ export function* readFileIfExists(disk: Disk, path: string): DiskTask<Uint8Array
   }
 }
 
+/** The names in a directory, or undefined when there is none. */
+export function* listIfExists(disk: Disk, path: string): DiskTask<readonly string[] | undefined> {
+  try {
+    return yield* perform<readonly string[]>((done) => disk.list(path, done))
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** Writes a file under a new name. It survives a crash after `syncDirectory` of its parent. */
 export function* writeNewFile(disk: Disk, path: string, bytes: Uint8Array): DiskTask<void> {
   const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))

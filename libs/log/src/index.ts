@@ -14,6 +14,7 @@ export {
 } from './compaction/compact-log.ts'
 export type { CompactionPlan, PlannedCompaction } from './compaction/plan.ts'
 export type { SegmentRange } from './checkpoints.ts'
+export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'
 export type {
   AppendContext,

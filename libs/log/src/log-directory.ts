@@ -2,22 +2,22 @@ import type { Crc32c } from '@fairlead/protocol'
 import {
   CLEANER_FILE,
   type CleanerCheckpoint,
-  LEADER_EPOCH_FILE,
   LOG_START_FILE,
-  RECOVERY_POINT_FILE,
   writeCheckpoint,
 } from './checkpoints.ts'
-import type { Disk, DiskCallback } from './disk.ts'
-import { type DiskTask, perform, runTask, writeNewFile } from './disk-task.ts'
+import { type Disk, type DiskCallback, StorageError } from './disk.ts'
+import { type DiskTask, perform, replaceFile, runTask, writeNewFile } from './disk-task.ts'
+import { encodeDurableState } from './durable-state.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { DurablePoint } from './log-writer.ts'
-import { encodeProducerSnapshot } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-state.ts'
-import { removeSegmentFiles, snapshotOffsets } from './recovery.ts'
+import { removeSegmentFiles } from './recovery.ts'
 import { segmentPath } from './segment.ts'
 
-/** The newest snapshot, and one more in case it is damaged. */
-const SNAPSHOTS_KEPT = 2
+/** The newest state, and one more in case it is damaged. */
+const STATES_KEPT = 2
+/** In Kafka's format, for Kafka's tools and for a move to Kafka: we ourselves read the state. */
+const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 const DELETED_SUFFIX = '-delete'
 /** Of a file name, on every file system that matters. */
 const NAME_BYTES_MAX = 255
@@ -25,45 +25,63 @@ const NAME_BYTES_MAX = 255
 /**
  * The files beside the segments of one log, and the order in which they change.
  *
- *   recovery point   after the epochs, the snapshot and the index it lets recovery skip to
- *   log start        before the segments below it are removed
- *   next segment     after the epochs and the snapshot of the segment before it
+ *   durable state   after the sync of the bytes it speaks of
+ *   log start       before the segments below it are removed
+ *   next segment    after the durable state of the segment before it
  */
 export class LogDirectory {
   readonly path: string
   readonly disk: Disk
   readonly crc32c: Crc32c
   #epochsWritten = 0
+  /** Of the states that are there, the newest last. */
+  readonly #stateOffsets: number[]
 
-  constructor(options: { readonly path: string; readonly disk: Disk; readonly crc32c: Crc32c }) {
+  constructor(options: {
+    readonly path: string
+    readonly disk: Disk
+    readonly crc32c: Crc32c
+    readonly stateOffsets: readonly number[]
+  }) {
     this.path = options.path
     this.disk = options.disk
     this.crc32c = options.crc32c
+    this.#stateOffsets = [...options.stateOffsets]
   }
 
-  /** Writes what recovery needs to begin at `point` instead of at the start of the segment. */
+  /**
+   * Writes what opening needs to begin at `point` instead of at the start of the segment. False when
+   * the disk is full: opening takes longer then, and finds the same.
+   */
   *checkpoint(
     point: DurablePoint,
     producers: ProducerStates,
-    epochs: LeaderEpochs,
-  ): DiskTask<void> {
-    const snapshot = encodeProducerSnapshot(producers, this.crc32c)
-    yield* this.#writeEpochs(epochs, point.nextOffset)
-    yield* this.#writeSnapshot(point.nextOffset, snapshot)
-    yield* point.segment.writeIndex(this.disk, point, this.crc32c)
-    yield* perform<void>((done) => this.disk.syncDirectory(this.path, done))
-    const row = [point.nextOffset, point.segment.baseOffset, point.sizeBytes]
-    yield* this.#writeRows(RECOVERY_POINT_FILE, [row])
-    yield* this.#removeOldSnapshots()
-  }
-
-  /** Prepares the end of a segment, all of which is durable. */
-  *sealSegment(end: DurablePoint, producers: ProducerStates, epochs: LeaderEpochs): DiskTask<void> {
-    const snapshot = encodeProducerSnapshot(producers, this.crc32c)
-    yield* this.#writeEpochs(epochs, end.nextOffset)
-    yield* this.#writeSnapshot(end.nextOffset, snapshot)
-    yield* end.segment.writeIndex(this.disk, end, this.crc32c)
-    yield* this.#removeOldSnapshots()
+    leaderEpochs: LeaderEpochs,
+  ): DiskTask<boolean> {
+    const { nextOffset, sizeBytes, segment } = point
+    const state = encodeDurableState(
+      {
+        offset: nextOffset,
+        segmentBaseOffset: segment.baseOffset,
+        positionBytes: sizeBytes,
+        leaderEpochs,
+        producers,
+      },
+      this.crc32c,
+    )
+    const path = this.#statePath(nextOffset)
+    try {
+      yield* this.#writeEpochs(leaderEpochs, nextOffset)
+      yield* segment.syncIndex()
+      yield* writeNewFile(this.disk, path, state)
+      yield* perform<void>((done) => this.disk.syncDirectory(this.path, done))
+    } catch (error) {
+      if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+      return false
+    }
+    if (this.#stateOffsets.at(-1) !== nextOffset) this.#stateOffsets.push(nextOffset)
+    yield* this.#removeOldStates()
+    return true
   }
 
   *writeLogStart(logStartOffset: number): DiskTask<void> {
@@ -104,21 +122,23 @@ export class LogDirectory {
   *#writeEpochs(epochs: LeaderEpochs, durableOffset: number): DiskTask<void> {
     const entries = epochs.startedBelow(durableOffset)
     if (entries.length === this.#epochsWritten) return
-    const rows = entries.map(({ epoch, startOffset }) => [epoch, startOffset])
-    yield* this.#writeRows(LEADER_EPOCH_FILE, rows)
+    const rows = entries.map(({ epoch, startOffset }) => `${epoch} ${startOffset}\n`)
+    const text = `0\n${rows.length}\n${rows.join('')}`
+    const bytes = new TextEncoder().encode(text)
+    yield* replaceFile(this.disk, this.path, LEADER_EPOCH_FILE, bytes)
     this.#epochsWritten = entries.length
   }
 
-  *#writeSnapshot(offset: number, bytes: Uint8Array): DiskTask<void> {
-    yield* writeNewFile(this.disk, segmentPath(this.path, offset, '.snap'), bytes)
+  *#removeOldStates(): DiskTask<void> {
+    while (this.#stateOffsets.length > STATES_KEPT) {
+      const oldest = this.#statePath(this.#stateOffsets[0] ?? 0)
+      yield* perform<void>((done) => this.disk.removeFile(oldest, done))
+      this.#stateOffsets.shift()
+    }
   }
 
-  *#removeOldSnapshots(): DiskTask<void> {
-    const offsets = snapshotOffsets(yield* this.#names())
-    for (const offset of offsets.slice(0, -SNAPSHOTS_KEPT)) {
-      const path = segmentPath(this.path, offset, '.snap')
-      yield* perform<void>((done) => this.disk.removeFile(path, done))
-    }
+  #statePath(offset: number): string {
+    return segmentPath(this.path, offset, '.snap')
   }
 
   *#writeRows(name: string, rows: readonly (readonly number[])[]): DiskTask<void> {

@@ -4,12 +4,12 @@ import type { CompactionSegment } from './compaction/plan.ts'
 import { swapIn } from './compaction/swap.ts'
 import type { DiskCallback, StorageError } from './disk.ts'
 import type { DiskTask } from './disk-task.ts'
+import type { IndexCache } from './index-cache.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import type { DurablePoint } from './log-writer.ts'
 import type { ProducerStates } from './producer-state.ts'
-import { INDEX_ENTRY_BYTES } from './offset-index.ts'
 import { openCompacted } from './recovery.ts'
 import { expiredSegmentCount } from './retention.ts'
 import { type Segment, createSegment } from './segment.ts'
@@ -20,7 +20,10 @@ export type LogFilesOptions = {
   /** From recovery: in offset order, at least one. Taken over. */
   readonly segments: Segment[]
   readonly logStartOffset: number
-  /** As of the durable point: written into snapshots and checkpoints. */
+  /** Of the newest durable state that was found; -1 for none. */
+  readonly checkpointOffset: number
+  readonly indexCache: IndexCache
+  /** As of the durable point: written into the durable state. */
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
   readonly cleaner: CleanerCheckpoint
@@ -42,8 +45,8 @@ export class LogFiles {
   readonly #tasks = new TaskQueue()
   #cleaner: CleanerCheckpoint
   #logStartOffset: number
-  /** Of the last recovery point; -1 before the first. */
-  #checkpointOffset = -1
+  /** Of the newest durable state; -1 before the first. */
+  #checkpointOffset: number
   #hasEnded = false
 
   constructor(options: LogFilesOptions) {
@@ -52,6 +55,7 @@ export class LogFiles {
     this.#segments = options.segments
     this.#cleaner = options.cleaner
     this.#logStartOffset = options.logStartOffset
+    this.#checkpointOffset = options.checkpointOffset
   }
 
   /** The first offset that is kept: durable, and it never goes back. */
@@ -92,7 +96,7 @@ export class LogFiles {
     this.#tasks.run(() => this.#roll(end, next), done)
   }
 
-  /** Writes a recovery point. `pointNow` is asked when it is its turn. */
+  /** Writes a durable state. `pointNow` is asked when it is its turn. */
   checkpoint(pointNow: () => DurablePoint | undefined, done: DiskCallback<void>): void {
     this.#change(() => this.#checkpoint(pointNow()), done)
   }
@@ -159,10 +163,13 @@ export class LogFiles {
   ): DiskTask<Segment> {
     invariant(end.segment === this.active, 'the active segment is rolled')
     const { directory, producers, leaderEpochs } = this.#options
-    yield* directory.sealSegment(end, producers, leaderEpochs)
+    yield* directory.checkpoint(end, producers, leaderEpochs)
+    yield* end.segment.close(end)
     const segment = yield* createSegment({
       disk: directory.disk,
       directory: directory.path,
+      crc32c: directory.crc32c,
+      indexCache: this.#options.indexCache,
       baseOffset: end.nextOffset,
       nowMs: next.createdMs,
       indexIntervalBytes: next.indexIntervalBytes,
@@ -175,8 +182,8 @@ export class LogFiles {
     if (this.#hasEnded || point === undefined) return
     if (point.nextOffset === this.#checkpointOffset) return
     const { directory, producers, leaderEpochs } = this.#options
-    yield* directory.checkpoint(point, producers, leaderEpochs)
-    this.#checkpointOffset = point.nextOffset
+    const isWritten = yield* directory.checkpoint(point, producers, leaderEpochs)
+    if (isWritten) this.#checkpointOffset = point.nextOffset
   }
 
   *#removeExpired(limits: { readonly config: LogConfig; readonly nowMs: number }): DiskTask<void> {
@@ -219,7 +226,7 @@ export class LogFiles {
         endOffset: nextOffset,
         sizeBytes,
         isCompacted,
-        indexBytes: segment.index.entryCount * INDEX_ENTRY_BYTES,
+        indexBytes: segment.indexBytesMax,
         maxTimestampMs,
         firstTimestampMs: withFirstTimestamps && isDirty ? yield* segment.firstTimestampMs() : -1,
         createdMs,
@@ -242,7 +249,7 @@ export class LogFiles {
     yield* directory.writeCleaner(this.#cleaner)
     yield* swapIn({ disk, directory: directory.path }, range)
     const compacted = yield* openCompacted(
-      { disk, directory: directory.path, crc32c, ...next },
+      { disk, directory: directory.path, crc32c, indexCache: this.#options.indexCache, ...next },
       range,
     )
     const replaced = this.#segments.splice(from, to - from, compacted)

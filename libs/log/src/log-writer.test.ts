@@ -74,7 +74,7 @@ describe('a segment', () => {
 })
 
 describe('in mode os', () => {
-  test('bytes are synced, and a recovery point is written, every 16 MiB', () => {
+  test('bytes are synced, and a durable state is written, every 16 MiB', () => {
     const disk = new SimulatedDisk()
     const log = open(disk, { config: { durability: 'os' } })
     const datasyncs = withDatasyncs(disk)
@@ -82,7 +82,7 @@ describe('in mode os', () => {
     expect(datasyncs.count).toBe(0)
     for (let count = 0; count < 17; count += 1) append(log, LARGE.slice())
     expect(datasyncs.count).toBe(1)
-    expect(disk.paths()).toContain(`${DIRECTORY}/recovery-point-checkpoint`)
+    expect(disk.paths().filter((path) => path.endsWith('.snap'))).toHaveLength(1)
   })
 
   test('a snapshot knows no batch that its sync did not cover', () => {
@@ -92,14 +92,14 @@ describe('in mode os', () => {
       batch({ producerId: 7, producerEpoch: 0, baseSequence })
     appendAll(log, [sequenced(0)])
     disk.drain()
-    log.checkpoint(() => {})
+    const checkpoints: boolean[] = []
+    log.checkpoint(({ ok }) => checkpoints.push(ok))
     // The write of the second batch completes before the sync of the first.
     appendAll(log, [sequenced(1)])
     disk.complete(1)
     expect(log.highWatermark).toBe(2)
     disk.complete(0)
-    const isSnapshot = () => disk.paths().some((path) => path.endsWith('recovery-point-checkpoint'))
-    while (!isSnapshot()) disk.complete(0)
+    while (checkpoints.length === 0) disk.complete(0)
     const reopened = open(disk.survivor(LOSE_UNSYNCED, 'immediate'))
     const retry = append(reopened, sequenced(1))
     expect(retry).toMatchObject({ ok: true, duplicate: false })
@@ -128,7 +128,7 @@ test('a log whose files failed writes nothing more, and its high watermark stays
   log.checkpoint(() => {})
   const answers = appendAll(log, [batch(), batch()])
   disk.hook = ({ path }) =>
-    path.endsWith('.snap') ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+    path.endsWith('.snap') ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
   // The checkpoint goes on, the write waits.
   disk.complete(0)
   while (log.failure === undefined) disk.complete(disk.queuedCount - 1)

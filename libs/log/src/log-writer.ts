@@ -1,10 +1,11 @@
 import { invariant } from '@fairlead/base'
 import type { BatchHeader } from '@fairlead/protocol'
-import type { DiskCallback, StorageError } from './disk.ts'
+import type { DiskCallback, DiskResult, StorageError } from './disk.ts'
+import { runTask } from './disk-task.ts'
 import { Fifo } from './fifo.ts'
 import type { LogConfig } from './log-config.ts'
 import type { ProducerEntry } from './producer-state.ts'
-import type { Segment } from './segment.ts'
+import type { Segment, SegmentEnd } from './segment.ts'
 
 /** A batch with its offsets, on its way to the disk. */
 export type PlacedBatch = {
@@ -18,11 +19,7 @@ export type PlacedBatch = {
 }
 
 /** Up to where the active segment is durable. */
-export type DurablePoint = {
-  readonly segment: Segment
-  readonly nextOffset: number
-  readonly sizeBytes: number
-}
+export type DurablePoint = SegmentEnd & { readonly segment: Segment }
 
 export type LogWriterEvents = {
   readonly onWritten: (batches: readonly PlacedBatch[]) => void
@@ -206,7 +203,7 @@ export class LogWriter {
       }
       if (this.#reportIdle()) return
       for (const batch of batches) {
-        segment.batchWritten(batch.header, batch.nowMs)
+        segment.batchWritten(batch.header, batch.bytes, batch.nowMs)
         this.#unsynced.push(batch)
       }
       this.#events.onWritten(batches)
@@ -250,18 +247,24 @@ export class LogWriter {
     this.#isSyncing = true
     const target = endOf(this.#segment)
     target.segment.file.datasync((result) => {
-      this.#isSyncing = false
-      if (!result.ok) {
-        this.#fail(result.error)
-        return
-      }
-      if (this.#reportIdle()) return
-      invariant(target.segment === this.#segment, 'a segment is synced before the next begins')
-      this.#durable = target
-      this.#events.onDurable(this.#takeSynced(target.nextOffset))
-      this.#finishFlushes()
-      this.#advance()
+      if (!result.ok || this.#isStopped) this.#onSynced(target, result)
+      else runTask(target.segment.writeIndex(target), (indexed) => this.#onSynced(target, indexed))
     })
+  }
+
+  /** The index says so before anybody hears of it: what was acknowledged is never taken for torn. */
+  #onSynced(target: DurablePoint, result: DiskResult<void>): void {
+    this.#isSyncing = false
+    if (!result.ok) {
+      this.#fail(result.error)
+      return
+    }
+    if (this.#reportIdle()) return
+    invariant(target.segment === this.#segment, 'a segment is synced before the next begins')
+    this.#durable = target
+    this.#events.onDurable(this.#takeSynced(target.nextOffset))
+    this.#finishFlushes()
+    this.#advance()
   }
 
   #takeSynced(durableOffset: number): PlacedBatch[] {
@@ -300,5 +303,5 @@ export class LogWriter {
 }
 
 function endOf(segment: Segment): DurablePoint {
-  return { segment, nextOffset: segment.nextOffset, sizeBytes: segment.sizeBytes }
+  return { segment, ...segment.end }
 }

@@ -8,6 +8,7 @@ import type { CompactionJob } from './compaction/compact-log.ts'
 import { type PlannedCompaction, planCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
+import type { IndexCache } from './index-cache.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogDirectory } from './log-directory.ts'
@@ -40,6 +41,7 @@ export type PartitionLogOptions = {
   /** For lookups by time inside compressed batches. */
   readonly decompress?: Decompress
   readonly tailCache: TailCache
+  readonly indexCache: IndexCache
   /** Wall clock at opening, milliseconds since the Unix epoch. */
   readonly nowMs: number
   /** Called once, when a write or a sync failed: the log takes no more appends, and is reopened. */
@@ -110,7 +112,14 @@ export class PartitionLog {
     this.#options = options
     this.#config = config
     this.#files = new LogFiles({
-      directory: new LogDirectory({ path: directory, disk, crc32c }),
+      directory: new LogDirectory({
+        path: directory,
+        disk,
+        crc32c,
+        stateOffsets: recovered.stateOffsets,
+      }),
+      indexCache: options.indexCache,
+      checkpointOffset: recovered.checkpointOffset,
       segments,
       logStartOffset,
       producers,
@@ -227,6 +236,7 @@ export class PartitionLog {
 
   /** Reads whole batches from the one that holds `fetchOffset`. */
   read(request: ReadRequest, done: (result: ReadResult) => void): void {
+    const { crc32c } = this.#options
     const { fetchOffset, maxBytes } = request
     const upTo = Math.min(request.upTo ?? this.#highWatermark, this.#writer.writtenOffset)
     const closed = this.#closedRefusal()
@@ -240,7 +250,7 @@ export class PartitionLog {
     } else {
       const cached = this.#tail.read({ fetchOffset, upTo, maxBytes })
       if (cached !== undefined) done(batchesRead(cached.chunks, cached.nextOffset))
-      else this.#readFromDisk({ fetchOffset, upTo, maxBytes }, done)
+      else this.#readFromDisk({ fetchOffset, upTo, maxBytes, crc32c }, done)
     }
   }
 

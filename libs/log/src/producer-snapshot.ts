@@ -1,12 +1,8 @@
-import { DecodeError } from '@fairlead/base'
-import type { Crc32c } from '@fairlead/protocol'
-import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { type ProducerBatch, type ProducerEntry, ProducerStates } from './producer-state.ts'
 
 /**
- * `<offset>.snap`: the producers of a partition as of that offset.
+ * The producers of a partition, as a part of its durable state:
  *
- *   envelope   magic "FLPS", version, CRC32C
  *   count      uint32
  *   producers  producerId float64 · epoch int16 · batch count uint8 · batches
  *   batch      baseSequence int32 · lastSequence int32 · baseOffset float64 · lastOffset float64
@@ -14,58 +10,50 @@ import { type ProducerBatch, type ProducerEntry, ProducerStates } from './produc
  * Kafka's own snapshot keeps the last batch only; a retry of an older one would not be recognised
  * after a restart. float64 holds every offset exactly.
  */
-const FORMAT = { magic: 0x464c5053, version: 1 } as const
 const COUNT_BYTES = 4
 const PRODUCER_BYTES = 11
 const BATCH_BYTES = 24
 
-export function encodeProducerSnapshot(states: ProducerStates, crc32c: Crc32c): Uint8Array {
+export function producersBytes(states: ProducerStates): number {
   let sizeBytes = COUNT_BYTES
   for (const [, { batches }] of states.entries()) {
     sizeBytes += PRODUCER_BYTES + batches.length * BATCH_BYTES
   }
-  return sealEnvelope(FORMAT, sizeBytes, crc32c, (view) => {
-    view.setUint32(0, states.size)
-    let position = COUNT_BYTES
-    for (const [producerId, { producerEpoch, batches }] of states.entries()) {
-      view.setFloat64(position, producerId)
-      view.setInt16(position + 8, producerEpoch)
-      view.setUint8(position + 10, batches.length)
-      position += PRODUCER_BYTES
-      for (const batch of batches) {
-        view.setInt32(position, batch.baseSequence)
-        view.setInt32(position + 4, batch.lastSequence)
-        view.setFloat64(position + 8, batch.baseOffset)
-        view.setFloat64(position + 16, batch.lastOffset)
-        position += BATCH_BYTES
-      }
-    }
-  })
+  return sizeBytes
 }
 
-/** @throws {DecodeError} when the bytes are damaged. */
-export function decodeProducerSnapshot(
-  bytes: Uint8Array,
-  context: { readonly nowMs: number; readonly crc32c: Crc32c },
-): ProducerStates {
-  const view = openEnvelope(FORMAT, bytes, context.crc32c)
-  const states = new ProducerStates()
-  try {
-    const count = view.getUint32(0)
-    let position = COUNT_BYTES
-    for (let index = 0; index < count; index += 1) {
-      const batchCount = view.getUint8(position + 10)
-      const entry: ProducerEntry = {
-        producerEpoch: view.getInt16(position + 8),
-        batches: decodeBatches(view, position + PRODUCER_BYTES, batchCount),
-        lastSeenMs: context.nowMs,
-      }
-      states.set(view.getFloat64(position), entry)
-      position += PRODUCER_BYTES + batchCount * BATCH_BYTES
+export function encodeProducers(states: ProducerStates, view: DataView, start: number): void {
+  view.setUint32(start, states.size)
+  let position = start + COUNT_BYTES
+  for (const [producerId, { producerEpoch, batches }] of states.entries()) {
+    view.setFloat64(position, producerId)
+    view.setInt16(position + 8, producerEpoch)
+    view.setUint8(position + 10, batches.length)
+    position += PRODUCER_BYTES
+    for (const batch of batches) {
+      view.setInt32(position, batch.baseSequence)
+      view.setInt32(position + 4, batch.lastSequence)
+      view.setFloat64(position + 8, batch.baseOffset)
+      view.setFloat64(position + 16, batch.lastOffset)
+      position += BATCH_BYTES
     }
-  } catch (error) {
-    if (error instanceof RangeError) throw new DecodeError('the snapshot is cut short', 0)
-    throw error
+  }
+}
+
+/** @throws {RangeError} when the bytes end before the producers. */
+export function decodeProducers(view: DataView, start: number, nowMs: number): ProducerStates {
+  const states = new ProducerStates()
+  const count = view.getUint32(start)
+  let position = start + COUNT_BYTES
+  for (let index = 0; index < count; index += 1) {
+    const batchCount = view.getUint8(position + 10)
+    const entry: ProducerEntry = {
+      producerEpoch: view.getInt16(position + 8),
+      batches: decodeBatches(view, position + PRODUCER_BYTES, batchCount),
+      lastSeenMs: nowMs,
+    }
+    states.set(view.getFloat64(position), entry)
+    position += PRODUCER_BYTES + batchCount * BATCH_BYTES
   }
   return states
 }

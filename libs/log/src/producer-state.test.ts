@@ -133,7 +133,7 @@ describe('a log', () => {
     }
     disk.complete(0)
     expect(answers).toEqual([])
-    disk.complete(0)
+    disk.drain()
     expect(answers).toMatchObject([
       { ok: true, baseOffset: 0, duplicate: false },
       { ok: true, baseOffset: 0, duplicate: true },

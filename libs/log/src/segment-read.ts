@@ -1,4 +1,4 @@
-import { BATCH_HEADER_BYTES } from '@fairlead/protocol'
+import { BATCH_HEADER_BYTES, type Crc32c, batchCrc } from '@fairlead/protocol'
 import { corruptLog } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 import type { Segment } from './segment.ts'
@@ -9,6 +9,7 @@ export type ReadRange = {
   /** No batch that ends after this offset. */
   readonly upTo: number
   readonly maxBytes: number
+  readonly crc32c: Crc32c
 }
 
 export type ReadBatches = {
@@ -25,14 +26,16 @@ const SLACK_BYTES = 16_384
  * whatever its size, then as many as fit. `fetchOffset` lies in the segment. Undefined when there is
  * no such batch in a segment that was compacted.
  *
- * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to.
+ * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to, or
+ * one whose checksum does not match: readers never get what the disk made of it.
  */
 export function* readSegment(
   segment: Segment,
   range: ReadRange,
 ): DiskTask<ReadBatches | undefined> {
   const endPosition = segment.sizeBytes
-  let position = segment.index.positionFor(range.fetchOffset)
+  const index = yield* segment.index()
+  let { position } = index.startFor(range.fetchOffset)
   let wantedBytes = Math.max(range.maxBytes, BATCH_HEADER_BYTES) + SLACK_BYTES
   while (position < endPosition) {
     const start = position
@@ -85,6 +88,10 @@ function selectBatches(
     const isBefore = following <= range.fetchOffset
     if (!isBefore && following > range.upTo) return selected(buffer, start, end, nextOffset)
     if (!isBefore && end > start && batchEnd - start > range.maxBytes) break
+    if (!isBefore && batchCrc(buffer, end, header, range.crc32c) !== header.crc) {
+      if (end > start) break
+      return `the checksum of the batch at offset ${header.baseOffset} does not match`
+    }
     expected = following
     end = batchEnd
     if (isBefore) start = end

@@ -1,8 +1,11 @@
-import { invariant } from '@fairlead/base'
-import type { BatchHeader, Crc32c } from '@fairlead/protocol'
-import type { Disk, DiskFile } from './disk.ts'
-import { type DiskTask, perform, writeNewFile } from './disk-task.ts'
-import { OffsetIndex, type SegmentSummary, encodeIndex } from './offset-index.ts'
+import { DecodeError, invariant } from '@fairlead/base'
+import { type BatchHeader, type Crc32c, wholeBatchCrc } from '@fairlead/protocol'
+import { type Disk, type DiskFile, corruptLog } from './disk.ts'
+import { type DiskTask, perform, readFileIfExists } from './disk-task.ts'
+import type { IndexCache } from './index-cache.ts'
+import { INDEX_SLOT_BYTES, decodeIndex } from './index-file.ts'
+import { IndexWriter, writeWholeIndex } from './index-writer.ts'
+import { type IndexEnd, SegmentIndex } from './segment-index.ts'
 import { mayFollow, scanBatches } from './segment-scan.ts'
 
 const OFFSET_DIGITS = 20
@@ -20,44 +23,81 @@ export function segmentBaseOffset(fileName: string): number | undefined {
   return digits === undefined ? undefined : Number(digits)
 }
 
+/** What is known of a segment without reading its batches. */
+export type SegmentSummary = {
+  readonly baseOffset: number
+  /** The offset after the last batch. */
+  readonly nextOffset: number
+  /** A batch ends there. */
+  readonly sizeBytes: number
+  /** -1 for a segment without timestamps. */
+  readonly maxTimestampMs: number
+  /** Wall clock of the first append. */
+  readonly createdMs: number
+}
+
+/** A place between two batches at the end of a segment, at some moment. */
+export type SegmentEnd = Pick<SegmentSummary, 'nextOffset' | 'sizeBytes'> & {
+  readonly index: IndexEnd
+}
+
+export type SegmentOptions = {
+  readonly disk: Disk
+  readonly directory: string
+  readonly crc32c: Crc32c
+  readonly indexCache: IndexCache
+  readonly file: DiskFile
+  readonly summary: SegmentSummary
+  /** Read when it is needed, for a closed segment, when left out. */
+  readonly index: SegmentIndex | undefined
+  /** How many intervals the index file holds; undefined when it is to be written anew. */
+  readonly storedCount: number | undefined
+  readonly indexIntervalBytes: number
+  /** Whether batches may be missing. */
+  readonly isCompacted: boolean
+}
+
 /**
- * One file of a partition log, Kafka's record batches as they are, and its sparse offset index.
+ * One file of a partition log, Kafka's record batches as they are, and the index beside it.
  *
- * The file stays open from recovery to `release`: one descriptor per segment. Reads under way hold
- * it, so that retention never closes a descriptor that a read uses.
+ * The file stays open from recovery to `release`: one descriptor per segment, and one for the index
+ * of the segment that takes the appends. Reads under way hold it, so that retention never closes a
+ * descriptor that a read uses.
  *
  * Invariants: batches are contiguous from `baseOffset` to `nextOffset`, unless the segment was
  * compacted: then they are in order, and some are missing; the first `sizeBytes` bytes are whole
- * batches.
+ * batches; the index of the segment that takes the appends is in memory.
  */
 export class Segment {
   readonly baseOffset: number
   readonly file: DiskFile
-  readonly index: OffsetIndex
-  /** Whether batches may be missing. */
   readonly isCompacted: boolean
-  readonly #directory: string
-  readonly #indexIntervalBytes: number
+  readonly #options: SegmentOptions
+  readonly #indexWriter: IndexWriter
+  #index: SegmentIndex | undefined
   #summary: SegmentSummary
+  #isClosed: boolean
   #firstTimestampMs: number | undefined
   #readers = 0
   #onIdle: (() => void) | undefined
 
-  constructor(options: {
-    readonly directory: string
-    readonly file: DiskFile
-    readonly summary: SegmentSummary
-    readonly index: OffsetIndex
-    readonly indexIntervalBytes: number
-    readonly isCompacted: boolean
-  }) {
-    this.baseOffset = options.summary.baseOffset
-    this.file = options.file
-    this.index = options.index
-    this.isCompacted = options.isCompacted
-    this.#directory = options.directory
-    this.#summary = options.summary
-    this.#indexIntervalBytes = options.indexIntervalBytes
+  constructor(options: SegmentOptions) {
+    const { summary, file, isCompacted, index, indexIntervalBytes, storedCount } = options
+    const { disk, crc32c } = options
+    this.#options = options
+    this.baseOffset = summary.baseOffset
+    this.file = file
+    this.isCompacted = isCompacted
+    this.#summary = summary
+    this.#index = index
+    this.#isClosed = index === undefined
+    index?.reopen(indexIntervalBytes)
+    this.#indexWriter = new IndexWriter({
+      disk,
+      crc32c,
+      path: this.#indexPath('.idx'),
+      storedCount: storedCount === undefined ? undefined : Math.min(storedCount, index?.count ?? 0),
+    })
   }
 
   get sizeBytes(): number {
@@ -76,19 +116,34 @@ export class Segment {
     return this.#summary.createdMs
   }
 
+  /** What the index file has at most: its intervals are not shorter than was configured. */
+  get indexBytesMax(): number {
+    const intervalBytes = Math.max(1, this.#options.indexIntervalBytes)
+    return INDEX_SLOT_BYTES * (2 + Math.floor(this.sizeBytes / intervalBytes))
+  }
+
+  /** Of the segment that takes the appends: where it ends now. */
+  get end(): SegmentEnd {
+    const { nextOffset, sizeBytes } = this.#summary
+    return { nextOffset, sizeBytes, index: this.#growing().end }
+  }
+
   /**
    * Takes note of a batch that stands at the end of the file. A segment is as old as its first batch:
    * `appendedMs` is the wall clock of the append, left out when a batch is read back.
    */
-  batchWritten(header: BatchHeader, appendedMs: number = this.createdMs): void {
+  batchWritten(header: BatchHeader, bytes: Uint8Array, appendedMs: number = this.createdMs): void {
     invariant(mayFollow(header, this.nextOffset, this.isCompacted), 'batches follow each other')
     const { sizeBytes, maxTimestampMs, createdMs } = this.#summary
-    if (sizeBytes - this.index.lastPosition >= this.#indexIntervalBytes) {
-      this.index.add(header.baseOffset, sizeBytes)
-    }
+    const nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+    const crc = wholeBatchCrc(bytes, header)
+    this.#growing().addBatch(
+      { nextOffset, sizeBytes: header.sizeBytes, crc, maxTimestampMs: header.maxTimestampMs },
+      this.#options.indexIntervalBytes,
+    )
     this.#summary = {
       ...this.#summary,
-      nextOffset: header.baseOffset + header.lastOffsetDelta + 1,
+      nextOffset,
       sizeBytes: sizeBytes + header.sizeBytes,
       maxTimestampMs: Math.max(maxTimestampMs, header.maxTimestampMs),
       createdMs: sizeBytes === 0 ? appendedMs : createdMs,
@@ -101,17 +156,51 @@ export class Segment {
     this.#summary = { ...this.#summary, nextOffset }
   }
 
-  /** The segment up to a batch boundary, as it is written to its index file. */
-  summaryUpTo(end: { readonly nextOffset: number; readonly sizeBytes: number }): SegmentSummary {
-    invariant(end.sizeBytes <= this.sizeBytes, 'a summary covers what is written')
-    return { ...this.#summary, nextOffset: end.nextOffset, sizeBytes: end.sizeBytes }
+  /** The index; of a closed segment it is read, or made anew from the batches, when it is needed. */
+  *index(): DiskTask<SegmentIndex> {
+    const index = this.#index ?? (yield* this.#readIndex()) ?? (yield* this.#rebuildIndex())
+    if (this.#isClosed) {
+      this.#index = index
+      this.#options.indexCache.used(this, index.memoryBytes)
+    }
+    return index
+  }
+
+  /** Only for the cache. */
+  dropIndex(): void {
+    invariant(this.#isClosed, 'the index of the active segment stays in memory')
+    this.#index = undefined
+  }
+
+  /** Writes the index up to `end`, which is durable; see `IndexWriter`. */
+  *writeIndex(end: SegmentEnd): DiskTask<void> {
+    yield* this.#indexWriter.write(this.#summary, this.#growing(), end.index)
+  }
+
+  *syncIndex(): DiskTask<void> {
+    yield* this.#indexWriter.sync()
+  }
+
+  /** Nothing is appended any more: the index up to `end` is made durable, and may be forgotten. */
+  *close(end: SegmentEnd): DiskTask<void> {
+    yield* this.writeIndex(end)
+    yield* this.#indexWriter.sync()
+    yield* this.#indexWriter.close()
+    this.#isClosed = true
+    this.#options.indexCache.used(this, this.#index?.memoryBytes ?? 0)
+  }
+
+  /** Writes the whole index into another file, and syncs it: that of a compacted segment. */
+  *writeIndexTo(suffix: string): DiskTask<void> {
+    const { disk, crc32c } = this.#options
+    const path = this.#indexPath(suffix)
+    yield* writeWholeIndex({ disk, crc32c, path }, this.#summary, this.#growing())
   }
 
   /** Greatest timestamp of the first batch; -1 for a segment without batches. Read once. */
   *firstTimestampMs(): DiskTask<number> {
     if (this.#firstTimestampMs === undefined && this.sizeBytes > 0) {
-      const first = { fromPosition: 0, fromOffset: this.baseOffset, endPosition: this.sizeBytes }
-      const range = { ...first, isCompacted: this.isCompacted, bufferBytes: FIRST_BATCH_BYTES }
+      const range = { ...this.#wholeRange(), bufferBytes: FIRST_BATCH_BYTES }
       yield* scanBatches(this.file, range, undefined, ({ header }) => {
         this.#firstTimestampMs = header.maxTimestampMs
         return 'stop'
@@ -132,43 +221,81 @@ export class Segment {
     }
   }
 
-  /** Closes the file once no read uses it. Nobody may start a read after this. */
+  /** Closes the files once no read uses them. Nobody may start a read after this. */
   *release(): DiskTask<void> {
     if (this.#readers > 0) {
       yield* perform<void>((done) => {
         this.#onIdle = () => done({ ok: true, value: undefined })
       })
     }
+    this.#options.indexCache.forget(this)
+    yield* this.#indexWriter.close()
     yield* perform<void>((done) => this.file.close(done))
   }
 
-  /** Writes the index file for the segment up to `end`. A damaged one is rebuilt at opening. */
-  *writeIndex(
-    disk: Disk,
-    end: { readonly nextOffset: number; readonly sizeBytes: number },
-    crc32c: Crc32c,
-    suffix = '.idx',
-  ): DiskTask<void> {
-    const bytes = encodeIndex(this.summaryUpTo(end), this.index, crc32c)
-    yield* writeNewFile(disk, segmentPath(this.#directory, this.baseOffset, suffix), bytes)
+  #growing(): SegmentIndex {
+    invariant(this.#index !== undefined && !this.#isClosed, 'the segment takes appends')
+    return this.#index
+  }
+
+  #indexPath(suffix: string): string {
+    return segmentPath(this.#options.directory, this.#options.summary.baseOffset, suffix)
+  }
+
+  #wholeRange() {
+    const { baseOffset, sizeBytes, isCompacted } = this
+    return { fromPosition: 0, fromOffset: baseOffset, endPosition: sizeBytes, isCompacted }
+  }
+
+  *#readIndex(): DiskTask<SegmentIndex | undefined> {
+    const { disk, crc32c } = this.#options
+    const bytes = yield* readFileIfExists(disk, this.#indexPath('.idx'))
+    try {
+      const stored = bytes && decodeIndex(bytes, this.baseOffset, crc32c)
+      const end = stored?.index.last?.endPosition ?? 0
+      return stored?.isWhole === true && end === this.sizeBytes ? stored.index : undefined
+    } catch (error) {
+      if (error instanceof DecodeError) return undefined
+      throw error
+    }
+  }
+
+  *#rebuildIndex(): DiskTask<SegmentIndex> {
+    const { crc32c, indexIntervalBytes } = this.#options
+    const index = new SegmentIndex(this.baseOffset)
+    const range = this.#wholeRange()
+    const end = yield* scanBatches(this.file, range, crc32c, ({ header, bytes }) => {
+      const nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+      const crc = wholeBatchCrc(bytes, header)
+      index.addBatch({ ...header, nextOffset, crc }, indexIntervalBytes)
+      return 'continue'
+    })
+    if (end.problem !== undefined) {
+      throw corruptLog(`${this.#indexPath('.log')}: at byte ${end.position}: ${end.problem}`)
+    }
+    return index
   }
 }
 
 /** Creates an empty segment. Its name survives a crash: the directory is synced before it returns. */
-export function* createSegment(options: {
-  readonly disk: Disk
-  readonly directory: string
-  readonly baseOffset: number
-  readonly nowMs: number
-  readonly indexIntervalBytes: number
-}): DiskTask<Segment> {
-  const { disk, directory, baseOffset, nowMs, indexIntervalBytes } = options
+export function* createSegment(
+  options: Pick<
+    SegmentOptions,
+    'disk' | 'directory' | 'crc32c' | 'indexCache' | 'indexIntervalBytes'
+  > & { readonly baseOffset: number; readonly nowMs: number },
+): DiskTask<Segment> {
+  const { disk, directory, baseOffset, nowMs } = options
   const path = segmentPath(directory, baseOffset, '.log')
   const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))
   yield* perform<void>((done) => disk.syncDirectory(directory, done))
-  const summary = emptySummary(baseOffset, nowMs)
-  const index = new OffsetIndex()
-  return new Segment({ directory, file, summary, index, indexIntervalBytes, isCompacted: false })
+  return new Segment({
+    ...options,
+    file,
+    summary: emptySummary(baseOffset, nowMs),
+    index: new SegmentIndex(baseOffset),
+    storedCount: undefined,
+    isCompacted: false,
+  })
 }
 
 export function emptySummary(baseOffset: number, createdMs: number): SegmentSummary {

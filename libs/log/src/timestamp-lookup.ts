@@ -9,6 +9,7 @@ import { type DiskTask } from './disk-task.ts'
 import { corruptLog } from './disk.ts'
 import type { FoundOffset } from './outcomes.ts'
 import type { Segment } from './segment.ts'
+import type { BatchStart } from './segment-index.ts'
 import { type ScanVerdict, type ScannedBatch, scanBatches } from './segment-scan.ts'
 
 export type LookupRange = {
@@ -21,8 +22,8 @@ export type LookupRange = {
 }
 
 /**
- * The earliest record whose timestamp is `timestampMs` or later; null when there is none. Batches
- * are skipped by their greatest timestamp; only the batch that is found is decoded.
+ * The earliest record whose timestamp is `timestampMs` or later; null when there is none. The index
+ * says where in a segment the greatest timestamp passes it; only the batch that is found is decoded.
  */
 export function* findTimestamp(
   segments: readonly Segment[],
@@ -32,7 +33,8 @@ export function* findTimestamp(
   for (const segment of segments) {
     if (segment.maxTimestampMs < timestampMs) continue
     let found: FoundOffset | null = null
-    yield* visitReadable(segment, range, ({ header, bytes }) => {
+    const start = (yield* segment.index()).startForTimestamp(timestampMs)
+    yield* visitReadable(segment, start, range, ({ header, bytes }) => {
       if (header.maxTimestampMs >= timestampMs)
         found = findInBatch(bytes, header, timestampMs, range)
       return found === null ? 'continue' : 'stop'
@@ -59,22 +61,24 @@ export function* findMaxTimestamp(
 function* maxTimestampOf(segment: Segment, range: LookupRange): DiskTask<number> {
   if (segment.nextOffset <= range.highWatermark) return segment.maxTimestampMs
   let maxTimestampMs = -1
-  yield* visitReadable(segment, range, ({ header }) => {
+  const start = { position: 0, offset: segment.baseOffset }
+  yield* visitReadable(segment, start, range, ({ header }) => {
     maxTimestampMs = Math.max(maxTimestampMs, header.maxTimestampMs)
     return 'continue'
   })
   return maxTimestampMs
 }
 
-/** Visits the batches between log start and high watermark. */
+/** Visits the batches from `start` on that lie between log start and high watermark. */
 function* visitReadable(
   segment: Segment,
+  start: BatchStart,
   range: LookupRange,
   visit: (batch: ScannedBatch) => ScanVerdict,
 ): DiskTask<void> {
   const scan = {
-    fromPosition: 0,
-    fromOffset: segment.baseOffset,
+    fromPosition: start.position,
+    fromOffset: start.offset,
     endPosition: segment.sizeBytes,
     isCompacted: segment.isCompacted,
   }

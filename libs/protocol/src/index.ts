@@ -19,9 +19,10 @@ export {
   setLogAppendTime,
   splitBatches,
   stampBatch,
+  wholeBatchCrc,
 } from './batch/batch-header.ts'
 export { checkRecords } from './batch/check-records.ts'
-export { type Crc32c, crc32c } from './batch/crc32c.ts'
+export { type Crc32c, combineCrc32c, crc32c } from './batch/crc32c.ts'
 export {
   type DecodedRecord,
   type Decompress,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type Clock, invariant } from '@fairlead/base'
 import {
   type Disk,
+  type IndexCache,
   type LogConfig,
   type PartitionLog,
   type StorageError,
@@ -27,6 +28,7 @@ export type PartitionTableOptions = {
   readonly directory: string
   readonly crc32c: Crc32c
   readonly tailCache: TailCache
+  readonly indexCache: IndexCache
   readonly clock: Clock
   /** A disk that failed is not used any more, and we have no other. */
   readonly onFailure: (error: StorageError) => void
@@ -87,7 +89,7 @@ export class PartitionTable {
 
   /** A log that is not in the table: the one of the metadata. */
   openLog(topic: string, partition: number, config: LogConfig): Promise<PartitionLog> {
-    const { disk, directory, crc32c, tailCache, clock, onFailure } = this.#options
+    const { disk, directory, crc32c, tailCache, indexCache, clock, onFailure } = this.#options
     return settled((done) =>
       openPartitionLog(
         {
@@ -97,6 +99,7 @@ export class PartitionTable {
           crc32c,
           decompress,
           tailCache,
+          indexCache,
           nowMs: clock.wallNowMs(),
           onFailure,
         },

@@ -3,8 +3,9 @@ import type { BatchHeader, Crc32c } from '@fairlead/protocol'
 import type { SegmentRange } from '../checkpoints.ts'
 import { type Disk, type DiskCallback, type DiskFile, StorageError, corruptLog } from '../disk.ts'
 import { type DiskTask, perform } from '../disk-task.ts'
-import { OffsetIndex } from '../offset-index.ts'
+import { IndexCache } from '../index-cache.ts'
 import { Segment, emptySummary, segmentPath } from '../segment.ts'
+import { SegmentIndex } from '../segment-index.ts'
 import { type ScanVerdict, type ScannedBatch, headerAt, scanBatches } from '../segment-scan.ts'
 import { type ActiveProducer, BatchFilter } from './batch-filter.ts'
 import { type BatchCodecs, markerOf, openRecords, visitRecords } from './batch-records.ts'
@@ -221,14 +222,23 @@ class Compaction {
       yield* perform<void>((done) => file.truncate(0, done))
       // As old as the newest of its sources: retention counts from there.
       const summary = emptySummary(range.baseOffset, group.at(-1)?.createdMs ?? 0)
-      const index = new OffsetIndex()
-      const options = { directory, file, summary, index, indexIntervalBytes, isCompacted: true }
-      const target = new Segment(options)
+      const target = new Segment({
+        disk,
+        crc32c,
+        directory,
+        file,
+        summary,
+        index: new SegmentIndex(range.baseOffset),
+        indexCache: new IndexCache({ budgetBytes: 0 }),
+        storedCount: undefined,
+        indexIntervalBytes,
+        isCompacted: true,
+      })
       for (const source of group) yield* this.#copy(source, target, filter)
       yield* perform<void>((done) => file.datasync(done))
       target.endAt(range.endOffset)
       yield* this.#verify(target, range, filter, mapEndOffset)
-      yield* target.writeIndex(disk, target, crc32c, INDEX_CLEANED)
+      yield* target.writeIndexTo(INDEX_CLEANED)
     } finally {
       yield* perform<void>((done) => file.close(done))
     }
@@ -264,7 +274,7 @@ class Compaction {
     for (const batch of batches) {
       const header = headerAt(batch, 0)
       invariant(typeof header !== 'string', 'what is written are batches')
-      target.batchWritten(header)
+      target.batchWritten(header, batch)
       this.#writtenBytes += header.sizeBytes
     }
   }

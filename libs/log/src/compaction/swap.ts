@@ -15,7 +15,7 @@ import { segmentBaseOffset, segmentPath } from '../segment.ts'
  * may all be gone, so that the file does not say it. Each step is durable before the next begins.
  */
 export const CLEANED_SUFFIX = '.cleaned'
-const SWAP_SUFFIX = '.swap'
+export const SWAP_SUFFIX = '.swap'
 const INDEX = '.idx'
 const LOG = '.log'
 

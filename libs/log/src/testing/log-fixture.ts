@@ -4,6 +4,7 @@ import type { DiskResult } from '../disk.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
 import type { AppendResult, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
+import { IndexCache } from '../index-cache.ts'
 import { TailCache } from '../tail-cache.ts'
 
 /** Calls of a log on a disk that completes at once: what came back, or undefined if nothing did. */
@@ -29,6 +30,7 @@ export function tryOpen(
     config: { ...DEFAULT_LOG_CONFIG, ...options.config },
     crc32c,
     tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0 }),
+    indexCache: new IndexCache({ budgetBytes: 0 }),
     nowMs: options.nowMs ?? NOW_MS,
     onFailure: options.onFailure ?? (() => {}),
   }

@@ -1,5 +1,5 @@
 import { DecodeError } from '@fairlead/base'
-import type { Crc32c } from './crc32c.ts'
+import { type Crc32c, combineCrc32c, crc32c as softwareCrc32c } from './crc32c.ts'
 
 /**
  * Record batches of magic 2 (Kafka protocol guide, "Record Batch"). Layout, in bytes:
@@ -140,6 +140,17 @@ export function batchCrc(
   crc32c: Crc32c,
 ): number {
   return crc32c(bytes.subarray(position + ATTRIBUTES, position + header.sizeBytes))
+}
+
+/**
+ * The CRC of the whole batch at the start of `bytes`, the head that its own CRC does not cover
+ * included: from that, without reading the records again.
+ */
+export function wholeBatchCrc(
+  bytes: Uint8Array,
+  { crc, sizeBytes }: Pick<BatchHeader, 'crc' | 'sizeBytes'>,
+): number {
+  return combineCrc32c(softwareCrc32c(bytes.subarray(0, ATTRIBUTES)), crc, sizeBytes - ATTRIBUTES)
 }
 
 /** Sets what the broker decides, in place and outside the CRC. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { crc32c } from './crc32c.ts'
+import { combineCrc32c, crc32c } from './crc32c.ts'
 
 const ascending = (length: number): Uint8Array => new Uint8Array(length).map((_, index) => index)
 
@@ -32,4 +32,19 @@ test('slices and single bytes agree with the definition, at every length and ali
       expect(crc32c(view)).toBe(bitByBit(view))
     }),
   )
+})
+
+test('the CRC of a whole follows from those of its parts', () => {
+  const part = fc.uint8Array({ maxLength: 300 })
+  fc.assert(
+    fc.property(part, part, (first, second) => {
+      const whole = new Uint8Array([...first, ...second])
+      const combined = combineCrc32c(crc32c(first), crc32c(second), second.length)
+      expect(combined).toBe(crc32c(whole))
+    }),
+  )
+  const large = new Uint8Array(1_000_003).fill(7)
+  const whole = new Uint8Array([1, 2, 3, ...large])
+  const head = crc32c(whole.subarray(0, 3))
+  expect(combineCrc32c(head, crc32c(large), large.length)).toBe(crc32c(whole))
 })

@@ -48,6 +48,46 @@ export const crc32c: Crc32c = (bytes) => {
   return (crc ^ 0xffff_ffff) >>> 0
 }
 
+/**
+ * The CRC of two strings of bytes, one behind the other, from theirs and the length of the second:
+ * what a checksum over many batches costs when each of them has its own.
+ */
+export function combineCrc32c(first: number, second: number, secondBytes: number): number {
+  let advanced = first
+  for (let left = secondBytes, power = 0; left > 0; left = Math.floor(left / 2), power += 1) {
+    if (left % 2 === 1) advanced = advance(advanced, zeroTable(power))
+  }
+  return (advanced ^ second) >>> 0
+}
+
+/** `[power][256 * k + b]` advances byte k of a CRC over 2^power zero bytes; made when first used. */
+const ZERO_TABLES: (Uint32Array | undefined)[] = []
+const BYTE_VALUES = 256
+
+function advance(crc: number, table: Uint32Array): number {
+  return (
+    table[crc & 0xff]! ^
+    table[BYTE_VALUES + ((crc >>> 8) & 0xff)]! ^
+    table[2 * BYTE_VALUES + ((crc >>> 16) & 0xff)]! ^
+    table[3 * BYTE_VALUES + (crc >>> 24)]!
+  )
+}
+
+function zeroTable(power: number): Uint32Array {
+  return (ZERO_TABLES[power] ??= makeZeroTable(power))
+}
+
+/** Over twice as many bytes as the table before: that one, twice. */
+function makeZeroTable(power: number): Uint32Array {
+  const [first] = TABLES
+  const half = power === 0 ? undefined : zeroTable(power - 1)
+  return Uint32Array.from({ length: 4 * BYTE_VALUES }, (_, index) => {
+    const crc = (index % BYTE_VALUES) << (8 * Math.floor(index / BYTE_VALUES))
+    if (half === undefined) return (crc >>> 8) ^ first![crc & 0xff]!
+    return advance(advance(crc, half), half)
+  })
+}
+
 function makeTables(): readonly Uint32Array[] {
   const first = Uint32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte

@@ -1,0 +1,118 @@
+import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
+import { describe, expect, test } from 'vitest'
+import {
+  DIRECTORY,
+  append,
+  batch,
+  open,
+  read,
+  readAll,
+  settled,
+  tryOpen,
+} from './testing/log-fixture.ts'
+
+/** Rot and torn writes behind the newest durable state, where only the index tells them apart. */
+
+const SEGMENT = `${DIRECTORY}/00000000000000000000.log`
+const CONFIG = { indexIntervalBytes: 100 }
+
+function lived(disk: SimulatedDisk): void {
+  const log = open(disk, { config: CONFIG })
+  for (let index = 0; index < 7; index += 1) {
+    if (index === 2) settled<void>((done) => log.checkpoint(done))
+    append(log, batch({ values: [`value ${index}`] }), { leaderEpoch: index >> 1 })
+  }
+}
+
+test('after kill -9 a flipped byte of what was acknowledged is reported and never cut', () => {
+  const disk = new SimulatedDisk()
+  lived(disk)
+  const sizeBytes = disk.survivor(KEEP_UNSYNCED).contentOf(SEGMENT).length
+  const durableBytes = 2 * batch({ values: ['value 0'] }).length
+  for (let position = durableBytes; position < sizeBytes; position += 1) {
+    const survivor = disk.survivor(KEEP_UNSYNCED)
+    const content = survivor.contentOf(SEGMENT)
+    content[position] = (content[position] ?? 0) ^ 0x10
+    expect(tryOpen(survivor, { config: CONFIG })).toMatchObject({
+      ok: false,
+      error: { code: 'LOG_CORRUPT' },
+    })
+    expect(survivor.contentOf(SEGMENT)).toHaveLength(sizeBytes)
+  }
+})
+
+test('a segment that lost what was acknowledged is reported, wherever it ends', () => {
+  const disk = new SimulatedDisk()
+  lived(disk)
+  const sizeBytes = disk.survivor(KEEP_UNSYNCED).contentOf(SEGMENT).length
+  for (let cut = 0; cut < sizeBytes; cut += 1) {
+    const survivor = disk.survivor(KEEP_UNSYNCED)
+    survivor.open(SEGMENT, 'existing', (file) => file.ok && file.value.truncate(cut, () => {}))
+    expect(tryOpen(survivor)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+  }
+})
+
+test('a torn write behind what was acknowledged is cut, whatever it left', () => {
+  const disk = new SimulatedDisk()
+  lived(disk)
+  const acknowledged = disk.survivor(KEEP_UNSYNCED).contentOf(SEGMENT).slice()
+  const torn = batch({ values: ['torn'] })
+  for (let kept = 0; kept < torn.length; kept += 1) {
+    for (const fill of [0, 0xaa]) {
+      const survivor = disk.survivor(KEEP_UNSYNCED)
+      const write = new Uint8Array(torn.length).fill(fill)
+      write.set(torn.subarray(0, kept))
+      survivor.open(SEGMENT, 'existing', (file) => {
+        if (file.ok) file.value.write(acknowledged.length, [write], () => {})
+      })
+      const log = open(survivor, { config: CONFIG })
+      expect(readAll(log)).toEqual(acknowledged)
+      expect(log.truncatedBytes).toBe(torn.length)
+    }
+  }
+})
+
+describe('the index after a restart', () => {
+  test.for([10, 100, 100_000])('goes on with intervals of %i bytes', (indexIntervalBytes) => {
+    const disk = new SimulatedDisk()
+    lived(disk)
+    const restarted = disk.survivor(KEEP_UNSYNCED)
+    const log = open(restarted, { config: { indexIntervalBytes } })
+    for (let index = 0; index < 4; index += 1) append(log, batch(), { leaderEpoch: 9 })
+    const content = readAll(log)
+    settled<void>((done) => log.close(done))
+    for (const choices of [KEEP_UNSYNCED, LOSE_UNSYNCED]) {
+      const again = open(restarted.survivor(choices), { config: CONFIG })
+      expect(readAll(again, 1)).toEqual(content)
+    }
+    const survivor = restarted.survivor(KEEP_UNSYNCED)
+    const bytes = survivor.contentOf(SEGMENT)
+    bytes[12] = 1
+    for (const name of survivor.paths().filter((path) => path.endsWith('.snap'))) {
+      survivor.removeFile(name, () => {})
+    }
+    expect(tryOpen(survivor)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+  })
+})
+
+test('a batch that rotted on the disk is not served, and those before it are', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  for (const value of ['a', 'b', 'c']) append(log, batch({ values: [value] }))
+  const content = disk.contentOf(SEGMENT)
+  content[content.length - 1] = (content.at(-1) ?? 0) ^ 1
+  expect(read(log, 0)).toMatchObject({ ok: true, nextOffset: 2 })
+  expect(read(log, 2)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+})
+
+test('a closed segment whose index is damaged inside is read by an index that is made anew', () => {
+  const disk = new SimulatedDisk()
+  const config = { segmentBytes: 500, indexIntervalBytes: 60 }
+  const log = open(disk, { config })
+  for (let index = 0; index < 12; index += 1) append(log, batch({ values: [`value ${index}`] }))
+  const content = readAll(log)
+  settled<void>((done) => log.close(done))
+  const slot = disk.contentOf(SEGMENT.replace('.log', '.idx'))
+  slot[2 * 32] = (slot[2 * 32] ?? 0) ^ 1
+  expect(readAll(open(disk, { config }), 1)).toEqual(content)
+})
