@@ -55,6 +55,14 @@ export function validFrames(topicId: string): Uint8Array[] {
     InitProducerId: { transactionalId: null, transactionTimeoutMs: 1_000 },
     DescribeConfigs: { resources: [{ resourceType: 2, resourceName: 'attacked' }] },
     DescribeCluster: {},
+    DeleteGroups: { groupsNames: ['attacked'] },
+    OffsetDelete: {
+      groupId: 'attacked',
+      topics: [{ name: 'attacked', partitions: [{ partitionIndex: 0 }] }],
+    },
+    DescribeProducers: { topics: [{ name: 'attacked', partitionIndexes: [0] }] },
+    DescribeTransactions: { transactionalIds: ['attacked'] },
+    ListTransactions: { stateFilters: ['Ongoing'], producerIdFilters: [1] },
   }
   return (Object.keys(bodies) as ApiName[]).flatMap((name) => {
     const { firstVersion, lastVersion } = APIS[name]

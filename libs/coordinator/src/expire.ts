@@ -7,6 +7,7 @@ import {
   maybeCompleteJoin,
   rebalanceOrCompleteJoin,
 } from './rebalance.ts'
+import { subscriptionOf, usesConsumerProtocol } from './subscribed-topics.ts'
 import type { Turn } from './turn.ts'
 import type { GroupConfig } from './types.ts'
 
@@ -30,24 +31,31 @@ export function expireDeadlines(group: Group, turn: Turn, config: GroupConfig): 
  * Removes offsets that nobody came back for (KIP-211), and then the group if nothing is left of it.
  *
  * It removes as many as one step may write. The retention of a group with members starts when the
- * last one has left; until then its offsets stay. That of a group that only commits starts at each
- * commit.
+ * last one has left, but for topics that a stable group of consumers does not subscribe to any more:
+ * there, and in a group that only commits, it starts at each commit.
  */
 export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): void {
-  if (group.state !== 'Empty') return
+  const isEmpty = group.state === 'Empty'
+  if (!isEmpty && !(group.state === 'Stable' && usesConsumerProtocol(group))) return
   const { replicated, groupId } = group
-  const emptySinceMs = replicated.metadata?.stateTimestampMs
+  const isSubscribed = isEmpty ? () => false : subscriptionOf(group)
+  const emptySinceMs = isEmpty ? replicated.metadata?.stateTimestampMs : undefined
   for (const { topic, partition, committed } of replicated.offsets()) {
     if (turn.isFull()) return
+    if (isSubscribed(topic)) continue
     if (expiresAtMs(committed, emptySinceMs, config) > turn.wallNowMs) continue
     turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
   }
   const isUnused = replicated.offsetCount === 0 && group.pendingMembers.size === 0
-  if (isUnused && replicated.metadata !== undefined) {
+  if (isEmpty && isUnused && replicated.metadata !== undefined) {
     turn.write({ kind: 'groupMetadata', groupId, value: null })
   }
 }
 
+/**
+ * A commit of the time without members (an administrator's) counts, too: it is not lost sooner than
+ * a retention after it was made.
+ */
 function expiresAtMs(
   committed: CommittedOffset,
   emptySinceMs: number | undefined,

@@ -1,6 +1,8 @@
 import { type Random, invariant } from '@fairlead/base'
 import type { ErrorCode } from '@fairlead/protocol'
 import { checkCommitter, commitOffsets, refusedCommit } from './commit-offsets.ts'
+import { checkDeletable, deleteGroup, refusedDeletion } from './delete-groups.ts'
+import { deleteOffsets, refusedOffsetDelete } from './delete-offsets.ts'
 import { describeGroup, isListed, listedGroup, refusedDescription } from './describe-groups.ts'
 import { expireDeadlines, expireOffsets, removeTopics } from './expire.ts'
 import {
@@ -14,6 +16,8 @@ import { heartbeat } from './heartbeat.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
 import type {
+  DeleteGroupsRequest,
+  DeleteGroupsResponse,
   DescribeGroupsRequest,
   DescribeGroupsResponse,
   HeartbeatRequest,
@@ -26,6 +30,8 @@ import type {
   ListGroupsResponse,
   OffsetCommitRequest,
   OffsetCommitResponse,
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
   OffsetFetchRequest,
   OffsetFetchResponse,
   SyncGroupRequest,
@@ -39,6 +45,7 @@ import type { Turn } from './turn.ts'
 import type {
   CoordinatorRecord,
   Decision,
+  Decisions,
   GroupConfig,
   Instant,
   ParkToken,
@@ -160,6 +167,10 @@ export class GroupCoordinator {
     const { groupId } = request
     const answer = (errorCode: ErrorCode): HeartbeatResponse => ({ errorCode })
     if (groupId === '') return this.#refused(groupId, answer('INVALID_GROUP_ID'))
+    // A member that is told of the loading would look for another coordinator; this one will do.
+    if (this.#servingShard(groupId) === 'COORDINATOR_LOAD_IN_PROGRESS') {
+      return this.#refused(groupId, answer('NONE'))
+    }
     return this.#decide(groupId, now, answer, (shard, turn) => {
       const group = shard.group(groupId)
       return answer(group === undefined ? 'UNKNOWN_MEMBER_ID' : heartbeat(group, request, turn))
@@ -190,6 +201,33 @@ export class GroupCoordinator {
       const options = { apiVersion, config: this.#config, topics: this.#topics }
       return commitOffsets(shard.groupOrNew(groupId), request, options, turn)
     })
+  }
+
+  deleteOffsets(request: OffsetDeleteRequest, now: Instant): Decisions<OffsetDeleteResponse> {
+    const { groupId } = request
+    const shard = this.#servingShard(groupId)
+    if (typeof shard === 'string') return { steps: [], response: refusedOffsetDelete(shard) }
+    return runSteps(shard, groupId, now, (turn) =>
+      deleteOffsets(shard.group(groupId), request, this.#topics, turn),
+    )
+  }
+
+  deleteGroups(
+    { groupsNames }: DeleteGroupsRequest,
+    now: Instant,
+  ): Decisions<DeleteGroupsResponse> {
+    const steps: Step[] = []
+    const results = groupsNames.map((groupId) => {
+      const shard = this.#servingShard(groupId)
+      if (typeof shard === 'string') return refusedDeletion(groupId, shard)
+      const group = shard.group(groupId)
+      const result = checkDeletable(groupId, group)
+      if (group !== undefined && result.errorCode === 'NONE') {
+        steps.push(...runSteps(shard, groupId, now, (turn) => deleteGroup(group, turn)).steps)
+      }
+      return result
+    })
+    return { steps, response: { results } }
   }
 
   fetchOffsets(
@@ -270,7 +308,7 @@ export class GroupCoordinator {
       this.#nextOffsetExpiryMs = now.nowMs + this.#config.offsetsRetentionCheckIntervalMs
       steps.push(...this.#visitAll(now, (group, turn) => expireOffsets(group, turn, this.#config)))
     }
-    return steps.filter(({ records, completions }) => records.length + completions.length > 0)
+    return steps.filter(hasEffect)
   }
 
   /** Throws when an invariant does not hold. O(groups): for tests and simulation. */
@@ -317,19 +355,10 @@ export class GroupCoordinator {
     for (const shard of this.#shards.values()) {
       if (!shard.isLoaded) continue
       for (const group of shard.groups()) {
-        // A group with more to write than one step may hold takes several.
-        let isFull = true
-        while (isFull) {
-          const step = shard.run(group.groupId, now, (turn) => {
-            event(group, turn)
-            return turn.isFull()
-          })
-          isFull = step.response
-          steps.push(step)
-        }
+        steps.push(...runSteps(shard, group.groupId, now, (turn) => event(group, turn)).steps)
       }
     }
-    return steps.filter(({ records, completions }) => records.length + completions.length > 0)
+    return steps
   }
 
   #servingShard(groupId: string): GroupShard | 'NOT_COORDINATOR' | 'COORDINATOR_LOAD_IN_PROGRESS' {
@@ -343,6 +372,28 @@ export class GroupCoordinator {
     invariant(shard !== undefined, () => `partition ${partition} was given to this coordinator`)
     return shard
   }
+}
+
+/** Runs an event again and again while it has more to write than one step may hold. */
+function runSteps<Response>(
+  shard: GroupShard,
+  groupId: string,
+  now: Instant,
+  event: (turn: Turn) => Response,
+): Decisions<Response> {
+  const steps: Step[] = []
+  for (;;) {
+    const { response: outcome, ...step } = shard.run(groupId, now, (turn) => ({
+      response: event(turn),
+      isFull: turn.isFull(),
+    }))
+    if (hasEffect(step)) steps.push(step)
+    if (!outcome.isFull) return { steps, response: outcome.response }
+  }
+}
+
+function hasEffect({ records, completions }: Step): boolean {
+  return records.length + completions.length > 0
 }
 
 /** What a shell needs of the coordinator. */

@@ -3,13 +3,7 @@ import { type Group, type Member, addMember, removeMember } from './group.ts'
 import type { StoredGroup } from './group-record.ts'
 import { findMember } from './membership.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from './messages.ts'
-import {
-  hasSameProtocols,
-  mayChangeProtocols,
-  ownProtocols,
-  selectProtocol,
-  supportsProtocols,
-} from './protocols.ts'
+import { hasSameProtocols, ownProtocols, selectProtocol, supportsProtocols } from './protocols.ts'
 import {
   EMPTY_BYTES,
   beginRebalance,
@@ -80,13 +74,16 @@ export function joinGroup(
     : rejoin(group, request, context, turn)
 }
 
+/**
+ * The limit counts members; ids that were given out and have not come back are no members yet. A
+ * static member that restarts has its place, although it does not know its id.
+ */
 function hasRoom(group: Group, request: JoinGroupRequest, { membersMax }: GroupConfig): boolean {
   const { memberId, groupInstanceId } = request
-  const isKnown =
+  const isMember =
     group.members.has(memberId) ||
-    group.pendingMembers.has(memberId) ||
     (groupInstanceId !== null && group.staticMembers.has(groupInstanceId))
-  if (!isKnown) return group.members.size + group.pendingMembers.size < membersMax
+  if (!isMember) return group.members.size < membersMax
   // A group above the limit (it was lowered) sheds the members that rejoin last.
   if (group.state !== 'PreparingRebalance' || group.members.size <= membersMax) return true
   let waiting = 0
@@ -129,20 +126,18 @@ function rejoin(
   turn: Turn,
 ): JoinOutcome {
   const { memberId, protocolType, protocols } = request
+  if (!supportsProtocols(group, protocolType, protocols)) {
+    return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', memberId)
+  }
   if (group.pendingMembers.has(memberId)) {
     // An id of this kind is only given to dynamic members.
-    if (request.groupInstanceId !== null) return refusedJoin('UNKNOWN_MEMBER_ID', memberId)
-    if (!supportsProtocols(group, protocolType, protocols)) {
-      return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', memberId)
-    }
-    return admit(group, memberId, request, context, turn)
+    return request.groupInstanceId === null
+      ? admit(group, memberId, request, context, turn)
+      : refusedJoin('UNKNOWN_MEMBER_ID', memberId)
   }
   const found = findMember(group, request)
   if (!found.ok) return refusedJoin(found.errorCode, memberId)
   const { member } = found
-  if (group.protocolType !== protocolType || !mayChangeProtocols(group, member, protocols)) {
-    return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', memberId)
-  }
 
   switch (group.state) {
     case 'PreparingRebalance':
@@ -234,9 +229,6 @@ function replaceStaticMember(
 ): JoinOutcome {
   const former = group.members.get(ids.replaced)
   invariant(former !== undefined, 'a static member is a member')
-  if (!mayChangeProtocols(group, former, request.protocols)) {
-    return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', '')
-  }
   const formerLeader = group.leader
   const member = exchange(group, former, ids.memberId, turn)
   takeOver(member, request, context, turn)

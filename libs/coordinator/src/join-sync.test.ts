@@ -308,6 +308,26 @@ test.for([
   },
 )
 
+test('ids that nobody came back with take no place in a group', () => {
+  const harness = new Harness({ membersMax: 1 })
+  const ids = [1, 2, 3].map(() => harness.joined(harness.join().token)?.memberId)
+  const answers = ids.map((memberId = '') => harness.join({ memberId }).token)
+  harness.advance(3_000)
+  expect(answers.map((token) => harness.joined(token)?.errorCode)).toEqual([
+    'NONE',
+    'GROUP_MAX_SIZE_REACHED',
+    'GROUP_MAX_SIZE_REACHED',
+  ])
+})
+
+test('a member that would drop the last protocol in common is refused', () => {
+  const { harness, memberIds } = stableGroup(1)
+  const [memberId = ''] = memberIds
+  const { token } = harness.join({ memberId, protocols: [['sticky', '']] })
+  expect(harness.joined(token)?.errorCode).toBe('INCONSISTENT_GROUP_PROTOCOL')
+  expect(harness.heartbeat(memberId, 1)).toBe('NONE')
+})
+
 test('a full group takes no more members, but its own come back', () => {
   const { harness, memberIds } = stableGroup(2, new Harness({ membersMax: 2 }))
   expect(harness.joined(harness.join().token)?.errorCode).toBe('GROUP_MAX_SIZE_REACHED')
@@ -355,12 +375,12 @@ test('a partition that is given up tells whoever waits to look for another coord
   expect(harness.heartbeat('any', 1)).toBe('NOT_COORDINATOR')
 })
 
-test('a partition that is loading says so', () => {
+test('a partition that is loading says so, but to a heartbeat, as in Kafka', () => {
   const harness = new Harness()
   const partition = harness.coordinator.partitionFor(GROUP)
   harness.coordinator.unload(partition)
   harness.coordinator.startLoading(partition)
-  expect(harness.heartbeat('any', 1)).toBe('COORDINATOR_LOAD_IN_PROGRESS')
+  expect(harness.heartbeat('any', 1)).toBe('NONE')
   expect(harness.joined(harness.join().token)?.errorCode).toBe('COORDINATOR_LOAD_IN_PROGRESS')
   expect(harness.coordinator.listGroups({ statesFilter: [], typesFilter: [] }).errorCode).toBe(
     'COORDINATOR_LOAD_IN_PROGRESS',

@@ -17,3 +17,7 @@ export type DescribeGroupsRequest = RequestOf<'DescribeGroups'>
 export type DescribeGroupsResponse = ResponseBody<'DescribeGroups'>
 export type ListGroupsRequest = RequestOf<'ListGroups'>
 export type ListGroupsResponse = ResponseBody<'ListGroups'>
+export type DeleteGroupsRequest = RequestOf<'DeleteGroups'>
+export type DeleteGroupsResponse = ResponseBody<'DeleteGroups'>
+export type OffsetDeleteRequest = RequestOf<'OffsetDelete'>
+export type OffsetDeleteResponse = ResponseBody<'OffsetDelete'>

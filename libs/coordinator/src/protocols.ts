@@ -24,9 +24,8 @@ export function selectProtocol(group: Group): string {
   return winner
 }
 
-function commonProtocols(group: Group, except?: Member): Set<string> {
-  const members = [...group.members.values()].filter((member) => member !== except)
-  const [first, ...others] = members
+function commonProtocols(group: Group): Set<string> {
+  const [first, ...others] = group.members.values()
   return new Set(
     (first?.protocols ?? [])
       .map(({ name }) => name)
@@ -34,7 +33,10 @@ function commonProtocols(group: Group, except?: Member): Set<string> {
   )
 }
 
-/** Whether a member with these protocols can be in the group: same type, one protocol in common. */
+/**
+ * Whether a member with these protocols can be in the group: same type, and one protocol that all
+ * members have now. A member that rejoins is one of them; so it never drops the last common one.
+ */
 export function supportsProtocols(
   group: Group,
   protocolType: string,
@@ -43,20 +45,6 @@ export function supportsProtocols(
   if (group.members.size === 0) return protocolType !== '' && protocols.length > 0
   if (group.protocolType !== protocolType) return false
   const common = commonProtocols(group)
-  return protocols.some(({ name }) => common.has(name))
-}
-
-/**
- * Whether the member could change to these protocols: the others must still share one with it.
- * Without this check a member that drops the last common protocol would leave none to select.
- */
-export function mayChangeProtocols(
-  group: Group,
-  member: Member,
-  protocols: readonly Protocol[],
-): boolean {
-  if (group.members.size === 1) return protocols.length > 0
-  const common = commonProtocols(group, member)
   return protocols.some(({ name }) => common.has(name))
 }
 

@@ -47,6 +47,9 @@ export type Step = {
 /** A step that a request caused, with its answer. */
 export type Decision<Response> = Step & { readonly response: Response }
 
+/** Steps that a request caused, in this order, with its answer: it changed several groups, or much. */
+export type Decisions<Response> = { readonly steps: readonly Step[]; readonly response: Response }
+
 /** An answer that must wait until the appends under way in `partitions` are durable. */
 export type ReadDecision<Response> = {
   readonly partitions: readonly number[]

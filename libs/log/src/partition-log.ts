@@ -25,7 +25,12 @@ import type {
   TimestampLookup,
 } from './outcomes.ts'
 import { placeBatches } from './placement.ts'
-import { type ProducerEntry, ProducerStates } from './producer-state.ts'
+import {
+  type ActiveProducer,
+  NO_SEQUENCE,
+  type ProducerEntry,
+  ProducerStates,
+} from './producer-state.ts'
 import { type RecoveredLog, recoverLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { type ReadBatches, type ReadRange, readSegment } from './segment-read.ts'
@@ -183,6 +188,17 @@ export class PartitionLog {
   /** Epoch of the last append; -1 before the first. */
   get leaderEpoch(): number {
     return this.#leaderEpochs.latest
+  }
+
+  /** The idempotent producers that are remembered, the longest silent first. */
+  *producers(): Generator<ActiveProducer> {
+    for (const [
+      producerId,
+      { producerEpoch, batches, lastSeenMs },
+    ] of this.#durableProducers.entries()) {
+      const lastSequence = batches.at(-1)?.lastSequence ?? NO_SEQUENCE
+      yield { producerId, producerEpoch, lastSequence, lastSeenMs }
+    }
   }
 
   /** Of all segments. */

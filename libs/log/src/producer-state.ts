@@ -20,6 +20,16 @@ export type ProducerBatch = {
   readonly lastOffset: number
 }
 
+/** A producer as DescribeProducers shows it. */
+export type ActiveProducer = {
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** -1 when it wrote no batch of its epoch. */
+  readonly lastSequence: number
+  /** Wall clock of the last append, or of the opening of the log. */
+  readonly lastSeenMs: number
+}
+
 export type Admission =
   | { readonly kind: 'append'; readonly entry: ProducerEntry }
   | { readonly kind: 'duplicate'; readonly batch: ProducerBatch }
@@ -45,7 +55,7 @@ export const BATCHES_MAX = 5
 /** Sequences count to 2^31 - 1, then from 0 again. */
 const SEQUENCE_MODULUS = 2_147_483_648
 export const NO_PRODUCER_ID = -1
-const NO_SEQUENCE = -1
+export const NO_SEQUENCE = -1
 
 /** Whether a batch continues what its producer wrote before, and what is then known of it. */
 export function admitBatch(

@@ -9,6 +9,7 @@ import type { ApiDefinition } from './messages/api-definition.ts'
 import { API_VERSIONS } from './messages/api-versions.ts'
 import { FETCH } from './messages/fetch.ts'
 import {
+  DELETE_GROUPS,
   DESCRIBE_GROUPS,
   FIND_COORDINATOR,
   HEARTBEAT,
@@ -19,8 +20,13 @@ import {
 } from './messages/groups.ts'
 import { LIST_OFFSETS } from './messages/list-offsets.ts'
 import { METADATA } from './messages/metadata.ts'
-import { OFFSET_COMMIT, OFFSET_FETCH } from './messages/offsets.ts'
+import { OFFSET_COMMIT, OFFSET_DELETE, OFFSET_FETCH } from './messages/offsets.ts'
 import { PRODUCE } from './messages/produce.ts'
+import {
+  DESCRIBE_PRODUCERS,
+  DESCRIBE_TRANSACTIONS,
+  LIST_TRANSACTIONS,
+} from './messages/transactions.ts'
 import type { Decoded, Encodable } from './schema/field.ts'
 
 /**
@@ -47,6 +53,11 @@ type Definitions = {
   readonly InitProducerId: typeof INIT_PRODUCER_ID
   readonly DescribeConfigs: typeof DESCRIBE_CONFIGS
   readonly DescribeCluster: typeof DESCRIBE_CLUSTER
+  readonly DeleteGroups: typeof DELETE_GROUPS
+  readonly OffsetDelete: typeof OFFSET_DELETE
+  readonly DescribeProducers: typeof DESCRIBE_PRODUCERS
+  readonly DescribeTransactions: typeof DESCRIBE_TRANSACTIONS
+  readonly ListTransactions: typeof LIST_TRANSACTIONS
 }
 
 export const API_DEFINITIONS: Definitions = {
@@ -69,6 +80,11 @@ export const API_DEFINITIONS: Definitions = {
   InitProducerId: INIT_PRODUCER_ID,
   DescribeConfigs: DESCRIBE_CONFIGS,
   DescribeCluster: DESCRIBE_CLUSTER,
+  DeleteGroups: DELETE_GROUPS,
+  OffsetDelete: OFFSET_DELETE,
+  DescribeProducers: DESCRIBE_PRODUCERS,
+  DescribeTransactions: DESCRIBE_TRANSACTIONS,
+  ListTransactions: LIST_TRANSACTIONS,
 }
 
 export type ApiName = keyof Definitions

@@ -42,6 +42,11 @@ describe('the table of APIs', () => {
       '22 InitProducerId 0-5 2+',
       '32 DescribeConfigs 1-4 4+',
       '60 DescribeCluster 0-2 0+',
+      '42 DeleteGroups 0-3 2+',
+      '47 OffsetDelete 0-0 1+',
+      '61 DescribeProducers 0-0 0+',
+      '65 DescribeTransactions 0-0 0+',
+      '66 ListTransactions 0-2 0+',
     ])
   })
 

@@ -2,6 +2,9 @@ import { type Clock, type Timers, invariant } from '@fairlead/base'
 import type {
   Completion,
   Decision,
+  Decisions,
+  DeleteGroupsRequest,
+  DeleteGroupsResponse,
   DescribeGroupsRequest,
   DescribeGroupsResponse,
   GroupCoordinator,
@@ -16,6 +19,8 @@ import type {
   ListGroupsResponse,
   OffsetCommitRequest,
   OffsetCommitResponse,
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
   OffsetFetchRequest,
   OffsetFetchResponse,
   ParkToken,
@@ -136,6 +141,14 @@ export class GroupShell {
     return this.#decided(this.#options.coordinator.commitOffsets(request, this.#context(client)))
   }
 
+  deleteOffsets(request: OffsetDeleteRequest): Promise<OffsetDeleteResponse> {
+    return this.#decidedInSteps(this.#options.coordinator.deleteOffsets(request, this.#now()))
+  }
+
+  deleteGroups(request: DeleteGroupsRequest): Promise<DeleteGroupsResponse> {
+    return this.#decidedInSteps(this.#options.coordinator.deleteGroups(request, this.#now()))
+  }
+
   async fetchOffsets(
     request: OffsetFetchRequest,
     client: GroupClient,
@@ -215,6 +228,11 @@ export class GroupShell {
   async #decided<Response>(decision: Decision<Response>): Promise<Response> {
     await this.#carryOut(decision)
     return decision.response
+  }
+
+  async #decidedInSteps<Response>({ steps, response }: Decisions<Response>): Promise<Response> {
+    await Promise.all(steps.map((step) => this.#carryOut(step)))
+    return response
   }
 
   /** Appends what the step changed; once that is durable, answers whom it completes. */

@@ -180,6 +180,49 @@ describe('groups', () => {
     expect(groups.map((group) => group.groupId)).toContain(groupId)
   })
 
+  test('offsets are deleted one by one, and the group as a whole', async () => {
+    const client = open()
+    const groupId = 'deleted'
+    await findCoordinator(client, groupId)
+    const commit = async () => {
+      const { topics } = await client.call(
+        'OffsetCommit',
+        {
+          groupId,
+          memberId: '',
+          topics: [
+            {
+              name: TOPIC,
+              partitions: [{ partitionIndex: 0, committedOffset: 5, committedMetadata: 'm' }],
+            },
+          ],
+        },
+        9,
+      )
+      return topics[0]?.partitions[0]?.errorCode
+    }
+    await expect.poll(commit).toBe('NONE')
+    const deleted = await client.call('OffsetDelete', {
+      groupId,
+      topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0 }, { partitionIndex: 9 }] }],
+    })
+    expect(deleted.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
+      'NONE',
+      'UNKNOWN_TOPIC_OR_PARTITION',
+    ])
+    expect(await commit()).toBe('NONE')
+    const { results } = await client.call('DeleteGroups', { groupsNames: [groupId, 'absent'] })
+    expect(results).toEqual([
+      { groupId, errorCode: 'NONE', errorMessage: null },
+      {
+        groupId: 'absent',
+        errorCode: 'GROUP_ID_NOT_FOUND',
+        errorMessage: 'Group absent not found.',
+      },
+    ])
+    expect(await describeGroup(client, groupId)).toMatchObject({ groupState: 'Dead' })
+  })
+
   test('a transactional id has no coordinator, and clients do not ask for ever', async () => {
     const { coordinators } = await open().call('FindCoordinator', {
       keyType: 1,

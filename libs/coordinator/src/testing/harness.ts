@@ -222,6 +222,25 @@ export class Harness {
     this.nowMs = endMs
   }
 
+  /** The error of the whole and, if there is none, of each partition of `TOPIC`. */
+  deleteOffsets(
+    partitions: readonly number[],
+    options: { readonly topic?: string; readonly groupId?: string } = {},
+  ): readonly string[] {
+    const { topic: name = TOPIC, groupId = GROUP } = options
+    const topics = [{ name, partitions: partitions.map((partitionIndex) => ({ partitionIndex })) }]
+    const { steps, response } = this.coordinator.deleteOffsets({ groupId, topics }, this.now)
+    for (const step of steps) this.#settle(step)
+    if (response.errorCode !== 'NONE') return [response.errorCode]
+    return response.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))
+  }
+
+  deleteGroups(...groupsNames: readonly string[]): readonly string[] {
+    const { steps, response } = this.coordinator.deleteGroups({ groupsNames }, this.now)
+    for (const step of steps) this.#settle(step)
+    return response.results.map(({ errorCode }) => errorCode)
+  }
+
   joined(token: number): JoinGroupResponse | undefined {
     return this.answers.get(token) as JoinGroupResponse | undefined
   }
@@ -316,6 +335,12 @@ function joinRequest(options: JoinOptions): JoinGroupRequest {
     })),
     reason: null,
   }
+}
+
+/** What a consumer sends as its metadata: version 1, topics, no user data, no owned partitions. */
+export function subscription(...topics: readonly string[]): string {
+  const names = topics.map((topic) => `\0${String.fromCharCode(topic.length)}${topic}`).join('')
+  return `\0\x01\0\0\0${String.fromCharCode(topics.length)}${names}\0\0\0\0\0\0\0\0`
 }
 
 export function bytes(text: string): Uint8Array {

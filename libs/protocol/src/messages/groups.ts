@@ -184,3 +184,20 @@ export const FIND_COORDINATOR = {
     },
   },
 } as const
+
+export const DELETE_GROUPS = {
+  key: 42,
+  versions: [0, 3],
+  flexible: 2,
+  request: { groupsNames: { array: 'string' } },
+  response: {
+    throttleTimeMs: { type: 'int32', default: 0 },
+    results: {
+      array: {
+        groupId: { type: 'string' },
+        errorCode: { type: 'errorCode' },
+        errorMessage: { type: 'string', versions: '3+', nullable: '3+', default: null },
+      },
+    },
+  },
+} as const

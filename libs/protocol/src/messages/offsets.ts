@@ -108,3 +108,31 @@ export const OFFSET_FETCH = {
     },
   },
 } as const
+
+export const OFFSET_DELETE = {
+  key: 47,
+  versions: [0, 0],
+  // Never flexible: a version that does not exist.
+  flexible: 1,
+  request: {
+    groupId: { type: 'string' },
+    topics: {
+      array: {
+        name: { type: 'string' },
+        partitions: { array: { partitionIndex: { type: 'int32' } } },
+      },
+    },
+  },
+  response: {
+    errorCode: { type: 'errorCode' },
+    throttleTimeMs: { type: 'int32', default: 0 },
+    topics: {
+      array: {
+        name: { type: 'string' },
+        partitions: {
+          array: { partitionIndex: { type: 'int32' }, errorCode: { type: 'errorCode' } },
+        },
+      },
+    },
+  },
+} as const
