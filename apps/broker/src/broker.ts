@@ -10,6 +10,7 @@ import { ProducerIds } from './cluster/producer-ids.ts'
 import type { BrokerConfig } from './config.ts'
 import { ConfigurationError, configProblems } from './config-rules.ts'
 import { groupConfig } from './groups/group-config.ts'
+import { groupEventListener } from './groups/group-events.ts'
 import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
@@ -22,6 +23,8 @@ import {
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
+import { registerGroupGauges } from './metrics/group-gauges.ts'
+import { GroupMetrics } from './metrics/group-metrics.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
 import { MemoryPool } from './network/memory-pool.ts'
 import { openListeners } from './network/open-listeners.ts'
@@ -143,6 +146,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     }),
     clock,
     timers,
+    onEvent: groupEventListener({ metrics: new GroupMetrics(metrics), clock, logger }),
     onFailure,
   })
   groups.resume()
@@ -202,6 +206,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     image,
     groups,
   })
+  registerGroupGauges(metrics, { groups, partitions, clock })
   const stopHousekeeping = startHousekeeping({ config, partitions, clock, timers, onFailure })
   const bound = listeners.map(({ name, port }) => ({ name, port }))
   const port = bound[0]?.port ?? 0

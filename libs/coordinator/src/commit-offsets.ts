@@ -3,7 +3,7 @@ import type { Group } from './group.ts'
 import { findMember } from './membership.ts'
 import type { OffsetCommitRequest, OffsetCommitResponse } from './messages.ts'
 import { extendSession } from './rebalance.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, noteOffsets } from './turn.ts'
 import type { GroupConfig, TopicDirectory } from './types.ts'
 
 type TopicCommit = OffsetCommitRequest['topics'][number]
@@ -67,7 +67,7 @@ export function commitOffsets(
 ): OffsetCommitResponse {
   const member = group.members.get(request.memberId)
   if (member !== undefined) extendSession(member, turn)
-  return answerPartitions(request, (topic, partition) => {
+  const response = answerPartitions(request, (topic, partition) => {
     const name =
       context.apiVersion >= TOPIC_IDS_SINCE_VERSION
         ? context.topics.topicName(topic.topicId)
@@ -79,6 +79,8 @@ export function commitOffsets(
     if (errorCode === 'NONE') store(group, name, { partition, request, turn })
     return errorCode
   })
+  noteOffsets('offsetsCommitted', group, turn)
+  return response
 }
 
 /** Every partition of the request gets the same error. */

@@ -1,7 +1,7 @@
 import { truncated } from '@fairlead/base'
 import type { Group } from './group.ts'
 import type { DeleteGroupsResponse } from './messages.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, noteOffsets } from './turn.ts'
 
 type DeletionResult = DeleteGroupsResponse['results'][number]
 
@@ -41,9 +41,12 @@ export function deleteGroup(group: Group, turn: Turn): void {
   const { replicated, groupId } = group
   group.pendingMembers.clear()
   for (const { topic, partition } of replicated.offsets()) {
-    if (turn.isFull()) return
+    if (turn.isFull()) break
     turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
   }
+  noteOffsets('offsetsDeleted', group, turn)
+  if (turn.isFull()) return
+  turn.note({ kind: 'groupDeleted', groupId })
   if (replicated.metadata !== undefined) {
     turn.write({ kind: 'groupMetadata', groupId, value: null })
   }

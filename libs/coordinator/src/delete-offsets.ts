@@ -2,7 +2,7 @@ import type { ErrorCode } from '@fairlead/protocol'
 import type { Group } from './group.ts'
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from './messages.ts'
 import { subscriptionOf, usesConsumerProtocol } from './subscribed-topics.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, noteOffsets } from './turn.ts'
 import type { TopicDirectory } from './types.ts'
 
 /**
@@ -27,7 +27,7 @@ export function deleteOffsets(
   const errorCode = isAnyThere ? checkGroup(group) : 'NONE'
   if (errorCode !== 'NONE') return refusedOffsetDelete(errorCode)
   const isSubscribed = group === undefined ? () => false : subscriptionOf(group)
-  return {
+  const response: OffsetDeleteResponse = {
     errorCode: 'NONE',
     topics: request.topics.map(({ name, partitions }) => ({
       name,
@@ -41,6 +41,8 @@ export function deleteOffsets(
       }),
     })),
   }
+  if (group !== undefined) noteOffsets('offsetsDeleted', group, turn)
+  return response
 }
 
 export function refusedOffsetDelete(errorCode: ErrorCode): OffsetDeleteResponse {

@@ -3,6 +3,7 @@ import type { Group } from './group.ts'
 import type { DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse } from './messages.ts'
 import { metadataFor } from './protocols.ts'
 import { EMPTY_BYTES } from './rebalance.ts'
+import type { CommittedPosition, GroupSummary } from './types.ts'
 
 type DescribedGroup = DescribeGroupsResponse['groups'][number]
 type ListedGroup = ListGroupsResponse['groups'][number]
@@ -105,5 +106,23 @@ export function listedGroup(group: Group): ListedGroup {
     protocolType: group.protocolType ?? '',
     groupState: group.state,
     groupType: GROUP_TYPE,
+  }
+}
+
+export function summaryOf(group: Group): GroupSummary {
+  const { groupId, state, protocolType, members, replicated } = group
+  return {
+    groupId,
+    state,
+    protocolType: protocolType ?? '',
+    memberCount: members.size,
+    offsetCount: replicated.offsetCount,
+    offsets: offsetsOf(group),
+  }
+}
+
+function* offsetsOf({ replicated }: Group): Generator<CommittedPosition> {
+  for (const { topic, partition, committed } of replicated.offsets()) {
+    yield { topic, partition, committedOffset: committed.committedOffset }
   }
 }

@@ -8,7 +8,7 @@ import {
   rebalanceOrCompleteJoin,
 } from './rebalance.ts'
 import { subscriptionOf, usesConsumerProtocol } from './subscribed-topics.ts'
-import type { Turn } from './turn.ts'
+import { type Turn, noteOffsets } from './turn.ts'
 import type { GroupConfig } from './types.ts'
 
 /** Does what is due in the group: sessions that ended, members that are late, delays that are over. */
@@ -21,7 +21,8 @@ export function expireDeadlines(group: Group, turn: Turn, config: GroupConfig): 
   for (const member of group.members.values()) {
     if (member.sessionDeadlineMs > turn.nowMs || !isSessionWatched(member)) continue
     dropMember(group, member, turn)
-    rebalanceOrCompleteJoin(group, turn, config)
+    const reason = `nothing was heard of member ${member.memberId} for its session timeout`
+    rebalanceOrCompleteJoin(group, turn, { config, reason })
   }
   if ((group.joinDeadlineMs ?? Infinity) <= turn.nowMs) expireJoin(group, turn, config)
   if ((group.syncDeadlineMs ?? Infinity) <= turn.nowMs) expireSync(group, turn, config)
@@ -41,13 +42,15 @@ export function expireOffsets(group: Group, turn: Turn, config: GroupConfig): vo
   const isSubscribed = isEmpty ? () => false : subscriptionOf(group)
   const emptySinceMs = isEmpty ? replicated.metadata?.stateTimestampMs : undefined
   for (const { topic, partition, committed } of replicated.offsets()) {
-    if (turn.isFull()) return
+    if (turn.isFull()) break
     if (isSubscribed(topic)) continue
     if (expiresAtMs(committed, emptySinceMs, config) > turn.wallNowMs) continue
     turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
   }
+  noteOffsets('offsetsExpired', group, turn)
   const isUnused = replicated.offsetCount === 0 && group.pendingMembers.size === 0
   if (isEmpty && isUnused && replicated.metadata !== undefined) {
+    turn.note({ kind: 'groupDeleted', groupId })
     turn.write({ kind: 'groupMetadata', groupId, value: null })
   }
 }
@@ -69,9 +72,10 @@ function expiresAtMs(
 export function removeTopics(group: Group, topics: ReadonlySet<string>, turn: Turn): void {
   const { replicated, groupId } = group
   for (const { topic, partition } of replicated.offsets()) {
-    if (turn.isFull()) return
+    if (turn.isFull()) break
     if (topics.has(topic)) {
       turn.write({ kind: 'offsetCommit', groupId, topic, partition, value: null })
     }
   }
+  noteOffsets('offsetsDeleted', group, turn)
 }

@@ -3,7 +3,13 @@ import type { ErrorCode } from '@fairlead/protocol'
 import { checkCommitter, commitOffsets, refusedCommit } from './commit-offsets.ts'
 import { checkDeletable, deleteGroup, refusedDeletion } from './delete-groups.ts'
 import { deleteOffsets, refusedOffsetDelete } from './delete-offsets.ts'
-import { describeGroup, isListed, listedGroup, refusedDescription } from './describe-groups.ts'
+import {
+  describeGroup,
+  isListed,
+  listedGroup,
+  refusedDescription,
+  summaryOf,
+} from './describe-groups.ts'
 import { expireDeadlines, expireOffsets, removeTopics } from './expire.ts'
 import {
   fetchOffsets,
@@ -47,6 +53,7 @@ import type {
   Decision,
   Decisions,
   GroupConfig,
+  GroupSummary,
   Instant,
   ParkToken,
   ReadDecision,
@@ -274,6 +281,14 @@ export class GroupCoordinator {
     }
   }
 
+  /** Every group of the partitions that are loaded. Not to be kept: what it tells of changes. */
+  *summaries(): Generator<GroupSummary> {
+    for (const shard of this.#shards.values()) {
+      if (!shard.isLoaded) continue
+      for (const group of shard.groups()) yield summaryOf(group)
+    }
+  }
+
   /** Removes the offsets that groups committed in topics that were deleted. */
   topicsDeleted(topics: readonly string[], now: Instant): readonly Step[] {
     const names = new Set(topics)
@@ -347,7 +362,8 @@ export class GroupCoordinator {
   }
 
   #refused<Response>(groupId: string, response: Response): Decision<Response> {
-    return { partition: this.partitionFor(groupId), records: [], completions: [], response }
+    const partition = this.partitionFor(groupId)
+    return { partition, records: [], completions: [], events: [], response }
   }
 
   #visitAll(now: Instant, event: (group: Group, turn: Turn) => void): Step[] {
@@ -392,8 +408,8 @@ function runSteps<Response>(
   }
 }
 
-function hasEffect({ records, completions }: Step): boolean {
-  return records.length + completions.length > 0
+function hasEffect({ records, completions, events }: Step): boolean {
+  return records.length + completions.length + events.length > 0
 }
 
 /** What a shell needs of the coordinator. */

@@ -7,6 +7,7 @@ import { hasSameProtocols, ownProtocols, selectProtocol, supportsProtocols } fro
 import {
   EMPTY_BYTES,
   beginRebalance,
+  clientReason,
   extendSession,
   failJoin,
   failSync,
@@ -183,7 +184,8 @@ function admit(
     sessionDeadlineMs: turn.nowMs + NEW_MEMBER_JOIN_TIMEOUT_MS,
   })
   if (group.initialDelay !== undefined) group.initialDelay.hasNewMember = true
-  rebalanceOrCompleteJoin(group, turn, context.config)
+  const reason = `member ${memberId} joins${clientReason(request.reason)}`
+  rebalanceOrCompleteJoin(group, turn, { config: context.config, reason })
   return 'parked'
 }
 
@@ -194,8 +196,11 @@ function park(
   context: JoinContext,
   turn: Turn,
 ): 'parked' {
+  const isLeader = group.leader === member.memberId
+  const who = isLeader ? 'the leader rejoins' : 'a member rejoins with other metadata'
+  const reason = `${who} (${member.memberId})${clientReason(request.reason)}`
   takeOver(member, request, context, turn)
-  rebalanceOrCompleteJoin(group, turn, context.config)
+  rebalanceOrCompleteJoin(group, turn, { config: context.config, reason })
   return 'parked'
 }
 
@@ -233,16 +238,18 @@ function replaceStaticMember(
   const member = exchange(group, former, ids.memberId, turn)
   takeOver(member, request, context, turn)
   extendSession(member, turn)
+  const reason = `static member ${request.groupInstanceId} restarts${clientReason(request.reason)}`
+  const cause = { config: context.config, reason }
 
   switch (group.state) {
     case 'Stable': {
       if (selectProtocol(group) !== group.protocolName) {
-        beginRebalance(group, turn, context.config)
+        beginRebalance(group, turn, cause)
         return 'parked'
       }
       const value = exchangedGroup(group, ids, turn)
       if (!isStorable(group.groupId, value)) {
-        beginRebalance(group, turn, context.config)
+        beginRebalance(group, turn, cause)
         return 'parked'
       }
       member.joinToken = undefined
@@ -251,10 +258,10 @@ function replaceStaticMember(
     }
     case 'CompletingRebalance':
       // The leader may already assign to the former id, which would leave the new one with nothing.
-      beginRebalance(group, turn, context.config)
+      beginRebalance(group, turn, cause)
       return 'parked'
     case 'PreparingRebalance':
-      rebalanceOrCompleteJoin(group, turn, context.config)
+      rebalanceOrCompleteJoin(group, turn, cause)
       return 'parked'
     case 'Empty':
       throw new Error('an empty group has no static member')

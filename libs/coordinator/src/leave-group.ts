@@ -2,7 +2,7 @@ import type { ErrorCode } from '@fairlead/protocol'
 import type { Group } from './group.ts'
 import { type MemberIdentity, findMember } from './membership.ts'
 import type { LeaveGroupRequest, LeaveGroupResponse } from './messages.ts'
-import { dropMember, rebalanceOrCompleteJoin } from './rebalance.ts'
+import { clientReason, dropMember, rebalanceOrCompleteJoin } from './rebalance.ts'
 import type { Turn } from './turn.ts'
 import type { GroupConfig } from './types.ts'
 
@@ -38,11 +38,17 @@ export function leaveGroup(
   }))
   const hasChanged = members.some(({ errorCode }) => errorCode === 'NONE')
   if (group !== undefined && group.state !== 'Empty' && hasChanged) {
-    rebalanceOrCompleteJoin(group, turn, context.config)
+    const reason = `members left the group${clientReason(reasonOf(request))}`
+    rebalanceOrCompleteJoin(group, turn, { config: context.config, reason })
   }
   return isBatch
     ? { errorCode: 'NONE', members }
     : { errorCode: members[0]?.errorCode ?? 'NONE', members: [] }
+}
+
+/** The first that was given: a client leaves with one member, an administrator with one reason. */
+function reasonOf({ members }: LeaveGroupRequest): string | null {
+  return members.find(({ reason }) => reason !== null)?.reason ?? null
 }
 
 function removeOne(group: Group, identity: MemberIdentity, turn: Turn): ErrorCode {

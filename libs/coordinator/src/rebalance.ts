@@ -1,4 +1,4 @@
-import { assertNever, invariant } from '@fairlead/base'
+import { assertNever, invariant, truncated } from '@fairlead/base'
 import {
   type Group,
   type Member,
@@ -23,13 +23,24 @@ export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
  */
 
 /** Something changed that matters for the assignment: rebalance, or let the one under way go on. */
-export function rebalanceOrCompleteJoin(group: Group, turn: Turn, config: GroupConfig): void {
+export function rebalanceOrCompleteJoin(
+  group: Group,
+  turn: Turn,
+  options: { readonly config: GroupConfig; readonly reason: string },
+): void {
   if (group.state === 'PreparingRebalance') maybeCompleteJoin(group, turn)
-  else beginRebalance(group, turn, config)
+  else beginRebalance(group, turn, options)
 }
 
-export function beginRebalance(group: Group, turn: Turn, config: GroupConfig): void {
+export function beginRebalance(
+  group: Group,
+  turn: Turn,
+  { config, reason }: { readonly config: GroupConfig; readonly reason: string },
+): void {
   invariant(group.state !== 'PreparingRebalance', 'one rebalance at a time')
+  const { groupId, generationId } = group
+  const told = truncated(reason, REASON_LENGTH_MAX)
+  turn.note({ kind: 'rebalanceBegan', groupId, generationId, reason: told })
   cancelSync(group, turn)
   const isInitial = group.state === 'Empty'
   group.state = 'PreparingRebalance'
@@ -69,10 +80,14 @@ export function expireJoin(group: Group, turn: Turn, config: GroupConfig): void 
 /** Some members did not send SyncGroup in time: they are removed, and the rest rebalances. */
 export function expireSync(group: Group, turn: Turn, config: GroupConfig): void {
   group.syncDeadlineMs = undefined
+  let removedCount = 0
   for (const member of group.members.values()) {
-    if (!member.hasSynced) removeMember(group, member)
+    if (member.hasSynced) continue
+    removeMember(group, member)
+    removedCount += 1
   }
-  beginRebalance(group, turn, config)
+  const reason = `${removedCount} members sent no SyncGroup within the rebalance timeout`
+  beginRebalance(group, turn, { config, reason })
 }
 
 function completeJoin(group: Group, turn: Turn): void {
@@ -110,11 +125,10 @@ function becomeEmpty(group: Group, turn: Turn): void {
   group.generationId += 1
   group.protocolName = null
   group.state = 'Empty'
-  turn.write({
-    kind: 'groupMetadata',
-    groupId: group.groupId,
-    value: storedGroup(group, turn, () => EMPTY_BYTES),
-  })
+  const { groupId, generationId } = group
+  turn.note({ kind: 'groupEmptied', groupId, generationId })
+  const value = storedGroup(group, turn, () => EMPTY_BYTES)
+  turn.write({ kind: 'groupMetadata', groupId, value })
 }
 
 function beginGeneration(group: Group, turn: Turn): void {
@@ -123,6 +137,8 @@ function beginGeneration(group: Group, turn: Turn): void {
   group.protocolName = selectProtocol(group)
   group.state = 'CompletingRebalance'
   group.syncDeadlineMs = turn.nowMs + rebalanceTimeoutMs(group)
+  const { groupId, generationId } = group
+  turn.note({ kind: 'generationBegan', groupId, generationId, memberCount: group.members.size })
   for (const member of group.members.values()) {
     const { joinToken } = member
     member.joinToken = undefined
@@ -186,6 +202,19 @@ export function storedGroup(
       assignment: assignmentOf(member.memberId),
     })),
   }
+}
+
+/** Of a reason with the ids in it, which may be as long as strings of the wire. */
+const REASON_LENGTH_MAX = 1000
+
+/** Of what a client says in its own words. */
+const CLIENT_REASON_LENGTH_MAX = 255
+
+/** What the client itself gives as reason (KIP-800), to be put after ours. */
+export function clientReason(reason: string | null): string {
+  return reason === null || reason === ''
+    ? ''
+    : `; client reason: ${truncated(reason, CLIENT_REASON_LENGTH_MAX)}`
 }
 
 /** Fields of a stored member besides ids and bytes: timeouts, lengths; rounded up. */

@@ -13,7 +13,7 @@ import { decodeGroupRecord, encodeGroupRecord } from './group-record-codec.ts'
 import { refusedJoin } from './rebalance.ts'
 import { refusedSync } from './sync-group.ts'
 import { type Turn, isStepFull } from './turn.ts'
-import type { Completion, CoordinatorRecord, Instant, Step } from './types.ts'
+import type { Completion, CoordinatorRecord, GroupEvent, Instant, Step } from './types.ts'
 
 /** What a batch adds to the key and the value of a record: lengths, deltas, attributes; rounded up. */
 const RECORD_OVERHEAD_BYTES = 24
@@ -70,7 +70,7 @@ export class GroupShard {
       restoreGroup(group, now.nowMs)
       this.#deadlines.schedule(group.groupId, groupDeadlineMs(group))
     }
-    return { partition: this.partition, records: [], completions: [] }
+    return { partition: this.partition, records: [], completions: [], events: [] }
   }
 
   groupOrNew(groupId: string): Group {
@@ -93,6 +93,7 @@ export class GroupShard {
     invariant(this.#isLoaded, 'a shard that loads serves nobody')
     const records: CoordinatorRecord[] = []
     const completions: Completion[] = []
+    const events: GroupEvent[] = []
     let writtenBytes = 0
     const turn: Turn = {
       nowMs: now.nowMs,
@@ -105,11 +106,13 @@ export class GroupShard {
         writtenBytes += RECORD_OVERHEAD_BYTES + encoded.key.length + (encoded.value?.length ?? 0)
         this.#apply(record)
       },
+      recordCount: () => records.length,
+      note: (event) => events.push(event),
       isFull: () => isStepFull(writtenBytes),
     }
     const response = event(turn)
     this.#settle(groupId)
-    return { partition: this.partition, records, completions, response }
+    return { partition: this.partition, records, completions, events, response }
   }
 
   /** A group that may be due, each once per moment. */
@@ -133,7 +136,7 @@ export class GroupShard {
       }
     }
     this.#groups.clear()
-    return { partition: this.partition, records: [], completions }
+    return { partition: this.partition, records: [], completions, events: [] }
   }
 
   /** Throws when an invariant of a group does not hold. O(members): for tests and simulation. */

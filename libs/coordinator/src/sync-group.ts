@@ -98,11 +98,13 @@ function completeRebalance(
   )
   if (!isStorable(group.groupId, value)) {
     for (const member of group.members.values()) failSync(member, turn, 'UNKNOWN_SERVER_ERROR')
-    beginRebalance(group, turn, config)
+    beginRebalance(group, turn, { config, reason: 'the group is too large to be stored' })
     return
   }
-  turn.write({ kind: 'groupMetadata', groupId: group.groupId, value })
+  const { groupId, generationId } = group
+  turn.write({ kind: 'groupMetadata', groupId, value })
   group.state = 'Stable'
+  turn.note({ kind: 'generationCompleted', groupId, generationId, memberCount: group.members.size })
   for (const member of group.members.values()) {
     if (member.syncToken === undefined) continue
     completeSyncGroup(turn, member.syncToken, assignedResponse(group, member.memberId))

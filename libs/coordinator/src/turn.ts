@@ -1,6 +1,6 @@
 import type { GroupRecord } from './group-record.ts'
 import type { JoinGroupResponse, SyncGroupResponse } from './messages.ts'
-import type { Completion, Instant, ParkToken } from './types.ts'
+import type { Completion, GroupEvent, Instant, ParkToken } from './types.ts'
 
 /**
  * What one step may write, in bytes of records. The shell appends a step as one batch, and a
@@ -22,6 +22,9 @@ export function isStepFull(writtenBytes: number): boolean {
  */
 export type Turn = Instant & {
   write(record: GroupRecord): void
+  /** Records written so far. */
+  recordCount(): number
+  note(event: GroupEvent): void
   /** Whether this turn should write no more: a step is one batch of the log. */
   isFull(): boolean
   readonly completions: Completion[]
@@ -33,4 +36,14 @@ export function completeJoinGroup(turn: Turn, token: ParkToken, response: JoinGr
 
 export function completeSyncGroup(turn: Turn, token: ParkToken, response: SyncGroupResponse): void {
   turn.completions.push({ kind: 'SyncGroup', token, response })
+}
+
+/** Tells that all records of this turn so far were offsets; nothing when there are none. */
+export function noteOffsets(
+  kind: 'offsetsCommitted' | 'offsetsExpired' | 'offsetsDeleted',
+  { groupId }: { readonly groupId: string },
+  turn: Turn,
+): void {
+  const count = turn.recordCount()
+  if (count > 0) turn.note({ kind, groupId, count })
 }

@@ -32,6 +32,38 @@ export type Completion =
   | { readonly kind: 'JoinGroup'; readonly token: ParkToken; readonly response: JoinGroupResponse }
   | { readonly kind: 'SyncGroup'; readonly token: ParkToken; readonly response: SyncGroupResponse }
 
+/** What happened in a group, for logs and metrics: nothing else depends on it. */
+export type GroupEvent =
+  | {
+      readonly kind: 'rebalanceBegan'
+      readonly groupId: string
+      /** The one that ends. */
+      readonly generationId: number
+      /** With what the client said itself (KIP-800). */
+      readonly reason: string
+    }
+  /** All members are here; the leader is about to assign. */
+  | {
+      readonly kind: 'generationBegan'
+      readonly groupId: string
+      readonly generationId: number
+      readonly memberCount: number
+    }
+  /** The assignment is there: the rebalance is over. */
+  | {
+      readonly kind: 'generationCompleted'
+      readonly groupId: string
+      readonly generationId: number
+      readonly memberCount: number
+    }
+  | { readonly kind: 'groupEmptied'; readonly groupId: string; readonly generationId: number }
+  | { readonly kind: 'groupDeleted'; readonly groupId: string }
+  | {
+      readonly kind: 'offsetsCommitted' | 'offsetsExpired' | 'offsetsDeleted'
+      readonly groupId: string
+      readonly count: number
+    }
+
 /**
  * What one event changed. The coordinator has replayed the records already; the shell appends them
  * to `partition` of `__consumer_offsets` and lets nothing of this step, nor of a later step of the
@@ -42,6 +74,7 @@ export type Step = {
   readonly partition: number
   readonly records: readonly CoordinatorRecord[]
   readonly completions: readonly Completion[]
+  readonly events: readonly GroupEvent[]
 }
 
 /** A step that a request caused, with its answer. */
@@ -58,6 +91,24 @@ export type ReadDecision<Response> = {
 
 /** States of a classic group, in Kafka's spelling (ListGroups and DescribeGroups show them). */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
+
+/** A group as metrics and tools see it. */
+export type GroupSummary = {
+  readonly groupId: string
+  readonly state: GroupState
+  /** Empty for a group that only commits offsets. */
+  readonly protocolType: string
+  readonly memberCount: number
+  /** Partitions with a committed offset. */
+  readonly offsetCount: number
+  readonly offsets: Iterable<CommittedPosition>
+}
+
+export type CommittedPosition = {
+  readonly topic: string
+  readonly partition: number
+  readonly committedOffset: number
+}
 
 /** What the coordinator asks about topics. `MetadataImage` of `@fairlead/metadata` is one. */
 export interface TopicDirectory {

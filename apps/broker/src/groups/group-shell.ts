@@ -8,6 +8,8 @@ import type {
   DescribeGroupsRequest,
   DescribeGroupsResponse,
   GroupCoordinator,
+  GroupEvent,
+  GroupSummary,
   HeartbeatRequest,
   HeartbeatResponse,
   Instant,
@@ -49,6 +51,8 @@ export type GroupShellOptions = {
   readonly offsetsLog: OffsetsLog
   readonly clock: Clock
   readonly timers: Timers
+  /** Told of what happens in groups, before it is durable. */
+  readonly onEvent: (event: GroupEvent) => void
   /**
    * Groups cannot be loaded, or what changed in them cannot be written: memory is then ahead of the
    * log, and the process must not go on. May be called again.
@@ -170,6 +174,11 @@ export class GroupShell {
     return response
   }
 
+  /** Every group that is loaded, for metrics. */
+  summaries(): Iterable<GroupSummary> {
+    return this.#options.coordinator.summaries()
+  }
+
   async list(request: ListGroupsRequest): Promise<ListGroupsResponse> {
     return this.#options.coordinator.listGroups(request)
   }
@@ -236,8 +245,9 @@ export class GroupShell {
   }
 
   /** Appends what the step changed; once that is durable, answers whom it completes. */
-  async #carryOut({ partition, records, completions }: Step): Promise<void> {
-    const { offsetsLog } = this.#options
+  async #carryOut({ partition, records, completions, events }: Step): Promise<void> {
+    const { offsetsLog, onEvent } = this.#options
+    for (const event of events) onEvent(event)
     this.#scheduleTick()
     try {
       await (records.length > 0

@@ -4,6 +4,7 @@ import type {
   Completion,
   Decision,
   GroupConfig,
+  GroupEvent,
   JoinGroupRequest,
   JoinGroupResponse,
   OffsetCommitRequest,
@@ -39,6 +40,7 @@ export type JoinOptions = {
   readonly rebalanceTimeoutMs?: number
   readonly apiVersion?: number
   readonly clientId?: string
+  readonly reason?: string
 }
 
 export const GROUP = 'shop'
@@ -50,6 +52,7 @@ export const GROUP = 'shop'
 export class Harness {
   readonly config: GroupConfig
   readonly log: { readonly partition: number; readonly record: CoordinatorRecord }[] = []
+  readonly events: GroupEvent[] = []
   readonly answers: Map<number, Completion['response']> = new Map()
   coordinator: GroupCoordinator
   nowMs: number = 0
@@ -126,7 +129,11 @@ export class Harness {
   }
 
   leave(
-    members: readonly { readonly memberId: string; readonly instanceId?: string }[],
+    members: readonly {
+      readonly memberId: string
+      readonly instanceId?: string
+      readonly reason?: string
+    }[],
     apiVersion: number = 5,
   ): readonly string[] {
     const { response } = this.#settle(
@@ -134,10 +141,10 @@ export class Harness {
         {
           groupId: GROUP,
           memberId: members[0]?.memberId ?? '',
-          members: members.map(({ memberId, instanceId = null }) => ({
+          members: members.map(({ memberId, instanceId = null, reason = null }) => ({
             memberId,
             groupInstanceId: instanceId,
-            reason: null,
+            reason,
           })),
         },
         this.#context({ apiVersion }),
@@ -307,6 +314,7 @@ export class Harness {
   }
 
   #settle<Any extends Step>(step: Any): Any {
+    this.events.push(...step.events)
     for (const record of step.records) this.log.push({ partition: step.partition, record })
     for (const { token, response } of step.completions) {
       if (this.answers.has(token)) throw new Error(`request ${token} is answered twice`)
@@ -333,7 +341,7 @@ function joinRequest(options: JoinOptions): JoinGroupRequest {
       name,
       metadata: bytes(metadata),
     })),
-    reason: null,
+    reason: options.reason ?? null,
   }
 }
 
