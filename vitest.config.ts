@@ -17,6 +17,9 @@ export default defineConfig({
           name: 'unit',
           include: [...SOURCES, 'tools/**/*.test.ts'],
           exclude: [POSTGRES_TESTS, '**/node_modules/**'],
+          // Against what hangs; a machine with other work must fail nothing.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
