@@ -63,6 +63,7 @@ export function validFrames(topicId: string): Uint8Array[] {
     DescribeProducers: { topics: [{ name: 'attacked', partitionIndexes: [0] }] },
     DescribeTransactions: { transactionalIds: ['attacked'] },
     ListTransactions: { stateFilters: ['Ongoing'], producerIdFilters: [1] },
+    ...adminBodies(topics),
   }
   return (Object.keys(bodies) as ApiName[]).flatMap((name) => {
     const { firstVersion, lastVersion } = APIS[name]
@@ -77,6 +78,37 @@ export function validFrames(topicId: string): Uint8Array[] {
       )
     })
   })
+}
+
+function adminBodies(topics: readonly { readonly name: string; readonly topicId: string }[]) {
+  const resources = [{ resourceType: 2, resourceName: 'attacked', configs: [] }]
+  return {
+    DeleteRecords: { topics, timeoutMs: 1_000 },
+    OffsetForLeaderEpoch: {
+      topics: [{ topic: 'attacked', partitions: [{ partition: 0, leaderEpoch: 0 }] }],
+    },
+    DescribeAcls: { resourceTypeFilter: 1, operation: 1, permissionType: 1 },
+    CreateAcls: { creations: [] },
+    DeleteAcls: { filters: [] },
+    AlterConfigs: { resources, validateOnly: true },
+    AlterReplicaLogDirs: { dirs: [{ path: '/', topics }] },
+    DescribeLogDirs: { topics: null },
+    CreatePartitions: {
+      topics: [{ name: 'attacked', count: 2, assignments: null }],
+      timeoutMs: 1_000,
+      validateOnly: true,
+    },
+    ElectLeaders: { topicPartitions: [{ topic: 'attacked', partitions: [0] }] },
+    IncrementalAlterConfigs: { resources, validateOnly: true },
+    AlterPartitionReassignments: { topics },
+    ListPartitionReassignments: { topics: null },
+    DescribeQuorum: {
+      topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }],
+    },
+    UpdateFeatures: { featureUpdates: [{ feature: 'metadata.version', maxVersionLevel: 1 }] },
+    ListConfigResources: { resourceTypes: [] },
+    DescribeTopicPartitions: { topics: [{ name: 'attacked' }] },
+  }
 }
 
 /** Noise, noise behind a header, a cut request, or one with some bytes changed. */

@@ -1,9 +1,9 @@
 import type { Clock, Random, Timers } from '@fairlead/base'
 import { GroupCoordinator } from '@fairlead/coordinator'
 import { type Disk, IndexCache, TailCache, purgeDeletedLogs } from '@fairlead/log'
-import { type BrokerSettings, MetadataImage, brokerSettings } from '@fairlead/metadata'
+import { type BrokerSettings, MetadataImage, staticSettings } from '@fairlead/metadata'
 import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
-import type { ConfigSource, Metrics } from '@fairlead/service'
+import type { Metrics } from '@fairlead/service'
 import { Controller } from './cluster/controller.ts'
 import { CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC } from './cluster/internal-topics.ts'
 import { ProducerIds } from './cluster/producer-ids.ts'
@@ -42,8 +42,8 @@ import { setStraysAside } from './storage/stray-partitions.ts'
 
 export type BrokerOptions = {
   readonly config: BrokerConfig
-  /** Where each value came from, for DescribeConfigs. */
-  readonly configSources: ReadonlyMap<string, ConfigSource>
+  /** The text of each key that somebody set: DescribeConfigs, and defaults of topics. */
+  readonly configTexts: ReadonlyMap<string, string>
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
@@ -88,7 +88,6 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   const random: Random = systemRandom
   const disk: Disk = nodeDisk()
   const crc32c = nativeCrc32c
-  const settings: BrokerSettings = brokerSettings(config, options.configSources)
 
   await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
 
@@ -103,6 +102,14 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     onFailure,
   })
   const image = new MetadataImage({ clusterId: directory.meta.clusterId })
+  const settings: BrokerSettings = [
+    {
+      source: 'DYNAMIC_BROKER_CONFIG',
+      values: image.brokerConfigs(String(config['node.id'])),
+    },
+    { source: 'DYNAMIC_DEFAULT_BROKER_CONFIG', values: image.brokerConfigs('') },
+    staticSettings(options.configTexts),
+  ]
   const metadataLog = await partitions.openLog(CLUSTER_METADATA_TOPIC, 0, METADATA_LOG_CONFIG)
   const brokerMetrics = new BrokerMetrics(metrics)
   const controller = new Controller({
@@ -164,6 +171,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   const identity = {
     nodeId: config['node.id'],
     clusterId: directory.meta.clusterId,
+    directoryId: directory.meta.directoryId,
     rack: config['broker.rack'] ?? null,
   }
   const parts: Omit<BrokerParts, 'node'> = {
@@ -173,6 +181,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     controller,
     producerIds: new ProducerIds(controller),
     partitions,
+    logDirectory: directory.path,
     delayedFetches,
     fetchMemory,
     fetchSessions,

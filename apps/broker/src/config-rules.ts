@@ -21,9 +21,11 @@ export function configProblems(config: BrokerConfig): readonly string[] {
   ]
 }
 
-function logDirsProblems({ 'log.dirs': directories }: BrokerConfig): string[] {
+function logDirsProblems(config: BrokerConfig): string[] {
+  const key = config['log.dirs'] === undefined ? 'log.dir' : 'log.dirs'
+  const directories = config[key] ?? []
   if (directories.length === 1) return []
-  return [`log.dirs: holds ${directories.length} directories; give exactly one`]
+  return [`${key}: holds ${directories.length} directories; give exactly one`]
 }
 
 function roleProblems({ 'process.roles': roles }: BrokerConfig): string[] {

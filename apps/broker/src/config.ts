@@ -1,5 +1,14 @@
-import { BROKER_CONFIGS, UNSUPPORTED_BROKER_CONFIGS } from '@fairlead/metadata'
-import { type ConfigOf, type ConfigSpec, defineConfig } from '@fairlead/service'
+import {
+  BROKER_CONFIGS,
+  UNSUPPORTED_BROKER_CONFIGS,
+  UNSUPPORTED_BROKER_PREFIXES,
+} from '@fairlead/metadata'
+import {
+  type ConfigOf,
+  type ConfigSpec,
+  type UnsupportedNames,
+  defineConfig,
+} from '@fairlead/service'
 
 /**
  * Kafka's `server.properties` names, defaults and meanings. The table is in `@fairlead/metadata`,
@@ -11,6 +20,13 @@ export const BROKER_CONFIG = defineConfig(BROKER_CONFIGS)
 export const BROKER_CONFIG_ALL: typeof BROKER_CONFIG & ConfigSpec = {
   ...UNSUPPORTED_BROKER_CONFIGS,
   ...BROKER_CONFIG,
+}
+
+/** What else a configuration made for Kafka, or for its container images, may hold. */
+export const BROKER_UNSUPPORTED: UnsupportedNames = {
+  prefixes: UNSUPPORTED_BROKER_PREFIXES,
+  variables:
+    /^KAFKA_(OPTS|HOME|DEBUG|VERSION|HEAP_OPTS|GC_LOG_OPTS|JMX_\w+|LOG4J_\w+|TOOLS_LOG4J_\w+|JVM_PERFORMANCE_OPTS)$/,
 }
 
 export type BrokerConfig = ConfigOf<typeof BROKER_CONFIG>

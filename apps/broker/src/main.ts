@@ -1,6 +1,6 @@
 import { runApp } from '@fairlead/service'
 import { startBroker } from './broker.ts'
-import { BROKER_CONFIG_ALL } from './config.ts'
+import { BROKER_CONFIG_ALL, BROKER_UNSUPPORTED } from './config.ts'
 import { configProblems } from './config-rules.ts'
 
 await runApp({
@@ -10,11 +10,12 @@ await runApp({
   envPrefix: 'KAFKA_',
   httpPort: 9644,
   spec: BROKER_CONFIG_ALL,
+  unsupported: BROKER_UNSUPPORTED,
   check: configProblems,
-  async start({ config, configSources, logger, metrics, health, listen, fail }) {
+  async start({ config, configTexts, logger, metrics, health, listen, fail }) {
     health.set('broker', 'recovering the logs')
     await listen()
-    const broker = await startBroker({ config, configSources, logger, metrics, onFailure: fail })
+    const broker = await startBroker({ config, configTexts, logger, metrics, onFailure: fail })
     health.set('broker', true)
     return broker
   },

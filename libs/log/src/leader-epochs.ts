@@ -1,5 +1,8 @@
 import { invariant } from '@fairlead/base'
 
+/** An epoch, and the offset behind its last record. */
+export type EpochEnd = { readonly leaderEpoch: number; readonly endOffset: number }
+
 export type LeaderEpochStart = { readonly epoch: number; readonly startOffset: number }
 
 /**
@@ -33,6 +36,19 @@ export class LeaderEpochs {
       return true
     }
     return this.#entries.findLast(({ startOffset }) => startOffset <= baseOffset)?.epoch === epoch
+  }
+
+  /**
+   * Where the records of `epoch` end, and which epoch that really was: the newest that is not above
+   * it, or, below all that is known, `epoch` itself at the start of what is left. Undefined for an
+   * epoch beyond the newest (KIP-101).
+   */
+  endOf(epoch: number, logEndOffset: number): EpochEnd | undefined {
+    if (epoch < 0 || epoch > this.latest) return undefined
+    const next = this.#entries.findIndex((entry) => entry.epoch > epoch)
+    const written = next === -1 ? this.#entries.at(-1) : this.#entries[next - 1]
+    const endOffset = next === -1 ? logEndOffset : (this.#entries[next]?.startOffset ?? 0)
+    return { leaderEpoch: written?.epoch ?? epoch, endOffset }
   }
 
   /** The epochs that began below `offset`. */

@@ -9,7 +9,7 @@ import { type PlannedCompaction, planCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
 import type { IndexCache } from './index-cache.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogDirectory } from './log-directory.ts'
 import { LogFiles } from './log-files.ts'
@@ -199,6 +199,11 @@ export class PartitionLog {
       const lastSequence = batches.at(-1)?.lastSequence ?? NO_SEQUENCE
       yield { producerId, producerEpoch, lastSequence, lastSeenMs }
     }
+  }
+
+  /** Where the records of a leader epoch end; undefined for one that wrote nothing here yet. */
+  endOffsetOfEpoch(leaderEpoch: number): EpochEnd | undefined {
+    return this.#leaderEpochs.endOf(leaderEpoch, this.#logEndOffset)
   }
 
   /** Of all segments. */

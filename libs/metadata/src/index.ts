@@ -4,11 +4,19 @@ export {
   allocateProducerIds,
 } from './allocate-producer-ids.ts'
 export { BROKER_CONFIGS } from './config/broker-configs.ts'
-export { brokerSettings } from './config/broker-settings.ts'
+export { BROKER_KEYS, type BrokerKey } from './config/broker-key.ts'
+export { alterConfigs, incrementalAlterConfigs } from './config/alter-configs.ts'
+export {
+  type BrokerSettings,
+  type SettingSource,
+  type SettingsLayer,
+  brokerSetting,
+  staticSettings,
+} from './config/broker-settings.ts'
+export type { AlterConfigsContext } from './config/config-resource.ts'
 export { type ConfigRule, type ConfigType, configProblem } from './config/definition.ts'
 export { type DescribeConfigsContext, describeConfigs } from './config/describe-configs.ts'
 export {
-  type BrokerSettings,
   type ConfigOrigin,
   type ConfigSource,
   type EffectiveConfig,
@@ -16,15 +24,21 @@ export {
   effectiveTopicConfigs,
   topicConfigsProblem,
 } from './config/effective-topic-config.ts'
+export { listConfigResources } from './config/list-config-resources.ts'
 export { TOPIC_CONFIGS, type TopicConfigDefinition } from './config/topic-configs.ts'
 export { type TopicSettings, topicSettings } from './config/topic-settings.ts'
-export { UNSUPPORTED_BROKER_CONFIGS } from './config/unsupported-broker-configs.ts'
+export {
+  UNSUPPORTED_BROKER_CONFIGS,
+  UNSUPPORTED_BROKER_PREFIXES,
+} from './config/unsupported-broker-configs.ts'
 export type { Decision } from './decision.ts'
 export type * from './messages.ts'
 export { MetadataImage, type Partition, type Topic } from './metadata-image.ts'
 export type * from './metadata-record.ts'
 export { decodeMetadataRecord, encodeMetadataRecord } from './metadata-record-codec.ts'
 export { randomUuid } from './random-uuid.ts'
+export { alterPartitionReassignments } from './topics/alter-partition-reassignments.ts'
+export { createPartitions } from './topics/create-partitions.ts'
 export {
   type CreatedTopic,
   type NewTopic,
@@ -34,4 +48,9 @@ export {
 } from './topics/create-topic.ts'
 export { createTopics } from './topics/create-topics.ts'
 export { type DeletionContext, deleteTopics } from './topics/delete-topics.ts'
+export {
+  DESCRIBED_PARTITIONS_MAX,
+  describeTopicPartitions,
+} from './topics/describe-topic-partitions.ts'
+export { electLeaders } from './topics/elect-leaders.ts'
 export { isInternalTopic, topicNameProblem } from './topics/topic-name.ts'

@@ -28,8 +28,8 @@ type MutableTopic = {
 }
 
 /**
- * The cluster's metadata at one position of `__cluster_metadata`: topics, their configuration, and
- * which producer ids are given out.
+ * The cluster's metadata at one position of `__cluster_metadata`: topics, their configuration, that
+ * of the brokers as far as it was changed, and which producer ids are given out.
  *
  * Only `replay` changes it, so that a running broker and a restarted one cannot disagree.
  *
@@ -45,6 +45,8 @@ export class MetadataImage {
   readonly #byId = new Map<string, MutableTopic>()
   /** Name with `.` replaced by `_` to name. */
   readonly #byMetricName = new Map<string, string>()
+  /** By broker id; the empty name is for all brokers. */
+  readonly #brokerConfigs = new Map<string, Map<string, string>>()
   #partitionCount = 0
   #nextProducerId = 0
 
@@ -80,6 +82,14 @@ export class MetadataImage {
   /** The existing topic whose metrics would have the names of those of `name`, if any. */
   topicWithMetricName(name: string): string | undefined {
     return this.#byMetricName.get(metricName(name))
+  }
+
+  /**
+   * What is set for one broker by its id, or for all by the empty name. The map lives on: a change
+   * shows in it.
+   */
+  brokerConfigs(resourceName: string): ReadonlyMap<string, string> {
+    return this.#liveBrokerConfigs(resourceName)
   }
 
   get topicCount(): number {
@@ -143,10 +153,20 @@ export class MetadataImage {
   }
 
   #setConfig(record: ConfigRecord): void {
-    const topic = this.#byName.get(record.resourceName)
-    invariant(topic !== undefined, () => `topic ${record.resourceName} exists before its config`)
-    if (record.value === null) topic.configs.delete(record.name)
-    else topic.configs.set(record.name, record.value)
+    const { resourceType, resourceName, name, value } = record
+    const configs =
+      resourceType === 'broker'
+        ? this.#liveBrokerConfigs(resourceName)
+        : this.#byName.get(resourceName)?.configs
+    invariant(configs !== undefined, () => `topic ${resourceName} exists before its config`)
+    if (value === null) configs.delete(name)
+    else configs.set(name, value)
+  }
+
+  #liveBrokerConfigs(resourceName: string): Map<string, string> {
+    const configs = this.#brokerConfigs.get(resourceName) ?? new Map<string, string>()
+    this.#brokerConfigs.set(resourceName, configs)
+    return configs
   }
 
   #existing(topicId: string): MutableTopic {

@@ -4,8 +4,14 @@ import {
   decodeMetadataRecord as decodeKafkaRecord,
   encodeMetadataRecord as encodeKafkaRecord,
 } from '@fairlead/protocol'
-import { RESOURCE_TYPE_TOPIC } from './config/wire-ids.ts'
-import type { MetadataRecord } from './metadata-record.ts'
+import { RESOURCE_TYPE_BROKER, RESOURCE_TYPE_TOPIC } from './config/wire-ids.ts'
+import type { ConfigRecord, MetadataRecord } from './metadata-record.ts'
+
+const RESOURCE_TYPE_IDS = { topic: RESOURCE_TYPE_TOPIC, broker: RESOURCE_TYPE_BROKER } as const
+const RESOURCE_TYPES: ReadonlyMap<number, ConfigRecord['resourceType']> = new Map([
+  [RESOURCE_TYPE_TOPIC, 'topic'],
+  [RESOURCE_TYPE_BROKER, 'broker'],
+])
 
 /** The value of a record of `__cluster_metadata`, in the format of KRaft. */
 export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
@@ -26,7 +32,7 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
       return encodeKafkaRecord('RemoveTopicRecord', { topicId: record.topicId })
     case 'ConfigRecord': {
       const { resourceName, name, value } = record
-      const resourceType = RESOURCE_TYPE_TOPIC
+      const resourceType = RESOURCE_TYPE_IDS[record.resourceType]
       return encodeKafkaRecord('ConfigRecord', { resourceType, resourceName, name, value })
     }
     case 'ProducerIdsRecord': {
@@ -58,10 +64,11 @@ export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
       return { kind: 'RemoveTopicRecord', topicId: record.value.topicId }
     case 'ConfigRecord': {
       const { resourceType, resourceName, name, value } = record.value
-      if (resourceType !== RESOURCE_TYPE_TOPIC) {
+      const type = RESOURCE_TYPES.get(resourceType)
+      if (type === undefined) {
         throw new DecodeError(`configuration of a resource of type ${resourceType}`, 0)
       }
-      return { kind: 'ConfigRecord', resourceType: 'topic', resourceName, name, value }
+      return { kind: 'ConfigRecord', resourceType: type, resourceName, name, value }
     }
     case 'ProducerIdsRecord': {
       const { brokerId, brokerEpoch, nextProducerId } = record.value

@@ -35,8 +35,8 @@ export type RemoveTopicRecord = {
 
 export type ConfigRecord = {
   readonly kind: 'ConfigRecord'
-  /** Only topics have dynamic configuration so far. */
-  readonly resourceType: 'topic'
+  readonly resourceType: 'topic' | 'broker'
+  /** The topic; the id of a broker, or nothing for all brokers. */
   readonly resourceName: string
   readonly name: string
   /** Null removes the key, so that its default applies again. */

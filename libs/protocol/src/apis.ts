@@ -1,3 +1,4 @@
+import { CREATE_ACLS, DELETE_ACLS, DESCRIBE_ACLS } from './messages/acls.ts'
 import {
   CREATE_TOPICS,
   DELETE_TOPICS,
@@ -7,6 +8,11 @@ import {
 } from './messages/admin.ts'
 import type { ApiDefinition } from './messages/api-definition.ts'
 import { API_VERSIONS } from './messages/api-versions.ts'
+import {
+  ALTER_CONFIGS,
+  INCREMENTAL_ALTER_CONFIGS,
+  LIST_CONFIG_RESOURCES,
+} from './messages/configs.ts'
 import { FETCH } from './messages/fetch.ts'
 import {
   DELETE_GROUPS,
@@ -19,9 +25,20 @@ import {
   SYNC_GROUP,
 } from './messages/groups.ts'
 import { LIST_OFFSETS } from './messages/list-offsets.ts'
+import { ALTER_REPLICA_LOG_DIRS, DESCRIBE_LOG_DIRS } from './messages/log-dirs.ts'
 import { METADATA } from './messages/metadata.ts'
 import { OFFSET_COMMIT, OFFSET_DELETE, OFFSET_FETCH } from './messages/offsets.ts'
+import {
+  ALTER_PARTITION_REASSIGNMENTS,
+  CREATE_PARTITIONS,
+  DELETE_RECORDS,
+  DESCRIBE_TOPIC_PARTITIONS,
+  ELECT_LEADERS,
+  LIST_PARTITION_REASSIGNMENTS,
+  OFFSET_FOR_LEADER_EPOCH,
+} from './messages/partitions.ts'
 import { PRODUCE } from './messages/produce.ts'
+import { DESCRIBE_QUORUM, UPDATE_FEATURES } from './messages/quorum.ts'
 import {
   DESCRIBE_PRODUCERS,
   DESCRIBE_TRANSACTIONS,
@@ -50,14 +67,31 @@ type Definitions = {
   readonly ApiVersions: typeof API_VERSIONS
   readonly CreateTopics: typeof CREATE_TOPICS
   readonly DeleteTopics: typeof DELETE_TOPICS
+  readonly DeleteRecords: typeof DELETE_RECORDS
   readonly InitProducerId: typeof INIT_PRODUCER_ID
+  readonly OffsetForLeaderEpoch: typeof OFFSET_FOR_LEADER_EPOCH
+  readonly DescribeAcls: typeof DESCRIBE_ACLS
+  readonly CreateAcls: typeof CREATE_ACLS
+  readonly DeleteAcls: typeof DELETE_ACLS
   readonly DescribeConfigs: typeof DESCRIBE_CONFIGS
-  readonly DescribeCluster: typeof DESCRIBE_CLUSTER
+  readonly AlterConfigs: typeof ALTER_CONFIGS
+  readonly AlterReplicaLogDirs: typeof ALTER_REPLICA_LOG_DIRS
+  readonly DescribeLogDirs: typeof DESCRIBE_LOG_DIRS
+  readonly CreatePartitions: typeof CREATE_PARTITIONS
   readonly DeleteGroups: typeof DELETE_GROUPS
+  readonly ElectLeaders: typeof ELECT_LEADERS
+  readonly IncrementalAlterConfigs: typeof INCREMENTAL_ALTER_CONFIGS
+  readonly AlterPartitionReassignments: typeof ALTER_PARTITION_REASSIGNMENTS
+  readonly ListPartitionReassignments: typeof LIST_PARTITION_REASSIGNMENTS
   readonly OffsetDelete: typeof OFFSET_DELETE
+  readonly DescribeQuorum: typeof DESCRIBE_QUORUM
+  readonly UpdateFeatures: typeof UPDATE_FEATURES
+  readonly DescribeCluster: typeof DESCRIBE_CLUSTER
   readonly DescribeProducers: typeof DESCRIBE_PRODUCERS
   readonly DescribeTransactions: typeof DESCRIBE_TRANSACTIONS
   readonly ListTransactions: typeof LIST_TRANSACTIONS
+  readonly ListConfigResources: typeof LIST_CONFIG_RESOURCES
+  readonly DescribeTopicPartitions: typeof DESCRIBE_TOPIC_PARTITIONS
 }
 
 export const API_DEFINITIONS: Definitions = {
@@ -77,14 +111,31 @@ export const API_DEFINITIONS: Definitions = {
   ApiVersions: API_VERSIONS,
   CreateTopics: CREATE_TOPICS,
   DeleteTopics: DELETE_TOPICS,
+  DeleteRecords: DELETE_RECORDS,
   InitProducerId: INIT_PRODUCER_ID,
+  OffsetForLeaderEpoch: OFFSET_FOR_LEADER_EPOCH,
+  DescribeAcls: DESCRIBE_ACLS,
+  CreateAcls: CREATE_ACLS,
+  DeleteAcls: DELETE_ACLS,
   DescribeConfigs: DESCRIBE_CONFIGS,
-  DescribeCluster: DESCRIBE_CLUSTER,
+  AlterConfigs: ALTER_CONFIGS,
+  AlterReplicaLogDirs: ALTER_REPLICA_LOG_DIRS,
+  DescribeLogDirs: DESCRIBE_LOG_DIRS,
+  CreatePartitions: CREATE_PARTITIONS,
   DeleteGroups: DELETE_GROUPS,
+  ElectLeaders: ELECT_LEADERS,
+  IncrementalAlterConfigs: INCREMENTAL_ALTER_CONFIGS,
+  AlterPartitionReassignments: ALTER_PARTITION_REASSIGNMENTS,
+  ListPartitionReassignments: LIST_PARTITION_REASSIGNMENTS,
   OffsetDelete: OFFSET_DELETE,
+  DescribeQuorum: DESCRIBE_QUORUM,
+  UpdateFeatures: UPDATE_FEATURES,
+  DescribeCluster: DESCRIBE_CLUSTER,
   DescribeProducers: DESCRIBE_PRODUCERS,
   DescribeTransactions: DESCRIBE_TRANSACTIONS,
   ListTransactions: LIST_TRANSACTIONS,
+  ListConfigResources: LIST_CONFIG_RESOURCES,
+  DescribeTopicPartitions: DESCRIBE_TOPIC_PARTITIONS,
 }
 
 export type ApiName = keyof Definitions

@@ -4,6 +4,7 @@ export {
   ConfigError,
   type ConfigSource,
   type LoadedConfig,
+  type UnsupportedNames,
   loadConfig,
 } from './config/load-config.ts'
 export { type ConfigOf, type ConfigSpec, type KeySpec, defineConfig } from './config/spec.ts'

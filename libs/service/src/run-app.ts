@@ -2,7 +2,12 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { describeConfig, printConfig } from './config/describe.ts'
-import { ConfigError, type ConfigSource, loadConfig } from './config/load-config.ts'
+import {
+  ConfigError,
+  type ConfigSource,
+  type UnsupportedNames,
+  loadConfig,
+} from './config/load-config.ts'
 import { type ConfigOf, type ConfigSpec, defineConfig } from './config/spec.ts'
 import { Health } from './health.ts'
 import { createHttpServer } from './http-server.ts'
@@ -25,6 +30,8 @@ export type AppDefinition<Spec extends ConfigSpec> = {
   /** Default of `http.port`. */
   readonly httpPort: number
   readonly spec: Spec
+  /** Names that are no keys, and are accepted with a warning or passed over. */
+  readonly unsupported?: UnsupportedNames
   /**
    * Rules over several keys, checked once each key is right by itself and before anything is bound;
    * `--print-config` checks them, too. Returns one line per problem: key, rule and next step.
@@ -40,8 +47,8 @@ export type AppDefinition<Spec extends ConfigSpec> = {
 
 export type AppContext<Spec extends ConfigSpec> = {
   readonly config: AppConfig<Spec>
-  /** Where the value of each key came from. */
-  readonly configSources: ReadonlyMap<string, ConfigSource>
+  /** The text of each key that somebody set. */
+  readonly configTexts: ReadonlyMap<string, string>
   readonly logger: Logger
   readonly metrics: Metrics
   readonly health: Health
@@ -94,7 +101,7 @@ export async function runApp<const Spec extends ConfigSpec>(
   try {
     life.running = await app.start({
       config,
-      configSources: loaded.sources,
+      configTexts: loaded.texts,
       logger,
       metrics,
       health,
@@ -158,6 +165,7 @@ function loadOrExit<Spec extends ConfigSpec>(
 ): {
   readonly config: AppConfig<Spec>
   readonly sources: ReadonlyMap<string, ConfigSource>
+  readonly texts: ReadonlyMap<string, string>
   readonly warnings: readonly string[]
 } {
   const spec = { ...app.spec, ...commonSpec(app.httpPort) }
@@ -168,7 +176,12 @@ function loadOrExit<Spec extends ConfigSpec>(
   }
   try {
     const flags = argv.filter((argument) => argument !== '--print-config')
-    const loaded = loadConfig(spec, { envPrefix: app.envPrefix, argv: flags, env: process.env })
+    const loaded = loadConfig(spec, {
+      envPrefix: app.envPrefix,
+      argv: flags,
+      env: process.env,
+      ...(app.unsupported === undefined ? {} : { unsupported: app.unsupported }),
+    })
     const problems = app.check?.(loaded.config) ?? []
     if (problems.length > 0) throw new ConfigError(problems)
     if (flags.length < argv.length) {

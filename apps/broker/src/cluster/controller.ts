@@ -1,23 +1,33 @@
-import type { Clock, Random } from '@fairlead/base'
-import { type PartitionLog, StorageError } from '@fairlead/log'
+import { type Clock, type Random, invariant } from '@fairlead/base'
+import { type LogConfig, type PartitionLog, StorageError } from '@fairlead/log'
 import {
+  type AlterConfigsContext,
+  type AlterConfigsRequest,
+  type AlterConfigsResponse,
   type BrokerSettings,
+  type CreatePartitionsRequest,
+  type CreatePartitionsResponse,
   type CreateTopicsRequest,
   type CreateTopicsResponse,
   type Decision,
   type DeleteTopicsRequest,
   type DeleteTopicsResponse,
+  type IncrementalAlterConfigsRequest,
+  type IncrementalAlterConfigsResponse,
   type MetadataImage,
   type MetadataRecord,
   type ProducerIdBlock,
   type Topic,
   type TopicContext,
   allocateProducerIds,
+  alterConfigs,
+  createPartitions,
   createTopic,
   createTopics,
   decodeMetadataRecord,
   deleteTopics,
   encodeMetadataRecord,
+  incrementalAlterConfigs,
 } from '@fairlead/metadata'
 import { type Crc32c, encodeBatch } from '@fairlead/protocol'
 import type { BrokerConfig } from '../config.ts'
@@ -95,6 +105,28 @@ export class Controller {
     return this.#createOne({ name, numPartitions, configs: CONSUMER_OFFSETS_CONFIGS })
   }
 
+  createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
+    const { image, config } = this.#options
+    return this.#change(() => createPartitions(image, request, { brokerId: config['node.id'] }))
+  }
+
+  alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
+    return this.#change(() => alterConfigs(this.#options.image, request, this.#configContext()))
+  }
+
+  incrementalAlterConfigs(
+    request: IncrementalAlterConfigsRequest,
+  ): Promise<IncrementalAlterConfigsResponse> {
+    return this.#change(() =>
+      incrementalAlterConfigs(this.#options.image, request, this.#configContext()),
+    )
+  }
+
+  /** The log that everything here is decided from. */
+  get metadataLog(): Pick<PartitionLog, 'leaderEpoch' | 'highWatermark' | 'logEndOffset'> {
+    return this.#options.log
+  }
+
   deleteTopics(request: DeleteTopicsRequest, apiVersion: number): Promise<DeleteTopicsResponse> {
     const { image, config } = this.#options
     const isDeletionEnabled = config['delete.topic.enable']
@@ -142,6 +174,7 @@ export class Controller {
     )
     await this.#openNewPartitions(records)
     for (const record of records) image.replay(record)
+    this.#applyConfigs(records)
     for (const topic of removed) await partitions.remove(topic)
     if (removed.length > 0) await onTopicsDeleted(removed)
   }
@@ -169,6 +202,7 @@ export class Controller {
   }
 
   async #openNewPartitions(records: readonly MetadataRecord[]): Promise<void> {
+    const { image } = this.#options
     const topics = new Map<string, { name: string; configs: Map<string, string> }>()
     const byName = new Map<string, Map<string, string>>()
     for (const record of records) {
@@ -182,11 +216,23 @@ export class Controller {
     }
     const opened = records.filter((record) => record.kind === 'PartitionRecord')
     await forEachConcurrently(opened, OPEN_CONCURRENCY, async (record) => {
-      const topic = topics.get(record.topicId)
-      if (topic === undefined) return
+      const topic = topics.get(record.topicId) ?? image.topicById(record.topicId)
+      invariant(topic !== undefined, 'a partition has a topic')
       const { partitionId: partition, leaderEpoch } = record
       await this.#open({ topic: topic.name, partition, leaderEpoch, configs: topic.configs })
     })
+  }
+
+  /** What changed takes effect on the open logs: on one topic's, or, when it was a default, on all. */
+  #applyConfigs(records: readonly MetadataRecord[]): void {
+    const { image, partitions } = this.#options
+    const changed = records.filter((record) => record.kind === 'ConfigRecord')
+    const concernsAll = changed.some(({ resourceType }) => resourceType === 'broker')
+    const names = new Set(changed.map(({ resourceName }) => resourceName))
+    const topics = concernsAll
+      ? image.topics()
+      : Array.from(names, (name) => image.topic(name)).filter((topic) => topic !== undefined)
+    for (const { name, configs } of topics) partitions.configure(name, this.#logConfig(configs))
   }
 
   async #openPartitions({ name: topic, configs, partitions }: Topic): Promise<void> {
@@ -201,9 +247,18 @@ export class Controller {
     readonly leaderEpoch: number
     readonly configs: ReadonlyMap<string, string>
   }): Promise<void> {
-    const { config, settings, partitions } = this.#options
     const { configs, ...which } = request
-    await partitions.open({ ...which, config: logConfig(configs, settings, config) })
+    await this.#options.partitions.open({ ...which, config: this.#logConfig(configs) })
+  }
+
+  #logConfig(topicConfigs: ReadonlyMap<string, string>): LogConfig {
+    const { config, settings } = this.#options
+    return logConfig(topicConfigs, settings, config)
+  }
+
+  #configContext(): AlterConfigsContext {
+    const { config, settings } = this.#options
+    return { brokerId: config['node.id'], broker: settings }
   }
 
   #topicContext(): TopicContext {

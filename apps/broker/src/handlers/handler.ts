@@ -22,6 +22,8 @@ export type BrokerParts = {
   readonly controller: Controller
   readonly producerIds: ProducerIds
   readonly partitions: PartitionTable
+  /** The one directory of `log.dirs`, absolute. */
+  readonly logDirectory: string
   readonly delayedFetches: DelayedFetches
   readonly fetchMemory: FetchMemory
   readonly fetchSessions: FetchSessions

@@ -90,7 +90,8 @@ async function producePartition(
   if (records === null || records.length === 0) {
     return refused({ index }, 'INVALID_RECORD', 'a produce request carries record batches')
   }
-  const rejected = target.isCompacted ? rejectKeyless(target, index, records) : undefined
+  const isCompacted = target.cleanupPolicy.includes('compact')
+  const rejected = isCompacted ? rejectKeyless(target, index, records) : undefined
   if (rejected !== undefined) return rejected
 
   const result = await append(target.log, records, {

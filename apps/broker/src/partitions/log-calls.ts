@@ -1,6 +1,7 @@
 import type {
   AppendContext,
   AppendResult,
+  DeletedRecords,
   DiskCallback,
   PartitionLog,
   ReadRequest,
@@ -21,6 +22,11 @@ export function append(
 
 export function read(log: PartitionLog, request: ReadRequest): Promise<ReadResult> {
   return new Promise((resolve) => log.read(request, resolve))
+}
+
+/** Resolves when the new start of the log is durable. */
+export function deleteRecords(log: PartitionLog, beforeOffset: number): Promise<DeletedRecords> {
+  return new Promise((resolve) => log.deleteRecords(beforeOffset, resolve))
 }
 
 export function offsetForTimestamp(

@@ -18,9 +18,12 @@ export type LocalPartition = {
   readonly topic: string
   readonly partition: number
   readonly leaderEpoch: number
-  readonly isCompacted: boolean
+  /** Of the configuration in effect, which may change. */
+  readonly cleanupPolicy: LogConfig['cleanupPolicy']
   readonly log: PartitionLog
 }
+
+type MutablePartition = { -readonly [Key in keyof LocalPartition]: LocalPartition[Key] }
 
 export type PartitionTableOptions = {
   readonly disk: Disk
@@ -50,7 +53,7 @@ export type OpenRequest = {
  */
 export class PartitionTable {
   readonly #options: PartitionTableOptions
-  readonly #byTopic = new Map<string, Map<number, LocalPartition>>()
+  readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
   #count = 0
 
   constructor(options: PartitionTableOptions) {
@@ -78,13 +81,21 @@ export class PartitionTable {
   async open({ topic, partition, leaderEpoch, config }: OpenRequest): Promise<LocalPartition> {
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
     const log = await this.openLog(topic, partition, config)
-    const isCompacted = config.cleanupPolicy.includes('compact')
-    const opened = { topic, partition, leaderEpoch, isCompacted, log }
-    const partitions = this.#byTopic.get(topic) ?? new Map<number, LocalPartition>()
+    const { cleanupPolicy } = config
+    const opened = { topic, partition, leaderEpoch, cleanupPolicy, log }
+    const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
     partitions.set(partition, opened)
     this.#byTopic.set(topic, partitions)
     this.#count += 1
     return opened
+  }
+
+  /** Gives the logs of a topic another configuration, from the next append on. */
+  configure(topic: string, config: LogConfig): void {
+    for (const partition of this.#byTopic.get(topic)?.values() ?? []) {
+      partition.cleanupPolicy = config.cleanupPolicy
+      partition.log.updateConfig(config)
+    }
   }
 
   /** A log that is not in the table: the one of the metadata. */

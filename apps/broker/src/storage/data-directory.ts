@@ -12,9 +12,9 @@ export type DataDirectory = {
   release(): void
 }
 
-/** Makes, locks and identifies the one directory of `log.dirs`. */
+/** Makes, locks and identifies the one directory of `log.dirs` or `log.dir`. */
 export function openDataDirectory(config: BrokerConfig, random: Random): DataDirectory {
-  const [directory] = config['log.dirs']
+  const [directory] = config['log.dirs'] ?? config['log.dir']
   invariant(directory !== undefined, 'the configuration was checked as a whole')
   const path = resolve(directory)
   mkdirSync(path, { recursive: true })

@@ -27,7 +27,7 @@ export async function startTestBroker(
     'offsets.topic.num.partitions': '4',
     ...settings,
   }
-  const { config, sources } = loadConfig(BROKER_CONFIG_ALL, {
+  const { config, texts } = loadConfig(BROKER_CONFIG_ALL, {
     envPrefix: 'KAFKA_',
     argv: Object.entries(keys).map(([key, value]) => `--${key}=${value}`),
     env: {},
@@ -37,7 +37,7 @@ export async function startTestBroker(
   const failures: unknown[] = []
   const broker = await startBroker({
     config,
-    configSources: sources,
+    configTexts: texts,
     metrics,
     logger: {
       info: () => {},

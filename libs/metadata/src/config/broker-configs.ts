@@ -1,11 +1,6 @@
-/**
- * The keys of `server.properties` that have an effect: Kafka's names and defaults, and the few that
- * are ours (`cluster.id`, `log.flush.mode`, `log.tail.cache.bytes`). In the form that `defineConfig` of `@fairlead/service`
- * takes; `kafkaType` is what DescribeConfigs says when it is not the obvious one.
- *
- * Where Kafka's default is no limit at all, ours is a number: every queue here is bounded.
- */
-export const BROKER_CONFIGS = {
+import { TOPIC_DEFAULT_CONFIGS } from './topic-default-configs.ts'
+
+const OTHER_CONFIGS = {
   'node.id': { type: 'int', default: 1, min: 0, max: 2_147_483_647, doc: 'Id of this broker.' },
   'cluster.id': {
     type: 'string',
@@ -28,11 +23,12 @@ export const BROKER_CONFIGS = {
   },
   'listener.security.protocol.map': {
     type: 'list',
+    kafkaType: 'STRING',
     default: [
+      'SASL_SSL:SASL_SSL',
       'PLAINTEXT:PLAINTEXT',
       'SSL:SSL',
       'SASL_PLAINTEXT:SASL_PLAINTEXT',
-      'SASL_SSL:SASL_SSL',
     ],
     doc: 'What each listener speaks, as NAME:PROTOCOL; only PLAINTEXT is supported so far.',
   },
@@ -45,10 +41,11 @@ export const BROKER_CONFIGS = {
     default: [],
     doc: 'Listeners of the controller quorum. They are not opened: one node needs no quorum.',
   },
-  'log.dirs': {
+  'log.dirs': { type: 'list', doc: 'Directory of the data, exactly one; log.dir when absent.' },
+  'log.dir': {
     type: 'list',
     default: ['/tmp/fairlead-logs'],
-    doc: 'Directory of the data; exactly one.',
+    doc: 'Directory of the data, exactly one, when log.dirs is absent.',
   },
   'num.partitions': {
     type: 'int',
@@ -59,11 +56,10 @@ export const BROKER_CONFIGS = {
   },
   'default.replication.factor': {
     type: 'int',
-    kafkaType: 'SHORT',
     default: 1,
     min: 1,
-    max: 1,
-    doc: 'Replicas of a topic that is created without a number.',
+    max: 32_767,
+    doc: 'Replicas of a topic that is created without a number. One broker can hold one.',
   },
   'auto.create.topics.enable': {
     type: 'boolean',
@@ -80,6 +76,7 @@ export const BROKER_CONFIGS = {
     default: 1_048_588,
     min: 0,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Largest record batch, unless the topic sets max.message.bytes.',
   },
   'min.insync.replicas': {
@@ -87,17 +84,20 @@ export const BROKER_CONFIGS = {
     default: 1,
     min: 1,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Replicas that must have a record before acks=all is answered.',
   },
   'compression.type': {
     type: 'enum',
     default: 'producer',
-    values: ['producer'],
+    values: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'],
+    update: 'cluster-wide',
     doc: 'Compression of stored batches; producer keeps what the producer chose.',
   },
   'unclean.leader.election.enable': {
     type: 'boolean',
     default: false,
+    update: 'cluster-wide',
     doc: 'Whether a replica outside of the in-sync set may lead.',
   },
   'log.segment.bytes': {
@@ -105,12 +105,14 @@ export const BROKER_CONFIGS = {
     default: 1_073_741_824,
     min: 14,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Size at which a segment is closed, unless the topic sets segment.bytes.',
   },
   'log.roll.ms': {
     type: 'int',
     kafkaType: 'LONG',
     min: 1,
+    update: 'cluster-wide',
     doc: 'Age at which a segment is closed; log.roll.hours when absent.',
   },
   'log.roll.hours': {
@@ -125,12 +127,14 @@ export const BROKER_CONFIGS = {
     default: 4096,
     min: 0,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Bytes of log between two entries of the offset index.',
   },
   'log.retention.ms': {
     type: 'int',
     kafkaType: 'LONG',
     min: -1,
+    update: 'cluster-wide',
     doc: 'Age above which segments are deleted, -1 never; log.retention.minutes when absent.',
   },
   'log.retention.minutes': {
@@ -151,6 +155,7 @@ export const BROKER_CONFIGS = {
     kafkaType: 'LONG',
     default: -1,
     min: -1,
+    update: 'cluster-wide',
     doc: 'Size of a partition above which old segments are deleted; -1 is no limit.',
   },
   'log.retention.check.interval.ms': {
@@ -163,6 +168,7 @@ export const BROKER_CONFIGS = {
   'log.cleanup.policy': {
     type: 'list',
     default: ['delete'],
+    update: 'cluster-wide',
     doc: 'What happens to old records: delete, compact, or both.',
   },
   'log.segment.delete.delay.ms': {
@@ -170,18 +176,21 @@ export const BROKER_CONFIGS = {
     kafkaType: 'LONG',
     default: 60_000,
     min: 0,
+    update: 'cluster-wide',
     doc: 'How long the file of a deleted segment stays on the disk.',
   },
   'log.message.timestamp.type': {
     type: 'enum',
     default: 'CreateTime',
     values: ['CreateTime', 'LogAppendTime'],
+    update: 'cluster-wide',
     doc: 'Whose clock stamps a record: the producer or the broker.',
   },
   'log.flush.mode': {
     type: 'enum',
     default: 'group',
     values: ['group', 'os'],
+    update: 'cluster-wide',
     doc: 'When an append counts: after a shared fdatasync, or once the kernel has it.',
   },
   'log.tail.cache.bytes': {
@@ -304,3 +313,15 @@ export const BROKER_CONFIGS = {
     doc: 'Members of one group.',
   },
 } as const
+
+/**
+ * The keys of `server.properties` that have an effect: Kafka's names and defaults, and the few that
+ * are ours (`cluster.id`, `log.flush.mode`, `log.tail.cache.bytes`). In the form that `defineConfig` of `@fairlead/service`
+ * takes; `kafkaType` is what DescribeConfigs says when it is not the obvious one.
+ *
+ * Where Kafka's default is no limit at all, ours is a number: every queue here is bounded.
+ */
+export const BROKER_CONFIGS: typeof OTHER_CONFIGS & typeof TOPIC_DEFAULT_CONFIGS = {
+  ...OTHER_CONFIGS,
+  ...TOPIC_DEFAULT_CONFIGS,
+}

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest'
 import {
   BROKER_CONFIGS,
+  type BrokerSettings,
   TOPIC_CONFIGS,
   UNSUPPORTED_BROKER_CONFIGS,
-  brokerSettings,
   configProblem,
+  staticSettings,
   topicConfigsProblem,
   topicSettings,
 } from '../index.ts'
 
-const NO_SETTINGS = new Map<string, string>()
+const NO_SETTINGS: BrokerSettings = []
 
 test.for(Object.entries(TOPIC_CONFIGS))(
   'the default of %s obeys its own rule',
@@ -40,7 +41,17 @@ test.for([
   ['retention.ms', '-2', 'Value must be at least -1'],
   ['segment.bytes', '2147483648', 'Not a number of type INT'],
   ['segment.bytes', '13', 'Value must be at least 14'],
-  ['compression.gzip.level', '10', 'Value must be no more than 9'],
+  ['compression.gzip.level', '10', 'Value must be between 1 and 9 or equal to -1'],
+  ['compression.gzip.level', '0', 'Value must be between 1 and 9 or equal to -1'],
+  ['compression.gzip.level', '-1', undefined],
+  ['compression.lz4.level', '18', 'Value must be no more than 17'],
+  ['leader.replication.throttled.replicas', '*', undefined],
+  ['leader.replication.throttled.replicas', '0:1,12:3', undefined],
+  [
+    'leader.replication.throttled.replicas',
+    '0',
+    'Must be the literal "*" or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...',
+  ],
   ['cleanup.policy', 'compact, delete', undefined],
   ['cleanup.policy', '', undefined],
   ['cleanup.policy', 'shred', 'String must be one of: compact, delete'],
@@ -82,7 +93,7 @@ test("a topic's settings are its own, over the broker's, over the defaults", () 
     ['log.flush.mode', 'os'],
     ['message.max.bytes', '200'],
   ])
-  expect(topicSettings(own, broker)).toMatchObject({
+  expect(topicSettings(own, [staticSettings(broker)])).toMatchObject({
     cleanupPolicy: ['delete', 'compact'],
     maxMessageBytes: 100,
     segmentBytes: 2_000_000,
@@ -90,21 +101,4 @@ test("a topic's settings are its own, over the broker's, over the defaults", () 
     retentionMs: 604_800_000,
     maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
   })
-})
-
-test('the settings of the broker are the keys that were set and have an effect', () => {
-  const config = {
-    'num.partitions': 3,
-    'log.dirs': ['/a', '/b'],
-    'node.id': 1,
-    'ssl.protocol': 'x',
-  }
-  const sources = new Map(Object.keys(config).map((name) => [name, 'file']))
-  sources.set('node.id', 'default')
-  expect(brokerSettings(config, sources)).toEqual(
-    new Map([
-      ['num.partitions', '3'],
-      ['log.dirs', '/a,/b'],
-    ]),
-  )
 })

@@ -15,8 +15,14 @@ export type ConfigRule = {
   readonly type: ConfigType
   readonly min?: number
   readonly max?: number
+  /** A number that is allowed besides those from `min` to `max`. */
+  readonly or?: number
   /** For STRING: the allowed values; for LIST: the allowed items. */
   readonly oneOf?: readonly string[]
+  /** For `oneOf`: in any case. */
+  readonly ignoresCase?: boolean
+  /** For LIST: each item is `partition:broker`, or the list is `*` alone (KIP-73). */
+  readonly isReplicaList?: boolean
   /** For LIST: an empty list is refused. */
   readonly notEmpty?: boolean
 }
@@ -31,11 +37,12 @@ const INTEGER_MAX = { SHORT: SHORT_MAX, INT: INT_MAX, LONG: LONG_MAX } as const
  * undefined when it is one.
  */
 export function configProblem(name: string, text: string, rule: ConfigRule): string | undefined {
-  const reason = problemOf(text.trim(), rule)
+  const reason = valueProblem(text.trim(), rule)
   return reason && `Invalid value ${text} for configuration ${name}: ${reason}`
 }
 
-function problemOf(text: string, rule: ConfigRule): string | undefined {
+/** Why `text`, without blanks around it, breaks the rule; undefined when it does not. */
+export function valueProblem(text: string, rule: ConfigRule): string | undefined {
   switch (rule.type) {
     case 'BOOLEAN':
       if (/^(true|false)$/i.test(text)) return undefined
@@ -54,7 +61,7 @@ function problemOf(text: string, rule: ConfigRule): string | undefined {
     case 'STRING':
     case 'CLASS':
     case 'PASSWORD':
-      if (rule.oneOf === undefined || rule.oneOf.includes(text)) return undefined
+      if (rule.oneOf === undefined || isOneOf(text, rule)) return undefined
       return `String must be one of: ${rule.oneOf.join(', ')}`
   }
 }
@@ -66,7 +73,11 @@ function integerProblem(text: string, rule: ConfigRule, max: bigint): string | u
   return rangeProblem(Number(value), rule)
 }
 
-function rangeProblem(value: number, { min, max }: ConfigRule): string | undefined {
+function rangeProblem(value: number, { min, max, or }: ConfigRule): string | undefined {
+  if (or !== undefined) {
+    const isInside = value === or || (value >= (min ?? value) && value <= (max ?? value))
+    return isInside ? undefined : `Value must be between ${min} and ${max} or equal to ${or}`
+  }
   if (min !== undefined && value < min) return `Value must be at least ${min}`
   if (max !== undefined && value > max) return `Value must be no more than ${max}`
   return undefined
@@ -75,8 +86,19 @@ function rangeProblem(value: number, { min, max }: ConfigRule): string | undefin
 function listProblem(text: string, rule: ConfigRule): string | undefined {
   const items = listItems(text)
   if (items.length === 0 && rule.notEmpty === true) return 'Configuration cannot be empty'
-  const unknown = items.some((item) => rule.oneOf?.includes(item) === false)
+  if (rule.isReplicaList === true) return replicaListProblem(text, items)
+  const unknown = rule.oneOf !== undefined && items.some((item) => !isOneOf(item, rule))
   return unknown ? `String must be one of: ${rule.oneOf?.join(', ')}` : undefined
+}
+
+function isOneOf(text: string, { oneOf = [], ignoresCase }: ConfigRule): boolean {
+  if (ignoresCase !== true) return oneOf.includes(text)
+  return oneOf.some((word) => word.toLowerCase() === text.toLowerCase())
+}
+
+function replicaListProblem(text: string, items: readonly string[]): string | undefined {
+  if (text === '*' || items.every((item) => /^\d+:\d+$/.test(item))) return undefined
+  return 'Must be the literal "*" or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...'
 }
 
 /** The items of a LIST value: separated by commas, blanks around them dropped. */

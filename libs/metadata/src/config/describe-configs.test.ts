@@ -47,7 +47,7 @@ test('synonyms name every place with a value, the one in effect first', () => {
   expect(config('segment.ms')?.synonyms).toEqual([
     { name: 'segment.ms', value: '5000', source: 1 },
     { name: 'log.roll.hours', value: '3', source: 4 },
-    { name: 'log.roll.ms', value: '604800000', source: 5 },
+    { name: 'log.roll.hours', value: '168', source: 5 },
   ])
   expect(describeOne(TOPIC, 'orders').config('segment.ms')?.synonyms).toEqual([])
 })
@@ -87,12 +87,16 @@ test.for([
   [TOPIC, 'bad/name', 'INVALID_TOPIC_EXCEPTION'],
   [BROKER, '2', 'INVALID_REQUEST'],
   [BROKER, 'x', 'INVALID_REQUEST'],
-  [8, '1', 'INVALID_REQUEST'],
+  [3, '1', 'INVALID_REQUEST'],
 ] as const)('resource %i "%s" is %s', ([resourceType, resourceName, errorCode]) => {
   const result = describeOne(resourceType, resourceName)
   expect(result).toMatchObject({ errorCode, resourceType, resourceName, configs: [] })
 })
 
-test('the empty broker name has no dynamic defaults', () => {
-  expect(describeOne(BROKER, '')).toMatchObject({ errorCode: 'NONE', configs: [] })
+test.for([8, 16, 32])('a resource of type %i has nothing to configure', (type) => {
+  expect(describeOne(type, '1')).toMatchObject({ errorCode: 'NONE', configs: [] })
+})
+
+test('the empty broker name shows what is set for all brokers, and nothing else', () => {
+  expect(describeOne(BROKER, '', { broker: { 'num.partitions': '4' } }).configs).toEqual([])
 })

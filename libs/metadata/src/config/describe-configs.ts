@@ -1,21 +1,25 @@
 import { truncated } from '@fairlead/base'
 import type { ErrorCode } from '@fairlead/protocol'
-import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../messages.ts'
+import {
+  type DescribeConfigsRequest,
+  type DescribeConfigsResponse,
+  ERROR_MESSAGE_LENGTH_MAX,
+} from '../messages.ts'
 import type { MetadataImage } from '../metadata-image.ts'
 import { topicNameProblem } from '../topics/topic-name.ts'
-import { BROKER_CONFIGS } from './broker-configs.ts'
-import type { ConfigType } from './definition.ts'
-import { type BrokerSettings, effectiveTopicConfigs } from './effective-topic-config.ts'
+import { BROKER_KEYS } from './broker-key.ts'
+import type { BrokerSettings } from './broker-settings.ts'
+import { type ConfigSource, effectiveTopicConfigs } from './effective-topic-config.ts'
 import { TOPIC_CONFIGS } from './topic-configs.ts'
 import {
   CONFIG_SOURCE_IDS,
   CONFIG_TYPE_IDS,
   RESOURCE_TYPE_BROKER,
+  RESOURCE_TYPE_BROKER_LOGGER,
+  RESOURCE_TYPE_CLIENT_METRICS,
+  RESOURCE_TYPE_GROUP,
   RESOURCE_TYPE_TOPIC,
 } from './wire-ids.ts'
-
-/** Messages quote names of the client, which may be as long as the wire allows. */
-const ERROR_MESSAGE_LENGTH_MAX = 1000
 
 type Resource = DescribeConfigsRequest['resources'][number]
 type ResourceResult = DescribeConfigsResponse['results'][number]
@@ -77,13 +81,20 @@ function entriesOf(
       return { configs: topicEntries(topic.configs, wanted, context.broker).filter(isWanted) }
     }
     case RESOURCE_TYPE_BROKER:
-      // The empty name asks for the dynamic defaults of all brokers, and there are none.
-      if (resourceName === '') return { configs: [] }
-      if (resourceName !== String(context.brokerId)) {
+      if (resourceName !== '' && resourceName !== String(context.brokerId)) {
         const message = `Unexpected broker id, expected ${context.brokerId} or empty string, but received ${resourceName}`
         return refused('INVALID_REQUEST', message)
       }
-      return { configs: brokerEntries(wanted, context.broker).filter(isWanted) }
+      return {
+        configs: brokerEntries(wanted, context.broker, { isForAll: resourceName === '' }).filter(
+          isWanted,
+        ),
+      }
+    case RESOURCE_TYPE_BROKER_LOGGER:
+    case RESOURCE_TYPE_CLIENT_METRICS:
+    case RESOURCE_TYPE_GROUP:
+      // There is nothing to configure: see `findResource`.
+      return { configs: [] }
     default:
       return refused('INVALID_REQUEST', `Unsupported resource type: ${resourceType}`)
   }
@@ -100,55 +111,59 @@ function topicEntries(
     readOnly: false,
     configSource: CONFIG_SOURCE_IDS[config.source],
     isSensitive: false,
-    synonyms: wanted.includeSynonyms
-      ? config.origins.map(({ name, value, source }) => ({
-          name,
-          value,
-          source: CONFIG_SOURCE_IDS[source],
-        }))
-      : [],
+    synonyms: wanted.includeSynonyms ? config.origins.map(synonymOf) : [],
     configType: CONFIG_TYPE_IDS[TOPIC_CONFIGS[config.name]?.type ?? 'STRING'],
     documentation: wanted.includeDocumentation ? (TOPIC_CONFIGS[config.name]?.doc ?? null) : null,
   }))
 }
 
-type BrokerKey = {
-  readonly type: string
-  readonly kafkaType?: ConfigType
-  readonly default?: string | number | boolean | readonly string[]
-  readonly doc: string
-}
-
-/** Broker keys are read at the start only, so all of them are read-only. */
-function brokerEntries(wanted: Wanted, broker: BrokerSettings): readonly ConfigEntry[] {
-  const keys: Readonly<Record<string, BrokerKey>> = BROKER_CONFIGS
-  return Object.entries(keys).map(([name, key]) => {
-    const set = broker.get(name)
-    const fallback = key.default === undefined ? null : String(key.default)
-    const synonyms = [
-      ...(set === undefined ? [] : [{ name, value: set, source: 'STATIC_BROKER_CONFIG' as const }]),
-      ...(fallback === null ? [] : [{ name, value: fallback, source: 'DEFAULT_CONFIG' as const }]),
-    ]
-    return {
+/** What is set for one broker, or, with `isForAll`, only what is set for all of them. */
+function brokerEntries(
+  wanted: Wanted,
+  broker: BrokerSettings,
+  { isForAll }: { readonly isForAll: boolean },
+): readonly ConfigEntry[] {
+  const layers = isForAll
+    ? broker.filter(({ source }) => source === 'DYNAMIC_DEFAULT_BROKER_CONFIG')
+    : broker
+  return [...BROKER_KEYS].flatMap(([name, key]): ConfigEntry[] => {
+    const origins: { name: string; value: string; source: ConfigSource }[] = layers.flatMap(
+      ({ source, values }) => {
+        const value = values.get(name)
+        return value === undefined ? [] : [{ name, value, source }]
+      },
+    )
+    if (isForAll && origins.length === 0) return []
+    if (!isForAll && key.default !== null) {
+      origins.push({ name, value: key.default, source: 'DEFAULT_CONFIG' })
+    }
+    const isSensitive = key.type === 'PASSWORD'
+    const entry: ConfigEntry = {
       name,
-      value: set ?? fallback,
-      readOnly: true,
-      configSource:
-        CONFIG_SOURCE_IDS[set === undefined ? 'DEFAULT_CONFIG' : 'STATIC_BROKER_CONFIG'],
-      isSensitive: false,
+      value: isSensitive ? null : (origins[0]?.value ?? null),
+      readOnly: key.update === 'read-only',
+      configSource: CONFIG_SOURCE_IDS[origins[0]?.source ?? 'DEFAULT_CONFIG'],
+      isSensitive,
       synonyms: wanted.includeSynonyms
-        ? synonyms.map((synonym) => ({ ...synonym, source: CONFIG_SOURCE_IDS[synonym.source] }))
+        ? origins.map((origin) => synonymOf(isSensitive ? { ...origin, value: null } : origin))
         : [],
-      configType: CONFIG_TYPE_IDS[key.kafkaType ?? CONFIG_TYPES[key.type] ?? 'STRING'],
+      configType: CONFIG_TYPE_IDS[key.type],
       documentation: wanted.includeDocumentation ? key.doc : null,
     }
+    return [entry]
   })
 }
 
-const CONFIG_TYPES: Readonly<Record<string, ConfigType>> = {
-  int: 'INT',
-  boolean: 'BOOLEAN',
-  list: 'LIST',
+function synonymOf({
+  name,
+  value,
+  source,
+}: {
+  readonly name: string
+  readonly value: string | null
+  readonly source: ConfigSource
+}): ConfigEntry['synonyms'][number] {
+  return { name, value, source: CONFIG_SOURCE_IDS[source] }
 }
 
 function refused(errorCode: ErrorCode, errorMessage: string): Refusal {

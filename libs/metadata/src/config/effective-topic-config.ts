@@ -1,15 +1,11 @@
 import { invariant } from '@fairlead/base'
+import { BROKER_KEYS } from './broker-key.ts'
+import type { BrokerSettings, SettingSource } from './broker-settings.ts'
 import { configProblem, listItems } from './definition.ts'
 import { type BrokerSynonym, TOPIC_CONFIGS, type TopicConfigDefinition } from './topic-configs.ts'
 
-/**
- * What `server.properties`, environment and flags set, by key, as text. A key that is absent has its
- * default. Its values passed the broker's configuration check.
- */
-export type BrokerSettings = ReadonlyMap<string, string>
-
 /** Where a value comes from (DescribeConfigs, KIP-226). */
-export type ConfigSource = 'DYNAMIC_TOPIC_CONFIG' | 'STATIC_BROKER_CONFIG' | 'DEFAULT_CONFIG'
+export type ConfigSource = 'DYNAMIC_TOPIC_CONFIG' | SettingSource | 'DEFAULT_CONFIG'
 
 export type ConfigOrigin = {
   /** The key that holds the value: the topic's own name, or the broker's synonym. */
@@ -36,15 +32,28 @@ export function effectiveTopicConfig(
   invariant(definition !== undefined, () => `${name} is a topic configuration`)
 
   const dynamic = topicConfigs.get(name)
-  const synonym = definition.synonyms.find((candidate) => broker.has(candidate.name))
-  const inherited =
-    synonym === undefined ? definition.default : scaled(broker.get(synonym.name) ?? '', synonym)
+  const inherited = inheritedValue(definition, broker)
+  const origins = originsOf(name, definition, dynamic, broker)
   return {
     name,
-    value: dynamic ?? inherited,
-    source: sourceOf(dynamic, synonym),
-    origins: originsOf(name, definition, dynamic, broker),
+    value: dynamic ?? inherited ?? definition.default,
+    source: origins[0]?.source ?? 'DEFAULT_CONFIG',
+    origins,
   }
+}
+
+/** From the strongest layer that has one of the synonyms, and there from the strongest synonym. */
+function inheritedValue(
+  { synonyms }: TopicConfigDefinition,
+  broker: BrokerSettings,
+): string | undefined {
+  for (const { values } of broker) {
+    for (const synonym of synonyms) {
+      const value = values.get(synonym.name)
+      if (value !== undefined) return scaled(value, synonym)
+    }
+  }
+  return undefined
 }
 
 /** Every topic configuration with its value in effect, by name. */
@@ -86,27 +95,27 @@ function compactionLagProblem(
   return `conflict topic config setting min.compaction.lag.ms (${min}) > max.compaction.lag.ms (${max})`
 }
 
-function sourceOf(dynamic: string | undefined, synonym: BrokerSynonym | undefined): ConfigSource {
-  if (dynamic !== undefined) return 'DYNAMIC_TOPIC_CONFIG'
-  return synonym === undefined ? 'DEFAULT_CONFIG' : 'STATIC_BROKER_CONFIG'
-}
-
+/** As in Kafka: layer by layer, then the defaults of the broker's keys; values as they were set. */
 function originsOf(
   name: string,
-  definition: TopicConfigDefinition,
+  { synonyms }: TopicConfigDefinition,
   dynamic: string | undefined,
   broker: BrokerSettings,
 ): readonly ConfigOrigin[] {
   const origins: ConfigOrigin[] = []
   if (dynamic !== undefined) origins.push({ name, value: dynamic, source: 'DYNAMIC_TOPIC_CONFIG' })
-  for (const synonym of definition.synonyms) {
-    const value = broker.get(synonym.name)
-    if (value !== undefined) {
-      origins.push({ name: synonym.name, value, source: 'STATIC_BROKER_CONFIG' })
+  for (const { source, values } of broker) {
+    for (const synonym of synonyms) {
+      const value = values.get(synonym.name)
+      if (value !== undefined) origins.push({ name: synonym.name, value, source })
     }
   }
-  const primary = definition.synonyms[0]?.name ?? name
-  origins.push({ name: primary, value: definition.default, source: 'DEFAULT_CONFIG' })
+  for (const synonym of synonyms) {
+    const value = BROKER_KEYS.get(synonym.name)?.default
+    if (typeof value === 'string') {
+      origins.push({ name: synonym.name, value, source: 'DEFAULT_CONFIG' })
+    }
+  }
   return origins
 }
 

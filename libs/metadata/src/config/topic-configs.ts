@@ -35,8 +35,9 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
   'compression.gzip.level': {
     type: 'INT',
     default: '-1',
-    min: -1,
+    min: 1,
     max: 9,
+    or: -1,
     synonyms: [{ name: 'compression.gzip.level' }],
     doc: 'Level when compression.type is gzip.',
   },
@@ -70,6 +71,12 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     synonyms: [{ name: 'log.cleaner.delete.retention.ms' }],
     doc: 'How long a tombstone of a compacted topic is kept, so that a reader from the start sees it.',
   },
+  'errors.deadletterqueue.group.enable': {
+    type: 'BOOLEAN',
+    default: 'false',
+    synonyms: [],
+    doc: 'Whether share groups may use the topic as a dead letter queue. There are no share groups.',
+  },
   'file.delete.delay.ms': {
     type: 'LONG',
     default: '60000',
@@ -101,6 +108,7 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
   'follower.replication.throttled.replicas': {
     type: 'LIST',
     default: '',
+    isReplicaList: true,
     synonyms: [],
     doc: 'Replicas whose replication is throttled on the follower: partition:broker pairs, or *.',
   },
@@ -114,6 +122,7 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
   'leader.replication.throttled.replicas': {
     type: 'LIST',
     default: '',
+    isReplicaList: true,
     synonyms: [],
     doc: 'Replicas whose replication is throttled on the leader: partition:broker pairs, or *.',
   },
@@ -137,6 +146,14 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     min: 1,
     synonyms: [{ name: 'log.cleaner.max.compaction.lag.ms' }],
     doc: 'A record of a compacted topic is compacted at the latest after this time.',
+  },
+  'max.decompressed.message.bytes': {
+    type: 'INT',
+    default: '2147483639',
+    min: 1,
+    max: 2_147_483_639,
+    synonyms: [{ name: 'max.decompressed.message.bytes' }],
+    doc: 'Largest record batch after decompression, where the broker has to open it; 16 MiB at most.',
   },
   'max.message.bytes': {
     type: 'INT',
@@ -193,6 +210,20 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     default: 'false',
     synonyms: [{ name: 'log.preallocate' }],
     doc: 'Whether the file of a new segment gets its full size at once.',
+  },
+  'remote.copy.lag.bytes': {
+    type: 'LONG',
+    default: '-1',
+    min: -1,
+    synonyms: [{ name: 'log.remote.copy.lag.bytes' }],
+    doc: 'Size of a closed segment above which it is copied to the remote tier, which does not exist.',
+  },
+  'remote.copy.lag.ms': {
+    type: 'LONG',
+    default: '0',
+    min: -1,
+    synonyms: [{ name: 'log.remote.copy.lag.ms' }],
+    doc: 'Age of a closed segment above which it is copied to the remote tier, which does not exist.',
   },
   'remote.log.copy.disable': {
     type: 'BOOLEAN',

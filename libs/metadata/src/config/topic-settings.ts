@@ -1,6 +1,7 @@
 import { invariant } from '@fairlead/base'
 import { listItems } from './definition.ts'
-import { type BrokerSettings, effectiveTopicConfigs } from './effective-topic-config.ts'
+import type { BrokerSettings } from './broker-settings.ts'
+import { effectiveTopicConfigs } from './effective-topic-config.ts'
 
 /** The configuration in effect of one topic, typed: what its partition logs run with. */
 export type TopicSettings = {

@@ -1,5 +1,11 @@
 import type { Random } from '@fairlead/base'
-import { MetadataImage, type MetadataRecord, createTopic, createTopics } from '../index.ts'
+import {
+  MetadataImage,
+  type MetadataRecord,
+  createTopic,
+  createTopics,
+  staticSettings,
+} from '../index.ts'
 import type { CreateTopicsRequest, CreateTopicsResponse, TopicContext } from '../index.ts'
 
 /** Counts up, so that every draw is another one. */
@@ -29,7 +35,11 @@ export class Cluster {
   readonly context: TopicContext
 
   constructor(broker: Readonly<Record<string, string>> = {}) {
-    const settings = new Map(Object.entries(broker))
+    const settings = [
+      { source: 'DYNAMIC_BROKER_CONFIG', values: this.image.brokerConfigs(String(BROKER_ID)) },
+      { source: 'DYNAMIC_DEFAULT_BROKER_CONFIG', values: this.image.brokerConfigs('') },
+      staticSettings(new Map(Object.entries(broker))),
+    ] as const
     this.context = { brokerId: BROKER_ID, random: testRandom(), broker: settings }
   }
 

@@ -1,9 +1,12 @@
 import type { Random } from '@fairlead/base'
 import type { ErrorCode } from '@fairlead/protocol'
-import { type BrokerSettings, topicConfigsProblem } from '../config/effective-topic-config.ts'
+import { type BrokerSettings, brokerSetting } from '../config/broker-settings.ts'
+import { topicConfigsProblem } from '../config/effective-topic-config.ts'
 import type { MetadataImage } from '../metadata-image.ts'
 import type { MetadataRecord } from '../metadata-record.ts'
 import { randomUuid } from '../random-uuid.ts'
+import { newPartition } from './new-partition.ts'
+import { replicasProblem } from './replicas.ts'
 import { metricName, topicNameProblem } from './topic-name.ts'
 
 /** Its log is no topic, though it lies where topics lie. */
@@ -132,7 +135,9 @@ function decidePartitionCount(topic: NewTopic, context: TopicContext): number | 
     )
   }
   const count =
-    numPartitions === -1 ? Number(context.broker.get('num.partitions') ?? 1) : numPartitions
+    numPartitions === -1
+      ? Number(brokerSetting(context.broker, 'num.partitions') ?? 1)
+      : numPartitions
   return count <= PARTITIONS_PER_REQUEST_MAX ? count : tooManyPartitions()
 }
 
@@ -168,22 +173,6 @@ function checkAssignments(topic: NewTopic, { brokerId }: TopicContext): number |
   return seen.size <= PARTITIONS_PER_REQUEST_MAX ? seen.size : tooManyPartitions()
 }
 
-function replicasProblem(brokerIds: readonly number[], brokerId: number): string | undefined {
-  if (brokerIds.length === 0) {
-    return 'The manual partition assignment includes an empty replica list.'
-  }
-  const seen = new Set<number>()
-  for (const id of brokerIds) {
-    if (seen.has(id)) {
-      return `The manual partition assignment includes the broker ${id} more than once.`
-    }
-    seen.add(id)
-  }
-  const unknown = brokerIds.find((id) => id !== brokerId)
-  if (unknown === undefined) return undefined
-  return `The manual partition assignment includes broker ${unknown}, but no such broker is registered.`
-}
-
 function recordsOf(
   topic: {
     readonly name: string
@@ -208,16 +197,7 @@ function recordsOf(
     ),
     ...Array.from(
       { length: partitionCount },
-      (_, partitionId): MetadataRecord => ({
-        kind: 'PartitionRecord',
-        topicId,
-        partitionId,
-        replicas: [brokerId],
-        isr: [brokerId],
-        leader: brokerId,
-        leaderEpoch: 0,
-        partitionEpoch: 0,
-      }),
+      (_, partitionId): MetadataRecord => newPartition({ topicId, partitionId, brokerId }),
     ),
   ]
 }

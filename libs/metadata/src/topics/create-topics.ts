@@ -3,7 +3,11 @@ import { ZERO_UUID } from '@fairlead/protocol'
 import { effectiveTopicConfigs } from '../config/effective-topic-config.ts'
 import { CONFIG_SOURCE_IDS } from '../config/wire-ids.ts'
 import type { Decision } from '../decision.ts'
-import type { CreateTopicsRequest, CreateTopicsResponse } from '../messages.ts'
+import {
+  type CreateTopicsRequest,
+  type CreateTopicsResponse,
+  ERROR_MESSAGE_LENGTH_MAX,
+} from '../messages.ts'
 import type { MetadataImage } from '../metadata-image.ts'
 import type { MetadataRecord } from '../metadata-record.ts'
 import {
@@ -15,9 +19,6 @@ import {
   createTopic,
 } from './create-topic.ts'
 import { isInternalTopic, metricName } from './topic-name.ts'
-
-/** Messages quote names and values of the client, which may be as long as the wire allows. */
-const ERROR_MESSAGE_LENGTH_MAX = 1000
 
 type TopicResult = CreateTopicsResponse['topics'][number]
 

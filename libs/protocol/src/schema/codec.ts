@@ -177,6 +177,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
       }
     case 'int8':
     case 'int16':
+    case 'uint16':
     case 'int32':
     case 'int64':
       return {
@@ -296,6 +297,7 @@ const PRIMITIVE_DEFAULTS: Readonly<Record<Primitive, unknown>> = {
   bool: false,
   int8: 0,
   int16: 0,
+  uint16: 0,
   int32: 0,
   int64: 0,
   uuid: ZERO_UUID,

@@ -11,6 +11,7 @@ type PrimitiveValues = {
   bool: boolean
   int8: number
   int16: number
+  uint16: number
   int32: number
   int64: number
   uuid: string

@@ -56,6 +56,10 @@ export class ByteReader {
     return this.#view.getInt16(this.#advance(2))
   }
 
+  uint16(): number {
+    return this.#view.getUint16(this.#advance(2))
+  }
+
   int32(): number {
     return this.#view.getInt32(this.#advance(4))
   }

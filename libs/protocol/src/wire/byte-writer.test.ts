@@ -55,6 +55,8 @@ describe('a number that its type does not hold is a bug of the caller', () => {
     ['int8', 128],
     ['int8', -129],
     ['int16', 32_768],
+    ['uint16', -1],
+    ['uint16', 65_536],
     ['int32', 2 ** 31],
     ['int32', 0.5],
     ['int32', Number.NaN],

@@ -40,6 +40,12 @@ export class ByteWriter {
     this.#view.setInt16(position, value)
   }
 
+  uint16(value: number): void {
+    invariant((value & 0xffff) === value, () => `${value} is not a uint16`)
+    const position = this.#grow(2)
+    this.#view.setUint16(position, value)
+  }
+
   int32(value: number): void {
     invariant((value | 0) === value, () => `${value} is not an int32`)
     const position = this.#grow(4)

@@ -52,7 +52,7 @@ function facts(key: KeySpec): string {
   const parts: string[] = []
   if (key.required === true) parts.push('required')
   if ('default' in key && key.default !== undefined) parts.push(`default ${String(key.default)}`)
-  if (key.type === 'int' && key.min !== undefined) parts.push(`min ${key.min}`)
-  if (key.type === 'int' && key.max !== undefined) parts.push(`max ${key.max}`)
+  if ('min' in key && key.min !== undefined) parts.push(`min ${key.min}`)
+  if ('max' in key && key.max !== undefined) parts.push(`max ${key.max}`)
   return parts.join(', ')
 }

@@ -8,6 +8,17 @@ export function environmentName(prefix: string, key: string): string {
   return prefix + name.toUpperCase()
 }
 
+/** The key of a variable: `environmentName`, undone. In lower case, since a variable has no other. */
+export function keyOfVariable(variable: string, prefix: string): string {
+  return variable
+    .slice(prefix.length)
+    .toLowerCase()
+    .replaceAll('___', '-')
+    .replaceAll('__', '\0')
+    .replaceAll('_', '.')
+    .replaceAll('\0', '_')
+}
+
 /**
  * Kubernetes sets variables such as `RELAY_PORT` and `RELAY_SERVICE_HOST` in every pod of a namespace
  * that has a service `relay`. They are not meant for us.

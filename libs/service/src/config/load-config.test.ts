@@ -126,3 +126,69 @@ test('help names every key that has an effect, with its variable', () => {
   expect(help).toContain('RELAY_BATCH_MAX__RECORDS')
   expect(help).not.toContain('zookeeper')
 })
+
+test('a number beyond 53 bits is taken as never', () => {
+  const spec = defineConfig({
+    'lag.ms': { type: 'int', doc: 'Lag.' },
+    n: { type: 'int', doc: 'N.' },
+  })
+  const argv = ['--lag.ms=9223372036854775807', '--n=+7']
+  const { config, texts } = loadConfig(spec, { envPrefix: 'X_', argv, env: {} })
+  expect(config).toEqual({ 'lag.ms': Number.MAX_SAFE_INTEGER, n: 7 })
+  expect(texts.get('lag.ms')).toBe('9223372036854775807')
+})
+
+test('an integer beyond 64 bits is none', () => {
+  const spec = defineConfig({ n: { type: 'int', doc: 'N.' } })
+  const argv = ['--n=9223372036854775808']
+  expect(() => loadConfig(spec, { envPrefix: 'X_', argv, env: {} })).toThrow('must be an integer')
+})
+
+test.for([
+  ['0.25', 0.25],
+  ['1', 1],
+] as const)('%s is a number', ([text, value]) => {
+  const spec = defineConfig({ ratio: { type: 'number', min: 0, max: 1, doc: 'Ratio.' } })
+  const { config } = loadConfig(spec, { envPrefix: 'X_', argv: [`--ratio=${text}`], env: {} })
+  expect(config.ratio).toBe(value)
+})
+
+test.for([
+  ['half', 'must be a number'],
+  ['1.5', 'must be at most 1'],
+  ['-1', 'must be at least 0'],
+] as const)('%s %s', ([text, rule]) => {
+  const spec = defineConfig({ ratio: { type: 'number', min: 0, max: 1, doc: 'Ratio.' } })
+  const options = { envPrefix: 'X_', argv: [`--ratio=${text}`], env: {} }
+  expect(() => loadConfig(spec, options)).toThrow(rule)
+})
+
+test('families of keys without effect are accepted with a warning, whoever sets them', () => {
+  const { warnings } = loadConfig(defineConfig({}), {
+    envPrefix: 'X_',
+    argv: ['--listener.name.internal.ssl.protocol=a'],
+    env: { X_LISTENER_NAME_EXTERNAL_PORT: 'b', X_JVM_OPTS: '-Xmx1g' },
+    unsupported: {
+      prefixes: { 'listener.name.': 'listeners are alike' },
+      variables: /^X_JVM_OPTS$/,
+    },
+  })
+  expect(warnings.toSorted()).toEqual([
+    'listener.name.external.port (variable X_LISTENER_NAME_EXTERNAL_PORT) has no effect: listeners are alike',
+    'listener.name.internal.ssl.protocol (flag --listener.name.internal.ssl.protocol) has no effect: listeners are alike',
+  ])
+})
+
+test('a key without effect is checked all the same when its rule is known', () => {
+  const spec = defineConfig({
+    threads: {
+      type: 'unsupported',
+      doc: 'one thread is enough',
+      check: (text) => (text === '0' ? 'must be at least 1' : undefined),
+    },
+  })
+  const load = (text: string) =>
+    loadConfig(spec, { envPrefix: 'X_', argv: [`--threads=${text}`], env: {} }).warnings
+  expect(load('1')).toHaveLength(1)
+  expect(() => load('0')).toThrow('threads must be at least 1')
+})

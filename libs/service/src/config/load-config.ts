@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { errorMessage, nearestName } from '@fairlead/base'
-import { environmentName, isServiceLink } from './env-names.ts'
+import { environmentName, isServiceLink, keyOfVariable } from './env-names.ts'
 import { type RawValue, parseConfigFile } from './parse-file.ts'
-import { type ConfigValue, parseValue } from './parse-value.ts'
+import { type ConfigValue, parseValue, rawText } from './parse-value.ts'
 import type { ConfigOf, ConfigSpec } from './spec.ts'
 
 export type ConfigSource = 'flag' | 'environment' | 'file' | 'default'
@@ -11,6 +11,8 @@ export type LoadedConfig<Spec extends ConfigSpec> = {
   readonly config: ConfigOf<Spec>
   /** Where each key's value came from. */
   readonly sources: ReadonlyMap<string, ConfigSource>
+  /** The text of each key that somebody set, trimmed, as it was written. */
+  readonly texts: ReadonlyMap<string, string>
   /** Sentences for the log: keys that are accepted but have no effect. */
   readonly warnings: readonly string[]
 }
@@ -24,6 +26,14 @@ export class ConfigError extends Error {
     super(`the configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`)
     this.problems = problems
   }
+}
+
+/** What users bring from elsewhere, and what has no place in a spec. */
+export type UnsupportedNames = {
+  /** Families of keys by their first characters, such as `listener.name.`, with the reason. */
+  readonly prefixes?: Readonly<Record<string, string>>
+  /** Variables that are no keys, though they begin with our prefix, such as `KAFKA_OPTS`. */
+  readonly variables?: RegExp
 }
 
 type Candidate = { readonly raw: RawValue; readonly source: ConfigSource; readonly origin: string }
@@ -43,6 +53,7 @@ export function loadConfig<const Spec extends ConfigSpec>(
     readonly envPrefix: string
     readonly argv: readonly string[]
     readonly env: Readonly<Record<string, string | undefined>>
+    readonly unsupported?: UnsupportedNames
   },
 ): LoadedConfig<Spec> {
   const problems: string[] = []
@@ -56,16 +67,23 @@ export function loadConfig<const Spec extends ConfigSpec>(
     fromFlags(flags),
   ]
   const candidates = new Map<string, Candidate>()
+  const warnings: string[] = []
   for (const layer of layers) {
     for (const [key, candidate] of layer) {
-      if (key in spec) candidates.set(key, candidate)
+      const reason = unsupportedReason(key, options.unsupported?.prefixes)
+      if (Object.hasOwn(spec, key)) candidates.set(key, candidate)
+      else if (reason !== undefined) warnings.push(noEffect(key, candidate.origin, reason))
       else problems.push(unknownKey(key, candidate.origin, Object.keys(spec)))
     }
   }
 
   const checked = checkValues(spec, candidates, problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return { ...checked, config: checked.config as ConfigOf<Spec> }
+  return {
+    ...checked,
+    config: checked.config as ConfigOf<Spec>,
+    warnings: [...checked.warnings, ...warnings],
+  }
 }
 
 function checkValues(
@@ -75,6 +93,7 @@ function checkValues(
 ): LoadedConfig<ConfigSpec> {
   const config: Record<string, ConfigValue | undefined> = {}
   const sources = new Map<string, ConfigSource>()
+  const texts = new Map<string, string>()
   const warnings: string[] = []
   for (const [key, keySpec] of Object.entries(spec)) {
     const candidate = candidates.get(key)
@@ -91,12 +110,25 @@ function checkValues(
       continue
     }
     if (keySpec.type === 'unsupported') {
-      warnings.push(`${key} (${candidate.origin}) has no effect: ${keySpec.doc}`)
+      warnings.push(noEffect(key, candidate.origin, keySpec.doc))
     }
     config[key] = parsed.value
     sources.set(key, candidate.source)
+    texts.set(key, rawText(candidate.raw))
   }
-  return { config, sources, warnings }
+  return { config, sources, texts, warnings }
+}
+
+/** The reason of the family that a name belongs to, if any. */
+function unsupportedReason(
+  name: string,
+  prefixes: Readonly<Record<string, string>> = {},
+): string | undefined {
+  return Object.entries(prefixes).find(([prefix]) => name.startsWith(prefix))?.[1]
+}
+
+function noEffect(key: string, origin: string, reason: string): string {
+  return `${key} (${origin}) has no effect: ${reason}`
 }
 
 function readFlags(argv: readonly string[], problems: string[]): Map<string, string> {
@@ -141,6 +173,7 @@ function fromEnvironment(
   options: {
     readonly envPrefix: string
     readonly env: Readonly<Record<string, string | undefined>>
+    readonly unsupported?: UnsupportedNames
   },
   problems: string[],
 ): Map<string, Candidate> {
@@ -150,19 +183,40 @@ function fromEnvironment(
   for (const [variable, value] of Object.entries(env)) {
     if (value === undefined || !variable.startsWith(envPrefix)) continue
     const key = keys.get(variable)
+    const candidate: Candidate = {
+      raw: value,
+      source: 'environment',
+      origin: `variable ${variable}`,
+    }
     if (key !== undefined) {
-      values.set(key, { raw: value, source: 'environment', origin: `variable ${variable}` })
+      values.set(key, candidate)
       continue
     }
     const secretKey = keys.get(variable.replace(/_FILE$/, ''))
     if (secretKey !== undefined && spec[secretKey]?.secret === true) {
       const secret = readSecret(variable, value, problems)
       if (secret !== undefined) values.set(secretKey, secret)
-    } else if (!isServiceLink(envPrefix, variable)) {
+    } else if (isUnsupportedFamily(variable, options)) {
+      values.set(keyOfVariable(variable, envPrefix), candidate)
+    } else if (
+      !isServiceLink(envPrefix, variable) &&
+      !options.unsupported?.variables?.test(variable)
+    ) {
       problems.push(unknownKey(variable, 'the environment', keys.keys()))
     }
   }
   return values
+}
+
+function isUnsupportedFamily(
+  variable: string,
+  {
+    envPrefix,
+    unsupported,
+  }: { readonly envPrefix: string; readonly unsupported?: UnsupportedNames },
+): boolean {
+  const key = keyOfVariable(variable, envPrefix)
+  return unsupportedReason(key, unsupported?.prefixes) !== undefined
 }
 
 function readSecret(variable: string, path: string, problems: string[]): Candidate | undefined {

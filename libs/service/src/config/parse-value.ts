@@ -7,12 +7,19 @@ export type ParsedValue =
   | { readonly ok: true; readonly value: ConfigValue }
   | { readonly ok: false; readonly rule: string }
 
+/** A value as one line, without blanks around it. */
+export function rawText(raw: RawValue): string {
+  return Array.isArray(raw) ? raw.join(',') : String(raw).trim()
+}
+
 /** Checks one value against its key. A failure names the rule that the value breaks. */
 export function parseValue(spec: KeySpec, raw: RawValue): ParsedValue {
-  const text = Array.isArray(raw) ? raw.join(',') : String(raw).trim()
+  const text = rawText(raw)
   switch (spec.type) {
     case 'int':
       return parseInteger(spec, text)
+    case 'number':
+      return parseNumber(spec, text)
     case 'boolean':
       if (text === 'true' || text === 'false') return accept(text === 'true')
       return refuse('must be true or false')
@@ -27,16 +34,34 @@ export function parseValue(spec: KeySpec, raw: RawValue): ParsedValue {
     case 'string':
       if (spec.pattern === undefined || spec.pattern.test(text)) return accept(text)
       return refuse(`must match ${spec.pattern.source}`)
-    case 'unsupported':
-      return accept(text)
+    case 'unsupported': {
+      const problem = spec.check?.(text)
+      return problem === undefined ? accept(text) : refuse(problem)
+    }
   }
 }
 
 function parseInteger(spec: KeySpec & { type: 'int' }, text: string): ParsedValue {
+  if (!/^[+-]?\d{1,19}$/.test(text) || !isInt64(BigInt(text))) return refuse('must be an integer')
+  const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number
+  // Java writes "never" as the greatest int64; what is beyond our numbers is never reached, either.
+  const value = Math.min(Math.max(Number(text), MIN_SAFE_INTEGER), MAX_SAFE_INTEGER)
+  return inRange(spec, value)
+}
+
+function isInt64(value: bigint): boolean {
+  return BigInt.asIntN(64, value) === value
+}
+
+function parseNumber(spec: KeySpec & { type: 'number' }, text: string): ParsedValue {
   const value = Number(text)
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value)) return refuse('must be an integer')
-  if (spec.min !== undefined && value < spec.min) return refuse(`must be at least ${spec.min}`)
-  if (spec.max !== undefined && value > spec.max) return refuse(`must be at most ${spec.max}`)
+  if (text === '' || Number.isNaN(value)) return refuse('must be a number')
+  return inRange(spec, value)
+}
+
+function inRange({ min, max }: { min?: number; max?: number }, value: number): ParsedValue {
+  if (min !== undefined && value < min) return refuse(`must be at least ${min}`)
+  if (max !== undefined && value > max) return refuse(`must be at most ${max}`)
   return accept(value)
 }
 

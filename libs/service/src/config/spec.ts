@@ -4,16 +4,24 @@ type Described = { readonly doc: string; readonly secret?: boolean; readonly req
 /**
  * One configuration key. `secret` values are masked wherever the configuration is printed.
  *
- * - `int`: an integer from `min` to `max`, both inclusive.
+ * - `int`: an integer from `min` to `max`, both inclusive. An int64 that no number holds becomes the
+ *   number nearest to it.
+ * - `number`: a decimal number from `min` to `max`, both inclusive.
  * - `list`: comma-separated text, or a YAML list; items are trimmed, empty ones dropped.
  * - `url`: an absolute URL with one of `protocols`, such as `postgres:`.
  * - `unsupported`: a key that users know from elsewhere and that has no effect here: accepted, with
- *   a warning that says so.
+ *   a warning that says so. `check` says what is wrong with a value, if anything.
  */
 export type KeySpec =
   | (Described & { readonly type: 'string'; readonly default?: string; readonly pattern?: RegExp })
   | (Described & {
       readonly type: 'int'
+      readonly default?: number
+      readonly min?: number
+      readonly max?: number
+    })
+  | (Described & {
+      readonly type: 'number'
       readonly default?: number
       readonly min?: number
       readonly max?: number
@@ -30,12 +38,15 @@ export type KeySpec =
       readonly default?: string
       readonly protocols?: readonly string[]
     })
-  | (Described & { readonly type: 'unsupported' })
+  | (Described & {
+      readonly type: 'unsupported'
+      readonly check?: (text: string) => string | undefined
+    })
 
 /** Dotted key, such as `slot.name`, to its description. */
 export type ConfigSpec = Readonly<Record<string, KeySpec>>
 
-type ValueOf<Key extends KeySpec> = Key extends { type: 'int' }
+type ValueOf<Key extends KeySpec> = Key extends { type: 'int' | 'number' }
   ? number
   : Key extends { type: 'boolean' }
     ? boolean
