@@ -35,6 +35,8 @@ import { startHousekeeping } from './partitions/housekeeping.ts'
 import { settled } from './partitions/log-calls.ts'
 import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
 import { PartitionTable } from './partitions/partition-table.ts'
+import { BatchOpener } from './produce/batch-opener.ts'
+import { PartitionOrder } from './produce/partition-order.ts'
 import { createRouter } from './router.ts'
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
 import { openFileProblem } from './storage/open-file-limit.ts'
@@ -174,6 +176,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     directoryId: directory.meta.directoryId,
     rack: config['broker.rack'] ?? null,
   }
+  const batchOpener = new BatchOpener({ crc32c })
   const parts: Omit<BrokerParts, 'node'> = {
     config,
     settings,
@@ -182,6 +185,8 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     producerIds: new ProducerIds(controller),
     partitions,
     logDirectory: directory.path,
+    batchOpener,
+    partitionOrder: new PartitionOrder(),
     delayedFetches,
     fetchMemory,
     fetchSessions,
@@ -239,6 +244,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       delayedFetches.stop()
       groups.stop()
       await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
+      await batchOpener.stop()
       await controller.close()
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))

@@ -52,6 +52,12 @@ export const DRAIN_DEADLINE_MS = 5_000
 /** Records of one compressed batch that the broker opens: some 30 ms of the event loop. */
 export const DECOMPRESSED_BYTES_MAX = 16 * MIB
 
+/** A batch of at most so many bytes is opened on the event loop, where a topic demands it … */
+export const OPENED_AT_ONCE_BYTES_MAX = 16 * KIB
+
+/** … unless it holds more than this: about a millisecond. Larger ones go to a thread. */
+export const OPENED_AT_ONCE_DECOMPRESSED_BYTES_MAX = 128 * KIB
+
 /** Distinct topics that get metric series of their own. */
 export const METRIC_TOPICS_MAX = 2_000
 

@@ -7,18 +7,27 @@ import {
   batchCrc,
   checkRecords,
 } from '@fairlead/protocol'
+import type { LogConfig } from './log-config.ts'
 import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
 import { NO_PRODUCER_ID } from './producer-state.ts'
+import { headerTimestampRefusal, recordRules, recordsRefusal } from './record-rules.ts'
 import { headerAt } from './segment-scan.ts'
 
 export type BatchRules = {
-  readonly maxMessageBytes: number
+  readonly config: LogConfig
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly nowMs: number
   readonly origin: AppendContext['origin']
   readonly crc32c: Crc32c
 }
 
 /** A batch that may be appended, and where it starts in the bytes that were given. */
-export type ValidBatch = { readonly position: number; readonly header: BatchHeader }
+export type ValidBatch = {
+  readonly position: number
+  readonly header: BatchHeader
+  /** Of the records, whatever the header says; of the header where the records were not looked at. */
+  readonly maxTimestampMs: number
+}
 
 /** Of magic 0 and 1 as well: the byte is at the same place in all three formats. */
 const MAGIC_POSITION = 16
@@ -26,7 +35,8 @@ const MAGIC_POSITION = 16
 /**
  * Checks bytes from outside before any of them counts: form, size, checksum, offsets and attributes
  * of every batch, in the order and with the error codes of Kafka's log validator. The records of a
- * client's batch are walked unless they are compressed.
+ * client's batch are walked unless they are compressed: what has to be opened goes through
+ * `openBatch` first.
  */
 export function validateBatches(
   records: Uint8Array,
@@ -44,24 +54,26 @@ export function validateBatches(
         ? 'a batch is cut short'
         : headerAt(records, position)
     if (typeof header === 'string') return refused('CORRUPT_MESSAGE', header)
-    const problem = problemOf(records, position, header, rules)
-    if (problem !== undefined) return problem
-    batches.push({ position, header })
+    const outcome = problemOf(records, position, header, rules)
+    if (typeof outcome === 'object') return outcome
+    batches.push({ position, header, maxTimestampMs: outcome })
     position += header.sizeBytes
   }
   if (batches.length === 0) return refused('INVALID_RECORD', 'there is no record batch')
   return { ok: true, batches }
 }
 
+/** What is wrong with a batch, or the greatest time in it. */
 function problemOf(
   records: Uint8Array,
   position: number,
   header: BatchHeader,
   rules: BatchRules,
-): AppendRefusal | undefined {
+): AppendRefusal | number {
   const { sizeBytes, recordCount, lastOffsetDelta } = header
-  if (sizeBytes > rules.maxMessageBytes) {
-    const message = `a batch of ${sizeBytes} bytes is larger than ${rules.maxMessageBytes}`
+  const { maxMessageBytes } = rules.config
+  if (sizeBytes > maxMessageBytes) {
+    const message = `a batch of ${sizeBytes} bytes is larger than ${maxMessageBytes}`
     return refused('MESSAGE_TOO_LARGE', message)
   }
   if (batchCrc(records, position, header, rules.crc32c) !== header.crc) {
@@ -79,19 +91,25 @@ function problemOf(
   if (header.producerId !== NO_PRODUCER_ID && header.producerEpoch < 0) {
     return refused('INVALID_RECORD', `producer epoch ${header.producerEpoch} is negative`)
   }
-  if (rules.origin !== 'client') return undefined
-  return clientProblemOf(header) ?? recordsProblemOf(records, position, header)
+  if (rules.origin !== 'client') return header.maxTimestampMs
+  return clientProblemOf(header) ?? recordsProblemOf(records, position, header, rules)
 }
 
 function recordsProblemOf(
   records: Uint8Array,
   position: number,
   header: BatchHeader,
-): AppendRefusal | undefined {
-  if (header.compression !== 'none') return undefined
+  { config, nowMs }: BatchRules,
+): AppendRefusal | number {
+  const rules = recordRules(config, nowMs)
+  if (header.compression !== 'none') {
+    return headerTimestampRefusal(header, rules) ?? header.maxTimestampMs
+  }
+  const batch = records.subarray(position, position + header.sizeBytes)
   try {
-    checkRecords(records, position, header)
-    return undefined
+    const summary = checkRecords(batch, BATCH_HEADER_BYTES, header.recordCount)
+    const refusal = recordsRefusal(batch, BATCH_HEADER_BYTES, { header, summary }, rules)
+    return refusal ?? header.baseTimestampMs + summary.maxTimestampDeltaMs
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     return refused('INVALID_RECORD', error.message)

@@ -13,10 +13,13 @@ import type { DeletedRecords, PartitionLog } from './index.ts'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
 const CONFIG = { segmentBytes: 200 }
+/** Clients write no records without a key where a log is compacted. */
+const AS_COORDINATOR = { origin: 'coordinator' } as const
 
 function filled(disk: SimulatedDisk, config = {}): PartitionLog {
   const log = open(disk, { config: { ...CONFIG, ...config } })
-  for (let count = 0; count < 6; count += 1) append(log, batch({ values: ['a', 'b'] }))
+  for (let count = 0; count < 6; count += 1)
+    append(log, batch({ values: ['a', 'b'] }), AS_COORDINATOR)
   return log
 }
 
@@ -61,7 +64,7 @@ describe('deleting records', () => {
     settled<void>((done) => log.enforceRetention(NOW_MS, done))
     expect(log).toMatchObject({ logStartOffset: 12, logEndOffset: 12, sizeBytes: 0 })
     expect(segments(disk)).toEqual([`${DIRECTORY}/00000000000000000012.log`])
-    expect(append(log, batch())).toMatchObject({ ok: true, baseOffset: 12 })
+    expect(append(log, batch(), AS_COORDINATOR)).toMatchObject({ ok: true, baseOffset: 12 })
   })
 
   test('below the log start changes nothing, beyond the high watermark is refused', () => {

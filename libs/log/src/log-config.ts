@@ -1,3 +1,5 @@
+import type { CompressionType } from '@fairlead/protocol'
+
 /** What a topic's configuration means to its logs; names and defaults are Kafka's. */
 export type LogConfig = {
   /** `segment.bytes` */
@@ -24,6 +26,16 @@ export type LogConfig = {
   readonly maxMessageBytes: number
   /** `message.timestamp.type` */
   readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** `message.timestamp.before.max.ms`, for CreateTime */
+  readonly messageTimestampBeforeMaxMs: number
+  /** `message.timestamp.after.max.ms`, for CreateTime */
+  readonly messageTimestampAfterMaxMs: number
+  /** `compression.type`: how batches are stored, or `producer` for as they came. */
+  readonly compressionType: 'producer' | CompressionType
+  /** `compression.gzip.level` and the like; undefined where the type has no levels. */
+  readonly compressionLevel: number | undefined
+  /** `max.decompressed.message.bytes`: of one batch that has to be opened. */
+  readonly maxDecompressedBytes: number
   /** `index.interval.bytes` */
   readonly indexIntervalBytes: number
   /** `producer.id.expiration.ms` */
@@ -48,6 +60,11 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   segmentIndexBytes: 10_485_760,
   maxMessageBytes: 1_048_588,
   messageTimestampType: 'CreateTime',
+  messageTimestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
+  messageTimestampAfterMaxMs: 3_600_000,
+  compressionType: 'producer',
+  compressionLevel: undefined,
+  maxDecompressedBytes: 2_147_483_639,
   indexIntervalBytes: 4096,
   producerIdExpirationMs: 86_400_000,
   durability: 'group',

@@ -27,6 +27,14 @@ export type AppendRefusal = {
   readonly ok: false
   readonly errorCode: AppendErrorCode
   readonly message: string
+  /** The records that broke a rule, if it was single ones (KIP-467). */
+  readonly recordErrors?: readonly RecordError[]
+}
+
+export type RecordError = {
+  /** Index of the record in its batch. */
+  readonly batchIndex: number
+  readonly message: string
 }
 
 export type Appended = {

@@ -233,8 +233,8 @@ export class PartitionLog {
       return
     }
     const { crc32c } = this.#options
-    const { maxMessageBytes } = this.#config
-    const valid = validateBatches(records, { maxMessageBytes, crc32c, origin: context.origin })
+    const rules = { config: this.#config, nowMs: context.nowMs, crc32c, origin: context.origin }
+    const valid = validateBatches(records, rules)
     if (!valid.ok) {
       onDurable(valid)
       return

@@ -1,5 +1,11 @@
 import { invariant } from '@fairlead/base'
-import { type Crc32c, readBatchHeader, setLogAppendTime, stampBatch } from '@fairlead/protocol'
+import {
+  type Crc32c,
+  readBatchHeader,
+  setLogAppendTime,
+  setMaxTimestamp,
+  stampBatch,
+} from '@fairlead/protocol'
 import type { ValidBatch } from './batch-validation.ts'
 import type { PlacedBatch } from './log-writer.ts'
 import type { ProducerEntry } from './producer-state.ts'
@@ -26,9 +32,13 @@ export function placeBatches(
   invariant(entries.length === batches.length, 'every batch was admitted')
   const { leaderEpoch, nowMs, isLogAppendTime, crc32c } = placement
   let nextOffset = placement.baseOffset
-  return batches.map(({ position, header }, index): PlacedBatch => {
+  return batches.map(({ position, header, maxTimestampMs }, index): PlacedBatch => {
     stampBatch(records, position, { baseOffset: nextOffset, partitionLeaderEpoch: leaderEpoch })
     if (isLogAppendTime) setLogAppendTime(records, position, { logAppendTimeMs: nowMs, crc32c })
+    // Retention and lookups by time go by the header, which is the client's word.
+    else if (maxTimestampMs !== header.maxTimestampMs) {
+      setMaxTimestamp(records, position, { maxTimestampMs, crc32c })
+    }
     nextOffset += header.lastOffsetDelta + 1
     return {
       header: readBatchHeader(records, position),

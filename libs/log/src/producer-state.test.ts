@@ -1,7 +1,7 @@
 import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
 import { type ProducerEntry, ProducerStates, admitBatch } from './producer-state.ts'
-import { append, batch, concat, open, settled } from './testing/log-fixture.ts'
+import { NOW_MS, append, batch, concat, open, settled } from './testing/log-fixture.ts'
 
 const SEQUENCE_MAX = 2_147_483_647
 
@@ -127,7 +127,7 @@ describe('a log', () => {
     const disk = new SimulatedDisk({ completion: 'queued' })
     const log = open(disk)
     const answers: unknown[] = []
-    const context = { leaderEpoch: 0, nowMs: 0, origin: 'client' } as const
+    const context = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const
     for (const _ of [1, 2]) {
       log.append(numbered(0), context, (result) => answers.push(result))
     }
@@ -157,10 +157,10 @@ describe('a log', () => {
 
   test('forgets a producer after producer.id.expiration.ms', () => {
     const log = open(new SimulatedDisk(), { config: { producerIdExpirationMs: 1000 } })
-    append(log, numbered(0), { nowMs: 0 })
-    settled<void>((done) => log.enforceRetention(999, done))
+    append(log, numbered(0))
+    settled<void>((done) => log.enforceRetention(NOW_MS + 999, done))
     expect(append(log, numbered(5))).toMatchObject({ ok: false })
-    settled<void>((done) => log.enforceRetention(1000, done))
+    settled<void>((done) => log.enforceRetention(NOW_MS + 1000, done))
     expect(append(log, numbered(5))).toMatchObject({ ok: true })
   })
 })

@@ -17,12 +17,14 @@ export {
   batchCrc,
   readBatchHeader,
   setLogAppendTime,
+  setMaxTimestamp,
   splitBatches,
   stampBatch,
   wholeBatchCrc,
 } from './batch/batch-header.ts'
-export { checkRecords } from './batch/check-records.ts'
+export { type RecordsSummary, checkRecords, visitRecords } from './batch/check-records.ts'
 export { type Crc32c, combineCrc32c, crc32c } from './batch/crc32c.ts'
+export { recompressBatch } from './batch/recompress.ts'
 export {
   type DecodedRecord,
   type Decompress,
@@ -42,6 +44,7 @@ export {
 } from './batch/rewrite-batch.ts'
 export { compressLz4 } from './compression/compress-lz4.ts'
 export { compressSnappy } from './compression/compress-snappy.ts'
+export { DecompressedTooLarge } from './compression/decompressed-too-large.ts'
 export { decompressLz4 } from './compression/lz4.ts'
 export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'

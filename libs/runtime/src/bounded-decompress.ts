@@ -1,6 +1,11 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { DecodeError, errorMessage } from '@fairlead/base'
-import { type Decompress, decompressLz4, decompressSnappy } from '@fairlead/protocol'
+import {
+  type Decompress,
+  DecompressedTooLarge,
+  decompressLz4,
+  decompressSnappy,
+} from '@fairlead/protocol'
 
 /** Fewer, larger pieces than zlib's 16 KiB: they are joined at the end. */
 const CHUNK_BYTES = 65_536
@@ -33,9 +38,6 @@ function byZlib(decode: () => Buffer, maxBytes: number): Uint8Array {
     return new Uint8Array(buffer, byteOffset, byteLength)
   } catch (error) {
     const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    const reason = isTooLarge
-      ? `decompressed bytes are larger than ${maxBytes}`
-      : errorMessage(error)
-    throw new DecodeError(reason, 0)
+    throw isTooLarge ? new DecompressedTooLarge(maxBytes) : new DecodeError(errorMessage(error), 0)
   }
 }

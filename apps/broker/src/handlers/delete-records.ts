@@ -41,7 +41,7 @@ async function answer(
   const target = partitions.get(topic, partitionIndex)
   if (target === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
   // Of a topic that is only compacted, each record is the latest word about its key.
-  if (!target.cleanupPolicy.includes('delete')) return failed('POLICY_VIOLATION')
+  if (!target.config.cleanupPolicy.includes('delete')) return failed('POLICY_VIOLATION')
   const result = await deleteRecords(target.log, offset)
   if (!result.ok) return failed(result.errorCode)
   return { partitionIndex, lowWatermark: result.logStartOffset, errorCode: 'NONE' }

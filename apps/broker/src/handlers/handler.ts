@@ -12,6 +12,8 @@ import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
+import type { BatchOpener } from '../produce/batch-opener.ts'
+import type { PartitionOrder } from '../produce/partition-order.ts'
 
 /** What handlers work with; `broker.ts` builds it. */
 export type BrokerParts = {
@@ -24,6 +26,9 @@ export type BrokerParts = {
   readonly partitions: PartitionTable
   /** The one directory of `log.dirs`, absolute. */
   readonly logDirectory: string
+  /** Opens batches that a topic wants to be looked into. */
+  readonly batchOpener: BatchOpener
+  readonly partitionOrder: PartitionOrder
   readonly delayedFetches: DelayedFetches
   readonly fetchMemory: FetchMemory
   readonly fetchSessions: FetchSessions

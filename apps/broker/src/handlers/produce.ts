@@ -1,10 +1,16 @@
 import { DecodeError } from '@fairlead/base'
+import { mustOpen } from '@fairlead/log'
 import { isInternalTopic } from '@fairlead/metadata'
-import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
+import {
+  type BatchHeader,
+  type ErrorCode,
+  type RequestOf,
+  type ResponseBody,
+  ZERO_UUID,
+  readBatchHeader,
+} from '@fairlead/protocol'
 import { append } from '../partitions/log-calls.ts'
-import type { LocalPartition } from '../partitions/partition-table.ts'
 import { EndConnection, type HandlerContext, NO_RESPONSE } from './handler.ts'
-import { keylessRecords } from './keyless-records.ts'
 
 type TopicRequest = RequestOf<'Produce'>['topicData'][number]
 type PartitionRequest = TopicRequest['partitionData'][number]
@@ -13,6 +19,10 @@ type PartitionResponse = ResponseBody<'Produce'>['responses'][number]['partition
 const ACKS_NONE = 0
 const ACKS_LEADER = 1
 const ACKS_ALL = -1
+/** KIP-110. */
+const ZSTD_SINCE_VERSION = 7
+/** Instead of an opened batch: it goes into the log as it came. */
+const AS_IT_IS = Symbol('as it is')
 
 /**
  * Produce (key 0), versions 3 to 13. 0 to 2 are advertised, because librdkafka before 2.11.1 turns
@@ -20,6 +30,7 @@ const ACKS_ALL = -1
  *
  * v3   record batches of magic 2 only; transactional id
  * v5   log start offset in the response
+ * v7   zstd (KIP-110)
  * v8   error message and offending records per partition (KIP-467)
  * v9   flexible
  * v10  current leader in the response (KIP-951)
@@ -75,13 +86,17 @@ function refusalOf(
   return isInternalTopic(topic) ? 'INVALID_TOPIC_EXCEPTION' : undefined
 }
 
-/** Runs up to the append without waiting: batches of one producer keep their order. */
+/**
+ * Runs up to the append without waiting, or takes its turn at the partition: batches of one producer
+ * keep their order.
+ */
 async function producePartition(
   topic: string | undefined,
   { index, records }: PartitionRequest,
   request: RequestOf<'Produce'>,
-  { metrics, partitions, clock }: HandlerContext,
+  context: HandlerContext,
 ): Promise<PartitionResponse> {
+  const { metrics, partitions, clock, batchOpener, partitionOrder, apiVersion } = context
   if (topic === undefined) return refused({ index }, 'UNKNOWN_TOPIC_ID')
   const refusal = refusalOf(request, topic)
   if (refusal !== undefined) return refused({ index }, refusal)
@@ -90,18 +105,29 @@ async function producePartition(
   if (records === null || records.length === 0) {
     return refused({ index }, 'INVALID_RECORD', 'a produce request carries record batches')
   }
-  const isCompacted = target.cleanupPolicy.includes('compact')
-  const rejected = isCompacted ? rejectKeyless(target, index, records) : undefined
-  if (rejected !== undefined) return rejected
+  const header = headerOf(records)
+  const wrong = header && headerRefusal(header, records, apiVersion)
+  if (wrong !== undefined) return refused({ index }, wrong.errorCode, wrong.message)
 
-  const result = await append(target.log, records, {
-    leaderEpoch: target.leaderEpoch,
-    nowMs: clock.wallNowMs(),
-    origin: 'client',
+  const nowMs = clock.wallNowMs()
+  const isOpened = header !== undefined && mustOpen(header, target.config)
+  const ready = isOpened ? batchOpener.open(records, target.config, nowMs) : AS_IT_IS
+  const result = await partitionOrder.run(target, ready, async (opened) => {
+    if (opened !== AS_IT_IS && !opened.ok) return opened
+    const { log, leaderEpoch } = target
+    const stored = opened === AS_IT_IS ? records : opened.records
+    return append(log, stored, { leaderEpoch, nowMs, origin: 'client' })
   })
   if (!result.ok) {
     metrics.produceFailed(topic, records.length)
-    return refused({ index }, result.errorCode, result.message)
+    const { errorCode, message, recordErrors = [] } = result
+    return {
+      ...refused({ index }, errorCode, message),
+      recordErrors: recordErrors.map((error) => ({
+        batchIndex: error.batchIndex,
+        batchIndexErrorMessage: error.message,
+      })),
+    }
   }
   if (!result.duplicate) {
     metrics.produced(topic, {
@@ -118,27 +144,31 @@ async function producePartition(
   }
 }
 
-/** A record without a key could never be compacted away (KIP-467 names the offending ones). */
-function rejectKeyless(
-  target: LocalPartition,
-  index: number,
-  records: Uint8Array,
-): PartitionResponse | undefined {
-  let batchIndexes: number[]
+/** Undefined for bytes that are no batch: the log says what is wrong with them. */
+function headerOf(records: Uint8Array): BatchHeader | undefined {
   try {
-    batchIndexes = keylessRecords(records)
+    return readBatchHeader(records, 0)
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    return refused({ index }, 'CORRUPT_MESSAGE', error.message)
+    if (error instanceof DecodeError) return undefined
+    throw error
   }
-  if (batchIndexes.length === 0) return undefined
-  return {
-    ...refused({ index }, 'INVALID_RECORD', 'one or more records have been rejected'),
-    recordErrors: batchIndexes.map((batchIndex) => ({
-      batchIndex,
-      batchIndexErrorMessage: `a compacted topic (${target.topic}) takes no record without a key`,
-    })),
+}
+
+/** What the version of the request does not allow, as in Kafka's `ProduceRequest.validateRecords`. */
+function headerRefusal(
+  { sizeBytes, compression }: BatchHeader,
+  records: Uint8Array,
+  apiVersion: number,
+): { readonly errorCode: ErrorCode; readonly message: string } | undefined {
+  if (sizeBytes < records.length) {
+    const message = `Produce requests with version ${apiVersion} are only allowed to contain exactly one record batch per partition`
+    return { errorCode: 'INVALID_RECORD', message }
   }
+  if (compression === 'zstd' && apiVersion < ZSTD_SINCE_VERSION) {
+    const message = `Produce requests with version ${apiVersion} are not allowed to use ZStandard compression`
+    return { errorCode: 'UNSUPPORTED_COMPRESSION_TYPE', message }
+  }
+  return undefined
 }
 
 function refused(

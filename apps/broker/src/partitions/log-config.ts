@@ -1,5 +1,5 @@
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '@fairlead/log'
-import { type BrokerSettings, topicSettings } from '@fairlead/metadata'
+import { type BrokerSettings, type TopicSettings, topicSettings } from '@fairlead/metadata'
 import type { BrokerConfig } from '../config.ts'
 
 /** What a topic's configuration means to the logs of its partitions. */
@@ -24,9 +24,31 @@ export function logConfig(
     segmentIndexBytes: topic.segmentIndexBytes,
     maxMessageBytes: topic.maxMessageBytes,
     messageTimestampType: topic.messageTimestampType,
+    messageTimestampBeforeMaxMs: topic.messageTimestampBeforeMaxMs,
+    messageTimestampAfterMaxMs: topic.messageTimestampAfterMaxMs,
+    ...compressionOf(topic),
+    maxDecompressedBytes: topic.maxDecompressedMessageBytes,
     indexIntervalBytes: topic.indexIntervalBytes,
     producerIdExpirationMs: config['producer.id.expiration.ms'],
     durability: topic.flushMode,
+  }
+}
+
+function compressionOf(
+  topic: TopicSettings,
+): Pick<LogConfig, 'compressionType' | 'compressionLevel'> {
+  switch (topic.compressionType) {
+    case 'uncompressed':
+      return { compressionType: 'none', compressionLevel: undefined }
+    case 'gzip':
+      return { compressionType: 'gzip', compressionLevel: topic.compressionGzipLevel }
+    case 'zstd':
+      return { compressionType: 'zstd', compressionLevel: topic.compressionZstdLevel }
+    // Our lz4 has one level, and snappy never had more.
+    case 'lz4':
+    case 'snappy':
+    case 'producer':
+      return { compressionType: topic.compressionType, compressionLevel: undefined }
   }
 }
 

@@ -18,8 +18,8 @@ export type LocalPartition = {
   readonly topic: string
   readonly partition: number
   readonly leaderEpoch: number
-  /** Of the configuration in effect, which may change. */
-  readonly cleanupPolicy: LogConfig['cleanupPolicy']
+  /** In effect now; it may change. */
+  readonly config: LogConfig
   readonly log: PartitionLog
 }
 
@@ -81,8 +81,7 @@ export class PartitionTable {
   async open({ topic, partition, leaderEpoch, config }: OpenRequest): Promise<LocalPartition> {
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
     const log = await this.openLog(topic, partition, config)
-    const { cleanupPolicy } = config
-    const opened = { topic, partition, leaderEpoch, cleanupPolicy, log }
+    const opened = { topic, partition, leaderEpoch, config, log }
     const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
     partitions.set(partition, opened)
     this.#byTopic.set(topic, partitions)
@@ -93,7 +92,7 @@ export class PartitionTable {
   /** Gives the logs of a topic another configuration, from the next append on. */
   configure(topic: string, config: LogConfig): void {
     for (const partition of this.#byTopic.get(topic)?.values() ?? []) {
-      partition.cleanupPolicy = config.cleanupPolicy
+      partition.config = config
       partition.log.updateConfig(config)
     }
   }

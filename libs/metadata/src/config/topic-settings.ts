@@ -28,6 +28,10 @@ export type TopicSettings = {
   readonly minCleanableDirtyRatio: number
   readonly minInsyncReplicas: number
   readonly compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly compressionGzipLevel: number
+  readonly compressionZstdLevel: number
+  /** Of one batch, where the broker opens it. */
+  readonly maxDecompressedMessageBytes: number
   readonly preallocate: boolean
 }
 
@@ -71,6 +75,9 @@ export function topicSettings(
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
     minInsyncReplicas: number('min.insync.replicas'),
     compressionType: text('compression.type') as TopicSettings['compressionType'],
+    compressionGzipLevel: number('compression.gzip.level'),
+    compressionZstdLevel: number('compression.zstd.level'),
+    maxDecompressedMessageBytes: number('max.decompressed.message.bytes'),
     preallocate: text('preallocate').toLowerCase() === 'true',
   }
 }

@@ -175,7 +175,17 @@ export function setLogAppendTime(
 ): void {
   const view = viewOf(bytes, position)
   view.setInt16(ATTRIBUTES, view.getInt16(ATTRIBUTES) | LOG_APPEND_TIME_FLAG)
-  setInt64(view, MAX_TIMESTAMP, options.logAppendTimeMs)
+  setMaxTimestamp(bytes, position, { ...options, maxTimestampMs: options.logAppendTimeMs })
+}
+
+/** Sets the greatest time of the batch, in place. It is inside the CRC, which is computed again. */
+export function setMaxTimestamp(
+  bytes: Uint8Array,
+  position: number,
+  options: { readonly maxTimestampMs: number; readonly crc32c: Crc32c },
+): void {
+  const view = viewOf(bytes, position)
+  setInt64(view, MAX_TIMESTAMP, options.maxTimestampMs)
   const sizeBytes = view.getInt32(BATCH_LENGTH) + LENGTH_PREFIX_BYTES
   view.setUint32(CRC, batchCrc(bytes, position, { sizeBytes }, options.crc32c))
 }

@@ -1,8 +1,8 @@
 import { DecodeError } from '@fairlead/base'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readBatchHeader } from './batch-header.ts'
-import { checkRecords } from './check-records.ts'
+import { BATCH_HEADER_BYTES, readBatchHeader } from './batch-header.ts'
+import { type RecordsSummary, checkRecords, visitRecords } from './check-records.ts'
 import { crc32c } from './crc32c.ts'
 import { decodeRecords, encodeBatch } from './records.ts'
 
@@ -19,7 +19,8 @@ const records = fc.array(
   { minLength: 1, maxLength: 5 },
 )
 
-const check = (batch: Uint8Array): void => checkRecords(batch, 0, readBatchHeader(batch, 0))
+const check = (batch: Uint8Array): RecordsSummary =>
+  checkRecords(batch, BATCH_HEADER_BYTES, readBatchHeader(batch, 0).recordCount)
 
 const errorOf = (run: () => void): unknown => {
   try {
@@ -31,7 +32,16 @@ const errorOf = (run: () => void): unknown => {
 }
 
 test('every batch that is encoded passes', () => {
-  fc.assert(fc.property(records, (given) => check(encodeBatch({ records: given }, crc32c))))
+  fc.assert(
+    fc.property(records, (given) => {
+      const times = given.map(({ timestampMs }) => timestampMs - (given[0]?.timestampMs ?? 0))
+      expect(check(encodeBatch({ records: given }, crc32c))).toEqual({
+        minTimestampDeltaMs: Math.min(...times),
+        maxTimestampDeltaMs: Math.max(...times),
+        keylessCount: given.filter(({ key }) => key === null).length,
+      })
+    }),
+  )
 })
 
 test('a batch with a byte changed passes only when its records can be decoded', () => {
@@ -73,4 +83,23 @@ test.for([
 
 test('the smallest record passes', () => {
   check(batchOf([12, 0, 0, 0, 1, 1, 0]))
+})
+
+test('records are visited one by one', () => {
+  const key = Uint8Array.of(1)
+  const batch = encodeBatch(
+    {
+      records: [
+        { key, value: null, timestampMs: 5 },
+        { key: null, value: null, timestampMs: 3 },
+      ],
+    },
+    crc32c,
+  )
+  const visited: (readonly [number, number, boolean])[] = []
+  visitRecords(batch, BATCH_HEADER_BYTES, 2, (...record) => visited.push(record))
+  expect(visited).toEqual([
+    [0, 0, true],
+    [1, -2, false],
+  ])
 })

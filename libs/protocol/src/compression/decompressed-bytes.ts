@@ -1,4 +1,5 @@
 import { DecodeError, invariant } from '@fairlead/base'
+import { DecompressedTooLarge } from './decompressed-too-large.ts'
 
 /** Below this, a loop is faster than a call of `set` or `copyWithin`. */
 const SHORT_COPY_BYTES = 24
@@ -70,7 +71,7 @@ export class DecompressedBytes {
     const needed = this.#length + count
     if (needed <= this.#bytes.length) return
     if (needed > this.#maxBytes) {
-      throw new DecodeError(`decompressed bytes are larger than ${this.#maxBytes}`, 0)
+      throw new DecompressedTooLarge(this.#maxBytes)
     }
     const doubled = Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2))
     const grown = new Uint8Array(doubled)
