@@ -14,9 +14,17 @@ const codecs = [
   { codec: 'lz4', compress: (bytes: Buffer) => foreign('lz4', bytes) },
 ] as const
 
-/** By the library of another client. */
+/**
+ * By the library of another client. Its WebAssembly memory may grow between two of its steps, and the
+ * view that it holds is then detached: the second attempt has the new one.
+ */
 function foreign(codec: 'snappy' | 'lz4', bytes: Buffer): Buffer {
-  return compressionsAlgorithms[codec].compressSync(bytes)
+  try {
+    return compressionsAlgorithms[codec].compressSync(bytes)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    return compressionsAlgorithms[codec].compressSync(bytes)
+  }
 }
 
 /** Not empty: that library fails with no bytes once its memory has grown. */
