@@ -1,6 +1,8 @@
 import { APIS, type RequestOf, type ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
+const NO_NODE = -1
+
 /** KIP-511: what a client may call itself. */
 const SOFTWARE_NAME_MAX_LENGTH = 255
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/
@@ -11,7 +13,7 @@ const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/
  * v1   throttle time
  * v3   flexible; the client names its software (KIP-511)
  * v4   features with minimum version 0 may be listed
- * v5   cluster id and node id that the client expects (KIP-1242)
+ * v5   cluster id and node id that the client expects, both or none (KIP-1242)
  *
  * A version above those known is answered by the router: in version 0, with the keys and error
  * UNSUPPORTED_VERSION, so that the client can ask again.
@@ -27,9 +29,10 @@ export function handleApiVersions(
     }
     peer.clientSoftware = `${clientSoftwareName}/${clientSoftwareVersion}`
   }
-  if (isForAnotherNode(request, node)) {
-    return { errorCode: 'REBOOTSTRAP_REQUIRED', apiKeys: advertisedApis() }
+  if ((request.clusterId === null) !== (request.nodeId === NO_NODE)) {
+    return { errorCode: 'INVALID_REQUEST', apiKeys: [] }
   }
+  if (isForAnotherNode(request, node)) return { errorCode: 'REBOOTSTRAP_REQUIRED', apiKeys: [] }
   return { errorCode: 'NONE', apiKeys: advertisedApis() }
 }
 
@@ -55,6 +58,6 @@ function isForAnotherNode(
 ): boolean {
   return (
     (clusterId !== null && clusterId !== node.clusterId) ||
-    (nodeId !== -1 && nodeId !== node.nodeId)
+    (nodeId !== NO_NODE && nodeId !== node.nodeId)
   )
 }

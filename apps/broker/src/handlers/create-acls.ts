@@ -1,5 +1,5 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
-import { NO_AUTHORIZER } from './no-authorizer.ts'
+import { NO_AUTHORIZER_FOR_CHANGES } from './no-authorizer.ts'
 
 /**
  * CreateAcls (key 30), versions 1 to 3: there is no authorizer, so that every rule is refused.
@@ -8,5 +8,5 @@ import { NO_AUTHORIZER } from './no-authorizer.ts'
  * v2  flexible
  */
 export function handleCreateAcls(request: RequestOf<'CreateAcls'>): ResponseBody<'CreateAcls'> {
-  return { results: request.creations.map(() => NO_AUTHORIZER) }
+  return { results: request.creations.map(() => NO_AUTHORIZER_FOR_CHANGES) }
 }

@@ -1,5 +1,5 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
-import { NO_AUTHORIZER } from './no-authorizer.ts'
+import { NO_AUTHORIZER_FOR_CHANGES } from './no-authorizer.ts'
 
 /**
  * DeleteAcls (key 31), versions 1 to 3: there is no authorizer, so that every filter is refused.
@@ -9,6 +9,6 @@ import { NO_AUTHORIZER } from './no-authorizer.ts'
  */
 export function handleDeleteAcls(request: RequestOf<'DeleteAcls'>): ResponseBody<'DeleteAcls'> {
   return {
-    filterResults: request.filters.map(() => ({ ...NO_AUTHORIZER, matchingAcls: [] })),
+    filterResults: request.filters.map(() => ({ ...NO_AUTHORIZER_FOR_CHANGES, matchingAcls: [] })),
   }
 }

@@ -1,7 +1,9 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
+import { CLUSTER_OPERATIONS, NOT_ASKED } from './authorized-operations.ts'
 import type { HandlerContext } from './handler.ts'
 
 const ENDPOINT_TYPE_BROKERS = 1
+const UNKNOWN_CONTROLLER = -1
 
 /**
  * DescribeCluster (key 60).
@@ -17,8 +19,10 @@ export function handleDescribeCluster(
   if (request.endpointType !== ENDPOINT_TYPE_BROKERS) {
     return {
       ...cluster,
+      controllerId: UNKNOWN_CONTROLLER,
       errorCode: 'MISMATCHED_ENDPOINT_TYPE',
-      errorMessage: 'this listener serves brokers, not controllers',
+      errorMessage:
+        'The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER',
       brokers: [],
     }
   }
@@ -28,5 +32,8 @@ export function handleDescribeCluster(
     errorCode: 'NONE',
     errorMessage: null,
     brokers: [{ brokerId, host, port, rack, isFenced: false }],
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? CLUSTER_OPERATIONS
+      : NOT_ASKED,
   }
 }

@@ -16,7 +16,7 @@ export function handleDescribeQuorum(
 ): ResponseBody<'DescribeQuorum'> {
   return {
     errorCode: 'NONE',
-    errorMessage: null,
+    errorMessage: '',
     topics: request.topics.map(({ topicName, partitions }) => ({
       topicName,
       partitions: partitions.map(({ partitionIndex }) =>
@@ -36,7 +36,7 @@ function quorum({ node, controller, clock }: HandlerContext): PartitionAnswer {
   return {
     partitionIndex: 0,
     errorCode: 'NONE',
-    errorMessage: null,
+    errorMessage: '',
     leaderId: node.nodeId,
     leaderEpoch,
     highWatermark,
@@ -57,7 +57,7 @@ function unknown(partitionIndex: number): PartitionAnswer {
   return {
     partitionIndex,
     errorCode: 'UNKNOWN_TOPIC_OR_PARTITION',
-    errorMessage: `only partition 0 of ${CLUSTER_METADATA_TOPIC} has a quorum`,
+    errorMessage: 'This server does not host this topic-partition.',
     leaderId: 0,
     leaderEpoch: 0,
     highWatermark: 0,

@@ -1,5 +1,6 @@
 import { describeTopicPartitions } from '@fairlead/metadata'
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
+import { TOPIC_OPERATIONS } from './authorized-operations.ts'
 import type { HandlerContext } from './handler.ts'
 
 /** DescribeTopicPartitions (key 75), version 0 (KIP-966); the rules are in `@fairlead/metadata`. */
@@ -7,5 +8,9 @@ export function handleDescribeTopicPartitions(
   request: RequestOf<'DescribeTopicPartitions'>,
   { image }: HandlerContext,
 ): ResponseBody<'DescribeTopicPartitions'> {
-  return describeTopicPartitions(image, request)
+  const response = describeTopicPartitions(image, request)
+  const topics = response.topics.map((topic) =>
+    topic.errorCode === 'NONE' ? { ...topic, topicAuthorizedOperations: TOPIC_OPERATIONS } : topic,
+  )
+  return { ...response, topics }
 }

@@ -38,13 +38,31 @@ export async function handleListOffsets(
   request: RequestOf<'ListOffsets'>,
   context: HandlerContext,
 ): Promise<ResponseBody<'ListOffsets'>> {
-  const topics = request.topics.map(async ({ name, partitions }) => ({
-    name,
-    partitions: await Promise.all(
-      partitions.map((partition) => listOffset(name, partition, request, context)),
-    ),
-  }))
+  const topics = request.topics.map(async ({ name, partitions }) => {
+    const repeated = repeatedIndexes(partitions)
+    const asked = partitions.filter(({ partitionIndex }) => !repeated.has(partitionIndex))
+    return {
+      name,
+      partitions: [
+        ...Array.from(repeated, (index) => failed(index, 'INVALID_REQUEST')),
+        ...(await Promise.all(
+          asked.map((partition) => listOffset(name, partition, request, context)),
+        )),
+      ],
+    }
+  })
   return { topics: await Promise.all(topics) }
+}
+
+/** What is meant by a partition that is named twice is unclear. */
+function repeatedIndexes(partitions: readonly PartitionRequest[]): ReadonlySet<number> {
+  const seen = new Set<number>()
+  const repeated = new Set<number>()
+  for (const { partitionIndex } of partitions) {
+    if (seen.has(partitionIndex)) repeated.add(partitionIndex)
+    seen.add(partitionIndex)
+  }
+  return repeated
 }
 
 async function listOffset(

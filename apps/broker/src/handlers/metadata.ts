@@ -1,5 +1,6 @@
 import { type Topic, isInternalTopic, topicNameProblem } from '@fairlead/metadata'
 import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
+import { CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS } from './authorized-operations.ts'
 import type { HandlerContext } from './handler.ts'
 
 type RequestedTopic = NonNullable<RequestOf<'Metadata'>['topics']>[number]
@@ -13,6 +14,7 @@ type TopicAnswer = ResponseBody<'Metadata'>['topics'][number]
  * v2   cluster id
  * v4   the client decides whether topics may be created
  * v7   leader epochs (KIP-320)
+ * v8   what the client may do (KIP-430); of the cluster until v10
  * v9   flexible
  * v10  topic ids in the response (KIP-516)
  * v12  topics asked for by id
@@ -26,13 +28,20 @@ export async function handleMetadata(
   const wantsAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
   if (!wantsAll) await createMissing(request, context)
 
+  const topics = wantsAll
+    ? [...image.topics()].map((topic) => describe(topic, node.nodeId))
+    : (request.topics ?? []).map((requested) => answer(requested, context))
+  const topicAuthorizedOperations = request.includeTopicAuthorizedOperations
+    ? TOPIC_OPERATIONS
+    : NOT_ASKED
   return {
     brokers: [{ nodeId: node.nodeId, host: node.host, port: node.port, rack: node.rack }],
     clusterId: node.clusterId,
     controllerId: node.nodeId,
-    topics: wantsAll
-      ? [...image.topics()].map((topic) => describe(topic, node.nodeId))
-      : (request.topics ?? []).map((requested) => answer(requested, context)),
+    topics: topics.map((topic) => ({ ...topic, topicAuthorizedOperations })),
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? CLUSTER_OPERATIONS
+      : NOT_ASKED,
   }
 }
 

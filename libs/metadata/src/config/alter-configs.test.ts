@@ -88,7 +88,7 @@ test.for([
   ['orders', [[SET, 'segment.ms', '0']], 'INVALID_CONFIG', 'Value must be at least 1'],
   ['orders', [[SET, 'segment.ms', null]], 'INVALID_REQUEST', 'Null value not supported'],
   ['orders', [[APPEND, 'segment.ms', '1']], 'INVALID_CONFIG', "Can't APPEND to key segment.ms"],
-  ['orders', [[SUBTRACT, 'no.such', '1']], 'INVALID_CONFIG', "Can't SUBTRACT from key no.such"],
+  ['orders', [[SUBTRACT, 'no.such', '1']], 'INVALID_CONFIG', "Can't SUBTRACT to key no.such"],
   ['orders', [[4, 'segment.ms', '1']], 'INVALID_REQUEST', 'Unknown config operation 4'],
   [
     'orders',
@@ -169,8 +169,8 @@ test.for([
   ['1', 'message.max.byte', '3', 'INVALID_REQUEST', 'did you mean message.max.bytes?'],
   ['1', 'message.max.bytes', '-1', 'INVALID_REQUEST', 'Value must be at least 0'],
   ['', 'log.cleanup.policy', 'shred', 'INVALID_REQUEST', 'String must be one of: compact, delete'],
-  ['2', 'message.max.bytes', '3', 'BROKER_ID_NOT_REGISTERED', 'No broker with id 2 found.'],
-  ['one', 'message.max.bytes', '3', 'INVALID_REQUEST', 'Unable to parse broker name'],
+  ['2', 'message.max.bytes', '3', 'INVALID_REQUEST', 'Unexpected broker id, expected 1'],
+  ['one', 'message.max.bytes', '3', 'INVALID_REQUEST', 'Node id must be an integer'],
 ] as const)(
   'broker "%s" with %s=%s is refused with %s',
   ([name, key, value, errorCode, message]) => {

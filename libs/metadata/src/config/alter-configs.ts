@@ -151,7 +151,7 @@ function applyOperation(
     case SUBTRACT: {
       const definition = resource.definition(name)
       if (definition?.type !== 'LIST') {
-        const verb = configOperation === APPEND ? "Can't APPEND to key" : "Can't SUBTRACT from key"
+        const verb = configOperation === APPEND ? "Can't APPEND to key" : "Can't SUBTRACT to key"
         return configRefused('INVALID_CONFIG', `${verb} ${name} because its type is not LIST.`)
       }
       const items = listItems(configs.get(name) ?? definition.default ?? '')

@@ -60,7 +60,7 @@ export function findResource(
         'Groups of the classic protocol have no configuration.',
       )
     default:
-      return configRefused('INVALID_REQUEST', `Unexpected resource type ${wanted.resourceType}.`)
+      return configRefused('INVALID_REQUEST', `Unknown resource type ${wanted.resourceType}`)
   }
 }
 
@@ -107,10 +107,16 @@ function findBroker(
   { brokerId }: AlterConfigsContext,
 ): ConfigResource | ConfigRefusal {
   if (resourceName !== '' && !/^\d{1,10}$/.test(resourceName)) {
-    return configRefused('INVALID_REQUEST', 'Unable to parse broker name as a base 10 number.')
+    return configRefused(
+      'INVALID_REQUEST',
+      `Node id must be an integer, but it is: ${resourceName}`,
+    )
   }
   if (resourceName !== '' && resourceName !== String(brokerId)) {
-    return configRefused('BROKER_ID_NOT_REGISTERED', `No broker with id ${resourceName} found.`)
+    return configRefused(
+      'INVALID_REQUEST',
+      `Unexpected broker id, expected ${brokerId}, but received ${resourceName}`,
+    )
   }
   return {
     resourceType: 'broker',

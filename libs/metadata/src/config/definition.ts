@@ -38,7 +38,11 @@ const INTEGER_MAX = { SHORT: SHORT_MAX, INT: INT_MAX, LONG: LONG_MAX } as const
  */
 export function configProblem(name: string, text: string, rule: ConfigRule): string | undefined {
   const reason = valueProblem(text.trim(), rule)
-  return reason && `Invalid value ${text} for configuration ${name}: ${reason}`
+  if (reason === undefined) return undefined
+  if (rule.isReplicaList === true) {
+    return `Invalid value [${text}] for configuration ${name}: ${name} ${reason}`
+  }
+  return `Invalid value ${text} for configuration ${name}: ${reason}`
 }
 
 /** Why `text`, without blanks around it, breaks the rule; undefined when it does not. */
@@ -98,7 +102,7 @@ function isOneOf(text: string, { oneOf = [], ignoresCase }: ConfigRule): boolean
 
 function replicaListProblem(text: string, items: readonly string[]): string | undefined {
   if (text === '*' || items.every((item) => /^\d+:\d+$/.test(item))) return undefined
-  return 'Must be the literal "*" or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...'
+  return "must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
 }
 
 /** The items of a LIST value: separated by commas, blanks around them dropped. */

@@ -47,7 +47,6 @@ test('synonyms name every place with a value, the one in effect first', () => {
   expect(config('segment.ms')?.synonyms).toEqual([
     { name: 'segment.ms', value: '5000', source: 1 },
     { name: 'log.roll.hours', value: '3', source: 4 },
-    { name: 'log.roll.hours', value: '168', source: 5 },
   ])
   expect(describeOne(TOPIC, 'orders').config('segment.ms')?.synonyms).toEqual([])
 })

@@ -50,7 +50,7 @@ export function describeConfigs(
       const { resourceType, resourceName } = resource
       const outcome = entriesOf(image, resource, request, context)
       return 'configs' in outcome
-        ? { errorCode: 'NONE', errorMessage: null, resourceType, resourceName, ...outcome }
+        ? { errorCode: 'NONE', errorMessage: '', resourceType, resourceName, ...outcome }
         : { resourceType, resourceName, configs: [], ...outcome }
     }),
   }

@@ -110,11 +110,11 @@ function originsOf(
       if (value !== undefined) origins.push({ name: synonym.name, value, source })
     }
   }
-  for (const synonym of synonyms) {
-    const value = BROKER_KEYS.get(synonym.name)?.default
-    if (typeof value === 'string') {
-      origins.push({ name: synonym.name, value, source: 'DEFAULT_CONFIG' })
-    }
+  // Kafka shows the default of the first synonym alone, if it has one.
+  const [first] = synonyms
+  const fallback = first && BROKER_KEYS.get(first.name)?.default
+  if (first !== undefined && typeof fallback === 'string') {
+    origins.push({ name: first.name, value: fallback, source: 'DEFAULT_CONFIG' })
   }
   return origins
 }

@@ -1,3 +1,4 @@
+import { truncated } from '@fairlead/base'
 import type { ErrorCode } from '@fairlead/protocol'
 import type {
   AlterPartitionReassignmentsRequest,
@@ -7,6 +8,9 @@ import type { MetadataImage } from '../metadata-image.ts'
 import { replicasProblem } from './replicas.ts'
 
 type Answer = AlterPartitionReassignmentsResponse['responses'][number]['partitions'][number]
+
+/** A name of the client, as far as it is quoted. */
+const NAME_LENGTH_MAX = 300
 
 /**
  * AlterPartitionReassignments (key 45).
@@ -33,13 +37,15 @@ export function alterPartitionReassignments(
           errorCode,
           errorMessage,
         })
-        if (!image.hasPartition(name, partitionIndex)) {
-          const message = 'This server does not host this topic-partition.'
+        if (image.topic(name) === undefined) {
+          const message = `Unable to find a topic named ${truncated(name, NAME_LENGTH_MAX)}.`
           return answer('UNKNOWN_TOPIC_OR_PARTITION', message)
         }
-        if (replicas === null) {
-          return answer('NO_REASSIGNMENT_IN_PROGRESS', 'No partition reassignment is in progress.')
+        if (!image.hasPartition(name, partitionIndex)) {
+          const message = `Unable to find partition ${name}:${partitionIndex}.`
+          return answer('UNKNOWN_TOPIC_OR_PARTITION', message)
         }
+        if (replicas === null) return answer('NO_REASSIGNMENT_IN_PROGRESS', null)
         const problem = replicasProblem(replicas, brokerId)
         return problem === undefined
           ? answer('NONE', null)

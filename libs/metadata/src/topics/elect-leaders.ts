@@ -1,8 +1,12 @@
+import { truncated } from '@fairlead/base'
 import type { ElectLeadersRequest, ElectLeadersResponse } from '../messages.ts'
 import type { MetadataImage } from '../metadata-image.ts'
 
 type PartitionAnswer =
   ElectLeadersResponse['replicaElectionResults'][number]['partitionResult'][number]
+
+/** A name of the client, as far as it is quoted. */
+const NAME_LENGTH_MAX = 300
 
 /** Preferred, or unclean. */
 const ELECTION_TYPES: readonly number[] = [0, 1]
@@ -14,7 +18,7 @@ const ELECTION_TYPES: readonly number[] = [0, 1]
  * v2  flexible
  *
  * The one replica of each partition leads it already, so that no election is ever needed. A request
- * for all partitions names only those where something happened: none.
+ * for all partitions is answered with every topic, and the partitions where something happened: none.
  */
 export function electLeaders(
   image: MetadataImage,
@@ -23,13 +27,15 @@ export function electLeaders(
   if (!ELECTION_TYPES.includes(request.electionType)) {
     return { errorCode: 'INVALID_REQUEST', replicaElectionResults: [] }
   }
-  return {
-    errorCode: 'NONE',
-    replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
-      topic,
-      partitionResult: partitions.map((partition) => answer(image, topic, partition)),
-    })),
-  }
+  const { topicPartitions } = request
+  const replicaElectionResults =
+    topicPartitions === null
+      ? Array.from(image.topics(), ({ name }) => ({ topic: name, partitionResult: [] }))
+      : topicPartitions.map(({ topic, partitions }) => ({
+          topic,
+          partitionResult: partitions.map((partition) => answer(image, topic, partition)),
+        }))
+  return { errorCode: 'NONE', replicaElectionResults }
 }
 
 function answer(image: MetadataImage, topic: string, partitionId: number): PartitionAnswer {
@@ -43,6 +49,9 @@ function answer(image: MetadataImage, topic: string, partitionId: number): Parti
   return {
     partitionId,
     errorCode: 'UNKNOWN_TOPIC_OR_PARTITION',
-    errorMessage: 'This server does not host this topic-partition.',
+    errorMessage:
+      image.topic(topic) === undefined
+        ? `No such topic as ${truncated(topic, NAME_LENGTH_MAX)}`
+        : `No such partition as ${topic}-${partitionId}`,
   }
 }

@@ -25,8 +25,11 @@ test('no election is needed where the only replica leads', () => {
   ])
 })
 
-test('an election of all partitions names those where something happened', () => {
-  expect(elect(1, null)).toEqual({ errorCode: 'NONE', replicaElectionResults: [] })
+test('an election of all partitions names those where something happened: none', () => {
+  expect(elect(1, null)).toEqual({
+    errorCode: 'NONE',
+    replicaElectionResults: [{ topic: 'orders', partitionResult: [] }],
+  })
 })
 
 test('there are two types of elections', () => {
