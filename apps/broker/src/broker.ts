@@ -38,6 +38,7 @@ import { PartitionTable } from './partitions/partition-table.ts'
 import { BatchOpener } from './produce/batch-opener.ts'
 import { PartitionOrder } from './produce/partition-order.ts'
 import { createRouter } from './router.ts'
+import { markCleanShutdown, takeCleanShutdown } from './storage/clean-shutdown.ts'
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
 import { openFileProblem } from './storage/open-file-limit.ts'
 import { setStraysAside } from './storage/stray-partitions.ts'
@@ -132,7 +133,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   for (const stray of setStraysAside(directory.path, image)) {
     logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
   }
-  await controller.openPartitions()
+  await controller.openPartitions({ wasClean: takeCleanShutdown(directory.path) })
   const fileProblem = openFileProblem({
     connectionsMax: config['max.connections'],
     partitionCount: image.partitionCount,
@@ -246,8 +247,11 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
       await batchOpener.stop()
       await controller.close()
+      const logs = [metadataLog, ...partitions.snapshot().map(({ log }) => log)]
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))
+      const isIntact = logs.every(({ failure }) => failure === undefined)
+      if (isIntact) markCleanShutdown(directory.path)
       directory.release()
     },
   }

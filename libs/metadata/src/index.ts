@@ -53,4 +53,5 @@ export {
   describeTopicPartitions,
 } from './topics/describe-topic-partitions.ts'
 export { electLeaders } from './topics/elect-leaders.ts'
+export { leadAgain } from './topics/lead-again.ts'
 export { isInternalTopic, topicNameProblem } from './topics/topic-name.ts'

@@ -9,6 +9,7 @@ import {
   decodeMetadataRecord,
   deleteTopics,
   encodeMetadataRecord,
+  leadAgain,
   randomUuid,
 } from './index.ts'
 import { Cluster, testRandom } from './testing/fixtures.ts'
@@ -22,12 +23,15 @@ const change = fc.oneof(
   }),
   fc.record({ kind: fc.constant('delete' as const), name: names }),
   fc.record({ kind: fc.constant('producerIds' as const) }),
+  fc.record({ kind: fc.constant('crash' as const) }),
+  fc.record({ kind: fc.constant('config' as const), broker: fc.constantFrom('', '1') }),
 )
 
 function contentOf(image: MetadataImage): unknown {
   return {
     topics: [...image.topics()].map((topic) => ({ ...topic, configs: [...topic.configs] })),
     nextProducerId: image.nextProducerId,
+    brokerConfigs: ['', '1'].map((name) => [...image.brokerConfigs(name)]),
     partitionCount: image.partitionCount,
   }
 }
@@ -44,6 +48,12 @@ test('whatever is decided, the log read back from its bytes gives the same image
           const request = { topics: [], topicNames: [each.name], timeoutMs: 0 }
           const context = { apiVersion: 5, isDeletionEnabled: true }
           cluster.commit(deleteTopics(cluster.image, request, context).records)
+        } else if (each.kind === 'crash') {
+          cluster.commit(leadAgain(cluster.image, { brokerId: 1 }))
+        } else if (each.kind === 'config') {
+          const name = 'message.max.bytes'
+          const resource = { resourceType: 'broker', resourceName: each.broker } as const
+          cluster.commit([{ kind: 'ConfigRecord', ...resource, name, value: '7' }])
         } else {
           cluster.commit(allocateProducerIds(cluster.image, { brokerId: 1 }).records)
         }
@@ -98,4 +108,26 @@ test('a UUID is of version 4 and never begins with a dash', () => {
   expect(randomUuid(testRandom())).not.toBe(
     randomUuid({ int: () => 0, bytes: (n) => new Uint8Array(n) }),
   )
+})
+
+test('after a crash every partition has a new leader epoch, and the one broker leads it', () => {
+  const cluster = new Cluster()
+  cluster.create([
+    { name: 'a', numPartitions: 2 },
+    { name: 'b', numPartitions: 1 },
+  ])
+  cluster.commit(leadAgain(cluster.image, { brokerId: 1 }))
+  cluster.create([{ name: 'c', numPartitions: 1 }])
+  cluster.commit(leadAgain(cluster.image, { brokerId: 1 }))
+  const epochs = [...cluster.image.topics()].map(({ partitions }) =>
+    partitions.map(({ leader, leaderEpoch }) => [leader, leaderEpoch]),
+  )
+  expect(epochs).toEqual([
+    [
+      [1, 2],
+      [1, 2],
+    ],
+    [[1, 2]],
+    [[1, 1]],
+  ])
 })

@@ -1,6 +1,11 @@
 import { assertNever, invariant } from '@fairlead/base'
 import { metricName } from './topics/topic-name.ts'
-import type { ConfigRecord, MetadataRecord, PartitionRecord } from './metadata-record.ts'
+import type {
+  ConfigRecord,
+  MetadataRecord,
+  PartitionChangeRecord,
+  PartitionRecord,
+} from './metadata-record.ts'
 
 export type Partition = {
   /** Index in the topic, from 0 without gaps. */
@@ -36,6 +41,7 @@ type MutableTopic = {
  * Invariants:
  * - a topic has exactly one id, and an id exactly one topic;
  * - the partitions of a topic are numbered from 0 without gaps;
+ * - the leader epoch of a partition never goes back;
  * - no two topics differ only in `.` against `_` (their metrics would collide);
  * - `nextProducerId` never goes back: no producer id is given out twice.
  */
@@ -113,6 +119,8 @@ export class MetadataImage {
         return this.#addTopic(record.name, record.topicId)
       case 'PartitionRecord':
         return this.#setPartition(record)
+      case 'PartitionChangeRecord':
+        return this.#changeLeader(record)
       case 'RemoveTopicRecord':
         return this.#removeTopic(record.topicId)
       case 'ConfigRecord':
@@ -142,6 +150,13 @@ export class MetadataImage {
     invariant(partition <= partitions.length, 'partitions are numbered without gaps')
     if (partition === partitions.length) this.#partitionCount += 1
     partitions[partition] = { partition, replicas, isr, leader, leaderEpoch }
+  }
+
+  #changeLeader({ topicId, partitionId, leader }: PartitionChangeRecord): void {
+    const { partitions } = this.#existing(topicId)
+    const partition = partitions[partitionId]
+    invariant(partition !== undefined, 'a partition exists before it changes')
+    partitions[partitionId] = { ...partition, leader, leaderEpoch: partition.leaderEpoch + 1 }
   }
 
   #removeTopic(topicId: string): void {

@@ -28,6 +28,10 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
         directories: record.replicas.map(() => ZERO_UUID),
       })
     }
+    case 'PartitionChangeRecord': {
+      const { topicId, partitionId, leader } = record
+      return encodeKafkaRecord('PartitionChangeRecord', { topicId, partitionId, leader })
+    }
     case 'RemoveTopicRecord':
       return encodeKafkaRecord('RemoveTopicRecord', { topicId: record.topicId })
     case 'ConfigRecord': {
@@ -59,6 +63,13 @@ export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
         record.value
       const ids = { topicId, partitionId, leader, leaderEpoch, partitionEpoch }
       return { kind: 'PartitionRecord', ...ids, replicas, isr }
+    }
+    case 'PartitionChangeRecord': {
+      const { topicId, partitionId, leader, isr, replicas } = record.value
+      if (leader < 0 || isr !== null || replicas !== null) {
+        throw new DecodeError('a partition changes in a way that one broker does not know', 0)
+      }
+      return { kind: 'PartitionChangeRecord', topicId, partitionId, leader }
     }
     case 'RemoveTopicRecord':
       return { kind: 'RemoveTopicRecord', topicId: record.value.topicId }

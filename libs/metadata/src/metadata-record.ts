@@ -5,6 +5,7 @@
 export type MetadataRecord =
   | TopicRecord
   | PartitionRecord
+  | PartitionChangeRecord
   | RemoveTopicRecord
   | ConfigRecord
   | ProducerIdsRecord
@@ -25,6 +26,15 @@ export type PartitionRecord = {
   readonly leader: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
+}
+
+/** A broker begins to lead a partition, again or for the first time: the leader epoch goes up by one. */
+export type PartitionChangeRecord = {
+  readonly kind: 'PartitionChangeRecord'
+  readonly topicId: string
+  readonly partitionId: number
+  /** Broker id of the leader. */
+  readonly leader: number
 }
 
 /** The topic, its partitions and its configuration end. */

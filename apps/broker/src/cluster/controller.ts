@@ -28,6 +28,7 @@ import {
   deleteTopics,
   encodeMetadataRecord,
   incrementalAlterConfigs,
+  leadAgain,
 } from '@fairlead/metadata'
 import { type Crc32c, encodeBatch } from '@fairlead/protocol'
 import type { BrokerConfig } from '../config.ts'
@@ -80,8 +81,12 @@ export class Controller {
     })
   }
 
-  /** Opens, and after a crash recovers, the log of every partition. Call it once, second. */
-  async openPartitions(): Promise<void> {
+  /**
+   * Opens, and after a crash recovers, the log of every partition. Call it once, second. After a crash
+   * each has a new leader epoch first.
+   */
+  async openPartitions(options: { readonly wasClean: boolean }): Promise<void> {
+    if (!options.wasClean) await this.#leadAgain()
     for (const topic of this.#options.image.topics()) await this.#openPartitions(topic)
   }
 
@@ -153,6 +158,14 @@ export class Controller {
       const created = createTopic(image, { ...topic, replicationFactor: -1 }, this.#topicContext())
       return { records: created.ok ? created.records : [], response: undefined }
     })
+  }
+
+  async #leadAgain(): Promise<void> {
+    const { image, config } = this.#options
+    const records = leadAgain(image, { brokerId: config['node.id'] })
+    if (records.length === 0) return
+    await this.#append(records)
+    for (const record of records) image.replay(record)
   }
 
   /** One change after the other, in the order of the calls. */

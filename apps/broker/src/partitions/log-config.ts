@@ -1,5 +1,10 @@
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '@fairlead/log'
-import { type BrokerSettings, type TopicSettings, topicSettings } from '@fairlead/metadata'
+import {
+  type BrokerSettings,
+  type TopicSettings,
+  brokerSetting,
+  topicSettings,
+} from '@fairlead/metadata'
 import type { BrokerConfig } from '../config.ts'
 
 /** What a topic's configuration means to the logs of its partitions. */
@@ -29,7 +34,9 @@ export function logConfig(
     ...compressionOf(topic),
     maxDecompressedBytes: topic.maxDecompressedMessageBytes,
     indexIntervalBytes: topic.indexIntervalBytes,
-    producerIdExpirationMs: config['producer.id.expiration.ms'],
+    producerIdExpirationMs: Number(
+      brokerSetting(settings, 'producer.id.expiration.ms') ?? config['producer.id.expiration.ms'],
+    ),
     durability: topic.flushMode,
   }
 }

@@ -205,6 +205,7 @@ const OTHER_CONFIGS = {
     default: 86_400_000,
     min: 1,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'How long the sequence numbers of a silent producer are remembered.',
   },
   'socket.request.max.bytes': {

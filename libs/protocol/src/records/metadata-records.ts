@@ -34,6 +34,26 @@ const PARTITION = {
   lastKnownElr: { array: 'int32', versions: '2+', nullable: '2+', tag: 2, default: null },
 } as const
 
+const PARTITION_CHANGE = {
+  partitionId: { type: 'int32', default: -1 },
+  topicId: { type: 'uuid' },
+  isr: { array: 'int32', versions: '0+', nullable: '0+', tag: 0, default: null },
+  leader: { type: 'int32', versions: '0+', tag: 1, default: -2 },
+  replicas: { array: 'int32', versions: '0+', nullable: '0+', tag: 2, default: null },
+  removingReplicas: { array: 'int32', versions: '0+', nullable: '0+', tag: 3, default: null },
+  addingReplicas: { array: 'int32', versions: '0+', nullable: '0+', tag: 4, default: null },
+  leaderRecoveryState: { type: 'int8', versions: '0+', tag: 5, default: -1 },
+  directories: { array: 'uuid', versions: '1+', nullable: '1+', tag: 8, default: null },
+  eligibleLeaderReplicas: {
+    array: 'int32',
+    versions: '2+',
+    nullable: '2+',
+    tag: 6,
+    default: null,
+  },
+  lastKnownElr: { array: 'int32', versions: '2+', nullable: '2+', tag: 7, default: null },
+} as const
+
 const CONFIG = {
   resourceType: { type: 'int8' },
   resourceName: { type: 'string' },
@@ -53,6 +73,7 @@ type Definitions = {
   readonly TopicRecord: typeof TOPIC
   readonly PartitionRecord: typeof PARTITION
   readonly ConfigRecord: typeof CONFIG
+  readonly PartitionChangeRecord: typeof PARTITION_CHANGE
   readonly RemoveTopicRecord: typeof REMOVE_TOPIC
   readonly ProducerIdsRecord: typeof PRODUCER_IDS
 }
@@ -76,6 +97,13 @@ const SCHEMAS: { readonly [T in MetadataRecordType]: RecordSchema<Definitions[T]
   TopicRecord: { id: 2, versions: [0, 0], flexible: 0, writtenVersion: 0, fields: TOPIC },
   PartitionRecord: { id: 3, versions: [0, 2], flexible: 0, writtenVersion: 1, fields: PARTITION },
   ConfigRecord: { id: 4, versions: [0, 0], flexible: 0, writtenVersion: 0, fields: CONFIG },
+  PartitionChangeRecord: {
+    id: 5,
+    versions: [0, 2],
+    flexible: 0,
+    writtenVersion: 0,
+    fields: PARTITION_CHANGE,
+  },
   RemoveTopicRecord: {
     id: 9,
     versions: [0, 0],

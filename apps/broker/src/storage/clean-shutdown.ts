@@ -1,0 +1,33 @@
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Kafka's name and content. */
+const FILE = '.kafka_cleanshutdown'
+const CONTENT = '{"version":0,"brokerEpoch":0}'
+
+/** Says that every log of the directory was flushed and closed. Call it last. */
+export function markCleanShutdown(directory: string): void {
+  const file = openSync(join(directory, FILE), 'w')
+  writeSync(file, CONTENT)
+  fsyncSync(file)
+  closeSync(file)
+  syncDirectory(directory)
+}
+
+/**
+ * Whether the directory was left in order; the mark is taken away, and stays away whatever happens
+ * next. A directory that is new was not.
+ */
+export function takeCleanShutdown(directory: string): boolean {
+  const path = join(directory, FILE)
+  if (!existsSync(path)) return false
+  rmSync(path)
+  syncDirectory(directory)
+  return true
+}
+
+function syncDirectory(directory: string): void {
+  const handle = openSync(directory, 'r')
+  fsyncSync(handle)
+  closeSync(handle)
+}
