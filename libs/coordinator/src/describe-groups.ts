@@ -14,8 +14,14 @@ const GROUP_ID_NOT_FOUND_SINCE_VERSION = 6
 /** Of a group id in a message. */
 const QUOTED_LENGTH_MAX = 255
 
-/** DescribeGroups without authorization: "not asked for" (KIP-430). */
+/** "Not asked for" (KIP-430). */
 const AUTHORIZED_OPERATIONS_OMITTED = -(2 ** 31)
+
+/**
+ * Everything that can be allowed on a group, a bit for the code of each operation: read 3, delete 6,
+ * describe 8, describe configs 10, alter configs 11. Nobody is denied anything here.
+ */
+const AUTHORIZED_OPERATIONS_ALL = [3, 6, 8, 10, 11].reduce((bits, code) => bits | (1 << code), 0)
 
 /**
  * DescribeGroups (key 15), one group.
@@ -29,15 +35,22 @@ const AUTHORIZED_OPERATIONS_OMITTED = -(2 ** 31)
 export function describeGroup(
   groupId: string,
   group: Group | undefined,
-  apiVersion: number,
+  request: { readonly apiVersion: number; readonly includeAuthorizedOperations: boolean },
 ): DescribedGroup {
-  if (group === undefined) return unknownGroup(groupId, apiVersion)
+  const authorizedOperations = request.includeAuthorizedOperations
+    ? AUTHORIZED_OPERATIONS_ALL
+    : AUTHORIZED_OPERATIONS_OMITTED
+  const described = group === undefined ? unknownGroup(groupId, request) : known(group)
+  return { ...described, authorizedOperations }
+}
+
+function known(group: Group): DescribedGroup {
   const isStable = group.state === 'Stable'
   const assignments = new Map(
     group.replicated.metadata?.members.map((member) => [member.memberId, member.assignment]),
   )
   return {
-    ...undescribed(groupId),
+    ...undescribed(group.groupId),
     groupState: group.state,
     protocolType: group.protocolType ?? '',
     protocolData: isStable ? (group.protocolName ?? '') : '',
@@ -60,7 +73,10 @@ export function refusedDescription(
   return { ...undescribed(groupId), errorCode }
 }
 
-function unknownGroup(groupId: string, apiVersion: number): DescribedGroup {
+function unknownGroup(
+  groupId: string,
+  { apiVersion }: { readonly apiVersion: number },
+): DescribedGroup {
   const dead = { ...undescribed(groupId), groupState: 'Dead' }
   if (apiVersion < GROUP_ID_NOT_FOUND_SINCE_VERSION) return dead
   return {

@@ -259,12 +259,16 @@ export class GroupCoordinator {
     request: DescribeGroupsRequest,
     { apiVersion }: Pick<RequestContext, 'apiVersion'>,
   ): DescribeGroupsResponse {
+    const { includeAuthorizedOperations } = request
     return {
       groups: request.groups.map((groupId) => {
         const shard = this.#servingShard(groupId)
         return typeof shard === 'string'
           ? refusedDescription(groupId, shard)
-          : describeGroup(groupId, shard.group(groupId), apiVersion)
+          : describeGroup(groupId, shard.group(groupId), {
+              apiVersion,
+              includeAuthorizedOperations,
+            })
       }),
     }
   }

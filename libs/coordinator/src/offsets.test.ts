@@ -252,3 +252,17 @@ test('one request commits no more than a batch of the log holds', () => {
   )
   expect(sizeBytes).toBeLessThan(STEP_BYTES_MAX)
 })
+
+test.for([
+  { groupId: GROUP, includeAuthorizedOperations: false, bits: -(2 ** 31) },
+  { groupId: GROUP, includeAuthorizedOperations: true, bits: 0b1101_0100_1000 },
+  { groupId: 'nobody', includeAuthorizedOperations: true, bits: 0b1101_0100_1000 },
+])('operations on $groupId, if asked for ($includeAuthorizedOperations): $bits', (row) => {
+  const { harness } = stableGroup()
+  const { groupId, includeAuthorizedOperations, bits } = row
+  const { groups } = harness.coordinator.describeGroups(
+    { groups: [groupId], includeAuthorizedOperations },
+    { apiVersion: 5 },
+  )
+  expect(groups[0]?.authorizedOperations).toBe(bits)
+})
