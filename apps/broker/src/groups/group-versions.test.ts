@@ -129,14 +129,13 @@ describe('FindCoordinator', () => {
       version,
     )
     const here = { errorCode: 'NONE', nodeId: 1, port: broker.port }
-    if (version >= 4) {
-      expect(answer.coordinators).toMatchObject([
+    const batched = {
+      coordinators: [
         { key: 'one', ...here },
         { key: 'two', ...here },
-      ])
-    } else {
-      expect(answer).toMatchObject(here)
+      ],
     }
+    expect(answer).toMatchObject(version >= 4 ? batched : here)
   })
 
   test.for([1, 3, 4, 6])(
