@@ -27,7 +27,7 @@ export type DurableState = {
  *   epochs     count uint32 · (epoch int32 · start offset float64)
  *   producers  see producer-snapshot.ts
  */
-const FORMAT = { magic: 0x464c5053, version: 2 } as const
+const FORMAT = { magic: 0x464c5053, version: 3 } as const
 const POINT_BYTES = 24
 const EPOCH_BYTES = 12
 

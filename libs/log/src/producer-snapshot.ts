@@ -4,14 +4,14 @@ import { type ProducerBatch, type ProducerEntry, ProducerStates } from './produc
  * The producers of a partition, as a part of its durable state:
  *
  *   count      uint32
- *   producers  producerId float64 · epoch int16 · batch count uint8 · batches
+ *   producers  producerId float64 · last seen float64 · epoch int16 · batch count uint8 · batches
  *   batch      baseSequence int32 · lastSequence int32 · baseOffset float64 · lastOffset float64
  *
  * Kafka's own snapshot keeps the last batch only; a retry of an older one would not be recognised
  * after a restart. float64 holds every offset exactly.
  */
 const COUNT_BYTES = 4
-const PRODUCER_BYTES = 11
+const PRODUCER_BYTES = 19
 const BATCH_BYTES = 24
 
 export function producersBytes(states: ProducerStates): number {
@@ -25,10 +25,11 @@ export function producersBytes(states: ProducerStates): number {
 export function encodeProducers(states: ProducerStates, view: DataView, start: number): void {
   view.setUint32(start, states.size)
   let position = start + COUNT_BYTES
-  for (const [producerId, { producerEpoch, batches }] of states.entries()) {
+  for (const [producerId, { producerEpoch, batches, lastSeenMs }] of states.entries()) {
     view.setFloat64(position, producerId)
-    view.setInt16(position + 8, producerEpoch)
-    view.setUint8(position + 10, batches.length)
+    view.setFloat64(position + 8, lastSeenMs)
+    view.setInt16(position + 16, producerEpoch)
+    view.setUint8(position + 18, batches.length)
     position += PRODUCER_BYTES
     for (const batch of batches) {
       view.setInt32(position, batch.baseSequence)
@@ -46,11 +47,12 @@ export function decodeProducers(view: DataView, start: number, nowMs: number): P
   const count = view.getUint32(start)
   let position = start + COUNT_BYTES
   for (let index = 0; index < count; index += 1) {
-    const batchCount = view.getUint8(position + 10)
+    const batchCount = view.getUint8(position + 18)
     const entry: ProducerEntry = {
-      producerEpoch: view.getInt16(position + 8),
+      producerEpoch: view.getInt16(position + 16),
       batches: decodeBatches(view, position + PRODUCER_BYTES, batchCount),
-      lastSeenMs: nowMs,
+      // The wall clock may have gone back: nobody was seen in the future.
+      lastSeenMs: Math.min(view.getFloat64(position + 8), nowMs),
     }
     states.set(view.getFloat64(position), entry)
     position += PRODUCER_BYTES + batchCount * BATCH_BYTES

@@ -155,6 +155,18 @@ describe('a log', () => {
     expect(log.logEndOffset).toBe(2)
   })
 
+  test('forgets a producer after producer.id.expiration.ms, whatever restarts there are', () => {
+    const disk = new SimulatedDisk()
+    const config = { producerIdExpirationMs: 1000 }
+    const log = open(disk, { config, nowMs: 0 })
+    append(log, numbered(0), { nowMs: 0 })
+    settled<void>((done) => log.close(done))
+    const reopened = open(disk, { config, nowMs: 600 })
+    expect([...reopened.producers()]).toMatchObject([{ producerId: 7, lastSeenMs: 0 }])
+    settled<void>((done) => reopened.enforceRetention(1000, done))
+    expect([...reopened.producers()]).toEqual([])
+  })
+
   test('forgets a producer after producer.id.expiration.ms', () => {
     const log = open(new SimulatedDisk(), { config: { producerIdExpirationMs: 1000 } })
     append(log, numbered(0))

@@ -9,7 +9,7 @@ export type ProducerEntry = {
   readonly producerEpoch: number
   /** Oldest first, at most `BATCHES_MAX`, all of this epoch. */
   readonly batches: readonly ProducerBatch[]
-  /** Wall clock of the last append, or of the opening of the log. */
+  /** Wall clock of the last append; of the opening when it had to be read from the log. */
   readonly lastSeenMs: number
 }
 
@@ -26,7 +26,7 @@ export type ActiveProducer = {
   readonly producerEpoch: number
   /** -1 when it wrote no batch of its epoch. */
   readonly lastSequence: number
-  /** Wall clock of the last append, or of the opening of the log. */
+  /** Wall clock of the last append; of the opening when it had to be read from the log. */
   readonly lastSeenMs: number
 }
 
