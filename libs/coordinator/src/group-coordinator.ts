@@ -163,7 +163,7 @@ export class GroupCoordinator {
       const outcome = syncGroup(
         group,
         request,
-        { token: context.token, config: this.#config },
+        { token: context.token, apiVersion: context.apiVersion, config: this.#config },
         turn,
       )
       return outcome === 'parked' ? (takeSyncAnswer(turn, context.token) ?? 'parked') : outcome
@@ -224,7 +224,7 @@ export class GroupCoordinator {
     now: Instant,
   ): Decisions<DeleteGroupsResponse> {
     const steps: Step[] = []
-    const results = groupsNames.map((groupId) => {
+    const results = Array.from(new Set(groupsNames), (groupId) => {
       const shard = this.#servingShard(groupId)
       if (typeof shard === 'string') return refusedDeletion(groupId, shard)
       const group = shard.group(groupId)

@@ -345,6 +345,7 @@ test.for([
   ['SyncGroup of another generation', { generationId: 7 }, 'ILLEGAL_GENERATION'],
   ['SyncGroup of nobody', { memberId: 'nobody' }, 'UNKNOWN_MEMBER_ID'],
   ['SyncGroup for another protocol', { protocolName: 'sticky' }, 'INCONSISTENT_GROUP_PROTOCOL'],
+  ['SyncGroup v5 without a protocol', { protocolName: null }, 'INCONSISTENT_GROUP_PROTOCOL'],
 ] as const)('%s is refused', ([, options, error]) => {
   const { harness, memberIds, generationId } = stableGroup(1)
   const { token } = harness.sync({ memberId: memberIds[0] ?? '', generationId, ...options })

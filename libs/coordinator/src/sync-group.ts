@@ -14,6 +14,9 @@ import {
 import { type Turn, completeSyncGroup } from './turn.ts'
 import type { GroupConfig, ParkToken } from './types.ts'
 
+/** From this version on the client names the protocol that it believes in (KIP-559). */
+const PROTOCOL_SINCE_VERSION = 5
+
 /** The answer, or 'parked' when it comes as a completion (maybe of the same turn). */
 export type SyncOutcome = SyncGroupResponse | 'parked'
 
@@ -30,9 +33,17 @@ export type SyncOutcome = SyncGroupResponse | 'parked'
 export function syncGroup(
   group: Group,
   request: SyncGroupRequest,
-  context: { readonly token: ParkToken; readonly config: GroupConfig },
+  context: {
+    readonly token: ParkToken
+    readonly apiVersion: number
+    readonly config: GroupConfig
+  },
   turn: Turn,
 ): SyncOutcome {
+  const isProtocolNamed = request.protocolType !== null && request.protocolName !== null
+  if (context.apiVersion >= PROTOCOL_SINCE_VERSION && !isProtocolNamed) {
+    return refusedSync('INCONSISTENT_GROUP_PROTOCOL')
+  }
   const found = findMember(group, request)
   if (!found.ok) return refusedSync(found.errorCode)
   if (request.generationId !== group.generationId) return refusedSync('ILLEGAL_GENERATION')

@@ -161,7 +161,7 @@ export class FetchSessions {
   ): number {
     const { isPrivileged, usesTopicIds } = fetch
     const isRoomy = this.#partitionCount + answered.length <= this.#options.partitionsMax
-    if (answered.length === 0 || !isRoomy) return NO_SESSION
+    if (!isRoomy) return NO_SESSION
     const isFull = this.#sessions.size >= this.#options.slotsMax
     if (isFull && !this.#evict({ isPrivileged, size: answered.length }, nowMs)) return NO_SESSION
 

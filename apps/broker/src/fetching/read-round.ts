@@ -104,7 +104,7 @@ function wantedRange(
   const { fetchOffset } = request
   // Offsets between the high watermark and the end exist, yet nobody may read them so far.
   if (fetchOffset < log.logStartOffset || fetchOffset > log.logEndOffset) {
-    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE', log), upTo: undefined }
+    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE'), upTo: undefined }
   }
   const upTo = isCommittedOnly ? log.lastStableOffset : log.highWatermark
   const answer: PartitionAnswer = {
@@ -122,16 +122,14 @@ function withRecords(answer: PartitionAnswer, result: ReadResult): PartitionAnsw
   return { ...answer, errorCode: result.errorCode, abortedTransactions: null }
 }
 
-function failed(
-  { partition }: PartitionRequest,
-  errorCode: ErrorCode,
-  log?: PartitionLog,
-): PartitionAnswer {
-  const unknown = { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1 }
+/** An error says nothing about the log, as in Kafka. */
+function failed({ partition }: PartitionRequest, errorCode: ErrorCode): PartitionAnswer {
   return {
     partitionIndex: partition,
     errorCode,
-    ...(log === undefined ? unknown : watermarks(log)),
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
     abortedTransactions: null,
     records: [],
   }

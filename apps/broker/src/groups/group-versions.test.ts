@@ -184,7 +184,7 @@ describe('JoinGroup to LeaveGroup', () => {
       const member = { groupId, generationId: 1, memberId: joined.memberId }
       const synced = await client.call(
         'SyncGroup',
-        { ...member, assignments: [] },
+        { ...member, protocolType: 'consumer', protocolName: 'range', assignments: [] },
         Math.min(version, APIS.SyncGroup.maxVersion),
       )
       // Nobody was assigned anything: empty bytes, never missing ones.

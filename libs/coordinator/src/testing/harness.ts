@@ -107,14 +107,15 @@ export class Harness {
         generationId: options.generationId,
         memberId: options.memberId,
         groupInstanceId: options.instanceId ?? null,
-        protocolType: null,
+        protocolType: options.protocolName === undefined ? null : 'consumer',
         protocolName: options.protocolName ?? null,
         assignments: Object.entries(options.assignments ?? {}).map(([memberId, assignment]) => ({
           memberId,
           assignment: bytes(assignment),
         })),
       },
-      { ...this.#context({}), token },
+      // Before version 5 a client says nothing of the protocol.
+      { ...this.#context({ apiVersion: options.protocolName === undefined ? 4 : 5 }), token },
     )
     return this.#take(token, decision)
   }
