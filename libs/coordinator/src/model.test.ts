@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Harness, text } from './testing/harness.ts'
+import { GROUP, Harness, text } from './testing/harness.ts'
 
 /**
  * Any clients, any order of requests, any pauses, crashes at any point: what must hold throughout.
@@ -16,6 +16,8 @@ type Client = {
 }
 
 const CLIENTS = 4
+const PARTITIONS = 3
+const RUNS = Number(process.env['COORDINATOR_MODEL_RUNS'] ?? 200)
 
 const client = fc.nat(CLIENTS - 1)
 const event = fc.oneof(
@@ -37,7 +39,7 @@ const event = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('commit' as const),
       client,
-      partition: fc.nat(2),
+      partition: fc.nat(PARTITIONS - 1),
       offset: fc.nat(1000),
       isMember: fc.boolean(),
     }),
@@ -50,6 +52,14 @@ const event = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteGroup' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('deleteOffset' as const),
+      partition: fc.nat(PARTITIONS - 1),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('rally' as const), version: fc.constantFrom(5, 9) }),
@@ -99,6 +109,18 @@ class World {
         return this.harness.advance(step.durationMs)
       case 'rally':
         return this.#rally(step.version)
+      case 'deleteGroup': {
+        const { state } = this.harness.describe()
+        const [errorCode] = this.harness.deleteGroups(GROUP)
+        mustHold((errorCode === 'NONE') === (state === 'Empty'), 'only an empty group is deleted')
+        if (errorCode === 'NONE') this.committed.clear()
+        return
+      }
+      case 'deleteOffset': {
+        const [errorCode] = this.harness.deleteOffsets([step.partition])
+        if (errorCode === 'NONE') this.committed.delete(step.partition)
+        return
+      }
       case 'crash':
         this.harness.crash()
         for (const each of this.clients) each.joinToken = undefined
@@ -190,12 +212,13 @@ test('no order of requests, pauses and crashes breaks a group or loses a committ
       for (const step of events) {
         world.run(step)
         world.readAnswers()
-        for (const [partition, offset] of world.committed) {
-          expect(world.harness.fetch(partition).offset).toBe(offset)
+        for (let partition = 0; partition < PARTITIONS; partition += 1) {
+          const expected = world.committed.get(partition) ?? -1
+          expect(world.harness.fetch(partition).offset).toBe(expected)
         }
       }
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   )
 })
 
@@ -213,7 +236,7 @@ test('a stable group is the same after a crash', () => {
       expect(['Stable', 'Empty', 'Dead']).toContain(after.state)
       expect(after).toEqual(before.state === 'Stable' ? before : after)
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   )
 })
 
@@ -233,6 +256,6 @@ test('a group that nobody is heard of any more becomes empty, and nobody waits f
       expect(['Empty', 'Dead']).toContain(world.harness.describe().state)
       for (const token of tokens) expect(world.harness.joined(token)).toBeDefined()
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   )
 })
