@@ -162,6 +162,7 @@ export class LogFiles {
     next: Pick<Segment, 'createdMs'> & { readonly indexIntervalBytes: number },
   ): DiskTask<Segment> {
     invariant(end.segment === this.active, 'the active segment is rolled')
+    invariant(end.sizeBytes > 0, 'no two segments begin at one offset')
     const { directory, producers, leaderEpochs } = this.#options
     yield* directory.checkpoint(end, producers, leaderEpochs)
     yield* end.segment.close(end)

@@ -124,7 +124,9 @@ export class LogWriter {
 
   /** Begins the next segment once the active one is durable, unless it is empty. */
   requestRoll(nowMs: number): void {
-    if (this.#isStopped || this.#segment.sizeBytes === 0) return
+    // The segment that a roll under way begins is the next one, and empty: a second of its name would
+    // be taken for it.
+    if (this.#isStopped || this.#isRolling || this.#segment.sizeBytes === 0) return
     this.#rollRequestedMs = nowMs
     this.#advance()
   }
@@ -285,8 +287,10 @@ export class LogWriter {
 
   #fail(error: StorageError): void {
     if (!this.#isStopped) {
-      this.halt()
+      this.#isStopped = true
+      // First of all: whoever waits for a flush asks for the reason.
       this.#events.onFailure(error)
+      this.halt()
     }
     this.#reportIdle()
   }

@@ -421,7 +421,11 @@ export class PartitionLog {
       done({ ok: true, value: undefined })
       return
     }
-    this.#writer.flush(() => this.#writeCheckpoint(done))
+    this.#writer.flush((isDurable) => {
+      if (isDurable) this.#writeCheckpoint(done)
+      else if (this.#failure !== undefined) done({ ok: false, error: this.#failure })
+      else done({ ok: true, value: undefined })
+    })
   }
 
   /** Makes everything appended durable, then closes the files. */

@@ -274,10 +274,28 @@ function* makeDurable(
   { durableBytes, foundBytes }: { readonly durableBytes: number; readonly foundBytes: number },
 ): DiskTask<void> {
   if (foundBytes > sizeBytes) yield* perform<void>((done) => file.truncate(sizeBytes, done))
-  if (foundBytes > durableBytes) yield* perform<void>((done) => file.datasync(done))
+  if (foundBytes > durableBytes) {
+    yield* rewrite(file, durableBytes, sizeBytes)
+    yield* perform<void>((done) => file.datasync(done))
+  }
   // Nothing says that its name is durable.
   if (durableBytes === 0) yield* perform<void>((done) => disk.syncDirectory(directory, done))
 }
+
+/**
+ * Writes bytes again that are there. When the process before this one ended because a sync failed,
+ * the kernel takes its pages for clean: a sync alone would succeed and make nothing durable.
+ */
+function* rewrite(file: DiskFile, from: number, to: number): DiskTask<void> {
+  for (let position = from; position < to; position += REWRITE_BYTES) {
+    const start = position
+    const bytes = new Uint8Array(Math.min(REWRITE_BYTES, to - start))
+    yield* perform<number>((done) => file.read(start, bytes, done))
+    yield* perform<void>((done) => file.write(start, [bytes], done))
+  }
+}
+
+const REWRITE_BYTES = 1_048_576
 
 const STATE_NAME = /^(\d{20})\.snap$/
 

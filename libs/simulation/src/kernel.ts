@@ -30,11 +30,16 @@ export class Kernel {
   readonly seed: number
   readonly random: SeededRandom
   readonly trace: TraceHash = new TraceHash()
+  /** What must hold after every event is checked here; it throws. */
+  afterEach: () => void = () => {}
+  /** Hears of everything that happens, for a person who reads along. */
+  observe: (event: TracedEvent) => void = () => {}
   readonly #events = new EventHeap()
   #nowMs = 0
   #sequence = 0
   #eventCount = 0
   readonly #recent: TracedEvent[] = []
+  #recentCount = 0
 
   constructor(seed: number) {
     this.seed = seed
@@ -51,8 +56,14 @@ export class Kernel {
 
   /** The last events, oldest first. */
   get recent(): readonly TracedEvent[] {
-    const at = this.#eventCount % RECENT_MAX
+    const at = this.#recentCount % RECENT_MAX
     return [...this.#recent.slice(at), ...this.#recent.slice(0, at)]
+  }
+
+  /** Takes note of something that is part of the trace, such as an answer or a crash. */
+  note(label: string, ...numbers: readonly number[]): void {
+    this.trace.note(label, ...numbers)
+    this.#tell(numbers.length === 0 ? label : `${label} ${numbers.join(' ')}`)
   }
 
   /** Plans an event `delayMs` from now, 0 or more. The returned function cancels it. */
@@ -68,27 +79,31 @@ export class Kernel {
   }
 
   /** Lets events happen, then moves the time to `untilMs`. */
-  run({ untilMs, eventsMax = EVENTS_MAX }: RunLimits): void {
+  run(limits: RunLimits): void {
+    this.#run(limits, () => false)
+    this.#nowMs = Math.max(this.#nowMs, limits.untilMs)
+  }
+
+  /** Runs until `isDone`, which is asked before the first event and after each; the last answer. */
+  runUntil(isDone: () => boolean, limits: RunLimits): boolean {
+    return this.#run(limits, isDone)
+  }
+
+  #run({ untilMs, eventsMax = EVENTS_MAX }: RunLimits, isDone: () => boolean): boolean {
     const eventsEnd = this.#eventCount + eventsMax
-    withPoisonedGlobals(() => {
-      for (let next = this.#events.first(); next !== undefined; next = this.#events.first()) {
-        if (next.timeMs > untilMs) break
+    return withPoisonedGlobals(() => {
+      let hasEnded = isDone()
+      while (!hasEnded) {
+        const next = this.#events.first()
+        if (next === undefined || next.timeMs > untilMs) return false
         this.#events.pop()
         if (next.action === undefined) continue
         invariant(this.#eventCount < eventsEnd, `there are no more than ${eventsMax} events`)
         this.#happen(next, next.action)
+        hasEnded = isDone()
       }
+      return true
     })
-    this.#nowMs = Math.max(this.#nowMs, untilMs)
-  }
-
-  /** Runs until `isDone`, which is asked after each event, or until `untilMs`; the last answer. */
-  runUntil(isDone: () => boolean, limits: RunLimits): boolean {
-    const stepMs = 10
-    while (!isDone() && this.#nowMs < limits.untilMs) {
-      this.run({ ...limits, untilMs: Math.min(this.#nowMs + stepMs, limits.untilMs) })
-    }
-    return isDone()
   }
 
   /** A life that ends: what it planned does not happen after its end. */
@@ -99,10 +114,18 @@ export class Kernel {
   #happen(event: SimulatedEvent, action: () => void): void {
     invariant(event.timeMs >= this.#nowMs, 'time never goes back')
     this.#nowMs = event.timeMs
-    this.#recent[this.#eventCount % RECENT_MAX] = { timeMs: event.timeMs, label: event.label }
     this.#eventCount += 1
+    this.#tell(event.label)
     this.trace.note(event.label, event.timeMs, event.sequence)
     action()
+    this.afterEach()
+  }
+
+  #tell(label: string): void {
+    const told = { timeMs: this.#nowMs, label }
+    this.#recent[this.#recentCount % RECENT_MAX] = told
+    this.#recentCount += 1
+    this.observe(told)
   }
 }
 

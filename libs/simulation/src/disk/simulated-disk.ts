@@ -40,7 +40,10 @@ export type SimulatedFault =
  * When an operation takes effect and completes: before the call returns; when the test runs it, in
  * an order of its choice; or when whoever is given it runs it, such as a kernel after a delay.
  */
-export type Completion = 'immediate' | 'queued' | ((complete: () => void) => void)
+export type Completion =
+  | 'immediate'
+  | 'queued'
+  | ((complete: () => void, operation: Pick<SimulatedOperation, 'path'> & { kind: string }) => void)
 
 const PROCEED: SimulatedFault = { kind: 'proceed' }
 
@@ -211,7 +214,7 @@ export class SimulatedDisk implements Disk {
         start('datasync', done, () => file.synced(covered), { sizeBytes: 0, onFailure })
       },
       close: (done) =>
-        this.#complete(() => {
+        this.#complete({ kind: 'close', path }, () => {
           invariant(isOpen, () => `${path} is closed once`)
           isOpen = false
           const count = this.#openFiles.get(file) ?? 0
@@ -235,7 +238,7 @@ export class SimulatedDisk implements Disk {
     effect: () => Value,
     onFailure: (keptBytes: number) => void = () => {},
   ): void {
-    this.#complete(() => {
+    this.#complete(operation, () => {
       const fault = this.hook(operation)
       switch (fault.kind) {
         case 'proceed':
@@ -257,13 +260,16 @@ export class SimulatedDisk implements Disk {
     })
   }
 
-  #complete(completion: () => void): void {
+  #complete(
+    operation: { readonly kind: string; readonly path: string },
+    completion: () => void,
+  ): void {
     const guarded = () => {
       if (!this.#hasCrashed) completion()
     }
     if (this.#completion === 'immediate') guarded()
     else if (this.#completion === 'queued') this.#queue.push(guarded)
-    else this.#completion(guarded)
+    else this.#completion(guarded, operation)
   }
 }
 

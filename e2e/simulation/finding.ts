@@ -1,0 +1,9 @@
+/** Something that must hold did not: what a simulation is for. */
+export class Finding extends Error {
+  override readonly name = 'Finding'
+}
+
+/** @throws {Finding} unless the fact holds. */
+export function require(isTrue: boolean, fact: () => string): asserts isTrue {
+  if (!isTrue) throw new Finding(fact())
+}

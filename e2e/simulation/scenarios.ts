@@ -1,0 +1,11 @@
+import type { Kernel } from '@fairlead/simulation'
+import { LogRun } from './log/log-run.ts'
+
+export type ScenarioReport = Readonly<Record<string, number>>
+
+/** What a seed can be about. Sizes are those of a seed that takes about a second. */
+export const SCENARIOS: Readonly<
+  Record<string, (kernel: Kernel, options: { readonly hasCanary: boolean }) => ScenarioReport>
+> = {
+  log: (kernel, options) => new LogRun({ ...options, kernel, operationCount: 3000 }).run(),
+}
