@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 const POSTGRES_TESTS = '**/*.pg.test.ts'
 /** They fetch clients in other languages from package registries, and take their time. */
 const INTEROP_TESTS = 'e2e/**/*.interop.test.ts'
+/** Whole systems, too, but without processes, sockets or waiting: quick enough for every change. */
+const SIMULATIONS = 'e2e/simulation/**/*.test.ts'
 const SOURCES = [
   'libs/*/src/**/*.test.ts',
   'apps/*/src/**/*.test.ts',
@@ -15,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: [...SOURCES, 'tools/**/*.test.ts'],
+          include: [...SOURCES, 'tools/**/*.test.ts', SIMULATIONS],
           exclude: [POSTGRES_TESTS, '**/node_modules/**'],
           // Against what hangs; a machine with other work must fail nothing.
           testTimeout: 60_000,
@@ -35,7 +37,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
-          exclude: [INTEROP_TESTS, '**/node_modules/**'],
+          exclude: [SIMULATIONS, INTEROP_TESTS, '**/node_modules/**'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -1,5 +1,5 @@
 /** Something that must hold did not: what a simulation is for. */
-export class Finding extends Error {
+class Finding extends Error {
   override readonly name = 'Finding'
 }
 

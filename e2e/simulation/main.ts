@@ -3,15 +3,15 @@ import type { TracedEvent } from '@fairlead/simulation'
 import { type SeedResult, runSeed } from './run-seed.ts'
 import { SCENARIOS } from './scenarios.ts'
 
-const USAGE = `Usage: npm run sim -- [--seed N] [--minutes M] [--seeds COUNT] [--scenario NAME] [--canary] [--trace]
+const USAGE = `Usage: npm run sim -- [--seed N] [--minutes M] [--operations N] [--scenario NAME] [--canary] [--trace]
 
 Runs the log and the broker's cores in a simulated world. Whatever happens follows from the seed.
 
   --seed N         the first seed, 0 to 2^53 - 1 (default: taken from the clock, and printed)
   --minutes M      go on with the next seeds for so long (default: the one seed alone)
-  --seeds COUNT    go on with the next seeds for so many
+  --operations N   go on with the next seeds for so many operations
   --scenario NAME  ${Object.keys(SCENARIOS).join(', ')} (default: each of them, for every seed)
-  --canary         seed a bug that must be found: the exit code says whether it was
+  --canary         seed a bug that must be found: exit code 1 is right
   --trace          print everything that happens, to follow one seed
   --help           this text
 
@@ -19,7 +19,7 @@ Exit codes: 0 nothing found, 1 a finding (its replay command is printed), 2 wron
 
 type Arguments = {
   readonly seed: number
-  readonly seedCount: number
+  readonly operationsMin: number
   readonly deadlineMs: number
   readonly scenarios: readonly string[]
   readonly hasCanary: boolean
@@ -28,40 +28,47 @@ type Arguments = {
 
 const SEED_MAX = Number.MAX_SAFE_INTEGER
 
+type Totals = { runs: number; events: number; operations: number }
+
 function main(): void {
   const given = readArguments()
   if (given === undefined) return
   const startMs = performance.now()
-  let eventCount = 0
-  let runCount = 0
-  let seed = given.seed
-  console.log(`seed ${seed}`)
-  for (let count = 0; count < given.seedCount && isInTime(given, count); count += 1) {
-    for (const scenario of given.scenarios) {
-      const result = runSeed({
-        scenario,
-        seed,
-        hasCanary: given.hasCanary,
-        ...(given.isTraced ? { observe: (event) => console.log(line(event)) } : {}),
-      })
-      eventCount += result.eventCount
-      runCount += 1
-      if (given.seedCount === 1) console.log(summary(result))
-      if (result.finding !== undefined) {
-        report(result, given.hasCanary)
-        process.exitCode = 1
-        return
-      }
+  const totals: Totals = { runs: 0, events: 0, operations: 0 }
+  console.log(`seed ${given.seed}`)
+  for (let seed = given.seed; mayGoOn(given, totals); seed = (seed + 1) % SEED_MAX) {
+    if (!runScenarios(given, seed, totals)) {
+      process.exitCode = 1
+      return
     }
-    seed = (seed + 1) % SEED_MAX
   }
-  const seconds = (performance.now() - startMs) / 1000
-  const rate = Math.round(eventCount / seconds)
-  console.log(`${runCount} runs, ${eventCount} events, ${rate} events/s, nothing found`)
+  const { runs, events, operations } = totals
+  const rate = Math.round(events / ((performance.now() - startMs) / 1000))
+  const counts = `${runs} runs, ${operations} operations, ${events} events, ${rate} events/s`
+  console.log(`${counts}: nothing found`)
 }
 
-function isInTime({ deadlineMs }: Arguments, count: number): boolean {
-  return count === 0 || performance.now() < deadlineMs
+/** False after a finding. */
+function runScenarios(given: Arguments, seed: number, totals: Totals): boolean {
+  const { hasCanary, isTraced, scenarios } = given
+  for (const scenario of scenarios) {
+    const observe = (event: TracedEvent): void => console.log(line(event))
+    const result = runSeed({ scenario, seed, hasCanary, ...(isTraced ? { observe } : {}) })
+    totals.runs += 1
+    totals.events += result.eventCount
+    totals.operations += result.report?.operations ?? 0
+    if (result.finding !== undefined) {
+      report(result, hasCanary)
+      return false
+    }
+    if (given.operationsMin === 1) console.log(summary(result))
+  }
+  return true
+}
+
+function mayGoOn({ operationsMin, deadlineMs }: Arguments, totals: Totals): boolean {
+  if (totals.runs === 0) return true
+  return totals.operations < operationsMin && performance.now() < deadlineMs
 }
 
 function summary({ scenario, eventCount, digest, report }: SeedResult): string {
@@ -90,7 +97,7 @@ function readArguments(): Arguments | undefined {
     const { values } = parseArgs({
       options: {
         seed: { type: 'string' },
-        seeds: { type: 'string' },
+        operations: { type: 'string' },
         minutes: { type: 'string' },
         scenario: { type: 'string' },
         trace: { type: 'boolean', default: false },
@@ -103,10 +110,10 @@ function readArguments(): Arguments | undefined {
       return undefined
     }
     const minutes = numberOf('minutes', values.minutes)
-    const seedCount = numberOf('seeds', values.seeds)
+    const operations = numberOf('operations', values.operations)
     return {
       seed: integerOf('seed', values.seed) ?? Date.now() % 2 ** 32,
-      seedCount: seedCount ?? (minutes === undefined ? 1 : Number.POSITIVE_INFINITY),
+      operationsMin: operations ?? (minutes === undefined ? 1 : Number.POSITIVE_INFINITY),
       deadlineMs:
         minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes * 60_000,
       scenarios: scenariosOf(values.scenario),

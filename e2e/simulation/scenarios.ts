@@ -1,7 +1,7 @@
 import type { Kernel } from '@fairlead/simulation'
 import { LogRun } from './log/log-run.ts'
 
-export type ScenarioReport = Readonly<Record<string, number>>
+export type ScenarioReport = Readonly<Record<string, number>> & { readonly operations: number }
 
 /** What a seed can be about. Sizes are those of a seed that takes about a second. */
 export const SCENARIOS: Readonly<

@@ -3,15 +3,18 @@ import { runSeed } from './run-seed.ts'
 import { SCENARIOS } from './scenarios.ts'
 
 const FIRST_SEED = Number(process.env['SIM_SEED'] ?? 1)
-/** More of them: SIM_SEEDS=1000 npx vitest run --project unit e2e/simulation */
-const SEEDS = Number(process.env['SIM_SEEDS'] ?? 3)
-const CANARY_SEEDS = 20
+/** The whole run: SIM_OPERATIONS=1000000 npx vitest run --project unit e2e/simulation */
+const OPERATIONS = Number(process.env['SIM_OPERATIONS'] ?? 6000)
+const MS_PER_OPERATION = 5
+const CANARY_SEEDS = 30
 
 describe.for(Object.keys(SCENARIOS))('%s', (scenario) => {
-  test('holds in a few worlds', () => {
-    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
-      const { finding } = runSeed({ scenario, seed })
+  test('every seed holds', { timeout: 10_000 + OPERATIONS * MS_PER_OPERATION }, () => {
+    let operations = 0
+    for (let seed = FIRST_SEED; operations < OPERATIONS; seed += 1) {
+      const { finding, report } = runSeed({ scenario, seed })
       expect(finding, `npm run sim -- --scenario ${scenario} --seed ${seed}`).toBeUndefined()
+      operations += report?.operations ?? 0
     }
   })
 
