@@ -35,13 +35,20 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
   require(opened !== undefined, () => `${path} was damaged, and opening does not end`)
   if (opened.ok) {
     // Below the last checkpoint, and in all segments but the last, nothing can be torn.
-    const durablePoint = Math.max(options.model.checkpointOffset, lastBaseOffset(sizes))
+    const durablePoint = Math.max(
+      options.model.checkpointOffset,
+      ...[...sizes.keys()].map(baseOffsetOf),
+    )
     requireServed(opened.value, path, options.model, durablePoint)
     return
   }
   require(opened.error.code === 'LOG_CORRUPT', () =>
     `${path} was damaged, and opening fails with ${opened.error.code}`)
+  // What a crash kept retention from removing is removed now.
+  const bases = [...sizes.keys()].map(baseOffsetOf)
+  const firstKept = Math.max(...bases.filter((base) => base <= options.model.logStartOffset))
   for (const [segment, sizeBytes] of sizes) {
+    if (baseOffsetOf(segment) < firstKept) continue
     require(segmentSizes(disk).get(segment) === sizeBytes, () =>
       `${path} was damaged, and ${segment} has changed its size`)
   }
@@ -64,8 +71,8 @@ function segmentSizes(disk: SimulatedDisk): Map<string, number> {
   return new Map(segments.map((path) => [path, disk.contentOf(path).length]))
 }
 
-function lastBaseOffset(segments: ReadonlyMap<string, number>): number {
-  return Math.max(0, ...[...segments.keys()].map((path) => Number(path.slice(-24, -4))))
+function baseOffsetOf(segment: string): number {
+  return Number(segment.slice(-24, -4))
 }
 
 function openNow(

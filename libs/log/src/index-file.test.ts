@@ -19,7 +19,9 @@ const INTERVALS = [
 
 function stored(): Uint8Array {
   const head = encodeIndexHead({ baseOffset: 100, createdMs: 1_700_000_000_001 }, crc32c)
-  const slots = INTERVALS.map((interval, number) => encodeInterval(interval, number, crc32c))
+  const slots = INTERVALS.map((interval, number) =>
+    encodeInterval(interval, INTERVALS[number - 1]?.endPosition ?? 0, crc32c),
+  )
   return concat(head, ...slots)
 }
 
@@ -61,6 +63,16 @@ test('a damaged interval ends what is known, and does not take back what later o
   damaged[2 * INDEX_SLOT_BYTES + 3] = 1
   const index = decodeIndex(damaged, 100, crc32c)
   expect([index.index.count, index.isWhole]).toEqual([1, false])
+  expect(index.claim).toEqual(INTERVALS[2])
+})
+
+test('an older form of an interval ends what is known, and does not take back what later ones claim', () => {
+  const older = { nextOffset: 102, endPosition: 50, crc: 2, maxTimestampMs: -1 }
+  const mixed = stored()
+  mixed.set(encodeInterval(older, 0, crc32c), INDEX_SLOT_BYTES)
+  const index = decodeIndex(mixed, 100, crc32c)
+  expect([index.index.count, index.isWhole]).toEqual([1, false])
+  expect(index.index.at(0)).toEqual(older)
   expect(index.claim).toEqual(INTERVALS[2])
 })
 

@@ -8,10 +8,12 @@ import { type Interval, SegmentIndex } from './segment-index.ts'
  * "up to here the segment was on the disk, and these were its bytes".
  *
  *   head       magic "FLIX" · version · baseOffset float64 · createdMs float64 · 0 · CRC32C
- *   intervals  nextOffset float64 · maxTimestampMs float64 · endPosition · crc · its number · CRC32C
+ *   intervals  nextOffset float64 · maxTimestampMs float64 · endPosition · crc · startPosition · CRC32C
  *
  * Numbers are uint32 unless said; the CRC32C covers what stands before it. Head and intervals have
- * 32 bytes each, so that none crosses a sector: the last interval is written again as it grows.
+ * 32 bytes each, so that none crosses a sector: the last interval is written again as it grows. A
+ * crash may keep an older form of one, which ends earlier, and newer ones behind it in another
+ * sector: therefore each says where it starts.
  */
 export const INDEX_SLOT_BYTES = 32
 const MAGIC = 0x464c4958
@@ -29,13 +31,17 @@ export function encodeIndexHead({ baseOffset, createdMs }: IndexHead, crc32c: Cr
   })
 }
 
-export function encodeInterval(interval: Interval, number: number, crc32c: Crc32c): Uint8Array {
+export function encodeInterval(
+  interval: Interval,
+  startPosition: number,
+  crc32c: Crc32c,
+): Uint8Array {
   return sealed(crc32c, (view) => {
     view.setFloat64(0, interval.nextOffset)
     view.setFloat64(8, interval.maxTimestampMs)
     view.setUint32(16, interval.endPosition)
     view.setUint32(20, interval.crc)
-    view.setUint32(24, number)
+    view.setUint32(24, startPosition)
   })
 }
 
@@ -49,28 +55,28 @@ export function decodeIndexHead(bytes: Uint8Array, baseOffset: number, crc32c: C
   return { baseOffset, createdMs: view.getFloat64(16) }
 }
 
-/** The interval of this number, or undefined when the bytes are damaged. */
+/** An interval and where it starts, or undefined when the bytes are damaged. */
 export function decodeInterval(
   bytes: Uint8Array,
-  number: number,
   crc32c: Crc32c,
-): Interval | undefined {
+): { readonly interval: Interval; readonly startPosition: number } | undefined {
   const view = opened(bytes, crc32c)
-  if (view === undefined || view.getUint32(24) !== number) return undefined
-  return {
+  if (view === undefined) return undefined
+  const interval = {
     nextOffset: view.getFloat64(0),
     maxTimestampMs: view.getFloat64(8),
     endPosition: view.getUint32(16),
     crc: view.getUint32(20),
   }
+  return { interval, startPosition: view.getUint32(24) }
 }
 
 export type StoredIndex = IndexHead & {
-  /** The intervals before the first that is damaged. */
+  /** The intervals before the first that is damaged, or does not start where the one before ends. */
   readonly index: SegmentIndex
   /** The last that is not: up to its end the segment was durable. */
   readonly claim: Interval | undefined
-  /** Whether all of them are undamaged. */
+  /** Whether that is all of them. */
   readonly isWhole: boolean
 }
 
@@ -82,10 +88,13 @@ export function decodeIndex(bytes: Uint8Array, baseOffset: number, crc32c: Crc32
   const slotCount = Math.ceil(bytes.length / INDEX_SLOT_BYTES) - 1
   for (let number = 0; number < slotCount; number += 1) {
     const slot = bytes.subarray((number + 1) * INDEX_SLOT_BYTES, (number + 2) * INDEX_SLOT_BYTES)
-    const interval = decodeInterval(slot, number, crc32c)
-    if (interval === undefined) continue
+    const found = decodeInterval(slot, crc32c)
+    // Only the first interval starts where the segment does: another stands in a wrong place.
+    if (found === undefined || (number === 0) !== (found.startPosition === 0)) continue
+    const { interval, startPosition } = found
     if (interval.endPosition > (claim?.endPosition ?? 0)) claim = interval
-    if (index.count === number && index.mayAdd(interval)) index.add(interval)
+    const isNext = index.count === number && index.startOf(number).position === startPosition
+    if (isNext && index.mayAdd(interval)) index.add(interval)
   }
   return { ...head, index, claim, isWhole: index.count === slotCount }
 }

@@ -39,9 +39,11 @@ export class IndexWriter {
       const slots: Uint8Array[] = []
       if (this.#storedCount === undefined) slots.push(encodeIndexHead(head, crc32c))
       for (let number = first; number < end.count; number += 1) {
-        slots.push(encodeInterval(index.at(number), number, crc32c))
+        slots.push(encodeInterval(index.at(number), index.startOf(number).position, crc32c))
       }
-      if (end.open !== undefined) slots.push(encodeInterval(end.open, end.count, crc32c))
+      if (end.open !== undefined) {
+        slots.push(encodeInterval(end.open, index.startOf(end.count).position, crc32c))
+      }
       const position = this.#storedCount === undefined ? 0 : (first + 1) * INDEX_SLOT_BYTES
       yield* perform<void>((done) => file.write(position, slots, done))
       this.#storedCount = end.count
@@ -87,7 +89,8 @@ export function* writeWholeIndex(
   for (let number = 0; number < slotCount - 1; number += 1) {
     const interval = number < count ? index.at(number) : open
     invariant(interval !== undefined, 'every slot has its interval')
-    bytes.set(encodeInterval(interval, number, crc32c), (number + 1) * INDEX_SLOT_BYTES)
+    const slot = encodeInterval(interval, index.startOf(number).position, crc32c)
+    bytes.set(slot, (number + 1) * INDEX_SLOT_BYTES)
   }
   yield* writeNewFile(disk, path, bytes)
 }

@@ -113,13 +113,13 @@ function* readIndexEnd(
   if (file === undefined) return undefined
   try {
     const sizeBytes = yield* perform<number>((done) => disk.fileSizeBytes(path, done))
-    const number = sizeBytes / INDEX_SLOT_BYTES - 2
+    const slotCount = sizeBytes / INDEX_SLOT_BYTES
     const head = yield* readSlot(file, 0)
-    const last = number < 0 ? undefined : yield* readSlot(file, sizeBytes - INDEX_SLOT_BYTES)
+    const last = slotCount < 2 ? undefined : yield* readSlot(file, sizeBytes - INDEX_SLOT_BYTES)
     return unlessDamaged(() => {
-      const interval = last === undefined ? undefined : decodeInterval(last, number, crc32c)
-      if (last !== undefined && interval === undefined) throw new DecodeError('damaged', 0)
-      return { head: decodeIndexHead(head, baseOffset, crc32c), last: interval }
+      const found = last === undefined ? undefined : decodeInterval(last, crc32c)
+      if (last !== undefined && found === undefined) throw new DecodeError('damaged', 0)
+      return { head: decodeIndexHead(head, baseOffset, crc32c), last: found?.interval }
     })
   } finally {
     yield* perform<void>((done) => file.close(done))
