@@ -1,4 +1,5 @@
 import type { Kernel } from '@fairlead/simulation'
+import { BrokerRun } from './broker/broker-run.ts'
 import { LogRun } from './log/log-run.ts'
 
 export type ScenarioReport = Readonly<Record<string, number>> & { readonly operations: number }
@@ -7,5 +8,6 @@ export type ScenarioReport = Readonly<Record<string, number>> & { readonly opera
 export const SCENARIOS: Readonly<
   Record<string, (kernel: Kernel, options: { readonly hasCanary: boolean }) => ScenarioReport>
 > = {
+  broker: (kernel, options) => new BrokerRun({ ...options, kernel, durationMs: 5000 }).run(),
   log: (kernel, options) => new LogRun({ ...options, kernel, operationCount: 3000 }).run(),
 }

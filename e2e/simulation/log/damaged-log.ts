@@ -17,6 +17,8 @@ export type DamagedLogOptions = {
   readonly directory: string
   readonly config: LogConfig
   readonly model: LogModel
+  /** The power was lost, and with it what the index said of the newest bytes. */
+  readonly isPageCacheLost: boolean
   readonly random: SeededRandom
   readonly nowMs: number
 }
@@ -34,12 +36,7 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
   const opened = openNow(disk, options)
   require(opened !== undefined, () => `${path} was damaged, and opening does not end`)
   if (opened.ok) {
-    // Below the last checkpoint, and in all segments but the last, nothing can be torn.
-    const durablePoint = Math.max(
-      options.model.checkpointOffset,
-      ...[...sizes.keys()].map(baseOffsetOf),
-    )
-    requireServed(opened.value, path, options.model, durablePoint)
+    requireServed(opened.value, path, options.model, durablePointOf(options, path, sizes))
     return
   }
   require(opened.error.code === 'LOG_CORRUPT', () =>
@@ -52,6 +49,18 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
     require(segmentSizes(disk).get(segment) === sizeBytes, () =>
       `${path} was damaged, and ${segment} has changed its size`)
   }
+}
+
+/** Damage below is told from a torn write. */
+function durablePointOf(
+  { model, isPageCacheLost }: DamagedLogOptions,
+  damaged: string,
+  sizes: ReadonlyMap<string, number>,
+): number {
+  // The index speaks of every byte that was synced, as long as it is there itself.
+  if (!isPageCacheLost && damaged.endsWith('.log')) return model.durableOffset
+  // Below the last checkpoint, and in all segments but the last, nothing can be torn.
+  return Math.max(model.checkpointOffset, ...[...sizes.keys()].map(baseOffsetOf))
 }
 
 /** The path of the damaged file, or undefined when there is none to damage. */

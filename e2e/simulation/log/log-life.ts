@@ -81,6 +81,9 @@ export class LogLife {
       case 'retain':
         this.#retain()
         break
+      case 'deleteRecords':
+        this.#deleteRecords()
+        break
       case 'configure':
         this.#configure()
         break
@@ -141,7 +144,8 @@ export class LogLife {
         return
       }
       kernel.note('read', result.nextOffset, result.sizeBytes)
-      this.#model.requireRead(result, { fetchOffset, highWatermark })
+      const highWatermarkNow = this.#log.highWatermark
+      this.#model.requireRead(result, { fetchOffset, highWatermark, highWatermarkNow })
     })
   }
 
@@ -195,6 +199,25 @@ export class LogLife {
       require(keptBytes >= leastBytes, () => `retention of ${leastBytes} bytes left ${keptBytes}`)
     })
     this.#log.updateConfig(this.#config)
+  }
+
+  /** Records go up to any offset below the high watermark, also inside a batch. */
+  #deleteRecords(): void {
+    const { random, life, kernel } = this.#options
+    const { logStartOffset, highWatermark } = this.#log
+    const target = logStartOffset + random.int(highWatermark - logStartOffset + 1)
+    // Retention is not alone then.
+    const own = { leastBytes: 0 }
+    for (const other of this.#retentions) other.leastBytes = 0
+    this.#retentions.add(own)
+    this.#log.deleteRecords(target, (result) => {
+      if (life.hasEnded) return
+      this.#retentions.delete(own)
+      if (result.ok) {
+        kernel.note('deleted', target)
+        require(this.#log.logStartOffset >= target, () => `records below ${target} are still there`)
+      } else this.#requireMayFail(`a deletion up to ${target}`, result)
+    })
   }
 
   #configure(): void {

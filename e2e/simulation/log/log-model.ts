@@ -126,9 +126,14 @@ export class LogModel {
   /** L1, L2: a read answers the batch that holds the offset, whole, and those behind it. */
   requireRead(
     read: ReadResult & { readonly ok: true },
-    request: { readonly fetchOffset: number; readonly highWatermark: number },
+    request: {
+      readonly fetchOffset: number
+      /** When the read began, and when it ended. */
+      readonly highWatermark: number
+      readonly highWatermarkNow: number
+    },
   ): void {
-    const { fetchOffset, highWatermark } = request
+    const { fetchOffset, highWatermark, highWatermarkNow } = request
     // Retention removed it while it was read: nothing is known of it any more.
     if (fetchOffset < this.logStartOffset) return
     let index = this.indexOf(fetchOffset)
@@ -149,6 +154,8 @@ export class LogModel {
     }
     require(read.nextOffset === nextOffset, () =>
       `a read at ${fetchOffset} ends at ${nextOffset} and says ${read.nextOffset}`)
+    require(nextOffset <= Math.max(fetchOffset, highWatermarkNow), () =>
+      `a read at ${fetchOffset} goes up to ${nextOffset}, above ${highWatermarkNow}`)
     require(nextOffset > fetchOffset || fetchOffset >= highWatermark, () =>
       `a read at ${fetchOffset} below the high watermark ${highWatermark} is empty`)
   }

@@ -224,7 +224,9 @@ export class LogRun {
         log.read(request, (result) => {
           isReading = false
           require(result.ok, () => `a read at ${nextOffset} failed after recovery`)
-          this.#model.requireRead(result, { ...request, highWatermark: log.highWatermark })
+          const { highWatermark } = log
+          const marks = { highWatermark, highWatermarkNow: highWatermark }
+          this.#model.requireRead(result, { ...request, ...marks })
           nextOffset = result.nextOffset
         })
       }
@@ -292,6 +294,7 @@ export class LogRun {
       directory: DIRECTORY,
       config: this.#config,
       model: this.#model,
+      isPageCacheLost: this.#isPowerLost,
       random: this.#random,
       nowMs: this.#life.wallNowMs(),
     })

@@ -30,6 +30,7 @@ export type LogOperation =
   | 'lookUp'
   | 'checkpoint'
   | 'retain'
+  | 'deleteRecords'
   | 'configure'
   | Ending
 
@@ -59,6 +60,7 @@ export function drawLogSwarm(random: SeededRandom): LogSwarm {
       lookUp: random.pick([0, 3, 10]),
       checkpoint: random.pick([0, 1, 5]),
       retain: random.pick([0, 1, 5]),
+      deleteRecords: random.pick([0, 0, 1, 3]),
       configure: random.pick([0, 1]),
       close: random.pick([0, 1]),
       kill: random.pick([0, 1, 3]),

@@ -116,6 +116,17 @@ describe('appending', () => {
   })
 })
 
+test('a batch whose offsets are not as many as its records is refused, also a compressed one', () => {
+  const log = open(new SimulatedDisk())
+  const records = batch({ values: ['a', 'b'] })
+  const view = new DataView(records.buffer, records.byteOffset)
+  view.setInt16(21, 1)
+  view.setInt32(23, 5)
+  view.setUint32(17, crc32c(records.subarray(21)))
+  expect(append(log, records)).toMatchObject({ ok: false, errorCode: 'INVALID_RECORD' })
+  expect(log.logEndOffset).toBe(0)
+})
+
 describe('durability', () => {
   test('in mode group an append counts only after the sync that covers it', () => {
     const disk = new SimulatedDisk({ completion: 'queued' })

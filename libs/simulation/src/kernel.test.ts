@@ -82,7 +82,7 @@ test('a seed replays exactly, and another seed does something else', () => {
 
 test('one event more, or a little later, is another trace', () => {
   const extra = digestOf(1, (kernel) => kernel.after(0, 'extra', () => {}))
-  const later = digestOf(1, (kernel) => kernel.after(0.001, 'extra', () => {}))
+  const later = digestOf(1, (kernel) => kernel.after(0.01, 'extra', () => {}))
   expect(new Set([digestOf(1), extra, later]).size).toBe(3)
 })
 

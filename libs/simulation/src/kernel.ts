@@ -14,6 +14,8 @@ export type RunLimits = {
 /** What happened, for the report of a finding. */
 export type TracedEvent = { readonly timeMs: number; readonly label: string }
 
+/** Times are multiples of this binary fraction: sums and differences of them are exact. */
+const TICKS_PER_MS = 1024
 const EVENTS_MAX = 10_000_000
 const RECENT_MAX = 40
 /** Simulated wall clocks start in the spring of 2026; any time would do, as long as it is always it. */
@@ -70,7 +72,7 @@ export class Kernel {
   after(delayMs: number, label: string, action: () => void): () => void {
     invariant(delayMs >= 0, () => `${label} is planned for the past`)
     this.#sequence += 1
-    const timeMs = this.#nowMs + delayMs
+    const timeMs = Math.ceil((this.#nowMs + delayMs) * TICKS_PER_MS) / TICKS_PER_MS
     const event: SimulatedEvent = { timeMs, sequence: this.#sequence, label, action }
     this.#events.push(event)
     return () => {
