@@ -1,4 +1,4 @@
-import type { Clock, Random, Timers } from '@fairlead/base'
+import { BufferPool, type Clock, type Random, type Timers } from '@fairlead/base'
 import { GroupCoordinator } from '@fairlead/coordinator'
 import { type Disk, IndexCache, TailCache, purgeDeletedLogs } from '@fairlead/log'
 import { type BrokerSettings, MetadataImage, staticSettings } from '@fairlead/metadata'
@@ -15,6 +15,7 @@ import { GroupShell } from './groups/group-shell.ts'
 import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
 import {
+  BUFFER_POOL,
   DRAIN_DEADLINE_MS,
   FETCH_MEMORY_BYTES,
   INDEX_CACHE_BYTES,
@@ -94,13 +95,15 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
 
   await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
 
-  const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'] })
+  const buffers = new BufferPool(BUFFER_POOL)
+  const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'], buffers })
   const partitions = new PartitionTable({
     disk,
     directory: directory.path,
     crc32c,
     tailCache,
     indexCache: new IndexCache({ budgetBytes: INDEX_CACHE_BYTES }),
+    buffers,
     clock,
     onFailure,
   })
@@ -191,6 +194,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     delayedFetches,
     fetchMemory,
     fetchSessions,
+    buffers,
     groups,
     metrics: brokerMetrics,
     clock,
@@ -205,6 +209,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       idleMsMax: config['connections.max.idle.ms'],
       frameBytesMax: config['socket.request.max.bytes'],
       memory,
+      buffers,
       clock,
       timers,
       logger,

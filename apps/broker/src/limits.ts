@@ -39,6 +39,16 @@ export const FETCH_MINIMUM_BYTES = 64 * KIB
 /** Partitions of all fetch sessions together, at some 200 bytes each. */
 export const FETCH_SESSION_PARTITIONS_MAX = 250_000
 
+/**
+ * Large buffers of requests, responses and the tail cache that are kept for the next one. What is in use
+ * has its own bounds.
+ */
+export const BUFFER_POOL = {
+  pooledBytesMin: 32 * KIB,
+  pooledBytesMax: 4 * MIB,
+  freeBytesMax: 16 * MIB,
+} as const
+
 /** Longest time that a fetch may wait; clients ask for 500 ms, Kafka sets no limit. */
 export const FETCH_WAIT_MAX_MS = 300_000
 

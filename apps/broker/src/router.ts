@@ -80,6 +80,7 @@ async function answer(
       apiVersion,
       clientId: clientId ?? '',
       peer,
+      freeFrame: () => parts.buffers.giveBack(frame),
       onSent: (callback) => releases.push(callback),
     })
     parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)

@@ -1,5 +1,6 @@
 export { type BackoffPolicy, backoffDelayMs } from './backoff.ts'
 export type { Brand } from './brand.ts'
+export { BufferPool, type BufferPoolOptions } from './buffer-pool.ts'
 export {
   DecodeError,
   OperationalError,

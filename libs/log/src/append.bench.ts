@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -86,6 +87,11 @@ async function measure(scenario: Scenario, directory: string): Promise<string> {
 }
 
 function opened(directory: string, durability: LogConfig['durability']): Promise<PartitionLog> {
+  const buffers = new BufferPool({
+    pooledBytesMin: 32_768,
+    pooledBytesMax: 4_194_304,
+    freeBytesMax: 67_108_864,
+  })
   return new Promise((resolve, reject) =>
     openPartitionLog(
       {
@@ -93,8 +99,9 @@ function opened(directory: string, durability: LogConfig['durability']): Promise
         directory,
         config: { ...DEFAULT_LOG_CONFIG, durability },
         crc32c: nativeCrc32c,
-        tailCache: new TailCache({ budgetBytes: 67_108_864 }),
         indexCache: new IndexCache({ budgetBytes: 67_108_864 }),
+        tailCache: new TailCache({ budgetBytes: 67_108_864, buffers }),
+        buffers,
         nowMs: Date.now(),
         onFailure: reject,
       },

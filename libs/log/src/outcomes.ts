@@ -63,6 +63,11 @@ export type ReadResult =
       readonly ok: true
       /** Whole batches in offset order, as written. Not to be changed: they may be cached. */
       readonly chunks: readonly Uint8Array[]
+      /**
+       * To be called once nobody reads the chunks any more: their memory is used for others then. If it
+       * is never called, the chunks stay as they are.
+       */
+      readonly release: () => void
       readonly sizeBytes: number
       /** Where the next read goes on; `fetchOffset` when there is nothing yet. */
       readonly nextOffset: Offset

@@ -243,6 +243,7 @@ describe('reading', () => {
   test('the tail is served without the disk', () => {
     const disk = new SimulatedDisk()
     const log = open(disk, { cacheBytes: 1e6 })
+    expect(read(log, 0)).toMatchObject({ ok: true, nextOffset: 0 })
     append(log, batch())
     disk.hook = () => ({ kind: 'fail', code: 'EIO' })
     expect(read(log, 0)).toMatchObject({ ok: true, nextOffset: 1 })

@@ -1,4 +1,4 @@
-import { type Offset, invariant, offset } from '@fairlead/base'
+import { type BufferPool, type Offset, invariant, offset } from '@fairlead/base'
 import type { Crc32c, Decompress } from '@fairlead/protocol'
 import { admitBatches } from './admission.ts'
 import { AppendWaiters, appended } from './append-waiters.ts'
@@ -34,7 +34,7 @@ import {
 import { type RecoveredLog, recoverLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { type ReadBatches, type ReadRange, readSegment } from './segment-read.ts'
-import type { PartitionTail, TailCache } from './tail-cache.ts'
+import type { HeldBatches, PartitionTail, TailCache } from './tail-cache.ts'
 import { type LookupRange, findMaxTimestamp, findTimestamp } from './timestamp-lookup.ts'
 
 export type PartitionLogOptions = {
@@ -47,6 +47,8 @@ export type PartitionLogOptions = {
   readonly decompress?: Decompress
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
+  /** For what is read from the disk. */
+  readonly buffers: BufferPool
   /** Wall clock at opening, milliseconds since the Unix epoch. */
   readonly nowMs: number
   /** Called once, when a write or a sync failed: the log takes no more appends, and is reopened. */
@@ -217,8 +219,9 @@ export class PartitionLog {
   }
 
   /**
-   * Appends record batches, all or none. Takes `records` over: offsets and leader epoch are stamped
-   * into it, and readers get it from the cache, so nobody may change it afterwards.
+   * Appends record batches, all or none. Offsets and leader epoch are stamped into `records`, which
+   * nobody else may touch until the append counts; after a refusal it may still be on its way to the
+   * disk.
    *
    * `onDurable` is called once, when the append counts or is refused; possibly before this returns.
    */
@@ -267,10 +270,11 @@ export class PartitionLog {
       const message = `${fetchOffset} is not from ${this.logStartOffset} to ${this.#logEndOffset}`
       done({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE', message })
     } else if (fetchOffset >= upTo) {
-      done(batchesRead([], fetchOffset))
+      this.#tail.follow()
+      done(nothingRead(fetchOffset))
     } else {
       const cached = this.#tail.read({ fetchOffset, upTo, maxBytes })
-      if (cached !== undefined) done(batchesRead(cached.chunks, cached.nextOffset))
+      if (cached !== undefined) done(batchesRead(cached))
       else this.#readFromDisk({ fetchOffset, upTo, maxBytes, crc32c }, done)
     }
   }
@@ -288,6 +292,7 @@ export class PartitionLog {
   /** Tells `watcher` what readers wait for, until the returned function runs or the log ends. */
   watch(watcher: LogWatcher): () => void {
     this.#watchers.add(watcher)
+    this.#tail.follow()
     return () => this.#watchers.delete(watcher)
   }
 
@@ -571,14 +576,16 @@ export class PartitionLog {
       ({ baseOffset }) => baseOffset <= range.fetchOffset,
     )
     invariant(segment !== undefined, 'a segment starts at or below the log start')
-    const release = segment.hold()
-    runTask<ReadBatches | undefined>(readSegment(segment, range), (result) => {
-      release()
+    const closeSegment = segment.hold()
+    const { buffers } = this.#options
+    runTask<ReadBatches | undefined>(readSegment(segment, range, buffers), (result) => {
+      closeSegment()
       if (!result.ok) done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
       else if (result.value === undefined) this.#readBehind(segment, range, done)
       else {
         const { bytes, nextOffset } = result.value
-        done(batchesRead(bytes.length === 0 ? [] : [bytes], nextOffset))
+        const chunks = bytes.length === 0 ? [] : [bytes]
+        done(batchesRead({ chunks, nextOffset, release: () => buffers.giveBack(bytes) }))
       }
     })
   }
@@ -586,7 +593,7 @@ export class PartitionLog {
   /** Compaction left nothing of the segment from the wanted offset on: what follows comes next. */
   #readBehind(segment: Segment, range: ReadRange, done: (result: ReadResult) => void): void {
     const fetchOffset = Math.max(segment.nextOffset, this.logStartOffset)
-    if (fetchOffset >= range.upTo) done(batchesRead([], range.upTo))
+    if (fetchOffset >= range.upTo) done(nothingRead(range.upTo))
     else this.#readFromDisk({ ...range, fetchOffset }, done)
   }
 
@@ -640,9 +647,13 @@ export class PartitionLog {
 /** A flush that was under way when the log stopped, for whatever reason. */
 const STOPPED = unavailable('KAFKA_STORAGE_ERROR', 'the log stopped before it was flushed')
 
-function batchesRead(chunks: readonly Uint8Array[], nextOffset: number): ReadResult {
+function batchesRead({ chunks, nextOffset, release }: HeldBatches): ReadResult {
   const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-  return { ok: true, chunks, sizeBytes, nextOffset: offset(nextOffset) }
+  return { ok: true, chunks, sizeBytes, nextOffset: offset(nextOffset), release }
+}
+
+function nothingRead(nextOffset: number): ReadResult {
+  return batchesRead({ chunks: [], nextOffset, release: () => {} })
 }
 
 function unavailable<Code extends 'KAFKA_STORAGE_ERROR' | 'UNKNOWN_TOPIC_OR_PARTITION'>(

@@ -1,3 +1,4 @@
+import type { BufferPool } from '@fairlead/base'
 import { BATCH_HEADER_BYTES, type Crc32c, batchCrc } from '@fairlead/protocol'
 import { corruptLog } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
@@ -13,7 +14,10 @@ export type ReadRange = {
 }
 
 export type ReadBatches = {
-  /** Whole batches, one after the other; empty when the range holds none. */
+  /**
+   * Whole batches, one after the other; empty when the range holds none. A view of a buffer of the
+   * pool, which the caller gives back once nobody reads it any more.
+   */
   readonly bytes: Uint8Array
   readonly nextOffset: number
 }
@@ -32,6 +36,7 @@ const SLACK_BYTES = 16_384
 export function* readSegment(
   segment: Segment,
   range: ReadRange,
+  buffers: BufferPool,
 ): DiskTask<ReadBatches | undefined> {
   const endPosition = segment.sizeBytes
   const index = yield* segment.index()
@@ -39,7 +44,7 @@ export function* readSegment(
   let wantedBytes = Math.max(range.maxBytes, BATCH_HEADER_BYTES) + SLACK_BYTES
   while (position < endPosition) {
     const start = position
-    const buffer = new Uint8Array(Math.min(wantedBytes, endPosition - start))
+    const buffer = buffers.take(Math.min(wantedBytes, endPosition - start))
     const count = yield* perform<number>((done) => segment.file.read(start, buffer, done))
     if (count < buffer.length) throw corruptLog(`segment ${segment.baseOffset} is cut short`)
     const found = selectBatches(buffer, range, segment.isCompacted)
@@ -47,6 +52,7 @@ export function* readSegment(
       throw corruptLog(`segment ${segment.baseOffset} at byte ${start}: ${found}`)
     }
     if (found.kind === 'selected') return found
+    buffers.giveBack(buffer)
     position = start + found.skippedBytes
     if (position === endPosition) break
     if (found.neededBytes > endPosition - position) {

@@ -1,30 +1,43 @@
-import { invariant } from '@fairlead/base'
+import { type BufferPool, invariant } from '@fairlead/base'
 import { Fifo } from './fifo.ts'
-
-/** A view this much smaller than its buffer is copied, so that it does not keep the buffer alive. */
-const PINNED_SHARE_MAX = 2
+import { type Slab, TailSlabs } from './tail-slabs.ts'
 
 type CachedBatch = {
   readonly owner: PartitionTail
+  /** In the slab. */
   readonly bytes: Uint8Array
+  readonly slab: Slab
   readonly baseOffset: number
   readonly nextOffset: number
 }
 
+/** Batches that stay as they are until they are released, which may never happen. */
+export type HeldBatches = {
+  readonly chunks: readonly Uint8Array[]
+  readonly nextOffset: number
+  readonly release: () => void
+}
+
 /**
- * The newest batches of all partitions, as they were appended, within one budget of bytes: consumers
- * at the tail are served without the disk. The oldest batch goes first, whichever partition owns it.
+ * The newest batches of all partitions, within one budget of bytes: consumers at the tail are served
+ * without the disk. The oldest batch goes first, whichever partition owns it.
+ *
+ * Batches are copied, so that the buffer of a request is free for the next one as soon as the request
+ * is answered. Only what somebody reads is copied: a partition that took more bytes than the whole
+ * budget since anybody last looked at its end is not cached.
  *
  * Invariant: the batches of one partition are contiguous, and the newest of them is the newest that
  * the partition wrote.
  */
 export class TailCache {
-  readonly #budgetBytes: number
+  readonly budgetBytes: number
+  readonly #slabs: TailSlabs
   readonly #oldestFirst = new Fifo<CachedBatch>()
   #sizeBytes = 0
 
-  constructor(options: { readonly budgetBytes: number }) {
-    this.#budgetBytes = options.budgetBytes
+  constructor(options: { readonly budgetBytes: number; readonly buffers: BufferPool }) {
+    this.budgetBytes = options.budgetBytes
+    this.#slabs = new TailSlabs(options.buffers)
   }
 
   /** Of all cached batches; never above the budget. */
@@ -33,30 +46,37 @@ export class TailCache {
   }
 
   partition(): PartitionTail {
-    return new PartitionTail((batch) => this.#admit(batch))
+    return new PartitionTail(this)
   }
 
-  #admit(batch: CachedBatch): void {
-    this.#oldestFirst.push(batch)
+  /** Only for partitions: a copy of the batch, whose place older ones leave. */
+  admit(batch: Pick<CachedBatch, 'owner' | 'bytes' | 'baseOffset' | 'nextOffset'>): CachedBatch {
+    invariant(batch.bytes.length <= this.budgetBytes, 'a batch fits into the cache')
     this.#sizeBytes += batch.bytes.length
-    while (this.#sizeBytes > this.#budgetBytes) {
+    while (this.#sizeBytes > this.budgetBytes) {
       const evicted = this.#oldestFirst.shift()
       invariant(evicted !== undefined, 'the cache knows what it holds')
       evicted.owner.evict(evicted)
+      evicted.slab.letGo()
       this.#sizeBytes -= evicted.bytes.length
     }
+    const cached = { ...batch, ...this.#slabs.store(batch.bytes) }
+    this.#oldestFirst.push(cached)
+    return cached
   }
 }
 
 /** The part of the cache that belongs to one partition. */
 export class PartitionTail {
+  readonly #cache: TailCache
   readonly #batches = new Fifo<CachedBatch>()
-  readonly #admit: (batch: CachedBatch) => void
+  /** Batches that begin below it are forgotten, although they use budget until they are old. */
   #droppedBelow = 0
+  #writtenBytesSinceRead = Number.POSITIVE_INFINITY
   #isDropped = false
 
-  constructor(admit: (batch: CachedBatch) => void) {
-    this.#admit = admit
+  constructor(cache: TailCache) {
+    this.#cache = cache
   }
 
   /** Remembers a batch that was written. It must follow the one before. */
@@ -67,12 +87,14 @@ export class PartitionTail {
       'cached batches are contiguous',
     )
     if (this.#isDropped) return
-    const isPinning = bytes.length * PINNED_SHARE_MAX < bytes.buffer.byteLength
-    // Not `slice`: that of a Buffer is a view.
-    const kept = isPinning ? new Uint8Array(bytes) : bytes
-    const batch = { owner: this, bytes: kept, baseOffset, nextOffset }
-    this.#batches.push(batch)
-    this.#admit(batch)
+    this.#writtenBytesSinceRead += bytes.length
+    if (this.#writtenBytesSinceRead > this.#cache.budgetBytes) this.dropBelow(nextOffset)
+    else this.#batches.push(this.#cache.admit({ owner: this, bytes, baseOffset, nextOffset }))
+  }
+
+  /** Somebody is at the end of the log, and waits for more. */
+  follow(): void {
+    this.#writtenBytesSinceRead = 0
   }
 
   /**
@@ -83,10 +105,12 @@ export class PartitionTail {
     readonly fetchOffset: number
     readonly upTo: number
     readonly maxBytes: number
-  }): { readonly chunks: Uint8Array[]; readonly nextOffset: number } | undefined {
+  }): HeldBatches | undefined {
     const start = this.#indexOf(range.fetchOffset)
     if (start === undefined) return undefined
+    this.follow()
     const chunks: Uint8Array[] = []
+    const slabs: Slab[] = []
     let nextOffset = range.fetchOffset
     let sizeBytes = 0
     for (let index = start; index < this.#batches.length; index += 1) {
@@ -95,9 +119,11 @@ export class PartitionTail {
       sizeBytes += batch.bytes.length
       if (chunks.length > 0 && sizeBytes > range.maxBytes) break
       chunks.push(batch.bytes)
+      if (slabs.at(-1) !== batch.slab) slabs.push(batch.slab)
       nextOffset = batch.nextOffset
     }
-    return { chunks, nextOffset }
+    for (const slab of slabs) slab.hold()
+    return { chunks, nextOffset, release: () => slabs.forEach((slab) => slab.letGo()) }
   }
 
   /**

@@ -17,8 +17,10 @@ import {
 /** One look at all partitions of a fetch. */
 export type Round = {
   readonly answered: readonly AnsweredTarget[]
-  /** Of the records; taken from the fetch memory, and the caller gives them back. */
+  /** Of the records. */
   readonly sizeBytes: number
+  /** Gives back the memory of the records, once nobody reads them any more. */
+  readonly release: () => void
   /** There is an error, or no room for more: waiting would add nothing. */
   readonly isFinal: boolean
   /** Whose appends would add to the answer. */
@@ -43,6 +45,7 @@ export async function readRound(options: RoundOptions, context: RoundContext): P
   const { fetchMemory } = context
   const grantedBytes = fetchMemory.take(maxBytes)
   const answered: AnsweredTarget[] = []
+  const releases: (() => void)[] = []
   const watched: WatchedLog[] = []
   let sizeBytes = 0
   let hasError = false
@@ -69,6 +72,7 @@ export async function readRound(options: RoundOptions, context: RoundContext): P
         upTo: wanted.upTo,
       })
       answer = withRecords(answer, result)
+      if (result.ok) releases.push(result.release)
       isSaturated = result.ok && result.nextOffset < wanted.upTo
     }
     sizeBytes += recordBytes(answer)
@@ -77,7 +81,11 @@ export async function readRound(options: RoundOptions, context: RoundContext): P
     if (!isSaturated) watched.push({ log, seenBytes })
   }
   fetchMemory.settle(grantedBytes, sizeBytes)
-  return { answered, sizeBytes, isFinal: hasError || sizeBytes >= grantedBytes, watched }
+  const release = (): void => {
+    fetchMemory.release(sizeBytes)
+    for (const releaseRecords of releases) releaseRecords()
+  }
+  return { answered, sizeBytes, release, isFinal: hasError || sizeBytes >= grantedBytes, watched }
 }
 
 function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): string {

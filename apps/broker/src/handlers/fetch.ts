@@ -35,7 +35,7 @@ export async function handleFetch(
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
   }
   const round = await readEnough(fetch, request, context)
-  context.onSent(() => context.fetchMemory.release(round.sizeBytes))
+  context.onSent(round.release)
   const { errorCode, sessionId, answered } = fetchSessions.answer(
     fetch,
     round.answered,
@@ -51,7 +51,7 @@ async function readEnough(
   request: RequestOf<'Fetch'>,
   context: HandlerContext,
 ): Promise<Round> {
-  const { clock, config, delayedFetches, fetchMemory } = context
+  const { clock, config, delayedFetches } = context
   const { departure } = context.peer
   const maxBytes = Math.max(0, Math.min(request.maxBytes, config['fetch.max.bytes']))
   const minBytes = Math.min(request.minBytes, maxBytes)
@@ -64,7 +64,7 @@ async function readEnough(
     const missingBytes = minBytes - round.sizeBytes
     const isEnough = round.isFinal || missingBytes <= 0 || targets.length === 0 || delayMs <= 0
     if (isEnough || departure.hasLeft || delayedFetches.isStopped) return round
-    fetchMemory.release(round.sizeBytes)
+    round.release()
     await delayedFetches.waitForBytes(round.watched, missingBytes, { delayMs, departure })
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '@fairlead/base'
+import type { BufferPool, Clock } from '@fairlead/base'
 import type { BrokerSettings, MetadataImage } from '@fairlead/metadata'
 import type { ApiName, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { Controller } from '../cluster/controller.ts'
@@ -32,6 +32,8 @@ export type BrokerParts = {
   readonly delayedFetches: DelayedFetches
   readonly fetchMemory: FetchMemory
   readonly fetchSessions: FetchSessions
+  /** Where the large buffers of requests, responses and logs come from. */
+  readonly buffers: BufferPool
   readonly groups: GroupShell
   readonly metrics: BrokerMetrics
   readonly clock: Clock
@@ -41,6 +43,8 @@ export type HandlerContext = BrokerParts & {
   readonly apiVersion: number
   readonly clientId: string
   readonly peer: Peer
+  /** Nothing refers to the bytes of the request any more: their buffer is used for another one. */
+  freeFrame(): void
   /** Runs once the response is on the socket, or the connection is gone. */
   onSent(callback: () => void): void
 }

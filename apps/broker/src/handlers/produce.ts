@@ -60,7 +60,17 @@ export async function handleProduce(
       }
     }),
   )
+  if (responses.every(isAppended)) context.freeFrame()
   return request.acks === ACKS_NONE ? withoutResponse(responses) : { responses }
+}
+
+/** What was refused may still be on its way to a disk that failed: only then its bytes stay. */
+function isAppended({
+  partitionResponses,
+}: {
+  readonly partitionResponses: readonly PartitionResponse[]
+}): boolean {
+  return partitionResponses.every(({ errorCode }) => errorCode === 'NONE')
 }
 
 /** A failure ends the connection, so that the producer asks for metadata again, as in Kafka. */

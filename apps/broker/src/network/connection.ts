@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { type Clock, DecodeError, invariant } from '@fairlead/base'
+import { type BufferPool, type Clock, DecodeError, invariant } from '@fairlead/base'
 import {
   FRAME_DEADLINE_MS,
   IN_FLIGHT_PER_CONNECTION_MAX,
@@ -35,6 +35,7 @@ export type ConnectionOptions = {
   readonly socket: Socket
   readonly clock: Clock
   readonly memory: MemoryPool
+  readonly buffers: BufferPool
   readonly frameBytesMax: number
   readonly idleMsMax: number
   readonly handle: RequestHandler
@@ -87,6 +88,7 @@ export class Connection {
     this.#lastActivityMs = options.clock.nowMs()
     this.#assembler = new FrameAssembler({
       frameBytesMax: options.frameBytesMax,
+      buffers: options.buffers,
       reserve: (bytes) => options.memory.tryAcquire(bytes),
       onFrame: (frame, reservedBytes) => this.#start(frame, reservedBytes),
     })

@@ -1,7 +1,7 @@
-import { DecodeError } from '@fairlead/base'
+import { BufferPool, DecodeError } from '@fairlead/base'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
+import { BUFFER_POOL, FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
 import { FrameAssembler } from './frame-assembler.ts'
 
 const FRAME_BYTES_MAX = 4 * 1024 * 1024
@@ -21,6 +21,7 @@ function assemble(options: { readonly mayGrow?: (bytes: number) => boolean } = {
   const reserved: number[] = []
   const assembler = new FrameAssembler({
     frameBytesMax: FRAME_BYTES_MAX,
+    buffers: new BufferPool(BUFFER_POOL),
     reserve: options.mayGrow ?? (() => true),
     onFrame: (frame, reservedBytes) => {
       frames.push(frame)

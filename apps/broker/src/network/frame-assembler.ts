@@ -1,4 +1,4 @@
-import { DecodeError, invariant } from '@fairlead/base'
+import { type BufferPool, DecodeError, invariant } from '@fairlead/base'
 import { FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
 
 const SIZE_PREFIX_BYTES = 4
@@ -9,6 +9,8 @@ const FRAME_BYTES_MIN = 8
 export type FrameAssemblerOptions = {
   /** `socket.request.max.bytes`: a frame that declares more is refused. */
   readonly frameBytesMax: number
+  /** Where the bodies come from; whoever gets a frame may give it back. */
+  readonly buffers: BufferPool
   /**
    * Asks for memory beyond the first step. On false the assembler stops, keeps the rest of the
    * input, and goes on when `resume` is called, which grants what was refused.
@@ -109,7 +111,7 @@ export class FrameAssembler {
     const moreBytes = Math.max(0, wantedBytes - firstStepBytes)
     const grantedBytes = moreBytes > 0 && this.#options.reserve(moreBytes) ? moreBytes : 0
     this.#declaredBytes = declaredBytes
-    this.#body = Buffer.allocUnsafeSlow(firstStepBytes + grantedBytes)
+    this.#body = this.#options.buffers.take(firstStepBytes + grantedBytes)
     this.#reservedBytes = grantedBytes
     this.#receivedBytes = 0
   }
@@ -133,8 +135,9 @@ export class FrameAssembler {
   #grow(moreBytes: number): void {
     const body = this.#body
     invariant(body !== undefined, 'only a frame under way grows')
-    const grown = Buffer.allocUnsafeSlow(body.length + moreBytes)
+    const grown = this.#options.buffers.take(body.length + moreBytes)
     grown.set(body)
+    this.#options.buffers.giveBack(body)
     this.#body = grown
     this.#reservedBytes += moreBytes
     invariant(grown.length <= this.#declaredBytes, 'a body is never longer than declared')

@@ -1,7 +1,8 @@
 import { type Socket, connect } from 'node:net'
+import { BufferPool } from '@fairlead/base'
 import { systemClock, systemTimers } from '@fairlead/runtime'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FRAME_FIRST_STEP_BYTES, IN_FLIGHT_PER_CONNECTION_MAX } from '../limits.ts'
+import { BUFFER_POOL, FRAME_FIRST_STEP_BYTES, IN_FLIGHT_PER_CONNECTION_MAX } from '../limits.ts'
 import type { Reply, RequestHandler } from './connection.ts'
 import { ConnectionSlots } from './connection-slots.ts'
 import { Listener } from './listener.ts'
@@ -27,6 +28,7 @@ beforeEach(async () => {
     idleMsMax: 60_000,
     frameBytesMax: FRAME_BYTES_MAX,
     memory,
+    buffers: new BufferPool(BUFFER_POOL),
     clock: systemClock,
     timers: systemTimers,
     logger: { warn: (fields) => warnings.push(JSON.stringify(fields)) },

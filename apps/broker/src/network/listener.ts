@@ -1,5 +1,5 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import type { Clock, Timers } from '@fairlead/base'
+import type { BufferPool, Clock, Timers } from '@fairlead/base'
 import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
 import { Connection, type ConnectionFailure, type RequestHandler } from './connection.ts'
 import type { ConnectionSlots } from './connection-slots.ts'
@@ -18,6 +18,7 @@ export type ListenerOptions = {
   readonly idleMsMax: number
   readonly frameBytesMax: number
   readonly memory: MemoryPool
+  readonly buffers: BufferPool
   readonly clock: Clock
   readonly timers: Timers
   readonly logger: { warn(fields: object, message: string): void }
@@ -117,12 +118,13 @@ export class Listener {
       return
     }
     this.#acceptedTotal += 1
-    const { clock, memory, frameBytesMax, idleMsMax, handle } = this.#options
+    const { clock, memory, buffers, frameBytesMax, idleMsMax, handle } = this.#options
     this.#connections.add(
       new Connection({
         socket,
         clock,
         memory,
+        buffers,
         frameBytesMax,
         idleMsMax,
         handle,

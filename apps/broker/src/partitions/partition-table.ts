@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Clock, invariant } from '@fairlead/base'
+import { type BufferPool, type Clock, invariant } from '@fairlead/base'
 import {
   type Disk,
   type IndexCache,
@@ -32,6 +32,7 @@ export type PartitionTableOptions = {
   readonly crc32c: Crc32c
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
+  readonly buffers: BufferPool
   readonly clock: Clock
   /** A disk that failed is not used any more, and we have no other. */
   readonly onFailure: (error: StorageError) => void
@@ -99,7 +100,8 @@ export class PartitionTable {
 
   /** A log that is not in the table: the one of the metadata. */
   openLog(topic: string, partition: number, config: LogConfig): Promise<PartitionLog> {
-    const { disk, directory, crc32c, tailCache, indexCache, clock, onFailure } = this.#options
+    const { disk, directory, crc32c, tailCache, indexCache, buffers, clock, onFailure } =
+      this.#options
     return settled((done) =>
       openPartitionLog(
         {
@@ -110,6 +112,7 @@ export class PartitionTable {
           decompress,
           tailCache,
           indexCache,
+          buffers,
           nowMs: clock.wallNowMs(),
           onFailure,
         },

@@ -27,6 +27,7 @@ export async function replayLog(
     invariant(result.nextOffset > nextOffset, 'a read below the high watermark moves forward')
     for (const chunk of result.chunks) replayChunk(chunk, replay)
     nextOffset = result.nextOffset
+    result.release()
   }
 }
 

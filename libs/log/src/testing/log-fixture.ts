@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import { crc32c, encodeBatch } from '@fairlead/protocol'
 import type { SimulatedDisk } from '@fairlead/simulation'
 import type { DiskResult } from '../disk.ts'
@@ -10,6 +11,10 @@ import { TailCache } from '../tail-cache.ts'
 /** Calls of a log on a disk that completes at once: what came back, or undefined if nothing did. */
 
 export const DIRECTORY = '/logs/orders-0'
+/** Fills the buffers that somebody else has now. */
+const USED_AGAIN = 0xee
+/** Pools what tests read and write, so that a buffer that is used too long shows. */
+const SMALL_BUFFERS = { pooledBytesMin: 1, pooledBytesMax: 1e9, freeBytesMax: 1e9 }
 export const NOW_MS = 1_700_000_000_000
 
 export type OpenOptions = {
@@ -24,13 +29,15 @@ export function tryOpen(
   options: OpenOptions = {},
 ): DiskResult<PartitionLog> | undefined {
   let opened: DiskResult<PartitionLog> | undefined
+  const buffers = new BufferPool(SMALL_BUFFERS)
   const openOptions: PartitionLogOptions = {
     disk,
     directory: DIRECTORY,
     config: { ...DEFAULT_LOG_CONFIG, ...options.config },
     crc32c,
-    tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0 }),
     indexCache: new IndexCache({ budgetBytes: 0 }),
+    tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0, buffers }),
+    buffers,
     nowMs: options.nowMs ?? NOW_MS,
     onFailure: options.onFailure ?? (() => {}),
   }
@@ -92,8 +99,11 @@ export function append(
 ): AppendResult | undefined {
   let answer: AppendResult | undefined
   const context = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client', ...options } as const
-  log.append(records, context, (result) => {
+  // The buffer of a request that was answered is used for the next request.
+  const request = new Uint8Array(records)
+  log.append(request, context, (result) => {
     answer = result
+    if (result.ok) request.fill(USED_AGAIN)
   })
   return answer
 }

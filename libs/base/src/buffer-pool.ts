@@ -1,0 +1,65 @@
+import { invariant } from './invariant.ts'
+
+export type BufferPoolOptions = {
+  /** Smaller requests are not worth keeping: they get a buffer of their own. */
+  readonly pooledBytesMin: number
+  /** Larger ones are rare, and would crowd the others out. */
+  readonly pooledBytesMax: number
+  /** What is kept for the next taker, in all. */
+  readonly freeBytesMax: number
+}
+
+/**
+ * Large buffers that are used again. A new one of a megabyte costs 256 page faults, and the garbage
+ * collector runs for its sake long before memory is short.
+ *
+ * Whoever takes a buffer owns it, and gives it back at most once, when nothing refers to its bytes any
+ * more. One that is never given back is left to the garbage collector: that is slower, never wrong.
+ * What a buffer holds when it is taken is whatever it held before.
+ *
+ * Invariants: a free buffer has one of the sizes 2^n; `freeBytes` never passes its maximum.
+ */
+export class BufferPool {
+  readonly #options: BufferPoolOptions
+  readonly #free = new Map<number, ArrayBuffer[]>()
+  /** So that a buffer of another origin, or one that was given back before, is not taken for ours. */
+  readonly #taken = new WeakSet<ArrayBufferLike>()
+  #freeBytes = 0
+
+  constructor(options: BufferPoolOptions) {
+    invariant(options.pooledBytesMin > 0, 'a pooled buffer has a size')
+    this.#options = options
+  }
+
+  /** Of the buffers that wait for the next taker. */
+  get freeBytes(): number {
+    return this.#freeBytes
+  }
+
+  /** A buffer of exactly `sizeBytes`, which may be a part of a larger one. */
+  take(sizeBytes: number): Uint8Array {
+    const { pooledBytesMin, pooledBytesMax } = this.#options
+    if (sizeBytes < pooledBytesMin || sizeBytes > pooledBytesMax) return new Uint8Array(sizeBytes)
+    const capacityBytes = powerOfTwoFrom(sizeBytes)
+    const kept = this.#free.get(capacityBytes)?.pop()
+    if (kept !== undefined) this.#freeBytes -= capacityBytes
+    const buffer = kept ?? new ArrayBuffer(capacityBytes)
+    this.#taken.add(buffer)
+    return new Uint8Array(buffer, 0, sizeBytes)
+  }
+
+  /** Takes back a buffer, or any view of it. One that did not come from here is ignored. */
+  giveBack({ buffer }: Uint8Array): void {
+    if (!this.#taken.delete(buffer)) return
+    const capacityBytes = buffer.byteLength
+    if (this.#freeBytes + capacityBytes > this.#options.freeBytesMax) return
+    const free = this.#free.get(capacityBytes)
+    if (free === undefined) this.#free.set(capacityBytes, [buffer as ArrayBuffer])
+    else free.push(buffer as ArrayBuffer)
+    this.#freeBytes += capacityBytes
+  }
+}
+
+function powerOfTwoFrom(sizeBytes: number): number {
+  return 2 ** Math.ceil(Math.log2(sizeBytes))
+}
