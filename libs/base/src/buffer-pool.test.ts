@@ -40,3 +40,16 @@ test('no more is kept than the maximum', () => {
   for (const buffer of buffers) pool.giveBack(buffer)
   expect(pool.freeBytes).toBe(2048)
 })
+
+test('sizes that are no longer given back make room for those that are', () => {
+  const pool = new BufferPool(OPTIONS)
+  const [small, large] = [
+    Array.from({ length: 32 }, () => pool.take(64)),
+    Array.from({ length: 2 }, () => pool.take(1024)),
+  ]
+  for (const buffer of [...small, ...large]) pool.giveBack(buffer)
+  expect(pool.freeBytes).toBe(2048)
+  const kept = large.map(({ buffer }) => buffer)
+  expect(kept).toContain(pool.take(1024).buffer)
+  expect(kept).toContain(pool.take(1024).buffer)
+})

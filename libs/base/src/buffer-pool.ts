@@ -52,11 +52,24 @@ export class BufferPool {
   giveBack({ buffer }: Uint8Array): void {
     if (!this.#taken.delete(buffer)) return
     const capacityBytes = buffer.byteLength
-    if (this.#freeBytes + capacityBytes > this.#options.freeBytesMax) return
-    const free = this.#free.get(capacityBytes)
-    if (free === undefined) this.#free.set(capacityBytes, [buffer as ArrayBuffer])
-    else free.push(buffer as ArrayBuffer)
+    if (capacityBytes > this.#options.freeBytesMax) return
+    while (this.#freeBytes + capacityBytes > this.#options.freeBytesMax) this.#forgetOne()
+    // Behind the others: the size that is given back now is the last to be forgotten.
+    const free = this.#free.get(capacityBytes) ?? []
+    this.#free.delete(capacityBytes)
+    this.#free.set(capacityBytes, free)
+    free.push(buffer as ArrayBuffer)
     this.#freeBytes += capacityBytes
+  }
+
+  /** Of the size that was given back the longest ago: nobody seems to take it any more. */
+  #forgetOne(): void {
+    for (const [capacityBytes, free] of this.#free) {
+      if (free.pop() === undefined) continue
+      this.#freeBytes -= capacityBytes
+      return
+    }
+    invariant(false, 'there is a free buffer while free bytes are counted')
   }
 }
 

@@ -22,8 +22,8 @@ export type ReadBatches = {
   readonly nextOffset: number
 }
 
-/** Beyond `maxBytes`: what lies between the indexed batch and the one that is wanted. */
-const SLACK_BYTES = 16_384
+/** Between the indexed batch and the one that is wanted lie others, whatever little is asked for. */
+const READ_BYTES_MIN = 16_384
 
 /**
  * Reads whole batches of one segment from the first that ends after `fetchOffset`: at least that one,
@@ -41,7 +41,7 @@ export function* readSegment(
   const endPosition = segment.sizeBytes
   const index = yield* segment.index()
   let { position } = index.startFor(range.fetchOffset)
-  let wantedBytes = Math.max(range.maxBytes, BATCH_HEADER_BYTES) + SLACK_BYTES
+  let wantedBytes = Math.max(range.maxBytes, READ_BYTES_MIN)
   while (position < endPosition) {
     const start = position
     const buffer = buffers.take(Math.min(wantedBytes, endPosition - start))
