@@ -12,6 +12,9 @@ const MIB = 1024 * KIB
  */
 export const FRAME_FIRST_STEP_BYTES = 64 * KIB
 
+/** What one read takes from a socket, beside the bulk of large frames. */
+export const INPUT_BYTES = 64 * KIB
+
 /**
  * The body of a larger frame grows by this factor as its bytes arrive, so that a peer holds at most
  * this many times what it really sent, whatever length it declared.

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { type BufferPool, type Clock, DecodeError, invariant } from '@fairlead/base'
 import {
   FRAME_DEADLINE_MS,
+  INPUT_BYTES,
   IN_FLIGHT_PER_CONNECTION_MAX,
   UNREAD_RESPONSE_BYTES_MAX,
 } from '../limits.ts'
@@ -9,6 +10,7 @@ import { Departure } from './departure.ts'
 import { FIRST_BYTES, foreignProtocol } from './first-bytes.ts'
 import { FrameAssembler } from './frame-assembler.ts'
 import type { MemoryPool } from './memory-pool.ts'
+import { readInto } from './read-into.ts'
 
 /** What a request is answered with. */
 export type Reply = {
@@ -32,7 +34,8 @@ export type Peer = {
 export type RequestHandler = (frame: Uint8Array, peer: Peer) => Promise<Reply>
 
 export type ConnectionOptions = {
-  readonly socket: Socket
+  /** Of a server that pauses them. */
+  readonly accepted: Socket
   readonly clock: Clock
   readonly memory: MemoryPool
   readonly buffers: BufferPool
@@ -48,6 +51,12 @@ export type ConnectionFailure = {
   /** Set when the broker itself erred: worth a stack trace. */
   readonly error?: unknown
 }
+
+/**
+ * Where the bytes of all connections arrive, but for the bulk of large frames: one at a time, and
+ * nothing of it is looked at after the callback of the read.
+ */
+const INPUT = new Uint8Array(INPUT_BYTES)
 
 type InFlight = { reply: Reply | undefined; readonly reservedBytes: number }
 
@@ -76,8 +85,20 @@ export class Connection {
   #giveUpMemory: (() => void) | undefined
 
   constructor(options: ConnectionOptions) {
-    const { socket } = options
     this.#options = options
+    this.#assembler = new FrameAssembler({
+      frameBytesMax: options.frameBytesMax,
+      buffers: options.buffers,
+      reserve: (bytes) => options.memory.tryAcquire(bytes),
+      onFrame: (frame, reservedBytes) => this.#start(frame, reservedBytes),
+    })
+    const socket = readInto(options.accepted, {
+      buffer: () => this.#assembler.target ?? INPUT,
+      callback: (count, buffer) => {
+        this.#receive(count, buffer)
+        return true
+      },
+    })
     this.#socket = socket
     this.peer = {
       address: socket.remoteAddress ?? 'unknown',
@@ -86,14 +107,7 @@ export class Connection {
       departure: new Departure(),
     }
     this.#lastActivityMs = options.clock.nowMs()
-    this.#assembler = new FrameAssembler({
-      frameBytesMax: options.frameBytesMax,
-      buffers: options.buffers,
-      reserve: (bytes) => options.memory.tryAcquire(bytes),
-      onFrame: (frame, reservedBytes) => this.#start(frame, reservedBytes),
-    })
     socket.setNoDelay(true)
-    socket.on('data', (input: Buffer) => this.#receive(input))
     socket.on('drain', () => this.#readOrPause())
     socket.on('end', () => this.#peerEnded())
     // What a write meets after the peer has left in order is no failure.
@@ -140,9 +154,15 @@ export class Connection {
     this.#options.onClosed(this, failure)
   }
 
-  #receive(input: Uint8Array): void {
+  /** `buffer` is the shared input, or the assembler's target, whose first `count` bytes have arrived. */
+  #receive(count: number, buffer: Uint8Array): void {
     if (this.#isClosed || this.#isDraining) return
     this.#lastActivityMs = this.#options.clock.nowMs()
+    if (buffer !== INPUT) {
+      this.#assemble(() => this.#assembler.filled(count))
+      return
+    }
+    const input = INPUT.subarray(0, count)
     if (this.#firstBytes.length < FIRST_BYTES) {
       this.#firstBytes = Buffer.concat([this.#firstBytes, input.subarray(0, FIRST_BYTES)])
     }

@@ -6,6 +6,9 @@ const SIZE_PREFIX_BYTES = 4
 /** Api key, api version and correlation id: no request is shorter. */
 const FRAME_BYTES_MIN = 8
 
+/** For less, one read that brings the next frames as well is better than two. */
+const TARGET_BYTES_MIN = 16_384
+
 export type FrameAssemblerOptions = {
   /** `socket.request.max.bytes`: a frame that declares more is refused. */
   readonly frameBytesMax: number
@@ -59,6 +62,25 @@ export class FrameAssembler {
     return this.#blockedOnBytes
   }
 
+  /**
+   * Where the next bytes of the frame under way belong, so that they need not be copied; undefined
+   * when few are missing. Whoever writes there says how many came with `filled`, before anything else.
+   */
+  get target(): Uint8Array | undefined {
+    const body = this.#body
+    if (body === undefined || this.#blockedOnBytes > 0) return undefined
+    const missingBytes = body.length - this.#receivedBytes
+    return missingBytes < TARGET_BYTES_MIN ? undefined : body.subarray(this.#receivedBytes)
+  }
+
+  /** The first `count` bytes of `target` have arrived. */
+  filled(count: number): void {
+    const body = this.#body
+    invariant(body !== undefined, 'only a frame under way has a target')
+    invariant(this.#receivedBytes + count <= body.length, 'what arrives fits into the target')
+    this.#advance(body, count)
+  }
+
   /** @throws {DecodeError} when a frame declares a size that no request has. */
   push(input: Uint8Array): void {
     invariant(this.#unconsumed === undefined, 'input waits until the assembler is unblocked')
@@ -85,7 +107,9 @@ export class FrameAssembler {
         position += this.#takeBody(this.#body, input.subarray(position))
       }
       if (this.#blockedOnBytes > 0) {
-        this.#unconsumed = position < input.length ? input.subarray(position) : undefined
+        // A copy: the input's buffer is used for the next input, of whatever connection.
+        this.#unconsumed =
+          position < input.length ? new Uint8Array(input.subarray(position)) : undefined
         return
       }
     }
@@ -119,10 +143,14 @@ export class FrameAssembler {
   #takeBody(body: Uint8Array, input: Uint8Array): number {
     const taken = Math.min(input.length, body.length - this.#receivedBytes)
     body.set(input.subarray(0, taken), this.#receivedBytes)
-    this.#receivedBytes += taken
+    this.#advance(body, taken)
+    return taken
+  }
+
+  #advance(body: Uint8Array, count: number): void {
+    this.#receivedBytes += count
     if (this.#receivedBytes === this.#declaredBytes) this.#finish(body)
     else if (this.#receivedBytes === body.length) this.#askForMore(body)
-    return taken
   }
 
   #askForMore(body: Uint8Array): void {

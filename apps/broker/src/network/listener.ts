@@ -50,7 +50,7 @@ export class Listener {
     this.#failures = limitedLog()
     this.#handlerFailures = limitedLog()
     // A half-closed peer still reads its responses: the connection decides when it ends.
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) =>
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     )
   }
@@ -121,7 +121,7 @@ export class Listener {
     const { clock, memory, buffers, frameBytesMax, idleMsMax, handle } = this.#options
     this.#connections.add(
       new Connection({
-        socket,
+        accepted: socket,
         clock,
         memory,
         buffers,
