@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { ROOT } from './platform.ts'
 import { waitFor } from './wait-for.ts'
 
+/** As `npm start` has it. */
+const COMPILE_CACHE = join(ROOT, 'node_modules/.cache/node')
 const READY_DEADLINE_MS = 60_000
 
 /** One app as a process of its own, with its HTTP server on a free port. */
@@ -33,6 +35,7 @@ export class RunningApp {
     )
     this.#child = spawn(process.execPath, [join(ROOT, entry), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env },
     })
     process.prependOnceListener('exit', this.#killWithParent)
     this.#child.once('exit', () => process.off('exit', this.#killWithParent))
