@@ -163,6 +163,20 @@ export async function kafkaTool(
   return attempt('java', [...flags, className, ...args], options)
 }
 
+/** Shell scripts that run tools, by the names that Kafka's distribution gives them. */
+export async function apacheKafkaScripts(
+  classes: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, string>>> {
+  const flags = javaFlags(await apacheKafkaClassPath(), TOOL_JVM_FLAGS)
+  const quoted = ['java', ...flags].map((flag) => `'${flag}'`).join(' ')
+  return Object.fromEntries(
+    Object.entries(classes).map(([name, className]) => [
+      name,
+      `#!/bin/sh\nexec ${quoted} ${className} "$@"\n`,
+    ]),
+  )
+}
+
 /** The class path of server and tools, fetched from Maven Central once. */
 function apacheKafkaClassPath(): Promise<string> {
   return mavenClassPath('apache-kafka', join(FOLDER, 'pom.xml'))

@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import {
   type ApiName,
   type RequestBody,
@@ -9,6 +10,7 @@ import type { SimulatedConnection, SimulatedLife, SimulatedNetwork } from '@fair
 import { FrameAssembler } from '../../../apps/broker/src/network/frame-assembler.ts'
 import { require } from '../finding.ts'
 import { BROKER_HOST } from './simulated-broker.ts'
+import { SMALL_BUFFERS } from '../small-buffers.ts'
 
 /** Versions that the clients of the simulation speak: the last ones with names of topics. */
 const VERSIONS = {
@@ -59,6 +61,7 @@ export class ClientConnection {
     const assembler = new FrameAssembler({
       frameBytesMax: FRAME_BYTES_MAX,
       reserve: () => true,
+      buffers: new BufferPool(SMALL_BUFFERS),
       onFrame: (frame) => this.#answer(frame),
     })
     this.#connection = options.network.connect(options.clientId, BROKER_HOST, {

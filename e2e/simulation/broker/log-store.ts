@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import {
   DEFAULT_LOG_CONFIG,
   type Disk,
@@ -17,6 +18,7 @@ import {
 } from '@fairlead/protocol'
 import type { SimulatedLife } from '@fairlead/simulation'
 import { require } from '../finding.ts'
+import { SMALL_BUFFERS } from '../small-buffers.ts'
 
 const DIRECTORY = '/logs'
 const READ_BYTES = 100_000
@@ -30,7 +32,8 @@ export class LogStore {
   readonly #segmentBytes: number
   readonly #onFailure: (error: StorageError) => void
   readonly #logs = new Map<string, PartitionLog>()
-  readonly #tailCache = new TailCache({ budgetBytes: 20_000 })
+  readonly #buffers = new BufferPool(SMALL_BUFFERS)
+  readonly #tailCache = new TailCache({ budgetBytes: 20_000, buffers: this.#buffers })
   readonly #indexCache = new IndexCache({ budgetBytes: 20_000 })
 
   constructor(options: {
@@ -67,6 +70,7 @@ export class LogStore {
       crc32c,
       tailCache: this.#tailCache,
       indexCache: this.#indexCache,
+      buffers: this.#buffers,
       nowMs: this.#life.wallNowMs(),
       onFailure: this.#onFailure,
     }

@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import type { RequestContext } from '@fairlead/coordinator'
 import { allocateProducerIds, createTopic, createTopics } from '@fairlead/metadata'
 import {
@@ -23,6 +24,7 @@ import { require } from '../finding.ts'
 import { GroupShell, OFFSETS_PARTITIONS, OFFSETS_TOPIC } from './group-shell.ts'
 import { LogStore } from './log-store.ts'
 import { MetadataShell } from './metadata-shell.ts'
+import { SMALL_BUFFERS } from '../small-buffers.ts'
 
 export const BROKER_HOST = 'broker'
 const BROKER_ID = 1
@@ -111,7 +113,7 @@ export class SimulatedBroker {
       return
     }
     const topic = { name: OFFSETS_TOPIC, numPartitions: OFFSETS_PARTITIONS, configs: [] }
-    const context = { brokerId: BROKER_ID, random, broker: new Map() }
+    const context = { brokerId: BROKER_ID, random, broker: [] }
     this.metadata.change(() => {
       const created = createTopic(image, { ...topic, replicationFactor: -1 }, context)
       require(created.ok, () => 'the offsets topic can be created')
@@ -132,6 +134,7 @@ export class SimulatedBroker {
     const assembler = new FrameAssembler({
       frameBytesMax: FRAME_BYTES_MAX,
       reserve: () => true,
+      buffers: new BufferPool(SMALL_BUFFERS),
       onFrame: (frame) => {
         const slot: (typeof answers)[number] = { chunks: undefined }
         answers.push(slot)
@@ -186,7 +189,7 @@ export class SimulatedBroker {
     const { coordinator } = this.groups
     return {
       CreateTopics: (request, _context, answer) => {
-        const context = { brokerId: BROKER_ID, random, broker: new Map() }
+        const context = { brokerId: BROKER_ID, random, broker: [] }
         this.metadata.change(() => createTopics(image, request, context), answer)
       },
       InitProducerId: (_request, _context, answer) =>

@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import {
   type DiskResult,
   IndexCache,
@@ -10,6 +11,7 @@ import { batchCrc, crc32c, readBatchHeader } from '@fairlead/protocol'
 import { KEEP_UNSYNCED, type SeededRandom, type SimulatedDisk } from '@fairlead/simulation'
 import { require } from '../finding.ts'
 import type { LogModel, ModelBatch } from './log-model.ts'
+import { SMALL_BUFFERS } from '../small-buffers.ts'
 
 export type DamagedLogOptions = {
   /** As it is; a copy is damaged. */
@@ -89,8 +91,10 @@ function openNow(
   { directory, config, nowMs }: DamagedLogOptions,
 ): DiskResult<PartitionLog> | undefined {
   let opened: DiskResult<PartitionLog> | undefined
+  const buffers = new BufferPool(SMALL_BUFFERS)
   const caches = {
-    tailCache: new TailCache({ budgetBytes: 0 }),
+    buffers,
+    tailCache: new TailCache({ budgetBytes: 0, buffers }),
     indexCache: new IndexCache({ budgetBytes: 0 }),
   }
   const onFailure = (): void => {}

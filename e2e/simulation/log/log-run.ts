@@ -1,3 +1,4 @@
+import { BufferPool } from '@fairlead/base'
 import {
   type DiskResult,
   IndexCache,
@@ -21,6 +22,7 @@ import { LogLife } from './log-life.ts'
 import { LogModel } from './log-model.ts'
 import { type Ending, type LogOperation, type LogSwarm, drawLogSwarm } from './log-swarm.ts'
 import { SimulatedProducers } from './simulated-producers.ts'
+import { SMALL_BUFFERS } from '../small-buffers.ts'
 
 export type LogRunOptions = {
   readonly kernel: Kernel
@@ -186,13 +188,15 @@ export class LogRun {
   }
 
   #openLog(done: (result: DiskResult<PartitionLog>) => void): void {
+    const buffers = new BufferPool(SMALL_BUFFERS)
     openPartitionLog(
       {
         disk: this.#disk,
+        buffers,
         directory: DIRECTORY,
         config: this.#config,
         crc32c,
-        tailCache: new TailCache({ budgetBytes: this.#swarm.cacheBytes }),
+        tailCache: new TailCache({ budgetBytes: this.#swarm.cacheBytes, buffers }),
         indexCache: new IndexCache({ budgetBytes: this.#swarm.cacheBytes }),
         nowMs: this.#life.wallNowMs(),
         onFailure: () => {},
