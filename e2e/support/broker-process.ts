@@ -42,6 +42,11 @@ export class BrokerProcess {
     return `127.0.0.1:${this.port}`
   }
 
+  /** The folder of its partitions. */
+  get logDirectory(): string {
+    return join(this.#dataDirectory, 'log')
+  }
+
   get pid(): number {
     return this.#app.pid
   }
