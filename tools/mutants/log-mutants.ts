@@ -303,8 +303,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L14',
     rule: 'the format of the producer snapshot',
     file: 'libs/log/src/producer-snapshot.ts',
-    before: 'view.setInt16(position + 8, producerEpoch)',
-    after: 'view.setUint16(position + 8, producerEpoch, true)',
+    before: 'view.setInt16(position + 16, producerEpoch)',
+    after: 'view.setUint16(position + 16, producerEpoch, true)',
     tests: TESTS,
   },
   {
@@ -328,8 +328,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L14',
     rule: 'the format of the durable state',
     file: 'libs/log/src/durable-state.ts',
-    before: 'const FORMAT = { magic: 0x464c5053, version: 2 } as const',
-    after: 'const FORMAT = { magic: 0x464c5053, version: 3 } as const',
+    before: 'const FORMAT = { magic: 0x464c5053, version: 3 } as const',
+    after: 'const FORMAT = { magic: 0x464c5053, version: 4 } as const',
     tests: TESTS,
   },
 ]

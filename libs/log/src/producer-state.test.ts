@@ -158,12 +158,12 @@ describe('a log', () => {
   test('forgets a producer after producer.id.expiration.ms, whatever restarts there are', () => {
     const disk = new SimulatedDisk()
     const config = { producerIdExpirationMs: 1000 }
-    const log = open(disk, { config, nowMs: 0 })
-    append(log, numbered(0), { nowMs: 0 })
+    const log = open(disk, { config, nowMs: NOW_MS })
+    append(log, numbered(0), { nowMs: NOW_MS })
     settled<void>((done) => log.close(done))
-    const reopened = open(disk, { config, nowMs: 600 })
-    expect([...reopened.producers()]).toMatchObject([{ producerId: 7, lastSeenMs: 0 }])
-    settled<void>((done) => reopened.enforceRetention(1000, done))
+    const reopened = open(disk, { config, nowMs: NOW_MS + 600 })
+    expect([...reopened.producers()]).toMatchObject([{ producerId: 7, lastSeenMs: NOW_MS }])
+    settled<void>((done) => reopened.enforceRetention(NOW_MS + 1000, done))
     expect([...reopened.producers()]).toEqual([])
   })
 
