@@ -207,14 +207,25 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
     await createTopic('verified')
     const produced = await onBroker(
       'kafka-verifiable-producer',
-      ...['--topic', 'verified', '--max-messages', '500', '--acks', '-1'],
+      '--topic',
+      'verified',
+      '--max-messages',
+      '500',
+      '--acks',
+      '-1',
     )
     expect(produced.match(/"name":"producer_send_success"/g)).toHaveLength(500)
     expect(produced).toContain('"sent":500,"acked":500')
     const consumed = await onBroker(
       'kafka-verifiable-consumer',
-      ...['--topic', 'verified', '--group-id', 'verifiers', '--max-messages', '500'],
-      ...['--reset-policy', 'earliest'],
+      '--topic',
+      'verified',
+      '--group-id',
+      'verifiers',
+      '--max-messages',
+      '500',
+      '--reset-policy',
+      'earliest',
     )
     expect(consumed).toContain('"offset":500}],"success":true')
     expect(consumed).not.toContain('"success":false')
@@ -270,7 +281,8 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
     expect(await onBroker('kafka-groups', '--list')).toMatch(/^askers +Classic +consumer/m)
     const cluster = await tool('kafka-cluster', [
       'cluster-id',
-      ...['--bootstrap-server', broker.address],
+      '--bootstrap-server',
+      broker.address,
     ])
     expect(cluster).toMatch(/^Cluster ID: \S{22}$/m)
     const transactions = await onBroker('kafka-transactions', 'list')
