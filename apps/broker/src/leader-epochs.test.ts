@@ -71,16 +71,28 @@ async function endOffset(epoch: number) {
   return [answer?.leaderEpoch, answer?.endOffset]
 }
 
-async function fetchAt(currentLeaderEpoch: number) {
-  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000, currentLeaderEpoch }
+async function fetch(
+  partition: {
+    readonly currentLeaderEpoch?: number
+    readonly lastFetchedEpoch?: number
+    readonly fetchOffset?: number
+  },
+  version = 12,
+) {
+  const { topics } = await client.call('Metadata', { topics: [{ name: TOPIC }] })
+  const asked = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000, ...partition }
   const body = {
     maxWaitMs: 0,
     minBytes: 0,
-    topics: [{ topic: TOPIC, partitions: [partition] }],
+    topics: [{ topic: TOPIC, topicId: topics[0]?.topicId ?? '', partitions: [asked] }],
     forgottenTopicsData: [],
   }
-  const { responses } = await client.call('Fetch', body, 12)
-  return responses[0]?.partitions[0]?.errorCode
+  const { responses, nodeEndpoints } = await client.call('Fetch', body, version)
+  return { ...responses[0]?.partitions[0], nodeEndpoints }
+}
+
+async function fetchAt(currentLeaderEpoch: number) {
+  return (await fetch({ currentLeaderEpoch })).errorCode
 }
 
 test('a clean restart goes on in the same epoch', async () => {
@@ -106,4 +118,29 @@ test('after a crash there is a new epoch, and readers find out where theirs ende
   expect(await leaderEpoch()).toBe(2)
   expect(await endOffset(1)).toEqual([1, 3])
   expect(await endOffset(2)).toEqual([2, 3])
+})
+
+test('who asks in an old epoch is told the new leader, and where it is (KIP-951)', async () => {
+  await crash()
+  expect(await fetch({ currentLeaderEpoch: 0 }, 18)).toMatchObject({
+    errorCode: 'FENCED_LEADER_EPOCH',
+    currentLeader: { leaderId: 1, leaderEpoch: 1 },
+    nodeEndpoints: [{ nodeId: 1, host: '127.0.0.1', port: broker.port }],
+  })
+  const current = await fetch({ currentLeaderEpoch: 1 }, 18)
+  expect(current).toMatchObject({ errorCode: 'NONE', nodeEndpoints: [] })
+})
+
+test('a reader that went further than its epoch is told where the logs part', async () => {
+  await produce()
+  await crash()
+  await produce()
+  const diverging = async (fetchOffset: number, lastFetchedEpoch: number) => {
+    const { errorCode, divergingEpoch } = await fetch({ fetchOffset, lastFetchedEpoch })
+    return [errorCode, divergingEpoch?.epoch, divergingEpoch?.endOffset]
+  }
+  expect(await diverging(1, 0)).toEqual(['NONE', -1, -1])
+  expect(await diverging(2, 0)).toEqual(['NONE', 0, 1])
+  expect(await diverging(2, 1)).toEqual(['NONE', -1, -1])
+  expect((await diverging(2, 7))[0]).toBe('OFFSET_OUT_OF_RANGE')
 })

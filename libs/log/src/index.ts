@@ -16,6 +16,7 @@ export type { CompactionPlan, PlannedCompaction } from './compaction/plan.ts'
 export type { SegmentRange } from './checkpoints.ts'
 export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'
+export type { EpochEnd } from './leader-epochs.ts'
 export { type OpenBatchOptions, mustOpen, openBatch } from './open-batch.ts'
 export type {
   AppendContext,

@@ -1,7 +1,7 @@
 import type { PartitionLog, ReadResult } from '@fairlead/log'
 import type { MetadataImage } from '@fairlead/metadata'
 import type { ErrorCode } from '@fairlead/protocol'
-import { leaderEpochError } from '../handlers/leader-epoch.ts'
+import { endOfEpoch, leaderEpochError } from '../handlers/leader-epoch.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import { read } from '../partitions/log-calls.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
@@ -60,7 +60,9 @@ export async function readRound(options: RoundOptions, context: RoundContext): P
     }
     const { log } = found
     const seenBytes = log.readableBytes
-    const wanted = wantedRange(log, target.request, isCommittedOnly)
+    const wanted =
+      diverged(found, target.request) ?? wantedRange(log, target.request, isCommittedOnly)
+    hasError ||= wanted.isDiverged === true
     let answer = wanted.answer
     let isSaturated = false
     // KIP-74: only the first batch of a response may be larger than what is left of the budget.
@@ -103,12 +105,37 @@ function findPartition(
   return leaderEpochError(request.currentLeaderEpoch, found.leaderEpoch) ?? found
 }
 
+type Wanted = {
+  readonly answer: PartitionAnswer
+  /** Undefined where there is nothing to read. */
+  readonly upTo: number | undefined
+  readonly isDiverged?: boolean
+}
+
+/**
+ * The answer to a reader whose last records came from an epoch that ended before them (KIP-595):
+ * where its log and ours part. Undefined for one who says nothing of epochs, and for one who is right.
+ */
+function diverged(found: LocalPartition, request: PartitionRequest): Wanted | undefined {
+  const { fetchOffset, lastFetchedEpoch } = request
+  if (lastFetchedEpoch < 0) return undefined
+  const { log } = found
+  const end = endOfEpoch(found, lastFetchedEpoch)
+  if (end === undefined) {
+    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE', log), upTo: undefined }
+  }
+  if (end.leaderEpoch === lastFetchedEpoch && end.endOffset >= fetchOffset) return undefined
+  const divergingEpoch = { epoch: end.leaderEpoch, endOffset: end.endOffset }
+  const answer = { ...failed(request, 'NONE', log), divergingEpoch }
+  return { answer, upTo: undefined, isDiverged: true }
+}
+
 /** The answer without records, and up to where there are some to read; undefined for none. */
 function wantedRange(
   log: PartitionLog,
   request: PartitionRequest,
   isCommittedOnly: boolean,
-): { readonly answer: PartitionAnswer; readonly upTo: number | undefined } {
+): Wanted {
   const { fetchOffset } = request
   // Offsets between the high watermark and the end exist, yet nobody may read them so far.
   if (fetchOffset < log.logStartOffset || fetchOffset > log.logEndOffset) {

@@ -1,5 +1,5 @@
 import type { RequestOf, ResponseBody } from '@fairlead/protocol'
-import { bytesByTopic, groupByTopic } from '../fetching/fetch-target.ts'
+import { type AnsweredTarget, bytesByTopic, groupByTopic } from '../fetching/fetch-target.ts'
 import type { OpenedFetch } from '../fetching/fetch-sessions.ts'
 import { type Round, readRound } from '../fetching/read-round.ts'
 import { FETCH_WAIT_MAX_MS } from '../limits.ts'
@@ -7,6 +7,7 @@ import type { HandlerContext } from './handler.ts'
 
 const NO_SESSION = 0
 const READ_COMMITTED = 1
+const ENDPOINTS_SINCE_VERSION = 16
 
 /**
  * Fetch (key 1), versions 4 to 18.
@@ -42,7 +43,26 @@ export async function handleFetch(
     clock.nowMs(),
   )
   for (const [topicName, sizeBytes] of bytesByTopic(answered)) metrics.fetched(topicName, sizeBytes)
-  return { errorCode, sessionId, responses: groupByTopic(answered) }
+  const { told, nodeEndpoints } = withLeaders(answered, context)
+  return { errorCode, sessionId, responses: groupByTopic(told), nodeEndpoints }
+}
+
+/** To those who took another for the leader: who it is, and where (KIP-951). */
+function withLeaders(
+  answered: readonly AnsweredTarget[],
+  { apiVersion, node, partitions }: HandlerContext,
+): Pick<ResponseBody<'Fetch'>, 'nodeEndpoints'> & { readonly told: readonly AnsweredTarget[] } {
+  const isFenced = answered.some(({ answer }) => answer.errorCode === 'FENCED_LEADER_EPOCH')
+  if (apiVersion < ENDPOINTS_SINCE_VERSION || !isFenced) return { told: answered }
+  const told = answered.map((each) => {
+    const { answer, topicName } = each
+    if (answer.errorCode !== 'FENCED_LEADER_EPOCH') return each
+    const leaderEpoch = partitions.get(topicName, answer.partitionIndex)?.leaderEpoch
+    const currentLeader = { leaderId: node.nodeId, leaderEpoch }
+    return { ...each, answer: { ...answer, currentLeader } }
+  })
+  const { nodeId, host, port, rack } = node
+  return { told, nodeEndpoints: [{ nodeId, host, port, rack }] }
 }
 
 /** Reads until there is enough to answer. */

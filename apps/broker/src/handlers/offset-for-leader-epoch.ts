@@ -1,6 +1,6 @@
 import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
-import { leaderEpochError } from './leader-epoch.ts'
+import { endOfEpoch, leaderEpochError } from './leader-epoch.ts'
 
 type PartitionRequest = RequestOf<'OffsetForLeaderEpoch'>['topics'][number]['partitions'][number]
 type PartitionAnswer = ResponseBody<'OffsetForLeaderEpoch'>['topics'][number]['partitions'][number]
@@ -36,12 +36,7 @@ function answer(
   if (target === undefined) return failed(partition, 'UNKNOWN_TOPIC_OR_PARTITION')
   const epochError = leaderEpochError(currentLeaderEpoch, target.leaderEpoch)
   if (epochError !== undefined) return failed(partition, epochError)
-  const { log } = target
-  // The epoch of this leader counts even while it has written nothing.
-  const end =
-    leaderEpoch === target.leaderEpoch
-      ? { leaderEpoch, endOffset: log.logEndOffset }
-      : log.endOffsetOfEpoch(leaderEpoch)
+  const end = endOfEpoch(target, leaderEpoch)
   if (end === undefined) return failed(partition, 'NONE')
   return { partition, errorCode: 'NONE', leaderEpoch: end.leaderEpoch, endOffset: end.endOffset }
 }
