@@ -492,6 +492,13 @@ describe('19: an admin request', () => {
     ])
   })
 
+  test('that names one topic a hundred thousand times is answered with it once', async () => {
+    await createTopic('repeated')
+    const topics = Array.from({ length: 100_000 }, () => ({ name: 'repeated' }))
+    expect((await client.call('Metadata', { topics })).topics).toHaveLength(1)
+    expect((await client.call('DescribeTopicPartitions', { topics })).topics).toHaveLength(1)
+  })
+
   test('of no items is answered with none', async () => {
     const empty = { resources: [], validateOnly: false }
     expect((await client.call('IncrementalAlterConfigs', empty)).responses).toEqual([])

@@ -6,6 +6,8 @@ export type LogConfig = {
   readonly segmentBytes: number
   /** `segment.ms`: a segment is also closed when it is this old, counted from its first append. */
   readonly segmentMs: number
+  /** `segment.jitter.ms`: most that is taken off `segmentMs`, another time for each partition. */
+  readonly segmentJitterMs: number
   /** `retention.ms`: -1 keeps segments whatever their age. */
   readonly retentionMs: number
   /** `retention.bytes`: -1 keeps segments whatever the size of the log. */
@@ -50,6 +52,7 @@ export type LogConfig = {
 export const DEFAULT_LOG_CONFIG: LogConfig = {
   segmentBytes: 1_073_741_824,
   segmentMs: 604_800_000,
+  segmentJitterMs: 0,
   retentionMs: 604_800_000,
   retentionBytes: -1,
   cleanupPolicy: ['delete'],

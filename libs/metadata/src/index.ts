@@ -48,10 +48,7 @@ export {
 } from './topics/create-topic.ts'
 export { createTopics } from './topics/create-topics.ts'
 export { type DeletionContext, deleteTopics } from './topics/delete-topics.ts'
-export {
-  DESCRIBED_PARTITIONS_MAX,
-  describeTopicPartitions,
-} from './topics/describe-topic-partitions.ts'
+export { describeTopicPartitions } from './topics/describe-topic-partitions.ts'
 export { electLeaders } from './topics/elect-leaders.ts'
 export { leadAgain } from './topics/lead-again.ts'
 export { isInternalTopic, topicNameProblem } from './topics/topic-name.ts'

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -99,6 +101,47 @@ describe('configuration', () => {
     expect(await configOf(BROKER, '', name)).toMatchObject({ value: '300', readOnly: false })
     expect(await change(BROKER, '', [{ configOperation: DELETE, name, value: null }])).toBe('NONE')
     expect((await produce(topicId, ['x'.repeat(500)]))?.errorCode).toBe('NONE')
+  })
+
+  test('of retention and segments takes effect while the broker runs', async () => {
+    const directory = temporaryDirectory()
+    const settings = { 'log.retention.check.interval.ms': '20' }
+    const running = await startTestBroker(directory, settings)
+    const admin = new TestClient(running.port)
+    const topics = [
+      { name: 'kept', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] },
+    ]
+    await admin.call('CreateTopics', { topics, timeoutMs: 10_000 })
+    const record = { key: null, value: new Uint8Array(100), timestampMs: Date.now() - 60_000 }
+    const write = async () => {
+      const records = encodeBatch({ records: [record] }, crc32c)
+      const topicData = [{ name: 'kept', partitionData: [{ index: 0, records }] }]
+      await admin.call('Produce', { acks: -1, timeoutMs: 10_000, topicData }, 12)
+    }
+    const segments = () =>
+      readdirSync(join(directory, 'kept-0')).filter((name) => name.endsWith('.log')).length
+    const set = async (name: string, value: string) => {
+      const configs = [{ name, value, configOperation: SET }]
+      const resources = [{ resourceType: TOPIC, resourceName: 'kept', configs }]
+      await admin.call('IncrementalAlterConfigs', { resources, validateOnly: false })
+    }
+    for (let count = 0; count < 3; count += 1) await write()
+    expect(segments()).toBe(1)
+    await set('segment.bytes', '100')
+    for (let count = 0; count < 3; count += 1) await write()
+    expect(segments()).toBeGreaterThan(2)
+    await set('retention.ms', '30000')
+    await expect
+      .poll(async () => {
+        const partitions = [{ partitionIndex: 0, timestamp: -2 }]
+        const asked = { replicaId: -1, topics: [{ name: 'kept', partitions }] }
+        const { topics: answered } = await admin.call('ListOffsets', asked)
+        return answered[0]?.partitions[0]?.offset
+      })
+      .toBe(6)
+    admin.close()
+    await running.stop()
+    removeDirectory(directory)
   })
 
   test('survives a restart', async () => {

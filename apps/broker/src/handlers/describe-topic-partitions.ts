@@ -6,9 +6,10 @@ import type { HandlerContext } from './handler.ts'
 /** DescribeTopicPartitions (key 75), version 0 (KIP-966); the rules are in `@fairlead/metadata`. */
 export function handleDescribeTopicPartitions(
   request: RequestOf<'DescribeTopicPartitions'>,
-  { image }: HandlerContext,
+  { image, config }: HandlerContext,
 ): ResponseBody<'DescribeTopicPartitions'> {
-  const response = describeTopicPartitions(image, request)
+  const partitionsMax = config['max.request.partition.size.limit']
+  const response = describeTopicPartitions(image, request, { partitionsMax })
   const topics = response.topics.map((topic) =>
     topic.errorCode === 'NONE' ? { ...topic, topicAuthorizedOperations: TOPIC_OPERATIONS } : topic,
   )

@@ -30,7 +30,7 @@ export async function handleMetadata(
 
   const topics = wantsAll
     ? [...image.topics()].map((topic) => describe(topic, node.nodeId))
-    : (request.topics ?? []).map((requested) => answer(requested, context))
+    : distinct(request.topics ?? []).map((requested) => answer(requested, context))
   const topicAuthorizedOperations = request.includeTopicAuthorizedOperations
     ? TOPIC_OPERATIONS
     : NOT_ASKED
@@ -43,6 +43,12 @@ export async function handleMetadata(
       ? CLUSTER_OPERATIONS
       : NOT_ASKED,
   }
+}
+
+/** A topic that is named many times is described once: the answer must not be larger than the data. */
+function distinct(topics: readonly RequestedTopic[]): readonly RequestedTopic[] {
+  const byKey = new Map(topics.map((topic) => [topic.name ?? topic.topicId, topic]))
+  return [...byKey.values()]
 }
 
 async function createMissing(

@@ -19,6 +19,7 @@ export function logConfig(
     segmentBytes: topic.segmentBytes,
     // Records wait in the active segment no longer than they may wait to be compacted.
     segmentMs: isCompacted ? Math.min(topic.segmentMs, topic.maxCompactionLagMs) : topic.segmentMs,
+    segmentJitterMs: topic.segmentJitterMs,
     retentionMs: topic.retentionMs,
     retentionBytes: topic.retentionBytes,
     cleanupPolicy: topic.cleanupPolicy,

@@ -12,6 +12,7 @@ import {
 import type { Crc32c } from '@fairlead/protocol'
 import { decompress } from './decompress.ts'
 import { settled } from './log-calls.ts'
+import { withSegmentJitter } from './segment-jitter.ts'
 
 /** A partition whose log is open in this process, which therefore leads it. */
 export type LocalPartition = {
@@ -81,7 +82,8 @@ export class PartitionTable {
   /** Opens, and if needed recovers or creates, the log of a partition. */
   async open({ topic, partition, leaderEpoch, config }: OpenRequest): Promise<LocalPartition> {
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
-    const log = await this.openLog(topic, partition, config)
+    const name = `${topic}-${partition}`
+    const log = await this.openLog(topic, partition, withSegmentJitter(config, name))
     const opened = { topic, partition, leaderEpoch, config, log }
     const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
     partitions.set(partition, opened)
@@ -94,7 +96,7 @@ export class PartitionTable {
   configure(topic: string, config: LogConfig): void {
     for (const partition of this.#byTopic.get(topic)?.values() ?? []) {
       partition.config = config
-      partition.log.updateConfig(config)
+      partition.log.updateConfig(withSegmentJitter(config, `${topic}-${partition.partition}`))
     }
   }
 

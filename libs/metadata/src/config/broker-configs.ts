@@ -177,7 +177,7 @@ const OTHER_CONFIGS = {
     default: 60_000,
     min: 0,
     update: 'cluster-wide',
-    doc: 'How long the file of a deleted segment stays on the disk.',
+    doc: 'Accepted for compatibility: the file of a deleted segment goes once nobody reads it.',
   },
   'log.message.timestamp.type': {
     type: 'enum',
@@ -242,6 +242,13 @@ const OTHER_CONFIGS = {
     default: 600_000,
     min: 1000,
     doc: 'An idle connection is closed after this time.',
+  },
+  'max.request.partition.size.limit': {
+    type: 'int',
+    default: 2000,
+    min: 1,
+    max: 2_147_483_647,
+    doc: 'Partitions of one page of DescribeTopicPartitions.',
   },
   'fetch.max.bytes': {
     type: 'int',

@@ -99,3 +99,21 @@ test.for([8, 16, 32])('a resource of type %i has nothing to configure', (type) =
 test('the empty broker name shows what is set for all brokers, and nothing else', () => {
   expect(describeOne(BROKER, '', { broker: { 'num.partitions': '4' } }).configs).toEqual([])
 })
+
+test('a resource that is named many times is described once', () => {
+  const cluster = new Cluster()
+  cluster.create([{ name: 'orders' }])
+  const resource = { resourceType: TOPIC, resourceName: 'orders', configurationKeys: null }
+  const request = {
+    resources: [resource, resource, resource],
+    includeSynonyms: true,
+    includeDocumentation: true,
+  }
+  const context = { brokerId: BROKER_ID, broker: cluster.context.broker }
+  const { results } = describeConfigs(cluster.image, request, context)
+  expect(results.map(({ errorCode, configs }) => [errorCode, configs.length > 0])).toEqual([
+    ['NONE', true],
+    ['INVALID_REQUEST', false],
+    ['INVALID_REQUEST', false],
+  ])
+})

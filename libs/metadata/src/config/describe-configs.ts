@@ -37,6 +37,8 @@ export type DescribeConfigsContext = {
  * v3  type and documentation (KIP-569)
  * v4  flexible
  *
+ * A resource is described once: a small request must not get an answer of gigabytes.
+ *
  * Each entry tells where its value comes from: a client such as Kafka Connect refuses a topic whose
  * cleanup.policy is not what it needs, and must tell a default from a choice.
  */
@@ -45,10 +47,15 @@ export function describeConfigs(
   request: DescribeConfigsRequest,
   context: DescribeConfigsContext,
 ): DescribeConfigsResponse {
+  const seen = new Set<string>()
   return {
     results: request.resources.map((resource): ResourceResult => {
       const { resourceType, resourceName } = resource
-      const outcome = entriesOf(image, resource, request, context)
+      const key = `${resourceType} ${resourceName}`
+      const outcome = seen.has(key)
+        ? refused('INVALID_REQUEST', 'Each resource must appear at most once.')
+        : entriesOf(image, resource, request, context)
+      seen.add(key)
       return 'configs' in outcome
         ? { errorCode: 'NONE', errorMessage: '', resourceType, resourceName, ...outcome }
         : { resourceType, resourceName, configs: [], ...outcome }

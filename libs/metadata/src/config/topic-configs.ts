@@ -82,7 +82,7 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     default: '60000',
     min: 0,
     synonyms: [{ name: 'log.segment.delete.delay.ms' }],
-    doc: 'How long the file of a deleted segment stays on the disk.',
+    doc: 'Accepted for compatibility: the file of a deleted segment goes once nobody reads it.',
   },
   'flush.messages': {
     type: 'LONG',
@@ -203,13 +203,13 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     default: '1',
     min: 1,
     synonyms: [{ name: 'min.insync.replicas' }],
-    doc: 'Replicas that must have a record before acks=all is answered.',
+    doc: 'Replicas that must have a record before acks=all is answered; never more than there are.',
   },
   preallocate: {
     type: 'BOOLEAN',
     default: 'false',
     synonyms: [{ name: 'log.preallocate' }],
-    doc: 'Whether the file of a new segment gets its full size at once.',
+    doc: 'Accepted for compatibility: files grow as they are written.',
   },
   'remote.copy.lag.bytes': {
     type: 'LONG',
@@ -279,7 +279,7 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     default: '0',
     min: 0,
     synonyms: [{ name: 'log.roll.jitter.ms' }, { name: 'log.roll.jitter.hours', factor: HOUR_MS }],
-    doc: 'Random time taken off segment.ms, so that partitions do not roll together.',
+    doc: 'Most time taken off segment.ms, another for each partition, so that they do not roll together.',
   },
   'segment.ms': {
     type: 'LONG',

@@ -48,20 +48,20 @@ export const TOPIC_DEFAULT_CONFIGS = {
     kafkaType: 'LONG',
     min: 0,
     update: 'cluster-wide',
-    doc: 'Random time taken off the age at which a segment is closed; log.roll.jitter.hours when absent.',
+    doc: 'Most time taken off the age at which a segment is closed; log.roll.jitter.hours when absent.',
   },
   'log.roll.jitter.hours': {
     type: 'int',
     default: 0,
     min: 0,
     max: 2_147_483_647,
-    doc: 'Random time taken off the age at which a segment is closed, in hours.',
+    doc: 'Most time taken off the age at which a segment is closed, in hours.',
   },
   'log.preallocate': {
     type: 'boolean',
     default: false,
     update: 'cluster-wide',
-    doc: 'Whether the file of a new segment gets its full size at once.',
+    doc: 'Accepted for compatibility: files grow as they are written.',
   },
   'log.message.timestamp.before.max.ms': {
     type: 'int',

@@ -341,7 +341,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'fetch.purgatory.purge.interval.requests',
     'producer.purgatory.purge.interval.requests',
     'delete.records.purgatory.purge.interval.requests',
-    'max.request.partition.size.limit',
   ],
   'there are no policies in Java': [
     'create.topic.policy.class.name',

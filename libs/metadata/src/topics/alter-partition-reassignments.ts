@@ -9,8 +9,8 @@ import { replicasProblem } from './replicas.ts'
 
 type Answer = AlterPartitionReassignmentsResponse['responses'][number]['partitions'][number]
 
-/** A name of the client, as far as it is quoted. */
-const NAME_LENGTH_MAX = 300
+/** A name of the client, as far as it is quoted: once per partition, however many it names. */
+const NAME_LENGTH_MAX = 100
 
 /**
  * AlterPartitionReassignments (key 45).

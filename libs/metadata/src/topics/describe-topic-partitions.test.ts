@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DESCRIBED_PARTITIONS_MAX, describeTopicPartitions } from '../index.ts'
+import { describeTopicPartitions } from '../index.ts'
 import { Cluster } from '../testing/fixtures.ts'
 
 type Request = Parameters<typeof describeTopicPartitions>[1]
@@ -15,12 +15,8 @@ const ALL = ['a-0', 'a-1', 'a-2', 'b-0', 'b-1', 'c-0']
 
 function describe(names: readonly string[], request: Partial<Request> = {}) {
   const topics = names.map((name) => ({ name }))
-  return describeTopicPartitions(CLUSTER.image, {
-    topics,
-    responsePartitionLimit: 2000,
-    cursor: null,
-    ...request,
-  })
+  const page = { topics, responsePartitionLimit: 2000, cursor: null, ...request }
+  return describeTopicPartitions(CLUSTER.image, page, { partitionsMax: 2000 })
 }
 
 function partitionsOf({ topics }: ReturnType<typeof describe>): string[] {
@@ -74,10 +70,8 @@ test('a cursor at a negative partition is an invalid request', () => {
 })
 
 test('a page is never larger than the limit of the broker', () => {
-  const cluster = new Cluster()
-  cluster.create([{ name: 'wide', numPartitions: DESCRIBED_PARTITIONS_MAX + 1 }])
   const request = { topics: [], responsePartitionLimit: 2 ** 31 - 1, cursor: null }
-  const { topics, nextCursor } = describeTopicPartitions(cluster.image, request)
-  expect(topics[0]?.partitions).toHaveLength(DESCRIBED_PARTITIONS_MAX)
-  expect(nextCursor).toEqual({ topicName: 'wide', partitionIndex: DESCRIBED_PARTITIONS_MAX })
+  const page = describeTopicPartitions(CLUSTER.image, request, { partitionsMax: 2 })
+  expect(partitionsOf(page)).toEqual(['a-0', 'a-1'])
+  expect(page.nextCursor).toEqual({ topicName: 'a', partitionIndex: 2 })
 })

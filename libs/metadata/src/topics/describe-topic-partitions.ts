@@ -10,9 +10,6 @@ import { isInternalTopic, topicNameProblem } from './topic-name.ts'
 type Response = DescribeTopicPartitionsResponse
 type TopicAnswer = Response['topics'][number]
 
-/** Partitions of one page: `max.request.partition.size.limit` of Kafka, which is fixed here. */
-export const DESCRIBED_PARTITIONS_MAX: number = 2000
-
 /**
  * DescribeTopicPartitions (key 75), version 0 (KIP-966): topics in the order of their names, as many
  * partitions as fit a page, and where the next page begins. No topics asked for means all.
@@ -20,6 +17,8 @@ export const DESCRIBED_PARTITIONS_MAX: number = 2000
 export function describeTopicPartitions(
   image: MetadataImage,
   request: DescribeTopicPartitionsRequest,
+  /** `max.request.partition.size.limit`: partitions of one page. */
+  { partitionsMax }: { readonly partitionsMax: number },
 ): Response {
   const { cursor } = request
   const wantsAll = request.topics.length === 0
@@ -35,7 +34,7 @@ export function describeTopicPartitions(
     .filter((name) => image.topic(name) === undefined)
     .map((name) => failed(errorOfUnknown(name), name))
   const first = cursor !== null && known[0]?.name === cursor.topicName ? cursor.partitionIndex : 0
-  const limit = Math.max(1, Math.min(request.responsePartitionLimit, DESCRIBED_PARTITIONS_MAX))
+  const limit = Math.max(1, Math.min(request.responsePartitionLimit, partitionsMax))
   const { topics, nextCursor } = page(known, first, limit)
   return { topics: [...topics, ...unknown], nextCursor }
 }

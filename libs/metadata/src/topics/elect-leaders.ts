@@ -5,8 +5,8 @@ import type { MetadataImage } from '../metadata-image.ts'
 type PartitionAnswer =
   ElectLeadersResponse['replicaElectionResults'][number]['partitionResult'][number]
 
-/** A name of the client, as far as it is quoted. */
-const NAME_LENGTH_MAX = 300
+/** A name of the client, as far as it is quoted: once per partition, however many it names. */
+const NAME_LENGTH_MAX = 100
 
 /** Preferred, or unclean. */
 const ELECTION_TYPES: readonly number[] = [0, 1]
