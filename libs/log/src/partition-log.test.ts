@@ -1,7 +1,12 @@
 import { crc32c, readBatchHeader } from '@fairlead/protocol'
 import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
-import { type PartitionLog, StorageError, type TimestampLookup } from './index.ts'
+import {
+  DEFAULT_LOG_CONFIG,
+  type PartitionLog,
+  StorageError,
+  type TimestampLookup,
+} from './index.ts'
 import {
   DIRECTORY,
   NOW_MS,
@@ -162,6 +167,31 @@ describe('durability', () => {
     disk.complete(0)
     expect(answers).toEqual([true])
     expect(log.highWatermark).toBe(1)
+  })
+
+  test('the mode may change while appends are under way', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk)
+    const answers: string[] = []
+    const appendAs = (name: string): void => {
+      const context = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const
+      log.append(batch(), context, () => answers.push(name))
+    }
+    appendAs('group')
+    disk.complete(0)
+    expect(answers).toEqual([])
+    log.updateConfig({ ...DEFAULT_LOG_CONFIG, durability: 'os' })
+    disk.drain()
+    appendAs('os')
+    disk.complete(0)
+    expect(answers).toEqual(['group', 'os'])
+    log.updateConfig(DEFAULT_LOG_CONFIG)
+    disk.drain()
+    appendAs('group again')
+    disk.complete(0)
+    expect(answers).toEqual(['group', 'os'])
+    disk.drain()
+    expect(answers).toEqual(['group', 'os', 'group again'])
   })
 
   test('nothing is served before it is durable', () => {

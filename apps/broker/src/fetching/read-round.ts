@@ -122,11 +122,11 @@ function diverged(found: LocalPartition, request: PartitionRequest): Wanted | un
   const { log } = found
   const end = endOfEpoch(found, lastFetchedEpoch)
   if (end === undefined) {
-    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE', log), upTo: undefined }
+    return { answer: failed(request, 'OFFSET_OUT_OF_RANGE'), upTo: undefined }
   }
   if (end.leaderEpoch === lastFetchedEpoch && end.endOffset >= fetchOffset) return undefined
   const divergingEpoch = { epoch: end.leaderEpoch, endOffset: end.endOffset }
-  const answer = { ...failed(request, 'NONE', log), divergingEpoch }
+  const answer = { ...failed(request, 'NONE'), ...watermarks(log), divergingEpoch }
   return { answer, upTo: undefined, isDiverged: true }
 }
 
