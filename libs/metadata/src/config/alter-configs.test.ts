@@ -167,6 +167,8 @@ test('what is set for one broker wins over what is set for all, and that over th
 test.for([
   ['1', 'num.partitions', '3', 'INVALID_REQUEST', 'Cannot update these configs dynamically'],
   ['1', 'message.max.byte', '3', 'INVALID_REQUEST', 'did you mean message.max.bytes?'],
+  ['1', 'leader.replication.throttled.rate', '1', 'INVALID_REQUEST', 'nothing is replicated'],
+  ['1', 'num.io.threads', '4', 'INVALID_REQUEST', 'one event loop serves all connections'],
   ['1', 'message.max.bytes', '-1', 'INVALID_REQUEST', 'Value must be at least 0'],
   ['', 'log.cleanup.policy', 'shred', 'INVALID_REQUEST', 'String must be one of: compact, delete'],
   ['2', 'message.max.bytes', '3', 'INVALID_REQUEST', 'Unexpected broker id, expected 1'],

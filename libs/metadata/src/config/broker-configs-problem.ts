@@ -2,6 +2,7 @@ import { nearestName, truncated } from '@fairlead/base'
 import { BROKER_KEYS } from './broker-key.ts'
 import { configProblem } from './definition.ts'
 import { TOPIC_CONFIGS } from './topic-configs.ts'
+import { UNSUPPORTED_REASONS } from './unsupported-broker-configs.ts'
 
 const NAME_LENGTH_MAX = 200
 
@@ -34,6 +35,9 @@ export function brokerConfigsProblem(
 }
 
 function unknownKey(given: string): string {
+  // Keys that Kafka has no more, or has only while it runs.
+  const reason = UNSUPPORTED_REASONS.get(given)
+  if (reason !== undefined) return `${given} cannot be changed. Has no effect here: ${reason}.`
   const name = truncated(given, NAME_LENGTH_MAX)
   const nearest = nearestName(name, BROKER_KEYS.keys())
   const suggestion = nearest === undefined ? '' : `: did you mean ${nearest}?`
