@@ -126,7 +126,7 @@ export class BrokerRun {
     this.#disk = this.#disk.afterKill(delayed(this.#life, this.#random, diskDelayMaxMs))
     if (this.#options.hasCanary) lieAboutSyncs(this.#disk)
     if (!this.#isCalm && this.#random.chance(diskFailureChance)) {
-      failOnce(this.#disk, this.#random, 500)
+      failOnce(this.#disk, this.#random, { withinOperations: 500, code: 'EIO' })
     }
     const life = this.#life
     this.#broker = new SimulatedBroker({

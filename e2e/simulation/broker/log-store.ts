@@ -5,7 +5,7 @@ import {
   IndexCache,
   type LogConfig,
   type PartitionLog,
-  type StorageError,
+  StorageError,
   TailCache,
   openPartitionLog,
 } from '@fairlead/log'
@@ -91,8 +91,9 @@ export class LogStore {
     const stamped = records.map((record) => ({ ...record, headers: [], timestampMs: nowMs }))
     const batch = encodeBatch({ records: stamped }, crc32c)
     log.append(batch, { leaderEpoch: 0, nowMs, origin: 'coordinator' }, (result) => {
-      // The log tells of its failure by itself.
       if (result.ok) done()
+      // Memory is ahead of the log: as in the broker, that is the end of the process.
+      else this.#onFailure(new StorageError(result.message, { code: result.errorCode }))
     })
   }
 

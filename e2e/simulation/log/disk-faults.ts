@@ -30,11 +30,11 @@ const CHANGES: ReadonlySet<SimulatedOperation['kind']> = new Set([
 export function failOnce(
   disk: SimulatedDisk,
   random: SeededRandom,
-  withinOperations: number,
+  options: { readonly withinOperations: number; readonly code: 'EIO' | 'ENOSPC' },
 ): () => SimulatedOperation | undefined {
+  const { withinOperations, code } = options
   let left = random.int(withinOperations)
   let failed: SimulatedOperation | undefined
-  const code = random.pick(['EIO', 'ENOSPC'])
   disk.hook = (operation) => {
     left -= 1
     if (left > 0 || failed !== undefined || !CHANGES.has(operation.kind)) return PROCEED

@@ -14,6 +14,8 @@ export type LogLifeOptions = {
   readonly swarm: LogSwarm
   readonly random: SeededRandom
   readonly kernel: Kernel
+  /** The disk is full, or fails: what needs to write may be refused, to be tried again. */
+  readonly isDiskFaulty: () => boolean
 }
 
 /** What clients and operators do to a log between its opening and its end, and what they check. */
@@ -24,6 +26,7 @@ export class LogLife {
   #config: LogConfig
   #seenHighWatermark = 0
   #wasModeChanged = false
+  #takenBackCount = 0
   /** Of the retentions under way: the least `retention.bytes` of those that overlap with it. */
   readonly #retentions = new Set<{ leastBytes: number }>()
 
@@ -106,6 +109,7 @@ export class LogLife {
         producers.answered(sent, result, this.#model.durableOffset)
         kernel.note('acked', result.baseOffset)
       } else {
+        this.#takeBack()
         const isExpected = result.errorCode === 'KAFKA_STORAGE_ERROR'
         require(isExpected, () => `an append was refused: ${result.errorCode} ${result.message}`)
         kernel.note(result.errorCode)
@@ -118,6 +122,15 @@ export class LogLife {
     require(sent.placed.baseOffset === before &&
       sent.placed.nextOffset === this.#log.logEndOffset, () =>
       `an append moved the log end from ${before} to ${this.#log.logEndOffset}`)
+  }
+
+  /** A log whose disk was full forgets what it had placed and not written. */
+  #takeBack(): void {
+    const { logEndOffset } = this.#log
+    if (logEndOffset >= this.#model.endOffset) return
+    this.#takenBackCount += 1
+    this.#model.takeBack(logEndOffset)
+    this.#options.producers.takenBack(logEndOffset)
   }
 
   /** The epoch goes up now and then, as it does when a broker starts. */
@@ -170,7 +183,10 @@ export class LogLife {
   #checkpoint(): void {
     const { life } = this.#options
     const endOffset = this.#log.logEndOffset
+    const takenBackCount = this.#takenBackCount
     this.#log.checkpoint(({ ok }) => {
+      // What found no space is not in the log any more: there was nothing to make durable.
+      if (takenBackCount !== this.#takenBackCount) return
       // A log that failed meanwhile has nothing to write, which is no error of the checkpoint.
       if (life.hasEnded || !ok || this.#log.failure !== undefined) return
       this.#model.promise(endOffset, 'power loss')
@@ -233,7 +249,11 @@ export class LogLife {
   }
 
   #requireMayFail(what: string, result: { readonly errorCode: string; readonly message: string }) {
-    const isExpected = result.errorCode === 'OFFSET_OUT_OF_RANGE' || this.#log.failure !== undefined
-    require(isExpected, () => `${what} failed: ${result.errorCode} ${result.message}`)
+    const { errorCode, message } = result
+    const isExpected =
+      errorCode === 'OFFSET_OUT_OF_RANGE' ||
+      this.#log.failure !== undefined ||
+      (errorCode === 'KAFKA_STORAGE_ERROR' && this.#options.isDiskFaulty())
+    require(isExpected, () => `${what} failed: ${errorCode} ${message}`)
   }
 }

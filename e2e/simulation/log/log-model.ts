@@ -75,11 +75,21 @@ export class LogModel {
       (batch) => batch.baseOffset < endOffset && batch.nextOffset > endOffset,
     )
     require(lost === undefined, () => `the log ends at ${endOffset}, inside a batch`)
-    while ((this.#batches.at(-1)?.baseOffset ?? -1) >= endOffset) this.#batches.pop()
-    this.#endOffset = endOffset
+    this.#cut(endOffset)
     // Recovery syncs what it serves.
     this.#keptOffset = endOffset
     this.#durableOffset = endOffset
+  }
+
+  /** The log has refused what it had placed from here on: nobody was promised any of it. */
+  takeBack(endOffset: number): void {
+    require(endOffset >= this.#keptOffset, () => `what was promised was taken back to ${endOffset}`)
+    this.#cut(endOffset)
+  }
+
+  #cut(endOffset: number): void {
+    while ((this.#batches.at(-1)?.baseOffset ?? -1) >= endOffset) this.#batches.pop()
+    this.#endOffset = endOffset
   }
 
   /** Forgets what retention has removed. */

@@ -73,6 +73,7 @@ export class LogRun {
   #disk = new SimulatedDisk()
   #life: SimulatedLife
   #isPowerLost = false
+  #isDiskFaulty = false
   #operations = 0
 
   constructor(options: LogRunOptions) {
@@ -121,6 +122,7 @@ export class LogRun {
   /** No more faults: everything is acknowledged, and the whole log is what was sent. */
   #settle(): void {
     this.#disk.capacityBytes = Number.POSITIVE_INFINITY
+    this.#isDiskFaulty = false
     const log = this.#open()
     const opened = this.#begin(log)
     opened.resume()
@@ -145,6 +147,7 @@ export class LogRun {
       swarm: this.#swarm,
       random: this.#random,
       kernel: this.#kernel,
+      isDiskFaulty: () => this.#isDiskFaulty,
     })
     this.#kernel.afterEach = () => opened.requireOrder()
     return opened
@@ -251,9 +254,11 @@ export class LogRun {
     const isClosed = (): boolean => closed !== undefined
     require(this.#kernel.runUntil(isClosed, this.#deadline()), () => 'a log closes in time')
     if (closed?.ok === true && log.failure === undefined) {
+      require(this.#disk.openFileCount === 0, () => 'a closed log has no open files')
+      // What found no space meanwhile was taken back, and nothing was made durable then.
+      if (this.#model.endOffset !== endOffset) return
       this.#model.promise(endOffset, 'power loss')
       this.#model.checkpointed(endOffset)
-      require(this.#disk.openFileCount === 0, () => 'a closed log has no open files')
     }
   }
 
@@ -261,7 +266,7 @@ export class LogRun {
     this.#kernel.note(how)
     this.#life.end()
     this.#kernel.afterEach = () => {}
-    if (how === 'kill') {
+    if (how === 'kill' || !this.#swarm.losesPower) {
       this.#counts.kills += 1
       this.#disk = this.#disk.afterKill()
     } else {
@@ -283,12 +288,14 @@ export class LogRun {
   // Faults
 
   #chooseFaults(): void {
-    const { diskFailureChance, fullDiskChance } = this.#swarm
-    this.#disk.capacityBytes = Number.POSITIVE_INFINITY
-    if (this.#random.chance(diskFailureChance)) failOnce(this.#disk, this.#random, FAILS_WITHIN)
-    if (this.#random.chance(fullDiskChance)) {
-      this.#disk.capacityBytes = this.#disk.usedBytes + this.#random.int(5000)
-    }
+    const { diskFailureChance, fullDiskChance, losesPower } = this.#swarm
+    const isFailing = this.#random.chance(diskFailureChance)
+    const isFull = this.#random.chance(fullDiskChance)
+    this.#isDiskFaulty = isFailing || isFull
+    const code = losesPower ? 'EIO' : this.#random.pick(['EIO', 'ENOSPC'] as const)
+    if (isFailing) failOnce(this.#disk, this.#random, { withinOperations: FAILS_WITHIN, code })
+    const roomBytes = this.#random.int(5000)
+    this.#disk.capacityBytes = isFull ? this.#disk.usedBytes + roomBytes : Number.POSITIVE_INFINITY
   }
 
   #damage(): void {

@@ -13,6 +13,11 @@ export type LogSwarm = {
   readonly diskDelayMaxMs: number
   /** Weights of what happens next. */
   readonly weights: Readonly<Record<LogOperation, number>>
+  /**
+   * Whether power is ever lost; otherwise the disk may be full. Not both: what found no space is cut off
+   * again, and when power takes back the cut, records are there that were refused.
+   */
+  readonly losesPower: boolean
   /** Chance that a life is one in which the disk fails once. */
   readonly diskFailureChance: number
   /** Chance that a life is one whose disk is nearly full. */
@@ -39,6 +44,7 @@ export type Ending = 'close' | 'kill' | 'powerLoss'
 
 export function drawLogSwarm(random: SeededRandom): LogSwarm {
   const sometimes = (chance: number) => random.pick([0, 0, chance])
+  const losesPower = random.chance(0.7)
   const segmentBytes = random.pick([260, 900, 4000, 30_000])
   return {
     config: {
@@ -66,8 +72,9 @@ export function drawLogSwarm(random: SeededRandom): LogSwarm {
       kill: random.pick([0, 1, 3]),
       powerLoss: random.pick([0, 1, 3]),
     },
+    losesPower,
     diskFailureChance: sometimes(0.3),
-    fullDiskChance: sometimes(0.3),
+    fullDiskChance: losesPower ? 0 : 0.3,
     nestedCrashChance: random.pick([0, 0.3, 0.8]),
     bitFlipChance: sometimes(0.3),
   }

@@ -127,7 +127,14 @@ export class SimulatedProducers {
       producer.acked.splice(producer.acked.length - lost.length)
       for (const sent of lost) sent.isAcked = false
       producer.inFlight.unshift(...lost)
-      for (const sent of producer.inFlight) {
+    }
+    this.takenBack(endOffset)
+  }
+
+  /** What was sent and not acknowledged is nowhere from here on. */
+  takenBack(endOffset: number): void {
+    for (const { inFlight } of this.#producers) {
+      for (const sent of inFlight) {
         if ((sent.placed?.nextOffset ?? 0) > endOffset) sent.placed = undefined
       }
     }
