@@ -71,6 +71,9 @@ export type GroupCoordinatorOptions = {
   readonly topics: TopicDirectory
 }
 
+/** Why a group cannot be read here. */
+type ServingError = 'NOT_COORDINATOR' | 'COORDINATOR_LOAD_IN_PROGRESS'
+
 /** A request that may have to wait carries the name under which its answer is to be completed. */
 export type ParkableContext = RequestContext & { readonly token: ParkToken }
 
@@ -81,8 +84,8 @@ export type ParkableContext = RequestContext & { readonly token: ParkToken }
  * Each method takes one event with its time and says what follows: records to append, the answer,
  * and answers to requests that were parked before. What has to outlive the process changes only by
  * replaying those records (`ReplicatedGroup`); they are replayed before the method returns, so that
- * the next event sees them, and the shell keeps every answer back until they are durable. A failed
- * append is fatal for the process, therefore nothing is ever undone.
+ * the next event sees them, and the shell keeps every answer back until they are durable. Nothing is
+ * ever undone: when an append fails, the partition is unloaded and loaded anew from its log.
  *
  * Lifecycle of a partition: `startLoading`, `replay` per record, `finishLoading`; `unload` at the
  * end. One caller at a time.
@@ -92,6 +95,8 @@ export class GroupCoordinator {
   readonly #random: Random
   readonly #topics: TopicDirectory
   readonly #shards = new Map<number, GroupShard>()
+  /** Partitions that take no records now. */
+  readonly #readOnly = new Set<number>()
   #nextOffsetExpiryMs: number | undefined
 
   constructor(options: GroupCoordinatorOptions) {
@@ -120,6 +125,16 @@ export class GroupCoordinator {
   finishLoading(partition: number, now: Instant): Step {
     this.#nextOffsetExpiryMs ??= now.nowMs + this.#config.offsetsRetentionCheckIntervalMs
     return this.#shard(partition).finishLoading(now)
+  }
+
+  /**
+   * Says whether the partition takes records now (its disk may be full). While it does not, what would
+   * change a group is answered COORDINATOR_NOT_AVAILABLE, which clients retry, and nothing expires;
+   * heartbeats and reads are served.
+   */
+  setWritable(partition: number, isWritable: boolean): void {
+    if (isWritable) this.#readOnly.delete(partition)
+    else this.#readOnly.add(partition)
   }
 
   /** Forgets the partition; whoever waits gets NOT_COORDINATOR. */
@@ -174,11 +189,11 @@ export class GroupCoordinator {
     const { groupId } = request
     const answer = (errorCode: ErrorCode): HeartbeatResponse => ({ errorCode })
     if (groupId === '') return this.#refused(groupId, answer('INVALID_GROUP_ID'))
+    const shard = this.#servingShard(groupId)
     // A member that is told of the loading would look for another coordinator; this one will do.
-    if (this.#servingShard(groupId) === 'COORDINATOR_LOAD_IN_PROGRESS') {
-      return this.#refused(groupId, answer('NONE'))
-    }
-    return this.#decide(groupId, now, answer, (shard, turn) => {
+    if (shard === 'COORDINATOR_LOAD_IN_PROGRESS') return this.#refused(groupId, answer('NONE'))
+    if (typeof shard === 'string') return this.#refused(groupId, answer(shard))
+    return shard.run(groupId, now, (turn) => {
       const group = shard.group(groupId)
       return answer(group === undefined ? 'UNKNOWN_MEMBER_ID' : heartbeat(group, request, turn))
     })
@@ -212,7 +227,7 @@ export class GroupCoordinator {
 
   deleteOffsets(request: OffsetDeleteRequest, now: Instant): Decisions<OffsetDeleteResponse> {
     const { groupId } = request
-    const shard = this.#servingShard(groupId)
+    const shard = this.#writableShard(groupId)
     if (typeof shard === 'string') return { steps: [], response: refusedOffsetDelete(shard) }
     return runSteps(shard, groupId, now, (turn) =>
       deleteOffsets(shard.group(groupId), request, this.#topics, turn),
@@ -225,7 +240,7 @@ export class GroupCoordinator {
   ): Decisions<DeleteGroupsResponse> {
     const steps: Step[] = []
     const results = Array.from(new Set(groupsNames), (groupId) => {
-      const shard = this.#servingShard(groupId)
+      const shard = this.#writableShard(groupId)
       if (typeof shard === 'string') return refusedDeletion(groupId, shard)
       const group = shard.group(groupId)
       const result = checkDeletable(groupId, group)
@@ -302,7 +317,7 @@ export class GroupCoordinator {
   /** When `tick` must be called at the latest; undefined while nothing can become due. */
   nextDeadlineMs(): number | undefined {
     let earliestMs = this.#nextOffsetExpiryMs ?? Infinity
-    for (const shard of this.#shards.values()) {
+    for (const shard of this.#writableShards()) {
       earliestMs = Math.min(earliestMs, shard.nextDeadlineMs ?? Infinity)
     }
     return earliestMs === Infinity ? undefined : earliestMs
@@ -311,7 +326,7 @@ export class GroupCoordinator {
   /** Does everything that is due. Calling it too early changes nothing. */
   tick(now: Instant): readonly Step[] {
     const steps: Step[] = []
-    for (const shard of this.#shards.values()) {
+    for (const shard of this.#writableShards()) {
       // What an event of this tick schedules for this very moment waits for the next tick.
       const due: string[] = []
       for (let id = shard.takeDue(now.nowMs); id !== undefined; id = shard.takeDue(now.nowMs)) {
@@ -360,7 +375,7 @@ export class GroupCoordinator {
     refuse: (errorCode: ErrorCode) => Response,
     event: (shard: GroupShard, turn: Turn) => Response,
   ): Decision<Response> {
-    const shard = this.#servingShard(groupId)
+    const shard = this.#writableShard(groupId)
     if (typeof shard === 'string') return this.#refused(groupId, refuse(shard))
     return shard.run(groupId, now, (turn) => event(shard, turn))
   }
@@ -372,7 +387,7 @@ export class GroupCoordinator {
 
   #visitAll(now: Instant, event: (group: Group, turn: Turn) => void): Step[] {
     const steps: Step[] = []
-    for (const shard of this.#shards.values()) {
+    for (const shard of this.#writableShards()) {
       if (!shard.isLoaded) continue
       for (const group of shard.groups()) {
         steps.push(...runSteps(shard, group.groupId, now, (turn) => event(group, turn)).steps)
@@ -381,7 +396,20 @@ export class GroupCoordinator {
     return steps
   }
 
-  #servingShard(groupId: string): GroupShard | 'NOT_COORDINATOR' | 'COORDINATOR_LOAD_IN_PROGRESS' {
+  *#writableShards(): Generator<GroupShard> {
+    for (const shard of this.#shards.values()) {
+      if (!this.#readOnly.has(shard.partition)) yield shard
+    }
+  }
+
+  /** For what writes: the shard, or why not. */
+  #writableShard(groupId: string): GroupShard | ServingError | 'COORDINATOR_NOT_AVAILABLE' {
+    const shard = this.#servingShard(groupId)
+    const isReadOnly = typeof shard !== 'string' && this.#readOnly.has(shard.partition)
+    return isReadOnly ? 'COORDINATOR_NOT_AVAILABLE' : shard
+  }
+
+  #servingShard(groupId: string): GroupShard | ServingError {
     const shard = this.#shards.get(this.partitionFor(groupId))
     if (shard === undefined) return 'NOT_COORDINATOR'
     return shard.isLoaded ? shard : 'COORDINATOR_LOAD_IN_PROGRESS'

@@ -388,6 +388,29 @@ test('a partition that is loading says so, but to a heartbeat, as in Kafka', () 
   )
 })
 
+test('a partition that takes no records refuses what would change a group, and serves the rest', () => {
+  const { harness, memberIds } = stableGroup(1)
+  const [memberId = ''] = memberIds
+  harness.commit({ offset: 5, memberId, generationId: 1 })
+  const partition = harness.coordinator.partitionFor(GROUP)
+  harness.coordinator.setWritable(partition, false)
+  const refused = 'COORDINATOR_NOT_AVAILABLE'
+  expect(harness.commit({ offset: 6, memberId, generationId: 1 })).toBe(refused)
+  expect(harness.joined(harness.join().token)?.errorCode).toBe(refused)
+  expect(harness.leave([{ memberId }])).toEqual([refused])
+  expect(harness.deleteGroups(GROUP)).toEqual([refused])
+  expect(harness.deleteOffsets([0])).toEqual([refused])
+  expect(harness.heartbeat(memberId, 1)).toBe('NONE')
+  expect(harness.fetch().offset).toBe(5)
+  harness.advance(3_600_000)
+  expect(harness.describe().state).toBe('Stable')
+
+  harness.coordinator.setWritable(partition, true)
+  expect(harness.commit({ offset: 6, memberId, generationId: 1 })).toBe('NONE')
+  harness.advance(3_600_000)
+  expect(harness.describe().state).toBe('Empty')
+})
+
 test('a group that is too large to be stored does not become stable', () => {
   const harness = new Harness({ initialRebalanceDelayMs: 10 })
   const [leader, follower] = [harness.joinFully(), harness.joinFully()]

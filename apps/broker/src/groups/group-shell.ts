@@ -31,6 +31,7 @@ import type {
   SyncGroupRequest,
   SyncGroupResponse,
 } from '@fairlead/coordinator'
+import { StorageError } from '@fairlead/log'
 import type { Departure } from '../network/departure.ts'
 import type { OffsetsLog } from './offsets-log.ts'
 
@@ -48,17 +49,24 @@ type ParkOutcome<Kind extends Completion['kind']> =
 
 export type GroupShellOptions = {
   readonly coordinator: GroupCoordinator
-  readonly offsetsLog: OffsetsLog
+  readonly offsetsLog: Pick<
+    OffsetsLog,
+    'exists' | 'create' | 'partitions' | 'append' | 'settled' | 'drained' | 'hasFailed' | 'replay'
+  >
   readonly clock: Clock
   readonly timers: Timers
   /** Told of what happens in groups, before it is durable. */
   readonly onEvent: (event: GroupEvent) => void
   /**
-   * Groups cannot be loaded, or what changed in them cannot be written: memory is then ahead of the
-   * log, and the process must not go on. May be called again.
+   * Groups cannot be loaded, or their log is beyond repair: the process must not go on. May be called
+   * again.
    */
   readonly onFailure: (error: unknown) => void
 }
+
+/** After a failed append a partition takes no changes for so long; twice as long the next time. */
+const PAUSE_FIRST_MS = 1_000
+const PAUSE_MAX_MS = 30_000
 
 /**
  * Runs the group coordinator on `__consumer_offsets`: feeds it requests and time, appends what it
@@ -66,9 +74,17 @@ export type GroupShellOptions = {
  *
  * Invariant: an answer leaves only after every record of its partition that was appended before it,
  * its own included, is durable. A client thus never sees a state that a crash undoes.
+ *
+ * A failed append (a full disk) leaves memory ahead of the log. The partition is then unloaded, and
+ * loaded anew from what is in the log; it takes no changes until a pause is over, which grows while
+ * appends go on failing.
  */
 export class GroupShell {
   readonly #options: GroupShellOptions
+  /** Partitions whose last append failed, until they take changes again. */
+  readonly #reloading = new Set<number>()
+  /** How long the last failure paused a partition; gone once an append succeeds. */
+  readonly #lastPausesMs = new Map<number, number>()
   readonly #parked = new Map<ParkToken, (completion: Completion) => void>()
   #nextToken: ParkToken = 1
   #started: Promise<void> | undefined
@@ -199,14 +215,46 @@ export class GroupShell {
   }
 
   async #load(): Promise<void> {
+    for (const partition of this.#options.offsetsLog.partitions()) await this.#loadOne(partition)
+  }
+
+  async #loadOne(partition: number): Promise<void> {
     const { coordinator, offsetsLog } = this.#options
-    for (const partition of offsetsLog.partitions()) {
-      await offsetsLog.replay(partition, (record) => {
-        if (!this.#isStopped) coordinator.replay(partition, record)
-      })
-      if (this.#isStopped) return
-      await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
+    await offsetsLog.replay(partition, (record) => {
+      if (!this.#isStopped) coordinator.replay(partition, record)
+    })
+    if (this.#isStopped) return
+    await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
+  }
+
+  #appendFailed(partition: number, error: unknown): void {
+    const { offsetsLog, onFailure } = this.#options
+    if (this.#isStopped || offsetsLog.hasFailed(partition)) {
+      onFailure(error)
+    } else if (!this.#reloading.has(partition)) {
+      this.#reloading.add(partition)
+      this.#inBackground(this.#reload(partition))
     }
+  }
+
+  /** Brings memory back to what the log holds, after an append to the partition failed. */
+  async #reload(partition: number): Promise<void> {
+    const { coordinator, offsetsLog, timers } = this.#options
+    const lastPauseMs = this.#lastPausesMs.get(partition)
+    const pauseMs = lastPauseMs === undefined ? PAUSE_FIRST_MS : 2 * lastPauseMs
+    this.#lastPausesMs.set(partition, Math.min(pauseMs, PAUSE_MAX_MS))
+    coordinator.setWritable(partition, false)
+    this.#complete(coordinator.unload(partition))
+    coordinator.startLoading(partition)
+    await offsetsLog.drained(partition)
+    if (this.#isStopped) return
+    await this.#loadOne(partition)
+    timers.after(Math.min(pauseMs, PAUSE_MAX_MS), () => {
+      if (this.#isStopped) return
+      this.#reloading.delete(partition)
+      coordinator.setWritable(partition, true)
+      this.#scheduleTick()
+    })
   }
 
   async #park<Kind extends Completion['kind']>(
@@ -249,14 +297,21 @@ export class GroupShell {
     const { offsetsLog, onEvent } = this.#options
     for (const event of events) onEvent(event)
     this.#scheduleTick()
-    try {
-      await (records.length > 0
-        ? offsetsLog.append(partition, records)
-        : offsetsLog.settled(partition))
-    } catch (error) {
-      this.#options.onFailure(error)
-      throw error
+    if (records.length === 0) {
+      await offsetsLog.settled(partition)
+    } else {
+      try {
+        await offsetsLog.append(partition, records)
+      } catch (error) {
+        this.#appendFailed(partition, error)
+        throw error
+      }
+      this.#lastPausesMs.delete(partition)
     }
+    this.#complete({ completions })
+  }
+
+  #complete({ completions }: Pick<Step, 'completions'>): void {
     for (const completion of completions) {
       this.#parked.get(completion.token)?.(completion)
       this.#parked.delete(completion.token)
@@ -277,7 +332,7 @@ export class GroupShell {
   #tick(): void {
     this.#timer = undefined
     for (const step of this.#options.coordinator.tick(this.#now())) {
-      this.#inBackground(this.#carryOut(step))
+      this.#inBackground(this.#carryOut(step).catch(unlessStorageError))
     }
     this.#scheduleTick()
   }
@@ -296,4 +351,9 @@ export class GroupShell {
     const { clock } = this.#options
     return { nowMs: clock.nowMs(), wallNowMs: clock.wallNowMs() }
   }
+}
+
+/** A failed append was dealt with where it failed, and nobody waits for the answer to a deadline. */
+function unlessStorageError(error: unknown): void {
+  if (!(error instanceof StorageError)) throw error
 }

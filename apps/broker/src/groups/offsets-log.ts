@@ -21,6 +21,8 @@ export class OffsetsLog {
   readonly #options: OffsetsLogOptions
   /** The newest append of each partition: later ones are durable after earlier ones. */
   readonly #newestAppend = new Map<number, Promise<void>>()
+  readonly #underWay = new Map<number, number>()
+  readonly #drainWaiters = new Map<number, readonly (() => void)[]>()
 
   constructor(options: OffsetsLogOptions) {
     this.#options = options
@@ -38,16 +40,38 @@ export class OffsetsLog {
     return Array.from({ length: this.#options.partitionCount }, (_, partition) => partition)
   }
 
-  /** Resolves once the records are durable. */
-  append(partition: number, records: readonly CoordinatorRecord[]): Promise<void> {
+  /** Resolves once the records are durable. Rejects when they are not, and never will be. */
+  async append(partition: number, records: readonly CoordinatorRecord[]): Promise<void> {
     const appended = this.#append(partition, records)
     this.#newestAppend.set(partition, appended)
-    return appended
+    this.#underWay.set(partition, this.#underWayCount(partition) + 1)
+    try {
+      await appended
+    } finally {
+      this.#underWay.set(partition, this.#underWayCount(partition) - 1)
+      if (this.#newestAppend.get(partition) === appended) this.#newestAppend.delete(partition)
+      if (this.#underWayCount(partition) === 0) this.#answerDrained(partition)
+    }
   }
 
   /** Resolves once everything that was appended so far is durable. */
   settled(partition: number): Promise<void> {
     return this.#newestAppend.get(partition) ?? Promise.resolve()
+  }
+
+  /** Resolves once no append is under way: what is in the log then is all that ever will be. */
+  drained(partition: number): Promise<void> {
+    if (this.#underWayCount(partition) === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const waiting = this.#drainWaiters.get(partition) ?? []
+      this.#drainWaiters.set(partition, [...waiting, resolve])
+    })
+  }
+
+  /** Whether the log of the partition is beyond repair, so that no later append can succeed. */
+  hasFailed(partition: number): boolean {
+    const { log } = this.#local(partition)
+    return log.failure !== undefined
   }
 
   /** Every record of the partition, in order. */
@@ -69,6 +93,16 @@ export class OffsetsLog {
     )
     const result = await append(log, batch, { leaderEpoch, nowMs, origin: 'coordinator' })
     if (!result.ok) throw new StorageError(result.message, { code: result.errorCode })
+  }
+
+  #underWayCount(partition: number): number {
+    return this.#underWay.get(partition) ?? 0
+  }
+
+  #answerDrained(partition: number): void {
+    const waiting = this.#drainWaiters.get(partition) ?? []
+    this.#drainWaiters.delete(partition)
+    for (const resolve of waiting) resolve()
   }
 
   #local(partition: number): LocalPartition {

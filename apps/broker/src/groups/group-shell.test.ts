@@ -1,0 +1,146 @@
+import {
+  type CoordinatorRecord,
+  GroupCoordinator,
+  type OffsetCommitRequest,
+} from '@fairlead/coordinator'
+import { StorageError } from '@fairlead/log'
+import { ZERO_UUID } from '@fairlead/protocol'
+import { expect, test } from 'vitest'
+import { GroupShell } from './group-shell.ts'
+
+const TOPIC = 'orders'
+const CLIENT = { apiVersion: 8, clientId: 'test', clientHost: '/127.0.0.1' }
+
+/** A shell on a log in memory that fails when told to; time stands still, timers run when told to. */
+function setUp() {
+  const records: CoordinatorRecord[] = []
+  const state = { isDiskFull: false, hasFailed: false, appendCount: 0 }
+  const failures: unknown[] = []
+  const pending: { readonly delayMs: number; readonly callback: () => void }[] = []
+  const shell = new GroupShell({
+    coordinator: new GroupCoordinator({
+      config: {
+        offsetsPartitionCount: 1,
+        sessionTimeoutMinMs: 1_000,
+        sessionTimeoutMaxMs: 300_000,
+        initialRebalanceDelayMs: 0,
+        membersMax: 100,
+        offsetMetadataMaxBytes: 64,
+        offsetsRetentionMs: 604_800_000,
+        offsetsRetentionCheckIntervalMs: 600_000,
+        groupsMax: 1_000,
+        memberMetadataMaxBytes: 65_536,
+        committedPartitionsMax: 100,
+      },
+      random: { int: () => 0, bytes: (length) => new Uint8Array(length) },
+      topics: {
+        topicName: () => undefined,
+        topicId: () => undefined,
+        hasPartition: (topic) => topic === TOPIC,
+      },
+    }),
+    offsetsLog: {
+      exists: true,
+      create: async () => {},
+      partitions: () => [0],
+      append: async (_partition, appended) => {
+        state.appendCount += 1
+        await Promise.resolve()
+        if (state.isDiskFull) throw new StorageError('no space left', { code: 'ENOSPC' })
+        records.push(...appended)
+      },
+      settled: async () => {},
+      drained: async () => {},
+      hasFailed: () => state.hasFailed,
+      replay: async (_partition, replay) => records.forEach(replay),
+    },
+    clock: { nowMs: () => 0, wallNowMs: () => 1_700_000_000_000 },
+    timers: {
+      after: (delayMs, callback) => {
+        const timer = { delayMs, callback }
+        pending.push(timer)
+        return () => pending.splice(pending.indexOf(timer), 1)
+      },
+    },
+    onEvent: () => {},
+    onFailure: (error) => failures.push(error),
+  })
+  return { shell, state, failures, pending }
+}
+
+async function settle(): Promise<void> {
+  for (let step = 0; step < 20; step += 1) await Promise.resolve()
+}
+
+async function commit(shell: GroupShell, committedOffset: number): Promise<string | undefined> {
+  const partition = {
+    partitionIndex: 0,
+    committedOffset,
+    committedLeaderEpoch: -1,
+    committedMetadata: null,
+  }
+  const request: OffsetCommitRequest = {
+    groupId: 'shop',
+    generationIdOrMemberEpoch: -1,
+    memberId: '',
+    groupInstanceId: null,
+    retentionTimeMs: -1,
+    topics: [{ name: TOPIC, topicId: ZERO_UUID, partitions: [partition] }],
+  }
+  const { topics } = await shell.commitOffsets(request, CLIENT)
+  return topics[0]?.partitions[0]?.errorCode
+}
+
+async function committed(shell: GroupShell): Promise<number | undefined> {
+  const topics = [{ name: TOPIC, topicId: ZERO_UUID, partitionIndexes: [0] }]
+  const groups = [{ groupId: 'shop', memberId: null, memberEpoch: -1, topics }]
+  const request = { groupId: '', topics: null, groups, requireStable: false }
+  const answer = await shell.fetchOffsets(request, CLIENT)
+  return answer.groups?.[0]?.topics[0]?.partitions[0]?.committedOffset
+}
+
+test('a commit that cannot be written is forgotten, and the next ones are refused for a while', async () => {
+  const { shell, state, failures, pending } = setUp()
+  shell.resume()
+  await settle()
+  expect(await commit(shell, 5)).toBe('NONE')
+
+  state.isDiskFull = true
+  await expect(commit(shell, 6)).rejects.toThrow('no space left')
+  await settle()
+  expect(await committed(shell)).toBe(5)
+  expect(await commit(shell, 7)).toBe('COORDINATOR_NOT_AVAILABLE')
+  expect(state.appendCount).toBe(2)
+
+  state.isDiskFull = false
+  pending.find(({ delayMs }) => delayMs === 1_000)?.callback()
+  expect(await commit(shell, 8)).toBe('NONE')
+  expect(await committed(shell)).toBe(8)
+  expect(failures).toEqual([])
+})
+
+test('while the disk stays full the pauses grow', async () => {
+  const { shell, state, pending } = setUp()
+  shell.resume()
+  await settle()
+  state.isDiskFull = true
+  const pausesMs: number[] = []
+  for (let attempt = 0; attempt < 7; attempt += 1) {
+    const before = pending.length
+    await expect(commit(shell, attempt)).rejects.toThrow('no space left')
+    await settle()
+    const pause = pending.slice(before).find(({ delayMs }) => delayMs < 60_000)
+    pausesMs.push(pause?.delayMs ?? 0)
+    pause?.callback()
+  }
+  expect(pausesMs).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+})
+
+test('a log that is beyond repair is reported', async () => {
+  const { shell, state, failures } = setUp()
+  shell.resume()
+  await settle()
+  Object.assign(state, { isDiskFull: true, hasFailed: true })
+  await expect(commit(shell, 6)).rejects.toThrow('no space left')
+  expect(failures).toHaveLength(1)
+})
