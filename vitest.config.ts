@@ -22,6 +22,7 @@ export default defineConfig({
           // Against what hangs; a machine with other work must fail nothing.
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } },
         },
       },
       {
