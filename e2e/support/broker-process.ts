@@ -47,6 +47,11 @@ export class BrokerProcess {
     return join(this.#dataDirectory, 'log')
   }
 
+  /** Of its health, metrics and the questions of operators. */
+  get httpUrl(): string {
+    return this.#app.url
+  }
+
   get pid(): number {
     return this.#app.pid
   }
@@ -69,7 +74,7 @@ export class BrokerProcess {
 
   /** The value of a metric without labels, or the sum over its series. */
   async metric(name: string): Promise<number> {
-    const text = await (await fetch(`${this.#app.url}/metrics`)).text()
+    const text = await (await fetch(`${this.httpUrl}/metrics`)).text()
     return text
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))

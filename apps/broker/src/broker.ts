@@ -1,11 +1,17 @@
 import { BufferPool, type Clock, type Random, type Timers } from '@fairlead/base'
 import { GroupCoordinator } from '@fairlead/coordinator'
 import { type Disk, IndexCache, TailCache, purgeDeletedLogs } from '@fairlead/log'
-import { type BrokerSettings, MetadataImage, staticSettings } from '@fairlead/metadata'
+import {
+  type BrokerSettings,
+  MetadataImage,
+  effectiveTopicConfig,
+  staticSettings,
+} from '@fairlead/metadata'
 import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
 import type { Metrics } from '@fairlead/service'
 import { Controller } from './cluster/controller.ts'
 import { CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC } from './cluster/internal-topics.ts'
+import { type RestartSafety, restartSafety } from './cluster/safe-to-restart.ts'
 import { ProducerIds } from './cluster/producer-ids.ts'
 import type { BrokerConfig } from './config.ts'
 import { ConfigurationError, configProblems } from './config-rules.ts'
@@ -24,8 +30,9 @@ import {
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerGauges } from './metrics/gauges.ts'
-import { registerGroupGauges } from './metrics/group-gauges.ts'
 import { GroupMetrics } from './metrics/group-metrics.ts'
+import { registerProcessGauges } from './metrics/process-gauges.ts'
+import { registerSeries } from './metrics/register-series.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
 import { MemoryPool } from './network/memory-pool.ts'
 import { openListeners } from './network/open-listeners.ts'
@@ -62,6 +69,8 @@ export type RunningBroker = {
   readonly port: number
   readonly listeners: readonly { readonly name: string; readonly port: number }[]
   readonly clusterId: string
+  /** Whether it may be stopped now. */
+  restartSafety(): RestartSafety
   /** Answers what is under way, flushes every log, and gives the directory back. */
   stop(): Promise<void>
 }
@@ -226,7 +235,16 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     image,
     groups,
   })
-  registerGroupGauges(metrics, { groups, partitions, clock })
+  const minInSyncReplicas = (topic: string): number =>
+    Number(
+      effectiveTopicConfig(
+        'min.insync.replicas',
+        image.topic(topic)?.configs ?? new Map<string, string>(),
+        settings,
+      ).value,
+    )
+  registerSeries(metrics, { config, image, partitions, groups, minInSyncReplicas, clock })
+  registerProcessGauges(metrics)
   const stopHousekeeping = startHousekeeping({ config, partitions, clock, timers, onFailure })
   const bound = listeners.map(({ name, port }) => ({ name, port }))
   const port = bound[0]?.port ?? 0
@@ -245,6 +263,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     port,
     listeners: bound,
     clusterId: identity.clusterId,
+    restartSafety: () => restartSafety(identity.nodeId, image.topics(), minInSyncReplicas),
     async stop() {
       stopHousekeeping()
       delayedFetches.stop()

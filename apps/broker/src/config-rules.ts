@@ -1,6 +1,7 @@
-import { OperationalError } from '@fairlead/base'
+import { OperationalError, errorMessage } from '@fairlead/base'
 import type { BrokerConfig } from './config.ts'
 import { readListeners } from './listeners.ts'
+import { wholeName } from './metrics/series.ts'
 
 /** A configuration that parses key by key, yet makes no sense as a whole. */
 export class ConfigurationError extends OperationalError {
@@ -18,6 +19,7 @@ export function configProblems(config: BrokerConfig): readonly string[] {
     ...logDirsProblems(config),
     ...roleProblems(config),
     ...sessionTimeoutProblems(config),
+    ...topicPatternProblems(config),
   ]
 }
 
@@ -40,4 +42,17 @@ function sessionTimeoutProblems(config: BrokerConfig): string[] {
   return [
     `group.min.session.timeout.ms: ${minMs} is above group.max.session.timeout.ms ${maxMs}; lower it`,
   ]
+}
+
+const TOPIC_PATTERNS = ['metrics.topic.include', 'metrics.topic.exclude'] as const
+
+function topicPatternProblems(config: BrokerConfig): string[] {
+  return TOPIC_PATTERNS.flatMap((key) => {
+    try {
+      wholeName(config[key])
+      return []
+    } catch (error) {
+      return [`${key}: is a regular expression for topic names (${errorMessage(error)})`]
+    }
+  })
 }

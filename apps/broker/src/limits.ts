@@ -74,9 +74,6 @@ export const OPENED_AT_ONCE_DECOMPRESSED_BYTES_MAX = 128 * KIB
 /** Distinct topics that get metric series of their own. */
 export const METRIC_TOPICS_MAX = 2_000
 
-/** Groups and their partitions that get metric series of their own; totals count all of them. */
-export const METRIC_GROUP_SERIES_MAX = 20_000
-
 /** Log lines about rebalances, per window. */
 export const GROUP_LOG_LINES_MAX = 100
 export const GROUP_LOG_WINDOW_MS = 10_000

@@ -1,7 +1,8 @@
 import { runApp } from '@fairlead/service'
-import { startBroker } from './broker.ts'
+import { type RunningBroker, startBroker } from './broker.ts'
 import { BROKER_CONFIG_ALL, BROKER_UNSUPPORTED } from './config.ts'
 import { configProblems } from './config-rules.ts'
+import { registerOperatorRoutes } from './operator-routes.ts'
 
 await runApp({
   name: 'broker',
@@ -12,10 +13,12 @@ await runApp({
   spec: BROKER_CONFIG_ALL,
   unsupported: BROKER_UNSUPPORTED,
   check: configProblems,
-  async start({ config, configTexts, logger, metrics, health, listen, fail }) {
+  async start({ config, configTexts, logger, metrics, health, http, listen, fail }) {
     health.set('broker', 'recovering the logs')
+    let broker: RunningBroker | undefined
+    registerOperatorRoutes(http, health, () => broker)
     await listen()
-    const broker = await startBroker({ config, configTexts, logger, metrics, onFailure: fail })
+    broker = await startBroker({ config, configTexts, logger, metrics, onFailure: fail })
     health.set('broker', true)
     return broker
   },

@@ -208,6 +208,10 @@ export class PartitionLog {
     return this.#leaderEpochs.endOf(leaderEpoch, this.#logEndOffset)
   }
 
+  get segmentCount(): number {
+    return this.#files.segments.length
+  }
+
   /** Of all segments. */
   get sizeBytes(): number {
     return this.#files.segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

@@ -9,7 +9,7 @@ import {
   loadConfig,
 } from './config/load-config.ts'
 import { type ConfigOf, type ConfigSpec, defineConfig } from './config/spec.ts'
-import { Health } from './health.ts'
+import { Health, SHUTDOWN_CHECK } from './health.ts'
 import { createHttpServer } from './http-server.ts'
 import { Metrics } from './metrics.ts'
 
@@ -234,7 +234,7 @@ class AppLife {
   #end(reason: string, exitCode: number): void {
     if (this.#isEnding) process.exit(exitCode === 0 ? EXIT_FAILURE : exitCode)
     this.#isEnding = true
-    this.#health.set('shutdown', `stopping: ${reason}`)
+    this.#health.set(SHUTDOWN_CHECK, `stopping: ${reason}`)
     this.#logger.info({ reason }, 'stopping')
     setTimeout(() => {
       this.#logger.error(`not stopped after ${SHUTDOWN_DEADLINE_MS} ms: the process ends now`)

@@ -1,16 +1,29 @@
 import type { Metrics } from '@fairlead/service'
-import { METRIC_TOPICS_MAX } from '../limits.ts'
 import type { Listener } from '../network/listener.ts'
 import type { MemoryPool } from '../network/memory-pool.ts'
 import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
-import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
-
-/** Partitions that get series of their own; totals count all of them. */
-const METRIC_PARTITIONS_MAX = 10 * METRIC_TOPICS_MAX
+import type { PartitionTable } from '../partitions/partition-table.ts'
 
 const BROKER_STATE_RUNNING = 3
+
+/** Dashboards and alerts ask for them; an absent series would look like a broker that is down. */
+const ALWAYS_ZERO = [
+  'kafka_server_replicamanager_underminisrpartitioncount',
+  'kafka_server_replicamanager_atminisrpartitioncount',
+  'kafka_server_replicamanager_offlinereplicacount',
+  'kafka_server_replicamanager_reassigningpartitions',
+  'kafka_server_replicamanager_isrshrinks_total',
+  'kafka_server_replicamanager_isrexpands_total',
+  'kafka_server_replicamanager_failedisrupdates_total',
+  'kafka_server_brokertopicmetrics_replicationbytesin_total',
+  'kafka_server_brokertopicmetrics_replicationbytesout_total',
+  'kafka_controller_kafkacontroller_preferredreplicaimbalancecount',
+  'kafka_controller_kafkacontroller_fencedbrokercount',
+  'kafka_controller_kafkacontroller_metadataerrorcount',
+  'kafka_controller_controllerstats_uncleanleaderelections_total',
+] as const
 
 export type GaugeSources = {
   readonly listeners: readonly Listener[]
@@ -90,6 +103,9 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     ],
     ['fairlead_group_requests_parked', 'Joins and syncs that wait.', () => groups.parkedCount],
   ]
+  for (const name of ALWAYS_ZERO) {
+    metrics.gauge({ name, help: 'Always 0: there is one replica of everything.' }).set(0)
+  }
   for (const [name, help, read] of simple) {
     metrics.gauge({
       name,
@@ -125,30 +141,4 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       this.inc(fetchSessions.evictedTotal)
     },
   })
-  registerPartitionGauges(metrics, partitions)
-}
-
-function registerPartitionGauges(metrics: Metrics, partitions: PartitionTable): void {
-  const gauges: readonly (readonly [string, string, (partition: LocalPartition) => number])[] = [
-    ['kafka_log_log_size', 'Bytes on disk.', ({ log }) => log.sizeBytes],
-    ['kafka_log_log_logstartoffset', 'First offset kept.', ({ log }) => log.logStartOffset],
-    ['kafka_log_log_logendoffset', 'Offset of the next record.', ({ log }) => log.logEndOffset],
-  ]
-  for (const [name, help, read] of gauges) {
-    metrics.gauge({
-      name,
-      help,
-      labelNames: ['topic', 'partition'],
-      collect() {
-        this.reset()
-        let series = 0
-        for (const partition of partitions.all()) {
-          series += 1
-          if (series > METRIC_PARTITIONS_MAX) return
-          const labels = { topic: partition.topic, partition: partition.partition }
-          this.set(labels, read(partition))
-        }
-      },
-    })
-  }
 }

@@ -1,12 +1,14 @@
 import type { Clock } from '@fairlead/base'
 import type { GroupState, GroupSummary } from '@fairlead/coordinator'
+import type { PartitionLog } from '@fairlead/log'
 import type { Metrics } from '@fairlead/service'
-import { METRIC_GROUP_SERIES_MAX } from '../limits.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
+import type { Series } from './series.ts'
 
 export type GroupGaugeSources = {
   readonly groups: { summaries(): Iterable<GroupSummary> }
   readonly partitions: Pick<PartitionTable, 'get'>
+  readonly series: Series
   readonly clock: Clock
 }
 
@@ -35,8 +37,6 @@ type Census = {
   readonly offsetCount: number
   readonly membersByGroup: readonly (readonly [groupId: string, count: number])[]
   readonly partitions: readonly PartitionRow[]
-  /** Series that were left out. */
-  readonly droppedCount: number
 }
 
 /**
@@ -84,13 +84,6 @@ function registerTotals(metrics: Metrics, census: () => Census): void {
       },
     })
   }
-  metrics.gauge({
-    name: 'fairlead_group_series_dropped',
-    help: 'Series of groups beyond the limit, at the last scrape.',
-    collect() {
-      this.set(census().droppedCount)
-    },
-  })
 }
 
 function registerMembers(metrics: Metrics, census: () => Census): void {
@@ -137,32 +130,39 @@ function registerOffsets(metrics: Metrics, census: () => Census): void {
   }
 }
 
-function takeCensus({ groups, partitions }: GroupGaugeSources, takenMs: number): Census {
+/**
+ * Records that a group has yet to read, and can: what was deleted unread does not count, and a commit
+ * beyond the end is no negative lag.
+ */
+export function lagOf(
+  committedOffset: number,
+  log: Pick<PartitionLog, 'highWatermark' | 'logStartOffset'>,
+): number {
+  return Math.max(0, log.highWatermark - Math.max(committedOffset, log.logStartOffset))
+}
+
+function takeCensus({ groups, partitions, series }: GroupGaugeSources, takenMs: number): Census {
   const groupsByState = new Map<GroupState, number>()
   const membersByGroup: (readonly [string, number])[] = []
   const rows: PartitionRow[] = []
-  let [groupCount, offsetCount, droppedCount] = [0, 0, 0]
+  const mayAddGroup = series.limit()
+  const mayAddPartition = series.limit()
+  let [groupCount, offsetCount] = [0, 0]
   for (const { groupId, state, memberCount, ...group } of groups.summaries()) {
     groupCount += 1
     offsetCount += group.offsetCount
     groupsByState.set(state, (groupsByState.get(state) ?? 0) + 1)
-    const seriesCount = membersByGroup.length + rows.length
-    if (seriesCount + 1 + group.offsetCount > METRIC_GROUP_SERIES_MAX) {
-      droppedCount += 1 + group.offsetCount
-      continue
-    }
-    membersByGroup.push([groupId, memberCount])
+    if (mayAddGroup()) membersByGroup.push([groupId, memberCount])
     for (const { topic, partition, committedOffset } of group.offsets) {
       const log = partitions.get(topic, partition)?.log
-      if (log === undefined) continue
-      const firstUnread = Math.max(committedOffset, log.logStartOffset)
+      if (log === undefined || !series.hasTopic(topic) || !mayAddPartition()) continue
       rows.push({
         labels: { consumergroup: groupId, topic, partition },
         offset: committedOffset,
-        lag: Math.max(0, log.highWatermark - firstUnread),
+        lag: lagOf(committedOffset, log),
       })
     }
   }
-  const totals = { takenMs, groupsByState, groupCount, offsetCount, droppedCount }
+  const totals = { takenMs, groupsByState, groupCount, offsetCount }
   return { ...totals, membersByGroup, partitions: rows }
 }

@@ -278,6 +278,34 @@ const OTHER_CONFIGS = {
     max: 2_147_483_647,
     doc: 'Longest metadata of a committed offset.',
   },
+  'metrics.partition.detail': {
+    type: 'enum',
+    default: 'leader',
+    values: ['leader', 'topic', 'off'],
+    doc: 'Metrics per partition (of those led here), per topic only, or neither.',
+  },
+  'metrics.topic.include': {
+    type: 'string',
+    default: '.*',
+    doc: 'Topics with series of their own: a regular expression for the whole name.',
+  },
+  'metrics.topic.exclude': {
+    type: 'string',
+    default: '',
+    doc: 'Topics without series of their own, after metrics.topic.include.',
+  },
+  'metrics.lag.seconds': {
+    type: 'boolean',
+    default: false,
+    doc: 'Lag of groups in seconds, too; each scrape reads one batch per partition that lags.',
+  },
+  'metrics.series.max': {
+    type: 'int',
+    default: 50_000,
+    min: 0,
+    max: 10_000_000,
+    doc: 'Series per metric with topics, partitions or groups; what is beyond is counted and dropped.',
+  },
   'offsets.retention.minutes': {
     type: 'int',
     default: 10_080,
