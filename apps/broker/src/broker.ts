@@ -9,6 +9,9 @@ import {
 } from '@fairlead/metadata'
 import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
 import type { Metrics } from '@fairlead/service'
+import { BackgroundThread } from './background/background-thread.ts'
+import { cleanerConfig } from './cleaner/cleaner-config.ts'
+import { LogCleaner } from './cleaner/log-cleaner.ts'
 import { Controller } from './cluster/controller.ts'
 import { CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC } from './cluster/internal-topics.ts'
 import { type RestartSafety, restartSafety } from './cluster/safe-to-restart.ts'
@@ -29,6 +32,7 @@ import {
 } from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
+import { registerCleanerGauges } from './metrics/cleaner-gauges.ts'
 import { registerGauges } from './metrics/gauges.ts'
 import { GroupMetrics } from './metrics/group-metrics.ts'
 import { registerProcessGauges } from './metrics/process-gauges.ts'
@@ -225,6 +229,18 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     },
     (advertised) => createRouter({ ...parts, node: { ...identity, ...advertised } }),
   )
+  const cleanerSettings = cleanerConfig(config)
+  const cleaner = new LogCleaner({
+    config: cleanerSettings,
+    partitions,
+    threads: Array.from({ length: cleanerSettings.threadCount }, () => new BackgroundThread()),
+    clock,
+    timers,
+    logger,
+    onFailure,
+  })
+  if (config['log.cleaner.enable']) cleaner.start()
+  registerCleanerGauges(metrics, { cleaner, clock, logDirectory: directory.path })
   registerGauges(metrics, {
     listeners,
     memory,
@@ -270,6 +286,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       groups.stop()
       await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
       await batchOpener.stop()
+      await cleaner.stop()
       await controller.close()
       const logs = [metadataLog, ...partitions.snapshot().map(({ log }) => log)]
       await partitions.close()

@@ -20,6 +20,7 @@ export function configProblems(config: BrokerConfig): readonly string[] {
     ...roleProblems(config),
     ...sessionTimeoutProblems(config),
     ...topicPatternProblems(config),
+    ...cleanerProblems(config),
   ]
 }
 
@@ -55,4 +56,17 @@ function topicPatternProblems(config: BrokerConfig): string[] {
       return [`${key}: is a regular expression for topic names (${errorMessage(error)})`]
     }
   })
+}
+
+/** As Kafka: with less memory for keys, a large log would be read many times. */
+const DEDUPE_BYTES_PER_THREAD_MIN = 1_048_576
+
+function cleanerProblems(config: BrokerConfig): string[] {
+  const threads = config['log.cleaner.threads']
+  const bytes = config['log.cleaner.dedupe.buffer.size']
+  const minBytes = threads * DEDUPE_BYTES_PER_THREAD_MIN
+  if (bytes >= minBytes) return []
+  return [
+    `log.cleaner.dedupe.buffer.size: ${bytes} is too little for ${threads} log.cleaner.threads; give at least ${minBytes}`,
+  ]
 }

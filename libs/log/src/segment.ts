@@ -156,6 +156,13 @@ export class Segment {
     this.#summary = { ...this.#summary, nextOffset }
   }
 
+  /** A compacted segment is as old as the newest of its sources: retention counts from there. */
+  mergedWith(source: { readonly endOffset: number; readonly createdMs: number }): void {
+    this.endAt(source.endOffset)
+    const createdMs = Math.max(this.createdMs, source.createdMs)
+    this.#summary = { ...this.#summary, createdMs }
+  }
+
   /** The index; of a closed segment it is read, or made anew from the batches, when it is needed. */
   *index(): DiskTask<SegmentIndex> {
     const index = this.#index ?? (yield* this.#readIndex()) ?? (yield* this.#rebuildIndex())

@@ -1,3 +1,4 @@
+export { type BeforeTransfer, blockingDisk } from './blocking-disk.ts'
 export { boundedDecompress } from './bounded-decompress.ts'
 export { compress, compressAt } from './compress.ts'
 export { nativeCrc32c } from './native-crc32c.ts'

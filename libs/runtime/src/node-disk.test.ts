@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DISK_CONTRACT, type Disk, type DiskTask, runTask } from '@fairlead/log'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { nodeDisk } from './index.ts'
+import { blockingDisk, nodeDisk } from './index.ts'
 
 let directory: string
 
@@ -18,6 +18,7 @@ afterEach(() => {
 const DISKS: readonly { name: string; disk: () => Disk }[] = [
   { name: 'small writes on the event loop', disk: () => nodeDisk() },
   { name: 'all writes in the pool', disk: () => nodeDisk({ synchronousWriteBytesMax: 0 }) },
+  { name: 'a thread of its own', disk: () => blockingDisk() },
   { name: 'all writes on the event loop', disk: () => nodeDisk({ synchronousWriteBytesMax: 1e9 }) },
 ]
 

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
-import { type Disk, type DiskCallback, type DiskFile, StorageError } from '@fairlead/log'
+import type { Disk, DiskCallback, DiskFile } from '@fairlead/log'
+import { diskFailure } from './disk-failure.ts'
 import { Permits } from './permits.ts'
 
 export type NodeDiskOptions = {
@@ -28,13 +29,13 @@ export function nodeDisk(options: NodeDiskOptions = {}): Disk {
       const { O_RDWR, O_CREAT } = fs.constants
       const flags = mode === 'create' ? O_RDWR | O_CREAT : O_RDWR
       fs.open(path, flags, 0o644, (error, descriptor) => {
-        if (error !== null) done(failed(error, path))
+        if (error !== null) done(diskFailure(error, path))
         else done({ ok: true, value: nodeFile({ descriptor, path, syncs, writeLimit }) })
       })
     },
     fileSizeBytes: (path, done) => {
       fs.stat(path, (error, stats) => {
-        done(error === null ? { ok: true, value: stats.size } : failed(error, path))
+        done(error === null ? { ok: true, value: stats.size } : diskFailure(error, path))
       })
     },
     rename: (from, to, done) => fs.rename(from, to, settle(from, done)),
@@ -45,7 +46,7 @@ export function nodeDisk(options: NodeDiskOptions = {}): Disk {
     },
     list: (path, done) => {
       fs.readdir(path, (error, names) => {
-        done(error === null ? { ok: true, value: names.sort() } : failed(error, path))
+        done(error === null ? { ok: true, value: names.sort() } : diskFailure(error, path))
       })
     },
     syncDirectory: (path, done) => syncDirectory(path, syncs, done),
@@ -92,7 +93,7 @@ function readFully(open: OpenFile, reading: Reading, done: DiskCallback<number>)
   }
   const rest = target.subarray(filled)
   fs.read(open.descriptor, rest, 0, rest.length, position + filled, (error, count) => {
-    if (error !== null) done(failed(error, open.path))
+    if (error !== null) done(diskFailure(error, open.path))
     else if (count === 0) done({ ok: true, value: filled })
     else readFully(open, { position, target, filled: filled + count }, done)
   })
@@ -109,7 +110,7 @@ function writeNow(open: OpenFile, position: number, chunks: readonly Uint8Array[
     }
     return DONE
   } catch (error) {
-    return failed(error, open.path)
+    return diskFailure(error, open.path)
   }
 }
 
@@ -124,7 +125,7 @@ function writeInPool(
     return
   }
   fs.writev(open.descriptor, chunks.slice(0, CHUNKS_PER_WRITE_MAX), position, (error, count) => {
-    if (error !== null) done(failed(error, open.path))
+    if (error !== null) done(diskFailure(error, open.path))
     else writeInPool(open, position + count, afterBytes(chunks, count), done)
   })
 }
@@ -144,7 +145,7 @@ function afterBytes(chunks: readonly Uint8Array[], count: number): readonly Uint
 function syncDirectory(path: string, syncs: Permits, done: DiskCallback<void>): void {
   fs.open(path, fs.constants.O_RDONLY, (error, descriptor) => {
     if (error !== null) {
-      done(failed(error, path))
+      done(diskFailure(error, path))
       return
     }
     syncs.take((giveBack) => {
@@ -160,12 +161,6 @@ const DONE = { ok: true, value: undefined } as const
 
 function settle(path: string, done: DiskCallback<void>) {
   return (error: NodeJS.ErrnoException | null): void => {
-    done(error === null ? DONE : failed(error, path))
+    done(error === null ? DONE : diskFailure(error, path))
   }
-}
-
-function failed(cause: unknown, path: string) {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'EIO'
-  const message = cause instanceof Error ? cause.message : String(cause)
-  return { ok: false, error: new StorageError(`${path}: ${message}`, { code, cause }) } as const
 }

@@ -56,6 +56,7 @@ export type OpenRequest = {
 export class PartitionTable {
   readonly #options: PartitionTableOptions
   readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
+  readonly #removalListeners: ((partition: LocalPartition) => Promise<void>)[] = []
   #count = 0
 
   constructor(options: PartitionTableOptions) {
@@ -123,12 +124,20 @@ export class PartitionTable {
     )
   }
 
+  /** `release` is waited for before the log of a partition is deleted: it gives up its files. */
+  beforeRemoval(release: (partition: LocalPartition) => Promise<void>): void {
+    this.#removalListeners.push(release)
+  }
+
   /** Ends the partitions of a topic and deletes their files. */
   async remove(topic: string): Promise<void> {
     const partitions = [...(this.#byTopic.get(topic)?.values() ?? [])]
     this.#byTopic.delete(topic)
     this.#count -= partitions.length
-    for (const { log } of partitions) await settled<void>((done) => log.delete(done))
+    for (const partition of partitions) {
+      for (const release of this.#removalListeners) await release(partition)
+      await settled<void>((done) => partition.log.delete(done))
+    }
   }
 
   /** Flushes every log and writes its recovery point. */

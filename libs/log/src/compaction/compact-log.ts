@@ -11,7 +11,7 @@ import { type ActiveProducer, BatchFilter } from './batch-filter.ts'
 import { type BatchCodecs, markerOf, openRecords, visitRecords } from './batch-records.ts'
 import { type AbortedTransaction, CleanedTransactions } from './cleaned-transactions.ts'
 import { OffsetDigest, OffsetMap } from './offset-map.ts'
-import { type CompactionSegment, groupSegments } from './plan.ts'
+import { type CompactionSegment, mayJoin } from './plan.ts'
 import { CLEANED_SUFFIX } from './swap.ts'
 
 /** Plain data, so that it can be handed to another thread. */
@@ -105,15 +105,13 @@ class Compaction {
   }
 
   *run(): DiskTask<CompactionResult> {
-    const { segments, segmentBytes, segmentIndexBytes } = this.#job
     const mapEndOffset = yield* this.#buildMap()
     const transactions = new CleanedTransactions(this.#job.abortedTransactions)
-    const limits = { segmentBytes, indexBytes: segmentIndexBytes }
-    const covered = segments.filter(({ baseOffset }) => baseOffset < mapEndOffset)
-    for (const group of groupSegments(covered, limits)) {
+    const sources = this.#job.segments.filter(({ baseOffset }) => baseOffset < mapEndOffset)
+    while (sources.length > 0) {
       const filter = this.#filter(mapEndOffset, transactions)
       this.#filters.push(filter)
-      yield* this.#compactGroup(group, filter, mapEndOffset)
+      yield* this.#compactNext(sources, filter, mapEndOffset)
     }
     return this.#result(mapEndOffset)
   }
@@ -186,62 +184,76 @@ class Compaction {
     return endOffset
   }
 
-  *#compactGroup(
-    group: readonly CompactionSegment[],
+  /** Takes sources from the front, as many as fit into one segment, and offers that in their place. */
+  *#compactNext(
+    sources: CompactionSegment[],
     filter: BatchFilter,
     mapEndOffset: number,
   ): DiskTask<void> {
-    const [first] = group
-    const last = group.at(-1)
-    invariant(first !== undefined && last !== undefined, 'a group has a segment')
-    const range = { baseOffset: first.baseOffset, endOffset: last.endOffset }
     const { disk, onSegment } = this.#ports
+    const baseOffset = sources[0]?.baseOffset ?? 0
+    const sourceCount = sources.length
     let isKept = false
+    let endOffset = baseOffset
     try {
-      yield* this.#writeCompacted(group, range, filter, mapEndOffset)
+      endOffset = yield* this.#writeCompacted(sources, filter, mapEndOffset)
       yield* perform<void>((done) => disk.syncDirectory(this.#job.directory, done))
       // Nothing was removed, and nothing is merged: the source is as good.
-      isKept = filter.hasChanged || group.length > 1
+      isKept = filter.hasChanged || sourceCount - sources.length > 1
     } finally {
-      if (!isKept) yield* this.#removeCleaned(range.baseOffset)
+      if (!isKept) yield* this.#removeCleaned(baseOffset)
     }
-    if (isKept) yield* perform<void>((done) => onSegment(range, done))
+    if (isKept) yield* perform<void>((done) => onSegment({ baseOffset, endOffset }, done))
   }
 
+  /** Returns the end offset of the segment that was written. */
   *#writeCompacted(
-    group: readonly CompactionSegment[],
-    range: SegmentRange,
+    sources: CompactionSegment[],
     filter: BatchFilter,
     mapEndOffset: number,
-  ): DiskTask<void> {
-    const { directory, indexIntervalBytes } = this.#job
-    const { disk, crc32c } = this.#ports
-    const path = segmentPath(directory, range.baseOffset, LOG_CLEANED)
+  ): DiskTask<number> {
+    const { directory, segmentBytes, segmentIndexBytes } = this.#job
+    const { disk } = this.#ports
+    const [first] = sources
+    invariant(first !== undefined, 'there is a source')
+    const path = segmentPath(directory, first.baseOffset, LOG_CLEANED)
     const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))
     try {
       yield* perform<void>((done) => file.truncate(0, done))
-      // As old as the newest of its sources: retention counts from there.
-      const summary = emptySummary(range.baseOffset, group.at(-1)?.createdMs ?? 0)
-      const target = new Segment({
-        disk,
-        crc32c,
-        directory,
-        file,
-        summary,
-        index: new SegmentIndex(range.baseOffset),
-        indexCache: new IndexCache({ budgetBytes: 0 }),
-        storedCount: undefined,
-        indexIntervalBytes,
-        isCompacted: true,
-      })
-      for (const source of group) yield* this.#copy(source, target, filter)
+      const target = this.#target(file, first)
+      const limits = { segmentBytes, indexBytes: segmentIndexBytes }
+      let source = sources.shift()
+      while (source !== undefined) {
+        yield* this.#copy(source, target, filter)
+        const [next] = sources
+        const { baseOffset, sizeBytes, indexBytesMax: indexBytes } = target
+        const joins =
+          next !== undefined && mayJoin({ baseOffset, sizeBytes, indexBytes }, next, limits)
+        source = joins ? sources.shift() : undefined
+      }
       yield* perform<void>((done) => file.datasync(done))
-      target.endAt(range.endOffset)
-      yield* this.#verify(target, range, filter, mapEndOffset)
+      yield* this.#verify(target, filter, mapEndOffset)
       yield* target.writeIndexTo(INDEX_CLEANED)
+      return target.nextOffset
     } finally {
       yield* perform<void>((done) => file.close(done))
     }
+  }
+
+  #target(file: DiskFile, { baseOffset, createdMs }: CompactionSegment): Segment {
+    const { directory, indexIntervalBytes } = this.#job
+    return new Segment({
+      disk: this.#ports.disk,
+      crc32c: this.#ports.crc32c,
+      directory,
+      file,
+      summary: emptySummary(baseOffset, createdMs),
+      index: new SegmentIndex(baseOffset),
+      indexCache: new IndexCache({ budgetBytes: 0 }),
+      storedCount: undefined,
+      indexIntervalBytes,
+      isCompacted: true,
+    })
   }
 
   /** What it cannot remove, the next opening of the log does. */
@@ -265,6 +277,7 @@ class Compaction {
       return 'continue'
     }
     yield* this.#scan(source, '.log', keep, () => this.#append(target, retained.splice(0)))
+    target.mergedWith(source)
   }
 
   *#append(target: Segment, batches: readonly Uint8Array[]): DiskTask<void> {
@@ -283,12 +296,7 @@ class Compaction {
    * Reads back what was written: every batch whole and in order, and every key that the map puts into
    * this range with its latest record, except for the tombstones whose time was over.
    */
-  *#verify(
-    target: Segment,
-    range: SegmentRange,
-    filter: BatchFilter,
-    mapEndOffset: number,
-  ): DiskTask<void> {
+  *#verify(target: Segment, filter: BatchFilter, mapEndOffset: number): DiskTask<void> {
     const found = new OffsetDigest()
     let recordCount = 0
     const note = ({ header, bytes }: ScannedBatch): ScanVerdict => {
@@ -297,14 +305,15 @@ class Compaction {
         this.#noteLatest(bytes, header, found)
       return 'continue'
     }
-    const written = { ...range, sizeBytes: target.sizeBytes, isCompacted: true }
+    const { baseOffset, nextOffset: endOffset, sizeBytes } = target
+    const written = { baseOffset, endOffset, sizeBytes, isCompacted: true }
     yield* this.#scan(written, LOG_CLEANED, note)
-    const latest = this.#map.digest({ fromOffset: range.baseOffset, endOffset: range.endOffset })
+    const latest = this.#map.digest({ fromOffset: baseOffset, endOffset })
     const foundCount = found.count
     found.addAll(filter.expiredTombstones)
     if (found.equals(latest) && recordCount === filter.retainedRecordCount) return
     const message =
-      `${this.#job.directory}: the compacted segment ${range.baseOffset} holds ${recordCount} ` +
+      `${this.#job.directory}: the compacted segment ${baseOffset} holds ${recordCount} ` +
       `records where ${filter.retainedRecordCount} were to stay, and the latest record of ` +
       `${foundCount} keys, not of ${latest.count}`
     throw new StorageError(message, { code: COMPACTION_MISMATCH })

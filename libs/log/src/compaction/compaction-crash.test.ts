@@ -63,6 +63,13 @@ function byOffset(left: string, right: string): number {
   return Number(left.split('@')[1]) - Number(right.split('@')[1])
 }
 
+/** Between two changes a crash finds the same disk. */
+const LOOKS: readonly SimulatedOperation['kind'][] = ['open', 'size', 'read', 'list']
+
+function changesOf(operations: readonly SimulatedOperation[]): number[] {
+  return operations.flatMap(({ kind }, at) => (LOOKS.includes(kind) ? [] : at))
+}
+
 function crashAfter(disk: SimulatedDisk, count: number, keptBytes: number): void {
   let left = count
   disk.hook = () => {
@@ -113,7 +120,7 @@ describe('a crash', { timeout: TIMEOUT_MS }, () => {
   })
 
   test('before any step of a compaction leaves the log before it or after it', () => {
-    for (let crashAt = 0; crashAt < total; crashAt += 1) {
+    for (const crashAt of changesOf(operationsOf(compactDirty))) {
       for (const choices of CHOICES) {
         requireUnharmed(compactUntil(crashAt, 0).survivor(choices))
       }
@@ -141,8 +148,8 @@ describe('a crash', { timeout: TIMEOUT_MS }, () => {
       if (seen.has(files)) continue
       seen.add(files)
       const opening = crashed.survivor(KEEP_UNSYNCED)
-      const steps = operationsOf(() => tryOpen(opening, { config: CONFIG }), opening).length
-      for (let step = 0; step < steps; step += 1) {
+      const steps = operationsOf(() => tryOpen(opening, { config: CONFIG }), opening)
+      for (const step of changesOf(steps)) {
         const disk = crashed.survivor(KEEP_UNSYNCED)
         crashAfter(disk, step, 0)
         tryOpen(disk, { config: CONFIG })

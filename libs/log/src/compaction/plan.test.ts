@@ -3,7 +3,7 @@ import {
   type CompactionRules,
   type CompactionSegment,
   type CompactionState,
-  groupSegments,
+  mayJoin,
   planCompaction,
 } from './plan.ts'
 
@@ -117,30 +117,23 @@ describe('a compaction is due', () => {
   })
 })
 
-describe('segments are merged', () => {
-  const sizes = (segments: readonly Partial<CompactionSegment>[]) =>
-    state(segments.length, {}, segments).segments
-  const shapes = (groups: ReturnType<typeof groupSegments>) => groups.map(({ length }) => length)
+describe('the next segment joins', () => {
+  const written = { baseOffset: 0, sizeBytes: 50, indexBytes: 8 }
+  const limits = { segmentBytes: 150, indexBytes: 16 }
+  const segment = (options: Partial<CompactionSegment>) => {
+    const [only] = state(1, {}, [options]).segments
+    if (only === undefined) throw new Error('there is a segment')
+    return only
+  }
 
   test.for([
-    { rule: 'as long as they fit', segmentBytes: 250, indexBytes: 1000, shape: [2, 2, 1] },
-    {
-      rule: 'alone when they are large',
-      segmentBytes: 99,
-      indexBytes: 1000,
-      shape: [1, 1, 1, 1, 1],
-    },
-    { rule: 'within the limit of an index', segmentBytes: 9999, indexBytes: 24, shape: [3, 2] },
-  ])('$rule', ({ shape, ...limits }) => {
-    expect(shapes(groupSegments(sizes([{}, {}, {}, {}, {}]), limits))).toEqual(shape)
-  })
-
-  test('as far as an offset relative to the first has 31 bits, empty ones beyond', () => {
-    const far = { baseOffset: 2 ** 31 - 10, endOffset: 2 ** 31 + 1 }
-    const limits = { segmentBytes: 9999, indexBytes: 9999 }
-    expect(shapes(groupSegments(sizes([{}, far]), limits))).toEqual([1, 1])
-    expect(shapes(groupSegments(sizes([{}, { ...far, sizeBytes: 0 }]), limits))).toEqual([2])
-    const near = { ...far, endOffset: 2 ** 31 }
-    expect(shapes(groupSegments(sizes([{}, near]), limits))).toEqual([2])
+    { rule: 'when it fits', source: {}, joins: true },
+    { rule: 'unless it is too large', source: { sizeBytes: 101 }, joins: false },
+    { rule: 'unless its index is too large', source: { indexBytes: 9 }, joins: false },
+    { rule: 'when its last offset has 31 bits', source: { endOffset: 2 ** 31 }, joins: true },
+    { rule: 'unless it has more', source: { endOffset: 2 ** 31 + 1 }, joins: false },
+    { rule: 'or is empty', source: { endOffset: 2 ** 31 + 1, sizeBytes: 0 }, joins: true },
+  ])('$rule', ({ source, joins }) => {
+    expect(mayJoin(written, segment(source), limits)).toBe(joins)
   })
 })

@@ -119,29 +119,18 @@ function bytesOf(segments: readonly CompactionSegment[]): number {
 const OFFSETS_PER_SEGMENT_MAX = 2_147_483_647
 
 /**
- * Neighbours that become one segment, so that segments do not grow ever smaller: as many as stay
- * within the limits of a segment before anything is removed from them.
+ * Whether a compacted segment, as far as it is written, takes in the next source whole, so that
+ * segments do not grow ever smaller. Kafka counts sources as they were before; what is left of them
+ * makes fewer, fuller segments at once.
  */
-export function groupSegments(
-  segments: readonly CompactionSegment[],
+export function mayJoin(
+  written: { readonly baseOffset: number; readonly sizeBytes: number; readonly indexBytes: number },
+  source: CompactionSegment,
   limits: { readonly segmentBytes: number; readonly indexBytes: number },
-): (readonly CompactionSegment[])[] {
-  const groups: CompactionSegment[][] = []
-  let sizeBytes = 0
-  let indexBytes = 0
-  for (const segment of segments) {
-    const group = groups.at(-1)
-    const first = group?.[0]
-    const fits =
-      first !== undefined &&
-      sizeBytes + segment.sizeBytes <= limits.segmentBytes &&
-      indexBytes + segment.indexBytes <= limits.indexBytes &&
-      (segment.sizeBytes === 0 ||
-        segment.endOffset - 1 - first.baseOffset <= OFFSETS_PER_SEGMENT_MAX)
-    if (fits) group?.push(segment)
-    else groups.push([segment])
-    sizeBytes = (fits ? sizeBytes : 0) + segment.sizeBytes
-    indexBytes = (fits ? indexBytes : 0) + segment.indexBytes
-  }
-  return groups
+): boolean {
+  return (
+    written.sizeBytes + source.sizeBytes <= limits.segmentBytes &&
+    written.indexBytes + source.indexBytes <= limits.indexBytes &&
+    (source.sizeBytes === 0 || source.endOffset - 1 - written.baseOffset <= OFFSETS_PER_SEGMENT_MAX)
+  )
 }

@@ -272,15 +272,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'log.flush.offset.checkpoint.interval.ms',
     'log.flush.start.offset.checkpoint.interval.ms',
   ],
-  'compaction is not done yet': [
-    'log.cleaner.enable',
-    'log.cleaner.threads',
-    'log.cleaner.io.max.bytes.per.second',
-    'log.cleaner.dedupe.buffer.size',
-    'log.cleaner.io.buffer.size',
-    'log.cleaner.io.buffer.load.factor',
-    'log.cleaner.backoff.ms',
-  ],
   'offsets are kept as the log.* keys say': [
     'offsets.commit.timeout.ms',
     'offsets.load.buffer.size',

@@ -1,0 +1,89 @@
+import { Worker } from 'node:worker_threads'
+import { errorMessage, invariant } from '@fairlead/base'
+import {
+  type BackgroundJob,
+  type BackgroundReport,
+  CANCEL_WORD,
+  CONTROL_WORDS,
+} from './messages.ts'
+
+const THREAD = new URL('./thread-main.ts', import.meta.url)
+/** Of JavaScript objects; what a job reads and maps stands outside of the heap. */
+const HEAP_MIB_MAX = 256
+
+export type JobOutcome =
+  | Extract<BackgroundReport, { readonly kind: 'compacted' | 'failed' }>
+  /** The thread ended instead of answering: a defect, or out of memory. */
+  | { readonly kind: 'died'; readonly message: string }
+
+type JobUnderWay = {
+  readonly onReport: (report: Exclude<BackgroundReport, JobOutcome>) => void
+  readonly onEnd: (outcome: JobOutcome) => void
+}
+
+/**
+ * A thread for long work, begun when there is some, and ended by `rest` when there is none: at rest it
+ * costs nothing. One job at a time; after it died, the next job begins a new thread.
+ */
+export class BackgroundThread {
+  readonly #control = new Int32Array(
+    new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT),
+  )
+  #worker: Worker | undefined
+  #underWay: JobUnderWay | undefined
+
+  /** Resolves when the job has ended. `onReport` hears of its steps, before that. */
+  run(job: BackgroundJob, onReport: JobUnderWay['onReport']): Promise<JobOutcome> {
+    invariant(this.#underWay === undefined, 'a thread has one job at a time')
+    Atomics.store(this.#control, CANCEL_WORD, 0)
+    const worker = this.#worker ?? this.#begin()
+    const { promise, resolve } = Promise.withResolvers<JobOutcome>()
+    this.#underWay = { onReport, onEnd: resolve }
+    worker.postMessage(job, [])
+    return promise
+  }
+
+  /** Makes the job under way end soon, with what it has. */
+  cancel(): void {
+    Atomics.store(this.#control, CANCEL_WORD, 1)
+    Atomics.notify(this.#control, CANCEL_WORD)
+  }
+
+  /** Ends the thread, which has nothing to do. */
+  async rest(): Promise<void> {
+    invariant(this.#underWay === undefined, 'a thread with a job does not rest')
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  #begin(): Worker {
+    const worker = new Worker(THREAD, {
+      name: 'background',
+      workerData: this.#control.buffer,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
+    })
+    worker.on('message', (report: BackgroundReport) => this.#onReport(report))
+    worker.on('error', (error) => this.#onDeath(worker, errorMessage(error)))
+    worker.on('exit', (code) => this.#onDeath(worker, `the thread exited with ${code}`))
+    this.#worker = worker
+    return worker
+  }
+
+  #onReport(report: BackgroundReport): void {
+    if (report.kind === 'segment') this.#underWay?.onReport(report)
+    else this.#end(report)
+  }
+
+  #onDeath(worker: Worker, message: string): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    this.#end({ kind: 'died', message })
+  }
+
+  #end(outcome: JobOutcome): void {
+    const ended = this.#underWay
+    this.#underWay = undefined
+    ended?.onEnd(outcome)
+  }
+}

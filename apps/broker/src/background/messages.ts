@@ -1,0 +1,25 @@
+import type { CompactionJob, CompactionResult, SegmentRange } from '@fairlead/log'
+
+/** What the event loop and a background thread say to each other: plain data, one job at a time. */
+
+export type BackgroundJob = {
+  readonly kind: 'compact'
+  readonly job: CompactionJob
+  /** Of what the thread reads and writes. */
+  readonly bytesPerSecond: number
+}
+
+export type BackgroundReport =
+  /** A compacted segment is durable in its `.cleaned` files. */
+  | { readonly kind: 'segment'; readonly range: SegmentRange }
+  | { readonly kind: 'compacted'; readonly result: CompactionResult }
+  /** The code of a `StorageError`, and its message. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+
+/** The job was told to end early. */
+export const CANCELLED = 'CANCELLED'
+
+/** Words of the memory that both sides see. */
+export const CONTROL_WORDS = 1
+/** Not 0: the job under way is to end. The thread may be asleep on it. */
+export const CANCEL_WORD = 0

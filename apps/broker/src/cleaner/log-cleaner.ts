@@ -1,0 +1,294 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock, Timers } from '@fairlead/base'
+import {
+  type CompactionResult,
+  type PlannedCompaction,
+  type SegmentRange,
+  StorageError,
+} from '@fairlead/log'
+import type { BackgroundThread, JobOutcome } from '../background/background-thread.ts'
+import { CANCELLED } from '../background/messages.ts'
+import { settled } from '../partitions/log-calls.ts'
+import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
+import type { CleanerConfig } from './cleaner-config.ts'
+
+/** Planning takes microseconds a partition: clients come between so many of them. */
+const PLANS_PER_TURN = 32
+/** A compaction that found the disk full, or its files gone, is tried again after this. */
+const RETRY_MS = 60_000
+
+export type LogCleanerOptions = {
+  readonly config: CleanerConfig
+  readonly partitions: PartitionTable
+  readonly threads: readonly BackgroundThread[]
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+  }
+  /** The disk failed: it must not be used any more. */
+  readonly onFailure: (error: StorageError) => void
+}
+
+type Filthy = { readonly partition: LocalPartition; readonly planned: PlannedCompaction }
+
+export type LastCompaction = CompactionResult & { readonly durationMs: number }
+
+/** What the gauges of compaction show. */
+export type CleanerState = {
+  /** Of the dirtiest log when it was last looked for, 0 to 1. */
+  readonly maxDirtyRatio: number
+  /** For how long a log should have been compacted already, at most. */
+  readonly maxDelayMs: number
+  /** When logs were last looked at. */
+  readonly lastRunMs: number
+  /** Partitions whose compaction failed; they are left alone until the next start. */
+  readonly uncleanable: ReadonlySet<LocalPartition>
+  /** Threads that died, since the start. */
+  readonly deadThreadCount: number
+  readonly compactionCount: number
+  /** Of each thread, its last one. */
+  readonly last: readonly LastCompaction[]
+}
+
+/**
+ * Compacts logs in the background, the filthiest first (Kafka's `LogCleaner`). It plans on the event
+ * loop, which owns the logs; reading, hashing and writing are the threads' work; then the log puts the
+ * compacted segments in their place.
+ *
+ * Invariants: a partition is compacted by one thread at a time, and not while it is being deleted;
+ * what failed for a reason that stays is not tried again.
+ */
+export class LogCleaner {
+  readonly #options: LogCleanerOptions
+  readonly #underWay = new Map<LocalPartition, { thread: BackgroundThread; end: Promise<void> }>()
+  readonly #uncleanable = new Set<LocalPartition>()
+  readonly #retryMs = new Map<LocalPartition, number>()
+  readonly #last = new Map<BackgroundThread, LastCompaction>()
+  readonly #wakeUps = new Set<() => void>()
+  readonly #loops: Promise<void>[] = []
+  #maxDirtyRatio = 0
+  #maxDelayMs = 0
+  #lastRunMs: number
+  #deadThreadCount = 0
+  #compactionCount = 0
+  #isStopped = false
+
+  constructor(options: LogCleanerOptions) {
+    this.#options = options
+    this.#lastRunMs = options.clock.nowMs()
+    options.partitions.beforeRemoval((partition) => this.#release(partition))
+  }
+
+  get state(): CleanerState {
+    return {
+      maxDirtyRatio: this.#maxDirtyRatio,
+      maxDelayMs: this.#maxDelayMs,
+      lastRunMs: this.#lastRunMs,
+      uncleanable: this.#uncleanable,
+      deadThreadCount: this.#deadThreadCount,
+      compactionCount: this.#compactionCount,
+      last: [...this.#last.values()],
+    }
+  }
+
+  start(): void {
+    for (const thread of this.#options.threads) this.#loops.push(this.#loop(thread))
+  }
+
+  /** Ends what is under way, which leaves the logs as they are. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    for (const wakeUp of this.#wakeUps) wakeUp()
+    for (const { thread } of this.#underWay.values()) thread.cancel()
+    await Promise.all(this.#loops)
+  }
+
+  async #loop(thread: BackgroundThread): Promise<void> {
+    while (!this.#isStopped) {
+      const filthiest = await this.#filthiest()
+      if (filthiest === undefined) {
+        await thread.rest()
+        await this.#pause(this.#options.config.backoffMs)
+      } else if (!this.#isStopped) {
+        const end = this.#compact(filthiest, thread)
+        this.#underWay.set(filthiest.partition, { thread, end })
+        await end
+        this.#underWay.delete(filthiest.partition)
+      }
+    }
+    await thread.rest()
+  }
+
+  /** The log that is due with the largest share of new bytes. Nothing waits between choice and start. */
+  async #filthiest(): Promise<Filthy | undefined> {
+    const { partitions, clock } = this.#options
+    this.#lastRunMs = clock.nowMs()
+    const found: Filthy[] = []
+    let plannedCount = 0
+    for (const partition of partitions.snapshot()) {
+      if (this.#isStopped) return undefined
+      if (!this.#mayPlan(partition)) continue
+      const nowMs = clock.wallNowMs()
+      const planned = await settled<PlannedCompaction>((done) =>
+        partition.log.planCompaction(nowMs, done),
+      )
+      found.push({ partition, planned })
+      plannedCount += 1
+      if (plannedCount % PLANS_PER_TURN === 0) await nextTurn()
+    }
+    this.#forgetClosed()
+    this.#maxDirtyRatio = found.reduce((max, { planned }) => Math.max(max, ratioOf(planned)), 0)
+    this.#maxDelayMs = found.reduce((max, { planned }) => Math.max(max, planned.plan.delayMs), 0)
+    return found
+      .filter(({ partition, planned }) => planned.plan.isDue && this.#mayPlan(partition))
+      .reduce<Filthy | undefined>(
+        (most, next) =>
+          most === undefined || ratioOf(next.planned) > ratioOf(most.planned) ? next : most,
+        undefined,
+      )
+  }
+
+  #mayPlan(partition: LocalPartition): boolean {
+    const { partitions, clock } = this.#options
+    return (
+      partition.log.isCompacted &&
+      partition.log.failure === undefined &&
+      !this.#underWay.has(partition) &&
+      !this.#uncleanable.has(partition) &&
+      clock.nowMs() >= (this.#retryMs.get(partition) ?? 0) &&
+      partitions.get(partition.topic, partition.partition) === partition
+    )
+  }
+
+  #forgetClosed(): void {
+    const { partitions } = this.#options
+    for (const partition of [...this.#uncleanable, ...this.#retryMs.keys()]) {
+      if (partitions.get(partition.topic, partition.partition) === partition) continue
+      this.#uncleanable.delete(partition)
+      this.#retryMs.delete(partition)
+    }
+  }
+
+  async #compact({ partition, planned }: Filthy, thread: BackgroundThread): Promise<void> {
+    const { config, clock } = this.#options
+    const nowMs = clock.wallNowMs()
+    const startedMs = clock.nowMs()
+    const { mapBytes, mapLoadFactor, bufferBytes, bytesPerSecond } = config
+    const limits = { nowMs, mapBytes, mapLoadFactor, bufferBytes }
+    const job = partition.log.compactionJob(planned, limits)
+    const swaps: Promise<boolean>[] = []
+    const outcome = await thread.run({ kind: 'compact', job, bytesPerSecond }, ({ range }) => {
+      const swap = this.#swap(partition, range, nowMs)
+      swaps.push(swap)
+      void swap.then((isDone) => {
+        if (!isDone) thread.cancel()
+      })
+    })
+    const areSwapped = (await Promise.all(swaps)).every((isDone) => isDone)
+    if (outcome.kind !== 'compacted') this.#onFailed(partition, outcome)
+    else if (!areSwapped) this.#retryLater(partition)
+    else {
+      await this.#onCompacted(partition, planned, outcome.result)
+      this.#last.set(thread, { ...outcome.result, durationMs: clock.nowMs() - startedMs })
+    }
+  }
+
+  /** False when the segments are gone, or the log has failed, which it reports itself. */
+  async #swap(partition: LocalPartition, range: SegmentRange, nowMs: number): Promise<boolean> {
+    try {
+      return await settled<boolean>((done) => partition.log.replaceSegments(range, nowMs, done))
+    } catch (error) {
+      if (error instanceof StorageError) return false
+      throw error
+    }
+  }
+
+  async #onCompacted(
+    partition: LocalPartition,
+    { plan }: PlannedCompaction,
+    result: CompactionResult,
+  ): Promise<void> {
+    await settled<void>((done) => partition.log.endCompaction(result.firstDirtyOffset, done))
+    this.#retryMs.delete(partition)
+    this.#compactionCount += 1
+    const { logger } = this.#options
+    const from = plan.firstDirtyOffset
+    const compacted = { ...nameOf(partition), from, to: result.firstDirtyOffset, ...result }
+    logger.info(compacted, 'a log was compacted')
+    if (result.invalidRecordCount > 0) {
+      logger.warn(compacted, 'records without a key were removed from a compacted topic')
+    }
+    if (result.unreadBatchCount > 0) {
+      logger.warn(compacted, 'batches whose records cannot be read are kept as they are')
+    }
+  }
+
+  #onFailed(
+    partition: LocalPartition,
+    outcome: Exclude<JobOutcome, { readonly kind: 'compacted' }>,
+  ): void {
+    const { logger, onFailure } = this.#options
+    const { message } = outcome
+    const code = outcome.kind === 'died' ? 'THREAD_DIED' : outcome.code
+    switch (code) {
+      case CANCELLED:
+        return
+      // Retention may remove a segment that was to be read; the disk may get room again.
+      case 'ENOENT':
+      case 'ENOSPC':
+      case 'EDQUOT':
+      case 'EMFILE':
+      case 'ENFILE':
+        logger.warn({ ...nameOf(partition), code, message }, 'a compaction is tried again later')
+        this.#retryLater(partition)
+        return
+      case 'THREAD_DIED':
+        this.#deadThreadCount += 1
+        this.#setAside(partition, code, message)
+        return
+      case 'LOG_CORRUPT':
+      case 'COMPACTION_MISMATCH':
+        this.#setAside(partition, code, message)
+        return
+      default:
+        onFailure(new StorageError(message, { code }))
+    }
+  }
+
+  #setAside(partition: LocalPartition, code: string, message: string): void {
+    this.#uncleanable.add(partition)
+    const { logger } = this.#options
+    logger.warn({ ...nameOf(partition), code, message }, 'a partition is not compacted any more')
+  }
+
+  #retryLater(partition: LocalPartition): void {
+    this.#retryMs.set(partition, this.#options.clock.nowMs() + RETRY_MS)
+  }
+
+  /** Ends the compaction of a partition that is about to be deleted. */
+  async #release(partition: LocalPartition): Promise<void> {
+    const underWay = this.#underWay.get(partition)
+    underWay?.thread.cancel()
+    await underWay?.end
+  }
+
+  async #pause(durationMs: number): Promise<void> {
+    if (this.#isStopped) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#options.timers.after(durationMs, resolve)
+    this.#wakeUps.add(resolve)
+    await promise
+    this.#wakeUps.delete(resolve)
+    cancel()
+  }
+}
+
+function ratioOf({ plan }: PlannedCompaction): number {
+  return plan.dirtyRatio
+}
+
+function nameOf({ topic, partition }: LocalPartition) {
+  return { topic, partition }
+}
