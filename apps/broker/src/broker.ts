@@ -37,6 +37,7 @@ import { registerGauges } from './metrics/gauges.ts'
 import { GroupMetrics } from './metrics/group-metrics.ts'
 import { registerProcessGauges } from './metrics/process-gauges.ts'
 import { registerSeries } from './metrics/register-series.ts'
+import { registerScrubGauges } from './metrics/scrub-gauges.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
 import { MemoryPool } from './network/memory-pool.ts'
 import { openListeners } from './network/open-listeners.ts'
@@ -50,6 +51,7 @@ import { PartitionTable } from './partitions/partition-table.ts'
 import { BatchOpener } from './produce/batch-opener.ts'
 import { PartitionOrder } from './produce/partition-order.ts'
 import { createRouter } from './router.ts'
+import { LogScrubber } from './scrub/log-scrubber.ts'
 import { markCleanShutdown, takeCleanShutdown } from './storage/clean-shutdown.ts'
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
 import { openFileProblem } from './storage/open-file-limit.ts'
@@ -62,6 +64,7 @@ export type BrokerOptions = {
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
+    error(fields: object, message: string): void
   }
   readonly metrics: Metrics
   /** What the broker cannot go on after: a failed disk, state that cannot be written. */
@@ -241,6 +244,19 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   })
   if (config['log.cleaner.enable']) cleaner.start()
   registerCleanerGauges(metrics, { cleaner, clock, logDirectory: directory.path })
+  const scrubber = new LogScrubber({
+    intervalMs: config['log.scrub.interval.ms'],
+    bytesPerSecond: config['log.scrub.io.max.bytes.per.second'],
+    partitions,
+    thread: new BackgroundThread(),
+    clock,
+    timers,
+    random,
+    logger,
+    onFailure,
+  })
+  if (config['log.scrub.enable']) scrubber.start()
+  registerScrubGauges(metrics, { scrubber, partitions })
   registerGauges(metrics, {
     listeners,
     memory,
@@ -286,7 +302,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       groups.stop()
       await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
       await batchOpener.stop()
-      await cleaner.stop()
+      await Promise.all([cleaner.stop(), scrubber.stop()])
       await controller.close()
       const logs = [metadataLog, ...partitions.snapshot().map(({ log }) => log)]
       await partitions.close()

@@ -87,6 +87,12 @@ export const INDEX_CACHE_BYTES = 64 * MIB
 /** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
 export const CHECKPOINT_INTERVAL_MS = 60_000
 
+/** The scrub begins this long after a start, and rests at least this long between two rounds. */
+export const SCRUB_DELAY_MS = 60_000
+
+/** Read at a time by the scrub: large enough for the disk, small enough for an even rate. */
+export const SCRUB_BUFFER_BYTES = 256 * KIB
+
 /** Groups of this broker: each costs its members and its offsets. */
 export const GROUPS_MAX = 10_000
 

@@ -13,6 +13,12 @@ export {
   compactLog,
 } from './compaction/compact-log.ts'
 export type { CompactionPlan, PlannedCompaction } from './compaction/plan.ts'
+export {
+  type DamagedRange,
+  type ScrubJob,
+  type ScrubPorts,
+  scrubLog,
+} from './scrub/scrub-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
 export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'

@@ -33,6 +33,8 @@ import {
 } from './producer-state.ts'
 import { type RecoveredLog, recoverLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
+import { Quarantine } from './scrub/quarantine.ts'
+import type { DamagedRange, ScrubJob } from './scrub/scrub-log.ts'
 import { type ReadBatches, type ReadRange, readSegment } from './segment-read.ts'
 import type { HeldBatches, PartitionTail, TailCache } from './tail-cache.ts'
 import { type LookupRange, findMaxTimestamp, findTimestamp } from './timestamp-lookup.ts'
@@ -102,6 +104,7 @@ export class PartitionLog {
   readonly #leaderEpochs: LeaderEpochs
   readonly #waiters = new AppendWaiters()
   readonly #watchers = new Set<LogWatcher>()
+  readonly #quarantine = new Quarantine()
   /** Bytes of a torn write that recovery cut off. */
   readonly truncatedBytes: number
   #config: LogConfig
@@ -424,6 +427,41 @@ export class PartitionLog {
     this.#files.endCompaction(firstDirtyOffset, done)
   }
 
+  /** Everything durable, to be read again; see `scrubLog`. */
+  scrubJob(bufferBytes: number): ScrubJob {
+    const { segments, active } = this.#files
+    const closed = segments
+      .filter((segment) => segment !== active)
+      .map((segment) => ({ ...segment.place, endOffset: segment.nextOffset }))
+    const { segment, nextOffset: endOffset, sizeBytes } = this.#writer.durable
+    const scrubbed = [...closed, { ...segment.place, endOffset, sizeBytes }]
+    return {
+      directory: this.#options.directory,
+      segments: scrubbed.filter((range) => range.sizeBytes > 0),
+      bufferBytes,
+    }
+  }
+
+  /** Ranges that are not served, because the disk damaged them. */
+  get quarantined(): readonly DamagedRange[] {
+    return this.#quarantine.ranges
+  }
+
+  /**
+   * Takes a damaged range out of service. False when it is known, or its segment is not what it was
+   * when it was read: deleted, or compacted.
+   */
+  quarantine(range: DamagedRange): boolean {
+    const { baseOffset, isCompacted, sizeBytes } = range.segment
+    const segment = this.#files.segments.find((other) => other.baseOffset === baseOffset)
+    const isSame =
+      segment !== undefined &&
+      segment.isCompacted === isCompacted &&
+      (segment === this.#files.active || segment.sizeBytes === sizeBytes)
+    if (!isSame || !this.#quarantine.add(range)) return false
+    return true
+  }
+
   /** Makes everything appended durable and writes the recovery point, so that opening scans less. */
   checkpoint(done: DiskCallback<void>): void {
     if (this.#state !== 'open') {
@@ -563,6 +601,7 @@ export class PartitionLog {
 
   #onLogStartRaised(): void {
     invariant(this.logStartOffset <= this.#highWatermark, 'only durable records are removed')
+    this.#quarantine.forgetBelow(this.logStartOffset)
     for (const watcher of this.#watchers) watcher.onChanged()
   }
 
@@ -580,9 +619,16 @@ export class PartitionLog {
       ({ baseOffset }) => baseOffset <= range.fetchOffset,
     )
     invariant(segment !== undefined, 'a segment starts at or below the log start')
+    const problem = this.#quarantine.problemAt(range.fetchOffset)
+    if (problem !== undefined) {
+      done(unavailable('KAFKA_STORAGE_ERROR', problem))
+      return
+    }
+    const upTo = this.#quarantine.limit(range.fetchOffset, range.upTo)
     const closeSegment = segment.hold()
     const { buffers } = this.#options
-    runTask<ReadBatches | undefined>(readSegment(segment, range, buffers), (result) => {
+    const limited = { ...range, upTo }
+    runTask<ReadBatches | undefined>(readSegment(segment, limited, buffers), (result) => {
       closeSegment()
       if (!result.ok) done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
       else if (result.value === undefined) this.#readBehind(segment, range, done)

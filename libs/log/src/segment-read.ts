@@ -85,8 +85,12 @@ function selectBatches(
       return { kind: 'incomplete', skippedBytes: end, neededBytes: claimedBytes }
     }
     const header = headerAt(buffer, end)
-    if (typeof header === 'string') return header
+    if (typeof header === 'string') {
+      if (end > start) break
+      return header
+    }
     if (expected !== undefined && !mayFollow(header, expected, isCompacted)) {
+      if (end > start) break
       return `offset ${header.baseOffset} stands where ${expected} is next`
     }
     const following = header.baseOffset + header.lastOffsetDelta + 1

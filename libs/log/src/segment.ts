@@ -108,6 +108,12 @@ export class Segment {
     return this.#summary.nextOffset
   }
 
+  /** What tells its bytes from those of another segment of this base offset. */
+  get place(): { readonly baseOffset: number; sizeBytes: number; isCompacted: boolean } {
+    const { baseOffset, sizeBytes, isCompacted } = this
+    return { baseOffset, sizeBytes, isCompacted }
+  }
+
   get maxTimestampMs(): number {
     return this.#summary.maxTimestampMs
   }

@@ -2,9 +2,10 @@ import { Worker } from 'node:worker_threads'
 import { errorMessage, invariant } from '@fairlead/base'
 import {
   type BackgroundJob,
-  type BackgroundReport,
   CANCEL_WORD,
   CONTROL_WORDS,
+  type JobEnd,
+  type JobReport,
 } from './messages.ts'
 
 const THREAD = new URL('./thread-main.ts', import.meta.url)
@@ -12,12 +13,12 @@ const THREAD = new URL('./thread-main.ts', import.meta.url)
 const HEAP_MIB_MAX = 256
 
 export type JobOutcome =
-  | Extract<BackgroundReport, { readonly kind: 'compacted' | 'failed' }>
+  | JobEnd
   /** The thread ended instead of answering: a defect, or out of memory. */
   | { readonly kind: 'died'; readonly message: string }
 
 type JobUnderWay = {
-  readonly onReport: (report: Exclude<BackgroundReport, JobOutcome>) => void
+  readonly onReport: (report: JobReport) => void
   readonly onEnd: (outcome: JobOutcome) => void
 }
 
@@ -63,15 +64,15 @@ export class BackgroundThread {
       workerData: this.#control.buffer,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
     })
-    worker.on('message', (report: BackgroundReport) => this.#onReport(report))
+    worker.on('message', (report: JobReport | JobEnd) => this.#onReport(report))
     worker.on('error', (error) => this.#onDeath(worker, errorMessage(error)))
     worker.on('exit', (code) => this.#onDeath(worker, `the thread exited with ${code}`))
     this.#worker = worker
     return worker
   }
 
-  #onReport(report: BackgroundReport): void {
-    if (report.kind === 'segment') this.#underWay?.onReport(report)
+  #onReport(report: JobReport | JobEnd): void {
+    if (report.kind === 'segment' || report.kind === 'damage') this.#underWay?.onReport(report)
     else this.#end(report)
   }
 

@@ -1,18 +1,31 @@
-import type { CompactionJob, CompactionResult, SegmentRange } from '@fairlead/log'
+import type {
+  CompactionJob,
+  CompactionResult,
+  DamagedRange,
+  ScrubJob,
+  SegmentRange,
+} from '@fairlead/log'
 
 /** What the event loop and a background thread say to each other: plain data, one job at a time. */
 
-export type BackgroundJob = {
-  readonly kind: 'compact'
-  readonly job: CompactionJob
+export type BackgroundJob = (
+  | { readonly kind: 'compact'; readonly job: CompactionJob }
+  | { readonly kind: 'scrub'; readonly job: ScrubJob }
+) & {
   /** Of what the thread reads and writes. */
   readonly bytesPerSecond: number
 }
 
-export type BackgroundReport =
+/** What a job says on its way. */
+export type JobReport =
   /** A compacted segment is durable in its `.cleaned` files. */
   | { readonly kind: 'segment'; readonly range: SegmentRange }
+  | { readonly kind: 'damage'; readonly range: DamagedRange }
+
+/** What it says last. */
+export type JobEnd =
   | { readonly kind: 'compacted'; readonly result: CompactionResult }
+  | { readonly kind: 'scrubbed'; readonly readBytes: number }
   /** The code of a `StorageError`, and its message. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
 

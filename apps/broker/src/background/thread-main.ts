@@ -2,11 +2,26 @@ import { readlinkSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { invariant } from '@fairlead/base'
-import { StorageError, compactLog, runTask } from '@fairlead/log'
+import {
+  type DamagedRange,
+  type DiskCallback,
+  type DiskTask,
+  type SegmentRange,
+  StorageError,
+  compactLog,
+  runTask,
+  scrubLog,
+} from '@fairlead/log'
 import { blockingDisk, compress, nativeCrc32c } from '@fairlead/runtime'
 import { decompress } from '../partitions/decompress.ts'
 import { IoRate } from './io-rate.ts'
-import { type BackgroundJob, type BackgroundReport, CANCELLED, CANCEL_WORD } from './messages.ts'
+import {
+  type BackgroundJob,
+  CANCELLED,
+  CANCEL_WORD,
+  type JobEnd,
+  type JobReport,
+} from './messages.ts'
 
 /**
  * A thread for what would hold the event loop: it takes one job after the other and blocks on its
@@ -19,21 +34,36 @@ invariant(port !== null, 'this module runs in a thread of its own')
 yieldToEventLoop()
 port.on('message', (job: BackgroundJob) => perform(job, (report) => port.postMessage(report)))
 
-function perform({ job, bytesPerSecond }: BackgroundJob, report: (to: BackgroundReport) => void) {
-  const disk = blockingDisk(paced(new IoRate(bytesPerSecond)))
-  const ports = {
-    disk,
-    crc32c: nativeCrc32c,
-    codecs: { compress, decompress },
-    onSegment: (range, done) => {
-      report({ kind: 'segment', range })
-      done({ ok: true, value: undefined })
-    },
-  } satisfies Parameters<typeof compactLog>[1]
-  runTask(compactLog(job, ports), (outcome) => {
-    if (outcome.ok) report({ kind: 'compacted', result: outcome.value })
-    else report({ kind: 'failed', code: outcome.error.code, message: outcome.error.message })
-  })
+function perform(next: BackgroundJob, report: (to: JobReport | JobEnd) => void): void {
+  const disk = blockingDisk(paced(new IoRate(next.bytesPerSecond)))
+  const crc32c = nativeCrc32c
+  switch (next.kind) {
+    case 'compact': {
+      const codecs = { compress, decompress }
+      const onSegment = (range: SegmentRange, done: DiskCallback<void>): void => {
+        report({ kind: 'segment', range })
+        done({ ok: true, value: undefined })
+      }
+      end(compactLog(next.job, { disk, crc32c, codecs, onSegment }), (result) => {
+        report({ kind: 'compacted', result })
+      })
+      break
+    }
+    case 'scrub': {
+      const onDamage = (range: DamagedRange): void => report({ kind: 'damage', range })
+      end(scrubLog(next.job, { disk, crc32c, onDamage }), (readBytes) => {
+        report({ kind: 'scrubbed', readBytes })
+      })
+      break
+    }
+  }
+
+  function end<Value>(task: DiskTask<Value>, onDone: (value: Value) => void): void {
+    runTask(task, (outcome) => {
+      if (outcome.ok) onDone(outcome.value)
+      else report({ kind: 'failed', code: outcome.error.code, message: outcome.error.message })
+    })
+  }
 }
 
 /** Sleeps until the bytes may pass; wakes when the job is cancelled. */

@@ -1,17 +1,16 @@
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  BATCH_HEADER_BYTES,
-  type CompressionType,
-  ZERO_UUID,
-  crc32c,
-  decodeRecords,
-  encodeBatch,
-  splitBatches,
-} from '@fairlead/protocol'
-import { compress } from '@fairlead/runtime'
+import { ZERO_UUID } from '@fairlead/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
-import { decompress } from '../partitions/decompress.ts'
+import {
+  TOPIC,
+  consumed,
+  createTopic,
+  damage,
+  gauge,
+  produce,
+  segmentPaths,
+} from '../testing/log-traffic.ts'
 import {
   type TestBroker,
   removeDirectory,
@@ -20,10 +19,8 @@ import {
 } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
-const TOPIC = 'prices'
 const TIMEOUT_MS = 20_000
 const SOON = { timeout: 10_000, interval: 20 }
-const CODECS: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 const started: { broker: TestBroker; client: TestClient; directory: string }[] = []
 
@@ -42,116 +39,12 @@ async function start(settings: Readonly<Record<string, string>> = {}, at = tempo
   return { broker, client, directory: at }
 }
 
-async function createTopic(
-  client: TestClient,
-  configs: Readonly<Record<string, string>> = {},
-): Promise<string> {
-  const settings = {
+function createCompacted(client: TestClient, configs: Readonly<Record<string, string>> = {}) {
+  return createTopic(client, {
     'cleanup.policy': 'compact',
-    'segment.bytes': '2000',
     'min.cleanable.dirty.ratio': '0',
     ...configs,
-  }
-  const { topics } = await client.call('CreateTopics', {
-    topics: [
-      {
-        name: TOPIC,
-        numPartitions: 1,
-        replicationFactor: 1,
-        assignments: [],
-        configs: Object.entries(settings).map(([name, value]) => ({ name, value })),
-      },
-    ],
-    timeoutMs: 10_000,
   })
-  return topics[0]?.topicId ?? ZERO_UUID
-}
-
-/** Records `from` to `to`, five a batch, of ten keys, with every compression in turn. */
-async function produce(client: TestClient, topicId: string, from: number, to: number) {
-  for (let next = from; next < to; next += 5) {
-    const records = Array.from({ length: 5 }, (_, index) => ({
-      key: Buffer.from(`key ${(next + index) % 10}`),
-      value: Buffer.from(`value ${next + index} ${'.'.repeat(40)}`),
-      timestampMs: Date.now(),
-    }))
-    const codec = CODECS[(next / 5) % CODECS.length] ?? 'none'
-    const batch = compressed(encodeBatch({ records }, crc32c), codec)
-    const { responses } = await client.call('Produce', {
-      transactionalId: null,
-      acks: -1,
-      timeoutMs: 10_000,
-      topicData: [{ topicId, partitionData: [{ index: 0, records: batch }] }],
-    })
-    expect(responses[0]?.partitionResponses[0]).toMatchObject({ errorCode: 'NONE' })
-  }
-}
-
-function compressed(plain: Uint8Array, codec: CompressionType): Uint8Array {
-  if (codec === 'none') return plain
-  const records = compress(codec, plain.subarray(BATCH_HEADER_BYTES))
-  const batch = Buffer.concat([plain.subarray(0, BATCH_HEADER_BYTES), records])
-  batch.writeInt32BE(batch.length - 12, 8)
-  batch.writeInt16BE(CODECS.indexOf(codec), 21)
-  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
-  return batch
-}
-
-/** All records that a consumer from the start gets, as `key@offset`. */
-async function consumed(client: TestClient, topicId: string, end: number): Promise<string[]> {
-  const found: string[] = []
-  for (let fetchOffset = 0; fetchOffset < end; ) {
-    const { responses } = await client.call('Fetch', {
-      clusterId: null,
-      replicaId: -1,
-      replicaState: { replicaId: -1, replicaEpoch: -1 },
-      maxWaitMs: 0,
-      minBytes: 0,
-      maxBytes: 1e6,
-      isolationLevel: 0,
-      sessionId: 0,
-      sessionEpoch: -1,
-      topics: [
-        {
-          topicId,
-          partitions: [
-            {
-              partition: 0,
-              currentLeaderEpoch: -1,
-              fetchOffset,
-              lastFetchedEpoch: -1,
-              logStartOffset: -1,
-              partitionMaxBytes: 1e6,
-              replicaDirectoryId: ZERO_UUID,
-            },
-          ],
-        },
-      ],
-      forgottenTopicsData: [],
-      rackId: '',
-    })
-    const bytes = responses[0]?.partitions[0]?.records ?? new Uint8Array()
-    for (const batch of splitBatches(bytes)) {
-      for (const { key, offset } of decodeRecords(bytes, batch.position, batch, decompress)) {
-        found.push(`${Buffer.from(key ?? []).toString()}@${offset}`)
-      }
-      fetchOffset = batch.baseOffset + batch.lastOffsetDelta + 1
-    }
-    expect(bytes.length).toBeGreaterThan(0)
-  }
-  return found
-}
-
-async function gauge(broker: TestBroker, name: string): Promise<number> {
-  const text = await broker.metrics.registry.getSingleMetricAsString(`kafka_log_${name}`)
-  return Number(text.trim().split(' ').at(-1))
-}
-
-function segmentPaths(directory: string): string[] {
-  const partition = join(directory, `${TOPIC}-0`)
-  return readdirSync(partition)
-    .filter((name) => name.endsWith('.log'))
-    .map((name) => join(partition, name))
 }
 
 const LATEST = Array.from({ length: 10 }, (_, key) => `key ${key}@${990 + key}`)
@@ -165,15 +58,15 @@ function newestOf(found: readonly string[]): string[] {
 describe('a compacted topic', { timeout: TIMEOUT_MS }, () => {
   test('keeps the latest record of each key, whatever the compression, also after a restart', async () => {
     const { broker, client, directory } = await start()
-    const topicId = await createTopic(client)
+    const topicId = await createCompacted(client)
     await produce(client, topicId, 0, 1000)
     const count = () => consumed(client, topicId, 1000).then(({ length }) => length)
     await expect.poll(count, SOON).toBeLessThan(100)
     expect(segmentPaths(directory).length).toBeLessThan(4)
     const found = await consumed(client, topicId, 1000)
     expect(newestOf(found)).toEqual(LATEST)
-    expect(await gauge(broker, 'logcleaner_cleaner_recopy_percent')).toBeLessThan(50)
-    expect(await gauge(broker, 'logcleanermanager_uncleanable_partitions_count')).toBe(0)
+    expect(await gauge(broker, 'kafka_log_logcleaner_cleaner_recopy_percent')).toBeLessThan(50)
+    expect(await gauge(broker, 'kafka_log_logcleanermanager_uncleanable_partitions_count')).toBe(0)
     expect(broker.failures).toEqual([])
 
     client.close()
@@ -187,20 +80,21 @@ describe('a compacted topic', { timeout: TIMEOUT_MS }, () => {
 
   test('whose segment is damaged is left alone, and reported', async () => {
     const { broker, client, directory } = await start({ 'log.cleaner.enable': 'false' })
-    const topicId = await createTopic(client)
+    const topicId = await createCompacted(client)
     await produce(client, topicId, 0, 400)
     client.close()
     await broker.stop()
     started.pop()
     const [, second = ''] = segmentPaths(directory)
-    const bytes = readFileSync(second)
-    bytes[100] = (bytes[100] ?? 0) ^ 1
-    writeFileSync(second, bytes)
+    damage(second, 100)
 
     const again = await start({}, directory)
-    const count = () => gauge(again.broker, 'logcleanermanager_uncleanable_partitions_count')
+    const count = () =>
+      gauge(again.broker, 'kafka_log_logcleanermanager_uncleanable_partitions_count')
     await expect.poll(count, SOON).toBe(1)
-    expect(await gauge(again.broker, 'logcleanermanager_uncleanable_bytes')).toBeGreaterThan(1000)
+    expect(
+      await gauge(again.broker, 'kafka_log_logcleanermanager_uncleanable_bytes'),
+    ).toBeGreaterThan(1000)
     expect(again.broker.warnings.join()).toContain('is not compacted any more')
     expect(again.broker.failures).toEqual([])
   })
@@ -213,7 +107,7 @@ describe('a compaction under way', { timeout: TIMEOUT_MS }, () => {
   async function startCompacting() {
     const { broker, client, directory } = await start(slow)
     // Nothing is compacted before there is much to do.
-    const topicId = await createTopic(client, { 'min.compaction.lag.ms': '1000' })
+    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '1000' })
     await produce(client, topicId, 0, 1000)
     const isUnderWay = () =>
       readdirSync(join(directory, `${TOPIC}-0`)).some((name) => name.endsWith('.cleaned'))

@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock, Timers } from '@fairlead/base'
+import { type Clock, type Timers, invariant } from '@fairlead/base'
 import {
   type CompactionResult,
+  type DiskCallback,
   type PlannedCompaction,
   type SegmentRange,
   StorageError,
 } from '@fairlead/log'
 import type { BackgroundThread, JobOutcome } from '../background/background-thread.ts'
+import { BackgroundWork } from '../background/background-work.ts'
 import { CANCELLED } from '../background/messages.ts'
 import { settled } from '../partitions/log-calls.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
@@ -57,28 +59,24 @@ export type CleanerState = {
  * loop, which owns the logs; reading, hashing and writing are the threads' work; then the log puts the
  * compacted segments in their place.
  *
- * Invariants: a partition is compacted by one thread at a time, and not while it is being deleted;
- * what failed for a reason that stays is not tried again.
+ * Invariant: what failed for a reason that stays is not tried again.
  */
 export class LogCleaner {
   readonly #options: LogCleanerOptions
-  readonly #underWay = new Map<LocalPartition, { thread: BackgroundThread; end: Promise<void> }>()
+  readonly #work: BackgroundWork
   readonly #uncleanable = new Set<LocalPartition>()
   readonly #retryMs = new Map<LocalPartition, number>()
   readonly #last = new Map<BackgroundThread, LastCompaction>()
-  readonly #wakeUps = new Set<() => void>()
-  readonly #loops: Promise<void>[] = []
   #maxDirtyRatio = 0
   #maxDelayMs = 0
   #lastRunMs: number
   #deadThreadCount = 0
   #compactionCount = 0
-  #isStopped = false
 
   constructor(options: LogCleanerOptions) {
     this.#options = options
     this.#lastRunMs = options.clock.nowMs()
-    options.partitions.beforeRemoval((partition) => this.#release(partition))
+    this.#work = new BackgroundWork(options)
   }
 
   get state(): CleanerState {
@@ -94,28 +92,22 @@ export class LogCleaner {
   }
 
   start(): void {
-    for (const thread of this.#options.threads) this.#loops.push(this.#loop(thread))
+    for (const thread of this.#options.threads) this.#work.begin(() => this.#loop(thread))
   }
 
   /** Ends what is under way, which leaves the logs as they are. */
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    for (const wakeUp of this.#wakeUps) wakeUp()
-    for (const { thread } of this.#underWay.values()) thread.cancel()
-    await Promise.all(this.#loops)
+  stop(): Promise<void> {
+    return this.#work.stop()
   }
 
   async #loop(thread: BackgroundThread): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#work.isStopped) {
       const filthiest = await this.#filthiest()
       if (filthiest === undefined) {
         await thread.rest()
-        await this.#pause(this.#options.config.backoffMs)
-      } else if (!this.#isStopped) {
-        const end = this.#compact(filthiest, thread)
-        this.#underWay.set(filthiest.partition, { thread, end })
-        await end
-        this.#underWay.delete(filthiest.partition)
+        await this.#work.pause(this.#options.config.backoffMs)
+      } else if (!this.#work.isStopped) {
+        await this.#work.run(filthiest.partition, thread, () => this.#compact(filthiest, thread))
       }
     }
     await thread.rest()
@@ -128,13 +120,14 @@ export class LogCleaner {
     const found: Filthy[] = []
     let plannedCount = 0
     for (const partition of partitions.snapshot()) {
-      if (this.#isStopped) return undefined
+      if (this.#work.isStopped) return undefined
       if (!this.#mayPlan(partition)) continue
       const nowMs = clock.wallNowMs()
-      const planned = await settled<PlannedCompaction>((done) =>
+      const planned = await unlessStorageFails<PlannedCompaction>((done) =>
         partition.log.planCompaction(nowMs, done),
       )
-      found.push({ partition, planned })
+      if (typeof planned === 'string') this.#setAside(partition, 'KAFKA_STORAGE_ERROR', planned)
+      else found.push({ partition, planned })
       plannedCount += 1
       if (plannedCount % PLANS_PER_TURN === 0) await nextTurn()
     }
@@ -155,7 +148,7 @@ export class LogCleaner {
     return (
       partition.log.isCompacted &&
       partition.log.failure === undefined &&
-      !this.#underWay.has(partition) &&
+      !this.#work.isUnderWay(partition) &&
       !this.#uncleanable.has(partition) &&
       clock.nowMs() >= (this.#retryMs.get(partition) ?? 0) &&
       partitions.get(partition.topic, partition.partition) === partition
@@ -179,14 +172,16 @@ export class LogCleaner {
     const limits = { nowMs, mapBytes, mapLoadFactor, bufferBytes }
     const job = partition.log.compactionJob(planned, limits)
     const swaps: Promise<boolean>[] = []
-    const outcome = await thread.run({ kind: 'compact', job, bytesPerSecond }, ({ range }) => {
-      const swap = this.#swap(partition, range, nowMs)
+    const outcome = await thread.run({ kind: 'compact', job, bytesPerSecond }, (report) => {
+      if (report.kind !== 'segment') return
+      const swap = this.#swap(partition, report.range, nowMs)
       swaps.push(swap)
       void swap.then((isDone) => {
         if (!isDone) thread.cancel()
       })
     })
     const areSwapped = (await Promise.all(swaps)).every((isDone) => isDone)
+    invariant(outcome.kind !== 'scrubbed', 'a compaction ends as one')
     if (outcome.kind !== 'compacted') this.#onFailed(partition, outcome)
     else if (!areSwapped) this.#retryLater(partition)
     else {
@@ -197,12 +192,10 @@ export class LogCleaner {
 
   /** False when the segments are gone, or the log has failed, which it reports itself. */
   async #swap(partition: LocalPartition, range: SegmentRange, nowMs: number): Promise<boolean> {
-    try {
-      return await settled<boolean>((done) => partition.log.replaceSegments(range, nowMs, done))
-    } catch (error) {
-      if (error instanceof StorageError) return false
-      throw error
-    }
+    const isDone = await unlessStorageFails<boolean>((done) =>
+      partition.log.replaceSegments(range, nowMs, done),
+    )
+    return isDone === true
   }
 
   async #onCompacted(
@@ -210,7 +203,10 @@ export class LogCleaner {
     { plan }: PlannedCompaction,
     result: CompactionResult,
   ): Promise<void> {
-    await settled<void>((done) => partition.log.endCompaction(result.firstDirtyOffset, done))
+    // A log that cannot note it has failed, and says so itself.
+    await unlessStorageFails<void>((done) =>
+      partition.log.endCompaction(result.firstDirtyOffset, done),
+    )
     this.#retryMs.delete(partition)
     this.#compactionCount += 1
     const { logger } = this.#options
@@ -227,11 +223,11 @@ export class LogCleaner {
 
   #onFailed(
     partition: LocalPartition,
-    outcome: Exclude<JobOutcome, { readonly kind: 'compacted' }>,
+    outcome: Extract<JobOutcome, { readonly kind: 'failed' | 'died' }>,
   ): void {
     const { logger, onFailure } = this.#options
     const { message } = outcome
-    const code = outcome.kind === 'died' ? 'THREAD_DIED' : outcome.code
+    const code = outcome.kind === 'failed' ? outcome.code : 'THREAD_DIED'
     switch (code) {
       case CANCELLED:
         return
@@ -266,22 +262,17 @@ export class LogCleaner {
   #retryLater(partition: LocalPartition): void {
     this.#retryMs.set(partition, this.#options.clock.nowMs() + RETRY_MS)
   }
+}
 
-  /** Ends the compaction of a partition that is about to be deleted. */
-  async #release(partition: LocalPartition): Promise<void> {
-    const underWay = this.#underWay.get(partition)
-    underWay?.thread.cancel()
-    await underWay?.end
-  }
-
-  async #pause(durationMs: number): Promise<void> {
-    if (this.#isStopped) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const cancel = this.#options.timers.after(durationMs, resolve)
-    this.#wakeUps.add(resolve)
-    await promise
-    this.#wakeUps.delete(resolve)
-    cancel()
+/** The value, or what the disk said. */
+async function unlessStorageFails<Value>(
+  start: (done: DiskCallback<Value>) => void,
+): Promise<Value | string> {
+  try {
+    return await settled(start)
+  } catch (error) {
+    if (error instanceof StorageError) return error.message
+    throw error
   }
 }
 

@@ -10,6 +10,7 @@ export type TestBroker = RunningBroker & {
   readonly directory: string
   readonly metrics: Metrics
   readonly warnings: readonly string[]
+  readonly errors: readonly string[]
   /** Whatever `onFailure` was called with. */
   readonly failures: readonly unknown[]
 }
@@ -34,6 +35,7 @@ export async function startTestBroker(
   })
   const metrics = new Metrics({ service: 'broker', version: 'test' })
   const warnings: string[] = []
+  const errors: string[] = []
   const failures: unknown[] = []
   const broker = await startBroker({
     config,
@@ -42,10 +44,11 @@ export async function startTestBroker(
     logger: {
       info: () => {},
       warn: (fields, message) => warnings.push(`${message} ${inspect(fields)}`),
+      error: (fields, message) => errors.push(`${message} ${inspect(fields)}`),
     },
     onFailure: (error) => failures.push(error),
   })
-  return { ...broker, directory, metrics, warnings, failures }
+  return { ...broker, directory, metrics, warnings, errors, failures }
 }
 
 export function temporaryDirectory(): string {

@@ -217,6 +217,24 @@ const OTHER_CONFIGS = {
     min: 1,
     doc: 'How long to wait when there is nothing to compact.',
   },
+  'log.scrub.enable': {
+    type: 'boolean',
+    default: true,
+    doc: 'Whether old records are read again from time to time, to find what the disk has damaged.',
+  },
+  'log.scrub.interval.ms': {
+    type: 'int',
+    kafkaType: 'LONG',
+    default: 604_800_000,
+    min: 1,
+    doc: 'How often every record is read again.',
+  },
+  'log.scrub.io.max.bytes.per.second': {
+    type: 'number',
+    default: 10_485_760,
+    min: 1,
+    doc: 'Most bytes that are read again per second.',
+  },
   'log.segment.delete.delay.ms': {
     type: 'int',
     kafkaType: 'LONG',

@@ -7,6 +7,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   'controller.listener.names': 'one node needs no listener for its quorum',
   'group.max.size': 'every queue here is bounded',
   listeners: 'nobody is let in from outside by default',
+  'log.cleaner.io.max.bytes.per.second': 'the same number, as JavaScript writes it',
   'log.dir': 'the data is ours',
   'max.connections': 'every queue here is bounded',
   'node.id': 'a broker starts without a configuration',
@@ -21,6 +22,9 @@ test('every key of Kafka is known, and nothing else but our own', () => {
   expect(own.filter((name) => !name.startsWith('metrics.'))).toEqual([
     'cluster.id',
     'log.flush.mode',
+    'log.scrub.enable',
+    'log.scrub.interval.ms',
+    'log.scrub.io.max.bytes.per.second',
     'log.tail.cache.bytes',
   ])
 })
