@@ -1,21 +1,13 @@
 import { type Socket, connect } from 'node:net'
 import { createAdmin, createProducer, createReader } from '@fairlead/kafka'
-import { decodeResponse, encodeRequest } from '@fairlead/protocol'
+import { encodeRequest } from '@fairlead/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
-import { seededRandom } from '../support/seeded-random.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { malformedFrame, validFrames } from './malformed-frames.ts'
 
-/** Set FUZZ_FRAMES and FUZZ_SEED to search longer, or to repeat what failed. */
-const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 10_000)
-const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
-const ATTACKERS = 8
-const FRAME_TIMEOUT_MS = 100
 const WAIT_MS = 20_000
 const TOPIC = 'attacked'
 const CONNECTIONS = 'kafka_server_socket_server_metrics_connection_count'
-const RESIDENT_BYTES_MAX = 300 * 1024 * 1024
 
 let broker: BrokerProcess
 let options: { readonly bootstrapServers: readonly string[]; readonly clientId: string }
@@ -111,32 +103,6 @@ test('500 connections that are opened and dropped leave nothing behind', async (
   await waitFor('no connection', WAIT_MS, async () => (await broker.metric(CONNECTIONS)) === 0)
 })
 
-test(`${FRAMES} random and mutated frames (FUZZ_SEED=${SEED}) disturb nobody else`, async () => {
-  const random = seededRandom(SEED)
-  const seeds = validFrames(await topicIdOf())
-
-  const left = { frames: FRAMES }
-  const attackers = Array.from({ length: ATTACKERS }, async () => {
-    while (left.frames > 0) {
-      left.frames -= 1
-      await attack(malformedFrame(seeds, random))
-    }
-  })
-  const served = (async () => {
-    let rounds = 0
-    for (; left.frames > 0; rounds += 1) await serve()
-    return rounds
-  })()
-  await Promise.all(attackers)
-
-  expect(await served).toBeGreaterThan(10)
-  await serve()
-  const reasons = broker.logLines.filter((line) => line.includes('connection closed')).map(reasonOf)
-  expect(reasons.filter((reason) => reason === '' || reason === 'a handler failed')).toEqual([])
-  expect(broker.logLines.filter((line) => line.includes('"level":"fatal"'))).toEqual([])
-  expect((await broker.memory()).peakBytes).toBeLessThan(RESIDENT_BYTES_MAX)
-})
-
 /** What a well-formed client does: a record in, the same record out, on connections of its own. */
 async function serve(): Promise<void> {
   const producer = createProducer(options)
@@ -149,34 +115,6 @@ async function serve(): Promise<void> {
   const { records } = await reader.fetch(range)
   expect(records[0]?.value).toEqual(Buffer.from(value))
   await Promise.all([producer.close(), reader.close()])
-}
-
-async function topicIdOf(): Promise<string> {
-  const socket = open()
-  const answer = answered(socket)
-  const body = { topics: [{ name: TOPIC }], allowAutoTopicCreation: false }
-  const request = { name: 'Metadata', version: 12, correlationId: 1, clientId: 'fuzz' } as const
-  for (const chunk of encodeRequest({ ...request, body })) socket.write(chunk)
-  const frame = await answer
-  socket.destroy()
-  return decodeResponse('Metadata', 12, frame.subarray(4)).body.topics[0]?.topicId ?? ''
-}
-
-/** Sends a frame, waits for an answer, the end or a moment, and leaves. */
-function attack(frame: Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port: broker.port })
-    const leave = (): void => {
-      clearTimeout(timer)
-      socket.destroy()
-      resolve()
-    }
-    const timer = setTimeout(leave, FRAME_TIMEOUT_MS)
-    socket.on('error', leave)
-    socket.on('close', leave)
-    socket.on('data', leave)
-    socket.write(frame)
-  })
 }
 
 function open(): Socket {

@@ -74,11 +74,16 @@ export class BrokerProcess {
 
   /** The value of a metric without labels, or the sum over its series. */
   async metric(name: string): Promise<number> {
+    const lines = await this.metricLines(name)
+    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+  }
+
+  /** Every series of a metric, as it is scraped. */
+  async metricLines(name: string): Promise<string[]> {
     const text = await (await fetch(`${this.httpUrl}/metrics`)).text()
     return text
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
   }
 
   /** `kill -9`: no flush, no goodbye to the clients. */

@@ -17,5 +17,8 @@ export function seededRandom(seed: number) {
     }
     return shuffled
   }
-  return { int, shuffle }
+  const pick = <Item>(items: readonly Item[]): Item => items[int(items.length)] as Item
+  return { int, pick, shuffle }
 }
+
+export type SeededRandom = ReturnType<typeof seededRandom>

@@ -7,7 +7,14 @@ import {
   effectiveTopicConfig,
   staticSettings,
 } from '@fairlead/metadata'
-import { nativeCrc32c, nodeDisk, systemClock, systemRandom, systemTimers } from '@fairlead/runtime'
+import {
+  collectGarbage,
+  nativeCrc32c,
+  nodeDisk,
+  systemClock,
+  systemRandom,
+  systemTimers,
+} from '@fairlead/runtime'
 import type { Metrics } from '@fairlead/service'
 import { BackgroundThread } from './background/background-thread.ts'
 import { cleanerConfig } from './cleaner/cleaner-config.ts'
@@ -27,8 +34,11 @@ import {
   BUFFER_POOL,
   DRAIN_DEADLINE_MS,
   FETCH_MEMORY_BYTES,
-  INDEX_CACHE_BYTES,
   FETCH_SESSION_PARTITIONS_MAX,
+  INDEX_CACHE_BYTES,
+  RESERVED_REQUEST_BYTES,
+  SLOW_READER_MS,
+  UNSENT_BYTES_MAX,
 } from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
@@ -39,11 +49,14 @@ import { registerProcessGauges } from './metrics/process-gauges.ts'
 import { registerSeries } from './metrics/register-series.ts'
 import { registerScrubGauges } from './metrics/scrub-gauges.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
-import { MemoryPool } from './network/memory-pool.ts'
+import { connectionLimits } from './network/connection-limits.ts'
+import { Load } from './network/load.ts'
+import { MemoryGuard } from './network/memory-guard.ts'
 import { openListeners } from './network/open-listeners.ts'
 import { DelayedFetches } from './fetching/delayed-fetches.ts'
 import { FetchMemory } from './fetching/fetch-memory.ts'
 import { FetchSessions } from './fetching/fetch-sessions.ts'
+import { RequestMemory } from './network/request-memory.ts'
 import { startHousekeeping } from './partitions/housekeeping.ts'
 import { settled } from './partitions/log-calls.ts'
 import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
@@ -180,9 +193,14 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   })
   groups.resume()
 
-  const memory = new MemoryPool(
-    Math.max(config['queued.max.request.bytes'], config['socket.request.max.bytes']),
-  )
+  const memory = new RequestMemory({
+    bulkBytes: config['queued.max.request.bytes'],
+    reserveBytes: RESERVED_REQUEST_BYTES,
+  })
+  const load = new Load({
+    queuedRequestsMax: config['queued.max.requests'],
+    unsentBytesMax: UNSENT_BYTES_MAX,
+  })
   const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES)
   const fetchSessions = new FetchSessions({
     slotsMax: config['max.incremental.fetch.session.cache.slots'],
@@ -218,14 +236,13 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   const listeners = await openListeners(
     readListeners(config).listeners,
     {
-      slots: new ConnectionSlots({
-        totalMax: config['max.connections'],
-        perIpMax: config['max.connections.per.ip'],
-      }),
+      slots: new ConnectionSlots(connectionLimits(config)),
       idleMsMax: config['connections.max.idle.ms'],
+      slowReaderMs: SLOW_READER_MS,
       frameBytesMax: config['socket.request.max.bytes'],
       memory,
       buffers,
+      load,
       clock,
       timers,
       logger,
@@ -257,9 +274,24 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   })
   if (config['log.scrub.enable']) scrubber.start()
   registerScrubGauges(metrics, { scrubber, partitions })
+  const memoryGuard = new MemoryGuard({
+    limitBytes: config['memory.limit.bytes'],
+    residentBytes: () => process.memoryUsage.rss(),
+    collectGarbage,
+    memory,
+    load,
+    connections: () => listeners.flatMap((listener) => [...listener.connections]),
+    clock,
+    timers,
+    logger,
+  })
+  memoryGuard.start()
   registerGauges(metrics, {
     listeners,
     memory,
+    load,
+    memoryGuard,
+    memoryLimitBytes: config['memory.limit.bytes'],
     fetchMemory,
     fetchSessions,
     partitions,
@@ -297,6 +329,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     clusterId: identity.clusterId,
     restartSafety: () => restartSafety(identity.nodeId, image.topics(), minInSyncReplicas),
     async stop() {
+      memoryGuard.stop()
       stopHousekeeping()
       delayedFetches.stop()
       groups.stop()

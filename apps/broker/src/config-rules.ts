@@ -1,7 +1,16 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
 import type { BrokerConfig } from './config.ts'
+import {
+  FETCH_MEMORY_BYTES,
+  INDEX_CACHE_BYTES,
+  RESERVED_REQUEST_BYTES,
+  UNCOUNTED_MEMORY_BYTES,
+  UNSENT_BYTES_MAX,
+} from './limits.ts'
 import { readListeners } from './listeners.ts'
 import { wholeName } from './metrics/series.ts'
+import { overrideProblems } from './network/connection-limits.ts'
+import { largestFrameBytes } from './network/request-memory.ts'
 
 /** A configuration that parses key by key, yet makes no sense as a whole. */
 export class ConfigurationError extends OperationalError {
@@ -21,6 +30,8 @@ export function configProblems(config: BrokerConfig): readonly string[] {
     ...sessionTimeoutProblems(config),
     ...topicPatternProblems(config),
     ...cleanerProblems(config),
+    ...overrideProblems(config),
+    ...memoryProblems(config),
   ]
 }
 
@@ -68,5 +79,30 @@ function cleanerProblems(config: BrokerConfig): string[] {
   if (bytes >= minBytes) return []
   return [
     `log.cleaner.dedupe.buffer.size: ${bytes} is too little for ${threads} log.cleaner.threads; give at least ${minBytes}`,
+  ]
+}
+
+/** The parts must fit the whole: a limit that cannot be kept is no limit. */
+function memoryProblems(config: BrokerConfig): string[] {
+  const requestBytes = config['queued.max.request.bytes']
+  const frameBytesMax = config['socket.request.max.bytes']
+  if (frameBytesMax > largestFrameBytes(requestBytes)) {
+    return [
+      `queued.max.request.bytes: ${requestBytes} is too little for socket.request.max.bytes ${frameBytesMax}, which may take three quarters of it; raise it to ${Math.ceil((frameBytesMax * 4) / 3)}, or lower the other`,
+    ]
+  }
+  const limitBytes = config['memory.limit.bytes']
+  const fixedBytes =
+    UNCOUNTED_MEMORY_BYTES +
+    INDEX_CACHE_BYTES +
+    RESERVED_REQUEST_BYTES +
+    FETCH_MEMORY_BYTES +
+    UNSENT_BYTES_MAX
+  const tailBytes = config['log.tail.cache.bytes']
+  const dedupeBytes = config['log.cleaner.dedupe.buffer.size']
+  const neededBytes = fixedBytes + requestBytes + tailBytes + dedupeBytes
+  if (neededBytes <= limitBytes) return []
+  return [
+    `memory.limit.bytes: ${limitBytes} is less than its parts: ${fixedBytes} that are fixed, queued.max.request.bytes ${requestBytes}, log.tail.cache.bytes ${tailBytes} and log.cleaner.dedupe.buffer.size ${dedupeBytes}; raise it to ${neededBytes}, or lower them`,
   ]
 }

@@ -10,7 +10,20 @@ const MIB = 1024 * KIB
  * A frame gets this much memory without asking: small requests are served even while large ones
  * wait for the pool. It is bounded by `max.connections` times its size.
  */
-export const FRAME_FIRST_STEP_BYTES = 64 * KIB
+export const FRAME_FIRST_STEP_BYTES = 4 * KIB
+
+/**
+ * A frame above the first step takes permits for this much at once, and then, when that has arrived,
+ * for all of the rest.
+ */
+export const FRAME_SECOND_STEP_BYTES = 256 * KIB
+
+/**
+ * While others wait for the memory of large frames, one that holds some must come within this time,
+ * in proportion, after a shorter grace.
+ */
+export const CONTENDED_FRAME_MS = 60_000
+export const CONTENDED_FRAME_GRACE_MS = 5_000
 
 /** What one read takes from a socket, beside the bulk of large frames. */
 export const INPUT_BYTES = 64 * KIB
@@ -21,8 +34,18 @@ export const INPUT_BYTES = 64 * KIB
  */
 export const FRAME_GROWTH_FACTOR = 4
 
-/** A frame that is not complete this long after its first byte ends its connection (slow loris). */
-export const FRAME_DEADLINE_MS = 30_000
+/**
+ * A frame may take this long, and a second more for each `FRAME_BYTES_PER_SECOND_MIN` that came: a
+ * large one over a slow line is legal, one that stands still is not (slow loris).
+ */
+export const FRAME_GRACE_MS = 30_000
+export const FRAME_BYTES_PER_SECOND_MIN = 16 * KIB
+
+/**
+ * Bodies of small requests that carry no records (heartbeats, commits, metadata) have this much of
+ * their own, on top of `queued.max.request.bytes`: producers cannot starve groups.
+ */
+export const RESERVED_REQUEST_BYTES = 8 * MIB
 
 /**
  * Requests of one connection that are being worked on. librdkafka pipelines without a limit of its
@@ -33,10 +56,28 @@ export const IN_FLIGHT_PER_CONNECTION_MAX = 64
 /** A peer that leaves this much of its responses unread is not read from until it catches up. */
 export const UNREAD_RESPONSE_BYTES_MAX = 4 * MIB
 
-/** Response bytes of all fetches that are read from the log and not yet on the socket. */
-export const FETCH_MEMORY_BYTES = 256 * MIB
+/**
+ * When the responses of all connections that are not on the socket pass this, a peer is read from
+ * only while it has nothing to read itself.
+ */
+export const UNSENT_BYTES_MAX = 64 * MIB
 
-/** What a fetch gets even when the fetch memory is used up: progress, one batch at a time. */
+/** A peer that reads nothing of its responses for this long is closed. */
+export const SLOW_READER_MS = 30_000
+
+/** A peer that reads, yet never catches up, is closed after this time. */
+export const UNREAD_DEADLINE_MS = 600_000
+
+/** The same while the load of all connections is high. */
+export const UNREAD_HIGH_LOAD_MS = 10_000
+
+/** How long the last words for a peer wait to be read before its connection is cut. */
+export const LINGER_MS = 1_000
+
+/** Response bytes of all fetches that are read from the log and not yet on the socket. */
+export const FETCH_MEMORY_BYTES = 128 * MIB
+
+/** The least that a fetch gets once there is any room: progress, one batch at a time. */
 export const FETCH_MINIMUM_BYTES = 64 * KIB
 
 /** Partitions of all fetch sessions together, at some 200 bytes each. */
@@ -101,3 +142,15 @@ export const MEMBER_METADATA_BYTES_MAX = 1 * MIB
 
 /** Partitions with a committed offset, per group. */
 export const COMMITTED_PARTITIONS_MAX = 50_000
+
+/**
+ * Of `memory.limit.bytes`, for what no other part counts: Node, code, garbage, objects of requests,
+ * state of groups and topics. At rest the process has 130 MB.
+ */
+export const UNCOUNTED_MEMORY_BYTES = 192 * MIB
+
+/**
+ * Array elements of all requests under way: a decoded element, and what its answer takes, are some
+ * 300 bytes. A request that would pass this is refused; one alone always may.
+ */
+export const REQUEST_ELEMENTS_MAX = 400_000

@@ -3,16 +3,19 @@ import {
   type ApiName,
   type RequestHeader,
   apiByKey,
-  decodeRequest,
+  decodeCountedRequest,
   decodeRequestHeader,
   encodeResponse,
 } from '@fairlead/protocol'
 import { unsupportedApiVersions } from './handlers/api-versions.ts'
 import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
-import type { Peer, Reply, RequestHandler } from './network/connection.ts'
+import { REQUEST_ELEMENTS_MAX } from './limits.ts'
+import { type Peer, type Reply, type RequestHandler, RequestRefused } from './network/connection.ts'
 
 const UNSUPPORTED_VERSION = 35
+/** A request of so many elements is never refused: its peer has one of them when load is high. */
+const FEW_ELEMENTS = 200
 const NOTHING: Reply = { chunks: [] }
 
 /**
@@ -25,13 +28,14 @@ const NOTHING: Reply = { chunks: [] }
  * top-level error begins with: correlation id, error code 35.
  */
 export function createRouter(parts: BrokerParts): RequestHandler {
+  const elements = new ElementBudget()
   return async (frame, peer) => {
     const { apiKey, apiVersion, correlationId } = peekHeader(frame)
     const api = apiByKey(apiKey)
     if (api === undefined) return unsupported(correlationId, `unknown API key ${apiKey}`)
     const { name, firstVersion, lastVersion } = api
     if (apiVersion >= firstVersion && apiVersion <= lastVersion) {
-      return answer(name, frame, { header: decodeRequestHeader(frame), peer, parts })
+      return answer(name, frame, { header: decodeRequestHeader(frame), peer, parts, elements })
     }
     if (name === 'ApiVersions') {
       return { chunks: encodeResponse(name, 0, correlationId, unsupportedApiVersions()) }
@@ -63,9 +67,10 @@ async function answer(
     readonly header: RequestHeader
     readonly peer: Peer
     readonly parts: BrokerParts
+    readonly elements: ElementBudget
   },
 ): Promise<Reply> {
-  const { header, peer, parts } = context
+  const { header, peer, parts, elements } = context
   const { apiVersion, correlationId, clientId } = header
   const startMs = parts.clock.nowMs()
   const releases: (() => void)[] = []
@@ -73,7 +78,9 @@ async function answer(
     for (const callback of releases.splice(0)) callback()
   }
   try {
-    const request = decodeRequest(name, apiVersion, frame, header.bodyPosition)
+    const position = header.bodyPosition
+    const { request, elementCount } = decodeCountedRequest(name, apiVersion, frame, position)
+    if (elementCount > 0) releases.push(elements.take(elementCount))
     const handle = HANDLERS[name] as Handler<ApiName>
     const response = await handle(request, {
       ...parts,
@@ -84,8 +91,14 @@ async function answer(
       onSent: (callback) => releases.push(callback),
     })
     parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)
-    if (response === NO_RESPONSE) return NOTHING
-    if (response instanceof EndConnection) return { chunks: [], closeReason: response.reason }
+    if (response === NO_RESPONSE) {
+      release()
+      return NOTHING
+    }
+    if (response instanceof EndConnection) {
+      release()
+      return { chunks: [], closeReason: { kind: 'unanswered_failure', reason: response.reason } }
+    }
     return { chunks: encodeResponse(name, apiVersion, correlationId, response), release }
   } catch (error) {
     release()
@@ -94,10 +107,29 @@ async function answer(
   }
 }
 
-function unsupported(correlationId: number, closeReason: string): Reply {
+/** The array elements of all requests under way: `REQUEST_ELEMENTS_MAX`. */
+class ElementBudget {
+  #used = 0
+
+  /** Returns how to give them back. @throws {RequestRefused} when there are too many. */
+  take(count: number): () => void {
+    const isLarge = count > FEW_ELEMENTS && this.#used > 0
+    if (isLarge && this.#used + count > REQUEST_ELEMENTS_MAX) {
+      const reason = `a request of ${count} elements, while others have ${this.#used} under way`
+      throw new RequestRefused({ kind: 'memory', reason })
+    }
+    this.#used += count
+    return () => {
+      this.#used -= count
+    }
+  }
+}
+
+function unsupported(correlationId: number, reason: string): Reply {
   const response = new DataView(new ArrayBuffer(10))
   response.setInt32(0, 6)
   response.setInt32(4, correlationId)
   response.setInt16(8, UNSUPPORTED_VERSION)
+  const closeReason = { kind: 'unsupported', reason } as const
   return { chunks: [new Uint8Array(response.buffer)], closeReason }
 }

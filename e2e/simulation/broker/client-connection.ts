@@ -60,6 +60,7 @@ export class ClientConnection {
     this.#onLost = options.onLost
     const assembler = new FrameAssembler({
       frameBytesMax: FRAME_BYTES_MAX,
+      mayBegin: () => true,
       reserve: () => true,
       buffers: new BufferPool(SMALL_BUFFERS),
       onFrame: (frame) => this.#answer(frame),

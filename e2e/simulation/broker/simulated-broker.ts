@@ -133,6 +133,7 @@ export class SimulatedBroker {
     }
     const assembler = new FrameAssembler({
       frameBytesMax: FRAME_BYTES_MAX,
+      mayBegin: () => true,
       reserve: () => true,
       buffers: new BufferPool(SMALL_BUFFERS),
       onFrame: (frame) => {

@@ -44,7 +44,7 @@ import {
   DESCRIBE_TRANSACTIONS,
   LIST_TRANSACTIONS,
 } from './messages/transactions.ts'
-import type { Decoded, Encodable } from './schema/field.ts'
+import type { Decoded, Encodable, Fields } from './schema/field.ts'
 
 /**
  * The APIs that are described, under the names that Kafka gives them. The types are listed beside the
@@ -174,6 +174,11 @@ const BY_KEY: ReadonlyMap<number, Api> = new Map(Object.values(APIS).map((api) =
 /** The API of a key; undefined for one that is not described. */
 export function apiByKey(key: number): Api | undefined {
   return BY_KEY.get(key)
+}
+
+/** How the requests of an API are described, for what makes or prints any of them. */
+export function requestFields(name: ApiName): Fields {
+  return API_DEFINITIONS[name].request
 }
 
 function apiOf(name: ApiName, definition: ApiDefinition): Api {

@@ -57,10 +57,20 @@ export function decodeRequest<Name extends ApiName>(
   frame: Uint8Array,
   position: number,
 ): RequestOf<Name> {
+  return decodeCountedRequest(name, version, frame, position).request
+}
+
+/** The same, with the number of array elements in it: what its objects cost is about that. */
+export function decodeCountedRequest<Name extends ApiName>(
+  name: Name,
+  version: number,
+  frame: Uint8Array,
+  position: number,
+): { readonly request: RequestOf<Name>; readonly elementCount: number } {
   if (!hasVersion(name, version)) throw new DecodeError(`${name} has no version ${version}`, 2)
   const reader = new ByteReader(frame, position)
-  const request = codecOf(name, 'request', version).decode(reader)
-  return request as RequestOf<Name>
+  const request = codecOf(name, 'request', version).decode(reader) as RequestOf<Name>
+  return { request, elementCount: reader.elementCount }
 }
 
 /** A response with its size and header, as chunks for a gathering write. */

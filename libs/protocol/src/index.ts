@@ -7,6 +7,7 @@ export {
   type ResponseBody,
   type ResponseOf,
   apiByKey,
+  requestFields,
 } from './apis.ts'
 export {
   BATCH_HEADER_BYTES,
@@ -50,6 +51,7 @@ export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'
 export {
   type RequestHeader,
+  decodeCountedRequest,
   decodeRequest,
   decodeRequestHeader,
   decodeResponse,
@@ -78,4 +80,6 @@ export {
   encodeVersioned,
   versionOf,
 } from './records/versioned.ts'
+export type { Field, Fields, Primitive } from './schema/field.ts'
+export { includesVersion } from './schema/versions.ts'
 export { ZERO_UUID, isUuid, uuidText, writeUuid } from './wire/uuid.ts'

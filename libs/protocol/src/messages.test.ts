@@ -62,6 +62,15 @@ const DIRECTIONS = [
   },
 ] as const
 
+/** Before version 4, a feature that begins at version 0 is left out (KAFKA-17011). */
+function isWrittenWhole(name: ApiName, version: number, body: object): boolean {
+  if (name !== 'ApiVersions' || version >= 4) return true
+  const { supportedFeatures = [] } = body as {
+    readonly supportedFeatures?: readonly { readonly minVersion: number }[]
+  }
+  return supportedFeatures.every(({ minVersion }) => minVersion !== 0)
+}
+
 function errorOf(action: () => unknown): unknown {
   try {
     action()
@@ -75,6 +84,7 @@ describe.for(DIRECTIONS)('a $direction', ({ direction, write, read }) => {
   test.for(CASES)('of $name $version is read as it was written', ({ name, version }) => {
     fc.assert(
       fc.property(structArbitrary(fieldsOf(name, direction), version), (body) => {
+        fc.pre(isWrittenWhole(name, version, body))
         expect(read(name, version, write(name, version, body))).toEqual(body)
       }),
       { numRuns: 12 },

@@ -43,7 +43,7 @@ export type RoundContext = {
 export async function readRound(options: RoundOptions, context: RoundContext): Promise<Round> {
   const { targets, maxBytes, isCommittedOnly } = options
   const { fetchMemory } = context
-  const grantedBytes = fetchMemory.take(maxBytes)
+  const grantedBytes = await fetchMemory.take(maxBytes)
   const answered: AnsweredTarget[] = []
   const releases: (() => void)[] = []
   const watched: WatchedLog[] = []

@@ -35,6 +35,7 @@ export async function handleFetch(
   if (fetch.kind === 'refused') {
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
   }
+  context.onSent(await context.peer.fetchTurns.take())
   const round = await readEnough(fetch, request, context)
   context.onSent(round.release)
   const { errorCode, sessionId, answered } = fetchSessions.answer(

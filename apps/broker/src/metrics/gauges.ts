@@ -1,9 +1,11 @@
 import type { Metrics } from '@fairlead/service'
 import type { Listener } from '../network/listener.ts'
-import type { MemoryPool } from '../network/memory-pool.ts'
 import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
+import type { Load } from '../network/load.ts'
+import type { MemoryGuard } from '../network/memory-guard.ts'
+import type { RequestMemory } from '../network/request-memory.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
 
 const BROKER_STATE_RUNNING = 3
@@ -27,7 +29,10 @@ const ALWAYS_ZERO = [
 
 export type GaugeSources = {
   readonly listeners: readonly Listener[]
-  readonly memory: MemoryPool
+  readonly memory: RequestMemory
+  readonly load: Load
+  readonly memoryGuard: MemoryGuard
+  readonly memoryLimitBytes: number
   readonly fetchMemory: FetchMemory
   readonly fetchSessions: FetchSessions
   readonly partitions: PartitionTable
@@ -41,8 +46,8 @@ export type GaugeSources = {
  * `fairlead_` ones have no counterpart there.
  */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { listeners, memory, fetchMemory, fetchSessions, partitions, delayedFetches } = sources
-  const { image, groups } = sources
+  const { listeners, memory, load, memoryGuard, fetchMemory, fetchSessions } = sources
+  const { partitions, delayedFetches, image, groups } = sources
   const sum = (read: (listener: Listener) => number): number =>
     listeners.reduce((total, listener) => total + read(listener), 0)
   const simple: readonly (readonly [name: string, help: string, read: () => number])[] = [
@@ -79,9 +84,26 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       () => sum(({ acceptedTotal }) => acceptedTotal),
     ],
     [
-      'fairlead_connections_failed',
-      'Connections refused or ended by an error since the start.',
-      () => sum(({ failedTotal }) => failedTotal),
+      'fairlead_connections_throttled',
+      'Connections that waited for max.connection.creation.rate, since the start.',
+      () => sum(({ throttledTotal }) => throttledTotal),
+    ],
+    [
+      'fairlead_requests_queued',
+      'Behind another one of their connection.',
+      () => load.queuedRequests,
+    ],
+    ['fairlead_response_unsent_bytes', 'Not taken by the kernel.', () => load.unsentBytes],
+    ['fairlead_memory_limit_bytes', 'memory.limit.bytes.', () => sources.memoryLimitBytes],
+    [
+      'fairlead_memory_short',
+      '1 while requests are let in one at a time, since the limit is near.',
+      () => Number(memoryGuard.isShort),
+    ],
+    [
+      'fairlead_memory_shed_connections',
+      'Connections that were closed since memory was short.',
+      () => memoryGuard.shedTotal,
     ],
     ['fairlead_request_memory_used_bytes', 'Of large request bodies.', () => memory.usedBytes],
     ['fairlead_request_memory_capacity_bytes', 'Their limit.', () => memory.capacityBytes],
@@ -122,6 +144,16 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     collect() {
       for (const { name, connectionCount } of listeners) {
         this.set({ listener: name, networkProcessor: '0' }, connectionCount)
+      }
+    },
+  })
+  metrics.gauge({
+    name: 'fairlead_connections_closed_total',
+    help: 'Connections that did not end in order, by reason.',
+    labelNames: ['listener', 'reason'],
+    collect() {
+      for (const { name, closedTotals } of listeners) {
+        for (const [reason, count] of closedTotals) this.set({ listener: name, reason }, count)
       }
     },
   })

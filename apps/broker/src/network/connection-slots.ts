@@ -1,33 +1,72 @@
+/** A place for a new connection: at once, or after a while when too many came in this second. */
+export type Slot =
+  | { readonly ok: true; readonly delayMs: number }
+  | { readonly ok: false; readonly reason: string }
+
+export type ConnectionLimits = {
+  readonly totalMax: number
+  readonly perIpMax: number
+  /** Limits of single addresses, instead of `perIpMax`. */
+  readonly perIpMaxOverrides: ReadonlyMap<string, number>
+  /** Connections per second, over all listeners; those above it wait (KIP-612). */
+  readonly creationRateMax: number
+}
+
+const SECOND_MS = 1_000
+const IPV4_IN_IPV6 = '::ffff:'
+
 /**
- * Open connections, in all and per address, over all listeners.
+ * Open connections, in all and per address, over all listeners, and how fast new ones come.
  *
  * Invariant: every address in the map has a connection.
  */
 export class ConnectionSlots {
-  readonly #totalMax: number
-  readonly #perIpMax: number
+  readonly #limits: ConnectionLimits
   readonly #perIp = new Map<string, number>()
   #total = 0
+  /** When the connections that came so far are all let in, one by one at the rate. */
+  #rateIsFreeAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(limits: { readonly totalMax: number; readonly perIpMax: number }) {
-    this.#totalMax = limits.totalMax
-    this.#perIpMax = limits.perIpMax
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits
   }
 
   /** Takes a place for a connection from this address, or says which limit forbids it. */
-  take(address: string): string | undefined {
+  take(remoteAddress: string, nowMs: number): Slot {
+    const address = plainAddress(remoteAddress)
+    const { totalMax, perIpMax, perIpMaxOverrides } = this.#limits
     const count = this.#perIp.get(address) ?? 0
-    if (this.#total >= this.#totalMax) return `max.connections (${this.#totalMax}) is reached`
-    if (count >= this.#perIpMax) return `max.connections.per.ip (${this.#perIpMax}) is reached`
+    if (this.#total >= totalMax) {
+      return { ok: false, reason: `max.connections (${totalMax}) is reached` }
+    }
+    const override = perIpMaxOverrides.get(address)
+    if (count >= (override ?? perIpMax)) {
+      const key =
+        override === undefined ? 'max.connections.per.ip' : 'max.connections.per.ip.overrides'
+      return { ok: false, reason: `${key} (${override ?? perIpMax}) is reached` }
+    }
     this.#total += 1
     this.#perIp.set(address, count + 1)
-    return undefined
+    return { ok: true, delayMs: this.#delayMs(nowMs) }
   }
 
-  giveBack(address: string): void {
+  giveBack(remoteAddress: string): void {
+    const address = plainAddress(remoteAddress)
     const count = this.#perIp.get(address) ?? 0
     this.#total -= 1
     if (count > 1) this.#perIp.set(address, count - 1)
     else this.#perIp.delete(address)
   }
+
+  /** What one second may bring comes at once; the rest is spread. */
+  #delayMs(nowMs: number): number {
+    const start = Math.max(this.#rateIsFreeAtMs, nowMs - SECOND_MS)
+    this.#rateIsFreeAtMs = start + SECOND_MS / this.#limits.creationRateMax
+    return Math.max(0, this.#rateIsFreeAtMs - nowMs)
+  }
+}
+
+/** An IPv4 peer of a socket that listens on IPv6 is the same peer. */
+function plainAddress(address: string): string {
+  return address.startsWith(IPV4_IN_IPV6) ? address.slice(IPV4_IN_IPV6.length) : address
 }

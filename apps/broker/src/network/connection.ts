@@ -1,23 +1,32 @@
 import type { Socket } from 'node:net'
-import { type BufferPool, type Clock, DecodeError, invariant } from '@fairlead/base'
+import { type BufferPool, type Clock, DecodeError, type Timers, invariant } from '@fairlead/base'
 import {
-  FRAME_DEADLINE_MS,
   INPUT_BYTES,
   IN_FLIGHT_PER_CONNECTION_MAX,
+  LINGER_MS,
+  UNREAD_DEADLINE_MS,
+  UNREAD_HIGH_LOAD_MS,
   UNREAD_RESPONSE_BYTES_MAX,
 } from '../limits.ts'
+import type { CloseReason } from './close-kind.ts'
 import { Departure } from './departure.ts'
 import { FIRST_BYTES, foreignProtocol } from './first-bytes.ts'
-import { FrameAssembler } from './frame-assembler.ts'
+import { FrameAssembler, type FrameUnderWay } from './frame-assembler.ts'
+import { FramePace } from './frame-pace.ts'
+import type { Load } from './load.ts'
 import type { MemoryPool } from './memory-pool.ts'
 import { readInto } from './read-into.ts'
+import type { RequestMemory } from './request-memory.ts'
+import { Turns } from './turns.ts'
 
 /** What a request is answered with. */
 export type Reply = {
   /** Ready for the socket, size included; none for a request that has no response. */
   readonly chunks: readonly Uint8Array[]
   /** Why the connection ends after this reply. */
-  readonly closeReason?: string
+  readonly closeReason?: CloseReason
+  /** The client shall send nothing for so long; once it has the reply, it is not read from (KIP-219). */
+  readonly throttleMs?: number
   /** Gives back what the reply holds, once it is on the socket or the connection is gone. */
   readonly release?: () => void
 }
@@ -29,6 +38,7 @@ export type Peer = {
   clientSoftware: string
   /** For requests that wait: nobody needs their answer any more. */
   readonly departure: Departure
+  readonly fetchTurns: Turns
 }
 
 export type RequestHandler = (frame: Uint8Array, peer: Peer) => Promise<Reply>
@@ -37,19 +47,27 @@ export type ConnectionOptions = {
   /** Of a server that pauses them. */
   readonly accepted: Socket
   readonly clock: Clock
-  readonly memory: MemoryPool
+  readonly timers: Timers
+  readonly memory: RequestMemory
   readonly buffers: BufferPool
+  readonly load: Load
   readonly frameBytesMax: number
   readonly idleMsMax: number
+  /** A peer that reads nothing of its responses for this long is closed. */
+  readonly slowReaderMs: number
   readonly handle: RequestHandler
   /** Called once. The reason is undefined when the peer left in order. */
-  readonly onClosed: (connection: Connection, failure: ConnectionFailure | undefined) => void
+  readonly onClosed: (connection: Connection, reason: CloseReason | undefined) => void
 }
 
-export type ConnectionFailure = {
-  readonly reason: string
-  /** Set when the broker itself erred: worth a stack trace. */
-  readonly error?: unknown
+/** A handler that refuses to go on: the connection ends for this reason. */
+export class RequestRefused extends Error {
+  readonly closeReason: CloseReason
+
+  constructor(closeReason: CloseReason) {
+    super(closeReason.reason)
+    this.closeReason = closeReason
+  }
 }
 
 /**
@@ -58,14 +76,20 @@ export type ConnectionFailure = {
  */
 const INPUT = new Uint8Array(INPUT_BYTES)
 
-type InFlight = { reply: Reply | undefined; readonly reservedBytes: number }
+type InFlight = {
+  reply: Reply | undefined
+  readonly reservedBytes: number
+  /** Where the frame took memory from; none when it needed no more than the first step. */
+  readonly pool: MemoryPool | undefined
+}
 
 /**
  * One client. Requests are started in the order they arrive and may finish in any order; responses
  * leave in the order of the requests.
  *
- * Nothing is read from the socket while the peer has `IN_FLIGHT_PER_CONNECTION_MAX` requests under
- * way, leaves its responses unread, or waits for memory: TCP then holds the peer back.
+ * No request is begun, and nothing read from the socket, while the peer has its share of requests
+ * under way, leaves its responses unread, is throttled, or waits for memory: TCP then holds the peer
+ * back. The share is one request while the load of all connections is high.
  *
  * A handler that throws ends its connection only. That is safe because a decision changes nothing
  * (state changes in `replay` alone, whose failure ends the process).
@@ -76,20 +100,30 @@ export class Connection {
   readonly #socket: Socket
   readonly #assembler: FrameAssembler
   readonly #inFlight: InFlight[] = []
+  readonly #pace = new FramePace()
   #firstBytes: Uint8Array = new Uint8Array()
   #lastActivityMs: number
-  #frameStartedMs: number | undefined
+  /** Since when responses are unread without a break. */
+  #unreadSinceMs: number | undefined
+  #unsentBytes = 0
   #isReading = true
   #isDraining = false
   #isClosed = false
+  /** It ends for this reason, once the peer has read what was said. */
+  #ending: { readonly reason: CloseReason; readonly atMs: number } | undefined
+  #cancelThrottle: (() => void) | undefined
   #giveUpMemory: (() => void) | undefined
+  /** Of the frame under way, once it needs more than the first step. */
+  #framePool: MemoryPool | undefined
+  #awaitedPool: MemoryPool | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.#assembler = new FrameAssembler({
       frameBytesMax: options.frameBytesMax,
       buffers: options.buffers,
-      reserve: (bytes) => options.memory.tryAcquire(bytes),
+      mayBegin: () => this.#mayBegin(),
+      reserve: (bytes, frame) => this.#reserve(bytes, frame),
       onFrame: (frame, reservedBytes) => this.#start(frame, reservedBytes),
     })
     const socket = readInto(options.accepted, {
@@ -105,29 +139,45 @@ export class Connection {
       port: socket.remotePort ?? 0,
       clientSoftware: 'unknown',
       departure: new Departure(),
+      fetchTurns: new Turns(),
     }
     this.#lastActivityMs = options.clock.nowMs()
-    socket.setNoDelay(true)
+    // Counts the progress inside of a long write, too, which `drain` does not tell.
+    socket.setTimeout(options.slowReaderMs, () => this.#standsStill())
     socket.on('drain', () => this.#readOrPause())
     socket.on('end', () => this.#peerEnded())
     // What a write meets after the peer has left in order is no failure.
-    socket.on('error', (error) =>
-      this.close(socket.readableEnded ? undefined : { reason: error.message }),
+    socket.on('error', ({ message }) =>
+      this.close(socket.readableEnded ? undefined : { kind: 'network_error', reason: message }),
     )
-    socket.on('close', () => this.close(undefined))
+    socket.on('close', () => this.close(this.#ending?.reason))
   }
 
   get inFlightCount(): number {
     return this.#inFlight.length
   }
 
-  /** Ends the connection when the peer is idle, or dawdles inside a frame. */
+  /** Memory that would be free without this connection: input, frames, responses. */
+  get heldBytes(): number {
+    const { reservedBytes, unconsumedBytes } = this.#assembler
+    const ofRequests = this.#inFlight.reduce((sum, request) => sum + request.reservedBytes, 0)
+    const { readableLength, writableLength } = this.#socket
+    return reservedBytes + unconsumedBytes + ofRequests + readableLength + writableLength
+  }
+
+  /** Ends the connection when the peer is idle, dawdles inside a frame, or leaves responses unread. */
   sweep(nowMs: number): void {
     const { idleMsMax } = this.#options
-    if (this.#frameStartedMs !== undefined && nowMs - this.#frameStartedMs > FRAME_DEADLINE_MS) {
-      this.close({ reason: `a frame was not complete after ${FRAME_DEADLINE_MS} ms` })
+    if (this.#ending !== undefined) {
+      if (nowMs - this.#ending.atMs > LINGER_MS) this.close(this.#ending.reason)
+    } else if (this.#isSlowSender(nowMs)) {
+      const { receivedBytes, declaredBytes } = this.#assembler
+      const reason = `a frame hardly moves: ${receivedBytes} of its ${declaredBytes} bytes are here`
+      this.close({ kind: 'slow_sender', reason })
+    } else if (this.#isSlowReader(nowMs)) {
+      this.#closeSlowReader('it never reads all of its responses')
     } else if (this.#inFlight.length === 0 && nowMs - this.#lastActivityMs > idleMsMax) {
-      this.close(undefined)
+      this.close({ kind: 'idle', reason: `silent for ${idleMsMax} ms` })
     }
   }
 
@@ -138,20 +188,37 @@ export class Connection {
     if (this.#inFlight.length === 0) this.#socket.end(() => this.close(undefined))
   }
 
-  close(failure: ConnectionFailure | undefined): void {
+  close(reason: CloseReason | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.peer.departure.announce()
     this.#giveUpMemory?.()
+    this.#cancelThrottle?.()
+    this.#options.load.forget(this.#readOrPause)
+    this.#options.load.changeUnsentBytes(-this.#unsentBytes)
     const held = this.#inFlight.splice(0)
-    for (const { reply } of held) reply?.release?.()
+    this.#options.load.changeQueuedRequests(-Math.max(0, held.length - 1))
     // Requests under way keep their frames until their handlers are done with them.
-    for (const request of held) {
-      if (request.reply !== undefined) this.#options.memory.release(request.reservedBytes)
+    for (const { reply, pool, reservedBytes } of held) {
+      if (reply === undefined) continue
+      reply.release?.()
+      pool?.release(reservedBytes)
     }
-    this.#options.memory.release(this.#assembler.reservedBytes)
+    this.#framePool?.release(this.#assembler.reservedBytes)
     this.#socket.destroy()
-    this.#options.onClosed(this, failure)
+    this.#options.onClosed(this, reason)
+  }
+
+  /** Nobody is hurried unless others wait for the memory of what is unread. */
+  #isSlowReader(nowMs: number): boolean {
+    const deadlineMs = this.#options.load.isHigh ? UNREAD_HIGH_LOAD_MS : UNREAD_DEADLINE_MS
+    return nowMs - (this.#unreadSinceMs ?? nowMs) > deadlineMs
+  }
+
+  #isSlowSender(nowMs: number): boolean {
+    const { large } = this.#options.memory
+    const isContended = this.#framePool === large && large.waiterCount > 0
+    return this.#pace.isTooSlow(this.#assembler, { nowMs, isContended })
   }
 
   /** `buffer` is the shared input, or the assembler's target, whose first `count` bytes have arrived. */
@@ -174,32 +241,50 @@ export class Connection {
       step()
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      this.close({ reason: foreignProtocol(this.#firstBytes) ?? error.message })
+      const foreign = foreignProtocol(this.#firstBytes)
+      if (foreign === undefined) this.close({ kind: 'malformed', reason: error.message })
+      else this.#end({ kind: 'foreign_protocol', reason: foreign.reason }, foreign.farewell)
       return
     }
-    this.#frameStartedMs = this.#assembler.isInsideFrame
-      ? (this.#frameStartedMs ?? this.#options.clock.nowMs())
-      : undefined
+    this.#pace.update(this.#assembler.isInsideFrame, this.#options.clock.nowMs())
     if (this.#assembler.blockedOnBytes > 0) this.#waitForMemory(this.#assembler.blockedOnBytes)
     this.#readOrPause()
   }
 
+  /** What the frame held so far is given back once it has all that it asked for. */
+  #reserve(bytes: number, frame: FrameUnderWay): boolean {
+    const pool = this.#options.memory.poolFor(bytes, frame)
+    if (!pool.tryAcquire(bytes)) {
+      this.#awaitedPool = pool
+      return false
+    }
+    this.#framePool?.release(this.#assembler.reservedBytes)
+    this.#framePool = pool
+    return true
+  }
+
   #waitForMemory(bytes: number): void {
     invariant(this.#giveUpMemory === undefined, 'a connection waits for memory once')
-    this.#giveUpMemory = this.#options.memory.wait(bytes, () => {
+    const pool = this.#awaitedPool
+    invariant(pool !== undefined, 'a frame that was refused memory knows where')
+    this.#giveUpMemory = pool.wait(bytes, () => {
       this.#giveUpMemory = undefined
+      this.#framePool?.release(this.#assembler.reservedBytes)
+      this.#framePool = pool
       this.#assemble(() => this.#assembler.resume())
     })
   }
 
   #start(frame: Uint8Array, reservedBytes: number): void {
-    this.#frameStartedMs = undefined
+    const pool = this.#framePool
+    this.#framePool = undefined
     if (this.#isClosed) {
-      this.#options.memory.release(reservedBytes)
+      pool?.release(reservedBytes)
       return
     }
-    const request: InFlight = { reply: undefined, reservedBytes }
+    const request: InFlight = { reply: undefined, reservedBytes, pool }
     this.#inFlight.push(request)
+    if (this.#inFlight.length > 1) this.#options.load.changeQueuedRequests(1)
     this.#options.handle(frame, this.peer).then(
       (reply) => this.#finish(request, reply),
       (error: unknown) => this.#fail(request, error),
@@ -207,9 +292,9 @@ export class Connection {
   }
 
   #finish(request: InFlight, reply: Reply): void {
-    if (this.#isClosed) {
+    if (this.#isClosed || this.#ending !== undefined) {
       reply.release?.()
-      this.#options.memory.release(request.reservedBytes)
+      request.pool?.release(request.reservedBytes)
       return
     }
     request.reply = reply
@@ -217,13 +302,14 @@ export class Connection {
   }
 
   #fail(request: InFlight, error: unknown): void {
-    if (this.#isClosed) {
-      this.#options.memory.release(request.reservedBytes)
+    if (this.#isClosed || this.#ending !== undefined) {
+      request.pool?.release(request.reservedBytes)
       return
     }
     request.reply = { chunks: [] }
-    if (error instanceof DecodeError) this.close({ reason: error.message })
-    else this.close({ reason: 'a handler failed', error })
+    if (error instanceof RequestRefused) this.close(error.closeReason)
+    else if (error instanceof DecodeError) this.close({ kind: 'malformed', reason: error.message })
+    else this.close({ kind: 'handler_failed', reason: 'a handler failed', error })
   }
 
   #sendReady(): void {
@@ -231,16 +317,19 @@ export class Connection {
     this.#socket.cork()
     while (oldest?.reply !== undefined) {
       this.#inFlight.shift()
-      this.#options.memory.release(oldest.reservedBytes)
+      if (this.#inFlight.length > 0) this.#options.load.changeQueuedRequests(-1)
+      oldest.pool?.release(oldest.reservedBytes)
       this.#write(oldest.reply)
       if (oldest.reply.closeReason !== undefined) {
         this.#socket.uncork()
-        this.#endAfterWrites(oldest.reply.closeReason)
+        this.#end(oldest.reply.closeReason)
         return
       }
+      if ((oldest.reply.throttleMs ?? 0) > 0) this.#throttle(oldest.reply.throttleMs ?? 0)
       oldest = this.#inFlight[0]
     }
     this.#socket.uncork()
+    this.#countUnsent()
     this.#lastActivityMs = this.#options.clock.nowMs()
     if (this.#isDraining && this.#inFlight.length === 0) {
       this.#socket.end(() => this.close(undefined))
@@ -248,41 +337,100 @@ export class Connection {
     this.#readOrPause()
   }
 
-  #write(reply: Reply): void {
-    const { chunks, release } = reply
+  #write({ chunks, release }: Reply): void {
     const last = chunks.length - 1
     if (last < 0) release?.()
     for (const [index, chunk] of chunks.entries()) {
-      if (index === last && release !== undefined) this.#socket.write(chunk, () => release())
-      else this.#socket.write(chunk)
+      if (index < last) this.#socket.write(chunk)
+      else if (release === undefined) this.#socket.write(chunk, this.#countUnsent)
+      else {
+        this.#socket.write(chunk, () => {
+          release()
+          this.#countUnsent()
+        })
+      }
     }
   }
 
-  #endAfterWrites(reason: string): void {
+  /** One function for all writes: a response costs no closure. */
+  readonly #countUnsent = (): void => {
+    if (this.#isClosed) return
+    const unsentBytes = this.#socket.writableLength
+    const change = unsentBytes - this.#unsentBytes
+    this.#unsentBytes = unsentBytes
+    if (unsentBytes === 0) this.#unreadSinceMs = undefined
+    else this.#unreadSinceMs ??= this.#options.clock.nowMs()
+    if (change !== 0) this.#options.load.changeUnsentBytes(change)
+    if (change < 0) this.#readOrPause()
+  }
+
+  /** Says the last words, lets the peer read them, and then ends the connection. */
+  #end(reason: CloseReason, farewell?: Uint8Array): void {
     this.#isDraining = true
-    this.#socket.end(() => this.close({ reason }))
+    this.#ending = { reason, atMs: this.#options.clock.nowMs() }
+    if (farewell === undefined) this.#socket.end()
+    else this.#socket.end(farewell)
+    // Input that is left unread would reset the connection, and take our words along.
+    this.#socket.resume()
   }
 
   /** The peer sends no more, yet may still read: answer what it asked for without waiting, then end. */
   #peerEnded(): void {
     if (this.#isClosed) return
-    if (this.#assembler.isInsideFrame) this.close({ reason: 'the peer left inside a frame' })
-    else {
+    if (this.#ending !== undefined) this.close(this.#ending.reason)
+    else if (this.#assembler.isInsideFrame) {
+      this.close({ kind: 'left_inside_frame', reason: 'the peer left inside a frame' })
+    } else {
       this.peer.departure.announce()
       this.drain()
     }
   }
 
-  #readOrPause(): void {
-    if (this.#isClosed) return
-    const mayRead =
-      !this.#isDraining &&
-      this.#giveUpMemory === undefined &&
-      this.#inFlight.length < IN_FLIGHT_PER_CONNECTION_MAX &&
-      this.#socket.writableLength < UNREAD_RESPONSE_BYTES_MAX
-    if (mayRead === this.#isReading) return
-    this.#isReading = mayRead
-    if (mayRead) this.#socket.resume()
-    else this.#socket.pause()
+  #throttle(throttleMs: number): void {
+    this.#cancelThrottle?.()
+    this.#cancelThrottle = this.#options.timers.after(throttleMs, () => {
+      this.#cancelThrottle = undefined
+      this.#readOrPause()
+    })
+  }
+
+  /** The socket's own timeout: neither read nor written for `slowReaderMs`. */
+  #standsStill(): void {
+    if (this.#socket.writableLength === 0) return
+    this.#closeSlowReader(`no response was read for ${this.#options.slowReaderMs} ms`)
+  }
+
+  #closeSlowReader(what: string): void {
+    const unread = `${this.#socket.writableLength} bytes wait`
+    this.close({ kind: 'slow_reader', reason: `${what}; ${unread}` })
+  }
+
+  #mayBegin(): boolean {
+    if (this.#isClosed || this.#isDraining) return false
+    if (this.#giveUpMemory !== undefined || this.#cancelThrottle !== undefined) return false
+    const isHigh = this.#options.load.isHigh
+    const requestsMax = isHigh ? 1 : IN_FLIGHT_PER_CONNECTION_MAX
+    const unreadBytesMax = isHigh ? 1 : UNREAD_RESPONSE_BYTES_MAX
+    return this.#inFlight.length < requestsMax && this.#socket.writableLength < unreadBytesMax
+  }
+
+  readonly #readOrPause = (): void => {
+    if (this.#isClosed || this.#ending !== undefined) return
+    const mayBegin = this.#mayBegin()
+    if (mayBegin && this.#assembler.isHeld) {
+      this.#assemble(() => this.#assembler.goOn())
+      return
+    }
+    if (!mayBegin && this.#options.load.isHigh) this.#options.load.whenLow(this.#readOrPause)
+    if (mayBegin === this.#isReading) return
+    this.#isReading = mayBegin
+    const nowMs = this.#options.clock.nowMs()
+    if (mayBegin) {
+      this.#pace.resume(nowMs)
+      this.#socket.resume()
+    } else {
+      this.#pace.pause(nowMs)
+      this.#socket.pause()
+    }
   }
 }

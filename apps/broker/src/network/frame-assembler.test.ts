@@ -1,7 +1,7 @@
 import { BufferPool, DecodeError } from '@fairlead/base'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BUFFER_POOL, FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
+import { BUFFER_POOL, FRAME_FIRST_STEP_BYTES, FRAME_SECOND_STEP_BYTES } from '../limits.ts'
 import { FrameAssembler } from './frame-assembler.ts'
 
 const FRAME_BYTES_MAX = 4 * 1024 * 1024
@@ -16,12 +16,18 @@ function framed(...bodies: readonly Uint8Array[]): Uint8Array {
   )
 }
 
-function assemble(options: { readonly mayGrow?: (bytes: number) => boolean } = {}) {
+function assemble(
+  options: {
+    readonly mayGrow?: (bytes: number) => boolean
+    readonly mayBegin?: () => boolean
+  } = {},
+) {
   const frames: Uint8Array[] = []
   const reserved: number[] = []
   const assembler = new FrameAssembler({
     frameBytesMax: FRAME_BYTES_MAX,
     buffers: new BufferPool(BUFFER_POOL),
+    mayBegin: options.mayBegin ?? (() => true),
     reserve: options.mayGrow ?? (() => true),
     onFrame: (frame, reservedBytes) => {
       frames.push(frame)
@@ -37,7 +43,10 @@ function feed(assembler: FrameAssembler, stream: Uint8Array, cuts: readonly numb
   for (const end of [...ends, stream.length]) {
     assembler.push(stream.slice(from, end))
     from = end
-    while (assembler.blockedOnBytes > 0) assembler.resume()
+    while (assembler.blockedOnBytes > 0 || assembler.isHeld) {
+      if (assembler.isHeld) assembler.goOn()
+      else assembler.resume()
+    }
   }
 }
 
@@ -55,13 +64,16 @@ const bodies = fc.array(
 )
 
 describe('frame assembler', () => {
-  test('a body that is there as a whole asks for its memory once', () => {
+  test('a small body asks once, a large one for a part and then for all of it', () => {
     const asked: number[] = []
     const { assembler, frames } = assemble({ mayGrow: (bytes) => asked.push(bytes) > 0 })
-    const length = FRAME_FIRST_STEP_BYTES * FRAME_GROWTH_FACTOR * 2
-    assembler.push(framed(new Uint8Array(length)))
-    expect(asked).toEqual([length - FRAME_FIRST_STEP_BYTES])
-    expect(frames[0]?.length).toBe(length)
+    const beyond = (bytes: number): number => bytes - FRAME_FIRST_STEP_BYTES
+    assembler.push(framed(new Uint8Array(FRAME_FIRST_STEP_BYTES * 3)))
+    expect(asked.splice(0)).toEqual([beyond(FRAME_FIRST_STEP_BYTES * 3)])
+    const large = FRAME_SECOND_STEP_BYTES * 3
+    assembler.push(framed(new Uint8Array(large)))
+    expect(asked).toEqual([beyond(FRAME_SECOND_STEP_BYTES), beyond(large)])
+    expect(frames.map(({ length }) => length)).toEqual([FRAME_FIRST_STEP_BYTES * 3, large])
   })
 
   test('the frames do not depend on how the stream was cut, nor on when memory was granted', () => {
@@ -74,6 +86,7 @@ describe('frame assembler', () => {
           let asked = 0
           const { assembler, frames } = assemble({
             mayGrow: () => grants[asked++ % grants.length] ?? true,
+            mayBegin: () => asked++ % 3 > 0,
           })
           feed(assembler, framed(...sent), cuts)
           expect(frames.length).toBe(sent.length)
@@ -95,13 +108,28 @@ describe('frame assembler', () => {
     expect(reserved).toEqual([FRAME_FIRST_STEP_BYTES * 9, 0])
   })
 
+  test('no frame begins without leave, however many arrived at once', () => {
+    let leaves = 2
+    const { assembler, frames } = assemble({ mayBegin: () => leaves-- > 0 })
+    const bodies = Array.from({ length: 5 }, (_, index) => new Uint8Array(8).fill(index))
+    assembler.push(framed(...bodies))
+    expect(frames.length).toBe(2)
+    expect(assembler.isHeld).toBe(true)
+    expect(assembler.isInsideFrame).toBe(false)
+    expect(assembler.unconsumedBytes).toBe(3 * 12)
+    leaves = 3
+    assembler.goOn()
+    expect(frames.map(([first]) => first)).toEqual([0, 1, 2, 3, 4])
+    expect(assembler.isHeld).toBe(false)
+  })
+
   test('a peer that declares much and sends little holds little', () => {
     const { assembler } = assemble()
     const stream = framed(new Uint8Array(FRAME_BYTES_MAX))
     assembler.push(stream.subarray(0, 1_000))
     expect(assembler.reservedBytes).toBe(0)
-    assembler.push(stream.subarray(1_000, FRAME_FIRST_STEP_BYTES + 4))
-    expect(assembler.reservedBytes).toBeLessThan(FRAME_FIRST_STEP_BYTES * FRAME_GROWTH_FACTOR)
+    assembler.push(stream.subarray(1_000, FRAME_FIRST_STEP_BYTES + 5))
+    expect(assembler.reservedBytes).toBe(FRAME_SECOND_STEP_BYTES - FRAME_FIRST_STEP_BYTES)
   })
 
   test.for([-1, 0, 7, -2_147_483_648, FRAME_BYTES_MAX + 1, 0x7f_ff_ff_ff])(

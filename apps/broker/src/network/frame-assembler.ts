@@ -1,5 +1,5 @@
 import { type BufferPool, DecodeError, invariant } from '@fairlead/base'
-import { FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR } from '../limits.ts'
+import { FRAME_FIRST_STEP_BYTES, FRAME_GROWTH_FACTOR, FRAME_SECOND_STEP_BYTES } from '../limits.ts'
 
 const SIZE_PREFIX_BYTES = 4
 
@@ -9,16 +9,26 @@ const FRAME_BYTES_MIN = 8
 /** For less, one read that brings the next frames as well is better than two. */
 const TARGET_BYTES_MIN = 16_384
 
+/** A frame that is not complete. */
+export type FrameUnderWay = {
+  readonly declaredBytes: number
+  /** What has arrived begins with the API key. */
+  readonly head: Uint8Array
+}
+
 export type FrameAssemblerOptions = {
   /** `socket.request.max.bytes`: a frame that declares more is refused. */
   readonly frameBytesMax: number
   /** Where the bodies come from; whoever gets a frame may give it back. */
   readonly buffers: BufferPool
+  /** Whether one more frame may be begun now. On false the input waits for `goOn`. */
+  readonly mayBegin: () => boolean
   /**
-   * Asks for memory beyond the first step. On false the assembler stops, keeps the rest of the
-   * input, and goes on when `resume` is called, which grants what was refused.
+   * Asks that the frame may hold `bytes` beyond the first step, what it holds so far included. On
+   * false the assembler stops, keeps the rest of the input, and goes on when `resume` is called,
+   * which grants what was refused.
    */
-  readonly reserve: (bytes: number) => boolean
+  readonly reserve: (bytes: number, frame: FrameUnderWay) => boolean
   /** A complete frame, without its size. `reservedBytes` pass to the receiver. */
   readonly onFrame: (frame: Uint8Array, reservedBytes: number) => void
 }
@@ -27,10 +37,12 @@ export type FrameAssemblerOptions = {
  * Cuts a byte stream into frames: a four-byte size, then that many bytes, collected in one buffer.
  *
  * The declared size is checked, never trusted: the buffer grows with what really arrived, at most
- * `FRAME_GROWTH_FACTOR` ahead of it.
+ * `FRAME_GROWTH_FACTOR` ahead of it. Permits are taken in two steps, the second one for all of the
+ * rest: frames that hold a part each and wait for more could wait for each other for ever.
  *
- * Invariants: `#receivedBytes` <= `#body.length` <= the declared size; while blocked, no input is
- * consumed; the unconsumed input is at most what one `push` brought.
+ * Invariants: `#receivedBytes` <= `#body.length` <= first step + `#reservedBytes`, and <= the declared
+ * size; while blocked or held, no input is consumed; the unconsumed input is at most what one `push`
+ * brought.
  */
 export class FrameAssembler {
   readonly #options: FrameAssemblerOptions
@@ -47,6 +59,26 @@ export class FrameAssembler {
     this.#options = options
   }
 
+  /** True while input waits for leave to begin the next frame. */
+  get isHeld(): boolean {
+    return this.#blockedOnBytes === 0 && this.#unconsumed !== undefined
+  }
+
+  /** What the frame under way, or the one before, said that it has. */
+  get declaredBytes(): number {
+    return this.#declaredBytes
+  }
+
+  /** Bytes of the frame under way that have arrived. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  /** Input that is in memory and not yet looked at. */
+  get unconsumedBytes(): number {
+    return this.#unconsumed?.length ?? 0
+  }
+
   /** True between the first byte of a frame and its last. */
   get isInsideFrame(): boolean {
     return this.#sizePrefixBytes > 0
@@ -57,7 +89,7 @@ export class FrameAssembler {
     return this.#reservedBytes
   }
 
-  /** Bytes that the next step needs and `reserve` refused; 0 when the assembler is not blocked. */
+  /** What `reserve` refused; 0 when the assembler is not blocked. */
   get blockedOnBytes(): number {
     return this.#blockedOnBytes
   }
@@ -90,8 +122,19 @@ export class FrameAssembler {
   /** The memory that was refused is granted now. */
   resume(): void {
     invariant(this.#blockedOnBytes > 0, 'only a blocked assembler is resumed')
-    this.#grow(this.#blockedOnBytes)
+    this.#reservedBytes = this.#blockedOnBytes
     this.#blockedOnBytes = 0
+    this.#grow()
+    this.#consumeRest()
+  }
+
+  /** Another frame may begin now. */
+  goOn(): void {
+    invariant(this.isHeld, 'only a held assembler goes on')
+    this.#consumeRest()
+  }
+
+  #consumeRest(): void {
     const input = this.#unconsumed
     this.#unconsumed = undefined
     if (input !== undefined) this.#consume(input)
@@ -101,8 +144,12 @@ export class FrameAssembler {
     let position = 0
     while (position < input.length) {
       if (this.#body === undefined) {
+        if (this.#sizePrefixBytes === 0 && !this.#options.mayBegin()) {
+          this.#unconsumed = new Uint8Array(input.subarray(position))
+          return
+        }
         position += this.#takeSize(input.subarray(position))
-        if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody(input.length - position)
+        if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody(input.subarray(position))
       } else {
         position += this.#takeBody(this.#body, input.subarray(position))
       }
@@ -123,21 +170,36 @@ export class FrameAssembler {
   }
 
   /** A body whose bytes are there for the most part is allocated once, when the memory is. */
-  #startBody(availableBytes: number): void {
+  #startBody(available: Uint8Array): void {
     const declaredBytes = new DataView(this.#sizePrefix.buffer).getInt32(0)
     const { frameBytesMax } = this.#options
     if (declaredBytes < FRAME_BYTES_MIN || declaredBytes > frameBytesMax) {
       const range = `${FRAME_BYTES_MIN} to ${frameBytesMax}`
       throw new DecodeError(`a frame of ${declaredBytes} bytes; allowed are ${range}`, 0)
     }
-    const firstStepBytes = Math.min(declaredBytes, FRAME_FIRST_STEP_BYTES)
-    const wantedBytes = Math.min(declaredBytes, availableBytes * FRAME_GROWTH_FACTOR)
-    const moreBytes = Math.max(0, wantedBytes - firstStepBytes)
-    const grantedBytes = moreBytes > 0 && this.#options.reserve(moreBytes) ? moreBytes : 0
     this.#declaredBytes = declaredBytes
-    this.#body = this.#options.buffers.take(firstStepBytes + grantedBytes)
-    this.#reservedBytes = grantedBytes
+    this.#reservedBytes = 0
     this.#receivedBytes = 0
+    const wantedBytes = Math.min(declaredBytes, available.length * FRAME_GROWTH_FACTOR)
+    if (wantedBytes > FRAME_FIRST_STEP_BYTES) {
+      const nextBytes = this.#nextStepBytes()
+      const isGranted = this.#options.reserve(nextBytes, { declaredBytes, head: available })
+      if (isGranted) this.#reservedBytes = nextBytes
+    }
+    const bodyBytes = Math.max(wantedBytes, FRAME_FIRST_STEP_BYTES)
+    this.#body = this.#options.buffers.take(Math.min(bodyBytes, this.#permittedBytes))
+  }
+
+  /** How long the body may be with what is reserved. */
+  get #permittedBytes(): number {
+    return Math.min(this.#declaredBytes, FRAME_FIRST_STEP_BYTES + this.#reservedBytes)
+  }
+
+  /** What is to be reserved next, what is reserved already included. */
+  #nextStepBytes(): number {
+    const isSecond = this.#reservedBytes === 0
+    const stepBytes = isSecond ? FRAME_SECOND_STEP_BYTES : this.#declaredBytes
+    return Math.min(this.#declaredBytes, stepBytes) - FRAME_FIRST_STEP_BYTES
   }
 
   #takeBody(body: Uint8Array, input: Uint8Array): number {
@@ -154,21 +216,28 @@ export class FrameAssembler {
   }
 
   #askForMore(body: Uint8Array): void {
-    const nextBytes = Math.min(this.#declaredBytes, body.length * FRAME_GROWTH_FACTOR)
-    const moreBytes = nextBytes - body.length
-    if (this.#options.reserve(moreBytes)) this.#grow(moreBytes)
-    else this.#blockedOnBytes = moreBytes
+    if (body.length < this.#permittedBytes) {
+      this.#grow()
+      return
+    }
+    const nextBytes = this.#nextStepBytes()
+    if (this.#options.reserve(nextBytes, { declaredBytes: this.#declaredBytes, head: body })) {
+      this.#reservedBytes = nextBytes
+      this.#grow()
+    } else {
+      this.#blockedOnBytes = nextBytes
+    }
   }
 
-  #grow(moreBytes: number): void {
+  #grow(): void {
     const body = this.#body
     invariant(body !== undefined, 'only a frame under way grows')
-    const grown = this.#options.buffers.take(body.length + moreBytes)
+    const grownBytes = Math.min(this.#permittedBytes, body.length * FRAME_GROWTH_FACTOR)
+    invariant(grownBytes > body.length, 'a body grows')
+    const grown = this.#options.buffers.take(grownBytes)
     grown.set(body)
     this.#options.buffers.giveBack(body)
     this.#body = grown
-    this.#reservedBytes += moreBytes
-    invariant(grown.length <= this.#declaredBytes, 'a body is never longer than declared')
   }
 
   #finish(body: Uint8Array): void {
@@ -176,6 +245,7 @@ export class FrameAssembler {
     this.#body = undefined
     this.#reservedBytes = 0
     this.#sizePrefixBytes = 0
+    this.#receivedBytes = 0
     this.#options.onFrame(body, reservedBytes)
   }
 }

@@ -1,12 +1,18 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import type { BufferPool, Clock, Timers } from '@fairlead/base'
 import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
-import { Connection, type ConnectionFailure, type RequestHandler } from './connection.ts'
+import { CLOSE_KINDS, type CloseKind, type CloseReason } from './close-kind.ts'
+import { Connection, type RequestHandler } from './connection.ts'
 import type { ConnectionSlots } from './connection-slots.ts'
 import { LimitedLog } from './limited-log.ts'
-import type { MemoryPool } from './memory-pool.ts'
+import type { Load } from './load.ts'
+import type { RequestMemory } from './request-memory.ts'
 
 const SWEEP_INTERVAL_MS = 1_000
+/** A peer that vanished without a word is noticed by the kernel some time after this. */
+const KEEP_ALIVE_MS = 60_000
+/** Connections that the kernel completes while we are busy; it cuts this to `net.core.somaxconn`. */
+const BACKLOG_MAX = 4_096
 
 export type ListenerOptions = {
   /** As configured, for logs and metrics. */
@@ -16,9 +22,11 @@ export type ListenerOptions = {
   readonly port: number
   readonly slots: ConnectionSlots
   readonly idleMsMax: number
+  readonly slowReaderMs: number
   readonly frameBytesMax: number
-  readonly memory: MemoryPool
+  readonly memory: RequestMemory
   readonly buffers: BufferPool
+  readonly load: Load
   readonly clock: Clock
   readonly timers: Timers
   readonly logger: { warn(fields: object, message: string): void }
@@ -30,13 +38,16 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #server: Server
   readonly #connections = new Set<Connection>()
+  /** Accepted, and let in later: `max.connection.creation.rate`. */
+  readonly #delayed = new Map<Socket, () => void>()
+  readonly #closed = new Map<CloseKind, number>(CLOSE_KINDS.map((kind) => [kind, 0]))
   readonly #failures: LimitedLog
   /** Apart, so that a flood of bad peers does not hide a failure of our own. */
   readonly #handlerFailures: LimitedLog
   #cancelSweep: () => void = () => {}
   #whenEmpty: (() => void) | undefined
   #acceptedTotal = 0
-  #failedTotal = 0
+  #throttledTotal = 0
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -50,8 +61,15 @@ export class Listener {
     this.#failures = limitedLog()
     this.#handlerFailures = limitedLog()
     // A half-closed peer still reads its responses: the connection decides when it ends.
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
-      this.#accept(socket),
+    this.#server = createServer(
+      {
+        allowHalfOpen: true,
+        pauseOnConnect: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_MS,
+      },
+      (socket) => this.#accept(socket),
     )
   }
 
@@ -72,8 +90,18 @@ export class Listener {
     return this.#acceptedTotal
   }
 
-  get failedTotal(): number {
-    return this.#failedTotal
+  /** Connections that had to wait for `max.connection.creation.rate`. */
+  get throttledTotal(): number {
+    return this.#throttledTotal
+  }
+
+  /** How many connections ended so far, by reason; those whose peer left in order are not counted. */
+  get closedTotals(): ReadonlyMap<CloseKind, number> {
+    return this.#closed
+  }
+
+  get connections(): Iterable<Connection> {
+    return this.#connections
   }
 
   get inFlightCount(): number {
@@ -84,9 +112,10 @@ export class Listener {
 
   async listen(): Promise<void> {
     const { host, port } = this.#options
+    const backlog = BACKLOG_MAX
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen({ host, port }, () => {
+      this.#server.listen({ host, port, backlog }, () => {
         this.#server.off('error', reject)
         resolve()
       })
@@ -100,6 +129,10 @@ export class Listener {
     this.#server.close()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#whenEmpty = resolve
+    for (const [socket, giveUp] of this.#delayed) {
+      giveUp()
+      socket.destroy()
+    }
     for (const connection of this.#connections) connection.drain()
     if (this.#connections.size === 0) resolve()
     const cancelDeadline = this.#options.timers.after(deadlineMs, resolve)
@@ -110,41 +143,55 @@ export class Listener {
 
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? 'unknown'
-    const refusal = this.#options.slots.take(address)
-    if (refusal !== undefined) {
+    const slot = this.#options.slots.take(address, this.#options.clock.nowMs())
+    if (!slot.ok) {
       socket.on('error', () => {})
       socket.destroy()
-      this.#logFailure(address, { reason: refusal })
+      this.#count(address, { kind: 'refused', reason: slot.reason })
       return
     }
     this.#acceptedTotal += 1
-    const { clock, memory, buffers, frameBytesMax, idleMsMax, handle } = this.#options
-    this.#connections.add(
-      new Connection({
-        accepted: socket,
-        clock,
-        memory,
-        buffers,
-        frameBytesMax,
-        idleMsMax,
-        handle,
-        onClosed: (connection, failure) => this.#closed(connection, failure),
-      }),
-    )
+    if (slot.delayMs > 0) this.#letInLater(socket, address, slot.delayMs)
+    else this.#letIn(socket)
   }
 
-  #closed(connection: Connection, failure: ConnectionFailure | undefined): void {
-    const { address } = connection.peer
+  #letInLater(socket: Socket, address: string, delayMs: number): void {
+    this.#throttledTotal += 1
+    const cancel = this.#options.timers.after(delayMs, () => {
+      this.#delayed.delete(socket)
+      socket.off('close', giveUp)
+      socket.off('error', ignore)
+      this.#letIn(socket)
+    })
+    const ignore = (): void => {}
+    const giveUp = (): void => {
+      cancel()
+      if (this.#delayed.delete(socket)) this.#options.slots.giveBack(address)
+    }
+    this.#delayed.set(socket, giveUp)
+    socket.once('close', giveUp)
+    socket.on('error', ignore)
+  }
+
+  #letIn(accepted: Socket): void {
+    const onClosed = this.#onClosed
+    this.#connections.add(new Connection({ ...this.#options, accepted, onClosed }))
+  }
+
+  readonly #onClosed = (connection: Connection, reason: CloseReason | undefined): void => {
+    const { address, port } = connection.peer
     this.#options.slots.giveBack(address)
     this.#connections.delete(connection)
-    if (failure !== undefined) this.#logFailure(`${address}:${connection.peer.port}`, failure)
+    if (reason !== undefined) this.#count(`${address}:${port}`, reason)
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }
 
-  #logFailure(client: string, { reason, error }: ConnectionFailure): void {
-    this.#failedTotal += 1
-    if (error === undefined) this.#failures.write({ client, reason }, 'connection closed')
-    else this.#handlerFailures.write({ client, reason, err: error }, 'connection closed')
+  #count(client: string, { kind, reason, error }: CloseReason): void {
+    this.#closed.set(kind, (this.#closed.get(kind) ?? 0) + 1)
+    if (kind === 'idle') return
+    const message = 'connection closed'
+    if (error === undefined) this.#failures.write({ client, kind, reason }, message)
+    else this.#handlerFailures.write({ client, kind, reason, err: error }, message)
   }
 
   #scheduleSweep(): void {

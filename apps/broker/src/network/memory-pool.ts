@@ -14,6 +14,7 @@ export class MemoryPool {
   readonly capacityBytes: number
   readonly #waiters: Waiter[] = []
   #usedBytes = 0
+  #isShort = false
 
   constructor(capacityBytes: number) {
     invariant(capacityBytes > 0, 'a pool has a capacity')
@@ -31,9 +32,15 @@ export class MemoryPool {
   /** True when the bytes were taken: the caller must release them. */
   tryAcquire(bytes: number): boolean {
     invariant(bytes <= this.capacityBytes, 'nobody asks for more than the pool holds')
-    if (this.#waiters.length > 0 || this.#usedBytes + bytes > this.capacityBytes) return false
+    if (this.#waiters.length > 0 || !this.#hasRoomFor(bytes)) return false
     this.#usedBytes += bytes
     return true
+  }
+
+  /** While it is short, one grant is out at a time: little is taken, and nobody waits for ever. */
+  set isShort(isShort: boolean) {
+    this.#isShort = isShort
+    this.#serve()
   }
 
   /** Calls `granted` once the bytes were taken. The returned function gives up the place. */
@@ -57,11 +64,16 @@ export class MemoryPool {
 
   #serve(): void {
     let next = this.#waiters[0]
-    while (next !== undefined && this.#usedBytes + next.bytes <= this.capacityBytes) {
+    while (next !== undefined && this.#hasRoomFor(next.bytes)) {
       this.#waiters.shift()
       this.#usedBytes += next.bytes
       next.granted()
       next = this.#waiters[0]
     }
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    if (this.#isShort) return this.#usedBytes === 0
+    return this.#usedBytes + bytes <= this.capacityBytes
   }
 }

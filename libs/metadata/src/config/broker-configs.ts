@@ -279,12 +279,26 @@ const OTHER_CONFIGS = {
     max: 2_147_483_647,
     doc: 'Largest request.',
   },
+  'memory.limit.bytes': {
+    type: 'int',
+    kafkaType: 'LONG',
+    default: 1_073_741_824,
+    min: 268_435_456,
+    doc: 'Resident memory of the process that it keeps to, whatever peers do.',
+  },
   'queued.max.request.bytes': {
     type: 'int',
     kafkaType: 'LONG',
     default: 268_435_456,
     min: 1_048_576,
     doc: 'Memory for request bodies, over all connections; at least socket.request.max.bytes.',
+  },
+  'queued.max.requests': {
+    type: 'int',
+    default: 500,
+    min: 1,
+    max: 2_147_483_647,
+    doc: 'Requests under way behind another one of their connection; at more, each gets one at a time.',
   },
   'max.connections': {
     type: 'int',
@@ -299,6 +313,19 @@ const OTHER_CONFIGS = {
     min: 1,
     max: 2_147_483_647,
     doc: 'Connections from one address.',
+  },
+  'max.connections.per.ip.overrides': {
+    type: 'list',
+    kafkaType: 'STRING',
+    default: [],
+    doc: 'Connections from single addresses, as address:count, instead of max.connections.per.ip.',
+  },
+  'max.connection.creation.rate': {
+    type: 'int',
+    default: 2_147_483_647,
+    min: 1,
+    max: 2_147_483_647,
+    doc: 'New connections per second; those above it are let in later.',
   },
   'connections.max.idle.ms': {
     type: 'int',
@@ -416,8 +443,8 @@ const OTHER_CONFIGS = {
 
 /**
  * The keys of `server.properties` that have an effect: Kafka's names and defaults, and the few that
- * are ours (`cluster.id`, `log.flush.mode`, `log.tail.cache.bytes`). In the form that `defineConfig` of `@fairlead/service`
- * takes; `kafkaType` is what DescribeConfigs says when it is not the obvious one.
+ * are ours (`cluster.id`, `log.flush.mode`, `log.tail.cache.bytes`, `memory.limit.bytes`). In the form
+ * that `defineConfig` of `@fairlead/service` takes; `kafkaType` is what DescribeConfigs says when it is not the obvious one.
  *
  * Where Kafka's default is no limit at all, ours is a number: every queue here is bounded.
  */

@@ -26,6 +26,7 @@ test('every key of Kafka is known, and nothing else but our own', () => {
     'log.scrub.interval.ms',
     'log.scrub.io.max.bytes.per.second',
     'log.tail.cache.bytes',
+    'memory.limit.bytes',
   ])
 })
 

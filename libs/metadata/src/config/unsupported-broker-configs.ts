@@ -90,7 +90,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'background.threads',
     'num.recovery.threads.per.data.dir',
     'group.coordinator.threads',
-    'queued.max.requests',
     'socket.listen.backlog.size',
     'socket.receive.buffer.bytes',
     'socket.send.buffer.bytes',
@@ -312,8 +311,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'remote.log.storage.manager.impl.prefix',
   ],
   'there are no quotas': [
-    'max.connection.creation.rate',
-    'max.connections.per.ip.overrides',
     'quota.window.num',
     'quota.window.size.seconds',
     'client.quota.callback.class',

@@ -63,6 +63,13 @@ export class DecompressedBytes {
     this.#length += count
   }
 
+  /** @throws {DecodeError} when `count` bytes more would pass the limit: no need to make them first. */
+  refuseBeyond(count: number): void {
+    if (this.#length + count > this.#maxBytes) {
+      throw new DecompressedTooLarge(this.#maxBytes)
+    }
+  }
+
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length)
   }
@@ -70,9 +77,7 @@ export class DecompressedBytes {
   #makeRoom(count: number): void {
     const needed = this.#length + count
     if (needed <= this.#bytes.length) return
-    if (needed > this.#maxBytes) {
-      throw new DecompressedTooLarge(this.#maxBytes)
-    }
+    this.refuseBeyond(count)
     const doubled = Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2))
     const grown = new Uint8Array(doubled)
     grown.set(this.#bytes.subarray(0, this.#length))

@@ -57,6 +57,7 @@ function decodeBlock(
   if (length > (end - first) * EXPANSION_MAX) {
     throw new DecodeError(`${length} bytes in a snappy block of ${end - first}`, first)
   }
+  output.refuseBeyond(length)
   const start = output.length
   let position = first
   while (position < end) position = decodeElement(bytes, position, { start, end }, output)

@@ -2,7 +2,7 @@ import { DecodeError, invariant } from '@fairlead/base'
 import { codeOfError, errorOfCode } from '../error-codes.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter, utf8 } from '../wire/byte-writer.ts'
-import { ZERO_UUID } from '../wire/uuid.ts'
+import { UUID_BYTES, ZERO_UUID } from '../wire/uuid.ts'
 import type { Decoded, Encodable, Field, Fields, Primitive } from './field.ts'
 import { includesVersion } from './versions.ts'
 
@@ -15,7 +15,12 @@ export type Codec<S extends Fields> = {
 type Struct = Record<string, unknown>
 type Decode = (reader: ByteReader) => unknown
 type Encode = (writer: ByteWriter, value: unknown) => void
-type ValueCodec = { readonly decode: Decode; readonly encode: Encode }
+type ValueCodec = {
+  readonly decode: Decode
+  readonly encode: Encode
+  /** No value is encoded in fewer bytes. */
+  readonly bytesMin: number
+}
 
 /** What a codec is compiled for. */
 export type Form = {
@@ -53,7 +58,9 @@ function structCodec(fields: Fields, form: Form): ValueCodec {
   }
   tagged.sort((left, right) => left.tag - right.tag)
   invariant(form.isFlexible || tagged.length === 0, 'only flexible versions have tagged fields')
+  const tagCountBytes = form.isFlexible ? 1 : 0
   return {
+    bytesMin: plain.reduce((sum, { bytesMin }) => sum + bytesMin, tagCountBytes),
     decode(reader) {
       const value: Struct = { ...defaults }
       for (const field of plain) value[field.name] = field.decode(reader)
@@ -141,6 +148,7 @@ function fieldCodec(field: Field, form: Form): ValueCodec {
 function nestedCodec(codec: ValueCodec, isNullable: boolean): ValueCodec {
   if (!isNullable) return codec
   return {
+    bytesMin: 1,
     decode: (reader) => (reader.int8() < 0 ? null : codec.decode(reader)),
     encode: (writer, value) => {
       writer.int8(value === null ? -1 : 1)
@@ -151,11 +159,14 @@ function nestedCodec(codec: ValueCodec, isNullable: boolean): ValueCodec {
 
 function arrayCodec(element: ValueCodec, form: Form, isNullable: boolean): ValueCodec {
   const length = lengthCodec(form, 'int32', isNullable)
+  // An empty struct takes no bytes, and is counted as if it did.
+  const elementBytesMin = Math.max(1, element.bytesMin)
   return {
+    bytesMin: length.bytesMin,
     decode(reader) {
       const count = length.decode(reader)
       if (count === null) return null
-      reader.countElements(count)
+      reader.countElements(count, elementBytesMin)
       const values: unknown[] = []
       for (let index = 0; index < count; index += 1) values.push(element.decode(reader))
       return values
@@ -172,6 +183,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
   switch (type) {
     case 'bool':
       return {
+        bytesMin: 1,
         decode: (reader) => reader.boolean(),
         encode: (writer, value) => writer.boolean(value as boolean),
       }
@@ -181,17 +193,20 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
     case 'int32':
     case 'int64':
       return {
+        bytesMin: INTEGER_BYTES[type],
         decode: (reader) => reader[type](),
         encode: (writer, value) => writer[type](value as number),
       }
     case 'errorCode':
       return {
+        bytesMin: 2,
         decode: (reader) => errorOfCode(reader.int16()),
         encode: (writer, value) =>
           writer.int16(codeOfError(value as Parameters<typeof codeOfError>[0])),
       }
     case 'uuid':
       return {
+        bytesMin: UUID_BYTES,
         decode: (reader) => reader.uuid(),
         encode: (writer, value) => writer.uuid(value as string),
       }
@@ -205,6 +220,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
 
 function stringCodec(length: LengthCodec): ValueCodec {
   return {
+    bytesMin: length.bytesMin,
     decode(reader) {
       const sizeBytes = length.decode(reader)
       return sizeBytes === null ? null : reader.text(sizeBytes)
@@ -223,6 +239,7 @@ function stringCodec(length: LengthCodec): ValueCodec {
 
 function bytesCodec(length: LengthCodec): ValueCodec {
   return {
+    bytesMin: length.bytesMin,
     decode(reader) {
       const sizeBytes = length.decode(reader)
       return sizeBytes === null ? null : reader.bytes(sizeBytes)
@@ -244,6 +261,7 @@ function bytesCodec(length: LengthCodec): ValueCodec {
 }
 
 type LengthCodec = {
+  readonly bytesMin: number
   decode(reader: ByteReader): number | null
   encode(writer: ByteWriter, length: number | null): void
 }
@@ -254,6 +272,7 @@ type LengthCodec = {
  */
 const STRING_BYTES_MAX = 0x7fff
 const INT32_MAX = 0x7fff_ffff
+const INTEGER_BYTES = { int8: 1, int16: 2, uint16: 2, int32: 4, int64: 8 } as const
 
 /** A length: int16 or int32 with -1 for null, or compact (an unsigned varint of length + 1). */
 function lengthCodec(
@@ -263,6 +282,7 @@ function lengthCodec(
 ): LengthCodec {
   const lengthMax = plain === 'int16' ? STRING_BYTES_MAX : INT32_MAX
   return {
+    bytesMin: isCompact ? 1 : INTEGER_BYTES[plain],
     decode(reader) {
       const start = reader.position
       const length = isCompact ? reader.uvarint() - 1 : reader[plain]()

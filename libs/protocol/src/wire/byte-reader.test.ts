@@ -1,6 +1,6 @@
 import { DecodeError } from '@fairlead/base'
 import { describe, expect, test } from 'vitest'
-import { ByteReader } from './byte-reader.ts'
+import { ByteReader, ELEMENTS_MAX } from './byte-reader.ts'
 
 const reader = (...bytes: readonly number[]): ByteReader => new ByteReader(Uint8Array.from(bytes))
 const readerOf = (text: string): ByteReader => new ByteReader(new TextEncoder().encode(text))
@@ -95,13 +95,16 @@ test('a negative length is an error', () => {
 
 describe('array elements', () => {
   test('more of them than bytes are an error', () => {
-    expect(() => reader(1, 2, 3).countElements(4)).toThrow(DecodeError)
-    expect(() => reader(1, 2, 3).countElements(3)).not.toThrow()
+    expect(() => reader(1, 2, 3).countElements(4, 1)).toThrow(DecodeError)
+    expect(() => reader(1, 2, 3).countElements(3, 1)).not.toThrow()
+    expect(() => reader(1, 2, 3, 4, 5).countElements(2, 3)).toThrow(DecodeError)
+    expect(() => reader(1, 2, 3, 4, 5, 6).countElements(2, 3)).not.toThrow()
   })
 
   test('of one message have a limit, whatever the size of the frame', () => {
     const large = new ByteReader(new Uint8Array(1_200_000))
-    large.countElements(600_000)
-    expect(() => large.countElements(600_000)).toThrow(DecodeError)
+    large.countElements(ELEMENTS_MAX, 1)
+    expect(large.elementCount).toBe(ELEMENTS_MAX)
+    expect(() => large.countElements(1, 1)).toThrow(DecodeError)
   })
 })

@@ -7,10 +7,10 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const SHORT_TEXT_BYTES = 32
 const UVARINT_BYTES_MAX = 5
 /**
- * Array elements of one message, nested ones included. An element of one byte becomes a value of a
+ * Array elements of one message, nested ones included. An element of two bytes becomes a value of a
  * hundred: without a limit a legal frame of 100 MB would fill the heap.
  */
-const ELEMENTS_MAX = 1_000_000
+export const ELEMENTS_MAX: number = 300_000
 
 /**
  * Reads the protocol's types from one frame. It never passes the end of the frame, never copies, and
@@ -34,6 +34,11 @@ export class ByteReader {
 
   get position(): number {
     return this.#position
+  }
+
+  /** Elements of all arrays that were read so far. */
+  get elementCount(): number {
+    return this.#elementCount
   }
 
   get remaining(): number {
@@ -114,12 +119,12 @@ export class ByteReader {
   }
 
   /**
-   * Call it with the declared length of an array before its elements are read. An element has at
-   * least one byte: more elements than bytes are a lie.
+   * Call it with the declared length of an array before its elements are read. More elements than
+   * the bytes that are left can hold are a lie.
    */
-  countElements(count: number): void {
+  countElements(count: number, elementBytesMin: number): void {
     this.#elementCount += count
-    if (count > this.remaining || this.#elementCount > ELEMENTS_MAX) {
+    if (count * elementBytesMin > this.remaining || this.#elementCount > ELEMENTS_MAX) {
       throw new DecodeError(`an array of ${count} in ${this.remaining} bytes`, this.#position)
     }
   }

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { NeighboursReport } from './neighbours.ts'
+
+const ENTRY = join(import.meta.dirname, 'neighbours.ts')
+
+export type RunningNeighbours = {
+  /** Ends them in order, and tells what they saw; throws when they were not served. */
+  stop(): Promise<NeighboursReport>
+}
+
+/** Starts well-formed clients of a broker in a process of their own; resolves once they work. */
+export async function startNeighbours(port: number): Promise<RunningNeighbours> {
+  const child = spawn(process.execPath, [ENTRY, String(port)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const killWithParent = (): void => {
+    child.kill('SIGKILL')
+  }
+  process.prependOnceListener('exit', killWithParent)
+  const lines = createInterface({ input: child.stdout })
+  const exited = once(child, 'exit').then(([code]) => {
+    process.off('exit', killWithParent)
+    if (code !== 0) throw new Error(`the neighbours were not served: exit code ${String(code)}`)
+    return []
+  })
+  exited.catch(() => undefined)
+  await Promise.race([once(lines, 'line'), exited])
+  return {
+    async stop() {
+      child.stdin.end()
+      const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string?]
+      await exited
+      return JSON.parse(line ?? '') as NeighboursReport
+    },
+  }
+}
