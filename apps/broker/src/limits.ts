@@ -154,3 +154,6 @@ export const UNCOUNTED_MEMORY_BYTES = 192 * MIB
  * 300 bytes. A request that would pass this is refused; one alone always may.
  */
 export const REQUEST_ELEMENTS_MAX = 400_000
+
+/** Requests that wait for the controller; each holds its frame, and what it was decoded to. */
+export const METADATA_CHANGES_WAITING_MAX = 1_000

@@ -36,6 +36,7 @@ import { append } from '../partitions/log-calls.ts'
 import { logConfig } from '../partitions/log-config.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
 import { replayLog } from '../partitions/replay-log.ts'
+import { ChangeQueue } from './change-queue.ts'
 import { forEachConcurrently } from './for-each-concurrently.ts'
 import { CONSUMER_OFFSETS_CONFIGS, CONSUMER_OFFSETS_TOPIC } from './internal-topics.ts'
 
@@ -67,7 +68,7 @@ export type ControllerOptions = {
  */
 export class Controller {
   readonly #options: ControllerOptions
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #changes = new ChangeQueue()
 
   constructor(options: ControllerOptions) {
     this.#options = options
@@ -145,7 +146,7 @@ export class Controller {
 
   /** Resolves when no change is under way any more. */
   async close(): Promise<void> {
-    await this.#queue
+    await this.#changes.idle()
   }
 
   #createOne(topic: {
@@ -170,13 +171,11 @@ export class Controller {
 
   /** One change after the other, in the order of the calls. */
   #change<Response>(decide: () => Decision<Response>): Promise<Response> {
-    const change = this.#queue.then(async () => {
+    return this.#changes.run(async () => {
       const { records, response } = decide()
       if (records.length > 0) await this.#commit(records)
       return response
     })
-    this.#queue = change.catch(() => {})
-    return change
   }
 
   async #commit(records: readonly MetadataRecord[]): Promise<void> {
