@@ -13,7 +13,7 @@ const KILLS = Number(process.env['KILLS'] ?? 12)
 const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
 const PARTITIONS = 3
 const TOPIC = 'killed'
-const PROGRESS_TIMEOUT_MS = 60_000
+const PROGRESS_TIMEOUT_MS = 180_000
 const ACKS_BEFORE_KILL_MAX = 300
 /** One kill in so many hits a broker that is still starting. */
 const KILLS_PER_EARLY_KILL = 8

@@ -1,6 +1,5 @@
 import { FRANZ_GO } from './franz-go.ts'
-import { KAFKA_PYTHON } from './kafka-python.ts'
 import { LIBRDKAFKA } from './librdkafka.ts'
 import type { Suite } from './suite.ts'
 
-export const SUITES: readonly Suite[] = [FRANZ_GO, KAFKA_PYTHON, LIBRDKAFKA]
+export const SUITES: readonly Suite[] = [FRANZ_GO, LIBRDKAFKA]

@@ -2,6 +2,7 @@ import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
 const KEY_TYPE_GROUP = 0
+const KEY_TYPES_WITHOUT_COORDINATOR: readonly number[] = [1, 2]
 const NO_FAILURE = { errorCode: 'NONE', errorMessage: null } as const
 const NO_NODE = { nodeId: -1, host: '', port: -1 } as const
 
@@ -15,7 +16,8 @@ const NO_NODE = { nodeId: -1, host: '', port: -1 } as const
  * v6   share groups (KIP-932)
  *
  * One broker coordinates every group. Transactional ids and share groups have no coordinator here:
- * UNSUPPORTED_VERSION is not retried by clients, unlike COORDINATOR_NOT_AVAILABLE.
+ * UNSUPPORTED_VERSION is not retried by clients, unlike COORDINATOR_NOT_AVAILABLE. A type that Kafka does
+ * not have either is INVALID_REQUEST.
  */
 export async function handleFindCoordinator(
   request: RequestOf<'FindCoordinator'>,
@@ -38,6 +40,9 @@ export async function handleFindCoordinator(
 }
 
 function unsupported(keyType: number): { errorCode: ErrorCode; errorMessage: string } {
+  if (!KEY_TYPES_WITHOUT_COORDINATOR.includes(keyType)) {
+    return { errorCode: 'INVALID_REQUEST', errorMessage: `there is no key type ${keyType}` }
+  }
   return {
     errorCode: 'UNSUPPORTED_VERSION',
     errorMessage: `coordinators of key type ${keyType} are not supported`,
