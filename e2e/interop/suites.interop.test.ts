@@ -18,13 +18,16 @@ describe.for(WANTED)("$name $version's own tests", (suite) => {
   const absence = suite.absence()
   const { pass, outside } = allowListOf(suite)
   const listed = pass.filter((name) => new RegExp(FILTER).test(name))
-  let results: ReadonlyMap<string, SuiteResult>
+  let results: ReadonlyMap<string, SuiteResult> = new Map()
 
   beforeAll(async () => {
     if (absence !== undefined) return
     const broker = await BrokerProcess.start(suite.config)
-    results = await suite.run(broker.address, FILTER)
-    await broker.stop()
+    try {
+      results = await suite.run(broker.address, FILTER)
+    } finally {
+      await broker.stop()
+    }
   }, 3_600_000)
 
   test.for(listed)('%s', (name, { skip }) => {

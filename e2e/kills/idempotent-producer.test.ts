@@ -26,29 +26,36 @@ describe.runIf(canBuild)("librdkafka's idempotent producer", () => {
     `has every record once and in order after kill -9 × ${KILLS} (CHAOS_SEED=${SEED})`,
     async () => {
       const broker = await BrokerProcess.start()
-      const options = { bootstrapServers: [broker.address], clientId: 'kills' }
-      const admin = createAdmin(options)
-      await admin.ensureTopic({ topic: TOPIC, partitions: PARTITIONS })
-      await admin.close()
-      const target = { address: broker.address, topic: TOPIC, partitions: PARTITIONS }
-      const producers = [
-        await IdempotentProducer.start({ ...target, name: 'a' }),
-        await IdempotentProducer.start({ ...target, name: 'b' }),
-      ]
-      await killUnderLoad(broker, producers)
-      await Promise.all(producers.map((producer) => producer.stop()))
-      for (let partition = 0; partition < PARTITIONS; partition += 1) {
-        const numbers = await storedNumbers(broker.address, partition)
-        for (const { name, totals } of producers) {
-          expect(totals[partition]).toBeGreaterThan(0)
-          expectCounted(numbers.get(name) ?? [], totals[partition] ?? 0)
-        }
+      try {
+        await killAndCompare(broker)
+      } finally {
+        await broker.stop()
       }
-      await broker.stop()
     },
     MINUTES_MAX * 60_000,
   )
 })
+
+async function killAndCompare(broker: BrokerProcess): Promise<void> {
+  const options = { bootstrapServers: [broker.address], clientId: 'kills' }
+  const admin = createAdmin(options)
+  await admin.ensureTopic({ topic: TOPIC, partitions: PARTITIONS })
+  await admin.close()
+  const target = { address: broker.address, topic: TOPIC, partitions: PARTITIONS }
+  const producers = [
+    await IdempotentProducer.start({ ...target, name: 'a' }),
+    await IdempotentProducer.start({ ...target, name: 'b' }),
+  ]
+  await killUnderLoad(broker, producers)
+  await Promise.all(producers.map((producer) => producer.stop()))
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    const numbers = await storedNumbers(broker.address, partition)
+    for (const { name, totals } of producers) {
+      expect(totals[partition]).toBeGreaterThan(0)
+      expectCounted(numbers.get(name) ?? [], totals[partition] ?? 0)
+    }
+  }
+}
 
 async function killUnderLoad(
   broker: BrokerProcess,

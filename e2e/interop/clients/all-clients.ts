@@ -16,7 +16,12 @@ const NO_COOPERATIVE = 'it has no cooperative assignor'
 export const CLIENTS: readonly Client[] = [
   java('3.9.2'),
   java('4.4.0'),
-  python({ name: 'confluent-kafka', version: '2.0.2', driver: 'confluent_driver.py' }),
+  python({
+    name: 'confluent-kafka',
+    version: '2.0.2',
+    driver: 'confluent_driver.py',
+    lacksOperations: ['deleteRecords'],
+  }),
   python({ name: 'confluent-kafka', version: '2.16.1', driver: 'confluent_driver.py' }),
   python({ name: 'kafka-python', version: '3.0.12', driver: 'kafka_python_driver.py' }),
   python({

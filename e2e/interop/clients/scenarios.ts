@@ -105,9 +105,10 @@ async function administers(context: ScenarioContext): Promise<void> {
 
   const produced = { topic, partition: 0, compression: 'none', idempotent: false } as const
   await driver.ask('produce', { ...produced, records: numbered(10, 'deleted') })
-  await driver.ask('deleteRecords', { topic, partition: 0, before: 7 })
-  const left = await context.stored(topic)
-  expect(left.map(({ offset }) => offset)).toEqual([7, 8, 9])
+  if (!lacks('deleteRecords')) {
+    await driver.ask('deleteRecords', { topic, partition: 0, before: 7 })
+    expect((await context.stored(topic)).map(({ offset }) => offset)).toEqual([7, 8, 9])
+  }
 
   const group = 'administered-group'
   const member = { group, topic, instanceId: null, cooperative: false }

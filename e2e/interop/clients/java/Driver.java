@@ -156,7 +156,7 @@ public final class Driver {
         Properties properties = properties();
         properties.put("group.id", request.get("group").asText());
         properties.put("auto.offset.reset", "earliest");
-        properties.put("session.timeout.ms", "6000");
+        properties.put("session.timeout.ms", "15000");
         properties.put("heartbeat.interval.ms", "500");
         if (!request.get("instanceId").isNull()) {
             properties.put("group.instance.id", request.get("instanceId").asText());

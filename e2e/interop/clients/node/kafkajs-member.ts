@@ -16,9 +16,9 @@ export class KafkajsMember {
   ): Promise<KafkajsMember> {
     const consumer = kafka.consumer({
       groupId: options.groupId,
-      sessionTimeout: 6_000,
+      sessionTimeout: 15_000,
       heartbeatInterval: 500,
-      rebalanceTimeout: 10_000,
+      rebalanceTimeout: 20_000,
       maxWaitTimeInMs: 200,
     })
     const made = new KafkajsMember(consumer, options.topic)

@@ -90,4 +90,6 @@ function headerOf(pair: string): readonly [string, string | null] {
   return [name, value === 'NULL' ? null : Buffer.from(value).toString('base64')]
 }
 
-const plainText = (base64: string | null): string => bytesOf(base64)?.toString() ?? ''
+function plainText(base64: string | null): string {
+  return bytesOf(base64)?.toString() ?? ''
+}

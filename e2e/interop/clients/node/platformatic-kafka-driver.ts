@@ -75,7 +75,7 @@ await serve({
   },
   createPartitions: ({ topic, total }) =>
     withAdmin((admin) =>
-      admin.createPartitions({ topics: [{ name: topic, count: total, assignments: [] }] }),
+      admin.createPartitions({ topics: [{ name: topic, count: total, assignments: null }] }),
     ),
   describeConfig: async ({ topic, name }) => {
     const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic }

@@ -34,9 +34,9 @@ export class PlatformaticMember {
       ...connection,
       groupId,
       ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
-      sessionTimeout: 6_000,
+      sessionTimeout: 15_000,
       heartbeatInterval: 500,
-      rebalanceTimeout: 10_000,
+      rebalanceTimeout: 20_000,
     })
     const common = { topics: [topic], autocommit: false, maxWaitTime: 200 }
     const stream = await consumer.consume({ ...common, ...start })

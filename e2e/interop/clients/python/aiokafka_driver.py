@@ -99,7 +99,7 @@ class Operations:
             group_instance_id=instanceId,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            session_timeout_ms=6000,
+            session_timeout_ms=15_000,
             heartbeat_interval_ms=500,
         )
         # The first rebalance is over when this returns; other members must be polled meanwhile.

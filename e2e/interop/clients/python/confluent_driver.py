@@ -89,7 +89,7 @@ class Operations:
             "group.id": group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
-            "session.timeout.ms": 6000,
+            "session.timeout.ms": 15_000,
             "heartbeat.interval.ms": 500,
         }
         if instanceId is not None:

@@ -82,7 +82,7 @@ class Operations:
             partition_assignment_strategy=[assignor],
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            session_timeout_ms=6000,
+            session_timeout_ms=15_000,
             heartbeat_interval_ms=500,
         )
 

@@ -219,7 +219,7 @@ func (d *driver) join(r request) error {
 	options := []kgo.Opt{
 		kgo.ConsumerGroup(r.Group), kgo.ConsumeTopics(r.Topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.SessionTimeout(6 * time.Second), kgo.HeartbeatInterval(500 * time.Millisecond),
+		kgo.SessionTimeout(15 * time.Second), kgo.HeartbeatInterval(500 * time.Millisecond),
 		kgo.OnPartitionsAssigned(note(true)), kgo.OnPartitionsRevoked(note(false)),
 		kgo.OnPartitionsLost(note(false)), kgo.Balancers(kgo.RangeBalancer()),
 	}

@@ -239,7 +239,7 @@ func (d *driver) join(r request) error {
 	made := config()
 	made.Consumer.Offsets.Initial = sarama.OffsetOldest
 	made.Consumer.Offsets.AutoCommit.Enable = false
-	made.Consumer.Group.Session.Timeout = 6 * time.Second
+	made.Consumer.Group.Session.Timeout = 15 * time.Second
 	made.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
 	made.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 	if r.Cooperative {

@@ -173,7 +173,7 @@ impl Driver {
             .set("group.id", text(request, "group"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
-            .set("session.timeout.ms", "6000")
+            .set("session.timeout.ms", "15000")
             .set("heartbeat.interval.ms", "500");
         if let Some(instance) = request["instanceId"].as_str() {
             config.set("group.instance.id", instance);
