@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
+import { benchEventLoop } from './event-loop.ts'
 import { benchProduce } from './produce.ts'
 import { benchProjection } from './projection.ts'
 import { benchRelay } from './relay.ts'
@@ -18,6 +19,7 @@ type Bench = (
 const BENCHES: Readonly<Record<string, Bench>> = {
   broker: benchBroker,
   produce: benchProduce,
+  'event-loop': benchEventLoop,
   relay: benchRelay,
   projection: benchProjection,
 }

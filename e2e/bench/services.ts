@@ -30,6 +30,7 @@ export async function temporaryDirectory(): Promise<TemporaryDirectory> {
 export async function startBroker(
   logDirectory: string,
   flushMode: 'group' | 'os',
+  settings: Readonly<Record<string, string | number>> = {},
 ): Promise<RunningBroker> {
   const port = await freePort()
   const address = `127.0.0.1:${port}`
@@ -38,6 +39,7 @@ export async function startBroker(
     'log.dirs': logDirectory,
     'log.flush.mode': flushMode,
     'group.initial.rebalance.delay.ms': 0,
+    ...settings,
   })
   return { app, port, address, [Symbol.asyncDispose]: () => app.stop() }
 }
