@@ -4,6 +4,7 @@ import { admitBatches } from './admission.ts'
 import { AppendWaiters, appended } from './append-waiters.ts'
 import type { SegmentRange } from './checkpoints.ts'
 import { type ValidBatch, refused, validateBatches } from './batch-validation.ts'
+import { encodeActiveProducers } from './compaction/active-producers.ts'
 import type { CompactionJob } from './compaction/compact-log.ts'
 import { type PlannedCompaction, planCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
@@ -396,13 +397,7 @@ export class PartitionLog {
       segmentBytes,
       segmentIndexBytes,
       indexIntervalBytes,
-      producers: [...this.#durableProducers.entries()].map(([producerId, entry]) => [
-        producerId,
-        {
-          producerEpoch: entry.producerEpoch,
-          lastDataOffset: entry.batches.at(-1)?.lastOffset ?? -1,
-        },
-      ]),
+      producers: encodeActiveProducers(this.#durableProducers),
       // No transaction can begin yet.
       abortedTransactions: [],
     }

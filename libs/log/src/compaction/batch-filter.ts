@@ -7,16 +7,10 @@ import {
   rewriteBatch,
 } from '@fairlead/protocol'
 import { NO_PRODUCER_ID } from '../producer-state.ts'
+import type { ActiveProducer } from './active-producers.ts'
 import { type BatchCodecs, markerOf, openRecords, visitRecords } from './batch-records.ts'
 import type { CleanedTransactions } from './cleaned-transactions.ts'
 import { OffsetDigest, type OffsetMap } from './offset-map.ts'
-
-/** What the log knows of a producer that is not forgotten: its last batch has to stay. */
-export type ActiveProducer = {
-  readonly producerEpoch: number
-  /** -1 when only markers of it are in the log. */
-  readonly lastDataOffset: number
-}
 
 export type BatchFilterOptions = {
   readonly map: OffsetMap

@@ -7,7 +7,8 @@ import { IndexCache } from '../index-cache.ts'
 import { Segment, emptySummary, segmentPath } from '../segment.ts'
 import { SegmentIndex } from '../segment-index.ts'
 import { type ScanVerdict, type ScannedBatch, headerAt, scanBatches } from '../segment-scan.ts'
-import { type ActiveProducer, BatchFilter } from './batch-filter.ts'
+import { type ActiveProducer, decodeActiveProducers } from './active-producers.ts'
+import { BatchFilter } from './batch-filter.ts'
 import { type BatchCodecs, markerOf, openRecords, visitRecords } from './batch-records.ts'
 import { type AbortedTransaction, CleanedTransactions } from './cleaned-transactions.ts'
 import { OffsetDigest, OffsetMap } from './offset-map.ts'
@@ -28,7 +29,8 @@ export type CompactionJob = {
   readonly segmentBytes: number
   readonly segmentIndexBytes: number
   readonly indexIntervalBytes: number
-  readonly producers: readonly (readonly [producerId: number, ActiveProducer])[]
+  /** From `encodeActiveProducers`. */
+  readonly producers: Float64Array
   readonly abortedTransactions: readonly AbortedTransaction[]
   /** `log.cleaner.dedupe.buffer.size` and `log.cleaner.io.buffer.load.factor` */
   readonly mapBytes: number
@@ -96,7 +98,7 @@ class Compaction {
     invariant(job.firstDirtyOffset < job.endOffset, 'there is something to compact')
     this.#job = job
     this.#ports = ports
-    this.#producers = new Map(job.producers)
+    this.#producers = decodeActiveProducers(job.producers)
     this.#map = new OffsetMap({
       bufferBytes: job.mapBytes,
       loadFactor: job.mapLoadFactor,

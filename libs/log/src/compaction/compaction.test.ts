@@ -224,6 +224,26 @@ describe('a compaction', () => {
   })
 })
 
+describe('max.compaction.lag.ms', () => {
+  test('is counted from the first record that is not compacted, which is read from the disk', () => {
+    const { disk, log } = logOf([], {
+      ...CONFIG,
+      maxCompactionLagMs: 1000,
+      minCleanableDirtyRatio: 1,
+    })
+    const at = (timestampMs: number) => keyed([{ key: 'a', value: 'value', timestampMs }])
+    for (const timestampMs of [100, 50, 900, 950, 990]) append(log, at(timestampMs))
+    log.close(() => {})
+    const reopened = open(disk, {
+      config: { ...CONFIG, maxCompactionLagMs: 1000, minCleanableDirtyRatio: 1 },
+    })
+    expect(plan(reopened, 1100)?.plan).toMatchObject({ delayMs: 0, isDue: false })
+    expect(plan(reopened, 1110)?.plan).toMatchObject({ delayMs: 10, isDue: true })
+    compact(disk, reopened)
+    expect(plan(reopened, 9999)?.plan).toMatchObject({ delayMs: 0, isDue: false })
+  })
+})
+
 describe('a tombstone', () => {
   const config = { ...CONFIG, deleteRetentionMs: DAY_MS }
 
