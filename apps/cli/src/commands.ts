@@ -2,6 +2,9 @@ import { CLUSTER_INFO } from './cluster/cluster-info.ts'
 import type { Command } from './command/command.ts'
 import { DELETE_GROUPS, DELETE_OFFSETS, RESET_OFFSETS } from './group/change-groups.ts'
 import { DESCRIBE_GROUP, GROUP_LAG, LIST_GROUPS } from './group/show-groups.ts'
+import { DUMP_LOG } from './log/dump-log.ts'
+import { REPAIR_LOG } from './log/repair-log.ts'
+import { VERIFY_LOG } from './log/verify-log.ts'
 import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
 import { DESCRIBE_TOPIC } from './topic/describe-topic.ts'
 import { LIST_TOPICS } from './topic/list-topics.ts'
@@ -24,4 +27,7 @@ export const COMMANDS: readonly Command[] = [
   RESET_OFFSETS,
   DELETE_GROUPS,
   DELETE_OFFSETS,
+  DUMP_LOG,
+  VERIFY_LOG,
+  REPAIR_LOG,
 ]

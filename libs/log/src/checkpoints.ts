@@ -58,3 +58,20 @@ function decodeCheckpoint(bytes: Uint8Array, crc32c: Crc32c): Checkpoint {
 function hexadecimal(crc: number): string {
   return (crc >>> 0).toString(16).padStart(8, '0')
 }
+
+/**
+ * Without it nothing was compacted. A damaged one is no loss: every closed segment may then have been,
+ * and all of them are compacted again.
+ */
+export function decodeCleaner(checkpoint: Checkpoint): CleanerCheckpoint {
+  if (checkpoint === 'missing') return { firstDirtyOffset: 0, compactedTo: 0, swap: undefined }
+  const [offsets, swap] = checkpoint === 'damaged' ? [] : checkpoint
+  const [baseOffset, endOffset] = swap ?? []
+  const [firstDirtyOffset = 0, compactedTo = Number.POSITIVE_INFINITY] = offsets ?? []
+  return {
+    firstDirtyOffset,
+    compactedTo,
+    swap:
+      baseOffset === undefined || endOffset === undefined ? undefined : { baseOffset, endOffset },
+  }
+}

@@ -19,6 +19,7 @@ export {
   type ScrubPorts,
   scrubLog,
 } from './scrub/scrub-log.ts'
+export { type StoredLog, readStoredLog } from './scrub/stored-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
 export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'

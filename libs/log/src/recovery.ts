@@ -6,6 +6,7 @@ import {
   type CleanerCheckpoint,
   LOG_START_FILE,
   type SegmentRange,
+  decodeCleaner,
   readCheckpoint,
 } from './checkpoints.ts'
 import { CLEANED_SUFFIX, SWAP_SUFFIX, recoverSwap } from './compaction/swap.ts'
@@ -372,21 +373,4 @@ function decodeLogStart(checkpoint: Checkpoint): number {
   const offset = checkpoint === 'damaged' ? undefined : checkpoint[0]?.[0]
   if (offset === undefined) throw corruptLog(`${LOG_START_FILE} is damaged`)
   return offset
-}
-
-/**
- * Without it nothing was compacted. A damaged one is no loss: every closed segment may then have been,
- * and all of them are compacted again.
- */
-function decodeCleaner(checkpoint: Checkpoint): CleanerCheckpoint {
-  if (checkpoint === 'missing') return { firstDirtyOffset: 0, compactedTo: 0, swap: undefined }
-  const [offsets, swap] = checkpoint === 'damaged' ? [] : checkpoint
-  const [baseOffset, endOffset] = swap ?? []
-  const [firstDirtyOffset = 0, compactedTo = Number.POSITIVE_INFINITY] = offsets ?? []
-  return {
-    firstDirtyOffset,
-    compactedTo,
-    swap:
-      baseOffset === undefined || endOffset === undefined ? undefined : { baseOffset, endOffset },
-  }
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { DirectoryLockedError, lockDirectory } from './directory-lock.ts'
+import { DirectoryLockedError, lockDirectory } from '@fairlead/runtime'
 import { WrongDirectoryError, openMetaProperties } from './meta-properties.ts'
 
 let directory: string

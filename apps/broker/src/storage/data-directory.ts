@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Random, invariant } from '@fairlead/base'
 import type { BrokerConfig } from '../config.ts'
-import { lockDirectory } from './directory-lock.ts'
+import { lockDirectory } from '@fairlead/runtime'
 import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
 
 export type DataDirectory = {

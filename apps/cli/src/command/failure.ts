@@ -1,4 +1,4 @@
-import { errorMessage } from '@fairlead/base'
+import { OperationalError, errorMessage } from '@fairlead/base'
 import { KafkaError } from '@fairlead/kafka'
 import { EXIT, type ExitCode, UsageError } from './command.ts'
 
@@ -30,6 +30,7 @@ const CONFLICT = new Set([
   'UNKNOWN_MEMBER_ID',
   'REASSIGNMENT_IN_PROGRESS',
 ])
+const FILE_NOT_FOUND = 'ENOENT'
 const UNREACHABLE = new Set([
   'NETWORK',
   'TIMEOUT',
@@ -43,6 +44,7 @@ const HINTS: Readonly<Record<string, string>> = {
   GROUP_ID_NOT_FOUND: '"fairlead group list" shows the groups there are',
   NON_EMPTY_GROUP: 'stop the members of the group first',
   UNKNOWN_MEMBER_ID: 'offsets of a group with members cannot be set: stop its members first',
+  DIRECTORY_LOCKED: 'stop the broker first',
   GROUP_SUBSCRIBED_TO_TOPIC: 'stop the members that read the topic first',
   NETWORK: 'is a broker listening at --bootstrap-server?',
   TIMEOUT: 'is a broker listening at --bootstrap-server?',
@@ -57,17 +59,23 @@ export function failureOf(error: unknown): Failure {
     const { code, message } = error
     return { exitCode: exitCodeOf(code), code, message, hint: HINTS[code] ?? '' }
   }
+  // Of the files of a log, or of their lock.
+  if (error instanceof OperationalError) {
+    const { code, message } = error
+    const exitCode = code === 'DIRECTORY_LOCKED' ? EXIT.conflict : exitCodeOf(code)
+    return { exitCode, code, message, hint: HINTS[code] ?? '' }
+  }
   const code = (error as { readonly code?: unknown } | null)?.code
   // An error of the operating system: no such file, no permission.
   if (error instanceof Error && typeof code === 'string' && 'syscall' in error) {
-    const exitCode = code === 'ENOENT' ? EXIT.notFound : EXIT.failed
+    const exitCode = code === FILE_NOT_FOUND ? EXIT.notFound : EXIT.failed
     return { exitCode, code, message: errorMessage(error), hint: '' }
   }
   throw error
 }
 
 function exitCodeOf(code: string): ExitCode {
-  if (NOT_FOUND.has(code)) return EXIT.notFound
+  if (NOT_FOUND.has(code) || code === FILE_NOT_FOUND) return EXIT.notFound
   if (DENIED.has(code)) return EXIT.denied
   if (CONFLICT.has(code)) return EXIT.conflict
   return UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failed
