@@ -125,6 +125,9 @@ export const REPLAY_READ_BYTES = 1 * MIB
 /** Indexes of closed segments in memory: about 32 bytes per 4 KiB of what is read from the disk. */
 export const INDEX_CACHE_BYTES = 64 * MIB
 
+/** How often the logs of topics with flush.ms are looked at: so much later than asked they may sync. */
+export const FLUSH_CHECK_INTERVAL_MS = 50
+
 /** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
 export const CHECKPOINT_INTERVAL_MS = 60_000
 

@@ -30,6 +30,18 @@ export class AppendWaiters {
     }
   }
 
+  /** Refuses those that wait for an offset at or above `nextOffset`: they never get there. */
+  refuseFrom(nextOffset: number, refusal: AppendRefusal): void {
+    const lost: Waiter[] = []
+    for (let left = this.#waiters.length; left > 0; left -= 1) {
+      const waiter = this.#waiters.shift()
+      if (waiter === undefined) break
+      if (waiter.nextOffset > nextOffset) lost.push(waiter)
+      else this.#waiters.push(waiter)
+    }
+    for (const { onDurable } of lost) onDurable(refusal)
+  }
+
   refuse(refusal: AppendRefusal): void {
     for (let next = this.#waiters.shift(); next !== undefined; next = this.#waiters.shift()) {
       next.onDurable(refusal)

@@ -21,6 +21,7 @@ export {
 } from './scrub/scrub-log.ts'
 export { type StoredLog, readStoredLog } from './scrub/stored-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
+export { DiskSpace } from './disk-space.ts'
 export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'
 export type { EpochEnd } from './leader-epochs.ts'

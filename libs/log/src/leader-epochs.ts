@@ -56,6 +56,12 @@ export class LeaderEpochs {
     return this.#entries.filter(({ startOffset }) => startOffset < offset)
   }
 
+  /** Forgets the epochs that began at `offset` or later: nothing of them was written. */
+  cutFrom(offset: number): void {
+    const kept = this.#entries.findIndex(({ startOffset }) => startOffset >= offset)
+    if (kept >= 0) this.#entries.splice(kept)
+  }
+
   /** Notes that `epoch` wrote at `startOffset`. True when that is its first batch. */
   assign(epoch: number, startOffset: number): boolean {
     const newest = this.#entries.at(-1)

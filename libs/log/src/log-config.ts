@@ -44,9 +44,14 @@ export type LogConfig = {
   readonly producerIdExpirationMs: number
   /**
    * When an append counts: `group` after the datasync that covers it, `os` after the write, which
-   * survives the end of the process but not that of the machine (Kafka's behaviour).
+   * survives the end of the process but not that of the machine (Kafka's behaviour). `interval` is
+   * `os` with a bound on what the end of the machine costs: `flushMs`.
    */
-  readonly durability: 'group' | 'os'
+  readonly durability: 'group' | 'os' | 'interval'
+  /** `flush.ms`: what is older is synced by `flushOverdue`, in modes os and interval. */
+  readonly flushMs: number
+  /** `flush.messages`: so many records that are not synced are, in modes os and interval. */
+  readonly flushMessages: number
 }
 
 export const DEFAULT_LOG_CONFIG: LogConfig = {
@@ -71,4 +76,6 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   indexIntervalBytes: 4096,
   producerIdExpirationMs: 86_400_000,
   durability: 'group',
+  flushMs: Number.MAX_SAFE_INTEGER,
+  flushMessages: Number.MAX_SAFE_INTEGER,
 }

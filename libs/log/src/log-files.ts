@@ -152,7 +152,8 @@ export class LogFiles {
 
   #change<Value>(task: () => DiskTask<Value>, done: DiskCallback<Value>): void {
     this.#tasks.run(task, (result) => {
-      if (!result.ok) this.#options.onFailure(result.error)
+      // A full disk is met before anything is changed: it can be tried again.
+      if (!result.ok && result.error.code !== 'ENOSPC') this.#options.onFailure(result.error)
       done(result)
     })
   }
@@ -165,7 +166,6 @@ export class LogFiles {
     invariant(end.sizeBytes > 0, 'no two segments begin at one offset')
     const { directory, producers, leaderEpochs } = this.#options
     yield* directory.checkpoint(end, producers, leaderEpochs)
-    yield* end.segment.close(end)
     const segment = yield* createSegment({
       disk: directory.disk,
       directory: directory.path,
@@ -175,6 +175,7 @@ export class LogFiles {
       nowMs: next.createdMs,
       indexIntervalBytes: next.indexIntervalBytes,
     })
+    yield* end.segment.close(end)
     this.#segments.push(segment)
     return segment
   }

@@ -107,6 +107,31 @@ describe('in mode os', () => {
   })
 })
 
+describe('in mode interval', () => {
+  test('an append counts after the write, and is synced when it is overdue', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { durability: 'interval', flushMs: 100 } })
+    const datasyncs = withDatasyncs(disk)
+    append(log, batch())
+    expect([log.highWatermark, datasyncs.count]).toEqual([1, 0])
+    for (const afterMs of [50, 99, 100, 101]) log.flushOverdue(NOW_MS + afterMs)
+    expect(datasyncs.count).toBe(1)
+    append(log, batch())
+    // A clock that was set back does not put it off.
+    log.flushOverdue(NOW_MS - 5000)
+    expect(datasyncs.count).toBe(2)
+    expect(open(disk.survivor(LOSE_UNSYNCED)).logEndOffset).toBe(2)
+  })
+
+  test('no more records than the topic allows wait for a sync', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { durability: 'os', flushMessages: 5 } })
+    const datasyncs = withDatasyncs(disk)
+    for (let count = 0; count < 12; count += 1) append(log, batch())
+    expect(datasyncs.count).toBe(2)
+  })
+})
+
 test('appends beyond 64 MiB that wait for the disk are refused, to be retried', () => {
   const disk = new SimulatedDisk({ completion: 'queued' })
   const log = open(disk)

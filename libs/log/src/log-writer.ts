@@ -26,6 +26,11 @@ export type LogWriterEvents = {
   readonly onDurable: (batches: readonly PlacedBatch[]) => void
   /** Begins the next segment at `end`, which is durable and the end of the active one. */
   readonly roll: (end: DurablePoint, nowMs: number, done: DiskCallback<Segment>) => void
+  /**
+   * The disk is full: what was placed is not written, and never will be; what was written stays. The
+   * next batch is the one after the last that was written.
+   */
+  readonly onDiskFull: (error: StorageError) => void
   readonly onFailure: (error: StorageError) => void
 }
 
@@ -46,7 +51,8 @@ const RELATIVE_OFFSET_MAX = 0xffff_ffff
  *
  * A failed write or sync leaves the tail of the file unknown: the kernel may already have dropped
  * the dirty pages, so that a later sync would succeed without them. Nothing is retried; the writer
- * stops for good, and recovery cuts what is torn.
+ * stops for good, and recovery cuts what is torn. Only a write that found no space is different:
+ * nothing was lost, its part is cut off again, and the writer goes on with whatever comes next.
  *
  * Invariants: durable ≤ written ≤ placed offsets; only the active segment holds unsynced bytes.
  */
@@ -92,6 +98,26 @@ export class LogWriter {
 
   get durable(): DurablePoint {
     return this.#durable
+  }
+
+  get unsyncedBytes(): number {
+    return this.#segment.sizeBytes - this.#durable.sizeBytes
+  }
+
+  /** What is written and not durable yet, oldest first. */
+  *unsynced(): IterableIterator<PlacedBatch> {
+    for (let index = 0; index < this.#unsynced.length; index += 1) {
+      const batch = this.#unsynced.at(index)
+      if (batch !== undefined) yield batch
+    }
+  }
+
+  /** Syncs what is older than the topic allows (`flush.ms`). */
+  flushOverdue(nowMs: number): void {
+    const oldest = this.#unsynced.first()
+    // Whichever way the clock was set: a sync too many does no harm.
+    const isOverdue = oldest !== undefined && Math.abs(nowMs - oldest.nowMs) >= this.#config.flushMs
+    if (isOverdue) this.#sync()
   }
 
   updateConfig(config: LogConfig): void {
@@ -182,7 +208,7 @@ export class LogWriter {
     this.#events.roll(this.#durable, nowMs, (result) => {
       this.#isRolling = false
       if (!result.ok) {
-        this.#fail(result.error)
+        this.#end(result.error)
         return
       }
       if (this.#reportIdle()) return
@@ -198,6 +224,10 @@ export class LogWriter {
     this.#isWriting = true
     const chunks = batches.map((batch) => batch.bytes)
     segment.file.write(segment.sizeBytes, chunks, (result) => {
+      if (!result.ok && isNoSpace(result.error)) {
+        this.#takeBack(result.error)
+        return
+      }
       this.#isWriting = false
       if (!result.ok) {
         this.#fail(result.error)
@@ -236,11 +266,11 @@ export class LogWriter {
 
   #syncIfDue(): void {
     if (this.#isDurable()) return
-    const unsyncedBytes = this.#segment.sizeBytes - this.#durable.sizeBytes
     const isDue =
       this.#config.durability === 'group' ||
       this.#flushes.length > 0 ||
-      unsyncedBytes >= BACKGROUND_SYNC_BYTES
+      this.unsyncedBytes >= BACKGROUND_SYNC_BYTES ||
+      this.#segment.nextOffset - this.#durable.nextOffset >= this.#config.flushMessages
     if (isDue) this.#sync()
   }
 
@@ -285,6 +315,34 @@ export class LogWriter {
     }
   }
 
+  /** Cuts what a write left that found no space in the middle. */
+  #takeBack(error: StorageError): void {
+    const { file, sizeBytes } = this.#segment
+    file.truncate(sizeBytes, (result) => {
+      this.#isWriting = false
+      if (result.ok) this.#end(error)
+      else this.#fail(result.error)
+    })
+  }
+
+  /** Nothing of what is placed can be written: for lack of space, or for good. */
+  #end(error: StorageError): void {
+    if (!isNoSpace(error)) {
+      this.#fail(error)
+      return
+    }
+    if (this.#reportIdle()) return
+    this.#placed.clear()
+    this.#placedBytes = 0
+    this.#placedOffset = this.#segment.nextOffset
+    this.#rollRequestedMs = undefined
+    const given = this.#flushes.findIndex(({ nextOffset }) => nextOffset > this.#placedOffset)
+    const lost = given < 0 ? [] : this.#flushes.splice(given)
+    this.#events.onDiskFull(error)
+    for (const { done } of lost) done(false)
+    this.#syncIfDue()
+  }
+
   #fail(error: StorageError): void {
     if (!this.#isStopped) {
       this.#isStopped = true
@@ -304,6 +362,10 @@ export class LogWriter {
     done?.()
     return true
   }
+}
+
+function isNoSpace(error: StorageError): boolean {
+  return error.code === 'ENOSPC'
 }
 
 function endOf(segment: Segment): DurablePoint {

@@ -230,12 +230,12 @@ describe('durability', () => {
     const log = open(disk, { config: { segmentBytes: 200 } })
     for (const _ of [1, 2]) expect(append(log, batch())).toMatchObject({ ok: true })
     disk.hook = ({ kind }) =>
-      kind === 'open' ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+      kind === 'open' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
     expect(append(log, batch())).toBeDefined()
     expect(append(log, batch({ values: ['x'.repeat(200)] }))).toMatchObject({
       errorCode: 'KAFKA_STORAGE_ERROR',
     })
-    expect(log.failure?.code).toBe('ENOSPC')
+    expect(log.failure?.code).toBe('EIO')
   })
 })
 

@@ -8,6 +8,7 @@ import { encodeActiveProducers } from './compaction/active-producers.ts'
 import type { CompactionJob } from './compaction/compact-log.ts'
 import { type PlannedCompaction, planCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
+import type { DiskSpace } from './disk-space.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
@@ -52,6 +53,8 @@ export type PartitionLogOptions = {
   readonly indexCache: IndexCache
   /** For what is read from the disk. */
   readonly buffers: BufferPool
+  /** Of the directory: appends end before it is full. Without it, nothing is refused for that. */
+  readonly space?: DiskSpace
   /** Wall clock at opening, milliseconds since the Unix epoch. */
   readonly nowMs: number
   /** Called once, when a write or a sync failed: the log takes no more appends, and is reopened. */
@@ -100,7 +103,7 @@ export class PartitionLog {
   readonly #writer: LogWriter
   readonly #tail: PartitionTail
   /** Producers with every batch that has an offset, and with the durable batches only. */
-  readonly #placedProducers: ProducerStates
+  #placedProducers: ProducerStates
   readonly #durableProducers: ProducerStates
   readonly #leaderEpochs: LeaderEpochs
   readonly #waiters = new AppendWaiters()
@@ -112,7 +115,7 @@ export class PartitionLog {
   #logEndOffset: Offset
   #highWatermark: Offset
   #readableBytes = 0
-  #bytesSinceCheckpoint = 0
+  #bytesSinceCheckpoint: number
   #isCheckpointQueued = false
   #failure: StorageError | undefined
   #state: 'open' | 'closed' | 'deleted' = 'open'
@@ -137,7 +140,7 @@ export class PartitionLog {
       leaderEpochs,
       cleaner: recovered.cleaner,
       onLogStartRaised: () => this.#onLogStartRaised(),
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.fail(error),
     })
     const { active } = this.#files
     this.#tail = options.tailCache.partition()
@@ -145,6 +148,7 @@ export class PartitionLog {
     this.#durableProducers = producers
     this.#leaderEpochs = leaderEpochs
     this.truncatedBytes = recovered.truncatedBytes
+    this.#bytesSinceCheckpoint = recovered.replayedBytes
     this.#logEndOffset = offset(active.nextOffset)
     this.#highWatermark = this.#logEndOffset
     invariant(logStartOffset <= this.#logEndOffset, 'a log does not end before it starts')
@@ -158,7 +162,8 @@ export class PartitionLog {
           const { indexIntervalBytes } = this.#config
           this.#files.roll(end, { createdMs, indexIntervalBytes }, done)
         },
-        onFailure: (error) => this.#fail(error),
+        onDiskFull: (error) => this.#onDiskFull(error),
+        onFailure: (error) => this.fail(error),
       },
     })
   }
@@ -261,6 +266,10 @@ export class PartitionLog {
         this.#answerDuplicate(admitted, onDurable)
         break
       case 'append':
+        if (this.#options.space?.admits(records.length, origin) === false) {
+          onDurable(refused('KAFKA_STORAGE_ERROR', 'the disk is full'))
+          break
+        }
         this.#place(records, valid.batches, admitted.entries, context, onDurable)
         break
     }
@@ -457,7 +466,17 @@ export class PartitionLog {
     return true
   }
 
-  /** Makes everything appended durable and writes the recovery point, so that opening scans less. */
+  /** Syncs what has waited for longer than the topic allows (`flush.ms`), in modes os and interval. */
+  flushOverdue(nowMs: number): void {
+    if (this.#state === 'open') this.#writer.flushOverdue(nowMs)
+  }
+
+  /** What opening would have to read after a crash now. */
+  get recoveryBytes(): number {
+    return this.#bytesSinceCheckpoint + this.#writer.unsyncedBytes
+  }
+
+  /** Makes everything appended durable and writes the durable state, so that opening scans less. */
   checkpoint(done: DiskCallback<void>): void {
     if (this.#state !== 'open') {
       done({ ok: true, value: undefined })
@@ -573,7 +592,7 @@ export class PartitionLog {
       this.#tail.add(bytes, header.baseOffset, nextOffset)
       sizeBytes += bytes.length
     }
-    if (this.#config.durability === 'os') {
+    if (this.#config.durability !== 'group') {
       this.#advanceHighWatermark(this.#writer.writtenOffset, sizeBytes)
     }
   }
@@ -592,6 +611,18 @@ export class PartitionLog {
         this.#isCheckpointQueued = false
       })
     }
+  }
+
+  /** Takes back what was placed and is not written. It is refused, to be retried. */
+  #onDiskFull(error: StorageError): void {
+    const end = this.#writer.writtenOffset
+    this.#logEndOffset = offset(end)
+    this.#leaderEpochs.cutFrom(end)
+    this.#placedProducers = new ProducerStates(this.#durableProducers.entries())
+    for (const { header, producerEntry } of this.#writer.unsynced()) {
+      if (producerEntry !== null) this.#placedProducers.set(header.producerId, producerEntry)
+    }
+    this.#waiters.refuseFrom(end, refused('KAFKA_STORAGE_ERROR', error.message))
   }
 
   #onLogStartRaised(): void {
@@ -680,7 +711,8 @@ export class PartitionLog {
     for (const watcher of watchers) watcher.onChanged()
   }
 
-  #fail(error: StorageError): void {
+  /** Ends the log for appends: those under way are refused. Reads go on until `close`. */
+  fail(error: StorageError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
     this.#writer.halt()

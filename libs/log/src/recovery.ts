@@ -66,6 +66,8 @@ export type RecoveredLog = {
   readonly stateOffsets: readonly number[]
   /** Of the newest that is whole; -1 for none. */
   readonly checkpointOffset: number
+  /** Bytes behind the newest durable state, in the active segment. */
+  readonly replayedBytes: number
   /** Bytes of the torn tail that were cut. */
   readonly truncatedBytes: number
 }
@@ -130,6 +132,7 @@ function* createLog(place: SegmentPlace, findings: Findings): DiskTask<Recovered
     cleaner,
     stateOffsets,
     checkpointOffset: -1,
+    replayedBytes: 0,
     truncatedBytes: 0,
   }
 }
@@ -152,8 +155,8 @@ function* recoverSegments(place: SegmentPlace, findings: Findings): DiskTask<Rec
     const closed = { baseOffset, endOffset: bases[index + 1] ?? baseOffset, isCompacted }
     segments.push(yield* recoverClosed(place, closed, replay))
   }
-  const { segment, truncatedBytes } = yield* recoverActive(place, findings, replay)
-  segments.push(segment)
+  const active = yield* recoverActive(place, findings, replay)
+  segments.push(active.segment)
   return {
     segments,
     logStartOffset: logStart,
@@ -162,7 +165,8 @@ function* recoverSegments(place: SegmentPlace, findings: Findings): DiskTask<Rec
     cleaner,
     stateOffsets,
     checkpointOffset: state?.offset ?? -1,
-    truncatedBytes,
+    replayedBytes: active.replayedBytes,
+    truncatedBytes: active.truncatedBytes,
   }
 }
 
@@ -222,7 +226,9 @@ function* recoverActive(
   place: SegmentPlace,
   { bases, logStart, state, stateOffsets }: Findings,
   replay: Replay,
-): DiskTask<{ readonly segment: Segment; readonly truncatedBytes: number }> {
+): DiskTask<
+  { readonly segment: Segment } & Pick<RecoveredLog, 'replayedBytes' | 'truncatedBytes'>
+> {
   const baseOffset = bases.at(-1) ?? 0
   const opened = yield* openSegmentFile(place, baseOffset)
   const { file, path, sizeBytes } = opened
@@ -265,7 +271,8 @@ function* recoverActive(
   yield* makeDurable(place, segment, { durableBytes, foundBytes: sizeBytes })
   const isIndexed = stored?.isWhole === true && stored.claim?.endPosition === segment.sizeBytes
   if (segment.sizeBytes > 0 && !isIndexed) yield* segment.writeIndex(segment.end)
-  return { segment, truncatedBytes: sizeBytes - segment.sizeBytes }
+  const replayedBytes = segment.sizeBytes - stateBytes
+  return { segment, replayedBytes, truncatedBytes: sizeBytes - segment.sizeBytes }
 }
 
 /** Cuts what is torn. What is left may be in the page cache only, and is served from now on. */

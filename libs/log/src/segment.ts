@@ -300,7 +300,14 @@ export function* createSegment(
   const { disk, directory, baseOffset, nowMs } = options
   const path = segmentPath(directory, baseOffset, '.log')
   const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))
-  yield* perform<void>((done) => disk.syncDirectory(directory, done))
+  try {
+    yield* perform<void>((done) => disk.syncDirectory(directory, done))
+  } catch (error) {
+    // The segment before it goes on, past the offset in this name.
+    yield* perform<void>((done) => file.close(done))
+    yield* perform<void>((done) => disk.removeFile(path, done))
+    throw error
+  }
   return new Segment({
     ...options,
     file,

@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '@fairlead/base'
 import type { BrokerConfig } from '../config.ts'
-import { CHECKPOINT_INTERVAL_MS } from '../limits.ts'
+import { CHECKPOINT_INTERVAL_MS, FLUSH_CHECK_INTERVAL_MS } from '../limits.ts'
 import { settled } from './log-calls.ts'
 import type { LocalPartition, PartitionTable } from './partition-table.ts'
 
@@ -13,8 +13,8 @@ export type HousekeepingOptions = {
 }
 
 /**
- * What logs need from time to time: old segments deleted, recovery points written so that a crash
- * costs little. One partition after the other, so that clients hardly notice. Returns the function
+ * What logs need from time to time: old segments deleted, durable states written so that a crash
+ * costs little, syncs where a topic bounds what is not on the disk yet. One partition after the other, so that clients hardly notice. Returns the function
  * that ends it.
  */
 export function startHousekeeping(options: HousekeepingOptions): () => void {
@@ -26,10 +26,23 @@ export function startHousekeeping(options: HousekeepingOptions): () => void {
     repeat(options, CHECKPOINT_INTERVAL_MS, ({ log }) =>
       settled<void>((done) => log.checkpoint(done)),
     ),
+    flushOverdue(options),
   ]
   return () => {
     for (const stop of stops) stop()
   }
+}
+
+function flushOverdue({ partitions, clock, timers }: HousekeepingOptions): () => void {
+  let cancel: () => void
+  const schedule = (): void => {
+    cancel = timers.after(FLUSH_CHECK_INTERVAL_MS, () => {
+      for (const { log } of partitions.all()) log.flushOverdue(clock.wallNowMs())
+      schedule()
+    })
+  }
+  schedule()
+  return () => cancel()
 }
 
 /** Visits every partition, rests for the interval, and starts again. */

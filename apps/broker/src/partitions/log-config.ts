@@ -39,6 +39,8 @@ export function logConfig(
       brokerSetting(settings, 'producer.id.expiration.ms') ?? config['producer.id.expiration.ms'],
     ),
     durability: topic.flushMode,
+    flushMs: topic.flushMs,
+    flushMessages: topic.flushMessages,
   }
 }
 

@@ -5,6 +5,7 @@ import type { DiskResult } from '../disk.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
 import type { AppendResult, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
+import type { DiskSpace } from '../disk-space.ts'
 import { IndexCache } from '../index-cache.ts'
 import { TailCache } from '../tail-cache.ts'
 
@@ -22,6 +23,7 @@ export type OpenOptions = {
   readonly cacheBytes?: number
   readonly onFailure?: PartitionLogOptions['onFailure']
   readonly nowMs?: number
+  readonly space?: DiskSpace
 }
 
 export function tryOpen(
@@ -38,6 +40,7 @@ export function tryOpen(
     indexCache: new IndexCache({ budgetBytes: 0 }),
     tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0, buffers }),
     buffers,
+    ...(options.space === undefined ? {} : { space: options.space }),
     nowMs: options.nowMs ?? NOW_MS,
     onFailure: options.onFailure ?? (() => {}),
   }

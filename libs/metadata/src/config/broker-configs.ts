@@ -253,9 +253,9 @@ const OTHER_CONFIGS = {
   'log.flush.mode': {
     type: 'enum',
     default: 'group',
-    values: ['group', 'os'],
+    values: ['group', 'os', 'interval'],
     update: 'cluster-wide',
-    doc: 'When an append counts: after a shared fdatasync, or once the kernel has it.',
+    doc: 'When an append counts: after a shared fdatasync, or once the kernel has it, synced after flush.ms at the latest in mode interval.',
   },
   'log.tail.cache.bytes': {
     type: 'int',

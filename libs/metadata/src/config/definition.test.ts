@@ -61,7 +61,7 @@ test.for([
   ['min.cleanable.dirty.ratio', '0.25', undefined],
   ['min.cleanable.dirty.ratio', 'half', 'Not a number of type DOUBLE'],
   ['flush.mode', 'group', undefined],
-  ['flush.mode', 'never', 'String must be one of: group, os'],
+  ['flush.mode', 'never', 'String must be one of: group, os, interval'],
 ] as const)('%s = "%s": %s', ([name, value, reason]) => {
   const expected = reason && `Invalid value ${value} for configuration ${name}: ${reason}`
   expect(topicConfigsProblem(new Map([[name, value]]), NO_SETTINGS)).toBe(expected)
@@ -100,4 +100,25 @@ test("a topic's settings are its own, over the broker's, over the defaults", () 
     retentionMs: 604_800_000,
     maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
   })
+})
+
+test.for([
+  [{}, { flushMode: 'group', flushMs: Number.MAX_SAFE_INTEGER }],
+  [{ 'flush.mode': 'interval' }, { flushMode: 'interval', flushMs: 100 }],
+  [
+    { 'flush.mode': 'interval', 'flush.ms': '7' },
+    { flushMode: 'interval', flushMs: 7 },
+  ],
+  [
+    { 'flush.mode': 'os', 'flush.ms': '7' },
+    { flushMode: 'os', flushMs: 7 },
+  ],
+  [
+    { 'flush.mode': 'os', 'flush.messages': '2' },
+    { flushMode: 'os', flushMessages: 2 },
+  ],
+  [{ 'flush.mode': 'os', 'flush.messages': '1' }, { flushMode: 'group' }],
+] as const)('%o is %o', ([configs, settings]) => {
+  const own = new Map(Object.entries(configs))
+  expect(topicSettings(own, NO_SETTINGS)).toMatchObject(settings)
 })

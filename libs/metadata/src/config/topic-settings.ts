@@ -19,7 +19,10 @@ export type TopicSettings = {
   readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
   readonly messageTimestampBeforeMaxMs: number
   readonly messageTimestampAfterMaxMs: number
-  readonly flushMode: 'group' | 'os'
+  /** In effect: `flush.messages=1` makes `os` and `interval` the same as `group`. */
+  readonly flushMode: 'group' | 'os' | 'interval'
+  readonly flushMs: number
+  readonly flushMessages: number
   /** Without duplicates; may be empty, which keeps everything. */
   readonly cleanupPolicy: readonly ('delete' | 'compact')[]
   readonly deleteRetentionMs: number
@@ -67,7 +70,7 @@ export function topicSettings(
     messageTimestampType: text('message.timestamp.type') as TopicSettings['messageTimestampType'],
     messageTimestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     messageTimestampAfterMaxMs: number('message.timestamp.after.max.ms'),
-    flushMode: text('flush.mode') as TopicSettings['flushMode'],
+    ...flushSettings(text('flush.mode'), number('flush.ms'), number('flush.messages')),
     cleanupPolicy: (['delete', 'compact'] as const).filter((policy) => policies.includes(policy)),
     deleteRetentionMs: number('delete.retention.ms'),
     minCompactionLagMs: number('min.compaction.lag.ms'),
@@ -80,4 +83,18 @@ export function topicSettings(
     maxDecompressedMessageBytes: number('max.decompressed.message.bytes'),
     preallocate: text('preallocate').toLowerCase() === 'true',
   }
+}
+
+/** What mode `interval` leaves unsynced when `flush.ms` is not set. */
+const INTERVAL_MS = 100
+
+function flushSettings(
+  mode: string,
+  flushMs: number,
+  flushMessages: number,
+): Pick<TopicSettings, 'flushMode' | 'flushMs' | 'flushMessages'> {
+  const flushMode = flushMessages === 1 ? 'group' : (mode as TopicSettings['flushMode'])
+  const isUnset = flushMs === Number.MAX_SAFE_INTEGER
+  const isBounded = flushMode === 'interval' && isUnset
+  return { flushMode, flushMs: isBounded ? INTERVAL_MS : flushMs, flushMessages }
 }
