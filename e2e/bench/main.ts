@@ -3,6 +3,7 @@ import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
 import { benchEventLoop } from './event-loop.ts'
 import { benchProduce } from './produce.ts'
 import { benchProjection } from './projection.ts'
+import { benchRestart } from './restart.ts'
 import { benchRelay } from './relay.ts'
 import type { BenchRow } from './report.ts'
 import { printReport } from './report.ts'
@@ -18,6 +19,7 @@ type Bench = (
  */
 const BENCHES: Readonly<Record<string, Bench>> = {
   broker: benchBroker,
+  restart: benchRestart,
   produce: benchProduce,
   'event-loop': benchEventLoop,
   relay: benchRelay,

@@ -32,16 +32,22 @@ async function firstAck(server: BenchServer, topic: string): Promise<Figures> {
   const frame = requestOfOneRecord(topic)
   const startedMs = performance.now()
   server.restart()
-  while (!(await isAcknowledged(server.port, frame))) {
-    if (performance.now() - startedMs > START_DEADLINE_MS) throw new Error('no ack after the start')
-    await delay(RETRY_MS)
-  }
+  await firstAcknowledged(server.port, frame)
   const ms = performance.now() - startedMs
   await delay(REST_MS)
   return { ms, mb: usageOf(server.pid).residentBytes / 1e6 }
 }
 
-function requestOfOneRecord(topic: string): Buffer {
+/** Sends the request to a broker that starts, again and again, until it is acknowledged. */
+export async function firstAcknowledged(port: number, frame: Buffer): Promise<void> {
+  const startedMs = performance.now()
+  while (!(await isAcknowledged(port, frame))) {
+    if (performance.now() - startedMs > START_DEADLINE_MS) throw new Error('no ack after the start')
+    await delay(RETRY_MS)
+  }
+}
+
+export function requestOfOneRecord(topic: string): Buffer {
   const record = { key: null, value: Buffer.from('first'), timestampMs: Date.now() }
   const records = encodeBatch({ records: [record] }, crc32c)
   const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }]
