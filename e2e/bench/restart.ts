@@ -74,7 +74,10 @@ async function timed(work: () => Promise<void>): Promise<number> {
 async function load(port: number, topic: string): Promise<void> {
   const value = Buffer.alloc(RECORD_BYTES, 'x')
   const record = { key: null, value, headers: [], timestampMs: Date.now() }
-  const records = encodeBatch({ records: Array(RECORDS_PER_BATCH).fill(record) }, crc32c)
+  const records = encodeBatch(
+    { records: Array.from({ length: RECORDS_PER_BATCH }, () => record) },
+    crc32c,
+  )
   const requestCount = Math.ceil(TOTAL_BYTES / records.length)
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')

@@ -1,6 +1,12 @@
 import { BufferPool, type Clock, type Random, type Timers } from '@fairlead/base'
 import { GroupCoordinator } from '@fairlead/coordinator'
-import { type Disk, IndexCache, TailCache, purgeDeletedLogs } from '@fairlead/log'
+import {
+  type Disk,
+  IndexCache,
+  type StorageError,
+  TailCache,
+  purgeDeletedLogs,
+} from '@fairlead/log'
 import {
   type BrokerSettings,
   MetadataImage,
@@ -66,7 +72,9 @@ import { PartitionOrder } from './produce/partition-order.ts'
 import { createRouter } from './router.ts'
 import { LogScrubber } from './scrub/log-scrubber.ts'
 import { markCleanShutdown, takeCleanShutdown } from './storage/clean-shutdown.ts'
-import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
+import { DataDirectories, NoDirectoryError } from './storage/data-directories.ts'
+import type { DataDirectory } from './storage/data-directory.ts'
+import { type MeasureVolume, measureVolume } from './storage/directory-space.ts'
 import { openFileProblem } from './storage/open-file-limit.ts'
 import { setStraysAside } from './storage/stray-partitions.ts'
 
@@ -80,6 +88,9 @@ export type BrokerOptions = {
     error(fields: object, message: string): void
   }
   readonly metrics: Metrics
+  /** What stands in for the disk and its file systems in tests that break them. */
+  readonly disk?: Disk
+  readonly measureVolume?: MeasureVolume
   /** What the broker cannot go on after: a failed disk, state that cannot be written. */
   readonly onFailure: (error: unknown) => void
 }
@@ -105,38 +116,56 @@ export type RunningBroker = {
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const problems = configProblems(options.config)
   if (problems.length > 0) throw new ConfigurationError(problems.join('\n'))
-  const directory = openDataDirectory(options.config, systemRandom)
+  const { config } = options
+  const directories = new DataDirectories({
+    paths: config['log.dirs'] ?? config['log.dir'],
+    clusterId: config['cluster.id'],
+    nodeId: config['node.id'],
+    random: systemRandom,
+    reserveBytes: config['log.dirs.reserve.bytes'],
+    measureVolume: options.measureVolume ?? measureVolume,
+  })
   try {
-    return await startOn(directory, options)
+    return await startOn(directories, options)
   } catch (error) {
-    directory.release()
+    directories.release()
     throw error
   }
 }
 
-async function startOn(directory: DataDirectory, options: BrokerOptions): Promise<RunningBroker> {
+async function startOn(
+  directories: DataDirectories,
+  options: BrokerOptions,
+): Promise<RunningBroker> {
   const { config, logger, metrics, onFailure } = options
   const clock: Clock = systemClock
   const timers: Timers = systemTimers
   const random: Random = systemRandom
-  const disk: Disk = nodeDisk()
+  const disk: Disk = options.disk ?? nodeDisk()
   const crc32c = nativeCrc32c
 
-  await settled<void>((done) => purgeDeletedLogs(disk, directory.path, done))
+  for (const [path, error] of directories.failures) warnOfDirectory(logger, path, error)
+  for (const { path } of directories.online) {
+    await settled<void>((done) => purgeDeletedLogs(disk, path, done))
+  }
 
   const buffers = new BufferPool(BUFFER_POOL)
   const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'], buffers })
   const partitions = new PartitionTable({
     disk,
-    directory: directory.path,
+    directories,
     crc32c,
     tailCache,
     indexCache: new IndexCache({ budgetBytes: INDEX_CACHE_BYTES }),
     buffers,
     clock,
+    onOffline: ({ topic, partition, error }) =>
+      logger.warn({ topic, partition, err: error }, OFFLINE_PARTITION),
+    onDirectoryOffline: ({ path }, error) => warnOfDirectory(logger, path, error),
     onFailure,
   })
-  const image = new MetadataImage({ clusterId: directory.meta.clusterId })
+  const { meta, path: firstPath } = metadataDirectory(directories)
+  const image = new MetadataImage({ clusterId: meta.clusterId })
   const settings: BrokerSettings = [
     {
       source: 'DYNAMIC_BROKER_CONFIG',
@@ -162,10 +191,13 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     },
   })
   await controller.loadMetadata()
-  for (const stray of setStraysAside(directory.path, image)) {
-    logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
+  for (const { path } of directories.online) {
+    for (const stray of setStraysAside(path, image)) {
+      logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
+    }
   }
-  await controller.openPartitions({ wasClean: takeCleanShutdown(directory.path) })
+  const marks = directories.online.map(({ path }) => takeCleanShutdown(path))
+  await controller.openPartitions({ wasClean: !marks.includes(false) })
   const fileProblem = openFileProblem({
     connectionsMax: config['max.connections'],
     partitionCount: image.partitionCount,
@@ -210,8 +242,8 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
   const delayedFetches = new DelayedFetches(timers)
   const identity = {
     nodeId: config['node.id'],
-    clusterId: directory.meta.clusterId,
-    directoryId: directory.meta.directoryId,
+    clusterId: meta.clusterId,
+    directoryId: meta.directoryId,
     rack: config['broker.rack'] ?? null,
   }
   const batchOpener = new BatchOpener({ crc32c })
@@ -222,7 +254,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     controller,
     producerIds: new ProducerIds(controller),
     partitions,
-    logDirectory: directory.path,
+    directories,
     batchOpener,
     partitionOrder: new PartitionOrder(),
     delayedFetches,
@@ -260,7 +292,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     onFailure,
   })
   if (config['log.cleaner.enable']) cleaner.start()
-  registerCleanerGauges(metrics, { cleaner, clock, logDirectory: directory.path })
+  registerCleanerGauges(metrics, { cleaner, clock, logDirectory: firstPath })
   const scrubber = new LogScrubber({
     intervalMs: config['log.scrub.interval.ms'],
     bytesPerSecond: config['log.scrub.io.max.bytes.per.second'],
@@ -294,6 +326,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     memoryLimitBytes: config['memory.limit.bytes'],
     fetchMemory,
     fetchSessions,
+    directories,
     partitions,
     delayedFetches,
     image,
@@ -309,7 +342,15 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
     )
   registerSeries(metrics, { config, image, partitions, groups, minInSyncReplicas, clock })
   registerProcessGauges(metrics)
-  const stopHousekeeping = startHousekeeping({ config, partitions, clock, timers, onFailure })
+  const stopHousekeeping = startHousekeeping({
+    config,
+    directories,
+    partitions,
+    clock,
+    timers,
+    logger,
+    onFailure,
+  })
   const bound = listeners.map(({ name, port }) => ({ name, port }))
   const port = bound[0]?.port ?? 0
   logger.info(
@@ -318,7 +359,7 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       listening: port,
       listeners: bound,
       topics: image.topicCount,
-      logDir: directory.path,
+      logDirs: directories.online.map(({ path }) => path),
     },
     'broker is ready',
   )
@@ -341,10 +382,28 @@ async function startOn(directory: DataDirectory, options: BrokerOptions): Promis
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))
       const isIntact = logs.every(({ failure }) => failure === undefined)
-      if (isIntact) markCleanShutdown(directory.path)
-      directory.release()
+      for (const { path } of isIntact ? directories.online : []) markCleanShutdown(path)
+      directories.release()
     },
   }
+}
+
+const OFFLINE_PARTITION = 'a partition is not served, and its files are left as they are'
+
+function warnOfDirectory(
+  logger: BrokerOptions['logger'],
+  directory: string,
+  error: StorageError,
+): void {
+  logger.warn({ directory, err: error }, 'a directory of log.dirs failed, and is not used any more')
+}
+
+/** Where the metadata is; in the first directory when there is none yet. */
+function metadataDirectory(directories: DataDirectories): DataDirectory {
+  const name = `${CLUSTER_METADATA_TOPIC}-0`
+  const home = directories.homeOf(name) ?? directories.place(name)
+  if (!directories.isOnline(home)) throw new NoDirectoryError(directories.failures)
+  return home
 }
 
 /** Groups are spread by the number that the topic was created with, whatever is configured now. */

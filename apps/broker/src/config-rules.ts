@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import type { BrokerConfig } from './config.ts'
 import {
@@ -38,8 +39,10 @@ export function configProblems(config: BrokerConfig): readonly string[] {
 function logDirsProblems(config: BrokerConfig): string[] {
   const key = config['log.dirs'] === undefined ? 'log.dir' : 'log.dirs'
   const directories = config[key] ?? []
-  if (directories.length === 1) return []
-  return [`${key}: holds ${directories.length} directories; give exactly one`]
+  if (directories.length === 0) return [`${key}: is empty; name a directory for the data`]
+  const paths = directories.map((path) => resolve(path))
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index)
+  return twice === undefined ? [] : [`${key}: holds ${twice} twice; remove one of them`]
 }
 
 function roleProblems({ 'process.roles': roles }: BrokerConfig): string[] {

@@ -128,7 +128,17 @@ export const INDEX_CACHE_BYTES = 64 * MIB
 /** How often the logs of topics with flush.ms are looked at: so much later than asked they may sync. */
 export const FLUSH_CHECK_INTERVAL_MS = 50
 
-/** How often recovery points are written, as Kafka does (`log.flush.offset.checkpoint…`). */
+/** What a start after a crash may have to read of all logs: about a second's worth. */
+export const RECOVERY_BYTES_MAX = 512 * MIB
+export const RECOVERY_CHECK_INTERVAL_MS = 1_000
+
+/** So long groups are not served after their log could not be written, because the disk was full. */
+export const GROUPS_RELOAD_DELAY_MS = 1_000
+
+/** How often the file systems are asked for their free space. */
+export const SPACE_CHECK_INTERVAL_MS = 1_000
+
+/** How often durable states are written, as Kafka does (`log.flush.offset.checkpoint…`). */
 export const CHECKPOINT_INTERVAL_MS = 60_000
 
 /** The scrub begins this long after a start, and rests at least this long between two rounds. */

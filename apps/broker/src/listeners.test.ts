@@ -158,8 +158,8 @@ test.for([
   },
   {
     rule: 'there is one directory',
-    keys: { 'log.dirs': '/a,/b' },
-    problem: 'log.dirs: holds 2 directories; give exactly one',
+    keys: { 'log.dirs': '/a,/b,/a' },
+    problem: 'log.dirs: holds /a twice; remove one of them',
   },
   {
     rule: 'the node has both roles',

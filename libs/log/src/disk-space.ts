@@ -1,6 +1,7 @@
 /** What a full directory must have free above its reserve to take appends again. */
 const RESUME_RATIO = 1.1
-/** Of the reserve, for what is not counted here: rolls, states, the log start, compaction. */
+/** For what is not counted here: rolls, states, the log start. At most an eighth of the reserve. */
+const FLOOR_BYTES_MAX = 524_288
 const FLOOR_DIVISOR = 8
 
 /**
@@ -45,7 +46,7 @@ export class DiskSpace {
     if (origin === 'client') {
       if (leftBytes < this.reserveBytes) this.#isFull = true
       if (this.#isFull) return false
-    } else if (leftBytes < this.reserveBytes / FLOOR_DIVISOR) {
+    } else if (leftBytes < Math.min(FLOOR_BYTES_MAX, this.reserveBytes / FLOOR_DIVISOR)) {
       return false
     }
     this.#freeBytes = leftBytes

@@ -21,6 +21,7 @@ export {
 } from './scrub/scrub-log.ts'
 export { type StoredLog, readStoredLog } from './scrub/stored-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
+export { RetentionClock } from './retention-clock.ts'
 export { DiskSpace } from './disk-space.ts'
 export { IndexCache } from './index-cache.ts'
 export { DEFAULT_LOG_CONFIG, type LogConfig } from './log-config.ts'
@@ -45,7 +46,7 @@ export {
   openPartitionLog,
 } from './partition-log.ts'
 export { TailCache } from './tail-cache.ts'
-export { purgeDeletedLogs } from './log-directory.ts'
+export { deleteLog, purgeDeletedLogs } from './log-directory.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'
 export {
   type DiskTask,

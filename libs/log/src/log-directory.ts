@@ -104,19 +104,8 @@ export class LogDirectory {
     yield* perform<void>((done) => this.disk.syncDirectory(this.path, done))
   }
 
-  /** Renames the directory first: after a crash nobody takes the rest of it for a log. */
   *remove(): DiskTask<void> {
-    const slash = this.path.lastIndexOf('/')
-    const parent = this.path.slice(0, slash)
-    // A long name loses its first characters: the partition at its end tells siblings apart.
-    const name = this.path.slice(slash + 1).slice(DELETED_SUFFIX.length - NAME_BYTES_MAX)
-    const doomed = `${parent}/${name}${DELETED_SUFFIX}`
-    // Another log of this name may have been deleted half before a crash.
-    const isThis = (other: string) => other === name + DELETED_SUFFIX
-    yield* removeDoomed(this.disk, parent, isThis)
-    yield* perform<void>((done) => this.disk.rename(this.path, doomed, done))
-    yield* perform<void>((done) => this.disk.syncDirectory(parent, done))
-    yield* removeDoomed(this.disk, parent, isThis)
+    yield* removeLog(this.disk, this.path)
   }
 
   *#writeEpochs(epochs: LeaderEpochs, durableOffset: number): DiskTask<void> {
@@ -148,6 +137,26 @@ export class LogDirectory {
   *#names(): DiskTask<readonly string[]> {
     return yield* perform<readonly string[]>((done) => this.disk.list(this.path, done))
   }
+}
+
+/** Deletes a log that is not open, whatever its state. */
+export function deleteLog(disk: Disk, directory: string, done: DiskCallback<void>): void {
+  runTask(removeLog(disk, directory), done)
+}
+
+/** Renames the directory first: after a crash nobody takes the rest of it for a log. */
+function* removeLog(disk: Disk, directory: string): DiskTask<void> {
+  const slash = directory.lastIndexOf('/')
+  const parent = directory.slice(0, slash)
+  // A long name loses its first characters: the partition at its end tells siblings apart.
+  const name = directory.slice(slash + 1).slice(DELETED_SUFFIX.length - NAME_BYTES_MAX)
+  const doomed = `${parent}/${name}${DELETED_SUFFIX}`
+  // Another log of this name may have been deleted half before a crash.
+  const isThis = (other: string) => other === name + DELETED_SUFFIX
+  yield* removeDoomed(disk, parent, isThis)
+  yield* perform<void>((done) => disk.rename(directory, doomed, done))
+  yield* perform<void>((done) => disk.syncDirectory(parent, done))
+  yield* removeDoomed(disk, parent, isThis)
 }
 
 /** Removes what interrupted deletions left in the directory that holds the logs. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { OperationalError } from '@fairlead/base'
 
@@ -23,7 +23,8 @@ export class DirectoryLockedError extends OperationalError {
 /**
  * Takes the data directory for this process; returns the function that gives it back.
  *
- * The file names the owner by process id and start time, so that the lock of a killed broker does
+ * The lock is a symbolic link to nowhere: it is made with its content in one step, and needs no space
+ * on the disk. It names the owner by process id and start time, so that the lock of a killed broker does
  * not outlive it, not even where process ids are used again at once (containers).
  *
  * @throws {DirectoryLockedError} when a living process holds it.
@@ -42,7 +43,7 @@ export function lockDirectory(directory: string): () => void {
 
 function createExclusively(path: string, content: string): boolean {
   try {
-    writeFileSync(path, content, { flag: 'wx' })
+    symlinkSync(content, path)
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
@@ -52,7 +53,7 @@ function createExclusively(path: string, content: string): boolean {
 
 function readOwner(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim()
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : ''
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error

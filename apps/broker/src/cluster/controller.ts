@@ -165,7 +165,13 @@ export class Controller {
     const { image, config } = this.#options
     const records = leadAgain(image, { brokerId: config['node.id'] })
     if (records.length === 0) return
-    await this.#append(records)
+    try {
+      await this.#append(records)
+    } catch (error) {
+      // On a disk without a byte left the broker starts nevertheless: it is needed to make room.
+      if (error instanceof StorageError && error.code === 'KAFKA_STORAGE_ERROR') return
+      throw error
+    }
     for (const record of records) image.replay(record)
   }
 
@@ -231,7 +237,8 @@ export class Controller {
       const topic = topics.get(record.topicId) ?? image.topicById(record.topicId)
       invariant(topic !== undefined, 'a partition has a topic')
       const { partitionId: partition, leaderEpoch } = record
-      await this.#open({ topic: topic.name, partition, leaderEpoch, configs: topic.configs })
+      const which = { topic: topic.name, partition, leaderEpoch, configs: topic.configs }
+      await this.#open({ ...which, isNew: true })
     })
   }
 
@@ -249,7 +256,7 @@ export class Controller {
 
   async #openPartitions({ name: topic, configs, partitions }: Topic): Promise<void> {
     await forEachConcurrently(partitions, OPEN_CONCURRENCY, ({ partition, leaderEpoch }) =>
-      this.#open({ topic, partition, leaderEpoch, configs }),
+      this.#open({ topic, partition, leaderEpoch, configs, isNew: false }),
     )
   }
 
@@ -258,6 +265,7 @@ export class Controller {
     readonly partition: number
     readonly leaderEpoch: number
     readonly configs: ReadonlyMap<string, string>
+    readonly isNew: boolean
   }): Promise<void> {
     const { configs, ...which } = request
     await this.#options.partitions.open({ ...which, config: this.#logConfig(configs) })

@@ -35,7 +35,7 @@ export type RoundOptions = {
 
 export type RoundContext = {
   readonly image: Pick<MetadataImage, 'topicName'>
-  readonly partitions: Pick<PartitionTable, 'get'>
+  readonly partitions: Pick<PartitionTable, 'get' | 'errorOfMissing'>
   readonly fetchMemory: FetchMemory
 }
 
@@ -101,7 +101,7 @@ function findPartition(
 ): LocalPartition | ErrorCode {
   if (topicName === '') return 'UNKNOWN_TOPIC_ID'
   const found = partitions.get(topicName, request.partition)
-  if (found === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (found === undefined) return partitions.errorOfMissing(topicName, request.partition)
   return leaderEpochError(request.currentLeaderEpoch, found.leaderEpoch) ?? found
 }
 

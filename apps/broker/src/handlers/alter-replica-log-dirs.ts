@@ -2,18 +2,21 @@ import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
 /**
- * AlterReplicaLogDirs (key 34), versions 1 and 2: there is one directory, in which each replica is
- * already. A replica that is not here cannot be given a place in advance.
+ * AlterReplicaLogDirs (key 34), versions 1 and 2: a replica stays in the directory that it is in;
+ * moving one to another is not supported. One that is not here cannot be given a place in advance.
  *
  * v2  flexible
  */
 export function handleAlterReplicaLogDirs(
   request: RequestOf<'AlterReplicaLogDirs'>,
-  { partitions, logDirectory }: HandlerContext,
+  { partitions, directories }: HandlerContext,
 ): ResponseBody<'AlterReplicaLogDirs'> {
   const errorOf = (path: string, topic: string, partition: number): ErrorCode => {
-    if (path !== logDirectory) return 'LOG_DIR_NOT_FOUND'
-    return partitions.get(topic, partition) === undefined ? 'REPLICA_NOT_AVAILABLE' : 'NONE'
+    if (directories.failures.has(path)) return 'KAFKA_STORAGE_ERROR'
+    if (!directories.online.some((directory) => directory.path === path)) return 'LOG_DIR_NOT_FOUND'
+    const found = partitions.get(topic, partition)
+    if (found === undefined) return 'REPLICA_NOT_AVAILABLE'
+    return found.directory.path === path ? 'NONE' : 'UNSUPPORTED_VERSION'
   }
   return {
     results: request.dirs.flatMap(({ path, topics }) =>

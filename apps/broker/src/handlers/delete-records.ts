@@ -39,7 +39,7 @@ async function answer(
   })
   if (isInternalTopic(topic)) return failed('INVALID_TOPIC_EXCEPTION')
   const target = partitions.get(topic, partitionIndex)
-  if (target === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
+  if (target === undefined) return failed(partitions.errorOfMissing(topic, partitionIndex))
   // Of a topic that is only compacted, each record is the latest word about its key.
   if (!target.config.cleanupPolicy.includes('delete')) return failed('POLICY_VIOLATION')
   const result = await deleteRecords(target.log, offset)

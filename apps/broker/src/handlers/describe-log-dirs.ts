@@ -9,8 +9,8 @@ type TopicAnswer = ResponseBody<'DescribeLogDirs'>['results'][number]['topics'][
 const UNKNOWN_BYTES = -1
 
 /**
- * DescribeLogDirs (key 35), versions 1 to 5: the one directory of this broker, and what the replicas
- * in it take up.
+ * DescribeLogDirs (key 35), versions 1 to 5: the directories of this broker, and what the replicas
+ * in them take up. One that failed says KAFKA_STORAGE_ERROR.
  *
  * v2  flexible
  * v3  top-level error
@@ -19,21 +19,24 @@ const UNKNOWN_BYTES = -1
  */
 export async function handleDescribeLogDirs(
   request: RequestOf<'DescribeLogDirs'>,
-  { partitions, logDirectory }: HandlerContext,
+  { partitions, directories }: HandlerContext,
 ): Promise<ResponseBody<'DescribeLogDirs'>> {
-  const topics = request.topics === null ? partitions.all() : requested(request.topics, partitions)
-  const answered = byTopic(topics)
-  return {
-    errorCode: 'NONE',
-    results: [
-      {
-        errorCode: 'NONE',
-        logDir: logDirectory,
-        topics: answered,
-        ...(await volume(logDirectory)),
-      },
-    ],
-  }
+  const chosen = request.topics === null ? partitions.all() : requested(request.topics, partitions)
+  const byDirectory = Map.groupBy(chosen, ({ directory }) => directory)
+  const online = directories.online.map(async (directory) => ({
+    errorCode: 'NONE' as const,
+    logDir: directory.path,
+    topics: byTopic(byDirectory.get(directory) ?? []),
+    ...(await volume(directory.path)),
+  }))
+  const failed = Array.from(directories.failures.keys(), (logDir) => ({
+    errorCode: 'KAFKA_STORAGE_ERROR' as const,
+    logDir,
+    topics: [],
+    totalBytes: UNKNOWN_BYTES,
+    usableBytes: UNKNOWN_BYTES,
+  }))
+  return { errorCode: 'NONE', results: [...(await Promise.all(online)), ...failed] }
 }
 
 function* requested(

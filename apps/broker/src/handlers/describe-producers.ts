@@ -31,7 +31,8 @@ function describe(
 ): PartitionAnswer {
   const found = partitions.get(topic, partitionIndex)
   if (found === undefined) {
-    return { partitionIndex, errorCode: 'UNKNOWN_TOPIC_OR_PARTITION', activeProducers: [] }
+    const errorCode = partitions.errorOfMissing(topic, partitionIndex)
+    return { partitionIndex, errorCode, activeProducers: [] }
   }
   return {
     partitionIndex,

@@ -12,6 +12,7 @@ import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
+import type { DataDirectories } from '../storage/data-directories.ts'
 import type { BatchOpener } from '../produce/batch-opener.ts'
 import type { PartitionOrder } from '../produce/partition-order.ts'
 
@@ -24,8 +25,7 @@ export type BrokerParts = {
   readonly controller: Controller
   readonly producerIds: ProducerIds
   readonly partitions: PartitionTable
-  /** The one directory of `log.dirs`, absolute. */
-  readonly logDirectory: string
+  readonly directories: DataDirectories
   /** Opens batches that a topic wants to be looked into. */
   readonly batchOpener: BatchOpener
   readonly partitionOrder: PartitionOrder

@@ -73,7 +73,9 @@ async function listOffset(
 ): Promise<PartitionResponse> {
   const { partitionIndex, currentLeaderEpoch } = request
   const target = partitions.get(topic, partitionIndex)
-  if (target === undefined) return failed(partitionIndex, 'UNKNOWN_TOPIC_OR_PARTITION')
+  if (target === undefined) {
+    return failed(partitionIndex, partitions.errorOfMissing(topic, partitionIndex))
+  }
   const epochError = leaderEpochError(currentLeaderEpoch, target.leaderEpoch)
   if (epochError !== undefined) return failed(partitionIndex, epochError)
 

@@ -4,6 +4,8 @@ import { CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS } from './authorized-op
 import type { HandlerContext } from './handler.ts'
 
 type RequestedTopic = NonNullable<RequestOf<'Metadata'>['topics']>[number]
+const NO_LEADER = -1
+
 type TopicAnswer = ResponseBody<'Metadata'>['topics'][number]
 
 /**
@@ -29,7 +31,7 @@ export async function handleMetadata(
   if (!wantsAll) await createMissing(request, context)
 
   const topics = wantsAll
-    ? [...image.topics()].map((topic) => describe(topic, node.nodeId))
+    ? [...image.topics()].map((topic) => describe(topic, context))
     : distinct(request.topics ?? []).map((requested) => answer(requested, context))
   const topicAuthorizedOperations = request.includeTopicAuthorizedOperations
     ? TOPIC_OPERATIONS
@@ -63,16 +65,16 @@ async function createMissing(
 }
 
 function answer(requested: RequestedTopic, context: HandlerContext): TopicAnswer {
-  const { image, node } = context
+  const { image } = context
   const { name, topicId } = requested
   if (name === null) {
     const topic = image.topicById(topicId)
     return topic === undefined
       ? failed('UNKNOWN_TOPIC_ID', { name: null, topicId })
-      : describe(topic, node.nodeId)
+      : describe(topic, context)
   }
   const topic = image.topic(name)
-  if (topic !== undefined) return describe(topic, node.nodeId)
+  if (topic !== undefined) return describe(topic, context)
   const isValid = topicNameProblem(name) === undefined
   const errorCode = isValid ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
   return failed(errorCode, { name, topicId: ZERO_UUID })
@@ -85,20 +87,24 @@ function failed(
   return { ...topic, errorCode, isInternal: false, partitions: [] }
 }
 
-function describe(topic: Topic, nodeId: number): TopicAnswer {
+function describe(topic: Topic, { node, partitions }: HandlerContext): TopicAnswer {
+  const { nodeId } = node
   return {
     errorCode: 'NONE',
     name: topic.name,
     topicId: topic.topicId,
     isInternal: isInternalTopic(topic.name),
-    partitions: topic.partitions.map(({ partition, leaderEpoch }) => ({
-      errorCode: 'NONE',
-      partitionIndex: partition,
-      leaderId: nodeId,
-      leaderEpoch,
-      replicaNodes: [nodeId],
-      isrNodes: [nodeId],
-      offlineReplicas: [],
-    })),
+    partitions: topic.partitions.map(({ partition, leaderEpoch }) => {
+      const isOffline = partitions.offline(topic.name, partition) !== undefined
+      return {
+        errorCode: isOffline ? 'LEADER_NOT_AVAILABLE' : 'NONE',
+        partitionIndex: partition,
+        leaderId: isOffline ? NO_LEADER : nodeId,
+        leaderEpoch,
+        replicaNodes: [nodeId],
+        isrNodes: [nodeId],
+        offlineReplicas: isOffline ? [nodeId] : [],
+      }
+    }),
   }
 }

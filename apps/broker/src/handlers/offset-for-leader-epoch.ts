@@ -33,7 +33,7 @@ function answer(
   { partitions }: HandlerContext,
 ): PartitionAnswer {
   const target = partitions.get(topic, partition)
-  if (target === undefined) return failed(partition, 'UNKNOWN_TOPIC_OR_PARTITION')
+  if (target === undefined) return failed(partition, partitions.errorOfMissing(topic, partition))
   const epochError = leaderEpochError(currentLeaderEpoch, target.leaderEpoch)
   if (epochError !== undefined) return failed(partition, epochError)
   const end = endOfEpoch(target, leaderEpoch)

@@ -111,7 +111,7 @@ async function producePartition(
   const refusal = refusalOf(request, topic)
   if (refusal !== undefined) return refused({ index }, refusal)
   const target = partitions.get(topic, index)
-  if (target === undefined) return refused({ index }, 'UNKNOWN_TOPIC_OR_PARTITION')
+  if (target === undefined) return refused({ index }, partitions.errorOfMissing(topic, index))
   if (records === null || records.length === 0) {
     return refused({ index }, 'INVALID_RECORD', 'a produce request carries record batches')
   }

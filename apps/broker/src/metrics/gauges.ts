@@ -7,6 +7,7 @@ import type { Load } from '../network/load.ts'
 import type { MemoryGuard } from '../network/memory-guard.ts'
 import type { RequestMemory } from '../network/request-memory.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
+import type { DataDirectories } from '../storage/data-directories.ts'
 
 const BROKER_STATE_RUNNING = 3
 
@@ -35,6 +36,7 @@ export type GaugeSources = {
   readonly memoryLimitBytes: number
   readonly fetchMemory: FetchMemory
   readonly fetchSessions: FetchSessions
+  readonly directories: DataDirectories
   readonly partitions: PartitionTable
   readonly delayedFetches: DelayedFetches
   readonly image: { readonly topicCount: number; readonly partitionCount: number }
@@ -47,7 +49,7 @@ export type GaugeSources = {
  */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
   const { listeners, memory, load, memoryGuard, fetchMemory, fetchSessions } = sources
-  const { partitions, delayedFetches, image, groups } = sources
+  const { partitions, directories, delayedFetches, image, groups } = sources
   const sum = (read: (listener: Listener) => number): number =>
     listeners.reduce((total, listener) => total + read(listener), 0)
   const simple: readonly (readonly [name: string, help: string, read: () => number])[] = [
@@ -64,7 +66,7 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     [
       'kafka_controller_kafkacontroller_offlinepartitionscount',
       'Partitions without a leader.',
-      () => 0,
+      () => partitions.offlineCount,
     ],
     ['kafka_server_replicamanager_leadercount', 'Partitions led here.', () => partitions.count],
     ['kafka_server_replicamanager_partitioncount', 'Replicas here.', () => partitions.count],
@@ -171,6 +173,51 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     collect() {
       this.reset()
       this.inc(fetchSessions.evictedTotal)
+    },
+  })
+  registerDirectoryGauges(metrics, directories)
+}
+
+function registerDirectoryGauges(metrics: Metrics, directories: DataDirectories): void {
+  const paths = (): readonly string[] => [
+    ...directories.online.map(({ path }) => path),
+    ...directories.failures.keys(),
+  ]
+  metrics.gauge({
+    name: 'kafka_log_logmanager_offlinelogdirectorycount',
+    help: 'Directories of log.dirs that failed.',
+    collect() {
+      this.set(directories.failures.size)
+    },
+  })
+  metrics.gauge({
+    name: 'kafka_log_logmanager_logdirectoryoffline',
+    help: '1 for a directory that failed.',
+    labelNames: ['logDirectory'],
+    collect() {
+      for (const logDirectory of paths()) {
+        this.set({ logDirectory }, directories.failures.has(logDirectory) ? 1 : 0)
+      }
+    },
+  })
+  metrics.gauge({
+    name: 'fairlead_log_directory_free_bytes',
+    help: 'Free space of the disk, at the last look.',
+    labelNames: ['logDirectory'],
+    collect() {
+      for (const { path, space } of directories.online) {
+        this.set({ logDirectory: path }, space.freeBytes)
+      }
+    },
+  })
+  metrics.gauge({
+    name: 'fairlead_log_directory_full',
+    help: '1 while produce requests are refused because the disk is full.',
+    labelNames: ['logDirectory'],
+    collect() {
+      for (const { path, space } of directories.online) {
+        this.set({ logDirectory: path }, space.isFull ? 1 : 0)
+      }
     },
   })
 }

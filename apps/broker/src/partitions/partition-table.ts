@@ -5,11 +5,19 @@ import {
   type IndexCache,
   type LogConfig,
   type PartitionLog,
-  type StorageError,
+  StorageError,
   type TailCache,
+  deleteLog,
   openPartitionLog,
 } from '@fairlead/log'
 import type { Crc32c } from '@fairlead/protocol'
+import {
+  type DataDirectories,
+  MetadataLostError,
+  NoDirectoryError,
+} from '../storage/data-directories.ts'
+import type { DataDirectory } from '../storage/data-directory.ts'
+import { CLUSTER_METADATA_TOPIC } from '../cluster/internal-topics.ts'
 import { decompress } from './decompress.ts'
 import { settled } from './log-calls.ts'
 import { withSegmentJitter } from './segment-jitter.ts'
@@ -19,24 +27,35 @@ export type LocalPartition = {
   readonly topic: string
   readonly partition: number
   readonly leaderEpoch: number
-  /** In effect now; it may change. */
+  /** In effect, which may change. */
   readonly config: LogConfig
+  readonly directory: DataDirectory
   readonly log: PartitionLog
 }
 
 type MutablePartition = { -readonly [Key in keyof LocalPartition]: LocalPartition[Key] }
 
+/** A partition that is not served, and why: its directory failed, or its log is corrupt. */
+export type OfflinePartition = {
+  readonly topic: string
+  readonly partition: number
+  readonly error: StorageError
+}
+
 export type PartitionTableOptions = {
   readonly disk: Disk
-  /** The directory of `log.dirs`. */
-  readonly directory: string
+  readonly directories: DataDirectories
   readonly crc32c: Crc32c
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
   readonly buffers: BufferPool
   readonly clock: Clock
-  /** A disk that failed is not used any more, and we have no other. */
-  readonly onFailure: (error: StorageError) => void
+  /** Called once for each partition that is not served any more. */
+  readonly onOffline: (partition: OfflinePartition) => void
+  /** Called once for a directory that failed. */
+  readonly onDirectoryOffline: (directory: DataDirectory, error: StorageError) => void
+  /** The directory of the metadata failed, which the last one that is left is, too. */
+  readonly onFailure: (error: Error) => void
 }
 
 export type OpenRequest = {
@@ -44,31 +63,60 @@ export type OpenRequest = {
   readonly partition: number
   readonly leaderEpoch: number
   readonly config: LogConfig
+  /** Whether nothing can be there yet. */
+  readonly isNew: boolean
 }
 
+const METADATA = `${CLUSTER_METADATA_TOPIC}-0`
+/** What a log says of its files when they contradict each other; the disk itself is well. */
+const CORRUPT = 'LOG_CORRUPT'
+/** It is this process that lacks something. */
+const PROCESS_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM']
+
 /**
- * The open partitions, by topic and index.
+ * The partitions of this broker, by topic and index: those that are open, and those that are offline.
  *
- * Invariant: a directory `<topic>-<partition>` is open at most once; a topic's name is used again
+ * Invariants: a directory `<topic>-<partition>` is open at most once; a topic's name is used again
  * only after `remove` has resolved for all its partitions (the controller takes one change at a
- * time).
+ * time); a partition that is offline stays so until the process ends, and its files as they are.
  */
 export class PartitionTable {
   readonly #options: PartitionTableOptions
   readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
   readonly #removalListeners: ((partition: LocalPartition) => Promise<void>)[] = []
+  readonly #offline = new Map<string, Map<number, OfflinePartition>>()
   #count = 0
+  #offlineCount = 0
 
   constructor(options: PartitionTableOptions) {
     this.#options = options
   }
 
+  /** Of open partitions. */
   get count(): number {
     return this.#count
   }
 
+  get offlineCount(): number {
+    return this.#offlineCount
+  }
+
   get(topic: string, partition: number): LocalPartition | undefined {
     return this.#byTopic.get(topic)?.get(partition)
+  }
+
+  /** Why a partition is not served, or undefined when it is, or does not exist. */
+  offline(topic: string, partition: number): OfflinePartition | undefined {
+    return this.#offline.get(topic)?.get(partition)
+  }
+
+  /** What to answer for a partition that `get` does not find. */
+  errorOfMissing(
+    topic: string,
+    partition: number,
+  ): 'KAFKA_STORAGE_ERROR' | 'UNKNOWN_TOPIC_OR_PARTITION' {
+    const isOffline = this.offline(topic, partition) !== undefined
+    return isOffline ? 'KAFKA_STORAGE_ERROR' : 'UNKNOWN_TOPIC_OR_PARTITION'
   }
 
   *all(): Iterable<LocalPartition> {
@@ -80,17 +128,32 @@ export class PartitionTable {
     return [...this.all()]
   }
 
-  /** Opens, and if needed recovers or creates, the log of a partition. */
-  async open({ topic, partition, leaderEpoch, config }: OpenRequest): Promise<LocalPartition> {
+  /**
+   * Opens, and if needed recovers or creates, the log of a partition. One that is corrupt, or in a
+   * directory that failed, is offline from then on.
+   */
+  async open(request: OpenRequest): Promise<void> {
+    const { topic, partition, leaderEpoch, config, isNew } = request
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
-    const name = `${topic}-${partition}`
-    const log = await this.openLog(topic, partition, withSegmentJitter(config, name))
-    const opened = { topic, partition, leaderEpoch, config, log }
-    const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
-    partitions.set(partition, opened)
-    this.#byTopic.set(topic, partitions)
-    this.#count += 1
-    return opened
+    const name = directoryName(topic, partition)
+    const directory = this.#homeOf(name, isNew)
+    if (directory instanceof StorageError) {
+      this.#setOffline({ topic, partition, error: directory })
+      return
+    }
+    try {
+      const logConfig = withSegmentJitter(config, name)
+      const log = await this.#openLog(directory, name, logConfig, (error) =>
+        this.#onLogFailure({ topic, partition }, directory, error),
+      )
+      const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
+      partitions.set(partition, { topic, partition, leaderEpoch, config, directory, log })
+      this.#byTopic.set(topic, partitions)
+      this.#count += 1
+    } catch (error) {
+      if (!(error instanceof StorageError) || PROCESS_ERRORS.includes(error.code)) throw error
+      this.#onLogFailure({ topic, partition }, directory, error)
+    }
   }
 
   /** Gives the logs of a topic another configuration, from the next append on. */
@@ -101,21 +164,83 @@ export class PartitionTable {
     }
   }
 
-  /** A log that is not in the table: the one of the metadata. */
+  /** A log that is not in the table, without which there is no broker: that of the metadata. */
   openLog(topic: string, partition: number, config: LogConfig): Promise<PartitionLog> {
-    const { disk, directory, crc32c, tailCache, indexCache, buffers, clock, onFailure } =
-      this.#options
+    const { directories, onFailure } = this.#options
+    const name = directoryName(topic, partition)
+    const directory = this.#homeOf(name, false)
+    if (directory instanceof StorageError) throw new NoDirectoryError(directories.failures)
+    return this.#openLog(directory, name, config, onFailure)
+  }
+
+  /** `release` is waited for before the log of a partition is deleted: it gives up its files. */
+  beforeRemoval(release: (partition: LocalPartition) => Promise<void>): void {
+    this.#removalListeners.push(release)
+  }
+
+  /** Ends the partitions of a topic and deletes their files, where their disk lets us. */
+  async remove(topic: string): Promise<void> {
+    const { directories, disk } = this.#options
+    const partitions = [...(this.#byTopic.get(topic)?.values() ?? [])]
+    const offline = [...(this.#offline.get(topic)?.values() ?? [])]
+    this.#byTopic.delete(topic)
+    this.#offline.delete(topic)
+    this.#count -= partitions.length
+    this.#offlineCount -= offline.length
+    for (const open of partitions) {
+      const { partition, directory, log } = open
+      for (const release of this.#removalListeners) await release(open)
+      const deleted = settled<void>((done) => log.delete(done))
+      await this.#survive(directory, deleted)
+      directories.forget(directoryName(topic, partition))
+    }
+    for (const { partition } of offline) {
+      const name = directoryName(topic, partition)
+      const directory = directories.homeOf(name)
+      if (directory === undefined || !directories.isOnline(directory)) continue
+      const deleted = settled<void>((done) => deleteLog(disk, join(directory.path, name), done))
+      await this.#survive(directory, deleted)
+      directories.forget(name)
+    }
+  }
+
+  /** Flushes every log and writes its durable state. */
+  async close(): Promise<void> {
+    const partitions = this.snapshot()
+    this.#byTopic.clear()
+    this.#count = 0
+    await Promise.all(partitions.map(({ log }) => settled<void>((done) => log.close(done))))
+  }
+
+  /** Where the log is or belongs, or why it cannot be opened. */
+  #homeOf(name: string, isNew: boolean): DataDirectory | StorageError {
+    const { directories } = this.#options
+    const home = directories.homeOf(name)
+    if (home !== undefined) return directories.failures.get(home.path) ?? home
+    // What is not found may be where nobody can look: a log that begins anew would hide it.
+    const [failure] = directories.failures.values()
+    return isNew || failure === undefined ? directories.place(name) : failure
+  }
+
+  #openLog(
+    { path, space }: DataDirectory,
+    name: string,
+    config: LogConfig,
+    onFailure: (error: StorageError) => void,
+  ): Promise<PartitionLog> {
+    const { disk, crc32c, tailCache, indexCache, buffers, clock } = this.#options
     return settled((done) =>
       openPartitionLog(
         {
           disk,
-          directory: join(directory, `${topic}-${partition}`),
+          directory: join(path, name),
           config,
           crc32c,
           decompress,
           tailCache,
           indexCache,
           buffers,
+          space,
           nowMs: clock.wallNowMs(),
           onFailure,
         },
@@ -124,27 +249,55 @@ export class PartitionTable {
     )
   }
 
-  /** `release` is waited for before the log of a partition is deleted: it gives up its files. */
-  beforeRemoval(release: (partition: LocalPartition) => Promise<void>): void {
-    this.#removalListeners.push(release)
+  /** A corrupt log is offline alone; anything else says that the whole directory cannot be trusted. */
+  #onLogFailure(
+    { topic, partition }: { readonly topic: string; readonly partition: number },
+    directory: DataDirectory,
+    error: StorageError,
+  ): void {
+    this.#setOffline({ topic, partition, error })
+    if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
   }
 
-  /** Ends the partitions of a topic and deletes their files. */
-  async remove(topic: string): Promise<void> {
-    const partitions = [...(this.#byTopic.get(topic)?.values() ?? [])]
-    this.#byTopic.delete(topic)
-    this.#count -= partitions.length
-    for (const partition of partitions) {
-      for (const release of this.#removalListeners) await release(partition)
-      await settled<void>((done) => partition.log.delete(done))
+  #directoryFailed(directory: DataDirectory, error: StorageError): void {
+    const { directories, onDirectoryOffline, onFailure } = this.#options
+    if (!directories.takeOffline(directory, error)) return
+    onDirectoryOffline(directory, error)
+    for (const { topic, partition, directory: home } of this.snapshot()) {
+      if (home === directory) this.#setOffline({ topic, partition, error })
+    }
+    if (directory === directories.homeOf(METADATA))
+      onFailure(new MetadataLostError(directory, error))
+  }
+
+  #setOffline(offline: OfflinePartition): void {
+    const { topic, partition, error } = offline
+    const open = this.#byTopic.get(topic)?.get(partition)
+    if (open !== undefined) {
+      this.#byTopic.get(topic)?.delete(partition)
+      this.#count -= 1
+      open.log.fail(error)
+      // Nothing more is written; what closing its files says is of no use to anybody.
+      open.log.close(() => {})
+    }
+    if (this.offline(topic, partition) !== undefined) return
+    const partitions = this.#offline.get(topic) ?? new Map<number, OfflinePartition>()
+    partitions.set(partition, offline)
+    this.#offline.set(topic, partitions)
+    this.#offlineCount += 1
+    this.#options.onOffline(offline)
+  }
+
+  async #survive(directory: DataDirectory, work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
+      if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
     }
   }
+}
 
-  /** Flushes every log and writes its recovery point. */
-  async close(): Promise<void> {
-    const partitions = this.snapshot()
-    this.#byTopic.clear()
-    this.#count = 0
-    await Promise.all(partitions.map(({ log }) => settled<void>((done) => log.close(done))))
-  }
+function directoryName(topic: string, partition: number): string {
+  return `${topic}-${partition}`
 }

@@ -5,13 +5,23 @@ import { join } from 'node:path'
 const FILE = '.kafka_cleanshutdown'
 const CONTENT = '{"version":0,"brokerEpoch":0}'
 
-/** Says that every log of the directory was flushed and closed. Call it last. */
+/**
+ * Says that every log of the directory was flushed and closed. Call it last. On a full disk it may
+ * stay unsaid, as after a crash.
+ */
 export function markCleanShutdown(directory: string): void {
-  const file = openSync(join(directory, FILE), 'w')
-  writeSync(file, CONTENT)
-  fsyncSync(file)
-  closeSync(file)
-  syncDirectory(directory)
+  try {
+    const file = openSync(join(directory, FILE), 'w')
+    try {
+      writeSync(file, CONTENT)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    syncDirectory(directory)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -26,12 +26,12 @@ test('a directory has one owner at a time', () => {
 
 test('the lock of a process that is gone is taken over', () => {
   const { pid } = spawnSync(process.execPath, ['-e', ''])
-  writeFileSync(join(directory, '.lock'), `${pid} 12345`)
+  symlinkSync(`${pid} 12345`, join(directory, '.lock'))
   lockDirectory(directory)()
 })
 
 test('a process that only has the process id of the dead owner does not hold its lock', () => {
-  writeFileSync(join(directory, '.lock'), `${process.pid} 1`)
+  symlinkSync(`${process.pid} 1`, join(directory, '.lock'))
   lockDirectory(directory)()
 })
 

@@ -1,29 +1,52 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Random, invariant } from '@fairlead/base'
-import type { BrokerConfig } from '../config.ts'
+import type { Random } from '@fairlead/base'
 import { lockDirectory } from '@fairlead/runtime'
+import { DirectorySpace, type MeasureVolume, dropBallast } from './directory-space.ts'
 import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
 
 export type DataDirectory = {
   readonly path: string
   readonly meta: MetaProperties
+  readonly space: DirectorySpace
   /** Lets another process use the directory. */
   release(): void
 }
 
-/** Makes, locks and identifies the one directory of `log.dirs` or `log.dir`. */
-export function openDataDirectory(config: BrokerConfig, random: Random): DataDirectory {
-  const [directory] = config['log.dirs'] ?? config['log.dir']
-  invariant(directory !== undefined, 'the configuration was checked as a whole')
+export type DataDirectoryOptions = {
+  readonly clusterId: string | undefined
+  readonly nodeId: number
+  readonly random: Random
+  readonly reserveBytes: number
+  readonly measureVolume: MeasureVolume
+}
+
+/** Makes, locks and identifies one directory of `log.dirs`; on a full disk, too. */
+export function openDataDirectory(
+  directory: string,
+  { clusterId, nodeId, random, reserveBytes, measureVolume }: DataDirectoryOptions,
+): DataDirectory {
   const path = resolve(directory)
   mkdirSync(path, { recursive: true })
-  const release = lockDirectory(path)
+  const release = withoutBallast(path, () => lockDirectory(path))
   try {
-    const expected = { clusterId: config['cluster.id'], nodeId: config['node.id'], random }
-    return { path, meta: openMetaProperties(path, expected), release }
+    const expected = { clusterId, nodeId, random }
+    const meta = withoutBallast(path, () => openMetaProperties(path, expected))
+    const space = new DirectorySpace(path, { reserveBytes, measureVolume })
+    return { path, meta, space, release }
   } catch (error) {
     release()
     throw error
+  }
+}
+
+/** Tries again without the ballast when there is no room. */
+function withoutBallast<Value>(path: string, work: () => Value): Value {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+    dropBallast(path)
+    return work()
   }
 }

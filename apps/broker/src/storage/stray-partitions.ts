@@ -1,8 +1,8 @@
 import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLUSTER_METADATA_TOPIC } from '../cluster/internal-topics.ts'
+import { PARTITION_DIRECTORY } from './data-directories.ts'
 
-const PARTITION_DIRECTORY = /^(?<topic>[a-zA-Z0-9._-]+)-(?<partition>\d+)$/
 const STRAY_SUFFIX = '-stray'
 
 /**

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { Metrics, loadConfig } from '@fairlead/service'
-import { type RunningBroker, startBroker } from '../broker.ts'
+import { type BrokerOptions, type RunningBroker, startBroker } from '../broker.ts'
 import { BROKER_CONFIG_ALL } from '../config.ts'
 
 export type TestBroker = RunningBroker & {
@@ -19,6 +19,7 @@ export type TestBroker = RunningBroker & {
 export async function startTestBroker(
   directory: string,
   settings: Readonly<Record<string, string>> = {},
+  parts: Pick<BrokerOptions, 'disk' | 'measureVolume'> = {},
 ): Promise<TestBroker> {
   const keys = {
     'log.dirs': directory,
@@ -40,6 +41,7 @@ export async function startTestBroker(
   const broker = await startBroker({
     config,
     configTexts: texts,
+    ...parts,
     metrics,
     logger: {
       info: () => {},

@@ -41,11 +41,21 @@ const OTHER_CONFIGS = {
     default: [],
     doc: 'Listeners of the controller quorum. They are not opened: one node needs no quorum.',
   },
-  'log.dirs': { type: 'list', doc: 'Directory of the data, exactly one; log.dir when absent.' },
+  'log.dirs': {
+    type: 'list',
+    doc: 'Directories of the data, at best each on a disk of its own; log.dir when absent. A new partition goes where the fewest are.',
+  },
+  'log.dirs.reserve.bytes': {
+    type: 'int',
+    kafkaType: 'LONG',
+    default: 268_435_456,
+    min: 0,
+    doc: 'Free space of the disk of each directory below which produce requests are refused; at most a tenth of the disk.',
+  },
   'log.dir': {
     type: 'list',
     default: ['/tmp/fairlead-logs'],
-    doc: 'Directory of the data, exactly one, when log.dirs is absent.',
+    doc: 'Directory of the data when log.dirs is absent.',
   },
   'num.partitions': {
     type: 'int',

@@ -21,6 +21,7 @@ test('every key of Kafka is known, and nothing else but our own', () => {
   const own = [...BROKER_KEYS.keys()].filter((name) => !KAFKA_BROKER_KEYS.has(name))
   expect(own.filter((name) => !name.startsWith('metrics.'))).toEqual([
     'cluster.id',
+    'log.dirs.reserve.bytes',
     'log.flush.mode',
     'log.scrub.enable',
     'log.scrub.interval.ms',

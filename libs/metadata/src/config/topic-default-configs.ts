@@ -35,6 +35,22 @@ export const TOPIC_DEFAULT_CONFIGS = {
     update: 'cluster-wide',
     doc: 'Largest record batch after decompression, where the broker has to open it; 16 MiB at most.',
   },
+  'log.flush.interval.messages': {
+    type: 'int',
+    kafkaType: 'LONG',
+    default: 9_007_199_254_740_991,
+    kafkaDefault: '9223372036854775807',
+    min: 1,
+    update: 'cluster-wide',
+    doc: 'In the modes os and interval: so many records that may not be on the disk yet; 1 is mode group.',
+  },
+  'log.flush.interval.ms': {
+    type: 'int',
+    kafkaType: 'LONG',
+    min: 0,
+    update: 'cluster-wide',
+    doc: 'In the modes os and interval: how long a record may not be on the disk yet.',
+  },
   'log.index.size.max.bytes': {
     type: 'int',
     default: 10_485_760,

@@ -265,8 +265,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'share.fetch.purgatory.purge.interval.requests',
   ],
   'log.flush.mode says when records reach the disk': [
-    'log.flush.interval.messages',
-    'log.flush.interval.ms',
     'log.flush.scheduler.interval.ms',
     'log.flush.offset.checkpoint.interval.ms',
     'log.flush.start.offset.checkpoint.interval.ms',

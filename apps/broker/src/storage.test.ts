@@ -1,0 +1,274 @@
+import { existsSync, readFileSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { breakableDisk } from './testing/breakable-disk.test-fixture.ts'
+import {
+  type TestBroker,
+  removeDirectory,
+  startTestBroker,
+  temporaryDirectory,
+} from './testing/test-broker.ts'
+import { TestClient } from './testing/test-client.ts'
+
+const TOPIC = 'orders'
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+function directory(): string {
+  const path = temporaryDirectory()
+  cleanups.push(() => removeDirectory(path))
+  return path
+}
+
+async function started(...args: Parameters<typeof startTestBroker>) {
+  const broker = await startTestBroker(...args)
+  const client = new TestClient(broker.port)
+  let isStopped = false
+  const stop = async (): Promise<void> => {
+    if (isStopped) return
+    isStopped = true
+    client.close()
+    await broker.stop()
+  }
+  cleanups.push(stop)
+  return { broker, client, stop }
+}
+
+async function createTopic(client: TestClient, numPartitions: number): Promise<void> {
+  const topic = { name: TOPIC, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
+  const created = await client.call('CreateTopics', {
+    topics: [topic],
+    timeoutMs: 10_000,
+    validateOnly: false,
+  })
+  expect(created.topics).toMatchObject([{ errorCode: 'NONE' }])
+}
+
+/** The answer of each of `partitions` to one record. */
+async function produce(client: TestClient, partitions: readonly number[]): Promise<string[]> {
+  const record = { key: null, value: Buffer.alloc(100), headers: [], timestampMs: Date.now() }
+  const partitionData = partitions.map((index) => ({
+    index,
+    records: encodeBatch({ records: [record] }, crc32c),
+  }))
+  const topicData = [{ name: TOPIC, partitionData }]
+  const request = { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData }
+  const { responses } = await client.call('Produce', request, 9)
+  return responses[0]?.partitionResponses.map(({ errorCode }) => errorCode) ?? []
+}
+
+async function fetchErrors(client: TestClient, partitions: readonly number[]): Promise<string[]> {
+  const { responses } = await client.call(
+    'Fetch',
+    {
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 1e6,
+      topics: [
+        {
+          topic: TOPIC,
+          partitions: partitions.map((partition) => ({
+            partition,
+            fetchOffset: 0,
+            partitionMaxBytes: 1e6,
+          })),
+        },
+      ],
+    },
+    11,
+  )
+  return responses[0]?.partitions.map(({ errorCode }) => errorCode) ?? []
+}
+
+async function metric(broker: TestBroker, name: string): Promise<string | undefined> {
+  const text = await broker.metrics.registry.metrics()
+  return text.split('\n').find((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+}
+
+describe('several directories', () => {
+  test('share the partitions, and know them again after a restart', async () => {
+    const dirs = [directory(), directory()]
+    const first = await started(dirs.join(','))
+    await createTopic(first.client, 4)
+    expect(await produce(first.client, [0, 1, 2, 3])).toEqual(Array(4).fill('NONE'))
+    const logs = () =>
+      dirs.map((path) => readdirSync(path).filter((name) => name.startsWith(TOPIC)))
+    const placed = logs()
+    expect(placed.map((names) => names.length)).toEqual([2, 2])
+    await first.stop()
+
+    const second = await started(dirs.join(','))
+    expect(await produce(second.client, [0, 1, 2, 3])).toEqual(Array(4).fill('NONE'))
+    expect(logs()).toEqual(placed)
+    const { results } = await second.client.call('DescribeLogDirs', { topics: null })
+    expect(results.map(({ errorCode, logDir }) => [errorCode, logDir])).toEqual(
+      dirs.map((path) => ['NONE', path]),
+    )
+  })
+
+  test.for(['write', 'datasync'] as const)(
+    'go on without the one whose %s failed; without any, the broker ends',
+    async (kind) => {
+      const dirs = [directory(), directory()]
+      const disk = breakableDisk()
+      const { broker, client } = await started(dirs.join(','), {}, { disk })
+      await createTopic(client, 4)
+      const isIn = (path: string, partition: number) =>
+        existsSync(join(path, `${TOPIC}-${partition}`))
+      const all = [0, 1, 2, 3]
+      const lost = all.filter((partition) => isIn(dirs[1] ?? '', partition))
+      const expected = all.map((partition) =>
+        lost.includes(partition) ? 'KAFKA_STORAGE_ERROR' : 'NONE',
+      )
+      disk.breakWith = (operation) =>
+        operation.kind === kind && operation.path.startsWith(dirs[1] ?? '') ? 'EIO' : undefined
+      await produce(client, lost.slice(0, 1))
+      disk.breakWith = () => undefined
+      // It is not touched again, though it would work.
+      expect(await produce(client, all)).toEqual(expected)
+      expect(await fetchErrors(client, all)).toEqual(expected)
+      const { topics } = await client.call('Metadata', { topics: [{ name: TOPIC }] }, 9)
+      const leaders = topics[0]?.partitions.map(({ leaderId }) => leaderId)
+      expect(leaders).toEqual(all.map((partition) => (lost.includes(partition) ? -1 : 1)))
+      expect(
+        await metric(broker, 'kafka_controller_kafkacontroller_offlinepartitionscount'),
+      ).toMatch(/ 2$/)
+      expect(broker.warnings.filter((line) => line.includes('log.dirs failed'))).toHaveLength(1)
+      expect(broker.failures).toEqual([])
+
+      disk.breakWith = (operation) => (operation.kind === kind ? 'EIO' : undefined)
+      await produce(client, all)
+      expect(String(broker.failures[0])).toContain('the directory of the metadata failed')
+      disk.breakWith = () => undefined
+    },
+  )
+
+  test('refuse a partition that is in two of them', async () => {
+    const dirs = [directory(), directory()]
+    const { client, stop } = await started(dirs[0] ?? '')
+    await createTopic(client, 1)
+    await stop()
+    const other = await started(dirs[1] ?? '', { 'cluster.id': clusterIdOf(dirs[0] ?? '') })
+    await createTopic(other.client, 1)
+    await other.stop()
+    await expect(startTestBroker(dirs.join(','))).rejects.toThrow(/is in .* and in/)
+  })
+})
+
+function clusterIdOf(path: string): string {
+  const text = readFileSync(join(path, 'meta.properties'), 'utf8')
+  return /^cluster\.id=(.*)$/m.exec(text)?.[1] ?? ''
+}
+
+describe('a corrupt log', () => {
+  test('is not served and not cut; the others are, and its topic can be deleted', async () => {
+    const path = directory()
+    const first = await started(path)
+    await createTopic(first.client, 2)
+    for (const _ of [1, 2, 3]) await produce(first.client, [0, 1])
+    await first.stop()
+    const segment = join(path, `${TOPIC}-1`, '00000000000000000000.log')
+    truncateSync(segment, 50)
+
+    const { broker, client } = await started(path)
+    expect(await produce(client, [0, 1])).toEqual(['NONE', 'KAFKA_STORAGE_ERROR'])
+    expect(await fetchErrors(client, [0, 1])).toEqual(['NONE', 'KAFKA_STORAGE_ERROR'])
+    expect(statSync(segment).size).toBe(50)
+    expect(broker.warnings.join()).toContain('a partition is not served')
+    expect(await metric(broker, 'kafka_controller_kafkacontroller_offlinepartitionscount')).toMatch(
+      / 1$/,
+    )
+    const topicNames = { topics: [{ name: TOPIC, topicId: ZERO_UUID }], timeoutMs: 10_000 }
+    expect((await client.call('DeleteTopics', topicNames)).responses).toMatchObject([
+      { errorCode: 'NONE' },
+    ])
+    expect(readdirSync(path).filter((name) => name.startsWith(TOPIC))).toEqual([])
+    await createTopic(client, 2)
+    expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(broker.failures).toEqual([])
+  })
+})
+
+describe('the log of groups', () => {
+  test('that cannot be written for a while costs no group and not the broker', async () => {
+    const disk = breakableDisk()
+    const { broker, client } = await started(directory(), {}, { disk })
+    await createTopic(client, 1)
+    const commit = async (committedOffset: number) => {
+      const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: '' }]
+      const answered = new TestClient(broker.port)
+      try {
+        const { topics } = await answered.call(
+          'OffsetCommit',
+          {
+            groupId: 'group',
+            generationIdOrMemberEpoch: -1,
+            memberId: '',
+            groupInstanceId: null,
+            topics: [{ name: TOPIC, partitions }],
+          },
+          7,
+        )
+        return topics[0]?.partitions[0]?.errorCode
+      } catch {
+        return 'the connection ended'
+      } finally {
+        answered.close()
+      }
+    }
+    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['group'] })
+    await vi.waitFor(async () => expect(await commit(1)).toBe('NONE'), 5000)
+    disk.breakWith = ({ kind, path }) =>
+      kind === 'write' && path.includes('__consumer_offsets') ? 'ENOSPC' : undefined
+    expect(await commit(2)).toBe('the connection ended')
+    expect(await commit(3)).toBe('NOT_COORDINATOR')
+    disk.breakWith = () => undefined
+    await vi.waitFor(async () => expect(await commit(4)).toBe('NONE'), 5000)
+    expect(broker.failures).toEqual([])
+  })
+})
+
+describe('a full disk', () => {
+  test('refuses producers before it is full, and takes them again by itself', async () => {
+    const volume = { totalBytes: 1e9, freeBytes: 9e8 }
+    const path = directory()
+    const settings = { 'log.dirs.reserve.bytes': '1000000' }
+    const { broker, client } = await started(path, settings, { measureVolume: () => volume })
+    await createTopic(client, 1)
+    expect(await produce(client, [0])).toEqual(['NONE'])
+    volume.freeBytes = 999_999
+    await vi.waitFor(() => expect(broker.warnings.join()).toContain('the disk is full'), 5000)
+    expect(await produce(client, [0])).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(await fetchErrors(client, [0])).toEqual(['NONE'])
+    const groupId = 'group'
+    const { coordinators } = await client.call('FindCoordinator', {
+      keyType: 0,
+      coordinatorKeys: [groupId],
+    })
+    expect(coordinators).toMatchObject([{ errorCode: 'NONE' }])
+    const committed = await client.call(
+      'OffsetCommit',
+      {
+        groupId,
+        generationIdOrMemberEpoch: -1,
+        memberId: '',
+        groupInstanceId: null,
+        topics: [
+          {
+            name: TOPIC,
+            partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }],
+          },
+        ],
+      },
+      7,
+    )
+    expect(committed.topics[0]?.partitions).toMatchObject([{ errorCode: 'NONE' }])
+    volume.freeBytes = 2e6
+    const accepted = async () => expect(await produce(client, [0])).toEqual(['NONE'])
+    await vi.waitFor(accepted, 5000)
+    expect(broker.failures).toEqual([])
+  })
+})
