@@ -17,7 +17,6 @@ import {
   type MetadataImage,
   type MetadataRecord,
   type ProducerIdBlock,
-  type Topic,
   type TopicContext,
   allocateProducerIds,
   alterConfigs,
@@ -88,7 +87,13 @@ export class Controller {
    */
   async openPartitions(options: { readonly wasClean: boolean }): Promise<void> {
     if (!options.wasClean) await this.#leadAgain()
-    for (const topic of this.#options.image.topics()) await this.#openPartitions(topic)
+    const replicas = [...this.#options.image.topics()].flatMap((topic) =>
+      topic.partitions.map((replica) => ({ topic, ...replica })),
+    )
+    await forEachConcurrently(replicas, OPEN_CONCURRENCY, ({ topic, partition, leaderEpoch }) => {
+      const { name, configs } = topic
+      return this.#open({ topic: name, partition, leaderEpoch, configs, isNew: false })
+    })
   }
 
   createTopics(request: CreateTopicsRequest): Promise<CreateTopicsResponse> {
@@ -252,12 +257,6 @@ export class Controller {
       ? image.topics()
       : Array.from(names, (name) => image.topic(name)).filter((topic) => topic !== undefined)
     for (const { name, configs } of topics) partitions.configure(name, this.#logConfig(configs))
-  }
-
-  async #openPartitions({ name: topic, configs, partitions }: Topic): Promise<void> {
-    await forEachConcurrently(partitions, OPEN_CONCURRENCY, ({ partition, leaderEpoch }) =>
-      this.#open({ topic, partition, leaderEpoch, configs, isNew: false }),
-    )
   }
 
   async #open(request: {
