@@ -161,6 +161,8 @@ async function startOn(
     clock,
     onOffline: ({ topic, partition, error }) =>
       logger.warn({ topic, partition, err: error }, OFFLINE_PARTITION),
+    onCorruptRead: ({ topic, partition, error }) =>
+      logger.warn({ topic, partition, err: error }, ROTTEN_PARTITION),
     onDirectoryOffline: ({ path }, error) => warnOfDirectory(logger, path, error),
     onFailure,
   })
@@ -388,6 +390,8 @@ async function startOn(
   }
 }
 
+const ROTTEN_PARTITION =
+  'a batch is not what was written: its offsets answer KAFKA_STORAGE_ERROR, the others are served'
 const OFFLINE_PARTITION = 'a partition is not served, and its files are left as they are'
 
 function warnOfDirectory(

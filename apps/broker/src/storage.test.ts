@@ -1,4 +1,11 @@
-import { existsSync, readFileSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -60,7 +67,11 @@ async function produce(client: TestClient, partitions: readonly number[]): Promi
   return responses[0]?.partitionResponses.map(({ errorCode }) => errorCode) ?? []
 }
 
-async function fetchErrors(client: TestClient, partitions: readonly number[]): Promise<string[]> {
+async function fetchErrors(
+  client: TestClient,
+  partitions: readonly number[],
+  fetchOffset = 0,
+): Promise<string[]> {
   const { responses } = await client.call(
     'Fetch',
     {
@@ -72,7 +83,7 @@ async function fetchErrors(client: TestClient, partitions: readonly number[]): P
           topic: TOPIC,
           partitions: partitions.map((partition) => ({
             partition,
-            fetchOffset: 0,
+            fetchOffset,
             partitionMaxBytes: 1e6,
           })),
         },
@@ -188,6 +199,27 @@ describe('a corrupt log', () => {
     expect(readdirSync(path).filter((name) => name.startsWith(TOPIC))).toEqual([])
     await createTopic(client, 2)
     expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(broker.failures).toEqual([])
+  })
+})
+
+describe('a batch that rots while the broker runs', () => {
+  test('is never sent; the other batches of its partition are', async () => {
+    const path = directory()
+    const settings = { 'log.tail.cache.bytes': '0' }
+    const { broker, client } = await started(path, settings)
+    await createTopic(client, 1)
+    for (const _ of [1, 2, 3]) await produce(client, [0])
+    const segment = join(path, `${TOPIC}-0`, '00000000000000000000.log')
+    const bytes = readFileSync(segment)
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+    writeFileSync(segment, bytes)
+    expect(await fetchErrors(client, [0], 0)).toEqual(['NONE'])
+    expect(await fetchErrors(client, [0], 2)).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(await fetchErrors(client, [0], 2)).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(await produce(client, [0])).toEqual(['NONE'])
+    expect(broker.warnings.filter((line) => line.includes('not what was written'))).toHaveLength(1)
+    expect(await metric(broker, 'fairlead_log_corrupt_reads')).toMatch(/ 2$/)
     expect(broker.failures).toEqual([])
   })
 })

@@ -57,6 +57,8 @@ export type PartitionLogOptions = {
   readonly space?: DiskSpace
   /** Wall clock at opening, milliseconds since the Unix epoch. */
   readonly nowMs: number
+  /** Called for each read that failed: what rotted, with code `LOG_CORRUPT`, or what the disk says. */
+  readonly onReadFailure?: (error: StorageError) => void
   /** Called once, when a write or a sync failed: the log takes no more appends, and is reopened. */
   readonly onFailure: (error: StorageError) => void
 }
@@ -656,7 +658,7 @@ export class PartitionLog {
     const limited = { ...range, upTo }
     runTask<ReadBatches | undefined>(readSegment(segment, limited, buffers), (result) => {
       closeSegment()
-      if (!result.ok) done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
+      if (!result.ok) done(this.#readFailed(result.error))
       else if (result.value === undefined) this.#readBehind(segment, range, done)
       else {
         const { bytes, nextOffset } = result.value
@@ -664,6 +666,11 @@ export class PartitionLog {
         done(batchesRead({ chunks, nextOffset, release: () => buffers.giveBack(bytes) }))
       }
     })
+  }
+
+  #readFailed(error: StorageError) {
+    this.#options.onReadFailure?.(error)
+    return unavailable('KAFKA_STORAGE_ERROR', error.message)
   }
 
   /** Compaction left nothing of the segment from the wanted offset on: what follows comes next. */
@@ -691,8 +698,7 @@ export class PartitionLog {
     }
     runTask(find(segments, range), (result) => {
       for (const release of releases) release()
-      if (result.ok) done({ ok: true, found: result.value })
-      else done(unavailable('KAFKA_STORAGE_ERROR', result.error.message))
+      done(result.ok ? { ok: true, found: result.value } : this.#readFailed(result.error))
     })
   }
 

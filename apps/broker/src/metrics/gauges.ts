@@ -125,6 +125,11 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       'Partitions of all fetch sessions.',
       () => fetchSessions.partitionCount,
     ],
+    [
+      'fairlead_log_corrupt_reads',
+      'Reads since the start that found a batch other than it was written.',
+      () => partitions.corruptReadCount,
+    ],
     ['fairlead_group_requests_parked', 'Joins and syncs that wait.', () => groups.parkedCount],
   ]
   for (const name of ALWAYS_ZERO) {

@@ -5,6 +5,7 @@ import {
   type IndexCache,
   type LogConfig,
   type PartitionLog,
+  type PartitionLogOptions,
   StorageError,
   type TailCache,
   deleteLog,
@@ -35,7 +36,7 @@ export type LocalPartition = {
 
 type MutablePartition = { -readonly [Key in keyof LocalPartition]: LocalPartition[Key] }
 
-/** A partition that is not served, and why: its directory failed, or its log is corrupt. */
+/** A partition that is not served, wholly or in part, and why: its disk failed, or its log is corrupt. */
 export type OfflinePartition = {
   readonly topic: string
   readonly partition: number
@@ -52,6 +53,8 @@ export type PartitionTableOptions = {
   readonly clock: Clock
   /** Called once for each partition that is not served any more. */
   readonly onOffline: (partition: OfflinePartition) => void
+  /** Called at the first read that found a batch other than it was written. */
+  readonly onCorruptRead: (partition: OfflinePartition) => void
   /** Called once for a directory that failed. */
   readonly onDirectoryOffline: (directory: DataDirectory, error: StorageError) => void
   /** The directory of the metadata failed, which the last one that is left is, too. */
@@ -85,8 +88,11 @@ export class PartitionTable {
   readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
   readonly #removalListeners: ((partition: LocalPartition) => Promise<void>)[] = []
   readonly #offline = new Map<string, Map<number, OfflinePartition>>()
+  /** Logs of which a batch that is read has rotted: said once for each. */
+  readonly #rotten = new Set<string>()
   #count = 0
   #offlineCount = 0
+  #corruptReadCount = 0
 
   constructor(options: PartitionTableOptions) {
     this.#options = options
@@ -99,6 +105,11 @@ export class PartitionTable {
 
   get offlineCount(): number {
     return this.#offlineCount
+  }
+
+  /** Reads that failed because a batch is not what was written, since the start. */
+  get corruptReadCount(): number {
+    return this.#corruptReadCount
   }
 
   get(topic: string, partition: number): LocalPartition | undefined {
@@ -142,10 +153,11 @@ export class PartitionTable {
       return
     }
     try {
-      const logConfig = withSegmentJitter(config, name)
-      const log = await this.#openLog(directory, name, logConfig, (error) =>
-        this.#onLogFailure({ topic, partition }, directory, error),
-      )
+      const which = { topic, partition }
+      const log = await this.#openLog(directory, name, withSegmentJitter(config, name), {
+        onReadFailure: (error) => this.#onReadFailure(which, directory, error),
+        onFailure: (error) => this.#onLogFailure(which, directory, error),
+      })
       const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
       partitions.set(partition, { topic, partition, leaderEpoch, config, directory, log })
       this.#byTopic.set(topic, partitions)
@@ -170,7 +182,7 @@ export class PartitionTable {
     const name = directoryName(topic, partition)
     const directory = this.#homeOf(name, false)
     if (directory instanceof StorageError) throw new NoDirectoryError(directories.failures)
-    return this.#openLog(directory, name, config, onFailure)
+    return this.#openLog(directory, name, config, { onFailure })
   }
 
   /** `release` is waited for before the log of a partition is deleted: it gives up its files. */
@@ -193,6 +205,7 @@ export class PartitionTable {
       const deleted = settled<void>((done) => log.delete(done))
       await this.#survive(directory, deleted)
       directories.forget(directoryName(topic, partition))
+      this.#rotten.delete(directoryName(topic, partition))
     }
     for (const { partition } of offline) {
       const name = directoryName(topic, partition)
@@ -226,7 +239,7 @@ export class PartitionTable {
     { path, space }: DataDirectory,
     name: string,
     config: LogConfig,
-    onFailure: (error: StorageError) => void,
+    listeners: Pick<PartitionLogOptions, 'onFailure' | 'onReadFailure'>,
   ): Promise<PartitionLog> {
     const { disk, crc32c, tailCache, indexCache, buffers, clock } = this.#options
     return settled((done) =>
@@ -242,7 +255,7 @@ export class PartitionTable {
           buffers,
           space,
           nowMs: clock.wallNowMs(),
-          onFailure,
+          ...listeners,
         },
         done,
       ),
@@ -257,6 +270,24 @@ export class PartitionTable {
   ): void {
     this.#setOffline({ topic, partition, error })
     if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
+  }
+
+  /** One batch that rotted does not keep the others from being served. */
+  #onReadFailure(
+    which: { readonly topic: string; readonly partition: number },
+    directory: DataDirectory,
+    error: StorageError,
+  ): void {
+    if (PROCESS_ERRORS.includes(error.code)) return
+    if (error.code !== CORRUPT) {
+      this.#onLogFailure(which, directory, error)
+      return
+    }
+    this.#corruptReadCount += 1
+    const name = directoryName(which.topic, which.partition)
+    if (this.#rotten.has(name)) return
+    this.#rotten.add(name)
+    this.#options.onCorruptRead({ ...which, error })
   }
 
   #directoryFailed(directory: DataDirectory, error: StorageError): void {
