@@ -72,9 +72,9 @@ test('a checkpoint whose flush fails says so', () => {
   disk.drain()
   append(log, batch())
   disk.hook = ({ kind }) =>
-    kind === 'write' ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+    kind === 'write' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
   const answers: unknown[] = []
   log.checkpoint((result) => answers.push(result))
   disk.drain()
-  expect(answers).toMatchObject([{ ok: false, error: { code: 'ENOSPC' } }])
+  expect(answers).toMatchObject([{ ok: false, error: { code: 'EIO' } }])
 })

@@ -10,7 +10,7 @@ import {
   readCheckpoint,
 } from './checkpoints.ts'
 import { CLEANED_SUFFIX, SWAP_SUFFIX, recoverSwap } from './compaction/swap.ts'
-import { type Disk, type DiskFile, corruptLog } from './disk.ts'
+import { type Disk, type DiskFile, StorageError, corruptLog } from './disk.ts'
 import {
   type DiskTask,
   TEMPORARY_SUFFIX,
@@ -290,6 +290,15 @@ function* makeDurable(
   if (durableBytes === 0) yield* perform<void>((done) => disk.syncDirectory(directory, done))
 }
 
+/** Where even bytes that are there are written to another place, a disk without space takes none. */
+function* unlessFull(task: DiskTask<void>): DiskTask<void> {
+  try {
+    yield* task
+  } catch (error) {
+    if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+  }
+}
+
 /**
  * Writes bytes again that are there. When the process before this one ended because a sync failed,
  * the kernel takes its pages for clean: a sync alone would succeed and make nothing durable.
@@ -299,7 +308,7 @@ function* rewrite(file: DiskFile, from: number, to: number): DiskTask<void> {
     const start = position
     const bytes = new Uint8Array(Math.min(REWRITE_BYTES, to - start))
     yield* perform<number>((done) => file.read(start, bytes, done))
-    yield* perform<void>((done) => file.write(start, [bytes], done))
+    yield* unlessFull(perform<void>((done) => file.write(start, [bytes], done)))
   }
 }
 
