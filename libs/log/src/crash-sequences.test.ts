@@ -71,8 +71,7 @@ test('a checkpoint whose flush fails says so', () => {
   settled<void>((done) => log.checkpoint(done))
   disk.drain()
   append(log, batch())
-  disk.hook = ({ kind }) =>
-    kind === 'write' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+  disk.hook = ({ kind }) => (kind === 'write' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' })
   const answers: unknown[] = []
   log.checkpoint((result) => answers.push(result))
   disk.drain()
