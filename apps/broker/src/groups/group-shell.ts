@@ -51,7 +51,15 @@ export type GroupShellOptions = {
   readonly coordinator: GroupCoordinator
   readonly offsetsLog: Pick<
     OffsetsLog,
-    'exists' | 'create' | 'partitions' | 'append' | 'settled' | 'drained' | 'hasFailed' | 'replay'
+    | 'exists'
+    | 'create'
+    | 'partitions'
+    | 'append'
+    | 'settled'
+    | 'drained'
+    | 'hasFailed'
+    | 'isOffline'
+    | 'replay'
   >
   readonly clock: Clock
   readonly timers: Timers
@@ -89,6 +97,7 @@ export class GroupShell {
   #nextToken: ParkToken = 1
   #started: Promise<void> | undefined
   #hasGroups = false
+  readonly #lost = new Set<number>()
   #isStopped = false
   #timer: { readonly deadlineMs: number; readonly cancel: () => void } | undefined
 
@@ -121,6 +130,7 @@ export class GroupShell {
     this.#isStopped = true
     this.#timer?.cancel()
     for (const partition of this.#hasGroups ? offsetsLog.partitions() : []) {
+      if (this.#lost.has(partition)) continue
       this.#inBackground(this.#carryOut(coordinator.unload(partition)))
     }
   }
@@ -215,7 +225,11 @@ export class GroupShell {
   }
 
   async #load(): Promise<void> {
-    for (const partition of this.#options.offsetsLog.partitions()) await this.#loadOne(partition)
+    const { offsetsLog } = this.#options
+    for (const partition of offsetsLog.partitions()) {
+      if (offsetsLog.isOffline(partition)) this.#lose(partition)
+      else await this.#loadOne(partition)
+    }
   }
 
   async #loadOne(partition: number): Promise<void> {
@@ -229,12 +243,21 @@ export class GroupShell {
 
   #appendFailed(partition: number, error: unknown): void {
     const { offsetsLog, onFailure } = this.#options
-    if (this.#isStopped || offsetsLog.hasFailed(partition)) {
+    if (offsetsLog.isOffline(partition)) {
+      this.#lose(partition)
+    } else if (this.#isStopped || offsetsLog.hasFailed(partition)) {
       onFailure(error)
     } else if (!this.#reloading.has(partition)) {
       this.#reloading.add(partition)
       this.#inBackground(this.#reload(partition))
     }
+  }
+
+  /** The directory of the log failed: these groups have no coordinator until a restart finds it. */
+  #lose(partition: number): void {
+    if (this.#isStopped || this.#lost.has(partition)) return
+    this.#lost.add(partition)
+    this.#complete(this.#options.coordinator.unload(partition))
   }
 
   /** Brings memory back to what the log holds, after an append to the partition failed. */

@@ -29,7 +29,8 @@ export class OffsetsLog {
   }
 
   get exists(): boolean {
-    return this.#options.partitions.get(CONSUMER_OFFSETS_TOPIC, 0) !== undefined
+    const isOpen = this.#options.partitions.get(CONSUMER_OFFSETS_TOPIC, 0) !== undefined
+    return isOpen || this.isOffline(0)
   }
 
   async create(): Promise<void> {
@@ -66,6 +67,11 @@ export class OffsetsLog {
       const waiting = this.#drainWaiters.get(partition) ?? []
       this.#drainWaiters.set(partition, [...waiting, resolve])
     })
+  }
+
+  /** Whether the partition is not served any more, and the broker goes on without it. */
+  isOffline(partition: number): boolean {
+    return this.#options.partitions.offline(CONSUMER_OFFSETS_TOPIC, partition) !== undefined
   }
 
   /** Whether the log of the partition is beyond repair, so that no later append can succeed. */
