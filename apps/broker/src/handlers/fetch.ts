@@ -36,6 +36,9 @@ export async function handleFetch(
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
   }
   context.onSent(await context.peer.fetchTurns.take())
+  if (context.peer.departure.isGone) {
+    return { errorCode: 'NONE', sessionId: NO_SESSION, responses: [] }
+  }
   const round = await readEnough(fetch, request, context)
   context.onSent(round.release)
   const { errorCode, sessionId, answered } = fetchSessions.answer(

@@ -191,7 +191,7 @@ export class Connection {
   close(reason: CloseReason | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.peer.departure.announce()
+    this.peer.departure.end()
     this.#giveUpMemory?.()
     this.#cancelThrottle?.()
     this.#options.load.forget(this.#readOrPause)

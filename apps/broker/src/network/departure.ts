@@ -2,6 +2,12 @@
 export class Departure {
   readonly #listeners = new Set<() => void>()
   #hasLeft = false
+  #isGone = false
+
+  /** The connection has ended: nobody reads an answer any more, at once or later. */
+  get isGone(): boolean {
+    return this.#isGone
+  }
 
   get hasLeft(): boolean {
     return this.#hasLeft
@@ -20,5 +26,11 @@ export class Departure {
     const listeners = [...this.#listeners]
     this.#listeners.clear()
     for (const listener of listeners) listener()
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    this.#isGone = true
+    this.announce()
   }
 }
