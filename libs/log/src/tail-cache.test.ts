@@ -25,6 +25,16 @@ test('the budget is shared: the oldest batch goes first, whichever partition own
   expect(right.read({ fetchOffset: 0, ...WHOLE })?.nextOffset).toBe(2)
 })
 
+test('a batch that ends above the limit of the reader is not served', () => {
+  const cache = new TailCache({ budgetBytes: 100, buffers: new BufferPool(POOL) })
+  const tail = followed(cache)
+  for (const offset of [0, 2, 4]) tail.add(new Uint8Array(10).fill(1), offset, offset + 2)
+  const nextOffsets = [1, 2, 3, 4, 6].map(
+    (upTo) => tail.read({ fetchOffset: 0, maxBytes: 1e7, upTo })?.nextOffset,
+  )
+  expect(nextOffsets).toEqual([0, 2, 2, 4, 6])
+})
+
 test('a batch that is larger than the budget is not kept', () => {
   const cache = new TailCache({ budgetBytes: 5, buffers: new BufferPool(POOL) })
   const tail = followed(cache)
