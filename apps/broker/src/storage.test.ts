@@ -44,14 +44,24 @@ async function started(...args: Parameters<typeof startTestBroker>) {
   return { broker, client, stop }
 }
 
-async function createTopic(client: TestClient, numPartitions: number): Promise<void> {
+async function createTopic(
+  client: TestClient,
+  numPartitions: number,
+  errorCode = 'NONE',
+): Promise<void> {
   const topic = { name: TOPIC, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
   const created = await client.call('CreateTopics', {
     topics: [topic],
     timeoutMs: 10_000,
     validateOnly: false,
   })
-  expect(created.topics).toMatchObject([{ errorCode: 'NONE' }])
+  expect(created.topics).toMatchObject([{ errorCode }])
+}
+
+async function deleteTopic(client: TestClient): Promise<void> {
+  const request = { topics: [{ name: TOPIC, topicId: ZERO_UUID }], timeoutMs: 10_000 }
+  const { responses } = await client.call('DeleteTopics', request)
+  expect(responses).toMatchObject([{ errorCode: 'NONE' }])
 }
 
 /** The answer of each of `partitions` to one record. */
@@ -192,13 +202,44 @@ describe('a corrupt log', () => {
     expect(await metric(broker, 'kafka_controller_kafkacontroller_offlinepartitionscount')).toMatch(
       / 1$/,
     )
-    const topicNames = { topics: [{ name: TOPIC, topicId: ZERO_UUID }], timeoutMs: 10_000 }
-    expect((await client.call('DeleteTopics', topicNames)).responses).toMatchObject([
-      { errorCode: 'NONE' },
-    ])
+    await deleteTopic(client)
     expect(readdirSync(path).filter((name) => name.startsWith(TOPIC))).toEqual([])
     await createTopic(client, 2)
     expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(broker.failures).toEqual([])
+  })
+})
+
+describe.for(['EMFILE', 'ENOSPC', 'EDQUOT'])('a partition whose creation ends with %s', (code) => {
+  const unlucky = `${TOPIC}-1`
+  async function createdInVain(path: string) {
+    const disk = breakableDisk()
+    const it = await started(path, {}, { disk })
+    disk.breakWith = (operation) =>
+      operation.kind === 'makeDirectory' && operation.path.endsWith(unlucky) ? code : undefined
+    await createTopic(it.client, 2, 'KAFKA_STORAGE_ERROR')
+    expect(await produce(it.client, [0, 1])).toEqual(['NONE', 'KAFKA_STORAGE_ERROR'])
+    return it
+  }
+
+  test('is offline alone until the next start', async () => {
+    const path = directory()
+    const { broker, client, stop } = await createdInVain(path)
+    await createTopic(client, 2, 'TOPIC_ALREADY_EXISTS')
+    expect(broker.failures).toEqual([])
+    await stop()
+    const { client: later } = await started(path)
+    expect(await produce(later, [0, 1])).toEqual(['NONE', 'NONE'])
+  })
+
+  test('can be deleted with its topic', async () => {
+    const { broker, client } = await createdInVain(directory())
+    await deleteTopic(client)
+    await createTopic(client, 1)
+    expect(await produce(client, [0])).toEqual(['NONE'])
+    const request = { topics: [{ name: TOPIC, count: 2, assignments: null }], timeoutMs: 10_000 }
+    const { results } = await client.call('CreatePartitions', { ...request, validateOnly: false })
+    expect(results).toMatchObject([{ errorCode: 'KAFKA_STORAGE_ERROR' }])
     expect(broker.failures).toEqual([])
   })
 })

@@ -56,6 +56,15 @@ export class StorageError extends OperationalError {
   }
 }
 
+/** The disk, or the quota of whoever writes, has no room; it may have some later. */
+export function isNoSpace(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+  )
+}
+
 /** Below the recovery point a log holds something else than what was made durable there. */
 export function corruptLog(message: string): StorageError {
   return new StorageError(message, { code: 'LOG_CORRUPT' })

@@ -4,6 +4,7 @@ export {
   type DiskFile,
   type DiskResult,
   StorageError,
+  isNoSpace,
 } from './disk.ts'
 export { type BatchCodecs } from './compaction/batch-records.ts'
 export {

@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import type { BatchHeader } from '@fairlead/protocol'
-import type { DiskCallback, DiskResult, StorageError } from './disk.ts'
+import { type DiskCallback, type DiskResult, type StorageError, isNoSpace } from './disk.ts'
 import { runTask } from './disk-task.ts'
 import { Fifo } from './fifo.ts'
 import type { LogConfig } from './log-config.ts'
@@ -362,10 +362,6 @@ export class LogWriter {
     done?.()
     return true
   }
-}
-
-function isNoSpace(error: StorageError): boolean {
-  return error.code === 'ENOSPC'
 }
 
 function endOf(segment: Segment): DurablePoint {

@@ -1,4 +1,4 @@
-import { type Clock, type Random, invariant } from '@fairlead/base'
+import type { Clock, Random } from '@fairlead/base'
 import { type LogConfig, type PartitionLog, StorageError } from '@fairlead/log'
 import {
   type AlterConfigsContext,
@@ -38,6 +38,8 @@ import { replayLog } from '../partitions/replay-log.ts'
 import { ChangeQueue } from './change-queue.ts'
 import { forEachConcurrently } from './for-each-concurrently.ts'
 import { CONSUMER_OFFSETS_CONFIGS, CONSUMER_OFFSETS_TOPIC } from './internal-topics.ts'
+import { newPartitions } from './new-partitions.ts'
+import { type StorageFailures, sayNotAdded, sayNotOpened } from './storage-failures.ts'
 
 /** Logs that are opened at the same time: disks like some depth, recovery needs memory for each. */
 const OPEN_CONCURRENCY = 8
@@ -62,8 +64,8 @@ export type ControllerOptions = {
  * Changes the metadata: takes one decision at a time, makes its records durable in
  * `__cluster_metadata`, opens the logs that they call for, then replays them into the image.
  *
- * Invariants: the image never shows what a crash could undo, nor a partition without a log; a
- * decision sees everything that the one before it changed.
+ * Invariants: the image never shows what a crash could undo, nor a partition whose log is neither
+ * open nor offline; a decision sees everything that is durable.
  */
 export class Controller {
   readonly #options: ControllerOptions
@@ -90,15 +92,16 @@ export class Controller {
     const replicas = [...this.#options.image.topics()].flatMap((topic) =>
       topic.partitions.map((replica) => ({ topic, ...replica })),
     )
-    await forEachConcurrently(replicas, OPEN_CONCURRENCY, ({ topic, partition, leaderEpoch }) => {
+    await forEachConcurrently(replicas, OPEN_CONCURRENCY, async (replica) => {
+      const { topic, partition, leaderEpoch } = replica
       const { name, configs } = topic
-      return this.#open({ topic: name, partition, leaderEpoch, configs, isNew: false })
+      await this.#open({ topic: name, partition, leaderEpoch, configs, isNew: false })
     })
   }
 
   createTopics(request: CreateTopicsRequest): Promise<CreateTopicsResponse> {
     const { image } = this.#options
-    return this.#change(() => createTopics(image, request, this.#topicContext()))
+    return this.#change(() => createTopics(image, request, this.#topicContext()), sayNotOpened)
   }
 
   /** Creates the topics that a client asked about and that can exist; others are left alone. */
@@ -118,7 +121,8 @@ export class Controller {
 
   createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
     const { image, config } = this.#options
-    return this.#change(() => createPartitions(image, request, { brokerId: config['node.id'] }))
+    const brokerId = config['node.id']
+    return this.#change(() => createPartitions(image, request, { brokerId }), sayNotAdded)
   }
 
   alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
@@ -181,25 +185,30 @@ export class Controller {
   }
 
   /** One change after the other, in the order of the calls. */
-  #change<Response>(decide: () => Decision<Response>): Promise<Response> {
+  #change<Response>(
+    decide: () => Decision<Response>,
+    say: (response: Response, failures: StorageFailures) => Response = (response) => response,
+  ): Promise<Response> {
     return this.#changes.run(async () => {
       const { records, response } = decide()
-      if (records.length > 0) await this.#commit(records)
-      return response
+      return records.length > 0 ? say(response, await this.#commit(records)) : response
     })
   }
 
-  async #commit(records: readonly MetadataRecord[]): Promise<void> {
+  async #commit(records: readonly MetadataRecord[]): Promise<StorageFailures> {
     const { image, partitions, onTopicsDeleted } = this.#options
     await this.#append(records)
     const removed = records.flatMap((record) =>
       record.kind === 'RemoveTopicRecord' ? [image.topicName(record.topicId) ?? ''] : [],
     )
-    await this.#openNewPartitions(records)
-    for (const record of records) image.replay(record)
+    const failures = await this.#openNewPartitions(records).finally(() => {
+      // What is durable is so, whatever else failed: a decision without it would contradict it.
+      for (const record of records) image.replay(record)
+    })
     this.#applyConfigs(records)
     for (const topic of removed) await partitions.remove(topic)
     if (removed.length > 0) await onTopicsDeleted(removed)
+    return failures
   }
 
   async #append(records: readonly MetadataRecord[]): Promise<void> {
@@ -224,27 +233,14 @@ export class Controller {
     if (!result.ok) throw new StorageError(result.message, { code: result.errorCode })
   }
 
-  async #openNewPartitions(records: readonly MetadataRecord[]): Promise<void> {
-    const { image } = this.#options
-    const topics = new Map<string, { name: string; configs: Map<string, string> }>()
-    const byName = new Map<string, Map<string, string>>()
-    for (const record of records) {
-      if (record.kind === 'TopicRecord') {
-        const configs = new Map<string, string>()
-        topics.set(record.topicId, { name: record.name, configs })
-        byName.set(record.name, configs)
-      } else if (record.kind === 'ConfigRecord' && record.value !== null) {
-        byName.get(record.resourceName)?.set(record.name, record.value)
-      }
-    }
-    const opened = records.filter((record) => record.kind === 'PartitionRecord')
-    await forEachConcurrently(opened, OPEN_CONCURRENCY, async (record) => {
-      const topic = topics.get(record.topicId) ?? image.topicById(record.topicId)
-      invariant(topic !== undefined, 'a partition has a topic')
-      const { partitionId: partition, leaderEpoch } = record
-      const which = { topic: topic.name, partition, leaderEpoch, configs: topic.configs }
-      await this.#open({ ...which, isNew: true })
+  async #openNewPartitions(records: readonly MetadataRecord[]): Promise<StorageFailures> {
+    const failures = new Map<string, StorageError>()
+    const added = newPartitions(records, this.#options.image)
+    await forEachConcurrently(added, OPEN_CONCURRENCY, async (partition) => {
+      const failure = await this.#open({ ...partition, isNew: true })
+      if (failure !== undefined) failures.set(partition.topic, failure)
     })
+    return failures
   }
 
   /** What changed takes effect on the open logs: on one topic's, or, when it was a default, on all. */
@@ -265,9 +261,9 @@ export class Controller {
     readonly leaderEpoch: number
     readonly configs: ReadonlyMap<string, string>
     readonly isNew: boolean
-  }): Promise<void> {
+  }): Promise<StorageError | undefined> {
     const { configs, ...which } = request
-    await this.#options.partitions.open({ ...which, config: this.#logConfig(configs) })
+    return this.#options.partitions.open({ ...which, config: this.#logConfig(configs) })
   }
 
   #logConfig(topicConfigs: ReadonlyMap<string, string>): LogConfig {

@@ -9,6 +9,7 @@ import {
   StorageError,
   type TailCache,
   deleteLog,
+  isNoSpace,
   openPartitionLog,
 } from '@fairlead/log'
 import type { Crc32c } from '@fairlead/protocol'
@@ -140,17 +141,20 @@ export class PartitionTable {
   }
 
   /**
-   * Opens, and if needed recovers or creates, the log of a partition. One that is corrupt, or in a
-   * directory that failed, is offline from then on.
+   * Opens, and if needed recovers or creates, the log of a partition. One that is corrupt, in a
+   * directory that failed, or has no room, is offline from then on; so is a new one for which this
+   * process has no files or memory left. Resolves with the reason.
+   *
+   * @throws {StorageError} when the process lacks what an old partition needs.
    */
-  async open(request: OpenRequest): Promise<void> {
+  async open(request: OpenRequest): Promise<StorageError | undefined> {
     const { topic, partition, leaderEpoch, config, isNew } = request
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
     const name = directoryName(topic, partition)
     const directory = this.#homeOf(name, isNew)
     if (directory instanceof StorageError) {
       this.#setOffline({ topic, partition, error: directory })
-      return
+      return directory
     }
     try {
       const which = { topic, partition }
@@ -162,9 +166,14 @@ export class PartitionTable {
       partitions.set(partition, { topic, partition, leaderEpoch, config, directory, log })
       this.#byTopic.set(topic, partitions)
       this.#count += 1
+      return undefined
     } catch (error) {
-      if (!(error instanceof StorageError) || PROCESS_ERRORS.includes(error.code)) throw error
-      this.#onLogFailure({ topic, partition }, directory, error)
+      if (!(error instanceof StorageError)) throw error
+      const isOfProcess = PROCESS_ERRORS.includes(error.code)
+      if (isOfProcess && !isNew) throw error
+      if (isOfProcess || isNoSpace(error)) this.#setOffline({ topic, partition, error })
+      else this.#onLogFailure({ topic, partition }, directory, error)
+      return error
     }
   }
 
@@ -212,7 +221,7 @@ export class PartitionTable {
       const directory = directories.homeOf(name)
       if (directory === undefined || !directories.isOnline(directory)) continue
       const deleted = settled<void>((done) => deleteLog(disk, join(directory.path, name), done))
-      await this.#survive(directory, deleted)
+      await this.#survive(directory, deleted.catch(unlessMissing))
       directories.forget(name)
     }
   }
@@ -327,6 +336,11 @@ export class PartitionTable {
       if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
     }
   }
+}
+
+/** A log that could not be created need not have a directory. */
+function unlessMissing(error: unknown): void {
+  if (!(error instanceof StorageError && error.code === 'ENOENT')) throw error
 }
 
 function directoryName(topic: string, partition: number): string {

@@ -1,10 +1,13 @@
 import { type Disk, type DiskCallback, type DiskFile, StorageError } from '@fairlead/log'
 import { nodeDisk } from '@fairlead/runtime'
 
-type FileOperation = { readonly kind: 'write' | 'datasync'; readonly path: string }
+type FileOperation = {
+  readonly kind: 'write' | 'datasync' | 'makeDirectory' | 'rename'
+  readonly path: string
+}
 
 export type BreakableDisk = Disk & {
-  /** The error code that an operation on a file ends with; undefined lets it be. */
+  /** The error code that an operation ends with; undefined lets it be. */
   breakWith: (operation: FileOperation) => string | undefined
 }
 
@@ -14,6 +17,12 @@ export function breakableDisk(): BreakableDisk {
   const disk: BreakableDisk = {
     ...real,
     breakWith: () => undefined,
+    makeDirectory: (path, done) => {
+      if (!isBroken(disk, { kind: 'makeDirectory', path }, done)) real.makeDirectory(path, done)
+    },
+    rename: (from, to, done) => {
+      if (!isBroken(disk, { kind: 'rename', path: from }, done)) real.rename(from, to, done)
+    },
     open: (path, mode, done) =>
       real.open(path, mode, (result) => {
         if (result.ok) done({ ok: true, value: breakable(result.value, path, disk) })
@@ -24,19 +33,24 @@ export function breakableDisk(): BreakableDisk {
 }
 
 function breakable(file: DiskFile, path: string, disk: BreakableDisk): DiskFile {
-  const isBroken = (kind: FileOperation['kind'], done: DiskCallback<void>): boolean => {
-    const code = disk.breakWith({ kind, path })
-    if (code === undefined) return false
-    done({ ok: false, error: new StorageError(`${code}: ${path}`, { code }) })
-    return true
-  }
   return {
     ...file,
     write: (position, chunks, done) => {
-      if (!isBroken('write', done)) file.write(position, chunks, done)
+      if (!isBroken(disk, { kind: 'write', path }, done)) file.write(position, chunks, done)
     },
     datasync: (done) => {
-      if (!isBroken('datasync', done)) file.datasync(done)
+      if (!isBroken(disk, { kind: 'datasync', path }, done)) file.datasync(done)
     },
   }
+}
+
+function isBroken(
+  { breakWith }: BreakableDisk,
+  operation: FileOperation,
+  done: DiskCallback<void>,
+): boolean {
+  const code = breakWith(operation)
+  if (code === undefined) return false
+  done({ ok: false, error: new StorageError(`${code}: ${operation.path}`, { code }) })
+  return true
 }
