@@ -14,7 +14,15 @@ const CLIENT = { apiVersion: 8, clientId: 'test', clientHost: '/127.0.0.1' }
 /** A shell on a log in memory that fails when told to; time stands still, timers run when told to. */
 function setUp() {
   const records: CoordinatorRecord[] = []
-  const state = { isDiskFull: false, hasFailed: false, appendCount: 0 }
+  const state = {
+    isDiskFull: false,
+    hasFailed: false,
+    isOffline: false,
+    appendCount: 0,
+    written: Promise.resolve(),
+    drained: Promise.resolve(),
+    replayed: Promise.resolve(),
+  }
   const failures: unknown[] = []
   const pending: { readonly delayMs: number; readonly callback: () => void }[] = []
   const shell = new GroupShell({
@@ -45,15 +53,19 @@ function setUp() {
       partitions: () => [0],
       append: async (_partition, appended) => {
         state.appendCount += 1
-        await Promise.resolve()
+        await state.written
         if (state.isDiskFull) throw new StorageError('no space left', { code: 'ENOSPC' })
         records.push(...appended)
       },
       settled: async () => {},
-      drained: async () => {},
+      drained: () => state.drained,
       hasFailed: () => state.hasFailed,
-      isOffline: () => false,
-      replay: async (_partition, replay) => records.forEach(replay),
+      isOffline: () => state.isOffline,
+      replay: async (_partition, replay) => {
+        if (state.isOffline) throw new StorageError('not open', { code: 'PARTITION_NOT_OPEN' })
+        records.forEach(replay)
+        await state.replayed
+      },
     },
     clock: { nowMs: () => 0, wallNowMs: () => 1_700_000_000_000 },
     timers: {
@@ -144,4 +156,42 @@ test('a log that is beyond repair is reported', async () => {
   Object.assign(state, { isDiskFull: true, hasFailed: true })
   await expect(commit(shell, 6)).rejects.toThrow('no space left')
   expect(failures).toHaveLength(1)
+})
+
+test.for(['drained', 'replayed'] as const)(
+  'groups whose directory fails before their log is %s again are lost, and the broker goes on',
+  async (step) => {
+    const { shell, state, failures } = setUp()
+    shell.resume()
+    await settle()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    Object.assign(state, { isDiskFull: true, [step]: promise })
+    await expect(commit(shell, 5)).rejects.toThrow('no space left')
+    await settle()
+    state.isOffline = true
+    if (step === 'drained') resolve()
+    else reject(new StorageError('the log is closed', { code: 'KAFKA_STORAGE_ERROR' }))
+    await settle()
+    expect(await commit(shell, 6)).toBe('NOT_COORDINATOR')
+    expect(failures).toEqual([])
+  },
+)
+
+test('groups that an append under way loses are not loaded any more', async () => {
+  const { shell, state, failures } = setUp()
+  shell.resume()
+  await settle()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  state.isDiskFull = true
+  const refused = commit(shell, 5)
+  Object.assign(state, { written: promise, drained: promise.then(() => settle()) })
+  const underWay = commit(shell, 6)
+  await expect(refused).rejects.toThrow('no space left')
+  state.isOffline = true
+  resolve()
+  await expect(underWay).rejects.toThrow('no space left')
+  await state.drained
+  await settle()
+  expect(await commit(shell, 7)).toBe('NOT_COORDINATOR')
+  expect(failures).toEqual([])
 })

@@ -226,19 +226,22 @@ export class GroupShell {
 
   async #load(): Promise<void> {
     const { offsetsLog } = this.#options
-    for (const partition of offsetsLog.partitions()) {
-      if (offsetsLog.isOffline(partition)) this.#lose(partition)
-      else await this.#loadOne(partition)
-    }
+    for (const partition of offsetsLog.partitions()) await this.#loadOne(partition)
   }
 
+  /** Its directory may be offline already, and may fail at any time while it is read. */
   async #loadOne(partition: number): Promise<void> {
     const { coordinator, offsetsLog } = this.#options
-    await offsetsLog.replay(partition, (record) => {
-      if (!this.#isStopped) coordinator.replay(partition, record)
-    })
+    try {
+      await offsetsLog.replay(partition, (record) => {
+        if (!this.#isStopped && !this.#lost.has(partition)) coordinator.replay(partition, record)
+      })
+    } catch (error) {
+      if (!(error instanceof StorageError && offsetsLog.isOffline(partition))) throw error
+    }
     if (this.#isStopped) return
-    await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
+    if (offsetsLog.isOffline(partition)) this.#lose(partition)
+    else await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
   }
 
   #appendFailed(partition: number, error: unknown): void {
