@@ -490,6 +490,17 @@ describe('closing and deleting', () => {
     expect(read(log, 0)).toMatchObject({ errorCode: 'UNKNOWN_TOPIC_OR_PARTITION' })
   })
 
+  test.for(['close', 'delete'] as const)(
+    'work on its files that outlives its %s has nothing left to do',
+    (end) => {
+      const log = open(new SimulatedDisk(), { config: { segmentBytes: 100 } })
+      for (let count = 0; count < 3; count += 1) append(log, batch())
+      settled<void>((done) => log[end](done))
+      expect(log.scrubJob(100).segments).toEqual([])
+      expect(settled<void>((done) => log.endCompaction(1, done))).toMatchObject({ ok: true })
+    },
+  )
+
   test('a log that cannot be recovered is not opened', () => {
     const disk = new SimulatedDisk()
     const log = open(disk)

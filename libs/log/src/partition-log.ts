@@ -427,14 +427,20 @@ export class PartitionLog {
     })
   }
 
-  /** Notes that everything below `firstDirtyOffset` was compacted. */
+  /** Notes that everything below `firstDirtyOffset` was compacted, unless the log has ended. */
   endCompaction(firstDirtyOffset: number, done: DiskCallback<void>): void {
+    if (this.#state !== 'open') {
+      done({ ok: true, value: undefined })
+      return
+    }
     invariant(firstDirtyOffset <= this.#files.active.baseOffset, 'appends are not compacted')
     this.#files.endCompaction(firstDirtyOffset, done)
   }
 
-  /** Everything durable, to be read again; see `scrubLog`. */
+  /** Everything durable, to be read again; see `scrubLog`. Nothing of a log that has ended. */
   scrubJob(bufferBytes: number): ScrubJob {
+    const { directory } = this.#options
+    if (this.#state !== 'open') return { directory, segments: [], bufferBytes }
     const { segments, active } = this.#files
     const closed = segments
       .filter((segment) => segment !== active)
@@ -442,7 +448,7 @@ export class PartitionLog {
     const { segment, nextOffset: endOffset, sizeBytes } = this.#writer.durable
     const scrubbed = [...closed, { ...segment.place, endOffset, sizeBytes }]
     return {
-      directory: this.#options.directory,
+      directory,
       segments: scrubbed.filter((range) => range.sizeBytes > 0),
       bufferBytes,
     }
