@@ -166,7 +166,7 @@ async function startOn(
     onDirectoryOffline: ({ path }, error) => warnOfDirectory(logger, path, error),
     onFailure,
   })
-  const { meta, path: firstPath } = metadataDirectory(directories)
+  const { meta } = metadataDirectory(directories)
   const image = new MetadataImage({ clusterId: meta.clusterId })
   const settings: BrokerSettings = [
     {
@@ -291,10 +291,9 @@ async function startOn(
     clock,
     timers,
     logger,
-    onFailure,
   })
   if (config['log.cleaner.enable']) cleaner.start()
-  registerCleanerGauges(metrics, { cleaner, clock, logDirectory: firstPath })
+  registerCleanerGauges(metrics, { cleaner, clock, directories })
   const scrubber = new LogScrubber({
     intervalMs: config['log.scrub.interval.ms'],
     bytesPerSecond: config['log.scrub.io.max.bytes.per.second'],
@@ -304,7 +303,6 @@ async function startOn(
     timers,
     random,
     logger,
-    onFailure,
   })
   if (config['log.scrub.enable']) scrubber.start()
   registerScrubGauges(metrics, { scrubber, partitions })

@@ -1,7 +1,9 @@
 import {
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -10,6 +12,7 @@ import { join } from 'node:path'
 import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { breakableDisk } from './testing/breakable-disk.test-fixture.ts'
+import * as traffic from './testing/log-traffic.ts'
 import {
   type TestBroker,
   removeDirectory,
@@ -62,6 +65,16 @@ async function deleteTopic(client: TestClient): Promise<void> {
   const request = { topics: [{ name: TOPIC, topicId: ZERO_UUID }], timeoutMs: 10_000 }
   const { responses } = await client.call('DeleteTopics', request)
   expect(responses).toMatchObject([{ errorCode: 'NONE' }])
+}
+
+async function makeCompacted(client: TestClient, resourceName: string): Promise<void> {
+  const configs = [
+    { name: 'cleanup.policy', configOperation: 0, value: 'compact' },
+    { name: 'min.cleanable.dirty.ratio', configOperation: 0, value: '0' },
+  ]
+  const resources = [{ resourceType: 2, resourceName, configs }]
+  const altered = await client.call('IncrementalAlterConfigs', { resources, validateOnly: false })
+  expect(altered.responses).toMatchObject([{ errorCode: 'NONE' }])
 }
 
 /** The answer of each of `partitions` to one record. */
@@ -166,6 +179,30 @@ describe('several directories', () => {
       disk.breakWith = () => undefined
     },
   )
+
+  test.for([
+    ['a compaction', { 'log.cleaner.backoff.ms': '20', 'log.scrub.enable': 'false' }],
+    ['a scrub', { 'log.scrub.interval.ms': '50', 'log.cleaner.enable': 'false' }],
+  ] as const)('go on without the one that %s cannot read', async ([, settings]) => {
+    const dirs = [directory(), directory()]
+    const { broker, client } = await started(dirs.join(','), settings)
+    const topicId = await traffic.createTopic(client)
+    await traffic.produce(client, topicId, 0, 200)
+    const [, second = ''] = traffic.segmentPaths(dirs[1] ?? '')
+    renameSync(second, `${second}.away`)
+    mkdirSync(second)
+    await makeCompacted(client, traffic.TOPIC)
+    await vi.waitFor(() => expect(broker.warnings.join()).toContain('log.dirs failed'), {
+      timeout: 10_000,
+      interval: 20,
+    })
+    expect(await traffic.fetchAt(client, topicId, 0)).toMatchObject({
+      errorCode: 'KAFKA_STORAGE_ERROR',
+    })
+    await createTopic(client, 1)
+    expect(await produce(client, [0])).toEqual(['NONE'])
+    expect(broker.failures).toEqual([])
+  })
 
   test('refuse a partition that is in two of them', async () => {
     const dirs = [directory(), directory()]

@@ -29,8 +29,6 @@ export type LogCleanerOptions = {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
   }
-  /** The disk failed: it must not be used any more. */
-  readonly onFailure: (error: StorageError) => void
 }
 
 type Filthy = { readonly partition: LocalPartition; readonly planned: PlannedCompaction }
@@ -225,7 +223,7 @@ export class LogCleaner {
     partition: LocalPartition,
     outcome: Extract<JobOutcome, { readonly kind: 'failed' | 'died' }>,
   ): void {
-    const { logger, onFailure } = this.#options
+    const { logger } = this.#options
     const { message } = outcome
     const code = outcome.kind === 'failed' ? outcome.code : 'THREAD_DIED'
     switch (code) {
@@ -237,6 +235,7 @@ export class LogCleaner {
       case 'EDQUOT':
       case 'EMFILE':
       case 'ENFILE':
+      case 'ENOMEM':
         logger.warn({ ...nameOf(partition), code, message }, 'a compaction is tried again later')
         this.#retryLater(partition)
         return
@@ -249,7 +248,8 @@ export class LogCleaner {
         this.#setAside(partition, code, message)
         return
       default:
-        onFailure(new StorageError(message, { code }))
+        // The disk failed: its directory must not be used any more.
+        partition.log.fail(new StorageError(message, { code }))
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '@fairlead/base'
 import type { Metrics } from '@fairlead/service'
 import type { CleanerState, LogCleaner } from '../cleaner/log-cleaner.ts'
+import type { DataDirectories } from '../storage/data-directories.ts'
 
 const PERCENT = 100
 const MS_PER_SECOND = 1000
@@ -11,10 +12,10 @@ export function registerCleanerGauges(
   sources: {
     readonly cleaner: Pick<LogCleaner, 'state'>
     readonly clock: Clock
-    readonly logDirectory: string
+    readonly directories: Pick<DataDirectories, 'all'>
   },
 ): void {
-  const { cleaner, clock, logDirectory } = sources
+  const { cleaner, clock, directories } = sources
   const max = (of: (last: CleanerState['last'][number]) => number) => (state: CleanerState) =>
     state.last.reduce((most, last) => Math.max(most, of(last)), 0)
   const gauges: readonly (readonly [
@@ -72,7 +73,9 @@ export function registerCleanerGauges(
     help: 'Partitions whose compaction failed, and is not tried again before the next start.',
     labelNames: ['logDirectory'],
     collect() {
-      this.set({ logDirectory }, cleaner.state.uncleanable.size)
+      for (const { path } of directories.all) {
+        this.set({ logDirectory: path }, uncleanableIn(path, cleaner.state).length)
+      }
     },
   })
   metrics.gauge({
@@ -80,10 +83,17 @@ export function registerCleanerGauges(
     help: 'Bytes of those partitions.',
     labelNames: ['logDirectory'],
     collect() {
-      const bytes = [...cleaner.state.uncleanable].reduce((sum, { log }) => sum + log.sizeBytes, 0)
-      this.set({ logDirectory }, bytes)
+      for (const { path } of directories.all) {
+        const logs = uncleanableIn(path, cleaner.state)
+        const bytes = logs.reduce((sum, { log }) => sum + log.sizeBytes, 0)
+        this.set({ logDirectory: path }, bytes)
+      }
     },
   })
+}
+
+function uncleanableIn(path: string, { uncleanable }: CleanerState) {
+  return [...uncleanable].filter(({ directory }) => directory.path === path)
 }
 
 function recopyPercent({ last }: CleanerState): number {

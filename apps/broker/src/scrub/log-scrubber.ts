@@ -6,6 +6,12 @@ import { CANCELLED } from '../background/messages.ts'
 import { SCRUB_BUFFER_BYTES, SCRUB_DELAY_MS } from '../limits.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
 
+/**
+ * Retention and compaction remove files while they are read, and the process may lack something: the
+ * next round is another try.
+ */
+const PASSING_ERRORS: readonly string[] = [CANCELLED, 'ENOENT', 'EMFILE', 'ENFILE', 'ENOMEM']
+
 export type LogScrubberOptions = {
   /** `log.scrub.interval.ms` */
   readonly intervalMs: number
@@ -17,7 +23,6 @@ export type LogScrubberOptions = {
   readonly timers: Timers
   readonly random: Random
   readonly logger: { error(fields: object, message: string): void }
-  readonly onFailure: (error: StorageError) => void
 }
 
 /** What the gauges of the scrub show. */
@@ -102,7 +107,7 @@ export class LogScrubber {
     partition: LocalPartition,
     isWanted: (segment: ScrubJob['segments'][number]) => boolean,
   ): Promise<readonly DamagedRange[]> {
-    const { bytesPerSecond, thread, onFailure } = this.#options
+    const { bytesPerSecond, thread } = this.#options
     const whole = partition.log.scrubJob(SCRUB_BUFFER_BYTES)
     const job = { ...whole, segments: whole.segments.filter(isWanted) }
     if (job.segments.length === 0) return []
@@ -113,9 +118,8 @@ export class LogScrubber {
     invariant(end.kind !== 'compacted', 'a scrub ends as one')
     if (end.kind === 'scrubbed') this.#readBytes += end.readBytes
     else if (end.kind === 'died') throw new Error(`the scrub thread died: ${end.message}`)
-    // Retention and compaction remove files while they are read: the next round finds others.
-    else if (end.code !== CANCELLED && end.code !== 'ENOENT') {
-      onFailure(new StorageError(end.message, { code: end.code }))
+    else if (!PASSING_ERRORS.includes(end.code)) {
+      partition.log.fail(new StorageError(end.message, { code: end.code }))
     }
     return damaged
   }
