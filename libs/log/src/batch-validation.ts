@@ -72,7 +72,8 @@ function problemOf(
 ): AppendRefusal | number {
   const { sizeBytes, recordCount, lastOffsetDelta } = header
   const { maxMessageBytes } = rules.config
-  if (sizeBytes > maxMessageBytes) {
+  // What the broker itself writes is bounded where it is made: a limit for clients must not stop it.
+  if (rules.origin === 'client' && sizeBytes > maxMessageBytes) {
     const message = `a batch of ${sizeBytes} bytes is larger than ${maxMessageBytes}`
     return refused('MESSAGE_TOO_LARGE', message)
   }

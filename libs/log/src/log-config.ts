@@ -24,7 +24,7 @@ export type LogConfig = {
   readonly deleteRetentionMs: number
   /** `segment.index.bytes`: most index bytes of a segment that compaction merges from several. */
   readonly segmentIndexBytes: number
-  /** `max.message.bytes`: of one batch, with its header. */
+  /** `max.message.bytes`: of one batch of a client, with its header. */
   readonly maxMessageBytes: number
   /** `message.timestamp.type` */
   readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'

@@ -121,6 +121,12 @@ describe('appending', () => {
   })
 })
 
+test('the limit of clients for a batch is none for what the broker itself writes', () => {
+  const log = open(new SimulatedDisk(), { config: { maxMessageBytes: 1000 } })
+  const records = batch({ values: ['x'.repeat(2000)] })
+  expect(append(log, records, BY_COORDINATOR)).toMatchObject({ ok: true, baseOffset: 0 })
+})
+
 test('a batch whose offsets are not as many as its records is refused, also a compressed one', () => {
   const log = open(new SimulatedDisk())
   const records = batch({ values: ['a', 'b'] })
