@@ -12,7 +12,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     file: SWAP,
     before: `    yield* perform<void>((done) => disk.removeFile(\`\${directory}/\${name}\`, done))
   }
-  yield* perform<void>((done) => disk.syncDirectory(directory, done))`,
+  yield* syncDirectory(place)`,
     after: '  }',
     tests: TESTS,
   },

@@ -271,8 +271,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L13',
     rule: 'a failed change of the files ends the log',
     file: 'libs/log/src/log-files.ts',
-    before:
-      "if (!result.ok && result.error.code !== 'ENOSPC') this.#options.onFailure(result.error)",
+    before: 'if (!result.ok && !canBeRetried) this.#options.onFailure(result.error)',
     after: '',
     tests: TESTS,
   },

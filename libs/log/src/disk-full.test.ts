@@ -88,6 +88,26 @@ describe('a disk that is full', () => {
     }
   })
 
+  test('that has no room for the index of a segment is met before the next one exists', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: SEGMENTS })
+    expect(produce(log, 0, 2)).toEqual([true, true])
+    disk.hook = ({ kind, path }) =>
+      kind === 'datasync' && path.endsWith('.idx')
+        ? { kind: 'fail', code: 'ENOSPC' }
+        : { kind: 'proceed' }
+    const large = batch({ values: ['x'.repeat(150)] })
+    expect(append(log, large)).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+    disk.hook = () => ({ kind: 'proceed' })
+    // A smaller one still has room in the segment that could not end.
+    expect(produce(log, 2, 1)).toEqual([true])
+    expect(append(log, large)).toMatchObject({ baseOffset: 3 })
+    const content = readAll(log)
+    for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+      expect(readAll(open(disk.survivor(choices), { config: SEGMENTS }))).toEqual(content)
+    }
+  })
+
   test('at any operation of a life costs nothing that was acknowledged, and no log', () => {
     for (const durability of ['group', 'os'] as const) {
       for (const kinds of [NEEDS_SPACE, ['write']]) {

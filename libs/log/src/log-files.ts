@@ -48,6 +48,8 @@ export class LogFiles {
   /** Of the newest durable state; -1 before the first. */
   #checkpointOffset: number
   #hasEnded = false
+  /** The directory has segments of a swap that the log does not serve yet. */
+  #isSwapping = false
 
   constructor(options: LogFilesOptions) {
     invariant(options.segments.length > 0, 'a log has a segment')
@@ -152,8 +154,9 @@ export class LogFiles {
 
   #change<Value>(task: () => DiskTask<Value>, done: DiskCallback<Value>): void {
     this.#tasks.run(task, (result) => {
-      // A full disk is met before anything is changed: it can be tried again.
-      if (!result.ok && result.error.code !== 'ENOSPC') this.#options.onFailure(result.error)
+      // A full disk is met before anything is changed, but in a swap: it can be tried again.
+      const canBeRetried = !result.ok && result.error.code === 'ENOSPC' && !this.#isSwapping
+      if (!result.ok && !canBeRetried) this.#options.onFailure(result.error)
       done(result)
     })
   }
@@ -166,6 +169,8 @@ export class LogFiles {
     invariant(end.sizeBytes > 0, 'no two segments begin at one offset')
     const { directory, producers, leaderEpochs } = this.#options
     yield* directory.checkpoint(end, producers, leaderEpochs)
+    // A full disk must be met before the next segment exists: this one goes on, past that name.
+    yield* end.segment.finishIndex(end)
     const segment = yield* createSegment({
       disk: directory.disk,
       directory: directory.path,
@@ -175,7 +180,7 @@ export class LogFiles {
       nowMs: next.createdMs,
       indexIntervalBytes: next.indexIntervalBytes,
     })
-    yield* end.segment.close(end)
+    yield* end.segment.close()
     this.#segments.push(segment)
     return segment
   }
@@ -249,11 +254,14 @@ export class LogFiles {
     const compactedTo = Math.max(this.#cleaner.compactedTo, range.endOffset)
     this.#cleaner = { ...this.#cleaner, compactedTo, swap: range }
     yield* directory.writeCleaner(this.#cleaner)
-    yield* swapIn({ disk, directory: directory.path }, range)
+    yield* swapIn({ disk, directory: directory.path }, range, () => {
+      this.#isSwapping = true
+    })
     const compacted = yield* openCompacted(
       { disk, directory: directory.path, crc32c, indexCache: this.#options.indexCache, ...next },
       range,
     )
+    this.#isSwapping = false
     const replaced = this.#segments.splice(from, to - from, compacted)
     for (const segment of replaced) yield* segment.release()
     return true

@@ -195,7 +195,8 @@ function* recoverClosed(
       throw corruptLog(`${file.path}: at byte ${end.position}: ${problem}`)
     }
     if (!isKnown) {
-      yield* segment.close(segment.end)
+      yield* segment.finishIndex(segment.end)
+      yield* segment.close()
       return ended(segment, endOffset)
     }
   }

@@ -194,10 +194,14 @@ export class Segment {
     yield* this.#indexWriter.sync()
   }
 
-  /** Nothing is appended any more: the index up to `end` is made durable, and may be forgotten. */
-  *close(end: SegmentEnd): DiskTask<void> {
+  /** Makes the index up to `end` durable. The segment may go on: a roll can fail after this. */
+  *finishIndex(end: SegmentEnd): DiskTask<void> {
     yield* this.writeIndex(end)
-    yield* this.#indexWriter.sync()
+    yield* this.syncIndex()
+  }
+
+  /** Nothing is appended any more: the index, which is finished, may be forgotten. */
+  *close(): DiskTask<void> {
     yield* this.#indexWriter.close()
     this.#isClosed = true
     this.#options.indexCache.used(this, this.#index?.memoryBytes ?? 0)

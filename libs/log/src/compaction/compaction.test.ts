@@ -11,7 +11,7 @@ import {
   shown,
 } from '../testing/compaction-fixture.ts'
 import { DIRECTORY, NOW_MS, append, open, read, settled } from '../testing/log-fixture.ts'
-import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
+import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
 const DAY_MS = 86_400_000
 
@@ -221,6 +221,38 @@ describe('a compaction', () => {
     expect(disk.paths().filter((path) => path.includes('cleaned'))).toEqual([])
     expect(append(log, keyed(set('a', '3')))).toMatchObject({ ok: true })
     expect(shown(log).length).toBe(4)
+  })
+
+  test('a disk that is full once the segments are being replaced ends the log, which opens again', () => {
+    const operations = ['syncDirectory', 'rename', 'open']
+    const outcomes = Array.from({ length: 20 }, (_, fullAt) => {
+      const { disk, log } = logOf([
+        ['a', '0'],
+        ['a', '1'],
+        ['a', '2'],
+      ])
+      let isSwapping = false
+      let count = 0
+      disk.hook = ({ kind, path }) => {
+        isSwapping ||= kind === 'rename' && path.endsWith('.log.cleaned')
+        const isFull = isSwapping && operations.includes(kind) && count === fullAt
+        if (isSwapping && operations.includes(kind)) count += 1
+        return isFull ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+      }
+      const result = compact(disk, log)
+      disk.hook = () => ({ kind: 'proceed' })
+      for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+        const reopened = open(disk.survivor(choices), { config: CONFIG })
+        expect(shown(reopened).at(-1)).toBe('a=2@2')
+      }
+      return `${result?.ok === true ? 'compacted' : 'refused'}, ${log.failure?.code ?? 'open'}`
+    })
+    // The rename itself changes nothing when it fails.
+    expect(outcomes[0]).toBe('refused, open')
+    expect(outcomes[1]).toBe('refused, ENOSPC')
+    expect(new Set(outcomes.slice(1))).toEqual(
+      new Set(['refused, ENOSPC', 'refused, open', 'compacted, open']),
+    )
   })
 })
 

@@ -21,12 +21,17 @@ const LOG = '.log'
 
 type Place = { readonly disk: Disk; readonly directory: string }
 
-/** Makes the compacted segment of `range` the one that counts. The checkpoint names it already. */
-export function* swapIn(place: Place, { baseOffset, endOffset }: SegmentRange): DiskTask<void> {
-  for (const suffix of [INDEX, LOG]) {
-    yield* renameSynced(place, baseOffset, suffix + CLEANED_SUFFIX, suffix + SWAP_SUFFIX)
-  }
-  yield* completeSwap(place, { baseOffset, endOffset })
+/**
+ * Makes the compacted segment of `range` the one that counts. The checkpoint names it already.
+ * Nothing has changed when it fails before `onBegun`; after that only opening the log ends the swap.
+ */
+export function* swapIn(place: Place, range: SegmentRange, onBegun: () => void): DiskTask<void> {
+  const { baseOffset } = range
+  yield* renameSynced(place, baseOffset, INDEX + CLEANED_SUFFIX, INDEX + SWAP_SUFFIX)
+  yield* rename(place, baseOffset, LOG + CLEANED_SUFFIX, LOG + SWAP_SUFFIX)
+  onBegun()
+  yield* syncDirectory(place)
+  yield* completeSwap(place, range)
 }
 
 /** Ends a swap that a crash interrupted, and removes what one left that had not begun. */
@@ -60,7 +65,7 @@ function* completeSwap(place: Place, range: SegmentRange): DiskTask<void> {
   for (const name of names.filter(isReplaced)) {
     yield* perform<void>((done) => disk.removeFile(`${directory}/${name}`, done))
   }
-  yield* perform<void>((done) => disk.syncDirectory(directory, done))
+  yield* syncDirectory(place)
   for (const suffix of [INDEX, LOG]) {
     const path = segmentPath(directory, range.baseOffset, suffix + SWAP_SUFFIX)
     if (!names.includes(path.slice(directory.length + 1))) continue
@@ -68,7 +73,12 @@ function* completeSwap(place: Place, range: SegmentRange): DiskTask<void> {
   }
 }
 
-function* renameSynced(
+function* renameSynced(place: Place, baseOffset: number, from: string, to: string): DiskTask<void> {
+  yield* rename(place, baseOffset, from, to)
+  yield* syncDirectory(place)
+}
+
+function* rename(
   { disk, directory }: Place,
   baseOffset: number,
   from: string,
@@ -76,6 +86,9 @@ function* renameSynced(
 ): DiskTask<void> {
   const path = (suffix: string) => segmentPath(directory, baseOffset, suffix)
   yield* perform<void>((done) => disk.rename(path(from), path(to), done))
+}
+
+function* syncDirectory({ disk, directory }: Place): DiskTask<void> {
   yield* perform<void>((done) => disk.syncDirectory(directory, done))
 }
 
