@@ -40,7 +40,8 @@ const AS_IT_IS = Symbol('as it is')
  * Partitions fail one by one; the request as a whole never does. With acks=0 there is no response;
  * a failure ends the connection instead.
  * With one replica, `acks=1` and `acks=all` are the same: the append counts once the topic's
- * durability mode says so, and the disk has no deadline, so REQUEST_TIMED_OUT does not occur.
+ * durability mode says so. The timeout of the request is not looked at, since the disk has no
+ * deadline; REQUEST_TIMED_OUT says that so much waits for the disk that nothing more was appended.
  */
 export async function handleProduce(
   request: RequestOf<'Produce'>,

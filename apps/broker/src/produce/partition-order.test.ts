@@ -40,6 +40,26 @@ test('an append that never ends holds up nobody', async () => {
   expect(await order.run(partition, 7, async (ready) => ready)).toBe(7)
 })
 
+test('behind a batch that cannot be opened nobody overtakes an earlier one', async () => {
+  const order = new PartitionOrder()
+  const partition = {}
+  const started: string[] = []
+  const start = async (ready: string): Promise<void> => {
+    started.push(ready)
+  }
+  const opened = Promise.withResolvers<string>()
+  const first = order.run(partition, opened.promise, start)
+  const failed = order.run(partition, Promise.reject(new Error('no')), start)
+  const third = order.run(partition, 'third', start)
+  for (let step = 0; step < 20; step += 1) await Promise.resolve()
+  expect(started).toEqual([])
+  opened.resolve('first')
+  await expect(failed).rejects.toThrow('no')
+  await Promise.all([first, third])
+  expect(started).toEqual(['first', 'third'])
+  expect(order.waitingCount).toBe(0)
+})
+
 test('a batch that cannot be opened fails alone', async () => {
   const order = new PartitionOrder()
   const partition = {}

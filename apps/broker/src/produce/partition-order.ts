@@ -36,8 +36,13 @@ export class PartitionOrder {
     ready: Ready | Promise<Ready>,
     start: (ready: Ready) => Promise<Result>,
   ): Promise<{ readonly result: Promise<Result> }> {
-    const value = await ready
-    await earlier
+    let value: Ready
+    try {
+      value = await ready
+    } finally {
+      // Also where this one fails: whoever comes next waits for `earlier` through it.
+      await earlier
+    }
     // Wrapped: whoever comes next waits until this one has started, not until it is durable.
     return { result: start(value) }
   }
