@@ -235,7 +235,7 @@ async function startOn(
     queuedRequestsMax: config['queued.max.requests'],
     unsentBytesMax: UNSENT_BYTES_MAX,
   })
-  const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES)
+  const fetchMemory = new FetchMemory(FETCH_MEMORY_BYTES, timers)
   const fetchSessions = new FetchSessions({
     slotsMax: config['max.incremental.fetch.session.cache.slots'],
     partitionsMax: FETCH_SESSION_PARTITIONS_MAX,

@@ -11,7 +11,13 @@ import { unsupportedApiVersions } from './handlers/api-versions.ts'
 import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
 import { REQUEST_ELEMENTS_MAX } from './limits.ts'
-import { type Peer, type Reply, type RequestHandler, RequestRefused } from './network/connection.ts'
+import {
+  type Peer,
+  type Reply,
+  type RequestHandler,
+  RequestRefused,
+  type Turn,
+} from './network/connection.ts'
 
 const UNSUPPORTED_VERSION = 35
 /** A request of so many elements is never refused: its peer has one of them when load is high. */
@@ -29,13 +35,14 @@ const NOTHING: Reply = { chunks: [] }
  */
 export function createRouter(parts: BrokerParts): RequestHandler {
   const elements = new ElementBudget()
-  return async (frame, peer) => {
+  return async (frame, peer, turn) => {
     const { apiKey, apiVersion, correlationId } = peekHeader(frame)
     const api = apiByKey(apiKey)
     if (api === undefined) return unsupported(correlationId, `unknown API key ${apiKey}`)
     const { name, firstVersion, lastVersion } = api
     if (apiVersion >= firstVersion && apiVersion <= lastVersion) {
-      return answer(name, frame, { header: decodeRequestHeader(frame), peer, parts, elements })
+      const header = decodeRequestHeader(frame)
+      return answer(name, frame, { header, peer, turn, parts, elements })
     }
     if (name === 'ApiVersions') {
       return { chunks: encodeResponse(name, 0, correlationId, unsupportedApiVersions()) }
@@ -66,11 +73,12 @@ async function answer(
   context: {
     readonly header: RequestHeader
     readonly peer: Peer
+    readonly turn: Turn
     readonly parts: BrokerParts
     readonly elements: ElementBudget
   },
 ): Promise<Reply> {
-  const { header, peer, parts, elements } = context
+  const { header, peer, turn, parts, elements } = context
   const { apiVersion, correlationId, clientId } = header
   const startMs = parts.clock.nowMs()
   const releases: (() => void)[] = []
@@ -87,6 +95,7 @@ async function answer(
       apiVersion,
       clientId: clientId ?? '',
       peer,
+      turn,
       freeFrame: () => parts.buffers.giveBack(frame),
       onSent: (callback) => releases.push(callback),
     })

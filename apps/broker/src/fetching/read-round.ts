@@ -29,7 +29,8 @@ export type Round = {
 
 export type RoundOptions = {
   readonly targets: readonly FetchTarget[]
-  readonly maxBytes: number
+  /** Taken from the fetch memory; undefined when there was none: then no records are read. */
+  readonly grantedBytes: number | undefined
   readonly isCommittedOnly: boolean
 }
 
@@ -39,11 +40,12 @@ export type RoundContext = {
   readonly fetchMemory: FetchMemory
 }
 
-/** Reads every partition once, in order, until the budget is used up. */
+/** Reads every partition once, in order, until the granted bytes are used up. */
 export async function readRound(options: RoundOptions, context: RoundContext): Promise<Round> {
-  const { targets, maxBytes, isCommittedOnly } = options
+  const { targets, isCommittedOnly } = options
   const { fetchMemory } = context
-  const grantedBytes = await fetchMemory.take(maxBytes)
+  const grantedBytes = options.grantedBytes ?? 0
+  const mayRead = options.grantedBytes !== undefined
   const answered: AnsweredTarget[] = []
   const releases: (() => void)[] = []
   const watched: WatchedLog[] = []
@@ -66,7 +68,7 @@ export async function readRound(options: RoundOptions, context: RoundContext): P
     let answer = wanted.answer
     let isSaturated = false
     // KIP-74: only the first batch of a response may be larger than what is left of the budget.
-    if (wanted.upTo !== undefined && (sizeBytes === 0 || leftBytes > 0)) {
+    if (mayRead && wanted.upTo !== undefined && (sizeBytes === 0 || leftBytes > 0)) {
       const partitionBytes = Math.max(target.request.partitionMaxBytes, 0)
       const result = await read(log, {
         fetchOffset: target.request.fetchOffset,

@@ -73,13 +73,14 @@ function summary({ errorCode, responses }: ResponseOf<'Fetch'>) {
 }
 
 async function waitUntilWaiting(count: number): Promise<void> {
-  const name = 'kafka_server_delayedoperationpurgatory_purgatorysize'
   await expect
-    .poll(async () => {
-      const text = await broker.metrics.registry.getSingleMetricAsString(name)
-      return Number(text.trim().split(' ').at(-1))
-    })
+    .poll(async () => gauge('kafka_server_delayedoperationpurgatory_purgatorysize'))
     .toBe(count)
+}
+
+async function gauge(name: string): Promise<number> {
+  const text = await broker.metrics.registry.getSingleMetricAsString(name)
+  return Number(text.trim().split(' ').at(-1))
 }
 
 describe.for([
@@ -193,6 +194,47 @@ describe('limits', () => {
       )
     }
     expect(served).toEqual([0, 1, 0, 1])
+  })
+
+  test('a fetch behind a request that waits holds no memory that others need', async () => {
+    const topicId = await createTopic('behind', 1)
+    await produce(topicId, 0)
+    const groupId = 'behind'
+    const join = async (member: TestClient, memberId: string) =>
+      member.call('JoinGroup', {
+        groupId,
+        sessionTimeoutMs: PATIENT_MS,
+        rebalanceTimeoutMs: PATIENT_MS,
+        memberId,
+        groupInstanceId: null,
+        protocolType: 'consumer',
+        protocols: [{ name: 'range', metadata: new Uint8Array(4) }],
+        reason: null,
+      })
+    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [groupId] })
+    const { memberId } = await join(client, '')
+    expect(await join(client, memberId)).toMatchObject({ errorCode: 'NONE' })
+
+    const other = new TestClient(broker.port)
+    const second = await join(other, '')
+    const topics = [{ topicId, partitions: [from(0, 0)] }]
+    other.socket.cork()
+    const joining = join(other, second.memberId)
+    const fetching = other.call('Fetch', fetchRequest(topics))
+    other.socket.uncork()
+    const groupState = async () => {
+      const { groups } = await client.call('DescribeGroups', { groups: [groupId] })
+      return groups[0]?.groupState
+    }
+    await expect.poll(groupState).toBe('PreparingRebalance')
+    await client.call('Fetch', fetchRequest(topics))
+    await expect.poll(async () => gauge('fairlead_fetch_memory_used_bytes')).toBe(0)
+
+    await join(client, memberId)
+    expect(await joining).toMatchObject({ errorCode: 'NONE' })
+    const bytes = batch().length
+    expect(summary(await fetching).partitions).toMatchObject([{ errorCode: 'NONE', bytes }])
+    other.close()
   })
 
   test('a fetch of nothing is answered at once', async () => {

@@ -25,6 +25,9 @@ const ENDPOINTS_SINCE_VERSION = 16
  *
  * A fetch waits until `minBytes` are there, an error is, or `maxWaitMs` has passed; it is completed
  * by the append that satisfies it. In a session the answer has only what is new to the client.
+ *
+ * It begins once every earlier request of its connection is answered, as in Kafka: records that are
+ * read sooner would hold memory that all fetches share, for as long as a JoinGroup before it waits.
  */
 export async function handleFetch(
   request: RequestOf<'Fetch'>,
@@ -36,6 +39,7 @@ export async function handleFetch(
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
   }
   context.onSent(await context.peer.fetchTurns.take())
+  await context.turn.whenOldest()
   if (context.peer.departure.isGone) {
     return { errorCode: 'NONE', sessionId: NO_SESSION, responses: [] }
   }
@@ -75,7 +79,7 @@ async function readEnough(
   request: RequestOf<'Fetch'>,
   context: HandlerContext,
 ): Promise<Round> {
-  const { clock, config, delayedFetches } = context
+  const { clock, config, delayedFetches, fetchMemory } = context
   const { departure } = context.peer
   const maxBytes = Math.max(0, Math.min(request.maxBytes, config['fetch.max.bytes']))
   const minBytes = Math.min(request.minBytes, maxBytes)
@@ -83,7 +87,11 @@ async function readEnough(
   const waitMs = Math.min(Math.max(request.maxWaitMs, 0), FETCH_WAIT_MAX_MS)
   const deadlineMs = clock.nowMs() + waitMs
   for (;;) {
-    const round = await readRound({ targets, maxBytes, isCommittedOnly }, context)
+    const grantedBytes = await fetchMemory.take(maxBytes, {
+      delayMs: deadlineMs - clock.nowMs(),
+      departure,
+    })
+    const round = await readRound({ targets, grantedBytes, isCommittedOnly }, context)
     const delayMs = deadlineMs - clock.nowMs()
     const missingBytes = minBytes - round.sizeBytes
     const isEnough = round.isFinal || missingBytes <= 0 || targets.length === 0 || delayMs <= 0

@@ -7,7 +7,7 @@ import type { ProducerIds } from '../cluster/producer-ids.ts'
 import type { BrokerConfig } from '../config.ts'
 import type { GroupShell } from '../groups/group-shell.ts'
 import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
-import type { Peer } from '../network/connection.ts'
+import type { Peer, Turn } from '../network/connection.ts'
 import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
@@ -43,6 +43,7 @@ export type HandlerContext = BrokerParts & {
   readonly apiVersion: number
   readonly clientId: string
   readonly peer: Peer
+  readonly turn: Turn
   /** Nothing refers to the bytes of the request any more: their buffer is used for another one. */
   freeFrame(): void
   /** Runs once the response is on the socket, or the connection is gone. */

@@ -41,7 +41,13 @@ export type Peer = {
   readonly fetchTurns: Turns
 }
 
-export type RequestHandler = (frame: Uint8Array, peer: Peer) => Promise<Reply>
+/** When one request of a connection is the oldest of those that are not answered. */
+export type Turn = {
+  /** Resolves when the answer to it would leave at once, or when the connection is gone. */
+  whenOldest(): Promise<void>
+}
+
+export type RequestHandler = (frame: Uint8Array, peer: Peer, turn: Turn) => Promise<Reply>
 
 export type ConnectionOptions = {
   /** Of a server that pauses them. */
@@ -76,11 +82,29 @@ export class RequestRefused extends Error {
  */
 const INPUT = new Uint8Array(INPUT_BYTES)
 
-type InFlight = {
+class InFlight implements Turn {
   reply: Reply | undefined
   readonly reservedBytes: number
   /** Where the frame took memory from; none when it needed no more than the first step. */
   readonly pool: MemoryPool | undefined
+  #isOldest = false
+  #whenOldest: PromiseWithResolvers<void> | undefined
+
+  constructor(reservedBytes: number, pool: MemoryPool | undefined) {
+    this.reservedBytes = reservedBytes
+    this.pool = pool
+  }
+
+  async whenOldest(): Promise<void> {
+    if (this.#isOldest) return
+    this.#whenOldest ??= Promise.withResolvers()
+    await this.#whenOldest.promise
+  }
+
+  becomeOldest(): void {
+    this.#isOldest = true
+    this.#whenOldest?.resolve()
+  }
 }
 
 /**
@@ -199,10 +223,11 @@ export class Connection {
     const held = this.#inFlight.splice(0)
     this.#options.load.changeQueuedRequests(-Math.max(0, held.length - 1))
     // Requests under way keep their frames until their handlers are done with them.
-    for (const { reply, pool, reservedBytes } of held) {
-      if (reply === undefined) continue
-      reply.release?.()
-      pool?.release(reservedBytes)
+    for (const request of held) {
+      request.becomeOldest()
+      if (request.reply === undefined) continue
+      request.reply.release?.()
+      request.pool?.release(request.reservedBytes)
     }
     this.#framePool?.release(this.#assembler.reservedBytes)
     this.#socket.destroy()
@@ -282,10 +307,11 @@ export class Connection {
       pool?.release(reservedBytes)
       return
     }
-    const request: InFlight = { reply: undefined, reservedBytes, pool }
+    const request = new InFlight(reservedBytes, pool)
     this.#inFlight.push(request)
     if (this.#inFlight.length > 1) this.#options.load.changeQueuedRequests(1)
-    this.#options.handle(frame, this.peer).then(
+    else request.becomeOldest()
+    this.#options.handle(frame, this.peer, request).then(
       (reply) => this.#finish(request, reply),
       (error: unknown) => this.#fail(request, error),
     )
@@ -328,6 +354,7 @@ export class Connection {
       if ((oldest.reply.throttleMs ?? 0) > 0) this.#throttle(oldest.reply.throttleMs ?? 0)
       oldest = this.#inFlight[0]
     }
+    oldest?.becomeOldest()
     this.#socket.uncork()
     this.#countUnsent()
     this.#lastActivityMs = this.#options.clock.nowMs()

@@ -51,7 +51,7 @@ async function listening(changes: Partial<ListenerOptions>): Promise<Listener> {
     clock: systemClock,
     timers: systemTimers,
     logger: { warn: (fields) => warnings.push(JSON.stringify(fields)) },
-    handle: (frame, peer) => handle(frame, peer),
+    handle: (frame, peer, turn) => handle(frame, peer, turn),
     ...changes,
   })
   await opened.listen()
@@ -80,6 +80,29 @@ describe('listener', () => {
     for (const reply of replies.reverse()) reply({ chunks: [] })
     await until(() => client.received().length === 3 * 12)
     expect(correlationIds(client.received())).toEqual([1, 2, 3])
+  })
+
+  test('a request is the oldest once all before it are answered, or the peer is gone', async () => {
+    const finish: (() => void)[] = []
+    const oldest: number[] = []
+    handle = (frame, _peer, turn) => {
+      const id = frame.at(-1) ?? 0
+      void turn.whenOldest().then(() => oldest.push(id))
+      return new Promise((resolve) => finish.push(() => resolve({ chunks: [framed(frame)] })))
+    }
+    const client = open()
+    client.socket.write(Buffer.concat([request(1), request(2), request(3), request(4)]))
+    await until(() => finish.length === 4)
+    finish[1]?.()
+    await until(() => oldest.length > 0)
+    expect(oldest).toEqual([1])
+    finish[0]?.()
+    await until(() => client.received().length === 2 * 12)
+    await until(() => oldest.length > 1)
+    expect(oldest).toEqual([1, 3])
+    client.socket.resetAndDestroy()
+    await until(() => oldest.length === 3)
+    for (const done of finish) done()
   })
 
   test('a peer has so many requests under way, however many arrived at once', async () => {

@@ -19,9 +19,9 @@ export async function openListeners(
         ...options,
         ...bind,
         name,
-        handle: (frame, peer) => {
+        handle: (frame, peer, turn) => {
           handler ??= handlerFor({ ...advertised, port: advertised.port || listener.port })
-          return handler(frame, peer)
+          return handler(frame, peer, turn)
         },
       })
       await listener.listen()
