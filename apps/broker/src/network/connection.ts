@@ -52,6 +52,8 @@ export type RequestHandler = (frame: Uint8Array, peer: Peer, turn: Turn) => Prom
 export type ConnectionOptions = {
   /** Of a server that pauses them. */
   readonly accepted: Socket
+  /** When it was accepted: a socket whose peer has reset it meanwhile does not know it any more. */
+  readonly address: string
   readonly clock: Clock
   readonly timers: Timers
   readonly memory: RequestMemory
@@ -159,7 +161,7 @@ export class Connection {
     })
     this.#socket = socket
     this.peer = {
-      address: socket.remoteAddress ?? 'unknown',
+      address: options.address,
       port: socket.remotePort ?? 0,
       clientSoftware: 'unknown',
       departure: new Departure(),

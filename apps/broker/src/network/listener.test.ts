@@ -194,6 +194,20 @@ describe('listener', () => {
     await until(() => places.take('another', 0).ok)
   })
 
+  test('a connection that is reset before it was let in gives the place of its address back', async () => {
+    const places = slots({ creationRateMax: 1, perIpMax: 2 })
+    const held: (() => void)[] = []
+    const timers = { after: (_delayMs: number, run: () => void) => (held.push(run), () => {}) }
+    await relisten({ slots: places, timers })
+    const clients = [open(), open()]
+    await until(() => listener.throttledTotal === 1)
+    for (const client of clients) client.socket.resetAndDestroy()
+    await until(() => clients.every((client) => client.isClosed()))
+    for (const run of held.splice(0)) run()
+    await until(() => listener.connectionCount === 0)
+    expect([1, 2].map(() => places.take('127.0.0.1', 0).ok)).toEqual([true, true])
+  })
+
   test('large requests wait for memory while small ones are served', async () => {
     const finish: (() => void)[] = []
     handle = (frame) =>

@@ -152,7 +152,7 @@ export class Listener {
     }
     this.#acceptedTotal += 1
     if (slot.delayMs > 0) this.#letInLater(socket, address, slot.delayMs)
-    else this.#letIn(socket)
+    else this.#letIn(socket, address)
   }
 
   #letInLater(socket: Socket, address: string, delayMs: number): void {
@@ -161,7 +161,7 @@ export class Listener {
       this.#delayed.delete(socket)
       socket.off('close', giveUp)
       socket.off('error', ignore)
-      this.#letIn(socket)
+      this.#letIn(socket, address)
     })
     const ignore = (): void => {}
     const giveUp = (): void => {
@@ -173,9 +173,9 @@ export class Listener {
     socket.on('error', ignore)
   }
 
-  #letIn(accepted: Socket): void {
+  #letIn(accepted: Socket, address: string): void {
     const onClosed = this.#onClosed
-    this.#connections.add(new Connection({ ...this.#options, accepted, onClosed }))
+    this.#connections.add(new Connection({ ...this.#options, accepted, address, onClosed }))
   }
 
   readonly #onClosed = (connection: Connection, reason: CloseReason | undefined): void => {
