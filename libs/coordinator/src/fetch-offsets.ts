@@ -15,6 +15,13 @@ const NO_OFFSET = { committedOffset: -1, committedLeaderEpoch: -1, metadata: '' 
 
 const NO_ANSWER = { errorCode: 'NONE', topics: [] } as const
 
+type FetchContext = {
+  readonly apiVersion: number
+  readonly topics: TopicDirectory
+  /** Their offsets are there only because they cannot be removed yet. */
+  readonly deletedTopics: ReadonlySet<string>
+}
+
 type GroupQuery = OffsetFetchRequest['groups'][number]
 type GroupAnswer = NonNullable<OffsetFetchResponse['groups']>[number] & {
   readonly errorCode: ErrorCode
@@ -48,12 +55,12 @@ export function requestedGroups(
 export function fetchOffsets(
   group: Group | undefined,
   query: GroupQuery,
-  context: { readonly apiVersion: number; readonly topics: TopicDirectory },
+  context: FetchContext,
 ): GroupAnswer {
   const { groupId } = query
   const topics =
     query.topics === null
-      ? allOffsets(group, context.topics)
+      ? allOffsets(group, context)
       : query.topics.map((topic) => topicAnswer(group, topic, context))
   return { groupId, errorCode: 'NONE', topics }
 }
@@ -97,19 +104,20 @@ export function offsetFetchResponse(
 function topicAnswer(
   group: Group | undefined,
   query: NonNullable<GroupQuery['topics']>[number],
-  context: { readonly apiVersion: number; readonly topics: TopicDirectory },
+  context: FetchContext,
 ): TopicAnswer {
   const name =
     context.apiVersion >= TOPIC_IDS_SINCE_VERSION
       ? context.topics.topicName(query.topicId)
       : query.name
+  const isDeleted = (topic: string): boolean => context.deletedTopics.has(topic)
   return {
     name: query.name,
     topicId: query.topicId,
     partitions: query.partitionIndexes.map((partitionIndex) =>
       name === undefined
         ? { partitionIndex, ...NO_OFFSET, errorCode: 'UNKNOWN_TOPIC_ID' as const }
-        : partitionAnswer(group, name, partitionIndex),
+        : partitionAnswer(isDeleted(name) ? undefined : group, name, partitionIndex),
     ),
   }
 }
@@ -130,9 +138,13 @@ function partitionAnswer(
   }
 }
 
-function allOffsets(group: Group | undefined, topics: TopicDirectory): readonly TopicAnswer[] {
+function allOffsets(
+  group: Group | undefined,
+  { topics, deletedTopics }: FetchContext,
+): readonly TopicAnswer[] {
   const partitions = new Map<string, number[]>()
   for (const { topic, partition } of group?.replicated.offsets() ?? []) {
+    if (deletedTopics.has(topic)) continue
     const known = partitions.get(topic)
     if (known === undefined) partitions.set(topic, [partition])
     else known.push(partition)

@@ -71,6 +71,8 @@ export type GroupCoordinatorOptions = {
   readonly topics: TopicDirectory
 }
 
+const NO_TOPICS: ReadonlySet<string> = new Set()
+
 /** Why a group cannot be read here. */
 type ServingError = 'NOT_COORDINATOR' | 'COORDINATOR_LOAD_IN_PROGRESS'
 
@@ -87,8 +89,8 @@ export type ParkableContext = RequestContext & { readonly token: ParkToken }
  * the next event sees them, and the shell keeps every answer back until they are durable. Nothing is
  * ever undone: when an append fails, the partition is unloaded and loaded anew from its log.
  *
- * Lifecycle of a partition: `startLoading`, `replay` per record, `finishLoading`; `unload` at the
- * end. One caller at a time.
+ * Lifecycle of a partition: `startLoading`, `replay` per record, `finishLoading`, then the topics of
+ * `takeDeletedTopics` to `topicsDeleted`; `unload` at the end. One caller at a time.
  */
 export class GroupCoordinator {
   readonly #config: GroupConfig
@@ -97,6 +99,8 @@ export class GroupCoordinator {
   readonly #shards = new Map<number, GroupShard>()
   /** Partitions that take no records now. */
   readonly #readOnly = new Set<number>()
+  /** By partition: topics whose offsets are still to be removed, since it took no records. */
+  readonly #deletedTopics = new Map<number, Set<string>>()
   #nextOffsetExpiryMs: number | undefined
 
   constructor(options: GroupCoordinatorOptions) {
@@ -257,12 +261,12 @@ export class GroupCoordinator {
     { apiVersion }: Pick<RequestContext, 'apiVersion'>,
   ): ReadDecision<OffsetFetchResponse> {
     const queries = requestedGroups(request, apiVersion)
-    const options = { apiVersion, topics: this.#topics }
     const answers = queries.map((query) => {
       const shard = this.#servingShard(query.groupId)
-      return typeof shard === 'string'
-        ? refusedFetch(query, shard)
-        : fetchOffsets(shard.group(query.groupId), query, options)
+      if (typeof shard === 'string') return refusedFetch(query, shard)
+      const deletedTopics = this.#deletedTopics.get(shard.partition) ?? NO_TOPICS
+      const options = { apiVersion, topics: this.#topics, deletedTopics }
+      return fetchOffsets(shard.group(query.groupId), query, options)
     })
     return {
       partitions: [...new Set(queries.map(({ groupId }) => this.partitionFor(groupId)))],
@@ -308,10 +312,38 @@ export class GroupCoordinator {
     }
   }
 
-  /** Removes the offsets that groups committed in topics that were deleted. */
-  topicsDeleted(topics: readonly string[], now: Instant): readonly Step[] {
-    const names = new Set(topics)
-    return this.#visitAll(now, (group, turn) => removeTopics(group, names, turn))
+  /**
+   * Removes the offsets that the groups of a partition committed in topics that were deleted. While
+   * it takes no records the names are kept for `takeDeletedTopics`, and nobody sees the offsets.
+   */
+  topicsDeleted(partition: number, topics: readonly string[], now: Instant): readonly Step[] {
+    const shard = this.#shards.get(partition)
+    if (shard === undefined) return []
+    if (shard.isLoaded && !this.#readOnly.has(partition)) {
+      const names = new Set(topics)
+      return visit(shard, now, (group, turn) => removeTopics(group, names, turn))
+    }
+    if (topics.length > 0) {
+      const kept = this.#deletedTopics.get(partition) ?? NO_TOPICS
+      this.#deletedTopics.set(partition, new Set([...kept, ...topics]))
+    }
+    return []
+  }
+
+  /**
+   * What `topicsDeleted` must be told of again at once, when the partition was loaded and when it
+   * takes records again: topics that were deleted meanwhile, even when others have their names now,
+   * and those that do not exist: the process may have died before it removed their offsets.
+   */
+  takeDeletedTopics(partition: number): readonly string[] {
+    const names = new Set(this.#deletedTopics.get(partition))
+    this.#deletedTopics.delete(partition)
+    for (const group of this.#shard(partition).groups()) {
+      for (const { topic } of group.replicated.offsets()) {
+        if (this.#topics.topicId(topic) === undefined) names.add(topic)
+      }
+    }
+    return [...names]
   }
 
   /** When `tick` must be called at the latest; undefined while nothing can become due. */
@@ -388,10 +420,7 @@ export class GroupCoordinator {
   #visitAll(now: Instant, event: (group: Group, turn: Turn) => void): Step[] {
     const steps: Step[] = []
     for (const shard of this.#writableShards()) {
-      if (!shard.isLoaded) continue
-      for (const group of shard.groups()) {
-        steps.push(...runSteps(shard, group.groupId, now, (turn) => event(group, turn)).steps)
-      }
+      if (shard.isLoaded) steps.push(...visit(shard, now, event))
     }
     return steps
   }
@@ -420,6 +449,16 @@ export class GroupCoordinator {
     invariant(shard !== undefined, () => `partition ${partition} was given to this coordinator`)
     return shard
   }
+}
+
+function visit(
+  shard: GroupShard,
+  now: Instant,
+  event: (group: Group, turn: Turn) => void,
+): readonly Step[] {
+  return [...shard.groups()].flatMap(
+    (group) => runSteps(shard, group.groupId, now, (turn) => event(group, turn)).steps,
+  )
 }
 
 /** Runs an event again and again while it has more to write than one step may hold. */

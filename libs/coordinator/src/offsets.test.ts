@@ -133,10 +133,38 @@ test('a client before version 5 chooses its own retention', () => {
 test('the offsets of a deleted topic are gone, also after a crash', () => {
   const harness = new Harness()
   harness.commit({ offset: 1 })
-  for (const step of harness.coordinator.topicsDeleted([TOPIC], harness.now)) harness.apply(step)
+  harness.deleteTopic()
   expect(harness.fetch().offset).toBe(-1)
   harness.crash()
   expect(harness.fetch().offset).toBe(-1)
+})
+
+test('a topic that is deleted while its offsets cannot be removed leaves none to its successor', () => {
+  const harness = new Harness()
+  const partition = harness.coordinator.partitionFor(GROUP)
+  harness.commit({ offset: 1 })
+  harness.coordinator.setWritable(partition, false)
+  harness.deleteTopic()
+  expect(harness.fetch().offset).toBe(-1)
+  harness.coordinator.unload(partition)
+  harness.coordinator.startLoading(partition)
+  for (const { record } of harness.log) harness.coordinator.replay(partition, record)
+  harness.coordinator.finishLoading(partition, harness.now)
+  expect(harness.fetch().offset).toBe(-1)
+  harness.coordinator.setWritable(partition, true)
+  harness.deleteTopics(partition, harness.coordinator.takeDeletedTopics(partition))
+  harness.crash()
+  expect(harness.fetch().offset).toBe(-1)
+  expect(harness.coordinator.takeDeletedTopics(partition)).toEqual([])
+})
+
+test('a partition that was loaded names the topics of its offsets that do not exist', () => {
+  const harness = new Harness()
+  const partition = harness.coordinator.partitionFor(GROUP)
+  harness.commit({ offset: 1 })
+  expect(harness.coordinator.takeDeletedTopics(partition)).toEqual([])
+  harness.topicExists = false
+  expect(harness.coordinator.takeDeletedTopics(partition)).toEqual([TOPIC])
 })
 
 test('null topics ask for everything that is committed', () => {

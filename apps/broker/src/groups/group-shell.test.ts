@@ -43,7 +43,7 @@ function setUp() {
       random: { int: () => 0, bytes: (length) => new Uint8Array(length) },
       topics: {
         topicName: () => undefined,
-        topicId: () => undefined,
+        topicId: (topic) => (topic === TOPIC ? 'b3JkZXJzAAAAAAAAAAAAAA' : undefined),
         hasPartition: (topic) => topic === TOPIC,
       },
     }),
@@ -193,5 +193,30 @@ test('groups that an append under way loses are not loaded any more', async () =
   await state.drained
   await settle()
   expect(await commit(shell, 7)).toBe('NOT_COORDINATOR')
+  expect(failures).toEqual([])
+})
+
+test('the offsets of a topic that is deleted during a pause are gone after it', async () => {
+  const { shell, state, pending, failures } = setUp()
+  shell.resume()
+  await settle()
+  expect(await commit(shell, 5)).toBe('NONE')
+  state.isDiskFull = true
+  await expect(commit(shell, 6)).rejects.toThrow('no space left')
+  await settle()
+  await shell.topicsDeleted([TOPIC])
+  expect(await committed(shell)).toBe(-1)
+
+  // The disk is still full after the first pause, and has room after the second.
+  for (const delayMs of [1_000, 2_000]) {
+    pending.find((timer) => timer.delayMs === delayMs)?.callback()
+    await settle()
+    expect(await committed(shell)).toBe(-1)
+    state.isDiskFull = false
+  }
+  await settle()
+  expect(state.appendCount).toBe(4)
+  expect(await commit(shell, 7)).toBe('NONE')
+  expect(await committed(shell)).toBe(7)
   expect(failures).toEqual([])
 })

@@ -211,8 +211,24 @@ export class GroupShell {
 
   /** Offsets of topics that are gone are gone, too. */
   async topicsDeleted(topics: readonly string[]): Promise<void> {
-    const steps = this.#options.coordinator.topicsDeleted(topics, this.#now())
-    await Promise.all(steps.map((step) => this.#carryOut(step)))
+    const partitions = this.#hasGroups ? this.#options.offsetsLog.partitions() : []
+    await Promise.all(partitions.map((partition) => this.#removeOffsets(partition, topics)))
+  }
+
+  /** Tried again after a failed append: the partition then keeps the topics until it is writable. */
+  async #removeOffsets(partition: number, topics: readonly string[]): Promise<void> {
+    const steps = this.#options.coordinator.topicsDeleted(partition, topics, this.#now())
+    try {
+      await Promise.all(steps.map((step) => this.#carryOut(step)))
+    } catch (error) {
+      unlessStorageError(error)
+      await this.#removeOffsets(partition, topics)
+    }
+  }
+
+  #removeLeftOffsets(partition: number): Promise<void> {
+    const topics = this.#options.coordinator.takeDeletedTopics(partition)
+    return this.#removeOffsets(partition, topics)
   }
 
   async #start(): Promise<void> {
@@ -240,8 +256,14 @@ export class GroupShell {
       if (!(error instanceof StorageError && offsetsLog.isOffline(partition))) throw error
     }
     if (this.#isStopped) return
-    if (offsetsLog.isOffline(partition)) this.#lose(partition)
-    else await this.#carryOut(coordinator.finishLoading(partition, this.#now()))
+    if (offsetsLog.isOffline(partition)) {
+      this.#lose(partition)
+      return
+    }
+    const step = coordinator.finishLoading(partition, this.#now())
+    // In the same turn: no request comes between.
+    const removed = this.#removeLeftOffsets(partition)
+    await Promise.all([this.#carryOut(step), removed])
   }
 
   #appendFailed(partition: number, error: unknown): void {
@@ -279,6 +301,7 @@ export class GroupShell {
       if (this.#isStopped) return
       this.#reloading.delete(partition)
       coordinator.setWritable(partition, true)
+      if (!this.#lost.has(partition)) this.#inBackground(this.#removeLeftOffsets(partition))
       this.#scheduleTick()
     })
   }

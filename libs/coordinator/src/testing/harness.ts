@@ -56,6 +56,7 @@ export class Harness {
   readonly answers: Map<number, Completion['response']> = new Map()
   coordinator: GroupCoordinator
   nowMs: number = 0
+  topicExists: boolean = true
   #nextToken = 1
   #randomCalls = 0
 
@@ -249,6 +250,19 @@ export class Harness {
     return response.results.map(({ errorCode }) => errorCode)
   }
 
+  /** Removes the offsets of a topic as the broker does when it is deleted. */
+  deleteTopic(topic: string = TOPIC): void {
+    for (let partition = 0; partition < this.config.offsetsPartitionCount; partition += 1) {
+      this.deleteTopics(partition, [topic])
+    }
+  }
+
+  deleteTopics(partition: number, topics: readonly string[]): void {
+    for (const step of this.coordinator.topicsDeleted(partition, topics, this.now)) {
+      this.#settle(step)
+    }
+  }
+
   joined(token: number): JoinGroupResponse | undefined {
     return this.answers.get(token) as JoinGroupResponse | undefined
   }
@@ -293,7 +307,7 @@ export class Harness {
       },
       topics: {
         topicName: (topicId) => (topicId === TOPIC_ID ? TOPIC : undefined),
-        topicId: (name) => (name === TOPIC ? TOPIC_ID : undefined),
+        topicId: (name) => (name === TOPIC && this.topicExists ? TOPIC_ID : undefined),
         hasPartition: (topic, partition) =>
           topic === TOPIC && partition >= 0 && partition < PARTITIONS,
       },
