@@ -204,6 +204,31 @@ describe('several directories', () => {
     expect(broker.failures).toEqual([])
   })
 
+  test.for(['EIO', 'ENOSPC'])(
+    'never give a new topic the records of one whose deletion ended with %s',
+    async (code) => {
+      const dirs = [directory(), directory()]
+      const disk = breakableDisk()
+      const { broker, client, stop } = await started(dirs.join(','), {}, { disk })
+      await createTopic(client, 2)
+      await produce(client, [0, 1])
+      disk.breakWith = ({ kind, path }) =>
+        kind === 'rename' && path.startsWith(dirs[1] ?? '') ? code : undefined
+      await deleteTopic(client)
+      await createTopic(client, 2, 'KAFKA_STORAGE_ERROR')
+      expect(await produce(client, [0])).toEqual(['UNKNOWN_TOPIC_OR_PARTITION'])
+      disk.breakWith = () => undefined
+      // A directory that failed is not touched again before the next start.
+      await createTopic(client, 2, code === 'EIO' ? 'KAFKA_STORAGE_ERROR' : 'NONE')
+      expect(broker.failures).toEqual([])
+      await stop()
+      const { client: later } = await started(dirs.join(','))
+      if (code === 'EIO') await createTopic(later, 2)
+      expect(await fetchErrors(later, [0, 1], 1)).toEqual(Array(2).fill('OFFSET_OUT_OF_RANGE'))
+      expect(await produce(later, [0, 1])).toEqual(['NONE', 'NONE'])
+    },
+  )
+
   test('refuse a partition that is in two of them', async () => {
     const dirs = [directory(), directory()]
     const { client, stop } = await started(dirs[0] ?? '')

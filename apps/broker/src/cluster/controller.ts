@@ -38,7 +38,7 @@ import { replayLog } from '../partitions/replay-log.ts'
 import { ChangeQueue } from './change-queue.ts'
 import { forEachConcurrently } from './for-each-concurrently.ts'
 import { CONSUMER_OFFSETS_CONFIGS, CONSUMER_OFFSETS_TOPIC } from './internal-topics.ts'
-import { newPartitions } from './new-partitions.ts'
+import { type NewPartition, newPartitions } from './new-partitions.ts'
 import { type StorageFailures, sayNotAdded, sayNotOpened } from './storage-failures.ts'
 
 /** Logs that are opened at the same time: disks like some depth, recovery needs memory for each. */
@@ -197,11 +197,14 @@ export class Controller {
 
   async #commit(records: readonly MetadataRecord[]): Promise<StorageFailures> {
     const { image, partitions, onTopicsDeleted } = this.#options
+    const added = newPartitions(records, image)
+    const refused = await this.#clearPlaces(added)
+    if (refused.size > 0) return refused
     await this.#append(records)
     const removed = records.flatMap((record) =>
       record.kind === 'RemoveTopicRecord' ? [image.topicName(record.topicId) ?? ''] : [],
     )
-    const failures = await this.#openNewPartitions(records).finally(() => {
+    const failures = await this.#openNew(added).finally(() => {
       // What is durable is so, whatever else failed: a decision without it would contradict it.
       for (const record of records) image.replay(record)
     })
@@ -233,12 +236,25 @@ export class Controller {
     if (!result.ok) throw new StorageError(result.message, { code: result.errorCode })
   }
 
-  async #openNewPartitions(records: readonly MetadataRecord[]): Promise<StorageFailures> {
-    const failures = new Map<string, StorageError>()
-    const added = newPartitions(records, this.#options.image)
+  /** Nothing may be created, when old records would be found in it. */
+  async #clearPlaces(added: readonly NewPartition[]): Promise<StorageFailures> {
+    for (const { topic, partition } of added) {
+      const failure = await this.#options.partitions.clear(topic, partition)
+      if (failure === undefined) continue
+      const what = `the deleted ${topic}-${partition} is still on its disk`
+      const message = `Nothing was created: ${what} (${failure.message}). Make room, or repair the disk and restart the broker.`
+      return new Map(added.map((other) => [other.topic, message]))
+    }
+    return new Map()
+  }
+
+  async #openNew(added: readonly NewPartition[]): Promise<StorageFailures> {
+    const failures = new Map<string, string>()
     await forEachConcurrently(added, OPEN_CONCURRENCY, async (partition) => {
       const failure = await this.#open({ ...partition, isNew: true })
-      if (failure !== undefined) failures.set(partition.topic, failure)
+      if (failure === undefined) return
+      const message = `Created, but partition ${partition.partition} is not served: ${failure.message}`
+      failures.set(partition.topic, message)
     })
     return failures
   }

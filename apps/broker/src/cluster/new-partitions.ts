@@ -1,7 +1,7 @@
 import { invariant } from '@fairlead/base'
 import type { MetadataImage, MetadataRecord } from '@fairlead/metadata'
 
-type NewPartition = {
+export type NewPartition = {
   readonly topic: string
   readonly partition: number
   readonly leaderEpoch: number

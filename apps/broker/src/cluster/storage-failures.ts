@@ -1,11 +1,10 @@
-import type { StorageError } from '@fairlead/log'
 import type { CreatePartitionsResponse, CreateTopicsResponse } from '@fairlead/metadata'
 import { ZERO_UUID } from '@fairlead/protocol'
 
-/** By topic: why new partitions of it are offline. */
-export type StorageFailures = ReadonlyMap<string, StorageError>
+/** By topic: why it was not created, or why new partitions of it are offline. */
+export type StorageFailures = ReadonlyMap<string, string>
 
-/** CreateTopics answers for topics of which a partition could not be opened. They exist. */
+/** CreateTopics answers for topics that could not be created, or not be opened as a whole. */
 export function sayNotOpened(
   { topics, ...response }: CreateTopicsResponse,
   failures: StorageFailures,
@@ -19,7 +18,7 @@ export function sayNotOpened(
   return { ...response, topics: said }
 }
 
-/** CreatePartitions answers for topics of which a new partition could not be opened. */
+/** CreatePartitions answers for topics of which a new partition could not be created, or opened. */
 export function sayNotAdded(
   { results, ...response }: CreatePartitionsResponse,
   failures: StorageFailures,
@@ -31,7 +30,6 @@ export function sayNotAdded(
   return { ...response, results: said }
 }
 
-function storageError({ message }: StorageError) {
-  const errorMessage = `The partitions were created, but not all of them can be served: ${message}`
+function storageError(errorMessage: string) {
   return { errorCode: 'KAFKA_STORAGE_ERROR' as const, errorMessage }
 }

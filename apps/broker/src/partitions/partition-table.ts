@@ -201,7 +201,6 @@ export class PartitionTable {
 
   /** Ends the partitions of a topic and deletes their files, where their disk lets us. */
   async remove(topic: string): Promise<void> {
-    const { directories, disk } = this.#options
     const partitions = [...(this.#byTopic.get(topic)?.values() ?? [])]
     const offline = [...(this.#offline.get(topic)?.values() ?? [])]
     this.#byTopic.delete(topic)
@@ -212,18 +211,25 @@ export class PartitionTable {
       const { partition, directory, log } = open
       for (const release of this.#removalListeners) await release(open)
       const deleted = settled<void>((done) => log.delete(done))
-      await this.#survive(directory, deleted)
-      directories.forget(directoryName(topic, partition))
+      await this.#deleted(directory, directoryName(topic, partition), deleted)
       this.#rotten.delete(directoryName(topic, partition))
     }
-    for (const { partition } of offline) {
-      const name = directoryName(topic, partition)
-      const directory = directories.homeOf(name)
-      if (directory === undefined || !directories.isOnline(directory)) continue
-      const deleted = settled<void>((done) => deleteLog(disk, join(directory.path, name), done))
-      await this.#survive(directory, deleted.catch(unlessMissing))
-      directories.forget(name)
-    }
+    for (const { partition } of offline) await this.clear(topic, partition)
+  }
+
+  /**
+   * Deletes what is on a disk of a partition that is not in the table, such as one whose deletion
+   * failed: a new one of this name must not find its records. Resolves with why it is still there.
+   */
+  async clear(topic: string, partition: number): Promise<StorageError | undefined> {
+    const { directories, disk } = this.#options
+    const name = directoryName(topic, partition)
+    const directory = directories.homeOf(name)
+    if (directory === undefined) return undefined
+    const failure = directories.failures.get(directory.path)
+    if (failure !== undefined) return failure
+    const deleted = settled<void>((done) => deleteLog(disk, join(directory.path, name), done))
+    return this.#deleted(directory, name, deleted)
   }
 
   /** Flushes every log and writes its durable state. */
@@ -328,13 +334,22 @@ export class PartitionTable {
     this.#options.onOffline(offline)
   }
 
-  async #survive(directory: DataDirectory, work: Promise<void>): Promise<void> {
+  /** Where the files are is forgotten only once they are gone. */
+  async #deleted(
+    directory: DataDirectory,
+    name: string,
+    deletion: Promise<void>,
+  ): Promise<StorageError | undefined> {
     try {
-      await work
+      await deletion.catch(unlessMissing)
     } catch (error) {
       if (!(error instanceof StorageError)) throw error
-      if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
+      const isPassing = PROCESS_ERRORS.includes(error.code) || isNoSpace(error)
+      if (error.code !== CORRUPT && !isPassing) this.#directoryFailed(directory, error)
+      return error
     }
+    this.#options.directories.forget(name)
+    return undefined
   }
 }
 
