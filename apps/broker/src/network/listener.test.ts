@@ -263,7 +263,7 @@ describe('listener', () => {
       what: 'TLS',
       bytes: [0x16, 3, 1, 2, 0, 1, 0, 1],
       reason: 'TLS',
-      // eslint-disable-next-line no-control-regex
+      // oxlint-disable-next-line no-control-regex
       answer: /^\x15\x03\x01\x00\x02\x02\x28$/,
     },
     { what: 'SSH', bytes: [...Buffer.from('SSH-2.0-Open')], reason: 'SSH' },
