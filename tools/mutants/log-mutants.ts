@@ -132,7 +132,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L5',
     rule: 'an append in mode group counts after its sync',
-    file: 'libs/log/src/partition-log.ts',
+    file: 'libs/log/src/log-appends.ts',
     before: "if (this.#config.durability !== 'group') {",
     after: 'if (true as boolean) {',
     tests: TESTS,
@@ -140,9 +140,9 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L5',
     rule: 'a retry waits for the sync of the batch that it repeats',
-    file: 'libs/log/src/partition-log.ts',
-    before: 'if (range.lastOffset < this.#highWatermark) onDurable(result)',
-    after: 'if (range.lastOffset < this.#logEndOffset) onDurable(result)',
+    file: 'libs/log/src/log-appends.ts',
+    before: 'if (range.lastOffset < watermarks.highWatermark) onDurable(result)',
+    after: 'if (range.lastOffset < watermarks.logEndOffset) onDurable(result)',
     tests: TESTS,
   },
   {
@@ -172,7 +172,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L8',
     rule: 'the high watermark does not go back',
-    file: 'libs/log/src/partition-log.ts',
+    file: 'libs/log/src/watermarks.ts',
     before: 'if (to <= this.#highWatermark) return',
     after: 'if (to === this.#highWatermark) return',
     tests: TESTS,
@@ -180,9 +180,9 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L8',
     rule: 'records are deleted up to the high watermark only',
-    file: 'libs/log/src/partition-log.ts',
-    before: 'if (target < 0 || target > this.#highWatermark) {',
-    after: 'if (target < 0 || target > this.#logEndOffset) {',
+    file: 'libs/log/src/log-retention.ts',
+    before: 'if (target < 0 || target > highWatermark) {',
+    after: 'if (target < 0 || target > watermarks.logEndOffset) {',
     tests: TESTS,
   },
   {
@@ -236,7 +236,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L12',
     rule: 'a snapshot holds the producers of durable batches only',
-    file: 'libs/log/src/partition-log.ts',
+    file: 'libs/log/src/log-appends.ts',
     before: 'this.#placedProducers = new ProducerStates(producers.entries())',
     after: 'this.#placedProducers = producers',
     tests: TESTS,
@@ -279,15 +279,16 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L13',
     rule: 'a log that failed takes no more appends',
     file: 'libs/log/src/partition-log.ts',
-    before: 'this.#writer.halt()',
+    before: 'this.#appends.writer.halt()',
     after: '',
     tests: TESTS,
   },
   {
     invariant: 'L13',
     rule: 'a checkpoint after a failed flush fails',
-    file: 'libs/log/src/partition-log.ts',
-    before: 'else if (this.#failure !== undefined) done({ ok: false, error: this.#failure })',
+    file: 'libs/log/src/log-checkpoints.ts',
+    before:
+      'else if (lifecycle.failure !== undefined) done({ ok: false, error: lifecycle.failure })',
     after: '',
     tests: TESTS,
   },

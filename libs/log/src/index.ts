@@ -40,12 +40,8 @@ export type {
   ReadResult,
   TimestampLookup,
 } from './outcomes.ts'
-export {
-  type LogWatcher,
-  PartitionLog,
-  type PartitionLogOptions,
-  openPartitionLog,
-} from './partition-log.ts'
+export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './partition-log.ts'
+export type { LogWatcher } from './watermarks.ts'
 export { TailCache } from './tail-cache.ts'
 export { deleteLog, purgeDeletedLogs } from './log-directory.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'
