@@ -8,11 +8,17 @@ const LONG_MIN = -(2n ** 63n)
 const LONG_MAX = 2n ** 63n - 1n
 
 /**
- * Whether `value` may stand as the default of `schema`, as Avro 1.12 checks it: a union takes a
- * default of any of its branches (the specification says the first one), the length of a fixed and
- * the symbol of an enum are not looked at.
+ * Whether `value` may stand as the default of `schema`, as Avro in Java checks it: the length of a
+ * fixed and the symbol of an enum are not looked at. A union takes a default of any of its branches
+ * since Avro 1.12; before, and in the specification, of the first.
  */
-export function isValidDefault(schema: AvroSchema, value: JsonValue): boolean {
+export function isValidDefault(
+  schema: AvroSchema,
+  value: JsonValue,
+  unionBranch: 'any' | 'first' = 'any',
+): boolean {
+  const fits = (type: AvroSchema, part: JsonValue): boolean =>
+    isValidDefault(type, part, unionBranch)
   switch (schema.kind) {
     case 'null':
     case 'boolean':
@@ -30,22 +36,22 @@ export function isValidDefault(schema: AvroSchema, value: JsonValue): boolean {
     case 'enum':
       return value.kind === 'string'
     case 'array':
-      return (
-        value.kind === 'array' && value.items.every((item) => isValidDefault(schema.items, item))
-      )
+      return value.kind === 'array' && value.items.every((item) => fits(schema.items, item))
     case 'map':
       return (
         value.kind === 'object' &&
-        [...value.members.values()].every((member) => isValidDefault(schema.values, member))
+        [...value.members.values()].every((member) => fits(schema.values, member))
       )
     case 'union':
-      return schema.branches.some((branch) => isValidDefault(branch, value))
+      return (unionBranch === 'any' ? schema.branches : schema.branches.slice(0, 1)).some(
+        (branch) => fits(branch, value),
+      )
     case 'record':
       return (
         value.kind === 'object' &&
         schema.fields.every((field) => {
           const member = value.members.get(field.name) ?? field.defaultValue
-          return member !== undefined && isValidDefault(field.type, member)
+          return member !== undefined && fits(field.type, member)
         })
       )
     default:

@@ -40,6 +40,7 @@ export { compareText, writeJson, writeJsonString } from './json/write-json.ts'
 export { logicalAttributes } from './logical-type.ts'
 export { md5 } from './md5.ts'
 export {
+  type ParseMode,
   type ParseOptions,
   type ParsedSchema,
   type ReferencedSchema,

@@ -1,3 +1,4 @@
+import type { ParseMode } from './parse-schema.ts'
 import { type FullName, isPrimitiveKind } from './schema.ts'
 
 /** Splits `text` at its last dot; without a dot it belongs to `defaultNamespace`. */
@@ -21,8 +22,8 @@ export function nameWithin(name: FullName, namespace: string | undefined): strin
 const ASCII_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 const UNICODE_NAME = /^[\p{L}_][\p{L}\p{Nd}_]*$/u
 
-/** Why `name` is not an Avro name, or undefined. `lenient` takes Unicode letters, as Avro 1.11 did. */
-export function nameProblem(name: string, mode: 'strict' | 'lenient'): string | undefined {
+/** Why `name` is not an Avro name, or undefined. Only `strict` refuses letters beyond ASCII. */
+export function nameProblem(name: string, mode: ParseMode): string | undefined {
   const pattern = mode === 'strict' ? ASCII_NAME : UNICODE_NAME
   if (name === '') return 'Empty name'
   if (pattern.test(name)) return undefined

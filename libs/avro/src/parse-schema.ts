@@ -20,12 +20,21 @@ import {
 } from './schema.ts'
 import { SchemaError } from './schema-error.ts'
 
+/**
+ * - `strict` is what a new schema must satisfy: Avro 1.12, as in Confluent 8.
+ * - `version-7` is the same for Avro 1.11, as in Confluent 7: names may have any letters, namespaces
+ *   are not checked, a type is defined before it is used, and once.
+ * - `lenient` reads what any registry took in before: the sum of both, whatever the defaults are.
+ */
+export type ParseMode = 'strict' | 'version-7' | 'lenient'
+
 export type ParseOptions = {
+  readonly mode: ParseMode
   /**
-   * `strict` is what a new schema must satisfy: Avro 1.12, as in Confluent 8. `lenient` reads what
-   * an older registry took in: Unicode names, unchecked namespaces, defaults of a wrong type.
+   * Whether defaults must fit their types. By default only in mode `strict`: Confluent 7 looks at
+   * them when it normalizes or is told to (`avro.validate.defaults`).
    */
-  readonly mode: 'strict' | 'lenient'
+  readonly checkDefaults?: boolean
   /** Schemas whose named types the text may use, each after those that it uses itself. */
   readonly references?: readonly ReferencedSchema[]
 }
@@ -51,7 +60,7 @@ const NODES_MAX = 200_000
  * @throws {SchemaError} when it is not an Avro schema.
  */
 export function parseSchema(text: string, options: ParseOptions): ParsedSchema {
-  const parser = new SchemaParser(options.mode)
+  const parser = new SchemaParser(options)
   for (const reference of options.references ?? []) {
     parser.parse(readJson(reference.text), `${reference.name}#`)
   }
@@ -91,7 +100,8 @@ const ENUM_ATTRIBUTES = [...TYPE_ATTRIBUTES, 'default']
 const FIELD_ATTRIBUTES = ['name', 'type', 'doc', 'default', 'order', 'aliases']
 
 class SchemaParser {
-  readonly #mode: 'strict' | 'lenient'
+  readonly #mode: ParseMode
+  readonly #checksDefaults: boolean
   readonly #definitions = new Map<string, NamedSchema>()
   #pendingUses: PendingUse[] = []
   #redefinitions: NamedSchema[] = []
@@ -99,8 +109,9 @@ class SchemaParser {
   #fieldsWithDefault: RecordField[] = []
   #nodeCount = 0
 
-  constructor(mode: 'strict' | 'lenient') {
+  constructor({ mode, checkDefaults }: ParseOptions) {
     this.#mode = mode
+    this.#checksDefaults = checkDefaults ?? mode === 'strict'
   }
 
   definedNames(): Iterable<string> {
@@ -116,7 +127,7 @@ class SchemaParser {
     this.#resolvePendingUses()
     this.#checkRedefinitions()
     this.#checkUnions()
-    if (this.#mode === 'strict') this.#checkDefaults()
+    if (this.#checksDefaults) this.#checkDefaults()
     invariant(root !== undefined, 'every slot is filled once all names are resolved')
     return root
   }
@@ -138,8 +149,9 @@ class SchemaParser {
     }
     const { fullName } = fullNameOf(name, namespace)
     const schema = this.#definitions.get(fullName) ?? this.#definitions.get(name)
-    if (schema === undefined) this.#pendingUses.push({ fullName, pointer, slot })
-    else slot(schema)
+    if (schema !== undefined) slot(schema)
+    else if (this.#mode === 'version-7') throw undefinedName(fullName, pointer)
+    else this.#pendingUses.push({ fullName, pointer, slot })
   }
 
   #object(json: JsonObject, scope: Scope): void {
@@ -313,6 +325,7 @@ class SchemaParser {
   #define(schema: NamedSchema, { slot }: Scope): void {
     const defined = this.#definitions.get(schema.name.fullName)
     if (defined === undefined) this.#definitions.set(schema.name.fullName, schema)
+    else if (this.#mode === 'version-7') throw redefinition(schema)
     else this.#redefinitions.push(schema)
     slot(defined ?? schema)
   }
@@ -320,7 +333,7 @@ class SchemaParser {
   #resolvePendingUses(): void {
     for (const { fullName, pointer, slot } of this.#pendingUses) {
       const schema = this.#definitions.get(fullName)
-      if (schema === undefined) throw new SchemaError(`Undefined schema: ${fullName}`, pointer)
+      if (schema === undefined) throw undefinedName(fullName, pointer)
       slot(schema)
     }
     this.#pendingUses = []
@@ -331,9 +344,7 @@ class SchemaParser {
       const defined = this.#definitions.get(schema.name.fullName)
       invariant(defined !== undefined, 'a redefinition has a definition before it')
       const [first, second] = [defined, schema].map((root) => canonicalTextOf(root, 'definition'))
-      if (first !== second) {
-        throw new SchemaError(`Can't redefine: ${schema.name.fullName}`, schema.pointer)
-      }
+      if (first !== second) throw redefinition(schema)
     }
     this.#redefinitions = []
   }
@@ -354,7 +365,7 @@ class SchemaParser {
   #checkDefaults(): void {
     for (const { name, type, defaultValue, pointer } of this.#fieldsWithDefault) {
       invariant(defaultValue !== undefined, 'only fields with a default are listed')
-      if (!isValidDefault(type, defaultValue)) {
+      if (!isValidDefault(type, defaultValue, this.#mode === 'version-7' ? 'first' : 'any')) {
         const value = writeJson(defaultValue)
         throw new SchemaError(
           `Invalid default for field ${name}: ${value} not a ${canonicalTextOf(type, 'stored')}`,
@@ -389,9 +400,17 @@ class SchemaParser {
 
   #checkFullName({ name, fullName }: FullName, pointer: string): void {
     this.#checkName(name, pointer)
-    if (this.#mode === 'lenient') return
+    if (this.#mode !== 'strict') return
     for (const part of fullName.split('.')) this.#checkName(part, pointer)
   }
+}
+
+function undefinedName(fullName: string, pointer: string): SchemaError {
+  return new SchemaError(`Undefined schema: ${fullName}`, pointer)
+}
+
+function redefinition({ name, pointer }: NamedSchema): SchemaError {
+  return new SchemaError(`Can't redefine: ${name.fullName}`, pointer)
 }
 
 const EXCERPT_LENGTH_MAX = 200

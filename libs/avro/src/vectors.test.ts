@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   type Incompatibility,
+  type ParseMode,
   type ParsedSchema,
   type ReferencedSchema,
   canonicalText,
@@ -21,7 +22,12 @@ type VectorSchema =
   | string
   | readonly unknown[]
   | Readonly<Record<string, unknown>>
-type VectorReference = { readonly name: string; readonly schema: unknown }
+type VectorReference = {
+  readonly name: string
+  readonly subject: string
+  readonly version: number
+  readonly schema: unknown
+}
 
 const testdata = (name: string): string =>
   readFileSync(join(import.meta.dirname, '../testdata', name), 'utf8')
@@ -135,15 +141,17 @@ type Validity = {
   readonly id: string
   readonly schema: string
   readonly expected: 'accept' | 'reject'
+  readonly expectedConfluent7Default: 'accept' | 'reject'
+  readonly expectedConfluent7Normalize: 'accept' | 'reject'
   readonly canonical?: string
   readonly storedSchemaStillReadable: boolean
   readonly advisory?: string
 }
 
 describe('validity', () => {
-  const accepts = (schema: string, mode: 'strict' | 'lenient'): boolean => {
+  const accepts = (schema: string, mode: ParseMode, checkDefaults?: boolean): boolean => {
     try {
-      parseSchema(schema, { mode })
+      parseSchema(schema, { mode, ...(checkDefaults === undefined ? {} : { checkDefaults }) })
       return true
     } catch {
       return false
@@ -153,6 +161,12 @@ describe('validity', () => {
   const vectors = jsonOf<Validity>('invalid.json')
   test.for(vectors)('$id: $expected', ({ schema, expected }) => {
     expect(accepts(schema, 'strict')).toBe(expected === 'accept')
+  })
+
+  test.for(vectors)('$id, profile 7: $expectedConfluent7Default', (vector) => {
+    const { schema, expectedConfluent7Default, expectedConfluent7Normalize } = vector
+    expect(accepts(schema, 'version-7')).toBe(expectedConfluent7Default === 'accept')
+    expect(accepts(schema, 'version-7', true)).toBe(expectedConfluent7Normalize === 'accept')
   })
 
   const accepted = vectors.flatMap(({ id, schema, canonical }) =>
@@ -179,8 +193,17 @@ type Pair = {
   readonly canonicalB: string
   readonly normalizedA: string
   readonly normalizedB: string
-  readonly plain: { readonly sameSubjectReuse: boolean }
+  readonly guidA?: string
+  readonly guidB?: string
+  readonly plain: Reuse
+  readonly normalize: Reuse
 }
+type Reuse = { readonly sameSubjectReuse: boolean; readonly otherSubjectIdReuse: boolean }
+
+const referencesOf = (vector: VectorSchema): readonly VectorReference[] =>
+  typeof vector === 'object' && 'references' in vector
+    ? (vector.references as VectorReference[])
+    : []
 
 describe('canonical text', () => {
   const pairs = jsonOf<Pair>('canonical.json').filter(({ schemaType }) => schemaType === 'AVRO')
@@ -191,6 +214,28 @@ describe('canonical text', () => {
     expect(canonicalText(second, 'stored')).toBe(canonicalB)
     expect(canonicalText(first, 'normalized')).toBe(normalizedA)
     expect(canonicalText(second, 'normalized')).toBe(normalizedB)
+  })
+
+  test.for(pairs)('$id: one id or two, and which GUID', (pair) => {
+    const keyOf = (vector: VectorSchema, form: 'stored' | 'normalized'): string => {
+      const references = referencesOf(vector).map(({ name, subject, version }) =>
+        JSON.stringify([name, subject, version]),
+      )
+      // Normalization sorts references; otherwise their order is part of the content.
+      const ordered = form === 'stored' ? references : references.toSorted()
+      return `${canonicalText(parseVector(vector), form)} ${ordered.join()}`
+    }
+    const { a, b, plain, normalize, guidA, guidB } = pair
+    expect(keyOf(a, 'stored') === keyOf(b, 'stored')).toBe(plain.otherSubjectIdReuse)
+    expect(keyOf(a, 'normalized') === keyOf(b, 'normalized')).toBe(normalize.otherSubjectIdReuse)
+    for (const [vector, guid] of [
+      [a, guidA],
+      [b, guidB],
+    ] as const) {
+      if (guid === undefined) continue
+      const text = canonicalText(parseVector(vector), 'stored')
+      expect(schemaGuid(text, referencesOf(vector))).toBe(guid)
+    }
   })
 
   test.for(pairs.filter(({ id }) => id !== 'reference-list-order'))(
