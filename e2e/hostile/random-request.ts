@@ -28,11 +28,20 @@ const WIDTHS = { int8: 8, int16: 16, int32: 32 } as const
 /** Requests that wait by themselves would stop the others of their connection. */
 const WAITS: readonly string[] = ['maxWaitMs', 'timeoutMs', 'rebalanceTimeoutMs']
 const WAIT_MS_MAX = 5
+/** Each waits for the disk, one after the other: drawn as often as the rest, they alone set the pace. */
+const CHANGES: ReadonlySet<ApiName> = new Set([
+  'CreateTopics',
+  'DeleteTopics',
+  'CreatePartitions',
+  'AlterConfigs',
+  'IncrementalAlterConfigs',
+])
+const CHANGE_ONE_IN = 5
 
 /** A request of any API in any version, well-formed, with values that may make no sense. */
 export function randomRequest(random: SeededRandom, words: Words): Uint8Array {
-  const { int, pick } = random
-  const name = pick(API_NAMES)
+  const { int } = random
+  const name = randomApi(random)
   const { firstVersion, lastVersion } = APIS[name]
   const version = firstVersion + int(lastVersion - firstVersion + 1)
   const body = struct(requestFields(name), { version, random, words })
@@ -45,6 +54,11 @@ export function randomRequest(random: SeededRandom, words: Words): Uint8Array {
       body: body as Parameters<typeof encodeRequest<ApiName>>[0]['body'],
     }),
   )
+}
+
+function randomApi({ int, pick }: SeededRandom): ApiName {
+  const name = pick(API_NAMES)
+  return CHANGES.has(name) && int(CHANGE_ONE_IN) > 0 ? pick(API_NAMES) : name
 }
 
 type Source = {

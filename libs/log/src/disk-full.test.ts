@@ -12,9 +12,8 @@ const sequenced = (baseSequence: number) =>
   batch({ values: [`value ${baseSequence}`], producerId: 7, producerEpoch: 0, baseSequence })
 
 /** From now on whatever needs space finds none, until the returned function is called. */
-function fill(disk: SimulatedDisk, kinds = NEEDS_SPACE): () => void {
-  disk.hook = ({ kind }) =>
-    kinds.includes(kind) ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+function fill(disk: SimulatedDisk, code: string, kinds = NEEDS_SPACE): () => void {
+  disk.hook = ({ kind }) => (kinds.includes(kind) ? { kind: 'fail', code } : { kind: 'proceed' })
   return () => {
     disk.hook = () => ({ kind: 'proceed' })
   }
@@ -27,14 +26,14 @@ function produce(log: PartitionLog, from: number, count: number): boolean[] {
   )
 }
 
-describe('a disk that is full', () => {
+describe.for(['ENOSPC', 'EDQUOT'])('a disk that answers %s', (code) => {
   test('refuses appends, serves reads, and goes on by itself where it stopped', () => {
     const disk = new SimulatedDisk()
     const failures: unknown[] = []
     const log = open(disk, { config: SEGMENTS, onFailure: (error) => failures.push(error) })
     expect(produce(log, 0, 4)).toEqual([true, true, true, true])
     const before = readAll(log)
-    const empty = fill(disk, ['write'])
+    const empty = fill(disk, code, ['write'])
     expect(append(log, sequenced(4))).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
     expect(log).toMatchObject({ logEndOffset: 4, highWatermark: 4, failure: undefined })
     expect(readAll(log)).toEqual(before)
@@ -55,7 +54,7 @@ describe('a disk that is full', () => {
       log.append(sequenced(sequence), { ...CONTEXT, leaderEpoch }, (result) => answers.push(result))
     send(1, 0)
     send(2, 3)
-    const empty = fill(disk, ['write'])
+    const empty = fill(disk, code, ['write'])
     log.checkpoint(() => {})
     disk.complete(0)
     empty()
@@ -77,7 +76,7 @@ describe('a disk that is full', () => {
       const disk = new SimulatedDisk()
       const log = open(disk, { config: SEGMENTS })
       expect(produce(log, 0, 3)).toEqual([true, true, true])
-      const empty = fill(disk, [kind])
+      const empty = fill(disk, code, [kind])
       expect(produce(log, 3, 3)).toEqual([false, false, false])
       empty()
       expect(produce(log, 3, 3)).toEqual([true, true, true])
@@ -93,9 +92,7 @@ describe('a disk that is full', () => {
     const log = open(disk, { config: SEGMENTS })
     expect(produce(log, 0, 2)).toEqual([true, true])
     disk.hook = ({ kind, path }) =>
-      kind === 'datasync' && path.endsWith('.idx')
-        ? { kind: 'fail', code: 'ENOSPC' }
-        : { kind: 'proceed' }
+      kind === 'datasync' && path.endsWith('.idx') ? { kind: 'fail', code } : { kind: 'proceed' }
     const large = batch({ values: ['x'.repeat(150)] })
     expect(append(log, large)).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
     disk.hook = () => ({ kind: 'proceed' })
@@ -125,7 +122,7 @@ describe('a disk that is full', () => {
           disk.hook = ({ kind }) => {
             count += 1
             const isFull = count > filledAt && count < filledAt + 25 && kinds.includes(kind)
-            return isFull ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+            return isFull ? { kind: 'fail', code } : { kind: 'proceed' }
           }
           let sequence = 0
           for (let attempt = 0; attempt < 40 && sequence < 9; attempt += 1) {
@@ -149,7 +146,7 @@ describe('a disk that is full', () => {
     const content = readAll(log)
     for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
       const survivor = disk.survivor(choices)
-      fill(survivor, ['write', 'rename', 'makeDirectory'])
+      fill(survivor, code, ['write', 'rename', 'makeDirectory'])
       expect(readAll(open(survivor, { config: SEGMENTS }))).toEqual(content)
     }
   })
@@ -158,9 +155,9 @@ describe('a disk that is full', () => {
     const disk = new SimulatedDisk()
     const log = open(disk, { config: { ...SEGMENTS, retentionBytes: 300 } })
     produce(log, 0, 9)
-    const empty = fill(disk)
+    const empty = fill(disk, code)
     const retain = () => settled<void>((done) => log.enforceRetention(NOW_MS, done))
-    expect(retain()).toMatchObject({ ok: false, error: { code: 'ENOSPC' } })
+    expect(retain()).toMatchObject({ ok: false, error: { code } })
     expect(log).toMatchObject({ logStartOffset: 0, failure: undefined })
     empty()
     expect(retain()).toMatchObject({ ok: true })
@@ -170,9 +167,49 @@ describe('a disk that is full', () => {
   test('whose sync finds it full has lost pages: that ends the log', () => {
     const disk = new SimulatedDisk()
     const log = open(disk)
-    fill(disk, ['datasync'])
+    fill(disk, code, ['datasync'])
     expect(append(log, sequenced(0))).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
-    expect(log.failure?.code).toBe('ENOSPC')
+    expect(log.failure?.code).toBe(code)
+  })
+})
+
+describe.for(['EMFILE', 'ENFILE', 'ENOMEM'])('a process that finds %s', (code) => {
+  const CANNOT_OPEN = ['open', 'list', 'syncDirectory']
+
+  test('can begin no segment, serves reads, and goes on by itself where it stopped', () => {
+    for (const kinds of [CANNOT_OPEN, ['syncDirectory']]) {
+      const disk = new SimulatedDisk()
+      const log = open(disk, { config: SEGMENTS })
+      expect(produce(log, 0, 3)).toEqual([true, true, true])
+      const before = readAll(log)
+      const free = fill(disk, code, kinds)
+      expect(produce(log, 3, 3)).toEqual([false, false, false])
+      expect(readAll(log)).toEqual(before)
+      free()
+      expect(produce(log, 3, 3)).toEqual([true, true, true])
+      expect(log.failure).toBeUndefined()
+      expect(readAll(open(disk.survivor(LOSE_UNSYNCED), { config: SEGMENTS }))).toEqual(
+        readAll(log),
+      )
+    }
+  })
+
+  test('leaves retention to be tried again, whichever file it could not open', () => {
+    for (const kinds of [CANNOT_OPEN, ['list'], ['open'], ['syncDirectory']]) {
+      const disk = new SimulatedDisk()
+      const log = open(disk, { config: { ...SEGMENTS, retentionBytes: 300 } })
+      produce(log, 0, 9)
+      const free = fill(disk, code, kinds)
+      const retain = () => settled<void>((done) => log.enforceRetention(NOW_MS, done))
+      expect(retain()).toMatchObject({ ok: false, error: { code } })
+      free()
+      expect(retain()).toMatchObject({ ok: true })
+      expect(log).toMatchObject({ failure: undefined })
+      const [oldest] = splitBatches(readAll(log))
+      expect(oldest?.baseOffset).toBe(log.logStartOffset)
+      const kept = open(disk.survivor(LOSE_UNSYNCED), { config: SEGMENTS })
+      expect(kept.sizeBytes).toBe(log.sizeBytes)
+    }
   })
 })
 
@@ -191,6 +228,17 @@ describe('the room of a directory', () => {
     expect(space.admits(1, 'client')).toBe(false)
     space.report(881)
     expect([space.isFull, space.admits(1, 'client')]).toEqual([false, true])
+  })
+
+  test('lends nothing of its reserve to work that can wait', () => {
+    const space = new DiskSpace({ reserveBytes: 800 })
+    expect(space.hasRoomFor(1e12)).toBe(true)
+    space.report(1000)
+    expect([space.hasRoomFor(200), space.hasRoomFor(201)]).toEqual([true, false])
+    space.report(799)
+    space.report(850)
+    // Full until there is a little more than the reserve.
+    expect(space.hasRoomFor(1)).toBe(false)
   })
 
   test('is asked by a log for what it appends, and not for what it has', () => {

@@ -40,6 +40,11 @@ export class DiskSpace {
     this.#isFull = freeBytes < neededBytes
   }
 
+  /** Whether so much may be written beside what clients append, and the reserve stays whole. */
+  hasRoomFor(sizeBytes: number): boolean {
+    return !this.#isFull && this.#freeBytes - sizeBytes >= this.reserveBytes
+  }
+
   /** Whether an append may be made, which is counted then. */
   admits(sizeBytes: number, origin: 'client' | 'coordinator'): boolean {
     const leftBytes = this.#freeBytes - sizeBytes

@@ -56,13 +56,26 @@ export class StorageError extends OperationalError {
   }
 }
 
+const SPACE_CODES: readonly string[] = ['ENOSPC', 'EDQUOT']
+const PROCESS_CODES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM']
+
 /** The disk, or the quota of whoever writes, has no room; it may have some later. */
 export function isNoSpace(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-  )
+  return SPACE_CODES.includes(codeOf(error))
+}
+
+/** It is this process, or the system, that has no files or memory left; it may have some later. */
+export function isProcessShort(error: unknown): boolean {
+  return PROCESS_CODES.includes(codeOf(error))
+}
+
+/** Something ran out that may come back: nothing is wrong with what is on the disk. */
+export function isShortage(error: unknown): boolean {
+  return isNoSpace(error) || isProcessShort(error)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** Below the recovery point a log holds something else than what was made durable there. */

@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import type { Crc32c } from '@fairlead/protocol'
-import { type Disk, type DiskFile, StorageError } from './disk.ts'
+import { type Disk, type DiskFile, isShortage } from './disk.ts'
 import { type DiskTask, perform, writeNewFile } from './disk-task.ts'
 import { INDEX_SLOT_BYTES, type IndexHead, encodeIndexHead, encodeInterval } from './index-file.ts'
 import type { IndexEnd, SegmentIndex } from './segment-index.ts'
@@ -30,7 +30,7 @@ export class IndexWriter {
     this.#storedCount = options.storedCount
   }
 
-  /** Writes what is missing up to `end`. A disk that is full leaves it to the next call. */
+  /** Writes what is missing up to `end`. A disk that is full, or no file left, leaves it to the next call. */
   *write(head: IndexHead, index: SegmentIndex, end: IndexEnd): DiskTask<void> {
     const { crc32c } = this.#options
     try {
@@ -48,7 +48,7 @@ export class IndexWriter {
       yield* perform<void>((done) => file.write(position, slots, done))
       this.#storedCount = end.count
     } catch (error) {
-      if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+      if (!isShortage(error)) throw error
     }
   }
 
@@ -68,10 +68,15 @@ export class IndexWriter {
     if (this.#file !== undefined) return this.#file
     const { disk, path } = this.#options
     const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))
-    this.#file = file
     // What recovery did not take over is written anew: nothing of it may stay behind the end.
     const keptSlots = this.#storedCount === undefined ? 0 : this.#storedCount + 1
-    yield* perform<void>((done) => file.truncate(keptSlots * INDEX_SLOT_BYTES, done))
+    try {
+      yield* perform<void>((done) => file.truncate(keptSlots * INDEX_SLOT_BYTES, done))
+    } catch (error) {
+      yield* perform<void>((done) => file.close(done))
+      throw error
+    }
+    this.#file = file
     return file
   }
 }

@@ -5,6 +5,8 @@ export {
   type DiskResult,
   StorageError,
   isNoSpace,
+  isProcessShort,
+  isShortage,
 } from './disk.ts'
 export { type BatchCodecs } from './compaction/batch-records.ts'
 export {

@@ -5,7 +5,7 @@ import {
   LOG_START_FILE,
   writeCheckpoint,
 } from './checkpoints.ts'
-import { type Disk, type DiskCallback, StorageError } from './disk.ts'
+import { type Disk, type DiskCallback, isShortage } from './disk.ts'
 import { type DiskTask, perform, replaceFile, runTask, writeNewFile } from './disk-task.ts'
 import { encodeDurableState } from './durable-state.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -76,7 +76,7 @@ export class LogDirectory {
       yield* writeNewFile(this.disk, path, state)
       yield* perform<void>((done) => this.disk.syncDirectory(this.path, done))
     } catch (error) {
-      if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+      if (!isShortage(error)) throw error
       return false
     }
     if (this.#stateOffsets.at(-1) !== nextOffset) this.#stateOffsets.push(nextOffset)
@@ -95,9 +95,8 @@ export class LogDirectory {
     yield* this.#writeRows(CLEANER_FILE, rows)
   }
 
-  /** Removes segments, oldest first, so that those that remain stay contiguous. */
-  *removeSegments(baseOffsets: readonly number[]): DiskTask<void> {
-    const names = yield* this.#names()
+  /** Removes segments, oldest first, so that those that remain stay contiguous; `names` are of now. */
+  *removeSegments(baseOffsets: readonly number[], names: readonly string[]): DiskTask<void> {
     for (const baseOffset of baseOffsets) {
       yield* removeSegmentFiles(this.disk, this.path, baseOffset, names)
     }
@@ -134,7 +133,7 @@ export class LogDirectory {
     yield* writeCheckpoint({ disk: this.disk, directory: this.path, name }, rows, this.crc32c)
   }
 
-  *#names(): DiskTask<readonly string[]> {
+  *names(): DiskTask<readonly string[]> {
     return yield* perform<readonly string[]>((done) => this.disk.list(this.path, done))
   }
 }

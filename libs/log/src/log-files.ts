@@ -2,7 +2,7 @@ import { invariant } from '@fairlead/base'
 import type { CleanerCheckpoint, SegmentRange } from './checkpoints.ts'
 import type { CompactionSegment } from './compaction/plan.ts'
 import { swapIn } from './compaction/swap.ts'
-import type { DiskCallback, StorageError } from './disk.ts'
+import { type DiskCallback, type StorageError, isShortage } from './disk.ts'
 import type { DiskTask } from './disk-task.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -154,8 +154,8 @@ export class LogFiles {
 
   #change<Value>(task: () => DiskTask<Value>, done: DiskCallback<Value>): void {
     this.#tasks.run(task, (result) => {
-      // A full disk is met before anything is changed, but in a swap: it can be tried again.
-      const canBeRetried = !result.ok && result.error.code === 'ENOSPC' && !this.#isSwapping
+      // What has run out is met before anything is changed, but in a swap: it can be tried again.
+      const canBeRetried = !result.ok && isShortage(result.error) && !this.#isSwapping
       if (!result.ok && !canBeRetried) this.#options.onFailure(result.error)
       done(result)
     })
@@ -209,11 +209,15 @@ export class LogFiles {
       this.#options.onLogStartRaised()
     }
     const isStart = ({ baseOffset }: Segment): boolean => baseOffset <= this.#logStartOffset
-    const keptIndex = this.#segments.findLastIndex(isStart)
-    const removed = this.#segments.splice(0, Math.max(0, keptIndex))
-    if (removed.length === 0) return
+    const removedCount = this.#segments.findLastIndex(isStart)
+    if (removedCount <= 0) return
+    const names = yield* directory.names()
+    const removed = this.#segments.splice(0, removedCount)
     try {
-      yield* directory.removeSegments(removed.map(({ baseOffset }) => baseOffset))
+      yield* directory.removeSegments(
+        removed.map(({ baseOffset }) => baseOffset),
+        names,
+      )
     } finally {
       for (const segment of removed) yield* segment.release()
     }

@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import type { BatchHeader } from '@fairlead/protocol'
-import { type DiskCallback, type DiskResult, type StorageError, isNoSpace } from './disk.ts'
+import { type DiskCallback, type DiskResult, type StorageError, isShortage } from './disk.ts'
 import { runTask } from './disk-task.ts'
 import { Fifo } from './fifo.ts'
 import type { LogConfig } from './log-config.ts'
@@ -51,8 +51,9 @@ const RELATIVE_OFFSET_MAX = 0xffff_ffff
  *
  * A failed write or sync leaves the tail of the file unknown: the kernel may already have dropped
  * the dirty pages, so that a later sync would succeed without them. Nothing is retried; the writer
- * stops for good, and recovery cuts what is torn. Only a write that found no space is different:
- * nothing was lost, its part is cut off again, and the writer goes on with whatever comes next.
+ * stops for good, and recovery cuts what is torn. Only a write that found no space, or a roll that found
+ * no file left, is different: nothing was lost, a part that was written is cut off again, and the writer
+ * goes on with whatever comes next.
  *
  * Invariants: durable ≤ written ≤ placed offsets; only the active segment holds unsynced bytes.
  */
@@ -224,7 +225,7 @@ export class LogWriter {
     this.#isWriting = true
     const chunks = batches.map((batch) => batch.bytes)
     segment.file.write(segment.sizeBytes, chunks, (result) => {
-      if (!result.ok && isNoSpace(result.error)) {
+      if (!result.ok && isShortage(result.error)) {
         this.#takeBack(result.error)
         return
       }
@@ -327,7 +328,7 @@ export class LogWriter {
 
   /** Nothing of what is placed can be written: for lack of space, or for good. */
   #end(error: StorageError): void {
-    if (!isNoSpace(error)) {
+    if (!isShortage(error)) {
       this.#fail(error)
       return
     }

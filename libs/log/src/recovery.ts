@@ -10,7 +10,7 @@ import {
   readCheckpoint,
 } from './checkpoints.ts'
 import { CLEANED_SUFFIX, SWAP_SUFFIX, recoverSwap } from './compaction/swap.ts'
-import { type Disk, type DiskFile, StorageError, corruptLog } from './disk.ts'
+import { type Disk, type DiskFile, corruptLog, isNoSpace } from './disk.ts'
 import {
   type DiskTask,
   TEMPORARY_SUFFIX,
@@ -296,7 +296,7 @@ function* unlessFull(task: DiskTask<void>): DiskTask<void> {
   try {
     yield* task
   } catch (error) {
-    if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+    if (!isNoSpace(error)) throw error
   }
 }
 

@@ -32,8 +32,12 @@ afterEach(async () => {
   }
 })
 
-async function start(settings: Readonly<Record<string, string>> = {}, at = temporaryDirectory()) {
-  const broker = await startTestBroker(at, { 'log.cleaner.backoff.ms': '20', ...settings })
+async function start(
+  settings: Readonly<Record<string, string>> = {},
+  at = temporaryDirectory(),
+  parts: Parameters<typeof startTestBroker>[2] = {},
+) {
+  const broker = await startTestBroker(at, { 'log.cleaner.backoff.ms': '20', ...settings }, parts)
   const client = new TestClient(broker.port)
   started.push({ broker, client, directory: at })
   return { broker, client, directory: at }
@@ -45,6 +49,18 @@ function createCompacted(client: TestClient, configs: Readonly<Record<string, st
     'min.cleanable.dirty.ratio': '0',
     ...configs,
   })
+}
+
+async function alterTopic(client: TestClient, values: Readonly<Record<string, string>>) {
+  const configs = Object.entries(values).map(([name, value]) => ({
+    name,
+    configOperation: 0,
+    value,
+  }))
+  const resources = [{ resourceType: 2, resourceName: TOPIC, configs }]
+  const request = { resources, validateOnly: false }
+  const { responses } = await client.call('IncrementalAlterConfigs', request)
+  expect(responses[0]?.errorCode).toBe('NONE')
 }
 
 const LATEST = Array.from({ length: 10 }, (_, key) => `key ${key}@${990 + key}`)
@@ -76,6 +92,26 @@ describe('a compacted topic', { timeout: TIMEOUT_MS }, () => {
     expect(bytes).toBeLessThan(10_000)
     const again = await start({}, directory)
     expect(newestOf(await consumed(again.client, topicId, 1000))).toEqual(LATEST)
+  })
+
+  test('waits for room on a disk where it would need a part of the reserve', async () => {
+    const volume = { totalBytes: 1e9, freeBytes: 9e8 }
+    const settings = { 'log.dirs.reserve.bytes': '1000000' }
+    const { broker, client } = await start(settings, temporaryDirectory(), {
+      measureVolume: () => volume,
+    })
+    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '60000' })
+    const measured = () => gauge(broker, 'fairlead_log_directory_free_bytes')
+    await produce(client, topicId, 0, 1000)
+    volume.freeBytes = 1_003_000
+    await expect.poll(measured, SOON).toBeLessThan(2e6)
+    await alterTopic(client, { 'min.compaction.lag.ms': '0' })
+    await expect.poll(() => broker.warnings.join(), SOON).toContain('waits for room')
+    expect((await consumed(client, topicId, 1000)).length).toBe(1000)
+    volume.freeBytes = 9e8
+    const count = () => consumed(client, topicId, 1000).then(({ length }) => length)
+    await expect.poll(count, SOON).toBeLessThan(100)
+    expect(broker.warnings.filter((line) => line.includes('waits for room'))).toHaveLength(1)
   })
 
   test('whose segment is damaged is left alone, and reported', async () => {

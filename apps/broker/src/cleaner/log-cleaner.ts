@@ -6,6 +6,7 @@ import {
   type PlannedCompaction,
   type SegmentRange,
   StorageError,
+  isShortage,
 } from '@fairlead/log'
 import type { BackgroundThread, JobOutcome } from '../background/background-thread.ts'
 import { BackgroundWork } from '../background/background-work.ts'
@@ -63,6 +64,7 @@ export class LogCleaner {
   readonly #options: LogCleanerOptions
   readonly #work: BackgroundWork
   readonly #uncleanable = new Set<LocalPartition>()
+  readonly #waitingForRoom = new Set<LocalPartition>()
   readonly #retryMs = new Map<LocalPartition, number>()
   readonly #last = new Map<BackgroundThread, LastCompaction>()
   #maxDirtyRatio = 0
@@ -133,7 +135,10 @@ export class LogCleaner {
     this.#maxDirtyRatio = found.reduce((max, { planned }) => Math.max(max, ratioOf(planned)), 0)
     this.#maxDelayMs = found.reduce((max, { planned }) => Math.max(max, planned.plan.delayMs), 0)
     return found
-      .filter(({ partition, planned }) => planned.plan.isDue && this.#mayPlan(partition))
+      .filter(
+        (filthy) =>
+          filthy.planned.plan.isDue && this.#mayPlan(filthy.partition) && this.#hasRoom(filthy),
+      )
       .reduce<Filthy | undefined>(
         (most, next) =>
           most === undefined || ratioOf(next.planned) > ratioOf(most.planned) ? next : most,
@@ -153,11 +158,30 @@ export class LogCleaner {
     )
   }
 
+  /** The reserve of a disk is for what makes room for certain: a compaction takes room first. */
+  #hasRoom({ partition, planned }: Filthy): boolean {
+    const neededBytes = roomFor(partition, planned)
+    const { space } = partition.directory
+    if (space.hasRoomFor(neededBytes)) {
+      this.#waitingForRoom.delete(partition)
+      return true
+    }
+    if (!this.#waitingForRoom.has(partition)) {
+      this.#waitingForRoom.add(partition)
+      const { freeBytes, reserveBytes } = space
+      const fields = { ...nameOf(partition), neededBytes, freeBytes, reserveBytes }
+      this.#options.logger.warn(fields, 'a compaction waits for room on the disk')
+    }
+    return false
+  }
+
   #forgetClosed(): void {
     const { partitions } = this.#options
-    for (const partition of [...this.#uncleanable, ...this.#retryMs.keys()]) {
+    const known = [...this.#uncleanable, ...this.#waitingForRoom, ...this.#retryMs.keys()]
+    for (const partition of known) {
       if (partitions.get(partition.topic, partition.partition) === partition) continue
       this.#uncleanable.delete(partition)
+      this.#waitingForRoom.delete(partition)
       this.#retryMs.delete(partition)
     }
   }
@@ -226,18 +250,15 @@ export class LogCleaner {
     const { logger } = this.#options
     const { message } = outcome
     const code = outcome.kind === 'failed' ? outcome.code : 'THREAD_DIED'
+    const failure = new StorageError(message, { code })
+    // Retention may remove a segment that was to be read; what has run out may come back.
+    if (code === 'ENOENT' || isShortage(failure)) {
+      logger.warn({ ...nameOf(partition), code, message }, 'a compaction is tried again later')
+      this.#retryLater(partition)
+      return
+    }
     switch (code) {
       case CANCELLED:
-        return
-      // Retention may remove a segment that was to be read; the disk may get room again.
-      case 'ENOENT':
-      case 'ENOSPC':
-      case 'EDQUOT':
-      case 'EMFILE':
-      case 'ENFILE':
-      case 'ENOMEM':
-        logger.warn({ ...nameOf(partition), code, message }, 'a compaction is tried again later')
-        this.#retryLater(partition)
         return
       case 'THREAD_DIED':
         this.#deadThreadCount += 1
@@ -249,7 +270,7 @@ export class LogCleaner {
         return
       default:
         // The disk failed: its directory must not be used any more.
-        partition.log.fail(new StorageError(message, { code }))
+        partition.log.fail(failure)
     }
   }
 
@@ -274,6 +295,14 @@ async function unlessStorageFails<Value>(
     if (error instanceof StorageError) return error.message
     throw error
   }
+}
+
+/** What is written before the segments that it replaces go: one is swapped while the next is written. */
+function roomFor({ config }: LocalPartition, { plan, segments }: PlannedCompaction): number {
+  const sourceBytes = segments
+    .filter(({ endOffset }) => endOffset <= plan.endOffset)
+    .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return Math.min(sourceBytes, 2 * config.segmentBytes)
 }
 
 function ratioOf({ plan }: PlannedCompaction): number {

@@ -1,7 +1,21 @@
-import { expect, test } from 'vitest'
+import { InvariantViolation, offset } from '@fairlead/base'
+import type { PartitionLog, ReadResult } from '@fairlead/log'
+import { expect, test, vi } from 'vitest'
+import type { Departure } from '../network/departure.ts'
 import type { LocalPartition } from '../partitions/partition-table.ts'
 import { FetchMemory } from './fetch-memory.ts'
 import { readRound } from './read-round.ts'
+
+const request = {
+  partition: 0,
+  currentLeaderEpoch: -1,
+  fetchOffset: 5,
+  lastFetchedEpoch: -1,
+  logStartOffset: -1,
+  partitionMaxBytes: 100,
+  replicaDirectoryId: '',
+  highWatermark: -1,
+}
 
 test('without memory a round reads no records, and is an answer nevertheless', async () => {
   const log = {
@@ -14,16 +28,6 @@ test('without memory a round reads no records, and is an answer nevertheless', a
   }
   const found = { log, leaderEpoch: 0 } as unknown as LocalPartition
   const fetchMemory = new FetchMemory(100, { after: () => () => {} })
-  const request = {
-    partition: 0,
-    currentLeaderEpoch: -1,
-    fetchOffset: 5,
-    lastFetchedEpoch: -1,
-    logStartOffset: -1,
-    partitionMaxBytes: 100,
-    replicaDirectoryId: '',
-    highWatermark: -1,
-  }
   const round = await readRound(
     {
       targets: [{ topic: 'orders', topicId: '', request }],
@@ -43,5 +47,54 @@ test('without memory a round reads no records, and is an answer nevertheless', a
     records: [],
   })
   round.release()
+  expect(fetchMemory.usedBytes).toBe(0)
+})
+
+test('a read that throws gives back the memory of the round, and what was read before', async () => {
+  const released = vi.fn()
+  const logOf = (read: PartitionLog['read']) => ({
+    logStartOffset: 0,
+    logEndOffset: 9,
+    highWatermark: 9,
+    lastStableOffset: 9,
+    readableBytes: 100,
+    read,
+  })
+  const bytes = new Uint8Array(10)
+  const read = {
+    ok: true,
+    chunks: [bytes],
+    sizeBytes: 10,
+    nextOffset: offset(9),
+    release: released,
+  }
+  const logs = [
+    logOf((_, done) => done(read as ReadResult)),
+    logOf(() => {
+      throw new InvariantViolation('a bug')
+    }),
+  ]
+  const fetchMemory = new FetchMemory(100, { after: () => () => {} })
+  const departure = { hasLeft: false, onLeft: () => () => {} } as unknown as Departure
+  const grantedBytes = await fetchMemory.take(50, { delayMs: 0, departure })
+  const targets = [0, 1].map((partition) => ({
+    topic: 'orders',
+    topicId: '',
+    request: { ...request, partition },
+  }))
+  const round = readRound(
+    { targets, grantedBytes, isCommittedOnly: false },
+    {
+      image: { topicName: () => undefined },
+      partitions: {
+        get: (_, partition) =>
+          ({ log: logs[partition], leaderEpoch: 0 }) as unknown as LocalPartition,
+        errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
+      },
+      fetchMemory,
+    },
+  )
+  await expect(round).rejects.toThrow('a bug')
+  expect(released).toHaveBeenCalledOnce()
   expect(fetchMemory.usedBytes).toBe(0)
 })

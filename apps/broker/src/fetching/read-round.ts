@@ -42,12 +42,27 @@ export type RoundContext = {
 
 /** Reads every partition once, in order, until the granted bytes are used up. */
 export async function readRound(options: RoundOptions, context: RoundContext): Promise<Round> {
+  const releases: (() => void)[] = []
+  try {
+    return await readTargets(options, context, releases)
+  } catch (error) {
+    for (const releaseRecords of releases) releaseRecords()
+    context.fetchMemory.release(options.grantedBytes ?? 0)
+    throw error
+  }
+}
+
+/** What is read is added to `releases`; the grant is settled at the end. */
+async function readTargets(
+  options: RoundOptions,
+  context: RoundContext,
+  releases: (() => void)[],
+): Promise<Round> {
   const { targets, isCommittedOnly } = options
   const { fetchMemory } = context
   const grantedBytes = options.grantedBytes ?? 0
   const mayRead = options.grantedBytes !== undefined
   const answered: AnsweredTarget[] = []
-  const releases: (() => void)[] = []
   const watched: WatchedLog[] = []
   let sizeBytes = 0
   let hasError = false

@@ -1,5 +1,5 @@
 import type { Clock, Timers } from '@fairlead/base'
-import { RetentionClock, StorageError } from '@fairlead/log'
+import { RetentionClock, isNoSpace } from '@fairlead/log'
 import type { BrokerConfig } from '../config.ts'
 import {
   CHECKPOINT_INTERVAL_MS,
@@ -65,7 +65,7 @@ async function retain({ log, directory }: LocalPartition, nowMs: number): Promis
   try {
     await enforce()
   } catch (error) {
-    if (!(error instanceof StorageError && error.code === 'ENOSPC')) throw error
+    if (!isNoSpace(error)) throw error
     directory.space.dropBallast()
     await enforce()
   }

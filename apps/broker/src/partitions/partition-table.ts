@@ -9,7 +9,8 @@ import {
   StorageError,
   type TailCache,
   deleteLog,
-  isNoSpace,
+  isProcessShort,
+  isShortage,
   openPartitionLog,
 } from '@fairlead/log'
 import type { Crc32c } from '@fairlead/protocol'
@@ -71,11 +72,17 @@ export type OpenRequest = {
   readonly isNew: boolean
 }
 
+/** Whose log speaks, and whether the partition of that name is still that one. */
+type LogSource = {
+  readonly topic: string
+  readonly partition: number
+  readonly isCurrent: () => boolean
+  readonly directory: DataDirectory
+}
+
 const METADATA = `${CLUSTER_METADATA_TOPIC}-0`
 /** What a log says of its files when they contradict each other; the disk itself is well. */
 const CORRUPT = 'LOG_CORRUPT'
-/** It is this process that lacks something. */
-const PROCESS_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM']
 
 /**
  * The partitions of this broker, by topic and index: those that are open, and those that are offline.
@@ -156,23 +163,26 @@ export class PartitionTable {
       this.#setOffline({ topic, partition, error: directory })
       return directory
     }
+    let opened: MutablePartition | undefined
+    // A log that fails while its topic is being deleted speaks of its disk, not of what has its name.
+    const isCurrent = (): boolean => opened === undefined || this.get(topic, partition) === opened
     try {
-      const which = { topic, partition }
+      const which = { topic, partition, isCurrent, directory }
       const log = await this.#openLog(directory, name, withSegmentJitter(config, name), {
-        onReadFailure: (error) => this.#onReadFailure(which, directory, error),
-        onFailure: (error) => this.#onLogFailure(which, directory, error),
+        onReadFailure: (error) => this.#onReadFailure(which, error),
+        onFailure: (error) => this.#onLogFailure(which, error),
       })
+      opened = { topic, partition, leaderEpoch, config, directory, log }
       const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
-      partitions.set(partition, { topic, partition, leaderEpoch, config, directory, log })
+      partitions.set(partition, opened)
       this.#byTopic.set(topic, partitions)
       this.#count += 1
       return undefined
     } catch (error) {
       if (!(error instanceof StorageError)) throw error
-      const isOfProcess = PROCESS_ERRORS.includes(error.code)
-      if (isOfProcess && !isNew) throw error
-      if (isOfProcess || isNoSpace(error)) this.#setOffline({ topic, partition, error })
-      else this.#onLogFailure({ topic, partition }, directory, error)
+      if (isProcessShort(error) && !isNew) throw error
+      if (isShortage(error)) this.#setOffline({ topic, partition, error })
+      else this.#onLogFailure({ topic, partition, isCurrent, directory }, error)
       return error
     }
   }
@@ -277,32 +287,28 @@ export class PartitionTable {
     )
   }
 
-  /** A corrupt log is offline alone; anything else says that the whole directory cannot be trusted. */
-  #onLogFailure(
-    { topic, partition }: { readonly topic: string; readonly partition: number },
-    directory: DataDirectory,
-    error: StorageError,
-  ): void {
-    this.#setOffline({ topic, partition, error })
-    if (error.code !== CORRUPT) this.#directoryFailed(directory, error)
+  /**
+   * A log that is corrupt, or was in the middle of something when no file or memory was left, is
+   * offline alone; anything else says that the whole directory cannot be trusted.
+   */
+  #onLogFailure({ topic, partition, isCurrent, directory }: LogSource, error: StorageError): void {
+    if (isCurrent()) this.#setOffline({ topic, partition, error })
+    if (error.code !== CORRUPT && !isProcessShort(error)) this.#directoryFailed(directory, error)
   }
 
   /** One batch that rotted does not keep the others from being served. */
-  #onReadFailure(
-    which: { readonly topic: string; readonly partition: number },
-    directory: DataDirectory,
-    error: StorageError,
-  ): void {
-    if (PROCESS_ERRORS.includes(error.code)) return
+  #onReadFailure(source: LogSource, error: StorageError): void {
+    if (isProcessShort(error)) return
     if (error.code !== CORRUPT) {
-      this.#onLogFailure(which, directory, error)
+      this.#onLogFailure(source, error)
       return
     }
     this.#corruptReadCount += 1
-    const name = directoryName(which.topic, which.partition)
-    if (this.#rotten.has(name)) return
+    const { topic, partition } = source
+    const name = directoryName(topic, partition)
+    if (this.#rotten.has(name) || !source.isCurrent()) return
     this.#rotten.add(name)
-    this.#options.onCorruptRead({ ...which, error })
+    this.#options.onCorruptRead({ topic, partition, error })
   }
 
   #directoryFailed(directory: DataDirectory, error: StorageError): void {
@@ -344,8 +350,7 @@ export class PartitionTable {
       await deletion.catch(unlessMissing)
     } catch (error) {
       if (!(error instanceof StorageError)) throw error
-      const isPassing = PROCESS_ERRORS.includes(error.code) || isNoSpace(error)
-      if (error.code !== CORRUPT && !isPassing) this.#directoryFailed(directory, error)
+      if (error.code !== CORRUPT && !isShortage(error)) this.#directoryFailed(directory, error)
       return error
     }
     this.#options.directories.forget(name)

@@ -1,5 +1,5 @@
 import { type Clock, type Random, type Timers, invariant } from '@fairlead/base'
-import { type DamagedRange, type ScrubJob, StorageError } from '@fairlead/log'
+import { type DamagedRange, type ScrubJob, StorageError, isProcessShort } from '@fairlead/log'
 import type { BackgroundThread } from '../background/background-thread.ts'
 import { BackgroundWork } from '../background/background-work.ts'
 import { CANCELLED } from '../background/messages.ts'
@@ -10,7 +10,8 @@ import type { LocalPartition, PartitionTable } from '../partitions/partition-tab
  * Retention and compaction remove files while they are read, and the process may lack something: the
  * next round is another try.
  */
-const PASSING_ERRORS: readonly string[] = [CANCELLED, 'ENOENT', 'EMFILE', 'ENFILE', 'ENOMEM']
+/** The work was cancelled, or retention removed a segment that was to be read. */
+const PASSING_CODES: readonly string[] = [CANCELLED, 'ENOENT']
 
 export type LogScrubberOptions = {
   /** `log.scrub.interval.ms` */
@@ -118,8 +119,9 @@ export class LogScrubber {
     invariant(end.kind !== 'compacted', 'a scrub ends as one')
     if (end.kind === 'scrubbed') this.#readBytes += end.readBytes
     else if (end.kind === 'died') throw new Error(`the scrub thread died: ${end.message}`)
-    else if (!PASSING_ERRORS.includes(end.code)) {
-      partition.log.fail(new StorageError(end.message, { code: end.code }))
+    else if (!PASSING_CODES.includes(end.code)) {
+      const failure = new StorageError(end.message, { code: end.code })
+      if (!isProcessShort(failure)) partition.log.fail(failure)
     }
     return damaged
   }

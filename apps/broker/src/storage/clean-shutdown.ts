@@ -1,13 +1,14 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { isShortage } from '@fairlead/log'
 
 /** Kafka's name and content. */
 const FILE = '.kafka_cleanshutdown'
 const CONTENT = '{"version":0,"brokerEpoch":0}'
 
 /**
- * Says that every log of the directory was flushed and closed. Call it last. On a full disk it may
- * stay unsaid, as after a crash.
+ * Says that every log of the directory was flushed and closed. Call it last. On a full disk, or
+ * without a file left, it may stay unsaid, as after a crash.
  */
 export function markCleanShutdown(directory: string): void {
   try {
@@ -20,7 +21,7 @@ export function markCleanShutdown(directory: string): void {
     }
     syncDirectory(directory)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+    if (!isShortage(error)) throw error
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Random } from '@fairlead/base'
+import { isNoSpace } from '@fairlead/log'
 import { lockDirectory } from '@fairlead/runtime'
 import { DirectorySpace, type MeasureVolume, dropBallast } from './directory-space.ts'
 import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
@@ -45,7 +46,7 @@ function withoutBallast<Value>(path: string, work: () => Value): Value {
   try {
     return work()
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+    if (!isNoSpace(error)) throw error
     dropBallast(path)
     return work()
   }
