@@ -12,7 +12,12 @@ import { NOW_MS, batch, concat, open, readAll } from './testing/log-fixture.ts'
 type Step =
   | { readonly kind: 'append'; readonly valueBytes: number; readonly count: number }
   | { readonly kind: 'complete'; readonly draw: number }
-  | { readonly kind: 'read'; readonly draw: number; readonly maxBytes: number }
+  | {
+      readonly kind: 'read'
+      readonly draw: number
+      readonly maxBytes: number
+      readonly isHardLimit: boolean
+    }
   | { readonly kind: 'checkpoint' }
   | { readonly kind: 'retain'; readonly retentionBytes: number }
   | { readonly kind: 'close' }
@@ -37,6 +42,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('read' as const),
       draw: fc.nat(),
       maxBytes: fc.integer({ min: 0, max: 600 }),
+      isHardLimit: fc.boolean(),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'checkpoint' as const }) },
@@ -99,7 +105,7 @@ class ModelRun {
         if (this.#disk.queuedCount > 0) this.#disk.complete(next.draw % this.#disk.queuedCount)
         break
       case 'read':
-        this.#read(next.draw, next.maxBytes)
+        this.#read(next.draw, next)
         break
       case 'checkpoint':
         this.#log.checkpoint(() => {})
@@ -141,12 +147,15 @@ class ModelRun {
     })
   }
 
-  #read(draw: number, maxBytes: number): void {
+  #read(
+    draw: number,
+    { maxBytes, isHardLimit }: { readonly maxBytes: number; readonly isHardLimit: boolean },
+  ): void {
     const { logStartOffset, highWatermark } = this.#log
     const fetchOffset = logStartOffset + (draw % (highWatermark - logStartOffset + 1))
     this.#disk.drain()
     let answer: ReadResult | undefined
-    this.#log.read({ fetchOffset, maxBytes, upTo: highWatermark }, (result) => {
+    this.#log.read({ fetchOffset, maxBytes, isHardLimit, upTo: highWatermark }, (result) => {
       answer = result
     })
     this.#disk.drain()
@@ -159,7 +168,9 @@ class ModelRun {
     const first = from < 0 || fetchOffset >= highWatermark ? [] : this.#batches.slice(from)
     const expected = concat(...first.map(({ bytes }) => bytes))
     deepStrictEqual(actual, expected.subarray(0, actual.length))
-    strictEqual(actual.length > 0, first.length > 0)
+    const hasRoom = !isHardLimit || (first[0]?.bytes.length ?? 0) <= maxBytes
+    strictEqual(actual.length > 0, first.length > 0 && hasRoom)
+    if (isHardLimit) ok(actual.length <= maxBytes)
   }
 
   #close(): void {

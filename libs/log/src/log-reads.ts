@@ -42,7 +42,7 @@ export class LogReads {
   /** See `PartitionLog.read`. */
   read(request: ReadRequest, done: (result: ReadResult) => void): void {
     const { crc32c, files, lifecycle, tail, watermarks, writtenOffset } = this.#options
-    const { fetchOffset, maxBytes } = request
+    const { fetchOffset, maxBytes, isHardLimit = false } = request
     const { logStartOffset } = files
     const { logEndOffset } = watermarks
     const upTo = Math.min(request.upTo ?? watermarks.highWatermark, writtenOffset())
@@ -56,9 +56,10 @@ export class LogReads {
       tail.follow()
       done(nothingRead(fetchOffset))
     } else {
-      const cached = tail.read({ fetchOffset, upTo, maxBytes })
+      const range = { fetchOffset, upTo, maxBytes, isHardLimit }
+      const cached = tail.read(range)
       if (cached !== undefined) done(batchesRead(cached))
-      else this.#readFromDisk({ fetchOffset, upTo, maxBytes, crc32c }, done)
+      else this.#readFromDisk({ ...range, crc32c }, done)
     }
   }
 

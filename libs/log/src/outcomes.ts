@@ -52,8 +52,10 @@ export type AppendResult = Appended | AppendRefusal
 
 export type ReadRequest = {
   readonly fetchOffset: number
-  /** Soft: the first batch is returned whatever its size (KIP-74). */
+  /** Soft: the first batch is returned whatever its size (KIP-74), unless `isHardLimit`. */
   readonly maxBytes: number
+  /** Nothing is returned when not even the first batch fits. */
+  readonly isHardLimit?: boolean
   /** No batch with an offset at or above it is returned; the high watermark when left out. */
   readonly upTo?: number
 }

@@ -269,6 +269,21 @@ describe('reading', () => {
     expect(result?.ok && result.sizeBytes).toBeGreaterThan(50_000)
   })
 
+  test.for([0, 1e6])('nothing comes that is above a hard limit (cache %i)', (cacheBytes) => {
+    const log = open(new SimulatedDisk(), { cacheBytes })
+    const small = batch({ values: ['a'] })
+    append(log, small)
+    append(log, batch({ values: ['x'.repeat(50_000)] }))
+    const readable = (fetchOffset: number, maxBytes: number) =>
+      read(log, fetchOffset, { maxBytes, isHardLimit: true })
+    expect(readable(0, small.length - 1)).toMatchObject({ sizeBytes: 0, nextOffset: 0 })
+    expect(readable(0, 50_000)).toMatchObject({ sizeBytes: small.length, nextOffset: 1 })
+    for (const maxBytes of [0, 10, 20_000, 50_000]) {
+      expect(readable(1, maxBytes)).toMatchObject({ ok: true, sizeBytes: 0, nextOffset: 1 })
+    }
+    expect(readable(1, 60_000)).toMatchObject({ nextOffset: 2 })
+  })
+
   test('offsets below the start and above the end are out of range', () => {
     const log = open(new SimulatedDisk())
     append(log, batch())

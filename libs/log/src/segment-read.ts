@@ -3,13 +3,15 @@ import { BATCH_HEADER_BYTES, type Crc32c, batchCrc } from '@fairlead/protocol'
 import { corruptLog } from './disk.ts'
 import { type DiskTask, perform } from './disk-task.ts'
 import type { Segment } from './segment.ts'
-import { claimedSizeBytes, headerAt, mayFollow } from './segment-scan.ts'
+import { claimedNextOffset, claimedSizeBytes, headerAt, mayFollow } from './segment-scan.ts'
 
 export type ReadRange = {
   readonly fetchOffset: number
   /** No batch that ends after this offset. */
   readonly upTo: number
   readonly maxBytes: number
+  /** Without it the first batch is read whatever its size. */
+  readonly isHardLimit: boolean
   readonly crc32c: Crc32c
 }
 
@@ -27,7 +29,7 @@ const READ_BYTES_MIN = 16_384
 
 /**
  * Reads whole batches of one segment from the first that ends after `fetchOffset`: at least that one,
- * whatever its size, then as many as fit. `fetchOffset` lies in the segment. Undefined when there is
+ * whatever its size unless `isHardLimit`, then as many as fit. `fetchOffset` lies in the segment. Undefined when there is
  * no such batch in a segment that was compacted.
  *
  * @throws {StorageError} `LOG_CORRUPT` when something else than a batch stands where one has to, or
@@ -82,6 +84,10 @@ function selectBatches(
     const claimedBytes = claimedSizeBytes(buffer, end)
     if (claimedBytes > buffer.length - end) {
       if (end > start) break
+      const isWanted = claimedNextOffset(buffer, end) > range.fetchOffset
+      if (isWanted && range.isHardLimit && claimedBytes > range.maxBytes) {
+        return selected(buffer, start, end, nextOffset)
+      }
       return { kind: 'incomplete', skippedBytes: end, neededBytes: claimedBytes }
     }
     const header = headerAt(buffer, end)
@@ -97,7 +103,10 @@ function selectBatches(
     const batchEnd = end + header.sizeBytes
     const isBefore = following <= range.fetchOffset
     if (!isBefore && following > range.upTo) return selected(buffer, start, end, nextOffset)
-    if (!isBefore && end > start && batchEnd - start > range.maxBytes) break
+    if (!isBefore && batchEnd - start > range.maxBytes) {
+      if (end > start) break
+      if (range.isHardLimit) return selected(buffer, start, end, nextOffset)
+    }
     if (!isBefore && batchCrc(buffer, end, header, range.crc32c) !== header.crc) {
       if (end > start) break
       return `the checksum of the batch at offset ${header.baseOffset} does not match`

@@ -146,6 +146,14 @@ export function claimedSizeBytes(bytes: Uint8Array, position: number): number {
   return view.getInt32(LENGTH_POSITION) + LENGTH_END
 }
 
+/** The offset behind the batch, as it says, of which at least the header has been read. */
+export function claimedNextOffset(bytes: Uint8Array, position: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + position, BATCH_HEADER_BYTES)
+  const baseOffset = view.getInt32(0) * 2 ** 32 + view.getUint32(4)
+  return baseOffset + view.getInt32(LAST_OFFSET_DELTA_POSITION) + 1
+}
+
+const LAST_OFFSET_DELTA_POSITION = 23
 /** `batchLength` (int32) counts what follows it. */
 const LENGTH_POSITION = 8
 const LENGTH_END = 12

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { TailCache } from './index.ts'
 
-const WHOLE = { upTo: 100, maxBytes: 1e7 }
+const WHOLE = { upTo: 100, maxBytes: 1e7, isHardLimit: false }
 const SLAB_BYTES = 1_048_576
 const POOL = { pooledBytesMin: 1, pooledBytesMax: 1e8, freeBytesMax: 1e8 }
 
@@ -30,7 +30,7 @@ test('a batch that ends above the limit of the reader is not served', () => {
   const tail = followed(cache)
   for (const offset of [0, 2, 4]) tail.add(new Uint8Array(10).fill(1), offset, offset + 2)
   const nextOffsets = [1, 2, 3, 4, 6].map(
-    (upTo) => tail.read({ fetchOffset: 0, maxBytes: 1e7, upTo })?.nextOffset,
+    (upTo) => tail.read({ fetchOffset: 0, ...WHOLE, upTo })?.nextOffset,
   )
   expect(nextOffsets).toEqual([0, 2, 2, 4, 6])
 })

@@ -99,12 +99,14 @@ export class PartitionTail {
 
   /**
    * Whole batches from the one that holds `fetchOffset`, none that ends after `upTo`; undefined when
-   * that batch is not cached. The first is returned even when it is larger than `maxBytes`.
+   * that batch is not cached. The first is returned even when it is larger than `maxBytes`, unless
+   * `isHardLimit`.
    */
   read(range: {
     readonly fetchOffset: number
     readonly upTo: number
     readonly maxBytes: number
+    readonly isHardLimit: boolean
   }): HeldBatches | undefined {
     const start = this.#indexOf(range.fetchOffset)
     if (start === undefined) return undefined
@@ -117,7 +119,7 @@ export class PartitionTail {
       const batch = this.#batches.at(index)
       if (batch === undefined || batch.nextOffset > range.upTo) break
       sizeBytes += batch.bytes.length
-      if (chunks.length > 0 && sizeBytes > range.maxBytes) break
+      if (sizeBytes > range.maxBytes && (chunks.length > 0 || range.isHardLimit)) break
       chunks.push(batch.bytes)
       if (slabs.at(-1) !== batch.slab) slabs.push(batch.slab)
       nextOffset = batch.nextOffset

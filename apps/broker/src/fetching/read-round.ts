@@ -66,6 +66,7 @@ async function readTargets(
   const watched: WatchedLog[] = []
   let sizeBytes = 0
   let hasError = false
+  let isFull = false
   for (const target of targets) {
     const topicName = nameOf(target, context)
     const found = findPartition(topicName, target.request, context)
@@ -85,14 +86,17 @@ async function readTargets(
     // KIP-74: only the first batch of a response may be larger than what is left of the budget.
     if (mayRead && wanted.upTo !== undefined && (sizeBytes === 0 || leftBytes > 0)) {
       const partitionBytes = Math.max(target.request.partitionMaxBytes, 0)
+      const isHardLimit = sizeBytes > 0
       const result = await read(log, {
         fetchOffset: target.request.fetchOffset,
         maxBytes: Math.min(partitionBytes, Math.max(leftBytes, 0)),
+        isHardLimit,
         upTo: wanted.upTo,
       })
       answer = withRecords(answer, result)
       if (result.ok) releases.push(result.release)
       isSaturated = result.ok && result.nextOffset < wanted.upTo
+      isFull ||= isSaturated && isHardLimit && recordBytes(answer) === 0
     }
     sizeBytes += recordBytes(answer)
     hasError ||= answer.errorCode !== 'NONE'
@@ -104,7 +108,8 @@ async function readTargets(
     fetchMemory.release(sizeBytes)
     for (const releaseRecords of releases) releaseRecords()
   }
-  return { answered, sizeBytes, release, isFinal: hasError || sizeBytes >= grantedBytes, watched }
+  const isFinal = hasError || isFull || sizeBytes >= grantedBytes
+  return { answered, sizeBytes, release, isFinal, watched }
 }
 
 function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): string {

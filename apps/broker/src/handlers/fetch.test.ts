@@ -177,6 +177,18 @@ describe('limits', () => {
     expect(summary(answer).partitions.map((partition) => partition.bytes)).toEqual([bytes, 0])
   })
 
+  test('a response is no larger than max_bytes but for its first batch, and then does not wait', async () => {
+    const topicId = await createTopic('total', 3)
+    const size = batch(50_000).length
+    for (const partition of [0, 1]) await produce(topicId, partition, batch(50_000))
+    await produce(topicId, 2, batch())
+    const partitions = [from(0, 0), from(1, 0), from(2, 0)]
+    const limits = { maxBytes: size + 1_000, minBytes: size + 900, maxWaitMs: PATIENT_MS }
+    const response = await client.call('Fetch', fetchRequest([{ topicId, partitions }], limits))
+    const sizes = summary(response).partitions.map(({ bytes }) => bytes)
+    expect(sizes).toEqual([size, 0, batch().length])
+  })
+
   test('partitions take turns when one alone fills the response', async () => {
     const topicId = await createTopic('turns')
     for (const partition of [0, 1]) await produce(topicId, partition, batch(5_000))

@@ -3,7 +3,7 @@ import { crc32c, encodeBatch } from '@fairlead/protocol'
 import type { SimulatedDisk } from '@fairlead/simulation'
 import type { DiskResult } from '../disk.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
-import type { AppendResult, ReadResult, TimestampLookup } from '../outcomes.ts'
+import type { AppendResult, ReadRequest, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
 import type { DiskSpace } from '../disk-space.ts'
 import { IndexCache } from '../index-cache.ts'
@@ -114,7 +114,7 @@ export function append(
 export function read(
   log: PartitionLog,
   fetchOffset: number,
-  options: { readonly maxBytes?: number; readonly upTo?: number } = {},
+  options: Partial<Omit<ReadRequest, 'fetchOffset'>> = {},
 ): ReadResult | undefined {
   let answer: ReadResult | undefined
   log.read({ fetchOffset, maxBytes: 1e6, ...options }, (result) => {
