@@ -31,6 +31,7 @@ export class RelayMetrics {
   readonly #transactionRows
   readonly #parked
   readonly #parkedKeys
+  readonly #settled
   readonly #restarts
   readonly #lagBytes
   readonly #lagSeconds
@@ -69,11 +70,16 @@ export class RelayMetrics {
       buckets: ROW_BUCKETS,
     })
     this.#parked = metrics.counter({
-      name: 'outbox_relay_poison_total',
+      name: 'relay_dlq_total',
       help: 'Events set aside in relay.parked_event, by reason.',
       labelNames: ['reason'],
     })
-    this.#parkedKeys = gauge('outbox_relay_parked_keys', 'Aggregates that are held back.')
+    this.#parkedKeys = gauge('relay_parked_keys', 'Aggregates that are held back.')
+    this.#settled = metrics.counter({
+      name: 'relay_dlq_settled_total',
+      help: 'Parked events by what became of them: replayed or discarded.',
+      labelNames: ['result'],
+    })
     this.#restarts = metrics.counter({
       name: 'outbox_relay_restarts_total',
       help: 'Sessions that ended, by reason.',
@@ -127,6 +133,10 @@ export class RelayMetrics {
 
   parked(reason: string): void {
     this.#parked.inc({ reason })
+  }
+
+  settled(result: 'replayed' | 'discarded', eventCount: number): void {
+    this.#settled.inc({ result }, eventCount)
   }
 
   parkedKeys(keyCount: number): void {

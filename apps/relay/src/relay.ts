@@ -140,7 +140,7 @@ export class Relay {
   }
 
   async #openSession(control: pg.Client): Promise<Session> {
-    const { options, openSink, metrics } = this.#parts
+    const { options, openSink, metrics, logger } = this.#parts
     await this.#migrate(control)
     const source = await preflight(control, options.source)
     return Session.open({
@@ -151,6 +151,7 @@ export class Relay {
       metrics,
       wallNowMs: () => Date.now(),
       onParked: (events) => this.#logParked(events),
+      onSettled: (settled) => logger.info(settled, 'parked events were settled'),
       onStreaming: () => this.#enter('streaming', ''),
     })
   }

@@ -1,13 +1,15 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
+import { addParkedRoutes } from './parked/parked-routes.ts'
 import type { Relay } from './relay.ts'
-import { listParkedEvents } from './source/list-parked-events.ts'
+import { addSignalRoutes } from './signals/signal-routes.ts'
 
-/** What the relay tells beside health and metrics. */
+/** What the relay tells and takes beside health and metrics. */
 export function relayRoutes(
   http: AppContext<ConfigSpec>['http'],
   parts: { readonly relay: Relay; readonly pool: pg.Pool; readonly slotName: string },
 ): void {
   http.get('/status', () => parts.relay.status)
-  http.get('/parked', async () => ({ parked: await listParkedEvents(parts.pool, parts.slotName) }))
+  addParkedRoutes(http, parts)
+  addSignalRoutes(http, parts)
 }

@@ -19,7 +19,10 @@ import type pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
 import type { SessionEnd } from './relay-state.ts'
+import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.ts'
+import { originOf, originWithRow } from './parked/stored-event.ts'
 import { SessionFailure } from './session-failure.ts'
+import { Signals } from './signals/signals.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import { Publisher } from './sink/publisher.ts'
 import { Topics } from './sink/topics.ts'
@@ -36,6 +39,7 @@ export type SessionParts = {
   readonly openSink: SinkFactory
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
+  readonly onSettled: ParkedReplayOptions['onSettled']
   onParked(events: readonly ParkedEvent[]): void
   /** The slot is ours. */
   onStreaming(): void
@@ -69,6 +73,8 @@ export class Session {
   readonly #lease: SlotLease
   readonly #sink: SinkClients
   readonly #publisher: Publisher
+  readonly #signals: Signals
+  readonly #replay: ParkedReplay
   readonly #ended = Promise.withResolvers<SessionEnd>()
   #connection: ReplicationConnection | undefined
   #transaction: PendingTransaction | undefined
@@ -91,18 +97,35 @@ export class Session {
     const isPermitted = () => this.#lease.isOurs(performance.now())
     this.#sink = parts.openSink(isPermitted)
     const { producer, admin, reader } = this.#sink
+    const topics = new Topics({
+      admin,
+      reader,
+      source: sourceName,
+      partitions: options.sink.partitions,
+      replicationFactor: options.sink.replicationFactor,
+      tailRecordCount: options.sink.batchRecordsMax,
+    })
+    this.#signals = new Signals(parts.control, options.source.slotName)
+    this.#replay = new ParkedReplay({
+      ...options.sink,
+      control: parts.control,
+      slotName: options.source.slotName,
+      source: sourceName,
+      signals: this.#signals,
+      sink: this.#sink,
+      topics,
+      router: this.#router,
+      idColumn: options.source.columns.id,
+      isPermitted,
+      metrics: parts.metrics,
+      onSettled: parts.onSettled,
+    })
     this.#publisher = new Publisher({
       ...options.sink,
       producer,
       isPermitted,
-      topics: new Topics({
-        admin,
-        reader,
-        source: sourceName,
-        partitions: options.sink.partitions,
-        replicationFactor: options.sink.replicationFactor,
-        tailRecordCount: options.sink.batchRecordsMax,
-      }),
+      topics,
+      interlude: this.#replay,
       metrics: parts.metrics,
       wallNowMs: parts.wallNowMs,
       onParked: (events) => parts.onParked(events),
@@ -172,6 +195,10 @@ export class Session {
       keysMax: options.parkedKeysMax,
     })
     metrics.parkedKeys(parked.keyCount)
+    await this.#signals.listen(() => {
+      this.#replay.signalled()
+      this.#publisher.wake()
+    })
     await this.#publisher.run(parked)
   }
 
@@ -239,7 +266,11 @@ export class Session {
       case 'routed':
       case 'unroutable':
         if (this.#transaction === undefined) throw new DecodeError('a row has no transaction', 0)
-        this.#publisher.enqueue(outcome, this.#transaction)
+        this.#publisher.enqueue(
+          outcome,
+          outcome.kind === 'routed' ? originOf(row.change.relation) : originWithRow(row),
+          this.#transaction,
+        )
         if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
         return
       case 'ignored':

@@ -13,6 +13,11 @@ export const EVENT_HEADERS = {
   commitIndex: 'cdc.seq',
   /** Commit time in milliseconds since the Unix epoch, in decimal. */
   commitTimestampMs: 'cdc.ts',
+  /**
+   * `true` on a record that was published behind its place in the log: an event that was parked, or
+   * a row of a snapshot. Its position tells nothing of the records around it.
+   */
+  replayed: 'cdc.replayed',
   /** W3C Trace Context. */
   traceparent: 'traceparent',
   tracestate: 'tracestate',

@@ -33,4 +33,4 @@ export {
   type StreamItem,
   TransactionAssembler,
 } from './transaction-assembler.ts'
-export { type ColumnValue, Tuple, UNCHANGED } from './tuple.ts'
+export { type ColumnValue, Tuple, UNCHANGED, tupleOf } from './tuple.ts'

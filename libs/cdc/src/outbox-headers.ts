@@ -19,6 +19,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   EVENT_HEADERS.commitLsn,
   EVENT_HEADERS.commitIndex,
   EVENT_HEADERS.commitTimestampMs,
+  EVENT_HEADERS.replayed,
 ])
 
 const TEXT = new TextEncoder()

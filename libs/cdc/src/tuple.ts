@@ -42,6 +42,24 @@ export class Tuple {
   }
 }
 
+/** A row that did not come from the log, in Postgres' text form; null is SQL null. */
+export function tupleOf(values: readonly (Uint8Array | null)[]): Tuple {
+  const sizeBytes = values.reduce((sum, value) => sum + (value?.length ?? 0), 0)
+  const bytes = new Uint8Array(sizeBytes)
+  const bounds: number[] = []
+  let position = 0
+  for (const value of values) {
+    if (value === null) {
+      bounds.push(IS_NULL, 0)
+      continue
+    }
+    bytes.set(value, position)
+    bounds.push(position, position + value.length)
+    position += value.length
+  }
+  return new Tuple(bytes, bounds)
+}
+
 /** pgoutput TupleData. Binary columns (kind b) only come when asked for, which we never do. */
 export function decodeTuple(reader: MessageReader): Tuple {
   const columnCount = reader.uint16()

@@ -19,6 +19,7 @@ describe('headers give a source position', () => {
     { 'cdc.lsn': '0/1' },
     { 'cdc.lsn': '0/1', 'cdc.seq': '-1', 'cdc.ts': '1' },
     { 'cdc.lsn': '0/1', 'cdc.seq': '1', 'cdc.ts': 'now' },
+    { 'cdc.lsn': '0/1', 'cdc.seq': '1', 'cdc.ts': '1', 'cdc.replayed': 'true' },
   ] as const)('%o is the position of no relay', (headers) => {
     expect(sourcePosition(headers)).toBeNull()
   })

@@ -16,8 +16,12 @@ export type SourceProgress = SourcePosition
 
 const DECIMAL = /^\d{1,15}$/
 
-/** The position in the headers of a record; null when the relay did not write the record. */
+/**
+ * The position in the headers of a record; null when the relay did not write the record, or wrote it
+ * behind its place: a replayed event is older than those before it, and no repetition.
+ */
 export function sourcePosition(headers: Readonly<Record<string, string>>): SourcePosition | null {
+  if (headers[EVENT_HEADERS.replayed] !== undefined) return null
   const commitLsn = headers[EVENT_HEADERS.commitLsn] ?? ''
   const index = headers[EVENT_HEADERS.commitIndex] ?? ''
   const commitTimeMs = headers[EVENT_HEADERS.commitTimestampMs] ?? ''

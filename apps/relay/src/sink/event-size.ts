@@ -19,8 +19,15 @@ export function eventSizeBytes(event: RoutedEvent | UnroutableEvent): number {
   return EVENT_OVERHEAD_BYTES + bytes + text + (event.value?.length ?? 0)
 }
 
+/** Why the record is too large for a batch of `bytesMax`; undefined when it is not. */
+export function sizeFault(event: RoutedEvent, bytesMax: number): string | undefined {
+  const batchBytes = recordBatchBytesMax(event)
+  if (batchBytes <= bytesMax) return undefined
+  return `the record takes up to ${batchBytes} bytes, ${bytesMax} are allowed`
+}
+
 /** The most that a batch with only this record can take on the wire. */
-export function recordBatchBytesMax(event: RoutedEvent): number {
+function recordBatchBytesMax(event: RoutedEvent): number {
   let sizeBytes = BATCH_HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX
   sizeBytes += event.key.length + (event.value?.length ?? 0)
   for (const [name, value] of event.headers) {

@@ -1,4 +1,3 @@
-import { errorMessage } from '@fairlead/base'
 import type { EventIdentity, PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
 import {
   type IdempotentProducer,
@@ -7,10 +6,12 @@ import {
   PRECEDING_RECORD_REJECTED,
 } from '@fairlead/kafka'
 import type { RelayMetrics } from '../metrics.ts'
-import { SessionFailure } from '../session-failure.ts'
+import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
-import { eventSizeBytes, recordBatchBytesMax } from './event-size.ts'
-import type { Topic, Topics } from './topics.ts'
+import { eventSizeBytes, sizeFault } from './event-size.ts'
+import { findTopic } from './find-topic.ts'
+import { sinkFailure, slotUncertain } from './sink-failure.ts'
+import type { Topics } from './topics.ts'
 
 export type PublisherOptions = {
   readonly producer: IdempotentProducer
@@ -22,14 +23,23 @@ export type PublisherOptions = {
   readonly batchBytesMax: number
   readonly recordBytesMax: number
   readonly wallNowMs: () => number
+  readonly interlude: Interlude
   /** Events were parked; for the log. */
   onParked(events: readonly ParkedEvent[]): void
   /** Events became durable, so that memory is free and an LSN may be confirmed. */
   onProgress(): void
 }
 
+/** Other work that publishes. It has its turn between two batches, while nothing is on its way. */
+export interface Interlude {
+  readonly isDue: boolean
+  /** One step of bounded size. Its failure is one of the publisher. */
+  step(parked: ParkedEvents): Promise<void>
+}
+
 type Queued = {
   readonly event: RoutedEvent | UnroutableEvent
+  readonly origin: EventOrigin
   readonly transaction: PendingTransaction
   readonly sizeBytes: number
 }
@@ -40,8 +50,6 @@ type ToSend = {
 }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
-/** Kafka refuses the name of a topic for good; everything else about a topic may pass. */
-const TOPIC_REFUSALS = new Set(['INVALID_TOPIC_EXCEPTION', 'POLICY_VIOLATION'])
 const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
 
 /**
@@ -83,10 +91,14 @@ export class Publisher {
     return this.#publishedEvents
   }
 
-  enqueue(event: RoutedEvent | UnroutableEvent, transaction: PendingTransaction): void {
+  enqueue(
+    event: RoutedEvent | UnroutableEvent,
+    origin: EventOrigin,
+    transaction: PendingTransaction,
+  ): void {
     const sizeBytes = eventSizeBytes(event)
     transaction.eventReceived()
-    this.#queue.push({ event, transaction, sizeBytes })
+    this.#queue.push({ event, origin, transaction, sizeBytes })
     this.#pendingBytes += sizeBytes
     this.#pendingEvents += 1
     this.#wake?.()
@@ -94,10 +106,17 @@ export class Publisher {
 
   /** Runs until `stop`. Rejects with the failure that ends the session. */
   async run(parked: ParkedEvents): Promise<void> {
+    const { interlude } = this.#options
     while (!this.#isStopped) {
-      if (this.#queue.length === 0) await this.#nextEvent()
-      else await this.#publish(this.#takeBatch(), parked)
+      if (interlude.isDue) await interlude.step(parked)
+      if (this.#queue.length > 0) await this.#publish(this.#takeBatch(), parked)
+      else if (!interlude.isDue) await this.#nextEvent()
     }
+  }
+
+  /** The interlude is due. */
+  wake(): void {
+    this.#wake?.()
   }
 
   /** Takes no further batch; the one on its way goes on. */
@@ -154,35 +173,20 @@ export class Publisher {
 
   async #decide(queued: Queued, parked: ParkedEvents): Promise<ToSend | ToPark | 'published'> {
     const { event } = queued
-    const { recordBytesMax } = this.#options
+    if (parked.isSettled(event.position)) return 'published'
     if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
 
-    const topic = await this.#topic(event.topic)
+    const topic = await findTopic(this.#options.topics, event.topic)
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
     const partition = topic.partitionOf(event.key)
     if (topic.holds(event.position, partition)) return 'published'
     if (parked.isBlocked(event)) return toPark(queued, 'blocked', 'BLOCKED', BLOCKED_REASON)
-    const batchBytes = recordBatchBytesMax(event)
-    const bytesMax = Math.min(recordBytesMax, topic.messageBytesMax)
-    if (batchBytes > bytesMax) {
-      const reason = `the record takes up to ${batchBytes} bytes, ${bytesMax} are allowed`
-      return failed(queued, parked, 'MESSAGE_TOO_LARGE', reason)
-    }
+    const { recordBytesMax } = this.#options
+    const fault = sizeFault(event, Math.min(recordBytesMax, topic.messageBytesMax))
+    if (fault !== undefined) return failed(queued, parked, 'MESSAGE_TOO_LARGE', fault)
     const { key, value, headers, timestampMs } = event
     const record = { topic: event.topic, partition, key, value, headers, timestampMs }
     return { queued: { ...queued, event }, record }
-  }
-
-  /** The error when no such topic can be. */
-  async #topic(name: string): Promise<Topic | KafkaError> {
-    const known = this.#options.topics.known(name)
-    if (known !== undefined) return known
-    try {
-      return await this.#options.topics.open(name)
-    } catch (error) {
-      if (error instanceof KafkaError && TOPIC_REFUSALS.has(error.code)) return error
-      throw sinkFailure(error)
-    }
   }
 
   async #park(toPark: readonly ToPark[], parked: ParkedEvents): Promise<void> {
@@ -251,19 +255,9 @@ function toPark(
   reasonCode: string,
   reason: string,
 ): ToPark {
-  const { event } = queued
-  const headersText = event.headersText
-  return { queued, parked: { event, kind, reasonCode, reason, payload: event.value, headersText } }
-}
-
-function sinkFailure(error: unknown): SessionFailure {
-  if (error instanceof SessionFailure) return error
-  const code = error instanceof KafkaError ? error.code : 'UNEXPECTED'
-  if (code === 'REVOKED') return slotUncertain(error)
-  return new SessionFailure({ kind: 'sink-failed', code, reason: errorMessage(error) }, error)
-}
-
-function slotUncertain(cause?: unknown): SessionFailure {
-  const reason = 'this process was stopped or Postgres was silent: another relay may have the slot'
-  return new SessionFailure({ kind: 'source-lost', code: 'SLOT_UNCERTAIN', reason }, cause)
+  const { event, origin } = queued
+  const record = event.kind === 'routed' ? storedRecord(event) : null
+  const { headersText, value: payload } = event
+  const cause = { kind, reasonCode, reason }
+  return { queued, parked: { event, ...cause, payload, headersText, record, origin } }
 }

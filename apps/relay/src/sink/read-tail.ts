@@ -47,6 +47,29 @@ async function readPositions(
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<readonly EventPosition[]> {
   const positions: EventPosition[] = []
+  await readRecords(reader, { topic, partition, from, to }, (record) => {
+    const position = positionOf(record, source)
+    if (position !== undefined) positions.push(position)
+  })
+  return positions
+}
+
+/**
+ * Every record from offset `from` up to before `to`.
+ *
+ * @throws {SessionFailure} when one cannot be read within the wait of a fetch.
+ */
+export async function readRecords(
+  reader: Reader,
+  range: {
+    readonly topic: string
+    readonly partition: number
+    readonly from: number
+    readonly to: number
+  },
+  onRecord: (record: IncomingRecord) => void,
+): Promise<void> {
+  const { topic, partition, from, to } = range
   let fromOffset = from
   while (fromOffset < to) {
     const fetched = await reader.fetch({
@@ -56,19 +79,17 @@ async function readPositions(
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: FETCH_MAX_BYTES,
     })
-    for (const record of fetched.records) {
-      const position = record.offset < to ? positionOf(record, source) : undefined
-      if (position !== undefined) positions.push(position)
-    }
+    for (const record of fetched.records) if (record.offset < to) onRecord(record)
     // An incomplete tail would let what lies behind it be published twice.
     if (fetched.nextOffset <= fromOffset) throw unreadableTail(topic, partition, fromOffset)
     fromOffset = fetched.nextOffset
   }
-  return positions
 }
 
+/** Of a record in commit order. A replayed one is not: nothing follows from its position. */
 function positionOf(record: IncomingRecord, source: string): EventPosition | undefined {
   if (headerText(record, SOURCE_HEADER) !== source) return undefined
+  if (headerText(record, EVENT_HEADERS.replayed) !== undefined) return undefined
   return parsePosition(
     headerText(record, EVENT_HEADERS.commitLsn),
     headerText(record, EVENT_HEADERS.commitIndex),
@@ -77,7 +98,7 @@ function positionOf(record: IncomingRecord, source: string): EventPosition | und
 
 const TEXT = new TextDecoder()
 
-function headerText(record: IncomingRecord, name: string): string | undefined {
+export function headerText(record: IncomingRecord, name: string): string | undefined {
   const value = record.headers.find(([key]) => key === name)?.[1]
   return value === undefined || value === null ? undefined : TEXT.decode(value)
 }

@@ -1,6 +1,12 @@
 import { formatLsn, parseLsn } from '@fairlead/base'
-import { type EventIdentity, type EventPosition, comparePositions } from '@fairlead/cdc'
+import {
+  type EventIdentity,
+  type EventPosition,
+  comparePositions,
+  formatPosition,
+} from '@fairlead/cdc'
 import type pg from 'pg'
+import type { EventOrigin, StoredRecord } from '../parked/stored-event.ts'
 import { halt } from '../session-failure.ts'
 
 /** An event to set aside. */
@@ -12,6 +18,9 @@ export type ParkedEvent = {
   readonly reason: string
   readonly payload: Uint8Array | null
   readonly headersText: string | null
+  /** As it was routed; null when it could not be. */
+  readonly record: StoredRecord | null
+  readonly origin: EventOrigin
 }
 
 /**
@@ -26,6 +35,8 @@ export class ParkedEvents {
   readonly #keysMax: number
   /** Where each aggregate is blocked from. */
   readonly #blockedFrom = new Map<string, EventPosition>()
+  /** Events that were replayed or discarded, and that Postgres may send again. */
+  readonly #settled = new Set<string>()
 
   private constructor(client: pg.Client, slotName: string, keysMax: number) {
     this.#client = client
@@ -48,7 +59,8 @@ export class ParkedEvents {
       `select distinct on (aggregatetype, aggregateid)
          aggregatetype, aggregateid, commit_lsn::text, commit_index
        from relay.parked_event
-       where slot_name = $1 and aggregatetype is not null and aggregateid is not null
+       where slot_name = $1 and state = 'parked'
+         and aggregatetype is not null and aggregateid is not null
        order by aggregatetype, aggregateid, relay.parked_event.commit_lsn, commit_index
        limit $2`,
       [options.slotName, options.keysMax + 1],
@@ -60,7 +72,21 @@ export class ParkedEvents {
       })
     }
     parked.#checkBound()
+    await parked.#loadSettled()
     return parked
+  }
+
+  /** Postgres never sends what ended before the position that its slot has kept. */
+  async #loadSettled(): Promise<void> {
+    const { rows } = await this.#client.query<{ commit_lsn: string; commit_index: number }>(
+      `select commit_lsn::text, commit_index from relay.parked_event
+       join pg_replication_slots using (slot_name)
+       where slot_name = $1 and state <> 'parked' and commit_lsn >= restart_lsn`,
+      [this.#slotName],
+    )
+    for (const { commit_lsn, commit_index } of rows) {
+      this.settle({ commitLsn: parseLsn(commit_lsn), commitIndex: commit_index })
+    }
   }
 
   get keyCount(): number {
@@ -84,6 +110,21 @@ export class ParkedEvents {
     this.#checkBound()
   }
 
+  /** Whether the event was replayed or discarded before it was sent again. */
+  isSettled(position: EventPosition): boolean {
+    return this.#settled.size > 0 && this.#settled.has(formatPosition(position))
+  }
+
+  /** The event is replayed or discarded. */
+  settle(position: EventPosition): void {
+    this.#settled.add(formatPosition(position))
+  }
+
+  /** No event of the aggregate is parked any more. */
+  unblock(aggregateType: string, aggregateId: string): void {
+    this.#blockedFrom.delete(keyOf(aggregateType, aggregateId))
+  }
+
   /** Stores the events, in order; those that are stored already stay as they are. */
   async insert(events: readonly ParkedEvent[]): Promise<void> {
     let small: ParkedEvent[] = []
@@ -102,7 +143,7 @@ export class ParkedEvents {
   async #insertSmall(events: readonly ParkedEvent[]): Promise<void> {
     if (events.length === 0) return
     const rows = events.map(valuesOf)
-    const columns = COLUMN_TYPES.map((_, index) => rows.map((row) => row[index]))
+    const columns = COLUMNS.map((_, index) => rows.map((row) => row[index]))
     await this.#client.query(INSERT_MANY, [this.#slotName, ...columns])
   }
 
@@ -118,23 +159,31 @@ export class ParkedEvents {
 
 /** In an array a payload travels in hex; a larger one alone, as it is, so that memory is not doubled. */
 const SMALL_PAYLOAD_BYTES_MAX = 65_536
-/** Of what `valuesOf` gives. */
-const COLUMN_TYPES = [
-  'pg_lsn',
-  'integer',
-  'text',
-  'text',
-  'text',
-  'text',
-  'text',
-  'text',
-  'text',
-  'bytea',
-  'text',
-  'timestamptz',
-]
+/** A larger payload is found again in its table: the entry points there. */
+const PAYLOAD_BYTES_MAX = 1_048_576
+const COLUMNS = [
+  ['commit_lsn', 'pg_lsn'],
+  ['commit_index', 'integer'],
+  ['kind', 'text'],
+  ['reason_code', 'text'],
+  ['reason', 'text'],
+  ['event_id', 'text'],
+  ['aggregatetype', 'text'],
+  ['aggregateid', 'text'],
+  ['type', 'text'],
+  ['payload', 'bytea'],
+  ['headers', 'text'],
+  ['committed_at', 'timestamptz'],
+  ['record', 'json'],
+  ['source_row', 'json'],
+  ['source_table', 'text'],
+  ['payload_omitted', 'boolean'],
+] as const
 
-function valuesOf({ event, kind, reasonCode, reason, payload, headersText }: ParkedEvent) {
+/** In the order of COLUMNS. */
+function valuesOf({ event, kind, reasonCode, reason, ...parked }: ParkedEvent) {
+  const { payload, headersText, record, origin } = parked
+  const isOmitted = (payload?.length ?? 0) > PAYLOAD_BYTES_MAX && event.eventId !== null
   return [
     formatLsn(event.position.commitLsn),
     event.position.commitIndex,
@@ -145,18 +194,23 @@ function valuesOf({ event, kind, reasonCode, reason, payload, headersText }: Par
     event.aggregateType,
     event.aggregateId,
     event.type,
-    payload === null ? null : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    payload === null || isOmitted
+      ? null
+      : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
     headersText,
     new Date(event.commitTimestampMs),
+    record === null ? null : JSON.stringify(record),
+    origin.row === undefined ? null : JSON.stringify(origin.row),
+    origin.table,
+    isOmitted,
   ]
 }
 
-const INSERT = `
-  insert into relay.parked_event (slot_name, commit_lsn, commit_index, kind, reason_code, reason,
-    event_id, aggregatetype, aggregateid, type, payload, headers, committed_at)`
+const INSERT = `insert into relay.parked_event
+  (slot_name, ${COLUMNS.map(([name]) => name).join(', ')})`
 const UNLESS_STORED = 'on conflict (slot_name, commit_lsn, commit_index) do nothing'
 const parameters = (suffix: string) =>
-  COLUMN_TYPES.map((type, index) => `$${index + 2}::${type}${suffix}`).join(', ')
+  COLUMNS.map(([, type], index) => `$${index + 2}::${type}${suffix}`).join(', ')
 const INSERT_ONE = `${INSERT} values ($1, ${parameters('')}) ${UNLESS_STORED}`
 const INSERT_MANY = `${INSERT} select $1, event.* from unnest(${parameters('[]')}) as event ${UNLESS_STORED}`
 

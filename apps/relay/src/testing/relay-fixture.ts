@@ -38,12 +38,13 @@ export class RelayFixture {
   }
 
   /** Another relay on the same slot. */
-  relay(): Relay {
+  relay(settings: Readonly<Record<string, string>> = {}): Relay {
     const argv = Object.entries({
       'database.url': this.url,
       'slot.name': this.slotName,
       'wal.sender.timeout.ms': '3000',
       ...this.#settings,
+      ...settings,
     }).map(([key, value]) => `--${key}=${value}`)
     const { config } = loadConfig(RELAY_CONFIG, { argv, env: {}, envPrefix: 'RELAY_' })
     const relay = new Relay({
@@ -58,8 +59,8 @@ export class RelayFixture {
     return relay
   }
 
-  async started(): Promise<Relay> {
-    const relay = this.relay()
+  async started(settings?: Readonly<Record<string, string>>): Promise<Relay> {
+    const relay = this.relay(settings)
     relay.start()
     await this.until(() => relay.status.state === 'streaming')
     return relay
