@@ -74,7 +74,11 @@ export function verdictAgainst(
     if (!parsed.ok) {
       return { isCompatible: false, messages: [parsed.failure.message] }
     }
-    const reasons = compatibilityReasons(level, candidate.parsed, parsed.value)
+    const reasons = compatibilityReasons(
+      { level, isLenient: false },
+      candidate.document,
+      parsed.value,
+    )
     if (reasons.length > 0) {
       return { isCompatible: false, messages: compatibilityMessages(reasons, { old, level }) }
     }

@@ -1,22 +1,14 @@
 import { assertNever } from '@fairlead/base'
-import {
-  type Incompatibility,
-  type ParsedSchema,
-  type ReaderIs,
-  incompatibilities,
-  incompatibilityMessage,
-} from '@fairlead/avro'
 import type { SchemaVersion } from './records.ts'
+import {
+  type CompatibilityReason,
+  type SchemaDocument,
+  documentReasons,
+} from './schema-document.ts'
 import type { CompatibilityLevel } from './settings.ts'
 
 /** Confluent cuts the old schema off in its messages beyond this length. */
 const OLD_SCHEMA_LENGTH_MAX = 10_000
-
-/** One reason, and in which direction it was found. */
-export type CompatibilityReason = {
-  readonly incompatibility: Incompatibility
-  readonly readerIs: ReaderIs
-}
 
 /** The versions that a level compares with, newest first; `versions` are live and ascending. */
 export function comparedVersions(
@@ -41,20 +33,14 @@ export function comparedVersions(
 
 /** Every reason why the new schema does not fit the old one; FULL lists the forward part first. */
 export function compatibilityReasons(
-  level: CompatibilityLevel,
-  next: ParsedSchema,
-  old: ParsedSchema,
+  { level, isLenient }: { readonly level: CompatibilityLevel; readonly isLenient: boolean },
+  next: SchemaDocument,
+  old: SchemaDocument,
 ): CompatibilityReason[] {
   const forward = (): CompatibilityReason[] =>
-    incompatibilities(old.root, next.root).map((incompatibility) => ({
-      incompatibility,
-      readerIs: 'old',
-    }))
+    documentReasons(old, next, { readerIs: 'old', isLenient })
   const backward = (): CompatibilityReason[] =>
-    incompatibilities(next.root, old.root).map((incompatibility) => ({
-      incompatibility,
-      readerIs: 'new',
-    }))
+    documentReasons(next, old, { readerIs: 'new', isLenient })
   switch (level) {
     case 'NONE':
       return []
@@ -77,11 +63,7 @@ export function compatibilityMessages(
   reasons: readonly CompatibilityReason[],
   { old, level }: { readonly old: SchemaVersion; readonly level: CompatibilityLevel },
 ): string[] {
-  const ofReasons = reasons.map(({ incompatibility, readerIs }) => {
-    const description = incompatibilityMessage(incompatibility, readerIs)
-    return `{errorType:'${incompatibility.type}', description:'${description}', additionalInfo:'${incompatibility.detail}'}`
-  })
-  return [...ofReasons, ...versionMessages(old, level)]
+  return [...reasons.map(({ text }) => text), ...versionMessages(old, level)]
 }
 
 /** Confluent's answer for a version of another schema type. */

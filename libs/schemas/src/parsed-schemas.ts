@@ -1,8 +1,12 @@
 import { DecodeError, errorMessage } from '@fairlead/base'
-import { type ParsedSchema, type ReferencedSchema, SchemaError, parseSchema } from '@fairlead/avro'
+import { type ParseMode, SchemaError, parseSchema } from '@fairlead/avro'
 import { type Outcome, failed, success } from './failure.ts'
-import type { SchemaReference, SchemaVersion } from './records.ts'
+import { InvalidSchemaError } from './invalid-schema-error.ts'
+import { loadJsonSchema } from './json-schema/load-json-schema.ts'
+import { type ProtoReference, loadProto } from './protobuf/load-proto.ts'
+import type { SchemaReference, SchemaType, SchemaVersion } from './records.ts'
 import type { RegistryImage } from './registry-image.ts'
+import type { SchemaDocument } from './schema-document.ts'
 
 /** Schemas kept parsed: checks compare with the newest versions of the subjects in use. */
 const CACHE_ENTRIES_MAX = 1_000
@@ -13,40 +17,38 @@ const DEPENDENCIES_MAX = 1_000
 export class ParsedSchemas {
   readonly #image: RegistryImage
   /** A stored text never changes, and its references cannot be deleted before it. */
-  readonly #cache = new Map<SchemaVersion, ParsedSchema>()
+  readonly #cache = new Map<SchemaVersion, SchemaDocument>()
 
   constructor(image: RegistryImage) {
     this.#image = image
   }
 
   /** A new schema: it must satisfy everything. */
-  parseNew(schema: string, references: readonly SchemaReference[]): Outcome<ParsedSchema> {
+  parseNew(
+    { schemaType, schema }: { readonly schemaType: SchemaType; readonly schema: string },
+    references: readonly SchemaReference[],
+  ): Outcome<SchemaDocument> {
     const resolved = this.#resolve(references, { liveOnly: true })
     if (!resolved.ok) return resolved
-    try {
-      return success(parseSchema(schema, { mode: 'strict', references: resolved.value }))
-    } catch (error) {
-      return refused(schema, error)
-    }
+    return parsed(schemaType, schema, { references: resolved.value, mode: 'strict' })
   }
 
   /** A stored schema, which may be one that a stricter version would refuse today. */
-  parseStored(version: SchemaVersion): Outcome<ParsedSchema> {
+  parseStored(version: SchemaVersion): Outcome<SchemaDocument> {
     const cached = this.#cache.get(version)
     if (cached !== undefined) return success(cached)
     const resolved = this.#resolve(version.references, { liveOnly: false })
     if (!resolved.ok) return resolved
-    try {
-      const parsed = parseSchema(version.schema, { mode: 'lenient', references: resolved.value })
-      this.#remember(version, parsed)
-      return success(parsed)
-    } catch (error) {
-      return refused(version.schema, error)
-    }
+    const document = parsed(version.schemaType, version.schema, {
+      references: resolved.value,
+      mode: 'lenient',
+    })
+    if (document.ok) this.#remember(version, document.value)
+    return document
   }
 
-  #remember(version: SchemaVersion, parsed: ParsedSchema): void {
-    this.#cache.set(version, parsed)
+  #remember(version: SchemaVersion, document: SchemaDocument): void {
+    this.#cache.set(version, document)
     const oldest = this.#cache.keys().next()
     if (this.#cache.size > CACHE_ENTRIES_MAX && oldest.done !== true)
       this.#cache.delete(oldest.value)
@@ -56,8 +58,8 @@ export class ParsedSchemas {
   #resolve(
     references: readonly SchemaReference[],
     options: { readonly liveOnly: boolean },
-  ): Outcome<ReferencedSchema[]> {
-    const resolved: ReferencedSchema[] = []
+  ): Outcome<ProtoReference[]> {
+    const resolved: ProtoReference[] = []
     const visited = new Set<SchemaVersion>()
     const visit = (reference: SchemaReference, liveOnly: boolean): SchemaReference | undefined => {
       const target = this.#image.version(reference.subject, reference.version)
@@ -68,7 +70,8 @@ export class ParsedSchemas {
         const missing = visit(inner, false)
         if (missing !== undefined) return missing
       }
-      resolved.push({ name: reference.name, text: target.schema })
+      const origin = `${target.subject} ${target.version}`
+      resolved.push({ name: reference.name, text: target.schema, origin })
       return undefined
     }
     for (const reference of references) {
@@ -86,12 +89,39 @@ export class ParsedSchemas {
 
 const EXCERPT_LENGTH_MAX = 300
 
-function refused(schema: string, error: unknown): Outcome<never> {
-  if (!(error instanceof SchemaError) && !(error instanceof DecodeError)) throw error
-  const excerpt =
-    schema.length > EXCERPT_LENGTH_MAX ? `${schema.slice(0, EXCERPT_LENGTH_MAX)}…` : schema
+function parsed(
+  schemaType: SchemaType,
+  text: string,
+  {
+    references,
+    mode,
+  }: { readonly references: readonly ProtoReference[]; readonly mode: ParseMode },
+): Outcome<SchemaDocument> {
+  try {
+    switch (schemaType) {
+      case 'AVRO':
+        return success({ schemaType, avro: parseSchema(text, { mode, references }) })
+      case 'JSON':
+        return success({ schemaType, json: loadJsonSchema(text, references) })
+      case 'PROTOBUF': {
+        const isStrict = mode !== 'lenient'
+        return success({ schemaType, proto: loadProto(text, references, { isStrict }) })
+      }
+    }
+  } catch (error) {
+    return refused(schemaType, text, error)
+  }
+}
+
+function refused(schemaType: SchemaType, text: string, error: unknown): Outcome<never> {
+  const isInvalid =
+    error instanceof SchemaError ||
+    error instanceof DecodeError ||
+    error instanceof InvalidSchemaError
+  if (!isInvalid) throw error
+  const excerpt = text.length > EXCERPT_LENGTH_MAX ? `${text.slice(0, EXCERPT_LENGTH_MAX)}…` : text
   return failed(
     'INVALID_SCHEMA',
-    `Invalid schema ${excerpt} of type AVRO, details: ${errorMessage(error)}`,
+    `Invalid schema ${excerpt} of type ${schemaType}, details: ${errorMessage(error)}`,
   )
 }

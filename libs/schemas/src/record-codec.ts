@@ -6,6 +6,7 @@ import {
   writeJson,
   writeJsonString,
 } from '@fairlead/avro'
+import { SCHEMA_TYPES } from './records.ts'
 import type {
   RegistryRecord,
   SchemaReference,
@@ -207,8 +208,9 @@ function referencesOf(json: JsonValue | undefined): SchemaReference[] {
 
 function schemaTypeOf(text: string | undefined): SchemaType {
   // Confluent 7 leaves it out for Avro.
-  if (text === undefined || text === 'AVRO') return 'AVRO'
-  if (text === 'JSON' || text === 'PROTOBUF') return text
+  if (text === undefined) return 'AVRO'
+  const schemaType = SCHEMA_TYPES.find((type) => type === text)
+  if (schemaType !== undefined) return schemaType
   throw new DecodeError(`unknown schema type ${text}`, 0)
 }
 

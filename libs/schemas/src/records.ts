@@ -8,7 +8,9 @@ export type SchemaReference = {
   readonly version: number
 }
 
-export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF'
+/** In the order in which Confluent lists them. */
+export const SCHEMA_TYPES = ['JSON', 'PROTOBUF', 'AVRO'] as const
+export type SchemaType = (typeof SCHEMA_TYPES)[number]
 
 /** One version of a subject. The text is canonical and never changes under its id. */
 export type SchemaVersion = {

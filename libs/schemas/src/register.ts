@@ -9,7 +9,7 @@ import type { Candidate, SubjectView } from './subject-view.ts'
 /** The body of a request that carries a schema. */
 export type SchemaRequest = {
   readonly schema: string
-  /** As sent; only AVRO is taken. */
+  /** As sent: AVRO, JSON or PROTOBUF. */
   readonly schemaType: string
   /** A version of -1 is the latest. */
   readonly references: readonly SchemaReference[]

@@ -100,7 +100,9 @@ describe('registration', () => {
       { references: [{ name: 'X', subject: 'x', version: 1 }] },
       42201,
     ],
-    ['another schema type', '"int"', { schemaType: 'JSON' }, 42201],
+    ['an unknown schema type', '"int"', { schemaType: 'XML' }, 42201],
+    ['Avro text as JSON Schema', '"int"', { schemaType: 'JSON' }, 42201],
+    ['Avro text as Protobuf', '"int"', { schemaType: 'PROTOBUF' }, 42201],
     ['a version that is not the next', '"int"', { version: 2 }, 42201],
     ['an id outside of mode IMPORT', '"int"', { schemaId: 7 }, 42205],
   ] as const)('%s is refused', ([, schema, options, errorCode]) => {

@@ -1,13 +1,14 @@
-import { type ParsedSchema, canonicalText, compareText } from '@fairlead/avro'
+import { compareText } from '@fairlead/avro'
 import { type Outcome, failed, success } from './failure.ts'
 import type { ParsedSchemas } from './parsed-schemas.ts'
-import type { SchemaReference, SchemaVersion, Settings } from './records.ts'
+import { SCHEMA_TYPES, type SchemaReference, type SchemaVersion, type Settings } from './records.ts'
 import type { SchemaRequest } from './register.ts'
 import { type RegistryImage, type SchemaContent, contentKey } from './registry-image.ts'
+import { type SchemaDocument, documentText } from './schema-document.ts'
 import type { CompatibilityLevel, Mode, VersionNumber } from './settings.ts'
 
 /** A schema of a request: parsed, and in the form in which it would be stored. */
-export type Candidate = SchemaContent & { readonly parsed: ParsedSchema }
+export type Candidate = SchemaContent & { readonly document: SchemaDocument }
 
 export type Visibility = {
   /** Soft-deleted versions too. */
@@ -107,23 +108,25 @@ export class SubjectView {
 
   /** Parses the schema of a request, resolves `-1` in its references, and prints it canonically. */
   candidate(schemas: ParsedSchemas, subject: string, request: SchemaRequest): Outcome<Candidate> {
-    if (request.schemaType !== 'AVRO') {
+    const schemaType = SCHEMA_TYPES.find((type) => type === request.schemaType)
+    if (schemaType === undefined) {
+      const types = SCHEMA_TYPES.join(', ')
       return failed(
         'INVALID_SCHEMA',
-        `Invalid schema type ${request.schemaType}: this registry takes AVRO only`,
+        `Invalid schema type ${request.schemaType}: the types are ${types}`,
       )
     }
     const references = this.#resolvedReferences(request.references)
-    const schema = request.schema.trim() === '' ? this.#latestText(subject) : request.schema
-    if (schema === undefined) return failed('INVALID_SCHEMA', 'Empty schema')
-    const parsed = schemas.parseNew(schema, references)
-    if (!parsed.ok) return parsed
+    const text = request.schema.trim() === '' ? this.#latestText(subject) : request.schema
+    if (text === undefined) return failed('INVALID_SCHEMA', 'Empty schema')
+    const document = schemas.parseNew({ schemaType, schema: text }, references)
+    if (!document.ok) return document
     const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
     return success({
-      schemaType: 'AVRO',
-      schema: canonicalText(parsed.value, normalize ? 'normalized' : 'stored'),
+      schemaType,
+      schema: documentText(document.value, normalize ? 'normalized' : 'stored'),
       references: normalize ? references.toSorted(compareReferences) : references,
-      parsed: parsed.value,
+      document: document.value,
     })
   }
 
@@ -141,12 +144,12 @@ export class SubjectView {
     const same = newestFirst.find((version) => contentKey(version) === key)
     if (same !== undefined) return same
 
-    const text = canonicalText(candidate.parsed, 'equivalence')
+    const text = documentText(candidate.document, 'equivalence')
     return newestFirst.find((version) => {
       if (version.schemaType !== candidate.schemaType) return false
       if (!mayBeEquivalent(version.references, candidate.references)) return false
-      const parsed = schemas.parseStored(version)
-      return parsed.ok && canonicalText(parsed.value, 'equivalence') === text
+      const document = schemas.parseStored(version)
+      return document.ok && documentText(document.value, 'equivalence') === text
     })
   }
 

@@ -124,7 +124,7 @@ describe('registering', () => {
     ['a schema that is not text', { schema: 5 }, 400, 400],
     ['no schema', {}, 422, 42201],
     ['a schema that is not Avro', { schema: '{"type":"nonsense"}' }, 422, 42201],
-    ['another schema type', { schema: '{}', schemaType: 'JSON' }, 422, 42201],
+    ['an unknown schema type', { schema: '{}', schemaType: 'XML' }, 422, 42201],
   ] as const)('%s is refused', async ([, body, status, errorCode]) => {
     const { http } = startRegistry()
     expect(await call(http, 'POST /subjects/s/versions', body)).toEqual([
