@@ -24,6 +24,7 @@ const API_NAMES = Object.keys(APIS) as ApiName[]
 const OTHER_STRINGS = ['', 'm', 'range', 'consumer', 'retention.ms', '1', '-1', '*', 'é\u{1f980}']
 const LONG_STRING = 'x'.repeat(32_767)
 const INT_EDGES = [-1, 0, 1, 2, 3, 4, 5, 10, 100, 1_000]
+const DOUBLE_EDGES = [-1, 0, 0.5, 1, 1e6, 2 ** 63, Infinity, -Infinity, Number.NaN]
 const WIDTHS = { int8: 8, int16: 16, int32: 32 } as const
 /** Requests that wait by themselves would stop the others of their connection. */
 const WAITS: readonly string[] = ['maxWaitMs', 'timeoutMs', 'rebalanceTimeoutMs']
@@ -107,6 +108,8 @@ function primitive(name: string, type: Primitive, { random, words }: Source): un
       return int(2 ** 16)
     case 'int64':
       return int(8) === 0 ? (int(2 ** 32) - 2 ** 31) * 2 ** int(21) : pick(INT_EDGES)
+    case 'float64':
+      return pick(DOUBLE_EDGES)
     case 'uuid':
       return int(3) > 0 ? pick(words.topicIds) : pick([ZERO_UUID, uuidText(bytes(16, random))])
     case 'string':

@@ -69,6 +69,7 @@ import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
 import { PartitionTable } from './partitions/partition-table.ts'
 import { BatchOpener } from './produce/batch-opener.ts'
 import { PartitionOrder } from './produce/partition-order.ts'
+import { brokerQuotas } from './quotas/broker-quotas.ts'
 import { createRouter } from './router.ts'
 import { LogScrubber } from './scrub/log-scrubber.ts'
 import { markCleanShutdown, takeCleanShutdown } from './storage/clean-shutdown.ts'
@@ -248,6 +249,7 @@ async function startOn(
     directoryId: meta.directoryId,
     rack: config['broker.rack'] ?? null,
   }
+  const quotas = brokerQuotas(image.quotas, config)
   const batchOpener = new BatchOpener({ crc32c })
   const parts: Omit<BrokerParts, 'node'> = {
     config,
@@ -255,6 +257,7 @@ async function startOn(
     image,
     controller,
     producerIds: new ProducerIds(controller),
+    quotas: quotas.clients,
     partitions,
     directories,
     batchOpener,
@@ -270,7 +273,7 @@ async function startOn(
   const listeners = await openListeners(
     readListeners(config).listeners,
     {
-      slots: new ConnectionSlots(connectionLimits(config)),
+      slots: new ConnectionSlots(connectionLimits(config), quotas.connections),
       idleMsMax: config['connections.max.idle.ms'],
       slowReaderMs: SLOW_READER_MS,
       frameBytesMax: config['socket.request.max.bytes'],
@@ -340,7 +343,15 @@ async function startOn(
         settings,
       ).value,
     )
-  registerSeries(metrics, { config, image, partitions, groups, minInSyncReplicas, clock })
+  registerSeries(metrics, {
+    config,
+    image,
+    partitions,
+    quotas: quotas.clients,
+    groups,
+    minInSyncReplicas,
+    clock,
+  })
   registerProcessGauges(metrics)
   const stopHousekeeping = startHousekeeping({
     config,

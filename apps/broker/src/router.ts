@@ -10,6 +10,7 @@ import {
 import { unsupportedApiVersions } from './handlers/api-versions.ts'
 import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
+import { requestQuota } from './quotas/request-quota.ts'
 import { REQUEST_ELEMENTS_MAX } from './limits.ts'
 import {
   type Peer,
@@ -22,7 +23,6 @@ import {
 const UNSUPPORTED_VERSION = 35
 /** A request of so many elements is never refused: its peer has one of them when load is high. */
 const FEW_ELEMENTS = 200
-const NOTHING: Reply = { chunks: [] }
 
 /**
  * From a frame to its reply: header, version check, body, handler, response.
@@ -81,34 +81,44 @@ async function answer(
   const { header, peer, turn, parts, elements } = context
   const { apiVersion, correlationId, clientId } = header
   const startMs = parts.clock.nowMs()
+  const quota = requestQuota(parts.quotas, { clientId: clientId ?? '', clock: parts.clock })
+  const sizeBytes = frame.length
   const releases: (() => void)[] = []
   const release = (): void => {
     for (const callback of releases.splice(0)) callback()
   }
   try {
     const position = header.bodyPosition
-    const { request, elementCount } = decodeCountedRequest(name, apiVersion, frame, position)
+    const { request, elementCount } = quota.timed(() =>
+      decodeCountedRequest(name, apiVersion, frame, position),
+    )
     if (elementCount > 0) releases.push(elements.take(elementCount))
     const handle = HANDLERS[name] as Handler<ApiName>
-    const response = await handle(request, {
+    const handlerContext = {
       ...parts,
+      quota,
       apiVersion,
       clientId: clientId ?? '',
       peer,
       turn,
       freeFrame: () => parts.buffers.giveBack(frame),
-      onSent: (callback) => releases.push(callback),
-    })
+      onSent: (callback: () => void) => releases.push(callback),
+    }
+    const response = await quota.timed(() => handle(request, handlerContext))
     parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)
     if (response === NO_RESPONSE) {
       release()
-      return NOTHING
+      return { chunks: [], throttleMs: quota.settle(name, { sizeBytes, hasResponse: false }) }
     }
     if (response instanceof EndConnection) {
       release()
       return { chunks: [], closeReason: { kind: 'unanswered_failure', reason: response.reason } }
     }
-    return { chunks: encodeResponse(name, apiVersion, correlationId, response), release }
+    const throttleMs = quota.settle(name, { sizeBytes, hasResponse: true })
+    const body = throttleMs > 0 ? { ...response, throttleTimeMs: throttleMs } : response
+    const chunks = quota.timed(() => encodeResponse(name, apiVersion, correlationId, body))
+    quota.close()
+    return { chunks, release, throttleMs }
   } catch (error) {
     release()
     parts.metrics.failed(name, error instanceof Error ? error.name : errorMessage(error))

@@ -5,6 +5,8 @@ import { DESCRIBE_GROUP, GROUP_LAG, LIST_GROUPS } from './group/show-groups.ts'
 import { DUMP_LOG } from './log/dump-log.ts'
 import { REPAIR_LOG } from './log/repair-log.ts'
 import { VERIFY_LOG } from './log/verify-log.ts'
+import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
+import { LIST_QUOTAS } from './quota/list-quotas.ts'
 import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
 import { DESCRIBE_TOPIC } from './topic/describe-topic.ts'
 import { LIST_TOPICS } from './topic/list-topics.ts'
@@ -27,6 +29,9 @@ export const COMMANDS: readonly Command[] = [
   RESET_OFFSETS,
   DELETE_GROUPS,
   DELETE_OFFSETS,
+  LIST_QUOTAS,
+  SET_QUOTAS,
+  DELETE_QUOTAS,
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,

@@ -142,6 +142,42 @@ const configure =
     ...more,
   })
 
+type QuotaOf = readonly (readonly [entityType: string, entityName: string | null])[]
+
+const entityOf = (parts: QuotaOf) =>
+  parts.map(([entityType, entityName]) => ({ entityType, entityName }))
+
+const setQuota =
+  (parts: QuotaOf, ops: Readonly<Record<string, number | null>>, more: object = {}): Case['body'] =>
+  () => ({
+    entries: [
+      {
+        entity: entityOf(parts),
+        ops: Object.entries(ops).map(([key, value]) => ({
+          key,
+          value: value ?? 0,
+          remove: value === null,
+        })),
+      },
+    ],
+    validateOnly: false,
+    ...more,
+  })
+
+const quotasOf =
+  (
+    components: readonly (readonly [entityType: string, matchType: number, match: string | null])[],
+    strict = false,
+  ): Case['body'] =>
+  () => ({
+    components: components.map(([entityType, matchType, match]) => ({
+      entityType,
+      matchType,
+      match,
+    })),
+    strict,
+  })
+
 const member =
   (more: object): Case['body'] =>
   ({ group }) => ({
@@ -773,6 +809,96 @@ export const CASES: Readonly<Partial<Record<ApiName, readonly Case[]>>> = {
   ],
   DescribeTransactions: [
     { what: 'an unknown one', body: () => ({ transactionalIds: ['not-there'] }) },
+  ],
+  AlterClientQuotas: [
+    { what: 'of a user', body: setQuota([['user', 'u']], { producer_byte_rate: 1e9 }) },
+    { what: 'the same again', body: setQuota([['user', 'u']], { producer_byte_rate: 1e9 }) },
+    {
+      what: 'of a default client of a user',
+      body: setQuota(
+        [
+          ['user', 'u'],
+          ['client-id', null],
+        ],
+        {
+          consumer_byte_rate: 1e9,
+          request_percentage: 99.5,
+          controller_mutation_rate: 1_000.5,
+        },
+      ),
+    },
+    {
+      what: 'of an address',
+      body: setQuota([['ip', '10.1.2.3']], { connection_creation_rate: 1_000 }),
+    },
+    { what: 'removed', body: setQuota([['user', 'u']], { producer_byte_rate: null }) },
+    { what: 'removed where there is none', body: setQuota([['user', 'none']], { nonsense: null }) },
+    {
+      what: 'validation alone',
+      body: setQuota([['user', 'v']], { producer_byte_rate: 1e9 }, { validateOnly: true }),
+    },
+    { what: 'without an entity', body: setQuota([], { producer_byte_rate: 1 }) },
+    { what: 'of an unknown type', body: setQuota([['role', 'x']], { producer_byte_rate: 1 }) },
+    { what: 'of an empty name', body: setQuota([['user', '']], { producer_byte_rate: 1 }) },
+    {
+      what: 'of an address and a user',
+      body: setQuota(
+        [
+          ['ip', '10.1.2.3'],
+          ['user', 'u'],
+        ],
+        { connection_creation_rate: 1 },
+      ),
+    },
+    { what: 'of an unknown key', body: setQuota([['user', 'u']], { nonsense: 1 }) },
+    { what: 'of a key of users', body: setQuota([['ip', null]], { producer_byte_rate: 1 }) },
+    { what: 'of zero', body: setQuota([['user', 'u']], { producer_byte_rate: 0 }) },
+    { what: 'of half a byte', body: setQuota([['user', 'u']], { producer_byte_rate: 0.5 }) },
+    { what: 'of too many bytes', body: setQuota([['user', 'u']], { producer_byte_rate: 1e19 }) },
+    {
+      what: 'of too many connections',
+      body: setQuota([['ip', null]], { connection_creation_rate: 2 ** 31 }),
+    },
+  ],
+  DescribeClientQuotas: [
+    {
+      what: 'of a user and a client',
+      body: quotasOf([
+        ['user', 0, 'u'],
+        ['client-id', 2, null],
+      ]),
+    },
+    { what: 'of an address', body: quotasOf([['ip', 0, '10.1.2.3']]) },
+    { what: 'of a client alone', body: quotasOf([['client-id', 1, null]], true) },
+    { what: 'of nobody', body: quotasOf([['user', 0, 'not-there']]) },
+    { what: 'of nothing but nothing', body: quotasOf([], true) },
+    { what: 'of an empty type', body: quotasOf([['', 0, 'x']]) },
+    { what: 'of an unknown type', body: quotasOf([['role', 0, 'x']]) },
+    {
+      what: 'of a type twice',
+      body: quotasOf([
+        ['user', 0, 'u'],
+        ['user', 0, 'v'],
+      ]),
+    },
+    {
+      what: 'of an address and a user',
+      body: quotasOf([
+        ['ip', 2, null],
+        ['user', 2, null],
+      ]),
+    },
+    { what: 'without a name', body: quotasOf([['user', 0, null]]) },
+    { what: 'of a default with a name', body: quotasOf([['user', 1, 'u']]) },
+    { what: 'of any with a name', body: quotasOf([['user', 2, 'u']]) },
+    { what: 'of an unknown match', body: quotasOf([['user', 9, null]]) },
+  ],
+  DescribeUserScramCredentials: [
+    { what: 'of everybody', body: () => ({ users: null }) },
+    { what: 'of nobody', body: () => ({ users: [] }) },
+    { what: 'of a user without any', body: () => ({ users: [{ name: 'u' }] }) },
+    { what: 'of a user twice', body: () => ({ users: [{ name: 'u' }, { name: 'u' }] }) },
+    { what: 'of no name', body: () => ({ users: [{ name: '' }] }) },
   ],
   DescribeProducers: [
     {

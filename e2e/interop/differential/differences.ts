@@ -43,7 +43,16 @@ function sorted(items: readonly unknown[]): unknown[] {
 
 function nameOf(item: unknown): unknown {
   if (!isObject(item)) return item
-  return item['name'] ?? item['partitionIndex'] ?? item['groupId'] ?? item['apiKey'] ?? item
+  const { entityType, key } = item as { entityType?: unknown; key?: unknown }
+  return (
+    entityType ??
+    key ??
+    item['name'] ??
+    item['partitionIndex'] ??
+    item['groupId'] ??
+    item['apiKey'] ??
+    item
+  )
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,6 +1,11 @@
 import { BufferPool } from '@fairlead/base'
 import type { RequestContext } from '@fairlead/coordinator'
-import { allocateProducerIds, createTopic, createTopics } from '@fairlead/metadata'
+import {
+  UNLIMITED_MUTATIONS,
+  allocateProducerIds,
+  createTopic,
+  createTopics,
+} from '@fairlead/metadata'
 import {
   type ApiName,
   type RequestOf,
@@ -190,7 +195,8 @@ export class SimulatedBroker {
     const { coordinator } = this.groups
     return {
       CreateTopics: (request, _context, answer) => {
-        const context = { brokerId: BROKER_ID, random, broker: [] }
+        const quota = UNLIMITED_MUTATIONS
+        const context = { brokerId: BROKER_ID, random, broker: [], quota }
         this.metadata.change(() => createTopics(image, request, context), answer)
       },
       InitProducerId: (_request, _context, answer) =>

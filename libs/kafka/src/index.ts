@@ -30,8 +30,12 @@ export type {
   Outcome,
   PartitionDescription,
   PartitionOffset,
+  QuotaChange,
+  QuotaDescription,
+  QuotaEntity,
   TopicDescription,
 } from './cluster-admin/types.ts'
+export { quotaEntityText } from './cluster-admin/quotas.ts'
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
 export { partitionOfKey } from './murmur2.ts'

@@ -36,6 +36,18 @@ export type * from './messages.ts'
 export { MetadataImage, type Partition, type Topic } from './metadata-image.ts'
 export type * from './metadata-record.ts'
 export { decodeMetadataRecord, encodeMetadataRecord } from './metadata-record-codec.ts'
+export { alterClientQuotas } from './quotas/alter-client-quotas.ts'
+export {
+  ClientQuotas,
+  type ClientQuotasOptions,
+  type QuotaReading,
+  type QuotaResource,
+} from './quotas/client-quotas.ts'
+export { ConnectionRates } from './quotas/connection-rates.ts'
+export { describeClientQuotas } from './quotas/describe-client-quotas.ts'
+export type { QuotaEntity } from './quotas/quota-entity.ts'
+export type { QuotaClient, QuotasImage } from './quotas/quotas-image.ts'
+export type { QuotaWindows } from './quotas/rate.ts'
 export { randomUuid } from './random-uuid.ts'
 export { alterPartitionReassignments } from './topics/alter-partition-reassignments.ts'
 export { createPartitions } from './topics/create-partitions.ts'
@@ -49,6 +61,7 @@ export {
 export { createTopics } from './topics/create-topics.ts'
 export { type DeletionContext, deleteTopics } from './topics/delete-topics.ts'
 export { describeTopicPartitions } from './topics/describe-topic-partitions.ts'
+export { type MutationQuota, UNLIMITED_MUTATIONS } from './topics/mutation-quota.ts'
 export { electLeaders } from './topics/elect-leaders.ts'
 export { leadAgain } from './topics/lead-again.ts'
 export { isInternalTopic, topicNameProblem } from './topics/topic-name.ts'

@@ -3,6 +3,8 @@ import type { RequestOf, ResponseBody } from '@fairlead/protocol'
 /** Messages quote names and values of the client, which may be as long as the wire allows. */
 export const ERROR_MESSAGE_LENGTH_MAX = 1000
 
+export type AlterClientQuotasRequest = RequestOf<'AlterClientQuotas'>
+export type AlterClientQuotasResponse = ResponseBody<'AlterClientQuotas'>
 export type AlterConfigsRequest = RequestOf<'AlterConfigs'>
 export type AlterConfigsResponse = ResponseBody<'AlterConfigs'>
 export type AlterPartitionReassignmentsRequest = RequestOf<'AlterPartitionReassignments'>
@@ -13,6 +15,8 @@ export type CreateTopicsRequest = RequestOf<'CreateTopics'>
 export type CreateTopicsResponse = ResponseBody<'CreateTopics'>
 export type DeleteTopicsRequest = RequestOf<'DeleteTopics'>
 export type DeleteTopicsResponse = ResponseBody<'DeleteTopics'>
+export type DescribeClientQuotasRequest = RequestOf<'DescribeClientQuotas'>
+export type DescribeClientQuotasResponse = ResponseBody<'DescribeClientQuotas'>
 export type DescribeConfigsRequest = RequestOf<'DescribeConfigs'>
 export type DescribeConfigsResponse = ResponseBody<'DescribeConfigs'>
 export type DescribeTopicPartitionsRequest = RequestOf<'DescribeTopicPartitions'>

@@ -5,6 +5,7 @@ import {
   MetadataImage,
   type MetadataRecord,
   PRODUCER_ID_BLOCK_SIZE,
+  UNLIMITED_MUTATIONS,
   allocateProducerIds,
   decodeMetadataRecord,
   deleteTopics,
@@ -46,7 +47,11 @@ test('whatever is decided, the log read back from its bytes gives the same image
           cluster.create([{ name: each.name, numPartitions: each.partitions, configs }])
         } else if (each.kind === 'delete') {
           const request = { topics: [], topicNames: [each.name], timeoutMs: 0 }
-          const context = { apiVersion: 5, isDeletionEnabled: true }
+          const context = {
+            apiVersion: 5,
+            isDeletionEnabled: true,
+            quota: UNLIMITED_MUTATIONS,
+          }
           cluster.commit(deleteTopics(cluster.image, request, context).records)
         } else if (each.kind === 'crash') {
           cluster.commit(leadAgain(cluster.image, { brokerId: 1 }))

@@ -1,4 +1,5 @@
 import { assertNever, invariant } from '@fairlead/base'
+import { QuotasImage } from './quotas/quotas-image.ts'
 import { metricName } from './topics/topic-name.ts'
 import type {
   ConfigRecord,
@@ -34,7 +35,7 @@ type MutableTopic = {
 
 /**
  * The cluster's metadata at one position of `__cluster_metadata`: topics, their configuration, that
- * of the brokers as far as it was changed, and which producer ids are given out.
+ * of the brokers as far as it was changed, quotas of clients, and which producer ids are given out.
  *
  * Only `replay` changes it, so that a running broker and a restarted one cannot disagree.
  *
@@ -47,6 +48,7 @@ type MutableTopic = {
  */
 export class MetadataImage {
   readonly clusterId: string
+  readonly quotas: QuotasImage = new QuotasImage()
   readonly #byName = new Map<string, MutableTopic>()
   readonly #byId = new Map<string, MutableTopic>()
   /** Name with `.` replaced by `_` to name. */
@@ -129,6 +131,8 @@ export class MetadataImage {
         invariant(record.nextProducerId > this.#nextProducerId, 'producer ids move forward')
         this.#nextProducerId = record.nextProducerId
         return
+      case 'ClientQuotaRecord':
+        return this.quotas.replay(record)
       default:
         assertNever(record)
     }

@@ -5,7 +5,8 @@ import {
   encodeMetadataRecord as encodeKafkaRecord,
 } from '@fairlead/protocol'
 import { RESOURCE_TYPE_BROKER, RESOURCE_TYPE_TOPIC } from './config/wire-ids.ts'
-import type { ConfigRecord, MetadataRecord } from './metadata-record.ts'
+import type { ClientQuotaRecord, ConfigRecord, MetadataRecord } from './metadata-record.ts'
+import { type QuotaEntity, entityParts, isQuotaEntityType } from './quotas/quota-entity.ts'
 
 const RESOURCE_TYPE_IDS = { topic: RESOURCE_TYPE_TOPIC, broker: RESOURCE_TYPE_BROKER } as const
 const RESOURCE_TYPES: ReadonlyMap<number, ConfigRecord['resourceType']> = new Map([
@@ -42,6 +43,14 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
     case 'ProducerIdsRecord': {
       const { brokerId, brokerEpoch, nextProducerId } = record
       return encodeKafkaRecord('ProducerIdsRecord', { brokerId, brokerEpoch, nextProducerId })
+    }
+    case 'ClientQuotaRecord': {
+      const { key, value } = record
+      const change = { key, value: value ?? 0, remove: value === null }
+      return encodeKafkaRecord('ClientQuotaRecord', {
+        entity: entityParts(record.entity),
+        ...change,
+      })
     }
   }
 }
@@ -85,5 +94,25 @@ export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
       const { brokerId, brokerEpoch, nextProducerId } = record.value
       return { kind: 'ProducerIdsRecord', brokerId, brokerEpoch, nextProducerId }
     }
+    case 'ClientQuotaRecord': {
+      const { entity: parts, key, value, remove } = record.value
+      return {
+        kind: 'ClientQuotaRecord',
+        entity: quotaEntity(parts),
+        key,
+        value: remove ? null : value,
+      }
+    }
   }
+}
+
+type Parts = readonly { readonly entityType: string; readonly entityName: string | null }[]
+
+function quotaEntity(parts: Parts): ClientQuotaRecord['entity'] {
+  const unknown = parts.find(({ entityType }) => !isQuotaEntityType(entityType))
+  if (unknown !== undefined) {
+    throw new DecodeError(`a quota of an entity of type ${unknown.entityType}`, 0)
+  }
+  const entries = parts.map(({ entityType, entityName }) => [entityType, entityName] as const)
+  return Object.fromEntries(entries) as QuotaEntity
 }

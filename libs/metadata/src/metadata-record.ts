@@ -1,3 +1,5 @@
+import type { QuotaEntity } from './quotas/quota-entity.ts'
+
 /**
  * Records of `__cluster_metadata`: Kafka's KRaft records with the fields that one broker needs.
  * `encodeMetadataRecord` and `decodeMetadataRecord` turn them into a record value and back.
@@ -9,6 +11,7 @@ export type MetadataRecord =
   | RemoveTopicRecord
   | ConfigRecord
   | ProducerIdsRecord
+  | ClientQuotaRecord
 
 export type TopicRecord = {
   readonly kind: 'TopicRecord'
@@ -59,4 +62,13 @@ export type ProducerIdsRecord = {
   readonly brokerEpoch: number
   /** First producer id of the next block. */
   readonly nextProducerId: number
+}
+
+export type ClientQuotaRecord = {
+  readonly kind: 'ClientQuotaRecord'
+  readonly entity: QuotaEntity
+  /** One of `QuotaKey`. */
+  readonly key: string
+  /** Null removes the quota. */
+  readonly value: number | null
 }

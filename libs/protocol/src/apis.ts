@@ -8,6 +8,7 @@ import {
 } from './messages/admin.ts'
 import type { ApiDefinition } from './messages/api-definition.ts'
 import { API_VERSIONS } from './messages/api-versions.ts'
+import { ALTER_CLIENT_QUOTAS, DESCRIBE_CLIENT_QUOTAS } from './messages/client-quotas.ts'
 import {
   ALTER_CONFIGS,
   INCREMENTAL_ALTER_CONFIGS,
@@ -39,6 +40,7 @@ import {
 } from './messages/partitions.ts'
 import { PRODUCE } from './messages/produce.ts'
 import { DESCRIBE_QUORUM, UPDATE_FEATURES } from './messages/quorum.ts'
+import { DESCRIBE_USER_SCRAM_CREDENTIALS } from './messages/scram.ts'
 import {
   DESCRIBE_PRODUCERS,
   DESCRIBE_TRANSACTIONS,
@@ -84,6 +86,9 @@ type Definitions = {
   readonly AlterPartitionReassignments: typeof ALTER_PARTITION_REASSIGNMENTS
   readonly ListPartitionReassignments: typeof LIST_PARTITION_REASSIGNMENTS
   readonly OffsetDelete: typeof OFFSET_DELETE
+  readonly DescribeClientQuotas: typeof DESCRIBE_CLIENT_QUOTAS
+  readonly AlterClientQuotas: typeof ALTER_CLIENT_QUOTAS
+  readonly DescribeUserScramCredentials: typeof DESCRIBE_USER_SCRAM_CREDENTIALS
   readonly DescribeQuorum: typeof DESCRIBE_QUORUM
   readonly UpdateFeatures: typeof UPDATE_FEATURES
   readonly DescribeCluster: typeof DESCRIBE_CLUSTER
@@ -128,6 +133,9 @@ export const API_DEFINITIONS: Definitions = {
   AlterPartitionReassignments: ALTER_PARTITION_REASSIGNMENTS,
   ListPartitionReassignments: LIST_PARTITION_REASSIGNMENTS,
   OffsetDelete: OFFSET_DELETE,
+  DescribeClientQuotas: DESCRIBE_CLIENT_QUOTAS,
+  AlterClientQuotas: ALTER_CLIENT_QUOTAS,
+  DescribeUserScramCredentials: DESCRIBE_USER_SCRAM_CREDENTIALS,
   DescribeQuorum: DESCRIBE_QUORUM,
   UpdateFeatures: UPDATE_FEATURES,
   DescribeCluster: DESCRIBE_CLUSTER,

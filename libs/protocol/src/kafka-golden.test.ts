@@ -113,6 +113,8 @@ function primitiveOf(name: string, type: Primitive): unknown {
       return 70_000 + length
     case 'int64':
       return 2 ** 40 + length
+    case 'float64':
+      return 0.5 + length
     case 'string':
       return name
     case 'bytes':

@@ -1,6 +1,8 @@
 import type { Clock, Random } from '@fairlead/base'
 import { type LogConfig, type PartitionLog, StorageError } from '@fairlead/log'
 import {
+  type AlterClientQuotasRequest,
+  type AlterClientQuotasResponse,
   type AlterConfigsContext,
   type AlterConfigsRequest,
   type AlterConfigsResponse,
@@ -16,9 +18,12 @@ import {
   type IncrementalAlterConfigsResponse,
   type MetadataImage,
   type MetadataRecord,
+  type MutationQuota,
   type ProducerIdBlock,
   type TopicContext,
+  UNLIMITED_MUTATIONS,
   allocateProducerIds,
+  alterClientQuotas,
   alterConfigs,
   createPartitions,
   createTopic,
@@ -99,16 +104,17 @@ export class Controller {
     })
   }
 
-  createTopics(request: CreateTopicsRequest): Promise<CreateTopicsResponse> {
+  createTopics(request: CreateTopicsRequest, quota: MutationQuota): Promise<CreateTopicsResponse> {
     const { image } = this.#options
-    return this.#change(() => createTopics(image, request, this.#topicContext()), sayNotOpened)
+    const context = { ...this.#topicContext(), quota }
+    return this.#change(() => createTopics(image, request, context), sayNotOpened)
   }
 
   /** Creates the topics that a client asked about and that can exist; others are left alone. */
-  async autoCreate(names: readonly string[]): Promise<void> {
+  async autoCreate(names: readonly string[], quota: MutationQuota): Promise<void> {
     for (const name of new Set(names)) {
       if (name === CONSUMER_OFFSETS_TOPIC) await this.createConsumerOffsets()
-      else await this.#createOne({ name, numPartitions: -1, configs: [] })
+      else await this.#createOne({ name, numPartitions: -1, configs: [] }, quota)
     }
   }
 
@@ -116,13 +122,17 @@ export class Controller {
   createConsumerOffsets(): Promise<void> {
     const numPartitions = this.#options.config['offsets.topic.num.partitions']
     const name = CONSUMER_OFFSETS_TOPIC
-    return this.#createOne({ name, numPartitions, configs: CONSUMER_OFFSETS_CONFIGS })
+    const topic = { name, numPartitions, configs: CONSUMER_OFFSETS_CONFIGS }
+    return this.#createOne(topic, UNLIMITED_MUTATIONS)
   }
 
-  createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
+  createPartitions(
+    request: CreatePartitionsRequest,
+    quota: MutationQuota,
+  ): Promise<CreatePartitionsResponse> {
     const { image, config } = this.#options
-    const brokerId = config['node.id']
-    return this.#change(() => createPartitions(image, request, { brokerId }), sayNotAdded)
+    const context = { brokerId: config['node.id'], quota }
+    return this.#change(() => createPartitions(image, request, context), sayNotAdded)
   }
 
   alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
@@ -137,15 +147,22 @@ export class Controller {
     )
   }
 
+  alterClientQuotas(request: AlterClientQuotasRequest): Promise<AlterClientQuotasResponse> {
+    return this.#change(() => alterClientQuotas(this.#options.image.quotas, request))
+  }
+
   /** The log that everything here is decided from. */
   get metadataLog(): Pick<PartitionLog, 'leaderEpoch' | 'highWatermark' | 'logEndOffset'> {
     return this.#options.log
   }
 
-  deleteTopics(request: DeleteTopicsRequest, apiVersion: number): Promise<DeleteTopicsResponse> {
+  deleteTopics(
+    request: DeleteTopicsRequest,
+    given: { readonly apiVersion: number; readonly quota: MutationQuota },
+  ): Promise<DeleteTopicsResponse> {
     const { image, config } = this.#options
-    const isDeletionEnabled = config['delete.topic.enable']
-    return this.#change(() => deleteTopics(image, request, { apiVersion, isDeletionEnabled }))
+    const context = { ...given, isDeletionEnabled: config['delete.topic.enable'] }
+    return this.#change(() => deleteTopics(image, request, context))
   }
 
   allocateProducerIds(): Promise<ProducerIdBlock> {
@@ -158,15 +175,19 @@ export class Controller {
     await this.#changes.idle()
   }
 
-  #createOne(topic: {
-    readonly name: string
-    readonly numPartitions: number
-    readonly configs: readonly { readonly name: string; readonly value: string }[]
-  }): Promise<void> {
+  #createOne(
+    topic: {
+      readonly name: string
+      readonly numPartitions: number
+      readonly configs: readonly { readonly name: string; readonly value: string }[]
+    },
+    quota: MutationQuota,
+  ): Promise<void> {
     return this.#change(() => {
       const { image } = this.#options
       const created = createTopic(image, { ...topic, replicationFactor: -1 }, this.#topicContext())
-      return { records: created.ok ? created.records : [], response: undefined }
+      const mayCreate = created.ok && quota.take(created.partitionCount)
+      return { records: mayCreate ? created.records : [], response: undefined }
     })
   }
 

@@ -26,6 +26,8 @@ const ENDPOINTS_SINCE_VERSION = 16
  * A fetch waits until `minBytes` are there, an error is, or `maxWaitMs` has passed; it is completed
  * by the append that satisfies it. In a session the answer has only what is new to the client.
  *
+ * A client above its quota gets no records, and waits before its next request (KIP-219).
+ *
  * It begins once every earlier request of its connection is answered, as in Kafka: records that are
  * read sooner would hold memory that all fetches share, for as long as a JoinGroup before it waits.
  */
@@ -44,6 +46,10 @@ export async function handleFetch(
     return { errorCode: 'NONE', sessionId: NO_SESSION, responses: [] }
   }
   const round = await readEnough(fetch, request, context)
+  if (!context.quota.mayFetch(round.sizeBytes)) {
+    round.release()
+    return throttled(fetch, context)
+  }
   context.onSent(round.release)
   const { errorCode, sessionId, answered } = fetchSessions.answer(
     fetch,
@@ -53,6 +59,18 @@ export async function handleFetch(
   for (const [topicName, sizeBytes] of bytesByTopic(answered)) metrics.fetched(topicName, sizeBytes)
   const { told, nodeEndpoints } = withLeaders(answered, context)
   return { errorCode, sessionId, responses: groupByTopic(told), nodeEndpoints }
+}
+
+/** The session goes on as if nothing was new: what was read is read again later. */
+function throttled(
+  fetch: Exclude<OpenedFetch, { readonly kind: 'refused' }>,
+  { clock, fetchSessions }: HandlerContext,
+): ResponseBody<'Fetch'> {
+  const { errorCode, sessionId } =
+    fetch.kind === 'incremental'
+      ? fetchSessions.answer(fetch, [], clock.nowMs())
+      : ({ errorCode: 'NONE', sessionId: NO_SESSION } as const)
+  return { errorCode, sessionId, responses: [] }
 }
 
 /** To those who took another for the leader: who it is, and where (KIP-951). */
@@ -81,7 +99,12 @@ async function readEnough(
 ): Promise<Round> {
   const { clock, config, delayedFetches, fetchMemory } = context
   const { departure } = context.peer
-  const maxBytes = Math.max(0, Math.min(request.maxBytes, config['fetch.max.bytes']))
+  const wantedBytes = Math.min(
+    request.maxBytes,
+    config['fetch.max.bytes'],
+    context.quota.fetchBytesMax,
+  )
+  const maxBytes = Math.max(0, Math.floor(wantedBytes))
   const minBytes = Math.min(request.minBytes, maxBytes)
   const isCommittedOnly = request.isolationLevel === READ_COMMITTED
   const waitMs = Math.min(Math.max(request.maxWaitMs, 0), FETCH_WAIT_MAX_MS)

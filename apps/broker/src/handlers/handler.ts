@@ -1,5 +1,5 @@
 import type { BufferPool, Clock } from '@fairlead/base'
-import type { BrokerSettings, MetadataImage } from '@fairlead/metadata'
+import type { BrokerSettings, ClientQuotas, MetadataImage } from '@fairlead/metadata'
 import type { ApiName, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { Controller } from '../cluster/controller.ts'
 import type { NodeIdentity } from '../cluster/node-identity.ts'
@@ -13,6 +13,7 @@ import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import type { FetchSessions } from '../fetching/fetch-sessions.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
 import type { DataDirectories } from '../storage/data-directories.ts'
+import type { RequestQuota } from '../quotas/request-quota.ts'
 import type { BatchOpener } from '../produce/batch-opener.ts'
 import type { PartitionOrder } from '../produce/partition-order.ts'
 
@@ -24,6 +25,7 @@ export type BrokerParts = {
   readonly image: MetadataImage
   readonly controller: Controller
   readonly producerIds: ProducerIds
+  readonly quotas: ClientQuotas
   readonly partitions: PartitionTable
   readonly directories: DataDirectories
   /** Opens batches that a topic wants to be looked into. */
@@ -44,6 +46,7 @@ export type HandlerContext = BrokerParts & {
   readonly clientId: string
   readonly peer: Peer
   readonly turn: Turn
+  readonly quota: RequestQuota
   /** Nothing refers to the bytes of the request any more: their buffer is used for another one. */
   freeFrame(): void
   /** Runs once the response is on the socket, or the connection is gone. */

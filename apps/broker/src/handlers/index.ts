@@ -1,3 +1,4 @@
+import { handleAlterClientQuotas } from './alter-client-quotas.ts'
 import { handleAlterConfigs } from './alter-configs.ts'
 import { handleAlterPartitionReassignments } from './alter-partition-reassignments.ts'
 import { handleAlterReplicaLogDirs } from './alter-replica-log-dirs.ts'
@@ -10,6 +11,7 @@ import { handleDeleteGroups } from './delete-groups.ts'
 import { handleDeleteRecords } from './delete-records.ts'
 import { handleDeleteTopics } from './delete-topics.ts'
 import { handleDescribeAcls } from './describe-acls.ts'
+import { handleDescribeClientQuotas } from './describe-client-quotas.ts'
 import { handleDescribeCluster } from './describe-cluster.ts'
 import { handleDescribeConfigs } from './describe-configs.ts'
 import { handleDescribeGroups } from './describe-groups.ts'
@@ -18,6 +20,7 @@ import { handleDescribeProducers } from './describe-producers.ts'
 import { handleDescribeQuorum } from './describe-quorum.ts'
 import { handleDescribeTopicPartitions } from './describe-topic-partitions.ts'
 import { handleDescribeTransactions } from './describe-transactions.ts'
+import { handleDescribeUserScramCredentials } from './describe-user-scram-credentials.ts'
 import { handleElectLeaders } from './elect-leaders.ts'
 import { handleFetch } from './fetch.ts'
 import { handleFindCoordinator } from './find-coordinator.ts'
@@ -77,6 +80,9 @@ export const HANDLERS: { readonly [Name in ApiName]: Handler<Name> } = {
   AlterPartitionReassignments: handleAlterPartitionReassignments,
   ListPartitionReassignments: handleListPartitionReassignments,
   OffsetDelete: handleOffsetDelete,
+  DescribeClientQuotas: handleDescribeClientQuotas,
+  AlterClientQuotas: handleAlterClientQuotas,
+  DescribeUserScramCredentials: handleDescribeUserScramCredentials,
   DescribeQuorum: handleDescribeQuorum,
   UpdateFeatures: handleUpdateFeatures,
   DescribeCluster: handleDescribeCluster,

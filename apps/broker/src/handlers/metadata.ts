@@ -55,13 +55,14 @@ function distinct(topics: readonly RequestedTopic[]): readonly RequestedTopic[] 
 
 async function createMissing(
   request: RequestOf<'Metadata'>,
-  { config, controller, image }: HandlerContext,
+  { config, controller, image, quota }: HandlerContext,
 ): Promise<void> {
   if (!config['auto.create.topics.enable'] || !request.allowAutoTopicCreation) return
   const missing = (request.topics ?? [])
     .map(({ name }) => name)
     .filter((name) => name !== null && !isInternalTopic(name) && image.topic(name) === undefined)
-  if (missing.length > 0) await controller.autoCreate(missing as string[])
+  if (missing.length === 0) return
+  await controller.autoCreate(missing as string[], quota.mutations({ isStrict: true }))
 }
 
 function answer(requested: RequestedTopic, context: HandlerContext): TopicAnswer {

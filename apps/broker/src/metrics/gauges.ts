@@ -91,6 +91,16 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       () => sum(({ throttledTotal }) => throttledTotal),
     ],
     [
+      'fairlead_connections_above_quota',
+      'Connections that were closed for connection_creation_rate, since the start.',
+      () => sum(({ aboveQuotaTotal }) => aboveQuotaTotal),
+    ],
+    [
+      'fairlead_connections_muted',
+      'Connections that are not read from, since their client is above a quota.',
+      () => sum(({ mutedCount }) => mutedCount),
+    ],
+    [
       'fairlead_requests_queued',
       'Behind another one of their connection.',
       () => load.queuedRequests,

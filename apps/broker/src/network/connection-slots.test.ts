@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type ConnectionLimits, ConnectionSlots } from './connection-slots.ts'
+import { type AddressQuota, type ConnectionLimits, ConnectionSlots } from './connection-slots.ts'
 
 const UNLIMITED: ConnectionLimits = {
   totalMax: 1_000_000,
@@ -8,9 +8,11 @@ const UNLIMITED: ConnectionLimits = {
   creationRateMax: 1_000_000,
 }
 
+const NO_QUOTA: AddressQuota = { connect: () => 0 }
+
 describe('connection slots', () => {
   test('an address takes as many as it may, and gets back what it returned', () => {
-    const slots = new ConnectionSlots({ ...UNLIMITED, perIpMax: 2 })
+    const slots = new ConnectionSlots({ ...UNLIMITED, perIpMax: 2 }, NO_QUOTA)
     expect(slots.take('a', 0).ok).toBe(true)
     expect(slots.take('a', 0).ok).toBe(true)
     expect(slots.take('b', 0).ok).toBe(true)
@@ -27,7 +29,7 @@ describe('connection slots', () => {
       ['10.0.0.1', 1],
       ['10.0.0.2', 0],
     ])
-    const slots = new ConnectionSlots({ ...UNLIMITED, perIpMax: 0, perIpMaxOverrides })
+    const slots = new ConnectionSlots({ ...UNLIMITED, perIpMax: 0, perIpMaxOverrides }, NO_QUOTA)
     expect(slots.take('::ffff:10.0.0.1', 0).ok).toBe(true)
     const reason = (count: number): string =>
       `max.connections.per.ip.overrides (${count}) is reached`
@@ -38,14 +40,14 @@ describe('connection slots', () => {
   })
 
   test('all addresses together take no more than the total', () => {
-    const slots = new ConnectionSlots({ ...UNLIMITED, totalMax: 2 })
+    const slots = new ConnectionSlots({ ...UNLIMITED, totalMax: 2 }, NO_QUOTA)
     slots.take('a', 0)
     slots.take('b', 0)
     expect(slots.take('c', 0)).toEqual({ ok: false, reason: 'max.connections (2) is reached' })
   })
 
   test('what one second may bring comes at once, the rest at the rate', () => {
-    const slots = new ConnectionSlots({ ...UNLIMITED, creationRateMax: 4 })
+    const slots = new ConnectionSlots({ ...UNLIMITED, creationRateMax: 4 }, NO_QUOTA)
     const delays = (nowMs: number, count: number): number[] =>
       Array.from({ length: count }, () => {
         const slot = slots.take('a', nowMs)

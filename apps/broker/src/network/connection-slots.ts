@@ -1,7 +1,14 @@
-/** A place for a new connection: at once, or after a while when too many came in this second. */
+/**
+ * A place for a new connection: at once, or after a while when too many came in this second. One above
+ * the quota of its address gets nothing but that while, and is closed then, so that its peer does not
+ * come again at once (KIP-612).
+ */
 export type Slot =
-  | { readonly ok: true; readonly delayMs: number }
+  | { readonly ok: true; readonly delayMs: number; readonly isAboveQuota: boolean }
   | { readonly ok: false; readonly reason: string }
+
+/** How long a connection of an address has to wait for its quota; 0 for not at all. */
+export type AddressQuota = { connect(remoteAddress: string, nowMs: number): number }
 
 export type ConnectionLimits = {
   readonly totalMax: number
@@ -22,13 +29,15 @@ const IPV4_IN_IPV6 = '::ffff:'
  */
 export class ConnectionSlots {
   readonly #limits: ConnectionLimits
+  readonly #quota: AddressQuota
   readonly #perIp = new Map<string, number>()
   #total = 0
   /** When the connections that came so far are all let in, one by one at the rate. */
   #rateIsFreeAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(limits: ConnectionLimits) {
+  constructor(limits: ConnectionLimits, quota: AddressQuota) {
     this.#limits = limits
+    this.#quota = quota
   }
 
   /** Takes a place for a connection from this address, or says which limit forbids it. */
@@ -47,7 +56,9 @@ export class ConnectionSlots {
     }
     this.#total += 1
     this.#perIp.set(address, count + 1)
-    return { ok: true, delayMs: this.#delayMs(nowMs) }
+    const quotaMs = this.#quota.connect(address, nowMs)
+    if (quotaMs > 0) return { ok: true, delayMs: quotaMs, isAboveQuota: true }
+    return { ok: true, delayMs: this.#delayMs(nowMs), isAboveQuota: false }
   }
 
   giveBack(remoteAddress: string): void {

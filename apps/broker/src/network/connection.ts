@@ -138,6 +138,7 @@ export class Connection {
   /** It ends for this reason, once the peer has read what was said. */
   #ending: { readonly reason: CloseReason; readonly atMs: number } | undefined
   #cancelThrottle: (() => void) | undefined
+  #throttledUntilMs = Number.NEGATIVE_INFINITY
   #giveUpMemory: (() => void) | undefined
   /** Of the frame under way, once it needs more than the first step. */
   #framePool: MemoryPool | undefined
@@ -177,6 +178,10 @@ export class Connection {
       this.close(socket.readableEnded ? undefined : { kind: 'network_error', reason: message }),
     )
     socket.on('close', () => this.close(this.#ending?.reason))
+  }
+
+  get isThrottled(): boolean {
+    return this.#cancelThrottle !== undefined
   }
 
   get inFlightCount(): number {
@@ -415,7 +420,11 @@ export class Connection {
     }
   }
 
+  /** A shorter wait of a later reply does not end the one that is on. */
   #throttle(throttleMs: number): void {
+    const untilMs = this.#options.clock.nowMs() + throttleMs
+    if (this.#cancelThrottle !== undefined && untilMs <= this.#throttledUntilMs) return
+    this.#throttledUntilMs = untilMs
     this.#cancelThrottle?.()
     this.#cancelThrottle = this.#options.timers.after(throttleMs, () => {
       this.#cancelThrottle = undefined

@@ -4,7 +4,7 @@ import { systemClock, systemTimers } from '@fairlead/runtime'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BUFFER_POOL, IN_FLIGHT_PER_CONNECTION_MAX } from '../limits.ts'
 import type { Reply, RequestHandler } from './connection.ts'
-import { type ConnectionLimits, ConnectionSlots } from './connection-slots.ts'
+import { type AddressQuota, type ConnectionLimits, ConnectionSlots } from './connection-slots.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
 import { Load } from './load.ts'
 import { RequestMemory } from './request-memory.ts'
@@ -63,10 +63,13 @@ async function relisten(changes: Partial<ListenerOptions>): Promise<void> {
   listener = await listening(changes)
 }
 
-function slots(changes: Partial<ConnectionLimits>): ConnectionSlots {
+function slots(
+  changes: Partial<ConnectionLimits>,
+  quota: AddressQuota = { connect: () => 0 },
+): ConnectionSlots {
   const perIpMaxOverrides = new Map<string, number>()
   const limits = { totalMax: 10, perIpMax: 5, perIpMaxOverrides, creationRateMax: 1_000_000 }
-  return new ConnectionSlots({ ...limits, ...changes })
+  return new ConnectionSlots({ ...limits, ...changes }, quota)
 }
 
 describe('listener', () => {
@@ -191,6 +194,17 @@ describe('listener', () => {
     const clients = [open(), open()]
     await until(() => listener.throttledTotal === 1)
     for (const client of clients) client.socket.destroy()
+    await until(() => places.take('another', 0).ok)
+  })
+
+  test('a connection above the quota of its address is closed after the wait, and served nothing', async () => {
+    const places = slots({ totalMax: 1 }, { connect: () => 30 })
+    await relisten({ slots: places })
+    const client = open()
+    client.socket.write(framed(new Uint8Array(8)))
+    await until(() => client.isClosed())
+    expect([listener.aboveQuotaTotal, listener.connectionCount]).toEqual([1, 0])
+    expect(client.received().length).toBe(0)
     await until(() => places.take('another', 0).ok)
   })
 

@@ -38,7 +38,7 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  /** Accepted, and let in later: `max.connection.creation.rate`. */
+  /** Accepted, and let in or closed later, by how to give them up. */
   readonly #delayed = new Map<Socket, () => void>()
   readonly #closed = new Map<CloseKind, number>(CLOSE_KINDS.map((kind) => [kind, 0]))
   readonly #failures: LimitedLog
@@ -48,6 +48,7 @@ export class Listener {
   #whenEmpty: (() => void) | undefined
   #acceptedTotal = 0
   #throttledTotal = 0
+  #aboveQuotaTotal = 0
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -95,6 +96,11 @@ export class Listener {
     return this.#throttledTotal
   }
 
+  /** Connections that got nothing and were closed, for `connection_creation_rate` of their address. */
+  get aboveQuotaTotal(): number {
+    return this.#aboveQuotaTotal
+  }
+
   /** How many connections ended so far, by reason; those whose peer left in order are not counted. */
   get closedTotals(): ReadonlyMap<CloseKind, number> {
     return this.#closed
@@ -107,6 +113,13 @@ export class Listener {
   get inFlightCount(): number {
     let count = 0
     for (const connection of this.#connections) count += connection.inFlightCount
+    return count
+  }
+
+  /** Connections that are not read from, since their client has to wait (KIP-219). */
+  get mutedCount(): number {
+    let count = 0
+    for (const connection of this.#connections) count += Number(connection.isThrottled)
     return count
   }
 
@@ -151,18 +164,38 @@ export class Listener {
       return
     }
     this.#acceptedTotal += 1
-    if (slot.delayMs > 0) this.#letInLater(socket, address, slot.delayMs)
-    else this.#letIn(socket, address)
+    if (slot.isAboveQuota) {
+      this.#aboveQuotaTotal += 1
+      this.#closeLater(socket, address, slot.delayMs)
+    } else if (slot.delayMs > 0) {
+      this.#throttledTotal += 1
+      this.#letInLater(socket, address, slot.delayMs)
+    } else this.#letIn(socket, address)
   }
 
   #letInLater(socket: Socket, address: string, delayMs: number): void {
-    this.#throttledTotal += 1
-    const cancel = this.#options.timers.after(delayMs, () => {
+    const { giveUp, ignore } = this.#delay(socket, address, delayMs, () => {
       this.#delayed.delete(socket)
       socket.off('close', giveUp)
       socket.off('error', ignore)
       this.#letIn(socket, address)
     })
+  }
+
+  #closeLater(socket: Socket, address: string, delayMs: number): void {
+    const { giveUp } = this.#delay(socket, address, delayMs, () => {
+      giveUp()
+      socket.destroy()
+    })
+  }
+
+  #delay(
+    socket: Socket,
+    address: string,
+    delayMs: number,
+    then: () => void,
+  ): { readonly giveUp: () => void; readonly ignore: () => void } {
+    const cancel = this.#options.timers.after(delayMs, then)
     const ignore = (): void => {}
     const giveUp = (): void => {
       cancel()
@@ -171,6 +204,7 @@ export class Listener {
     this.#delayed.set(socket, giveUp)
     socket.once('close', giveUp)
     socket.on('error', ignore)
+    return { giveUp, ignore }
   }
 
   #letIn(accepted: Socket, address: string): void {

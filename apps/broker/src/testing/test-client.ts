@@ -13,12 +13,14 @@ const SIZE_PREFIX_BYTES = 4
 /** A client on one connection, made of our own codecs; requests may be pipelined. */
 export class TestClient {
   readonly socket: Socket
+  readonly #clientId: string
   readonly #waiting: ((frame: Uint8Array | undefined) => void)[] = []
   #buffered: Buffer = Buffer.alloc(0)
   #correlationId = 0
   #isClosed = false
 
-  constructor(port: number) {
+  constructor(port: number, clientId = 'test') {
+    this.#clientId = clientId
     this.socket = connect({ host: '127.0.0.1', port })
     this.socket.setNoDelay(true)
     this.socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -39,7 +41,7 @@ export class TestClient {
     this.#correlationId += 1
     const correlationId = this.#correlationId
     const answered = this.frame()
-    this.send(encodeRequest({ name, version, correlationId, clientId: 'test', body }))
+    this.send(encodeRequest({ name, version, correlationId, clientId: this.#clientId, body }))
     const frame = await answered
     if (frame === undefined) throw new Error(`no answer to ${name} v${version}: connection closed`)
     const response = decodeResponse(name, version, frame)

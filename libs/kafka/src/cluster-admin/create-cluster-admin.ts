@@ -10,6 +10,7 @@ import {
   describeGroup,
   listGroups,
 } from './groups.ts'
+import { alterQuotas, describeQuotas } from './quotas.ts'
 import {
   createPartitions,
   createTopics,
@@ -34,6 +35,8 @@ export function createClusterAdmin(options: ClientOptions): ClusterAdmin {
     deleteRecords: (offsets) => deleteRecords(cluster, offsets),
     describeConfigs: (resource) => describeConfigs(cluster, resource),
     alterConfigs: (resource, changes, mode) => alterConfigs(cluster, resource, changes, mode),
+    describeQuotas: (filter) => describeQuotas(cluster, filter),
+    alterQuotas: (entity, changes, mode) => alterQuotas(cluster, entity, changes, mode),
     listGroups: () => listGroups(cluster),
     describeGroup: (groupId) => describeGroup(cluster, groupId),
     deleteGroup: (groupId) => deleteGroup(cluster, groupId),

@@ -52,6 +52,25 @@ export type ConfigResource = { readonly type: 'topic' | 'broker'; readonly name:
 /** `value` null removes the setting, so that the default holds again. */
 export type ConfigChange = { readonly name: string; readonly value: string | null }
 
+/**
+ * Whom a quota limits: a user, a client id, both together, or an ip. Null stands for all of the type that
+ * have no quota of their own.
+ */
+export type QuotaEntity = {
+  readonly user?: string | null
+  readonly 'client-id'?: string | null
+  readonly ip?: string | null
+}
+
+/** `values` by Kafka's names, such as `producer_byte_rate`. */
+export type QuotaDescription = {
+  readonly entity: QuotaEntity
+  readonly values: Readonly<Record<string, number>>
+}
+
+/** `value` null removes the quota. */
+export type QuotaChange = { readonly key: string; readonly value: number | null }
+
 export type GroupListing = {
   readonly groupId: string
   readonly protocolType: string
@@ -119,6 +138,13 @@ export interface ClusterAdmin {
   alterConfigs(
     resource: ConfigResource,
     changes: readonly ConfigChange[],
+    options: { readonly validateOnly: boolean },
+  ): Promise<void>
+  /** Of all that the filter names; it leaves out what it does not say anything about. */
+  describeQuotas(filter: QuotaEntity): Promise<readonly QuotaDescription[]>
+  alterQuotas(
+    entity: QuotaEntity,
+    changes: readonly QuotaChange[],
     options: { readonly validateOnly: boolean },
   ): Promise<void>
   /** Of all brokers; in the order of their ids. */

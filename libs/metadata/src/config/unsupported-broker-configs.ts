@@ -308,13 +308,6 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
     'remote.log.storage.manager.class.path',
     'remote.log.storage.manager.impl.prefix',
   ],
-  'there are no quotas': [
-    'quota.window.num',
-    'quota.window.size.seconds',
-    'client.quota.callback.class',
-    'controller.quota.window.num',
-    'controller.quota.window.size.seconds',
-  ],
   'metrics are scraped over HTTP': [
     'metric.reporters',
     'metrics.num.samples',
@@ -334,6 +327,7 @@ const NAMES_BY_REASON: Readonly<Record<string, readonly string[]>> = {
   'there are no policies in Java': [
     'create.topic.policy.class.name',
     'alter.config.policy.class.name',
+    'client.quota.callback.class',
   ],
   'every supported API is stable': [
     'unstable.api.versions.enable',

@@ -2,6 +2,7 @@ import type { Random } from '@fairlead/base'
 import {
   MetadataImage,
   type MetadataRecord,
+  UNLIMITED_MUTATIONS,
   createTopic,
   createTopics,
   staticSettings,
@@ -58,7 +59,10 @@ export class Cluster {
       timeoutMs: 60_000,
       validateOnly: options.validateOnly ?? false,
     }
-    const { records, response } = createTopics(this.image, request, this.context)
+    const { records, response } = createTopics(this.image, request, {
+      ...this.context,
+      quota: UNLIMITED_MUTATIONS,
+    })
     this.commit(records)
     return response.topics
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createPartitions } from '../index.ts'
+import { type MutationQuota, UNLIMITED_MUTATIONS, createPartitions } from '../index.ts'
 import { BROKER_ID, Cluster } from '../testing/fixtures.ts'
 
 type Wanted = {
@@ -8,7 +8,10 @@ type Wanted = {
   readonly assignments?: readonly (readonly number[])[]
 }
 
-function grow(wanted: readonly Wanted[], options: { readonly validateOnly?: boolean } = {}) {
+function grow(
+  wanted: readonly Wanted[],
+  options: { readonly validateOnly?: boolean; readonly quota?: MutationQuota } = {},
+) {
   const cluster = new Cluster()
   cluster.create([{ name: 'orders', numPartitions: 2 }])
   cluster.createInternal('__consumer_offsets')
@@ -23,7 +26,7 @@ function grow(wanted: readonly Wanted[], options: { readonly validateOnly?: bool
       timeoutMs: 1_000,
       validateOnly: options.validateOnly ?? false,
     },
-    { brokerId: BROKER_ID },
+    { brokerId: BROKER_ID, quota: options.quota ?? UNLIMITED_MUTATIONS },
   )
   cluster.commit(records)
   return { results: response.results, partitions: cluster.image.topic('orders')?.partitions }
@@ -74,4 +77,24 @@ test('a topic that is named twice is refused each time, and the others are not',
     'INVALID_REQUEST',
     'UNKNOWN_TOPIC_OR_PARTITION',
   ])
+})
+
+test('partitions above the quota of the client are not created', () => {
+  const asked: number[] = []
+  const quota: MutationQuota = {
+    take(count) {
+      asked.push(count)
+      return false
+    },
+  }
+  const { results, partitions } = grow([{ count: 5 }], { quota })
+  expect(results).toEqual([
+    {
+      name: 'orders',
+      errorCode: 'THROTTLING_QUOTA_EXCEEDED',
+      errorMessage: 'The throttling quota has been exceeded.',
+    },
+  ])
+  expect(partitions).toHaveLength(2)
+  expect(asked).toEqual([3])
 })

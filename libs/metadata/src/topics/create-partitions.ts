@@ -9,6 +9,7 @@ import {
 import type { MetadataImage, Topic } from '../metadata-image.ts'
 import type { MetadataRecord } from '../metadata-record.ts'
 import { PARTITIONS_MAX, PARTITIONS_PER_REQUEST_MAX } from './create-topic.ts'
+import { type MutationQuota, QUOTA_EXCEEDED } from './mutation-quota.ts'
 import { newPartition } from './new-partition.ts'
 import { replicasProblem } from './replicas.ts'
 import { isInternalTopic } from './topic-name.ts'
@@ -19,6 +20,7 @@ type Refusal = { readonly errorCode: ErrorCode; readonly errorMessage: string }
 export type PartitionContext = {
   /** The only broker: every replica is here. */
   readonly brokerId: number
+  readonly quota: MutationQuota
 }
 
 /**
@@ -46,7 +48,13 @@ export function createPartitions(
     const refusal =
       'errorCode' in topic ? topic : check(topic, wanted, { ...context, image, records })
     if (refusal !== undefined) return { name, ...refusal }
-    if (!('errorCode' in topic)) records.push(...added(topic, wanted.count, context))
+    if (!('errorCode' in topic)) {
+      const partitions = added(topic, wanted.count, context)
+      if (!context.quota.take(partitions.length)) {
+        return { name, ...refused(QUOTA_EXCEEDED.errorCode, QUOTA_EXCEEDED.message) }
+      }
+      records.push(...partitions)
+    }
     return { name, errorCode: 'NONE' as const, errorMessage: null }
   })
   return { records: request.validateOnly ? [] : records, response: { results } }

@@ -18,8 +18,10 @@ import {
   type TopicRefusal,
   createTopic,
 } from './create-topic.ts'
+import { type MutationQuota, QUOTA_EXCEEDED } from './mutation-quota.ts'
 import { isInternalTopic, metricName } from './topic-name.ts'
 
+type CreateTopicsContext = TopicContext & { readonly quota: MutationQuota }
 type TopicResult = CreateTopicsResponse['topics'][number]
 
 /**
@@ -28,6 +30,7 @@ type TopicResult = CreateTopicsResponse['topics'][number]
  * v2  flexible from v5 on
  * v4  -1 partitions and -1 replicas mean the defaults (KIP-464); older requests may say so too
  * v5  the answer carries partitions, replicas and configuration (KIP-525)
+ * v6  THROTTLING_QUOTA_EXCEEDED (KIP-599)
  * v7  the answer carries the topic id
  *
  * Topics fail one by one; the request as a whole never does.
@@ -35,7 +38,7 @@ type TopicResult = CreateTopicsResponse['topics'][number]
 export function createTopics(
   image: MetadataImage,
   request: CreateTopicsRequest,
-  context: TopicContext,
+  context: CreateTopicsContext,
 ): Decision<CreateTopicsResponse> {
   const duplicates = repeated(request.topics.map(({ name }) => name))
   const batch: Batch = { partitionCount: 0, names: new Map() }
@@ -45,7 +48,7 @@ export function createTopics(
   for (const topic of request.topics) {
     if (duplicates.has(topic.name)) continue
     const decided = internalRefusal(topic.name) ?? createTopic(image, topic, context)
-    const outcome = withinBatch(topic.name, decided, { image, batch })
+    const outcome = withinBatch(topic.name, decided, { image, batch, quota: context.quota })
     if (outcome.ok) records.push(...outcome.records)
     topics.push(
       outcome.ok
@@ -84,9 +87,14 @@ type Batch = { partitionCount: number; readonly names: Map<string, string> }
 function withinBatch(
   name: string,
   outcome: CreatedTopic | TopicRefusal,
-  { image, batch }: { readonly image: MetadataImage; readonly batch: Batch },
+  context: {
+    readonly image: MetadataImage
+    readonly batch: Batch
+    readonly quota: MutationQuota
+  },
 ): CreatedTopic | TopicRefusal {
   if (!outcome.ok) return outcome
+  const { image, batch, quota } = context
   const other = batch.names.get(metricName(name))
   if (other !== undefined) {
     const message = `Topic '${name}' collides with existing topic: ${other}`
@@ -100,6 +108,7 @@ function withinBatch(
     const message = 'Excessively large number of partitions per request.'
     return { ok: false, errorCode: 'POLICY_VIOLATION', message }
   }
+  if (!quota.take(outcome.partitionCount)) return { ok: false, ...QUOTA_EXCEEDED }
   batch.partitionCount = partitionCount
   batch.names.set(metricName(name), name)
   return outcome

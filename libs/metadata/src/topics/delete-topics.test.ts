@@ -1,6 +1,6 @@
 import { ZERO_UUID } from '@fairlead/protocol'
 import { expect, test } from 'vitest'
-import { deleteTopics } from '../index.ts'
+import { UNLIMITED_MUTATIONS, deleteTopics } from '../index.ts'
 import { Cluster } from '../testing/fixtures.ts'
 
 type Target = { readonly name: string | null; readonly topicId: string }
@@ -8,14 +8,14 @@ type Target = { readonly name: string | null; readonly topicId: string }
 function remove(
   cluster: Cluster,
   targets: readonly Target[],
-  { apiVersion = 6, isDeletionEnabled = true } = {},
+  { apiVersion = 6, isDeletionEnabled = true, quota = UNLIMITED_MUTATIONS } = {},
 ): (string | null | undefined)[] {
   const request = {
     topics: targets,
     topicNames: targets.map(({ name }) => name ?? ''),
     timeoutMs: 1_000,
   }
-  const context = { apiVersion, isDeletionEnabled }
+  const context = { apiVersion, isDeletionEnabled, quota }
   const { records, response } = deleteTopics(cluster.image, request, context)
   cluster.commit(records)
   return response.responses.map(({ errorCode }) => errorCode)
@@ -87,4 +87,15 @@ test('a name that collided with a deleted topic is free', () => {
   expect(cluster.create([{ name: 'a_b' }])[0]?.errorCode).toBe('INVALID_TOPIC_EXCEPTION')
   remove(cluster, [byName('a.b')])
   expect(cluster.create([{ name: 'a_b' }])[0]?.errorCode).toBe('NONE')
+})
+
+test('topics above the quota of the client stay', () => {
+  const cluster = clusterWith('a', 'b')
+  let left = 1
+  const quota = { take: () => left-- > 0 }
+  expect(remove(cluster, [byName('a'), byName('b')], { quota })).toEqual([
+    'NONE',
+    'THROTTLING_QUOTA_EXCEEDED',
+  ])
+  expect(cluster.image.topic('b')).toBeDefined()
 })

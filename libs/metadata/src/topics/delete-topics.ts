@@ -2,6 +2,7 @@ import { type ErrorCode, ZERO_UUID } from '@fairlead/protocol'
 import type { Decision } from '../decision.ts'
 import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../messages.ts'
 import type { MetadataImage, Topic } from '../metadata-image.ts'
+import { type MutationQuota, QUOTA_EXCEEDED } from './mutation-quota.ts'
 import { isInternalTopic } from './topic-name.ts'
 
 type DeletionResult = DeleteTopicsResponse['responses'][number]
@@ -11,6 +12,7 @@ export type DeletionContext = {
   readonly apiVersion: number
   /** `delete.topic.enable` */
   readonly isDeletionEnabled: boolean
+  readonly quota: MutationQuota
 }
 
 /** From this version on a topic is named by name or by id. */
@@ -23,7 +25,7 @@ const DELETION_DISABLED_SINCE_VERSION = 3
  *
  * v3  TOPIC_DELETION_DISABLED
  * v4  flexible
- * v5  error message
+ * v5  error message; THROTTLING_QUOTA_EXCEEDED (KIP-599)
  * v6  topics by name or by id (KIP-516)
  *
  * Topics fail one by one. Unlike Kafka we never delete an internal topic: every group's offsets
@@ -49,6 +51,9 @@ export function deleteTopics(
     // What the client meant by a topic that it names twice is unclear.
     if (timesNamed.get(keyOf(target)) !== 1 || deleted.has(outcome.topicId)) {
       return { ...target, errorCode: 'INVALID_REQUEST', errorMessage: 'Duplicate topic.' }
+    }
+    if (!context.quota.take(outcome.partitions.length)) {
+      return { ...target, ...refused(QUOTA_EXCEEDED.errorCode, QUOTA_EXCEEDED.message) }
     }
     deleted.add(outcome.topicId)
     const { name, topicId } = outcome

@@ -69,12 +69,25 @@ const PRODUCER_IDS = {
   nextProducerId: { type: 'int64' },
 } as const
 
+const CLIENT_QUOTA = {
+  entity: {
+    array: {
+      entityType: { type: 'string' },
+      entityName: { type: 'string', nullable: '0+' },
+    },
+  },
+  key: { type: 'string' },
+  value: { type: 'float64' },
+  remove: { type: 'bool' },
+} as const
+
 type Definitions = {
   readonly TopicRecord: typeof TOPIC
   readonly PartitionRecord: typeof PARTITION
   readonly ConfigRecord: typeof CONFIG
   readonly PartitionChangeRecord: typeof PARTITION_CHANGE
   readonly RemoveTopicRecord: typeof REMOVE_TOPIC
+  readonly ClientQuotaRecord: typeof CLIENT_QUOTA
   readonly ProducerIdsRecord: typeof PRODUCER_IDS
 }
 
@@ -110,6 +123,13 @@ const SCHEMAS: { readonly [T in MetadataRecordType]: RecordSchema<Definitions[T]
     flexible: 0,
     writtenVersion: 0,
     fields: REMOVE_TOPIC,
+  },
+  ClientQuotaRecord: {
+    id: 14,
+    versions: [0, 0],
+    flexible: 0,
+    writtenVersion: 0,
+    fields: CLIENT_QUOTA,
   },
   ProducerIdsRecord: {
     id: 15,

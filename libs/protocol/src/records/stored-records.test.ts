@@ -113,6 +113,18 @@ describe('metadata records', () => {
     const records = [
       ['RemoveTopicRecord', { topicId: TOPIC_ID }],
       ['ConfigRecord', { resourceType: 2, resourceName: 't', name: 'a', value: null }],
+      [
+        'ClientQuotaRecord',
+        {
+          entity: [
+            { entityType: 'user', entityName: null },
+            { entityType: 'client-id', entityName: 'app' },
+          ],
+          key: 'producer_byte_rate',
+          value: 0.5,
+          remove: false,
+        },
+      ],
       ['ProducerIdsRecord', { brokerId: 1, brokerEpoch: -1, nextProducerId: 1000 }],
     ] as const
     for (const [type, value] of records) {

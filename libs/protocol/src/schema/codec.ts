@@ -192,8 +192,9 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
     case 'uint16':
     case 'int32':
     case 'int64':
+    case 'float64':
       return {
-        bytesMin: INTEGER_BYTES[type],
+        bytesMin: NUMBER_BYTES[type],
         decode: (reader) => reader[type](),
         encode: (writer, value) => writer[type](value as number),
       }
@@ -272,7 +273,7 @@ type LengthCodec = {
  */
 const STRING_BYTES_MAX = 0x7fff
 const INT32_MAX = 0x7fff_ffff
-const INTEGER_BYTES = { int8: 1, int16: 2, uint16: 2, int32: 4, int64: 8 } as const
+const NUMBER_BYTES = { int8: 1, int16: 2, uint16: 2, int32: 4, int64: 8, float64: 8 } as const
 
 /** A length: int16 or int32 with -1 for null, or compact (an unsigned varint of length + 1). */
 function lengthCodec(
@@ -282,7 +283,7 @@ function lengthCodec(
 ): LengthCodec {
   const lengthMax = plain === 'int16' ? STRING_BYTES_MAX : INT32_MAX
   return {
-    bytesMin: isCompact ? 1 : INTEGER_BYTES[plain],
+    bytesMin: isCompact ? 1 : NUMBER_BYTES[plain],
     decode(reader) {
       const start = reader.position
       const length = isCompact ? reader.uvarint() - 1 : reader[plain]()
@@ -320,6 +321,7 @@ const PRIMITIVE_DEFAULTS: Readonly<Record<Primitive, unknown>> = {
   uint16: 0,
   int32: 0,
   int64: 0,
+  float64: 0,
   uuid: ZERO_UUID,
   string: '',
   bytes: new Uint8Array(),

@@ -14,6 +14,7 @@ type PrimitiveValues = {
   uint16: number
   int32: number
   int64: number
+  float64: number
   uuid: string
   string: string
   bytes: Uint8Array

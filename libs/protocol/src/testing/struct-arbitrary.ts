@@ -53,6 +53,7 @@ const PRIMITIVE_DEFAULTS: Readonly<Record<Primitive, unknown>> = {
   uint16: 0,
   int32: 0,
   int64: 0,
+  float64: 0,
   uuid: ZERO_UUID,
   string: '',
   bytes: new Uint8Array(),
@@ -77,6 +78,8 @@ const PRIMITIVES: Readonly<Record<Primitive, fc.Arbitrary<unknown>>> = {
   uint16: fc.integer({ min: 0, max: 0xffff }),
   int32: fc.integer({ min: -INT32_MAX - 1, max: INT32_MAX }),
   int64: fc.oneof(fc.maxSafeInteger(), fc.constantFrom(-1, 2 ** 32, -(2 ** 32) - 1)),
+  // NaN is another value than itself.
+  float64: fc.double({ noNaN: true }),
   uuid: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => uuidText(bytes)),
   string: fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),

@@ -79,6 +79,10 @@ export class ByteReader {
     return value
   }
 
+  float64(): number {
+    return this.#view.getFloat64(this.#advance(8))
+  }
+
   /** Unsigned LEB128 of at most 32 bits. */
   uvarint(): number {
     const start = this.#position

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 
-const TYPES = ['int8', 'int16', 'int32', 'int64', 'uvarint', 'bytes'] as const
+const TYPES = ['int8', 'int16', 'int32', 'int64', 'float64', 'uvarint', 'bytes'] as const
 type Step = readonly [type: (typeof TYPES)[number], size: number]
 
 function write(writer: ByteWriter, [type, size]: Step): void {

@@ -59,6 +59,11 @@ export class ByteWriter {
     this.#view.setUint32(position + 4, value >>> 0)
   }
 
+  float64(value: number): void {
+    const position = this.#grow(8)
+    this.#view.setFloat64(position, value)
+  }
+
   uvarint(value: number): void {
     let rest = value
     while (rest >= 0x80) {
