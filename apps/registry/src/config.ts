@@ -33,6 +33,12 @@ export const REGISTRY_CONFIG = defineConfig({
     values: [...COMPATIBILITY_LEVELS.map((level) => level.toLowerCase()), ...COMPATIBILITY_LEVELS],
     doc: 'Compatibility level where neither the subject nor PUT /config sets one.',
   },
+  profile: {
+    type: 'enum',
+    default: '8',
+    values: ['7', '8'],
+    doc: "Major version of Confluent's registry to answer like: error codes, members of bodies, what is valid.",
+  },
   'schema.registry.group.id': {
     type: 'string',
     default: 'schema-registry',

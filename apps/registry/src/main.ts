@@ -23,7 +23,10 @@ await runApp({
   async start({ config, logger, metrics, health, http, listen, fail }) {
     const level = parseCompatibilityLevel(config['schema.compatibility.level'])
     invariant(level !== undefined, 'the configuration allows known levels only')
-    const registry = new SchemaRegistry({ defaultCompatibilityLevel: level })
+    const registry = new SchemaRegistry({
+      defaultCompatibilityLevel: level,
+      profile: config.profile === '7' ? 7 : 8,
+    })
     const store = new RegistryStore({
       registry,
       logger,

@@ -8,9 +8,14 @@ export type GuidReference = {
 
 /**
  * The id of a schema's content that is the same in every registry: MD5 over the canonical text and
- * each reference (name, subject, int32 version), as a UUID. The schema type is not part of it.
+ * each reference (name, subject, int32 version) and what `moreTexts` holds of metadata and rules, as
+ * a UUID. The schema type is not part of it.
  */
-export function schemaGuid(text: string, references: readonly GuidReference[] = []): string {
+export function schemaGuid(
+  text: string,
+  references: readonly GuidReference[] = [],
+  moreTexts: readonly string[] = [],
+): string {
   const encoder = new TextEncoder()
   const chunks = [encoder.encode(text)]
   for (const { name, subject, version } of references) {
@@ -18,6 +23,7 @@ export function schemaGuid(text: string, references: readonly GuidReference[] = 
     new DataView(versionBytes.buffer).setInt32(0, version)
     chunks.push(encoder.encode(name), encoder.encode(subject), versionBytes)
   }
+  chunks.push(...moreTexts.map((more) => encoder.encode(more)))
   const hex = [...md5(concatenated(chunks))]
     .map((byte) => byte.toString(16).padStart(2, '0'))
     .join('')

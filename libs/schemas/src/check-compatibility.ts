@@ -7,6 +7,7 @@ import {
 import { type Outcome, failed, success } from './failure.ts'
 import type { ParsedSchemas } from './parsed-schemas.ts'
 import type { SchemaVersion } from './records.ts'
+import { comparableVersions } from './comparable-versions.ts'
 import type { SchemaRequest } from './register.ts'
 import type { VersionNumber } from './settings.ts'
 import type { Candidate, SubjectView } from './subject-view.ts'
@@ -40,7 +41,7 @@ export function checkCompatibility(
 
   const level = view.effectiveSettings(subject).compatibilityLevel
   if (version === undefined) {
-    const versions = comparedVersions(level, view.versions(subject, {}))
+    const versions = comparedVersions(level, comparableVersions(view, subject, candidate.value))
     return success(verdictAgainst(parts, { subject, versions, candidate: candidate.value }))
   }
   const found = view.version(subject, version, {})
@@ -75,7 +76,7 @@ export function verdictAgainst(
       return { isCompatible: false, messages: [parsed.failure.message] }
     }
     const reasons = compatibilityReasons(
-      { level, isLenient: false },
+      { level, isLenient: view.settingText(subject, 'compatibilityPolicy') === 'LENIENT' },
       candidate.document,
       parsed.value,
     )

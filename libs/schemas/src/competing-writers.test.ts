@@ -75,7 +75,7 @@ const readToEnd = (registry: SchemaRegistry, entries: readonly LogEntry[]): void
 }
 
 const stateOf = ({ view }: SchemaRegistry): unknown => ({
-  highestId: view.image.highestId,
+  highestIds: view.image.highestIds,
   versions: view
     .subjects({ deleted: true })
     .map((name) => [name, view.image.versions(name).map((version) => ({ ...version }))]),

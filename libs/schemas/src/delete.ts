@@ -92,7 +92,7 @@ function hardDelete(
 ): RegistryRecord[] {
   const { image } = view
   const records: RegistryRecord[] = [
-    { kind: 'noop', highestId: image.highestId },
+    { kind: 'noop', highestIds: image.highestIds },
     ...versions.map(
       ({ version }): RegistryRecord => ({ kind: 'schema', subject, version, value: null }),
     ),

@@ -27,6 +27,8 @@ export const ERROR_CODES = {
   REFERENCE_EXISTS: 42206,
   ID_DOES_NOT_MATCH: 42207,
   INVALID_SUBJECT: 42208,
+  INVALID_RULESET: 42210,
+  CONTEXT_NOT_EMPTY: 42211,
 } as const
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES]
 

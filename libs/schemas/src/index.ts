@@ -1,4 +1,5 @@
 export type { CompatibilityVerdict } from './check-compatibility.ts'
+export { DEFAULT_CONTEXT, contextOf } from './context.ts'
 export type { Decision } from './decision.ts'
 export type { DeleteOptions } from './delete.ts'
 export {
@@ -9,6 +10,8 @@ export {
   failed,
   success,
 } from './failure.ts'
+export { type SchemaExtras, definedMembers, metadataProperty } from './metadata.ts'
+export type { Profile } from './parsed-schemas.ts'
 export { type EncodedRecord, decodeRecord, encodeRecord } from './record-codec.ts'
 export type {
   RegistryRecord,
@@ -24,7 +27,7 @@ export {
   RegistryLog,
   type ReplayResult,
 } from './registry-log.ts'
-export type { RegistryImage } from './registry-image.ts'
+export { type RegistryImage, guidOf } from './registry-image.ts'
 export { SchemaRegistry } from './schema-registry.ts'
 export {
   COMPATIBILITY_LEVELS,

@@ -1,5 +1,6 @@
 import { DecodeError, errorMessage } from '@fairlead/base'
 import { type ParseMode, SchemaError, parseSchema } from '@fairlead/avro'
+import { qualifiedLike } from './context.ts'
 import { type Outcome, failed, success } from './failure.ts'
 import { InvalidSchemaError } from './invalid-schema-error.ts'
 import { loadJsonSchema } from './json-schema/load-json-schema.ts'
@@ -13,35 +14,51 @@ const CACHE_ENTRIES_MAX = 1_000
 /** Schemas that one schema may depend on, directly or not. */
 const DEPENDENCIES_MAX = 1_000
 
+/** The major version of Confluent's registry whose rules and answers are in force. */
+export type Profile = 7 | 8
+
+export type NewSchema = {
+  readonly schemaType: SchemaType
+  readonly schema: string
+  readonly references: readonly SchemaReference[]
+  readonly normalize: boolean
+}
+
 /** Turns text into schemas, with the types of their references. */
 export class ParsedSchemas {
   readonly #image: RegistryImage
+  readonly #profile: Profile
   /** A stored text never changes, and its references cannot be deleted before it. */
   readonly #cache = new Map<SchemaVersion, SchemaDocument>()
 
-  constructor(image: RegistryImage) {
+  constructor(image: RegistryImage, profile: Profile) {
     this.#image = image
+    this.#profile = profile
   }
 
   /** A new schema: it must satisfy everything. */
-  parseNew(
-    { schemaType, schema }: { readonly schemaType: SchemaType; readonly schema: string },
-    references: readonly SchemaReference[],
-  ): Outcome<SchemaDocument> {
-    const resolved = this.#resolve(references, { liveOnly: true })
+  parseNew(subject: string, schema: NewSchema): Outcome<SchemaDocument> {
+    const resolved = this.#resolve(subject, schema.references, { liveOnly: true })
     if (!resolved.ok) return resolved
-    return parsed(schemaType, schema, { references: resolved.value, mode: 'strict' })
+    const isLatest = this.#profile === 8
+    return parsed(schema.schemaType, schema.schema, {
+      references: resolved.value,
+      mode: isLatest ? 'strict' : 'version-7',
+      // Confluent 7 looks at defaults only when it normalizes.
+      checkDefaults: isLatest || schema.normalize,
+    })
   }
 
   /** A stored schema, which may be one that a stricter version would refuse today. */
   parseStored(version: SchemaVersion): Outcome<SchemaDocument> {
     const cached = this.#cache.get(version)
     if (cached !== undefined) return success(cached)
-    const resolved = this.#resolve(version.references, { liveOnly: false })
+    const resolved = this.#resolve(version.subject, version.references, { liveOnly: false })
     if (!resolved.ok) return resolved
     const document = parsed(version.schemaType, version.schema, {
       references: resolved.value,
       mode: 'lenient',
+      checkDefaults: false,
     })
     if (document.ok) this.#remember(version, document.value)
     return document
@@ -56,18 +73,24 @@ export class ParsedSchemas {
 
   /** All dependencies, each after those that it depends on itself. */
   #resolve(
+    parent: string,
     references: readonly SchemaReference[],
     options: { readonly liveOnly: boolean },
   ): Outcome<ProtoReference[]> {
     const resolved: ProtoReference[] = []
     const visited = new Set<SchemaVersion>()
-    const visit = (reference: SchemaReference, liveOnly: boolean): SchemaReference | undefined => {
-      const target = this.#image.version(reference.subject, reference.version)
+    const visit = (
+      from: string,
+      reference: SchemaReference,
+      liveOnly: boolean,
+    ): SchemaReference | undefined => {
+      const subject = qualifiedLike(from, reference.subject)
+      const target = this.#image.version(subject, reference.version)
       if (target === undefined || (liveOnly && target.isDeleted)) return reference
       if (visited.has(target) || visited.size >= DEPENDENCIES_MAX) return undefined
       visited.add(target)
       for (const inner of target.references) {
-        const missing = visit(inner, false)
+        const missing = visit(target.subject, inner, false)
         if (missing !== undefined) return missing
       }
       const origin = `${target.subject} ${target.version}`
@@ -75,7 +98,7 @@ export class ParsedSchemas {
       return undefined
     }
     for (const reference of references) {
-      const missing = visit(reference, options.liveOnly)
+      const missing = visit(parent, reference, options.liveOnly)
       if (missing !== undefined) {
         return failed(
           'INVALID_SCHEMA',
@@ -95,12 +118,17 @@ function parsed(
   {
     references,
     mode,
-  }: { readonly references: readonly ProtoReference[]; readonly mode: ParseMode },
+    checkDefaults,
+  }: {
+    readonly references: readonly ProtoReference[]
+    readonly mode: ParseMode
+    readonly checkDefaults: boolean
+  },
 ): Outcome<SchemaDocument> {
   try {
     switch (schemaType) {
       case 'AVRO':
-        return success({ schemaType, avro: parseSchema(text, { mode, references }) })
+        return success({ schemaType, avro: parseSchema(text, { mode, references, checkDefaults }) })
       case 'JSON':
         return success({ schemaType, json: loadJsonSchema(text, references) })
       case 'PROTOBUF': {

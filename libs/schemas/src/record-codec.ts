@@ -6,6 +6,7 @@ import {
   writeJson,
   writeJsonString,
 } from '@fairlead/avro'
+import { DEFAULT_CONTEXT } from './context.ts'
 import { SCHEMA_TYPES } from './records.ts'
 import type {
   RegistryRecord,
@@ -79,7 +80,7 @@ export function decodeRecord(
     case 'CLEAR_SUBJECT':
       return { kind: 'clearSubject', subject: required(subject, 'subject') }
     case 'NOOP':
-      return { kind: 'noop', highestId: value === null ? undefined : highestIdOf(value) }
+      return { kind: 'noop', highestIds: value === null ? new Map() : highestIdsOf(value) }
     default:
       return undefined
   }
@@ -91,6 +92,8 @@ const SCHEMA_MEMBERS = [
   'id',
   'schemaType',
   'references',
+  'metadata',
+  'ruleSet',
   'schema',
   'deleted',
 ] as const
@@ -117,9 +120,7 @@ function valueText(record: RegistryRecord): string | null {
     case 'clearSubject':
       return object([['subject', writeJsonString(record.subject)]])
     case 'noop':
-      return record.highestId === undefined
-        ? null
-        : object([['highestId', String(record.highestId)]])
+      return record.highestIds.size === 0 ? null : highestIdsText(record.highestIds)
     default:
       return assertNever(record)
   }
@@ -140,6 +141,8 @@ function schemaText(value: SchemaVersion): string {
     ['id', String(value.schemaId)],
     ['schemaType', writeJsonString(value.schemaType)],
     ['references', references.length === 0 ? undefined : `[${references.join(',')}]`],
+    ['metadata', optionalJson(value.metadata)],
+    ['ruleSet', optionalJson(value.ruleSet)],
     ...other,
     ['schema', writeJsonString(value.schema)],
     ['deleted', String(value.isDeleted)],
@@ -159,6 +162,7 @@ function settingsText(subject: string | undefined, settings: Settings): string {
 function decodeSchema(subject: string, version: number, bytes: Uint8Array | null): RegistryRecord {
   if (bytes === null) return { kind: 'schema', subject, version, value: null }
   const json = objectOf(bytes, 'value')
+  const [metadata, ruleSet] = ['metadata', 'ruleSet'].map((name) => json.members.get(name))
   const value: SchemaVersion = {
     subject,
     version,
@@ -167,6 +171,8 @@ function decodeSchema(subject: string, version: number, bytes: Uint8Array | null
     references: referencesOf(json.members.get('references')),
     schema: required(optionalText(json, 'schema'), 'schema'),
     isDeleted: booleanOf(json, 'deleted') ?? false,
+    ...(metadata?.kind === 'object' ? { metadata } : {}),
+    ...(ruleSet?.kind === 'object' ? { ruleSet } : {}),
     otherMembers: membersBeyond(json, SCHEMA_MEMBERS),
   }
   return { kind: 'schema', subject, version, value }
@@ -187,10 +193,33 @@ function decodeMode(json: JsonObject): ReturnType<typeof parseMode> & string {
   return mode
 }
 
+function highestIdsText(highestIds: ReadonlyMap<string, number>): string {
+  const inContexts = [...highestIds].filter(([context]) => context !== DEFAULT_CONTEXT)
+  const highest = highestIds.get(DEFAULT_CONTEXT)
+  return object([
+    ['highestId', highest === undefined ? undefined : String(highest)],
+    [
+      'contexts',
+      inContexts.length === 0
+        ? undefined
+        : object(inContexts.map(([context, id]) => [context, String(id)])),
+    ],
+  ])
+}
+
 /** Without a value that we wrote: Confluent's own NOOP has none, and others may say anything. */
-function highestIdOf(bytes: Uint8Array): number | undefined {
-  const highest = objectOf(bytes, 'value').members.get('highestId')
-  return highest?.kind === 'integer' ? Number(highest.value) : undefined
+function highestIdsOf(bytes: Uint8Array): ReadonlyMap<string, number> {
+  const { members } = objectOf(bytes, 'value')
+  const contexts = members.get('contexts')
+  const entries = [
+    [DEFAULT_CONTEXT, members.get('highestId')] as const,
+    ...(contexts?.kind === 'object' ? contexts.members : []),
+  ]
+  return new Map(
+    entries.flatMap(([context, id]) =>
+      id?.kind === 'integer' ? [[context, Number(id.value)] as const] : [],
+    ),
+  )
 }
 
 function referencesOf(json: JsonValue | undefined): SchemaReference[] {
@@ -255,6 +284,10 @@ function membersBeyond(json: JsonObject, known: readonly string[]): ReadonlyMap<
 
 function subjectMember(subject: string | undefined): string {
   return subject === undefined ? '' : `,"subject":${writeJsonString(subject)}`
+}
+
+function optionalJson(json: JsonObject | undefined): string | undefined {
+  return json === undefined ? undefined : writeJson(json)
 }
 
 function optionalString(text: string | undefined): string | undefined {

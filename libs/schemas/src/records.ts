@@ -1,4 +1,5 @@
 import type { JsonValue } from '@fairlead/avro'
+import type { SchemaExtras } from './metadata.ts'
 import type { CompatibilityLevel, Mode } from './settings.ts'
 
 /** A schema that another one uses, by the name under which it does. */
@@ -13,25 +14,25 @@ export const SCHEMA_TYPES = ['JSON', 'PROTOBUF', 'AVRO'] as const
 export type SchemaType = (typeof SCHEMA_TYPES)[number]
 
 /** One version of a subject. The text is canonical and never changes under its id. */
-export type SchemaVersion = {
+export type SchemaVersion = SchemaExtras & {
   readonly subject: string
   /** From 1. */
   readonly version: number
-  /** From 1; the same text has the same id in all subjects. */
+  /** From 1; the same content has the same id in all subjects of a context. */
   readonly schemaId: number
   readonly schemaType: SchemaType
   readonly references: readonly SchemaReference[]
   readonly schema: string
   /** Soft-deleted: still readable by id, not by version. */
   readonly isDeleted: boolean
-  /** Members of the stored value that this registry does not interpret: `metadata`, `ruleSet`, … */
+  /** Members of the stored value that this registry does not know. */
   readonly otherMembers: ReadonlyMap<string, JsonValue>
 }
 
 export type Settings = {
   readonly compatibilityLevel: CompatibilityLevel | undefined
   readonly normalize: boolean | undefined
-  /** Members of the stored value that this registry does not interpret. */
+  /** The other settings (`alias`, `compatibilityGroup`, …), and those that it does not know. */
   readonly otherMembers: ReadonlyMap<string, JsonValue>
 }
 
@@ -61,9 +62,9 @@ export type RegistryRecord =
   | { readonly kind: 'clearSubject'; readonly subject: string }
   | {
       /**
-       * Nothing happened. Ours carries the highest id ever given, so that compaction of hard-deleted
-       * versions does not free their ids; Confluent reads over the value.
+       * Nothing happened. Ours carries the highest id ever given in each context, so that compaction
+       * of hard-deleted versions does not free their ids; Confluent reads over the value.
        */
       readonly kind: 'noop'
-      readonly highestId: number | undefined
+      readonly highestIds: ReadonlyMap<string, number>
     }

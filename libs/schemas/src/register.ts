@@ -1,13 +1,16 @@
 import { type RegistryParts, verdictAgainst } from './check-compatibility.ts'
+import { comparableVersions } from './comparable-versions.ts'
 import { comparedVersions } from './compatibility.ts'
+import { contextOf, isContextName } from './context.ts'
 import { type Decision, refusal } from './decision.ts'
 import { type Outcome, failed, success } from './failure.ts'
+import { type SchemaExtras, checkRuleSet } from './metadata.ts'
 import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
 import { type SchemaContent, contentKey } from './registry-image.ts'
 import type { Candidate, SubjectView } from './subject-view.ts'
 
 /** The body of a request that carries a schema. */
-export type SchemaRequest = {
+export type SchemaRequest = SchemaExtras & {
   readonly schema: string
   /** As sent: AVRO, JSON or PROTOBUF. */
   readonly schemaType: string
@@ -37,6 +40,8 @@ export function decideRegister(
   const { view, schemas } = parts
   const named = checkSubject(subject)
   if (!named.ok) return refusal(named)
+  const ruled = checkRuleSet(request.ruleSet)
+  if (!ruled.ok) return refusal(ruled)
   const writable = view.checkWritable(subject)
   if (!writable.ok) return refusal(writable)
   const candidate = view.candidate(schemas, subject, request)
@@ -68,7 +73,7 @@ function decideNewVersion(
     return refusal(failed('INVALID_SCHEMA', 'Version is not one more than previous version'))
   }
   const level = view.effectiveSettings(subject).compatibilityLevel
-  const versions = comparedVersions(level, view.versions(subject, {}))
+  const versions = comparedVersions(level, comparableVersions(view, subject, candidate))
   const verdict = verdictAgainst(parts, { subject, versions, candidate })
   if (!verdict.isCompatible) {
     return refusal(
@@ -78,7 +83,9 @@ function decideNewVersion(
       ),
     )
   }
-  const schemaId = view.image.idOfContent(candidate) ?? view.image.highestId + 1
+  const context = contextOf(subject)
+  const { image } = view
+  const schemaId = image.idOfContent(context, candidate) ?? image.highestId(context) + 1
   if (schemaId > SCHEMA_ID_MAX) {
     return refusal(failed('OPERATION_NOT_PERMITTED', 'All schema ids are in use'))
   }
@@ -96,11 +103,11 @@ function decideImport(
     return refusal(
       failed(
         'OPERATION_NOT_PERMITTED',
-        `Subject ${subject} in context . is not in read-write mode`,
+        `Subject ${subject} in context ${contextOf(subject)} is not in read-write mode`,
       ),
     )
   }
-  const holder = view.image.withId(schemaId)[0]
+  const holder = view.image.withId(contextOf(subject), schemaId)[0]
   if (holder !== undefined && contentKey(holder) !== contentKey(content)) {
     return refusal(
       failed(
@@ -133,10 +140,19 @@ function writeVersion(view: SubjectView, value: SchemaVersion): Decision<Registr
 }
 
 function newVersion(
-  { schemaType, schema, references }: SchemaContent,
+  { schemaType, schema, references, metadata, ruleSet }: SchemaContent,
   place: { readonly subject: string; readonly version: number; readonly schemaId: number },
 ): SchemaVersion {
-  return { ...place, schemaType, references, schema, isDeleted: false, otherMembers: new Map() }
+  return {
+    ...place,
+    schemaType,
+    references,
+    schema,
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(ruleSet === undefined ? {} : { ruleSet }),
+    isDeleted: false,
+    otherMembers: new Map(),
+  }
 }
 
 /** Soft-deleted versions keep their numbers. */
@@ -146,7 +162,7 @@ function nextVersion(view: SubjectView, subject: string): number {
 
 /** `@throws` nothing: a subject is any text but the reserved names, without control characters. */
 export function checkSubject(subject: string): Outcome<void> {
-  const isReserved = subject === '' || subject === '__GLOBAL' || subject === '__EMPTY'
+  const isReserved = ['', '__GLOBAL', '__EMPTY'].includes(subject) || isContextName(subject)
   const hasControl = /\p{Cc}/u.test(subject)
   if (!isReserved && !hasControl) return success(undefined)
   return failed('INVALID_SUBJECT', `The specified subject '${subject}' is not a valid.`)

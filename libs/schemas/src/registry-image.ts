@@ -1,5 +1,7 @@
 import { schemaGuid } from '@fairlead/avro'
 import { invariant } from '@fairlead/base'
+import { DEFAULT_CONTEXT, contextOf, qualifiedLike } from './context.ts'
+import { type SchemaExtras, extrasHashTexts, extrasKey } from './metadata.ts'
 import type {
   RegistryRecord,
   SchemaReference,
@@ -9,8 +11,8 @@ import type {
 } from './records.ts'
 import type { Mode } from './settings.ts'
 
-/** What makes two schemas one: the same content has the same id. */
-export type SchemaContent = {
+/** What makes two schemas one: the same content has the same id in a context. */
+export type SchemaContent = SchemaExtras & {
   readonly schemaType: SchemaType
   readonly schema: string
   readonly references: readonly SchemaReference[]
@@ -20,15 +22,16 @@ export type SchemaContent = {
  * Everything that the records of `_schemas` add up to. It changes only in `apply`.
  *
  * Invariants
- * - An id belongs to one content: a record that says otherwise is refused.
- * - `highestId` never falls, whatever is deleted.
- * - The image is a function of the last applied record of each key (and of `highestId`), so that it
+ * - An id belongs to one content in each context: a record that says otherwise is refused.
+ * - `highestIds` never fall, whatever is deleted.
+ * - The image is a function of the last applied record of each key (and of `highestIds`), so that it
  *   is the same after compaction.
  */
 export class RegistryImage {
   /** Subject → version → what is stored, soft-deleted ones included. */
   readonly #subjects = new Map<string, Map<number, SchemaVersion>>()
-  readonly #byId = new Map<number, Set<SchemaVersion>>()
+  /** Context and id, context and content → the versions that have it. */
+  readonly #byId = new Map<string, Set<SchemaVersion>>()
   readonly #byContent = new Map<string, Set<SchemaVersion>>()
   /**
    * Undefined until somebody asks for a GUID: most clients never do, and hashing every schema would
@@ -40,7 +43,7 @@ export class RegistryImage {
   readonly #settings = new Map<string | undefined, Settings>()
   readonly #modes = new Map<string | undefined, Mode>()
   readonly #deleteSubjectVersions = new Map<string, number>()
-  #highestId = 0
+  readonly #highestIds = new Map<string, number>()
 
   /** False when the record contradicts the image and changed nothing. */
   apply(record: RegistryRecord): boolean {
@@ -61,14 +64,23 @@ export class RegistryImage {
         for (const version of this.versions(record.subject)) this.#remove(version)
         return true
       case 'noop':
-        this.#highestId = Math.max(this.#highestId, record.highestId ?? 0)
+        for (const [context, id] of record.highestIds) this.#spend(context, id)
         return true
     }
   }
 
-  /** The greatest id that any schema ever had; 0 before the first. */
-  get highestId(): number {
-    return this.#highestId
+  /** The greatest id that any schema of the context ever had; 0 before the first. */
+  highestId(context: string): number {
+    return this.#highestIds.get(context) ?? 0
+  }
+
+  get highestIds(): ReadonlyMap<string, number> {
+    return new Map(this.#highestIds)
+  }
+
+  /** Contexts that have, or had, a schema; the default one always. */
+  get contexts(): readonly string[] {
+    return [...new Set([DEFAULT_CONTEXT, ...this.#highestIds.keys()])]
   }
 
   get subjects(): Iterable<string> {
@@ -86,9 +98,9 @@ export class RegistryImage {
     return this.#subjects.get(subject)?.get(version)
   }
 
-  /** Every version that has this id, in the order of their records. */
-  withId(schemaId: number): readonly SchemaVersion[] {
-    return [...(this.#byId.get(schemaId) ?? [])]
+  /** Every version of the context that has this id, in the order of their records. */
+  withId(context: string, schemaId: number): readonly SchemaVersion[] {
+    return [...(this.#byId.get(`${context} ${schemaId}`) ?? [])]
   }
 
   /** Every version that has this GUID, which is in lower case. */
@@ -96,9 +108,9 @@ export class RegistryImage {
     return [...(this.#guidIndex().get(guid) ?? [])]
   }
 
-  /** The id of this content, if any version has it, soft-deleted or not. */
-  idOfContent(content: SchemaContent): number | undefined {
-    const ids = [...(this.#byContent.get(contentKey(content)) ?? [])].map(
+  /** The id of this content in the context, if any version has it, soft-deleted or not. */
+  idOfContent(context: string, content: SchemaContent): number | undefined {
+    const ids = [...(this.#byContent.get(`${context} ${contentKey(content)}`) ?? [])].map(
       ({ schemaId }) => schemaId,
     )
     return ids.length === 0 ? undefined : Math.min(...ids)
@@ -119,6 +131,11 @@ export class RegistryImage {
     return this.#modes.get(subject)
   }
 
+  /** Everything that has a mode of its own. */
+  get modeScopes(): readonly (string | undefined)[] {
+    return [...this.#modes.keys()]
+  }
+
   deleteSubjectVersion(subject: string): number | undefined {
     return this.#deleteSubjectVersions.get(subject)
   }
@@ -131,8 +148,9 @@ export class RegistryImage {
       return true
     }
     // Whatever becomes of the record, its id is spent.
-    this.#highestId = Math.max(this.#highestId, value.schemaId)
-    const other = this.withId(value.schemaId).find((holder) => holder !== current)
+    const context = contextOf(subject)
+    this.#spend(context, value.schemaId)
+    const other = this.withId(context, value.schemaId).find((holder) => holder !== current)
     if (other !== undefined && contentKey(other) !== contentKey(value)) return false
 
     if (current !== undefined) this.#remove(current)
@@ -158,17 +176,22 @@ export class RegistryImage {
     }
   }
 
+  #spend(context: string, id: number): void {
+    this.#highestIds.set(context, Math.max(this.highestId(context), id))
+  }
+
   #add(version: SchemaVersion): void {
     const { subject, schemaId } = version
     let versions = this.#subjects.get(subject)
     if (versions === undefined) this.#subjects.set(subject, (versions = new Map()))
     invariant(!versions.has(version.version), 'a version is removed before it is replaced')
     versions.set(version.version, version)
-    addTo(this.#byId, schemaId, version)
-    addTo(this.#byContent, contentKey(version), version)
+    const context = contextOf(subject)
+    addTo(this.#byId, `${context} ${schemaId}`, version)
+    addTo(this.#byContent, `${context} ${contentKey(version)}`, version)
     if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
-      addTo(this.#referrers, locationKey(reference.subject, reference.version), version)
+      addTo(this.#referrers, locationOf(version, reference), version)
     }
   }
 
@@ -177,22 +200,29 @@ export class RegistryImage {
     invariant(versions?.get(version.version) === version, 'only what is stored is removed')
     versions.delete(version.version)
     if (versions.size === 0) this.#subjects.delete(version.subject)
-    removeFrom(this.#byId, version.schemaId, version)
-    removeFrom(this.#byContent, contentKey(version), version)
+    const context = contextOf(version.subject)
+    removeFrom(this.#byId, `${context} ${version.schemaId}`, version)
+    removeFrom(this.#byContent, `${context} ${contentKey(version)}`, version)
     if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
-      removeFrom(this.#referrers, locationKey(reference.subject, reference.version), version)
+      removeFrom(this.#referrers, locationOf(version, reference), version)
     }
   }
 }
 
-export function contentKey({ schemaType, schema, references }: SchemaContent): string {
+export function contentKey(content: SchemaContent): string {
+  const { schemaType, schema, references } = content
   const names = references.map(({ name, subject, version }) => [name, subject, version])
-  return `${schemaType} ${JSON.stringify(names)} ${schema}`
+  return `${schemaType} ${JSON.stringify(names)} ${extrasKey(content)} ${schema}`
 }
 
-function guidOf({ schema, references }: SchemaContent): string {
-  return schemaGuid(schema, references)
+/** The id of a content that is the same in every registry. */
+export function guidOf(content: SchemaContent): string {
+  return schemaGuid(content.schema, content.references, extrasHashTexts(content))
+}
+
+function locationOf(version: SchemaVersion, reference: SchemaReference): string {
+  return locationKey(qualifiedLike(version.subject, reference.subject), reference.version)
 }
 
 function locationKey(subject: string, version: number): string {

@@ -110,8 +110,8 @@ function currentRecord(image: RegistryImage, record: RegistryRecord): RegistryRe
     case 'deleteSubject':
       return { ...record, version: image.deleteSubjectVersion(record.subject) ?? null }
     case 'noop':
-      return { ...record, highestId: image.highestId }
+      return { ...record, highestIds: image.highestIds }
     case 'clearSubject':
-      return { kind: 'noop', highestId: image.highestId }
+      return { kind: 'noop', highestIds: image.highestIds }
   }
 }

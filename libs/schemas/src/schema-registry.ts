@@ -1,14 +1,20 @@
 import { type Decision, refusal } from './decision.ts'
 import { type DeleteOptions, decideDeleteSubject, decideDeleteVersion } from './delete.ts'
 import { type Outcome, failed, success } from './failure.ts'
-import { ParsedSchemas } from './parsed-schemas.ts'
+import { ParsedSchemas, type Profile } from './parsed-schemas.ts'
 import type { Mode, VersionNumber } from './settings.ts'
 import type { Registration, SchemaRequest } from './register.ts'
 import { decideRegister } from './register.ts'
 import type { SchemaVersion, Settings } from './records.ts'
 import { RegistryLog } from './registry-log.ts'
 import type { CompatibilityLevel } from './settings.ts'
-import { type SettingsChange, decideMode, decideSettings } from './settings-decisions.ts'
+import {
+  type SettingsChange,
+  decideDeleteContext,
+  decideDeleteMode,
+  decideMode,
+  decideSettings,
+} from './settings-decisions.ts'
 import { SubjectView } from './subject-view.ts'
 import { type CompatibilityVerdict, checkCompatibility } from './check-compatibility.ts'
 
@@ -22,11 +28,17 @@ import { type CompatibilityVerdict, checkCompatibility } from './check-compatibi
  */
 export class SchemaRegistry {
   readonly log: RegistryLog = new RegistryLog()
+  readonly profile: Profile
   readonly #view: SubjectView
   readonly #schemas: ParsedSchemas
 
-  constructor(options: { readonly defaultCompatibilityLevel: CompatibilityLevel }) {
-    this.#schemas = new ParsedSchemas(this.log.image)
+  constructor(options: {
+    readonly defaultCompatibilityLevel: CompatibilityLevel
+    /** Default 8. */
+    readonly profile?: Profile
+  }) {
+    this.profile = options.profile ?? 8
+    this.#schemas = new ParsedSchemas(this.log.image, this.profile)
     this.#view = new SubjectView(this.log.image, options.defaultCompatibilityLevel)
   }
 
@@ -74,13 +86,16 @@ export class SchemaRegistry {
     return decideMode(this.#view, { subject, mode, ...options })
   }
 
-  decideDeleteMode(subject: string | undefined): Decision<Mode> {
-    const mode = this.#view.image.mode(subject)
-    if (mode === undefined && subject !== undefined) return refusal(subjectNotFound(subject))
-    return {
-      records: mode === undefined ? [] : [{ kind: 'mode', subject, value: null }],
-      response: success(mode ?? 'READWRITE'),
-    }
+  decideDeleteMode(
+    subject: string | undefined,
+    options: { readonly recursive: boolean },
+  ): Decision<Mode> {
+    return decideDeleteMode(this.#view, { subject, ...options })
+  }
+
+  /** A context that still has schemas, soft-deleted ones included, is refused. */
+  decideDeleteContext(context: string): Decision<void> {
+    return decideDeleteContext(this.#view, context)
   }
 
   /** The version of the subject that has this schema. */
@@ -93,7 +108,9 @@ export class SchemaRegistry {
     if (versions.length === 0) return subjectNotFound(subject)
     const candidate = this.#view.candidate(this.#schemas, subject, request)
     if (!candidate.ok) return candidate
-    const found = this.#view.find(this.#schemas, versions, candidate.value)
+    const found =
+      this.#view.find(this.#schemas, versions, candidate.value) ??
+      this.#view.findWithoutExtras(versions, request, candidate.value)
     return found === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(found)
   }
 

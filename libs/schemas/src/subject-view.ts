@@ -1,5 +1,7 @@
 import { compareText } from '@fairlead/avro'
+import { DEFAULT_CONTEXT, contextOf, qualifiedLike, scopesOf } from './context.ts'
 import { type Outcome, failed, success } from './failure.ts'
+import { type SchemaExtras, extrasKey, mergeExtras } from './metadata.ts'
 import type { ParsedSchemas } from './parsed-schemas.ts'
 import { SCHEMA_TYPES, type SchemaReference, type SchemaVersion, type Settings } from './records.ts'
 import type { SchemaRequest } from './register.ts'
@@ -59,9 +61,23 @@ export class SubjectView {
     return failed('VERSION_NOT_FOUND', `Version ${version} not found.`)
   }
 
+  /**
+   * Versions with this id in the context of `subject`; without a subject, in the default context,
+   * and else in the first other one that has it.
+   */
+  withId(schemaId: number, subject?: string): readonly SchemaVersion[] {
+    const own = this.image.withId(contextOf(subject ?? ''), schemaId)
+    if (own.length > 0 || contextOf(subject ?? '') !== DEFAULT_CONTEXT) return own
+    for (const context of this.image.contexts) {
+      const found = this.image.withId(context, schemaId)
+      if (found.length > 0) return found
+    }
+    return []
+  }
+
   /** The schema of an id, soft-deleted or not: old data must stay readable. */
-  schema(schemaId: number): Outcome<SchemaVersion> {
-    return liveOrAny(this.image.withId(schemaId), String(schemaId))
+  schema(schemaId: number, subject?: string): Outcome<SchemaVersion> {
+    return liveOrAny(this.withId(schemaId, subject), String(schemaId))
   }
 
   /** As `schema`, by the id that is the same in every registry. */
@@ -74,18 +90,30 @@ export class SubjectView {
     return { ...settings, compatibilityLevel: settings.compatibilityLevel ?? this.#defaultLevel }
   }
 
-  /** Subject, then global: each setting from the nearest scope that has it. */
+  /** Subject, context, global: each setting from the nearest scope that has it. */
   effectiveSettings(
     subject: string,
   ): Settings & { readonly compatibilityLevel: CompatibilityLevel } {
-    const own = this.image.settings(subject)
-    const global = this.globalSettings()
+    const scopes = scopesOf(subject).flatMap((scope) => this.image.settings(scope) ?? [])
     return {
       compatibilityLevel:
-        own?.compatibilityLevel ?? global.compatibilityLevel ?? this.#defaultLevel,
-      normalize: own?.normalize ?? global.normalize,
-      otherMembers: own?.otherMembers ?? global.otherMembers,
+        scopes.find((scope) => scope.compatibilityLevel)?.compatibilityLevel ?? this.#defaultLevel,
+      normalize: scopes.find((scope) => scope.normalize !== undefined)?.normalize,
+      otherMembers: new Map(scopes.toReversed().flatMap((scope) => [...scope.otherMembers])),
     }
+  }
+
+  /** One of the settings that are texts, such as `alias`; empty is as good as none. */
+  settingText(subject: string, name: string): string | undefined {
+    const value = this.effectiveSettings(subject).otherMembers.get(name)
+    return value?.kind === 'string' && value.value !== '' ? value.value : undefined
+  }
+
+  /** The subject that is meant: its `alias`, if it has one. */
+  aliased(subject: string): string {
+    const alias = this.image.settings(subject)?.otherMembers.get('alias')
+    if (alias?.kind !== 'string' || alias.value === '') return subject
+    return qualifiedLike(subject, alias.value)
   }
 
   globalMode(): Mode {
@@ -94,15 +122,18 @@ export class SubjectView {
 
   effectiveMode(subject: string | undefined): Mode {
     const global = this.globalMode()
-    if (global === 'READONLY_OVERRIDE' || subject === undefined) return global
-    return this.image.mode(subject) ?? global
+    if (global === 'READONLY_OVERRIDE') return global
+    const scope = scopesOf(subject).find((name) => this.image.mode(name) !== undefined)
+    return this.image.mode(scope) ?? global
   }
 
   /** Refuses a write in a read-only mode. */
   checkWritable(subject: string | undefined): Outcome<void> {
     const mode = this.effectiveMode(subject)
     if (mode === 'READWRITE' || mode === 'IMPORT') return success(undefined)
-    const what = subject === undefined ? 'Context .' : `Subject ${subject} in context .`
+    const context = contextOf(subject ?? '')
+    const what =
+      subject === undefined ? `Context ${context}` : `Subject ${subject} in context ${context}`
     return failed('OPERATION_NOT_PERMITTED', `${what} is in read-only mode`)
   }
 
@@ -116,13 +147,14 @@ export class SubjectView {
         `Invalid schema type ${request.schemaType}: the types are ${types}`,
       )
     }
-    const references = this.#resolvedReferences(request.references)
+    const references = this.#resolvedReferences(subject, request.references)
     const text = request.schema.trim() === '' ? this.#latestText(subject) : request.schema
     if (text === undefined) return failed('INVALID_SCHEMA', 'Empty schema')
-    const document = schemas.parseNew({ schemaType, schema: text }, references)
-    if (!document.ok) return document
     const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
+    const document = schemas.parseNew(subject, { schemaType, schema: text, references, normalize })
+    if (!document.ok) return document
     return success({
+      ...this.#extras(subject, request),
       schemaType,
       schema: documentText(document.value, normalize ? 'normalized' : 'stored'),
       references: normalize ? references.toSorted(compareReferences) : references,
@@ -142,27 +174,68 @@ export class SubjectView {
     const key = contentKey(candidate)
     const newestFirst = versions.toReversed()
     const same = newestFirst.find((version) => contentKey(version) === key)
-    if (same !== undefined) return same
+    if (same !== undefined || candidate.schemaType !== 'AVRO') return same
 
     const text = documentText(candidate.document, 'equivalence')
     return newestFirst.find((version) => {
       if (version.schemaType !== candidate.schemaType) return false
+      if (extrasKey(version) !== extrasKey(candidate)) return false
       if (!mayBeEquivalent(version.references, candidate.references)) return false
       const document = schemas.parseStored(version)
       return document.ok && documentText(document.value, 'equivalence') === text
     })
   }
 
-  #resolvedReferences(references: readonly SchemaReference[]): SchemaReference[] {
+  /** Who asks without metadata and rules means the schema, whatever it carries. */
+  findWithoutExtras(
+    versions: readonly SchemaVersion[],
+    request: SchemaRequest,
+    candidate: Candidate,
+  ): SchemaVersion | undefined {
+    if (request.metadata !== undefined || request.ruleSet !== undefined) return undefined
+    const keyOf = ({ schemaType, schema, references }: SchemaContent): string =>
+      contentKey({ schemaType, schema, references })
+    const key = keyOf(candidate)
+    return versions.toReversed().find((version) => keyOf(version) === key)
+  }
+
+  /** Metadata and rules: the defaults, then what is given or the latest version has, the overrides. */
+  #extras(subject: string, request: SchemaRequest): SchemaExtras {
+    const { otherMembers } = this.effectiveSettings(subject)
+    const layer = (prefix: string): SchemaExtras => {
+      const [metadata, ruleSet] = [`${prefix}Metadata`, `${prefix}RuleSet`].map((name) =>
+        otherMembers.get(name),
+      )
+      return {
+        ...(metadata?.kind === 'object' ? { metadata } : {}),
+        ...(ruleSet?.kind === 'object' ? { ruleSet } : {}),
+      }
+    }
+    const { metadata, ruleSet } = { ...this.versions(subject, {}).at(-1), ...given(request) }
+    const own = {
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(ruleSet === undefined ? {} : { ruleSet }),
+    }
+    return mergeExtras(layer('default'), own, layer('override'))
+  }
+
+  #resolvedReferences(parent: string, references: readonly SchemaReference[]): SchemaReference[] {
     return references.map((reference) => {
       if (reference.version !== -1) return reference
-      const latest = this.versions(reference.subject, {}).at(-1)
+      const latest = this.versions(qualifiedLike(parent, reference.subject), {}).at(-1)
       return latest === undefined ? reference : { ...reference, version: latest.version }
     })
   }
 
   #latestText(subject: string): string | undefined {
     return this.versions(subject, {}).at(-1)?.schema
+  }
+}
+
+function given({ metadata, ruleSet }: SchemaRequest): SchemaExtras {
+  return {
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(ruleSet === undefined ? {} : { ruleSet }),
   }
 }
 

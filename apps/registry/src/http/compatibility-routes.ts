@@ -19,7 +19,7 @@ export function compatibilityRoutes(
   ): Promise<object> => {
     const { body, verbose } = options
     const verdict = await requests
-      .read(() => requests.registry.checkCompatibility(subject, version, body))
+      .read((view) => requests.registry.checkCompatibility(view.aliased(subject), version, body))
       .catch((error: unknown) => unparsable(error, verbose))
     const level = requests.registry.view.effectiveSettings(subject).compatibilityLevel
     onCheck({ isCompatible: verdict.isCompatible, level })

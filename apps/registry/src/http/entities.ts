@@ -1,56 +1,88 @@
-import { schemaGuid } from '@fairlead/avro'
-import type { SchemaReference, SchemaVersion, Settings } from '@fairlead/schemas'
+import { writeJson } from '@fairlead/avro'
+import {
+  type Profile,
+  type SchemaReference,
+  type SchemaVersion,
+  type Settings,
+  guidOf,
+} from '@fairlead/schemas'
 
-/** JSON bodies of profile 8: members that have no value are left out. */
+/** JSON bodies of a profile: members that have no value are left out. */
 
 export type SchemaEntity = {
   readonly subject: string
   readonly version: number
   readonly id: number
-  readonly guid: string
-  readonly schemaType: string
+  readonly guid?: string
+  readonly schemaType?: string
   readonly references?: readonly SchemaReference[]
+  readonly metadata?: unknown
+  readonly ruleSet?: unknown
   readonly schema: string
   readonly deleted?: true
 }
 
-export function schemaEntity(version: SchemaVersion): SchemaEntity {
+/** `schema` in place of the stored text, in another format. */
+export function schemaEntity(
+  version: SchemaVersion,
+  profile: Profile,
+  schema: string = version.schema,
+): SchemaEntity {
   return {
     subject: version.subject,
     version: version.version,
     id: version.schemaId,
-    ...content(version),
-    ...(version.isDeleted ? { deleted: true as const } : {}),
+    ...content(version, profile, schema),
+    ...(version.isDeleted && profile === 8 ? { deleted: true as const } : {}),
   }
 }
 
 /** The answer to a registration. */
-export function registrationEntity(version: SchemaVersion): object {
-  return { id: version.schemaId, version: version.version, ...content(version) }
+export function registrationEntity(version: SchemaVersion, profile: Profile): object {
+  if (profile === 7) return { id: version.schemaId }
+  return {
+    id: version.schemaId,
+    version: version.version,
+    ...content(version, profile, version.schema),
+  }
 }
 
 /** The answer to a question by id. */
-export function schemaStringEntity(version: SchemaVersion, highestId: number | undefined): object {
+export function schemaStringEntity(
+  version: SchemaVersion,
+  options: {
+    readonly profile: Profile
+    readonly schema: string
+    readonly highestId: number | undefined
+  },
+): object {
+  const { profile, schema, highestId } = options
   return {
-    subject: version.subject,
-    version: version.version,
-    ...content(version),
+    ...(profile === 8 ? { subject: version.subject, version: version.version } : {}),
+    ...content(version, profile, schema),
     ...(highestId === undefined ? {} : { maxId: highestId }),
   }
 }
 
-export function settingsEntity({ compatibilityLevel, normalize }: Settings): object {
+export function settingsEntity(settings: Settings): object {
+  const { compatibilityLevel, normalize, otherMembers } = settings
+  const others = [...otherMembers].map(([name, value]) => [name, JSON.parse(writeJson(value))])
   return {
     ...(compatibilityLevel === undefined ? {} : { compatibilityLevel }),
     ...(normalize === undefined ? {} : { normalize }),
+    ...(Object.fromEntries(others) as object),
   }
 }
 
-function content({ schema, schemaType, references }: SchemaVersion) {
+function content(version: SchemaVersion, profile: Profile, schema: string) {
+  const { schemaType, references, metadata, ruleSet } = version
+  const isTold = profile === 8 || schemaType !== 'AVRO'
   return {
-    guid: schemaGuid(schema, references),
-    schemaType,
+    ...(profile === 8 ? { guid: guidOf(version) } : {}),
+    ...(isTold ? { schemaType } : {}),
     ...(references.length === 0 ? {} : { references }),
+    ...(metadata === undefined ? {} : { metadata: JSON.parse(writeJson(metadata)) as unknown }),
+    ...(ruleSet === undefined ? {} : { ruleSet: JSON.parse(writeJson(ruleSet)) as unknown }),
     schema,
   }
 }

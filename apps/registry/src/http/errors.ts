@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { Failure } from '@fairlead/schemas'
+import { ERROR_CODES, type Failure, type Profile } from '@fairlead/schemas'
 import { StoreError } from '../store/store-error.ts'
 
 /** An answer that is not a result: exactly `error_code` and `message`; more breaks old clients. */
@@ -21,8 +21,10 @@ export function notFound(): HttpFailure {
   return new HttpFailure({ errorCode: 404, message: 'HTTP 404 Not Found' })
 }
 
-export function failureOf(failure: Failure): HttpFailure {
-  return new HttpFailure(failure)
+/** Confluent told an incompatible schema by 409 until the end of 2025, and by 40901 since. */
+export function failureOf({ errorCode, message }: Failure, profile: Profile): HttpFailure {
+  const isPlain = profile === 7 && errorCode === ERROR_CODES.INCOMPATIBLE_SCHEMA
+  return new HttpFailure({ errorCode: isPlain ? 409 : errorCode, message })
 }
 
 /** Turns whatever a route threw into Confluent's error body; unknown errors keep their secrets. */

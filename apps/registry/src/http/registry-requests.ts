@@ -1,6 +1,13 @@
-import type { Decision, Outcome, SchemaRegistry, SubjectView } from '@fairlead/schemas'
+import type {
+  Decision,
+  Failure,
+  Outcome,
+  Profile,
+  SchemaRegistry,
+  SubjectView,
+} from '@fairlead/schemas'
 import type { RegistryStore } from '../store/registry-store.ts'
-import { failureOf } from './errors.ts'
+import { type HttpFailure, failureOf } from './errors.ts'
 
 /** How routes reach the registry: reads that see everything written before, and writes. */
 export class RegistryRequests {
@@ -10,6 +17,10 @@ export class RegistryRequests {
   constructor(registry: SchemaRegistry, store: RegistryStore) {
     this.registry = registry
     this.#store = store
+  }
+
+  get profile(): Profile {
+    return this.registry.profile
   }
 
   /**
@@ -27,13 +38,17 @@ export class RegistryRequests {
       outcome = ask(this.registry.view)
     }
     if (outcome.ok) return outcome.value
-    throw failureOf(outcome.failure)
+    throw this.#failure(outcome.failure)
   }
 
   /** @throws {HttpFailure} @throws {StoreError} */
   async write<Value>(decide: (registry: SchemaRegistry) => Decision<Value>): Promise<Value> {
     const outcome = await this.#store.write(() => decide(this.registry))
     if (outcome.ok) return outcome.value
-    throw failureOf(outcome.failure)
+    throw this.#failure(outcome.failure)
+  }
+
+  #failure(failure: Failure): HttpFailure {
+    return failureOf(failure, this.profile)
   }
 }

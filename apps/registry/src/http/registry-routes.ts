@@ -1,8 +1,10 @@
+import { DEFAULT_CONTEXT, contextOf, success } from '@fairlead/schemas'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
 import { handleError } from './errors.ts'
 import { useErrorMediaType, useMediaTypes } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
+import { page, parameter, queryText } from './request.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { settingsRoutes } from './settings-routes.ts'
 import { subjectRoutes } from './subject-routes.ts'
@@ -11,7 +13,7 @@ import { subjectRoutes } from './subject-routes.ts'
 export type RegistryMetadata = { readonly version: string; readonly clusterName: string }
 
 /**
- * Confluent's REST API, profile 8. Encapsulated, so that health and metrics on the same server keep
+ * Confluent's REST API, profile 7 or 8. Encapsulated, so that health and metrics on the same server keep
  * their own media types and errors.
  */
 export function registryRoutes(
@@ -50,15 +52,25 @@ function metadataRoutes(
 ): void {
   http.get('/', async () => ({}))
   http.post('/', async () => ({}))
-  http.get('/contexts', async () => {
-    const subjects = requests.registry.view.subjects({ deleted: true })
-    const contexts = subjects.flatMap((subject) => /^:(\.[^:]+):/.exec(subject)?.[1] ?? [])
-    return ['.', ...new Set(contexts)]
+  http.get('/contexts', async (request) => {
+    const prefix = queryText(request, 'contextPrefix') ?? ''
+    const subjects = await requests.read((view) => success(view.subjects({ deleted: true })))
+    const contexts = new Set([DEFAULT_CONTEXT, ...subjects.map(contextOf)])
+    return page(
+      request,
+      [...contexts].filter((context) => context.startsWith(prefix)),
+    )
+  })
+  http.delete('/contexts/:context', async (request, reply) => {
+    const context = parameter(request, 'context').replace(/^:|:$/g, '')
+    await requests.write((registry) => registry.decideDeleteContext(context))
+    return reply.code(204).send()
   })
   http.get('/v1/metadata/id', async () => ({
     scope: { path: [], clusters: { 'schema-registry-cluster': metadata.clusterName } },
   }))
   http.get('/v1/metadata/version', async () => ({ version: metadata.version, commitId: '' }))
+  http.get('/v1/metadata/deployment', async () => ({ attributes: [] }))
   // Java clients from 8.2 on ask for associations before the first record; none means that the
   // subject's name comes from the topic.
   http.get('/associations/subjects/:subject', async () => [])
@@ -70,7 +82,16 @@ const PATHS = [
   '/subjects/:subject',
   '/subjects/:subject/versions',
   '/subjects/:subject/versions/:version',
+  '/subjects/:subject/versions/:version/schema',
+  '/subjects/:subject/versions/:version/referencedby',
+  '/subjects/:subject/metadata',
+  '/schemas',
   '/schemas/ids/:id',
+  '/schemas/ids/:id/schema',
+  '/schemas/ids/:id/subjects',
+  '/schemas/ids/:id/versions',
+  '/schemas/guids/:guid',
+  '/schemas/guids/:guid/ids',
   '/schemas/types',
   '/compatibility/subjects/:subject/versions',
   '/compatibility/subjects/:subject/versions/:version',
@@ -78,6 +99,8 @@ const PATHS = [
   '/config/:subject',
   '/mode',
   '/mode/:subject',
+  '/contexts',
+  '/contexts/:context',
 ]
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
 

@@ -1,4 +1,10 @@
-import { type SchemaReference, type SchemaRequest, parseVersion } from '@fairlead/schemas'
+import { type JsonObject, type JsonValue, readJson } from '@fairlead/avro'
+import {
+  type SchemaReference,
+  type SchemaRequest,
+  definedMembers,
+  parseVersion,
+} from '@fairlead/schemas'
 import type { FastifyRequest } from 'fastify'
 import { HttpFailure, badRequest, notFound } from './errors.ts'
 
@@ -6,7 +12,16 @@ import { HttpFailure, badRequest, notFound } from './errors.ts'
 
 /** `:.:name` is the long form of a subject in the default context. */
 export function subjectOf(request: FastifyRequest): string {
-  const subject = parameter(request, 'subject')
+  return plainSubject(parameter(request, 'subject'))
+}
+
+/** The query's `subject`, which names the context to look in first. */
+export function querySubject(request: FastifyRequest): string | undefined {
+  const subject = queryText(request, 'subject')
+  return subject === undefined ? undefined : plainSubject(subject)
+}
+
+function plainSubject(subject: string): string {
   return subject.startsWith(':.:') ? subject.slice(3) : subject
 }
 
@@ -60,7 +75,37 @@ export function schemaRequestOf(request: FastifyRequest): SchemaRequest {
     normalize: flag(request, 'normalize'),
     version: optionalInteger(body, 'version') ?? -1,
     schemaId: optionalInteger(body, 'id') ?? -1,
+    ...extrasOf(body),
   }
+}
+
+/** `metadata` and `ruleSet`. */
+function extrasOf(body: Body): Pick<SchemaRequest, 'metadata' | 'ruleSet'> {
+  const [metadata, ruleSet] = ['metadata', 'ruleSet'].map((name) => optionalObject(body, name))
+  for (const list of ['tags', 'properties', 'sensitive']) {
+    const value = metadata?.members.get(list)
+    const isRight =
+      value === undefined || value.kind === (list === 'sensitive' ? 'array' : 'object')
+    if (!isRight) throw badRequest(`"metadata.${list}" has the wrong type`)
+  }
+  return {
+    ...(metadata === undefined ? {} : { metadata: definedMembers(metadata) }),
+    ...(ruleSet === undefined ? {} : { ruleSet: definedMembers(ruleSet) }),
+  }
+}
+
+/** An object as JSON of ours; undefined when it is absent or null. */
+function optionalObject(body: Body, name: string): JsonObject | undefined {
+  const json = jsonMember(body, name)
+  if (json === undefined || json.kind === 'null') return undefined
+  if (json.kind === 'object') return json
+  throw badRequest(`"${name}" must be an object`)
+}
+
+/** Any member of the body; undefined when it is absent. */
+export function jsonMember(body: Body, name: string): JsonValue | undefined {
+  const value = member(body, name)
+  return value === undefined ? undefined : readJson(JSON.stringify(value))
 }
 
 export type Body = Readonly<Record<string, unknown>>
@@ -103,7 +148,7 @@ function member(body: Body, name: string): unknown {
   return Object.hasOwn(body, name) ? body[name] : undefined
 }
 
-function parameter(request: FastifyRequest, name: string): string {
+export function parameter(request: FastifyRequest, name: string): string {
   const parameters = request.params as Readonly<Record<string, string>>
   return parameters[name] ?? ''
 }

@@ -1,8 +1,8 @@
-import { type SchemaVersion, failed, success } from '@fairlead/schemas'
-import type { FastifyInstance } from 'fastify'
+import { type SchemaVersion, contextOf, failed, success } from '@fairlead/schemas'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { schemaEntity, schemaStringEntity } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
-import { flag, page, queryText, schemaIdOf } from './request.ts'
+import { flag, page, querySubject, queryText, schemaIdOf } from './request.ts'
 import { matchesPrefix } from './subject-routes.ts'
 
 /** Confluent's default and maximum. */
@@ -24,25 +24,34 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
           .flatMap((subject) => view.versions(subject, { deleted }).slice(latestOnly ? -1 : 0)),
       ),
     )
-    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map(schemaEntity)
+    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) =>
+      schemaEntity(version, requests.profile),
+    )
   })
 
   http.get('/schemas/ids/:id', async (request) => {
     const schemaId = schemaIdOf(request)
-    const found = await requests.read((view) => view.schema(schemaId))
+    const subject = querySubject(request)
+    const found = await requests.read((view) => view.schema(schemaId, subject))
+    const { image } = requests.registry.view
     const withMaxId = flag(request, 'fetchMaxId')
-    return schemaStringEntity(found, withMaxId ? requests.registry.view.image.highestId : undefined)
+    return schemaStringEntity(found, {
+      profile: requests.profile,
+      schema: found.schema,
+      highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
+    })
   })
 
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
     const schemaId = schemaIdOf(request)
-    const { schema } = await requests.read((view) => view.schema(schemaId))
+    const subject = querySubject(request)
+    const { schema } = await requests.read((view) => view.schema(schemaId, subject))
     return reply.serializer(String).send(schema)
   })
 
   http.get('/schemas/ids/:id/subjects', async (request) => {
-    const holders = await holdersOf(requests, schemaIdOf(request), flag(request, 'deleted'))
-    const only = queryText(request, 'subject')
+    const holders = await holdersOf(requests, request)
+    const only = onlySubject(request)
     const subjects = [...new Set(holders.map(({ subject }) => subject))].sort()
     return page(
       request,
@@ -51,8 +60,8 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   })
 
   http.get('/schemas/ids/:id/versions', async (request) => {
-    const holders = await holdersOf(requests, schemaIdOf(request), flag(request, 'deleted'))
-    const only = queryText(request, 'subject')
+    const holders = await holdersOf(requests, request)
+    const only = onlySubject(request)
     return page(
       request,
       holders
@@ -68,24 +77,41 @@ function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   const withGuid = (guid: string): Promise<SchemaVersion> =>
     requests.read((view) => view.schemaByGuid(guid))
 
+  const answer = (found: SchemaVersion): object =>
+    schemaStringEntity(found, {
+      profile: requests.profile,
+      schema: found.schema,
+      highestId: undefined,
+    })
+
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid', async (request) =>
-    schemaStringEntity(await withGuid(request.params.guid), undefined),
+    answer(await withGuid(request.params.guid)),
   )
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid/ids', async (request) => {
-    const { schemaId } = await withGuid(request.params.guid)
-    return [{ context: '.', id: schemaId }]
+    const { guid } = request.params
+    await withGuid(guid)
+    const holders = requests.registry.view.image.withGuid(guid.toLowerCase())
+    const ids = new Map(holders.map(({ subject, schemaId }) => [contextOf(subject), schemaId]))
+    return [...ids].map(([context, id]) => ({ context, id }))
   })
 }
 
 function holdersOf(
   requests: RegistryRequests,
-  schemaId: number,
-  deleted: boolean,
+  request: FastifyRequest,
 ): Promise<readonly SchemaVersion[]> {
+  const [schemaId, subject] = [schemaIdOf(request), querySubject(request)]
+  const deleted = flag(request, 'deleted')
   return requests.read((view) => {
-    const holders = view.image.withId(schemaId)
+    const holders = view.withId(schemaId, subject)
     if (holders.length === 0) return failed('SCHEMA_NOT_FOUND', `Schema ${schemaId} not found`)
     return success(holders.filter(({ isDeleted }) => deleted || !isDeleted))
   })
+}
+
+/** The query's `subject`, unless it names a context alone. */
+function onlySubject(request: FastifyRequest): string | undefined {
+  const subject = querySubject(request)
+  return subject === undefined || /^(?::\.[^:]*:)?$/.test(subject) ? undefined : subject
 }

@@ -1,9 +1,10 @@
-import { type SettingsChange, failed, success } from '@fairlead/schemas'
+import { type JsonValue, writeJson } from '@fairlead/avro'
+import { type SettingsChange, definedMembers, failed, success } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { settingsEntity } from './entities.ts'
 import { badRequest } from './errors.ts'
 import type { RegistryRequests } from './registry-requests.ts'
-import { bodyOf, flag, optionalString, subjectOf } from './request.ts'
+import { type Body, bodyOf, flag, jsonMember, optionalString, subjectOf } from './request.ts'
 
 /** `/config` and `/mode`, global and per subject. */
 export function settingsRoutes(http: FastifyInstance, requests: RegistryRequests): void {
@@ -12,10 +13,10 @@ export function settingsRoutes(http: FastifyInstance, requests: RegistryRequests
 }
 
 function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
-  const change = async (request: FastifyRequest, subject: string | undefined) => {
-    const body = settingsChangeOf(request)
-    await requests.write((registry) => registry.decideSettings(subject, body))
-    return body
+  const put = async (request: FastifyRequest, subject: string | undefined) => {
+    const change = settingsChangeOf(request)
+    await requests.write((registry) => registry.decideSettings(subject, change))
+    return echoOf(change)
   }
   const remove = async (subject: string | undefined) =>
     settingsEntity(await requests.write((registry) => registry.decideDeleteSettings(subject)))
@@ -23,7 +24,7 @@ function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   http.get('/config', async () =>
     settingsEntity(await requests.read((view) => success(view.globalSettings()))),
   )
-  http.put('/config', async (request) => change(request, undefined))
+  http.put('/config', async (request) => put(request, undefined))
   http.delete('/config', async () => remove(undefined))
 
   http.get('/config/:subject', async (request) => {
@@ -31,7 +32,7 @@ function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     return settingsEntity(
       await requests.read((view) => {
         const own = view.image.settings(subject)
-        if (own?.compatibilityLevel !== undefined) return success(own)
+        if (own !== undefined && !defaultToGlobal) return success(own)
         if (defaultToGlobal) return success(view.effectiveSettings(subject))
         return failed(
           'SUBJECT_CONFIG_NOT_FOUND',
@@ -40,7 +41,7 @@ function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
       }),
     )
   })
-  http.put('/config/:subject', async (request) => change(request, subjectOf(request)))
+  http.put('/config/:subject', async (request) => put(request, subjectOf(request)))
   http.delete('/config/:subject', async (request) => remove(subjectOf(request)))
 }
 
@@ -51,15 +52,19 @@ function modeRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     const mode = await requests.write((registry) => registry.decideMode(subject, text, { force }))
     return { mode }
   }
-  const remove = async (subject: string | undefined) => ({
-    mode: await requests.write((registry) => registry.decideDeleteMode(subject)),
-  })
+  const remove = async (request: FastifyRequest, subject: string | undefined) => {
+    const recursive = flag(request, 'recursive')
+    const mode = await requests.write((registry) =>
+      registry.decideDeleteMode(subject, { recursive }),
+    )
+    return { mode }
+  }
 
   http.get('/mode', async () => ({
     mode: await requests.read((view) => success(view.globalMode())),
   }))
   http.put('/mode', async (request) => change(request, undefined))
-  http.delete('/mode', async () => remove(undefined))
+  http.delete('/mode', async (request) => remove(request, undefined))
 
   http.get('/mode/:subject', async (request) => {
     const [subject, defaultToGlobal] = [subjectOf(request), flag(request, 'defaultToGlobal')]
@@ -75,7 +80,7 @@ function modeRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     return { mode }
   })
   http.put('/mode/:subject', async (request) => change(request, subjectOf(request)))
-  http.delete('/mode/:subject', async (request) => remove(subjectOf(request)))
+  http.delete('/mode/:subject', async (request) => remove(request, subjectOf(request)))
 }
 
 /** Absent members are kept, null clears them. */
@@ -89,5 +94,42 @@ function settingsChangeOf(request: FastifyRequest): SettingsChange {
   return {
     ...(compatibility === undefined ? {} : { compatibility }),
     ...(normalize === undefined ? {} : { normalize }),
+    others: otherSettingsOf(body),
+  }
+}
+
+const OTHER_SETTINGS: Readonly<Record<string, JsonValue['kind']>> = {
+  compatibilityGroup: 'string',
+  compatibilityPolicy: 'string',
+  validateFields: 'boolean',
+  validateNewSchemas: 'boolean',
+  validateRules: 'boolean',
+  alias: 'string',
+  aliasForDeks: 'string',
+  defaultMetadata: 'object',
+  overrideMetadata: 'object',
+  defaultRuleSet: 'object',
+  overrideRuleSet: 'object',
+}
+
+function otherSettingsOf(body: Body): ReadonlyMap<string, JsonValue> {
+  const others = new Map<string, JsonValue>()
+  for (const [name, kind] of Object.entries(OTHER_SETTINGS)) {
+    const value = jsonMember(body, name)
+    if (value === undefined) continue
+    if (value.kind !== kind && value.kind !== 'null')
+      throw badRequest(`"${name}" must be a ${kind}`)
+    others.set(name, value.kind === 'object' ? definedMembers(value) : value)
+  }
+  return others
+}
+
+/** Confluent echoes what was set. */
+function echoOf({ compatibility, normalize, others = new Map() }: SettingsChange): object {
+  const values = [...others].map(([name, value]) => [name, JSON.parse(writeJson(value)) as unknown])
+  return {
+    ...(compatibility === undefined ? {} : { compatibility }),
+    ...(normalize === undefined ? {} : { normalize }),
+    ...(Object.fromEntries(values) as object),
   }
 }

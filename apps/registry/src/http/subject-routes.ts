@@ -1,6 +1,14 @@
-import { checkSubject, failed, success } from '@fairlead/schemas'
-import type { FastifyInstance } from 'fastify'
+import {
+  DEFAULT_CONTEXT,
+  checkSubject,
+  contextOf,
+  failed,
+  metadataProperty,
+  success,
+} from '@fairlead/schemas'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { registrationEntity, schemaEntity } from './entities.ts'
+import { badRequest } from './errors.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, page, queryText, schemaRequestOf, subjectOf, versionOf } from './request.ts'
 
@@ -14,10 +22,11 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   })
 
   http.post('/subjects/:subject', async (request) => {
-    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
+    const [subject, body] = [aliased(requests, subjectOf(request)), schemaRequestOf(request)]
     const deleted = flag(request, 'deleted')
     return schemaEntity(
       await requests.read(() => requests.registry.lookup(subject, body, { deleted })),
+      requests.profile,
     )
   })
 
@@ -27,7 +36,11 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   })
 
   http.get('/subjects/:subject/versions', async (request) => {
-    const [subject, visibility] = [subjectOf(request), visibilityOf(request)]
+    const subject = aliased(requests, subjectOf(request))
+    const [visibility, deletedAsNegative] = [
+      visibilityOf(request),
+      flag(request, 'deletedAsNegative'),
+    ]
     const versions = await requests.read((view) => {
       const found = view.versions(subject, visibility)
       if (found.length > 0) return success(found)
@@ -35,36 +48,74 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
     })
     return page(
       request,
-      versions.map(({ version }) => version),
+      versions.map(({ version, isDeleted }) =>
+        isDeleted && deletedAsNegative ? -version : version,
+      ),
     )
   })
 
   http.post('/subjects/:subject/versions', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     return registrationEntity(
-      await requests.write((registry) => registry.decideRegister(subject, body)),
+      await requests.write((registry) =>
+        registry.decideRegister(registry.view.aliased(subject), body),
+      ),
+      requests.profile,
     )
   })
 
+  http.get('/subjects/:subject/metadata', async (request) => {
+    const subject = aliased(requests, subjectOf(request))
+    const wanted = metadataPairs(request)
+    const visibility = visibilityOf(request)
+    const found = await requests.read((view) => {
+      const versions = view.versions(subject, visibility)
+      if (versions.length === 0) {
+        return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
+      }
+      const latest = versions.findLast((version) =>
+        wanted.every(([key, value]) => metadataProperty(version, key) === value),
+      )
+      return latest === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(latest)
+    })
+    return schemaEntity(found, requests.profile)
+  })
+
   versionRoutes(http, requests)
+}
+
+/** `key` and `value`, each as often as the other. */
+function metadataPairs(request: FastifyRequest): (readonly [string, string])[] {
+  const query = request.query as Readonly<Record<string, unknown>>
+  const [keys = [], values = []] = ['key', 'value'].map((name) =>
+    [Object.hasOwn(query, name) ? query[name] : []].flat().map(String),
+  )
+  if (keys.length !== values.length) throw badRequest('"key" and "value" come in pairs')
+  return keys.map((key, index) => [key, values[index] ?? ''] as const)
+}
+
+/** The subject that the request is about: settings may name another one. */
+function aliased(requests: RegistryRequests, subject: string): string {
+  return requests.registry.view.aliased(subject)
 }
 
 function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   http.get('/subjects/:subject/versions/:version', async (request) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const visibility = visibilityOf(request)
-    return schemaEntity(
-      await requests.read((view) => {
-        const named = checkSubject(subject)
-        return named.ok ? view.version(subject, version, visibility) : named
-      }),
-    )
+    const found = await requests.read((view) => {
+      const named = checkSubject(subject)
+      return named.ok ? view.version(view.aliased(subject), version, visibility) : named
+    })
+    return schemaEntity(found, requests.profile)
   })
 
   http.get('/subjects/:subject/versions/:version/schema', async (request, reply) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const visibility = visibilityOf(request)
-    const { schema } = await requests.read((view) => view.version(subject, version, visibility))
+    const { schema } = await requests.read((view) =>
+      view.version(view.aliased(subject), version, visibility),
+    )
     return reply.serializer(String).send(schema)
   })
 
@@ -97,6 +148,9 @@ function visibilityOf(request: Parameters<typeof flag>[0]): {
 
 /** `:*:` before the prefix means all contexts, and `:.:` the default one. */
 export function matchesPrefix(text: string): (subject: string) => boolean {
-  const prefix = text.replace(/^:(\*|\.):/, '')
+  const [, scope = '', prefix = text] = /^(:\*:|:\.:)([^]*)$/.exec(text) ?? []
+  if (scope === ':.:') {
+    return (subject) => contextOf(subject) === DEFAULT_CONTEXT && subject.startsWith(prefix)
+  }
   return (subject) => subject.startsWith(prefix)
 }
