@@ -45,6 +45,7 @@ export class RelayMetrics {
   readonly #behind
   readonly #seen
   readonly #transactions
+  #lastLagMs = 0
 
   constructor(metrics: Metrics) {
     const gauge = (name: string, help: string) => metrics.gauge({ name, help })
@@ -112,18 +113,19 @@ export class RelayMetrics {
     this.#connected.set(isUp)
   }
 
-  eventDone(topic: string, result: 'published' | 'duplicate' | 'parked', lagMs: number): void {
-    this.#events.inc({ topic, result })
-    this.#seen.inc()
-    if (result !== 'published') return
+  eventsDone(topic: string, result: 'published' | 'duplicate' | 'parked', count: number): void {
+    this.#events.inc({ topic, result }, count)
+    this.#seen.inc(count)
+  }
+
+  /** Of an event that became durable just now. */
+  eventLag(lagMs: number): void {
     this.#eventLag.observe(lagMs / 1000)
-    this.#lagSeconds.set(lagMs / 1000)
-    this.#behind.set(lagMs)
+    this.#lastLagMs = lagMs
   }
 
   nothingPending(): void {
-    this.#lagSeconds.set(0)
-    this.#behind.set(0)
+    this.#lastLagMs = 0
   }
 
   transactionReceived(rowCount: number): void {
@@ -155,6 +157,8 @@ export class RelayMetrics {
     this.#receivedLsn.set(Number(position.receivedLsn))
     this.#confirmedLsn.set(Number(position.confirmedLsn))
     this.#queueBytes.set(position.queueBytes)
+    this.#lagSeconds.set(this.#lastLagMs / 1000)
+    this.#behind.set(this.#lastLagMs)
   }
 
   slotObserved(slot: SlotObservation): void {

@@ -1,4 +1,5 @@
 import { EVENT_HEADERS, formatLsn } from '@fairlead/base'
+import type { ByteArena } from './byte-arena.ts'
 import { jsonObjectEntries } from './json-object-entries.ts'
 import type { EventIdentity } from './outbox-router.ts'
 
@@ -22,46 +23,75 @@ const RESERVED: ReadonlySet<string> = new Set([
   EVENT_HEADERS.replayed,
 ])
 
-const TEXT = new TextEncoder()
+/** Writes the headers of events; each event of a transaction shares what the transaction says. */
+export class HeaderWriter {
+  readonly #arena: ByteArena
+  readonly #source: EventHeader
+  #commitLsn: bigint | undefined
+  #commitHeaders: readonly [lsn: EventHeader, timestamp: EventHeader] | undefined
 
-/** Undefined when the headers column holds something else than a JSON object. */
-export function eventHeaders(
-  event: EventIdentity,
-  columns: {
-    readonly source: string
-    readonly trace: string | null
-  },
-): readonly EventHeader[] | undefined {
-  const entries = event.headersText === null ? [] : jsonObjectEntries(event.headersText)
-  if (entries === undefined) return undefined
-  const headers: EventHeader[] = [
-    textHeader(EVENT_HEADERS.id, event.eventId ?? ''),
-    textHeader(EVENT_HEADERS.type, event.type ?? ''),
-    textHeader(EVENT_HEADERS.commitLsn, formatLsn(event.position.commitLsn)),
-    textHeader(EVENT_HEADERS.commitIndex, `${event.position.commitIndex}`),
-    textHeader(EVENT_HEADERS.commitTimestampMs, `${event.commitTimestampMs}`),
-    textHeader(SOURCE_HEADER, columns.source),
-  ]
-  const names = new Set(RESERVED)
-  for (const [name, json] of entries) {
-    if (names.has(name)) continue
-    names.add(name)
-    headers.push([name, headerValue(json)])
+  constructor(arena: ByteArena, source: string) {
+    this.#arena = arena
+    this.#source = [SOURCE_HEADER, new TextEncoder().encode(source)]
   }
-  for (const [name, value] of traceEntries(columns.trace ?? '')) {
-    if (!names.has(name)) headers.push(textHeader(name, value))
+
+  /** Undefined when the headers column holds something else than a JSON object. */
+  headersOf(event: EventIdentity, trace: string | null): readonly EventHeader[] | undefined {
+    const isPlain = event.headersText === null || event.headersText === '{}'
+    const entries = isPlain ? [] : jsonObjectEntries(event.headersText)
+    if (entries === undefined) return undefined
+    const [commitLsn, commitTimestamp] = this.#ofTransaction(event)
+    const headers: EventHeader[] = [
+      this.#text(EVENT_HEADERS.id, event.eventId ?? ''),
+      this.#text(EVENT_HEADERS.type, event.type ?? ''),
+      commitLsn,
+      this.#text(EVENT_HEADERS.commitIndex, `${event.position.commitIndex}`),
+      commitTimestamp,
+      this.#source,
+    ]
+    if (entries.length > 0 || trace !== null) this.#addOwn(headers, entries, trace ?? '')
+    return headers
   }
-  return headers
-}
 
-/** Text as it is, null as null, everything else as its JSON. */
-function headerValue(json: string): Uint8Array | null {
-  if (json === 'null') return null
-  return TEXT.encode(json.startsWith('"') ? (JSON.parse(json) as string) : json)
-}
+  #ofTransaction(event: EventIdentity): readonly [EventHeader, EventHeader] {
+    const { commitLsn } = event.position
+    if (this.#commitHeaders !== undefined && this.#commitLsn === commitLsn) {
+      return this.#commitHeaders
+    }
+    this.#commitLsn = commitLsn
+    this.#commitHeaders = [
+      this.#text(EVENT_HEADERS.commitLsn, formatLsn(commitLsn)),
+      this.#text(EVENT_HEADERS.commitTimestampMs, `${event.commitTimestampMs}`),
+    ]
+    return this.#commitHeaders
+  }
 
-function textHeader(name: string, value: string): EventHeader {
-  return [name, TEXT.encode(value)]
+  /** Those of the row. */
+  #addOwn(
+    headers: EventHeader[],
+    entries: readonly (readonly [name: string, json: string])[],
+    trace: string,
+  ): void {
+    const names = new Set(RESERVED)
+    for (const [name, json] of entries) {
+      if (names.has(name)) continue
+      names.add(name)
+      headers.push([name, this.#jsonValue(json)])
+    }
+    for (const [name, value] of traceEntries(trace)) {
+      if (!names.has(name)) headers.push(this.#text(name, value))
+    }
+  }
+
+  /** Text as it is, null as null, everything else as its JSON. */
+  #jsonValue(json: string): Uint8Array | null {
+    if (json === 'null') return null
+    return this.#arena.text(json.startsWith('"') ? (JSON.parse(json) as string) : json)
+  }
+
+  #text(name: string, value: string): EventHeader {
+    return [name, this.#arena.text(value)]
+  }
 }
 
 /** Java escapes `=`, `:`, `#`, `!` and blanks in a property with a backslash. */

@@ -1,12 +1,13 @@
 import { DecodeError } from '@fairlead/base'
+import { ByteArena } from './byte-arena.ts'
 import type { EventPosition } from './event-position.ts'
-import { type EventHeader, eventHeaders } from './outbox-headers.ts'
+import { type EventHeader, HeaderWriter } from './outbox-headers.ts'
 import { type OutboxColumns, type OutboxFields, outboxColumns } from './outbox-columns.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
 import { topicNameFault } from './topic-name.ts'
 import type { RowChange } from './transaction-assembler.ts'
-import { type ColumnValue, type Tuple, UNCHANGED } from './tuple.ts'
+import type { ColumnValue, Tuple } from './tuple.ts'
 
 export type OutboxRouterOptions = {
   /** The outbox tables, as `schema.table`. */
@@ -80,6 +81,11 @@ export class OutboxRouter {
   readonly #options: OutboxRouterOptions
   readonly #tables: ReadonlySet<string>
   readonly #wholeRegex: RegExp
+  readonly #arena = new ByteArena()
+  readonly #allocate = (sizeBytes: number) => this.#arena.allocate(sizeBytes)
+  readonly #headers: HeaderWriter
+  readonly #repeated = new RepeatedTexts()
+  readonly #topics = new Map<string, TopicOutcome>()
   /** Postgres sends a new Relation object whenever a definition changed. */
   readonly #columns = new WeakMap<Relation, OutboxColumns>()
 
@@ -87,6 +93,7 @@ export class OutboxRouter {
     this.#options = options
     this.#tables = new Set(options.tables)
     this.#wholeRegex = new RegExp(`^(?:${options.topicRegex.source})$`, 's')
+    this.#headers = new HeaderWriter(this.#arena, options.source)
   }
 
   route(row: RowChange): RouteOutcome {
@@ -116,12 +123,12 @@ export class OutboxRouter {
       position: row.position,
       commitTimestampMs: row.commitTimestampMs,
       eventId: text(tuple, columns.id),
-      aggregateType: text(tuple, columns.route),
+      aggregateType: this.#repeated.textOf('route', valueOf(tuple, columns.route)),
       aggregateId: text(tuple, columns.key),
-      type: text(tuple, columns.type),
-      headersText: text(tuple, columns.headers),
+      type: this.#repeated.textOf('type', valueOf(tuple, columns.type)),
+      headersText: this.#repeated.textOf('headers', valueOf(tuple, columns.headers)),
     }
-    const payload = payloadOf(tuple, columns)
+    const payload = this.#payloadOf(tuple, columns)
     const unroutable = (code: UnroutableCode, reason: string): UnroutableEvent => ({
       ...identity,
       kind: 'unroutable',
@@ -137,16 +144,12 @@ export class OutboxRouter {
     if (identity.aggregateType === null) {
       return unroutable('INVALID_TOPIC', 'the column that names the topic is null')
     }
-    const topic = this.#topicOf(identity.aggregateType)
-    const fault = topicNameFault(topic)
+    const { topic, fault } = this.#topicOf(identity.aggregateType)
     if (fault !== undefined) return unroutable('INVALID_TOPIC', fault)
     if (identity.aggregateId === null || identity.aggregateId === '') {
       return unroutable('INVALID_KEY', 'the key is null or empty')
     }
-    const headers = eventHeaders(identity, {
-      source: this.#options.source,
-      trace: text(tuple, columns.trace),
-    })
+    const headers = this.#headers.headersOf(identity, text(tuple, columns.trace))
     if (headers === undefined) {
       return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
     }
@@ -154,14 +157,24 @@ export class OutboxRouter {
       ...identity,
       kind: 'routed',
       topic,
-      key: ownBytes(valueOf(tuple, columns.key)) ?? new Uint8Array(),
+      key: this.#own(valueOf(tuple, columns.key)) ?? new Uint8Array(),
       value: this.#valueOf(payload),
       headers,
       timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
     }
   }
 
-  #topicOf(routedByValue: string): string {
+  #topicOf(routedByValue: string): TopicOutcome {
+    const known = this.#topics.get(routedByValue)
+    if (known !== undefined) return known
+    const topic = this.#topicNameOf(routedByValue)
+    const outcome = { topic, fault: topicNameFault(topic) }
+    if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
+    this.#topics.set(routedByValue, outcome)
+    return outcome
+  }
+
+  #topicNameOf(routedByValue: string): string {
     const match = this.#wholeRegex.exec(routedByValue)
     if (match === null) return routedByValue
     return this.#options.topicReplacement.replace(
@@ -174,23 +187,58 @@ export class OutboxRouter {
   #valueOf(payload: Uint8Array | null): Uint8Array | null {
     return this.#options.tombstoneOnEmptyPayload && payload?.length === 0 ? null : payload
   }
-}
 
-function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
-  const value = valueOf(tuple, columns.payload)
-  if (!(value instanceof Uint8Array)) return null
-  if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return copyOf(value)
-  try {
-    return parseBytea(value)
-  } catch (error) {
-    if (error instanceof DecodeError) return error
-    throw error
+  #payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
+    const value = valueOf(tuple, columns.payload)
+    if (!(value instanceof Uint8Array)) return null
+    if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return this.#arena.copy(value)
+    try {
+      return parseBytea(value, this.#allocate)
+    } catch (error) {
+      if (error instanceof DecodeError) return error
+      throw error
+    }
+  }
+
+  #own(value: ColumnValue | undefined): Uint8Array | null {
+    return value instanceof Uint8Array ? this.#arena.copy(value) : null
   }
 }
+
+type TopicOutcome = { readonly topic: string; readonly fault: string | undefined }
+
+/** Remembered; with more, as when every event names a topic of its own, they are found anew. */
+const TOPICS_MAX = 1_000
 
 function timestampOf(tuple: Tuple, columns: OutboxColumns): number | undefined {
   const value = valueOf(tuple, columns.timestamp)
   return value instanceof Uint8Array ? parseTimestampMs(value) : undefined
+}
+
+/** Texts of columns that mostly have the value of the row before. */
+class RepeatedTexts {
+  readonly #last = new Map<string, { readonly bytes: Uint8Array; readonly text: string }>()
+
+  textOf(column: string, value: ColumnValue | undefined): string | null {
+    if (!(value instanceof Uint8Array)) return null
+    const last = this.#last.get(column)
+    if (last !== undefined && isSame(last.bytes, value)) return last.text
+    const decoded = LENIENT_TEXT.decode(value)
+    if (value.length <= REPEATED_BYTES_MAX) {
+      this.#last.set(column, { bytes: new Uint8Array(value), text: decoded })
+    }
+    return decoded
+  }
+}
+
+const REPEATED_BYTES_MAX = 64
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index += 1) {
+    if (left[index] !== right[index]) return false
+  }
+  return true
 }
 
 function text(tuple: Tuple, column: number | undefined): string | null {
@@ -200,13 +248,4 @@ function text(tuple: Tuple, column: number | undefined): string | null {
 
 function valueOf(tuple: Tuple, column: number | undefined): ColumnValue | undefined {
   return column === undefined ? undefined : tuple.value(column)
-}
-
-function ownBytes(value: ColumnValue | undefined): Uint8Array | null {
-  return value === undefined || value === null || value === UNCHANGED ? null : copyOf(value)
-}
-
-/** Not `slice`: the bytes may be a Buffer of Node, whose `slice` is a view of the same memory. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes)
 }

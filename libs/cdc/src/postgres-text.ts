@@ -9,22 +9,29 @@ const NOT_HEX = 0xff
 const HEX_DIGITS = hexDigits()
 
 /**
- * A bytea in its hex form, `\x00ff`. The session must have `bytea_output = hex`, the default.
+ * A bytea in its hex form, `\x00ff`, in memory that `allocate` gives. The session must have
+ * `bytea_output = hex`, the default.
  *
  * @throws {DecodeError} for anything else.
  */
-export function parseBytea(text: Uint8Array): Uint8Array {
+export function parseBytea(
+  text: Uint8Array,
+  allocate: (sizeBytes: number) => Uint8Array = (sizeBytes) => new Uint8Array(sizeBytes),
+): Uint8Array {
   if (text[0] !== BACKSLASH || text[1] !== LETTER_X || text.length % 2 !== 0) {
     throw new DecodeError('bytea is not in hex form', 0)
   }
-  const bytes = new Uint8Array(text.length / 2 - 1)
-  for (let index = 0; index < bytes.length; index += 1) {
-    const high = HEX_DIGITS[text[index * 2 + 2] ?? 0] ?? NOT_HEX
-    const low = HEX_DIGITS[text[index * 2 + 3] ?? 0] ?? NOT_HEX
-    if ((high | low) > 0x0f)
-      throw new DecodeError('bytea has a digit that is not hex', index * 2 + 2)
+  const sizeBytes = text.length / 2 - 1
+  const bytes = allocate(sizeBytes)
+  // Checked once, at the end: a digit that is none leaves a bit that no digit has.
+  let seen = 0
+  for (let index = 0, position = 2; index < sizeBytes; index += 1, position += 2) {
+    const high = HEX_DIGITS[text[position] as number] as number
+    const low = HEX_DIGITS[text[position + 1] as number] as number
+    seen |= high | low
     bytes[index] = (high << 4) | low
   }
+  if (seen > 0x0f) throw new DecodeError('bytea has a digit that is not hex', 2)
   return bytes
 }
 
@@ -51,6 +58,61 @@ const ASCII = new TextDecoder()
  * year 9999, which no record timestamp should express.
  */
 export function parseTimestampMs(text: Uint8Array): number | undefined {
+  return parseUtcTimestampMs(text) ?? parseAnyTimestampMs(text)
+}
+
+const DIGIT_ZERO = 0x30
+/** Of `2026-11-21 03:08:47`. */
+const SECONDS_LENGTH = 19
+
+/** The form that nearly all have, `2026-11-21 03:08:47[.123456]+00`; undefined for all others. */
+function parseUtcTimestampMs(text: Uint8Array): number | undefined {
+  const end = text.length - 3
+  if (end < SECONDS_LENGTH || !isUtc(text, end) || !hasTimestampForm(text)) return undefined
+  let milliseconds = 0
+  if (end > SECONDS_LENGTH) {
+    if (text[SECONDS_LENGTH] !== 0x2e || end > SECONDS_LENGTH + 7) return undefined
+    for (let place = 1; place <= 3; place += 1) {
+      const position = SECONDS_LENGTH + place
+      milliseconds = milliseconds * 10 + (position < end ? digit(text, position) : 0)
+    }
+    for (let position = SECONDS_LENGTH + 4; position < end; position += 1) {
+      if (!(digit(text, position) >= 0)) return undefined
+    }
+  }
+  const year = digits2(text, 0) * 100 + digits2(text, 2)
+  const days = daysFromEpoch(year, digits2(text, 5), digits2(text, 8))
+  const seconds = (digits2(text, 11) * 60 + digits2(text, 14)) * 60 + digits2(text, 17)
+  const timestampMs = days * DAY_MS + seconds * 1000 + milliseconds
+  return timestampMs >= 0 ? timestampMs : undefined
+}
+
+/** `+00` from `start` on. */
+function isUtc(text: Uint8Array, start: number): boolean {
+  return text[start] === 0x2b && text[start + 1] === DIGIT_ZERO && text[start + 2] === DIGIT_ZERO
+}
+
+function hasTimestampForm(text: Uint8Array): boolean {
+  return (
+    text[4] === 0x2d &&
+    text[7] === 0x2d &&
+    text[10] === 0x20 &&
+    text[13] === 0x3a &&
+    text[16] === 0x3a
+  )
+}
+
+/** NaN when there is no digit, which spreads to the sum. */
+function digit(text: Uint8Array, position: number): number {
+  const value = (text[position] ?? 0) - DIGIT_ZERO
+  return value >= 0 && value <= 9 ? value : Number.NaN
+}
+
+function digits2(text: Uint8Array, position: number): number {
+  return digit(text, position) * 10 + digit(text, position + 1)
+}
+
+function parseAnyTimestampMs(text: Uint8Array): number | undefined {
   const match = TIMESTAMP.exec(ASCII.decode(text))
   if (match === null) return undefined
   const [year, month, day, hours, minutes, seconds] = match.slice(1, 7).map(Number)

@@ -3,11 +3,10 @@
  * Every client that partitions by key must agree on it.
  */
 export function murmur2(key: Uint8Array): number {
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
   const tailStart = key.length & ~3
   let hash = SEED ^ key.length
   for (let position = 0; position < tailStart; position += 4) {
-    let word = Math.imul(view.getInt32(position, true), MIX)
+    let word = Math.imul(littleEndianWord(key, position), MIX)
     word = Math.imul(word ^ (word >>> 24), MIX)
     hash = Math.imul(hash, MIX) ^ word
   }
@@ -19,6 +18,16 @@ export function murmur2(key: Uint8Array): number {
   }
   hash = Math.imul(hash ^ (hash >>> 13), MIX)
   return hash ^ (hash >>> 15)
+}
+
+/** A DataView for a key of some bytes costs more than its hash. */
+function littleEndianWord(bytes: Uint8Array, position: number): number {
+  return (
+    (bytes[position] as number) |
+    ((bytes[position + 1] as number) << 8) |
+    ((bytes[position + 2] as number) << 16) |
+    ((bytes[position + 3] as number) << 24)
+  )
 }
 
 /** Partition of a key, as Kafka's default partitioner has it. */

@@ -131,12 +131,15 @@ export class PartitionQueue<Owner> {
     const items = this.#takeItems(options.sizeBytesMax)
     if (items.length === 0) return undefined
     const baseSequence = this.#nextSequence
-    const records = items.map(({ record }) => record)
-    const bytes = encodeRecordBatch(records, { ...options, baseSequence })
-    const deadlineMs = items.reduce(
-      (min, item) => Math.min(min, item.deadlineMs),
-      Number.POSITIVE_INFINITY,
-    )
+    const records: StampedRecord[] = []
+    let sizeBytesMax = 0
+    let deadlineMs = Number.POSITIVE_INFINITY
+    for (const item of items) {
+      records.push(item.record)
+      sizeBytesMax += item.sizeBytesMax
+      deadlineMs = Math.min(deadlineMs, item.deadlineMs)
+    }
+    const bytes = encodeRecordBatch(records, { ...options, baseSequence }, sizeBytesMax)
     this.#inFlight = { items, bytes, baseSequence, deadlineMs, isAmbiguous: false }
     return this.#inFlight
   }

@@ -7,7 +7,7 @@ import { closedError, expectNoError, toKafkaError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
-import { BATCH_HEADER_BYTES, recordSizeBytesMax } from './record-batch-encoder.ts'
+import { BATCH_HEADER_BYTES, type StampedRecord, recordSizeBytesMax } from './record-batch-encoder.ts'
 import type { OutgoingRecord, RecordLocation } from './records.ts'
 import { delay, retrying } from './retrying.ts'
 
@@ -85,57 +85,62 @@ class Producer {
     if (this.#failure !== undefined) throw this.#failure
     this.#sender ??= await this.#createSender()
     const keyless = new Map<string, number>()
-    for (const topic of new Set(records.map(({ topic }) => topic))) {
-      const needsCount = records.some((r) => r.topic === topic && r.partition === undefined)
+    for (const [topic, needsCount] of topicsOf(records)) {
       if (needsCount) await this.#loadPartitionCount(topic)
       keyless.set(topic, this.#nextRoundRobin(topic))
     }
-    await this.#waitForRoom(this.#sender, records)
+    const sizesBytesMax = records.map(recordSizeBytesMax)
+    await this.#waitForRoom(this.#sender, sizesBytesMax)
     if (this.#failure !== undefined) throw this.#failure
     const admission = { sender: this.#sender, deadlineMs, refusedKeys: new Set<string>() }
     for (const [recordIndex, record] of records.entries()) {
-      const partition = this.#choosePartition(record, keyless)
-      this.#enqueue(record, { ...admission, partition, owner: { delivery, recordIndex } })
+      this.#enqueue(record, admission, {
+        partition: this.#choosePartition(record, keyless),
+        sizeBytesMax: sizesBytesMax[recordIndex] ?? 0,
+        owner: { delivery, recordIndex },
+      })
     }
     this.#sender.dispatch()
   }
 
-  #enqueue(
-    record: OutgoingRecord,
-    options: {
-      readonly sender: BatchSender
-      readonly partition: number | undefined
-      readonly deadlineMs: number
-      readonly refusedKeys: Set<string>
-      readonly owner: Owner
-    },
-  ): void {
-    const { sender, partition, deadlineMs, refusedKeys, owner } = options
-    const { recordIndex, delivery } = owner
-    const sizeBytesMax = recordSizeBytesMax(record)
-    const refuse = (code: string, message: string) => {
+  #enqueue(record: OutgoingRecord, admission: Admission, place: RecordPlace): void {
+    const { sender, deadlineMs, refusedKeys } = admission
+    const { partition, sizeBytesMax, owner } = place
+    const { delivery } = owner
+    const refusal = this.#refusalOf(record, place, refusedKeys)
+    if (refusal !== undefined || partition === undefined) {
+      const { code, message } = refusal ?? { code: INVALID_TOPIC, message: record.topic }
       if (record.key !== null) refusedKeys.add(keyText(record.topic, record.key))
-      delivery.rejected({ recordIndex, code, message })
+      delivery.rejected({ recordIndex: owner.recordIndex, code, message })
+      return
     }
-    const isRefused = (topic: string, key: Uint8Array) =>
-      refusedKeys.size > 0 && refusedKeys.has(keyText(topic, key))
+    sender.enqueue(partition, {
+      record: stamped(record),
+      sizeBytesMax,
+      deadlineMs,
+      send: delivery,
+      owner,
+    })
+  }
+
+  /** Why the record is not sent at all. */
+  #refusalOf(
+    { topic, key }: OutgoingRecord,
+    { partition, sizeBytesMax }: RecordPlace,
+    refusedKeys: ReadonlySet<string>,
+  ): { readonly code: string; readonly message: string } | undefined {
     if (partition === undefined) {
-      refuse(INVALID_TOPIC, `topic ${record.topic} cannot exist`)
-    } else if (sizeBytesMax + BATCH_HEADER_BYTES > this.#requestSizeBytesMax) {
-      const limit = `max.request.size is ${this.#requestSizeBytesMax}`
-      refuse('MESSAGE_TOO_LARGE', `up to ${sizeBytesMax} bytes, ${limit}`)
-    } else if (record.key !== null && isRefused(record.topic, record.key)) {
-      refuse(PRECEDING_RECORD_REJECTED, 'an earlier record of this key was rejected')
-    } else {
-      const stamped = { ...record, timestampMs: record.timestampMs ?? Date.now() }
-      sender.enqueue(partition, {
-        record: stamped,
-        sizeBytesMax,
-        deadlineMs,
-        send: delivery,
-        owner,
-      })
+      return { code: INVALID_TOPIC, message: `topic ${topic} cannot exist` }
     }
+    if (sizeBytesMax + BATCH_HEADER_BYTES > this.#requestSizeBytesMax) {
+      const limit = `max.request.size is ${this.#requestSizeBytesMax}`
+      return { code: 'MESSAGE_TOO_LARGE', message: `up to ${sizeBytesMax} bytes, ${limit}` }
+    }
+    if (refusedKeys.size > 0 && key !== null && refusedKeys.has(keyText(topic, key))) {
+      const message = 'an earlier record of this key was rejected'
+      return { code: PRECEDING_RECORD_REJECTED, message }
+    }
+    return undefined
   }
 
   /** Undefined when the topic has an invalid name: all others have a partition count by now. */
@@ -202,8 +207,8 @@ class Producer {
     return next % (this.#cluster.partitionCount(topic) ?? 1)
   }
 
-  async #waitForRoom(sender: BatchSender, records: readonly OutgoingRecord[]): Promise<void> {
-    const sizeBytes = records.reduce((sum, record) => sum + recordSizeBytesMax(record), 0)
+  async #waitForRoom(sender: BatchSender, sizesBytes: readonly number[]): Promise<void> {
+    const sizeBytes = sizesBytes.reduce((sum, size) => sum + size, 0)
     while (
       this.#failure === undefined &&
       sender.bufferedBytes > 0 &&
@@ -222,6 +227,35 @@ class Producer {
     for (const delivery of this.#deliveries) delivery.fail(this.#failure)
     this.#roomMade()
   }
+}
+
+/** What the records of one `send` have in common. */
+type Admission = {
+  readonly sender: BatchSender
+  readonly deadlineMs: number
+  readonly refusedKeys: Set<string>
+}
+
+type RecordPlace = {
+  readonly partition: number | undefined
+  readonly sizeBytesMax: number
+  readonly owner: Owner
+}
+
+/** The topics, and for each whether its partitions must be known to place the records. */
+function topicsOf(records: readonly OutgoingRecord[]): ReadonlyMap<string, boolean> {
+  const topics = new Map<string, boolean>()
+  for (const { topic, partition } of records) {
+    const needsCount = partition === undefined
+    if (needsCount || !topics.has(topic)) topics.set(topic, needsCount || topics.get(topic) === true)
+  }
+  return topics
+}
+
+function stamped(record: OutgoingRecord): StampedRecord {
+  const { timestampMs } = record
+  if (timestampMs !== undefined) return record as StampedRecord
+  return { ...record, timestampMs: Date.now() }
 }
 
 function keyText(topic: string, key: Uint8Array): string {

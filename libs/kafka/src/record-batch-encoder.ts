@@ -11,6 +11,8 @@ const ATTRIBUTES_POSITION = 21
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count. */
 const RECORD_OVERHEAD_BYTES_MAX = 5 + 1 + 10 + 5 + 5 + 5 + 5
 const HEADER_OVERHEAD_BYTES_MAX = 5 + 5
+/** Below, a loop is faster than the call that copies. */
+const LOOP_BYTES_MAX = 40
 
 export type StampedRecord = OutgoingRecord & { readonly timestampMs: number }
 
@@ -20,14 +22,18 @@ export type BatchIdentity = {
   readonly baseSequence: number
 }
 
-/** Encodes one uncompressed batch (magic 2) with the offsets 0, 1, … and its CRC. */
+/**
+ * Encodes one uncompressed batch (magic 2) with the offsets 0, 1, … and its CRC.
+ *
+ * @param sizeBytesMax the sum of `recordSizeBytesMax`, where the caller has it.
+ */
 export function encodeRecordBatch(
   records: readonly StampedRecord[],
   identity: BatchIdentity,
+  sizeBytesMax: number = records.reduce((sum, record) => sum + recordSizeBytesMax(record), 0),
 ): Buffer {
   const first = records[0]
   invariant(first !== undefined, 'a batch holds at least one record')
-  const sizeBytesMax = records.reduce((sum, record) => sum + recordSizeBytesMax(record), 0)
   const body = new RecordWriter(Buffer.allocUnsafe(BATCH_HEADER_BYTES + sizeBytesMax))
   let maxTimestampMs = first.timestampMs
   for (const [index, record] of records.entries()) {
@@ -79,8 +85,8 @@ class RecordWriter {
   }
 
   record(record: OutgoingRecord, deltas: RecordDeltas): void {
-    const headers = record.headers.map(([key, value]) => [this.#headerName(key), value] as const)
-    this.#varint(recordLength(record, headers, deltas))
+    const { headers } = record
+    this.#varint(this.#recordLength(record, deltas))
     this.#buffer[this.#position] = 0
     this.#position += 1
     this.#varint(deltas.timestampDeltaMs)
@@ -89,7 +95,7 @@ class RecordWriter {
     this.#nullableBytes(record.value)
     this.#varint(headers.length)
     for (const [key, value] of headers) {
-      this.#nullableBytes(key)
+      this.#nullableBytes(this.#headerName(key))
       this.#nullableBytes(value)
     }
   }
@@ -111,12 +117,34 @@ class RecordWriter {
       this.#varint(-1)
       return
     }
-    this.#varint(bytes.length)
-    this.#buffer.set(bytes, this.#position)
-    this.#position += bytes.length
+    const { length } = bytes
+    this.#varint(length)
+    const buffer = this.#buffer
+    const position = this.#position
+    if (length > LOOP_BYTES_MAX) buffer.set(bytes, position)
+    else {
+      for (let index = 0; index < length; index += 1) {
+        buffer[position + index] = bytes[index] as number
+      }
+    }
+    this.#position = position + length
+  }
+
+  #recordLength({ key, value, headers }: OutgoingRecord, deltas: RecordDeltas): number {
+    let length = 1 + varintSize(deltas.timestampDeltaMs) + varintSize(deltas.offsetDelta)
+    length += bytesSize(key) + bytesSize(value) + varintSize(headers.length)
+    for (const [name, header] of headers) {
+      length += bytesSize(this.#headerName(name)) + bytesSize(header)
+    }
+    return length
   }
 
   #varint(value: number): void {
+    if (value >= 0 && value < 0x40) {
+      this.#buffer[this.#position] = value * 2
+      this.#position += 1
+      return
+    }
     let rest = zigzag(value)
     while (rest >= 0x80) {
       this.#buffer[this.#position] = (rest % 0x80) | 0x80
@@ -126,17 +154,6 @@ class RecordWriter {
     this.#buffer[this.#position] = rest
     this.#position += 1
   }
-}
-
-function recordLength(
-  record: OutgoingRecord,
-  headers: readonly (readonly [Uint8Array, Uint8Array | null])[],
-  deltas: RecordDeltas,
-): number {
-  let length = 1 + varintSize(deltas.timestampDeltaMs) + varintSize(deltas.offsetDelta)
-  length += bytesSize(record.key) + bytesSize(record.value) + varintSize(headers.length)
-  for (const [key, value] of headers) length += bytesSize(key) + bytesSize(value)
-  return length
 }
 
 function bytesSize(bytes: Uint8Array | null): number {

@@ -1,4 +1,5 @@
-import type { EventIdentity, PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
+import { invariant } from '@fairlead/base'
+import type { PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
 import {
   type IdempotentProducer,
   KafkaError,
@@ -11,7 +12,7 @@ import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 import { eventSizeBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
-import type { Topics } from './topics.ts'
+import type { Topic, Topics } from './topics.ts'
 
 export type PublisherOptions = {
   readonly producer: IdempotentProducer
@@ -44,10 +45,7 @@ type Queued = {
   readonly sizeBytes: number
 }
 
-type ToSend = {
-  readonly queued: Queued & { readonly event: RoutedEvent }
-  readonly record: OutgoingRecord
-}
+type ToSend = { readonly queued: Queued; readonly record: OutgoingRecord }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
 const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
@@ -158,25 +156,37 @@ export class Publisher {
   }
 
   async #publish(batch: readonly Queued[], parked: ParkedEvents): Promise<void> {
+    const { topics } = this.#options
     const toSend: ToSend[] = []
     const toPark: ToPark[] = []
+    const published: Queued[] = []
     for (const queued of batch) {
-      const decision = await this.#decide(queued, parked)
-      if (decision === 'published') this.#acknowledge(queued, 'duplicate')
+      const { event } = queued
+      // Nothing is awaited for an event of a known topic: that would cost more than the event.
+      const topic =
+        event.kind === 'routed'
+          ? (topics.known(event.topic) ?? (await findTopic(topics, event.topic)))
+          : undefined
+      const decision = this.#decide(queued, topic, parked)
+      if (decision === 'published') published.push(queued)
       else if ('record' in decision) toSend.push(decision)
       else toPark.push(decision)
     }
+    this.#acknowledge(published, 'duplicate')
     await this.#park(toPark, parked)
     await this.#send(toSend, parked)
     this.#options.onProgress()
   }
 
-  async #decide(queued: Queued, parked: ParkedEvents): Promise<ToSend | ToPark | 'published'> {
+  #decide(
+    queued: Queued,
+    topic: Topic | KafkaError | undefined,
+    parked: ParkedEvents,
+  ): ToSend | ToPark | 'published' {
     const { event } = queued
     if (parked.isSettled(event.position)) return 'published'
     if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
-
-    const topic = await findTopic(this.#options.topics, event.topic)
+    invariant(topic !== undefined, 'the topic of a routed event was opened')
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
     const partition = topic.partitionOf(event.key)
     if (topic.holds(event.position, partition)) return 'published'
@@ -185,8 +195,7 @@ export class Publisher {
     const fault = sizeFault(event, Math.min(recordBytesMax, topic.messageBytesMax))
     if (fault !== undefined) return failed(queued, parked, 'MESSAGE_TOO_LARGE', fault)
     const { key, value, headers, timestampMs } = event
-    const record = { topic: event.topic, partition, key, value, headers, timestampMs }
-    return { queued: { ...queued, event }, record }
+    return { queued, record: { topic: event.topic, partition, key, value, headers, timestampMs } }
   }
 
   async #park(toPark: readonly ToPark[], parked: ParkedEvents): Promise<void> {
@@ -196,7 +205,10 @@ export class Publisher {
     await parked.insert(events)
     this.#options.onParked(events)
     this.#options.metrics.parkedKeys(parked.keyCount)
-    for (const { queued } of toPark) this.#acknowledge(queued, 'parked')
+    this.#acknowledge(
+      toPark.map(({ queued }) => queued),
+      'parked',
+    )
   }
 
   async #send(toSend: readonly ToSend[], parked: ParkedEvents): Promise<void> {
@@ -210,12 +222,11 @@ export class Publisher {
       return [toPark(sent.queued, 'blocked', 'BLOCKED', BLOCKED_REASON)]
     })
     await this.#park(refused, parked)
-    const parkedEvents = new Set<EventIdentity>(refused.map(({ queued }) => queued.event))
-    for (const { queued } of toSend) {
-      if (parkedEvents.has(queued.event)) continue
-      this.#publishedEvents += 1
-      this.#acknowledge(queued, 'published')
-    }
+    const parkedEvents = new Set(refused.map(({ queued }) => queued))
+    const stored: Queued[] = []
+    for (const { queued } of toSend) if (!parkedEvents.has(queued)) stored.push(queued)
+    this.#publishedEvents += stored.length
+    this.#acknowledge(stored, 'published')
   }
 
   /** The records that the broker will never take; all others are stored when this resolves. */
@@ -231,13 +242,24 @@ export class Publisher {
     }
   }
 
-  #acknowledge(queued: Queued, result: 'published' | 'duplicate' | 'parked'): void {
-    const { event, transaction, sizeBytes } = queued
-    transaction.eventAcknowledged()
-    this.#pendingBytes -= sizeBytes
-    this.#pendingEvents -= 1
-    const lagMs = Math.max(0, this.#options.wallNowMs() - event.commitTimestampMs)
-    this.#options.metrics.eventDone(event.kind === 'routed' ? event.topic : '', result, lagMs)
+  /** The events are durable. */
+  #acknowledge(events: readonly Queued[], result: 'published' | 'duplicate' | 'parked'): void {
+    if (events.length === 0) return
+    const nowMs = this.#options.wallNowMs()
+    const countByTopic = new Map<string, number>()
+    for (const { event, transaction, sizeBytes } of events) {
+      transaction.eventAcknowledged()
+      this.#pendingBytes -= sizeBytes
+      this.#pendingEvents -= 1
+      const topic = event.kind === 'routed' ? event.topic : ''
+      countByTopic.set(topic, (countByTopic.get(topic) ?? 0) + 1)
+      if (result === 'published') {
+        this.#options.metrics.eventLag(Math.max(0, nowMs - event.commitTimestampMs))
+      }
+    }
+    for (const [topic, count] of countByTopic) {
+      this.#options.metrics.eventsDone(topic, result, count)
+    }
     if (this.#pendingEvents > 0) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
