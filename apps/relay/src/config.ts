@@ -1,4 +1,5 @@
 import { defineConfig } from '@fairlead/service'
+import { CONVERTER_CONFIG } from './converter-config.ts'
 
 /** Debezium's names where it has the option; its values and defaults too, except where stated. */
 export const RELAY_CONFIG = defineConfig({
@@ -87,10 +88,62 @@ export const RELAY_CONFIG = defineConfig({
     default: 'headers',
     doc: 'Column with a JSON object; each entry becomes a header.',
   },
+  'table.field.event.schema.version': {
+    type: 'string',
+    default: '',
+    doc: 'Column with the version of the schema of the value, an integer; used with a placement in the envelope.',
+  },
+  'table.fields.additional.placement': {
+    type: 'list',
+    default: [],
+    doc: 'Columns that go into the record: column:header, column:envelope or column:partition, with :alias behind.',
+  },
+  'table.fields.additional.error.on.missing': {
+    type: 'boolean',
+    default: true,
+    doc: 'A table without a column of table.fields.additional.placement has its rows parked; false leaves it out.',
+  },
+  'table.field.additional.missing': {
+    type: 'enum',
+    values: ['error', 'ignore'],
+    doc: "Debezium's newer name of table.fields.additional.error.on.missing; goes before it.",
+  },
+  'table.op.invalid.behavior': {
+    type: 'enum',
+    values: ['warn', 'error', 'fatal'],
+    default: 'warn',
+    doc: 'An updated outbox row, if the publication publishes updates: logged and passed over, or the relay halts.',
+  },
+  'table.expand.json.payload': {
+    type: 'boolean',
+    default: false,
+    doc: 'Structure instead of a string of JSON, for value.converter json; with raw the JSON is structure as it is.',
+  },
+  'table.json.payload.null.behavior': {
+    type: 'enum',
+    values: ['ignore', 'optional_bytes'],
+    default: 'ignore',
+    doc: 'A null in an expanded payload: left out, or null as optional bytes.',
+  },
+  'table.json.payload.empty.array.behavior': {
+    type: 'enum',
+    values: ['ignore', 'optional_string'],
+    default: 'ignore',
+    doc: 'An empty array in an expanded payload: left out, or an array of strings.',
+  },
   'tracing.span.context.field': {
     type: 'string',
     default: 'tracingspancontext',
     doc: 'Column with a W3C traceparent, or the properties text that Debezium writes.',
+  },
+  'tracing.operation.name': {
+    type: 'unsupported',
+    doc: 'the relay passes trace contexts on and makes no spans of its own',
+  },
+  'tracing.with.context.field.only': {
+    type: 'boolean',
+    default: true,
+    doc: 'Only an event with a trace context has one in its headers; false begins a trace for every other event.',
   },
   'route.by.field': {
     type: 'string',
@@ -110,8 +163,30 @@ export const RELAY_CONFIG = defineConfig({
   'route.tombstone.on.empty.payload': {
     type: 'boolean',
     default: false,
-    doc: 'An empty payload becomes a tombstone; a null one always is.',
+    doc: 'An empty payload becomes a tombstone. Without a converter a null one always is.',
   },
+  'route.tenant.field': {
+    type: 'string',
+    default: '',
+    doc: 'Column that names the tenant of an event; empty for none.',
+  },
+  'route.tenant.topic.replacement': {
+    type: 'string',
+    default: '${tenant}.${topic}',
+    doc: 'Topic of an event of a tenant, with ${tenant} and ${topic}, which the options above give.',
+  },
+  'route.tenant.header': {
+    type: 'string',
+    default: '',
+    doc: 'Header with the tenant; empty for none.',
+  },
+  'key.null.behavior': {
+    type: 'enum',
+    values: ['error', 'allow'],
+    default: 'error',
+    doc: 'An event without a key is parked, or published without one: its order is not kept then.',
+  },
+  ...CONVERTER_CONFIG,
 
   'topic.creation.default.partitions': {
     type: 'int',

@@ -3,7 +3,7 @@ import { createPool } from '@fairlead/postgres'
 import { runApp } from '@fairlead/service'
 import { RELAY_CONFIG } from './config.ts'
 import { RelayMetrics } from './metrics.ts'
-import { relayOptions } from './options.ts'
+import { checkRelayConfig, relayOptions } from './options.ts'
 import { readiness } from './relay-state.ts'
 import { Relay } from './relay.ts'
 import { relayRoutes } from './routes.ts'
@@ -20,6 +20,7 @@ await runApp({
   envPrefix: 'RELAY_',
   httpPort: 8083,
   spec: RELAY_CONFIG,
+  check: checkRelayConfig,
   start: (context) => {
     const options = relayOptions(context.config)
     const relay = new Relay({

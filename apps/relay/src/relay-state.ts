@@ -39,6 +39,8 @@ export type HaltCode =
   | 'OUTBOX_COLUMNS'
   | 'TOO_MANY_PARKED_KEYS'
   | 'STREAM_NOT_UNDERSTOOD'
+  /** `table.op.invalid.behavior=fatal` */
+  | 'OUTBOX_UPDATED'
 
 export type NextStep =
   | { readonly kind: 'stop' }

@@ -152,6 +152,7 @@ export class Relay {
       wallNowMs: () => Date.now(),
       onParked: (events) => this.#logParked(events),
       onSettled: (settled) => logger.info(settled, 'parked events were settled'),
+      onNotice: (level, reason) => logger[level]({ reason }, 'a change is passed over'),
       onStreaming: () => this.#enter('streaming', ''),
     })
   }

@@ -21,7 +21,7 @@ import type { RelayOptions } from './options.ts'
 import type { SessionEnd } from './relay-state.ts'
 import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.ts'
 import { originOf, originWithRow } from './parked/stored-event.ts'
-import { SessionFailure } from './session-failure.ts'
+import { SessionFailure, halt } from './session-failure.ts'
 import { Signals } from './signals/signals.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import { Publisher } from './sink/publisher.ts'
@@ -41,6 +41,8 @@ export type SessionParts = {
   readonly wallNowMs: () => number
   readonly onSettled: ParkedReplayOptions['onSettled']
   onParked(events: readonly ParkedEvent[]): void
+  /** Something that is passed over; for the log. */
+  onNotice(level: 'warn' | 'error', reason: string): void
   /** The slot is ours. */
   onStreaming(): void
 }
@@ -92,6 +94,7 @@ export class Session {
       ...options.routing,
       tables: options.source.tables,
       source: sourceName,
+      catalog: parts.source.catalog,
     })
     this.#lease = new SlotLease(options.walSenderTimeoutMs, performance.now())
     const isPermitted = () => this.#lease.isOurs(performance.now())
@@ -272,6 +275,10 @@ export class Session {
           this.#transaction,
         )
         if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
+        return
+      case 'invalid-operation':
+        if (outcome.behavior === 'fatal') throw halt('OUTBOX_UPDATED', outcome.reason)
+        this.#parts.onNotice(outcome.behavior, `${outcome.reason}: the update is passed over`)
         return
       case 'ignored':
     }

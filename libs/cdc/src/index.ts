@@ -1,4 +1,13 @@
+export {
+  type ColumnFacts,
+  EMPTY_CATALOG,
+  type SourceCatalog,
+  type TableFacts,
+  type UserType,
+} from './columns/source-catalog.ts'
+export { DEFAULT_VALUE_OPTIONS, type ValueOptions } from './columns/value-options.ts'
 export { ConfirmedLsn, type PendingTransaction } from './confirmed-lsn.ts'
+export type { Converter } from './connect/converter.ts'
 export {
   type EventPosition,
   comparePositions,
@@ -8,9 +17,16 @@ export {
 export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
 export { type EventHeader, SOURCE_HEADER } from './outbox-headers.ts'
 export {
-  type EventIdentity,
-  OutboxRouter,
+  type Converters,
+  type FieldPlacement,
   type OutboxRouterOptions,
+  type TenantRouting,
+  parsePlacements,
+} from './outbox-options.ts'
+export {
+  type EventIdentity,
+  type InvalidOperation,
+  OutboxRouter,
   type RouteOutcome,
   type RoutedEvent,
   type UnroutableCode,

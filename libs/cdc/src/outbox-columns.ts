@@ -1,6 +1,9 @@
 import type { Relation } from './pgoutput-message.ts'
 
-/** Names of the columns of an outbox table. Debezium's option is named where there is one. */
+/**
+ * Names of the columns of an outbox table; an empty name is no column. Debezium's option is named
+ * where there is one.
+ */
 export type OutboxFields = {
   /** `table.field.event.id` */
   readonly id: string
@@ -17,6 +20,10 @@ export type OutboxFields = {
   readonly headers: string
   /** `tracing.span.context.field`; may be absent. */
   readonly trace: string
+  /** `table.field.event.schema.version`: an integer, the version of the value's schema. */
+  readonly schemaVersion: string
+  /** Names the tenant of the event, see {@link TenantRouting}. */
+  readonly tenant: string
 }
 
 /** Index of each column in the rows of one relation. */
@@ -30,16 +37,22 @@ export type OutboxColumns = {
   readonly timestamp: number | undefined
   readonly headers: number | undefined
   readonly trace: number | undefined
+  readonly tenant: number | undefined
   /** Required columns that the table has not: none of its rows can be routed. */
   readonly missing: readonly string[]
 }
 
 /** Without these columns a table is no outbox. */
 export function requiredColumns(fields: OutboxFields): readonly string[] {
-  return [fields.id, fields.key, fields.route, fields.payload]
+  const { id, key, route, payload, schemaVersion, tenant } = fields
+  return [id, key, route, payload, schemaVersion, tenant].filter((name) => name !== '')
 }
 
-export function outboxColumns(relation: Relation, fields: OutboxFields): OutboxColumns {
+export function outboxColumns(
+  relation: Relation,
+  fields: OutboxFields,
+  placedColumns: readonly string[],
+): OutboxColumns {
   const find = (name: string): number | undefined => {
     const index = relation.columns.findIndex((column) => column.name === name)
     return index < 0 ? undefined : index
@@ -55,6 +68,9 @@ export function outboxColumns(relation: Relation, fields: OutboxFields): OutboxC
     timestamp: find(fields.timestamp),
     headers: find(fields.headers),
     trace: find(fields.trace),
-    missing: requiredColumns(fields).filter((name) => find(name) === undefined),
+    tenant: find(fields.tenant),
+    missing: [...requiredColumns(fields), ...placedColumns].filter(
+      (name) => find(name) === undefined,
+    ),
   }
 }

@@ -27,30 +27,52 @@ const RESERVED: ReadonlySet<string> = new Set([
 export class HeaderWriter {
   readonly #arena: ByteArena
   readonly #source: EventHeader
+  readonly #tracesAll: boolean
   #commitLsn: bigint | undefined
   #commitHeaders: readonly [lsn: EventHeader, timestamp: EventHeader] | undefined
 
-  constructor(arena: ByteArena, source: string) {
+  constructor(
+    arena: ByteArena,
+    options: {
+      readonly source: string
+      /** An event without a trace context begins a trace. */
+      readonly tracesAll: boolean
+    },
+  ) {
     this.#arena = arena
-    this.#source = [SOURCE_HEADER, new TextEncoder().encode(source)]
+    this.#source = [SOURCE_HEADER, new TextEncoder().encode(options.source)]
+    this.#tracesAll = options.tracesAll
   }
 
-  /** Undefined when the headers column holds something else than a JSON object. */
-  headersOf(event: EventIdentity, trace: string | null): readonly EventHeader[] | undefined {
+  /**
+   * Undefined when the headers column holds something else than a JSON object. `first` stands in
+   * place of the id and the type.
+   */
+  headersOf(
+    event: EventIdentity,
+    trace: string | null,
+    first: readonly EventHeader[] = this.#identityOf(event),
+  ): readonly EventHeader[] | undefined {
     const isPlain = event.headersText === null || event.headersText === '{}'
     const entries = isPlain ? [] : jsonObjectEntries(event.headersText)
     if (entries === undefined) return undefined
     const [commitLsn, commitTimestamp] = this.#ofTransaction(event)
     const headers: EventHeader[] = [
-      this.#text(EVENT_HEADERS.id, event.eventId ?? ''),
-      this.#text(EVENT_HEADERS.type, event.type ?? ''),
+      ...first,
       commitLsn,
       this.#text(EVENT_HEADERS.commitIndex, `${event.position.commitIndex}`),
       commitTimestamp,
       this.#source,
     ]
     if (entries.length > 0 || trace !== null) this.#addOwn(headers, entries, trace ?? '')
+    if (this.#tracesAll && !headers.some(([name]) => name === EVENT_HEADERS.traceparent)) {
+      headers.push(this.#text(EVENT_HEADERS.traceparent, newTraceparent(event)))
+    }
     return headers
+  }
+
+  #identityOf({ eventId, type }: EventIdentity): readonly EventHeader[] {
+    return [this.#text(EVENT_HEADERS.id, eventId ?? ''), this.#text(EVENT_HEADERS.type, type ?? '')]
   }
 
   #ofTransaction(event: EventIdentity): readonly [EventHeader, EventHeader] {
@@ -97,6 +119,19 @@ export class HeaderWriter {
 /** Java escapes `=`, `:`, `#`, `!` and blanks in a property with a backslash. */
 function unescaped(property: string): string {
   return property.replaceAll(/\\(.)/g, '$1')
+}
+
+/**
+ * The same for an event whenever it is routed: nothing is random here, and a record that is sent
+ * again is the same record. The trace has the id of the event, if that is a UUID.
+ */
+function newTraceparent({ eventId, position }: EventIdentity): string {
+  const place =
+    position.commitLsn.toString(16).padStart(16, '0') +
+    (position.commitIndex + 1).toString(16).padStart(16, '0')
+  const uuid = (eventId ?? '').replaceAll('-', '').toLowerCase()
+  const traceId = /^[0-9a-f]{32}$/.test(uuid) && !/^0+$/.test(uuid) ? uuid : place
+  return `00-${traceId}-${place.slice(16)}-01`
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/

@@ -1,11 +1,14 @@
 import { formatLsn } from '@fairlead/base'
 import { expect, test } from 'vitest'
 import {
+  DEFAULT_VALUE_OPTIONS,
+  EMPTY_CATALOG,
   OutboxRouter,
   type OutboxRouterOptions,
   PgOutputDecoder,
   type RouteOutcome,
   TransactionAssembler,
+  parsePlacements,
 } from './index.ts'
 import { MessageWriter, messages } from './testing/message-writer.ts'
 
@@ -31,7 +34,21 @@ const OPTIONS: OutboxRouterOptions = {
     timestamp: 'created_at',
     headers: 'headers',
     trace: 'tracingspancontext',
+    schemaVersion: '',
+    tenant: '',
   },
+  placements: [],
+  isPlacedFieldRequired: true,
+  onInvalidOperation: 'warn',
+  expandJson: undefined,
+  tenant: undefined,
+  tracesAll: false,
+  nullKeys: 'error',
+  converters: { key: { kind: 'raw' }, value: { kind: 'raw' }, header: { kind: 'raw' } },
+  values: DEFAULT_VALUE_OPTIONS,
+  catalog: EMPTY_CATALOG,
+  topicPrefix: 'fairlead',
+  contextHeaders: [],
   topicRegex: /(?<routedByValue>.*)/,
   topicReplacement: 'outbox.event.${routedByValue}',
   tombstoneOnEmptyPayload: false,
@@ -181,6 +198,70 @@ test.for([
   { row: { payload: 'abc' }, code: 'INVALID_PAYLOAD' },
 ])('$row cannot be routed: $code', ({ row, code }) => {
   expect(route(row)).toMatchObject({ kind: 'unroutable', code, eventId: ROW['id'] })
+})
+
+test.for([{ field: 'tenant', row: { tenant: 'acme' }, topic: 'acme.outbox.event.order' }])(
+  'a tenant has topics of its own',
+  ({ field, row, topic }) => {
+    const columns = [...COLUMNS, { name: field }]
+    const options: Partial<OutboxRouterOptions> = {
+      fields: { ...OPTIONS.fields, tenant: field },
+      tenant: { topicReplacement: '${tenant}.${topic}', header: 'tenant' },
+    }
+    expect(route(row, options, columns)).toMatchObject({ topic })
+    expect(headersOf(route(row, options, columns))).toMatchObject({ tenant: 'acme' })
+    expect(route({ tenant: '' }, options, columns)).toMatchObject({ code: 'INVALID_TENANT' })
+  },
+)
+
+const PLACED: Partial<OutboxRouterOptions> = {
+  placements: parsePlacements(['type:header:kind', 'shard:partition', 'type:envelope']),
+  converters: {
+    key: { kind: 'string' },
+    value: { kind: 'json', hasSchemas: false },
+    header: { kind: 'simple' },
+  },
+}
+
+test('columns are placed in headers, the envelope and the partition', () => {
+  const columns = [...COLUMNS, { name: 'shard', typeOid: 23 }].map((column) =>
+    column.name === 'payload' ? { name: 'payload', typeOid: 3802 } : column,
+  )
+  const outcome = route({ shard: '3', payload: '{"a": 1}' }, PLACED, columns)
+  expect(headersOf(outcome)).toMatchObject({ kind: 'OrderPlaced' })
+  expect(outcome).toMatchObject({ partition: 3 })
+  const { value } = outcome as { value: Uint8Array }
+  expect(new TextDecoder().decode(value)).toBe(
+    String.raw`{"payload":"{\"a\": 1}","type":"OrderPlaced"}`,
+  )
+  expect(route({ shard: '-1', payload: '{}' }, PLACED, columns)).toMatchObject({
+    code: 'INVALID_PARTITION',
+  })
+})
+
+test('a placed column that the table lacks parks its rows, or is left out', () => {
+  expect(route({}, PLACED)).toMatchObject({ code: 'MISSING_COLUMN' })
+  const lenient = { ...PLACED, isPlacedFieldRequired: false }
+  expect(route({}, lenient)).toMatchObject({ kind: 'routed' })
+})
+
+test('an event without a key is published where that is allowed', () => {
+  expect(route({ aggregateid: null }, { nullKeys: 'allow' })).toMatchObject({ key: null })
+})
+
+test('every event begins a trace where that is asked for, the same one each time', () => {
+  const traced = () => headersOf(route({}, { tracesAll: true }))['traceparent']
+  expect(traced()).toMatch(/^00-0198f2d8000070008000000000000001-[0-9a-f]{16}-01$/)
+  expect(traced()).toBe(traced())
+})
+
+test.for(['warn', 'error', 'fatal'] as const)('an update of a row is told: %s', (behavior) => {
+  const update = new MessageWriter().tag('U').uint32(EVENTS).tag('N')
+  const message = update.tuple(COLUMNS.map(() => null)).done()
+  expect(routeMessage(message, { onInvalidOperation: behavior })).toMatchObject({
+    kind: 'invalid-operation',
+    behavior,
+  })
 })
 
 test('rows of other tables, and other changes than inserts, are no events', () => {

@@ -1,43 +1,44 @@
 import { DecodeError } from '@fairlead/base'
 import { ByteArena } from './byte-arena.ts'
-import type { EventPosition } from './event-position.ts'
+import { type EventPosition, formatPosition } from './event-position.ts'
 import { type EventHeader, HeaderWriter } from './outbox-headers.ts'
-import { type OutboxColumns, type OutboxFields, outboxColumns } from './outbox-columns.ts'
+import { type OutboxColumns, outboxColumns } from './outbox-columns.ts'
+import type { OutboxRouterOptions } from './outbox-options.ts'
+import { OutboxRecords } from './outbox-record.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
 import { topicNameFault } from './topic-name.ts'
 import type { RowChange } from './transaction-assembler.ts'
 import type { ColumnValue, Tuple } from './tuple.ts'
 
-export type OutboxRouterOptions = {
-  /** The outbox tables, as `schema.table`. */
-  readonly tables: readonly string[]
-  readonly fields: OutboxFields
-  /** Must match the whole value of the route field, or that value is the topic as it is. */
-  readonly topicRegex: RegExp
-  /** Topic, with `${group}` or `$1` for what `topicRegex` captured. */
-  readonly topicReplacement: string
-  /** An empty payload becomes a tombstone, as a null one always does. */
-  readonly tombstoneOnEmptyPayload: boolean
-  /** Written to each record, see {@link SOURCE_HEADER}. */
-  readonly source: string
-}
-
 /** What becomes of a row. */
 export type RouteOutcome =
   | RoutedEvent
   | UnroutableEvent
-  /** Not an event: another table, or an update or delete of an outbox row. */
+  /** Not an event: another table, or a delete of an outbox row. */
   | { readonly kind: 'ignored'; readonly reason: 'OTHER_TABLE' | 'NOT_AN_INSERT' }
+  | InvalidOperation
+
+/** An outbox row was updated: events do not change (`table.op.invalid.behavior`). */
+export type InvalidOperation = {
+  readonly kind: 'invalid-operation'
+  readonly behavior: 'warn' | 'error' | 'fatal'
+  readonly reason: string
+}
 
 /** A record to publish. It owns its bytes: nothing in it is a view of the message. */
 export type RoutedEvent = EventIdentity & {
   readonly kind: 'routed'
   readonly topic: string
-  readonly key: Uint8Array
+  /** Null where the configuration allows it. */
+  readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly EventHeader[]
   readonly timestampMs: number
+  /** Where the row names its partition; all others follow from the key. */
+  readonly partition?: number
+  /** Gives the partition of a record without a key. */
+  readonly partitionKey?: Uint8Array
 }
 
 export type UnroutableEvent = EventIdentity & {
@@ -52,6 +53,8 @@ export type UnroutableCode =
   | 'INVALID_KEY'
   | 'INVALID_HEADERS'
   | 'INVALID_PAYLOAD'
+  | 'INVALID_PARTITION'
+  | 'INVALID_TENANT'
   /** The table lacked a column that the configuration names when the row was written. */
   | 'MISSING_COLUMN'
 
@@ -75,7 +78,7 @@ const LENIENT_TEXT = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * Turns rows of an outbox table into records: the rules of Debezium's outbox event router.
- * The payload goes through byte by byte, whatever its type; it is never parsed.
+ * The payload goes through byte by byte, whatever its type; it is only parsed for a converter.
  */
 export class OutboxRouter {
   readonly #options: OutboxRouterOptions
@@ -88,12 +91,16 @@ export class OutboxRouter {
   readonly #topics = new Map<string, TopicOutcome>()
   /** Postgres sends a new Relation object whenever a definition changed. */
   readonly #columns = new WeakMap<Relation, OutboxColumns>()
+  readonly #records = new WeakMap<Relation, OutboxRecords>()
+  /** Key and payload as they are, and no column anywhere else: the short way. */
+  readonly #isPlain: boolean
 
   constructor(options: OutboxRouterOptions) {
     this.#options = options
     this.#tables = new Set(options.tables)
     this.#wholeRegex = new RegExp(`^(?:${options.topicRegex.source})$`, 's')
-    this.#headers = new HeaderWriter(this.#arena, options.source)
+    this.#headers = new HeaderWriter(this.#arena, options)
+    this.#isPlain = isPlain(options)
   }
 
   route(row: RowChange): RouteOutcome {
@@ -102,23 +109,27 @@ export class OutboxRouter {
     if (!this.#tables.has(`${relation.schema}.${relation.table}`)) {
       return { kind: 'ignored', reason: 'OTHER_TABLE' }
     }
+    if (change.kind === 'update') return this.#invalidOperation(row)
     if (change.kind !== 'insert') return { kind: 'ignored', reason: 'NOT_AN_INSERT' }
-    return this.#routeInsert(row, change.row, this.#columnsOf(relation))
+    return this.#routeInsert(row, relation, change.row)
+  }
+
+  #invalidOperation({ change: { relation }, position }: RowChange): InvalidOperation {
+    const place = `${relation.schema}.${relation.table} at ${formatPosition(position)}`
+    const behavior = this.#options.onInvalidOperation
+    return { kind: 'invalid-operation', behavior, reason: `a row of ${place} was updated` }
   }
 
   #columnsOf(relation: Relation): OutboxColumns {
     const known = this.#columns.get(relation)
     if (known !== undefined) return known
-    const columns = outboxColumns(relation, this.#options.fields)
+    const columns = outboxColumns(relation, this.#options.fields, requiredPlacements(this.#options))
     this.#columns.set(relation, columns)
     return columns
   }
 
-  #routeInsert(
-    row: RowChange,
-    tuple: Tuple,
-    columns: OutboxColumns,
-  ): RoutedEvent | UnroutableEvent {
+  #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RoutedEvent | UnroutableEvent {
+    const columns = this.#columnsOf(relation)
     const identity: EventIdentity = {
       position: row.position,
       commitTimestampMs: row.commitTimestampMs,
@@ -144,44 +155,65 @@ export class OutboxRouter {
     if (identity.aggregateType === null) {
       return unroutable('INVALID_TOPIC', 'the column that names the topic is null')
     }
-    const { topic, fault } = this.#topicOf(identity.aggregateType)
+    const tenant = text(tuple, columns.tenant)
+    if (this.#options.tenant !== undefined && (tenant === null || tenant === '')) {
+      return unroutable('INVALID_TENANT', 'the tenant is null or empty')
+    }
+    const { topic, fault } = this.#topicOf(identity.aggregateType, tenant)
     if (fault !== undefined) return unroutable('INVALID_TOPIC', fault)
-    if (identity.aggregateId === null || identity.aggregateId === '') {
+    const hasKey = identity.aggregateId !== null && identity.aggregateId !== ''
+    if (!hasKey && this.#options.nullKeys === 'error') {
       return unroutable('INVALID_KEY', 'the key is null or empty')
     }
-    const headers = this.#headers.headersOf(identity, text(tuple, columns.trace))
+    const record = this.#isPlain
+      ? undefined
+      : this.#recordsOf(relation).recordOf(tuple, identity.aggregateType, tenant)
+    if (record !== undefined && 'fault' in record) return unroutable(record.code, record.fault)
+    const headers = this.#headers.headersOf(identity, text(tuple, columns.trace), record?.headers)
     if (headers === undefined) {
       return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
     }
-    return {
+    const event: RoutedEvent = {
       ...identity,
       kind: 'routed',
       topic,
-      key: this.#own(valueOf(tuple, columns.key)) ?? new Uint8Array(),
-      value: this.#valueOf(payload),
+      key: record === undefined ? this.#own(valueOf(tuple, columns.key)) : record.key,
+      value: record === undefined ? this.#valueOf(payload) : record.value,
       headers,
       timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
     }
+    if (event.key === null)
+      return { ...event, partitionKey: this.#arena.text(identity.eventId ?? '') }
+    return record?.partition === undefined ? event : { ...event, partition: record.partition }
   }
 
-  #topicOf(routedByValue: string): TopicOutcome {
-    const known = this.#topics.get(routedByValue)
+  #recordsOf(relation: Relation): OutboxRecords {
+    const known = this.#records.get(relation)
     if (known !== undefined) return known
-    const topic = this.#topicNameOf(routedByValue)
+    const records = new OutboxRecords(relation, this.#options, this.#arena)
+    this.#records.set(relation, records)
+    return records
+  }
+
+  #topicOf(routedByValue: string, tenant: string | null): TopicOutcome {
+    const key = tenant === null ? routedByValue : `${tenant}\0${routedByValue}`
+    const known = this.#topics.get(key)
+    if (known !== undefined) return known
+    const topic = this.#topicNameOf(routedByValue, tenant)
     const outcome = { topic, fault: topicNameFault(topic) }
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
-    this.#topics.set(routedByValue, outcome)
+    this.#topics.set(key, outcome)
     return outcome
   }
 
-  #topicNameOf(routedByValue: string): string {
+  #topicNameOf(routedByValue: string, tenant: string | null): string {
+    const { topicReplacement, tenant: routing } = this.#options
     const match = this.#wholeRegex.exec(routedByValue)
-    if (match === null) return routedByValue
-    return this.#options.topicReplacement.replace(
-      /\$\{(\w+)\}|\$(\d)/g,
-      (_, name: string | undefined, index: string | undefined) =>
-        (name === undefined ? match[Number(index)] : match.groups?.[name]) ?? '',
-    )
+    const topic = match === null ? routedByValue : replaceGroups(topicReplacement, match)
+    if (routing === undefined) return topic
+    return routing.topicReplacement
+      .replaceAll('${tenant}', () => tenant ?? '')
+      .replaceAll('${topic}', () => topic)
   }
 
   #valueOf(payload: Uint8Array | null): Uint8Array | null {
@@ -209,6 +241,35 @@ type TopicOutcome = { readonly topic: string; readonly fault: string | undefined
 
 /** Remembered; with more, as when every event names a topic of its own, they are found anew. */
 const TOPICS_MAX = 1_000
+
+function isPlain(options: OutboxRouterOptions): boolean {
+  const { converters, placements, tenant, contextHeaders } = options
+  const isRaw = [converters.key, converters.value, converters.header].every(
+    ({ kind }) => kind === 'raw',
+  )
+  const isAlone = placements.length === 0 && contextHeaders.length === 0
+  return isRaw && isAlone && (tenant === undefined || tenant.header === '')
+}
+
+/** Without these columns a row is unroutable; those for which that is not said are left out. */
+function requiredPlacements(options: OutboxRouterOptions): readonly string[] {
+  const { placements, isPlacedFieldRequired } = options
+  return isPlacedFieldRequired ? placements.map(({ field }) => field) : []
+}
+
+/** As `Matcher.replaceFirst` of Java: `$12` is group 1 and the digit 2 where there is no group 12. */
+function replaceGroups(replacement: string, match: RegExpExecArray): string {
+  return replacement.replace(
+    /\\(.)|\$\{(\w+)\}|\$(\d+)/g,
+    (_, escaped: string | undefined, name: string | undefined, digits: string | undefined) => {
+      if (escaped !== undefined) return escaped
+      if (name !== undefined) return match.groups?.[name] ?? ''
+      let length = digits?.length ?? 0
+      while (length > 1 && Number(digits?.slice(0, length)) >= match.length) length -= 1
+      return (match[Number(digits?.slice(0, length))] ?? '') + (digits?.slice(length) ?? '')
+    },
+  )
+}
 
 function timestampOf(tuple: Tuple, columns: OutboxColumns): number | undefined {
   const value = valueOf(tuple, columns.timestamp)

@@ -132,7 +132,7 @@ function parseAnyTimestampMs(text: Uint8Array): number | undefined {
  * Days from 1970-01-01 in the Gregorian calendar. The year is taken to start in March, so that the
  * leap day is its last one, and 146,097 days make 400 years.
  */
-function daysFromEpoch(year: number, month: number, day: number): number {
+export function daysFromEpoch(year: number, month: number, day: number): number {
   const marchYear = month <= 2 ? year - 1 : year
   const era = Math.floor(marchYear / 400)
   const yearOfEra = marchYear - era * 400

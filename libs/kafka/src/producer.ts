@@ -7,7 +7,11 @@ import { closedError, expectNoError, toKafkaError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
-import { BATCH_HEADER_BYTES, type StampedRecord, recordSizeBytesMax } from './record-batch-encoder.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type StampedRecord,
+  recordSizeBytesMax,
+} from './record-batch-encoder.ts'
 import type { OutgoingRecord, RecordLocation } from './records.ts'
 import { delay, retrying } from './retrying.ts'
 
@@ -247,7 +251,8 @@ function topicsOf(records: readonly OutgoingRecord[]): ReadonlyMap<string, boole
   const topics = new Map<string, boolean>()
   for (const { topic, partition } of records) {
     const needsCount = partition === undefined
-    if (needsCount || !topics.has(topic)) topics.set(topic, needsCount || topics.get(topic) === true)
+    if (needsCount || !topics.has(topic))
+      topics.set(topic, needsCount || topics.get(topic) === true)
   }
   return topics
 }

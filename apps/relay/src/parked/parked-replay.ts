@@ -17,7 +17,7 @@ import type { Interlude } from '../sink/publisher.ts'
 import { headerText, readRecords } from '../sink/read-tail.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
 import { sinkFailure, slotUncertain } from '../sink/sink-failure.ts'
-import type { Topics } from '../sink/topics.ts'
+import { type Topics, partitionFault } from '../sink/topics.ts'
 import type { ParkedEvents } from '../source/parked-events.ts'
 import { type Publishable, publishableEvent } from './publishable-event.ts'
 import { type ParkedGroup, type ParkedRow, ParkedRows, type ReplayTarget } from './parked-rows.ts'
@@ -200,7 +200,9 @@ export class ParkedReplay implements Interlude {
     const bytesMax = Math.min(this.#options.recordBytesMax, topic.messageBytesMax)
     const fault = sizeFault(event, bytesMax)
     if (fault !== undefined) return { code: 'MESSAGE_TOO_LARGE', reason: fault }
-    return { row, event, partition: topic.partitionOf(event.key) }
+    const partition = topic.partitionFor(event)
+    if (partition < topic.partitionCount) return { row, event, partition }
+    return { code: 'INVALID_PARTITION', reason: partitionFault(event.topic, partition, topic) }
   }
 
   /** Sends, and settles what is stored; gives what the broker refused. */

@@ -51,7 +51,7 @@ async function readAgain(row: ParkedRow, way: Way): Promise<Publishable> {
 
 function routed(router: OutboxRouter, change: ReturnType<typeof rowChange>): Publishable {
   const outcome = router.route(change)
-  if (outcome.kind !== 'ignored') return outcome
+  if (outcome.kind === 'routed' || outcome.kind === 'unroutable') return outcome
   return gone(`${change.change.relation.table} is not in table.include.list any more`)
 }
 

@@ -4,7 +4,11 @@ import { tupleOf } from '@fairlead/cdc'
 /** A routed event as `relay.parked_event.record` holds it; its value is in `payload`. */
 export type StoredRecord = {
   readonly topic: string
-  readonly keyBase64: string
+  readonly keyBase64: string | null
+  /** Of a record whose row names it. */
+  readonly partition?: number
+  /** Of a record without a key. */
+  readonly partitionKeyBase64?: string
   readonly timestampMs: number
   readonly headers: readonly (readonly [name: string, valueBase64: string | null])[]
 }
@@ -54,7 +58,11 @@ export function originWithRow({ change }: RowChange): EventOrigin {
 export function storedRecord(event: RoutedEvent): StoredRecord {
   return {
     topic: event.topic,
-    keyBase64: base64(event.key) ?? '',
+    keyBase64: base64(event.key),
+    ...(event.partition !== undefined && { partition: event.partition }),
+    ...(event.partitionKey !== undefined && {
+      partitionKeyBase64: base64(event.partitionKey) ?? '',
+    }),
     timestampMs: event.timestampMs,
     headers: event.headers.map(([name, value]) => [name, base64(value)]),
   }
@@ -69,7 +77,11 @@ export function routedEvent(
     ...identity,
     kind: 'routed',
     topic: record.topic,
-    key: Buffer.from(record.keyBase64, 'base64'),
+    key: bytes(record.keyBase64),
+    ...(record.partition !== undefined && { partition: record.partition }),
+    ...(record.partitionKeyBase64 !== undefined && {
+      partitionKey: Buffer.from(record.partitionKeyBase64, 'base64'),
+    }),
     value,
     headers: record.headers.map(([name, valueBase64]): EventHeader => [name, bytes(valueBase64)]),
     timestampMs: record.timestampMs,

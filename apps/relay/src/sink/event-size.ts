@@ -12,7 +12,7 @@ const UTF8_BYTES_PER_UNIT_MAX = 3
 export function eventSizeBytes(event: RoutedEvent | UnroutableEvent): number {
   const bytes =
     event.kind === 'routed'
-      ? event.key.length +
+      ? (event.key?.length ?? 0) +
         event.headers.reduce((sum, [name, value]) => sum + name.length + (value?.length ?? 0), 0)
       : 0
   const text = event.headersText?.length ?? 0
@@ -29,7 +29,7 @@ export function sizeFault(event: RoutedEvent, bytesMax: number): string | undefi
 /** The most that a batch with only this record can take on the wire. */
 function recordBatchBytesMax(event: RoutedEvent): number {
   let sizeBytes = BATCH_HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX
-  sizeBytes += event.key.length + (event.value?.length ?? 0)
+  sizeBytes += (event.key?.length ?? 0) + (event.value?.length ?? 0)
   for (const [name, value] of event.headers) {
     sizeBytes += HEADER_OVERHEAD_BYTES_MAX
     sizeBytes += name.length * UTF8_BYTES_PER_UNIT_MAX + (value?.length ?? 0)

@@ -12,7 +12,7 @@ import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 import { eventSizeBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
-import type { Topic, Topics } from './topics.ts'
+import { type Topic, type Topics, partitionFault } from './topics.ts'
 
 export type PublisherOptions = {
   readonly producer: IdempotentProducer
@@ -188,7 +188,11 @@ export class Publisher {
     if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
     invariant(topic !== undefined, 'the topic of a routed event was opened')
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
-    const partition = topic.partitionOf(event.key)
+    const partition = topic.partitionFor(event)
+    if (partition >= topic.partitionCount) {
+      const reason = partitionFault(event.topic, partition, topic)
+      return failed(queued, parked, 'INVALID_PARTITION', reason)
+    }
     if (topic.holds(event.position, partition)) return 'published'
     if (parked.isBlocked(event)) return toPark(queued, 'blocked', 'BLOCKED', BLOCKED_REASON)
     const { recordBytesMax } = this.#options

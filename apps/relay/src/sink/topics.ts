@@ -1,4 +1,4 @@
-import { comparePositions, type EventPosition } from '@fairlead/cdc'
+import { type EventPosition, type RoutedEvent, comparePositions } from '@fairlead/cdc'
 import { type Admin, type Reader, partitionOfKey } from '@fairlead/kafka'
 import { PartitionTail } from './partition-tail.ts'
 import { readTail } from './read-tail.ts'
@@ -25,6 +25,14 @@ const SETTLE_MS = 250
 /** Kafka's default of `max.message.bytes`. */
 const MESSAGE_BYTES_DEFAULT = 1_048_588
 
+export function partitionFault(name: string, partition: number, topic: Topic): string {
+  return `${name} has ${topic.partitionCount} partitions, and none is ${partition}`
+}
+
+type PartitionChoice = Pick<RoutedEvent, 'partition' | 'key' | 'partitionKey'>
+
+const NO_KEY = new Uint8Array()
+
 /** A topic as one session knows it. Events are asked for in commit order. */
 export class Topic {
   readonly partitionCount: number
@@ -44,8 +52,9 @@ export class Topic {
       .at(-1)
   }
 
-  partitionOf(key: Uint8Array): number {
-    return partitionOfKey(key, this.partitionCount)
+  /** The one that the row names, or the one of its key; there may be no such partition. */
+  partitionFor({ partition, key, partitionKey }: PartitionChoice): number {
+    return partition ?? partitionOfKey(key ?? partitionKey ?? NO_KEY, this.partitionCount)
   }
 
   /**

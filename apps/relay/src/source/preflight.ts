@@ -1,6 +1,8 @@
 import type { Lsn } from '@fairlead/base'
+import type { SourceCatalog } from '@fairlead/cdc'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
+import { readCatalog } from './read-catalog.ts'
 import { ensureSlot } from './slot.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
@@ -9,6 +11,7 @@ export type Source = {
   readonly systemIdentifier: string
   /** Nothing before it is to be read; 0 leaves it to the slot. */
   readonly startLsn: Lsn
+  readonly catalog: SourceCatalog
 }
 
 /** One relay at a time looks at the publication and the slot. */
@@ -29,7 +32,7 @@ export async function preflight(client: pg.Client, options: SourceOptions): Prom
     await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
     const startLsn = await ensureSlot(client, options, systemIdentifier)
-    return { systemIdentifier, startLsn }
+    return { systemIdentifier, startLsn, catalog: await readCatalog(client, options.tables) }
   } finally {
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
   }

@@ -1,0 +1,79 @@
+import type { Converter, Converters, ValueOptions } from '@fairlead/cdc'
+import { nearestName } from '@fairlead/base'
+import type { ConfigOf } from '@fairlead/service'
+import type { RELAY_CONFIG } from './config.ts'
+
+type RelayConfig = ConfigOf<typeof RELAY_CONFIG>
+
+/** Classes of Kafka Connect and Debezium by the short name of what they write. */
+const CLASSES: Readonly<Record<string, string>> = {
+  'org.apache.kafka.connect.storage.StringConverter': 'string',
+  'org.apache.kafka.connect.json.JsonConverter': 'json',
+  'org.apache.kafka.connect.converters.ByteArrayConverter': 'bytes',
+  'io.debezium.converters.ByteArrayConverter': 'bytes',
+  'io.debezium.converters.ByteBufferConverter': 'bytes',
+  'io.debezium.converters.BinaryDataConverter': 'bytes',
+  'org.apache.kafka.connect.storage.SimpleHeaderConverter': 'simple',
+}
+const NAMES: readonly string[] = ['raw', 'string', 'json', 'bytes', 'simple']
+
+/** @throws {Error} that names the key of a converter that there is not. */
+export function converters(config: RelayConfig): Converters {
+  const delegateName = config['value.converter.delegate.converter.type']
+  const delegate =
+    delegateName === ''
+      ? null
+      : converter('value.converter.delegate.converter.type', delegateName, {
+          hasSchemas: config['value.converter.delegate.converter.type.schemas.enable'],
+          delegate: null,
+        })
+  return {
+    key: converter('key.converter', config['key.converter'], {
+      hasSchemas: config['key.converter.schemas.enable'],
+      delegate: null,
+    }),
+    value: converter('value.converter', config['value.converter'], {
+      hasSchemas: config['value.converter.schemas.enable'],
+      delegate,
+    }),
+    header: converter('header.converter', config['header.converter'], {
+      hasSchemas: config['header.converter.schemas.enable'],
+      delegate: null,
+    }),
+  }
+}
+
+function converter(
+  key: string,
+  name: string,
+  options: { readonly hasSchemas: boolean; readonly delegate: Converter | null },
+): Converter {
+  const kind = CLASSES[name] ?? name
+  switch (kind) {
+    case 'raw':
+    case 'string':
+    case 'simple':
+      return { kind }
+    case 'json':
+      return { kind, hasSchemas: options.hasSchemas }
+    case 'bytes':
+      return { kind, delegate: options.delegate }
+    default: {
+      const nearest = nearestName(name, [...NAMES, ...Object.keys(CLASSES)])
+      const hint = nearest === undefined ? `one of ${NAMES.join(', ')}` : `did you mean ${nearest}?`
+      throw new Error(`${key} has "${name}", which is no converter here: ${hint}`)
+    }
+  }
+}
+
+export function valueOptions(config: RelayConfig): ValueOptions {
+  return {
+    decimals: config['decimal.handling.mode'],
+    times: config['time.precision.mode'],
+    binary: config['binary.handling.mode'],
+    intervals: config['interval.handling.mode'],
+    hstore: config['hstore.handling.mode'],
+    moneyFractionDigits: config['money.fraction.digits'],
+    unavailablePlaceholder: config['unavailable.value.placeholder'],
+  }
+}

@@ -1,0 +1,112 @@
+import { toBase64 } from './base64.ts'
+import type { ConnectDatum, ConnectSchema, ConnectValue } from './connect-schema.ts'
+import { javaDouble, javaFloat } from './java-number.ts'
+
+const TYPE_NAMES: Readonly<Partial<Record<ConnectSchema['type'], string>>> = {
+  float32: 'float',
+  float64: 'double',
+}
+
+/** Schemas are few and their objects live as long as a table's definition does. */
+const SCHEMA_TEXTS = new WeakMap<ConnectSchema, string>()
+
+/**
+ * The text that `org.apache.kafka.connect.json.JsonConverter` writes, byte by byte: the value, or
+ * with `schemas.enable` both of `{"schema":…,"payload":…}`. Null for a tombstone.
+ */
+export function toConnectJson(datum: ConnectDatum, hasSchemas: boolean): string | null {
+  if (datum.schema === null) return null
+  const payload = jsonOf(datum.schema, datum.value)
+  if (!hasSchemas) return payload
+  return `{"schema":${schemaText(datum.schema)},"payload":${payload}}`
+}
+
+function schemaText(schema: ConnectSchema): string {
+  const known = SCHEMA_TEXTS.get(schema)
+  if (known !== undefined) return known
+  const text = `{${schemaEntries(schema).join(',')}}`
+  SCHEMA_TEXTS.set(schema, text)
+  return text
+}
+
+function schemaEntries(schema: ConnectSchema): string[] {
+  const { type, fields, items, name, version, doc, parameters } = schema
+  const entries = [`"type":"${TYPE_NAMES[type] ?? type}"`]
+  if (items !== undefined) {
+    if (type === 'map') entries.push('"keys":{"type":"string","optional":false}')
+    entries.push(`"${type === 'map' ? 'values' : 'items'}":${schemaText(items)}`)
+  }
+  if (fields !== undefined) {
+    const texts = fields.map((field) =>
+      [...schemaEntries(field.schema), `"field":${jsonString(field.name)}`].join(','),
+    )
+    entries.push(`"fields":[${texts.map((text) => `{${text}}`).join(',')}]`)
+  }
+  entries.push(`"optional":${schema.isOptional}`)
+  if (name !== undefined) entries.push(`"name":${jsonString(name)}`)
+  if (version !== undefined) entries.push(`"version":${version}`)
+  if (doc !== undefined) entries.push(`"doc":${jsonString(doc)}`)
+  if (parameters !== undefined) entries.push(`"parameters":${parametersJson(parameters)}`)
+  const { defaultValue = null } = schema
+  if (defaultValue !== null) entries.push(`"default":${jsonOf(schema, defaultValue)}`)
+  return entries
+}
+
+function parametersJson(parameters: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(parameters)
+  return `{${entries.map(([key, text]) => `${jsonString(key)}:${jsonString(text)}`).join(',')}}`
+}
+
+/** Jackson writes the digits of an escape in upper case. */
+function jsonString(text: string): string {
+  const json = JSON.stringify(text)
+  if (!json.includes(String.raw`\u`)) return json
+  return json.replaceAll(/\\(?:u([0-9a-f]{4})|.)/g, (escape, digits: string | undefined) =>
+    digits === undefined ? escape : String.raw`\u` + digits.toUpperCase(),
+  )
+}
+
+function jsonOf(schema: ConnectSchema, value: ConnectValue): string {
+  // `replace.null.with.default` is on unless somebody turns it off.
+  if (value === null) {
+    const { defaultValue } = schema
+    return defaultValue === undefined || defaultValue === null
+      ? 'null'
+      : jsonOf(schema, defaultValue)
+  }
+  if (typeof value === 'string') return jsonString(value)
+  if (typeof value === 'bigint' || typeof value === 'boolean') return String(value)
+  if (typeof value === 'number') return numberJson(schema, value)
+  if (value instanceof Uint8Array) return `"${toBase64(value)}"`
+  if (isMap(value)) return mapJson(schema, value)
+  return schema.type === 'struct' ? structJson(schema, value) : arrayJson(schema, value)
+}
+
+/** Jackson quotes what is no number in JSON. */
+function numberJson({ type }: ConnectSchema, value: number): string {
+  if (type !== 'float64' && type !== 'float32') return String(value)
+  const text = type === 'float64' ? javaDouble(value) : javaFloat(value)
+  return Number.isFinite(value) ? text : `"${text}"`
+}
+
+function structJson(schema: ConnectSchema, values: readonly ConnectValue[]): string {
+  const entries = (schema.fields ?? []).map(
+    (field, index) => `${jsonString(field.name)}:${jsonOf(field.schema, values[index] ?? null)}`,
+  )
+  return `{${entries.join(',')}}`
+}
+
+function arrayJson({ items }: ConnectSchema, values: readonly ConnectValue[]): string {
+  if (items === undefined) return '[]'
+  return `[${values.map((value) => jsonOf(items, value)).join(',')}]`
+}
+
+function mapJson({ items }: ConnectSchema, map: ReadonlyMap<string, ConnectValue>): string {
+  if (items === undefined) return '{}'
+  const entries = [...map].map(([key, value]) => `${jsonString(key)}:${jsonOf(items, value)}`)
+  return `{${entries.join(',')}}`
+}
+
+export function isMap(value: ConnectValue): value is ReadonlyMap<string, ConnectValue> {
+  return value instanceof Map
+}
