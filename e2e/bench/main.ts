@@ -15,7 +15,8 @@ type Bench = (
 /**
  * Throughput of each part as a ratio to a baseline that is measured in the same run, with CPU seconds
  * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`. The broker's
- * take `--quick`, and `--only` a section, which may be repeated.
+ * take `--quick`, `--rounds` (three), `--only` a section and `--match` a load by a part of its name; these
+ * two may be repeated.
  */
 const BENCHES: Readonly<Record<string, Bench>> = {
   broker: benchBroker,
@@ -31,6 +32,8 @@ const { positionals: wanted, values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
+    match: { type: 'string', multiple: true, default: [] },
+    rounds: { type: 'string', default: '3' },
   },
 })
 const unknown = wanted.filter((name) => !(name in BENCHES))
@@ -40,12 +43,22 @@ if (unknown.length > 0) {
   )
   process.exit(2)
 }
+const options: BrokerBenchOptions = {
+  isQuick: values.quick,
+  only: values.only,
+  match: values.match,
+  rounds: Number(values.rounds),
+}
+if (!Number.isInteger(options.rounds) || options.rounds < 1) {
+  console.error(`--rounds ${values.rounds}: give a whole number from 1 on`)
+  process.exit(2)
+}
 // Exit listeners end what a benchmark has started; a signal alone would skip them.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   console.log(`\n${name}`)
-  const measured = bench({ isQuick: values.quick, only: values.only })
+  const measured = bench(options)
   if (measured instanceof Promise) printReport(await measured)
   else for await (const rows of measured) printReport(rows)
 }

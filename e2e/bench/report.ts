@@ -7,6 +7,8 @@ export type BenchRow = {
   readonly name: string
   /** Units per second, or what else `unit` says; medians over the rounds. */
   readonly rate: number
+  /** The lowest and the highest round. */
+  readonly range?: readonly [number, number]
   readonly unit: string
   /** Of the process under test, over one round; absent where there is no such process. */
   readonly usage?: Usage
@@ -17,13 +19,16 @@ export type BenchRow = {
 
 /** Prints one line per row; a row with a baseline shows its ratio to it. */
 export function printReport(rows: readonly BenchRow[]): void {
-  console.log('| what | measured | ratio to baseline | CPU s | peak MB |')
-  console.log('|---|---|---|---|---|')
+  console.log('| what | measured | rounds | ratio to baseline | CPU s | peak MB |')
+  console.log('|---|---|---|---|---|---|')
   for (const row of rows) {
     const ratio = ratioText(row, rows)
     const cpu = row.usage === undefined ? '' : row.usage.cpuSeconds.toFixed(2)
     const peak = row.usage === undefined ? '' : String(Math.round(row.usage.peakBytes / 1e6))
-    console.log(`| ${row.name} | ${formatRate(row)} | ${ratio} | ${cpu} | ${peak} |`)
+    const range = row.range?.map(numberText).join(' to ') ?? ''
+    console.log(
+      `| ${row.name} | ${numberText(row.rate)} ${row.unit} | ${range} | ${ratio} | ${cpu} | ${peak} |`,
+    )
   }
 }
 
@@ -48,7 +53,7 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
-function formatRate({ rate, unit }: BenchRow): string {
-  const digits = Math.abs(rate) >= 100 ? 0 : 2
-  return `${rate >= 1_000 ? Math.round(rate).toLocaleString('en-US') : rate.toFixed(digits)} ${unit}`
+function numberText(value: number): string {
+  if (value >= 1_000) return Math.round(value).toLocaleString('en-US')
+  return value.toFixed(Math.abs(value) >= 100 ? 0 : 2)
 }

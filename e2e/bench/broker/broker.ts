@@ -9,6 +9,7 @@ import { benchLatency } from './latency.ts'
 import { benchProduce } from './produce.ts'
 import { performanceAbsence, rdkafkaPerformance } from './rdkafka-performance.ts'
 import { type Setting, compared } from './rounds.ts'
+import { warmUp } from './warm-up.ts'
 import { type BenchServer, startApacheKafka, startFairlead } from './servers.ts'
 import { benchStart } from './start.ts'
 
@@ -17,6 +18,9 @@ export type BrokerBenchOptions = {
   readonly isQuick: boolean
   /** The sections to run; all when empty. */
   readonly only: readonly string[]
+  /** Of the loads of a section, those with one of these in their names; all when empty. */
+  readonly match: readonly string[]
+  readonly rounds: number
 }
 
 type Section = {
@@ -33,7 +37,6 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   consume: { needsPerformance: true, run: benchConsume },
   load: { needsPerformance: true, run: peakMemory },
 }
-const ROUNDS = 3
 const QUICK_SCALE = 0.25
 
 /** This broker and Apache Kafka, side by side, in turns, under librdkafka's load generator; by section. */
@@ -50,13 +53,19 @@ export async function* benchBroker(
   const setting: Setting = {
     servers: [...(await baseline(servers)), await fairlead(servers, directory.path)],
     performance: performance ?? '',
-    rounds: ROUNDS,
+    rounds: options.rounds,
     scale: options.isQuick ? QUICK_SCALE : 1,
     directory: directory.path,
+    isWanted: (load) =>
+      options.match.length === 0 || options.match.some((part) => load.includes(part)),
   }
+  let isWarm = false
   for (const [name, section] of Object.entries(SECTIONS)) {
     if (options.only.length > 0 && !options.only.includes(name)) continue
     if (section.needsPerformance && performance === undefined) continue
+    // After the starts, which begin with a new process.
+    if (section.needsPerformance && !isWarm) await warmUp(setting)
+    isWarm ||= section.needsPerformance
     yield await section.run(setting)
   }
 }

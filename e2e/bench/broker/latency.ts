@@ -16,10 +16,11 @@ const WARM_UP_SHARE = 0.2
 export async function benchLatency(setting: Setting): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
   for (const durability of ['written', 'synced'] as const) {
+    const what = `end to end ${durability}, ${RECORDS_PER_SECOND} records/s`
+    if (!setting.isWanted(what)) continue
     const measured = await inTurns(setting, (server) =>
       withTopic(server, { partitions: 1, durability }, (topic) => endToEnd(setting, server, topic)),
     )
-    const what = `end to end ${durability}, ${RECORDS_PER_SECOND} records/s`
     rows.push(...compared(`${what}, p50`, measured, { figure: 'p50', unit: 'ms' }))
     const bar = { atMost: 0.7 }
     rows.push(...compared(`${what}, p99`, measured, { figure: 'p99', unit: 'ms', bar }))

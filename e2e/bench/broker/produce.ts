@@ -29,15 +29,16 @@ const LOADS: readonly ProduceLoad[] = (['written', 'synced'] as const).flatMap((
 export async function benchProduce(setting: Setting): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
   for (const load of LOADS) {
-    const records = recordsPerRound(load.recordBytes, setting.scale)
+    const { durability, recordBytes, partitions, codec } = load
+    const what = `produce ${durability}, ${recordBytes} B, ${partitions} partitions, ${codec}`
+    if (!setting.isWanted(what)) continue
+    const records = recordsPerRound(recordBytes, setting.scale)
     const measured = await inTurns(setting, (server) =>
       withTopic(server, load, async (topic) => {
         const { seconds } = await produce(setting, { server, topic, records, ...load })
         return { rate: records / seconds }
       }),
     )
-    const { durability, recordBytes, partitions, codec } = load
-    const what = `produce ${durability}, ${recordBytes} B, ${partitions} partitions, ${codec}`
     rows.push(
       ...compared(what, measured, { figure: 'rate', unit: 'records/s', bar: { atLeast: 1 } }),
     )

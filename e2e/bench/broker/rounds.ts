@@ -1,3 +1,4 @@
+import { run } from '../../support/command.ts'
 import { type BenchRow, type RatioBar, median } from '../report.ts'
 import { type Usage, usageBetween, usageOf } from '../usage.ts'
 import { APACHE_KAFKA, type BenchServer } from './servers.ts'
@@ -11,17 +12,24 @@ export type Setting = {
   /** A part of the usual amounts of work, for a look in between. */
   readonly scale: number
   readonly directory: string
+  /** Whether the loads so named are to be measured. */
+  readonly isWanted: (load: string) => boolean
 }
 
 export type Figures = Readonly<Record<string, number>>
 
 export type Measured = {
   readonly server: BenchServer
+  /** Medians of the rounds. */
   readonly figures: Figures
+  readonly rounds?: readonly Figures[]
   readonly usage: Usage
 }
 
-/** Round by round and server by server, so that a slow minute hits all alike; medians. */
+/**
+ * Round by round and server by server, so that a slow minute hits all alike; medians. Every other round
+ * goes the other way round. Nobody measures the writeback of what was measured before.
+ */
 export async function inTurns(
   { servers, rounds }: Pick<Setting, 'servers' | 'rounds'>,
   measure: (server: BenchServer, round: number) => Promise<Figures>,
@@ -32,7 +40,8 @@ export async function inTurns(
     usages: [] as Usage[],
   }))
   for (let round = 0; round < rounds; round += 1) {
-    for (const { server, figures, usages } of samples) {
+    for (const { server, figures, usages } of round % 2 === 0 ? samples : samples.toReversed()) {
+      await run('sync', [])
       const { pid } = server
       const before = usageOf(pid)
       figures.push(await measure(server, round))
@@ -43,6 +52,7 @@ export async function inTurns(
   return samples.map(({ server, figures, usages }) => ({
     server,
     figures: mediansOf(figures),
+    rounds: figures,
     usage: {
       ...usageOf(server.pid),
       cpuSeconds: median(usages.map(({ cpuSeconds }) => cpuSeconds)),
@@ -64,9 +74,10 @@ export function compared(
   options: { readonly figure: string; readonly unit: string; readonly bar?: RatioBar },
 ): BenchRow[] {
   const nameOf = (server: string): string => `${what}, ${server}`
-  return measured.map(({ server, figures, usage }) => ({
+  return measured.map(({ server, figures, rounds, usage }) => ({
     name: nameOf(server.name),
     rate: figures[options.figure] ?? Number.NaN,
+    ...(rounds === undefined ? {} : { range: rangeOf(rounds, options.figure) }),
     unit: options.unit,
     usage,
     ...(server.name === APACHE_KAFKA
@@ -76,4 +87,9 @@ export function compared(
           ...(options.bar === undefined ? {} : { bar: options.bar }),
         }),
   }))
+}
+
+function rangeOf(rounds: readonly Figures[], figure: string): readonly [number, number] {
+  const values = rounds.map((figures) => figures[figure] ?? Number.NaN)
+  return [Math.min(...values), Math.max(...values)]
 }

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
-import type { Disk, DiskCallback, DiskFile } from '@fairlead/log'
+import type { Disk, DiskCallback, DiskFile, DiskResult } from '@fairlead/log'
 import { diskFailure } from './disk-failure.ts'
+import { InlineReads } from './inline-reads.ts'
 import { Permits } from './permits.ts'
 
 export type NodeDiskOptions = {
@@ -21,17 +22,23 @@ const SYNCHRONOUS_WRITE_BYTES_MAX = 1_310_720
 /** Linux refuses more buffers in one call. */
 const CHUNKS_PER_WRITE_MAX = 1024
 
-/** The `Disk` port on node:fs. Callbacks of synchronous writes run before the call returns. */
+/** The `Disk` port on node:fs. Callbacks of synchronous reads and writes run before the call returns. */
 export function nodeDisk(options: NodeDiskOptions = {}): Disk {
   const syncs = new Permits(options.syncsMax ?? SYNCS_MAX)
   const writeLimit = options.synchronousWriteBytesMax ?? SYNCHRONOUS_WRITE_BYTES_MAX
+  const inlineReads = new InlineReads({
+    nowMs: () => performance.now(),
+    diskReads: () => process.resourceUsage().fsRead,
+    nextTurn: setImmediate,
+  })
   return {
     open: (path, mode, done) => {
       const { O_RDWR, O_CREAT } = fs.constants
       const flags = mode === 'create' ? O_RDWR | O_CREAT : O_RDWR
       fs.open(path, flags, 0o644, (error, descriptor) => {
         if (error !== null) done(diskFailure(error, path))
-        else done({ ok: true, value: nodeFile({ descriptor, path, syncs, writeLimit }) })
+        else
+          done({ ok: true, value: nodeFile({ descriptor, path, syncs, writeLimit, inlineReads }) })
       })
     },
     fileSizeBytes: (path, done) => {
@@ -59,12 +66,16 @@ type OpenFile = {
   readonly path: string
   readonly syncs: Permits
   readonly writeLimit: number
+  readonly inlineReads: InlineReads
 }
 
 function nodeFile(open: OpenFile): DiskFile {
   const { descriptor, path, syncs } = open
   return {
-    read: (position, target, done) => readFully(open, { position, target, filled: 0 }, done),
+    read: (position, target, done) => {
+      if (open.inlineReads.admits(target.length)) done(readNow(open, position, target))
+      else readInPool(open, { position, target, filled: 0 }, done)
+    },
     write: (position, chunks, done) => {
       const filled = chunks.filter((chunk) => chunk.length > 0)
       const sizeBytes = filled.reduce((sum, chunk) => sum + chunk.length, 0)
@@ -84,9 +95,35 @@ function nodeFile(open: OpenFile): DiskFile {
   }
 }
 
+/** What one call leaves is behind the end of the file, or asked for again. */
+function readNow(open: OpenFile, position: number, target: Uint8Array): DiskResult<number> {
+  try {
+    return {
+      ok: true,
+      value: open.inlineReads.perform(target.length, () => {
+        let filled = 0
+        while (filled < target.length) {
+          const count = fs.readSync(
+            open.descriptor,
+            target,
+            filled,
+            target.length - filled,
+            position + filled,
+          )
+          if (count === 0) break
+          filled += count
+        }
+        return filled
+      }),
+    }
+  } catch (error) {
+    return diskFailure(error, open.path)
+  }
+}
+
 type Reading = { readonly position: number; readonly target: Uint8Array; readonly filled: number }
 
-function readFully(open: OpenFile, reading: Reading, done: DiskCallback<number>): void {
+function readInPool(open: OpenFile, reading: Reading, done: DiskCallback<number>): void {
   const { position, target, filled } = reading
   if (filled === target.length) {
     done({ ok: true, value: filled })
@@ -96,7 +133,7 @@ function readFully(open: OpenFile, reading: Reading, done: DiskCallback<number>)
   fs.read(open.descriptor, rest, 0, rest.length, position + filled, (error, count) => {
     if (error !== null) done(diskFailure(error, open.path))
     else if (count === 0) done({ ok: true, value: filled })
-    else readFully(open, { position, target, filled: filled + count }, done)
+    else readInPool(open, { position, target, filled: filled + count }, done)
   })
 }
 
