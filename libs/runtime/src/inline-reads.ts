@@ -1,5 +1,3 @@
-/** Larger reads would hold the event loop for too long, whatever they find. */
-const READ_BYTES_MAX = 1_310_720
 /** From the page cache half a millisecond, and as much again for the checksums of what was read. */
 const BYTES_PER_TURN_MAX = 4_194_304
 /** From the page cache a megabyte takes a tenth of it. */
@@ -41,11 +39,7 @@ export class InlineReads {
 
   /** Whether a read of this size is made now. Whoever is let does it through `perform`. */
   admits(sizeBytes: number): boolean {
-    return (
-      sizeBytes <= READ_BYTES_MAX &&
-      sizeBytes <= this.#leftBytes &&
-      this.#ports.nowMs() >= this.#pausedUntilMs
-    )
+    return sizeBytes <= this.#leftBytes && this.#ports.nowMs() >= this.#pausedUntilMs
   }
 
   perform<Result>(sizeBytes: number, read: () => Result): Result {

@@ -16,7 +16,8 @@ afterEach(() => {
 })
 
 const DISKS: readonly { name: string; disk: () => Disk }[] = [
-  { name: 'small writes on the event loop', disk: () => nodeDisk() },
+  { name: 'small reads and writes on the event loop', disk: () => nodeDisk() },
+  { name: 'all reads in the pool', disk: () => nodeDisk({ synchronousReadBytesMax: 0 }) },
   { name: 'all writes in the pool', disk: () => nodeDisk({ synchronousWriteBytesMax: 0 }) },
   { name: 'a thread of its own', disk: () => blockingDisk() },
   { name: 'all writes on the event loop', disk: () => nodeDisk({ synchronousWriteBytesMax: 1e9 }) },
