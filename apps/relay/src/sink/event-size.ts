@@ -1,7 +1,7 @@
 import type { RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
 
 /** Objects and strings around the bytes of an event in memory, roughly. */
-const EVENT_OVERHEAD_BYTES = 512
+const EVENT_OVERHEAD_BYTES = 2_560
 const BATCH_HEADER_BYTES = 61
 /** Length, attributes, two deltas, two lengths and a header count, each at its longest. */
 const RECORD_OVERHEAD_BYTES_MAX = 41
