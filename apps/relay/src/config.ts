@@ -218,7 +218,7 @@ export const RELAY_CONFIG = defineConfig({
   },
   'max.queue.size.in.bytes': {
     type: 'int',
-    default: 16_777_216,
+    default: 8_388_608,
     min: 65_536,
     doc: 'Bytes of events in memory above which the relay stops reading from Postgres.',
   },

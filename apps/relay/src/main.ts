@@ -9,10 +9,12 @@ import { Relay } from './relay.ts'
 import { relayRoutes } from './routes.ts'
 import { BrokerProbe } from './sink/broker-probe.ts'
 import { kafkaSink } from './sink/sink-clients.ts'
+import { keepHeapSmall } from './small-heap.ts'
 
 /** For the few queries of the HTTP API. */
 const HTTP_CONNECTIONS_MAX = 2
 
+keepHeapSmall()
 await runApp({
   name: 'relay',
   version: '0.1.0',
