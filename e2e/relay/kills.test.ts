@@ -1,13 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { NumberedWriters, committedNumbers, publishedNumbers } from '../support/numbered-writers.ts'
 import { RelayStack } from '../support/relay-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const TOPIC = 'outbox.event.order'
-const KILL_COUNT = 14
-const PAUSE_MIN_MS = 300
-const PAUSE_SPREAD_MS = 2_000
 
 /** Each aggregate is on the topic as it was committed: nothing lost, twice or out of order. */
 async function expectExactlyOnce(stack: RelayStack): Promise<void> {
@@ -19,42 +15,6 @@ async function expectExactlyOnce(stack: RelayStack): Promise<void> {
   const parked = await stack.pool.query('select from relay.parked_event')
   expect(parked.rowCount).toBe(0)
 }
-
-test('whatever is killed when, each committed row is published once and in order', async () => {
-  await using stack = await RelayStack.start()
-  const relays = [stack.relay(), stack.relay()]
-  await Promise.all(relays.map((relay) => relay.ready()))
-  const writers = new NumberedWriters(stack.pool)
-  const kills = [
-    async () => {
-      await relays.shift()?.stop('SIGKILL')
-      relays.push(stack.relay())
-    },
-    async () => {
-      await stack.broker.kill()
-      stack.broker.restart()
-    },
-    () => {
-      const { pid } = stack.postgres
-      if (pid !== undefined) process.kill(pid, 'SIGKILL')
-      return Promise.resolve()
-    },
-  ]
-  for (let kill = 0; kill < KILL_COUNT; kill += 1) {
-    // The moment of the kill is what is random here, so a delay is the point of the test.
-    await delay(PAUSE_MIN_MS + Math.random() * PAUSE_SPREAD_MS)
-    await kills[kill % kills.length]?.()
-  }
-  await writers.stop()
-  await waitFor('Postgres to be back', 60_000, () =>
-    stack.pool.query('select').then(
-      () => true,
-      () => false,
-    ),
-  )
-  await stack.broker.ready()
-  await expectExactlyOnce(stack)
-})
 
 test('a relay that was stopped with events in its queue sends none of them when it goes on', async () => {
   await using stack = await RelayStack.start()

@@ -57,13 +57,16 @@ export class RelayStack {
   }
 
   /** Starts a relay and does not wait for it. */
-  relay(config: Readonly<Record<string, string | number>> = {}): RunningApp {
-    const relay = RunningApp.launch(RELAY, {
+  relay(
+    config: Readonly<Record<string, string | number>> = {},
+    env: Readonly<Record<string, string>> = {},
+  ): RunningApp {
+    const always = {
       'database.url': this.postgres.url,
       'bootstrap.servers': this.broker.address,
       'wal.sender.timeout.ms': 3_000,
-      ...config,
-    })
+    }
+    const relay = RunningApp.launch(RELAY, { ...always, ...config }, env)
     this.#relays.add(relay)
     return relay
   }
@@ -90,15 +93,30 @@ export class RelayStack {
   }
 
   /** Everything that is in the log now is published and confirmed. */
-  async confirmed(): Promise<void> {
+  async confirmed(deadlineMs = 120_000): Promise<void> {
     const { rows } = await this.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
-    await waitFor('the slot to be confirmed', 120_000, async () => {
+    await waitFor('the slot to be confirmed', deadlineMs, async () => {
       const { rows: slots } = await this.pool.query<{ done: boolean }>(
         'select confirmed_flush_lsn >= $2 as done from pg_replication_slots where slot_name = $1',
         [SLOT, rows[0]?.lsn],
       )
       return slots[0]?.done === true
     })
+  }
+
+  /** How many records a topic has had. */
+  async recordCount(topic: string): Promise<number> {
+    const admin = createAdmin({ bootstrapServers: [this.broker.address], clientId: 'oracle' })
+    try {
+      let count = 0
+      const partitionCount = (await admin.partitionCount(topic)) ?? 0
+      for (let partition = 0; partition < partitionCount; partition += 1) {
+        count += await admin.listOffsets({ topic, partition, timestamp: 'latest' })
+      }
+      return count
+    } finally {
+      await admin.close()
+    }
   }
 
   /** What a topic holds, partition by partition. */

@@ -24,18 +24,26 @@ export class RunningApp {
   }
 
   /** Starts the process and does not wait. */
-  static launch(entry: string, config: Readonly<Record<string, string | number>>): RunningApp {
-    return new RunningApp(entry, config)
+  static launch(
+    entry: string,
+    config: Readonly<Record<string, string | number>>,
+    env: Readonly<Record<string, string>> = {},
+  ): RunningApp {
+    return new RunningApp(entry, config, env)
   }
 
-  private constructor(entry: string, config: Readonly<Record<string, string | number>>) {
+  private constructor(
+    entry: string,
+    config: Readonly<Record<string, string | number>>,
+    env: Readonly<Record<string, string>>,
+  ) {
     this.#entry = entry
     const flags = Object.entries({ 'http.port': 0, ...config }).map(
       ([key, value]) => `--${key}=${value}`,
     )
     this.#child = spawn(process.execPath, [join(ROOT, entry), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env },
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...env },
     })
     process.prependOnceListener('exit', this.#killWithParent)
     this.#child.once('exit', () => process.off('exit', this.#killWithParent))
@@ -82,8 +90,12 @@ export class RunningApp {
     return this.#child.exitCode
   }
 
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    if (!this.isRunning) return
     const exit = once(this.#child, 'exit')
     this.#child.kill(signal)
     await exit

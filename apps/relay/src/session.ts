@@ -16,6 +16,7 @@ import {
   postgresErrorCode,
 } from '@fairlead/postgres'
 import type pg from 'pg'
+import { failpoint } from './failpoint.ts'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
 import type { SessionEnd } from './relay-state.ts'
@@ -243,6 +244,7 @@ export class Session {
     // What is not taken in is not confirmed either: Postgres sends it again.
     if (this.#isDraining) return
     const item = this.#assembler.accept(this.#decoder.decode(bytes))
+    failpoint('received')
     switch (item?.kind) {
       case 'begin':
         this.#transaction = this.#confirmed.begin()
@@ -274,6 +276,7 @@ export class Session {
           outcome.kind === 'routed' ? originOf(row.change.relation) : originWithRow(row),
           this.#transaction,
         )
+        failpoint('queued')
         if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
         return
       case 'invalid-operation':
@@ -347,6 +350,7 @@ export class Session {
     clearTimeout(this.#statusTimer)
     this.#statusTimer = undefined
     const confirmedLsn = this.#confirmed.value
+    failpoint('confirming')
     this.#connection?.sendStatus(
       encodeStandbyStatus({
         receivedLsn: this.#receivedLsn,
@@ -355,6 +359,7 @@ export class Session {
         replyRequested,
       }),
     )
+    failpoint('confirmed')
     this.#parts.metrics.positions({
       receivedLsn: this.#receivedLsn,
       confirmedLsn,

@@ -6,6 +6,7 @@ import {
   type OutgoingRecord,
   PRECEDING_RECORD_REJECTED,
 } from '@fairlead/kafka'
+import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
@@ -231,12 +232,16 @@ export class Publisher {
     for (const { queued } of toSend) if (!parkedEvents.has(queued)) stored.push(queued)
     this.#publishedEvents += stored.length
     this.#acknowledge(stored, 'published')
+    failpoint('acknowledged')
   }
 
   /** The records that the broker will never take; all others are stored when this resolves. */
   async #sendRecords(toSend: readonly ToSend[]) {
     try {
-      await this.#options.producer.send(toSend.map(({ record }) => record))
+      const sent = this.#options.producer.send(toSend.map(({ record }) => record))
+      setImmediate(() => failpoint('sending'))
+      await sent
+      failpoint('stored')
       return []
     } catch (error) {
       if (error instanceof KafkaError && error.rejectedRecords.length > 0) {
