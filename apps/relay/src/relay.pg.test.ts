@@ -472,3 +472,30 @@ test('a relay that has lost its slot sends nothing more, whatever is in its queu
   await fixture.confirmed()
   expect(fixture.publishedIds()).toEqual(ids)
 })
+
+test('a slot that was made anew by hand halts the relay, and stays as it is', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  await fixture.insert([{}])
+  await fixture.confirmed()
+  await relay.stop()
+  await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+  await fixture.insert([{ key: 'between' }])
+  await fixture.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [
+    fixture.slotName,
+  ])
+  const { rows: before } = await slotPositions()
+  const again = fixture.relay()
+  again.start()
+  await fixture.until(() => again.status.state === 'halted')
+  expect(again.status.reason).toContain('made it anew or moved it')
+  expect((await slotPositions()).rows).toEqual(before)
+  expect(fixture.publishedIds().length).toBe(1)
+})
+
+function slotPositions() {
+  return fixture.pool.query<{ confirmed_flush_lsn: string }>(
+    'select confirmed_flush_lsn from pg_replication_slots where slot_name = $1',
+    [fixture.slotName],
+  )
+}

@@ -17,6 +17,7 @@ import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
 import { preflight } from './source/preflight.ts'
 import { observeSlot } from './source/slot-observation.ts'
+import type { EndedSession } from './source/slot-session.ts'
 
 export type RelayParts = {
   readonly options: RelayOptions
@@ -59,6 +60,7 @@ export class Relay {
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
   #session: Session | undefined
+  #lastSession: EndedSession | undefined
   #lagBytes: number | null = null
   #isMigrated = false
   #running: Promise<void> | undefined
@@ -128,6 +130,7 @@ export class Relay {
       this.#observeSlot(control)
       observing = setInterval(() => this.#observeSlot(control), SLOT_OBSERVATION_INTERVAL_MS)
       const end = await session.run()
+      this.#lastSession = session.endedSession ?? this.#lastSession
       return { end, publishedEvents: session.publishedEvents }
     } catch (error) {
       return { end: endOfStart(error), publishedEvents: 0 }
@@ -147,6 +150,7 @@ export class Relay {
       options,
       control,
       source,
+      lastSession: this.#lastSession,
       openSink,
       metrics,
       wallNowMs: () => Date.now(),

@@ -31,12 +31,15 @@ import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
 import type { Source } from './source/preflight.ts'
 import { slotLostReason } from './source/slot.ts'
 import { SlotLease } from './source/slot-lease.ts'
+import { type EndedSession, SlotSession } from './source/slot-session.ts'
 
 export type SessionParts = {
   readonly options: RelayOptions
   /** Also tells that the server shuts down: idle sessions hear of it first. */
   readonly control: pg.Client
   readonly source: Source
+  /** The last one of this process, if there was one. */
+  readonly lastSession: EndedSession | undefined
   readonly openSink: SinkFactory
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
@@ -56,6 +59,8 @@ const DRAIN_DEADLINE_MS = 2_000
 const CLOSE_DEADLINE_MS = 1_000
 /** Progress is reported at most this often. */
 const STATUS_COALESCE_MS = 100
+const NOTE_DEADLINE_MS = 500
+const NOTHING_CONFIRMED = lsn(0n)
 const WATCHDOG_POLL_MS = 1_000
 
 /**
@@ -80,6 +85,11 @@ export class Session {
   readonly #replay: ParkedReplay
   readonly #ended = Promise.withResolvers<SessionEnd>()
   #connection: ReplicationConnection | undefined
+  /** Until it has begun nothing is confirmed. */
+  #slotSession: SlotSession | undefined
+  #endedSession: EndedSession | undefined
+  /** Set by the last status update: nothing is confirmed after it. */
+  #finalLsn: Lsn | undefined
   #transaction: PendingTransaction | undefined
   #receivedLsn: Lsn = lsn(0n)
   #isDraining = false
@@ -165,6 +175,11 @@ export class Session {
     return this.#publisher.publishedEvents
   }
 
+  /** Undefined when it has not come as far as to confirm anything. */
+  get endedSession(): EndedSession | undefined {
+    return this.#endedSession
+  }
+
   /** Ends the session after what is in flight, within two seconds. */
   stop(): void {
     this.#end({ kind: 'stopped' })
@@ -184,6 +199,7 @@ export class Session {
     // From here on another relay may have the slot: nothing is sent a second time.
     this.#lease.end()
     await this.#connection?.close()
+    await this.#noteEnd()
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
     const settled = Promise.all([this.#sink.close(), publishing])
@@ -193,7 +209,8 @@ export class Session {
 
   /** The parked events are read when the slot is ours: its former reader adds none any more. */
   async #publish(): Promise<void> {
-    const { control, options, metrics } = this.#parts
+    const { control, options, metrics, lastSession } = this.#parts
+    this.#slotSession = await SlotSession.begin(control, options.source.slotName, lastSession)
     const parked = await ParkedEvents.load(control, {
       slotName: options.source.slotName,
       keysMax: options.parkedKeysMax,
@@ -349,7 +366,7 @@ export class Session {
   #sendStatus(replyRequested: boolean): void {
     clearTimeout(this.#statusTimer)
     this.#statusTimer = undefined
-    const confirmedLsn = this.#confirmed.value
+    const confirmedLsn = this.#confirmableLsn()
     failpoint('confirming')
     this.#connection?.sendStatus(
       encodeStandbyStatus({
@@ -375,7 +392,21 @@ export class Session {
       await Promise.race([this.#publisher.idle(), later(DRAIN_DEADLINE_MS)])
     }
     this.#publisher.stop()
+    this.#finalLsn = this.#confirmableLsn()
     this.#sendStatus(false)
+  }
+
+  #confirmableLsn(): Lsn {
+    if (this.#slotSession === undefined) return NOTHING_CONFIRMED
+    return this.#finalLsn ?? this.#confirmed.value
+  }
+
+  /** Not waited for long: Postgres may be what is gone. */
+  async #noteEnd(): Promise<void> {
+    if (this.#slotSession === undefined) return
+    this.#endedSession = this.#slotSession.endedAt(this.#confirmableLsn())
+    const noted = this.#slotSession.note(this.#endedSession).catch(() => undefined)
+    await Promise.race([noted, later(NOTE_DEADLINE_MS)])
   }
 
   /** Nothing may be thrown into the socket's event. */
