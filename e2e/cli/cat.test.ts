@@ -35,6 +35,17 @@ test('keys, headers, nulls and values come back as they were sent', async () => 
   expect(printed).toBe('0 a=1 (1 1) trace=7\n1 b= (1 -1) trace=7\n')
 })
 
+test.for(['gzip', 'snappy', 'lz4', 'zstd'])('%s is sent as -z says', async (codec) => {
+  const topic = `packed-${codec}`
+  const lines = Array.from({ length: 500 }, (_, index) => `line ${index}\n`).join('')
+  await cat(['-P', '-t', topic, '-p', '0', '-z', codec], lines)
+  expect(await cat(['-C', '-t', topic, '-e', '-q'])).toBe(lines)
+  const folder = join(broker.logDirectory, `${topic}-0`)
+  const dumped = await fairlead(['log', 'dump', folder, '-o', 'json'], {})
+  expect(dumped.stdout).toContain(`"${codec}"`)
+  expect(existsSync(KCAT) ? await kcat(['-C', '-t', topic, '-e', '-q']) : lines).toBe(lines)
+})
+
 test('offsets count from the beginning, the end, or a time', async () => {
   await cat(['-P', '-t', 'points', '-p', '0'], 'a\nb\nc\nd\n')
   const from = (start: string) => cat(['-C', '-t', 'points', '-e', '-q', '-o', start])

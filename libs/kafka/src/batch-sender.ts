@@ -16,6 +16,7 @@ import {
   type Rejected,
 } from './partition-queue.ts'
 import { type ProduceAnswer, produceExchange } from './produce-exchange.ts'
+import type { Compression } from './record-batch-encoder.ts'
 import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'
 
 export type Owner = { readonly delivery: Delivery; readonly recordIndex: number }
@@ -32,6 +33,7 @@ export type BatchSenderOptions = {
   readonly identity: ProducerIdentity
   readonly deliveryTimeoutMs: number
   readonly requestSizeBytesMax: number
+  readonly compression: Compression
   /** See `ProducerOptions`. */
   readonly isPermitted: () => boolean
   /** Some records have left the buffer. */
@@ -138,9 +140,10 @@ export class BatchSender {
 
   #takeBatches(queues: readonly Queue[]): readonly Flight[] {
     const flights: Flight[] = []
-    let roomBytes = this.#options.requestSizeBytesMax
+    const { identity, compression, requestSizeBytesMax } = this.#options
+    let roomBytes = requestSizeBytesMax
     for (const queue of queues) {
-      const batch = queue.take({ ...this.#options.identity, sizeBytesMax: roomBytes })
+      const batch = queue.take({ ...identity, compression, sizeBytesMax: roomBytes })
       if (batch === undefined) continue
       roomBytes -= batch.bytes.length
       flights.push({ queue, batch })

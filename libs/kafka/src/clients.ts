@@ -1,3 +1,4 @@
+import type { Compression } from './record-batch-encoder.ts'
 import type { IncomingRecord, OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
 import type { KafkaError } from './kafka-error.ts'
 
@@ -22,6 +23,8 @@ export type ProducerOptions = ClientOptions & {
   readonly deliveryTimeoutMs?: number
   /** Largest encoded batch. Default 1 048 576, Kafka's `max.request.size`. */
   readonly maxRequestSizeBytes?: number
+  /** Of batches, as far as it makes them smaller. Default none. */
+  readonly compression?: Compression
   /**
    * Asked right before each attempt to send, the retries too; false ends the producer with REVOKED.
    * For a writer whose place another one may take while a request is tried again.

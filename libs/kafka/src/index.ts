@@ -42,6 +42,7 @@ export { partitionOfKey } from './murmur2.ts'
 export { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 export { createProducer } from './producer.ts'
 export { createReader } from './reader.ts'
+export type { Compression } from './record-batch-encoder.ts'
 export type {
   IncomingRecord,
   OutgoingRecord,

@@ -5,7 +5,12 @@ import { recordSizeBytesMax } from './record-batch-encoder.ts'
 
 type Batch = QueuedBatch<number>
 
-const options = { producerId: 1, producerEpoch: 0, sizeBytesMax: 10_000 }
+const options = {
+  producerId: 1,
+  producerEpoch: 0,
+  sizeBytesMax: 10_000,
+  compression: 'none',
+} as const
 
 function queueOf(count: number): PartitionQueue<number> {
   const queue = new PartitionQueue<number>('t', 0)

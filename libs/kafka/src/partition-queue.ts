@@ -2,6 +2,7 @@ import { invariant } from '@fairlead/base'
 import { isRetryableName } from './error-codes.ts'
 import {
   BATCH_HEADER_BYTES,
+  type Compression,
   encodeRecordBatch,
   type StampedRecord,
 } from './record-batch-encoder.ts'
@@ -119,6 +120,7 @@ export class PartitionQueue<Owner> {
     readonly sizeBytesMax: number
     readonly producerId: number
     readonly producerEpoch: number
+    readonly compression: Compression
   }): QueuedBatch<Owner> | undefined {
     invariant(this.isReady, 'one batch of a partition is in flight at a time')
     const retained = this.#retained

@@ -9,6 +9,7 @@ import { partitionOfKey } from './murmur2.ts'
 import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 import {
   BATCH_HEADER_BYTES,
+  type Compression,
   type StampedRecord,
   recordSizeBytesMax,
 } from './record-batch-encoder.ts'
@@ -42,6 +43,7 @@ class Producer {
   readonly #cluster: Cluster
   readonly #deliveryTimeoutMs: number
   readonly #requestSizeBytesMax: number
+  readonly #compression: Compression
   readonly #isPermitted: () => boolean
   readonly #deliveries = new Set<Delivery>()
   readonly #roundRobin = new Map<string, number>()
@@ -55,6 +57,7 @@ class Producer {
     this.#cluster = new Cluster(options)
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? DELIVERY_TIMEOUT_DEFAULT_MS
     this.#requestSizeBytesMax = options.maxRequestSizeBytes ?? REQUEST_SIZE_DEFAULT_BYTES
+    this.#compression = options.compression ?? 'none'
     this.#isPermitted = options.isPermitted ?? (() => true)
   }
 
@@ -183,6 +186,7 @@ class Producer {
       identity,
       deliveryTimeoutMs: this.#deliveryTimeoutMs,
       requestSizeBytesMax: this.#requestSizeBytesMax,
+      compression: this.#compression,
       isPermitted: this.#isPermitted,
       onProgress: () => this.#roomMade(),
       onFailure: (error) => this.#fail(error),

@@ -1,4 +1,4 @@
-import { crc32c } from '@platformatic/kafka'
+import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
 import { invariant } from '@fairlead/base'
 import type { OutgoingRecord } from './records.ts'
 
@@ -16,6 +16,9 @@ const LOOP_BYTES_MAX = 40
 
 export type StampedRecord = OutgoingRecord & { readonly timestampMs: number }
 
+/** Kafka's `compression.type`. */
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
 export type BatchIdentity = {
   readonly producerId: number
   readonly producerEpoch: number
@@ -23,13 +26,14 @@ export type BatchIdentity = {
 }
 
 /**
- * Encodes one uncompressed batch (magic 2) with the offsets 0, 1, … and its CRC.
+ * Encodes one batch (magic 2) with the offsets 0, 1, … and its CRC. Records that would not become smaller
+ * are not compressed.
  *
  * @param sizeBytesMax the sum of `recordSizeBytesMax`, where the caller has it.
  */
 export function encodeRecordBatch(
   records: readonly StampedRecord[],
-  identity: BatchIdentity,
+  { compression, ...identity }: BatchIdentity & { readonly compression: Compression },
   sizeBytesMax: number = records.reduce((sum, record) => sum + recordSizeBytesMax(record), 0),
 ): Buffer {
   const first = records[0]
@@ -43,13 +47,13 @@ export function encodeRecordBatch(
     })
     maxTimestampMs = Math.max(maxTimestampMs, record.timestampMs)
   }
-  const batch = body.written()
+  const { batch, attributes } = compressed(body.written(), compression)
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength)
   setInt64(view, 0, 0)
   view.setInt32(BATCH_LENGTH_POSITION, batch.length - BATCH_LENGTH_POSITION - 4)
   view.setInt32(12, -1)
   view.setInt8(16, 2)
-  view.setInt16(ATTRIBUTES_POSITION, 0)
+  view.setInt16(ATTRIBUTES_POSITION, attributes)
   view.setInt32(23, records.length - 1)
   setInt64(view, 27, first.timestampMs)
   setInt64(view, 35, maxTimestampMs)
@@ -59,6 +63,18 @@ export function encodeRecordBatch(
   view.setInt32(57, records.length)
   view.setUint32(CRC_POSITION, crc32c(batch.subarray(ATTRIBUTES_POSITION)))
   return batch
+}
+
+function compressed(
+  plain: Buffer,
+  compression: Compression,
+): { readonly batch: Buffer; readonly attributes: number } {
+  const { bitmask, compressSync } = compressionsAlgorithms[compression]
+  if (bitmask === 0) return { batch: plain, attributes: 0 }
+  const records = compressSync(plain.subarray(BATCH_HEADER_BYTES))
+  if (BATCH_HEADER_BYTES + records.length >= plain.length) return { batch: plain, attributes: 0 }
+  const header = plain.subarray(0, BATCH_HEADER_BYTES)
+  return { batch: Buffer.concat([header, records]), attributes: bitmask }
 }
 
 /** No encoding of `record` in a batch takes more; exact enough to fill batches by. */

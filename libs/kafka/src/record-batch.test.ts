@@ -6,7 +6,8 @@ import { decodeRecordBatches } from './record-batch-decoder.ts'
 import { encodeRecordBatch, recordSizeBytesMax } from './record-batch-encoder.ts'
 
 const target = { topic: 't', partition: 0, fromOffset: 0 }
-const identity = { producerId: 7, producerEpoch: 1, baseSequence: 3 }
+const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+const identity = { producerId: 7, producerEpoch: 1, baseSequence: 3, compression: 'none' } as const
 
 const bytes = fc.option(fc.uint8Array({ maxLength: 300 }))
 const records = fc.array(
@@ -21,10 +22,11 @@ const records = fc.array(
   { minLength: 1, maxLength: 20 },
 )
 
-test('a decoded batch has the records that were encoded', () => {
+test('a decoded batch has the records that were encoded, compressed or not', () => {
   fc.assert(
-    fc.property(records, (given) => {
-      const decoded = decodeRecordBatches(encodeRecordBatch(given, identity), target)
+    fc.property(records, fc.constantFrom(...COMPRESSIONS), (given, compression) => {
+      const batch = encodeRecordBatch(given, { ...identity, compression })
+      const decoded = decodeRecordBatches(batch, target)
       expect(decoded.nextOffset).toBe(given.length)
       expect(decoded.records.map(plain)).toEqual(
         given.map((record, offset) => plain({ ...record, offset })),
@@ -83,6 +85,19 @@ describe('of the batches in a response', () => {
     const times = decodeRecordBatches(stamped, target).records.map(({ timestampMs }) => timestampMs)
     expect(times).toEqual([99, 99])
   })
+
+  test.for(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
+    '%s is used where it helps',
+    (compression) => {
+      const attributesOf = (values: readonly string[]) =>
+        encodeRecordBatch(values.map(record), { ...identity, compression }).readInt16BE(21)
+      const plainBytes = encodeRecordBatch([record('a'.repeat(500))], identity).length
+      const batch = encodeRecordBatch([record('a'.repeat(500))], { ...identity, compression })
+      expect(batch.length).toBeLessThan(plainBytes / 3)
+      expect(attributesOf(['a'.repeat(500)])).toBe(compressionsAlgorithms[compression].bitmask)
+      expect(attributesOf(['a'])).toBe(0)
+    },
+  )
 
   test.for(['gzip', 'snappy', 'lz4', 'zstd'] as const)('%s is decompressed', (name) => {
     const algorithm = compressionsAlgorithms[name]

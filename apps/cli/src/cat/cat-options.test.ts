@@ -53,7 +53,7 @@ test.for([
   [['-C', '-t'], '-t needs a value'],
   [['-Y'], 'there is no option -Y'],
   [['-G', 'group'], '-G is followed by'],
-  [['-P', '-t', 't', '-z', 'lz4'], 'uncompressed'],
+  [['-P', '-t', 't', '-z', 'brotli'], '-z is one of none, gzip, snappy, lz4, zstd'],
 ] as const)('%o is refused', ([argv, message]) => {
   expect(() => parseCatOptions(argv, {})).toThrow(message)
 })

@@ -1,3 +1,4 @@
+import type { Compression } from '@fairlead/kafka'
 import { UsageError, parseInteger } from '../command/command.ts'
 
 export type CatMode = 'consume' | 'produce' | 'list' | 'query' | 'group'
@@ -30,6 +31,7 @@ export type CatOptions = {
   readonly keyDelimiter: string | undefined
   readonly isEmptyNull: boolean
   readonly isFilePerLine: boolean
+  readonly compression: Compression
   readonly key: string | undefined
   readonly headers: readonly (readonly [string, string])[]
   readonly avro: { readonly key: boolean; readonly value: boolean }
@@ -46,6 +48,7 @@ const MODES: Readonly<Record<string, CatMode>> = {
 }
 const SWITCHES = new Set(['e', 'J', 'q', 'u', 'Z', 'l', 'O', 'v', 'E', 'T'])
 const VALUES = new Set(['b', 't', 'p', 'o', 'c', 'f', 'D', 'K', 'k', 'H', 's', 'r', 'X', 'z', 'd'])
+const COMPRESSIONS: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
 const INT32_MAX = 2 ** 31 - 1
 const OFFSET_RANGE = { min: 0, max: Number.MAX_SAFE_INTEGER }
@@ -92,13 +95,14 @@ export function parseCatOptions(
     keyDelimiter: one('K') === undefined ? undefined : unescape(one('K') ?? ''),
     isEmptyNull: is('Z'),
     isFilePerLine: is('l'),
+    compression: parseCompression(one('z') ?? 'none'),
     key: one('k'),
     headers: Object.entries(assignments(letters.values.get('H') ?? [], '-H')),
     avro: parseSerdes(letters.values.get('s') ?? []),
     registryUrl: one('r'),
     properties,
   }
-  checkOptions(options, one('z'))
+  checkOptions(options)
   return options
 }
 
@@ -168,7 +172,13 @@ function parseSerdes(texts: readonly string[]): CatOptions['avro'] {
   return avro
 }
 
-function checkOptions(options: CatOptions, compression: string | undefined): void {
+function parseCompression(text: string): Compression {
+  const chosen = COMPRESSIONS.find((name) => name === text)
+  if (chosen !== undefined) return chosen
+  throw new UsageError(`-z is one of ${COMPRESSIONS.join(', ')}, not "${text}"`)
+}
+
+function checkOptions(options: CatOptions): void {
   const { mode, topic, groupId, operands, avro, registryUrl } = options
   if ((mode === 'consume' || mode === 'produce') && topic === undefined) {
     throw new UsageError('-t names the topic')
@@ -184,9 +194,6 @@ function checkOptions(options: CatOptions, compression: string | undefined): voi
   }
   if ((avro.key || avro.value) && registryUrl === undefined) {
     throw new UsageError('-s avro needs -r, the URL of the schema registry')
-  }
-  if (compression !== undefined && compression !== 'none') {
-    throw new UsageError(`-z ${compression}: this producer sends uncompressed batches only`)
   }
 }
 

@@ -27,7 +27,8 @@ export async function produce(
   } finally {
     await admin.close()
   }
-  const producer = createProducer(client)
+  const { compression } = options
+  const producer = createProducer({ ...client, compression })
   try {
     let batch: OutgoingRecord[] = []
     let remaining = options.recordCountMax
