@@ -136,6 +136,50 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
     expect(all).toContain('num.partitions=1')
   })
 
+  test.for([
+    {
+      who: ['--entity-type', 'clients', '--entity-name', 'app'],
+      quota: 'producer_byte_rate=1000000',
+      shown: /client-id 'app' are .*producer_byte_rate=1000000/,
+    },
+    {
+      who: [
+        '--entity-type',
+        'users',
+        '--entity-name',
+        'alice',
+        '--entity-type',
+        'clients',
+        '--entity-default',
+      ],
+      quota: 'request_percentage=50.5',
+      shown: /user-principal 'alice', the default client-id are .*request_percentage=50.5/,
+    },
+    {
+      who: ['--entity-type', 'users', '--entity-default'],
+      quota: 'controller_mutation_rate=100',
+      shown: /the default user-principal are .*controller_mutation_rate=100/,
+    },
+    {
+      who: ['--entity-type', 'ips', '--entity-name', '10.9.8.7'],
+      quota: 'connection_creation_rate=100',
+      shown: /ip '10.9.8.7' are .*connection_creation_rate=100/,
+    },
+  ])('kafka-configs sets, describes and removes $quota', async ({ who, quota, shown }) => {
+    const [name = ''] = quota.split('=')
+    await onBroker('kafka-configs', ...who, '--alter', '--add-config', quota)
+    expect(await onBroker('kafka-configs', ...who, '--describe')).toMatch(shown)
+    await onBroker('kafka-configs', ...who, '--alter', '--delete-config', name)
+    expect(await onBroker('kafka-configs', ...who, '--describe')).not.toContain(name)
+  })
+
+  test('kafka-configs describes the quotas of all users, which have no SCRAM credentials', async () => {
+    const bob = ['--entity-type', 'users', '--entity-name', 'bob']
+    await onBroker('kafka-configs', ...bob, '--alter', '--add-config', 'consumer_byte_rate=5000000')
+    const all = await onBroker('kafka-configs', '--entity-type', 'users', '--describe')
+    expect(all).toMatch(/user-principal 'bob' are .*consumer_byte_rate=5000000/)
+  })
+
   test('the console producer writes what the console consumer reads', async () => {
     await createTopic('spoken', '--partitions', '2')
     await produce('spoken', ['a:eins', 'b:zwei', 'a:drei'])
