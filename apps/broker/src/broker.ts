@@ -31,6 +31,7 @@ import { type RestartSafety, restartSafety } from './cluster/safe-to-restart.ts'
 import { ProducerIds } from './cluster/producer-ids.ts'
 import type { BrokerConfig } from './config.ts'
 import { ConfigurationError, configProblems } from './config-rules.ts'
+import { effectiveConfig } from './effective-config.ts'
 import { groupConfig } from './groups/group-config.ts'
 import { groupEventListener } from './groups/group-events.ts'
 import { GroupShell } from './groups/group-shell.ts'
@@ -188,6 +189,7 @@ async function startOn(
     crc32c,
     clock,
     random,
+    onBrokerConfigs: () => applyConfigs(),
     onTopicsDeleted: async (topics) => {
       brokerMetrics.topicsDeleted(topics)
       await groups.topicsDeleted(topics)
@@ -201,8 +203,9 @@ async function startOn(
   }
   const marks = directories.online.map(({ path }) => takeCleanShutdown(path))
   await controller.openPartitions({ wasClean: !marks.includes(false) })
+  const current = effectiveConfig(config, settings)
   const fileProblem = openFileProblem({
-    connectionsMax: config['max.connections'],
+    connectionsMax: current['max.connections'],
     partitionCount: image.partitionCount,
   })
   if (fileProblem !== undefined) logger.warn({}, fileProblem)
@@ -270,10 +273,11 @@ async function startOn(
     metrics: brokerMetrics,
     clock,
   }
+  const slots = new ConnectionSlots(connectionLimits(current), quotas.connections)
   const listeners = await openListeners(
     readListeners(config).listeners,
     {
-      slots: new ConnectionSlots(connectionLimits(config), quotas.connections),
+      slots,
       idleMsMax: config['connections.max.idle.ms'],
       slowReaderMs: SLOW_READER_MS,
       frameBytesMax: config['socket.request.max.bytes'],
@@ -286,16 +290,20 @@ async function startOn(
     },
     (advertised) => createRouter({ ...parts, node: { ...identity, ...advertised } }),
   )
-  const cleanerSettings = cleanerConfig(config)
   const cleaner = new LogCleaner({
-    config: cleanerSettings,
+    config: cleanerConfig(current),
     partitions,
-    threads: Array.from({ length: cleanerSettings.threadCount }, () => new BackgroundThread()),
+    createThread: () => new BackgroundThread(),
     clock,
     timers,
     logger,
   })
   if (config['log.cleaner.enable']) cleaner.start()
+  const applyConfigs = (): void => {
+    const changed = effectiveConfig(config, settings)
+    slots.configure(connectionLimits(changed))
+    cleaner.configure(cleanerConfig(changed))
+  }
   registerCleanerGauges(metrics, { cleaner, clock, directories })
   const scrubber = new LogScrubber({
     intervalMs: config['log.scrub.interval.ms'],

@@ -7,6 +7,7 @@ export {
   type UnsupportedNames,
   loadConfig,
 } from './config/load-config.ts'
+export { type ConfigValue, parseValue } from './config/parse-value.ts'
 export { type ConfigOf, type ConfigSpec, type KeySpec, defineConfig } from './config/spec.ts'
 export { type CheckState, Health } from './health.ts'
 export { createHttpServer } from './http-server.ts'

@@ -3,9 +3,10 @@ import { errorMessage, invariant } from '@fairlead/base'
 import {
   type BackgroundJob,
   CANCEL_WORD,
-  CONTROL_WORDS,
+  CONTROL_BYTES,
   type JobEnd,
   type JobReport,
+  RATE_POSITION,
 } from './messages.ts'
 
 const THREAD = new URL('./thread-main.ts', import.meta.url)
@@ -27,9 +28,8 @@ type JobUnderWay = {
  * costs nothing. One job at a time; after it died, the next job begins a new thread.
  */
 export class BackgroundThread {
-  readonly #control = new Int32Array(
-    new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT),
-  )
+  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES))
+  readonly #rate = new Float64Array(this.#control.buffer, RATE_POSITION, 1)
   #worker: Worker | undefined
   #underWay: JobUnderWay | undefined
 
@@ -37,11 +37,18 @@ export class BackgroundThread {
   run(job: BackgroundJob, onReport: JobUnderWay['onReport']): Promise<JobOutcome> {
     invariant(this.#underWay === undefined, 'a thread has one job at a time')
     Atomics.store(this.#control, CANCEL_WORD, 0)
+    this.#rate[0] = job.bytesPerSecond
     const worker = this.#worker ?? this.#begin()
     const { promise, resolve } = Promise.withResolvers<JobOutcome>()
     this.#underWay = { onReport, onEnd: resolve }
     worker.postMessage(job, [])
     return promise
+  }
+
+  /** The job under way goes on at this rate. */
+  limit(bytesPerSecond: number): void {
+    this.#rate[0] = bytesPerSecond
+    Atomics.notify(this.#control, CANCEL_WORD)
   }
 
   /** Makes the job under way end soon, with what it has. */

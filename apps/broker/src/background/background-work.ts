@@ -58,9 +58,14 @@ export class BackgroundWork {
     cancel()
   }
 
+  /** Ends all pauses. */
+  wake(): void {
+    for (const wakeUp of this.#wakeUps) wakeUp()
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
-    for (const wakeUp of this.#wakeUps) wakeUp()
+    this.wake()
     for (const { thread } of this.#underWay.values()) thread.cancel()
     await Promise.all(this.#loops)
   }

@@ -3,17 +3,15 @@ const BURST_MS = 100
 
 /** Spreads reads and writes over time, so that no more than a rate of bytes passes on average. */
 export class IoRate {
-  readonly #bytesPerSecond: number
   #freeAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(bytesPerSecond: number) {
-    this.#bytesPerSecond = bytesPerSecond
-  }
-
-  /** How long to wait before `bytes` may pass. They count from then on. */
-  delayMs(bytes: number, nowMs: number): number {
+  /** How long to wait before `bytes` may pass at this rate. They count from then on. */
+  delayMs(
+    bytes: number,
+    { bytesPerSecond, nowMs }: { readonly bytesPerSecond: number; readonly nowMs: number },
+  ): number {
     const startMs = Math.max(this.#freeAtMs, nowMs - BURST_MS)
-    this.#freeAtMs = startMs + (bytes / this.#bytesPerSecond) * 1000
+    this.#freeAtMs = startMs + (bytes / bytesPerSecond) * 1000
     return Math.max(startMs - nowMs, 0)
   }
 }

@@ -12,7 +12,7 @@ export type BackgroundJob = (
   | { readonly kind: 'compact'; readonly job: CompactionJob }
   | { readonly kind: 'scrub'; readonly job: ScrubJob }
 ) & {
-  /** Of what the thread reads and writes. */
+  /** Of what the thread reads and writes; it may be changed while the job is under way. */
   readonly bytesPerSecond: number
 }
 
@@ -32,7 +32,9 @@ export type JobEnd =
 /** The job was told to end early. */
 export const CANCELLED = 'CANCELLED'
 
-/** Words of the memory that both sides see. */
-export const CONTROL_WORDS = 1
+/** The memory that both sides see: a word of 32 bits, and behind it a rate as a double. */
+export const CONTROL_BYTES = 16
+/** Where the rate of the job under way is, in bytes per second. */
+export const RATE_POSITION = 8
 /** Not 0: the job under way is to end. The thread may be asleep on it. */
 export const CANCEL_WORD = 0

@@ -21,6 +21,7 @@ import {
   CANCEL_WORD,
   type JobEnd,
   type JobReport,
+  RATE_POSITION,
 } from './messages.ts'
 
 /**
@@ -28,6 +29,7 @@ import {
  * reads and writes, and on the clock to hold its rate.
  */
 const control = new Int32Array(workerData as SharedArrayBuffer)
+const rateOfJob = new Float64Array(workerData as SharedArrayBuffer, RATE_POSITION, 1)
 const port = parentPort
 invariant(port !== null, 'this module runs in a thread of its own')
 
@@ -35,7 +37,7 @@ yieldToEventLoop()
 port.on('message', (job: BackgroundJob) => perform(job, (report) => port.postMessage(report)))
 
 function perform(next: BackgroundJob, report: (to: JobReport | JobEnd) => void): void {
-  const disk = blockingDisk(paced(new IoRate(next.bytesPerSecond)))
+  const disk = blockingDisk(paced(new IoRate()))
   const crc32c = nativeCrc32c
   switch (next.kind) {
     case 'compact': {
@@ -66,10 +68,11 @@ function perform(next: BackgroundJob, report: (to: JobReport | JobEnd) => void):
   }
 }
 
-/** Sleeps until the bytes may pass; wakes when the job is cancelled. */
+/** Sleeps until the bytes may pass; wakes when the job is cancelled, or its rate changes. */
 function paced(rate: IoRate): (bytes: number) => StorageError | undefined {
   return (bytes) => {
-    const delayMs = rate.delayMs(bytes, performance.now())
+    const bytesPerSecond = rateOfJob[0] ?? Number.MAX_VALUE
+    const delayMs = rate.delayMs(bytes, { bytesPerSecond, nowMs: performance.now() })
     if (delayMs > 0) Atomics.wait(control, CANCEL_WORD, 0, delayMs)
     return Atomics.load(control, CANCEL_WORD) === 0
       ? undefined

@@ -23,7 +23,7 @@ const RETRY_MS = 60_000
 export type LogCleanerOptions = {
   readonly config: CleanerConfig
   readonly partitions: PartitionTable
-  readonly threads: readonly BackgroundThread[]
+  readonly createThread: () => BackgroundThread
   readonly clock: Clock
   readonly timers: Timers
   readonly logger: {
@@ -59,6 +59,8 @@ export type CleanerState = {
  * compacted segments in their place.
  *
  * Invariant: what failed for a reason that stays is not tried again.
+ *
+ * A new configuration holds for the next compaction, its rate for those under way, too.
  */
 export class LogCleaner {
   readonly #options: LogCleanerOptions
@@ -67,6 +69,9 @@ export class LogCleaner {
   readonly #waitingForRoom = new Set<LocalPartition>()
   readonly #retryMs = new Map<LocalPartition, number>()
   readonly #last = new Map<BackgroundThread, LastCompaction>()
+  #config: CleanerConfig
+  /** Those that go on; one that is not here any more ends after its compaction. */
+  #threads: readonly BackgroundThread[] = []
   #maxDirtyRatio = 0
   #maxDelayMs = 0
   #lastRunMs: number
@@ -75,6 +80,7 @@ export class LogCleaner {
 
   constructor(options: LogCleanerOptions) {
     this.#options = options
+    this.#config = options.config
     this.#lastRunMs = options.clock.nowMs()
     this.#work = new BackgroundWork(options)
   }
@@ -92,7 +98,19 @@ export class LogCleaner {
   }
 
   start(): void {
-    for (const thread of this.#options.threads) this.#work.begin(() => this.#loop(thread))
+    const { threadCount } = this.#config
+    const kept = this.#threads.slice(0, threadCount)
+    const added = Array.from({ length: threadCount - kept.length }, this.#options.createThread)
+    this.#threads = [...kept, ...added]
+    for (const thread of added) this.#work.begin(() => this.#loop(thread))
+  }
+
+  configure(config: CleanerConfig): void {
+    this.#config = config
+    if (this.#threads.length === 0) return
+    this.start()
+    for (const thread of this.#threads) thread.limit(config.bytesPerSecond)
+    this.#work.wake()
   }
 
   /** Ends what is under way, which leaves the logs as they are. */
@@ -101,16 +119,21 @@ export class LogCleaner {
   }
 
   async #loop(thread: BackgroundThread): Promise<void> {
-    while (!this.#work.isStopped) {
+    while (this.#goesOn(thread)) {
       const filthiest = await this.#filthiest()
       if (filthiest === undefined) {
         await thread.rest()
-        await this.#work.pause(this.#options.config.backoffMs)
-      } else if (!this.#work.isStopped) {
+        await this.#work.pause(this.#config.backoffMs)
+      } else if (this.#goesOn(thread)) {
         await this.#work.run(filthiest.partition, thread, () => this.#compact(filthiest, thread))
       }
     }
     await thread.rest()
+    this.#last.delete(thread)
+  }
+
+  #goesOn(thread: BackgroundThread): boolean {
+    return !this.#work.isStopped && this.#threads.includes(thread)
   }
 
   /** The log that is due with the largest share of new bytes. Nothing waits between choice and start. */
@@ -187,10 +210,10 @@ export class LogCleaner {
   }
 
   async #compact({ partition, planned }: Filthy, thread: BackgroundThread): Promise<void> {
-    const { config, clock } = this.#options
+    const { clock } = this.#options
     const nowMs = clock.wallNowMs()
     const startedMs = clock.nowMs()
-    const { mapBytes, mapLoadFactor, bufferBytes, bytesPerSecond } = config
+    const { mapBytes, mapLoadFactor, bufferBytes, bytesPerSecond } = this.#config
     const limits = { nowMs, mapBytes, mapLoadFactor, bufferBytes }
     const job = partition.log.compactionJob(planned, limits)
     const swaps: Promise<boolean>[] = []

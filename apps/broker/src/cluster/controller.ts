@@ -36,6 +36,7 @@ import {
 } from '@fairlead/metadata'
 import { type Crc32c, encodeBatch } from '@fairlead/protocol'
 import type { BrokerConfig } from '../config.ts'
+import { problemTogether } from '../effective-config.ts'
 import { append } from '../partitions/log-calls.ts'
 import { logConfig } from '../partitions/log-config.ts'
 import type { PartitionTable } from '../partitions/partition-table.ts'
@@ -61,6 +62,8 @@ export type ControllerOptions = {
   readonly crc32c: Crc32c
   readonly clock: Clock
   readonly random: Random
+  /** Runs after the configuration of the broker changed. */
+  readonly onBrokerConfigs: () => void
   /** Runs after topics were deleted, before the request is answered. */
   readonly onTopicsDeleted: (topics: readonly string[]) => Promise<void>
 }
@@ -282,9 +285,10 @@ export class Controller {
 
   /** What changed takes effect on the open logs: on one topic's, or, when it was a default, on all. */
   #applyConfigs(records: readonly MetadataRecord[]): void {
-    const { image, partitions } = this.#options
+    const { image, partitions, onBrokerConfigs } = this.#options
     const changed = records.filter((record) => record.kind === 'ConfigRecord')
     const concernsAll = changed.some(({ resourceType }) => resourceType === 'broker')
+    if (concernsAll) onBrokerConfigs()
     const names = new Set(changed.map(({ resourceName }) => resourceName))
     const topics = concernsAll
       ? image.topics()
@@ -310,7 +314,11 @@ export class Controller {
 
   #configContext(): AlterConfigsContext {
     const { config, settings } = this.#options
-    return { brokerId: config['node.id'], broker: settings }
+    return {
+      brokerId: config['node.id'],
+      broker: settings,
+      problemTogether: (changed) => problemTogether(config, settings, changed),
+    }
   }
 
   #topicContext(): TopicContext {

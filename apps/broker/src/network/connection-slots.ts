@@ -28,7 +28,7 @@ const IPV4_IN_IPV6 = '::ffff:'
  * Invariant: every address in the map has a connection.
  */
 export class ConnectionSlots {
-  readonly #limits: ConnectionLimits
+  #limits: ConnectionLimits
   readonly #quota: AddressQuota
   readonly #perIp = new Map<string, number>()
   #total = 0
@@ -38,6 +38,11 @@ export class ConnectionSlots {
   constructor(limits: ConnectionLimits, quota: AddressQuota) {
     this.#limits = limits
     this.#quota = quota
+  }
+
+  /** New limits; connections that are open stay, even where there are too many. */
+  configure(limits: ConnectionLimits): void {
+    this.#limits = limits
   }
 
   /** Takes a place for a connection from this address, or says which limit forbids it. */

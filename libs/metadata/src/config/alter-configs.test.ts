@@ -24,7 +24,11 @@ function altering(options: { readonly validateOnly?: boolean } = {}) {
   ])
   cluster.createInternal('__consumer_offsets')
   const { image } = cluster
-  const context = { brokerId: BROKER_ID, broker: cluster.context.broker }
+  const context = {
+    brokerId: BROKER_ID,
+    broker: cluster.context.broker,
+    problemTogether: () => undefined,
+  }
   const validateOnly = options.validateOnly ?? false
   return {
     cluster,
@@ -142,7 +146,11 @@ test('a resource that is named twice is refused each time', () => {
       resources: [resource, { ...resource, resourceName: 'other' }, resource],
       validateOnly: false,
     },
-    { brokerId: BROKER_ID, broker: cluster.context.broker },
+    {
+      brokerId: BROKER_ID,
+      broker: cluster.context.broker,
+      problemTogether: () => undefined,
+    },
   )
   expect(response.responses.map(({ errorCode }) => errorCode)).toEqual([
     'INVALID_REQUEST',

@@ -191,12 +191,14 @@ const OTHER_CONFIGS = {
     default: 1,
     min: 1,
     max: 16,
+    update: 'cluster-wide',
     doc: 'Threads that compact; each takes one partition at a time.',
   },
   'log.cleaner.io.max.bytes.per.second': {
     type: 'number',
     default: 1.7976931348623157e308,
     min: 1,
+    update: 'cluster-wide',
     doc: 'Most bytes that all compactions together read and write per second.',
   },
   'log.cleaner.dedupe.buffer.size': {
@@ -204,6 +206,7 @@ const OTHER_CONFIGS = {
     kafkaType: 'LONG',
     default: 134_217_728,
     min: 1024,
+    update: 'cluster-wide',
     doc: 'Memory for keys, over all threads, 24 bytes a key; taken as needed, while compacting.',
   },
   'log.cleaner.io.buffer.size': {
@@ -211,6 +214,7 @@ const OTHER_CONFIGS = {
     default: 524_288,
     min: 1024,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Bytes read and written at a time, over all threads.',
   },
   'log.cleaner.io.buffer.load.factor': {
@@ -218,6 +222,7 @@ const OTHER_CONFIGS = {
     default: 0.9,
     min: 0.01,
     max: 0.99,
+    update: 'cluster-wide',
     doc: 'How full the memory for keys may become: more keys at a time, slower searches.',
   },
   'log.cleaner.backoff.ms': {
@@ -225,6 +230,7 @@ const OTHER_CONFIGS = {
     kafkaType: 'LONG',
     default: 15_000,
     min: 1,
+    update: 'cluster-wide',
     doc: 'How long to wait when there is nothing to compact.',
   },
   'log.scrub.enable': {
@@ -315,6 +321,7 @@ const OTHER_CONFIGS = {
     default: 10_000,
     min: 1,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Connections in all.',
   },
   'max.connections.per.ip': {
@@ -322,12 +329,14 @@ const OTHER_CONFIGS = {
     default: 2_147_483_647,
     min: 1,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'Connections from one address.',
   },
   'max.connections.per.ip.overrides': {
     type: 'list',
     kafkaType: 'STRING',
     default: [],
+    update: 'cluster-wide',
     doc: 'Connections from single addresses, as address:count, instead of max.connections.per.ip.',
   },
   'max.connection.creation.rate': {
@@ -335,6 +344,7 @@ const OTHER_CONFIGS = {
     default: 2_147_483_647,
     min: 1,
     max: 2_147_483_647,
+    update: 'cluster-wide',
     doc: 'New connections per second; those above it are let in later.',
   },
   'quota.window.num': {

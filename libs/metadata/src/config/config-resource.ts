@@ -4,7 +4,7 @@ import { ERROR_MESSAGE_LENGTH_MAX } from '../messages.ts'
 import type { MetadataImage } from '../metadata-image.ts'
 import { isInternalTopic, topicNameProblem } from '../topics/topic-name.ts'
 import { BROKER_KEYS } from './broker-key.ts'
-import type { BrokerSettings } from './broker-settings.ts'
+import type { BrokerSettings, SettingsLayer } from './broker-settings.ts'
 import { brokerConfigsProblem } from './broker-configs-problem.ts'
 import { type ConfigRule, listItems } from './definition.ts'
 import { topicConfigsProblem } from './effective-topic-config.ts'
@@ -34,6 +34,8 @@ export type ConfigRefusal = { readonly errorCode: ErrorCode; readonly errorMessa
 export type AlterConfigsContext = {
   readonly brokerId: number
   readonly broker: BrokerSettings
+  /** Which rule over several keys the broker would break with this layer of its settings. */
+  readonly problemTogether: (changed: SettingsLayer) => string | undefined
 }
 
 /** The resource that a request names, or why its configuration cannot be changed. */
@@ -104,7 +106,7 @@ function lossProblem(topic: string, configs: ReadonlyMap<string, string>): strin
 function findBroker(
   image: MetadataImage,
   resourceName: string,
-  { brokerId }: AlterConfigsContext,
+  { brokerId, problemTogether }: AlterConfigsContext,
 ): ConfigResource | ConfigRefusal {
   if (resourceName !== '' && !/^\d{1,10}$/.test(resourceName)) {
     return configRefused(
@@ -124,7 +126,10 @@ function findBroker(
     configs: image.brokerConfigs(resourceName),
     definition: (name) => BROKER_KEYS.get(name),
     problem(configs) {
-      const problem = brokerConfigsProblem(configs, { isForAll: resourceName === '' })
+      const isForAll = resourceName === ''
+      const source = isForAll ? 'DYNAMIC_DEFAULT_BROKER_CONFIG' : 'DYNAMIC_BROKER_CONFIG'
+      const problem =
+        brokerConfigsProblem(configs, { isForAll }) ?? problemTogether({ source, values: configs })
       return problem === undefined ? undefined : configRefused('INVALID_REQUEST', problem)
     },
   }
