@@ -217,6 +217,9 @@ describe('several directories', () => {
       await deleteTopic(client)
       await createTopic(client, 2, 'KAFKA_STORAGE_ERROR')
       expect(await produce(client, [0])).toEqual(['UNKNOWN_TOPIC_OR_PARTITION'])
+      const asked = { topics: [{ name: TOPIC }], allowAutoTopicCreation: true }
+      const { topics } = await client.call('Metadata', asked)
+      expect(topics.map(({ errorCode }) => errorCode)).toEqual(['KAFKA_STORAGE_ERROR'])
       disk.breakWith = () => undefined
       // A directory that failed is not touched again before the next start.
       await createTopic(client, 2, code === 'EIO' ? 'KAFKA_STORAGE_ERROR' : 'NONE')
@@ -367,6 +370,57 @@ describe('the log of groups', () => {
 })
 
 describe('a full disk', () => {
+  test('refuses changes of the metadata with an answer, and takes them again by itself', async () => {
+    const disk = breakableDisk()
+    const { broker, client } = await started(directory(), {}, { disk })
+    await createTopic(client, 1)
+    const timeoutMs = 10_000
+    const resource = { resourceType: 2, resourceName: TOPIC }
+    const config = { name: 'retention.ms', configOperation: 0, value: '1000' }
+    const changes = async () => {
+      const added = { name: TOPIC, count: 2, assignments: null }
+      const quota = {
+        entity: [{ entityType: 'user', entityName: 'u' }],
+        ops: [{ key: 'producer_byte_rate', value: 1e9, remove: false }],
+      }
+      const validateOnly = false
+      const asked = { topics: [{ name: 'asked-for' }], allowAutoTopicCreation: true }
+      const resources = [{ ...resource, configs: [config] }]
+      const coordinator = { keyType: 0, coordinatorKeys: ['group'] }
+      const ids = { transactionalId: null, transactionTimeoutMs: 0 }
+      const answers = [
+        (await client.call('CreatePartitions', { topics: [added], timeoutMs, validateOnly }))
+          .results,
+        (await client.call('IncrementalAlterConfigs', { resources, validateOnly })).responses,
+        (await client.call('AlterConfigs', { resources, validateOnly })).responses,
+        (await client.call('AlterClientQuotas', { entries: [quota], validateOnly })).entries,
+        (await client.call('Metadata', asked)).topics,
+        (await client.call('FindCoordinator', coordinator)).coordinators,
+        [await client.call('InitProducerId', ids)],
+        (
+          await client.call('DeleteTopics', {
+            topics: [{ name: TOPIC, topicId: ZERO_UUID }],
+            timeoutMs,
+          })
+        ).responses,
+      ]
+      return answers.map(([answer]) => answer?.errorCode)
+    }
+    disk.breakWith = ({ kind, path }) =>
+      kind === 'write' && path.includes('__cluster_metadata') ? 'ENOSPC' : undefined
+    expect(await changes()).toEqual([
+      ...Array(5).fill('KAFKA_STORAGE_ERROR'),
+      'COORDINATOR_NOT_AVAILABLE',
+      'COORDINATOR_LOAD_IN_PROGRESS',
+      'KAFKA_STORAGE_ERROR',
+    ])
+    expect(await produce(client, [0])).toEqual(['NONE'])
+    disk.breakWith = () => undefined
+    await vi.waitFor(async () => expect(await changes()).toEqual(Array(8).fill('NONE')), 10_000)
+    await createTopic(client, 1)
+    expect(broker.failures).toEqual([])
+  }, 20_000)
+
   test('refuses producers before it is full, and takes them again by itself', async () => {
     const volume = { totalBytes: 1e9, freeBytes: 9e8 }
     const path = directory()

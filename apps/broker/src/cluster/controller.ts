@@ -45,10 +45,21 @@ import { ChangeQueue } from './change-queue.ts'
 import { forEachConcurrently } from './for-each-concurrently.ts'
 import { CONSUMER_OFFSETS_CONFIGS, CONSUMER_OFFSETS_TOPIC } from './internal-topics.ts'
 import { type NewPartition, newPartitions } from './new-partitions.ts'
-import { type StorageFailures, sayNotAdded, sayNotOpened } from './storage-failures.ts'
+import {
+  type Say,
+  type StorageFailures,
+  type StorageOutcome,
+  sayNotAdded,
+  sayNotAltered,
+  sayNotDeleted,
+  sayNotLimited,
+  sayNotOpened,
+} from './storage-failures.ts'
 
 /** Logs that are opened at the same time: disks like some depth, recovery needs memory for each. */
 const OPEN_CONCURRENCY = 8
+
+const STORAGE_ERROR = 'KAFKA_STORAGE_ERROR'
 
 /** One controller, one term: there is nobody to take over. */
 const CONTROLLER_EPOCH = 0
@@ -113,20 +124,31 @@ export class Controller {
     return this.#change(() => createTopics(image, request, context), sayNotOpened)
   }
 
-  /** Creates the topics that a client asked about and that can exist; others are left alone. */
-  async autoCreate(names: readonly string[], quota: MutationQuota): Promise<void> {
+  /**
+   * Creates the topics that a client asked about and that can exist; others are left alone. Returns those
+   * that the disk refused, with the reason.
+   */
+  async autoCreate(names: readonly string[], quota: MutationQuota): Promise<StorageFailures> {
+    const failures = new Map<string, string>()
     for (const name of new Set(names)) {
-      if (name === CONSUMER_OFFSETS_TOPIC) await this.createConsumerOffsets()
-      else await this.#createOne({ name, numPartitions: -1, configs: [] }, quota)
+      const topic = { name, numPartitions: -1, configs: [] }
+      const failure = await this.#createOne(topic, quota)
+      if (failure !== undefined) failures.set(name, failure)
     }
+    return failures
   }
 
-  /** Creates `__consumer_offsets`, unless it exists. */
-  createConsumerOffsets(): Promise<void> {
+  /**
+   * Creates `__consumer_offsets`, unless it exists.
+   *
+   * @throws {StorageError} when the disk refused it.
+   */
+  async createConsumerOffsets(): Promise<void> {
     const numPartitions = this.#options.config['offsets.topic.num.partitions']
     const name = CONSUMER_OFFSETS_TOPIC
     const topic = { name, numPartitions, configs: CONSUMER_OFFSETS_CONFIGS }
-    return this.#createOne(topic, UNLIMITED_MUTATIONS)
+    const failure = await this.#createOne(topic, UNLIMITED_MUTATIONS)
+    if (failure !== undefined) throw new StorageError(failure, { code: STORAGE_ERROR })
   }
 
   createPartitions(
@@ -139,19 +161,23 @@ export class Controller {
   }
 
   alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
-    return this.#change(() => alterConfigs(this.#options.image, request, this.#configContext()))
+    return this.#change(
+      () => alterConfigs(this.#options.image, request, this.#configContext()),
+      sayNotAltered,
+    )
   }
 
   incrementalAlterConfigs(
     request: IncrementalAlterConfigsRequest,
   ): Promise<IncrementalAlterConfigsResponse> {
-    return this.#change(() =>
-      incrementalAlterConfigs(this.#options.image, request, this.#configContext()),
+    return this.#change(
+      () => incrementalAlterConfigs(this.#options.image, request, this.#configContext()),
+      sayNotAltered,
     )
   }
 
   alterClientQuotas(request: AlterClientQuotasRequest): Promise<AlterClientQuotasResponse> {
-    return this.#change(() => alterClientQuotas(this.#options.image.quotas, request))
+    return this.#change(() => alterClientQuotas(this.#options.image.quotas, request), sayNotLimited)
   }
 
   /** The log that everything here is decided from. */
@@ -165,12 +191,19 @@ export class Controller {
   ): Promise<DeleteTopicsResponse> {
     const { image, config } = this.#options
     const context = { ...given, isDeletionEnabled: config['delete.topic.enable'] }
-    return this.#change(() => deleteTopics(image, request, context))
+    return this.#change(() => deleteTopics(image, request, context), sayNotDeleted)
   }
 
+  /** @throws {StorageError} when the disk refused it: no id may be given out then. */
   allocateProducerIds(): Promise<ProducerIdBlock> {
     const { image, config } = this.#options
-    return this.#change(() => allocateProducerIds(image, { brokerId: config['node.id'] }))
+    return this.#change(
+      () => allocateProducerIds(image, { brokerId: config['node.id'] }),
+      (block, outcome) => {
+        if (outcome.kind === 'done') return block
+        throw new StorageError(outcome.message, { code: STORAGE_ERROR })
+      },
+    )
   }
 
   /** Resolves when no change is under way any more. */
@@ -178,6 +211,7 @@ export class Controller {
     await this.#changes.idle()
   }
 
+  /** Returns why the disk refused it; undefined when it is there, or cannot exist. */
   #createOne(
     topic: {
       readonly name: string
@@ -185,13 +219,18 @@ export class Controller {
       readonly configs: readonly { readonly name: string; readonly value: string }[]
     },
     quota: MutationQuota,
-  ): Promise<void> {
-    return this.#change(() => {
-      const { image } = this.#options
-      const created = createTopic(image, { ...topic, replicationFactor: -1 }, this.#topicContext())
-      const mayCreate = created.ok && quota.take(created.partitionCount)
-      return { records: mayCreate ? created.records : [], response: undefined }
-    })
+  ): Promise<string | undefined> {
+    const { image } = this.#options
+    return this.#change<string | undefined>(
+      () => {
+        const wanted = { ...topic, replicationFactor: -1 }
+        const created = createTopic(image, wanted, this.#topicContext())
+        const mayCreate = created.ok && quota.take(created.partitionCount)
+        return { records: mayCreate ? created.records : [], response: undefined }
+      },
+      (_response, outcome) =>
+        outcome.kind === 'unwritten' ? outcome.message : outcome.failures.get(topic.name),
+    )
   }
 
   async #leadAgain(): Promise<void> {
@@ -202,29 +241,32 @@ export class Controller {
       await this.#append(records)
     } catch (error) {
       // On a disk without a byte left the broker starts nevertheless: it is needed to make room.
-      if (error instanceof StorageError && error.code === 'KAFKA_STORAGE_ERROR') return
+      if (error instanceof StorageError && error.code === STORAGE_ERROR) return
       throw error
     }
     for (const record of records) image.replay(record)
   }
 
   /** One change after the other, in the order of the calls. */
-  #change<Response>(
-    decide: () => Decision<Response>,
-    say: (response: Response, failures: StorageFailures) => Response = (response) => response,
-  ): Promise<Response> {
+  #change<Response>(decide: () => Decision<Response>, say: Say<Response>): Promise<Response> {
     return this.#changes.run(async () => {
       const { records, response } = decide()
       return records.length > 0 ? say(response, await this.#commit(records)) : response
     })
   }
 
-  async #commit(records: readonly MetadataRecord[]): Promise<StorageFailures> {
+  async #commit(records: readonly MetadataRecord[]): Promise<StorageOutcome> {
     const { image, partitions, onTopicsDeleted } = this.#options
     const added = newPartitions(records, image)
     const refused = await this.#clearPlaces(added)
-    if (refused.size > 0) return refused
-    await this.#append(records)
+    if (refused.size > 0) return { kind: 'done', failures: refused }
+    try {
+      await this.#append(records)
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
+      const message = `The change could not be written: ${error.message}`
+      return { kind: 'unwritten', message }
+    }
     const removed = records.flatMap((record) =>
       record.kind === 'RemoveTopicRecord' ? [image.topicName(record.topicId) ?? ''] : [],
     )
@@ -235,7 +277,7 @@ export class Controller {
     this.#applyConfigs(records)
     for (const topic of removed) await partitions.remove(topic)
     if (removed.length > 0) await onTopicsDeleted(removed)
-    return failures
+    return { kind: 'done', failures }
   }
 
   async #append(records: readonly MetadataRecord[]): Promise<void> {

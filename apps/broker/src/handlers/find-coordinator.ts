@@ -1,3 +1,4 @@
+import { StorageError } from '@fairlead/log'
 import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
@@ -24,8 +25,8 @@ export async function handleFindCoordinator(
   { apiVersion, groups, node }: HandlerContext,
 ): Promise<ResponseBody<'FindCoordinator'>> {
   const keys = apiVersion >= 4 ? request.coordinatorKeys : [request.key]
-  const failure = request.keyType === KEY_TYPE_GROUP ? undefined : unsupported(request.keyType)
-  if (failure === undefined) await groups.start()
+  const failure =
+    request.keyType === KEY_TYPE_GROUP ? await notStarted(groups) : unsupported(request.keyType)
 
   const coordinator =
     failure === undefined
@@ -39,7 +40,20 @@ export async function handleFindCoordinator(
   }
 }
 
-function unsupported(keyType: number): { errorCode: ErrorCode; errorMessage: string } {
+type Failure = { readonly errorCode: ErrorCode; readonly errorMessage: string }
+
+/** Without room for `__consumer_offsets` there are no groups yet: the client asks again. */
+async function notStarted(groups: HandlerContext['groups']): Promise<Failure | undefined> {
+  try {
+    await groups.start()
+    return undefined
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error
+    return { errorCode: 'COORDINATOR_NOT_AVAILABLE', errorMessage: error.message }
+  }
+}
+
+function unsupported(keyType: number): Failure {
   if (!KEY_TYPES_WITHOUT_COORDINATOR.includes(keyType)) {
     return { errorCode: 'INVALID_REQUEST', errorMessage: `there is no key type ${keyType}` }
   }

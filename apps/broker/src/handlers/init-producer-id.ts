@@ -1,3 +1,4 @@
+import { StorageError } from '@fairlead/log'
 import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import type { HandlerContext } from './handler.ts'
 
@@ -22,7 +23,13 @@ export async function handleInitProducerId(
   if (transactionalId === '') return refused('INVALID_REQUEST')
   if ((producerId === NONE) !== (producerEpoch === NONE)) return refused('INVALID_REQUEST')
   if (transactionalId !== null) return refused('UNSUPPORTED_VERSION')
-  return { errorCode: 'NONE', producerId: await producerIds.next(), producerEpoch: 0 }
+  try {
+    return { errorCode: 'NONE', producerId: await producerIds.next(), producerEpoch: 0 }
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error
+    // What Kafka answers while it has no id at hand: clients ask again.
+    return refused('COORDINATOR_LOAD_IN_PROGRESS')
+  }
 }
 
 function refused(errorCode: ErrorCode): ResponseBody<'InitProducerId'> {

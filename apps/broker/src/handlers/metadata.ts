@@ -1,5 +1,6 @@
 import { type Topic, isInternalTopic, topicNameProblem } from '@fairlead/metadata'
 import { type ErrorCode, type RequestOf, type ResponseBody, ZERO_UUID } from '@fairlead/protocol'
+import type { StorageFailures } from '../cluster/storage-failures.ts'
 import { CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS } from './authorized-operations.ts'
 import type { HandlerContext } from './handler.ts'
 
@@ -28,11 +29,11 @@ export async function handleMetadata(
 ): Promise<ResponseBody<'Metadata'>> {
   const { node, image, apiVersion } = context
   const wantsAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
-  if (!wantsAll) await createMissing(request, context)
+  const failures = wantsAll ? NO_FAILURES : await createMissing(request, context)
 
   const topics = wantsAll
     ? [...image.topics()].map((topic) => describe(topic, context))
-    : distinct(request.topics ?? []).map((requested) => answer(requested, context))
+    : distinct(request.topics ?? []).map((requested) => answer(requested, failures, context))
   const topicAuthorizedOperations = request.includeTopicAuthorizedOperations
     ? TOPIC_OPERATIONS
     : NOT_ASKED
@@ -47,25 +48,33 @@ export async function handleMetadata(
   }
 }
 
+const NO_FAILURES: StorageFailures = new Map()
+
 /** A topic that is named many times is described once: the answer must not be larger than the data. */
 function distinct(topics: readonly RequestedTopic[]): readonly RequestedTopic[] {
   const byKey = new Map(topics.map((topic) => [topic.name ?? topic.topicId, topic]))
   return [...byKey.values()]
 }
 
+/** Returns which topics the disk refused. */
 async function createMissing(
   request: RequestOf<'Metadata'>,
   { config, controller, image, quota }: HandlerContext,
-): Promise<void> {
-  if (!config['auto.create.topics.enable'] || !request.allowAutoTopicCreation) return
+): Promise<StorageFailures> {
+  const mayCreate = config['auto.create.topics.enable'] && request.allowAutoTopicCreation
+  if (!mayCreate) return NO_FAILURES
   const missing = (request.topics ?? [])
     .map(({ name }) => name)
     .filter((name) => name !== null && !isInternalTopic(name) && image.topic(name) === undefined)
-  if (missing.length === 0) return
-  await controller.autoCreate(missing as string[], quota.mutations({ isStrict: true }))
+  if (missing.length === 0) return NO_FAILURES
+  return controller.autoCreate(missing as string[], quota.mutations({ isStrict: true }))
 }
 
-function answer(requested: RequestedTopic, context: HandlerContext): TopicAnswer {
+function answer(
+  requested: RequestedTopic,
+  failures: StorageFailures,
+  context: HandlerContext,
+): TopicAnswer {
   const { image } = context
   const { name, topicId } = requested
   if (name === null) {
@@ -76,6 +85,7 @@ function answer(requested: RequestedTopic, context: HandlerContext): TopicAnswer
   }
   const topic = image.topic(name)
   if (topic !== undefined) return describe(topic, context)
+  if (failures.has(name)) return failed('KAFKA_STORAGE_ERROR', { name, topicId: ZERO_UUID })
   const isValid = topicNameProblem(name) === undefined
   const errorCode = isValid ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
   return failed(errorCode, { name, topicId: ZERO_UUID })
