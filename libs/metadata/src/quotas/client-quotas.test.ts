@@ -99,10 +99,27 @@ test('each of many clients has its own part of a default', () => {
 
 test('what is counted back counts for nothing', () => {
   const quotas = quotasOf(imageOf([{ user: 'alice' }, 'consumer_byte_rate', 1_000]))
-  const recorded = { value: 50_000, nowMs: 0 }
+  expect(quotas.record('Fetch', ALICE, { value: 1_000, nowMs: 0 })).toBe(0)
+  const recorded = { value: 49_000, nowMs: 0 }
   expect(quotas.record('Fetch', ALICE, recorded)).toBe(40_000)
   quotas.unrecord('Fetch', ALICE, recorded)
-  expect(quotas.record('Fetch', ALICE, { value: 10_000, nowMs: 1 })).toBe(0)
+  expect(quotas.record('Fetch', ALICE, { value: 9_000, nowMs: 1 })).toBe(0)
+})
+
+test('a batch that is larger than the quota ever allows is fetched after a silence', () => {
+  const quotas = quotasOf(imageOf([{ user: 'alice' }, 'consumer_byte_rate', 1_000]))
+  const fetch = (nowMs: number) => quotas.record('Fetch', ALICE, { value: 50_000, nowMs })
+  expect(fetch(0)).toBe(0)
+  expect(fetch(1)).toBeGreaterThan(80_000)
+  quotas.unrecord('Fetch', ALICE, { value: 50_000, nowMs: 1 })
+  expect(fetch(11_001)).toBe(0)
+})
+
+test('names of any length take a bounded place', () => {
+  const quotas = quotasOf(imageOf([{ 'client-id': null }, 'producer_byte_rate', 1_000]))
+  const long = { user: 'alice', clientId: 'x'.repeat(32_767) }
+  quotas.record('Produce', long, { value: 1, nowMs: 0 })
+  expect([...quotas.readings(0)].map(({ clientId }) => clientId.length)).toEqual([1_000])
 })
 
 test('time of requests is waited for at most one window', () => {

@@ -17,6 +17,8 @@ const QUOTA_RESOURCES = Object.keys(QUOTA_KEYS) as readonly QuotaResource[]
 
 /** Longest time that a client can be told to wait, and a timer can. */
 const THROTTLE_MS_MAX = 2 ** 31 - 1
+/** Of the names of a client whose use is measured: what is longer shares with what begins alike. */
+const NAME_LENGTH_MAX = 1_000
 /** Averages of throttle times are over Kafka's `metrics.num.samples` and `metrics.sample.window.ms`. */
 const METRIC_WINDOWS: QuotaWindows = { count: 2, windowMs: 30_000 }
 
@@ -95,7 +97,10 @@ export class ClientQuotas {
     const limit = this.#limitOf(resource, client)
     if (limit === undefined) return 0
     const { rate } = this.#sensorOf(resource, limit, nowMs)
+    // A batch of more than all windows are worth is sent after a silence; Kafka never sends it.
+    const isAlone = resource === 'Fetch' && rate.sum(nowMs) === 0
     rate.record(value, nowMs)
+    if (isAlone) return 0
     const throttleMs = rate.throttleMs(limit.bound, nowMs)
     // One request must not cost the client more than the time that it took: Kafka's bound.
     const longestMs = resource === 'Request' ? this.#options.windows.windowMs : THROTTLE_MS_MAX
@@ -188,6 +193,7 @@ export class ClientQuotas {
   }
 
   #sensorOf(resource: QuotaResource, { user, clientId }: ClientLimit, nowMs: number): ClientSensor {
-    return this.#sensors[resource].use(JSON.stringify([user, clientId]), nowMs)
+    const names = [user, clientId].map((name) => name.slice(0, NAME_LENGTH_MAX))
+    return this.#sensors[resource].use(JSON.stringify(names), nowMs)
   }
 }
