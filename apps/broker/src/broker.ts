@@ -190,6 +190,7 @@ async function startOn(
     clock,
     random,
     onBrokerConfigs: () => applyConfigs(),
+    mayHaveOffsetsOf: (topic) => groups.mayHaveOffsetsOf(topic),
     onTopicsDeleted: async (topics) => {
       brokerMetrics.topicsDeleted(topics)
       await groups.topicsDeleted(topics)

@@ -47,6 +47,36 @@ async function started(...args: Parameters<typeof startTestBroker>) {
   return { broker, client, stop }
 }
 
+/** On a connection of its own, which may end instead. */
+async function commit({ port }: TestBroker, committedOffset: number) {
+  const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: '' }]
+  const client = new TestClient(port)
+  try {
+    const { topics } = await client.call(
+      'OffsetCommit',
+      {
+        groupId: 'group',
+        generationIdOrMemberEpoch: -1,
+        memberId: '',
+        groupInstanceId: null,
+        topics: [{ name: TOPIC, partitions }],
+      },
+      7,
+    )
+    return topics[0]?.partitions[0]?.errorCode
+  } catch {
+    return 'the connection ended'
+  } finally {
+    client.close()
+  }
+}
+
+async function committed(client: TestClient): Promise<number | undefined> {
+  const topics = [{ name: TOPIC, partitionIndexes: [0] }]
+  const { groups } = await client.call('OffsetFetch', { groups: [{ groupId: 'group', topics }] }, 8)
+  return groups[0]?.topics[0]?.partitions[0]?.committedOffset
+}
+
 async function createTopic(
   client: TestClient,
   numPartitions: number,
@@ -331,40 +361,43 @@ describe('a batch that rots while the broker runs', () => {
 })
 
 describe('the log of groups', () => {
+  test('has no offsets left of a deleted topic when its name is used again', async () => {
+    const path = directory()
+    const disk = breakableDisk()
+    const { broker, client, stop } = await started(path, {}, { disk })
+    await createTopic(client, 1)
+    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['group'] })
+    const accepted = async () => expect(await commit(broker, 5)).toBe('NONE')
+    await vi.waitFor(accepted, 5000)
+
+    disk.breakWith = ({ kind, path: file }) =>
+      kind === 'write' && file.includes('__consumer_offsets') ? 'ENOSPC' : undefined
+    await deleteTopic(client)
+    await createTopic(client, 1, 'KAFKA_STORAGE_ERROR')
+    disk.breakWith = () => undefined
+    await stop()
+    expect(broker.failures).toEqual([])
+
+    const later = await started(path)
+    await createTopic(later.client, 1)
+    await later.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['group'] })
+    expect(await committed(later.client)).toBe(-1)
+    await vi.waitFor(async () => expect(await commit(later.broker, 7)).toBe('NONE'), 5000)
+    expect(await committed(later.client)).toBe(7)
+  })
+
   test('that cannot be written for a while costs no group and not the broker', async () => {
     const disk = breakableDisk()
     const { broker, client } = await started(directory(), {}, { disk })
     await createTopic(client, 1)
-    const commit = async (committedOffset: number) => {
-      const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: '' }]
-      const answered = new TestClient(broker.port)
-      try {
-        const { topics } = await answered.call(
-          'OffsetCommit',
-          {
-            groupId: 'group',
-            generationIdOrMemberEpoch: -1,
-            memberId: '',
-            groupInstanceId: null,
-            topics: [{ name: TOPIC, partitions }],
-          },
-          7,
-        )
-        return topics[0]?.partitions[0]?.errorCode
-      } catch {
-        return 'the connection ended'
-      } finally {
-        answered.close()
-      }
-    }
     await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['group'] })
-    await vi.waitFor(async () => expect(await commit(1)).toBe('NONE'), 5000)
+    await vi.waitFor(async () => expect(await commit(broker, 1)).toBe('NONE'), 5000)
     disk.breakWith = ({ kind, path }) =>
       kind === 'write' && path.includes('__consumer_offsets') ? 'ENOSPC' : undefined
-    expect(await commit(2)).not.toBe('NONE')
-    expect(await commit(3)).not.toBe('NONE')
+    expect(await commit(broker, 2)).not.toBe('NONE')
+    expect(await commit(broker, 3)).not.toBe('NONE')
     disk.breakWith = () => undefined
-    await vi.waitFor(async () => expect(await commit(4)).toBe('NONE'), 5000)
+    await vi.waitFor(async () => expect(await commit(broker, 4)).toBe('NONE'), 5000)
     expect(broker.failures).toEqual([])
   })
 })

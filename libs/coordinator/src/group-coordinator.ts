@@ -346,6 +346,11 @@ export class GroupCoordinator {
     return [...names]
   }
 
+  /** Whether offsets of a topic of this name, which was deleted, are still to be removed. */
+  keepsOffsetsOf(topic: string): boolean {
+    return [...this.#deletedTopics.values()].some((names) => names.has(topic))
+  }
+
   /** When `tick` must be called at the latest; undefined while nothing can become due. */
   nextDeadlineMs(): number | undefined {
     let earliestMs = this.#nextOffsetExpiryMs ?? Infinity

@@ -75,6 +75,8 @@ export type ControllerOptions = {
   readonly random: Random
   /** Runs after the configuration of the broker changed. */
   readonly onBrokerConfigs: () => void
+  /** Whether groups may still have offsets that they committed in a deleted topic of this name. */
+  readonly mayHaveOffsetsOf: (topic: string) => Promise<boolean>
   /** Runs after topics were deleted, before the request is answered. */
   readonly onTopicsDeleted: (topics: readonly string[]) => Promise<void>
 }
@@ -302,14 +304,26 @@ export class Controller {
     if (!result.ok) throw new StorageError(result.message, { code: result.errorCode })
   }
 
-  /** Nothing may be created, when old records would be found in it. */
+  /** Nothing may be created, when old records, or offsets in them, would be found in it. */
   async #clearPlaces(added: readonly NewPartition[]): Promise<StorageFailures> {
+    const refused = (what: string): StorageFailures => {
+      const message = `Nothing was created: ${what}. Make room, or repair the disk and restart the broker.`
+      return new Map(added.map(({ topic }) => [topic, message]))
+    }
+    const { image, mayHaveOffsetsOf, partitions } = this.#options
     for (const { topic, partition } of added) {
-      const failure = await this.#options.partitions.clear(topic, partition)
-      if (failure === undefined) continue
-      const what = `the deleted ${topic}-${partition} is still on its disk`
-      const message = `Nothing was created: ${what} (${failure.message}). Make room, or repair the disk and restart the broker.`
-      return new Map(added.map((other) => [other.topic, message]))
+      const failure = await partitions.clear(topic, partition)
+      if (failure !== undefined) {
+        return refused(
+          `the deleted ${topic}-${partition} is still on its disk (${failure.message})`,
+        )
+      }
+    }
+    for (const topic of new Set(added.map((each) => each.topic))) {
+      if (image.topic(topic) !== undefined || topic === CONSUMER_OFFSETS_TOPIC) continue
+      if (await mayHaveOffsetsOf(topic)) {
+        return refused(`offsets that groups committed in the deleted ${topic} are not removed yet`)
+      }
     }
     return new Map()
   }

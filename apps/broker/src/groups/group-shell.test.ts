@@ -206,6 +206,7 @@ test('the offsets of a topic that is deleted during a pause are gone after it', 
   await settle()
   await shell.topicsDeleted([TOPIC])
   expect(await committed(shell)).toBe(-1)
+  expect(await shell.mayHaveOffsetsOf(TOPIC)).toBe(true)
 
   // The disk is still full after the first pause, and has room after the second.
   for (const delayMs of [1_000, 2_000]) {
@@ -215,6 +216,7 @@ test('the offsets of a topic that is deleted during a pause are gone after it', 
     state.isDiskFull = false
   }
   await settle()
+  expect(await shell.mayHaveOffsetsOf(TOPIC)).toBe(false)
   expect(state.appendCount).toBe(4)
   expect(await commit(shell, 7)).toBe('NONE')
   expect(await committed(shell)).toBe(7)

@@ -96,6 +96,10 @@ export class GroupShell {
   readonly #parked = new Map<ParkToken, (completion: Completion) => void>()
   #nextToken: ParkToken = 1
   #started: Promise<void> | undefined
+  /** Settles once every partition was loaded once. */
+  #loaded: Promise<unknown> = Promise.resolve()
+  /** Deleted topics whose offsets are being removed, by how many partitions. */
+  readonly #removals = new Map<string, number>()
   #hasGroups = false
   readonly #lost = new Set<number>()
   #isStopped = false
@@ -215,14 +219,34 @@ export class GroupShell {
     await Promise.all(partitions.map((partition) => this.#removeOffsets(partition, topics)))
   }
 
+  /**
+   * Whether groups may have offsets in a topic of this name that was deleted: a topic that has it now
+   * would be read from there after a crash. Resolves once all groups were loaded.
+   */
+  async mayHaveOffsetsOf(topic: string): Promise<boolean> {
+    await this.#loaded.catch(() => {})
+    return this.#removals.has(topic) || this.#options.coordinator.keepsOffsetsOf(topic)
+  }
+
   /** Tried again after a failed append: the partition then keeps the topics until it is writable. */
   async #removeOffsets(partition: number, topics: readonly string[]): Promise<void> {
     const steps = this.#options.coordinator.topicsDeleted(partition, topics, this.#now())
+    this.#countRemovals(topics, 1)
     try {
       await Promise.all(steps.map((step) => this.#carryOut(step)))
     } catch (error) {
       unlessStorageError(error)
       await this.#removeOffsets(partition, topics)
+    } finally {
+      this.#countRemovals(topics, -1)
+    }
+  }
+
+  #countRemovals(topics: readonly string[], change: 1 | -1): void {
+    for (const topic of topics) {
+      const count = (this.#removals.get(topic) ?? 0) + change
+      if (count > 0) this.#removals.set(topic, count)
+      else this.#removals.delete(topic)
     }
   }
 
@@ -237,7 +261,9 @@ export class GroupShell {
     if (this.#isStopped) return
     for (const partition of offsetsLog.partitions()) coordinator.startLoading(partition)
     this.#hasGroups = true
-    this.#inBackground(this.#load())
+    const loaded = this.#load()
+    this.#loaded = loaded
+    this.#inBackground(loaded)
   }
 
   async #load(): Promise<void> {
