@@ -275,6 +275,19 @@ async function startOn(
     clock,
   }
   const slots = new ConnectionSlots(connectionLimits(current), quotas.connections)
+  const cleaner = new LogCleaner({
+    config: cleanerConfig(current),
+    partitions,
+    createThread: () => new BackgroundThread(),
+    clock,
+    timers,
+    logger,
+  })
+  const applyConfigs = (): void => {
+    const changed = effectiveConfig(config, settings)
+    slots.configure(connectionLimits(changed))
+    cleaner.configure(cleanerConfig(changed))
+  }
   const listeners = await openListeners(
     readListeners(config).listeners,
     {
@@ -291,20 +304,7 @@ async function startOn(
     },
     (advertised) => createRouter({ ...parts, node: { ...identity, ...advertised } }),
   )
-  const cleaner = new LogCleaner({
-    config: cleanerConfig(current),
-    partitions,
-    createThread: () => new BackgroundThread(),
-    clock,
-    timers,
-    logger,
-  })
   if (config['log.cleaner.enable']) cleaner.start()
-  const applyConfigs = (): void => {
-    const changed = effectiveConfig(config, settings)
-    slots.configure(connectionLimits(changed))
-    cleaner.configure(cleanerConfig(changed))
-  }
   registerCleanerGauges(metrics, { cleaner, clock, directories })
   const scrubber = new LogScrubber({
     intervalMs: config['log.scrub.interval.ms'],
