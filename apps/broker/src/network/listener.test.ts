@@ -166,6 +166,20 @@ describe('listener', () => {
     expect((startedAtMs[1] ?? 0) - (startedAtMs[0] ?? 0)).toBeGreaterThanOrEqual(149)
   })
 
+  test('a shorter wait of a later reply does not end the one that is on', async () => {
+    const startedAtMs: number[] = []
+    handle = async (frame) => {
+      startedAtMs.push(performance.now())
+      return { chunks: [framed(frame)], throttleMs: startedAtMs.length === 1 ? 150 : 1 }
+    }
+    const client = open()
+    client.socket.write(Buffer.concat([request(1), request(2)]))
+    await until(() => client.received().length === 24)
+    client.socket.write(request(3))
+    await until(() => client.received().length === 36)
+    expect((startedAtMs[2] ?? 0) - (startedAtMs[0] ?? 0)).toBeGreaterThanOrEqual(149)
+  })
+
   test('a peer that reads nothing is closed, and what it held is free', async () => {
     await relisten({ slowReaderMs: 100 })
     let released = 0
