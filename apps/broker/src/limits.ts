@@ -165,8 +165,8 @@ export const UNCOUNTED_MEMORY_BYTES = 192 * MIB
  */
 export const REQUEST_ELEMENTS_MAX = 400_000
 
-/** Clients with a quota whose use is measured, of each kind of quota, at some kilobyte each. */
-export const QUOTA_SENSORS_MAX = 10_000
+/** Clients with a quota whose use is measured, of each of the four kinds of quota, at some 2 kB each. */
+export const QUOTA_SENSORS_MAX = 5_000
 
 /** Requests that wait for the controller; each holds its frame, and what it was decoded to. */
 export const METADATA_CHANGES_WAITING_MAX = 1_000

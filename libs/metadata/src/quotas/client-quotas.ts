@@ -18,7 +18,7 @@ const QUOTA_RESOURCES = Object.keys(QUOTA_KEYS) as readonly QuotaResource[]
 /** Longest time that a client can be told to wait, and a timer can. */
 const THROTTLE_MS_MAX = 2 ** 31 - 1
 /** Of the names of a client whose use is measured: what is longer shares with what begins alike. */
-const NAME_LENGTH_MAX = 1_000
+const NAME_LENGTH_MAX = 250
 /** Averages of throttle times are over Kafka's `metrics.num.samples` and `metrics.sample.window.ms`. */
 const METRIC_WINDOWS: QuotaWindows = { count: 2, windowMs: 30_000 }
 
