@@ -78,6 +78,16 @@ describe('deleting records', () => {
     expect(log.logStartOffset).toBe(6)
   })
 
+  test('what is appended and not durable yet is beyond the high watermark', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk, { config: CONFIG })
+    append(log, batch())
+    expect(log).toMatchObject({ highWatermark: 0, logEndOffset: 1 })
+    expect(deleteRecords(log, 1)).toMatchObject({ ok: false, errorCode: 'OFFSET_OUT_OF_RANGE' })
+    disk.drain()
+    expect(log).toMatchObject({ highWatermark: 1, logStartOffset: 0 })
+  })
+
   test('a log that failed or was closed refuses', () => {
     const disk = new SimulatedDisk()
     const log = filled(disk)

@@ -415,6 +415,16 @@ describe('lookup by time', () => {
     expect(greatest()).toMatchObject({ ok: true, found: { offset: 2, timestampMs: 30 } })
   })
 
+  test('finds a record that is younger than those behind it', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk)
+    for (const timestampMs of [20, 10]) append(log, batch({ timestampsMs: [timestampMs] }))
+    const found = { ok: true, found: { offset: 0, timestampMs: 20 } }
+    expect(lookUp((done) => log.offsetForTimestamp(15, done))).toMatchObject(found)
+    const reopened = open(disk.survivor(LOSE_UNSYNCED))
+    expect(lookUp((done) => reopened.offsetForTimestamp(15, done))).toMatchObject(found)
+  })
+
   test('finds the first record with the greatest timestamp', () => {
     const log = open(new SimulatedDisk())
     const greatest = () => lookUp((done) => log.offsetOfMaxTimestamp(done))
