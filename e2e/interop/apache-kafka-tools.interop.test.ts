@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { APACHE_KAFKA_VERSION, apacheKafkaAbsence, kafkaTool } from '../support/apache-kafka.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 /** The scripts of Kafka's `bin/` folder and the classes that they run. */
 const CLASSES = {
@@ -66,7 +67,7 @@ const rows = (text: string): string[][] =>
 
 describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_VERSION}`, () => {
   beforeAll(async () => {
-    broker = await BrokerProcess.start({ 'num.partitions': 1 })
+    broker = await BrokerProcess.start({ 'num.partitions': 1, 'log.cleaner.backoff.ms': 50 })
     directory = await mkdtemp(join(tmpdir(), 'fairlead-tools-'))
   })
   afterAll(async () => {
@@ -285,6 +286,31 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
     const text = await tool('kafka-dump-log', ['--files', files, '--offsets-decoder'])
     expect(text).toContain('"type":"1","data":{"group":"dumpers","topic":"dumped","partition":0}')
     expect(text).toContain('"type":"2","data":{"group":"dumpers"}')
+  })
+
+  test('kafka-dump-log reads a segment that was compacted', async () => {
+    const settings = [
+      'cleanup.policy=compact',
+      'segment.bytes=600',
+      'min.cleanable.dirty.ratio=0.01',
+    ]
+    await createTopic('compacted', ...settings.flatMap((setting) => ['--config', setting]))
+    const lines = (round: number) =>
+      Array.from({ length: 20 }, (_, index) => `key${index}:round${round}`)
+    // The third begins the segment that takes the appends: the others are closed.
+    for (const round of [1, 2, 3]) await produce('compacted', lines(round))
+    const dump = () =>
+      tool('kafka-dump-log', ['--files', segmentOf('compacted-0'), '--print-data-log'])
+    let dumped = ''
+    await waitFor('the segments to be compacted', 60_000, async () => {
+      dumped = await dump()
+      return !dumped.includes('payload: round1')
+    })
+    const kept = [...dumped.matchAll(/ offset: (\d+) .* key: (\w+) payload: (\w+)$/gm)]
+    expect(kept.map(([, offset, key, payload]) => [Number(offset), key, payload])).toEqual(
+      lines(2).map((line, index) => [20 + index, ...line.split(':')]),
+    )
+    expect(dumped).not.toContain('isvalid: false')
   })
 
   test('kafka-log-dirs tells the size of a partition', async () => {

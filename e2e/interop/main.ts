@@ -14,7 +14,8 @@ Runs the clients, suites and tools of other projects against the broker. They ar
 package registries into FAIRLEAD_CACHE_DIR, by default the user's cache. What a machine has no tool
 chain for is skipped, with the reason.
 
-Parts, by default all: client-scenarios, suites, apache-kafka-tools, differential, fairlead-clients.
+Parts, by default all: client-scenarios, suites, apache-kafka-tools, consumer-offsets, differential,
+fairlead-clients.
 
   --client NAME    only clients whose name or version contains NAME (more than once: any of them)
   --suite NAME     only suites whose name contains NAME
@@ -28,6 +29,7 @@ const PARTS = [
   'client-scenarios',
   'suites',
   'apache-kafka-tools',
+  'consumer-offsets',
   'differential',
   'fairlead-clients',
 ] as const

@@ -6,6 +6,7 @@ import { isInstalled, run } from '../../support/command.ts'
 import { javaAbsence, mavenClassPath } from '../../support/maven.ts'
 import type { Client } from './client.ts'
 import type { DriverCommand } from './driver.ts'
+import { pythonAbsence, pythonWith } from './python-environment.ts'
 
 const BUILD_TIMEOUT_MS = 900_000
 const KCAT = '/usr/bin/kcat'
@@ -79,26 +80,13 @@ function python({ driver, ...declared }: Declared & { readonly driver: string })
   return {
     language: 'Python',
     lacks: {},
-    absence: () => (isInstalled('python3') ? undefined : 'no python3 in the path'),
+    absence: pythonAbsence,
     prepare: async () => ({
       program: await pythonWith(requirements),
       args: [join(folder, driver)],
     }),
     ...declared,
   }
-}
-
-/** The interpreter of a virtual environment that has what a requirements file lists. */
-async function pythonWith(requirementsFile: string): Promise<string> {
-  const recipe = await readFile(requirementsFile, 'utf8')
-  // A virtual environment cannot be moved: packages go to a folder of their own beside it.
-  const packages = await cached('python', recipe, async (target) => {
-    await run('python3', ['-m', 'venv', '--copies', join(target, 'venv')])
-    const python = join(target, 'venv/bin/python')
-    const options = ['--quiet', '--disable-pip-version-check', '-r', requirementsFile]
-    await run(python, ['-m', 'pip', 'install', ...options], { timeoutMs: BUILD_TIMEOUT_MS })
-  })
-  return join(packages, 'venv/bin/python')
 }
 
 function go(declared: Declared): Client {
