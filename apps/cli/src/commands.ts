@@ -7,6 +7,7 @@ import { REPAIR_LOG } from './log/repair-log.ts'
 import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
+import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
 import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
 import { DESCRIBE_TOPIC } from './topic/describe-topic.ts'
 import { LIST_TOPICS } from './topic/list-topics.ts'
@@ -32,6 +33,10 @@ export const COMMANDS: readonly Command[] = [
   LIST_QUOTAS,
   SET_QUOTAS,
   DELETE_QUOTAS,
+  LIST_PARKED,
+  SHOW_PARKED,
+  REPLAY_PARKED,
+  DISCARD_PARKED,
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,

@@ -15,6 +15,7 @@ const NOT_FOUND = new Set([
   'UNKNOWN_TOPIC_ID',
   'GROUP_ID_NOT_FOUND',
   'RESOURCE_NOT_FOUND',
+  'HTTP_404',
 ])
 const DENIED = new Set([
   'TOPIC_AUTHORIZATION_FAILED',

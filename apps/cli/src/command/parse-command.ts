@@ -26,6 +26,8 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
 const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
 const TIMEOUT_DEFAULT_MS = 30_000
 const TIMEOUT_MAX_MS = 600_000
+/** Words of the longest name of a command. */
+const WORDS_MAX = 3
 
 export type ParsedCommand = {
   readonly command: Command
@@ -52,10 +54,13 @@ export function parseCommand(commands: readonly Command[], argv: readonly string
 
 function findCommand(commands: readonly Command[], argv: readonly string[]): Command {
   const [first = '', second = ''] = argv
-  const found = commands.find(({ name }) => name === `${first} ${second}` || name === first)
+  const typedWords = argv.slice(0, WORDS_MAX).join(' ')
+  const found = commands.find(({ name }) => `${typedWords} `.startsWith(`${name} `))
   if (found !== undefined) return found
   const ofNoun = commands.filter(({ name }) => name.startsWith(`${first} `))
-  const typed = ofNoun.length > 0 ? `${first} ${second}`.trimEnd() : first
+  const isDeep = ofNoun.some(({ name }) => name.startsWith(`${first} ${second} `))
+  const ofSome = isDeep ? typedWords : `${first} ${second}`.trimEnd()
+  const typed = ofNoun.length > 0 ? ofSome : first
   const names = ofNoun.length > 0 ? ofNoun.map(({ name }) => name) : nounsOf(commands)
   const nearest = nearestName(typed, names)
   const suggestion = nearest === undefined ? '' : `; did you mean "fairlead ${nearest}"?`

@@ -49,6 +49,8 @@ type Work = {
   readonly signal: Signal
   readonly groups: ParkedGroup[]
   readonly failures: string[]
+  /** Their limits are as they are now. */
+  readonly freshTopics: Set<string>
   replayedEvents: number
   discardedEvents: number
 }
@@ -108,7 +110,8 @@ export class ParkedReplay implements Interlude {
   async #nextWork(): Promise<Work | undefined> {
     const signal = await this.#options.signals.next(['replay-parked', 'discard-parked'])
     if (signal === undefined) return undefined
-    const work = { signal, groups: [], failures: [], replayedEvents: 0, discardedEvents: 0 }
+    const counts = { replayedEvents: 0, discardedEvents: 0 }
+    const work: Work = { signal, groups: [], failures: [], freshTopics: new Set(), ...counts }
     const groups = await this.#groupsOf(signal)
     if (typeof groups === 'string') return { ...work, failures: [groups] }
     return { ...work, groups: [...groups] }
@@ -159,11 +162,7 @@ export class ParkedReplay implements Interlude {
       work.groups.shift()
       return
     }
-    const topic = work.signal.data['topic']
-    const { sending, fault } = await this.#prepare(
-      rows,
-      typeof topic === 'string' ? topic : undefined,
-    )
+    const { sending, fault } = await this.#prepare(rows, work)
     const rejected = await this.#send(sending, parked)
     work.replayedEvents += sending.length - rejected.length
     await this.#options.signals.report(work.signal.signalId, {
@@ -177,11 +176,11 @@ export class ParkedReplay implements Interlude {
   }
 
   /** The rows up to the first that cannot be published, and why it cannot. */
-  async #prepare(rows: readonly ParkedRow[], topicName: string | undefined) {
+  async #prepare(rows: readonly ParkedRow[], work: Work) {
     const sending: Sending[] = []
     for (const row of rows) {
       const publishable = await publishableEvent(row, this.#options)
-      const prepared = await this.#checked(row, publishable, topicName)
+      const prepared = await this.#checked(row, publishable, work)
       if ('code' in prepared) return { sending, fault: { parkedId: row.parkedId, ...prepared } }
       sending.push(prepared)
     }
@@ -191,18 +190,26 @@ export class ParkedReplay implements Interlude {
   async #checked(
     row: ParkedRow,
     publishable: Publishable,
-    topicName: string | undefined,
+    work: Work,
   ): Promise<Sending | { readonly code: string; readonly reason: string }> {
     if (publishable.kind === 'unroutable') return publishable
-    const event = topicName === undefined ? publishable : { ...publishable, topic: topicName }
+    const topicName = work.signal.data['topic']
+    const event = typeof topicName !== 'string' ? publishable : { ...publishable, topic: topicName }
     const topic = await findTopic(this.#options.topics, event.topic)
     if (topic instanceof KafkaError) return { code: topic.code, reason: topic.message }
+    await this.#refresh(event.topic, work)
     const bytesMax = Math.min(this.#options.recordBytesMax, topic.messageBytesMax)
     const fault = sizeFault(event, bytesMax)
     if (fault !== undefined) return { code: 'MESSAGE_TOO_LARGE', reason: fault }
     const partition = topic.partitionFor(event)
     if (partition < topic.partitionCount) return { row, event, partition }
     return { code: 'INVALID_PARTITION', reason: partitionFault(event.topic, partition, topic) }
+  }
+
+  async #refresh(topic: string, { freshTopics }: Work): Promise<void> {
+    if (freshTopics.has(topic)) return
+    await this.#options.topics.refreshLimit(topic).catch(rethrow)
+    freshTopics.add(topic)
   }
 
   /** Sends, and settles what is stored; gives what the broker refused. */

@@ -36,8 +36,8 @@ const NO_KEY = new Uint8Array()
 /** A topic as one session knows it. Events are asked for in commit order. */
 export class Topic {
   readonly partitionCount: number
-  /** `max.message.bytes`: the largest batch that the broker takes. */
-  readonly messageBytesMax: number
+  /** `max.message.bytes`: the largest batch that the broker takes, when it was last asked. */
+  messageBytesMax: number
   /** By partition; empty as soon as nothing that comes can be in them. */
   #tails: readonly PartitionTail[]
   readonly #newest: EventPosition | undefined
@@ -95,7 +95,7 @@ export class Topics {
   async open(name: string): Promise<Topic> {
     const { admin, partitions, replicationFactor } = this.#options
     const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
-    const configs = await admin.describeTopicConfigs(name)
+    const messageBytesMax = await this.#messageBytesMax(name)
     this.#settled ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
     await this.#settled
     const tails = await Promise.all(
@@ -103,13 +103,21 @@ export class Topics {
         this.#tailOf(name, partition, ensured.created),
       ),
     )
-    const topic = new Topic(
-      tails,
-      Number(configs.get('max.message.bytes') ?? MESSAGE_BYTES_DEFAULT),
-    )
+    const topic = new Topic(tails, messageBytesMax)
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
     this.#topics.set(name, topic)
     return topic
+  }
+
+  /** Asks the brokers again, since it may have been raised. @throws {KafkaError} */
+  async refreshLimit(name: string): Promise<void> {
+    const topic = this.#topics.get(name)
+    if (topic !== undefined) topic.messageBytesMax = await this.#messageBytesMax(name)
+  }
+
+  async #messageBytesMax(name: string): Promise<number> {
+    const configs = await this.#options.admin.describeTopicConfigs(name)
+    return Number(configs.get('max.message.bytes') ?? MESSAGE_BYTES_DEFAULT)
   }
 
   async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
