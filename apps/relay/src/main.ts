@@ -1,6 +1,7 @@
 import { createAdmin } from '@fairlead/kafka'
 import { createPool } from '@fairlead/postgres'
 import { runApp } from '@fairlead/service'
+import { OutboxCleaner } from './cleaning/outbox-cleaner.ts'
 import { RELAY_CONFIG } from './config.ts'
 import { RelayMetrics } from './metrics.ts'
 import { checkRelayConfig, relayOptions } from './options.ts'
@@ -25,10 +26,11 @@ await runApp({
   check: checkRelayConfig,
   start: (context) => {
     const options = relayOptions(context.config)
+    const metrics = new RelayMetrics(context.metrics)
     const relay = new Relay({
       options,
       openSink: kafkaSink(options.sink, context.logger),
-      metrics: new RelayMetrics(context.metrics),
+      metrics,
       logger: context.logger,
       onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
       onFatal: (error) => context.fail(error),
@@ -47,12 +49,19 @@ await runApp({
       }),
       (state) => context.health.set('broker', state),
     )
+    const cleaner = new OutboxCleaner({
+      databaseUrl: options.databaseUrl,
+      slotName: options.source.slotName,
+      metrics,
+      logger: context.logger,
+    })
     probe.start()
     relay.start()
+    cleaner.start()
     return Promise.resolve({
       stop: async () => {
         await relay.stop()
-        await Promise.all([probe.stop(), pool.end()])
+        await Promise.all([probe.stop(), cleaner.stop(), pool.end()])
       },
     })
   },

@@ -32,6 +32,12 @@ export class RelayMetrics {
   readonly #parked
   readonly #parkedKeys
   readonly #settled
+  readonly #partitions
+  readonly #partitionsAhead
+  readonly #partitionsWaiting
+  readonly #partitionsDropped
+  readonly #rowsDeleted
+  readonly #cleaningFailures
   readonly #restarts
   readonly #lagBytes
   readonly #lagSeconds
@@ -81,6 +87,24 @@ export class RelayMetrics {
       help: 'Parked events by what became of them: replayed or discarded.',
       labelNames: ['result'],
     })
+    const labelNames = ['table']
+    const tableGauge = (name: string, help: string) => metrics.gauge({ name, help, labelNames })
+    const tableCounter = (name: string, help: string) => metrics.counter({ name, help, labelNames })
+    this.#partitions = tableGauge('relay_outbox_partitions', 'Partitions of an outbox table.')
+    this.#partitionsAhead = tableGauge(
+      'relay_outbox_partitions_ahead',
+      'Intervals from now on that have a partition. Below 2 inserts are about to fail.',
+    )
+    this.#partitionsWaiting = tableGauge(
+      'relay_outbox_partitions_waiting',
+      'Partitions that are older than the retention, and not confirmed by every slot.',
+    )
+    this.#partitionsDropped = tableCounter('relay_outbox_partitions_dropped_total', 'Dropped.')
+    this.#rowsDeleted = tableCounter('relay_outbox_rows_deleted_total', 'Old rows deleted.')
+    this.#cleaningFailures = tableCounter(
+      'relay_outbox_cleaning_failures_total',
+      'Rounds that could not clean a table.',
+    )
     this.#restarts = metrics.counter({
       name: 'outbox_relay_restarts_total',
       help: 'Sessions that ended, by reason.',
@@ -143,6 +167,30 @@ export class RelayMetrics {
 
   parkedKeys(keyCount: number): void {
     this.#parkedKeys.set(keyCount)
+  }
+
+  partitionsCounted(
+    table: string,
+    count: { readonly partitionCount: number; readonly intervalsAhead: number },
+  ): void {
+    this.#partitions.set({ table }, count.partitionCount)
+    this.#partitionsAhead.set({ table }, count.intervalsAhead)
+  }
+
+  partitionsRotated(
+    table: string,
+    count: { readonly dropped: number; readonly waiting: number },
+  ): void {
+    this.#partitionsDropped.inc({ table }, count.dropped)
+    this.#partitionsWaiting.set({ table }, count.waiting)
+  }
+
+  rowsDeleted(table: string, rowCount: number): void {
+    this.#rowsDeleted.inc({ table }, rowCount)
+  }
+
+  cleaningFailed(table: string): void {
+    this.#cleaningFailures.inc({ table })
   }
 
   sessionEnded(reason: string): void {

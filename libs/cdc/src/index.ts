@@ -32,6 +32,12 @@ export {
   type UnroutableCode,
   type UnroutableEvent,
 } from './outbox-router.ts'
+export {
+  type RangePartition,
+  type TimeRange,
+  intervalsAhead,
+  planRotation,
+} from './partition-rotation.ts'
 export { PgOutputDecoder, UnsupportedMessageError } from './pgoutput-decoder.ts'
 export type {
   BeginMessage,
@@ -42,6 +48,7 @@ export type {
   RelationColumn,
   RowMessage,
 } from './pgoutput-message.ts'
+export { RetirementGate, type WalObservation } from './retirement-gate.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
   type CommittedTransaction,
