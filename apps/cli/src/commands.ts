@@ -8,6 +8,16 @@ import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
+import {
+  CREATE_SCHEMA,
+  DELETE_SCHEMA,
+  SCHEMA_COMPATIBILITY,
+  SCHEMA_MODE,
+} from './schema/change-schemas.ts'
+import { CHECK_SCHEMAS } from './schema/check-schemas.ts'
+import { EXPORT_SCHEMAS, IMPORT_SCHEMAS } from './schema/move-schemas.ts'
+import { SCHEMA_TYPES } from './schema/schema-types.ts'
+import { DIFF_SCHEMAS, GET_SCHEMA, LIST_SCHEMAS } from './schema/show-schemas.ts'
 import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
 import { DESCRIBE_TOPIC } from './topic/describe-topic.ts'
 import { LIST_TOPICS } from './topic/list-topics.ts'
@@ -37,6 +47,17 @@ export const COMMANDS: readonly Command[] = [
   SHOW_PARKED,
   REPLAY_PARKED,
   DISCARD_PARKED,
+  LIST_SCHEMAS,
+  GET_SCHEMA,
+  CREATE_SCHEMA,
+  CHECK_SCHEMAS,
+  DIFF_SCHEMAS,
+  DELETE_SCHEMA,
+  SCHEMA_COMPATIBILITY,
+  SCHEMA_MODE,
+  EXPORT_SCHEMAS,
+  IMPORT_SCHEMAS,
+  SCHEMA_TYPES,
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,

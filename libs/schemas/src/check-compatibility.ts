@@ -9,13 +9,24 @@ import type { ParsedSchemas } from './parsed-schemas.ts'
 import type { SchemaVersion } from './records.ts'
 import { comparableVersions } from './comparable-versions.ts'
 import type { SchemaRequest } from './register.ts'
-import type { VersionNumber } from './settings.ts'
+import type { CompatibilityReason, SchemaDocument } from './schema-document.ts'
+import type { CompatibilityLevel, VersionNumber } from './settings.ts'
 import type { Candidate, SubjectView } from './subject-view.ts'
 
 export type CompatibilityVerdict = {
   readonly isCompatible: boolean
   /** Confluent's messages; empty when compatible. */
   readonly messages: readonly string[]
+  /** The first version that it does not fit, and why; undefined also for one of another type. */
+  readonly failing?: FailingVersion
+}
+
+export type FailingVersion = {
+  readonly old: SchemaVersion
+  readonly document: SchemaDocument
+  readonly level: CompatibilityLevel
+  readonly isLenient: boolean
+  readonly reasons: readonly CompatibilityReason[]
 }
 
 export type RegistryParts = { readonly view: SubjectView; readonly schemas: ParsedSchemas }
@@ -75,13 +86,13 @@ export function verdictAgainst(
     if (!parsed.ok) {
       return { isCompatible: false, messages: [parsed.failure.message] }
     }
-    const reasons = compatibilityReasons(
-      { level, isLenient: view.settingText(subject, 'compatibilityPolicy') === 'LENIENT' },
-      candidate.document,
-      parsed.value,
-    )
+    const isLenient = view.settingText(subject, 'compatibilityPolicy') === 'LENIENT'
+    const document = parsed.value
+    const reasons = compatibilityReasons({ level, isLenient }, candidate.document, document)
     if (reasons.length > 0) {
-      return { isCompatible: false, messages: compatibilityMessages(reasons, { old, level }) }
+      const failing = { old, document, level, isLenient, reasons }
+      const messages = compatibilityMessages(reasons, { old, level })
+      return { isCompatible: false, messages, failing }
     }
   }
   return COMPATIBLE

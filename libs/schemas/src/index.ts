@@ -1,6 +1,9 @@
 export type { CompatibilityVerdict } from './check-compatibility.ts'
 export { DEFAULT_CONTEXT, contextOf } from './context.ts'
 export type { Decision } from './decision.ts'
+export type { SchemaChange } from './explain/avro-changes.ts'
+export { type CompatibilityDetail, type Explanation, patchText } from './explain/explain.ts'
+export { type PatchOperation, patched, valueAt } from './explain/json-patch.ts'
 export type { DeleteOptions } from './delete.ts'
 export {
   ERROR_CODES,

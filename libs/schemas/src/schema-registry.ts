@@ -1,6 +1,8 @@
 import { type Decision, refusal } from './decision.ts'
 import { type DeleteOptions, decideDeleteSubject, decideDeleteVersion } from './delete.ts'
 import { type Outcome, failed, success } from './failure.ts'
+import type { SchemaChange } from './explain/avro-changes.ts'
+import { type Explanation, documentChanges, explainCompatibility } from './explain/explain.ts'
 import { ParsedSchemas, type Profile } from './parsed-schemas.ts'
 import type { Mode, VersionNumber } from './settings.ts'
 import type { Registration, SchemaRequest } from './register.ts'
@@ -112,6 +114,25 @@ export class SchemaRegistry {
       this.#view.find(this.#schemas, versions, candidate.value) ??
       this.#view.findWithoutExtras(versions, request, candidate.value)
     return found === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(found)
+  }
+
+  /** As `checkCompatibility`, with every reason, what would mend it, and what is dangerous. */
+  explainCompatibility(
+    subject: string,
+    version: VersionNumber | undefined,
+    request: SchemaRequest,
+  ): Outcome<Explanation> {
+    return explainCompatibility(
+      { view: this.#view, schemas: this.#schemas },
+      { subject, version, request },
+    )
+  }
+
+  /** What changed in meaning from one version to another. */
+  changes(old: SchemaVersion, next: SchemaVersion): Outcome<readonly SchemaChange[]> {
+    const [before, after] = [this.#schemas.parseStored(old), this.#schemas.parseStored(next)]
+    if (!before.ok) return before
+    return after.ok ? success(documentChanges(before.value, after.value)) : after
   }
 
   /** Checks against one version, or against all that the subject's level names. */

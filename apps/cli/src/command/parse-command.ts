@@ -16,6 +16,10 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
     value: 'host:port,...',
     doc: 'brokers to begin with (default: $FAIRLEAD_BOOTSTRAP_SERVER, then 127.0.0.1:9092)',
   },
+  registry: {
+    value: 'url',
+    doc: 'schema registry (default: $FAIRLEAD_SCHEMA_REGISTRY, then http://127.0.0.1:8081)',
+  },
   output: { short: 'o', value: 'format', doc: 'table, json, jsonl or yaml (default: table)' },
   'no-headers': { doc: 'no line of column names in tables' },
   timeout: { value: 'ms', doc: 'deadline of each request, 1 to 600000 (default: 30000)' },
@@ -24,6 +28,7 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
 }
 
 const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
+const REGISTRY_DEFAULT = 'http://127.0.0.1:8081'
 const TIMEOUT_DEFAULT_MS = 30_000
 const TIMEOUT_MAX_MS = 600_000
 /** Words of the longest name of a command. */
@@ -123,6 +128,8 @@ export function connectionOptions(
     textOption(options, 'bootstrap-server') ?? env['FAIRLEAD_BOOTSTRAP_SERVER'] ?? BOOTSTRAP_DEFAULT
   return {
     bootstrapServers: servers.split(',').map((server) => server.trim()),
+    registryUrl:
+      textOption(options, 'registry') ?? env['FAIRLEAD_SCHEMA_REGISTRY'] ?? REGISTRY_DEFAULT,
     requestTimeoutMs:
       integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS }) ?? TIMEOUT_DEFAULT_MS,
   }

@@ -1,6 +1,14 @@
-import { type CompatibilityVerdict, ERROR_CODES, type SchemaRequest } from '@fairlead/schemas'
-import type { FastifyInstance } from 'fastify'
+import { writeJson } from '@fairlead/avro'
+import {
+  type CompatibilityVerdict,
+  ERROR_CODES,
+  type Explanation,
+  type SchemaRequest,
+  patchText,
+} from '@fairlead/schemas'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HttpFailure } from './errors.ts'
+import { wantsExplanation } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, schemaRequestOf, subjectOf, versionOf } from './request.ts'
 
@@ -27,19 +35,37 @@ export function compatibilityRoutes(
     return verbose ? { ...answer, messages: verdict.messages } : answer
   }
 
+  const answer = async (request: FastifyRequest, version: number | 'latest' | undefined) => {
+    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
+    const verbose = flag(request, 'verbose')
+    const plain = await check(subject, version, { body, verbose })
+    if (!verbose || !wantsExplanation(request)) return plain
+    const explanation = await requests
+      .read((view) => requests.registry.explainCompatibility(view.aliased(subject), version, body))
+      .catch(() => undefined)
+    return explanation === undefined ? plain : { ...plain, ...explanationEntity(explanation) }
+  }
+
   http.post('/compatibility/subjects/:subject/versions/:version', async (request) =>
-    check(subjectOf(request), versionOf(request), {
-      body: schemaRequestOf(request),
-      verbose: flag(request, 'verbose'),
-    }),
+    answer(request, versionOf(request)),
   )
 
   http.post('/compatibility/subjects/:subject/versions', async (request) =>
-    check(subjectOf(request), undefined, {
-      body: schemaRequestOf(request),
-      verbose: flag(request, 'verbose'),
-    }),
+    answer(request, undefined),
   )
+}
+
+/** What our media type has beyond Confluent's answer. */
+function explanationEntity({ details, patch, warnings }: Explanation): object {
+  return {
+    details: details.map(({ patch: own, sample, ...detail }) => ({
+      ...detail,
+      ...(own === undefined ? {} : { patch: JSON.parse(patchText(own)) as unknown }),
+      ...(sample === undefined ? {} : { sample: JSON.parse(writeJson(sample)) as unknown }),
+    })),
+    ...(patch === undefined ? {} : { patch: JSON.parse(patchText(patch)) as unknown }),
+    warnings,
+  }
 }
 
 /** Confluent answers 200 for a schema that it cannot parse, when it may say why. */

@@ -1,11 +1,20 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HttpFailure, badRequest } from './errors.ts'
 
-/** Confluent's types, by preference; the first is the default. */
+/** Ours, for answers that say more than Confluent's: a client gets it only if it asks for it. */
+const EXPLAINING_TYPE = 'application/vnd.fairlead.registry.v1+json'
+
+/** Whether the client asked for what Confluent's answers do not have. */
+export function wantsExplanation(request: FastifyRequest): boolean {
+  return acceptedType(request.headers.accept) === EXPLAINING_TYPE
+}
+
+/** Confluent's types and ours, by preference; the first is the default. */
 const MEDIA_TYPES = [
   'application/vnd.schemaregistry.v1+json',
   'application/vnd.schemaregistry+json',
   'application/json',
+  EXPLAINING_TYPE,
 ] as const
 
 /** Reads and writes bodies in Confluent's media types; others are 415 and 406. */
@@ -45,6 +54,7 @@ function acceptedType(accept: string | undefined): string | undefined {
     .map((range) => range.trim().toLowerCase())
     .filter((range) => !/;\s*q=0(\.0*)?\s*(;|$)/.test(range))
     .map((range) => range.split(';')[0]?.trim())
+  if (ranges.includes(EXPLAINING_TYPE)) return EXPLAINING_TYPE
   if (ranges.includes('*/*') || ranges.includes('application/*')) return MEDIA_TYPES[0]
   return MEDIA_TYPES.find((mediaType) => ranges.includes(mediaType))
 }

@@ -161,3 +161,42 @@ describe('settings', () => {
     expect(await call(http, path)).toEqual([200, [-1, 2]])
   })
 })
+
+test('reasons with pointers, patches and samples come in our own media type only', async () => {
+  const { http } = startRegistry()
+  await call(http, 'POST /subjects/s/versions', { schema: record('a') })
+  const ask = async (accept: string) => {
+    const response = await http.inject({
+      method: 'POST',
+      url: '/compatibility/subjects/s/versions?verbose=true',
+      headers: { accept, 'content-type': 'application/json' },
+      payload: JSON.stringify({ schema: record('a', 'b') }),
+    })
+    return { type: response.headers['content-type'], body: response.json<object>() }
+  }
+  const ours = 'application/vnd.fairlead.registry.v1+json'
+  const explained = await ask(`${ours}, application/json`)
+  expect(explained).toMatchObject({
+    type: expect.stringContaining(ours),
+    body: {
+      is_compatible: false,
+      messages: expect.any(Array),
+      details: [
+        {
+          rule: 'READER_FIELD_MISSING_DEFAULT_VALUE',
+          level: 'BACKWARD',
+          version: 1,
+          reader: 'new',
+          newPointer: '/fields/1',
+          patch: [{ op: 'add', path: '/fields/1/default', value: 0 }],
+          sample: { a: 1 },
+        },
+      ],
+      patch: [{ op: 'add', path: '/fields/1/default', value: 0 }],
+      warnings: [],
+    },
+  })
+  for (const accept of ['*/*', 'application/json', 'application/vnd.schemaregistry.v1+json']) {
+    expect(Object.keys((await ask(accept)).body)).toEqual(['is_compatible', 'messages'])
+  }
+})
