@@ -289,11 +289,7 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
   })
 
   test('kafka-dump-log reads a segment that was compacted', async () => {
-    const settings = [
-      'cleanup.policy=compact',
-      'segment.bytes=600',
-      'min.cleanable.dirty.ratio=0.01',
-    ]
+    const settings = ['cleanup.policy=compact', 'segment.ms=100', 'min.cleanable.dirty.ratio=0.01']
     await createTopic('compacted', ...settings.flatMap((setting) => ['--config', setting]))
     const lines = (round: number) =>
       Array.from({ length: 20 }, (_, index) => `key${index}:round${round}`)
