@@ -147,13 +147,14 @@ async function resultsOfRun(
   const options = { cwd: folder, env: { ...env, ...wanted }, timeoutMs: TEST_TIMEOUT_MS }
   const flags = [...RUNNER_FLAGS, ...(run.flags ?? ['-K'])]
   const { output, complaints } = await attempt('./test-runner', flags, options)
-  const results = resultsOf(number, output + complaints)
+  const text = output + complaints
+  const results = resultsOf(number, text)
   if (resultName === undefined) return results
   const result = results.find(([name]) => resultName.startsWith(name))?.[1]
   // A filter that fits nothing passes.
-  const hasRun = subTest === undefined || new RegExp(`\\[ \\w*[^\\]]*${subTest}`).test(output)
+  const hasRun = subTest === undefined || new RegExp(`\\[ [^\\]]*${subTest}`).test(text)
   if (result !== undefined && hasRun) return [[resultName, result]]
-  return [[resultName, { outcome: 'failed', output: `it was not run\n${output}${complaints}` }]]
+  return [[resultName, { outcome: 'failed', output: `it was not run\n${text}` }]]
 }
 
 function absentTools(): string | undefined {
