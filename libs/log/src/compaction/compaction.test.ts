@@ -10,6 +10,7 @@ import {
   records,
   shown,
 } from '../testing/compaction-fixture.ts'
+import { INDEX_SLOT_BYTES } from '../index-file.ts'
 import { DIRECTORY, NOW_MS, append, open, read, settled } from '../testing/log-fixture.ts'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
@@ -38,6 +39,25 @@ function logOf(
   }
   return { disk, log }
 }
+
+test('a compacted segment whose index lost its end is read again, and nothing of it is missing', () => {
+  const sets = ['a', 'b', 'a', 'c', 'd', 'e', 'a'].map((key, at) => [key, String(at)] as const)
+  const { disk, log } = logOf(sets)
+  compact(disk, log)
+  const content = shown(log)
+  settled<void>((done) => log.close(done))
+  const indexes = disk.paths().filter((path) => path.endsWith('.idx'))
+  for (const path of indexes.slice(0, -1)) {
+    const damaged = disk.survivor(LOSE_UNSYNCED)
+    const sizeBytes = damaged.contentOf(path).length - INDEX_SLOT_BYTES
+    damaged.open(path, 'existing', (file) => file.ok && file.value.truncate(sizeBytes, () => {}))
+    expect(damaged.contentOf(path)).toHaveLength(sizeBytes)
+    const reopened = open(damaged, { config: CONFIG })
+    expect(shown(reopened)).toEqual(content)
+    expect(damaged.contentOf(path)).toEqual(disk.contentOf(path))
+  }
+  expect(indexes.length).toBeGreaterThan(2)
+})
 
 describe('a compaction', () => {
   test('leaves the latest record of each key, at its offset, and the active segment as it is', () => {
