@@ -3,6 +3,7 @@ import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
 import { benchEventLoop } from './event-loop.ts'
 import { benchProduce } from './produce.ts'
 import { benchProjection } from './projection.ts'
+import { benchRegistry } from './registry.ts'
 import { benchRestart } from './restart.ts'
 import { benchRelay } from './relay.ts'
 import type { BenchRow } from './report.ts'
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'event-loop': benchEventLoop,
   relay: benchRelay,
   projection: benchProjection,
+  registry: benchRegistry,
 }
 
 const { positionals: wanted, values } = parseArgs({

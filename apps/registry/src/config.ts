@@ -33,6 +33,22 @@ export const REGISTRY_CONFIG = defineConfig({
     values: [...COMPATIBILITY_LEVELS.map((level) => level.toLowerCase()), ...COMPATIBILITY_LEVELS],
     doc: 'Compatibility level where neither the subject nor PUT /config sets one.',
   },
+  'authentication.method': {
+    type: 'enum',
+    default: 'NONE',
+    values: ['NONE', 'BASIC'],
+    doc: 'BASIC asks for a name and a password, or a bearer token, of authentication.users.file.',
+  },
+  'authentication.realm': {
+    type: 'string',
+    default: 'schema-registry',
+    doc: 'What browsers show when they ask for a password.',
+  },
+  'authentication.users.file': {
+    type: 'string',
+    default: '',
+    doc: 'JSON file of users and what they may do; nobody may do anything that it does not say.',
+  },
   profile: {
     type: 'enum',
     default: '8',

@@ -6,6 +6,9 @@ import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
 import { SERVER_OPTIONS } from './http/server-options.ts'
 import { countChanges, registryMetrics } from './metrics.ts'
+import { Authenticator } from './security/authenticator.ts'
+import type { GuardOptions } from './security/guard.ts'
+import { readUsers } from './security/users.ts'
 import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
 import { RegistryStore } from './store/registry-store.ts'
 
@@ -46,7 +49,9 @@ await runApp({
       }),
     })
     const { onCheck } = registryMetrics(metrics, { registry, store, http })
+    const guard = await guardOf(config, logger)
     registryRoutes(http, {
+      ...(guard === undefined ? {} : { guard }),
       requests: new RegistryRequests(registry, store),
       metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
       onCheck,
@@ -56,3 +61,19 @@ await runApp({
     return { stop: () => store.close() }
   },
 })
+
+type Security = {
+  readonly 'authentication.method': string
+  readonly 'authentication.realm': string
+  readonly 'authentication.users.file': string
+}
+
+/** @throws {Error} for a file of users that is not one. */
+async function guardOf(
+  config: Security,
+  audit: GuardOptions['audit'],
+): Promise<Omit<GuardOptions, 'view'> | undefined> {
+  if (config['authentication.method'] !== 'BASIC') return undefined
+  const authenticator = new Authenticator(await readUsers(config['authentication.users.file']))
+  return { authenticator, realm: config['authentication.realm'], audit }
+}

@@ -6,6 +6,7 @@ import { jsonDifferences } from './json-schema/json-differences.ts'
 import { loadJsonSchema } from './json-schema/load-json-schema.ts'
 import { patternMatches } from './json-schema/pattern-matches.ts'
 import { resolveUri } from './json-schema/schema-documents.ts'
+import { serializedProto } from './protobuf/descriptor/encode-descriptor.ts'
 import { loadProto } from './protobuf/load-proto.ts'
 import { printProto } from './protobuf/print-proto.ts'
 import { protoDifferences } from './protobuf/proto-differences.ts'
@@ -282,4 +283,60 @@ service Shop {
   ] as const)('from "%s" to "%s": %j', ([old, next, types]) => {
     expect(protoTypes(message(old), message(next))).toEqual(types)
   })
+})
+
+describe('descriptors of Protobuf', () => {
+  const text = `syntax = "proto3";
+package shop.v1;
+
+import "google/protobuf/timestamp.proto";
+
+option java_package = "com.shop";
+option java_multiple_files = true;
+
+message Order {
+  reserved 5, 7 to 9;
+  reserved "old";
+
+  optional string note = 1 [deprecated = true];
+  repeated int64 totals = 2;
+  map<string, .shop.v1.Order.Item> items = 6;
+  .shop.v1.Colour colour = 11 [json_name = "shade"];
+
+  oneof payment {
+    string card = 3;
+    .shop.v1.Cash cash = 4;
+  }
+
+  message Item {
+    .google.protobuf.Timestamp at = 1;
+  }
+  enum State {
+    NEW = 0;
+    GONE = -1;
+  }
+}
+message Cash {}
+enum Colour {
+  RED = 0;
+}
+
+service Shop {
+  rpc Buy (stream .shop.v1.Order) returns (.shop.v1.Cash);
+}
+`
+
+  test('a file goes through its descriptor unchanged', () => {
+    const serialized = serializedProto(proto(text))
+    expect(serialized).toMatch(/^[A-Za-z0-9+/]+=*$/)
+    expect(printProto(proto(serialized).file)).toBe(text)
+    expect(serializedProto(proto(serialized))).toBe(serialized)
+  })
+
+  test.for(['AAAA', '////', 'CgR0ZXN0IgUKA0Zvby9v', 'aGVsbG8=', 'IgUKA0Zv'])(
+    '%s is no descriptor',
+    (serialized) => {
+      expect(() => proto(serialized)).toThrow(InvalidSchemaError)
+    },
+  )
 })

@@ -13,6 +13,7 @@ import { differenceSentence, isCompatibleChange } from './json-schema/difference
 import { jsonDifferences } from './json-schema/json-differences.ts'
 import type { LoadedJsonSchema } from './json-schema/load-json-schema.ts'
 import { isCompatibleProtoChange, protoDifferenceSentence } from './protobuf/difference.ts'
+import { serializedProto } from './protobuf/descriptor/encode-descriptor.ts'
 import type { LoadedProto } from './protobuf/load-proto.ts'
 import { printProto } from './protobuf/print-proto.ts'
 import { protoDifferences } from './protobuf/proto-differences.ts'
@@ -43,6 +44,15 @@ export function documentText(
     default:
       return assertNever(document)
   }
+}
+
+/**
+ * The text in another format that Confluent has for the schema's type: `serialized` for Protobuf (the
+ * descriptor in base64). Undefined for formats that the type does not have.
+ */
+export function formattedText(document: SchemaDocument, format: string): string | undefined {
+  if (document.schemaType !== 'PROTOBUF' || format !== 'serialized') return undefined
+  return serializedProto(document.proto)
 }
 
 /** One reason why a schema cannot read what another one wrote, and in which direction. */

@@ -17,6 +17,7 @@ import {
   decideMode,
   decideSettings,
 } from './settings-decisions.ts'
+import { formattedText } from './schema-document.ts'
 import { SubjectView } from './subject-view.ts'
 import { type CompatibilityVerdict, checkCompatibility } from './check-compatibility.ts'
 
@@ -126,6 +127,14 @@ export class SchemaRegistry {
       { view: this.#view, schemas: this.#schemas },
       { subject, version, request },
     )
+  }
+
+  /** The text of a version in `format`, or as it is stored where its type has no such format. */
+  textOf(version: SchemaVersion, format: string | undefined): Outcome<string> {
+    if (format === undefined || format === '') return success(version.schema)
+    const parsed = this.#schemas.parseStored(version)
+    if (!parsed.ok) return parsed
+    return success(formattedText(parsed.value, format) ?? version.schema)
   }
 
   /** What changed in meaning from one version to another. */

@@ -10,7 +10,7 @@ export function wantsExplanation(request: FastifyRequest): boolean {
 }
 
 /** Confluent's types and ours, by preference; the first is the default. */
-const MEDIA_TYPES = [
+export const MEDIA_TYPES = [
   'application/vnd.schemaregistry.v1+json',
   'application/vnd.schemaregistry+json',
   'application/json',

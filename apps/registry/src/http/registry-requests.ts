@@ -4,6 +4,7 @@ import type {
   Outcome,
   Profile,
   SchemaRegistry,
+  SchemaVersion,
   SubjectView,
 } from '@fairlead/schemas'
 import type { RegistryStore } from '../store/registry-store.ts'
@@ -39,6 +40,13 @@ export class RegistryRequests {
     }
     if (outcome.ok) return outcome.value
     throw this.#failure(outcome.failure)
+  }
+
+  /** The text of a version in the format that the query asks for. */
+  textOf(version: SchemaVersion, format: string | undefined): string {
+    const text = this.registry.textOf(version, format)
+    if (text.ok) return text.value
+    throw this.#failure(text.failure)
   }
 
   /** @throws {HttpFailure} @throws {StoreError} */

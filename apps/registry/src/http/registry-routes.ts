@@ -1,9 +1,11 @@
 import { DEFAULT_CONTEXT, contextOf, success } from '@fairlead/schemas'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
+import { type GuardOptions, useGuard } from '../security/guard.ts'
 import { handleError } from './errors.ts'
 import { useErrorMediaType, useMediaTypes } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
+import { useOpenApi } from './openapi.ts'
 import { page, parameter, queryText } from './request.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { settingsRoutes } from './settings-routes.ts'
@@ -22,6 +24,8 @@ export function registryRoutes(
     readonly requests: RegistryRequests
     readonly metadata: RegistryMetadata
     readonly onCheck: OnCheck
+    /** Undefined lets everybody do everything. */
+    readonly guard?: Omit<GuardOptions, 'view'>
   },
 ): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
@@ -34,6 +38,9 @@ export function registryRoutes(
   })
   void server.register(async (http) => {
     useMediaTypes(http)
+    if (parts.guard !== undefined)
+      useGuard(http, { ...parts.guard, view: parts.requests.registry.view })
+    useOpenApi(http, parts.metadata.version)
     subjectRoutes(http, parts.requests)
     schemaRoutes(http, parts.requests)
     compatibilityRoutes(http, parts.requests, parts.onCheck)
@@ -111,6 +118,7 @@ function refuseOtherMethods(http: FastifyInstance): void {
     http.route({
       method,
       url,
+      config: { isRefusal: true },
       handler: (_request, reply) =>
         reply.code(405).send({ error_code: 405, message: 'HTTP 405 Method Not Allowed' }),
     })

@@ -21,7 +21,8 @@ export function querySubject(request: FastifyRequest): string | undefined {
   return subject === undefined ? undefined : plainSubject(subject)
 }
 
-function plainSubject(subject: string): string {
+/** Without `:.:`, which names the default context. */
+export function plainSubject(subject: string): string {
   return subject.startsWith(':.:') ? subject.slice(3) : subject
 }
 

@@ -1,4 +1,4 @@
-import { type SchemaVersion, contextOf, failed, success } from '@fairlead/schemas'
+import { type Profile, type SchemaVersion, contextOf, failed, success } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { schemaEntity, schemaStringEntity } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
@@ -7,6 +7,35 @@ import { matchesPrefix } from './subject-routes.ts'
 
 /** Confluent's default and maximum. */
 const SCHEMAS_PER_PAGE_MAX = 1_000
+
+/** Kept of the schemas that are asked for: their answers never change. */
+const BODIES_MAX = 10_000
+
+/** Answers by id, written once: consumers ask for the same few schemas over and over. */
+class PlainBodies {
+  readonly #profile: Profile
+  readonly #texts = new Map<SchemaVersion, string>()
+
+  constructor(profile: Profile) {
+    this.#profile = profile
+  }
+
+  of(version: SchemaVersion): string {
+    const known = this.#texts.get(version)
+    if (known !== undefined) return known
+    const text = JSON.stringify(
+      schemaStringEntity(version, {
+        profile: this.#profile,
+        schema: version.schema,
+        highestId: undefined,
+      }),
+    )
+    this.#texts.set(version, text)
+    const oldest = this.#texts.keys().next()
+    if (this.#texts.size > BODIES_MAX && oldest.done !== true) this.#texts.delete(oldest.value)
+    return text
+  }
+}
 
 /** `/schemas`: by id, by GUID, and all of them. */
 export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests): void {
@@ -29,15 +58,19 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     )
   })
 
-  http.get('/schemas/ids/:id', async (request) => {
+  const plainBodies = new PlainBodies(requests.profile)
+  http.get('/schemas/ids/:id', async (request, reply) => {
     const schemaId = schemaIdOf(request)
     const subject = querySubject(request)
     const found = await requests.read((view) => view.schema(schemaId, subject))
     const { image } = requests.registry.view
-    const withMaxId = flag(request, 'fetchMaxId')
+    const [format, withMaxId] = [queryText(request, 'format'), flag(request, 'fetchMaxId')]
+    if (format === undefined && !withMaxId) {
+      return reply.serializer(String).send(plainBodies.of(found))
+    }
     return schemaStringEntity(found, {
       profile: requests.profile,
-      schema: found.schema,
+      schema: requests.textOf(found, format),
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
   })
@@ -45,8 +78,9 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
     const schemaId = schemaIdOf(request)
     const subject = querySubject(request)
-    const { schema } = await requests.read((view) => view.schema(schemaId, subject))
-    return reply.serializer(String).send(schema)
+    const found = await requests.read((view) => view.schema(schemaId, subject))
+    const text = requests.textOf(found, queryText(request, 'format'))
+    return reply.serializer(String).send(text)
   })
 
   http.get('/schemas/ids/:id/subjects', async (request) => {
@@ -77,15 +111,15 @@ function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   const withGuid = (guid: string): Promise<SchemaVersion> =>
     requests.read((view) => view.schemaByGuid(guid))
 
-  const answer = (found: SchemaVersion): object =>
+  const answer = (found: SchemaVersion, format: string | undefined): object =>
     schemaStringEntity(found, {
       profile: requests.profile,
-      schema: found.schema,
+      schema: requests.textOf(found, format),
       highestId: undefined,
     })
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid', async (request) =>
-    answer(await withGuid(request.params.guid)),
+    answer(await withGuid(request.params.guid), queryText(request, 'format')),
   )
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid/ids', async (request) => {

@@ -107,16 +107,18 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
       const named = checkSubject(subject)
       return named.ok ? view.version(view.aliased(subject), version, visibility) : named
     })
-    return schemaEntity(found, requests.profile)
+    const text = requests.textOf(found, queryText(request, 'format'))
+    return schemaEntity(found, requests.profile, text)
   })
 
   http.get('/subjects/:subject/versions/:version/schema', async (request, reply) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const visibility = visibilityOf(request)
-    const { schema } = await requests.read((view) =>
+    const found = await requests.read((view) =>
       view.version(view.aliased(subject), version, visibility),
     )
-    return reply.serializer(String).send(schema)
+    const text = requests.textOf(found, queryText(request, 'format'))
+    return reply.serializer(String).send(text)
   })
 
   http.get('/subjects/:subject/versions/:version/referencedby', async (request) => {

@@ -1,5 +1,7 @@
 import { InvalidSchemaError } from '../invalid-schema-error.ts'
 import { checkProto } from './check-proto.ts'
+import { decodeBase64 } from './descriptor/base64.ts'
+import { decodeDescriptor } from './descriptor/decode-descriptor.ts'
 import { parseProto } from './parse-proto.ts'
 import type { ProtoFile } from './proto-file.ts'
 import { type ProtoDependency, ProtoTypes, wellKnownFile } from './proto-types.ts'
@@ -25,9 +27,9 @@ export function loadProto(
   references: readonly ProtoReference[],
   { isStrict }: { readonly isStrict: boolean },
 ): LoadedProto {
-  const file = parseProto(text)
+  const file = protoFile(text)
   const dependencies: ProtoDependency[] = references.map(({ text: referenced, origin }) => ({
-    file: parseProto(referenced),
+    file: protoFile(referenced),
     origin,
   }))
   const given = new Set(references.map(({ name }) => name))
@@ -41,6 +43,12 @@ export function loadProto(
   const types = new ProtoTypes(file, dependencies)
   if (isStrict) checkProto(file, types)
   return { file, types }
+}
+
+/** The text of a file, or its descriptor in base64, as clients without the text send it. */
+function protoFile(text: string): ProtoFile {
+  const bytes = decodeBase64(text)
+  return bytes === undefined ? parseProto(text) : decodeDescriptor(bytes)
 }
 
 function importsOf({ imports, publicImports }: ProtoFile): readonly string[] {

@@ -1,0 +1,97 @@
+/** What the OpenAPI document says of each route beyond its path; a test sees that none is missing. */
+export type Operation = {
+  readonly summary: string
+  readonly query?: readonly string[]
+  readonly body?: 'schema' | 'config' | 'mode'
+}
+
+const PAGE = ['offset', 'limit']
+const VISIBILITY = ['deleted', 'deletedOnly']
+
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  'GET /': { summary: 'Nothing; the registry is there' },
+  'POST /': { summary: 'Nothing; the registry is there' },
+  'GET /subjects': { summary: 'Subjects', query: ['subjectPrefix', ...VISIBILITY, ...PAGE] },
+  'POST /subjects/{subject}': {
+    summary: 'The version that has this schema',
+    query: ['normalize', 'deleted'],
+    body: 'schema',
+  },
+  'DELETE /subjects/{subject}': { summary: 'Deletes all versions', query: ['permanent'] },
+  'GET /subjects/{subject}/metadata': {
+    summary: 'The newest version with these properties',
+    query: ['key', 'value', 'deleted'],
+  },
+  'GET /subjects/{subject}/versions': {
+    summary: 'Numbers of the versions',
+    query: [...VISIBILITY, 'deletedAsNegative', ...PAGE],
+  },
+  'POST /subjects/{subject}/versions': {
+    summary: 'Registers a schema',
+    query: ['normalize'],
+    body: 'schema',
+  },
+  'GET /subjects/{subject}/versions/{version}': {
+    summary: 'A version, by its number or "latest"',
+    query: ['deleted', 'format'],
+  },
+  'GET /subjects/{subject}/versions/{version}/schema': {
+    summary: 'The schema of a version alone',
+    query: ['deleted', 'format'],
+  },
+  'GET /subjects/{subject}/versions/{version}/referencedby': {
+    summary: 'Ids of the schemas that refer to a version',
+    query: PAGE,
+  },
+  'DELETE /subjects/{subject}/versions/{version}': {
+    summary: 'Deletes a version',
+    query: ['permanent'],
+  },
+  'GET /schemas': {
+    summary: 'Versions of all subjects',
+    query: ['subjectPrefix', 'deleted', 'latestOnly', ...PAGE],
+  },
+  'GET /schemas/types': { summary: 'Types of schemas' },
+  'GET /schemas/ids/{id}': { summary: 'A schema', query: ['subject', 'format', 'fetchMaxId'] },
+  'GET /schemas/ids/{id}/schema': { summary: 'A schema alone', query: ['subject', 'format'] },
+  'GET /schemas/ids/{id}/subjects': {
+    summary: 'Subjects that have a schema',
+    query: ['subject', 'deleted', ...PAGE],
+  },
+  'GET /schemas/ids/{id}/versions': {
+    summary: 'Versions that have a schema',
+    query: ['subject', 'deleted', ...PAGE],
+  },
+  'GET /schemas/guids/{guid}': { summary: 'A schema', query: ['format'] },
+  'GET /schemas/guids/{guid}/ids': { summary: 'Ids of a schema, by context' },
+  'POST /compatibility/subjects/{subject}/versions': {
+    summary: 'Whether a schema fits the versions that the level names',
+    query: ['verbose', 'normalize'],
+    body: 'schema',
+  },
+  'POST /compatibility/subjects/{subject}/versions/{version}': {
+    summary: 'Whether a schema fits one version',
+    query: ['verbose', 'normalize'],
+    body: 'schema',
+  },
+  'GET /config': { summary: 'Settings of all subjects' },
+  'PUT /config': { summary: 'Sets settings of all subjects', body: 'config' },
+  'DELETE /config': { summary: 'Removes the settings of all subjects' },
+  'GET /config/{subject}': { summary: 'Settings of a subject', query: ['defaultToGlobal'] },
+  'PUT /config/{subject}': { summary: 'Sets settings of a subject', body: 'config' },
+  'DELETE /config/{subject}': { summary: 'Removes the settings of a subject' },
+  'GET /mode': { summary: 'The mode' },
+  'PUT /mode': { summary: 'Sets the mode', query: ['force'], body: 'mode' },
+  'DELETE /mode': { summary: 'Removes the mode', query: ['recursive'] },
+  'GET /mode/{subject}': { summary: 'The mode of a subject', query: ['defaultToGlobal'] },
+  'PUT /mode/{subject}': { summary: 'Sets the mode of a subject', query: ['force'], body: 'mode' },
+  'DELETE /mode/{subject}': { summary: 'Removes the mode of a subject', query: ['recursive'] },
+  'GET /contexts': { summary: 'Contexts', query: ['contextPrefix', ...PAGE] },
+  'DELETE /contexts/{context}': { summary: 'Deletes a context that is empty' },
+  'GET /v1/metadata/id': { summary: 'Name of this cluster of registries' },
+  'GET /v1/metadata/version': { summary: 'Version of this registry' },
+  'GET /v1/metadata/deployment': { summary: 'Attributes of the deployment: none' },
+  'GET /associations/subjects/{subject}': { summary: 'Associations of a subject: none' },
+  'GET /associations/resources/{namespace}/{name}': { summary: 'Associations of a resource: none' },
+  'GET /openapi.json': { summary: 'This document' },
+}

@@ -1,0 +1,74 @@
+import type { SubjectView } from '@fairlead/schemas'
+import { plainSubject } from '../http/request.ts'
+import type { Role } from './users.ts'
+
+/** What a request needs: a role on each of the subjects, or, of `some`, on one of them. */
+export type Access = {
+  readonly role: Role
+  /** Undefined is all subjects at once. */
+  readonly subjects: readonly (string | undefined)[]
+  readonly of: 'each' | 'some'
+}
+
+export type AccessQuestion = {
+  readonly method: string
+  /** The path of the route, with its parameters by name. */
+  readonly route: string
+  readonly params: Readonly<Record<string, string>>
+  /** Of the query: the context in which an id is looked for. */
+  readonly subject: string | undefined
+  readonly view: SubjectView
+}
+
+/** What every user may ask. */
+const OPEN_ROUTES: readonly string[] = [
+  'GET /',
+  'POST /',
+  'GET /schemas/types',
+  'GET /config',
+  'GET /mode',
+  'GET /v1/metadata/id',
+  'GET /v1/metadata/version',
+  'GET /v1/metadata/deployment',
+  'GET /associations/resources/:namespace/:name',
+  'GET /openapi.json',
+  // The answer has only what the user may read.
+  'GET /subjects',
+  'GET /schemas',
+]
+
+/** Undefined when any user may. A route that is not known here needs everything. */
+export function accessTo(question: AccessQuestion): Access | undefined {
+  const { method, route, params } = question
+  if (OPEN_ROUTES.includes(`${method} ${route}`)) return undefined
+  if (route.startsWith('/schemas/ids/') || route.startsWith('/schemas/guids/')) {
+    return { role: 'read', subjects: holdersOf(question), of: 'some' }
+  }
+  const subject = params['subject'] === undefined ? undefined : plainSubject(params['subject'])
+  const role = roleOf(method, route)
+  if (subject === undefined) return { role, subjects: [undefined], of: 'each' }
+  // An alias leads to another subject, which the user must be allowed as well.
+  const subjects = [subject, question.view.aliased(subject)]
+  return { role, subjects: [...new Set(subjects)], of: 'each' }
+}
+
+function roleOf(method: string, route: string): Role {
+  if (route.startsWith('/mode')) return method === 'GET' ? 'read' : 'admin'
+  if (route.startsWith('/config')) return method === 'GET' ? 'read' : 'config'
+  if (route.startsWith('/subjects/') || route.startsWith('/compatibility/')) {
+    if (method === 'GET') return 'read'
+    if (method === 'DELETE') return 'delete'
+    // Lookups and checks are sent as POST.
+    return route === '/subjects/:subject/versions' ? 'write' : 'read'
+  }
+  return 'admin'
+}
+
+/** Nobody holds an id that does not exist: who may read anything at all is told so. */
+function holdersOf({ route, params, subject, view }: AccessQuestion): readonly string[] {
+  const { id = '', guid = '' } = params
+  const holders = route.startsWith('/schemas/ids/')
+    ? view.withId(Number(id), subject)
+    : view.image.withGuid(guid.toLowerCase())
+  return [...new Set(holders.map((holder) => holder.subject))]
+}
