@@ -8,6 +8,14 @@ import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
+import { REPLAY_TABLE } from './relay/replay-table.ts'
+import {
+  PAUSE_SNAPSHOT,
+  RESUME_SNAPSHOT,
+  SNAPSHOT_STATUS,
+  START_SNAPSHOT,
+  STOP_SNAPSHOT,
+} from './relay/snapshots.ts'
 import {
   CREATE_SCHEMA,
   DELETE_SCHEMA,
@@ -47,6 +55,12 @@ export const COMMANDS: readonly Command[] = [
   SHOW_PARKED,
   REPLAY_PARKED,
   DISCARD_PARKED,
+  REPLAY_TABLE,
+  START_SNAPSHOT,
+  SNAPSHOT_STATUS,
+  PAUSE_SNAPSHOT,
+  RESUME_SNAPSHOT,
+  STOP_SNAPSHOT,
   LIST_SCHEMAS,
   GET_SCHEMA,
   CREATE_SCHEMA,

@@ -234,6 +234,11 @@ export const RELAY_CONFIG = defineConfig({
     min: 1_000,
     doc: 'How long a record is retried before the relay starts over with a new producer and looks at its topic anew.',
   },
+  'errors.deadletterqueue.topic.name': {
+    type: 'string',
+    pattern: /^[a-zA-Z0-9._-]{1,249}$/,
+    doc: 'Topic that gets a copy of every parked event, with the headers of Kafka Connect. Default: none.',
+  },
   'parked.keys.max': {
     type: 'int',
     default: 10_000,

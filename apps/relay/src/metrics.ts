@@ -38,6 +38,9 @@ export class RelayMetrics {
   readonly #partitionsDropped
   readonly #rowsDeleted
   readonly #cleaningFailures
+  readonly #snapshotRunning
+  readonly #snapshotRows
+  readonly #chunksSpoilt
   readonly #restarts
   readonly #lagBytes
   readonly #lagSeconds
@@ -105,6 +108,15 @@ export class RelayMetrics {
       'relay_outbox_cleaning_failures_total',
       'Rounds that could not clean a table.',
     )
+    this.#snapshotRunning = gauge('relay_snapshot_running', '1 while a snapshot is under way.')
+    this.#snapshotRows = metrics.counter({
+      name: 'relay_snapshot_rows_total',
+      help: 'Rows that snapshots have published.',
+    })
+    this.#chunksSpoilt = metrics.counter({
+      name: 'relay_snapshot_chunks_reread_total',
+      help: 'Chunks that were read anew, since a commit was not visible in time.',
+    })
     this.#restarts = metrics.counter({
       name: 'outbox_relay_restarts_total',
       help: 'Sessions that ended, by reason.',
@@ -167,6 +179,18 @@ export class RelayMetrics {
 
   parkedKeys(keyCount: number): void {
     this.#parkedKeys.set(keyCount)
+  }
+
+  snapshotRunning(isRunning: boolean): void {
+    this.#snapshotRunning.set(isRunning ? 1 : 0)
+  }
+
+  snapshotRows(rowCount: number): void {
+    this.#snapshotRows.inc(rowCount)
+  }
+
+  chunkSpoilt(): void {
+    this.#chunksSpoilt.inc()
   }
 
   partitionsCounted(

@@ -28,6 +28,7 @@ export type RelayOptions = {
     readonly queueBytesMax: number
     readonly recordBytesMax: number
     readonly deliveryTimeoutMs: number
+    readonly deadLetterTopic: string | undefined
   }
 }
 
@@ -70,6 +71,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
       queueBytesMax: config['max.queue.size.in.bytes'],
       recordBytesMax: config['producer.max.request.size'],
       deliveryTimeoutMs: config['producer.delivery.timeout.ms'],
+      deadLetterTopic: config['errors.deadletterqueue.topic.name'],
     },
   }
 }
@@ -87,6 +89,9 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
     return [errorMessage(error)]
   }
 }
+
+/** A bytea takes two characters a byte in the log; and there are columns that go nowhere. */
+const ROW_BYTES_BESIDE_RECORD = 1_048_576
 
 function routingOptions(config: RelayConfig): RoutingOptions {
   const expandJson = {
@@ -127,6 +132,7 @@ function routingOptions(config: RelayConfig): RoutingOptions {
           },
     tracesAll: !config['tracing.with.context.field.only'],
     nullKeys: config['key.null.behavior'],
+    rowBytesMax: 2 * config['producer.max.request.size'] + ROW_BYTES_BESIDE_RECORD,
     converters: converters(config),
     values: valueOptions(config),
     topicPrefix: config['topic.prefix'],

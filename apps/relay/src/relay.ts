@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { type Random, errorMessage, formatLsn } from '@fairlead/base'
+import { OutboxRouter } from '@fairlead/cdc'
 import {
   type Logger,
   MigrationError,
@@ -10,12 +11,15 @@ import {
 import pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
+import { replayTable } from './recovery/replay-table.ts'
 import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts'
 import { SessionFailure } from './session-failure.ts'
 import { Session } from './session.ts'
+import { Signals } from './signals/signals.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
-import { preflight } from './source/preflight.ts'
+import { type Source, preflight } from './source/preflight.ts'
+import { PublishedUntil } from './source/published-until.ts'
 import { observeSlot } from './source/slot-observation.ts'
 import type { EndedSession } from './source/slot-session.ts'
 
@@ -127,8 +131,12 @@ export class Relay {
       const session = await this.#openSession(control)
       this.#session = session
       if (this.#stopped.signal.aborted) session.stop()
-      this.#observeSlot(control)
-      observing = setInterval(() => this.#observeSlot(control), SLOT_OBSERVATION_INTERVAL_MS)
+      const publishedUntil = new PublishedUntil(control, this.#parts.options.source.slotName)
+      this.#observeSlot(control, publishedUntil)
+      observing = setInterval(
+        () => this.#observeSlot(control, publishedUntil),
+        SLOT_OBSERVATION_INTERVAL_MS,
+      )
       const end = await session.run()
       this.#lastSession = session.endedSession ?? this.#lastSession
       return { end, publishedEvents: session.publishedEvents }
@@ -145,7 +153,9 @@ export class Relay {
   async #openSession(control: pg.Client): Promise<Session> {
     const { options, openSink, metrics, logger } = this.#parts
     await this.#migrate(control)
-    const source = await preflight(control, options.source)
+    const source = await preflight(control, options.source, (found) =>
+      this.#recover(control, found),
+    )
     return Session.open({
       options,
       control,
@@ -161,6 +171,31 @@ export class Relay {
     })
   }
 
+  /** Only when an operator has ordered it: see `replayTable`. */
+  async #recover(control: pg.Client, found: Omit<Source, 'startLsn'>): Promise<void> {
+    const { options, openSink, metrics, logger } = this.#parts
+    const signals = new Signals(control, options.source.slotName)
+    const order = await signals.next(['replay-table'])
+    if (order === undefined) return
+    this.#enter('starting', 'the outbox table is replayed')
+    let isConnected = true
+    control.on('end', () => (isConnected = false))
+    const isPermitted = () => isConnected && !this.#stopped.signal.aborted
+    const source = `${found.systemIdentifier}/${options.source.slotName}`
+    const { catalog } = found
+    const { tables } = options.source
+    const sink = openSink(isPermitted)
+    try {
+      const router = new OutboxRouter({ ...options.routing, tables, source, catalog })
+      const wallNowMs = () => Date.now()
+      const onParked = (events: readonly ParkedEvent[]) => this.#logParked(events)
+      const shared = { control, options, source, router, sink, signals, metrics, logger }
+      await replayTable({ ...shared, isPermitted, wallNowMs, onParked }, order)
+    } finally {
+      await sink.close()
+    }
+  }
+
   async #migrate(client: pg.Client): Promise<void> {
     if (this.#isMigrated) return
     const { options, logger } = this.#parts
@@ -168,19 +203,20 @@ export class Relay {
     this.#isMigrated = true
   }
 
-  #observeSlot(control: pg.Client): void {
+  #observeSlot(control: pg.Client, publishedUntil: PublishedUntil): void {
     const { options, metrics } = this.#parts
     const session = this.#session
-    observeSlot(control, options.source.slotName).then(
-      (slot) => {
+    observeSlot(control, options.source.slotName)
+      .then(async (slot) => {
         if (this.#session !== session) return
         this.#lagBytes = slot?.lagBytes ?? null
         if (slot !== undefined) metrics.slotObserved(slot)
-      },
+        await publishedUntil.tick()
+      })
       // The session ends with its connection; a single slow answer is no harm.
-      (error: unknown) =>
+      .catch((error: unknown) =>
         this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed'),
-    )
+      )
   }
 
   #enter(state: RelayState, reason: string): void {

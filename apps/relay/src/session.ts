@@ -1,6 +1,7 @@
 import { DecodeError, InvariantViolation, type Lsn, errorMessage, lsn } from '@fairlead/base'
 import {
   ConfirmedLsn,
+  type LogicalMessage,
   OutboxRouter,
   type PendingTransaction,
   PgOutputDecoder,
@@ -23,6 +24,7 @@ import type { SessionEnd } from './relay-state.ts'
 import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.ts'
 import { originOf, originWithRow } from './parked/stored-event.ts'
 import { SessionFailure, halt } from './session-failure.ts'
+import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
 import { Signals } from './signals/signals.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import { Publisher } from './sink/publisher.ts'
@@ -55,6 +57,8 @@ export type SessionParts = {
 const PAUSE_MAX_MS = 5_000
 /** Of the bound on memory: reading goes on as soon as this share is free again. */
 const RESUME_SHARE = 0.9
+/** Of a logical decoding message that is an order to the relay. */
+const SIGNAL_PREFIX = 'fairlead.signal'
 const DRAIN_DEADLINE_MS = 2_000
 const CLOSE_DEADLINE_MS = 1_000
 /** Progress is reported at most this often. */
@@ -83,6 +87,7 @@ export class Session {
   readonly #publisher: Publisher
   readonly #signals: Signals
   readonly #replay: ParkedReplay
+  readonly #snapshots: SnapshotRunner
   readonly #ended = Promise.withResolvers<SessionEnd>()
   #connection: ReplicationConnection | undefined
   /** Until it has begun nothing is confirmed. */
@@ -140,10 +145,23 @@ export class Session {
       isPermitted,
       topics,
       interlude: this.#replay,
+      slotName: options.source.slotName,
       metrics: parts.metrics,
       wallNowMs: parts.wallNowMs,
       onParked: (events) => parts.onParked(events),
       onProgress: () => this.#onProgress(),
+    })
+    this.#snapshots = new SnapshotRunner({
+      databaseUrl: options.databaseUrl,
+      slotName: options.source.slotName,
+      tables: options.source.tables,
+      timeColumn: options.source.columns.timestamp,
+      signals: this.#signals,
+      router: this.#router,
+      publisher: this.#publisher,
+      metrics: parts.metrics,
+      wallNowMs: parts.wallNowMs,
+      onFailure: (error) => this.#fail(error),
     })
   }
 
@@ -194,6 +212,7 @@ export class Session {
     const publishing = this.#publish().catch((error: unknown) => this.#fail(error))
     const end = await this.#ended.promise
     for (const timer of timers) clearInterval(timer)
+    const snapshotsStopped = this.#snapshots.stop()
     await this.#drain(end)
     clearTimeout(this.#statusTimer)
     // From here on another relay may have the slot: nothing is sent a second time.
@@ -202,7 +221,7 @@ export class Session {
     await this.#noteEnd()
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
-    const settled = Promise.all([this.#sink.close(), publishing])
+    const settled = Promise.all([this.#sink.close(), publishing, snapshotsStopped])
     await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)
     return end
   }
@@ -219,7 +238,9 @@ export class Session {
     await this.#signals.listen(() => {
       this.#replay.signalled()
       this.#publisher.wake()
+      this.#snapshots.signalled()
     })
+    this.#snapshots.start()
     await this.#publisher.run(parked)
   }
 
@@ -265,6 +286,7 @@ export class Session {
     switch (item?.kind) {
       case 'begin':
         this.#transaction = this.#confirmed.begin()
+        this.#snapshots.transactionSeen(item.xid)
         return
       case 'row':
         this.#onRow(item)
@@ -276,13 +298,27 @@ export class Session {
         this.#confirmed.commit(item.endLsn)
         this.#scheduleStatus()
         return
-      case 'truncate':
       case 'message':
+        this.#snapshots.messageSeen(item.message)
+        if (item.message.prefix === SIGNAL_PREFIX) this.#onSignal(item.message)
+        return
+      case 'truncate':
       case undefined:
     }
   }
 
+  /** It is in the database before its transaction is confirmed. */
+  #onSignal({ messageLsn, content }: LogicalMessage): void {
+    const transaction = this.#transaction
+    transaction?.eventReceived()
+    this.#signals.takeMessage(messageLsn, new TextDecoder().decode(content)).then(
+      () => transaction?.eventAcknowledged(),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
   #onRow(row: RowChange): void {
+    this.#snapshots.rowSeen(row.change)
     const outcome = this.#router.route(row)
     switch (outcome.kind) {
       case 'routed':

@@ -49,6 +49,7 @@ export type {
   RowMessage,
 } from './pgoutput-message.ts'
 export { RetirementGate, type WalObservation } from './retirement-gate.ts'
+export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
   type CommittedTransaction,

@@ -27,6 +27,8 @@ export type OutboxRouterOptions = {
   readonly tracesAll: boolean
   /** What becomes of an event whose key is null. */
   readonly nullKeys: 'error' | 'allow'
+  /** Of a row as it comes from the log. A larger one is unroutable, and not copied. */
+  readonly rowBytesMax: number
   readonly converters: Converters
   readonly values: ValueOptions
   readonly catalog: SourceCatalog

@@ -44,6 +44,7 @@ const OPTIONS: OutboxRouterOptions = {
   tenant: undefined,
   tracesAll: false,
   nullKeys: 'error',
+  rowBytesMax: 10_000,
   converters: { key: { kind: 'raw' }, value: { kind: 'raw' }, header: { kind: 'raw' } },
   values: DEFAULT_VALUE_OPTIONS,
   catalog: EMPTY_CATALOG,
@@ -247,6 +248,16 @@ test('a placed column that the table lacks parks its rows, or is left out', () =
 
 test('an event without a key is published where that is allowed', () => {
   expect(route({ aggregateid: null }, { nullKeys: 'allow' })).toMatchObject({ key: null })
+})
+
+test('of a row that is larger than any record may be nothing is kept but what names it', () => {
+  expect(route({ payload: 'x'.repeat(20_000), headers: '{"a": 1}' })).toMatchObject({
+    kind: 'unroutable',
+    code: 'ROW_TOO_LARGE',
+    aggregateType: 'order',
+    value: null,
+    headersText: null,
+  })
 })
 
 test('every event begins a trace where that is asked for, the same one each time', () => {

@@ -55,6 +55,8 @@ export type UnroutableCode =
   | 'INVALID_PAYLOAD'
   | 'INVALID_PARTITION'
   | 'INVALID_TENANT'
+  /** Larger than any record may be. */
+  | 'ROW_TOO_LARGE'
   /** The table lacked a column that the configuration names when the row was written. */
   | 'MISSING_COLUMN'
 
@@ -130,6 +132,7 @@ export class OutboxRouter {
 
   #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RoutedEvent | UnroutableEvent {
     const columns = this.#columnsOf(relation)
+    if (tuple.sizeBytes > this.#options.rowBytesMax) return this.#tooLarge(row, tuple, columns)
     const identity: EventIdentity = {
       position: row.position,
       commitTimestampMs: row.commitTimestampMs,
@@ -185,6 +188,24 @@ export class OutboxRouter {
     if (event.key === null)
       return { ...event, partitionKey: this.#arena.text(identity.eventId ?? '') }
     return record?.partition === undefined ? event : { ...event, partition: record.partition }
+  }
+
+  /** Of a row of hundreds of megabytes nothing is copied but what names it. */
+  #tooLarge(row: RowChange, tuple: Tuple, columns: OutboxColumns): UnroutableEvent {
+    const { rowBytesMax } = this.#options
+    return {
+      kind: 'unroutable',
+      code: 'ROW_TOO_LARGE',
+      reason: `the row takes ${tuple.sizeBytes} bytes, ${rowBytesMax} are allowed`,
+      position: row.position,
+      commitTimestampMs: row.commitTimestampMs,
+      eventId: text(tuple, columns.id),
+      aggregateType: text(tuple, columns.route),
+      aggregateId: text(tuple, columns.key),
+      type: text(tuple, columns.type),
+      headersText: null,
+      value: null,
+    }
   }
 
   #recordsOf(relation: Relation): OutboxRecords {

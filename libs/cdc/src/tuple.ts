@@ -32,6 +32,11 @@ export class Tuple {
     return this.#bounds.length / 2
   }
 
+  /** Of all columns together, and what is between them. */
+  get sizeBytes(): number {
+    return this.#bytes.length
+  }
+
   /** Undefined when there is no such column. */
   value(columnIndex: number): ColumnValue | undefined {
     const start = this.#bounds[columnIndex * 2]

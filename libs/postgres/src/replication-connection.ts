@@ -167,7 +167,7 @@ function rawPlugin(options: ReplicationOptions, onClient: (client: pg.Client) =>
       // order, and the server spills large ones to its disk.
       return client.query(
         `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${formatLsn(options.startLsn)} (
-          proto_version '1', publication_names ${pg.escapeLiteral(publications.join(','))})`,
+          proto_version '1', messages 'true', publication_names ${pg.escapeLiteral(publications.join(','))})`,
       )
     },
     parse: (bytes: Uint8Array): Uint8Array => bytes,

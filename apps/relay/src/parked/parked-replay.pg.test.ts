@@ -184,6 +184,19 @@ test('an event that Postgres sends again after its replay is not published twice
   expect(fixture.publishedIds()).toEqual([...ids, after])
 })
 
+test('a dead letter topic gets every parked event, with its reason', async () => {
+  fixture = await createFixture({ 'errors.deadletterqueue.topic.name': 'relay.dlq' })
+  fixture.brokers.messageBytesMax = 2_000
+  await fixture.started()
+  await poison()
+  const letters = fixture.brokers.records('relay.dlq')
+  expect(
+    letters.map(({ headerTexts }) => headerTexts.get('__connect.errors.exception.class.name')),
+  ).toEqual(['MESSAGE_TOO_LARGE', 'BLOCKED', 'BLOCKED'])
+  expect(letters[0]?.headerTexts.get('__connect.errors.topic')).toBe(TOPIC)
+  expect(letters[0]?.value).toBeNull()
+})
+
 async function copySlot(from: string, to: string): Promise<void> {
   await fixture.pool.query('select pg_copy_logical_replication_slot($1, $2)', [from, to])
 }

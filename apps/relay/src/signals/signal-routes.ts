@@ -1,6 +1,7 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
-import { listSignals, readSignal } from './request-signal.ts'
+import type { SignalType } from './signals.ts'
+import { listSignals, readSignal, requestSignal } from './request-signal.ts'
 
 const SIGNALS_LIMIT_DEFAULT = 100
 const SIGNALS_LIMIT_MAX = 1_000
@@ -23,9 +24,33 @@ const limitQuery = {
   },
 } as const
 
+const signalBody = {
+  type: 'object',
+  required: ['type'],
+  additionalProperties: false,
+  properties: {
+    type: {
+      enum: [
+        'replay-table',
+        'execute-snapshot',
+        'stop-snapshot',
+        'pause-snapshot',
+        'resume-snapshot',
+      ],
+    },
+    data: { type: 'object', default: {} },
+  },
+} as const
+
+type SignalBody = {
+  readonly type: SignalType
+  readonly data: Readonly<Record<string, unknown>>
+}
+
 /**
  * - `GET /signals?limit=`: the latest orders to the relay of this slot, newest first.
  * - `GET /signals/:id`: how far one has come.
+ * - `POST /signals`: gives one; answers 202 with its id.
  */
 export function addSignalRoutes(
   http: AppContext<ConfigSpec>['http'],
@@ -35,6 +60,12 @@ export function addSignalRoutes(
     '/signals',
     { schema: { querystring: limitQuery } },
     async ({ query }) => ({ signals: await listSignals(pool, slotName, query.limit) }),
+  )
+  http.post<{ Body: SignalBody }>(
+    '/signals',
+    { schema: { body: signalBody } },
+    async ({ body }, reply) =>
+      reply.code(202).send({ signalId: await requestSignal(pool, slotName, body) }),
   )
   http.get<{ Params: { readonly id: string } }>(
     '/signals/:id',

@@ -1,3 +1,4 @@
+import { type Lsn, formatLsn } from '@fairlead/base'
 import type pg from 'pg'
 
 /** An order to the relay of a slot; see `relay.signal` in the database. */
@@ -5,9 +6,20 @@ export type Signal = {
   readonly signalId: string
   readonly type: SignalType
   readonly data: Readonly<Record<string, unknown>>
+  /** How far an earlier process has come. */
+  readonly progress: SignalProgress
 }
 
-export type SignalType = 'replay-parked' | 'discard-parked'
+const SIGNAL_TYPES = [
+  'replay-parked',
+  'discard-parked',
+  'replay-table',
+  'execute-snapshot',
+  'stop-snapshot',
+  'pause-snapshot',
+  'resume-snapshot',
+] as const
+export type SignalType = (typeof SIGNAL_TYPES)[number]
 
 export type SignalProgress = Readonly<Record<string, number | string>>
 
@@ -37,20 +49,29 @@ export class Signals {
 
   /** The oldest one of these types that is not finished; it is `running` from here on. */
   async next(types: readonly SignalType[]): Promise<Signal | undefined> {
-    const { rows } = await this.#client.query<{
-      id: string
-      type: SignalType
-      data: Signal['data']
-    }>(
+    const { rows } = await this.#client.query<Signal>(
       `update relay.signal set state = 'running' where signal_id = (
          select signal_id from relay.signal
          where slot_name = $1 and type = any($2) and state in ('requested', 'running')
          order by signal_id limit 1)
-       returning signal_id::text as id, type, data`,
+       returning signal_id::text as "signalId", type, data, progress`,
       [this.#slotName, types],
     )
-    const [row] = rows
-    return row === undefined ? undefined : { signalId: row.id, type: row.type, data: row.data }
+    return rows[0]
+  }
+
+  /**
+   * Takes in a signal that was written to the log: `{"slot": …, "type": …, "data": {…}}`. What is none,
+   * or for another slot, is passed over; one that is read twice is taken once.
+   */
+  async takeMessage(messageLsn: Lsn, content: string): Promise<void> {
+    const signal = parseSignal(content)
+    if (signal === undefined || (signal.slot ?? this.#slotName) !== this.#slotName) return
+    await this.#client.query(
+      `insert into relay.signal (slot_name, type, data, source_lsn) values ($1, $2, $3, $4)
+       on conflict do nothing`,
+      [this.#slotName, signal.type, signal.data ?? {}, formatLsn(messageLsn)],
+    )
   }
 
   async report(signalId: string, progress: SignalProgress): Promise<void> {
@@ -68,4 +89,26 @@ export class Signals {
       [signalId, reason === undefined ? 'done' : 'failed', progress, reason ?? null],
     )
   }
+}
+
+/** Undefined when the text is no signal. */
+function parseSignal(text: string) {
+  const value = jsonOf(text)
+  if (!isObject(value)) return undefined
+  const { slot, type, data } = value
+  const known = SIGNAL_TYPES.find((name) => name === type)
+  if (known === undefined || (data !== undefined && !isObject(data))) return undefined
+  return { type: known, data, ...(typeof slot === 'string' ? { slot } : {}) }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

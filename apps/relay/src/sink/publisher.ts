@@ -10,6 +10,7 @@ import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
+import { sendDeadLetters } from './dead-letters.ts'
 import { eventSizeBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
@@ -26,6 +27,9 @@ export type PublisherOptions = {
   readonly recordBytesMax: number
   readonly wallNowMs: () => number
   readonly interlude: Interlude
+  /** Gets a copy of every parked event; undefined for none. */
+  readonly deadLetterTopic: string | undefined
+  readonly slotName: string
   /** Events were parked; for the log. */
   onParked(events: readonly ParkedEvent[]): void
   /** Events became durable, so that memory is free and an LSN may be confirmed. */
@@ -208,12 +212,18 @@ export class Publisher {
     if (!this.#options.isPermitted()) throw slotUncertain()
     const events = toPark.map((item) => item.parked)
     await parked.insert(events)
+    await this.#sendDeadLetters(events)
     this.#options.onParked(events)
     this.#options.metrics.parkedKeys(parked.keyCount)
     this.#acknowledge(
       toPark.map(({ queued }) => queued),
       'parked',
     )
+  }
+
+  async #sendDeadLetters(events: readonly ParkedEvent[]): Promise<void> {
+    const { deadLetterTopic: topicName } = this.#options
+    if (topicName !== undefined) await sendDeadLetters(events, { ...this.#options, topicName })
   }
 
   async #send(toSend: readonly ToSend[], parked: ParkedEvents): Promise<void> {

@@ -183,7 +183,9 @@ const COLUMNS = [
 /** In the order of COLUMNS. */
 function valuesOf({ event, kind, reasonCode, reason, ...parked }: ParkedEvent) {
   const { payload, headersText, record, origin } = parked
-  const isOmitted = (payload?.length ?? 0) > PAYLOAD_BYTES_MAX && event.eventId !== null
+  const isKept = record !== null || origin.row !== undefined
+  const isLarge = (payload?.length ?? 0) > PAYLOAD_BYTES_MAX
+  const isOmitted = (isLarge || !isKept) && event.eventId !== null
   return [
     formatLsn(event.position.commitLsn),
     event.position.commitIndex,

@@ -22,17 +22,24 @@ const ADVISORY_LOCK = "hashtextextended('fairlead relay preflight ' || $1, 0)"
  * start: the publication before the slot, because a slot that reads a change from before its
  * publication existed can never get past it.
  *
+ * @param recover carries out the order of an operator to make a lost slot good, if there is one.
  * @throws {SessionFailure} `halted` when events may have been lost, or nothing can work.
  */
-export async function preflight(client: pg.Client, options: SourceOptions): Promise<Source> {
+export async function preflight(
+  client: pg.Client,
+  options: SourceOptions,
+  recover: (source: Omit<Source, 'startLsn'>) => Promise<void>,
+): Promise<Source> {
   await checkServer(client)
   await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`, [options.slotName])
   try {
     await ensurePublication(client, options)
     await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
+    const catalog = await readCatalog(client, options.tables)
+    await recover({ systemIdentifier, catalog })
     const startLsn = await ensureSlot(client, options, systemIdentifier)
-    return { systemIdentifier, startLsn, catalog: await readCatalog(client, options.tables) }
+    return { systemIdentifier, startLsn, catalog }
   } finally {
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
   }

@@ -89,7 +89,8 @@ export class SlotSession {
 function slotAheadReason(slotName: string, standsAt: Lsn, confirmedLsn: Lsn): string {
   return (
     `slot ${slotName} stands at ${formatLsn(standsAt)} and only ${formatLsn(confirmedLsn)} was ever confirmed: ` +
-    'somebody has made it anew or moved it, and events in between may be missing. Publish what is missing, ' +
-    `then "update relay.slot set confirmed_lsn = null where slot_name = '${slotName}'"`
+    'somebody has made it anew or moved it, and events in between may be missing. "fairlead relay replay-table" ' +
+    'makes it anew and publishes them from the outbox table; to do without them, ' +
+    `"update relay.slot set confirmed_lsn = null where slot_name = '${slotName}'"`
   )
 }

@@ -83,8 +83,8 @@ async function refuseVanishedSlot(client: pg.Client, slotName: string): Promise<
 
 export function slotLostReason(slotName: string, what: string): string {
   return (
-    `slot ${slotName} ${what}, and with it perhaps events. A new slot starts after the gap: publish ` +
-    `what is missing, drop the slot if it exists, then "delete from relay.slot where slot_name = '${slotName}'"`
+    `slot ${slotName} ${what}, and with it perhaps events. "fairlead relay replay-table" makes a new one and ` +
+    'publishes what is missing from the outbox table'
   )
 }
 

@@ -149,8 +149,13 @@ export class FakeBrokers {
       },
       describeTopicConfigs: () =>
         Promise.resolve(new Map([['max.message.bytes', `${this.messageBytesMax}`]])),
-      listOffsets: ({ topic, partition, timestamp }) =>
-        Promise.resolve(timestamp === 'earliest' ? 0 : this.partition(topic, partition).length),
+      listOffsets: ({ topic, partition, timestamp }) => {
+        const log = this.partition(topic, partition)
+        if (typeof timestamp !== 'number') {
+          return Promise.resolve(timestamp === 'earliest' ? 0 : log.length)
+        }
+        return Promise.resolve(log.findIndex(({ timestampMs }) => timestampMs >= timestamp))
+      },
       close: () => Promise.resolve(),
     }
   }

@@ -1,0 +1,154 @@
+import { KafkaError } from '@fairlead/kafka'
+import { testDatabase } from '@fairlead/testing'
+import { afterEach, expect, test } from 'vitest'
+import { readSignal, requestSignal } from '../signals/request-signal.ts'
+import { RelayFixture } from '../testing/relay-fixture.ts'
+
+let fixture: RelayFixture
+
+afterEach(() => fixture.close())
+
+const TOPIC = 'outbox.event.order'
+
+/** A relay that has published three events, and a slot that is gone with the two behind them. */
+async function loseSlot(settings?: Readonly<Record<string, string>>) {
+  fixture = new RelayFixture(await testDatabase(), settings)
+  const relay = await fixture.started()
+  const published = await fixture.insert([{ key: 'a' }, { key: 'b' }, { key: 'a' }])
+  await fixture.until(() => fixture.publishedIds().length === 3)
+  await fixture.confirmed()
+  await relay.stop()
+  const lost = await fixture.insert([{ key: 'a' }, { key: 'b' }])
+  await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+  return { published, lost }
+}
+
+async function order(data: Readonly<Record<string, unknown>>): Promise<string> {
+  return requestSignal(fixture.pool, fixture.slotName, { type: 'replay-table', data })
+}
+
+async function outcome(id: string) {
+  await fixture.until(async () => {
+    const state = (await readSignal(fixture.pool, fixture.slotName, id))?.state
+    return state === 'done' || state === 'failed'
+  })
+  return readSignal(fixture.pool, fixture.slotName, id)
+}
+
+test('a slot that is gone is made good from the table: the gap is published, once, before what follows', async () => {
+  const { published, lost } = await loseSlot()
+  const relay = fixture.relay()
+  relay.start()
+  await fixture.until(() => relay.status.state === 'halted')
+  expect(relay.status.reason).toContain('replay-table')
+  const later = await fixture.insert([{ key: 'b' }])
+  const id = await order({ since: 'beginning' })
+  expect(await outcome(id)).toMatchObject({ state: 'done', progress: { replayedEvents: 3 } })
+  await fixture.until(() => relay.status.state === 'streaming')
+  const after = await fixture.insert([{ key: 'a' }])
+  await fixture.until(() => fixture.publishedIds().includes(after[0] ?? ''))
+  const ids = [...published, ...lost, ...later, ...after]
+  expect(new Set(fixture.publishedIds())).toEqual(new Set(ids))
+  expect(fixture.publishedIds().length).toBe(ids.length)
+  const replayed = fixture.brokers
+    .records(TOPIC)
+    .filter(({ headerTexts }) => headerTexts.get('cdc.replayed') === 'true')
+    .map(({ headerTexts }) => headerTexts.get('id'))
+  expect(new Set(replayed)).toEqual(new Set([...lost, ...later]))
+})
+
+test('nothing is made good before somebody says so', async () => {
+  const { published } = await loseSlot()
+  const relay = fixture.relay()
+  relay.start()
+  await fixture.until(() => relay.status.state === 'halted')
+  expect(fixture.publishedIds().length).toBe(published.length)
+  const { rows } = await fixture.pool.query(
+    'select from pg_replication_slots where slot_name = $1',
+    [fixture.slotName],
+  )
+  expect(rows).toEqual([])
+})
+
+test('a replay that brokers interrupt begins anew, and publishes nothing twice', async () => {
+  const { published, lost } = await loseSlot({ 'max.batch.size': '7' })
+  const more = await fixture.insert(Array.from({ length: 40 }, (_, n) => ({ key: `k${n % 5}` })))
+  let sends = 0
+  fixture.brokers.storedShare = () => 0.5
+  fixture.brokers.beforeSend = () => {
+    sends += 1
+    if (sends === 3 || sends === 5) throw new KafkaError('', { code: 'NETWORK', retryable: false })
+  }
+  const id = await order({ since: 'beginning' })
+  const relay = fixture.relay()
+  relay.start()
+  expect((await outcome(id))?.state).toBe('done')
+  await fixture.until(() => relay.status.state === 'streaming')
+  const after = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().includes(after[0] ?? ''))
+  const ids = [...published, ...lost, ...more, ...after]
+  expect(fixture.publishedIds().length).toBe(ids.length)
+  expect(new Set(fixture.publishedIds())).toEqual(new Set(ids))
+})
+
+test('rows that cannot be published are parked, once', async () => {
+  await loseSlot()
+  const [bad] = await fixture.insert([{ type: 'not a topic' }])
+  const relay = fixture.relay()
+  relay.start()
+  expect((await outcome(await order({ since: 'beginning' })))?.state).toBe('done')
+  await fixture.until(() => relay.status.state === 'streaming')
+  const { rows } = await fixture.pool.query<{ event_id: string }>(
+    'select event_id from relay.parked_event',
+  )
+  expect(rows).toEqual([{ event_id: bad }])
+})
+
+test('rows from before the time that is given are left out', async () => {
+  await loseSlot()
+  const [old] = await fixture.insert([{ key: 'old' }])
+  await fixture.pool.query(
+    `update outbox.events set created_at = now() - interval '2 days' where id = $1`,
+    [old],
+  )
+  const relay = fixture.relay()
+  relay.start()
+  const id = await order({ since: new Date(Date.now() - 3_600_000).toISOString() })
+  expect(await outcome(id)).toMatchObject({ state: 'done', progress: { replayedEvents: 2 } })
+  expect(fixture.publishedIds()).not.toContain(old)
+})
+
+test('without a time the relay goes by what it has published', async () => {
+  await loseSlot()
+  const relay = fixture.relay()
+  relay.start()
+  expect((await outcome(await order({})))?.reason).toContain('give since')
+  await fixture.pool.query('update relay.slot set published_until = clock_timestamp()')
+  expect(await outcome(await order({}))).toMatchObject({
+    state: 'done',
+    progress: { replayedEvents: 2 },
+  })
+})
+
+test('a slot that somebody has made anew is made good, too', async () => {
+  const { published, lost } = await loseSlot()
+  await fixture.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [
+    fixture.slotName,
+  ])
+  const relay = fixture.relay()
+  relay.start()
+  await fixture.until(() => relay.status.state === 'halted')
+  expect((await outcome(await order({ since: 'beginning' })))?.state).toBe('done')
+  await fixture.until(() => relay.status.state === 'streaming')
+  expect(new Set(fixture.publishedIds())).toEqual(new Set([...published, ...lost]))
+  expect(fixture.publishedIds().length).toBe(5)
+})
+
+test('a slot that is well is left alone', async () => {
+  fixture = new RelayFixture(await testDatabase())
+  const relay = await fixture.started()
+  await relay.stop()
+  const id = await order({ since: 'beginning' })
+  await fixture.started()
+  expect((await outcome(id))?.reason).toContain('is not lost')
+})

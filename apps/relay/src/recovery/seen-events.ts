@@ -1,0 +1,61 @@
+import { EVENT_HEADERS } from '@fairlead/base'
+import type pg from 'pg'
+import { headerText, readRecords } from '../sink/read-tail.ts'
+import type { SinkClients } from '../sink/sink-clients.ts'
+import { sinkFailure } from '../sink/sink-failure.ts'
+
+/** Ids that are in memory at a time. */
+const BATCH_IDS = 5_000
+
+/**
+ * Adds the ids of all events that the topics hold, from the time on, to the table `relay_seen` of the
+ * reader. Events are stamped with the time of their row, or later.
+ */
+export async function noteSeenEvents(
+  reader: pg.Client,
+  range: {
+    readonly sink: SinkClients
+    readonly topics: ReadonlySet<string>
+    readonly sinceMs: number | null
+  },
+): Promise<void> {
+  for (const topic of range.topics) {
+    const partitionCount = await known(range.sink.admin.partitionCount(topic))
+    for (let partition = 0; partition < (partitionCount ?? 0); partition += 1) {
+      await notePartition(reader, range, { topic, partition })
+    }
+  }
+}
+
+async function notePartition(
+  reader: pg.Client,
+  { sink, sinceMs }: { readonly sink: SinkClients; readonly sinceMs: number | null },
+  place: { readonly topic: string; readonly partition: number },
+): Promise<void> {
+  const to = await known(sink.admin.listOffsets({ ...place, timestamp: 'logEnd' }))
+  const timestamp = sinceMs ?? 'earliest'
+  const from = await known(sink.admin.listOffsets({ ...place, timestamp }))
+  if (from < 0) return
+  for (let start = from; start < to; start += BATCH_IDS) {
+    const ids: string[] = []
+    const range = { ...place, from: start, to: Math.min(to, start + BATCH_IDS) }
+    await known(
+      readRecords(sink.reader, range, (record) => {
+        const id = headerText(record, EVENT_HEADERS.id)
+        if (id !== undefined) ids.push(id)
+      }),
+    )
+    await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [
+      ids,
+    ])
+  }
+}
+
+/** Trouble of the brokers ends the session; the next one begins anew. */
+async function known<Value>(answer: Promise<Value>): Promise<Value> {
+  try {
+    return await answer
+  } catch (error) {
+    throw sinkFailure(error)
+  }
+}

@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto'
+import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
+import {
+  type LogicalMessage,
+  type OutboxRouter,
+  type PendingTransaction,
+  type Relation,
+  type RowMessage,
+  SnapshotWindow,
+  type Tuple,
+} from '@fairlead/cdc'
+import { classifyPostgresError } from '@fairlead/postgres'
+import pg from 'pg'
+import type { RelayMetrics } from '../metrics.ts'
+import { insertOf, originOf, originWithRow } from '../parked/stored-event.ts'
+import type { Signal, SignalType, Signals } from '../signals/signals.ts'
+import type { Publisher } from '../sink/publisher.ts'
+import { TEXT_SETTINGS, type TableRow, type TableShape, readShape } from '../table/table-reader.ts'
+import {
+  type SnapshotOrder,
+  type SnapshotState,
+  progressOf,
+  snapshotOrder,
+  stateOf,
+} from './snapshot-progress.ts'
+import { type Chunk, readChunk, readMaxKey } from './table-chunks.ts'
+
+export type SnapshotRunnerOptions = {
+  readonly databaseUrl: string
+  readonly slotName: string
+  /** `table.include.list` */
+  readonly tables: readonly string[]
+  readonly timeColumn: string
+  readonly signals: Signals
+  readonly router: OutboxRouter
+  readonly publisher: Publisher
+  readonly metrics: RelayMetrics
+  readonly wallNowMs: () => number
+  /** The database cannot be read: the session should end. */
+  onFailure(error: unknown): void
+}
+
+const WATERMARK_PREFIX = 'fairlead.watermark'
+const CONNECT_TIMEOUT_MS = 10_000
+/** Between two attempts at a chunk: what spoilt it is over in a moment. */
+const REREAD_DELAY_MS = 100
+const REPLAYED_HEADER = [EVENT_HEADERS.replayed, new TextEncoder().encode('true')] as const
+const CONTROLS = ['stop-snapshot', 'pause-snapshot', 'resume-snapshot'] as const
+
+type OpenChunk = {
+  readonly table: string
+  readonly shape: TableShape
+  /** Resolves once its rows are durable: with how many there were, or undefined to read it anew. */
+  readonly published: PromiseWithResolvers<number | undefined>
+}
+
+class Stopped extends Error {}
+
+/**
+ * Incremental snapshots: the rows of a table are published again while the log goes on. A chunk is read
+ * by SQL between two watermarks in the log, and enters the stream of events at the second one; see
+ * `SnapshotWindow` for why nothing old replaces anything new.
+ *
+ * How far it is stands with its signal, and is written when a chunk is durable at the brokers: a relay
+ * that dies publishes the rows of one chunk a second time.
+ */
+export class SnapshotRunner {
+  readonly #options: SnapshotRunnerOptions
+  readonly #window = new SnapshotWindow<TableRow>()
+  readonly #keyIndexes = new WeakMap<Relation, readonly number[]>()
+  #chunk: OpenChunk | undefined
+  #wake = Promise.withResolvers<void>()
+  #isStopped = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: SnapshotRunnerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!(error instanceof Stopped)) this.#options.onFailure(error)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.signalled()
+    this.#chunk?.published.reject(new Stopped())
+    await this.#running
+  }
+
+  signalled(): void {
+    this.#wake.resolve()
+  }
+
+  transactionSeen(xid: number): void {
+    this.#window.transactionSeen(xid)
+  }
+
+  rowSeen(change: RowMessage): void {
+    const { relation } = change
+    if (this.#chunk?.table !== `${relation.schema}.${relation.table}`) return
+    if (change.kind !== 'delete') this.#keySeen(relation, change.row)
+    if (change.kind !== 'insert' && change.oldRow !== undefined) {
+      this.#keySeen(relation, change.oldRow)
+    }
+  }
+
+  /** A watermark of this relay; everything else is ignored. */
+  messageSeen(message: LogicalMessage): void {
+    if (message.prefix !== WATERMARK_PREFIX) return
+    const [slotName, chunkId, mark] = new TextDecoder().decode(message.content).split(' ')
+    if (slotName !== this.#options.slotName || chunkId === undefined) return
+    if (mark === 'low') this.#window.lowSeen(chunkId)
+    else this.#highSeen(chunkId, message)
+  }
+
+  #keySeen(relation: Relation, tuple: Tuple): void {
+    const key = this.#indexesOf(relation).map((index) => {
+      const value = tuple.value(index)
+      return value instanceof Uint8Array ? Buffer.from(value).toString() : ''
+    })
+    this.#window.rowSeen(JSON.stringify(key))
+  }
+
+  /** The log does not mark the key of a table without replica identity: the catalog does. */
+  #indexesOf(relation: Relation): readonly number[] {
+    const known = this.#keyIndexes.get(relation)
+    if (known !== undefined) return known
+    const keys = this.#chunk?.shape.relation.columns.filter(({ isKey }) => isKey) ?? []
+    const indexes = keys.map((key) => relation.columns.findIndex(({ name }) => name === key.name))
+    this.#keyIndexes.set(relation, indexes)
+    return indexes
+  }
+
+  #highSeen(chunkId: string, message: LogicalMessage): void {
+    const chunk = this.#chunk
+    const closed = this.#window.highSeen(chunkId)
+    if (chunk === undefined || closed === undefined) return
+    if (closed.kind === 'reread') {
+      this.#options.metrics.chunkSpoilt()
+      chunk.published.resolve(undefined)
+      return
+    }
+    const transaction = new ChunkTransaction(() => chunk.published.resolve(closed.rows.length))
+    for (const [index, row] of closed.rows.entries()) {
+      this.#publish(chunk.shape.relation, row, { message, index, transaction })
+    }
+    transaction.close()
+  }
+
+  #publish(
+    relation: Relation,
+    row: TableRow,
+    place: {
+      readonly message: LogicalMessage
+      readonly index: number
+      readonly transaction: ChunkTransaction
+    },
+  ): void {
+    const { router, publisher, wallNowMs } = this.#options
+    const position = { commitLsn: place.message.messageLsn, commitIndex: place.index }
+    const change = insertOf({ position, commitTimestampMs: wallNowMs() }, relation, row)
+    const outcome = router.route(change)
+    if (outcome.kind === 'routed') {
+      const event = { ...outcome, headers: [...outcome.headers, REPLAYED_HEADER] }
+      publisher.enqueue(event, originOf(relation), place.transaction)
+    } else if (outcome.kind === 'unroutable') {
+      publisher.enqueue(outcome, originWithRow(change), place.transaction)
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signals } = this.#options
+    while (!this.#isStopped) {
+      this.#wake = Promise.withResolvers()
+      const signal = await signals.next(['execute-snapshot'])
+      if (signal === undefined) {
+        await this.#refuseControls()
+        await this.#wake.promise
+      } else await this.#snapshot(signal)
+    }
+  }
+
+  async #refuseControls(): Promise<void> {
+    const { signals } = this.#options
+    for (;;) {
+      const control = await signals.next(CONTROLS)
+      if (control === undefined) return
+      await signals.finish(control.signalId, {}, 'no snapshot is under way')
+    }
+  }
+
+  async #snapshot(signal: Signal): Promise<void> {
+    const { signals, databaseUrl, slotName, tables, metrics } = this.#options
+    const order = snapshotOrder(signal, tables)
+    if (typeof order === 'string') return signals.finish(signal.signalId, {}, order)
+    const reader = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: `fairlead-relay-${slotName}-snapshot`,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    })
+    reader.on('error', () => undefined)
+    try {
+      metrics.snapshotRunning(true)
+      await reader.connect()
+      await reader.query(TEXT_SETTINGS)
+      await this.#allTables(reader, signal, order)
+    } catch (error) {
+      if (error instanceof Stopped || classifyPostgresError(error) === 'infra') throw error
+      await signals.finish(signal.signalId, signal.progress, errorMessage(error))
+    } finally {
+      metrics.snapshotRunning(false)
+      await reader.end()
+    }
+  }
+
+  async #allTables(reader: pg.Client, signal: Signal, order: SnapshotOrder): Promise<void> {
+    let state: SnapshotState | 'stopped' = stateOf(signal.progress)
+    while (state !== 'stopped' && state.tableIndex < order.tables.length) {
+      state = await this.#obey(signal, order, state)
+      if (state !== 'stopped') state = await this.#oneChunk(reader, signal, order, state)
+    }
+    if (state === 'stopped') return
+    const { rows, chunks } = state
+    await this.#options.signals.finish(signal.signalId, { state: 'done', rows, chunks })
+  }
+
+  /** Carries out what was ordered meanwhile; waits while it is paused. */
+  async #obey(
+    signal: Signal,
+    order: SnapshotOrder,
+    state: SnapshotState,
+  ): Promise<SnapshotState | 'stopped'> {
+    const { signals } = this.#options
+    let now = state
+    for (;;) {
+      if (this.#isStopped) throw new Stopped()
+      this.#wake = Promise.withResolvers()
+      const control: Signal | undefined = await signals.next(CONTROLS)
+      if (control === undefined) {
+        if (!now.isPaused) return now
+        await this.#wake.promise
+        continue
+      }
+      await signals.finish(control.signalId, {})
+      if (control.type === 'stop-snapshot') {
+        await signals.finish(signal.signalId, progressOf(order, now), 'it was stopped')
+        return 'stopped'
+      }
+      now = { ...now, isPaused: isPause(control.type) }
+      await signals.report(signal.signalId, progressOf(order, now))
+    }
+  }
+
+  async #oneChunk(
+    reader: pg.Client,
+    signal: Signal,
+    order: SnapshotOrder,
+    state: SnapshotState,
+  ): Promise<SnapshotState> {
+    const table = order.tables[state.tableIndex] ?? ''
+    const shape = await shapeOf(reader, table)
+    const maxKey = state.maxKey ?? (await readMaxKey(reader, table, shape))
+    const nextTable = {
+      ...state,
+      tableIndex: state.tableIndex + 1,
+      lastKey: undefined,
+      maxKey: undefined,
+    }
+    if (maxKey === undefined) return nextTable
+    const { since, until } = order
+    const { timeColumn } = this.#options
+    const range = { afterKey: state.lastKey, maxKey, since, until, timeColumn }
+    const { chunk, rows } = await this.#published(reader, { table, shape }, () =>
+      readChunk(reader, table, shape, range),
+    )
+    const progress = { rows: state.rows + rows, chunks: state.chunks + 1 }
+    this.#options.metrics.snapshotRows(rows)
+    const next = chunk.isLast
+      ? { ...nextTable, ...progress }
+      : { ...state, ...progress, maxKey, lastKey: chunk.lastKey }
+    await this.#options.signals.report(signal.signalId, progressOf(order, next))
+    return next
+  }
+
+  /** Reads a chunk between two watermarks until it can be published, and waits until it is. */
+  async #published(
+    reader: pg.Client,
+    target: { readonly table: string; readonly shape: TableShape },
+    read: () => Promise<Chunk>,
+  ): Promise<{ readonly chunk: Chunk; readonly rows: number }> {
+    for (;;) {
+      if (this.#isStopped) throw new Stopped()
+      const chunkId = randomUUID()
+      const published = Promise.withResolvers<number | undefined>()
+      // Nobody may wait yet when the session ends.
+      published.promise.catch(() => undefined)
+      this.#chunk = { ...target, published }
+      this.#window.begin(chunkId)
+      await this.#writeWatermark(reader, chunkId, 'low')
+      const chunk = await read()
+      this.#window.read(chunk.rows, chunk.runningXids)
+      await this.#writeWatermark(reader, chunkId, 'high')
+      const rows = await published.promise
+      if (rows !== undefined) return { chunk, rows }
+      await new Promise((resolve) => setTimeout(resolve, REREAD_DELAY_MS))
+    }
+  }
+
+  async #writeWatermark(reader: pg.Client, chunkId: string, mark: 'low' | 'high'): Promise<void> {
+    const content = `${this.#options.slotName} ${chunkId} ${mark}`
+    await reader.query('select pg_logical_emit_message(true, $1, $2)', [WATERMARK_PREFIX, content])
+  }
+}
+
+async function shapeOf(reader: pg.Client, table: string): Promise<TableShape> {
+  const shape = await readShape(reader, table)
+  if (shape === undefined) throw new Error(`there is no table ${table}`)
+  if (shape.relation.columns.some(({ isKey }) => isKey)) return shape
+  throw new Error(`${table} has no primary key: it cannot be read in chunks`)
+}
+
+function isPause(type: SignalType): boolean {
+  return type === 'pause-snapshot'
+}
+
+/** Counts the rows of a chunk that are not durable yet. */
+class ChunkTransaction implements PendingTransaction {
+  readonly #onDurable: () => void
+  #pending = 1
+
+  constructor(onDurable: () => void) {
+    this.#onDurable = onDurable
+  }
+
+  eventReceived(): void {
+    this.#pending += 1
+  }
+
+  eventAcknowledged(): void {
+    this.#pending -= 1
+    if (this.#pending === 0) this.#onDurable()
+  }
+
+  /** No further row comes. */
+  close(): void {
+    this.eventAcknowledged()
+  }
+}
