@@ -25,6 +25,8 @@ async function cat(argv: readonly string[], input?: string): Promise<string> {
 
 async function kcat(argv: readonly string[], input = ''): Promise<string> {
   const child = spawn(KCAT, ['-b', broker.address, ...argv])
+  // It may be done before it has read everything.
+  child.stdin.on('error', () => {})
   child.stdin.end(input)
   return text(child.stdout)
 }

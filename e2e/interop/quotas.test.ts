@@ -33,6 +33,8 @@ async function setQuota(entity: QuotaEntity, key: string): Promise<void> {
 
 async function kcat(clientId: string, argv: readonly string[], input = ''): Promise<string> {
   const child = spawn(KCAT, ['-b', broker.address, '-X', `client.id=${clientId}`, ...argv])
+  // It may be done before it has read everything.
+  child.stdin.on('error', () => {})
   child.stdin.end(input)
   return text(child.stdout)
 }
