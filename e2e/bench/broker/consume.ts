@@ -75,7 +75,8 @@ export function consume(
 ): ReturnType<typeof performLoad> {
   const { server, topic, records } = load
   const partitions = Array.from({ length: load.partitions }, (_, index) => ['-p', String(index)])
-  const target = ['-C', '-B', '1000', '-b', server.address, '-t', topic]
+  // Not in batches (-B): for a last one that is not full the program waits a second.
+  const target = ['-C', '-b', server.address, '-t', topic]
   const range = ['-o', 'beginning', '-c', String(records)]
   const prefetch = ['-X', `queued.min.messages=${PREFETCHED_RECORDS}`]
   return performLoad(setting.performance, [...target, ...partitions.flat(), ...range, ...prefetch])
