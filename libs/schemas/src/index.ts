@@ -43,3 +43,4 @@ export {
 } from './settings.ts'
 export type { SettingsChange } from './settings-decisions.ts'
 export type { SubjectView, Visibility } from './subject-view.ts'
+export { WeightedCache } from './weighted-cache.ts'

@@ -267,6 +267,24 @@ service Shop {
     ])
   })
 
+  test('messages of references that use each other ever so often end in a refusal, soon', () => {
+    const chain = (type: string) =>
+      Array.from({ length: 24 }, (_, index) => ({
+        name: `m${index}.proto`,
+        text:
+          index === 23
+            ? `message M23 { ${type} a = 1; }`
+            : `import "m${index + 1}.proto"; message M${index} { M${index + 1} a = 1; M${index + 1} b = 2; }`,
+        origin: `m${index} ${type}`,
+      })).toReversed()
+    const user = 'import "m0.proto"; message M { M0 a = 1; }'
+    const [old, next] = ['string', 'int32'].map((type) =>
+      loadProto(user, chain(type), { isStrict: true }),
+    )
+    if (old === undefined || next === undefined) throw new Error('two schemas')
+    expect(protoDifferences(old, next).map(({ type }) => type)).toContain('COMPARISON_TOO_LARGE')
+  })
+
   const message = (body: string): string => `message M { ${body} }`
   test.for([
     ['int32 a = 1;', 'repeated int32 a = 1;', ['FIELD_NUMERIC_LABEL_CHANGED']],

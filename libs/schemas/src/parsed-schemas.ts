@@ -8,9 +8,12 @@ import { type ProtoReference, loadProto } from './protobuf/load-proto.ts'
 import type { SchemaReference, SchemaType, SchemaVersion } from './records.ts'
 import type { RegistryImage } from './registry-image.ts'
 import type { SchemaDocument } from './schema-document.ts'
+import { WeightedCache } from './weighted-cache.ts'
 
 /** Schemas kept parsed: checks compare with the newest versions of the subjects in use. */
 const CACHE_ENTRIES_MAX = 1_000
+/** Of their texts, which take several times as much when they are parsed. */
+const CACHE_LENGTH_MAX = 16_000_000
 /** Schemas that one schema may depend on, directly or not. */
 const DEPENDENCIES_MAX = 1_000
 
@@ -29,7 +32,10 @@ export class ParsedSchemas {
   readonly #image: RegistryImage
   readonly #profile: Profile
   /** A stored text never changes, and its references cannot be deleted before it. */
-  readonly #cache = new Map<SchemaVersion, SchemaDocument>()
+  readonly #cache = new WeightedCache<SchemaVersion, SchemaDocument>({
+    countMax: CACHE_ENTRIES_MAX,
+    weightMax: CACHE_LENGTH_MAX,
+  })
 
   constructor(image: RegistryImage, profile: Profile) {
     this.#image = image
@@ -60,15 +66,8 @@ export class ParsedSchemas {
       mode: 'lenient',
       checkDefaults: false,
     })
-    if (document.ok) this.#remember(version, document.value)
+    if (document.ok) this.#cache.set(version, document.value, version.schema.length)
     return document
-  }
-
-  #remember(version: SchemaVersion, document: SchemaDocument): void {
-    this.#cache.set(version, document)
-    const oldest = this.#cache.keys().next()
-    if (this.#cache.size > CACHE_ENTRIES_MAX && oldest.done !== true)
-      this.#cache.delete(oldest.value)
   }
 
   /** All dependencies, each after those that it depends on itself. */

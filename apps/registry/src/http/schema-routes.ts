@@ -1,4 +1,11 @@
-import { type Profile, type SchemaVersion, contextOf, failed, success } from '@fairlead/schemas'
+import {
+  type Profile,
+  type SchemaVersion,
+  WeightedCache,
+  contextOf,
+  failed,
+  success,
+} from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { schemaEntity, schemaStringEntity } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
@@ -10,11 +17,15 @@ const SCHEMAS_PER_PAGE_MAX = 1_000
 
 /** Kept of the schemas that are asked for: their answers never change. */
 const BODIES_MAX = 10_000
+const BODIES_LENGTH_MAX = 32_000_000
 
 /** Answers by id, written once: consumers ask for the same few schemas over and over. */
 class PlainBodies {
   readonly #profile: Profile
-  readonly #texts = new Map<SchemaVersion, string>()
+  readonly #texts = new WeightedCache<SchemaVersion, string>({
+    countMax: BODIES_MAX,
+    weightMax: BODIES_LENGTH_MAX,
+  })
 
   constructor(profile: Profile) {
     this.#profile = profile
@@ -30,9 +41,7 @@ class PlainBodies {
         highestId: undefined,
       }),
     )
-    this.#texts.set(version, text)
-    const oldest = this.#texts.keys().next()
-    if (this.#texts.size > BODIES_MAX && oldest.done !== true) this.#texts.delete(oldest.value)
+    this.#texts.set(version, text, text.length)
     return text
   }
 }

@@ -1,11 +1,12 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { HttpFailure } from '../http/errors.ts'
 import type { User } from './users.ts'
 
 /** Passwords that were right: their hash is slow on purpose, and clients send it with every request. */
 const VERIFIED_MAX = 1_000
-/** Of passwords at a time: each takes 16 MB and a thread. */
-const HASHING_MAX = 8
+/** Passwords that are being hashed or wait for it; each takes 16 MB and a thread for a while. */
+const HASHING_MAX = 256
 const HEADER_LENGTH_MAX = 4_096
 const KEY_BYTES = 32
 
@@ -22,7 +23,8 @@ export class Authenticator {
   /** Digests of headers that were right, with a key of this process. */
   readonly #verified = new Map<string, User>()
   readonly #key = randomBytes(32)
-  #hashingCount = 0
+  /** The same credentials at the same time are looked at once. */
+  readonly #hashing = new Map<string, Promise<User | undefined>>()
 
   constructor(users: readonly User[]) {
     this.#users = new Map(users.map((user) => [user.name, user]))
@@ -49,17 +51,22 @@ export class Authenticator {
     const digest = createHash('sha256').update(this.#key).update(credentials).digest('hex')
     const verified = this.#verified.get(digest)
     if (verified !== undefined) return verified
+    const underway = this.#hashing.get(digest)
+    if (underway !== undefined) return underway
+    if (this.#hashing.size >= HASHING_MAX) {
+      throw new HttpFailure({ errorCode: 429, message: 'Too many passwords are being checked' })
+    }
+    const checked = this.#check(digest, credentials).finally(() => this.#hashing.delete(digest))
+    this.#hashing.set(digest, checked)
+    return checked
+  }
 
+  async #check(digest: string, credentials: string): Promise<User | undefined> {
     const text = Buffer.from(credentials, 'base64').toString('utf8')
     const separator = text.indexOf(':')
     const user = separator < 0 ? undefined : this.#users.get(text.slice(0, separator))
-    if (user?.password === undefined || this.#hashingCount >= HASHING_MAX) return undefined
-    this.#hashingCount += 1
-    try {
-      if (!(await isPassword(text.slice(separator + 1), user.password))) return undefined
-    } finally {
-      this.#hashingCount -= 1
-    }
+    if (user?.password === undefined) return undefined
+    if (!(await isPassword(text.slice(separator + 1), user.password))) return undefined
     this.#remember(digest, user)
     return user
   }

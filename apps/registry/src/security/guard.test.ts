@@ -30,6 +30,7 @@ beforeAll(async () => {
       [{ subjects: 'orders-*', roles: ['read', 'write'] }],
       await hashedPassword('sesame'),
     ),
+    user('cfg', [{ subjects: 'orders-*', roles: ['read', 'config'] }]),
     user('eve', []),
   ]
 })
@@ -84,9 +85,9 @@ describe('who asks', () => {
 
   test('a right password is let in, and the second time without hashing it', async () => {
     const { ask } = await guarded()
-    for (let count = 0; count < 2; count += 1) {
-      expect((await ask(basic('ana', 'sesame'), 'GET /subjects'))[0]).toBe(200)
-    }
+    const asking = () => ask(basic('ana', 'sesame'), 'GET /subjects')
+    const answers = await Promise.all(Array.from({ length: 20 }, asking))
+    expect(new Set([...answers, await asking()].map(([status]) => status))).toEqual(new Set([200]))
   })
 })
 
@@ -133,6 +134,9 @@ describe('what a user may do', () => {
     await ask(ROOT, 'PUT /config/orders-alias', { alias: 'secret' })
     expect((await ask(ANA, 'GET /subjects/orders-alias/versions/latest'))[0]).toBe(403)
     expect((await ask(ROOT, 'GET /subjects/orders-alias/versions/latest'))[0]).toBe(200)
+    const config = 'PUT /config/orders-a'
+    expect((await ask('Bearer cfg-token', config, { alias: 'orders-b' }))[0]).toBe(200)
+    expect((await ask('Bearer cfg-token', config, { alias: 'secret' }))[0]).toBe(403)
   })
 
   test('writes and refusals are in the audit log, with who and what', async () => {

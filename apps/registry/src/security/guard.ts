@@ -87,15 +87,12 @@ function mayDo(user: User, request: FastifyRequest, view: SubjectView): boolean 
   return subjects.length === 0 || subjects.some(isAllowedOn)
 }
 
-/** A reference tells of its subject: who registers or checks one must be allowed to read it. */
+/** References and aliases lead to other subjects: who makes one must be allowed to read them. */
 function referencedSubjects(body: unknown): string[] {
-  if (typeof body !== 'object' || body === null || !('references' in body)) return []
-  const { references } = body
-  if (!Array.isArray(references)) return []
-  return references.flatMap((reference: unknown) => {
-    const isObject = typeof reference === 'object' && reference !== null && 'subject' in reference
-    return isObject && typeof reference.subject === 'string' ? [reference.subject] : []
-  })
+  const { references, alias } = (body ?? {}) as { references?: unknown; alias?: unknown }
+  const list: readonly unknown[] = Array.isArray(references) ? references : []
+  const ofReferences = list.map((each) => (each as { subject?: unknown } | null)?.subject)
+  return [...ofReferences, alias].filter((subject) => typeof subject === 'string')
 }
 
 /** Lists of subjects and versions without what the user may not read. */

@@ -2,6 +2,7 @@ import { type AvroSchema, type JsonValue, isNamed } from '@fairlead/avro'
 import { zeroValue } from './zero-value.ts'
 
 const DEPTH_MAX = 20
+const PARTS_MAX = 1_000
 
 /**
  * A datum of `schema` in Avro's JSON encoding, as plain as can be, that leads to `towards`: branches
@@ -17,13 +18,15 @@ export function sampleDatum(
 class Sampler {
   readonly #towards: { readonly schema: AvroSchema; readonly symbol?: string }
   readonly #reaching = new Map<AvroSchema, boolean>()
+  #partsLeft = PARTS_MAX
 
   constructor(towards: { readonly schema: AvroSchema; readonly symbol?: string }) {
     this.#towards = towards
   }
 
   datum(schema: AvroSchema, depth: number): JsonValue | undefined {
-    if (depth > DEPTH_MAX) return undefined
+    this.#partsLeft -= 1
+    if (depth > DEPTH_MAX || this.#partsLeft < 0) return undefined
     const at = { position: 0 }
     const { schema: goal, symbol } = this.#towards
     if (schema === goal && symbol !== undefined) return { ...at, kind: 'string', value: symbol }

@@ -5,9 +5,10 @@ import { type PatchOperation, parentPointer, patched, valueAt } from './json-pat
 
 /** Reasons that are mended one after the other; more are for a person. */
 const STEPS_MAX = 50
-/** Tries in all: each parses and compares the whole schema. */
+/** Tries in all, and of how much text: each parses and compares the whole schema. */
 const TRIES_MAX = 300
-/** Longer texts are not mended: the tries would take too long. */
+const TRIED_LENGTH_MAX = 2_000_000
+/** Longer texts are not mended. */
 const TEXT_LENGTH_MAX = 200_000
 
 /** Reads a changed text, and compares it again; undefined when it is no schema any more. */
@@ -40,12 +41,14 @@ class PatchSearch {
   #current: JsonValue
   readonly #old: JsonValue
   readonly #recheck: Recheck
-  #triesLeft = TRIES_MAX
+  #triesLeft: number
 
   constructor(next: JsonValue, old: JsonValue, recheck: Recheck) {
     this.#current = next
     this.#old = old
     this.#recheck = recheck
+    const length = writeJson(next).length + writeJson(old).length
+    this.#triesLeft = Math.min(TRIES_MAX, Math.ceil(TRIED_LENGTH_MAX / length))
   }
 
   suggest(reasons: readonly CompatibilityReason[]): Suggestion {

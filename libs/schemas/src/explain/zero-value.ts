@@ -1,10 +1,19 @@
 import type { AvroSchema, JsonValue } from '@fairlead/avro'
 
 const DEPTH_MAX = 20
+/** Types that use each other twice at every level would make a default without end. */
+const PARTS_MAX = 1_000
 
 /** The plainest default that fits a type: null where it may be; undefined when there is none. */
-export function zeroValue(schema: AvroSchema, depth = 0): JsonValue | undefined {
-  if (depth > DEPTH_MAX) return undefined
+export function zeroValue(schema: AvroSchema): JsonValue | undefined {
+  return zeroOf(schema, 0, { left: PARTS_MAX })
+}
+
+type Budget = { left: number }
+
+function zeroOf(schema: AvroSchema, depth: number, budget: Budget): JsonValue | undefined {
+  budget.left -= 1
+  if (depth > DEPTH_MAX || budget.left < 0) return undefined
   const at = { position: 0 }
   switch (schema.kind) {
     case 'null':
@@ -21,7 +30,10 @@ export function zeroValue(schema: AvroSchema, depth = 0): JsonValue | undefined 
     case 'bytes':
       return { ...at, kind: 'string', value: '' }
     case 'fixed':
-      return { ...at, kind: 'string', value: '\0'.repeat(schema.sizeBytes) }
+      // The size is whatever the schema says.
+      return schema.sizeBytes > PARTS_MAX
+        ? undefined
+        : { ...at, kind: 'string', value: '\0'.repeat(schema.sizeBytes) }
     case 'enum': {
       const symbol = schema.defaultSymbol ?? schema.symbols[0]
       return symbol === undefined ? undefined : { ...at, kind: 'string', value: symbol }
@@ -31,11 +43,11 @@ export function zeroValue(schema: AvroSchema, depth = 0): JsonValue | undefined 
     case 'map':
       return { ...at, kind: 'object', members: new Map() }
     case 'union':
-      return zeroOfUnion(schema.branches, depth)
+      return zeroOfUnion(schema.branches, depth, budget)
     case 'record': {
       const members = new Map<string, JsonValue>()
       for (const field of schema.fields) {
-        const value = field.defaultValue ?? zeroValue(field.type, depth + 1)
+        const value = field.defaultValue ?? zeroOf(field.type, depth + 1, budget)
         if (value === undefined) return undefined
         members.set(field.name, value)
       }
@@ -45,7 +57,11 @@ export function zeroValue(schema: AvroSchema, depth = 0): JsonValue | undefined 
 }
 
 /** The specification wants a default of the first branch. */
-function zeroOfUnion(branches: readonly AvroSchema[], depth: number): JsonValue | undefined {
+function zeroOfUnion(
+  branches: readonly AvroSchema[],
+  depth: number,
+  budget: Budget,
+): JsonValue | undefined {
   const [first] = branches
-  return first === undefined ? undefined : zeroValue(first, depth + 1)
+  return first === undefined ? undefined : zeroOf(first, depth + 1, budget)
 }

@@ -24,6 +24,9 @@ const SCALAR_GROUPS: Readonly<Record<string, string>> = {
   double: 'double',
 }
 
+/** Messages; those of references are compared wherever they are used. */
+const COMPARISONS_MAX = 20_000
+
 export function protoDifferences(old: LoadedProto, next: LoadedProto): ProtoDifference[] {
   return new ProtoComparison(old, next).compare()
 }
@@ -36,6 +39,7 @@ class ProtoComparison {
   readonly #next: LoadedProto
   /** Messages under comparison: one that is met again inside itself is taken as unchanged. */
   readonly #open = new Set<ProtoMessage>()
+  #comparisonCount = 0
 
   constructor(old: LoadedProto, next: LoadedProto) {
     this.#old = old
@@ -73,6 +77,10 @@ class ProtoComparison {
 
   message(old: ProtoMessage, next: ProtoMessage, scope: Scope): ProtoDifference[] {
     if (this.#open.has(old)) return []
+    this.#comparisonCount += 1
+    if (this.#comparisonCount > COMPARISONS_MAX) {
+      return [{ type: 'COMPARISON_TOO_LARGE', path: scope.path }]
+    }
     this.#open.add(old)
     const field = (before: ProtoField, after: ProtoField): ProtoDifference[] =>
       this.#field(before, after, scope)
