@@ -31,15 +31,16 @@ export class RegistryImage {
   /** Subject → version → what is stored, soft-deleted ones included. */
   readonly #subjects = new Map<string, Map<number, SchemaVersion>>()
   /** Context and id, context and content → the versions that have it. */
-  readonly #byId = new Map<string, Set<SchemaVersion>>()
-  readonly #byContent = new Map<string, Set<SchemaVersion>>()
+  readonly #byId = new Map<string, OneOrMore<SchemaVersion>>()
+  /** By a hash: the texts are there once, in the versions. */
+  readonly #byContent = new Map<string, OneOrMore<SchemaVersion>>()
   /**
    * Undefined until somebody asks for a GUID: most clients never do, and hashing every schema would
    * take a good part of the start of a large registry.
    */
-  #byGuid: Map<string, Set<SchemaVersion>> | undefined
+  #byGuid: Map<string, OneOrMore<SchemaVersion>> | undefined
   /** Subject and version → the versions that refer to it. */
-  readonly #referrers = new Map<string, Set<SchemaVersion>>()
+  readonly #referrers = new Map<string, OneOrMore<SchemaVersion>>()
   readonly #settings = new Map<string | undefined, Settings>()
   readonly #modes = new Map<string | undefined, Mode>()
   readonly #deleteSubjectVersions = new Map<string, number>()
@@ -100,26 +101,27 @@ export class RegistryImage {
 
   /** Every version of the context that has this id, in the order of their records. */
   withId(context: string, schemaId: number): readonly SchemaVersion[] {
-    return [...(this.#byId.get(`${context} ${schemaId}`) ?? [])]
+    return allOf(this.#byId.get(`${context} ${schemaId}`))
   }
 
   /** Every version that has this GUID, which is in lower case. */
   withGuid(guid: string): readonly SchemaVersion[] {
-    return [...(this.#guidIndex().get(guid) ?? [])]
+    return allOf(this.#guidIndex().get(guid))
   }
 
   /** The id of this content in the context, if any version has it, soft-deleted or not. */
   idOfContent(context: string, content: SchemaContent): number | undefined {
-    const ids = [...(this.#byContent.get(`${context} ${contentKey(content)}`) ?? [])].map(
-      ({ schemaId }) => schemaId,
-    )
+    const key = contentKey(content)
+    const ids = allOf(this.#byContent.get(contentHash(context, content)))
+      .filter((version) => contentKey(version) === key)
+      .map(({ schemaId }) => schemaId)
     return ids.length === 0 ? undefined : Math.min(...ids)
   }
 
   /** Versions that are not soft-deleted and refer to this one. */
   referrers(subject: string, version: number): SchemaVersion[] {
-    const referrers = this.#referrers.get(locationKey(subject, version)) ?? []
-    return [...referrers].filter(({ isDeleted }) => !isDeleted)
+    const referrers = allOf(this.#referrers.get(locationKey(subject, version)))
+    return referrers.filter(({ isDeleted }) => !isDeleted)
   }
 
   /** Own settings of the subject, or the global ones for undefined. */
@@ -158,9 +160,9 @@ export class RegistryImage {
     return true
   }
 
-  #guidIndex(): ReadonlyMap<string, ReadonlySet<SchemaVersion>> {
+  #guidIndex(): ReadonlyMap<string, OneOrMore<SchemaVersion>> {
     if (this.#byGuid !== undefined) return this.#byGuid
-    const index = new Map<string, Set<SchemaVersion>>()
+    const index = new Map<string, OneOrMore<SchemaVersion>>()
     for (const versions of this.#subjects.values()) {
       for (const version of versions.values()) addTo(index, guidOf(version), version)
     }
@@ -188,7 +190,7 @@ export class RegistryImage {
     versions.set(version.version, version)
     const context = contextOf(subject)
     addTo(this.#byId, `${context} ${schemaId}`, version)
-    addTo(this.#byContent, `${context} ${contentKey(version)}`, version)
+    addTo(this.#byContent, contentHash(context, version), version)
     if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
       addTo(this.#referrers, locationOf(version, reference), version)
@@ -202,7 +204,7 @@ export class RegistryImage {
     if (versions.size === 0) this.#subjects.delete(version.subject)
     const context = contextOf(version.subject)
     removeFrom(this.#byId, `${context} ${version.schemaId}`, version)
-    removeFrom(this.#byContent, `${context} ${contentKey(version)}`, version)
+    removeFrom(this.#byContent, contentHash(context, version), version)
     if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version), version)
     for (const reference of version.references) {
       removeFrom(this.#referrers, locationOf(version, reference), version)
@@ -234,14 +236,40 @@ function setOrDelete<Key, Value>(map: Map<Key, Value>, key: Key, value: Value | 
   else map.set(key, value)
 }
 
-function addTo<Key, Value>(index: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = index.get(key)
-  if (values === undefined) index.set(key, new Set([value]))
-  else values.add(value)
+/** Nearly every key has one value: a set for each would take more memory than the values. */
+type OneOrMore<Value> = Value | Set<Value>
+
+function allOf<Value>(held: OneOrMore<Value> | undefined): readonly Value[] {
+  if (held === undefined) return []
+  return held instanceof Set ? [...held] : [held]
 }
 
-function removeFrom<Key, Value>(index: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = index.get(key)
-  invariant(values?.delete(value) === true, 'every stored version is in every index')
-  if (values.size === 0) index.delete(key)
+function addTo<Key, Value>(index: Map<Key, OneOrMore<Value>>, key: Key, value: Value): void {
+  const held = index.get(key)
+  if (held === undefined) index.set(key, value)
+  else if (held instanceof Set) held.add(value)
+  else index.set(key, new Set([held, value]))
+}
+
+function removeFrom<Key, Value>(index: Map<Key, OneOrMore<Value>>, key: Key, value: Value): void {
+  const held = index.get(key)
+  if (held instanceof Set) {
+    invariant(held.delete(value), 'every stored version is in every index')
+    if (held.size === 0) index.delete(key)
+    return
+  }
+  invariant(held === value, 'every stored version is in every index')
+  index.delete(key)
+}
+
+/** Of the whole content, with its context; what has the same hash need not be the same (cyrb53). */
+function contentHash(context: string, content: SchemaContent): string {
+  const text = contentKey(content)
+  let [high, low] = [0xdeadbeef, 0x41c6ce57]
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index)
+    high = Math.imul(high ^ unit, 2_654_435_761)
+    low = Math.imul(low ^ unit, 1_597_334_677)
+  }
+  return `${context} ${text.length} ${high >>> 0} ${low >>> 0}`
 }
