@@ -5,6 +5,7 @@ import { type Admin, createAdmin } from '@fairlead/kafka'
 import pg from 'pg'
 import { RunningApp } from '../support/running-app.ts'
 import { poll } from './poll.ts'
+import { measureLatency } from './relay-latency.ts'
 import { type BenchRow, median } from './report.ts'
 import {
   type RunningBroker,
@@ -19,6 +20,10 @@ const CASES = [
   { name: '100 rows a transaction', rowCount: 200_000, rowsPerTransaction: 100 },
   { name: '1 row a transaction', rowCount: 50_000, rowsPerTransaction: 1 },
 ] as const
+/** One transaction, larger than what the relay may have in memory by far. */
+const LARGE = { name: '1,000,000 rows in one transaction', rowCount: 1_000_000 } as const
+const LARGE_RATIO_MIN = 0.5
+const RATIO_MIN = 0.6
 const ROUNDS = 3
 const PAYLOAD_BYTES = 230
 const KEY_COUNT = 10_000
@@ -31,7 +36,11 @@ const OFFSETS_POLL_MS = 10
 const RECVLOGICAL = 'pg_recvlogical'
 const RECVLOGICAL_MISSING = `${RECVLOGICAL} is not on the PATH, so there is no baseline: install postgresql-client-15 (Debian)`
 
-type Case = (typeof CASES)[number]
+type Case = {
+  readonly name: string
+  readonly rowCount: number
+  readonly rowsPerTransaction: number
+}
 
 type Setting = {
   readonly databaseUrl: string
@@ -56,6 +65,8 @@ export async function benchRelay(): Promise<readonly BenchRow[]> {
       const setting = { databaseUrl: postgres.url, client, broker, admin }
       rows.push(...(await compare(setting, workload, { label: `case${index}`, hasBaseline })))
     }
+    const setting = { databaseUrl: postgres.url, client, broker, admin }
+    rows.push(await relayLargeTransaction(setting), ...(await latencies(setting)))
     return rows
   } finally {
     await admin.close()
@@ -95,17 +106,52 @@ async function compare(
       rate: median(rates),
       unit,
       baseline,
+      bar: { atLeast: RATIO_MIN },
       ...(usage === undefined ? {} : { usage }),
     },
   ]
 }
 
+/** Its rate against that of small transactions; its memory is what matters. */
+async function relayLargeTransaction(setting: Setting): Promise<BenchRow> {
+  const { client } = setting
+  const round = 'large'
+  await makeSlots(setting, round)
+  await writeRows(client, { ...LARGE, rowsPerTransaction: LARGE.rowCount })
+  const { seconds, usage } = await relay(setting, round, LARGE.rowCount)
+  await client.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots')
+  return {
+    name: `${LARGE.name}, relay to the broker`,
+    rate: LARGE.rowCount / seconds,
+    unit: 'rows/s',
+    baseline: `${CASES[0].name}, relay to the broker`,
+    bar: { atLeast: LARGE_RATIO_MIN },
+    usage,
+  }
+}
+
+/** At a rate that leaves everybody time. */
+async function latencies(setting: Setting): Promise<readonly BenchRow[]> {
+  const round = 'latency'
+  await makeSlots(setting, round, 1)
+  await using app = launchRelay(setting, round)
+  await app.ready()
+  return measureLatency({
+    databaseUrl: setting.databaseUrl,
+    brokerAddress: setting.broker.address,
+    publication: PUBLICATION,
+    aggregateType: AGGREGATE_TYPE,
+    topic: topicOf(round),
+    baselineSlot: baselineSlot(round),
+  })
+}
+
 /** The relay makes its own slot and publication: it starts, and stops with nothing to do. */
-async function makeSlots(setting: Setting, round: string): Promise<void> {
+async function makeSlots(setting: Setting, round: string, partitions = PARTITIONS): Promise<void> {
   const app = launchRelay(setting, round)
   await app.ready()
   await app.stop()
-  await createTopic(setting.broker, topicOf(round), PARTITIONS)
+  await createTopic(setting.broker, topicOf(round), partitions)
   await setting.client.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [
     baselineSlot(round),
   ])

@@ -50,6 +50,7 @@ test(`nothing is lost, doubled or out of order, whatever is killed (CHAOS_SEED=$
   const writers = new ChaosWriters(stack.pool, SEED)
   let deck: (typeof KINDS)[number][] = []
   let killCount = 0
+  let killsInARow = 0
   while (killCount < KILLS || (await eventCount(stack)) < EVENTS_MIN) {
     // The moment of the kill is what is random here, so a delay is the point of the test.
     await delay(PAUSE_MIN_MS + random.int(PAUSE_SPREAD_MS))
@@ -64,12 +65,14 @@ test(`nothing is lost, doubled or out of order, whatever is killed (CHAOS_SEED=$
       await relays.killAt(`${random.pick(FAILPOINTS)}:${1 + random.int(FAILPOINT_PASSES_MAX)}`)
     } else if (kind === 'walsender') {
       await terminateWalsender(stack)
-    } else {
-      const { pid } = stack.postgres
-      if (pid !== undefined) process.kill(pid, kind.slice('postgres '.length))
+    } else if (!killPostgres(stack, kind.slice('postgres '.length))) {
+      continue
     }
     killCount += 1 + relays.replaceDead()
-    if (killCount % KILLS_IN_A_ROW === 0) await comesThrough(stack, relays)
+    killsInARow += 1
+    if (killsInARow < KILLS_IN_A_ROW) continue
+    killsInARow = 0
+    await comesThrough(stack, relays)
   }
   await comesThrough(stack, relays)
   await writers.stop()
@@ -147,6 +150,18 @@ async function comesThrough(stack: RelayStack, relays: Relays): Promise<void> {
     await relays.active()
     return (await eventCount(stack)) > before
   })
+}
+
+/** False when it is dead from the kill before. */
+function killPostgres(stack: RelayStack, signal: string): boolean {
+  const { pid } = stack.postgres
+  if (pid === undefined) return false
+  try {
+    return process.kill(pid, signal)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false
+    throw error
+  }
 }
 
 async function terminateWalsender(stack: RelayStack): Promise<void> {

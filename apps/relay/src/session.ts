@@ -60,6 +60,8 @@ const RESUME_SHARE = 0.9
 /** Of a logical decoding message that is an order to the relay. */
 const SIGNAL_PREFIX = 'fairlead.signal'
 const DRAIN_DEADLINE_MS = 2_000
+/** Postgres may be waiting for us to shut down, and that should take it no more than two seconds. */
+const SOURCE_LOST_DRAIN_DEADLINE_MS = 1_000
 const CLOSE_DEADLINE_MS = 1_000
 /** Progress is reported at most this often. */
 const STATUS_COALESCE_MS = 100
@@ -425,7 +427,8 @@ export class Session {
     this.#isDraining = true
     const mayFinish = end.kind === 'stopped' || end.kind === 'source-lost'
     if (mayFinish && this.#lease.isOurs(performance.now())) {
-      await Promise.race([this.#publisher.idle(), later(DRAIN_DEADLINE_MS)])
+      const deadlineMs = end.kind === 'stopped' ? DRAIN_DEADLINE_MS : SOURCE_LOST_DRAIN_DEADLINE_MS
+      await Promise.race([this.#publisher.idle(), later(deadlineMs)])
     }
     this.#publisher.stop()
     this.#finalLsn = this.#confirmableLsn()

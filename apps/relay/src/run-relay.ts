@@ -1,0 +1,68 @@
+import { createAdmin } from '@fairlead/kafka'
+import { createPool } from '@fairlead/postgres'
+import { runApp } from '@fairlead/service'
+import { OutboxCleaner } from './cleaning/outbox-cleaner.ts'
+import { RELAY_CONFIG } from './config.ts'
+import { RelayMetrics } from './metrics.ts'
+import { checkRelayConfig, relayOptions } from './options.ts'
+import { readiness } from './relay-state.ts'
+import { Relay } from './relay.ts'
+import { relayRoutes } from './routes.ts'
+import { BrokerProbe } from './sink/broker-probe.ts'
+import { kafkaSink } from './sink/sink-clients.ts'
+import { letYoungGenerationGrow } from './small-heap.ts'
+
+/** For the few queries of the HTTP API. */
+const HTTP_CONNECTIONS_MAX = 2
+
+letYoungGenerationGrow()
+await runApp({
+  name: 'relay',
+  version: '0.1.0',
+  description: 'Publishes the rows of a Postgres outbox to Kafka topics, from the write-ahead log.',
+  envPrefix: 'RELAY_',
+  httpPort: 8083,
+  spec: RELAY_CONFIG,
+  check: checkRelayConfig,
+  start: (context) => {
+    const options = relayOptions(context.config)
+    const metrics = new RelayMetrics(context.metrics)
+    const relay = new Relay({
+      options,
+      openSink: kafkaSink(options.sink, context.logger),
+      metrics,
+      logger: context.logger,
+      onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
+      onFatal: (error) => context.fail(error),
+    })
+    const pool = createPool({
+      url: options.databaseUrl,
+      max: HTTP_CONNECTIONS_MAX,
+      applicationName: 'fairlead-relay-http',
+      logger: context.logger,
+    })
+    relayRoutes(context.http, { relay, pool, slotName: options.source.slotName })
+    const probe = new BrokerProbe(
+      createAdmin({
+        bootstrapServers: options.sink.bootstrapServers,
+        clientId: `${options.sink.clientId}-probe`,
+      }),
+      (state) => context.health.set('broker', state),
+    )
+    const cleaner = new OutboxCleaner({
+      databaseUrl: options.databaseUrl,
+      slotName: options.source.slotName,
+      metrics,
+      logger: context.logger,
+    })
+    probe.start()
+    relay.start()
+    cleaner.start()
+    return Promise.resolve({
+      stop: async () => {
+        await relay.stop()
+        await Promise.all([probe.stop(), cleaner.stop(), pool.end()])
+      },
+    })
+  },
+})
