@@ -3,6 +3,7 @@ import { KafkaError } from '@fairlead/kafka'
 import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
@@ -402,7 +403,7 @@ test('a record that only the broker refuses holds back its aggregate, and no oth
   expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked', 'blocked'])
 })
 
-test('a row of 30 MB is parked with its payload, and others go on', async () => {
+test('a row of 30 MB is parked without its payload, and others go on', async () => {
   fixture = await createFixture()
   await fixture.started()
   const bytes = 30 * 1_048_576
@@ -416,7 +417,7 @@ test('a row of 30 MB is parked with its payload, and others go on', async () => 
   const { rows } = await fixture.pool.query(
     'select reason_code, length(payload) as bytes from relay.parked_event',
   )
-  expect(rows).toEqual([{ reason_code: 'MESSAGE_TOO_LARGE', bytes }])
+  expect(rows).toEqual([{ reason_code: 'MESSAGE_TOO_LARGE', bytes: null }])
 })
 
 test('an aggregate that no index entry could hold is parked, and others go on', async () => {
@@ -499,3 +500,77 @@ function slotPositions() {
     [fixture.slotName],
   )
 }
+
+test('without its publication the relay halts, and makes no other one for a slot that exists', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  await relay.stop()
+  await fixture.pool.query('drop publication fairlead_outbox')
+  const again = fixture.relay()
+  again.start()
+  await fixture.until(() => again.status.state === 'halted')
+  expect(again.status.reason).toContain('fairlead_outbox')
+  const { rowCount } = await fixture.pool.query('select from pg_publication')
+  expect(rowCount).toBe(0)
+})
+
+test('a table that its publication does not publish halts the relay', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  await relay.stop()
+  await fixture.pool.query('alter publication fairlead_outbox drop table outbox.events')
+  const again = fixture.relay()
+  again.start()
+  await fixture.until(() => again.status.state === 'halted')
+  expect(again.status.reason).toContain('does not publish outbox.events')
+})
+
+test('columns that come and go while events flow change nothing for the others', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  const ids = [...(await fixture.insert([{}]))]
+  for (const change of [
+    'add column note text',
+    `alter column note set default 'new'`,
+    'drop column note',
+    'alter column aggregateid type varchar(500)',
+  ]) {
+    await fixture.pool.query(`alter table outbox.events ${change}`)
+    ids.push(...(await fixture.insert([{}])))
+  }
+  await fixture.until(() => fixture.publishedIds().length === ids.length)
+  expect(fixture.publishedIds()).toEqual(ids)
+})
+
+test('a payload that is text, json or jsonb arrives as Postgres writes it', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  await fixture.pool.query('alter table outbox.events alter column payload type jsonb using null')
+  await fixture.pool.query(
+    `insert into outbox.events (aggregatetype, aggregateid, type, payload)
+     values ('order', 'k', 'Tested', $1)`,
+    [
+      '{"big": 12345678901234567890, "exact": 1.10, "text": "\\u0001 😀 \\ud83d\\ude00 ü", "e": 1e400}',
+    ],
+  )
+  await fixture.until(() => fixture.publishedIds().length === 1)
+  const { rows } = await fixture.pool.query<{ text: string }>(
+    'select payload::text as text from outbox.events',
+  )
+  const [record] = fixture.brokers.records(TOPIC)
+  expect(Buffer.from(record?.value ?? []).toString()).toBe(rows[0]?.text)
+})
+
+test('what another database of the server writes does not keep the log of an idle one', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  const url = new URL(fixture.url)
+  url.pathname = '/postgres'
+  const other = new pg.Client({ connectionString: url.href })
+  await other.connect()
+  await other.query(
+    `select pg_logical_emit_message(false, 'other', repeat('x', 10000)) from generate_series(1, 100)`,
+  )
+  await fixture.confirmed()
+  await other.end()
+})
