@@ -106,11 +106,9 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L4',
     rule: 'a lookup by time finds the first record at that time',
-    file: 'libs/log/src/timestamp-lookup.ts',
-    before:
-      'if (record.timestampMs < timestampMs || record.offset < range.logStartOffset) continue',
-    after:
-      'if (record.timestampMs <= timestampMs || record.offset < range.logStartOffset) continue',
+    file: 'libs/log/src/find-record.ts',
+    before: 'if (foundMs >= timestampMs && offset >= fromOffset)',
+    after: 'if (foundMs > timestampMs && offset >= fromOffset)',
     tests: TESTS,
   },
   {

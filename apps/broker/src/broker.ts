@@ -14,6 +14,7 @@ import {
   staticSettings,
 } from '@fairlead/metadata'
 import {
+  Permits,
   collectGarbage,
   nativeCrc32c,
   nodeDisk,
@@ -23,6 +24,7 @@ import {
 } from '@fairlead/runtime'
 import type { Metrics } from '@fairlead/service'
 import { BackgroundThread } from './background/background-thread.ts'
+import { BatchThread } from './background/batch-thread.ts'
 import { cleanerConfig } from './cleaner/cleaner-config.ts'
 import { LogCleaner } from './cleaner/log-cleaner.ts'
 import { Controller } from './cluster/controller.ts'
@@ -39,10 +41,12 @@ import { OffsetsLog } from './groups/offsets-log.ts'
 import type { BrokerParts } from './handlers/handler.ts'
 import {
   BUFFER_POOL,
+  DELETIONS_MAX,
   DRAIN_DEADLINE_MS,
   FETCH_MEMORY_BYTES,
   FETCH_SESSION_PARTITIONS_MAX,
   INDEX_CACHE_BYTES,
+  LOOKUPS_MAX,
   RESERVED_REQUEST_BYTES,
   SLOW_READER_MS,
   UNSENT_BYTES_MAX,
@@ -68,6 +72,7 @@ import { startHousekeeping } from './partitions/housekeeping.ts'
 import { settled } from './partitions/log-calls.ts'
 import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
 import { PartitionTable } from './partitions/partition-table.ts'
+import { RecordFinder } from './partitions/record-finder.ts'
 import { BatchOpener } from './produce/batch-opener.ts'
 import { PartitionOrder } from './produce/partition-order.ts'
 import { brokerQuotas } from './quotas/broker-quotas.ts'
@@ -153,6 +158,8 @@ async function startOn(
 
   const buffers = new BufferPool(BUFFER_POOL)
   const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'], buffers })
+  // A thread of their own: whoever looks up much must not hold up producers.
+  const lookupThread = new BatchThread()
   const partitions = new PartitionTable({
     disk,
     directories,
@@ -160,6 +167,7 @@ async function startOn(
     tailCache,
     indexCache: new IndexCache({ budgetBytes: INDEX_CACHE_BYTES }),
     buffers,
+    findRecord: new RecordFinder({ thread: lookupThread }).find,
     clock,
     onOffline: ({ topic, partition, error }) =>
       logger.warn({ topic, partition, err: error }, OFFLINE_PARTITION),
@@ -254,7 +262,8 @@ async function startOn(
     rack: config['broker.rack'] ?? null,
   }
   const quotas = brokerQuotas(image.quotas, config)
-  const batchOpener = new BatchOpener({ crc32c })
+  const batchThread = new BatchThread()
+  const batchOpener = new BatchOpener({ crc32c, thread: batchThread })
   const parts: Omit<BrokerParts, 'node'> = {
     config,
     settings,
@@ -265,6 +274,8 @@ async function startOn(
     partitions,
     directories,
     batchOpener,
+    lookups: new Permits(LOOKUPS_MAX),
+    deletions: new Permits(DELETIONS_MAX),
     partitionOrder: new PartitionOrder(),
     delayedFetches,
     fetchMemory,
@@ -395,7 +406,7 @@ async function startOn(
       delayedFetches.stop()
       groups.stop()
       await Promise.all(listeners.map((listener) => listener.drain(DRAIN_DEADLINE_MS)))
-      await batchOpener.stop()
+      await Promise.all([batchThread.stop(), lookupThread.stop()])
       await Promise.all([cleaner.stop(), scrubber.stop()])
       await controller.close()
       const logs = [metadataLog, ...partitions.snapshot().map(({ log }) => log)]

@@ -163,7 +163,16 @@ export const UNCOUNTED_MEMORY_BYTES = 192 * MIB
  * Array elements of all requests under way: a decoded element, and what its answer takes, are some
  * 300 bytes. A request that would pass this is refused; one alone always may.
  */
-export const REQUEST_ELEMENTS_MAX = 400_000
+export const ELEMENTS_UNDER_WAY_MAX = 200_000
+
+/**
+ * Lookups by time under way, over all requests: each reads batches, of `message.max.bytes` or more, into
+ * memory, and opens them.
+ */
+export const LOOKUPS_MAX = 16
+
+/** Partitions whose records are being deleted, over all requests: each has files open for it. */
+export const DELETIONS_MAX = 16
 
 /** Clients with a quota whose use is measured, of each of the four kinds of quota, at some 2 kB each. */
 export const QUOTA_SENSORS_MAX = 5_000

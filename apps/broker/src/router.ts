@@ -11,7 +11,7 @@ import { unsupportedApiVersions } from './handlers/api-versions.ts'
 import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
 import { requestQuota } from './quotas/request-quota.ts'
-import { REQUEST_ELEMENTS_MAX } from './limits.ts'
+import { ELEMENTS_UNDER_WAY_MAX } from './limits.ts'
 import {
   type Peer,
   type Reply,
@@ -126,14 +126,14 @@ async function answer(
   }
 }
 
-/** The array elements of all requests under way: `REQUEST_ELEMENTS_MAX`. */
+/** The array elements of all requests under way: `ELEMENTS_UNDER_WAY_MAX`. */
 class ElementBudget {
   #used = 0
 
   /** Returns how to give them back. @throws {RequestRefused} when there are too many. */
   take(count: number): () => void {
     const isLarge = count > FEW_ELEMENTS && this.#used > 0
-    if (isLarge && this.#used + count > REQUEST_ELEMENTS_MAX) {
+    if (isLarge && this.#used + count > ELEMENTS_UNDER_WAY_MAX) {
       const reason = `a request of ${count} elements, while others have ${this.#used} under way`
       throw new RequestRefused({ kind: 'memory', reason })
     }

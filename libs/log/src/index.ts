@@ -24,6 +24,12 @@ export {
 } from './scrub/scrub-log.ts'
 export { type StoredLog, readStoredLog } from './scrub/stored-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
+export {
+  type FindRecord,
+  type RecordAnswer,
+  type RecordQuery,
+  findRecord,
+} from './find-record.ts'
 export { RetentionClock } from './retention-clock.ts'
 export { DiskSpace } from './disk-space.ts'
 export { IndexCache } from './index-cache.ts'

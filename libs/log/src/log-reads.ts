@@ -1,7 +1,8 @@
 import { type BufferPool, invariant, offset } from '@fairlead/base'
-import type { Crc32c, Decompress } from '@fairlead/protocol'
+import type { Crc32c } from '@fairlead/protocol'
 import type { StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
+import { type FindRecord, findRecord } from './find-record.ts'
 import { type Lifecycle, type Unavailable, unavailable } from './lifecycle.ts'
 import type { LogFiles } from './log-files.ts'
 import type { FoundOffset, ReadRequest, ReadResult, TimestampLookup } from './outcomes.ts'
@@ -14,7 +15,7 @@ import type { Watermarks } from './watermarks.ts'
 
 export type LogReadsOptions = {
   readonly crc32c: Crc32c
-  readonly decompress: Decompress | undefined
+  readonly findRecord: FindRecord | undefined
   readonly buffers: BufferPool
   readonly lifecycle: Lifecycle
   readonly watermarks: Watermarks
@@ -25,6 +26,9 @@ export type LogReadsOptions = {
   readonly writtenOffset: () => number
   readonly onReadFailure: ((error: StorageError) => void) | undefined
 }
+
+/** For logs of which nobody opens compressed batches. */
+const FIND_AT_ONCE: FindRecord = (query, done) => done(findRecord(query, undefined))
 
 /**
  * Reads and lookups: from the tail cache, or from the segments.
@@ -68,7 +72,8 @@ export class LogReads {
     find: (segments: readonly Segment[], range: LookupRange) => DiskTask<FoundOffset | null>,
     done: (result: TimestampLookup) => void,
   ): void {
-    const { decompress, files, lifecycle, watermarks } = this.#options
+    const { files, lifecycle, watermarks } = this.#options
+    const finder = this.#options.findRecord ?? FIND_AT_ONCE
     const closed = lifecycle.closedRefusal()
     if (closed !== undefined) {
       done(closed)
@@ -78,7 +83,7 @@ export class LogReads {
     const releases = segments.map((segment) => segment.hold())
     const { logStartOffset } = files
     const { highWatermark } = watermarks
-    runTask(find(segments, { logStartOffset, highWatermark, decompress }), (result) => {
+    runTask(find(segments, { logStartOffset, highWatermark, findRecord: finder }), (result) => {
       for (const release of releases) release()
       done(result.ok ? { ok: true, found: result.value } : this.#readFailed(result.error))
     })

@@ -1,5 +1,5 @@
 import { type BufferPool, type Offset, invariant, offset } from '@fairlead/base'
-import type { Crc32c, Decompress } from '@fairlead/protocol'
+import type { Crc32c } from '@fairlead/protocol'
 import { refused } from './batch-validation.ts'
 import type { SegmentRange } from './checkpoints.ts'
 import type { CompactionJob } from './compaction/compact-log.ts'
@@ -8,6 +8,7 @@ import type { PlannedCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import type { DiskSpace } from './disk-space.ts'
 import { runTask } from './disk-task.ts'
+import type { FindRecord } from './find-record.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -41,8 +42,8 @@ export type PartitionLogOptions = {
   readonly directory: string
   readonly config: LogConfig
   readonly crc32c: Crc32c
-  /** For lookups by time inside compressed batches. */
-  readonly decompress?: Decompress
+  /** For lookups by time. Without it a compressed batch is answered by its first offset. */
+  readonly findRecord?: FindRecord
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
   /** For what is read from the disk. */
@@ -130,7 +131,7 @@ export class PartitionLog {
     this.#reads = new LogReads({
       ...parts,
       crc32c,
-      decompress: options.decompress,
+      findRecord: options.findRecord,
       buffers: options.buffers,
       quarantine: this.#quarantine,
       writtenOffset: () => this.#appends.writer.writtenOffset,

@@ -1,12 +1,8 @@
-import { DecodeError, offset } from '@fairlead/base'
-import {
-  type BatchHeader,
-  type DecodedRecord,
-  type Decompress,
-  decodeRecords,
-} from '@fairlead/protocol'
-import { type DiskTask } from './disk-task.ts'
+import { offset } from '@fairlead/base'
+import type { BatchHeader } from '@fairlead/protocol'
+import { type DiskTask, perform } from './disk-task.ts'
 import { corruptLog } from './disk.ts'
+import type { FindRecord, RecordAnswer, RecordQuery } from './find-record.ts'
 import type { FoundOffset } from './outcomes.ts'
 import type { Segment } from './segment.ts'
 import type { BatchStart } from './segment-index.ts'
@@ -17,9 +13,11 @@ export type LookupRange = {
   readonly logStartOffset: number
   /** Nor are batches that end after this. */
   readonly highWatermark: number
-  /** Throws DecodeError for bad bytes. Without it a compressed batch is answered by its first offset. */
-  readonly decompress: Decompress | undefined
+  readonly findRecord: FindRecord
 }
+
+/** The index tells the place to a few KiB. */
+const LOOKUP_BUFFER_BYTES = 65_536
 
 /**
  * The earliest record whose timestamp is `timestampMs` or later; null when there is none. The index
@@ -32,16 +30,36 @@ export function* findTimestamp(
 ): DiskTask<FoundOffset | null> {
   for (const segment of segments) {
     if (segment.maxTimestampMs < timestampMs) continue
-    let found: FoundOffset | null = null
-    const start = (yield* segment.index()).startForTimestamp(timestampMs)
-    yield* visitReadable(segment, start, range, ({ header, bytes }) => {
-      if (header.maxTimestampMs >= timestampMs)
-        found = findInBatch(bytes, header, timestampMs, range)
-      return found === null ? 'continue' : 'stop'
-    })
-    if (found !== null) return found
+    let start = (yield* segment.index()).startForTimestamp(timestampMs)
+    for (;;) {
+      const candidate = yield* nextCandidate(segment, start, timestampMs, range)
+      if (candidate === undefined) break
+      const found = yield* findInBatch(candidate, timestampMs, range)
+      if (found !== null) return found
+      start = candidate.next
+    }
   }
   return null
+}
+
+type CandidateBatch = Pick<ScannedBatch, 'header' | 'bytes'> & { readonly next: BatchStart }
+
+/** The first batch from `start` on that says that it holds a record as late as this. */
+function* nextCandidate(
+  segment: Segment,
+  start: BatchStart,
+  timestampMs: number,
+  range: LookupRange,
+): DiskTask<CandidateBatch | undefined> {
+  let candidate: CandidateBatch | undefined
+  yield* visitReadable(segment, start, range, ({ header, bytes, position }) => {
+    if (header.maxTimestampMs < timestampMs) return 'continue'
+    const next = { position: position + header.sizeBytes, offset: nextOffsetOf(header) }
+    // The buffer of the scan, which ends here, is nobody else's.
+    candidate = { header, bytes, next }
+    return 'stop'
+  })
+  return candidate
 }
 
 /** The first record that has the greatest timestamp; null when nothing can be read. */
@@ -81,9 +99,10 @@ function* visitReadable(
     fromOffset: start.offset,
     endPosition: segment.sizeBytes,
     isCompacted: segment.isCompacted,
+    bufferBytes: LOOKUP_BUFFER_BYTES,
   }
   const end = yield* scanBatches(segment.file, scan, undefined, (batch) => {
-    const nextOffset = batch.header.baseOffset + batch.header.lastOffsetDelta + 1
+    const nextOffset = nextOffsetOf(batch.header)
     if (nextOffset > range.highWatermark) return 'stop'
     return nextOffset <= range.logStartOffset ? 'continue' : visit(batch)
   })
@@ -92,40 +111,28 @@ function* visitReadable(
   }
 }
 
-function findInBatch(
-  bytes: Uint8Array,
-  header: BatchHeader,
+function nextOffsetOf({ baseOffset, lastOffsetDelta }: BatchHeader): number {
+  return baseOffset + lastOffsetDelta + 1
+}
+
+/** The answer of one batch; null when none of its records is as late, or kept. */
+function* findInBatch(
+  { bytes, header }: CandidateBatch,
   timestampMs: number,
-  range: LookupRange,
-): FoundOffset | null {
+  { logStartOffset, findRecord }: LookupRange,
+): DiskTask<FoundOffset | null> {
   const leaderEpoch = header.partitionLeaderEpoch
   // All records of a batch with LogAppendTime have the same time: that of the batch.
   const isUniform = header.timestampType === 'LogAppendTime'
-  const records = isUniform ? undefined : recordsOf(bytes, header, range.decompress)
-  if (records === undefined) {
-    const first = Math.max(header.baseOffset, range.logStartOffset)
+  const query = { bytes, header, timestampMs, fromOffset: logStartOffset }
+  const answer = isUniform ? 'unreadable' : yield* asked(findRecord, query)
+  if (answer === 'unreadable') {
+    const first = Math.max(header.baseOffset, logStartOffset)
     return { offset: offset(first), timestampMs: header.maxTimestampMs, leaderEpoch }
   }
-  for (const record of records) {
-    if (record.timestampMs < timestampMs || record.offset < range.logStartOffset) continue
-    return { offset: offset(record.offset), timestampMs: record.timestampMs, leaderEpoch }
-  }
-  return null
+  return answer === null ? null : { ...answer, offset: offset(answer.offset), leaderEpoch }
 }
 
-/**
- * The records, or undefined when they cannot be read: compressed without a way to undo it, or
- * malformed. An append does not look into batches, so what a client put there is not to be trusted.
- */
-function recordsOf(
-  bytes: Uint8Array,
-  header: BatchHeader,
-  decompress: Decompress | undefined,
-): readonly DecodedRecord[] | undefined {
-  try {
-    return decodeRecords(bytes, 0, header, decompress)
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined
-    throw error
-  }
+function* asked(find: FindRecord, query: RecordQuery): DiskTask<RecordAnswer> {
+  return yield* perform<RecordAnswer>((done) => find(query, (value) => done({ ok: true, value })))
 }

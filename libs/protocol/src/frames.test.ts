@@ -11,6 +11,7 @@ import {
   encodeRequest,
   encodeResponse,
 } from './index.ts'
+import { REQUEST_ELEMENTS_MAX } from './frames.ts'
 
 const fromHex = (hex: string): Uint8Array =>
   new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
@@ -194,4 +195,22 @@ test('records go to the socket by reference', () => {
 
 test('a version that is not described cannot be written', () => {
   expect(() => encodeResponse('Heartbeat', 5, 1, { errorCode: 'NONE' })).toThrow(InvariantViolation)
+})
+
+test('a request of more elements than any client needs is refused before they are read', () => {
+  const frameOf = (count: number): Uint8Array =>
+    Buffer.concat(
+      encodeRequest({
+        name: 'DescribeTransactions',
+        version: 0,
+        correlationId: 1,
+        clientId: null,
+        body: { transactionalIds: Array.from({ length: count }, () => '') },
+      }),
+    ).subarray(4)
+  const decode = (frame: Uint8Array) =>
+    decodeRequest('DescribeTransactions', 0, frame, decodeRequestHeader(frame).bodyPosition)
+  const most = decode(frameOf(REQUEST_ELEMENTS_MAX))
+  expect(most.transactionalIds).toHaveLength(REQUEST_ELEMENTS_MAX)
+  expect(() => decode(frameOf(REQUEST_ELEMENTS_MAX + 1))).toThrow(DecodeError)
 })

@@ -23,6 +23,12 @@ export type RequestHeader = {
   readonly bodyPosition: number
 }
 
+/**
+ * Array elements of one request: several times what asks for everything that a broker may hold, and
+ * what a broker decodes, and answers, in a few hundred milliseconds.
+ */
+export const REQUEST_ELEMENTS_MAX: number = 100_000
+
 const SIZE_BYTES = 4
 const INT16_MAX = 0x7fff
 
@@ -68,7 +74,7 @@ export function decodeCountedRequest<Name extends ApiName>(
   position: number,
 ): { readonly request: RequestOf<Name>; readonly elementCount: number } {
   if (!hasVersion(name, version)) throw new DecodeError(`${name} has no version ${version}`, 2)
-  const reader = new ByteReader(frame, position)
+  const reader = new ByteReader(frame, position, REQUEST_ELEMENTS_MAX)
   const request = codecOf(name, 'request', version).decode(reader) as RequestOf<Name>
   return { request, elementCount: reader.elementCount }
 }

@@ -17,6 +17,16 @@ export class Permits {
     start(() => this.#giveBack())
   }
 
+  /** Runs `work` once a permit is free, which it has until it settles. */
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    const giveBack = await new Promise<() => void>((resolve) => this.take(resolve))
+    try {
+      return await work()
+    } finally {
+      giveBack()
+    }
+  }
+
   #giveBack(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#free += 1

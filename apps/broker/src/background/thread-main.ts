@@ -12,8 +12,8 @@ import {
   runTask,
   scrubLog,
 } from '@fairlead/log'
-import { blockingDisk, compress, nativeCrc32c } from '@fairlead/runtime'
-import { decompress } from '../partitions/decompress.ts'
+import { blockingDisk, boundedDecompress, compress, nativeCrc32c } from '@fairlead/runtime'
+import { DECOMPRESSED_BYTES_MAX } from '../limits.ts'
 import { IoRate } from './io-rate.ts'
 import {
   type BackgroundJob,
@@ -41,7 +41,7 @@ function perform(next: BackgroundJob, report: (to: JobReport | JobEnd) => void):
   const crc32c = nativeCrc32c
   switch (next.kind) {
     case 'compact': {
-      const codecs = { compress, decompress }
+      const codecs = { compress, decompress: boundedDecompress(DECOMPRESSED_BYTES_MAX) }
       const onSegment = (range: SegmentRange, done: DiskCallback<void>): void => {
         report({ kind: 'segment', range })
         done({ ok: true, value: undefined })

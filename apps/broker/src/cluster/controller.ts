@@ -127,17 +127,32 @@ export class Controller {
   }
 
   /**
-   * Creates the topics that a client asked about and that can exist; others are left alone. Returns those
-   * that the disk refused, with the reason.
+   * Creates the topics that a client asked about and that can exist, in one change, however many; those
+   * beyond what one request may create are left alone. Returns those that the disk refused, with the
+   * reason.
    */
-  async autoCreate(names: readonly string[], quota: MutationQuota): Promise<StorageFailures> {
-    const failures = new Map<string, string>()
-    for (const name of new Set(names)) {
-      const topic = { name, numPartitions: -1, configs: [] }
-      const failure = await this.#createOne(topic, quota)
-      if (failure !== undefined) failures.set(name, failure)
-    }
-    return failures
+  autoCreate(names: readonly string[], quota: MutationQuota): Promise<StorageFailures> {
+    const topics = Array.from(new Set(names), (name) => ({
+      name,
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments: [],
+      configs: [],
+    }))
+    const request = { topics, validateOnly: false, timeoutMs: 0 }
+    const context = { ...this.#topicContext(), quota }
+    let created: readonly string[] = []
+    return this.#change<StorageFailures>(
+      () => {
+        const { records } = createTopics(this.#options.image, request, context)
+        created = records.flatMap((record) => (record.kind === 'TopicRecord' ? [record.name] : []))
+        return { records, response: new Map() }
+      },
+      (_response, outcome) =>
+        outcome.kind === 'unwritten'
+          ? new Map(created.map((name) => [name, outcome.message]))
+          : outcome.failures,
+    )
   }
 
   /**

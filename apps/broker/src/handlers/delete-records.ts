@@ -30,7 +30,7 @@ export async function handleDeleteRecords(
 async function answer(
   topic: string,
   { partitionIndex, offset }: PartitionRequest,
-  { partitions }: HandlerContext,
+  { partitions, deletions }: HandlerContext,
 ): Promise<PartitionAnswer> {
   const failed = (errorCode: ErrorCode): PartitionAnswer => ({
     partitionIndex,
@@ -42,7 +42,7 @@ async function answer(
   if (target === undefined) return failed(partitions.errorOfMissing(topic, partitionIndex))
   // Of a topic that is only compacted, each record is the latest word about its key.
   if (!target.config.cleanupPolicy.includes('delete')) return failed('POLICY_VIOLATION')
-  const result = await deleteRecords(target.log, offset)
+  const result = await deletions.run(() => deleteRecords(target.log, offset))
   if (!result.ok) return failed(result.errorCode)
   return { partitionIndex, lowWatermark: result.logStartOffset, errorCode: 'NONE' }
 }

@@ -1,6 +1,7 @@
 import type { BufferPool, Clock } from '@fairlead/base'
 import type { BrokerSettings, ClientQuotas, MetadataImage } from '@fairlead/metadata'
 import type { ApiName, RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { Permits } from '@fairlead/runtime'
 import type { Controller } from '../cluster/controller.ts'
 import type { NodeIdentity } from '../cluster/node-identity.ts'
 import type { ProducerIds } from '../cluster/producer-ids.ts'
@@ -30,6 +31,9 @@ export type BrokerParts = {
   readonly directories: DataDirectories
   /** Opens batches that a topic wants to be looked into. */
   readonly batchOpener: BatchOpener
+  /** Lookups by time, and deletions of records, go through these. */
+  readonly lookups: Permits
+  readonly deletions: Permits
   readonly partitionOrder: PartitionOrder
   readonly delayedFetches: DelayedFetches
   readonly fetchMemory: FetchMemory

@@ -38,13 +38,15 @@ export async function handleListOffsets(
   request: RequestOf<'ListOffsets'>,
   context: HandlerContext,
 ): Promise<ResponseBody<'ListOffsets'>> {
+  const repeated = repeatedPartitions(request)
   const topics = request.topics.map(async ({ name, partitions }) => {
-    const repeated = repeatedIndexes(partitions)
-    const asked = partitions.filter(({ partitionIndex }) => !repeated.has(partitionIndex))
+    const asked = partitions.filter((partition) => !repeated.has(keyOf(name, partition)))
+    const refused = partitions.filter((partition) => repeated.has(keyOf(name, partition)))
+    const refusedIndexes = new Set(refused.map(({ partitionIndex }) => partitionIndex))
     return {
       name,
       partitions: [
-        ...Array.from(repeated, (index) => failed(index, 'INVALID_REQUEST')),
+        ...Array.from(refusedIndexes, (index) => failed(index, 'INVALID_REQUEST')),
         ...(await Promise.all(
           asked.map((partition) => listOffset(name, partition, request, context)),
         )),
@@ -55,21 +57,28 @@ export async function handleListOffsets(
 }
 
 /** What is meant by a partition that is named twice is unclear. */
-function repeatedIndexes(partitions: readonly PartitionRequest[]): ReadonlySet<number> {
-  const seen = new Set<number>()
-  const repeated = new Set<number>()
-  for (const { partitionIndex } of partitions) {
-    if (seen.has(partitionIndex)) repeated.add(partitionIndex)
-    seen.add(partitionIndex)
+function repeatedPartitions({ topics }: RequestOf<'ListOffsets'>): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const { name, partitions } of topics) {
+    for (const partition of partitions) {
+      const key = keyOf(name, partition)
+      if (seen.has(key)) repeated.add(key)
+      seen.add(key)
+    }
   }
   return repeated
+}
+
+function keyOf(topic: string, { partitionIndex }: PartitionRequest): string {
+  return `${topic}-${partitionIndex}`
 }
 
 async function listOffset(
   topic: string,
   request: PartitionRequest,
   { isolationLevel, replicaId }: RequestOf<'ListOffsets'>,
-  { partitions }: HandlerContext,
+  { partitions, lookups }: HandlerContext,
 ): Promise<PartitionResponse> {
   const { partitionIndex, currentLeaderEpoch } = request
   const target = partitions.get(topic, partitionIndex)
@@ -85,6 +94,8 @@ async function listOffset(
     offset,
     leaderEpoch,
   })
+  const lookUp = async (find: () => Promise<TimestampLookup>): Promise<PartitionResponse> =>
+    lookedUp(target, partitionIndex, await lookups.run(find))
   switch (request.timestamp) {
     case LATEST:
       if (replicaId === DEBUGGING_REPLICA_ID) return at(log.logEndOffset)
@@ -96,10 +107,10 @@ async function listOffset(
     case EARLIEST_PENDING_UPLOAD:
       return failed(partitionIndex, 'NONE')
     case MAX_TIMESTAMP:
-      return lookedUp(target, partitionIndex, await offsetOfMaxTimestamp(log))
+      return lookUp(() => offsetOfMaxTimestamp(log))
     default:
       if (request.timestamp < 0) return failed(partitionIndex, 'UNSUPPORTED_VERSION')
-      return lookedUp(target, partitionIndex, await offsetForTimestamp(log, request.timestamp))
+      return lookUp(() => offsetForTimestamp(log, request.timestamp))
   }
 }
 

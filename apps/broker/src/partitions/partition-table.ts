@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type BufferPool, type Clock, invariant } from '@fairlead/base'
 import {
   type Disk,
+  type FindRecord,
   type IndexCache,
   type LogConfig,
   type PartitionLog,
@@ -21,7 +22,6 @@ import {
 } from '../storage/data-directories.ts'
 import type { DataDirectory } from '../storage/data-directory.ts'
 import { CLUSTER_METADATA_TOPIC } from '../cluster/internal-topics.ts'
-import { decompress } from './decompress.ts'
 import { settled } from './log-calls.ts'
 import { withSegmentJitter } from './segment-jitter.ts'
 
@@ -52,6 +52,7 @@ export type PartitionTableOptions = {
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
   readonly buffers: BufferPool
+  readonly findRecord: FindRecord
   readonly clock: Clock
   /** Called once for each partition that is not served any more. */
   readonly onOffline: (partition: OfflinePartition) => void
@@ -266,7 +267,7 @@ export class PartitionTable {
     config: LogConfig,
     listeners: Pick<PartitionLogOptions, 'onFailure' | 'onReadFailure'>,
   ): Promise<PartitionLog> {
-    const { disk, crc32c, tailCache, indexCache, buffers, clock } = this.#options
+    const { disk, crc32c, tailCache, indexCache, buffers, findRecord, clock } = this.#options
     return settled((done) =>
       openPartitionLog(
         {
@@ -274,7 +275,7 @@ export class PartitionTable {
           directory: join(path, name),
           config,
           crc32c,
-          decompress,
+          findRecord,
           tailCache,
           indexCache,
           buffers,

@@ -10,15 +10,15 @@ import {
   encodeBatch,
   splitBatches,
 } from '@fairlead/protocol'
-import { compress } from '@fairlead/runtime'
+import { boundedDecompress, compress } from '@fairlead/runtime'
 import { expect } from 'vitest'
-import { decompress } from '../partitions/decompress.ts'
 import type { TestBroker } from './test-broker.ts'
 import type { TestClient } from './test-client.ts'
 
 /** Records into and out of one partition, for tests of what happens to its files. */
 
 export const TOPIC = 'prices'
+const decompress = boundedDecompress(1e6)
 const CODECS: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 type FetchedPartition = ResponseOf<'Fetch'>['responses'][number]['partitions'][number]

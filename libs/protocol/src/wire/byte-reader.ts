@@ -22,14 +22,16 @@ export class ByteReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   #position: number
+  readonly #elementsMax: number
   #elementCount = 0
 
-  constructor(bytes: Uint8Array, position = 0) {
+  constructor(bytes: Uint8Array, position = 0, elementsMax: number = ELEMENTS_MAX) {
     const { buffer, byteOffset, byteLength } = bytes
     // A socket gives a Buffer, whose views are Buffers, whose `slice` does not copy.
     this.#bytes = new Uint8Array(buffer, byteOffset, byteLength)
     this.#view = new DataView(buffer, byteOffset, byteLength)
     this.#position = position
+    this.#elementsMax = elementsMax
   }
 
   get position(): number {
@@ -128,7 +130,7 @@ export class ByteReader {
    */
   countElements(count: number, elementBytesMin: number): void {
     this.#elementCount += count
-    if (count * elementBytesMin > this.remaining || this.#elementCount > ELEMENTS_MAX) {
+    if (count * elementBytesMin > this.remaining || this.#elementCount > this.#elementsMax) {
       throw new DecodeError(`an array of ${count} in ${this.remaining} bytes`, this.#position)
     }
   }
