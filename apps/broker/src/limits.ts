@@ -74,7 +74,7 @@ export const UNREAD_HIGH_LOAD_MS = 10_000
 /** How long the last words for a peer wait to be read before its connection is cut. */
 export const LINGER_MS = 1_000
 
-/** Response bytes of all fetches that are read from the log and not yet on the socket. */
+/** What all fetches hold in memory: batches that are not yet on the socket, and the buffers around them. */
 export const FETCH_MEMORY_BYTES = 128 * MIB
 
 /** The least that a fetch gets once there is any room: progress, one batch at a time. */

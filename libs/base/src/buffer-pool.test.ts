@@ -8,10 +8,10 @@ test('a buffer that was given back is taken again, for any size that it holds', 
   const first = pool.take(100)
   expect(first.length).toBe(100)
   pool.giveBack(first.subarray(10, 20))
-  expect(pool.freeBytes).toBe(128)
-  const second = pool.take(128)
+  expect(pool.freeBytes).toBe(112)
+  const second = pool.take(112)
   expect(second.buffer).toBe(first.buffer)
-  expect(second.length).toBe(128)
+  expect(second.length).toBe(112)
   expect(pool.freeBytes).toBe(0)
 })
 
@@ -52,4 +52,13 @@ test('sizes that are no longer given back make room for those that are', () => {
   const kept = large.map(({ buffer }) => buffer)
   expect(kept).toContain(pool.take(1024).buffer)
   expect(kept).toContain(pool.take(1024).buffer)
+})
+
+test('what a buffer holds is known before it is taken, and is at most a quarter more', () => {
+  const pool = new BufferPool({ pooledBytesMin: 64, pooledBytesMax: 4096, freeBytesMax: 1e6 })
+  for (let sizeBytes = 1; sizeBytes <= 5000; sizeBytes += 1) {
+    const capacityBytes = pool.capacityOf(sizeBytes)
+    expect(pool.take(sizeBytes).buffer.byteLength).toBe(capacityBytes)
+    expect(capacityBytes).toBeLessThanOrEqual(sizeBytes * 1.25)
+  }
 })

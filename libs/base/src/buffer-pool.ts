@@ -17,7 +17,8 @@ export type BufferPoolOptions = {
  * more. One that is never given back is left to the garbage collector: that is slower, never wrong.
  * What a buffer holds when it is taken is whatever it held before.
  *
- * Invariants: a free buffer has one of the sizes 2^n; `freeBytes` never passes its maximum.
+ * Invariants: a free buffer has the size of a class, four of which lie between two powers of two;
+ * `freeBytes` never passes its maximum.
  */
 export class BufferPool {
   readonly #options: BufferPoolOptions
@@ -36,11 +37,15 @@ export class BufferPool {
     return this.#freeBytes
   }
 
+  /** What a buffer of `sizeBytes` holds in memory: at most a quarter more. */
+  capacityOf(sizeBytes: number): number {
+    return this.#isPooled(sizeBytes) ? classFrom(sizeBytes) : sizeBytes
+  }
+
   /** A buffer of exactly `sizeBytes`, which may be a part of a larger one. */
   take(sizeBytes: number): Uint8Array {
-    const { pooledBytesMin, pooledBytesMax } = this.#options
-    if (sizeBytes < pooledBytesMin || sizeBytes > pooledBytesMax) return new Uint8Array(sizeBytes)
-    const capacityBytes = powerOfTwoFrom(sizeBytes)
+    if (!this.#isPooled(sizeBytes)) return new Uint8Array(sizeBytes)
+    const capacityBytes = classFrom(sizeBytes)
     const kept = this.#free.get(capacityBytes)?.pop()
     if (kept !== undefined) this.#freeBytes -= capacityBytes
     const buffer = kept ?? new ArrayBuffer(capacityBytes)
@@ -62,6 +67,11 @@ export class BufferPool {
     this.#freeBytes += capacityBytes
   }
 
+  #isPooled(sizeBytes: number): boolean {
+    const { pooledBytesMin, pooledBytesMax } = this.#options
+    return sizeBytes >= pooledBytesMin && sizeBytes <= pooledBytesMax
+  }
+
   /** Of the size that was given back the longest ago: nobody seems to take it any more. */
   #forgetOne(): void {
     for (const [capacityBytes, free] of this.#free) {
@@ -73,6 +83,7 @@ export class BufferPool {
   }
 }
 
-function powerOfTwoFrom(sizeBytes: number): number {
-  return 2 ** Math.ceil(Math.log2(sizeBytes))
+function classFrom(sizeBytes: number): number {
+  const stepBytes = 2 ** Math.floor(Math.log2(sizeBytes)) / 4
+  return Math.ceil(sizeBytes / stepBytes) * stepBytes
 }

@@ -27,6 +27,9 @@ export type LogReadsOptions = {
   readonly onReadFailure: ((error: StorageError) => void) | undefined
 }
 
+/** What a read from the disk keeps in memory, of what it answers. */
+const WASTE_RATIO_MAX = 2
+
 /** For logs of which nobody opens compressed batches. */
 const FIND_AT_ONCE: FindRecord = (query, done) => done(findRecord(query, undefined))
 
@@ -106,9 +109,11 @@ export class LogReads {
       if (!result.ok) done(this.#readFailed(result.error))
       else if (result.value === undefined) this.#readBehind(segment, range, done)
       else {
-        const { bytes, nextOffset } = result.value
+        const { nextOffset } = result.value
+        const bytes = withoutWaste(result.value.bytes, buffers)
+        const heldBytes = bytes.buffer.byteLength
         const chunks = bytes.length === 0 ? [] : [bytes]
-        done(batchesRead({ chunks, nextOffset, release: () => buffers.giveBack(bytes) }))
+        done(batchesRead({ chunks, nextOffset, heldBytes, release: () => buffers.giveBack(bytes) }))
       }
     })
   }
@@ -126,11 +131,20 @@ export class LogReads {
   }
 }
 
-function batchesRead({ chunks, nextOffset, release }: HeldBatches): ReadResult {
+/** A few batches in a large buffer are copied out of it: a slow reader holds it for long. */
+function withoutWaste(bytes: Uint8Array, buffers: BufferPool): Uint8Array {
+  if (bytes.length * WASTE_RATIO_MAX >= bytes.buffer.byteLength) return bytes
+  const copy = buffers.take(bytes.length)
+  copy.set(bytes)
+  buffers.giveBack(bytes)
+  return copy
+}
+
+function batchesRead({ chunks, nextOffset, heldBytes, release }: HeldBatches): ReadResult {
   const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-  return { ok: true, chunks, sizeBytes, nextOffset: offset(nextOffset), release }
+  return { ok: true, chunks, sizeBytes, heldBytes, nextOffset: offset(nextOffset), release }
 }
 
 function nothingRead(nextOffset: number): ReadResult {
-  return batchesRead({ chunks: [], nextOffset, release: () => {} })
+  return batchesRead({ chunks: [], nextOffset, heldBytes: 0, release: () => {} })
 }

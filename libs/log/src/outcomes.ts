@@ -71,6 +71,8 @@ export type ReadResult =
        */
       readonly release: () => void
       readonly sizeBytes: number
+      /** What the chunks keep in memory until they are released: their buffers, not only the batches. */
+      readonly heldBytes: number
       /** Where the next read goes on; `fetchOffset` when there is nothing yet. */
       readonly nextOffset: Offset
     }

@@ -40,16 +40,16 @@ test('a batch that is larger than the budget is not kept', () => {
   const tail = followed(cache)
   tail.add(new Uint8Array(10), 0, 1)
   expect(tail.read({ fetchOffset: 0, ...WHOLE })).toBeUndefined()
-  expect(cache.sizeBytes).toBe(0)
+  expect(cache.heldBytes).toBe(0)
 })
 
 test('what a reader holds stays as it is until it is released', () => {
   const buffers = new BufferPool(POOL)
-  const cache = new TailCache({ budgetBytes: SLAB_BYTES, buffers })
+  const cache = new TailCache({ budgetBytes: 16 * SLAB_BYTES, buffers })
   const tail = followed(cache)
   tail.add(new Uint8Array(SLAB_BYTES).fill(1), 0, 1)
   const held = tail.read({ fetchOffset: 0, ...WHOLE })
-  for (let offset = 1; offset < 10; offset += 1) {
+  for (let offset = 1; offset < 40; offset += 1) {
     tail.follow()
     tail.add(new Uint8Array(SLAB_BYTES).fill(2), offset, offset + 1)
   }
@@ -71,7 +71,7 @@ test('a partition whose end nobody reads is not cached, until somebody does', ()
   const cache = new TailCache({ budgetBytes: 25, buffers: new BufferPool(POOL) })
   const tail = cache.partition()
   tail.add(new Uint8Array(10), 0, 1)
-  expect(cache.sizeBytes).toBe(0)
+  expect(cache.heldBytes).toBe(0)
   tail.follow()
   for (let offset = 1; offset <= 3; offset += 1) tail.add(new Uint8Array(10), offset, offset + 1)
   expect(tail.read({ fetchOffset: 2, ...WHOLE })).toBeUndefined()
@@ -88,24 +88,57 @@ test('a partition that is dropped frees its batches and takes no more', () => {
   expect(tail.read({ fetchOffset: 0, ...WHOLE })).toBeUndefined()
 })
 
-test('the cache stays within its budget and holds the newest batches', () => {
+test('the cache holds no more than its budget, and the newest batches', () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 60, size: 'max' })
   fc.assert(
-    fc.property(sizes, fc.integer({ min: 0, max: 200 }), (batchSizes, budgetBytes) => {
-      const cache = new TailCache({ budgetBytes, buffers: new BufferPool(POOL) })
+    fc.property(sizes, fc.integer({ min: 0, max: 400 }), (batchSizes, budgetBytes) => {
+      const buffers = new BufferPool(POOL)
+      const cache = new TailCache({ budgetBytes, buffers })
       const tail = cache.partition()
-      let keptBytes = 0
       for (const [index, size] of batchSizes.entries()) {
         tail.follow()
         tail.add(new Uint8Array(size), index, index + 1)
-        expect(cache.sizeBytes).toBeLessThanOrEqual(budgetBytes)
+        expect(cache.heldBytes).toBeLessThanOrEqual(budgetBytes)
       }
+      // At worst each stands in a buffer of its own, and the oldest beside batches that are gone.
+      const slabBytes = Math.floor(budgetBytes / 16)
+      let worstBytes = buffers.capacityOf(Math.max(1, slabBytes))
+      let isCached = true
       for (const [index, size] of [...batchSizes.entries()].reverse()) {
-        keptBytes += size
-        const isCached = tail.read({ fetchOffset: index, ...WHOLE }) !== undefined
-        expect(isCached).toBe(keptBytes <= budgetBytes)
-        if (!isCached) break
+        worstBytes += buffers.capacityOf(Math.max(slabBytes, size))
+        const isFound = tail.read({ fetchOffset: index, ...WHOLE }) !== undefined
+        expect(isFound && !isCached).toBe(false)
+        expect(isFound || worstBytes > budgetBytes).toBe(true)
+        isCached = isFound
       }
     }),
   )
+})
+
+test('a slab counts whole until the last of its batches is gone', () => {
+  const cache = new TailCache({ budgetBytes: 16_000, buffers: new BufferPool(POOL) })
+  const tail = followed(cache)
+  for (let offset = 0; offset < 40; offset += 1) {
+    tail.follow()
+    // Two do not fit into a slab of 1000 bytes: half of every slab is waste.
+    tail.add(new Uint8Array(600), offset, offset + 1)
+    expect(cache.heldBytes).toBeLessThanOrEqual(16_000)
+  }
+  expect(tail.read({ fetchOffset: 20, ...WHOLE })).toBeUndefined()
+  expect(tail.read({ fetchOffset: 30, ...WHOLE })?.nextOffset).toBe(40)
+})
+
+test('a reader of a few bytes holds a copy, and not the slab around them', () => {
+  const buffers = new BufferPool(POOL)
+  const cache = new TailCache({ budgetBytes: 16 * SLAB_BYTES, buffers })
+  const tail = followed(cache)
+  tail.add(new Uint8Array(100).fill(1), 0, 1)
+  tail.add(new Uint8Array(SLAB_BYTES - 100).fill(2), 1, 2)
+  const few = tail.read({ fetchOffset: 0, upTo: 1, maxBytes: 1, isHardLimit: false })
+  expect(few).toMatchObject({ chunks: [new Uint8Array(100).fill(1)], nextOffset: 1 })
+  expect(few?.heldBytes).toBeLessThanOrEqual(125)
+  const many = tail.read({ fetchOffset: 0, ...WHOLE })
+  expect(many?.heldBytes).toBe(SLAB_BYTES)
+  few?.release()
+  many?.release()
 })

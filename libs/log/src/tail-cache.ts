@@ -15,8 +15,13 @@ type CachedBatch = {
 export type HeldBatches = {
   readonly chunks: readonly Uint8Array[]
   readonly nextOffset: number
+  /** In memory until they are released. */
+  readonly heldBytes: number
   readonly release: () => void
 }
+
+/** A reader that gets less than this part of the slabs it would hold gets a copy. */
+const SLAB_SHARE_MIN = 1 / 4
 
 /**
  * The newest batches of all partitions, within one budget of bytes: consumers at the tail are served
@@ -31,18 +36,24 @@ export type HeldBatches = {
  */
 export class TailCache {
   readonly budgetBytes: number
+  readonly #buffers: BufferPool
   readonly #slabs: TailSlabs
   readonly #oldestFirst = new Fifo<CachedBatch>()
-  #sizeBytes = 0
 
   constructor(options: { readonly budgetBytes: number; readonly buffers: BufferPool }) {
     this.budgetBytes = options.budgetBytes
-    this.#slabs = new TailSlabs(options.buffers)
+    this.#buffers = options.buffers
+    this.#slabs = new TailSlabs(options.buffers, options.budgetBytes)
   }
 
-  /** Of all cached batches; never above the budget. */
-  get sizeBytes(): number {
-    return this.#sizeBytes
+  /** In memory, for all cached batches; never above the budget. */
+  get heldBytes(): number {
+    return this.#slabs.heldBytes
+  }
+
+  /** Whether a batch of this size can be kept at all. */
+  canHold(sizeBytes: number): boolean {
+    return this.#buffers.capacityOf(sizeBytes) <= this.budgetBytes
   }
 
   partition(): PartitionTail {
@@ -51,18 +62,44 @@ export class TailCache {
 
   /** Only for partitions: a copy of the batch, whose place older ones leave. */
   admit(batch: Pick<CachedBatch, 'owner' | 'bytes' | 'baseOffset' | 'nextOffset'>): CachedBatch {
-    invariant(batch.bytes.length <= this.budgetBytes, 'a batch fits into the cache')
-    this.#sizeBytes += batch.bytes.length
-    while (this.#sizeBytes > this.budgetBytes) {
+    const sizeBytes = batch.bytes.length
+    invariant(this.canHold(sizeBytes), 'a batch fits into the cache')
+    while (this.heldBytes + this.#slabs.bytesFor(sizeBytes) > this.budgetBytes) {
       const evicted = this.#oldestFirst.shift()
-      invariant(evicted !== undefined, 'the cache knows what it holds')
+      if (evicted === undefined) {
+        this.#slabs.endCurrent()
+        break
+      }
       evicted.owner.evict(evicted)
-      evicted.slab.letGo()
-      this.#sizeBytes -= evicted.bytes.length
+      evicted.slab.uncache()
     }
     const cached = { ...batch, ...this.#slabs.store(batch.bytes) }
     this.#oldestFirst.push(cached)
     return cached
+  }
+
+  /** Only for partitions: batches for a reader, who holds what they stand in, or a copy of a few. */
+  lend(batches: readonly CachedBatch[], nextOffset: number): HeldBatches {
+    const slabs = [...new Set(batches.map(({ slab }) => slab))]
+    const sizeBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const heldBytes = slabs.reduce((sum, slab) => sum + slab.heldBytes, 0)
+    if (sizeBytes < heldBytes * SLAB_SHARE_MIN) return this.#copied(batches, sizeBytes, nextOffset)
+    for (const slab of slabs) slab.hold()
+    const chunks = batches.map(({ bytes }) => bytes)
+    const release = (): void => slabs.forEach((slab) => slab.letGo())
+    return { chunks, nextOffset, heldBytes, release }
+  }
+
+  #copied(batches: readonly CachedBatch[], sizeBytes: number, nextOffset: number): HeldBatches {
+    const copy = this.#buffers.take(sizeBytes)
+    let position = 0
+    for (const { bytes } of batches) {
+      copy.set(bytes, position)
+      position += bytes.length
+    }
+    const heldBytes = copy.buffer.byteLength
+    const chunks = sizeBytes === 0 ? [] : [copy]
+    return { chunks, nextOffset, heldBytes, release: () => this.#buffers.giveBack(copy) }
   }
 }
 
@@ -88,7 +125,8 @@ export class PartitionTail {
     )
     if (this.#isDropped) return
     this.#writtenBytesSinceRead += bytes.length
-    if (this.#writtenBytesSinceRead > this.#cache.budgetBytes) this.dropBelow(nextOffset)
+    const isUnread = this.#writtenBytesSinceRead > this.#cache.budgetBytes
+    if (isUnread || !this.#cache.canHold(bytes.length)) this.dropBelow(nextOffset)
     else this.#batches.push(this.#cache.admit({ owner: this, bytes, baseOffset, nextOffset }))
   }
 
@@ -111,21 +149,18 @@ export class PartitionTail {
     const start = this.#indexOf(range.fetchOffset)
     if (start === undefined) return undefined
     this.follow()
-    const chunks: Uint8Array[] = []
-    const slabs: Slab[] = []
+    const batches: CachedBatch[] = []
     let nextOffset = range.fetchOffset
     let sizeBytes = 0
     for (let index = start; index < this.#batches.length; index += 1) {
       const batch = this.#batches.at(index)
       if (batch === undefined || batch.nextOffset > range.upTo) break
       sizeBytes += batch.bytes.length
-      if (sizeBytes > range.maxBytes && (chunks.length > 0 || range.isHardLimit)) break
-      chunks.push(batch.bytes)
-      if (slabs.at(-1) !== batch.slab) slabs.push(batch.slab)
+      if (sizeBytes > range.maxBytes && (batches.length > 0 || range.isHardLimit)) break
+      batches.push(batch)
       nextOffset = batch.nextOffset
     }
-    for (const slab of slabs) slab.hold()
-    return { chunks, nextOffset, release: () => slabs.forEach((slab) => slab.letGo()) }
+    return this.#cache.lend(batches, nextOffset)
   }
 
   /**

@@ -60,9 +60,9 @@ export class FetchMemory {
     return granted
   }
 
-  /** Corrects a grant to what was really read; a first batch may be larger than the grant. */
-  settle(grantedBytes: number, readBytes: number): void {
-    this.#usedBytes += readBytes - grantedBytes
+  /** Corrects a grant to what is really held; a first batch may be larger than the grant. */
+  settle(grantedBytes: number, heldBytes: number): void {
+    this.#usedBytes += heldBytes - grantedBytes
     invariant(this.#usedBytes >= 0, 'only what was taken is given back')
     this.#serveWaiting()
   }

@@ -1,5 +1,5 @@
 import { InvariantViolation, offset } from '@fairlead/base'
-import type { PartitionLog, ReadResult } from '@fairlead/log'
+import type { PartitionLog, ReadRequest, ReadResult } from '@fairlead/log'
 import { expect, test, vi } from 'vitest'
 import type { Departure } from '../network/departure.ts'
 import type { LocalPartition } from '../partitions/partition-table.ts'
@@ -65,6 +65,7 @@ test('a read that throws gives back the memory of the round, and what was read b
     ok: true,
     chunks: [bytes],
     sizeBytes: 10,
+    heldBytes: 16,
     nextOffset: offset(9),
     release: released,
   }
@@ -96,5 +97,41 @@ test('a read that throws gives back the memory of the round, and what was read b
   )
   await expect(round).rejects.toThrow('a bug')
   expect(released).toHaveBeenCalledOnce()
+  expect(fetchMemory.usedBytes).toBe(0)
+})
+
+test('what a round holds is what its buffers hold, however small the batches in them are', async () => {
+  const read = { ok: true, chunks: [new Uint8Array(10)], sizeBytes: 10, heldBytes: 70 }
+  const log = {
+    logStartOffset: 0,
+    logEndOffset: 9,
+    highWatermark: 9,
+    lastStableOffset: 9,
+    readableBytes: 100,
+    read: (_: ReadRequest, done: (result: ReadResult) => void) =>
+      done({ ...read, nextOffset: offset(9), release: () => {} } as ReadResult),
+  }
+  const fetchMemory = new FetchMemory(1_000, { after: () => () => {} })
+  const departure = { hasLeft: false, onLeft: () => () => {} } as unknown as Departure
+  const grantedBytes = await fetchMemory.take(50, { delayMs: 0, departure })
+  const targets = [0, 1, 2].map((partition) => ({
+    topic: 'orders',
+    topicId: '',
+    request: { ...request, partition },
+  }))
+  const round = await readRound(
+    { targets, grantedBytes, isCommittedOnly: false },
+    {
+      image: { topicName: () => undefined },
+      partitions: {
+        get: () => ({ log, leaderEpoch: 0 }) as unknown as LocalPartition,
+        errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
+      },
+      fetchMemory,
+    },
+  )
+  expect(round.sizeBytes).toBe(30)
+  expect(fetchMemory.usedBytes).toBe(210)
+  round.release()
   expect(fetchMemory.usedBytes).toBe(0)
 })

@@ -65,6 +65,7 @@ async function readTargets(
   const answered: AnsweredTarget[] = []
   const watched: WatchedLog[] = []
   let sizeBytes = 0
+  let heldBytes = 0
   let hasError = false
   let isFull = false
   for (const target of targets) {
@@ -94,7 +95,10 @@ async function readTargets(
         upTo: wanted.upTo,
       })
       answer = withRecords(answer, result)
-      if (result.ok) releases.push(result.release)
+      if (result.ok) {
+        releases.push(result.release)
+        heldBytes += result.heldBytes
+      }
       isSaturated = result.ok && result.nextOffset < wanted.upTo
       isFull ||= isSaturated && isHardLimit && recordBytes(answer) === 0
     }
@@ -103,9 +107,9 @@ async function readTargets(
     answered.push({ target, topicName, answer })
     if (!isSaturated) watched.push({ log, seenBytes })
   }
-  fetchMemory.settle(grantedBytes, sizeBytes)
+  fetchMemory.settle(grantedBytes, heldBytes)
   const release = (): void => {
-    fetchMemory.release(sizeBytes)
+    fetchMemory.release(heldBytes)
     for (const releaseRecords of releases) releaseRecords()
   }
   const isFinal = hasError || isFull || sizeBytes >= grantedBytes

@@ -142,3 +142,13 @@ describe('frame assembler', () => {
     },
   )
 })
+
+test('a frame reserves what its buffer holds, which may be more than its bytes', () => {
+  for (const length of [5_000, 40_000, 200_000, 300_000, 600_000, 1_100_000, 2_900_000]) {
+    const { assembler, frames, reserved } = assemble()
+    feed(assembler, framed(new Uint8Array(length)), [length / 2])
+    const heldBytes = frames[0]?.buffer.byteLength ?? 0
+    expect(heldBytes).toBeGreaterThanOrEqual(length)
+    expect((reserved[0] ?? 0) + FRAME_FIRST_STEP_BYTES).toBe(heldBytes)
+  }
+})

@@ -195,11 +195,16 @@ export class FrameAssembler {
     return Math.min(this.#declaredBytes, FRAME_FIRST_STEP_BYTES + this.#reservedBytes)
   }
 
-  /** What is to be reserved next, what is reserved already included. */
+  /**
+   * What is to be reserved next, what is reserved already included: all that the buffer of the body will
+   * hold, which may be a little more than the body.
+   */
   #nextStepBytes(): number {
+    const { buffers, frameBytesMax } = this.#options
     const isSecond = this.#reservedBytes === 0
     const stepBytes = isSecond ? FRAME_SECOND_STEP_BYTES : this.#declaredBytes
-    return Math.min(this.#declaredBytes, stepBytes) - FRAME_FIRST_STEP_BYTES
+    const bodyBytes = Math.min(this.#declaredBytes, stepBytes)
+    return Math.min(buffers.capacityOf(bodyBytes), frameBytesMax) - FRAME_FIRST_STEP_BYTES
   }
 
   #takeBody(body: Uint8Array, input: Uint8Array): number {
