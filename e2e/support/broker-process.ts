@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
-import { RunningApp } from './running-app.ts'
+import { type ProcessLimits, RunningApp } from './running-app.ts'
 
 const ENTRY = 'apps/broker/src/main.ts'
 
@@ -11,13 +11,15 @@ export class BrokerProcess {
   readonly port: number
   readonly #dataDirectory: string
   readonly #config: Readonly<Record<string, string | number>>
+  readonly #limits: ProcessLimits
   #app: RunningApp
 
   static async start(
     config: Readonly<Record<string, string | number>> = {},
+    limits: ProcessLimits = {},
   ): Promise<BrokerProcess> {
     const dataDirectory = await mkdtemp(join(tmpdir(), 'fairlead-broker-'))
-    const broker = new BrokerProcess(dataDirectory, await freePort(), config)
+    const broker = new BrokerProcess(dataDirectory, await freePort(), config, limits)
     await broker.ready()
     return broker
   }
@@ -26,6 +28,7 @@ export class BrokerProcess {
     dataDirectory: string,
     port: number,
     config: Readonly<Record<string, string | number>>,
+    limits: ProcessLimits,
   ) {
     this.port = port
     this.#dataDirectory = dataDirectory
@@ -35,7 +38,8 @@ export class BrokerProcess {
       'group.initial.rebalance.delay.ms': 0,
       ...config,
     }
-    this.#app = RunningApp.launch(ENTRY, this.#config)
+    this.#limits = limits
+    this.#app = RunningApp.launch(ENTRY, this.#config, {}, limits)
   }
 
   get address(): string {
@@ -99,7 +103,7 @@ export class BrokerProcess {
 
   /** Starts on the same port and folder; does not wait until it answers. */
   restart(): void {
-    this.#app = RunningApp.launch(ENTRY, this.#config)
+    this.#app = RunningApp.launch(ENTRY, this.#config, {}, this.#limits)
   }
 
   async stop(): Promise<void> {

@@ -8,6 +8,9 @@ import { waitFor } from './wait-for.ts'
 const COMPILE_CACHE = join(ROOT, 'node_modules/.cache/node')
 const READY_DEADLINE_MS = 60_000
 
+/** What the system grants the process, where it is less than what it grants this one. */
+export type ProcessLimits = { readonly openFilesMax?: number }
+
 /** One app as a process of its own, with its HTTP server on a free port. */
 export class RunningApp {
   readonly #child: ChildProcess
@@ -28,20 +31,25 @@ export class RunningApp {
     entry: string,
     config: Readonly<Record<string, string | number>>,
     env: Readonly<Record<string, string>> = {},
+    limits: ProcessLimits = {},
   ): RunningApp {
-    return new RunningApp(entry, config, env)
+    return new RunningApp(entry, config, env, limits)
   }
 
   private constructor(
     entry: string,
     config: Readonly<Record<string, string | number>>,
     env: Readonly<Record<string, string>>,
+    { openFilesMax }: ProcessLimits,
   ) {
     this.#entry = entry
     const flags = Object.entries({ 'http.port': 0, ...config }).map(
       ([key, value]) => `--${key}=${value}`,
     )
-    this.#child = spawn(process.execPath, [join(ROOT, entry), ...flags], {
+    const command = [process.execPath, join(ROOT, entry), ...flags]
+    const limited =
+      openFilesMax === undefined ? command : ['prlimit', `--nofile=${openFilesMax}`, ...command]
+    this.#child = spawn(limited[0] ?? '', limited.slice(1), {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...env },
     })

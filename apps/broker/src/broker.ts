@@ -2,6 +2,7 @@ import { BufferPool, type Clock, type Random, type Timers } from '@fairlead/base
 import { GroupCoordinator } from '@fairlead/coordinator'
 import {
   type Disk,
+  FileBudget,
   IndexCache,
   type StorageError,
   TailCache,
@@ -82,7 +83,7 @@ import { markCleanShutdown, takeCleanShutdown } from './storage/clean-shutdown.t
 import { DataDirectories, NoDirectoryError } from './storage/data-directories.ts'
 import type { DataDirectory } from './storage/data-directory.ts'
 import { type MeasureVolume, measureVolume } from './storage/directory-space.ts'
-import { openFileProblem } from './storage/open-file-limit.ts'
+import { openFileBudget, openFileProblem } from './storage/open-file-budget.ts'
 import { setStraysAside } from './storage/stray-partitions.ts'
 
 export type BrokerOptions = {
@@ -156,6 +157,8 @@ async function startOn(
     await settled<void>((done) => purgeDeletedLogs(disk, path, done))
   }
 
+  const configured = openFileBudget({ connectionsMax: config['max.connections'] })
+  const fileBudget = new FileBudget({ filesMax: configured.segmentFilesMax })
   const buffers = new BufferPool(BUFFER_POOL)
   const tailCache = new TailCache({ budgetBytes: config['log.tail.cache.bytes'], buffers })
   // A thread of their own: whoever looks up much must not hold up producers.
@@ -166,6 +169,7 @@ async function startOn(
     crc32c,
     tailCache,
     indexCache: new IndexCache({ budgetBytes: INDEX_CACHE_BYTES }),
+    fileBudget,
     buffers,
     findRecord: new RecordFinder({ thread: lookupThread }).find,
     clock,
@@ -194,6 +198,7 @@ async function startOn(
     image,
     log: metadataLog,
     partitions,
+    partitionsMax: configured.partitionsMax,
     crc32c,
     clock,
     random,
@@ -213,7 +218,9 @@ async function startOn(
   const marks = directories.online.map(({ path }) => takeCleanShutdown(path))
   await controller.openPartitions({ wasClean: !marks.includes(false) })
   const current = effectiveConfig(config, settings)
-  const fileProblem = openFileProblem({
+  const files = openFileBudget({ connectionsMax: current['max.connections'] })
+  fileBudget.resize(files.segmentFilesMax)
+  const fileProblem = openFileProblem(files, {
     connectionsMax: current['max.connections'],
     partitionCount: image.partitionCount,
   })
@@ -285,7 +292,10 @@ async function startOn(
     metrics: brokerMetrics,
     clock,
   }
-  const slots = new ConnectionSlots(connectionLimits(current), quotas.connections)
+  const slots = new ConnectionSlots(
+    connectionLimits(current, files.connectionsMax),
+    quotas.connections,
+  )
   const cleaner = new LogCleaner({
     config: cleanerConfig(current),
     partitions,
@@ -296,7 +306,11 @@ async function startOn(
   })
   const applyConfigs = (): void => {
     const changed = effectiveConfig(config, settings)
-    slots.configure(connectionLimits(changed))
+    const { connectionsMax, segmentFilesMax } = openFileBudget({
+      connectionsMax: changed['max.connections'],
+    })
+    slots.configure(connectionLimits(changed, connectionsMax))
+    fileBudget.resize(segmentFilesMax)
     cleaner.configure(cleanerConfig(changed))
   }
   const listeners = await openListeners(
@@ -348,6 +362,7 @@ async function startOn(
     memoryGuard,
     memoryLimitBytes: config['memory.limit.bytes'],
     fetchMemory,
+    fileBudget,
     fetchSessions,
     directories,
     partitions,

@@ -24,6 +24,7 @@ export {
 } from './scrub/scrub-log.ts'
 export { type StoredLog, readStoredLog } from './scrub/stored-log.ts'
 export type { SegmentRange } from './checkpoints.ts'
+export { FileBudget } from './file-budget.ts'
 export {
   type FindRecord,
   type RecordAnswer,

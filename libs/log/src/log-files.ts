@@ -2,8 +2,9 @@ import { invariant } from '@fairlead/base'
 import type { CleanerCheckpoint, SegmentRange } from './checkpoints.ts'
 import type { CompactionSegment } from './compaction/plan.ts'
 import { swapIn } from './compaction/swap.ts'
-import { type DiskCallback, type StorageError, isShortage } from './disk.ts'
+import { type DiskCallback, StorageError, isShortage } from './disk.ts'
 import type { DiskTask } from './disk-task.ts'
+import type { FileBudget } from './file-budget.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
@@ -23,6 +24,8 @@ export type LogFilesOptions = {
   /** Of the newest durable state that was found; -1 for none. */
   readonly checkpointOffset: number
   readonly indexCache: IndexCache
+  /** Of the files of all logs. Without it a log may have any number of segments. */
+  readonly fileBudget: FileBudget | undefined
   /** As of the durable point: written into the durable state. */
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
@@ -31,6 +34,9 @@ export type LogFilesOptions = {
   /** A change that failed leaves the files unknown: the log must not go on. */
   readonly onFailure: (error: StorageError) => void
 }
+
+/** The index of the segment that takes the appends. */
+const GROWING_INDEX_FILES = 1
 
 /**
  * The segments of a log, and every change to its files but the appends: roll, checkpoint, retention,
@@ -58,6 +64,7 @@ export class LogFiles {
     this.#cleaner = options.cleaner
     this.#logStartOffset = options.logStartOffset
     this.#checkpointOffset = options.checkpointOffset
+    this.#countFiles(this.#segments.length + GROWING_INDEX_FILES)
   }
 
   /** The first offset that is kept: durable, and it never goes back. */
@@ -167,6 +174,7 @@ export class LogFiles {
   ): DiskTask<Segment> {
     invariant(end.segment === this.active, 'the active segment is rolled')
     invariant(end.sizeBytes > 0, 'no two segments begin at one offset')
+    this.#refuseBeyondBudget()
     const { directory, producers, leaderEpochs } = this.#options
     yield* directory.checkpoint(end, producers, leaderEpochs)
     // A full disk must be met before the next segment exists: this one goes on, past that name.
@@ -182,7 +190,23 @@ export class LogFiles {
     })
     yield* end.segment.close()
     this.#segments.push(segment)
+    this.#countFiles(1)
     return segment
+  }
+
+  /** Before anything is changed: a roll that is refused can be tried again. */
+  #refuseBeyondBudget(): void {
+    const { fileBudget } = this.#options
+    if (fileBudget?.admits(this.#segments.length) !== false) return
+    const message =
+      `a log of ${this.#segments.length} segments may begin no other: segments have ` +
+      `${fileBudget.openCount} of ${fileBudget.filesMax} files open; raise segment.bytes and ` +
+      `segment.ms, lower the retention, or raise the limit of open files (ulimit -n)`
+    throw new StorageError(message, { code: 'EMFILE' })
+  }
+
+  #countFiles(change: number): void {
+    this.#options.fileBudget?.change(change)
   }
 
   *#checkpoint(point: DurablePoint | undefined): DiskTask<void> {
@@ -220,6 +244,7 @@ export class LogFiles {
       )
     } finally {
       for (const segment of removed) yield* segment.release()
+      this.#countFiles(-removed.length)
     }
   }
 
@@ -267,7 +292,9 @@ export class LogFiles {
     )
     this.#isSwapping = false
     const replaced = this.#segments.splice(from, to - from, compacted)
+    this.#countFiles(1)
     for (const segment of replaced) yield* segment.release()
+    this.#countFiles(-replaced.length)
     return true
   }
 
@@ -279,7 +306,9 @@ export class LogFiles {
 
   *#release(): DiskTask<void> {
     this.#hasEnded = true
-    for (const segment of this.#segments.splice(0)) yield* segment.release()
+    const released = this.#segments.splice(0)
+    for (const segment of released) yield* segment.release()
+    this.#countFiles(-released.length - GROWING_INDEX_FILES)
   }
 
   *#remove(): DiskTask<void> {

@@ -8,6 +8,7 @@ import type { PlannedCompaction } from './compaction/plan.ts'
 import type { Disk, DiskCallback, StorageError } from './disk.ts'
 import type { DiskSpace } from './disk-space.ts'
 import { runTask } from './disk-task.ts'
+import type { FileBudget } from './file-budget.ts'
 import type { FindRecord } from './find-record.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
@@ -46,6 +47,8 @@ export type PartitionLogOptions = {
   readonly findRecord?: FindRecord
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
+  /** Of the files of all logs. Without it a log may have any number of segments. */
+  readonly fileBudget?: FileBudget
   /** For what is read from the disk. */
   readonly buffers: BufferPool
   /** Of the directory: appends end before it is full. Without it, nothing is refused for that. */
@@ -356,12 +359,13 @@ export class PartitionLog {
   }
 
   #filesOf(recovered: RecoveredLog): LogFiles {
-    const { directory: path, disk, crc32c, indexCache } = this.#options
+    const { directory: path, disk, crc32c, indexCache, fileBudget } = this.#options
     const { stateOffsets } = recovered
     return new LogFiles({
       ...recovered,
       directory: new LogDirectory({ path, disk, crc32c, stateOffsets }),
       indexCache,
+      fileBudget,
       onLogStartRaised: () => this.#onLogStartRaised(),
       onFailure: (error) => this.fail(error),
     })

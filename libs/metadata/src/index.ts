@@ -1,3 +1,4 @@
+export { PARTITIONS_MAX } from './topics/create-topic.ts'
 export {
   PRODUCER_ID_BLOCK_SIZE,
   type ProducerIdBlock,

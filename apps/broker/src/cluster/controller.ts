@@ -70,6 +70,8 @@ export type ControllerOptions = {
   readonly image: MetadataImage
   readonly log: PartitionLog
   readonly partitions: PartitionTable
+  /** As many as there are open files for. */
+  readonly partitionsMax: number
   readonly crc32c: Crc32c
   readonly clock: Clock
   readonly random: Random
@@ -174,8 +176,8 @@ export class Controller {
     request: CreatePartitionsRequest,
     quota: MutationQuota,
   ): Promise<CreatePartitionsResponse> {
-    const { image, config } = this.#options
-    const context = { brokerId: config['node.id'], quota }
+    const { image, config, partitionsMax } = this.#options
+    const context = { brokerId: config['node.id'], quota, partitionsMax }
     return this.#change(() => createPartitions(image, request, context), sayNotAdded)
   }
 
@@ -395,7 +397,7 @@ export class Controller {
   }
 
   #topicContext(): TopicContext {
-    const { config, random, settings } = this.#options
-    return { brokerId: config['node.id'], random, broker: settings }
+    const { config, random, settings, partitionsMax } = this.#options
+    return { brokerId: config['node.id'], random, broker: settings, partitionsMax }
   }
 }

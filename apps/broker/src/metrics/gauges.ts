@@ -1,3 +1,4 @@
+import type { FileBudget } from '@fairlead/log'
 import type { Metrics } from '@fairlead/service'
 import type { Listener } from '../network/listener.ts'
 import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
@@ -35,6 +36,7 @@ export type GaugeSources = {
   readonly memoryGuard: MemoryGuard
   readonly memoryLimitBytes: number
   readonly fetchMemory: FetchMemory
+  readonly fileBudget: FileBudget
   readonly fetchSessions: FetchSessions
   readonly directories: DataDirectories
   readonly partitions: PartitionTable
@@ -48,7 +50,7 @@ export type GaugeSources = {
  * `fairlead_` ones have no counterpart there.
  */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { listeners, memory, load, memoryGuard, fetchMemory, fetchSessions } = sources
+  const { listeners, memory, load, memoryGuard, fetchMemory, fetchSessions, fileBudget } = sources
   const { partitions, directories, delayedFetches, image, groups } = sources
   const sum = (read: (listener: Listener) => number): number =>
     listeners.reduce((total, listener) => total + read(listener), 0)
@@ -123,6 +125,16 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       'fairlead_request_memory_waiting_connections',
       'Connections that wait for memory.',
       () => memory.waiterCount,
+    ],
+    [
+      'fairlead_segment_files_open',
+      'Open files of the segments of all logs, and of their indexes.',
+      () => fileBudget.openCount,
+    ],
+    [
+      'fairlead_segment_files_max',
+      'Their limit: a log that would pass it begins no segment.',
+      () => fileBudget.filesMax,
     ],
     ['fairlead_fetch_memory_used_bytes', 'Of unsent fetches.', () => fetchMemory.usedBytes],
     [

@@ -4,10 +4,10 @@ import type { ConnectionLimits } from './connection-slots.ts'
 
 const KEY = 'max.connections.per.ip.overrides'
 
-/** The limits of connections that a configuration sets; `overrideProblems` must be empty. */
-export function connectionLimits(config: BrokerConfig): ConnectionLimits {
+/** `totalMax` is `max.connections`, or how many there are files for; `overrideProblems` must be empty. */
+export function connectionLimits(config: BrokerConfig, totalMax: number): ConnectionLimits {
   return {
-    totalMax: config['max.connections'],
+    totalMax,
     perIpMax: config['max.connections.per.ip'],
     perIpMaxOverrides: new Map(
       config[KEY].map(readOverride).filter((entry) => entry !== undefined),

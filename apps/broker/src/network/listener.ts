@@ -130,6 +130,8 @@ export class Listener {
       this.#server.once('error', reject)
       this.#server.listen({ host, port, backlog }, () => {
         this.#server.off('error', reject)
+        // Such as no file left for a connection: the next one is accepted when there is.
+        this.#server.on('error', (error) => this.#failures.write({ err: error }, 'accept failed'))
         resolve()
       })
     })

@@ -1,5 +1,5 @@
 import { BufferPool } from '@fairlead/base'
-import { IndexCache, StorageError, TailCache, findRecord } from '@fairlead/log'
+import { FileBudget, IndexCache, StorageError, TailCache, findRecord } from '@fairlead/log'
 import { crc32c } from '@fairlead/protocol'
 import { nodeDisk, systemClock, systemRandom } from '@fairlead/runtime'
 import { afterEach, expect, test } from 'vitest'
@@ -33,6 +33,7 @@ async function tableWith(topic: string, partitionCount: number) {
     crc32c,
     tailCache: new TailCache({ budgetBytes: 1e6, buffers }),
     indexCache: new IndexCache({ budgetBytes: 1e6 }),
+    fileBudget: new FileBudget({ filesMax: 1_000 }),
     buffers,
     findRecord: (query, done) => done(findRecord(query, undefined)),
     clock: systemClock,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type BufferPool, type Clock, invariant } from '@fairlead/base'
 import {
   type Disk,
+  type FileBudget,
   type FindRecord,
   type IndexCache,
   type LogConfig,
@@ -51,6 +52,7 @@ export type PartitionTableOptions = {
   readonly crc32c: Crc32c
   readonly tailCache: TailCache
   readonly indexCache: IndexCache
+  readonly fileBudget: FileBudget
   readonly buffers: BufferPool
   readonly findRecord: FindRecord
   readonly clock: Clock
@@ -267,7 +269,8 @@ export class PartitionTable {
     config: LogConfig,
     listeners: Pick<PartitionLogOptions, 'onFailure' | 'onReadFailure'>,
   ): Promise<PartitionLog> {
-    const { disk, crc32c, tailCache, indexCache, buffers, findRecord, clock } = this.#options
+    const { disk, crc32c, tailCache, indexCache, fileBudget, buffers, findRecord, clock } =
+      this.#options
     return settled((done) =>
       openPartitionLog(
         {
@@ -278,6 +281,7 @@ export class PartitionTable {
           findRecord,
           tailCache,
           indexCache,
+          fileBudget,
           buffers,
           space,
           nowMs: clock.wallNowMs(),

@@ -5,6 +5,7 @@ import type { DiskResult } from '../disk.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
 import type { AppendResult, ReadRequest, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
+import type { FileBudget } from '../file-budget.ts'
 import type { DiskSpace } from '../disk-space.ts'
 import { IndexCache } from '../index-cache.ts'
 import { TailCache } from '../tail-cache.ts'
@@ -24,6 +25,7 @@ export type OpenOptions = {
   readonly onFailure?: PartitionLogOptions['onFailure']
   readonly nowMs?: number
   readonly space?: DiskSpace
+  readonly fileBudget?: FileBudget
 }
 
 export function tryOpen(
@@ -41,6 +43,7 @@ export function tryOpen(
     tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0, buffers }),
     buffers,
     ...(options.space === undefined ? {} : { space: options.space }),
+    ...(options.fileBudget === undefined ? {} : { fileBudget: options.fileBudget }),
     nowMs: options.nowMs ?? NOW_MS,
     onFailure: options.onFailure ?? (() => {}),
   }

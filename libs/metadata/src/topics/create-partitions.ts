@@ -21,6 +21,8 @@ export type PartitionContext = {
   /** The only broker: every replica is here. */
   readonly brokerId: number
   readonly quota: MutationQuota
+  /** Of all topics; `PARTITIONS_MAX` when left out. */
+  readonly partitionsMax?: number
 }
 
 /**
@@ -94,7 +96,7 @@ function check(
   const planned = context.records.length + additional
   if (
     planned > PARTITIONS_PER_REQUEST_MAX ||
-    context.image.partitionCount + planned > PARTITIONS_MAX
+    context.image.partitionCount + planned > (context.partitionsMax ?? PARTITIONS_MAX)
   ) {
     return refused('POLICY_VIOLATION', 'Excessively large number of partitions per request.')
   }

@@ -23,6 +23,8 @@ export type TopicContext = {
   readonly brokerId: number
   readonly random: Random
   readonly broker: BrokerSettings
+  /** Of all topics; `PARTITIONS_MAX` when left out. */
+  readonly partitionsMax?: number
 }
 
 export type NewTopic = {
@@ -70,14 +72,20 @@ export function createTopic(
   if (configRefusal !== undefined) return configRefusal
   const partitionCount = decidePartitionCount(topic, context)
   if (typeof partitionCount !== 'number') return partitionCount
-  if (image.partitionCount + partitionCount > PARTITIONS_MAX) {
-    const message = `The broker holds at most ${PARTITIONS_MAX} partitions.`
+  const { partitionsMax = PARTITIONS_MAX } = context
+  if (image.partitionCount + partitionCount > partitionsMax) {
+    const message = `The broker holds at most ${partitionsMax} partitions${reasonOf(partitionsMax)}.`
     return refused('POLICY_VIOLATION', message)
   }
 
   const topicId = randomUuid(context.random)
   const records = recordsOf({ name: topic.name, topicId, partitionCount, configs }, context)
   return { ok: true, topicId, partitionCount, configs, records }
+}
+
+/** Why it is not more. */
+function reasonOf(partitionsMax: number): string {
+  return partitionsMax < PARTITIONS_MAX ? ', for which its limit of open files suffices' : ''
 }
 
 function checkName(image: MetadataImage, name: string): TopicRefusal | undefined {

@@ -48,7 +48,7 @@ export function createTopics(
   for (const topic of request.topics) {
     if (duplicates.has(topic.name)) continue
     const decided = internalRefusal(topic.name) ?? createTopic(image, topic, context)
-    const outcome = withinBatch(topic.name, decided, { image, batch, quota: context.quota })
+    const outcome = withinBatch(topic.name, decided, { ...context, image, batch })
     if (outcome.ok) records.push(...outcome.records)
     topics.push(
       outcome.ok
@@ -91,10 +91,11 @@ function withinBatch(
     readonly image: MetadataImage
     readonly batch: Batch
     readonly quota: MutationQuota
+    readonly partitionsMax?: number
   },
 ): CreatedTopic | TopicRefusal {
   if (!outcome.ok) return outcome
-  const { image, batch, quota } = context
+  const { image, batch, quota, partitionsMax = PARTITIONS_MAX } = context
   const other = batch.names.get(metricName(name))
   if (other !== undefined) {
     const message = `Topic '${name}' collides with existing topic: ${other}`
@@ -103,7 +104,7 @@ function withinBatch(
   const partitionCount = batch.partitionCount + outcome.partitionCount
   if (
     partitionCount > PARTITIONS_PER_REQUEST_MAX ||
-    image.partitionCount + partitionCount > PARTITIONS_MAX
+    image.partitionCount + partitionCount > partitionsMax
   ) {
     const message = 'Excessively large number of partitions per request.'
     return { ok: false, errorCode: 'POLICY_VIOLATION', message }
