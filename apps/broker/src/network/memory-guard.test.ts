@@ -77,6 +77,14 @@ test('a collection that frees little is repeated less and less often', () => {
   expect(collections).toBe(before + 1)
 })
 
+test('near the limit garbage is collected every ten seconds, however little the last one freed', () => {
+  for (; nowMs < 400_000; nowMs += 1_000) at(850)
+  const before = collections
+  for (; nowMs < 500_000; nowMs += 1_000) at(910)
+  expect(collections - before).toBeGreaterThanOrEqual(9)
+  expect(collections - before).toBeLessThanOrEqual(11)
+})
+
 test('near the limit requests come one at a time, until there is enough again', () => {
   at(901)
   expect([guard.isShort, load.isHigh, closed]).toEqual([true, true, []])

@@ -16,6 +16,8 @@ const COLLECT_INTERVAL_MS = 2_000
 /** One that freed little is not soon repeated: what there is, is needed. */
 const COLLECT_INTERVAL_MAX_MS = 60_000
 const COLLECTED_LITTLE = 0.02
+/** Near the limit it is: what lies about by now is a part of the heap. */
+const COLLECT_INTERVAL_SHORT_MS = 10_000
 
 export type MemoryGuardOptions = {
   /** `memory.limit.bytes`. */
@@ -81,7 +83,9 @@ export class MemoryGuard {
   #collect(usedBefore: number): number {
     const { clock, collectGarbage, residentBytes, limitBytes } = this.#options
     const nowMs = clock.nowMs()
-    if (nowMs - this.#collectedAtMs < this.#collectIntervalMs) return usedBefore
+    const longestMs = usedBefore > SHORT_AT ? COLLECT_INTERVAL_SHORT_MS : COLLECT_INTERVAL_MAX_MS
+    const intervalMs = Math.min(this.#collectIntervalMs, longestMs)
+    if (nowMs - this.#collectedAtMs < intervalMs) return usedBefore
     this.#collectedAtMs = nowMs
     collectGarbage()
     const used = residentBytes() / limitBytes
