@@ -144,6 +144,24 @@ test('a slot that somebody has made anew is made good, too', async () => {
   expect(fixture.publishedIds().length).toBe(5)
 })
 
+test('a replay that cannot work is given up: the slot is lost as before, until the cause is gone', async () => {
+  const { published, lost } = await loseSlot()
+  await fixture.pool.query(`create function public.broken(uuid) returns text language plpgsql
+    as 'begin raise exception ''broken''; end'`)
+  await fixture.pool.query('create cast (uuid as text) with function public.broken(uuid)')
+  const relay = fixture.relay()
+  relay.start()
+  expect(await outcome(await order({ since: 'beginning' }))).toMatchObject({
+    state: 'failed',
+    reason: 'broken',
+  })
+  await fixture.until(() => relay.status.state === 'halted')
+  expect(fixture.publishedIds().length).toBe(published.length)
+  await fixture.pool.query('drop cast (uuid as text)')
+  expect((await outcome(await order({ since: 'beginning' })))?.state).toBe('done')
+  await fixture.until(() => fixture.publishedIds().length === published.length + lost.length)
+})
+
 test('a slot that is well is left alone', async () => {
   fixture = new RelayFixture(await testDatabase())
   const relay = await fixture.started()

@@ -1,6 +1,6 @@
-import { EVENT_HEADERS, type Lsn, lsn } from '@fairlead/base'
+import { EVENT_HEADERS, type Lsn, errorMessage, lsn } from '@fairlead/base'
 import type { OutboxRouter, RouteOutcome } from '@fairlead/cdc'
-import type { Logger } from '@fairlead/postgres'
+import { type Logger, classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import type { RelayOptions } from '../options.ts'
@@ -8,7 +8,7 @@ import { insertOf, originOf, originWithRow } from '../parked/stored-event.ts'
 import type { Signal, Signals } from '../signals/signals.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
 import { slotUncertain } from '../sink/sink-failure.ts'
-import { halt } from '../session-failure.ts'
+import { SessionFailure, halt } from '../session-failure.ts'
 import { createSlotWithSnapshot } from '../source/create-slot.ts'
 import type { ParkedEvent } from '../source/parked-events.ts'
 import { quotedTable } from '../source/source-options.ts'
@@ -72,9 +72,25 @@ export async function replayTable(parts: ReplayTableParts, order: Signal): Promi
     await control.query(`update relay.slot set state = 'created' where slot_name = $1`, [slotName])
     await signals.finish(order.signalId, { replayedEvents })
     logger.info({ replayedEvents }, 'the table is replayed')
+  } catch (error) {
+    await slot.release()
+    if (error instanceof SessionFailure || classifyPostgresError(error) === 'infra') throw error
+    await giveUp(parts, order, error)
   } finally {
     await slot.release()
   }
+}
+
+/** What trying again would not cure: the slot is lost as before, and the relay halts. */
+async function giveUp(parts: ReplayTableParts, order: Signal, error: unknown): Promise<void> {
+  const { control, options, signals, logger } = parts
+  const reason = errorMessage(error)
+  logger.error({ reason }, 'the table could not be replayed')
+  await dropSlot(control, options.source.slotName)
+  await control.query(`update relay.slot set state = 'created' where slot_name = $1`, [
+    options.source.slotName,
+  ])
+  await signals.finish(order.signalId, order.progress, reason)
 }
 
 /** Why the slot should stay. */

@@ -23,6 +23,8 @@ export type SignalType = (typeof SIGNAL_TYPES)[number]
 
 export type SignalProgress = Readonly<Record<string, number | string>>
 
+/** How long it can be looked up what became of a signal. */
+const FINISHED_RETENTION = '30 days'
 /** Notified with the name of the slot by a trigger of `relay.signal`. */
 const CHANNEL = 'fairlead_relay_signal'
 
@@ -87,6 +89,10 @@ export class Signals {
       `update relay.signal set state = $2, progress = $3, reason = $4, finished_at = clock_timestamp()
        where signal_id = $1`,
       [signalId, reason === undefined ? 'done' : 'failed', progress, reason ?? null],
+    )
+    await this.#client.query(
+      `delete from relay.signal where slot_name = $1 and finished_at < clock_timestamp() - $2::interval`,
+      [this.#slotName, FINISHED_RETENTION],
     )
   }
 }

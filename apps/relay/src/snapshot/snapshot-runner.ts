@@ -69,6 +69,7 @@ export class SnapshotRunner {
   readonly #window = new SnapshotWindow<TableRow>()
   readonly #keyIndexes = new WeakMap<Relation, readonly number[]>()
   #chunk: OpenChunk | undefined
+  #reader: pg.Client | undefined
   #wake = Promise.withResolvers<void>()
   #isStopped = false
   #running: Promise<void> = Promise.resolve()
@@ -79,7 +80,7 @@ export class SnapshotRunner {
 
   start(): void {
     this.#running = this.#run().catch((error: unknown) => {
-      if (!(error instanceof Stopped)) this.#options.onFailure(error)
+      if (!this.#isStopped) this.#options.onFailure(error)
     })
   }
 
@@ -87,6 +88,8 @@ export class SnapshotRunner {
     this.#isStopped = true
     this.signalled()
     this.#chunk?.published.reject(new Stopped())
+    // Cuts a statement that may take long.
+    void this.#reader?.end()
     await this.#running
   }
 
@@ -99,8 +102,10 @@ export class SnapshotRunner {
   }
 
   rowSeen(change: RowMessage): void {
+    // For every row of the log: without a snapshot it must cost nothing.
+    if (this.#chunk === undefined) return
     const { relation } = change
-    if (this.#chunk?.table !== `${relation.schema}.${relation.table}`) return
+    if (this.#chunk.table !== `${relation.schema}.${relation.table}`) return
     if (change.kind !== 'delete') this.#keySeen(relation, change.row)
     if (change.kind !== 'insert' && change.oldRow !== undefined) {
       this.#keySeen(relation, change.oldRow)
@@ -203,13 +208,14 @@ export class SnapshotRunner {
       keepAlive: true,
     })
     reader.on('error', () => undefined)
+    this.#reader = reader
     try {
       metrics.snapshotRunning(true)
       await reader.connect()
       await reader.query(TEXT_SETTINGS)
       await this.#allTables(reader, signal, order)
     } catch (error) {
-      if (error instanceof Stopped || classifyPostgresError(error) === 'infra') throw error
+      if (this.#isStopped || classifyPostgresError(error) === 'infra') throw error
       await signals.finish(signal.signalId, signal.progress, errorMessage(error))
     } finally {
       metrics.snapshotRunning(false)
@@ -305,6 +311,7 @@ export class SnapshotRunner {
       this.#window.read(chunk.rows, chunk.runningXids)
       await this.#writeWatermark(reader, chunkId, 'high')
       const rows = await published.promise
+      this.#chunk = undefined
       if (rows !== undefined) return { chunk, rows }
       await new Promise((resolve) => setTimeout(resolve, REREAD_DELAY_MS))
     }
