@@ -403,7 +403,7 @@ test('a record that only the broker refuses holds back its aggregate, and no oth
   expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked', 'blocked'])
 })
 
-test('a row of 30 MB is parked without its payload, and others go on', async () => {
+test('a row of 30 MB is parked with a pointer to it, and others go on', async () => {
   fixture = await createFixture()
   await fixture.started()
   const bytes = 30 * 1_048_576
@@ -415,9 +415,16 @@ test('a row of 30 MB is parked without its payload, and others go on', async () 
   const [other] = await fixture.insert([{ key: 'other' }])
   await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
   const { rows } = await fixture.pool.query(
-    'select reason_code, length(payload) as bytes from relay.parked_event',
+    'select reason_code, payload, payload_omitted, source_table from relay.parked_event',
   )
-  expect(rows).toEqual([{ reason_code: 'MESSAGE_TOO_LARGE', bytes: null }])
+  expect(rows).toEqual([
+    {
+      reason_code: 'ROW_TOO_LARGE',
+      payload: null,
+      payload_omitted: true,
+      source_table: 'outbox.events',
+    },
+  ])
 })
 
 test('an aggregate that no index entry could hold is parked, and others go on', async () => {
