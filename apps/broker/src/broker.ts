@@ -69,6 +69,7 @@ import { DelayedFetches } from './fetching/delayed-fetches.ts'
 import { FetchMemory } from './fetching/fetch-memory.ts'
 import { FetchSessions } from './fetching/fetch-sessions.ts'
 import { RequestMemory } from './network/request-memory.ts'
+import { residentBytesOf } from './network/resident-bytes.ts'
 import { startHousekeeping } from './partitions/housekeeping.ts'
 import { settled } from './partitions/log-calls.ts'
 import { METADATA_LOG_CONFIG } from './partitions/log-config.ts'
@@ -345,7 +346,7 @@ async function startOn(
   registerScrubGauges(metrics, { scrubber, partitions })
   const memoryGuard = new MemoryGuard({
     limitBytes: config['memory.limit.bytes'],
-    residentBytes: () => process.memoryUsage.rss(),
+    residentBytes: residentBytesOf(() => process.memoryUsage.rss()),
     collectGarbage,
     memory,
     load,
