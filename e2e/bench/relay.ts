@@ -229,6 +229,8 @@ function launchRelay(setting: Setting, round: string): RunningApp {
     'slot.name': relaySlot(round),
     'publication.name': PUBLICATION,
     'route.topic.replacement': topicOf(round),
+    // The rows of the rounds before are in the table, and would be published first.
+    'snapshot.mode': 'no_data',
   })
 }
 
