@@ -93,12 +93,12 @@ export class RelayStack {
   }
 
   /** Everything that is in the log now is published and confirmed. */
-  async confirmed(deadlineMs = 120_000): Promise<void> {
+  async confirmed(deadlineMs = 120_000, slotName: string = SLOT): Promise<void> {
     const { rows } = await this.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
     await waitFor('the slot to be confirmed', deadlineMs, async () => {
       const { rows: slots } = await this.pool.query<{ done: boolean }>(
         'select confirmed_flush_lsn >= $2 as done from pg_replication_slots where slot_name = $1',
-        [SLOT, rows[0]?.lsn],
+        [slotName, rows[0]?.lsn],
       )
       return slots[0]?.done === true
     })

@@ -7,6 +7,7 @@ import { REPAIR_LOG } from './log/repair-log.ts'
 import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
+import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
 import { REPLAY_TABLE } from './relay/replay-table.ts'
 import {
@@ -75,4 +76,5 @@ export const COMMANDS: readonly Command[] = [
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,
+  IMPORT_DEBEZIUM,
 ]

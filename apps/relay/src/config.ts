@@ -41,6 +41,42 @@ export const RELAY_CONFIG = defineConfig({
     default: ['outbox.events'],
     doc: 'Outbox tables, as schema.table.',
   },
+  'message.prefix.include.list': {
+    type: 'list',
+    default: ['outbox'],
+    doc: 'Prefixes of logical decoding messages that are events of an outbox, as outbox.emit writes them.',
+  },
+  'capture.table.include.list': {
+    type: 'list',
+    default: [],
+    doc: "Ordinary tables whose changes are published with Debezium's envelope: regular expressions for schema.table.",
+  },
+  'capture.publication.name': {
+    type: 'string',
+    default: 'fairlead_capture',
+    doc: 'Publication of the captured tables; made when absent.',
+  },
+  'tombstones.on.delete': {
+    type: 'boolean',
+    default: true,
+    doc: 'Null behind the delete of a captured row, so that compaction removes its key.',
+  },
+  'skipped.operations': {
+    type: 'list',
+    default: ['t'],
+    doc: 'Changes of captured tables that are not published: c, u, d, t; none for all.',
+  },
+  'message.key.columns': {
+    type: 'string',
+    default: '',
+    doc: 'Columns of the key of captured tables: schema.table:column,column;… with regular expressions for tables.',
+  },
+  'unavailable.value.handling': {
+    type: 'enum',
+    values: ['placeholder', 'omit'],
+    default: 'placeholder',
+    doc: 'A large value that an update did not change: unavailable.value.placeholder, or no field.',
+  },
   'snapshot.mode': {
     type: 'enum',
     values: ['initial', 'no_data'],

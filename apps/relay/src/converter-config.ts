@@ -5,7 +5,7 @@ export const CONVERTER_CONFIG = defineConfig({
   'key.converter': {
     type: 'string',
     default: 'raw',
-    doc: 'raw (bytes of a bytea, text of anything else), string, json, bytes, or the class of a Kafka Connect converter.',
+    doc: 'raw (bytes of a bytea, text of anything else), string, json, bytes, avro, or the class of a Kafka Connect converter.',
   },
   'key.converter.schemas.enable': {
     type: 'boolean',
@@ -31,6 +31,43 @@ export const CONVERTER_CONFIG = defineConfig({
     type: 'boolean',
     default: true,
     doc: 'As key.converter.schemas.enable, of the delegate.',
+  },
+  'value.format': {
+    type: 'enum',
+    values: ['converter', 'registry', 'avro', 'json-schema', 'protobuf'],
+    default: 'converter',
+    doc: 'What value.converter writes; or the payload is JSON, checked and encoded by the latest schema of value.subject, of any type (registry) or of this one.',
+  },
+  'value.subject': {
+    type: 'string',
+    default: '${topic}-value',
+    doc: 'Subject of the schema of a payload, with ${topic} and ${type}.',
+  },
+  'value.message': {
+    type: 'string',
+    default: '',
+    doc: 'Message of a Protobuf schema; the first one of the file without it.',
+  },
+  'schema.registry.url': {
+    type: 'list',
+    default: [],
+    doc: 'Schema registries, one after the other.',
+  },
+  'schema.registry.cache.ttl.ms': {
+    type: 'int',
+    default: 60_000,
+    min: 1_000,
+    doc: 'How long a version counts as the latest of its subject.',
+  },
+  'key.converter.schema.registry.url': {
+    type: 'list',
+    default: [],
+    doc: 'As schema.registry.url, for configurations of Kafka Connect.',
+  },
+  'value.converter.schema.registry.url': {
+    type: 'list',
+    default: [],
+    doc: 'As schema.registry.url, for configurations of Kafka Connect.',
   },
   'header.converter': {
     type: 'string',

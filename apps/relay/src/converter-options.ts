@@ -14,8 +14,9 @@ const CLASSES: Readonly<Record<string, string>> = {
   'io.debezium.converters.ByteBufferConverter': 'bytes',
   'io.debezium.converters.BinaryDataConverter': 'bytes',
   'org.apache.kafka.connect.storage.SimpleHeaderConverter': 'simple',
+  'io.confluent.connect.avro.AvroConverter': 'avro',
 }
-const NAMES: readonly string[] = ['raw', 'string', 'json', 'bytes', 'simple']
+const NAMES: readonly string[] = ['raw', 'string', 'json', 'bytes', 'avro', 'simple']
 
 /** @throws {Error} that names the key of a converter that there is not. */
 export function converters(config: RelayConfig): Converters {
@@ -53,6 +54,7 @@ function converter(
     case 'raw':
     case 'string':
     case 'simple':
+    case 'avro':
       return { kind }
     case 'json':
       return { kind, hasSchemas: options.hasSchemas }
@@ -63,6 +65,35 @@ function converter(
       const hint = nearest === undefined ? `one of ${NAMES.join(', ')}` : `did you mean ${nearest}?`
       throw new Error(`${key} has "${name}", which is no converter here: ${hint}`)
     }
+  }
+}
+
+export type RegistryOptions = {
+  /** Empty when no record needs one. */
+  readonly urls: readonly string[]
+  readonly cacheTtlMs: number
+  /** Type of the schemas that payloads are encoded by; any of them when undefined. */
+  readonly schemaType: string | undefined
+  readonly messageName: string | undefined
+}
+
+const SCHEMA_TYPES: Readonly<Record<string, string>> = {
+  avro: 'AVRO',
+  'json-schema': 'JSON',
+  protobuf: 'PROTOBUF',
+}
+
+export function registryOptions(config: RelayConfig): RegistryOptions {
+  const own = config['schema.registry.url']
+  const ofConverters = [
+    ...config['value.converter.schema.registry.url'],
+    ...config['key.converter.schema.registry.url'],
+  ]
+  return {
+    urls: own.length > 0 ? own : [...new Set(ofConverters)],
+    cacheTtlMs: config['schema.registry.cache.ttl.ms'],
+    schemaType: SCHEMA_TYPES[config['value.format']],
+    messageName: config['value.message'] === '' ? undefined : config['value.message'],
   }
 }
 

@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { errorMessage } from '@fairlead/base'
-import { type OutboxRouterOptions, parsePlacements, requiredColumns } from '@fairlead/cdc'
+import {
+  type OutboxRouterOptions,
+  type TableCaptureOptions,
+  parsePlacements,
+  requiredColumns,
+} from '@fairlead/cdc'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
-import { converters, valueOptions } from './converter-options.ts'
+import {
+  type RegistryOptions,
+  converters,
+  registryOptions,
+  valueOptions,
+} from './converter-options.ts'
 import type { SourceOptions } from './source/source-options.ts'
 
 type RelayConfig = ConfigOf<typeof RELAY_CONFIG>
@@ -18,6 +28,8 @@ export type RelayOptions = {
   readonly statusIntervalMs: number
   readonly parkedKeysMax: number
   readonly routing: RoutingOptions
+  readonly capture: CaptureOptions | undefined
+  readonly registry: RegistryOptions
   readonly sink: {
     readonly bootstrapServers: readonly string[]
     readonly clientId: string
@@ -31,6 +43,9 @@ export type RelayOptions = {
     readonly deadLetterTopic: string | undefined
   }
 }
+
+/** What the configuration says of captured tables. */
+type CaptureOptions = Omit<TableCaptureOptions, 'exceptTables' | 'source' | 'catalog' | 'wallNowMs'>
 
 /** What the configuration says of the router; the rest is known when a session begins. */
 type RoutingOptions = Omit<OutboxRouterOptions, 'tables' | 'source' | 'catalog'>
@@ -56,11 +71,21 @@ export function relayOptions(config: RelayConfig): RelayOptions {
         timestamp: fields.timestamp,
       },
       snapshotMode: config['snapshot.mode'],
+      capture:
+        config['capture.table.include.list'].length === 0
+          ? undefined
+          : {
+              publicationName: config['capture.publication.name'],
+              tables: captureTables(config),
+              except: config['table.include.list'],
+            },
     },
     walSenderTimeoutMs: config['wal.sender.timeout.ms'],
     statusIntervalMs: config['status.update.interval.ms'],
     parkedKeysMax: config['parked.keys.max'],
     routing,
+    capture: captureOptions(config, routing),
+    registry: registryOptions(config),
     sink: {
       bootstrapServers: config['bootstrap.servers'],
       clientId: `fairlead-relay-${config['slot.name']}`,
@@ -79,15 +104,40 @@ export function relayOptions(config: RelayConfig): RelayOptions {
 /** What no single key can say; one line per problem: key, rule and next step. */
 export function checkRelayConfig(config: RelayConfig): readonly string[] {
   try {
-    const { placements, converters: chosen } = routingOptions(config)
-    const hasEnvelope = placements.some(({ placement }) => placement === 'envelope')
-    if (!hasEnvelope || !['raw', 'bytes'].includes(chosen.value.kind)) return []
+    const routing = routingOptions(config)
+    captureOptions(config, routing)
+    const { placements, converters: chosen } = routing
     return [
-      `table.fields.additional.placement has an envelope, which value.converter ${chosen.value.kind} cannot write: set value.converter to json`,
+      ...envelopeProblems(placements, chosen.value.kind),
+      ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
   } catch (error) {
     return [errorMessage(error)]
   }
+}
+
+function envelopeProblems(
+  placements: RoutingOptions['placements'],
+  valueKind: string,
+): readonly string[] {
+  const hasEnvelope = placements.some(({ placement }) => placement === 'envelope')
+  if (!hasEnvelope || !['raw', 'bytes'].includes(valueKind)) return []
+  return [
+    `table.fields.additional.placement has an envelope, which value.converter ${valueKind} cannot write: set value.converter to json`,
+  ]
+}
+
+function registryProblems(config: RelayConfig, kinds: readonly string[]): readonly string[] {
+  const isDocument = config['value.format'] !== 'converter'
+  const problems: string[] = []
+  if (isDocument && kinds[1] !== 'raw') {
+    problems.push('value.format is set, and so is value.converter: leave one of them out')
+  }
+  const needsRegistry = isDocument || kinds.includes('avro')
+  if (needsRegistry && registryOptions(config).urls.length === 0) {
+    problems.push('schema.registry.url is required: keys or values need a schema registry')
+  }
+  return problems
 }
 
 /** A bytea takes two characters a byte in the log; and there are columns that go nowhere. */
@@ -99,6 +149,7 @@ function routingOptions(config: RelayConfig): RoutingOptions {
     emptyArrays: config['table.json.payload.empty.array.behavior'],
   }
   return {
+    messagePrefixes: config['message.prefix.include.list'],
     fields: {
       id: config['table.field.event.id'],
       key: config['table.field.event.key'],
@@ -134,11 +185,66 @@ function routingOptions(config: RelayConfig): RoutingOptions {
     nullKeys: config['key.null.behavior'],
     rowBytesMax: 2 * config['producer.max.request.size'] + ROW_BYTES_BESIDE_RECORD,
     converters: converters(config),
+    documentSubject: config['value.format'] === 'converter' ? '' : config['value.subject'],
     values: valueOptions(config),
     topicPrefix: config['topic.prefix'],
     contextHeaders: config['extended.headers.enabled'] ? contextHeaders(config) : [],
   }
 }
+
+function captureOptions(config: RelayConfig, routing: RoutingOptions): CaptureOptions | undefined {
+  if (config['capture.table.include.list'].length === 0) return undefined
+  const { converters: chosen, values, contextHeaders: headers, topicPrefix } = routing
+  return {
+    tables: captureTables(config),
+    tombstonesOnDelete: config['tombstones.on.delete'],
+    skippedOperations: skippedOperations(config['skipped.operations']),
+    keyColumns: keyColumns(config['message.key.columns']),
+    unavailableValues: config['unavailable.value.handling'],
+    converters: chosen,
+    values,
+    contextHeaders: headers,
+    topicPrefix,
+    version: VERSION,
+  }
+}
+
+function captureTables(config: RelayConfig): readonly RegExp[] {
+  return namingKey('capture.table.include.list', () =>
+    config['capture.table.include.list'].map(wholePattern),
+  )
+}
+
+function wholePattern(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern})$`)
+}
+
+function skippedOperations(list: readonly string[]): ReadonlySet<string> {
+  const unknown = list.find((operation) => !['c', 'u', 'd', 't', 'none'].includes(operation))
+  if (unknown === undefined) return new Set(list)
+  throw new Error(`skipped.operations has "${unknown}": c, u, d, t or none`)
+}
+
+/** `schema.table:column,column;…` */
+function keyColumns(text: string): CaptureOptions['keyColumns'] {
+  return namingKey('message.key.columns', () =>
+    text
+      .split(';')
+      .filter((item) => item.trim() !== '')
+      .map((item) => {
+        const separator = item.lastIndexOf(':')
+        const columns = item.slice(separator + 1).split(',')
+        if (separator <= 0) throw new Error(`"${item}" is not schema.table:column,column`)
+        return {
+          table: wholePattern(item.slice(0, separator).trim()),
+          columns: columns.map((column) => column.trim()),
+        }
+      }),
+  )
+}
+
+/** Of the relay, in the source block. */
+const VERSION = '0.1.0'
 
 /** As Debezium's connector for Postgres fills them; a run is one start of the process. */
 function contextHeaders(config: RelayConfig): RoutingOptions['contextHeaders'] {

@@ -8,6 +8,7 @@ import {
   migrate,
   postgresErrorCode,
 } from '@fairlead/postgres'
+import { createRegistryClient } from '@fairlead/serde'
 import pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
@@ -16,6 +17,7 @@ import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts
 import { SessionFailure } from './session-failure.ts'
 import { Session } from './session.ts'
 import { Signals } from './signals/signals.ts'
+import { EventEncoder } from './sink/event-encoder.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
 import { type Source, preflight } from './source/preflight.ts'
@@ -61,6 +63,8 @@ const RANDOM: Random = { int: randomInt, bytes: randomBytes }
 export class Relay {
   readonly #parts: RelayParts
   readonly #stopped = new AbortController()
+  /** Lives longer than a session: what it knows of schemas outlasts a registry that is down. */
+  readonly #encoder: EventEncoder | undefined
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
   #session: Session | undefined
@@ -71,6 +75,13 @@ export class Relay {
 
   constructor(parts: RelayParts) {
     this.#parts = parts
+    const { registry } = parts.options
+    this.#encoder =
+      registry.urls.length === 0
+        ? undefined
+        : new EventEncoder(createRegistryClient({ url: registry.urls }), registry, () =>
+            performance.now(),
+          )
   }
 
   start(): void {
@@ -162,6 +173,7 @@ export class Relay {
       source,
       lastSession: this.#lastSession,
       openSink,
+      encoder: this.#encoder,
       metrics,
       wallNowMs: () => Date.now(),
       onParked: (events) => this.#logParked(events),

@@ -1,11 +1,15 @@
 import { DecodeError, InvariantViolation, type Lsn, errorMessage, lsn } from '@fairlead/base'
 import {
   ConfirmedLsn,
+  type EmittedMessage,
   type LogicalMessage,
+  OutboxMessages,
   OutboxRouter,
   type PendingTransaction,
   PgOutputDecoder,
+  type RouteOutcome,
   type RowChange,
+  TableCapture,
   TransactionAssembler,
   encodeStandbyStatus,
 } from '@fairlead/cdc'
@@ -22,15 +26,17 @@ import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
 import type { SessionEnd } from './relay-state.ts'
 import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.ts'
-import { originOf, originWithRow } from './parked/stored-event.ts'
+import { originOf, originWithRow, tableOrigin } from './parked/stored-event.ts'
 import { SessionFailure, halt } from './session-failure.ts'
 import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
 import { Signals } from './signals/signals.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
+import type { EventEncoder } from './sink/event-encoder.ts'
 import { Publisher } from './sink/publisher.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
 import type { Source } from './source/preflight.ts'
+import { publicationNames } from './source/source-options.ts'
 import { slotLostReason } from './source/slot.ts'
 import { SlotLease } from './source/slot-lease.ts'
 import { type EndedSession, SlotSession } from './source/slot-session.ts'
@@ -43,6 +49,7 @@ export type SessionParts = {
   /** The last one of this process, if there was one. */
   readonly lastSession: EndedSession | undefined
   readonly openSink: SinkFactory
+  readonly encoder: EventEncoder | undefined
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
   readonly onSettled: ParkedReplayOptions['onSettled']
@@ -82,6 +89,8 @@ export class Session {
   readonly #decoder = new PgOutputDecoder()
   readonly #assembler = new TransactionAssembler()
   readonly #router: OutboxRouter
+  readonly #messages: OutboxMessages
+  readonly #capture: TableCapture | undefined
   /** From 0: Postgres takes that as "nothing to confirm" and leaves the slot where it is. */
   readonly #confirmed = new ConfirmedLsn(lsn(0n))
   readonly #lease: SlotLease
@@ -114,6 +123,17 @@ export class Session {
       source: sourceName,
       catalog: parts.source.catalog,
     })
+    this.#messages = new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs)
+    this.#capture =
+      options.capture === undefined
+        ? undefined
+        : new TableCapture({
+            ...options.capture,
+            exceptTables: options.source.tables,
+            source: sourceName,
+            catalog: source.catalog,
+            wallNowMs: parts.wallNowMs,
+          })
     this.#lease = new SlotLease(options.walSenderTimeoutMs, performance.now())
     const isPermitted = () => this.#lease.isOurs(performance.now())
     this.#sink = parts.openSink(isPermitted)
@@ -135,6 +155,7 @@ export class Session {
       signals: this.#signals,
       sink: this.#sink,
       topics,
+      encoder: parts.encoder,
       router: this.#router,
       idColumn: options.source.columns.id,
       isPermitted,
@@ -146,6 +167,7 @@ export class Session {
       producer,
       isPermitted,
       topics,
+      encoder: parts.encoder,
       interlude: this.#replay,
       slotName: options.source.slotName,
       metrics: parts.metrics,
@@ -248,14 +270,14 @@ export class Session {
 
   async #connect(): Promise<void> {
     const { options, control, source } = this.#parts
-    const { slotName, publicationName } = options.source
+    const { slotName } = options.source
     control.on('error', (error) => this.#fail(error))
     control.on('end', () => this.#end(sourceLost('the control connection ended')))
     try {
       this.#connection = await ReplicationConnection.open({
         url: options.databaseUrl,
         slotName,
-        publicationNames: [publicationName],
+        publicationNames: publicationNames(options.source),
         startLsn: source.startLsn,
         applicationName: `fairlead-relay-${slotName}`,
         walSenderTimeoutMs: options.walSenderTimeoutMs,
@@ -303,8 +325,13 @@ export class Session {
       case 'message':
         this.#snapshots.messageSeen(item.message)
         if (item.message.prefix === SIGNAL_PREFIX) this.#onSignal(item.message)
+        else this.#onLogicalMessage(item)
         return
       case 'truncate':
+        for (const event of this.#capture?.captureTruncate(item) ?? []) {
+          this.#enqueue(event, tableOrigin(event.aggregateType ?? ''), this.#opened())
+        }
+        return
       case undefined:
     }
   }
@@ -321,18 +348,34 @@ export class Session {
 
   #onRow(row: RowChange): void {
     this.#snapshots.rowSeen(row.change)
-    const outcome = this.#router.route(row)
+    const { relation } = row.change
+    if (this.#capture?.captures(relation) === true) {
+      for (const event of this.#capture.capture(row)) {
+        this.#enqueue(event, originOf(relation), this.#opened())
+      }
+      return
+    }
+    this.#onOutcome(this.#router.route(row), row, this.#opened())
+  }
+
+  /** A message outside of transactions is one of its own: the next one starts behind it. */
+  #onLogicalMessage(item: EmittedMessage): void {
+    const row = this.#messages.rowOf(item)
+    if (row === undefined) return
+    const { isTransactional, messageLsn } = item.message
+    const transaction = isTransactional ? this.#opened() : this.#confirmed.begin()
+    if (row.kind === 'row') this.#onOutcome(this.#router.route(row), row, transaction)
+    else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
+    if (!isTransactional) this.#confirmed.commit(lsn(messageLsn + 1n))
+  }
+
+  #onOutcome(outcome: RouteOutcome, row: RowChange, transaction: PendingTransaction): void {
     switch (outcome.kind) {
       case 'routed':
+        this.#enqueue(outcome, originOf(row.change.relation), transaction)
+        return
       case 'unroutable':
-        if (this.#transaction === undefined) throw new DecodeError('a row has no transaction', 0)
-        this.#publisher.enqueue(
-          outcome,
-          outcome.kind === 'routed' ? originOf(row.change.relation) : originWithRow(row),
-          this.#transaction,
-        )
-        failpoint('queued')
-        if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
+        this.#enqueue(outcome, originWithRow(row), transaction)
         return
       case 'invalid-operation':
         if (outcome.behavior === 'fatal') throw halt('OUTBOX_UPDATED', outcome.reason)
@@ -340,6 +383,17 @@ export class Session {
         return
       case 'ignored':
     }
+  }
+
+  #enqueue(...item: Parameters<Publisher['enqueue']>): void {
+    this.#publisher.enqueue(...item)
+    failpoint('queued')
+    if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
+  }
+
+  #opened(): PendingTransaction {
+    if (this.#transaction === undefined) throw new DecodeError('a change has no transaction', 0)
+    return this.#transaction
   }
 
   #onKeepalive({ walEnd, replyRequested }: Keepalive): void {

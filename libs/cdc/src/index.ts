@@ -1,3 +1,4 @@
+export { TableCapture, type TableCaptureOptions } from './capture/table-capture.ts'
 export {
   type ColumnFacts,
   EMPTY_CATALOG,
@@ -8,6 +9,12 @@ export {
 export { DEFAULT_VALUE_OPTIONS, type ValueOptions } from './columns/value-options.ts'
 export { ConfirmedLsn, type PendingTransaction } from './confirmed-lsn.ts'
 export type { Converter } from './connect/converter.ts'
+export { importDebezium } from './debezium/import-debezium.ts'
+export {
+  type DebeziumImport,
+  type ImportLine,
+  NotImportableError,
+} from './debezium/import-report.ts'
 export {
   type EventPosition,
   comparePositions,
@@ -16,6 +23,7 @@ export {
 } from './event-position.ts'
 export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
 export { type EventHeader, SOURCE_HEADER } from './outbox-headers.ts'
+export { OutboxMessages } from './outbox-message.ts'
 export {
   type Converters,
   type FieldPlacement,
@@ -27,6 +35,7 @@ export {
   type EventIdentity,
   type InvalidOperation,
   OutboxRouter,
+  type RegistryEncoding,
   type RouteOutcome,
   type RoutedEvent,
   type UnroutableCode,
@@ -53,8 +62,10 @@ export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
   type CommittedTransaction,
+  type EmittedMessage,
   type RowChange,
   type StreamItem,
+  type TruncatedTables,
   TransactionAssembler,
 } from './transaction-assembler.ts'
 export { type ColumnValue, Tuple, UNCHANGED, tupleOf } from './tuple.ts'

@@ -46,9 +46,14 @@ export class MessageReader {
 
   /** Int64 microseconds since 2000-01-01, as milliseconds since the Unix epoch. */
   timestampMs(): number {
+    return Math.floor(this.timestampUs() / 1000)
+  }
+
+  /** Microseconds since the Unix epoch: exact until the year 2255. */
+  timestampUs(): number {
     const start = this.#take(8)
     const micros = this.#view.getInt32(start) * 2 ** 32 + this.#view.getUint32(start + 4)
-    return Math.floor(micros / 1000) + POSTGRES_EPOCH_MS
+    return micros + POSTGRES_EPOCH_MS * 1000
   }
 
   /** Text up to a zero byte. */

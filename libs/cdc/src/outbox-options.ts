@@ -7,6 +7,8 @@ import type { OutboxFields } from './outbox-columns.ts'
 export type OutboxRouterOptions = {
   /** The outbox tables, as `schema.table`. */
   readonly tables: readonly string[]
+  /** Prefixes of messages that are events, see {@link OutboxMessages}. */
+  readonly messagePrefixes: readonly string[]
   readonly fields: OutboxFields
   /** `table.fields.additional.placement` */
   readonly placements: readonly FieldPlacement[]
@@ -30,6 +32,11 @@ export type OutboxRouterOptions = {
   /** Of a row as it comes from the log. A larger one is unroutable, and not copied. */
   readonly rowBytesMax: number
   readonly converters: Converters
+  /**
+   * Subject of the schema that payloads are encoded by, with `${topic}` and `${type}`; empty when
+   * they are not.
+   */
+  readonly documentSubject: string
   readonly values: ValueOptions
   readonly catalog: SourceCatalog
   /** `topic.prefix`: begins the names of schemas. */

@@ -6,10 +6,17 @@ import {
   type ConnectSchema,
   NO_DATUM,
   OPTIONAL_STRING,
-  optional,
+  required,
   struct,
 } from './connect/connect-schema.ts'
-import { type ConversionFault, type Converter, convert, isFault } from './connect/converter.ts'
+import {
+  type ConversionFault,
+  type Converted,
+  type Converter,
+  convert,
+  convertPart,
+  isFault,
+} from './connect/converter.ts'
 import { expandJson } from './connect/expand-json.ts'
 import type { EventHeader } from './outbox-headers.ts'
 import type { FieldPlacement, OutboxRouterOptions } from './outbox-options.ts'
@@ -19,8 +26,8 @@ import type { Tuple } from './tuple.ts'
 
 /** What a row gives to its record, but for the topic. */
 export type OutboxRecord = {
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
+  readonly key: Converted
+  readonly value: Converted
   /** From the `id` on; those of the position follow. */
   readonly headers: readonly EventHeader[]
   readonly partition: number | undefined
@@ -62,7 +69,7 @@ export class OutboxRecords {
   /** `routedByValue` is part of the name of the value's schema. */
   recordOf(tuple: Tuple, routedByValue: string, tenant: string | null): OutboxRecord | RecordFault {
     const { converters, fields } = this.#options
-    const key = this.#columnBytes(converters.key, tuple, fields.key)
+    const key = this.#columnPart(converters.key, tuple, fields.key)
     if (isFault(key)) return { fault: key.fault, code: 'INVALID_KEY' }
     const headers = this.#headersOf(tuple, tenant)
     if ('fault' in headers) return { fault: headers.fault, code: 'INVALID_HEADERS' }
@@ -98,12 +105,12 @@ export class OutboxRecords {
     return headers
   }
 
-  #valueOf(tuple: Tuple, routedByValue: string): Uint8Array | null | ConversionFault {
+  #valueOf(tuple: Tuple, routedByValue: string): Converted | ConversionFault {
     const { converters, tombstoneOnEmptyPayload, fields, expandJson: expand } = this.#options
     const hasEnvelope = this.#options.placements.some(({ placement }) => placement === 'envelope')
     const isPlain = converters.value.kind === 'raw' && !hasEnvelope
-    if (tombstoneOnEmptyPayload && this.#isEmptyPayload(tuple)) return null
-    if (isPlain) return this.#columnBytes(converters.value, tuple, fields.payload)
+    if (tombstoneOnEmptyPayload && this.#isEmptyPayload(tuple)) return { bytes: null }
+    if (isPlain) return this.#columnPart(converters.value, tuple, fields.payload)
     const payload = this.#datumOf(tuple, fields.payload)
     if (isFault(payload)) return payload
     const expanded =
@@ -113,7 +120,7 @@ export class OutboxRecords {
     // As Debezium does: what cannot be expanded goes out as it is.
     const body = 'fault' in expanded ? payload : expanded
     const value = hasEnvelope ? this.#envelopeOf(tuple, body, routedByValue) : body
-    return isFault(value) ? value : convert(converters.value, value)
+    return isFault(value) ? value : convertPart(converters.value, value)
   }
 
   /** Null, or text of nothing but blanks; Java trims all that is not above a blank. */
@@ -203,6 +210,15 @@ export class OutboxRecords {
     }
   }
 
+  #columnPart(converter: Converter, tuple: Tuple, field: string): Converted | ConversionFault {
+    if (converter.kind === 'avro') {
+      const datum = this.#datumOf(tuple, field)
+      return isFault(datum) ? datum : convertPart(converter, datum)
+    }
+    const bytes = this.#columnBytes(converter, tuple, field)
+    return isFault(bytes) ? bytes : { bytes }
+  }
+
   #columnBytes(
     converter: Converter,
     tuple: Tuple,
@@ -236,5 +252,5 @@ function convertOrText(
   text: string,
 ): Uint8Array | null | ConversionFault {
   if (converter.kind === 'raw') return arena.text(text)
-  return convert(converter, { schema: optional(OPTIONAL_STRING), value: text })
+  return convert(converter, { schema: required('string'), value: text })
 }

@@ -25,6 +25,7 @@ const COLUMNS = [
 ]
 const OPTIONS: OutboxRouterOptions = {
   tables: ['outbox.events'],
+  messagePrefixes: ['outbox'],
   fields: {
     id: 'id',
     key: 'aggregateid',
@@ -46,6 +47,7 @@ const OPTIONS: OutboxRouterOptions = {
   nullKeys: 'error',
   rowBytesMax: 10_000,
   converters: { key: { kind: 'raw' }, value: { kind: 'raw' }, header: { kind: 'raw' } },
+  documentSubject: '',
   values: DEFAULT_VALUE_OPTIONS,
   catalog: EMPTY_CATALOG,
   topicPrefix: 'fairlead',

@@ -1,10 +1,12 @@
 import { DecodeError } from '@fairlead/base'
 import { ByteArena } from './byte-arena.ts'
+import type { Converted } from './connect/converter.ts'
 import { type EventPosition, formatPosition } from './event-position.ts'
 import { type EventHeader, HeaderWriter } from './outbox-headers.ts'
 import { type OutboxColumns, outboxColumns } from './outbox-columns.ts'
+import { MESSAGE_FIELDS, MESSAGE_SCHEMA } from './outbox-message.ts'
 import type { OutboxRouterOptions } from './outbox-options.ts'
-import { OutboxRecords } from './outbox-record.ts'
+import { type OutboxRecord, OutboxRecords } from './outbox-record.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
 import { topicNameFault } from './topic-name.ts'
@@ -39,6 +41,32 @@ export type RoutedEvent = EventIdentity & {
   readonly partition?: number
   /** Gives the partition of a record without a key. */
   readonly partitionKey?: Uint8Array
+  /** What the schema registry has to do before the record is whole. */
+  readonly encoding?: RegistryEncoding
+}
+
+/**
+ * Key and value lack what only a registry knows. The subject of an Avro schema is `<topic>-key` or
+ * `<topic>-value`.
+ */
+export type RegistryEncoding = {
+  /** The key is Avro, and the id of this schema goes before it. */
+  readonly keySchema?: string
+  readonly valueSchema?: string
+  /** The value is JSON, to be encoded by the latest schema of this subject. */
+  readonly documentSubject?: string
+}
+
+export function registryEncoding(
+  key: Converted | undefined,
+  value: Converted | undefined,
+): RegistryEncoding | undefined {
+  const [keySchema, valueSchema] = [key?.avroSchema, value?.avroSchema]
+  if (keySchema === undefined && valueSchema === undefined) return undefined
+  return {
+    ...(keySchema !== undefined && { keySchema }),
+    ...(valueSchema !== undefined && { valueSchema }),
+  }
 }
 
 export type UnroutableEvent = EventIdentity & {
@@ -54,6 +82,13 @@ export type UnroutableCode =
   | 'INVALID_HEADERS'
   | 'INVALID_PAYLOAD'
   | 'INVALID_PARTITION'
+  /** A value that the type of its column does not have. */
+  | 'INVALID_VALUE'
+  | 'INVALID_MESSAGE'
+  /** The value does not fit the schema of its subject. */
+  | 'SCHEMA_MISMATCH'
+  /** The registry takes no such schema for the subject. */
+  | 'SCHEMA_REFUSED'
   | 'INVALID_TENANT'
   /** Larger than any record may be. */
   | 'ROW_TOO_LARGE'
@@ -94,6 +129,8 @@ export class OutboxRouter {
   /** Postgres sends a new Relation object whenever a definition changed. */
   readonly #columns = new WeakMap<Relation, OutboxColumns>()
   readonly #records = new WeakMap<Relation, OutboxRecords>()
+  /** Of messages that are written as events of an outbox. */
+  #messages: OutboxRouter | undefined
   /** Key and payload as they are, and no column anywhere else: the short way. */
   readonly #isPlain: boolean
 
@@ -108,6 +145,10 @@ export class OutboxRouter {
   route(row: RowChange): RouteOutcome {
     const { change } = row
     const { relation } = change
+    if (relation.schema === MESSAGE_SCHEMA && this.#options.messagePrefixes.length > 0) {
+      this.#messages ??= new OutboxRouter(messageOptions(this.#options))
+      return this.#messages.route(row)
+    }
     if (!this.#tables.has(`${relation.schema}.${relation.table}`)) {
       return { kind: 'ignored', reason: 'OTHER_TABLE' }
     }
@@ -180,14 +221,34 @@ export class OutboxRouter {
       ...identity,
       kind: 'routed',
       topic,
-      key: record === undefined ? this.#own(valueOf(tuple, columns.key)) : record.key,
-      value: record === undefined ? this.#valueOf(payload) : record.value,
+      key: record === undefined ? this.#own(valueOf(tuple, columns.key)) : record.key.bytes,
+      value: record === undefined ? this.#valueOf(payload) : record.value.bytes,
       headers,
       timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
     }
-    if (event.key === null)
-      return { ...event, partitionKey: this.#arena.text(identity.eventId ?? '') }
-    return record?.partition === undefined ? event : { ...event, partition: record.partition }
+    if (record === undefined && event.key !== null && this.#options.documentSubject === '') {
+      return event
+    }
+    const encoding = this.#encodingOf(event, record)
+    return {
+      ...event,
+      ...(event.key === null && { partitionKey: this.#arena.text(identity.eventId ?? '') }),
+      ...(record?.partition !== undefined && { partition: record.partition }),
+      ...(encoding !== undefined && { encoding }),
+    }
+  }
+
+  #encodingOf(
+    { topic, type, value }: RoutedEvent,
+    record: OutboxRecord | undefined,
+  ): RegistryEncoding | undefined {
+    const { documentSubject: subject } = this.#options
+    if (subject === '') return registryEncoding(record?.key, record?.value)
+    if (value === null) return undefined
+    const documentSubject = subject
+      .replaceAll('${topic}', () => topic)
+      .replaceAll('${type}', () => type ?? '')
+    return { documentSubject }
   }
 
   /** Of a row of hundreds of megabytes nothing is copied but what names it. */
@@ -262,6 +323,26 @@ type TopicOutcome = { readonly topic: string; readonly fault: string | undefined
 
 /** Remembered; with more, as when every event names a topic of its own, they are found anew. */
 const TOPICS_MAX = 1_000
+
+/** A message has the fields that `outbox.emit` gives it, and what the service adds. */
+function messageOptions(options: OutboxRouterOptions): OutboxRouterOptions {
+  const { tenant, schemaVersion, type, headers, trace } = options.fields
+  const has = (column: string, field: string): string => (column === '' ? '' : field)
+  return {
+    ...options,
+    tables: options.messagePrefixes.map((prefix) => `${MESSAGE_SCHEMA}.${prefix}`),
+    messagePrefixes: [],
+    fields: {
+      ...MESSAGE_FIELDS,
+      type: has(type, MESSAGE_FIELDS.type),
+      headers: has(headers, MESSAGE_FIELDS.headers),
+      trace: has(trace, MESSAGE_FIELDS.trace),
+      schemaVersion,
+      tenant,
+    },
+    isPlacedFieldRequired: false,
+  }
+}
 
 function isPlain(options: OutboxRouterOptions): boolean {
   const { converters, placements, tenant, contextHeaders } = options

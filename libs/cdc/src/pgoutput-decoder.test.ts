@@ -25,6 +25,7 @@ test('begin carries the commit LSN, the commit time and an unsigned transaction 
   expect(new PgOutputDecoder().decode(bytes)).toEqual({
     kind: 'begin',
     commitLsn: lsn(0x1_0000_0000n),
+    commitTimestampUs: 946_684_801_000_001,
     commitTimestampMs: 946_684_801_000,
     xid: 0xffff_fffe,
   })

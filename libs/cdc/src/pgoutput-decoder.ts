@@ -56,12 +56,7 @@ export class PgOutputDecoder {
       case 'I':
         return this.#insert(reader)
       case 'B':
-        return {
-          kind: 'begin',
-          commitLsn: reader.lsn(),
-          commitTimestampMs: reader.timestampMs(),
-          xid: reader.uint32(),
-        }
+        return begin(reader)
       case 'C':
         return commit(reader)
       case 'R':
@@ -144,6 +139,13 @@ export class PgOutputDecoder {
     }
     return relation
   }
+}
+
+function begin(reader: MessageReader): PgOutputMessage {
+  const commitLsn = reader.lsn()
+  const commitTimestampUs = reader.timestampUs()
+  const commitTimestampMs = Math.floor(commitTimestampUs / 1_000)
+  return { kind: 'begin', commitLsn, commitTimestampMs, commitTimestampUs, xid: reader.uint32() }
 }
 
 function commit(reader: MessageReader): PgOutputMessage {

@@ -22,6 +22,7 @@ export type BeginMessage = {
   /** LSN of the commit record of this transaction: known before its first row. */
   readonly commitLsn: Lsn
   readonly commitTimestampMs: number
+  readonly commitTimestampUs: number
   readonly xid: number
 }
 

@@ -13,8 +13,8 @@ export type StreamItem =
   | { readonly kind: 'begin'; readonly commitLsn: Lsn; readonly xid: number }
   | RowChange
   | CommittedTransaction
-  | { readonly kind: 'truncate'; readonly relations: readonly Relation[] }
-  | { readonly kind: 'message'; readonly message: LogicalMessage }
+  | TruncatedTables
+  | EmittedMessage
 
 /** A row of a transaction whose end has not arrived yet, though it is known to have committed. */
 export type RowChange = {
@@ -22,6 +22,30 @@ export type RowChange = {
   readonly change: RowMessage
   readonly position: EventPosition
   readonly commitTimestampMs: number
+  /** The same in microseconds, of a row that came from the log. */
+  readonly commitTimestampUs?: number
+  readonly xid: number
+}
+
+/** Tables of a transaction that were emptied; the position is that of the first. */
+export type TruncatedTables = {
+  readonly kind: 'truncate'
+  readonly relations: readonly Relation[]
+  readonly position: EventPosition
+  readonly commitTimestampMs: number
+  readonly commitTimestampUs: number
+  readonly xid: number
+}
+
+/**
+ * A logical decoding message. One outside of transactions comes between two of them: its own LSN is
+ * its position, and it has no commit time.
+ */
+export type EmittedMessage = {
+  readonly kind: 'message'
+  readonly message: LogicalMessage
+  readonly position: EventPosition
+  readonly commitTimestampMs: number | undefined
   readonly xid: number
 }
 
@@ -33,6 +57,15 @@ export type CommittedTransaction = {
   readonly rowCount: number
 }
 
+type OpenTransaction = { readonly begin: BeginMessage; rowCount: number; nextIndex: number }
+
+/**
+ * How many records a change can become: a delete has a tombstone behind it, and an update of a key
+ * is a delete, its tombstone and an insert. Each has an index of its own, whatever is configured, so
+ * that a position means the same record for ever.
+ */
+const RECORDS_MAX = { insert: 1, update: 3, delete: 2 } as const
+
 /**
  * Stamps each row with its transaction and its index in it, as it streams. A transaction is never
  * collected: it may have more rows than memory. That works because protocol version 1 sends only
@@ -40,7 +73,7 @@ export type CommittedTransaction = {
  */
 export class TransactionAssembler {
   #newestEnd: Lsn | undefined
-  #open: { readonly begin: BeginMessage; rowCount: number } | undefined
+  #open: OpenTransaction | undefined
 
   /**
    * What the next message adds; undefined for those that only describe (relation, type, origin).
@@ -58,11 +91,9 @@ export class TransactionAssembler {
       case 'commit':
         return this.#commit(message)
       case 'truncate':
-        this.#opened('truncate')
-        return { kind: 'truncate', relations: message.relations }
+        return this.#truncate(message.relations)
       case 'message':
-        if (message.isTransactional) this.#opened('a transactional message')
-        return { kind: 'message', message }
+        return this.#message(message)
       case 'relation':
       case 'type':
       case 'origin':
@@ -76,16 +107,37 @@ export class TransactionAssembler {
     if (this.#newestEnd !== undefined && begin.commitLsn < this.#newestEnd) {
       throw new DecodeError(`transaction ${formatLsn(begin.commitLsn)} is out of commit order`, 0)
     }
-    this.#open = { begin, rowCount: 0 }
+    this.#open = { begin, rowCount: 0, nextIndex: 0 }
     return { kind: 'begin', commitLsn: begin.commitLsn, xid: begin.xid }
   }
 
   #row(change: RowMessage): RowChange {
     const open = this.#opened(change.kind)
-    const { commitLsn, commitTimestampMs, xid } = open.begin
-    const position = { commitLsn, commitIndex: open.rowCount }
+    const { commitLsn, commitTimestampMs, commitTimestampUs, xid } = open.begin
+    const position = { commitLsn, commitIndex: open.nextIndex }
     open.rowCount += 1
-    return { kind: 'row', change, position, commitTimestampMs, xid }
+    open.nextIndex += RECORDS_MAX[change.kind]
+    return { kind: 'row', change, position, commitTimestampMs, commitTimestampUs, xid }
+  }
+
+  #truncate(relations: readonly Relation[]): TruncatedTables {
+    const open = this.#opened('truncate')
+    const { commitLsn, commitTimestampMs, commitTimestampUs, xid } = open.begin
+    const position = { commitLsn, commitIndex: open.nextIndex }
+    open.nextIndex += relations.length
+    return { kind: 'truncate', relations, position, commitTimestampMs, commitTimestampUs, xid }
+  }
+
+  #message(message: LogicalMessage): EmittedMessage {
+    if (!message.isTransactional) {
+      const position = { commitLsn: message.messageLsn, commitIndex: 0 }
+      return { kind: 'message', message, position, commitTimestampMs: undefined, xid: 0 }
+    }
+    const open = this.#opened('a transactional message')
+    const { commitLsn, commitTimestampMs, xid } = open.begin
+    const position = { commitLsn, commitIndex: open.nextIndex }
+    open.nextIndex += 1
+    return { kind: 'message', message, position, commitTimestampMs, xid }
   }
 
   #commit(message: PgOutputMessage & { readonly kind: 'commit' }): CommittedTransaction {
@@ -103,7 +155,7 @@ export class TransactionAssembler {
     return { kind: 'commit', commitLsn, endLsn, commitTimestampMs, rowCount }
   }
 
-  #opened(what: string): { readonly begin: BeginMessage; rowCount: number } {
+  #opened(what: string): OpenTransaction {
     if (this.#open === undefined) throw new DecodeError(`${what} outside of a transaction`, 0)
     return this.#open
   }

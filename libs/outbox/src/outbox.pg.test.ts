@@ -161,3 +161,30 @@ class MemoryRegistry implements RegistryClient {
     throw new Error('the outbox registers')
   }
 }
+
+test('events may go into the log alone, where they leave no row', async () => {
+  const messages = await createOutbox({
+    serde: createAvroSerde({ registry }),
+    events: [OrderEvents],
+    transport: 'message',
+  })
+  await sql`select pg_create_logical_replication_slot('messages', 'test_decoding')`.execute(db)
+  await db
+    .transaction()
+    .execute((transaction) =>
+      messages.append(
+        transaction,
+        OrderEvents.OrderPlaced({ orderId: 'o-1', quantity: 1 }),
+        OrderEvents.OrderPlaced({ orderId: 'o-2', quantity: 2 }),
+      ),
+    )
+  const { rows: changes } = await sql<{ data: string }>`
+    select data from pg_logical_slot_get_changes('messages', null, null)
+    where data like 'message:%'`.execute(db)
+  await sql`select pg_drop_replication_slot('messages')`.execute(db)
+  expect(changes.map(({ data }) => /"aggregateid": "([^"]*)"/.exec(data)?.[1])).toEqual([
+    'o-1',
+    'o-2',
+  ])
+  expect(await rows()).toEqual([])
+})

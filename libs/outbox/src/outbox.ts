@@ -1,7 +1,7 @@
 import { type AnyEvents, type NewEvent, type RecordDefinition } from '@fairlead/avro'
 import { OperationalError } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
-import { type Transaction, sql } from 'kysely'
+import { type RawBuilder, type Transaction, sql } from 'kysely'
 
 /** Debezium's default route: the aggregate type stands behind this prefix in the topic's name. */
 const TOPIC_PREFIX = 'outbox.event.'
@@ -18,6 +18,12 @@ export type OutboxOptions = {
    * headers of the records.
    */
   readonly headers?: () => Readonly<Record<string, string>>
+  /**
+   * `table`, the default: a row of outbox.events, which can be read and published again later.
+   * `message`: in the write-ahead log alone (`outbox.emit_bytes`), which costs about half and leaves
+   * nothing to clean; what a lost slot has not published is gone.
+   */
+  readonly transport?: 'table' | 'message'
 }
 
 /** An event that cannot be written: it is not in the outbox's event sets, or breaks its schema. */
@@ -29,7 +35,7 @@ export class OutboxError extends OperationalError {
   }
 }
 
-/** Writes events into the outbox table, in the transaction of the rows that they tell about. */
+/** Writes events into the outbox, in the transaction of the rows that they tell about. */
 export interface Outbox {
   /**
    * Writes the events in order, with one statement. They reach their topics when, and only when, the
@@ -57,19 +63,51 @@ export async function createOutbox(options: OutboxOptions): Promise<Outbox> {
       encoders.set(encoderKey(topic, type), await options.serde.encoder(subject, schema))
     }
   }
-  return new TableOutbox(encoders, options.headers ?? (() => ({})))
+  const { headers = () => ({}), transport = 'table' } = options
+  return new PostgresOutbox(encoders, headers, STATEMENTS[transport])
 }
 
-class TableOutbox implements Outbox {
+type Columns = {
+  readonly aggregateTypes: readonly string[]
+  readonly keys: readonly string[]
+  readonly types: readonly string[]
+  readonly payloads: readonly Buffer[]
+  readonly headers: string
+}
+
+/**
+ * `with ordinality` keeps the order of the events: rows of one statement are decoded from the WAL in
+ * the order in which they were inserted, and messages in which they were emitted.
+ */
+const STATEMENTS = {
+  table: ({ headers, ...columns }: Columns) => sql`
+    insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
+    select aggregatetype, aggregateid, type, payload, ${headers}::jsonb
+    from ${eventsOf(columns)} order by position`,
+  message: ({ headers, ...columns }: Columns) => sql`
+    select outbox.emit_bytes(aggregatetype, aggregateid, type, payload, ${headers}::jsonb)
+    from (select * from ${eventsOf(columns)} order by position) as event`,
+} as const
+
+function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'headers'>) {
+  return sql`unnest(
+      ${aggregateTypes}::text[], ${keys}::text[], ${types}::text[], ${payloads}::bytea[]
+    ) with ordinality as event (aggregatetype, aggregateid, type, payload, position)`
+}
+
+class PostgresOutbox implements Outbox {
   readonly #encoders: ReadonlyMap<string, AvroEncoder>
   readonly #headers: () => Readonly<Record<string, string>>
+  readonly #statement: (columns: Columns) => RawBuilder<unknown>
 
   constructor(
     encoders: ReadonlyMap<string, AvroEncoder>,
     headers: () => Readonly<Record<string, string>>,
+    statement: (columns: Columns) => RawBuilder<unknown>,
   ) {
     this.#encoders = encoders
     this.#headers = headers
+    this.#statement = statement
   }
 
   async append<DB>(transaction: Transaction<DB>, ...events: readonly NewEvent[]): Promise<void> {
@@ -81,18 +119,14 @@ class TableOutbox implements Outbox {
     }
     const payloads = events.map((event) => this.#encode(event))
     const headers = JSON.stringify(this.#headers())
-    // `with ordinality` keeps the order of the events: rows of one statement are decoded from the
-    // WAL in the order in which they were inserted.
-    await sql`
-      insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
-      select aggregatetype, aggregateid, type, payload, ${headers}::jsonb
-      from unnest(
-        ${events.map((event) => aggregateTypeOf(event.topic))}::text[],
-        ${events.map((event) => event.key)}::text[],
-        ${events.map((event) => event.type)}::text[],
-        ${payloads}::bytea[]
-      ) with ordinality as event (aggregatetype, aggregateid, type, payload, position)
-      order by position`.execute(transaction)
+    const columns = {
+      aggregateTypes: events.map((event) => aggregateTypeOf(event.topic)),
+      keys: events.map((event) => event.key),
+      types: events.map((event) => event.type),
+      payloads,
+      headers,
+    }
+    await this.#statement(columns).execute(transaction)
   }
 
   #encode(event: NewEvent): Buffer {

@@ -12,6 +12,7 @@ import type pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import type { Signal, SignalProgress, Signals } from '../signals/signals.ts'
 import { sizeFault } from '../sink/event-size.ts'
+import type { EventEncoder } from '../sink/event-encoder.ts'
 import { findTopic } from '../sink/find-topic.ts'
 import type { Interlude } from '../sink/publisher.ts'
 import { headerText, readRecords } from '../sink/read-tail.ts'
@@ -28,6 +29,7 @@ export type ParkedReplayOptions = {
   readonly source: string
   readonly signals: Signals
   readonly sink: SinkClients
+  readonly encoder: EventEncoder | undefined
   readonly topics: Topics
   readonly router: OutboxRouter
   readonly idColumn: string
@@ -193,8 +195,12 @@ export class ParkedReplay implements Interlude {
     work: Work,
   ): Promise<Sending | { readonly code: string; readonly reason: string }> {
     if (publishable.kind === 'unroutable') return publishable
+    const { encoder } = this.#options
     const topicName = work.signal.data['topic']
-    const event = typeof topicName !== 'string' ? publishable : { ...publishable, topic: topicName }
+    const routed =
+      typeof topicName !== 'string' ? publishable : { ...publishable, topic: topicName }
+    const event = encoder === undefined ? routed : await encoder.encode(routed)
+    if (event.kind === 'unroutable') return event
     const topic = await findTopic(this.#options.topics, event.topic)
     if (topic instanceof KafkaError) return { code: topic.code, reason: topic.message }
     await this.#refresh(event.topic, work)

@@ -41,6 +41,11 @@ export function originOf(relation: Relation): EventOrigin {
   return origin
 }
 
+/** The origin of what is no row. */
+export function tableOrigin(table: string): EventOrigin {
+  return { table, row: undefined }
+}
+
 /** The origin of a row that cannot be routed; it owns its bytes. */
 export function originWithRow({ change }: RowChange): EventOrigin {
   const { relation } = change

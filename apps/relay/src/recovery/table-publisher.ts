@@ -28,6 +28,7 @@ export class TablePublisher {
     readonly options: RelayOptions
     readonly source: string
     readonly sink: SinkClients
+    readonly encoder: EventEncoder | undefined
     readonly metrics: RelayMetrics
     readonly isPermitted: () => boolean
     readonly wallNowMs: () => number
@@ -55,6 +56,7 @@ export class TablePublisher {
         replicationFactor: options.sink.replicationFactor,
         tailRecordCount: options.sink.batchRecordsMax,
       }),
+      encoder: parts.encoder,
       isPermitted: parts.isPermitted,
       interlude: NO_INTERLUDE,
       slotName: options.source.slotName,

@@ -11,6 +11,7 @@ import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 import { sendDeadLetters } from './dead-letters.ts'
+import type { EventEncoder } from './event-encoder.ts'
 import { eventSizeBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
@@ -19,6 +20,8 @@ import { type Topic, type Topics, partitionFault } from './topics.ts'
 export type PublisherOptions = {
   readonly producer: IdempotentProducer
   readonly topics: Topics
+  /** Undefined when no event needs a schema registry. */
+  readonly encoder: EventEncoder | undefined
   /** The slot is ours: what another relay may publish by now is neither sent nor parked. */
   readonly isPermitted: () => boolean
   readonly metrics: RelayMetrics
@@ -165,7 +168,8 @@ export class Publisher {
     const toSend: ToSend[] = []
     const toPark: ToPark[] = []
     const published: Queued[] = []
-    for (const queued of batch) {
+    for (const item of batch) {
+      const queued = isWhole(item.event) ? item : await this.#whole(item)
       const { event } = queued
       // Nothing is awaited for an event of a known topic: that would cost more than the event.
       const topic =
@@ -181,6 +185,14 @@ export class Publisher {
     await this.#park(toPark, parked)
     await this.#send(toSend, parked)
     this.#options.onProgress()
+  }
+
+  /** With what the schema registry has to do. */
+  async #whole(queued: Queued): Promise<Queued> {
+    const { encoder } = this.#options
+    const { event } = queued
+    if (event.kind === 'unroutable' || encoder === undefined) return queued
+    return { ...queued, event: await encoder.encode(event) }
   }
 
   #decide(
@@ -282,6 +294,10 @@ export class Publisher {
     if (this.#pendingEvents > 0) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
+}
+
+function isWhole(event: RoutedEvent | UnroutableEvent): boolean {
+  return event.kind === 'unroutable' || event.encoding === undefined
 }
 
 /** Blocks the aggregate at once: its next event may be in the same batch. */

@@ -2,6 +2,7 @@ import type { Lsn } from '@fairlead/base'
 import type { SourceCatalog } from '@fairlead/cdc'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
+import { ensureCapturePublication } from './capture-publication.ts'
 import { readCatalog } from './read-catalog.ts'
 import { ensureSlot } from './slot.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
@@ -33,10 +34,14 @@ export async function preflight(
   await checkServer(client)
   await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`, [options.slotName])
   try {
-    await ensurePublication(client, options)
+    if (options.tables.length > 0) await ensurePublication(client, options)
+    const captured =
+      options.capture === undefined
+        ? []
+        : await ensureCapturePublication(client, options.capture, options.slotName)
     await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
-    const catalog = await readCatalog(client, options.tables)
+    const catalog = await readCatalog(client, [...options.tables, ...captured])
     await recover({ systemIdentifier, catalog })
     const startLsn = await ensureSlot(client, options, systemIdentifier)
     return { systemIdentifier, startLsn, catalog }

@@ -7,6 +7,7 @@ export type SourceOptions = {
   /** `schema.table` */
   readonly tables: readonly string[]
   readonly databaseUrl: string
+  readonly capture: CaptureSource | undefined
   readonly columns: {
     /** Each of the tables must have them. */
     readonly required: readonly string[]
@@ -16,6 +17,21 @@ export type SourceOptions = {
   }
   /** Debezium's `snapshot.mode`: whether rows that are older than the slot are published. */
   readonly snapshotMode: 'initial' | 'no_data'
+}
+
+/** Ordinary tables whose changes are published. */
+export type CaptureSource = {
+  readonly publicationName: string
+  /** For the whole of `schema.table`. */
+  readonly tables: readonly RegExp[]
+  /** Outbox tables: their rows are events already. */
+  readonly except: readonly string[]
+}
+
+/** The publications that a session reads; without outbox tables that of the outbox is none. */
+export function publicationNames(options: SourceOptions): readonly string[] {
+  const outbox = options.tables.length === 0 ? [] : [options.publicationName]
+  return options.capture === undefined ? outbox : [...outbox, options.capture.publicationName]
 }
 
 /** `schema.table` for a statement. */

@@ -24,7 +24,7 @@ export class RelayFixture {
   readonly fatal: unknown[] = []
   readonly #drop: () => Promise<void>
   readonly #settings: Readonly<Record<string, string>>
-  readonly #relays: Relay[] = []
+  readonly relays: Relay[] = []
 
   constructor(
     database: { readonly url: string; drop(): Promise<void> },
@@ -55,7 +55,7 @@ export class RelayFixture {
       onState: ignore,
       onFatal: (error) => this.fatal.push(error),
     })
-    this.#relays.push(relay)
+    this.relays.push(relay)
     return relay
   }
 
@@ -108,7 +108,7 @@ export class RelayFixture {
 
   async close(): Promise<void> {
     this.brokers.unstick()
-    await Promise.all(this.#relays.map((relay) => relay.stop()))
+    await Promise.all(this.relays.map((relay) => relay.stop()))
     await this.pool.end()
     await this.#drop()
   }

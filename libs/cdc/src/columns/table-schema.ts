@@ -105,6 +105,14 @@ export function tableColumns(
   })
 }
 
+/** Names of the key's columns: the primary key, or else the replica identity. */
+export function keyColumnNames(relation: Relation, catalog: SourceCatalog): readonly string[] {
+  const { primaryKey = [] } = factsOf(relation, catalog) ?? {}
+  if (primaryKey.length > 0) return primaryKey
+  const isIdentity = relation.replicaIdentity !== 'f'
+  return relation.columns.filter(({ isKey }) => isKey && isIdentity).map(({ name }) => name)
+}
+
 function factsOf({ schema, table }: Relation, catalog: SourceCatalog): TableFacts | undefined {
   return catalog.tables.get(`${schema}.${table}`)
 }

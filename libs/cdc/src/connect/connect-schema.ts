@@ -32,7 +32,7 @@ export type ConnectField = { readonly name: string; readonly schema: ConnectSche
 
 /**
  * A value by its schema: int64 is a bigint, every other number a number; a struct is an array in the
- * order of its fields; logical types are their underlying value.
+ * order of its fields, with undefined for a field that is left out; logical types are their underlying value.
  */
 export type ConnectValue =
   | null
@@ -41,7 +41,7 @@ export type ConnectValue =
   | bigint
   | string
   | Uint8Array
-  | readonly ConnectValue[]
+  | readonly (ConnectValue | undefined)[]
   | ReadonlyMap<string, ConnectValue>
 
 /** A value beside its schema. Without a schema the value is null: a tombstone, or no key. */

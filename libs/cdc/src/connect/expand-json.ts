@@ -67,6 +67,7 @@ function schemaOf(name: string, tree: JsonTree, options: ExpandOptions): Connect
     case 'object': {
       const fields: ConnectField[] = []
       for (const [key, item] of tree.entries) {
+        if (key === '') throw new ExpansionFault('a field has no name')
         const schema = schemaOf(name === '' ? key : `${name}.${key}`, item, options)
         if (schema !== null) fields.push({ name: key, schema })
       }
@@ -118,22 +119,29 @@ function elementSchema(
   return schema
 }
 
-/** The fields of every object of the array; a type stands over the guess that a null gave. */
+/**
+ * The fields of every object of the array; a type stands over the guess that a null gave. When they
+ * differ, the merged schema is not optional any more: Debezium has it so.
+ */
 function mergedSchema(
   name: string,
   items: readonly JsonTree[],
   options: ExpandOptions,
 ): ConnectSchema {
   const fields = new Map<string, ConnectField>()
+  const shapes = new Set<string>()
   for (const item of items) {
-    const found = item.kind === 'object' ? schemaOf(name, item, options)?.fields : undefined
-    for (const field of found ?? []) {
+    const schema = item.kind === 'object' ? schemaOf(name, item, options) : null
+    if (schema === null) continue
+    shapes.add(JSON.stringify(schema))
+    for (const field of schema.fields ?? []) {
       const known = fields.get(field.name)
       const isBetter = known?.schema.type === 'bytes' && field.schema.type !== 'bytes'
       if (known === undefined || isBetter) fields.set(field.name, field)
     }
   }
-  return optional(struct(name, [...fields.values()]))
+  const merged = struct(name, [...fields.values()])
+  return shapes.size > 1 ? merged : optional(merged)
 }
 
 function valueOf(tree: JsonTree, schema: ConnectSchema): ConnectValue {

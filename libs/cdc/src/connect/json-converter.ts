@@ -89,16 +89,20 @@ function numberJson({ type }: ConnectSchema, value: number): string {
   return Number.isFinite(value) ? text : `"${text}"`
 }
 
-function structJson(schema: ConnectSchema, values: readonly ConnectValue[]): string {
-  const entries = (schema.fields ?? []).map(
-    (field, index) => `${jsonString(field.name)}:${jsonOf(field.schema, values[index] ?? null)}`,
-  )
+function structJson(schema: ConnectSchema, values: readonly (ConnectValue | undefined)[]): string {
+  const entries = (schema.fields ?? []).flatMap((field, index) => {
+    const value = values[index]
+    return value === undefined ? [] : [`${jsonString(field.name)}:${jsonOf(field.schema, value)}`]
+  })
   return `{${entries.join(',')}}`
 }
 
-function arrayJson({ items }: ConnectSchema, values: readonly ConnectValue[]): string {
+function arrayJson(
+  { items }: ConnectSchema,
+  values: readonly (ConnectValue | undefined)[],
+): string {
   if (items === undefined) return '[]'
-  return `[${values.map((value) => jsonOf(items, value)).join(',')}]`
+  return `[${values.map((value) => jsonOf(items, value ?? null)).join(',')}]`
 }
 
 function mapJson({ items }: ConnectSchema, map: ReadonlyMap<string, ConnectValue>): string {

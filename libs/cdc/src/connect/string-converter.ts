@@ -30,7 +30,7 @@ function textOf(schema: ConnectSchema, value: ConnectValue): string {
     return `{${entries.join(', ')}}`
   }
   if (schema.type === 'struct') return structText(schema, value)
-  return `[${value.map((item) => itemText(schema, item)).join(', ')}]`
+  return `[${value.map((item) => itemText(schema, item ?? null)).join(', ')}]`
 }
 
 function itemText({ items }: ConnectSchema, value: ConnectValue): string {
@@ -38,7 +38,10 @@ function itemText({ items }: ConnectSchema, value: ConnectValue): string {
 }
 
 /** Fields without a value are left out, and those with a default have that. */
-function structText({ fields = [] }: ConnectSchema, values: readonly ConnectValue[]): string {
+function structText(
+  { fields = [] }: ConnectSchema,
+  values: readonly (ConnectValue | undefined)[],
+): string {
   const entries = fields.flatMap(({ name, schema }, index) => {
     const value = values[index] ?? null
     return value === null ? [] : [`${name}=${textOf(schema, value)}`]
@@ -78,7 +81,7 @@ function headerTextOf(schema: ConnectSchema, value: ConnectValue, isEmbedded: bo
     return `{${entries.join(',')}}`
   }
   if (schema.type !== 'struct') {
-    return `[${value.map((item) => headerTextOf(items, item, true)).join(',')}]`
+    return `[${value.map((item) => headerTextOf(items, item ?? null, true)).join(',')}]`
   }
   const entries = fields.map(
     (field, index) => `"${field.name}":${headerTextOf(field.schema, value[index] ?? null, true)}`,

@@ -1,0 +1,11 @@
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd1', 'Order', '1', 'A', '{"id": 1, "long": 12345678901, "price": 39.98, "whole": 2.0, "tiny": 0.00001, "million": 12345678.5, "yes": true, "nothing": null, "none": [], "text": "a\"b\\c\u0001\tü"}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd2', 'Order', '1', 'B', '{"lines": [{"id": 1}, {"id": 2, "note": null}], "tags": ["a", null, "b"], "numbers": [1, 2], "nested": {"deep": {"deeper": [1.5]}}}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd4', 'Order', '1', 'D', '{"mixed": [1, "a"]}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd5', 'Order', '1', 'E', '"text"');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd6', 'Order', '1', 'F', null);
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd7', 'Order', '1', 'G', '{"mixed": [1, 2.5]}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd8', 'Order', '1', 'H', '{}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cd9', 'Order', '1', 'I', '{"ids": [[1, 2], [3]]}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cda', 'Order', '1', 'J', '{"": 1, "a b": 2}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cdb', 'Order', '1', 'K', '{"list": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], "empty": [null], "same": [{"a": null}]}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cdc', 'Order', '1', 'L', '{"same": [{"a": 1, "z": [1.0]}, {"a": 2, "z": [3.25]}]}');

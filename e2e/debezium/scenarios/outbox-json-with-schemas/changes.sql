@@ -1,0 +1,4 @@
+insert into shop.outbox values
+  ('4d47e190-0402-4048-bc2c-89dd54343cdc', 'Order', '1', 'OrderCreated', '{"id": 1, "lineItems": [{"id": 1, "item": "Debezium in Action", "status": "ENTERED", "quantity": 2, "totalPrice": 39.98}], "customerId": 123}');
+insert into shop.outbox values ('4d47e190-0402-4048-bc2c-89dd54343cde', 'Order', '1', 'OrderPurged', null);
+delete from shop.outbox;

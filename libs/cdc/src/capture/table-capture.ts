@@ -1,0 +1,355 @@
+import { DecodeError, invariant } from '@fairlead/base'
+import { ByteArena } from '../byte-arena.ts'
+import type { SourceCatalog } from '../columns/source-catalog.ts'
+import { type TableColumn, keyColumnNames, tableColumns } from '../columns/table-schema.ts'
+import type { ValueOptions } from '../columns/value-options.ts'
+import {
+  type ConnectDatum,
+  type ConnectSchema,
+  type ConnectValue,
+  NO_DATUM,
+  required,
+  struct,
+} from '../connect/connect-schema.ts'
+import { type Converter, convert, convertPart, isFault } from '../connect/converter.ts'
+import { toConnectJson } from '../connect/json-converter.ts'
+import { type EventHeader, HeaderWriter } from '../outbox-headers.ts'
+import type { Converters, OutboxRouterOptions } from '../outbox-options.ts'
+import {
+  type EventIdentity,
+  type RoutedEvent,
+  type UnroutableEvent,
+  registryEncoding,
+} from '../outbox-router.ts'
+import type { Relation, RowMessage } from '../pgoutput-message.ts'
+import { topicNameFault } from '../topic-name.ts'
+import type { RowChange, TruncatedTables } from '../transaction-assembler.ts'
+import { type Tuple, UNCHANGED } from '../tuple.ts'
+import {
+  type Operation,
+  type SourceFacts,
+  envelope,
+  envelopeSchema,
+  sourceBlock,
+} from './envelope.ts'
+
+export type TableCaptureOptions = {
+  /** Tables whose changes are published, as regular expressions for the whole of `schema.table`. */
+  readonly tables: readonly RegExp[]
+  /** Outbox tables, whose rows are events themselves. */
+  readonly exceptTables: readonly string[]
+  /** `tombstones.on.delete`: null behind a delete, so that compaction removes the key. */
+  readonly tombstonesOnDelete: boolean
+  /** `skipped.operations` */
+  readonly skippedOperations: ReadonlySet<string>
+  /** `message.key.columns`: the first match names the columns of the key. */
+  readonly keyColumns: readonly { readonly table: RegExp; readonly columns: readonly string[] }[]
+  /** A large value that did not change: Debezium's placeholder, or no field at all. */
+  readonly unavailableValues: 'placeholder' | 'omit'
+  readonly converters: Converters
+  readonly values: ValueOptions
+  readonly catalog: SourceCatalog
+  readonly contextHeaders: OutboxRouterOptions['contextHeaders']
+  readonly topicPrefix: string
+  readonly version: string
+  readonly source: string
+  readonly wallNowMs: () => number
+}
+
+/** What is known of a relation until Postgres announces it anew. */
+type Plan = {
+  readonly table: string
+  readonly topic: string
+  readonly topicFault: string | undefined
+  readonly columns: readonly TableColumn[]
+  readonly key: { readonly schema: ConnectSchema; readonly columns: readonly TableColumn[] } | null
+  readonly rowSchema: ConnectSchema
+  readonly envelope: ConnectSchema
+}
+
+/** One record of a change. A change of a key is three: delete, tombstone, create. */
+type Part = {
+  readonly key: ConnectDatum
+  readonly value: ConnectDatum
+  readonly operation: Operation
+  readonly keyHeader?: readonly [name: string, key: ConnectDatum]
+}
+
+const OLD_KEY_HEADER = '__debezium.oldkey'
+const NEW_KEY_HEADER = '__debezium.newkey'
+
+/**
+ * Turns the changes of ordinary tables into records with Debezium's envelope.
+ *
+ * Nothing is made up: a large value that was not sent is marked, and the old row has what the
+ * replica identity of the table put into the log. What is not null and not known there is empty, or
+ * the default, as in Debezium, since the schema leaves no other choice.
+ */
+export class TableCapture {
+  readonly #options: TableCaptureOptions
+  readonly #arena = new ByteArena()
+  readonly #headers: HeaderWriter
+  readonly #facts: SourceFacts
+  readonly #plans = new WeakMap<Relation, Plan>()
+  readonly #isCaptured = new WeakMap<Relation, boolean>()
+
+  constructor(options: TableCaptureOptions) {
+    this.#options = { ...options, converters: structured(options.converters) }
+    this.#headers = new HeaderWriter(this.#arena, { source: options.source, tracesAll: false })
+    this.#facts = {
+      version: options.version,
+      name: options.topicPrefix,
+      database: options.catalog.database,
+    }
+  }
+
+  captures(relation: Relation): boolean {
+    const known = this.#isCaptured.get(relation)
+    if (known !== undefined) return known
+    const { tables, exceptTables } = this.#options
+    const name = `${relation.schema}.${relation.table}`
+    const isCaptured = tables.some((pattern) => pattern.test(name)) && !exceptTables.includes(name)
+    this.#isCaptured.set(relation, isCaptured)
+    return isCaptured
+  }
+
+  /** The records of a row's change, in order, each with a position of its own. */
+  capture(row: RowChange): readonly (RoutedEvent | UnroutableEvent)[] {
+    const { relation } = row.change
+    const plan = this.#planOf(relation)
+    try {
+      return this.#numbered(row, plan, this.#partsOf(row, plan))
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      return [unroutable(this.#identity(row, plan, NO_DATUM, 'u'), 'INVALID_VALUE', error.message)]
+    }
+  }
+
+  /** A record without a key for each table that is captured. */
+  captureTruncate(truncated: TruncatedTables): readonly (RoutedEvent | UnroutableEvent)[] {
+    if (this.#options.skippedOperations.has('t')) return []
+    return truncated.relations.flatMap((relation, index) => {
+      if (!this.captures(relation)) return []
+      const { commitLsn, commitIndex } = truncated.position
+      const position = { commitLsn, commitIndex: commitIndex + index }
+      const plan = this.#planOf(relation)
+      const change = { ...truncated, position, relation }
+      const value = this.#envelope(change, plan, 't', { before: null, after: null })
+      return [this.#record(change, plan, { key: NO_DATUM, value, operation: 't' })]
+    })
+  }
+
+  #planOf(relation: Relation): Plan {
+    const known = this.#plans.get(relation)
+    if (known !== undefined) return known
+    const plan = this.#newPlan(relation)
+    this.#plans.set(relation, plan)
+    return plan
+  }
+
+  #newPlan(relation: Relation): Plan {
+    const { topicPrefix, catalog, values, keyColumns } = this.#options
+    const table = `${relation.schema}.${relation.table}`
+    const topic = `${topicPrefix}.${table}`
+    const columns = tableColumns(relation, catalog, values)
+    const chosen = keyColumns.find(({ table: pattern }) => pattern.test(table))
+    const keyNames = chosen?.columns ?? keyColumnNames(relation, catalog)
+    const key = keyNames.flatMap((name) => columns.filter((column) => column.name === name))
+    const rowSchema = struct(`${topic}.Value`, columns.map(fieldOf))
+    return {
+      table,
+      topic,
+      topicFault: topicNameFault(topic),
+      columns,
+      key:
+        key.length === 0
+          ? null
+          : { schema: struct(`${topic}.Key`, key.map(fieldOf)), columns: key },
+      rowSchema,
+      envelope: envelopeSchema(topic, rowSchema),
+    }
+  }
+
+  #partsOf(row: RowChange, plan: Plan): readonly Part[] {
+    const { change } = row
+    const envelopeOf = (operation: Operation, before: ConnectValue, after: ConnectValue) =>
+      this.#envelope({ ...row, relation: change.relation }, plan, operation, { before, after })
+    switch (change.kind) {
+      case 'insert': {
+        const key = keyOf(plan, change.row)
+        return [
+          { key, value: envelopeOf('c', null, this.#rowOf(plan, change.row)), operation: 'c' },
+        ]
+      }
+      case 'delete':
+        return this.#removal(plan, change.oldRow, (before) => envelopeOf('d', before, null))
+      case 'update':
+        return this.#update(plan, change, envelopeOf)
+    }
+  }
+
+  #update(
+    plan: Plan,
+    change: RowMessage & { readonly kind: 'update' },
+    envelopeOf: (operation: Operation, before: ConnectValue, after: ConnectValue) => ConnectDatum,
+  ): readonly Part[] {
+    const { oldRow, row } = change
+    const newKey = keyOf(plan, row)
+    const oldKey = oldRow === undefined ? newKey : keyOf(plan, oldRow)
+    const after = this.#rowOf(plan, row, oldRow)
+    if (toConnectJson(oldKey, false) === toConnectJson(newKey, false) || oldRow === undefined) {
+      const before = oldRow === undefined ? null : this.#rowOf(plan, oldRow)
+      return [{ key: newKey, value: envelopeOf('u', before, after), operation: 'u' }]
+    }
+    const removal = this.#removal(plan, oldRow, (before) => envelopeOf('d', before, null))
+    return [
+      ...removal.map((part) => ({ ...part, keyHeader: [NEW_KEY_HEADER, newKey] as const })),
+      {
+        key: newKey,
+        value: envelopeOf('c', null, after),
+        operation: 'c',
+        keyHeader: [OLD_KEY_HEADER, oldKey],
+      },
+    ]
+  }
+
+  #removal(plan: Plan, oldRow: Tuple, envelopeOf: (before: ConnectValue) => ConnectDatum): Part[] {
+    const key = keyOf(plan, oldRow)
+    const removal: Part = { key, value: envelopeOf(this.#rowOf(plan, oldRow)), operation: 'd' }
+    if (!this.#options.tombstonesOnDelete) return [removal]
+    return [removal, { key, value: NO_DATUM, operation: 'd' }]
+  }
+
+  /** A value that was not sent is taken from the old row, where the log has that. */
+  #rowOf(plan: Plan, tuple: Tuple, oldRow?: Tuple): ConnectValue {
+    const omits = this.#options.unavailableValues === 'omit'
+    return plan.columns.map((column) => {
+      const value = tuple.value(column.index)
+      if (value !== UNCHANGED) return column.valueOf(value)
+      const old = oldRow?.value(column.index)
+      if (old instanceof Uint8Array) return column.valueOf(old)
+      return omits ? undefined : column.valueOf(UNCHANGED)
+    })
+  }
+
+  #envelope(
+    change: { readonly relation: Relation } & Pick<
+      RowChange,
+      'position' | 'xid' | 'commitTimestampMs' | 'commitTimestampUs'
+    >,
+    plan: Plan,
+    operation: Operation,
+    states: { readonly before: ConnectValue; readonly after: ConnectValue },
+  ): ConnectDatum {
+    const nowMs = this.#options.wallNowMs()
+    const { position, xid, commitTimestampMs } = change
+    const commitTimestampUs = change.commitTimestampUs ?? commitTimestampMs * 1_000
+    const time = { position, xid, commitTimestampUs, nowMs }
+    const source = sourceBlock(change.relation, this.#facts, time)
+    return { schema: plan.envelope, value: envelope(operation, states, source, nowMs) }
+  }
+
+  #numbered(row: RowChange, plan: Plan, parts: readonly Part[]) {
+    const { commitLsn, commitIndex } = row.position
+    invariant(parts.length <= 3, 'a change is at most three records')
+    return parts.flatMap((part, index) => {
+      if (this.#options.skippedOperations.has(part.operation)) return []
+      const position = { commitLsn, commitIndex: commitIndex + index }
+      return [this.#record({ ...row, position }, plan, part)]
+    })
+  }
+
+  #record(
+    change: Pick<RowChange, 'position' | 'commitTimestampMs'>,
+    plan: Plan,
+    part: Part,
+  ): RoutedEvent | UnroutableEvent {
+    const { converters } = this.#options
+    const identity = this.#identity(change, plan, part.key, part.operation)
+    if (plan.topicFault !== undefined) return unroutable(identity, 'INVALID_TOPIC', plan.topicFault)
+    const key = convertPart(converters.key, part.key)
+    if (isFault(key)) return unroutable(identity, 'INVALID_KEY', key.fault)
+    const value = convertPart(converters.value, part.value)
+    if (isFault(value)) return unroutable(identity, 'INVALID_VALUE', value.fault)
+    const first = this.#firstHeaders(part)
+    const event: RoutedEvent = {
+      ...identity,
+      kind: 'routed',
+      topic: plan.topic,
+      key: key.bytes,
+      value: value.bytes,
+      headers: this.#headers.headersOf(identity, null, first) ?? first,
+      timestampMs: change.commitTimestampMs,
+    }
+    const encoding = registryEncoding(key, value)
+    return {
+      ...event,
+      // Rows of a table without a key share a partition, so that their order is kept.
+      ...(event.key === null && { partitionKey: this.#arena.text(plan.table) }),
+      ...(encoding !== undefined && { encoding }),
+    }
+  }
+
+  #firstHeaders({ keyHeader }: Part): readonly EventHeader[] {
+    const { contextHeaders, converters } = this.#options
+    const context = contextHeaders.map(
+      ([name, text]) => [name, { schema: required('string'), value: text }] as const,
+    )
+    const data = keyHeader === undefined ? context : [keyHeader, ...context]
+    return data.flatMap(([name, datum]) => {
+      const bytes = convert(converters.header, datum)
+      return isFault(bytes) ? [] : [[name, bytes] as const]
+    })
+  }
+
+  #identity(
+    { position, commitTimestampMs }: Pick<RowChange, 'position' | 'commitTimestampMs'>,
+    plan: Plan,
+    key: ConnectDatum,
+    operation: Operation,
+  ): EventIdentity {
+    return {
+      position,
+      commitTimestampMs,
+      eventId: null,
+      aggregateType: plan.table,
+      aggregateId: toConnectJson(key, false),
+      type: operation,
+      headersText: null,
+    }
+  }
+}
+
+function unroutable(
+  identity: EventIdentity,
+  code: UnroutableEvent['code'],
+  reason: string,
+): UnroutableEvent {
+  return { ...identity, kind: 'unroutable', code, reason, value: null }
+}
+
+function keyOf({ key }: Plan, tuple: Tuple): ConnectDatum {
+  if (key === null) return NO_DATUM
+  return {
+    schema: key.schema,
+    value: key.columns.map((column) => column.valueOf(tuple.value(column.index))),
+  }
+}
+
+function fieldOf({ name, schema }: TableColumn): {
+  readonly name: string
+  readonly schema: ConnectSchema
+} {
+  return { name, schema }
+}
+
+/** A row has no bytes of its own: without a converter it is JSON. */
+function structured({ key, value, header }: Converters): Converters {
+  const json: Converter = { kind: 'json', hasSchemas: false }
+  const orJson = (converter: Converter): Converter => (converter.kind === 'raw' ? json : converter)
+  return {
+    key: orJson(key),
+    value: orJson(value),
+    header: header.kind === 'raw' ? { kind: 'simple' } : header,
+  }
+}

@@ -1,0 +1,356 @@
+import {
+  type DebeziumImport,
+  type ImportLine,
+  type ImportOutcome,
+  NotImportableError,
+} from './import-report.ts'
+import { readDebeziumConfig } from './read-config.ts'
+import { CARRIED, MISSING, MISSING_FAMILIES, NEEDLESS, NEEDLESS_FAMILIES } from './known-keys.ts'
+
+const CONNECTOR = /(^|\.)Postgres(ql)?Connector$/
+const ROUTER = 'io.debezium.transforms.outbox.EventRouter'
+const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter'
+const SIMPLE_HEADER_CONVERTER = 'org.apache.kafka.connect.storage.SimpleHeaderConverter'
+
+/**
+ * Turns the configuration of a Debezium connector for Postgres into one of the relay that writes the
+ * same records to the same topics, and says of every setting what became of it.
+ *
+ * `files` are the entries of properties or JSON files, nested names joined by dots.
+ *
+ * @throws {NotImportableError}
+ */
+export function importDebezium(files: readonly ReadonlyMap<string, string>[]): DebeziumImport {
+  const entries = readDebeziumConfig(files)
+  const connectorClass = entries.get('connector.class')
+  if (connectorClass === undefined) {
+    throw new NotImportableError('no file has connector.class (or debezium.source.connector.class)')
+  }
+  if (!CONNECTOR.test(connectorClass)) {
+    throw new NotImportableError(`connector.class is ${connectorClass}: only Postgres is read here`)
+  }
+  return new Importer(entries).import()
+}
+
+class Importer {
+  readonly #entries: ReadonlyMap<string, string>
+  readonly #router: string | undefined
+  readonly #settings = new Map<string, string>()
+  readonly #report: ImportLine[] = []
+  readonly #done = new Set<string>(['connector.class', 'name'])
+
+  constructor(entries: ReadonlyMap<string, string>) {
+    this.#entries = entries
+    this.#router = names(entries.get('transforms')).find(
+      (name) => entries.get(`transforms.${name}.type`) === ROUTER,
+    )
+  }
+
+  import(): DebeziumImport {
+    this.#database()
+    this.#slot()
+    this.#tables()
+    this.#transforms()
+    this.#converters()
+    this.#extendedHeaders()
+    for (const [key, value] of this.#entries) {
+      if (!this.#done.has(key)) this.#other(key, value)
+    }
+    return { settings: [...this.#settings], report: this.#report }
+  }
+
+  #database(): void {
+    const part = (name: string, orElse: string): string => this.#take(`database.${name}`) ?? orElse
+    const [user, password] = [part('user', 'postgres'), part('password', '')]
+    const credentials = `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}`
+    const address = `${part('hostname', 'localhost')}:${part('port', '5432')}`
+    const sslmode = this.#take('database.sslmode')
+    const query = sslmode === undefined ? '' : `?sslmode=${sslmode}`
+    const name = encodeURIComponent(part('dbname', 'postgres'))
+    this.#set('database.url', `postgres://${credentials}@${address}/${name}${query}`)
+    this.#say('database.*', address, 'carried', 'as database.url')
+    if (/\$\{/.test(user + password)) {
+      this.#say(
+        'database.password',
+        '${…}',
+        'missing',
+        'the relay replaces no ${…}: set RELAY_DATABASE_URL or RELAY_DATABASE_URL_FILE',
+      )
+    }
+    const servers = this.#take('bootstrap.servers')
+    if (servers !== undefined) this.#carry('bootstrap.servers', servers)
+    else
+      this.#say(
+        'bootstrap.servers',
+        '',
+        'assumed',
+        "127.0.0.1:9092: in Kafka Connect it is the worker's",
+      )
+  }
+
+  /** The same slot: the relay goes on where Debezium has stopped. Both must not run at a time. */
+  #slot(): void {
+    this.#carryOrAssume('slot.name', 'debezium')
+    const publication = this.#take('publication.name')
+    const publicationKey =
+      this.#router === undefined ? 'capture.publication.name' : 'publication.name'
+    this.#set(publicationKey, publication ?? 'dbz_publication')
+    this.#say(
+      'publication.name',
+      publication ?? 'dbz_publication',
+      publication === undefined ? 'assumed' : 'carried',
+      publicationKey === 'publication.name' ? '' : `as ${publicationKey}`,
+    )
+    // Debezium publishes logical decoding messages as they are; the relay's outbox of messages is off.
+    this.#set('message.prefix.include.list', '')
+    this.#carryOrAssume('topic.prefix', this.#take('database.server.name') ?? 'debezium')
+    const plugin = this.#take('plugin.name')
+    if (plugin !== 'pgoutput') {
+      const note = 'the relay reads pgoutput alone: give slot.name a new slot, or drop the old one'
+      this.#say(
+        'plugin.name',
+        plugin ?? 'decoderbufs',
+        plugin === undefined ? 'assumed' : 'missing',
+        note,
+      )
+    }
+  }
+
+  #tables(): void {
+    const tables = this.#take('table.include.list')
+    const schemas = this.#take('schema.include.list')
+    const key = this.#router === undefined ? 'capture.table.include.list' : 'table.include.list'
+    if (this.#router === undefined) this.#set('table.include.list', '')
+    else if (schemas !== undefined && tables !== undefined) {
+      this.#say('schema.include.list', schemas, 'needless', 'table.include.list says it')
+    }
+    if (tables === undefined && (schemas === undefined || this.#router !== undefined)) {
+      this.#say(
+        'table.include.list',
+        '',
+        'missing',
+        `every table is meant: name the tables in ${key}`,
+      )
+      return
+    }
+    if (tables !== undefined) {
+      const list = names(tables)
+      this.#set(key, (this.#router === undefined ? list : list.map(literal)).join(','))
+      const pattern =
+        this.#router === undefined
+          ? undefined
+          : list.find((name) => /[*+?|()[\]{}^$]/.test(literal(name)))
+      if (pattern === undefined)
+        this.#say(
+          'table.include.list',
+          tables,
+          'carried',
+          key === 'table.include.list' ? '' : `as ${key}`,
+        )
+      else
+        this.#say(
+          'table.include.list',
+          tables,
+          'missing',
+          `${pattern} is a regular expression: name the outbox tables one by one`,
+        )
+      return
+    }
+    this.#set(
+      key,
+      names(schemas)
+        .map((schema) => `${schema}\\..*`)
+        .join(','),
+    )
+    this.#say('schema.include.list', schemas ?? '', 'carried', `as ${key}`)
+  }
+
+  #transforms(): void {
+    for (const name of names(this.#take('transforms'))) {
+      const type = this.#take(`transforms.${name}.type`) ?? ''
+      if (name === this.#router) this.#outboxRouter(name)
+      else
+        this.#say(
+          `transforms.${name}`,
+          type,
+          'missing',
+          'the relay runs no transformations but the outbox event router',
+        )
+      for (const key of this.#entries.keys()) {
+        if (!key.startsWith(`transforms.${name}.`) || this.#done.has(key)) continue
+        const value = this.#take(key) ?? ''
+        if (name !== this.#router) continue
+        if (key.endsWith('.predicate') || key.endsWith('.negate')) {
+          this.#say(
+            key,
+            value,
+            'missing',
+            'tables that are no outbox belong in capture.table.include.list',
+          )
+        } else {
+          this.#say(key, value, 'missing', 'the outbox event router has no such option')
+        }
+      }
+    }
+  }
+
+  #outboxRouter(name: string): void {
+    // What the relay has beside Debezium's columns is switched off: it would add headers.
+    for (const column of ['type', 'timestamp', 'headers'])
+      this.#set(`table.field.event.${column}`, '')
+    this.#set('tracing.span.context.field', '')
+    this.#set('key.null.behavior', 'allow')
+    for (const option of ROUTER_OPTIONS) {
+      const key = `transforms.${name}.${option}`
+      const value = this.#take(key)
+      if (value === undefined) continue
+      if (option === 'table.field.event.type') {
+        this.#say(
+          key,
+          value,
+          'needless',
+          'Debezium reads no such column; see table.fields.additional.placement',
+        )
+      } else if (option === 'tracing.operation.name') {
+        this.#say(key, value, 'needless', 'the relay passes trace contexts on and makes no spans')
+      } else {
+        this.#set(option, value)
+        this.#say(key, value, 'carried', '')
+      }
+    }
+  }
+
+  #converters(): void {
+    for (const part of ['key', 'value', 'header'] as const) {
+      const key = `${part}.converter`
+      const given = this.#take(key)
+      const orElse = part === 'header' ? SIMPLE_HEADER_CONVERTER : JSON_CONVERTER
+      this.#set(key, given ?? orElse)
+      if (given !== undefined)
+        this.#say(
+          key,
+          given,
+          'carried',
+          KNOWN_CONVERTERS.test(given) ? '' : 'see what the relay says of it',
+        )
+      else if (part !== 'header') {
+        this.#say(
+          key,
+          orElse,
+          'assumed',
+          "with schemas: in Kafka Connect it is the worker's, unless the connector has one",
+        )
+      }
+      for (const setting of this.#entries.keys()) {
+        if (!setting.startsWith(`${key}.`)) continue
+        const value = this.#take(setting) ?? ''
+        if (CONVERTER_SETTINGS.has(setting.slice(key.length + 1))) {
+          this.#set(setting, value)
+          this.#say(setting, value, 'carried', '')
+        } else {
+          this.#say(setting, value, 'missing', 'the converters of the relay have no such setting')
+        }
+      }
+    }
+  }
+
+  /** On unless it is turned off, since Debezium 3.2. */
+  #extendedHeaders(): void {
+    const given = this.#take('extended.headers.enabled')
+    this.#set('extended.headers.enabled', given ?? 'true')
+    this.#say(
+      'extended.headers.enabled',
+      given ?? 'true',
+      given === undefined ? 'assumed' : 'carried',
+      '',
+    )
+  }
+
+  #other(key: string, value: string): void {
+    const needless = NEEDLESS[key] ?? familyNote(key, NEEDLESS_FAMILIES)
+    if (CARRIED.has(key)) this.#carry(key, value)
+    else if (MISSING[key] !== undefined) this.#say(key, value, 'missing', MISSING[key])
+    else if (needless !== undefined) this.#say(key, value, 'needless', needless)
+    else {
+      const note = familyNote(key, MISSING_FAMILIES) ?? 'unknown to the relay'
+      this.#say(key, value, 'missing', note)
+    }
+  }
+
+  #take(key: string): string | undefined {
+    this.#done.add(key)
+    return this.#entries.get(key)
+  }
+
+  #carryOrAssume(key: string, orElse: string): void {
+    const given = this.#take(key)
+    this.#set(key, given ?? orElse)
+    this.#say(key, given ?? orElse, given === undefined ? 'assumed' : 'carried', '')
+  }
+
+  #carry(key: string, value: string): void {
+    this.#set(key, value)
+    this.#say(key, value, 'carried', '')
+  }
+
+  #set(key: string, value: string): void {
+    this.#settings.set(key, value)
+  }
+
+  #say(key: string, value: string, outcome: ImportOutcome, note: string): void {
+    const isSecret = /password|secret/i.test(key)
+    this.#report.push({ key, value: isSecret ? '********' : value, outcome, note })
+  }
+}
+
+const KNOWN_CONVERTERS =
+  /(String|Json|ByteArray|ByteBuffer|BinaryData|SimpleHeader|Avro)\w*Converter$/
+const CONVERTER_SETTINGS: ReadonlySet<string> = new Set([
+  'schemas.enable',
+  'delegate.converter.type',
+  'delegate.converter.type.schemas.enable',
+  'schema.registry.url',
+  'auto.register.schemas',
+  'value.subject.name.strategy',
+  'key.subject.name.strategy',
+])
+
+/** Every option of the router; the relay has them under the same names. */
+const ROUTER_OPTIONS: readonly string[] = [
+  'table.field.event.id',
+  'table.field.event.key',
+  'table.field.event.type',
+  'table.field.event.payload',
+  'table.field.event.timestamp',
+  'table.field.event.schema.version',
+  'table.fields.additional.placement',
+  'table.fields.additional.error.on.missing',
+  'table.field.additional.missing',
+  'table.op.invalid.behavior',
+  'table.expand.json.payload',
+  'table.json.payload.null.behavior',
+  'table.json.payload.empty.array.behavior',
+  'route.by.field',
+  'route.topic.regex',
+  'route.topic.replacement',
+  'route.tombstone.on.empty.payload',
+  'tracing.span.context.field',
+  'tracing.operation.name',
+  'tracing.with.context.field.only',
+]
+
+function names(list: string | undefined): readonly string[] {
+  return (list ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
+/** Debezium's lists hold regular expressions; a dot is mostly meant as one. */
+function literal(pattern: string): string {
+  return pattern.replaceAll(/\\+\./g, '.')
+}
+
+function familyNote(key: string, families: Readonly<Record<string, string>>): string | undefined {
+  return Object.entries(families).find(([prefix]) => key.startsWith(prefix))?.[1]
+}

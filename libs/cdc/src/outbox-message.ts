@@ -1,0 +1,113 @@
+import { jsonObjectEntries } from './json-object-entries.ts'
+import type { UnroutableEvent } from './outbox-router.ts'
+import type { Relation } from './pgoutput-message.ts'
+import { TYPE_OIDS } from './postgres-text.ts'
+import type { EmittedMessage, RowChange } from './transaction-assembler.ts'
+import { tupleOf } from './tuple.ts'
+
+/** Stands for the schema of a table in what is known of a message; the prefix stands for the table. */
+export const MESSAGE_SCHEMA = 'pg_logical_emit_message'
+
+/** Columns that `outbox.emit` gives a message, with the names of the outbox table. */
+export const MESSAGE_FIELDS = {
+  id: 'id',
+  key: 'aggregateid',
+  route: 'aggregatetype',
+  payload: 'payload',
+  type: 'type',
+  timestamp: 'created_at',
+  headers: 'headers',
+  trace: 'tracingspancontext',
+  schemaVersion: '',
+} as const
+
+/** Says that the payload is a bytea in its hex form. */
+const ENCODING_FIELD = 'payload_encoding'
+const TEXT_OID = 25
+const JSONB_OID = 3802
+const TEXT = new TextEncoder()
+/** A service writes the same fields each time; with more shapes than this they are made anew. */
+const RELATIONS_MAX = 1_000
+
+/**
+ * Reads what `pg_logical_emit_message` wrote as if it were a row of an outbox table: a JSON object,
+ * each entry a column. So a message is routed by all rules that rows are routed by.
+ */
+export class OutboxMessages {
+  readonly #prefixes: ReadonlySet<string>
+  readonly #relations = new Map<string, Relation>()
+  readonly #wallNowMs: () => number
+
+  constructor(prefixes: readonly string[], wallNowMs: () => number) {
+    this.#prefixes = new Set(prefixes)
+    this.#wallNowMs = wallNowMs
+  }
+
+  /** Undefined when the message is not for us; unroutable when it is no JSON object. */
+  rowOf({ message, position, ...facts }: EmittedMessage): RowChange | UnroutableEvent | undefined {
+    if (!this.#prefixes.has(message.prefix)) return undefined
+    // A message outside of transactions has no commit time.
+    const commitTimestampMs = facts.commitTimestampMs ?? this.#wallNowMs()
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(message.content)
+    const entries = jsonObjectEntries(text)
+    if (entries === undefined) {
+      return {
+        kind: 'unroutable',
+        code: 'INVALID_MESSAGE',
+        reason: `a message with prefix ${message.prefix} is not a JSON object`,
+        position,
+        commitTimestampMs,
+        eventId: null,
+        aggregateType: null,
+        aggregateId: null,
+        type: null,
+        headersText: null,
+        value: new Uint8Array(message.content),
+      }
+    }
+    const isHex = entries.some(([name, json]) => name === ENCODING_FIELD && json === '"hex"')
+    const columns = entries.map(([name, json]) => ({ name, ...columnOf(name, json, isHex) }))
+    const relation = this.#relationOf(message.prefix, columns)
+    const row = tupleOf(columns.map(({ value }) => value))
+    const change = { kind: 'insert', relation, row } as const
+    return { kind: 'row', change, position, commitTimestampMs, xid: facts.xid }
+  }
+
+  #relationOf(
+    prefix: string,
+    columns: readonly { readonly name: string; readonly typeOid: number }[],
+  ): Relation {
+    const key = [prefix, ...columns.map(({ name, typeOid }) => `${typeOid} ${name}`)].join('\0')
+    const known = this.#relations.get(key)
+    if (known !== undefined) return known
+    const relation: Relation = {
+      relationOid: 0,
+      schema: MESSAGE_SCHEMA,
+      table: prefix,
+      replicaIdentity: 'n',
+      columns: columns.map(({ name, typeOid }) => ({
+        name,
+        typeOid,
+        isKey: false,
+        typeModifier: -1,
+      })),
+    }
+    if (this.#relations.size >= RELATIONS_MAX) this.#relations.clear()
+    this.#relations.set(key, relation)
+    return relation
+  }
+}
+
+function columnOf(name: string, json: string, isHex: boolean) {
+  const isText = json.startsWith('"')
+  const typeOid =
+    name !== MESSAGE_FIELDS.payload
+      ? TEXT_OID
+      : isHex
+        ? TYPE_OIDS.bytea
+        : isText
+          ? TEXT_OID
+          : JSONB_OID
+  const text = isText ? (JSON.parse(json) as string) : json
+  return { typeOid, value: json === 'null' ? null : TEXT.encode(text) }
+}

@@ -1,0 +1,107 @@
+import type { AvroSchema } from '@fairlead/avro'
+import { parseSchema } from '@fairlead/avro'
+import { DatumEncoder, EncodeError } from '../datum/datum-encoder.ts'
+import type { Datum } from '../datum/datum.ts'
+import { fits } from '../datum/fits.ts'
+import { withWirePrefix } from '../wire-format.ts'
+import type { LoadedSchema, PayloadEncoder } from './payload-encoder.ts'
+import { parsePreciseJson } from './precise-json.ts'
+
+const BYTE_MAX = 0xff
+const DEPTH_MAX = 500
+
+/** JSON as it is usually written: unions without the name of their branch, bytes as Avro's text. */
+export function avroPayloadEncoder(loaded: LoadedSchema): PayloadEncoder {
+  const { schemaId, subject, version, schemaType, referenced } = loaded
+  const { root } = parseSchema(loaded.schema, { mode: 'lenient', references: [...referenced] })
+  const encoder = new DatumEncoder(root)
+  return {
+    schemaId,
+    subject,
+    version,
+    schemaType,
+    encode: (json) =>
+      withWirePrefix(schemaId, encoder.encode(datumOf(root, parsePreciseJson(json), '', 0))),
+  }
+}
+
+/** Only what JSON has no form for is changed; the encoder checks the rest and names its place. */
+function datumOf(schema: AvroSchema, value: unknown, path: string, depth: number): Datum {
+  if (depth > DEPTH_MAX) throw new EncodeError(`nests deeper than ${DEPTH_MAX}`, path)
+  switch (schema.kind) {
+    case 'bytes':
+    case 'fixed':
+      return typeof value === 'string' ? bytesOf(value, path) : value
+    case 'float':
+    case 'double':
+      return typeof value === 'bigint' ? Number(value) : value
+    case 'array':
+      if (!Array.isArray(value)) return value
+      return value.map((item: unknown, index) =>
+        datumOf(schema.items, item, `${path}[${index}]`, depth + 1),
+      )
+    case 'map':
+      return membersOf(value, (name, member) =>
+        datumOf(schema.values, member, `${path}.${name}`, depth + 1),
+      )
+    case 'record':
+      return membersOf(value, (name, member) => {
+        const field = schema.fields.find((candidate) => candidate.name === name)
+        return field === undefined
+          ? member
+          : datumOf(field.type, member, `${path}.${name}`, depth + 1)
+      })
+    case 'union':
+      return unionDatum(schema.branches, value, path, depth)
+    case 'null':
+    case 'boolean':
+    case 'int':
+    case 'long':
+    case 'string':
+    case 'enum':
+      return value
+  }
+}
+
+/** The first branch that takes the value. With none the encoder says what there is. */
+function unionDatum(
+  branches: readonly AvroSchema[],
+  value: unknown,
+  path: string,
+  depth: number,
+): Datum {
+  for (const branch of branches) {
+    const isBytes = branch.kind === 'bytes' || branch.kind === 'fixed'
+    // Text is only then bytes when no branch takes text.
+    if (isBytes && branches.some(({ kind }) => kind === 'string' || kind === 'enum')) continue
+    const datum = attempt(() => datumOf(branch, value, path, depth + 1))
+    if (datum !== undefined && fits(branch, datum)) return datum
+  }
+  return value
+}
+
+function attempt(convert: () => Datum): Datum {
+  try {
+    return convert()
+  } catch (error) {
+    if (error instanceof EncodeError) return undefined
+    throw error
+  }
+}
+
+function membersOf(value: unknown, convert: (name: string, member: unknown) => Datum): Datum {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const entries = Object.entries(value).map(([name, member]) => [name, convert(name, member)])
+  return Object.fromEntries(entries)
+}
+
+/** Avro 1.12, "JSON Encoding": each character is a byte. */
+function bytesOf(text: string, path: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index)
+    if (unit > BYTE_MAX) throw new EncodeError('a character above U+00FF is no byte', path)
+    bytes[index] = unit
+  }
+  return bytes
+}

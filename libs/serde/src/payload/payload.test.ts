@@ -1,0 +1,169 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import protobuf from 'protobufjs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  EncodeError,
+  PayloadEncoders,
+  RegistryError,
+  createAvroSerde,
+  createRegistryClient,
+} from '../index.ts'
+
+/** What a registry answers, in Confluent's REST shape. */
+const SUBJECTS: Readonly<Record<string, Record<string, unknown>>> = {
+  avro: {
+    schema: JSON.stringify({
+      type: 'record',
+      name: 'Order',
+      fields: [
+        { name: 'id', type: 'long' },
+        { name: 'note', type: ['null', 'string'], default: null },
+        { name: 'raw', type: 'bytes' },
+        { name: 'price', type: 'double' },
+      ],
+    }),
+  },
+  json: {
+    schemaType: 'JSON',
+    schema: JSON.stringify({
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      type: 'object',
+      required: ['id'],
+      properties: { id: { type: 'integer' }, lines: { items: { $ref: 'line.json' } } },
+      additionalProperties: false,
+    }),
+    references: [{ name: 'line.json', subject: 'line', version: 1 }],
+  },
+  line: {
+    schemaType: 'JSON',
+    schema: JSON.stringify({ type: 'object', properties: { count: { type: 'integer' } } }),
+  },
+  proto: {
+    schemaType: 'PROTOBUF',
+    schema: `syntax = "proto3"; package shop; import "google/protobuf/timestamp.proto"; import "kind.proto";
+      message Other { message Inner { string text = 1; } }
+      message Order { int64 order_id = 1; repeated Kind kinds = 2; map<string, double> prices = 3;
+        google.protobuf.Timestamp at = 4; bytes raw = 5; Other.Inner inner = 6; }`,
+    references: [{ name: 'kind.proto', subject: 'kind', version: 1 }],
+  },
+  kind: {
+    schemaType: 'PROTOBUF',
+    schema: 'syntax = "proto3"; package shop; enum Kind { NONE = 0; NEW = 1; }',
+  },
+  broken: { schemaType: 'PROTOBUF', schema: 'message {' },
+}
+const IDS = Object.keys(SUBJECTS)
+
+let isDown = false
+const server = createServer((request, response) => {
+  const [, subject = ''] = /^\/subjects\/(\w+)\/versions/.exec(request.url ?? '') ?? []
+  const found = SUBJECTS[subject]
+  response.statusCode = isDown ? 503 : found === undefined ? 404 : 200
+  const id = IDS.indexOf(subject) + 1
+  response.end(
+    JSON.stringify(
+      found === undefined || isDown
+        ? { error_code: 40401, message: 'Subject not found.' }
+        : { subject, version: 3, id, ...found },
+    ),
+  )
+})
+let registry: ReturnType<typeof createRegistryClient>
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
+  const { port } = server.address() as AddressInfo
+  registry = createRegistryClient({ url: `http://127.0.0.1:${port}` })
+})
+afterAll(() => server.close())
+
+let nowMs = 0
+function encoders(messageName?: string): PayloadEncoders {
+  const options = { registry, latestTtlMs: 1_000, nowMs: () => nowMs }
+  return new PayloadEncoders(messageName === undefined ? options : { ...options, messageName })
+}
+
+test('a document is encoded in Avro behind the id of its schema', async () => {
+  const encoder = await encoders().load('avro')
+  expect(encoder).toMatchObject({ schemaId: 1, version: 3, schemaType: 'AVRO' })
+  const bytes = encoder.encode('{"id": 9007199254740993, "raw": "\\u0000ÿ", "price": 1}')
+  expect([...bytes.subarray(0, 5)]).toEqual([0, 0, 0, 0, 1])
+  const serde = createAvroSerde({
+    registry: { ...registry, schemaById: async () => registry.version('avro', 3) },
+  })
+  expect((await serde.decode(bytes)).value).toEqual({
+    id: 9007199254740993n,
+    note: null,
+    raw: Uint8Array.of(0, 255),
+    price: 1,
+  })
+})
+
+test('a document that a JSON Schema accepts goes out as it is written', async () => {
+  const encoder = await encoders().load('json')
+  const text = '{"id":  1, "lines": [{"count": 2}]}'
+  expect(Buffer.from(encoder.encode(text).subarray(5)).toString()).toBe(text)
+})
+
+test('a document is encoded in Protobuf behind the place of its message', async () => {
+  const encoder = await encoders('shop.Order').load('proto')
+  const bytes = encoder.encode(
+    `{"orderId": "9223372036854775807", "kinds": ["NEW", 0], "prices": {"eur": 1.5},
+      "at": "2026-11-21T03:08:47.5Z", "raw": "AAE=", "inner": {"text": "ü"}}`,
+  )
+  // Two bytes of indexes: one of them, and it is 1 (zigzag: 2).
+  expect([...bytes.subarray(0, 7)]).toEqual([0, 0, 0, 0, IDS.indexOf('proto') + 1, 2, 2])
+  const root = new protobuf.Root()
+  protobuf.parse(String(SUBJECTS['kind']?.['schema']), root)
+  protobuf.parse(String(SUBJECTS['proto']?.['schema']), root)
+  const common = protobuf.common.get('google/protobuf/timestamp.proto')
+  root.addJSON(common?.nested ?? {})
+  const type = root.lookupType('shop.Order')
+  expect(type.toObject(type.decode(bytes.subarray(7)), { longs: String, enums: String })).toEqual({
+    orderId: '9223372036854775807',
+    kinds: ['NEW', 'NONE'],
+    prices: { eur: 1.5 },
+    at: { seconds: '1795230527', nanos: 500_000_000 },
+    raw: Uint8Array.of(0, 1),
+    inner: { text: 'ü' },
+  })
+})
+
+test('the first message of a file is a single zero', async () => {
+  const encoder = await encoders().load('proto')
+  expect([...encoder.encode('{}')]).toEqual([0, 0, 0, 0, IDS.indexOf('proto') + 1, 0])
+})
+
+test.for([
+  { subject: 'avro', json: '{"id": "1", "raw": "", "price": 1}', path: '.id' },
+  { subject: 'avro', json: '{"id": 1, "raw": "€", "price": 1}', path: '.raw' },
+  { subject: 'avro', json: '{"id": 1}', path: '' },
+  { subject: 'avro', json: '{', path: '' },
+  { subject: 'json', json: '{"id": 1, "lines": [{"count": 1.5}]}', path: '/lines/0/count' },
+  { subject: 'json', json: '{"id": 1, "more": 2}', path: '' },
+  { subject: 'proto', json: '{"orderId": 9223372036854775808}', path: '.orderId' },
+  { subject: 'proto', json: '{"kinds": ["OLD"]}', path: '.kinds[0]' },
+  { subject: 'proto', json: '{"inner": {"other": 1}}', path: '.inner' },
+  { subject: 'proto', json: '{"prices": {"eur": "x"}}', path: '.prices.eur' },
+  { subject: 'proto', json: '[]', path: '' },
+])('$json does not fit the schema of $subject, at "$path"', async ({ subject, json, path }) => {
+  const encoder = await encoders(subject === 'proto' ? 'Order' : undefined).load(subject)
+  expect(() => encoder.encode(json)).toThrow(EncodeError)
+  expect(() => encoder.encode(json)).toThrow(expect.objectContaining({ path }))
+})
+
+test.for(['absent', 'broken'])('subject %s has no encoder', async (subject) => {
+  await expect(encoders().load(subject)).rejects.toThrow(RegistryError)
+})
+
+test('what is known goes on being used while the registry is down', async () => {
+  const known = encoders()
+  await known.load('avro')
+  isDown = true
+  nowMs += 2_000
+  expect(known.known('avro')).toBeDefined()
+  isDown = false
+  expect(known.known('avro')).toBeDefined()
+  expect(known.known('json')).toBeUndefined()
+})
