@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { IncomingRecord } from '@fairlead/kafka'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fairlead } from '../support/cli.ts'
+import { ROOT } from '../support/platform.ts'
 import { RelayStack, headerOf } from '../support/relay-stack.ts'
 import { type ComparableRecord, capturedRecord, comparable } from './comparable.ts'
 import { golden, makeChanges, scenarios } from './scenario.ts'
@@ -54,6 +55,53 @@ test.for(scenarios())('$name: the records are the ones that Debezium writes', as
     asFarAsKnown(comparable(capturedRecord(record)), expected[index]),
   )
   expect(written).toEqual(expected)
+})
+
+test('the commands of docs/relay.md work as printed', async () => {
+  const text = await readFile(join(ROOT, 'docs/relay.md'), 'utf8')
+  const [, block = ''] = /^```sh\n(.*?)^```/ms.exec(text) ?? []
+  const commands = block.trim().split('\n')
+  expect(commands.length).toBeGreaterThan(1)
+  for (const command of commands) {
+    const argv = command.split(' ').slice(2)
+    expect(await fairlead(argv)).toMatchObject({ exitCode: 0 })
+  }
+})
+
+test('what has no counterpart is told, and an exit code with --strict', async () => {
+  const file = join(directory, 'connector.properties')
+  await writeFile(
+    file,
+    'connector.class=io.debezium.connector.postgresql.PostgresConnector\nplugin.name=pgoutput\n' +
+      'table.include.list=shop.outbox\nprovide.transaction.metadata=true\nno.such.key=1\n' +
+      'transforms=unwrap\ntransforms.unwrap.type=io.debezium.transforms.ExtractNewRecordState\n',
+  )
+  const { exitCode, stdout } = await fairlead([
+    'relay',
+    'import-debezium',
+    file,
+    '--strict',
+    '--output',
+    'json',
+  ])
+  const { report } = JSON.parse(stdout) as {
+    report: readonly { readonly key: string; readonly outcome: string }[]
+  }
+  const missing = report.filter(({ outcome }) => outcome === 'missing').map(({ key }) => key)
+  expect(missing.toSorted()).toEqual([
+    'no.such.key',
+    'provide.transaction.metadata',
+    'transforms.unwrap',
+  ])
+  expect(exitCode).toBe(5)
+})
+
+test('the configuration of another database is refused', async () => {
+  const file = join(directory, 'mysql.json')
+  await writeFile(file, '{"connector.class": "io.debezium.connector.mysql.MySqlConnector"}')
+  const { exitCode, stderr } = await fairlead(['relay', 'import-debezium', file])
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('only Postgres is read here')
 })
 
 /** In the order of the log. The topics may hold records of other scenarios. */

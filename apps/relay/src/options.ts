@@ -108,12 +108,21 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
     captureOptions(config, routing)
     const { placements, converters: chosen } = routing
     return [
+      ...sourceProblems(config),
       ...envelopeProblems(placements, chosen.value.kind),
       ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
   } catch (error) {
     return [errorMessage(error)]
   }
+}
+
+/** A slot reads at least one publication; messages alone have none. */
+function sourceProblems(config: RelayConfig): readonly string[] {
+  const lists = [config['table.include.list'], config['capture.table.include.list']]
+  return lists.some((list) => list.length > 0)
+    ? []
+    : ['table.include.list and capture.table.include.list are empty: name a table']
 }
 
 function envelopeProblems(

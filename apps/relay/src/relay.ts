@@ -201,7 +201,8 @@ export class Relay {
       const router = new OutboxRouter({ ...options.routing, tables, source, catalog })
       const wallNowMs = () => Date.now()
       const onParked = (events: readonly ParkedEvent[]) => this.#logParked(events)
-      const shared = { control, options, source, router, sink, signals, metrics, logger }
+      const encoder = this.#encoder
+      const shared = { control, options, source, router, sink, encoder, signals, metrics, logger }
       await replayTable({ ...shared, isPermitted, wallNowMs, onParked }, order)
     } finally {
       await sink.close()

@@ -26,6 +26,7 @@ const ENCODING_FIELD = 'payload_encoding'
 const TEXT_OID = 25
 const JSONB_OID = 3802
 const TEXT = new TextEncoder()
+const LENIENT_TEXT = new TextDecoder('utf-8', { ignoreBOM: true })
 /** A service writes the same fields each time; with more shapes than this they are made anew. */
 const RELATIONS_MAX = 1_000
 
@@ -48,7 +49,7 @@ export class OutboxMessages {
     if (!this.#prefixes.has(message.prefix)) return undefined
     // A message outside of transactions has no commit time.
     const commitTimestampMs = facts.commitTimestampMs ?? this.#wallNowMs()
-    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(message.content)
+    const text = LENIENT_TEXT.decode(message.content)
     const entries = jsonObjectEntries(text)
     if (entries === undefined) {
       return {

@@ -57,10 +57,21 @@ async function readEntries(file: string): Promise<ReadonlyMap<string, string>> {
   const text = await readFile(file, 'utf8')
   try {
     const values = parseConfigFile(file, text)
-    return new Map([...values].map(([key, value]) => [key, String(value)]))
+    const isProperties = !/\.(ya?ml|json)$/.test(file)
+    return new Map(
+      [...values].map(([key, value]) => [
+        key,
+        isProperties ? unescaped(String(value)) : String(value),
+      ]),
+    )
   } catch (error) {
     throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** In Java's properties a backslash stands before what is meant as it is. */
+function unescaped(value: string): string {
+  return value.replaceAll(/\\(.)/g, '$1')
 }
 
 function importFiles(files: readonly ReadonlyMap<string, string>[]): DebeziumImport {

@@ -6,6 +6,7 @@ import type { RelayMetrics } from '../metrics.ts'
 import type { RelayOptions } from '../options.ts'
 import { insertOf, originOf, originWithRow } from '../parked/stored-event.ts'
 import type { Signal, Signals } from '../signals/signals.ts'
+import type { EventEncoder } from '../sink/event-encoder.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
 import { slotUncertain } from '../sink/sink-failure.ts'
 import { SessionFailure, halt } from '../session-failure.ts'
@@ -23,6 +24,7 @@ export type ReplayTableParts = {
   readonly source: string
   readonly router: OutboxRouter
   readonly sink: SinkClients
+  readonly encoder: EventEncoder | undefined
   readonly signals: Signals
   readonly metrics: RelayMetrics
   readonly logger: Logger

@@ -121,7 +121,8 @@ export class TableCapture {
       return this.#numbered(row, plan, this.#partsOf(row, plan))
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      return [unroutable(this.#identity(row, plan, NO_DATUM, 'u'), 'INVALID_VALUE', error.message)]
+      const key = keyOrNone(plan, row.change)
+      return [unroutable(this.#identity(row, plan, key, 'u'), 'INVALID_VALUE', error.message)]
     }
   }
 
@@ -333,6 +334,16 @@ function keyOf({ key }: Plan, tuple: Tuple): ConnectDatum {
   return {
     schema: key.schema,
     value: key.columns.map((column) => column.valueOf(tuple.value(column.index))),
+  }
+}
+
+/** So that later changes of the key wait behind one that cannot be published. */
+function keyOrNone(plan: Plan, change: RowMessage): ConnectDatum {
+  try {
+    return keyOf(plan, change.kind === 'delete' ? change.oldRow : change.row)
+  } catch (error) {
+    if (error instanceof DecodeError) return NO_DATUM
+    throw error
   }
 }
 

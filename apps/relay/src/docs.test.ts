@@ -1,0 +1,59 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig } from '@fairlead/service'
+import { expect, test } from 'vitest'
+import { RELAY_CONFIG } from './config.ts'
+import { checkRelayConfig, relayOptions } from './options.ts'
+
+const TEXT = readFileSync(join(import.meta.dirname, '../../../docs/relay.md'), 'utf8')
+const BLOCKS = [...TEXT.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, block = '']) => block)
+
+function load(yaml: string) {
+  const file = join(mkdtempSync(join(tmpdir(), 'relay-docs-')), 'relay.yaml')
+  writeFileSync(file, yaml)
+  const argv = ['--config', file, '--database.url=postgres://localhost/shop']
+  return loadConfig(RELAY_CONFIG, { argv, env: {}, envPrefix: 'RELAY_' }).config
+}
+
+test.for(BLOCKS)('the configurations of docs/relay.md are valid (%#)', (block) => {
+  const config = load(block)
+  expect(checkRelayConfig(config)).toEqual([])
+  expect(() => relayOptions(config)).not.toThrow()
+})
+
+test('every key that docs/relay.md names is one', () => {
+  expect(BLOCKS.length).toBeGreaterThan(3)
+  const keys = new Set(Object.keys(RELAY_CONFIG))
+  const named = [...TEXT.matchAll(/`((?:table|route|capture|value|tracing)\.[a-z.]+)`/g)]
+  for (const [, key = ''] of named) expect(keys).toContain(key)
+})
+
+test.for([
+  { yaml: 'value.converter: jsn', problem: 'did you mean json?' },
+  { yaml: 'route.topic.regex: "("', problem: 'route.topic.regex' },
+  {
+    yaml: 'table.fields.additional.placement: [type:body]',
+    problem: 'header, envelope, partition',
+  },
+  {
+    yaml: 'table.fields.additional.placement: [type:envelope]',
+    problem: 'set value.converter to json',
+  },
+  { yaml: 'value.format: avro', problem: 'schema.registry.url is required' },
+  {
+    yaml: 'skipped.operations: [x]\ncapture.table.include.list: [a]',
+    problem: 'c, u, d, t or none',
+  },
+  {
+    yaml: 'message.key.columns: a\ncapture.table.include.list: [a]',
+    problem: 'message.key.columns',
+  },
+  { yaml: 'table.include.list: []', problem: 'name a table' },
+])('$yaml is refused: $problem', ({ yaml, problem }) => {
+  expect(checkRelayConfig(load(yaml)).join()).toContain(problem)
+})
+
+test('an unknown key is refused with the nearest one', () => {
+  expect(() => load('route.topic.replacment: x')).toThrow('did you mean route.topic.replacement?')
+})
