@@ -18,6 +18,7 @@ import {
   temporaryDirectory,
 } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
+import { LogCleaner } from './log-cleaner.ts'
 
 const TIMEOUT_MS = 20_000
 const SOON = { timeout: 10_000, interval: 20 }
@@ -172,4 +173,46 @@ describe('a compaction under way', { timeout: TIMEOUT_MS }, () => {
     expect(readdirSync(directory).join()).not.toContain(TOPIC)
     expect(broker.failures).toEqual([])
   })
+})
+
+test('threads that look for work at the same time do not take the same log', async () => {
+  let planCount = 0
+  const planned = { segments: [], plan: { isDue: true, dirtyRatio: 1, delayMs: 0, endOffset: 1 } }
+  const log = {
+    isCompacted: true,
+    planCompaction: (_nowMs: number, done: (result: unknown) => void) => {
+      planCount += 1
+      done({ ok: true, value: planned })
+    },
+    compactionJob: () => ({}),
+  }
+  const space = { hasRoomFor: () => true }
+  const partition = { topic: TOPIC, partition: 0, log, config: {}, directory: { space } }
+  const partitions = {
+    snapshot: () => [partition],
+    get: () => partition,
+    beforeRemoval: () => {},
+  }
+  const jobs: ((outcome: unknown) => void)[] = []
+  const thread = () => ({
+    run: () => new Promise((resolve) => jobs.push(resolve)),
+    rest: async () => {},
+    cancel: () => {},
+  })
+  const timers = { after: () => () => {} }
+  const cleaner = new LogCleaner({
+    config: { threadCount: 3 },
+    partitions,
+    createThread: thread,
+    clock: { nowMs: () => 0, wallNowMs: () => 0 },
+    timers,
+    logger: { info: () => {}, warn: () => {} },
+  } as never)
+  cleaner.start()
+  await expect.poll(() => planCount, SOON).toBeGreaterThanOrEqual(3)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(jobs).toHaveLength(1)
+  const stopped = cleaner.stop()
+  for (const end of jobs) end({ kind: 'failed', code: 'CANCELLED', message: '' })
+  await stopped
 })

@@ -32,7 +32,12 @@ export type LogCleanerOptions = {
   }
 }
 
-type Filthy = { readonly partition: LocalPartition; readonly planned: PlannedCompaction }
+type Filthy = {
+  readonly partition: LocalPartition
+  readonly planned: PlannedCompaction
+  /** How many compactions of it had ended when it was planned: another one makes the plan obsolete. */
+  readonly endedCount: number
+}
 
 export type LastCompaction = CompactionResult & { readonly durationMs: number }
 
@@ -68,6 +73,7 @@ export class LogCleaner {
   readonly #uncleanable = new Set<LocalPartition>()
   readonly #waitingForRoom = new Set<LocalPartition>()
   readonly #retryMs = new Map<LocalPartition, number>()
+  readonly #endedCounts = new WeakMap<LocalPartition, number>()
   readonly #last = new Map<BackgroundThread, LastCompaction>()
   #config: CleanerConfig
   /** Those that go on; one that is not here any more ends after its compaction. */
@@ -124,7 +130,8 @@ export class LogCleaner {
       if (filthiest === undefined) {
         await thread.rest()
         await this.#work.pause(this.#config.backoffMs)
-      } else if (this.#goesOn(thread)) {
+        // Threads that search at once find the same log, and only one may have it.
+      } else if (this.#goesOn(thread) && this.#mayBegin(filthiest)) {
         await this.#work.run(filthiest.partition, thread, () => this.#compact(filthiest, thread))
       }
     }
@@ -136,7 +143,7 @@ export class LogCleaner {
     return !this.#work.isStopped && this.#threads.includes(thread)
   }
 
-  /** The log that is due with the largest share of new bytes. Nothing waits between choice and start. */
+  /** The log that is due with the largest share of new bytes. */
   async #filthiest(): Promise<Filthy | undefined> {
     const { partitions, clock } = this.#options
     this.#lastRunMs = clock.nowMs()
@@ -146,11 +153,12 @@ export class LogCleaner {
       if (this.#work.isStopped) return undefined
       if (!this.#mayPlan(partition)) continue
       const nowMs = clock.wallNowMs()
+      const endedCount = this.#endedCountOf(partition)
       const planned = await unlessStorageFails<PlannedCompaction>((done) =>
         partition.log.planCompaction(nowMs, done),
       )
       if (typeof planned === 'string') this.#setAside(partition, 'KAFKA_STORAGE_ERROR', planned)
-      else found.push({ partition, planned })
+      else found.push({ partition, planned, endedCount })
       plannedCount += 1
       if (plannedCount % PLANS_PER_TURN === 0) await nextTurn()
     }
@@ -159,8 +167,7 @@ export class LogCleaner {
     this.#maxDelayMs = found.reduce((max, { planned }) => Math.max(max, planned.plan.delayMs), 0)
     return found
       .filter(
-        (filthy) =>
-          filthy.planned.plan.isDue && this.#mayPlan(filthy.partition) && this.#hasRoom(filthy),
+        (filthy) => filthy.planned.plan.isDue && this.#mayBegin(filthy) && this.#hasRoom(filthy),
       )
       .reduce<Filthy | undefined>(
         (most, next) =>
@@ -179,6 +186,14 @@ export class LogCleaner {
       clock.nowMs() >= (this.#retryMs.get(partition) ?? 0) &&
       partitions.get(partition.topic, partition.partition) === partition
     )
+  }
+
+  #mayBegin({ partition, endedCount }: Filthy): boolean {
+    return this.#mayPlan(partition) && this.#endedCountOf(partition) === endedCount
+  }
+
+  #endedCountOf(partition: LocalPartition): number {
+    return this.#endedCounts.get(partition) ?? 0
   }
 
   /** The reserve of a disk is for what makes room for certain: a compaction takes room first. */
@@ -226,6 +241,7 @@ export class LogCleaner {
       })
     })
     const areSwapped = (await Promise.all(swaps)).every((isDone) => isDone)
+    this.#endedCounts.set(partition, this.#endedCountOf(partition) + 1)
     invariant(outcome.kind !== 'scrubbed', 'a compaction ends as one')
     if (outcome.kind !== 'compacted') this.#onFailed(partition, outcome)
     else if (!areSwapped) this.#retryLater(partition)
