@@ -21,6 +21,8 @@ export type BatchOutcome =
   | { readonly kind: 'found'; readonly answer: RecordAnswer }
 export type BatchAnswer = { readonly id: number; readonly outcome: BatchOutcome }
 
+const STOPPED = 'the broker stops'
+
 type Waiting = {
   readonly resolve: (outcome: BatchOutcome) => void
   readonly reject: (error: unknown) => void
@@ -37,6 +39,7 @@ export class BatchThread {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #nextId = 0
+  #isStopped = false
 
   async open(job: Extract<BatchJob, { readonly kind: 'open' }>): Promise<OpenedBatch> {
     const outcome = await this.#run(job, job.records.buffer)
@@ -48,15 +51,17 @@ export class BatchThread {
     return (outcome as Extract<BatchOutcome, { readonly kind: 'found' }>).answer
   }
 
-  /** Ends the thread. Jobs that it has not done are refused. */
+  /** Ends the thread for good. Jobs that it has not done, and those to come, are refused. */
   async stop(): Promise<void> {
     const worker = this.#worker
+    this.#isStopped = true
     this.#worker = undefined
-    this.#fail(new Error('the broker stops'))
+    this.#fail(new Error(STOPPED))
     await worker?.terminate()
   }
 
   #run(job: BatchJob, handedOver: ArrayBuffer): Promise<BatchOutcome> {
+    if (this.#isStopped) return Promise.reject(new Error(STOPPED))
     const id = this.#nextId
     this.#nextId += 1
     const { promise, resolve, reject } = Promise.withResolvers<BatchOutcome>()

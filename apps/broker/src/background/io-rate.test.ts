@@ -29,9 +29,19 @@ test('without a limit nothing waits', () => {
   for (let count = 0; count < 10; count += 1) expect(rate.delayMs(1e9, unlimited)).toBe(0)
 })
 
-test('another rate holds from the next bytes on', () => {
+test('another rate holds from the next bytes on, also for those that passed before', () => {
   const rate = new IoRate()
   rate.delayMs(1_100, { bytesPerSecond: 1_000, nowMs: 0 })
-  expect(rate.delayMs(1_000, { bytesPerSecond: 1_000_000, nowMs: 0 })).toBeCloseTo(1_000)
-  expect(rate.delayMs(0, { bytesPerSecond: 1_000_000, nowMs: 0 })).toBeCloseTo(1_001)
+  expect(rate.delayMs(1_000, { bytesPerSecond: 1_000_000, nowMs: 0 })).toBeCloseTo(1)
+  expect(rate.delayMs(0, { bytesPerSecond: 1_000, nowMs: 0 })).toBeCloseTo(2_000)
+})
+
+test('a rate that was far too low is over once it is raised', () => {
+  const rate = new IoRate()
+  rate.delayMs(1_000_000, { bytesPerSecond: 1, nowMs: 0 })
+  expect(rate.delayMs(0, { bytesPerSecond: 1, nowMs: 0 })).toBeGreaterThan(900_000_000)
+  expect(rate.delayMs(0, { bytesPerSecond: 1_000_000, nowMs: 1_000 })).toBe(0)
+  const unlimited = { bytesPerSecond: Number.MAX_VALUE, nowMs: 2_000 }
+  expect(rate.delayMs(1e9, unlimited)).toBe(0)
+  expect(rate.delayMs(1, { ...unlimited, bytesPerSecond: 1_000 })).toBeLessThan(1e9)
 })
