@@ -130,8 +130,10 @@ class MeasuredRequest implements RequestQuota {
     // A fetch has settled it, since its answer depends on it; acks=0 is exempt, as in Kafka.
     if (api !== 'Fetch' && hasResponse) this.#recordTime(nowMs)
     if (this.#resource === undefined) return 0
-    // A change of the metadata may have waited since, for others before it and for the disk.
-    const throttleMs = Math.round(Math.max(0, this.#throttleMs - (nowMs - this.#throttledMs)))
+    // A change of the metadata may have waited since, for others before it and for the disk. A fetch is
+    // answered at once, and must say why it has no records.
+    const passedMs = this.#resource === 'ControllerMutation' ? nowMs - this.#throttledMs : 0
+    const throttleMs = Math.round(Math.max(0, this.#throttleMs - passedMs))
     this.#quotas.throttled(this.#resource, this.#client, { throttleMs, nowMs })
     return throttleMs
   }
