@@ -21,7 +21,7 @@ import {
   type MutationQuota,
   type ProducerIdBlock,
   type TopicContext,
-  UNLIMITED_MUTATIONS,
+  PARTITIONS_MAX,
   allocateProducerIds,
   alterClientQuotas,
   alterConfigs,
@@ -158,17 +158,15 @@ export class Controller {
   }
 
   /**
-   * Creates `__consumer_offsets`, unless it exists.
+   * Creates `__consumer_offsets`, unless it exists: also beyond `partitionsMax`, since without it there
+   * are no groups at all.
    *
-   * @throws {StorageError} when the disk refused it.
+   * @throws {StorageError} when it cannot be created, for lack of room, or of partitions.
    */
   async createConsumerOffsets(): Promise<void> {
-    const numPartitions = this.#options.config['offsets.topic.num.partitions']
-    const name = CONSUMER_OFFSETS_TOPIC
-    const topic = { name, numPartitions, configs: CONSUMER_OFFSETS_CONFIGS }
-    const failure = await this.#createOne(topic, UNLIMITED_MUTATIONS)
+    const failure = await this.#createConsumerOffsets()
     // A partition that is offline is dealt with later, and alone.
-    const isThere = this.#options.image.topic(name) !== undefined
+    const isThere = this.#options.image.topic(CONSUMER_OFFSETS_TOPIC) !== undefined
     if (failure !== undefined && !isThere) throw new StorageError(failure, { code: STORAGE_ERROR })
   }
 
@@ -232,22 +230,21 @@ export class Controller {
     await this.#changes.idle()
   }
 
-  /** Returns why the disk refused it; undefined when it is there, or cannot exist. */
-  #createOne(
-    topic: {
-      readonly name: string
-      readonly numPartitions: number
-      readonly configs: readonly { readonly name: string; readonly value: string }[]
-    },
-    quota: MutationQuota,
-  ): Promise<string | undefined> {
-    const { image } = this.#options
+  /** Returns why it is not there, or not served as a whole. */
+  #createConsumerOffsets(): Promise<string | undefined> {
+    const { image, config } = this.#options
+    const topic = {
+      name: CONSUMER_OFFSETS_TOPIC,
+      numPartitions: config['offsets.topic.num.partitions'],
+      replicationFactor: -1,
+      configs: CONSUMER_OFFSETS_CONFIGS,
+    }
     return this.#change<string | undefined>(
       () => {
-        const wanted = { ...topic, replicationFactor: -1 }
-        const created = createTopic(image, wanted, this.#topicContext())
-        const mayCreate = created.ok && quota.take(created.partitionCount)
-        return { records: mayCreate ? created.records : [], response: undefined }
+        const context = { ...this.#topicContext(), partitionsMax: PARTITIONS_MAX }
+        const created = createTopic(image, topic, context)
+        if (!created.ok) return { records: [], response: created.message }
+        return { records: created.records, response: undefined }
       },
       (_response, outcome) =>
         outcome.kind === 'unwritten' ? outcome.message : outcome.failures.get(topic.name),

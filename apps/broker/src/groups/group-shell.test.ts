@@ -16,6 +16,7 @@ function setUp() {
   const records: CoordinatorRecord[] = []
   const state = {
     isDiskFull: false,
+    created: Promise.resolve(),
     hasFailed: false,
     isOffline: false,
     appendCount: 0,
@@ -49,7 +50,7 @@ function setUp() {
     }),
     offsetsLog: {
       exists: true,
-      create: async () => {},
+      create: () => state.created,
       partitions: () => [0],
       append: async (_partition, appended) => {
         state.appendCount += 1
@@ -147,6 +148,15 @@ test('while the disk stays full the pauses grow', async () => {
     pause?.callback()
   }
   expect(pausesMs).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+})
+
+test('groups that cannot be resumed are reported', async () => {
+  const { shell, state, failures } = setUp()
+  const error = new Error('not created')
+  state.created = Promise.reject(error)
+  shell.resume()
+  await settle()
+  expect(failures).toEqual([error])
 })
 
 test('a log that is beyond repair is reported', async () => {

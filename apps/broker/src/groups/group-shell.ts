@@ -116,7 +116,7 @@ export class GroupShell {
 
   /** Loads the groups if there are any; they answer COORDINATOR_LOAD_IN_PROGRESS meanwhile. */
   resume(): void {
-    if (this.#options.offsetsLog.exists) void this.start()
+    if (this.#options.offsetsLog.exists) this.#inBackground(this.start())
   }
 
   /** Creates `__consumer_offsets` at its first use. Resolves once it exists; loading goes on. */
