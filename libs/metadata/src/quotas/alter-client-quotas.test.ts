@@ -31,6 +31,27 @@ function alter(
 const RATE = 'producer_byte_rate'
 
 describe('AlterClientQuotas', () => {
+  test('takes an address for the same however it is written', () => {
+    const image = new QuotasImage()
+    const key = 'connection_creation_rate'
+    expect(alter(image, [[[['ip', '::ffff:10.0.0.1']], [key, 5]]])).toEqual(['NONE'])
+    expect(alter(image, [[[['ip', '10.0.0.1']], [key, 7]]])).toEqual(['NONE'])
+    expect(image.size).toBe(1)
+    expect(image.connectionRateOf('10.0.0.1')).toBe(7)
+    const { entries } = describeClientQuotas(image, {
+      components: [{ entityType: 'ip', matchType: 0, match: '::ffff:10.0.0.1' }],
+      strict: true,
+    })
+    expect(entries).toHaveLength(1)
+    const twice = alter(image, [
+      [[['ip', '::1']], [key, 1]],
+      [[['ip', '0:0:0:0:0:0:0:1']], [key, 2]],
+    ])
+    expect(twice.every((answer) => answer.startsWith('Ignoring duplicate entity'))).toBe(true)
+    expect(alter(image, [[[['ip', '::ffff:a00:1']], [key, null]]])).toEqual(['NONE'])
+    expect(image.size).toBe(0)
+  })
+
   test.for<readonly [what: string, parts: Parts, ops: readonly Op[], message: string]>([
     ['no entity', [], [[RATE, 1]], 'Invalid empty client quota entity'],
     ['an unknown type', [['role', 'x']], [[RATE, 1]], 'Unhandled client quota entity type: role'],

@@ -113,13 +113,18 @@ function entityOf(parts: readonly EntityPart[]): QuotaEntity | Refusal {
       'Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId',
     )
   }
-  if (entity.ip === null || canonicalAddress(entity.ip) !== undefined) return entity
-  return refused(`${entity.ip} is not a valid IP or resolvable host.`)
+  if (entity.ip === null) return entity
+  // One entity for each address: two that mean the same would undo each other.
+  const ip = canonicalAddress(entity.ip)
+  return ip === undefined ? refused(`${entity.ip} is not a valid IP or resolvable host.`) : { ip }
 }
 
-/** The same for an entity however its parts are ordered. */
+/** The same for an entity however its parts are ordered, and its address is written. */
 function nameOf(parts: readonly EntityPart[]): string {
-  const names = parts.map(({ entityType, entityName }) => JSON.stringify([entityType, entityName]))
+  const names = parts.map(({ entityType, entityName }) => {
+    const address = entityType === 'ip' ? canonicalAddress(entityName ?? '') : undefined
+    return JSON.stringify([entityType, address ?? entityName])
+  })
   return names.toSorted(compareText).join(' ')
 }
 

@@ -5,6 +5,7 @@ import {
   type DescribeClientQuotasResponse,
   ERROR_MESSAGE_LENGTH_MAX,
 } from '../messages.ts'
+import { canonicalAddress } from './ip-address.ts'
 import {
   type QuotaEntity,
   type QuotaEntityType,
@@ -57,7 +58,8 @@ function filterOf(components: readonly Component[]): Filter | Refusal {
     }
     const wanted = wantedName(matchType, match)
     if (typeof wanted === 'object' && wanted !== null) return wanted
-    filter.set(entityType, wanted)
+    const isAddress = entityType === 'ip' && typeof wanted === 'string'
+    filter.set(entityType, isAddress ? (canonicalAddress(wanted) ?? wanted) : wanted)
   }
   if (filter.has('ip') && filter.size > 1) {
     return refused(
