@@ -2,7 +2,7 @@ import { type BufferPool, invariant, offset } from '@fairlead/base'
 import type { Crc32c } from '@fairlead/protocol'
 import type { StorageError } from './disk.ts'
 import { type DiskTask, runTask } from './disk-task.ts'
-import { type FindRecord, findRecord } from './find-record.ts'
+import { type FindRecord, findRecord as findInBatch } from './find-record.ts'
 import { type Lifecycle, type Unavailable, unavailable } from './lifecycle.ts'
 import type { LogFiles } from './log-files.ts'
 import type { FoundOffset, ReadRequest, ReadResult, TimestampLookup } from './outcomes.ts'
@@ -31,7 +31,7 @@ export type LogReadsOptions = {
 const WASTE_RATIO_MAX = 2
 
 /** For logs of which nobody opens compressed batches. */
-const FIND_AT_ONCE: FindRecord = (query, done) => done(findRecord(query, undefined))
+const FIND_AT_ONCE: FindRecord = (query, done) => done(findInBatch(query, undefined))
 
 /**
  * Reads and lookups: from the tail cache, or from the segments.
@@ -76,7 +76,7 @@ export class LogReads {
     done: (result: TimestampLookup) => void,
   ): void {
     const { files, lifecycle, watermarks } = this.#options
-    const finder = this.#options.findRecord ?? FIND_AT_ONCE
+    const findRecord = this.#options.findRecord ?? FIND_AT_ONCE
     const closed = lifecycle.closedRefusal()
     if (closed !== undefined) {
       done(closed)
@@ -86,9 +86,13 @@ export class LogReads {
     const releases = segments.map((segment) => segment.hold())
     const { logStartOffset } = files
     const { highWatermark } = watermarks
-    runTask(find(segments, { logStartOffset, highWatermark, findRecord: finder }), (result) => {
+    const hasEnded = (): boolean => !lifecycle.isOpen
+    runTask(find(segments, { logStartOffset, highWatermark, findRecord, hasEnded }), (result) => {
       for (const release of releases) release()
-      done(result.ok ? { ok: true, found: result.value } : this.#readFailed(result.error))
+      const ended = lifecycle.closedRefusal()
+      if (ended !== undefined) done(ended)
+      else if (result.ok) done({ ok: true, found: result.value })
+      else done(this.#readFailed(result.error))
     })
   }
 

@@ -425,6 +425,30 @@ describe('lookup by time', () => {
     expect(lookUp((done) => reopened.offsetForTimestamp(15, done))).toMatchObject(found)
   })
 
+  test('goes on in no log that has ended, however many batches there are', () => {
+    const asked: ((answer: null) => void)[] = []
+    const disk = new SimulatedDisk()
+    const log = open(disk, { findRecord: (_query, done) => asked.push(done) })
+    for (let count = 0; count < 3; count += 1) append(log, batch())
+    disk.drain()
+    let answer: TimestampLookup | undefined
+    log.offsetForTimestamp(0, (result) => {
+      answer = result
+    })
+    disk.drain()
+    expect(asked).toHaveLength(1)
+    let isClosed = false
+    log.close(() => {
+      isClosed = true
+    })
+    disk.drain()
+    asked[0]?.(null)
+    disk.drain()
+    expect(answer).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+    expect(asked).toHaveLength(1)
+    expect(isClosed).toBe(true)
+  })
+
   test('finds the first record with the greatest timestamp', () => {
     const log = open(new SimulatedDisk())
     const greatest = () => lookUp((done) => log.offsetOfMaxTimestamp(done))

@@ -14,6 +14,8 @@ export type LookupRange = {
   /** Nor are batches that end after this. */
   readonly highWatermark: number
   readonly findRecord: FindRecord
+  /** A log that ended waits for its readers: nobody needs the answer any more. */
+  readonly hasEnded: () => boolean
 }
 
 /** The index tells the place to a few KiB. */
@@ -32,6 +34,7 @@ export function* findTimestamp(
     if (segment.maxTimestampMs < timestampMs) continue
     let start = (yield* segment.index()).startForTimestamp(timestampMs)
     for (;;) {
+      if (range.hasEnded()) return null
       const candidate = yield* nextCandidate(segment, start, timestampMs, range)
       if (candidate === undefined) break
       const found = yield* findInBatch(candidate, timestampMs, range)

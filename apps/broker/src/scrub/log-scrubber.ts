@@ -7,10 +7,9 @@ import { SCRUB_BUFFER_BYTES, SCRUB_DELAY_MS } from '../limits.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
 
 /**
- * Retention and compaction remove files while they are read, and the process may lack something: the
- * next round is another try.
+ * The work was cancelled, or retention or compaction removed a file while it was read: the next round is
+ * another try.
  */
-/** The work was cancelled, or retention removed a segment that was to be read. */
 const PASSING_CODES: readonly string[] = [CANCELLED, 'ENOENT']
 
 export type LogScrubberOptions = {

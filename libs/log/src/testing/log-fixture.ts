@@ -6,6 +6,7 @@ import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log-config.ts'
 import type { AppendResult, ReadRequest, ReadResult, TimestampLookup } from '../outcomes.ts'
 import { type PartitionLog, type PartitionLogOptions, openPartitionLog } from '../partition-log.ts'
 import type { FileBudget } from '../file-budget.ts'
+import type { FindRecord } from '../find-record.ts'
 import type { DiskSpace } from '../disk-space.ts'
 import { IndexCache } from '../index-cache.ts'
 import { TailCache } from '../tail-cache.ts'
@@ -26,6 +27,7 @@ export type OpenOptions = {
   readonly nowMs?: number
   readonly space?: DiskSpace
   readonly fileBudget?: FileBudget
+  readonly findRecord?: FindRecord
 }
 
 export function tryOpen(
@@ -44,6 +46,7 @@ export function tryOpen(
     buffers,
     ...(options.space === undefined ? {} : { space: options.space }),
     ...(options.fileBudget === undefined ? {} : { fileBudget: options.fileBudget }),
+    ...(options.findRecord === undefined ? {} : { findRecord: options.findRecord }),
     nowMs: options.nowMs ?? NOW_MS,
     onFailure: options.onFailure ?? (() => {}),
   }
