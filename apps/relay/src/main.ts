@@ -1,4 +1,8 @@
+import { enableCompileCache, flushCompileCache } from 'node:module'
 import { keepHeapSmall } from './small-heap.ts'
 
 keepHeapSmall()
+// From the second start on the types need not be stripped again: that costs 20 MB for good.
+enableCompileCache()
 await import('./run-relay.ts')
+flushCompileCache()

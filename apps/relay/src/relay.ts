@@ -8,7 +8,6 @@ import {
   migrate,
   postgresErrorCode,
 } from '@fairlead/postgres'
-import { createRegistryClient } from '@fairlead/serde'
 import pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
@@ -17,7 +16,8 @@ import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts
 import { SessionFailure } from './session-failure.ts'
 import { Session } from './session.ts'
 import { Signals } from './signals/signals.ts'
-import { EventEncoder } from './sink/event-encoder.ts'
+import type { EventEncoder } from './sink/event-encoder.ts'
+import { loadEncoder } from './sink/load-encoder.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
 import { type Source, preflight } from './source/preflight.ts'
@@ -64,7 +64,7 @@ export class Relay {
   readonly #parts: RelayParts
   readonly #stopped = new AbortController()
   /** Lives longer than a session: what it knows of schemas outlasts a registry that is down. */
-  readonly #encoder: EventEncoder | undefined
+  #encoder: EventEncoder | undefined
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
   #session: Session | undefined
@@ -75,13 +75,6 @@ export class Relay {
 
   constructor(parts: RelayParts) {
     this.#parts = parts
-    const { registry } = parts.options
-    this.#encoder =
-      registry.urls.length === 0
-        ? undefined
-        : new EventEncoder(createRegistryClient({ url: registry.urls }), registry, () =>
-            performance.now(),
-          )
   }
 
   start(): void {
@@ -112,6 +105,7 @@ export class Relay {
   }
 
   async #run(): Promise<void> {
+    this.#encoder = await loadEncoder(this.#parts.options.registry)
     let failures = 0
     while (!this.#stopped.signal.aborted) {
       const { end, publishedEvents } = await this.#runSession()
