@@ -12,6 +12,7 @@ const TOPIC = 'neighbours'
 const PARTITIONS = 3
 const INTERVAL_MS = 20
 const COMMIT_EVERY = 50
+const START_TIMEOUT_MS = 60_000
 const DRAIN_TIMEOUT_MS = 60_000
 
 /** What the neighbours saw. */
@@ -45,7 +46,9 @@ class Neighbours {
     const admin = createAdmin(options)
     await admin.ensureTopic({ topic: TOPIC, partitions: PARTITIONS })
     await admin.close()
-    return new Neighbours(options)
+    const neighbours = new Neighbours(options)
+    await neighbours.#served()
+    return neighbours
   }
 
   private constructor(options: { readonly bootstrapServers: string[]; readonly clientId: string }) {
@@ -67,6 +70,14 @@ class Neighbours {
     this.#work = this.#send()
     this.#work.catch((error: unknown) => {
       this.#failure = error
+    })
+  }
+
+  /** Until then the group has no coordinator, or no assignment: what comes may hit that instead. */
+  #served(): Promise<void> {
+    return waitFor('neighbours to read from every partition', START_TIMEOUT_MS, () => {
+      if (this.#failure !== undefined) throw this.#failure
+      return this.#nextToRead.every((next) => next > 0)
     })
   }
 
