@@ -52,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   LIST_QUOTAS,
   SET_QUOTAS,
   DELETE_QUOTAS,
+  IMPORT_DEBEZIUM,
   LIST_PARKED,
   SHOW_PARKED,
   REPLAY_PARKED,
@@ -76,5 +77,4 @@ export const COMMANDS: readonly Command[] = [
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,
-  IMPORT_DEBEZIUM,
 ]
