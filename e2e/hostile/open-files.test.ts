@@ -75,6 +75,20 @@ test('a process without a file left refuses what needs one, and goes on when the
   expectServed(await neighbours.stop())
 })
 
+test('partitions that are created without a file left are served once there are', async () => {
+  limitOpenFiles(openFileCount())
+  const coordinator = { keyType: 0, coordinatorKeys: ['group'] }
+  await client.request('FindCoordinator', 4, coordinator)
+  expect(await createTopic(TOPIC, 1)).toBe('KAFKA_STORAGE_ERROR')
+  expect(await produce()).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+  expect(await commit()).not.toBe('NONE')
+  limitOpenFiles(OPEN_FILES_MAX)
+  await waitFor('the log to be created', WAIT_MS, async () => {
+    return (await produce()).errorCode === 'NONE'
+  })
+  await waitFor('the group to have a coordinator', WAIT_MS, async () => (await commit()) === 'NONE')
+})
+
 function expectServed(seen: NeighboursReport): void {
   expect(seen.wrong).toEqual([])
   expect(seen.sentCount).toBeGreaterThan(0)
@@ -108,6 +122,15 @@ async function produce(): Promise<{ errorCode: string; errorMessage: string | nu
   const answer = responses[0]?.partitionResponses[0]
   if (answer === undefined) throw new Error('the broker has not answered for the partition')
   return { errorCode: answer.errorCode, errorMessage: answer.errorMessage ?? null }
+}
+
+async function commit(): Promise<string | undefined> {
+  const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }]
+  const member = { groupId: 'group', generationIdOrMemberEpoch: -1, memberId: '' }
+  const topics = [{ name: TOPIC, partitions }]
+  const body = { ...member, groupInstanceId: null, topics }
+  const answer = await client.request('OffsetCommit', 7, body)
+  return answer.topics[0]?.partitions[0]?.errorCode
 }
 
 async function isServed(): Promise<boolean> {

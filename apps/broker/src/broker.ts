@@ -247,6 +247,11 @@ async function startOn(
     onFailure,
   })
   groups.resume()
+  partitions.afterWait(({ topic, partition }) => {
+    const isOpen = partitions.get(topic, partition) !== undefined
+    if (isOpen) logger.info({ topic, partition }, 'a partition that had no room is served now')
+    if (topic === CONSUMER_OFFSETS_TOPIC) groups.partitionSettled(partition)
+  })
 
   const memory = new RequestMemory({
     bulkBytes: config['queued.max.request.bytes'],
@@ -393,6 +398,7 @@ async function startOn(
     config,
     directories,
     partitions,
+    controller,
     clock,
     timers,
     logger,

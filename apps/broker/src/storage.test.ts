@@ -22,6 +22,7 @@ import {
 import { TestClient } from './testing/test-client.ts'
 
 const TOPIC = 'orders'
+const OFFLINE_COUNT = 'kafka_controller_kafkacontroller_offlinepartitionscount'
 const cleanups: (() => Promise<void> | void)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
@@ -294,9 +295,7 @@ describe('a corrupt log', () => {
     expect(await fetchErrors(client, [0, 1])).toEqual(['NONE', 'KAFKA_STORAGE_ERROR'])
     expect(statSync(segment).size).toBe(50)
     expect(broker.warnings.join()).toContain('a partition is not served')
-    expect(await metric(broker, 'kafka_controller_kafkacontroller_offlinepartitionscount')).toMatch(
-      / 1$/,
-    )
+    expect(await metric(broker, OFFLINE_COUNT)).toMatch(/ 1$/)
     await deleteTopic(client)
     expect(readdirSync(path).filter((name) => name.startsWith(TOPIC))).toEqual([])
     await createTopic(client, 2)
@@ -314,14 +313,23 @@ describe.for(['EMFILE', 'ENOSPC', 'EDQUOT'])('a partition whose creation ends wi
       operation.kind === 'makeDirectory' && operation.path.endsWith(unlucky) ? code : undefined
     await createTopic(it.client, 2, 'KAFKA_STORAGE_ERROR')
     expect(await produce(it.client, [0, 1])).toEqual(['NONE', 'KAFKA_STORAGE_ERROR'])
-    return it
+    return { ...it, disk }
   }
 
-  test('is offline alone until the next start', async () => {
-    const path = directory()
-    const { broker, client, stop } = await createdInVain(path)
+  test('is offline alone until there is room', async () => {
+    const { broker, client, disk } = await createdInVain(directory())
     await createTopic(client, 2, 'TOPIC_ALREADY_EXISTS')
+    expect(await metric(broker, OFFLINE_COUNT)).toMatch(/ 1$/)
+    disk.breakWith = () => undefined
+    const isServed = async () => expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    await vi.waitFor(isServed, 5_000)
+    expect(await metric(broker, OFFLINE_COUNT)).toMatch(/ 0$/)
     expect(broker.failures).toEqual([])
+  })
+
+  test('is there after a restart', async () => {
+    const path = directory()
+    const { stop } = await createdInVain(path)
     await stop()
     const { client: later } = await started(path)
     expect(await produce(later, [0, 1])).toEqual(['NONE', 'NONE'])
@@ -361,6 +369,22 @@ describe('a batch that rots while the broker runs', () => {
 })
 
 describe('the log of groups', () => {
+  test('that cannot be created at first is there once there is room', async () => {
+    const disk = breakableDisk()
+    const { broker, client } = await started(directory(), {}, { disk })
+    await createTopic(client, 1)
+    disk.breakWith = ({ kind, path }) =>
+      kind === 'makeDirectory' && path.includes('__consumer_offsets') ? 'EMFILE' : undefined
+    const request = { keyType: 0, coordinatorKeys: ['group'] }
+    const { coordinators } = await client.call('FindCoordinator', request)
+    expect(coordinators).toMatchObject([{ errorCode: 'NONE' }])
+    expect(await commit(broker, 5)).toBe('COORDINATOR_LOAD_IN_PROGRESS')
+    disk.breakWith = () => undefined
+    await vi.waitFor(async () => expect(await commit(broker, 5)).toBe('NONE'), 5_000)
+    expect(await committed(client)).toBe(5)
+    expect(broker.failures).toEqual([])
+  })
+
   test('has no offsets left of a deleted topic when its name is used again', async () => {
     const path = directory()
     const disk = breakableDisk()

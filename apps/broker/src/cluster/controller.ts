@@ -122,6 +122,12 @@ export class Controller {
     })
   }
 
+  /** Tries partitions again that had no room, or no file, when they were opened. */
+  async openAwaited(): Promise<void> {
+    const { partitions } = this.#options
+    if (partitions.awaitedCount > 0) await this.#changes.run(() => partitions.openAwaited())
+  }
+
   createTopics(request: CreateTopicsRequest, quota: MutationQuota): Promise<CreateTopicsResponse> {
     const { image } = this.#options
     const context = { ...this.#topicContext(), quota }

@@ -19,6 +19,7 @@ function setUp() {
     created: Promise.resolve(),
     hasFailed: false,
     isOffline: false,
+    isAwaited: false,
     appendCount: 0,
     written: Promise.resolve(),
     drained: Promise.resolve(),
@@ -62,6 +63,7 @@ function setUp() {
       drained: () => state.drained,
       hasFailed: () => state.hasFailed,
       isOffline: () => state.isOffline,
+      isAwaited: () => state.isAwaited,
       replay: async (_partition, replay) => {
         if (state.isOffline) throw new StorageError('not open', { code: 'PARTITION_NOT_OPEN' })
         records.forEach(replay)
@@ -186,6 +188,22 @@ test.for(['drained', 'replayed'] as const)(
     expect(failures).toEqual([])
   },
 )
+
+test.for(['open', 'lost'])('groups of a log that is %s in the end are told so', async (end) => {
+  const { shell, state, failures } = setUp()
+  Object.assign(state, { isOffline: true, isAwaited: true })
+  shell.resume()
+  await settle()
+  expect(await commit(shell, 5)).toBe('COORDINATOR_LOAD_IN_PROGRESS')
+  shell.partitionSettled(1)
+  await settle()
+  expect(await commit(shell, 5)).toBe('COORDINATOR_LOAD_IN_PROGRESS')
+  Object.assign(state, { isOffline: end === 'lost', isAwaited: false })
+  shell.partitionSettled(0)
+  await settle()
+  expect(await commit(shell, 5)).toBe(end === 'open' ? 'NONE' : 'NOT_COORDINATOR')
+  expect(failures).toEqual([])
+})
 
 test('groups that an append under way loses are not loaded any more', async () => {
   const { shell, state, failures } = setUp()

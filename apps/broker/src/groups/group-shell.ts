@@ -59,6 +59,7 @@ export type GroupShellOptions = {
     | 'drained'
     | 'hasFailed'
     | 'isOffline'
+    | 'isAwaited'
     | 'replay'
   >
   readonly clock: Clock
@@ -86,6 +87,9 @@ const PAUSE_MAX_MS = 30_000
  * A failed append (a full disk) leaves memory ahead of the log. The partition is then unloaded, and
  * loaded anew from what is in the log; it takes no changes until a pause is over, which grows while
  * appends go on failing.
+ *
+ * A partition that could not be opened for lack of room goes on loading until it was: its groups are told
+ * to ask again.
  */
 export class GroupShell {
   readonly #options: GroupShellOptions
@@ -102,6 +106,8 @@ export class GroupShell {
   readonly #removals = new Map<string, number>()
   #hasGroups = false
   readonly #lost = new Set<number>()
+  /** Partitions that are loaded once their log is open. */
+  readonly #awaited = new Set<number>()
   #isStopped = false
   #timer: { readonly deadlineMs: number; readonly cancel: () => void } | undefined
 
@@ -126,6 +132,11 @@ export class GroupShell {
       throw error
     })
     return this.#started
+  }
+
+  /** The log of a partition that was awaited is open, or lost. */
+  partitionSettled(partition: number): void {
+    if (this.#awaited.delete(partition)) this.#inBackground(this.#loadOne(partition))
   }
 
   /** Ends the groups here: parked requests are told to look for another coordinator. */
@@ -274,6 +285,10 @@ export class GroupShell {
   /** Its directory may be offline already, and may fail at any time while it is read. */
   async #loadOne(partition: number): Promise<void> {
     const { coordinator, offsetsLog } = this.#options
+    if (offsetsLog.isAwaited(partition)) {
+      this.#awaited.add(partition)
+      return
+    }
     try {
       await offsetsLog.replay(partition, (record) => {
         if (!this.#isStopped && !this.#lost.has(partition)) coordinator.replay(partition, record)

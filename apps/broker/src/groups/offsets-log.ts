@@ -74,6 +74,11 @@ export class OffsetsLog {
     return this.#options.partitions.offline(CONSUMER_OFFSETS_TOPIC, partition) !== undefined
   }
 
+  /** Whether it is offline only until there is room for it. */
+  isAwaited(partition: number): boolean {
+    return this.#options.partitions.isAwaited(CONSUMER_OFFSETS_TOPIC, partition)
+  }
+
   /** Whether the log of the partition is beyond repair, so that no later append can succeed. */
   hasFailed(partition: number): boolean {
     const { log } = this.#local(partition)

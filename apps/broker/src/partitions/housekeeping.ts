@@ -1,13 +1,16 @@
 import type { Clock, Timers } from '@fairlead/base'
 import { RetentionClock, isNoSpace } from '@fairlead/log'
+import type { Controller } from '../cluster/controller.ts'
 import type { BrokerConfig } from '../config.ts'
 import {
+  AWAITED_OPEN_INTERVAL_MS,
   CHECKPOINT_INTERVAL_MS,
   FLUSH_CHECK_INTERVAL_MS,
   RECOVERY_BYTES_MAX,
   RECOVERY_CHECK_INTERVAL_MS,
   SPACE_CHECK_INTERVAL_MS,
 } from '../limits.ts'
+import { RequestRefused } from '../network/connection.ts'
 import type { DataDirectories } from '../storage/data-directories.ts'
 import { settled } from './log-calls.ts'
 import type { LocalPartition, PartitionTable } from './partition-table.ts'
@@ -16,6 +19,7 @@ export type HousekeepingOptions = {
   readonly config: BrokerConfig
   readonly directories: DataDirectories
   readonly partitions: PartitionTable
+  readonly controller: Pick<Controller, 'openAwaited'>
   readonly clock: Clock
   readonly timers: Timers
   readonly logger: {
@@ -28,7 +32,7 @@ export type HousekeepingOptions = {
 /**
  * What logs need from time to time: old segments deleted, durable states written so that a crash
  * costs little, syncs where a topic bounds what is not on the disk yet, a look at the room on the
- * disks. One partition after the other, so that clients hardly notice. Returns the function that
+ * disks, and at partitions that were refused some. One partition after the other, so that clients hardly notice. Returns the function that
  * ends it.
  */
 export function startHousekeeping(options: HousekeepingOptions): () => void {
@@ -50,6 +54,7 @@ export function startHousekeeping(options: HousekeepingOptions): () => void {
     repeat(options, CHECKPOINT_INTERVAL_MS, () => visitAll(partitions, checkpoint)),
     repeat(options, RECOVERY_CHECK_INTERVAL_MS, () => boundRecovery(partitions)),
     repeat(options, SPACE_CHECK_INTERVAL_MS, () => measureSpace(options, full)),
+    repeat(options, AWAITED_OPEN_INTERVAL_MS, () => openAwaited(options)),
     repeat(options, FLUSH_CHECK_INTERVAL_MS, async () => {
       for (const { log } of partitions.all()) log.flushOverdue(clock.wallNowMs())
     }),
@@ -125,6 +130,15 @@ async function visit(
 ): Promise<void> {
   const isOpen = partitions.get(partition.topic, partition.partition) === partition
   if (isOpen) await work(partition)
+}
+
+async function openAwaited({ controller }: HousekeepingOptions): Promise<void> {
+  try {
+    await controller.openAwaited()
+  } catch (error) {
+    // Too many changes wait: what was not asked for can wait longer.
+    if (!(error instanceof RequestRefused)) throw error
+  }
 }
 
 /** What the disk refused has taken its log or directory offline already, or is tried again. */

@@ -27,9 +27,7 @@ import { settled } from './log-calls.ts'
 import { withSegmentJitter } from './segment-jitter.ts'
 
 /** A partition whose log is open in this process, which therefore leads it. */
-export type LocalPartition = {
-  readonly topic: string
-  readonly partition: number
+export type LocalPartition = PartitionName & {
   readonly leaderEpoch: number
   /** In effect, which may change. */
   readonly config: LogConfig
@@ -37,12 +35,18 @@ export type LocalPartition = {
   readonly log: PartitionLog
 }
 
+/** What came of opening a partition; 'short' says that it may be opened later, and is in no table yet. */
+type Opening =
+  | { readonly kind: 'open'; readonly error: undefined }
+  | { readonly kind: 'short' | 'lost'; readonly error: StorageError }
+
 type MutablePartition = { -readonly [Key in keyof LocalPartition]: LocalPartition[Key] }
 
-/** A partition that is not served, wholly or in part, and why: its disk failed, or its log is corrupt. */
-export type OfflinePartition = {
-  readonly topic: string
-  readonly partition: number
+/**
+ * A partition that is not served, wholly or in part, and why: its disk failed, its log is corrupt, or
+ * it has no room yet.
+ */
+export type OfflinePartition = PartitionName & {
   readonly error: StorageError
 }
 
@@ -56,7 +60,7 @@ export type PartitionTableOptions = {
   readonly buffers: BufferPool
   readonly findRecord: FindRecord
   readonly clock: Clock
-  /** Called once for each partition that is not served any more. */
+  /** Called for each partition that is not served any more; again when one that was awaited is lost. */
   readonly onOffline: (partition: OfflinePartition) => void
   /** Called at the first read that found a batch other than it was written. */
   readonly onCorruptRead: (partition: OfflinePartition) => void
@@ -66,9 +70,9 @@ export type PartitionTableOptions = {
   readonly onFailure: (error: Error) => void
 }
 
-export type OpenRequest = {
-  readonly topic: string
-  readonly partition: number
+export type PartitionName = { readonly topic: string; readonly partition: number }
+
+export type OpenRequest = PartitionName & {
   readonly leaderEpoch: number
   readonly config: LogConfig
   /** Whether nothing can be there yet. */
@@ -76,9 +80,7 @@ export type OpenRequest = {
 }
 
 /** Whose log speaks, and whether the partition of that name is still that one. */
-type LogSource = {
-  readonly topic: string
-  readonly partition: number
+type LogSource = PartitionName & {
   readonly isCurrent: () => boolean
   readonly directory: DataDirectory
 }
@@ -92,13 +94,17 @@ const CORRUPT = 'LOG_CORRUPT'
  *
  * Invariants: a directory `<topic>-<partition>` is open at most once; a topic's name is used again
  * only after `remove` has resolved for all its partitions (the controller takes one change at a
- * time); a partition that is offline stays so until the process ends, and its files as they are.
+ * time); a partition that is offline stays so until the process ends, and its files as they are, but
+ * for one that was refused room: that is awaited, and opened once there is some.
  */
 export class PartitionTable {
   readonly #options: PartitionTableOptions
   readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
   readonly #removalListeners: ((partition: LocalPartition) => Promise<void>)[] = []
+  readonly #settlementListeners: ((which: PartitionName) => void)[] = []
   readonly #offline = new Map<string, Map<number, OfflinePartition>>()
+  /** Offline until there is room, by directory; those that were refused longest ago first. */
+  readonly #awaited = new Map<string, OpenRequest>()
   /** Logs of which a batch that is read has rotted: said once for each. */
   readonly #rotten = new Set<string>()
   #count = 0
@@ -132,6 +138,16 @@ export class PartitionTable {
     return this.#offline.get(topic)?.get(partition)
   }
 
+  /** Of partitions that are offline, those that will be tried again. */
+  get awaitedCount(): number {
+    return this.#awaited.size
+  }
+
+  /** Whether a partition that is offline will be tried again, since nothing is wrong with its disk. */
+  isAwaited(topic: string, partition: number): boolean {
+    return this.#awaited.has(directoryName(topic, partition))
+  }
+
   /** What to answer for a partition that `get` does not find. */
   errorOfMissing(
     topic: string,
@@ -151,42 +167,37 @@ export class PartitionTable {
   }
 
   /**
-   * Opens, and if needed recovers or creates, the log of a partition. One that is corrupt, in a
-   * directory that failed, or has no room, is offline from then on; so is a new one for which this
-   * process has no files or memory left. Resolves with the reason.
+   * Opens, and if needed recovers or creates, the log of a partition. One that is corrupt, or in a
+   * directory that failed, is offline from then on. One that has no room is offline until `openAwaited`
+   * finds some; so is a new one for which this process has no files or memory left. Resolves with the
+   * reason.
    *
    * @throws {StorageError} when the process lacks what an old partition needs.
    */
   async open(request: OpenRequest): Promise<StorageError | undefined> {
-    const { topic, partition, leaderEpoch, config, isNew } = request
+    const { topic, partition, isNew } = request
     invariant(this.get(topic, partition) === undefined, 'a partition is opened once')
-    const name = directoryName(topic, partition)
-    const directory = this.#homeOf(name, isNew)
-    if (directory instanceof StorageError) {
-      this.#setOffline({ topic, partition, error: directory })
-      return directory
-    }
-    let opened: MutablePartition | undefined
-    // A log that fails while its topic is being deleted speaks of its disk, not of what has its name.
-    const isCurrent = (): boolean => opened === undefined || this.get(topic, partition) === opened
-    try {
-      const which = { topic, partition, isCurrent, directory }
-      const log = await this.#openLog(directory, name, withSegmentJitter(config, name), {
-        onReadFailure: (error) => this.#onReadFailure(which, error),
-        onFailure: (error) => this.#onLogFailure(which, error),
-      })
-      opened = { topic, partition, leaderEpoch, config, directory, log }
-      const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
-      partitions.set(partition, opened)
-      this.#byTopic.set(topic, partitions)
-      this.#count += 1
-      return undefined
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error
-      if (isProcessShort(error) && !isNew) throw error
-      if (isShortage(error)) this.#setOffline({ topic, partition, error })
-      else this.#onLogFailure({ topic, partition, isCurrent, directory }, error)
-      return error
+    const { kind, error } = await this.#open(request)
+    if (kind !== 'short') return error
+    if (isProcessShort(error) && !isNew) throw error
+    this.#awaited.set(directoryName(topic, partition), request)
+    this.#setOffline({ topic, partition, error })
+    return error
+  }
+
+  /**
+   * Opens those that had no room when they were opened, up to the first that has none now either; the
+   * next call begins with another. No partition may be opened or removed meanwhile.
+   */
+  async openAwaited(): Promise<void> {
+    for (const [name, request] of this.#awaited) {
+      const { kind } = await this.#open(request)
+      this.#awaited.delete(name)
+      if (kind === 'short') {
+        this.#awaited.set(name, request)
+        return
+      }
+      for (const settle of this.#settlementListeners) settle(request)
     }
   }
 
@@ -195,6 +206,9 @@ export class PartitionTable {
     for (const partition of this.#byTopic.get(topic)?.values() ?? []) {
       partition.config = config
       partition.log.updateConfig(withSegmentJitter(config, `${topic}-${partition.partition}`))
+    }
+    for (const [name, request] of this.#awaited) {
+      if (request.topic === topic) this.#awaited.set(name, { ...request, config })
     }
   }
 
@@ -212,6 +226,11 @@ export class PartitionTable {
     this.#removalListeners.push(release)
   }
 
+  /** `settle` is told of each partition that was awaited, once it is open, or offline for good. */
+  afterWait(settle: (which: PartitionName) => void): void {
+    this.#settlementListeners.push(settle)
+  }
+
   /** Ends the partitions of a topic and deletes their files, where their disk lets us. */
   async remove(topic: string): Promise<void> {
     const partitions = [...(this.#byTopic.get(topic)?.values() ?? [])]
@@ -220,6 +239,7 @@ export class PartitionTable {
     this.#offline.delete(topic)
     this.#count -= partitions.length
     this.#offlineCount -= offline.length
+    for (const { partition } of offline) this.#awaited.delete(directoryName(topic, partition))
     for (const open of partitions) {
       const { partition, directory, log } = open
       for (const release of this.#removalListeners) await release(open)
@@ -251,6 +271,34 @@ export class PartitionTable {
     this.#byTopic.clear()
     this.#count = 0
     await Promise.all(partitions.map(({ log }) => settled<void>((done) => log.close(done))))
+  }
+
+  async #open(request: OpenRequest): Promise<Opening> {
+    const { topic, partition, leaderEpoch, config, isNew } = request
+    const name = directoryName(topic, partition)
+    const directory = this.#homeOf(name, isNew)
+    if (directory instanceof StorageError) {
+      this.#setOffline({ topic, partition, error: directory })
+      return { kind: 'lost', error: directory }
+    }
+    let opened: MutablePartition | undefined
+    // A log that fails while its topic is being deleted speaks of its disk, not of what has its name.
+    const isCurrent = (): boolean => opened === undefined || this.get(topic, partition) === opened
+    const which = { topic, partition, isCurrent, directory }
+    try {
+      const log = await this.#openLog(directory, name, withSegmentJitter(config, name), {
+        onReadFailure: (error) => this.#onReadFailure(which, error),
+        onFailure: (error) => this.#onLogFailure(which, error),
+      })
+      opened = { topic, partition, leaderEpoch, config, directory, log }
+      this.#setOpen(opened)
+      return { kind: 'open', error: undefined }
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
+      if (isShortage(error)) return { kind: 'short', error }
+      this.#onLogFailure(which, error)
+      return { kind: 'lost', error }
+    }
   }
 
   /** Where the log is or belongs, or why it cannot be opened. */
@@ -327,6 +375,15 @@ export class PartitionTable {
       onFailure(new MetadataLostError(directory, error))
   }
 
+  #setOpen(opened: MutablePartition): void {
+    const { topic, partition } = opened
+    const partitions = this.#byTopic.get(topic) ?? new Map<number, MutablePartition>()
+    partitions.set(partition, opened)
+    this.#byTopic.set(topic, partitions)
+    this.#count += 1
+    if (this.#offline.get(topic)?.delete(partition) === true) this.#offlineCount -= 1
+  }
+
   #setOffline(offline: OfflinePartition): void {
     const { topic, partition, error } = offline
     const open = this.#byTopic.get(topic)?.get(partition)
@@ -337,11 +394,12 @@ export class PartitionTable {
       // Nothing more is written; what closing its files says is of no use to anybody.
       open.log.close(() => {})
     }
-    if (this.offline(topic, partition) !== undefined) return
+    const isKnown = this.offline(topic, partition) !== undefined
+    if (isKnown && !this.isAwaited(topic, partition)) return
     const partitions = this.#offline.get(topic) ?? new Map<number, OfflinePartition>()
     partitions.set(partition, offline)
     this.#offline.set(topic, partitions)
-    this.#offlineCount += 1
+    if (!isKnown) this.#offlineCount += 1
     this.#options.onOffline(offline)
   }
 
