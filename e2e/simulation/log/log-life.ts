@@ -27,6 +27,7 @@ export class LogLife {
   #seenHighWatermark = 0
   #wasModeChanged = false
   #takenBackCount = 0
+  #isClosed = false
   /** Of the retentions under way: the least `retention.bytes` of those that overlap with it. */
   readonly #retentions = new Set<{ leastBytes: number }>()
 
@@ -57,6 +58,11 @@ export class LogLife {
   /** Sends what was in flight when the last life ended, per producer in order. */
   resume(): void {
     for (const sent of this.#options.producers.inFlight()) this.send(sent)
+  }
+
+  /** The log is about to be closed: what is under way may be answered that it is. */
+  close(): void {
+    this.#isClosed = true
   }
 
   take(operation: Exclude<LogOperation, Ending>): void {
@@ -253,7 +259,7 @@ export class LogLife {
     const isExpected =
       errorCode === 'OFFSET_OUT_OF_RANGE' ||
       this.#log.failure !== undefined ||
-      (errorCode === 'KAFKA_STORAGE_ERROR' && this.#options.isDiskFaulty())
+      (errorCode === 'KAFKA_STORAGE_ERROR' && (this.#isClosed || this.#options.isDiskFaulty()))
     require(isExpected, () => `${what} failed: ${errorCode} ${message}`)
   }
 }

@@ -115,7 +115,7 @@ export class LogRun {
     this.#kernel.runUntil(isOver, { untilMs: Number.MAX_SAFE_INTEGER })
     this.#config = opened.config
     if (log.failure !== undefined) this.#counts.diskFailures += 1
-    if (ending === 'close') this.#close(log)
+    if (ending === 'close') this.#close(log, opened)
     this.#crash(ending === 'powerLoss' ? 'powerLoss' : 'kill')
   }
 
@@ -132,7 +132,7 @@ export class LogRun {
       return this.#producers.inFlight().length === 0
     }
     require(this.#kernel.runUntil(isSettled, this.#deadline()), () => 'every append is answered')
-    this.#close(log)
+    this.#close(log, opened)
     this.#crash('powerLoss')
     this.#requireContent(this.#open())
   }
@@ -245,7 +245,8 @@ export class LogRun {
 
   // Ending
 
-  #close(log: PartitionLog): void {
+  #close(log: PartitionLog, opened: LogLife): void {
+    opened.close()
     const endOffset = log.logEndOffset
     let closed: DiskResult<void> | undefined
     log.close((result) => {
