@@ -195,3 +195,33 @@ test('each batch of an idempotent producer is in the log once, in its order', ()
     { numRuns: RUNS },
   )
 })
+
+test('a producer goes on when only a snapshot from before the log start is whole', () => {
+  const disk = new SimulatedDisk()
+  const config = { segmentBytes: 100, retentionMs: -1 }
+  const log = open(disk, { config })
+  const sent: readonly (readonly [number, number])[] = [
+    [7, 0],
+    [7, 1],
+    [7, 2],
+    [8, 0],
+  ]
+  for (const [producerId, baseSequence] of sent) {
+    expect(append(log, batch({ producerId, producerEpoch: 0, baseSequence }))?.ok).toBe(true)
+    disk.drain()
+  }
+  const snapshots = disk.paths().filter((path) => path.endsWith('.snap'))
+  const [oldest, ...newer] = snapshots
+  expect(newer).not.toEqual([])
+  log.deleteRecords(-1, () => {})
+  disk.drain()
+  const survivor = disk.survivor(LOSE_UNSYNCED)
+  for (const path of survivor.paths().filter((path) => path.endsWith('.snap') && path !== oldest)) {
+    survivor.contentOf(path).fill(0)
+  }
+  expect(survivor.paths()).toContain(oldest)
+
+  const reopened = open(survivor, { config })
+  const next = batch({ producerId: 7, producerEpoch: 0, baseSequence: 3 })
+  expect(append(reopened, next)).toMatchObject({ ok: true, duplicate: false })
+})

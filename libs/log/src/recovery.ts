@@ -143,8 +143,11 @@ function* recoverSegments(place: SegmentPlace, findings: Findings): DiskTask<Rec
   if (firstBase > logStart) {
     throw corruptLog(`${place.directory}: the segment of offset ${logStart} is missing`)
   }
+  // Batches between an old state and the first segment were removed: its producers may have gone on
+  // in them, and would be refused with what they write next. Unknown ones may start anywhere.
+  const isGapless = state !== undefined && state.offset >= firstBase
   const replay: Replay = {
-    producers: state?.producers ?? new ProducerStates(),
+    producers: isGapless ? state.producers : new ProducerStates(),
     leaderEpochs: state?.leaderEpochs ?? new LeaderEpochs(),
     fromOffset: state?.offset ?? firstBase,
     nowMs: place.nowMs,
