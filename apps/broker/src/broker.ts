@@ -192,7 +192,7 @@ async function startOn(
     staticSettings(options.configTexts),
   ]
   const metadataLog = await partitions.openLog(CLUSTER_METADATA_TOPIC, 0, METADATA_LOG_CONFIG)
-  const brokerMetrics = new BrokerMetrics(metrics)
+  const brokerMetrics = new BrokerMetrics({ metrics, clock })
   const controller = new Controller({
     config,
     settings,

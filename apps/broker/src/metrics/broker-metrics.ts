@@ -1,10 +1,11 @@
+import type { Clock } from '@fairlead/base'
 import type { Metrics } from '@fairlead/service'
-import { type Counter, Summary } from 'prom-client'
+import type { Counter } from 'prom-client'
 import { METRIC_TOPICS_MAX } from '../limits.ts'
+import { QuantileSummary } from './quantile-summary.ts'
 
+/** Those that Kafka exports. */
 const QUANTILES = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999]
-const SUMMARY_AGE_S = 60
-const SUMMARY_BUCKETS = 5
 
 type TopicCounter = Counter<'topic'>
 
@@ -23,9 +24,11 @@ export class BrokerMetrics {
   readonly #failedProduceRequests: TopicCounter
   readonly #requests: Counter<'request' | 'version'>
   readonly #errors: Counter<'request' | 'error'>
-  readonly #totalTimeMs: Summary<'request'>
+  readonly #totalTimeMs: QuantileSummary
+  readonly #clock: Clock
 
-  constructor(metrics: Metrics) {
+  constructor({ metrics, clock }: { readonly metrics: Metrics; readonly clock: Clock }) {
+    this.#clock = clock
     const topicCounter = (name: string, help: string): TopicCounter =>
       metrics.counter({
         name: `kafka_server_brokertopicmetrics_${name}_total`,
@@ -49,14 +52,12 @@ export class BrokerMetrics {
       help: 'Requests that ended their connection, by API and cause.',
       labelNames: ['request', 'error'],
     })
-    this.#totalTimeMs = new Summary({
+    this.#totalTimeMs = new QuantileSummary({
       name: 'kafka_network_requestmetrics_totaltimems',
       help: 'Time from the complete frame to the response, in milliseconds.',
-      labelNames: ['request'],
-      percentiles: QUANTILES,
-      maxAgeSeconds: SUMMARY_AGE_S,
-      ageBuckets: SUMMARY_BUCKETS,
-      registers: [metrics.registry],
+      labelName: 'request',
+      quantiles: QUANTILES,
+      registry: metrics.registry,
     })
   }
 
@@ -79,7 +80,7 @@ export class BrokerMetrics {
 
   answered(request: string, version: number, durationMs: number): void {
     this.#requests.inc({ request, version })
-    this.#totalTimeMs.observe({ request }, durationMs)
+    this.#totalTimeMs.observe(request, durationMs, this.#clock.nowMs())
   }
 
   failed(request: string, error: string): void {
