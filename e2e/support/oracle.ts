@@ -182,7 +182,8 @@ export async function query<Row extends object>(
   }
 }
 
-function avroDecoder(endpoints: Endpoints) {
+/** Decodes Avro behind Confluent's prefix, with avsc and the registry's REST API. */
+export function avroDecoder(endpoints: Pick<Endpoints, 'registry'>) {
   const types = new Map<number, avsc.Type>()
   const typeOf = async (schemaId: number): Promise<avsc.Type> => {
     const known = types.get(schemaId)

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { type CommitFate, CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from './store/database.ts'
 import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
-import { type CommitFate, CutOffProxy } from './testing/cut-off-proxy.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
 

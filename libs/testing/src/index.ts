@@ -1,2 +1,3 @@
+export { type CommitFate, CutOffProxy } from './cut-off-proxy.ts'
 export { freePort } from './postgres-global-setup.ts'
 export { type TestDatabase, testDatabase } from './test-database.ts'

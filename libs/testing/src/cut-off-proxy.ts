@@ -3,11 +3,12 @@ import { type AddressInfo, type Server, type Socket, connect, createServer } fro
 
 /**
  * What happens to a `commit` on its way: `lost` before it reaches the server, or `unanswered`, done by
- * the server, whose answer is lost. In both cases the connection is gone.
+ * the server, whose answer is lost: the connection is gone in both cases. `withheld`: done, and the
+ * answer does not come as long as the connection lasts.
  */
-export type CommitFate = 'delivered' | 'lost' | 'unanswered'
+export type CommitFate = 'delivered' | 'lost' | 'unanswered' | 'withheld'
 
-/** A TCP proxy in front of Postgres that cuts connections on demand. */
+/** A TCP proxy in front of Postgres that cuts connections, or holds what they say, on demand. */
 export class CutOffProxy {
   readonly #server: Server
   readonly #target: URL
@@ -15,6 +16,8 @@ export class CutOffProxy {
   /** Asked for each commit that passes. */
   fateOfCommit: () => CommitFate = () => 'delivered'
   #isDown = false
+  #isHolding = false
+  readonly #held: (() => void)[] = []
 
   private constructor(target: URL) {
     this.#target = target
@@ -45,6 +48,21 @@ export class CutOffProxy {
     this.#isDown = false
   }
 
+  /** Keeps what clients send from now on, until `release`. */
+  hold(): void {
+    this.#isHolding = true
+  }
+
+  /** How many messages are kept. */
+  get heldCount(): number {
+    return this.#held.length
+  }
+
+  release(): void {
+    this.#isHolding = false
+    for (const send of this.#held.splice(0)) send()
+  }
+
   async close(): Promise<void> {
     this.down()
     this.#server.close()
@@ -73,11 +91,12 @@ export class CutOffProxy {
     client.on('data', (bytes: Buffer) => {
       if (isCommit(bytes)) fate = this.fateOfCommit()
       if (fate === 'lost') cut()
+      else if (this.#isHolding) this.#held.push(() => server.write(bytes))
       else server.write(bytes)
     })
     server.on('data', (bytes: Buffer) => {
       if (fate === 'unanswered') cut()
-      else client.write(bytes)
+      else if (fate !== 'withheld') client.write(bytes)
     })
   }
 }
