@@ -41,6 +41,39 @@ test('after kill -9 a flipped byte of what was acknowledged is reported and neve
   }
 })
 
+test('and so it is when a recovery was killed before, at any of its operations', () => {
+  const disk = new SimulatedDisk()
+  lived(disk)
+  const acknowledgedBytes = disk.contentOf(SEGMENT).length
+  // A batch that the index does not know yet, so that recovery writes the index.
+  const unindexed = disk.afterKill()
+  const log = open(unindexed, { config: CONFIG })
+  unindexed.hook = ({ kind }) =>
+    kind === 'datasync' ? { kind: 'crash', keptBytes: 0 } : { kind: 'proceed' }
+  append(log, batch(), { leaderEpoch: 9 })
+  const sizeBytes = unindexed.contentOf(SEGMENT).length
+  expect(sizeBytes).toBeGreaterThan(acknowledgedBytes)
+
+  for (let crashAt = 0, isCrashed = true; isCrashed; crashAt += 1) {
+    const killed = unindexed.survivor(KEEP_UNSYNCED)
+    let operations = 0
+    killed.hook = () => {
+      operations += 1
+      return operations > crashAt ? { kind: 'crash', keptBytes: 0 } : { kind: 'proceed' }
+    }
+    tryOpen(killed, { config: CONFIG })
+    isCrashed = killed.hasCrashed
+    const survivor = killed.survivor(KEEP_UNSYNCED)
+    const content = survivor.contentOf(SEGMENT)
+    content[acknowledgedBytes - 1] = (content[acknowledgedBytes - 1] ?? 0) ^ 0x10
+    expect(tryOpen(survivor, { config: CONFIG }), `killed at ${crashAt}`).toMatchObject({
+      ok: false,
+      error: { code: 'LOG_CORRUPT' },
+    })
+    expect(survivor.contentOf(SEGMENT)).toHaveLength(sizeBytes)
+  }
+})
+
 test('a segment that lost what was acknowledged is reported, wherever it ends', () => {
   const disk = new SimulatedDisk()
   lived(disk)

@@ -24,10 +24,13 @@ export class IndexWriter {
   readonly #options: IndexWriterOptions
   #storedCount: number | undefined
   #file: DiskFile | undefined
+  /** What recovery did not take over stands behind what it did. */
+  #isTailOld: boolean
 
   constructor(options: IndexWriterOptions) {
     this.#options = options
     this.#storedCount = options.storedCount
+    this.#isTailOld = options.storedCount !== undefined
   }
 
   /** Writes what is missing up to `end`. A disk that is full, or no file left, leaves it to the next call. */
@@ -47,6 +50,11 @@ export class IndexWriter {
       const position = this.#storedCount === undefined ? 0 : (first + 1) * INDEX_SLOT_BYTES
       yield* perform<void>((done) => file.write(position, slots, done))
       this.#storedCount = end.count
+      if (!this.#isTailOld) return
+      // Only now: a crash before the write must leave the old claims, which are true.
+      const endPosition = position + slots.length * INDEX_SLOT_BYTES
+      yield* perform<void>((done) => file.truncate(endPosition, done))
+      this.#isTailOld = false
     } catch (error) {
       if (!isShortage(error)) throw error
     }
@@ -68,10 +76,9 @@ export class IndexWriter {
     if (this.#file !== undefined) return this.#file
     const { disk, path } = this.#options
     const file = yield* perform<DiskFile>((done) => disk.open(path, 'create', done))
-    // What recovery did not take over is written anew: nothing of it may stay behind the end.
-    const keptSlots = this.#storedCount === undefined ? 0 : this.#storedCount + 1
     try {
-      yield* perform<void>((done) => file.truncate(keptSlots * INDEX_SLOT_BYTES, done))
+      // A file without a usable head, or of an earlier segment of this name, says nothing that holds.
+      if (this.#storedCount === undefined) yield* perform<void>((done) => file.truncate(0, done))
     } catch (error) {
       yield* perform<void>((done) => file.close(done))
       throw error
