@@ -4,6 +4,7 @@ import pg from 'pg'
 import { ROOT } from '../support/platform.ts'
 import { RunningApp } from '../support/running-app.ts'
 import { orderEvents, publish } from './order-events.ts'
+import { OrderEvents } from '../../examples/shop/src/events.ts'
 import { projections } from './order-summary.ts'
 import { encodeBatches, upsertBatches } from './raw-upsert.ts'
 import { poll } from './poll.ts'
@@ -35,7 +36,7 @@ export async function benchProjection(): Promise<readonly BenchRow[]> {
   })
   const partitions = orderEvents(ORDER_COUNT, PARTITIONS)
   const eventCount = partitions.flat().length
-  await createTopic(broker, orderSummary.events.topic, PARTITIONS)
+  await createTopic(broker, OrderEvents.topic, PARTITIONS)
   await publish(partitions, { broker: broker.address, registry: registry.url })
   const batches = encodeBatches(orderSummary, partitions, BATCH_EVENTS)
 

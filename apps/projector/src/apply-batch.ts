@@ -3,11 +3,15 @@ import {
   type Admitted,
   type Attempts,
   BatchLedger,
+  type CommutativeProjection,
   type FloodBreaker,
   type FoldProjection,
   type PreparedRecord,
+  type Projection,
   type SqlProjection,
   type Stage,
+  addUpBatch,
+  changeOf,
   classifyFailure,
   foldBatch,
   foldOne,
@@ -19,6 +23,7 @@ import { type Transaction, sql } from 'kysely'
 import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { insertLetters } from './store/dead-letters.ts'
+import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
@@ -79,6 +84,10 @@ export async function applyBatch(
         if (mode === 'fast') await foldAll(projection, batch)
         else await foldEach(projection, batch)
         break
+      case 'commutative':
+        if (mode === 'fast') await addAll(projection, batch)
+        else await addEach(projection, batch)
+        break
       case 'sql':
         if (mode === 'fast') await handleAll(projection, batch)
         else await handleEach(projection, batch)
@@ -103,27 +112,68 @@ type Batch = {
 async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> {
   const { trx, ledger, records } = batch
   const table = new FoldTable(projection, batch.schemaName)
+  const enriched = await enrichAll(projection, batch)
   const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
-  await table.write(trx, foldBatch(projection, { records, rows, ledger }))
+  await table.write(trx, foldBatch(projection, { records, rows, ledger, enriched }))
 }
 
 async function foldEach(projection: FoldProjection, batch: Batch): Promise<void> {
   const table = new FoldTable(projection, batch.schemaName)
   await isolateEach(batch, async (event, enter) => {
+    const enriched = await enrichEvents(projection, batch, [event])
     const rows = await table.load(batch.trx, [rowKeyOf(projection, event)])
-    const changes = foldOne(projection, event, rows)
+    const changes = foldOne(projection, { event, rows, enriched })
     enter('write')
     await table.write(batch.trx, changes)
   })
 }
 
+async function addAll(projection: CommutativeProjection, batch: Batch): Promise<void> {
+  const { trx, ledger, records } = batch
+  const enriched = await enrichAll(projection, batch)
+  const table = new CommutativeTable(projection, batch.schemaName)
+  await table.add(trx, addUpBatch(projection, { records, ledger, enriched }))
+}
+
+async function addEach(projection: CommutativeProjection, batch: Batch): Promise<void> {
+  const table = new CommutativeTable(projection, batch.schemaName)
+  await isolateEach(batch, async (event, enter) => {
+    const enriched = await enrichEvents(projection, batch, [event])
+    const { change } = changeOf(projection, event, enriched)
+    enter('write')
+    await table.add(batch.trx, [change])
+  })
+}
+
+/** What the handlers of a batch need beside their events; all of it for events that are not parked. */
+async function enrichAll(projection: Projection, batch: Batch): Promise<unknown> {
+  if (projection.enrich === undefined) return undefined
+  const events = batch.records.flatMap(({ key, content }) =>
+    content.kind === 'event' && !batch.ledger.isParked(key) ? [content.event] : [],
+  )
+  try {
+    return await enrichEvents(projection, batch, events)
+  } catch (error) {
+    throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
+  }
+}
+
+function enrichEvents(
+  { enrich }: Projection,
+  { trx }: Batch,
+  events: readonly OpenEvent[],
+): unknown {
+  return events.length === 0 ? undefined : enrich?.(events, { db: trx })
+}
+
 async function handleAll(projection: SqlProjection, batch: Batch): Promise<void> {
   const trx = batch.trx.withSchema(batch.schemaName)
+  const enriched = await enrichAll(projection, batch)
   for (const prepared of batch.records) {
     const event = batch.ledger.open(prepared)
     if (event === null) continue
     try {
-      await projection.on[event.type]?.(event, { trx })
+      await projection.on[event.type]?.(event, { trx, enriched })
     } catch (error) {
       throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
     }
@@ -134,7 +184,8 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
 async function handleEach(projection: SqlProjection, batch: Batch): Promise<void> {
   const trx = batch.trx.withSchema(batch.schemaName)
   await isolateEach(batch, async (event) => {
-    await projection.on[event.type]?.(event, { trx })
+    const enriched = await enrichEvents(projection, batch, [event])
+    await projection.on[event.type]?.(event, { trx, enriched })
   })
 }
 

@@ -158,11 +158,10 @@ export class PartitionWorker {
   /** Raises the fence and reads where to begin; waits for a database that is away. */
   async #takeOver(): Promise<boolean> {
     const { db, log, partition } = this.#options
-    const { topic } = partition.projection.events
     const isHeld = await this.#untilDone('apply', async () => {
       const known = await readCheckpoint(db, partition)
       const startOffset =
-        known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
+        known === undefined ? await log.earliestOffset(partition.topic, partition.partition) : 0
       await this.#hold(await takeOver(db, partition, startOffset))
       return true
     })
@@ -202,6 +201,7 @@ export class PartitionWorker {
     const { membership, reader, partition, fetchBytesMax, observer } = this.#options
     return this.#untilDone('fetch', async () => {
       const fetched: Fetched = await membership.fetch({
+        topic: partition.topic,
         partition: partition.partition,
         fromOffset,
         maxBytes: fetchBytesMax,
@@ -221,7 +221,8 @@ export class PartitionWorker {
     while (!this.#isStopping) {
       const from = this.#heldProgress()
       if (from.nextOffset >= batch.nextOffset) break
-      const admitted = admit(from, this.#portion(batch, from))
+      const portion = this.#portion(batch, from)
+      const admitted = admit(from, portion)
       try {
         await this.#apply(admitted, mode)
         mode = 'fast'
@@ -238,12 +239,27 @@ export class PartitionWorker {
   }
 
   #portion(batch: Batch, from: Progress): Batch {
-    const rest = batch.records.filter(({ record }) => record.offset >= from.nextOffset)
-    if (rest.length <= this.#batchRecordsMax) return { ...batch, records: rest }
-    const records = rest.slice(0, this.#batchRecordsMax)
+    const start = batch.records.findIndex(({ record }) => record.offset >= from.nextOffset)
+    if (start < 0) return { ...batch, records: [] }
+    const end = this.#portionEnd(batch, start)
+    if (start === 0 && end === batch.records.length) return batch
+    const records = batch.records.slice(start, end)
+    if (end === batch.records.length) return { ...batch, records }
     const last = records.at(-1)
     invariant(last !== undefined, 'a portion is not empty')
     return { records, nextOffset: last.record.offset + 1 }
+  }
+
+  /** Ahead of a record that the projection cannot judge; such a record itself is the end. */
+  #portionEnd({ records }: Batch, start: number): number {
+    const end = Math.min(records.length, start + this.#batchRecordsMax)
+    for (let index = start; index < end; index += 1) {
+      const content = records[index]?.content
+      if (content?.kind !== 'unknown') continue
+      if (index > start) return index
+      throw new StopRequired(explainUnknown(content.eventType, this.#options.partition))
+    }
+    return end
   }
 
   async #apply(admitted: Admitted, mode: BatchMode): Promise<void> {
@@ -388,6 +404,11 @@ export class PartitionWorker {
     const trouble = apply ?? reload ?? fetch
     this.#options.observer.state(trouble ?? { kind: 'running' })
   }
+}
+
+/** Skipping it would leave rows that no later release could put right. */
+function explainUnknown(eventType: string, { projection, topic }: ProjectionPartition): string {
+  return `${topic} has an event of type ${eventType}, which the events of ${projection.name} do not define: a newer release wrote it. Run that release's definitions; a type without a handler is ignored`
 }
 
 const OFFSET_OUT_OF_RANGE = 'OFFSET_OUT_OF_RANGE'

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '@fairlead/base'
 import { FloodBreaker } from '@fairlead/projection'
-import type { AvroSerde } from '@fairlead/serde'
-import type { EventLog, Membership } from './log/event-log.ts'
-import { RecordReader } from './log/prepare-records.ts'
+import type { EventLog, Membership, TopicPartition } from './log/event-log.ts'
+import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { PartitionWorker, type WorkerObserver, type WorkerState } from './partition-worker.ts'
 import type { Database } from './store/database.ts'
 import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
@@ -22,12 +21,12 @@ export type RunnerLogger = {
 }
 
 /** Makes the observer of one partition. */
-type Observe = (partition: number) => WorkerObserver
+type Observe = (partition: TopicPartition) => WorkerObserver
 
 export type RunnerOptions = {
   readonly db: Database
   readonly log: EventLog
-  readonly serde: Pick<AvroSerde, 'decode'>
+  readonly serde: ValueSerde
   readonly registered: RegisteredProjection
   /** The projector's `group.id`; each version of a projection has a group of its own in it. */
   readonly groupIdPrefix: string
@@ -43,8 +42,7 @@ export type RunnerOptions = {
   readonly onFatal: (error: unknown) => void
 }
 
-export type PartitionStatus = {
-  readonly partition: number
+export type PartitionStatus = TopicPartition & {
   readonly state: WorkerState
   readonly highWatermark: number | null
 }
@@ -56,8 +54,9 @@ export class ProjectionRunner {
   readonly #options: RunnerOptions
   readonly #breaker: FloodBreaker
   readonly #reader: RecordReader
-  readonly #assigned = new Map<number, Assigned>()
-  readonly #committed = new Map<number, number>()
+  /** By topic and partition, see `placeOf`. */
+  readonly #assigned = new Map<string, Assigned>()
+  readonly #committed = new Map<string, number>()
   readonly #abort = new AbortController()
   #membership: Membership | undefined
   #groupTrouble: string | undefined
@@ -80,10 +79,10 @@ export class ProjectionRunner {
 
   async start(): Promise<void> {
     const { log, registered, groupIdPrefix, logger, onFatal } = this.#options
-    const { name, version, events } = registered.projection
+    const { name, version, sources } = registered.projection
     this.#membership = await log.join({
       groupId: `${groupIdPrefix}-${name}-v${version}`,
-      topic: events.topic,
+      topics: sources.map(({ topic }) => topic),
       onAssigned: (partitions) => this.#assign(partitions),
       onRevoked: (partitions, { lost }) => this.#revoke(partitions, { mayCommit: !lost }),
       onError: (error, { isFatal }) => {
@@ -102,37 +101,40 @@ export class ProjectionRunner {
     await this.#reporting
     await this.#membership?.close()
     // A member that never got to join has no revocation.
-    await this.#revoke([...this.#assigned.keys()], { mayCommit: false })
+    await this.#revoke(this.partitions, { mayCommit: false })
   }
 
-  #assign(partitions: readonly number[]): void {
+  #assign(partitions: readonly TopicPartition[]): void {
     const { registered, logger } = this.#options
     const label = projectionLabel(registered.projection)
-    logger.info({ projection: label, partitions }, 'partitions assigned')
+    logger.info({ projection: label, partitions: partitions.map(placeOf) }, 'partitions assigned')
     this.#groupAnswered()
     for (const partition of partitions) {
-      if (!this.#assigned.has(partition)) this.#assigned.set(partition, this.#work(partition))
+      const place = placeOf(partition)
+      if (!this.#assigned.has(place)) this.#assigned.set(place, this.#work(partition))
     }
   }
 
-  #work(partition: number): Assigned {
+  #work({ topic, partition }: TopicPartition): Assigned {
+    const place = placeOf({ topic, partition })
     const { db, log, registered, batchRecordsMax, fetchBytesMax, nowMs } = this.#options
     const status: PartitionStatus = {
+      topic,
       partition,
       state: { kind: 'running' },
       highWatermark: null,
     }
     const update = (changes: Partial<PartitionStatus>): void => {
-      const assigned = this.#assigned.get(partition)
+      const assigned = this.#assigned.get(place)
       if (assigned?.worker === worker) assigned.status = { ...assigned.status, ...changes }
     }
-    const observer = this.#options.observe(partition)
+    const observer = this.#options.observe({ topic, partition })
     const worker: PartitionWorker = new PartitionWorker({
       db,
       log,
       breaker: this.#breaker,
       reader: this.#reader,
-      partition: { ...registered, partition },
+      partition: { ...registered, topic, partition },
       membership: { fetch: (request) => this.#joined().fetch(request) },
       batchRecordsMax,
       fetchBytesMax,
@@ -175,24 +177,25 @@ export class ProjectionRunner {
   }
 
   async #revoke(
-    partitions: readonly number[],
+    partitions: readonly TopicPartition[],
     { mayCommit }: { readonly mayCommit: boolean },
   ): Promise<void> {
-    const revoked = partitions.flatMap((partition) => this.#assigned.get(partition) ?? [])
+    const revoked = partitions.flatMap((partition) => this.#assigned.get(placeOf(partition)) ?? [])
     if (revoked.length === 0) return
     const { logger, registered } = this.#options
     const stopped = Promise.all(revoked.map(({ worker }) => worker.stop()))
     await Promise.race([stopped, sleep(REVOKE_DEADLINE_MS, undefined, { ref: false })])
     if (mayCommit) await this.#commitOffsets()
     for (const { worker, status } of revoked) {
-      if (this.#assigned.get(status.partition)?.worker === worker) {
-        this.#assigned.delete(status.partition)
-        this.#committed.delete(status.partition)
+      const place = placeOf(status)
+      if (this.#assigned.get(place)?.worker === worker) {
+        this.#assigned.delete(place)
+        this.#committed.delete(place)
       }
     }
     this.#publishHealth()
     const label = projectionLabel(registered.projection)
-    logger.info({ projection: label, partitions }, 'partitions revoked')
+    logger.info({ projection: label, partitions: partitions.map(placeOf) }, 'partitions revoked')
   }
 
   async #reportOffsets(): Promise<void> {
@@ -205,19 +208,25 @@ export class ProjectionRunner {
 
   /** The group's offsets are for lag tools alone: what is true stands in `evt.checkpoint`. */
   async #commitOffsets(): Promise<void> {
-    const changed = new Map<number, number>()
-    for (const [partition, { worker }] of this.#assigned) {
-      const { nextOffset } = worker
-      if (nextOffset !== undefined && this.#committed.get(partition) !== nextOffset) {
-        changed.set(partition, nextOffset)
+    const changed: (TopicPartition & { readonly offset: number })[] = []
+    for (const [place, { worker, status }] of this.#assigned) {
+      const { topic, partition } = status
+      const offset = worker.nextOffset
+      if (offset !== undefined && this.#committed.get(place) !== offset) {
+        changed.push({ topic, partition, offset })
       }
     }
-    if (changed.size === 0) return
+    if (changed.length === 0) return
     try {
       await this.#joined().commit(changed)
-      for (const [partition, nextOffset] of changed) this.#committed.set(partition, nextOffset)
+      for (const position of changed) this.#committed.set(placeOf(position), position.offset)
     } catch (error) {
       this.#options.logger.debug({ reason: errorMessage(error) }, 'group offsets not committed')
     }
   }
+}
+
+/** Topics have no slash in their names. */
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
 }

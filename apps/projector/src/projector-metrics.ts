@@ -1,5 +1,6 @@
 import type { Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
+import type { TopicPartition } from './log/event-log.ts'
 import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-worker.ts'
 
 /** Seconds; a batch of 2 000 events takes about 50 ms. */
@@ -7,7 +8,7 @@ const APPLY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 const BATCH_SIZE_BUCKETS = [1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000]
 
 const STATES = ['running', 'paused', 'faulted'] as const satisfies readonly WorkerState['kind'][]
-const PARTITION_LABELS = ['projection', 'version', 'partition'] as const
+const PARTITION_LABELS = ['projection', 'version', 'topic', 'partition'] as const
 const LABELS = ['projection', 'version'] as const
 
 type Position = {
@@ -34,10 +35,13 @@ export class ProjectorMetrics {
   }
 
   /** What one partition reports, from assignment to release. */
-  observer(projection: Projection, partition: number): Omit<WorkerObserver, 'crashed'> {
+  observer(
+    projection: Projection,
+    { topic, partition }: TopicPartition,
+  ): Omit<WorkerObserver, 'crashed'> {
     const metrics = this.#metrics
     const labels = { projection: projection.name, version: String(projection.version) }
-    const partitionLabels = { ...labels, partition: String(partition) }
+    const partitionLabels = { ...labels, topic, partition: String(partition) }
     const position: Position = {
       labels: partitionLabels,
       nextOffset: undefined,
@@ -67,7 +71,7 @@ export class ProjectorMetrics {
         metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
         metrics.applyDuration.observe(labels, batch.durationMs / 1000)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
-        this.#count(projection, batch)
+        this.#count(projection, topic, batch)
       },
       released: () => {
         this.#positions.delete(position)
@@ -79,7 +83,7 @@ export class ProjectorMetrics {
     }
   }
 
-  #count(projection: Projection, { admitted, ledger }: CommittedBatch): void {
+  #count(projection: Projection, topic: string, { admitted, ledger }: CommittedBatch): void {
     const { events, deadLetters } = this.#metrics
     const labels = { projection: projection.name, version: String(projection.version) }
     events.inc({ ...labels, result: 'applied' }, ledger.appliedCount)
@@ -88,7 +92,7 @@ export class ProjectorMetrics {
     events.inc({ ...labels, result: 'dlq' }, ledger.letters.length)
     for (const { cause } of ledger.letters) {
       const reason = cause.kind === 'blocked' ? 'blocked' : cause.stage
-      deadLetters.inc({ source_topic: projection.events.topic, reason })
+      deadLetters.inc({ source_topic: topic, reason })
     }
   }
 }

@@ -1,9 +1,18 @@
 import { randomUUID } from 'node:crypto'
+import type { FoldProjection } from '@fairlead/projection'
 import { type CommitFate, CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from './store/database.ts'
-import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
+import {
+  BranchEvents,
+  accountId,
+  accounts,
+  activity,
+  deposited,
+  totals,
+  visited,
+} from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
 
@@ -201,6 +210,107 @@ test('an SQL projection sets only the poison event aside', async () => {
   ])
 })
 
+describe('a commutative projection', () => {
+  const readActivity = async () =>
+    (await sql`select * from public.activity order by day`.execute(db)).rows
+
+  test('adds up what two topics say of one row, batch by batch', async () => {
+    log = new MemoryLog(TOPIC, 1, [BranchEvents.topic])
+    start(database.url, log, [activity], { batchRecordsMax: 2 })
+    log.append(0, deposited('monday', 5), deposited('monday', 20), deposited('tuesday', 3))
+    log.appendTo(BranchEvents.topic, 0, visited('b1', 'monday'), visited('b2', 'wednesday'))
+    await until(async () => {
+      expect(await readActivity()).toEqual([
+        { day: 'monday', deposits: 2, sum: 25n, visits: 1, last: 'amount 5' },
+        { day: 'tuesday', deposits: 1, sum: 3n, visits: 0, last: 'amount 3' },
+        { day: 'wednesday', deposits: 0, sum: 0n, visits: 1, last: null },
+      ])
+    })
+    log.appendTo(BranchEvents.topic, 0, visited('b1', 'monday'))
+    await until(async () => expect(await readActivity()).toMatchObject([{ visits: 2 }, {}, {}]))
+    const { rows } = await sql`
+      select topic, next_offset::int as next from evt.checkpoint order by topic`.execute(db)
+    expect(rows).toEqual([
+      { topic: TOPIC, next: 3 },
+      { topic: BranchEvents.topic, next: 3 },
+    ])
+  })
+
+  test('parks the key of a poison event, and of one that the database refuses', async () => {
+    const huge = 2 ** 53
+    log.append(
+      0,
+      deposited('monday', 5),
+      deposited('tuesday', 0),
+      deposited(Array.from({ length: 400 }, () => randomUUID()).join(''), 2),
+      deposited('tuesday', 8),
+      deposited('monday', huge),
+    )
+    start(database.url, log, [activity])
+    await until(async () => expect(await nextOffset()).toBe(5))
+    expect(await readActivity()).toMatchObject([{ day: 'monday', sum: BigInt(huge) + 5n }])
+    expect(await letters()).toMatchObject([
+      { offset: 1, kind: 'failed', stage: 'handle' },
+      { offset: 2, kind: 'failed', stage: 'write' },
+      { offset: 3, kind: 'blocked' },
+    ])
+  })
+})
+
+describe('what a projection looks up beside its events', () => {
+  const enriched: FoldProjection = {
+    ...accounts,
+    enrich: async (events, { db: reader }) => {
+      if (events.some(({ key }) => key === accountId(9))) throw new RangeError('account 9 is lost')
+      const { rows } = await sql<{ id: string; name: string }>`
+        select id::text, name from public.owner
+        where id = any(${events.map(({ key }) => key)}::uuid[])`.execute(reader)
+      lookUps.push(events.length)
+      return new Map(rows.map(({ id, name }) => [id, name]))
+    },
+    on: {
+      Deposited: (row, { key, at }, names) => ({
+        ...row,
+        last_at: at,
+        note: (names as ReadonlyMap<string, string>).get(key) ?? null,
+      }),
+    },
+  }
+  const lookUps: number[] = []
+
+  test('is asked for once per batch; a failure parks the key that it is about', async () => {
+    await sql`create table public.owner as
+      select ${accountId(1)}::uuid as id, 'Ana' as name`.execute(db)
+    log.append(0, ...[0, 1, 2].map((index) => deposited(accountId(index), 1)))
+    start(database.url, log, [enriched])
+    await until(async () => expect(await nextOffset()).toBe(3))
+    const notes = async () =>
+      (await sql<{ note: string | null }>`select note from public.account order by id`.execute(db))
+        .rows
+    expect(await notes()).toEqual([{ note: null }, { note: 'Ana' }, { note: null }])
+    expect(lookUps).toEqual([3])
+
+    log.append(0, deposited(accountId(9), 1), deposited(accountId(3), 1))
+    await until(async () => expect(await nextOffset()).toBe(5))
+    expect(await notes()).toHaveLength(4)
+    expect(await letters()).toMatchObject([{ offset: 3, kind: 'failed', error: 'RangeError' }])
+  })
+})
+
+test('an event of a type that is not defined stops the partition in front of it', async () => {
+  const unknown = { ...deposited(accountId(2), 1), headers: [['eventType', Buffer.from('Moved')]] }
+  log.append(0, deposited(accountId(0), 1), deposited(accountId(1), 1))
+  log.append(0, unknown as never, deposited(accountId(3), 1))
+  const { health } = start(database.url, log, [accounts])
+  await until(() =>
+    expect(health.get('projection accounts v1')).toMatch(
+      /faulted: outbox\.event\.account has an event of type Moved, which .* do not define/,
+    ),
+  )
+  expect(await nextOffset()).toBe(2)
+  expect(await readAccounts()).toEqual(balances(1, 1))
+})
+
 test('what the relay publishes again is dropped', async () => {
   const header = (name: string, text: string) => [name, Buffer.from(text)] as const
   const event = (commit: number) =>
@@ -322,6 +432,19 @@ describe('registration', () => {
     const second = start(database.url, log, [changed])
     await until(() =>
       expect(String(second.failures[0])).toMatch(/accounts v1 is registered with other code/),
+    )
+  })
+
+  test('refuses a table that somebody has altered', async () => {
+    const first = start(database.url, log, [accounts])
+    await until(() => expect(first.health.get('database')).toBe(true))
+    await first.projector.stop()
+    await sql`alter table rm_accounts_v1.account add column extra text`.execute(db)
+    const second = start(database.url, log, [accounts])
+    await until(() =>
+      expect(String(second.failures[0])).toMatch(
+        /rm_accounts_v1\.account has a column extra that is not defined/,
+      ),
     )
   })
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { errorMessage } from '@fairlead/base'
 import { classifyPostgresError, migrate } from '@fairlead/postgres'
 import { INFRA_BACKOFF, type Projection } from '@fairlead/projection'
-import type { AvroSerde } from '@fairlead/serde'
 import type { Metrics } from '@fairlead/service'
-import type { EventLog } from './log/event-log.ts'
+import type { EventLog, TopicPartition } from './log/event-log.ts'
+import type { ValueSerde } from './log/prepare-records.ts'
 import type { WorkerObserver } from './partition-worker.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
@@ -24,7 +24,7 @@ export type ProjectorOptions = {
   readonly databaseUrl: string
   readonly databaseConnectionsMax: number
   readonly log: EventLog
-  readonly serde: Pick<AvroSerde, 'decode'>
+  readonly serde: ValueSerde
   readonly projections: readonly Projection[]
   readonly groupIdPrefix: string
   readonly batchRecordsMax: number
@@ -110,9 +110,9 @@ export class Projector {
     })
   }
 
-  #observer(projection: Projection, partition: number): WorkerObserver {
+  #observer(projection: Projection, partition: TopicPartition): WorkerObserver {
     const { logger, fail } = this.#options
-    const fields = { projection: projectionLabel(projection), partition }
+    const fields = { projection: projectionLabel(projection), ...partition }
     const metrics = this.#metrics.observer(projection, partition)
     let logged = ''
     return {

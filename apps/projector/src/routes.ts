@@ -158,7 +158,9 @@ function partitionJson(
   statuses: readonly PartitionStatus[],
 ): readonly PartitionJson[] {
   if (row.topic === null || row.partition === null) return []
-  const status = statuses.find(({ partition }) => partition === row.partition)
+  const status = statuses.find(
+    ({ topic, partition }) => topic === row.topic && partition === row.partition,
+  )
   const nextOffset = Number(row.nextOffset)
   const highWatermark = status?.highWatermark ?? null
   const state = status?.state

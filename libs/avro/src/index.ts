@@ -14,7 +14,9 @@ export {
   type EventSet,
   type EventTypeOf,
   type NewEvent,
+  type Upcasts,
   defineEvents,
+  recordName,
 } from './events/define-events.ts'
 export { isValidDefault } from './default-value.ts'
 export { type GuidReference, schemaGuid } from './guid.ts'

@@ -1,4 +1,4 @@
-import { type AnyEvents, type NewEvent, type RecordDefinition } from '@fairlead/avro'
+import { type AnyEvents, type NewEvent, recordName } from '@fairlead/avro'
 import { OperationalError } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
 import { type RawBuilder, type Transaction, sql } from 'kysely'
@@ -150,11 +150,6 @@ function aggregateTypeOf(topic: string): string {
     )
   }
   return topic.slice(TOPIC_PREFIX.length)
-}
-
-function recordName(definition: RecordDefinition): string {
-  const { name, namespace } = definition
-  return namespace === undefined || name.includes('.') ? name : `${namespace}.${name}`
 }
 
 function encoderKey(topic: string, type: string): string {

@@ -84,16 +84,20 @@ export class BatchLedger {
 
   /** The event to handle now; null when the record is set aside instead. Call in log order. */
   open(prepared: PreparedRecord): AnyEvent | null {
-    invariant(prepared.content.kind !== 'ignored', 'ignored records are not applied')
+    const { content } = prepared
+    invariant(
+      content.kind === 'event' || content.kind === 'undecodable',
+      'ignored and unknown records are not applied',
+    )
     if (this.isParked(prepared.key)) {
       this.#setAside(prepared, { kind: 'blocked' })
       return null
     }
-    if (prepared.content.kind === 'undecodable') {
-      this.#park(prepared, { error: prepared.content.error, stage: 'decode', attempts: 1 })
+    if (content.kind === 'undecodable') {
+      this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1 })
       return null
     }
-    return prepared.content.event
+    return content.event
   }
 
   isParked(key: string): boolean {

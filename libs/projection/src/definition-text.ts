@@ -1,4 +1,5 @@
 import type { Projection } from './definition.ts'
+import type { Table } from './table.ts'
 
 /**
  * The text of everything in a definition that decides about rows. Its hash is stored with the
@@ -11,17 +12,32 @@ export function definitionText(projection: Projection): string {
   const handlers = Object.keys(projection.on)
     .sort()
     .map((type) => [type, sourceOf(projection.on[type])])
-  const common = [projection.name, projection.version, projection.events.topic, handlers]
+  const topics = projection.sources.map(({ topic }) => topic)
+  const common: unknown[] = [
+    projection.name,
+    projection.version,
+    topics.length === 1 ? topics[0] : topics,
+    handlers,
+  ]
+  if (projection.enrich !== undefined) common.push({ enrich: sourceOf(projection.enrich) })
   switch (projection.kind) {
     case 'fold': {
-      const { table, rowKey, initial } = projection
-      const columns = Object.entries(table.columns)
-      const parts = [table.name, table.keyColumn, columns, sourceOf(rowKey), sourceOf(initial)]
+      const { rowKey, initial } = projection
+      const parts = [...tableParts(projection.table), sourceOf(rowKey), sourceOf(initial)]
       return JSON.stringify([...common, ...parts])
+    }
+    case 'commutative': {
+      const { rowKey, operations } = projection
+      const columns = Object.entries(operations).sort(([a], [b]) => (a < b ? -1 : 1))
+      return JSON.stringify([...common, ...tableParts(projection.table), sourceOf(rowKey), columns])
     }
     case 'sql':
       return JSON.stringify([...common, sourceOf(projection.migrate)])
   }
+}
+
+function tableParts({ name, keyColumn, columns }: Table): readonly unknown[] {
+  return [name, keyColumn, Object.entries(columns)]
 }
 
 const QUOTES = '\'"`'

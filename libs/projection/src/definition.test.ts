@@ -144,6 +144,127 @@ test('mistakes do not compile', () => {
   expect(mistakes).toBeTypeOf('function')
 })
 
+const PaymentEvents = defineEvents({
+  topic: 'outbox.event.payment',
+  key: 'day',
+  events: {
+    Paid: {
+      type: 'record',
+      name: 'Paid',
+      fields: [
+        { name: 'day', type: 'string' },
+        { name: 'amount', type: 'long' },
+        { name: 'paidAt', type: { type: 'long', logicalType: 'timestamp-millis' } },
+      ],
+    },
+  },
+})
+
+type Totals = {
+  totals: { day: string; revenue: bigint; payments: number; last_at: Date; note: string | null }
+}
+const totalsTable = tables<Totals>()('totals', 'day', {
+  day: 'text',
+  revenue: 'bigint',
+  payments: 'integer',
+  last_at: 'timestamptz',
+  note: 'text null',
+})
+const totals = {
+  name: 'totals',
+  version: 1,
+  from: [OrderEvents, PaymentEvents],
+  into: totalsTable,
+} as const
+const columns = { revenue: 'inc', payments: 'inc', last_at: 'max', note: 'min' } as const
+
+test('changes that commute may come from several topics', () => {
+  const projection = defineProjection(totals).commutative({
+    columns: { revenue: 'inc', payments: 'inc', last_at: 'max', note: 'min' },
+    on: {
+      Paid: ({ data }) => ({ revenue: data.amount, payments: 1, last_at: data.paidAt }),
+      OrderPlaced: ({ data }) => ({ last_at: data.placedAt, note: data.orderId }),
+    },
+  })
+  expect(projection).toMatchObject({ kind: 'commutative', operations: columns })
+  expect(projection.sources.map(({ topic }) => topic)).toEqual([
+    'outbox.event.order',
+    'outbox.event.payment',
+  ])
+})
+
+test('what does not commute is refused over several topics, with the reason', () => {
+  const from = [OrderEvents, PaymentEvents] as const
+  const reason = /outbox\.event\.order and outbox\.event\.payment.*no order among each other/
+  expect(() => defineProjection({ ...header, from }).fold({ initial, on: {} })).toThrow(reason)
+  const sql = { name: 'x', version: 1, from, schema: t }
+  const migrate = () => Promise.resolve()
+  expect(() => defineProjection(sql).sql({ migrate, on: {} })).toThrow(reason)
+})
+
+test('two event sets with one topic, or with an event type of one name, are refused', () => {
+  const twice = { ...totals, from: [OrderEvents, OrderEvents] } as const
+  expect(() => defineProjection(twice)).toThrow('reads outbox.event.order twice')
+  const { ItemAdded } = OrderEvents.definitions
+  const Cart = defineEvents({ topic: 'cart', key: 'orderId', events: { ItemAdded } })
+  const both = { ...totals, from: [OrderEvents, Cart] } as const
+  expect(() => defineProjection(both)).toThrow('give one of them another name')
+})
+
+test('an operation that a column cannot have is refused', () => {
+  const numeric = tables<{ n: { id: string; amount: string } }>()('n', 'id', {
+    id: 'text',
+    amount: 'numeric',
+  })
+  const define = () =>
+    defineProjection({ name: 'n', version: 1, from: OrderEvents, into: numeric }).commutative({
+      columns: { amount: 'max' },
+      on: {},
+    })
+  expect(define).toThrow('amount is numeric, which has no max')
+})
+
+test('what is looked up for a batch has its type in the handlers', () => {
+  const projection = defineProjection({
+    ...header,
+    enrich: async (events, { db }) => {
+      const days = events.map(({ at }) => at.toISOString())
+      const rows = await db
+        .selectFrom('revenue_by_day')
+        .selectAll()
+        .where('day', 'in', days)
+        .execute()
+      return new Map(rows.map(({ day, revenue }) => [day, revenue]))
+    },
+  }).fold({
+    initial,
+    on: {
+      OrderPlaced: (row, _event, revenues) => ({ ...row, total: revenues.get('today') ?? 0n }),
+    },
+  })
+  expect(projection.enrich).toBeTypeOf('function')
+})
+
+test('mistakes in changes do not compile', () => {
+  const mistakes = (): void => {
+    const base = defineProjection(totals)
+    // @ts-expect-error -- a date cannot be added
+    base.commutative({ columns: { ...columns, last_at: 'inc' }, on: {} })
+    // @ts-expect-error -- a column has no operation
+    base.commutative({ columns: { revenue: 'inc', payments: 'inc', last_at: 'max' }, on: {} })
+    // @ts-expect-error -- a column that is not null, and is not counted, has to be there
+    base.commutative({ columns, on: { Paid: ({ data }) => ({ revenue: data.amount }) } })
+    // @ts-expect-error -- a bigint column takes no number
+    base.commutative({ columns, on: { Paid: (e) => ({ revenue: 1, last_at: e.at }) } })
+    // @ts-expect-error -- no such event in either topic
+    base.commutative({ columns, on: { Refunded: (e) => ({ last_at: e.at }) } })
+    const enriched = defineProjection({ ...header, enrich: () => ({ total: 1n }) })
+    // @ts-expect-error -- what was looked up is a bigint
+    enriched.fold({ initial, on: { OrderPlaced: (r, _e, x) => ({ ...r, items: x.total }) } })
+  }
+  expect(mistakes).toBeTypeOf('function')
+})
+
 test.for([
   { name: 'Order', version: 1 },
   { name: 'order-summary', version: 1 },

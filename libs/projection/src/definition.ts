@@ -1,13 +1,29 @@
-import type { AnyEvents, Envelope, EventOf, EventTypeOf } from '@fairlead/avro'
+import type { AnyEvents, Envelope } from '@fairlead/avro'
 import type { Kysely, Transaction } from 'kysely'
+import {
+  type ChangeOf,
+  type Operation,
+  type OperationsOf,
+  checkedOperations,
+} from './commutative-columns.ts'
 import { type Duration, durationMs } from './duration.ts'
+import {
+  type EventSource,
+  type SourceEvent,
+  type SourceType,
+  refuseLostOrder,
+  sourcesOf,
+} from './event-source.ts'
 import type { Row, RowKey, Table, TableOf, TablesOf } from './table.ts'
 
 /** An event of any type, as the engine sees it. */
 export type AnyEvent = Envelope<string, unknown>
 
-/** Returned by a fold handler instead of a row: the row is deleted. */
-export const remove: unique symbol = Symbol('remove')
+/**
+ * Returned by a fold handler instead of a row: the row is deleted. A projection may be defined with
+ * another copy of this package than the one that runs it, so the symbol is of the whole process.
+ */
+export const remove: unique symbol = Symbol.for('fairlead.projection.remove')
 
 /**
  * What becomes of an event whose handler threw: tried again with the events behind it waiting, its
@@ -27,12 +43,15 @@ export type ErrorOptions<E> = {
 }
 
 /** A projection, its types erased: what the engine runs. */
-export type Projection = FoldProjection | SqlProjection
+export type Projection = FoldProjection | CommutativeProjection | SqlProjection
 
 type Common = {
   readonly name: string
   readonly version: number
-  readonly events: AnyEvents
+  /** The event sets that it reads; each is of a topic of its own. */
+  readonly sources: readonly AnyEvents[]
+  /** Looks up what handlers need beside their events, for a whole batch at once. */
+  readonly enrich?: Enrich
   readonly classify: (error: unknown, event: AnyEvent) => EventFailureAction | undefined
   readonly retry: RetryPolicy
 }
@@ -52,7 +71,24 @@ export type FoldProjection = Common & {
   readonly on: Readonly<Record<string, FoldHandler>>
 }
 
-export type FoldHandler = (row: Row, event: AnyEvent) => Row | typeof remove
+export type FoldHandler = (row: Row, event: AnyEvent, enriched?: unknown) => Row | typeof remove
+
+/**
+ * What each event adds to a row, by operations that commute: rows are changed without being read, by
+ * events in any order, of any partition and topic.
+ */
+export type CommutativeProjection = Common & {
+  readonly kind: 'commutative'
+  readonly table: Table
+  readonly rowKey: (event: AnyEvent) => RowKey
+  /** Of every column but the key. */
+  readonly operations: Readonly<Record<string, Operation>>
+  readonly on: Readonly<Record<string, ChangeHandler>>
+}
+
+export type ChangeHandler = (event: AnyEvent, enriched?: unknown) => Row
+
+type Enrich = (events: readonly AnyEvent[], context: { readonly db: Kysely<unknown> }) => unknown
 
 /** A function per event type that changes tables in the batch's transaction. */
 export type SqlProjection = Common & {
@@ -64,42 +100,73 @@ export type SqlProjection = Common & {
 
 type SqlHandler = (
   event: AnyEvent,
-  context: { readonly trx: Transaction<unknown> },
+  context: { readonly trx: Transaction<unknown>; readonly enriched?: unknown },
 ) => Promise<void>
 
-type Header<S extends AnyEvents, E = EventOf<S>> = {
+type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
   /** Lower case; with the version it names the schema `rm_<name>_v<version>`. */
   readonly name: string
   /** From 1. A change of code or columns needs a new one. */
   readonly version: number
-  readonly from: S
+  /**
+   * One event set, or several, of a topic each. Topics have no order among each other: what reads
+   * several of them has to be commutative.
+   */
+  readonly from: F
   readonly errors?: ErrorOptions<E>
+  /**
+   * Looks up what the handlers need, once for all events of a batch, in the transaction of the batch.
+   * Handlers get what it returns, a `Map` as a rule. A rebuild looks up what is there then.
+   */
+  readonly enrich?: (events: readonly E[], context: { readonly db: Kysely<DB> }) => Promise<X> | X
 }
 
-export interface FoldBuilder<S extends AnyEvents, R, K extends keyof R> {
+export interface RowsBuilder<F extends EventSource, R, K extends keyof R, X> {
   /**
    * `initial` gives the row before its first event. A handler gets a frozen row and returns the next
    * one, whole. It is pure: it may run again for the same event.
+   *
+   * @throws {TypeError} when `from` names several topics.
    */
   fold(form: {
     readonly initial: (key: R[K]) => R
     readonly on: {
-      readonly [T in EventTypeOf<S>]?: (row: Readonly<R>, event: EventOf<S, T>) => R | typeof remove
+      readonly [T in SourceType<F>]?: (
+        row: Readonly<R>,
+        event: SourceEvent<F, T>,
+        enriched: X,
+      ) => R | typeof remove
     }
   }): FoldProjection
+
+  /**
+   * `columns` names for each column but the key how changes of it add up: `inc` adds numbers, `max` and
+   * `min` keep the largest or smallest value; text is compared by its code points. A handler returns
+   * what its event adds. A column that it leaves out stays as it is; in a new row it is 0, or null.
+   *
+   * @throws {TypeError} when a column has an operation that its SQL type does not have.
+   */
+  commutative<const O extends OperationsOf<R, K>>(form: {
+    readonly columns: O
+    readonly on: {
+      readonly [T in SourceType<F>]?: (event: SourceEvent<F, T>, enriched: X) => ChangeOf<R, K, O>
+    }
+  }): CommutativeProjection
 }
 
-export interface SqlBuilder<S extends AnyEvents, DB> {
+export interface SqlBuilder<F extends EventSource, DB, X> {
   /**
    * Handlers run in the transaction that stores the checkpoint, in log order. Relative updates are
    * safe. `trx` and `db` are bound to the schema of the projection's version.
+   *
+   * @throws {TypeError} when `from` names several topics.
    */
   sql(form: {
     readonly migrate: (db: Kysely<DB>) => Promise<void>
     readonly on: {
-      readonly [T in EventTypeOf<S>]?: (
-        event: EventOf<S, T>,
-        context: { readonly trx: Transaction<DB> },
+      readonly [T in SourceType<F>]?: (
+        event: SourceEvent<F, T>,
+        context: { readonly trx: Transaction<DB>; readonly enriched: X },
       ) => Promise<void>
     }
   }): SqlProjection
@@ -111,45 +178,65 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/
  * Defines a projection in two steps, of which the first fixes the types that the second infers:
  *
  *     defineProjection({ name, version, from: OrderEvents, into: t('order_summary', …) }).fold({ … })
+ *     defineProjection({ name, version, from: [A, B], into: t('totals', …) }).commutative({ … })
  *     defineProjection({ name, version, from: OrderEvents, schema: t }).sql({ … })
  */
-export function defineProjection<S extends AnyEvents, R, K extends keyof R>(
-  header: Header<S> & {
-    readonly into: TableOf<R, K>
+export function defineProjection<
+  const F extends EventSource,
+  R,
+  K extends keyof R,
+  DB,
+  X = undefined,
+>(
+  header: Header<F, DB, X> & {
+    readonly into: TableOf<R, K, DB>
     /** Key of the row that an event changes; default: the event's own key. */
-    readonly key?: (event: EventOf<S>) => NoInfer<R[K]>
+    readonly key?: (event: SourceEvent<F>) => NoInfer<R[K]>
   },
-): FoldBuilder<S, R, K>
-export function defineProjection<S extends AnyEvents, DB>(
-  header: Header<S> & { readonly schema: TablesOf<DB> },
-): SqlBuilder<S, DB>
+): RowsBuilder<F, R, K, X>
+export function defineProjection<const F extends EventSource, DB, X = undefined>(
+  header: Header<F, DB, X> & { readonly schema: TablesOf<DB> },
+): SqlBuilder<F, DB, X>
 export function defineProjection(
-  header: Header<AnyEvents, AnyEvent> & {
+  header: Header<EventSource, unknown, unknown, AnyEvent> & {
     readonly into?: Table
     readonly key?: (event: AnyEvent) => RowKey
   },
 ): unknown {
   const common = commonOf(header)
+  const rows = {
+    table: header.into as Table,
+    rowKey: header.key ?? ((event: AnyEvent) => event.key),
+  }
   // The overloads above give the handlers their types; behind them, an event is `AnyEvent`.
   return {
-    fold: (form: Pick<FoldProjection, 'initial' | 'on'>) =>
+    fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {
+      refuseLostOrder(common)
+      return checked({ ...common, ...rows, kind: 'fold', ...form })
+    },
+    commutative: ({
+      columns,
+      on,
+    }: { columns: Record<string, Operation> } & Pick<CommutativeProjection, 'on'>) =>
       checked({
         ...common,
-        kind: 'fold',
-        table: header.into as Table,
-        rowKey: header.key ?? ((event) => event.key),
-        ...form,
+        ...rows,
+        kind: 'commutative',
+        operations: checkedOperations(rows.table, columns),
+        on,
       }),
-    sql: (form: Pick<SqlProjection, 'migrate' | 'on'>) =>
-      checked({ ...common, kind: 'sql', ...form }),
+    sql: (form: Pick<SqlProjection, 'migrate' | 'on'>) => {
+      refuseLostOrder(common)
+      return checked({ ...common, kind: 'sql', ...form })
+    },
   }
 }
 
 const DEFAULT_RETRY_BASE: Duration = '100ms'
 const DEFAULT_RETRY_MAX: Duration = '30s'
 
-function commonOf(header: Header<AnyEvents, AnyEvent>): Common {
-  const { name, version, from, errors } = header
+function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
+  const { name, version, from, errors, enrich } = header
   if (!NAME.test(name)) throw new TypeError(`"${name}" is not a lower-case projection name`)
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`${name}: ${version} is not a version; versions count from 1`)
@@ -157,7 +244,8 @@ function commonOf(header: Header<AnyEvents, AnyEvent>): Common {
   return {
     name,
     version,
-    events: from,
+    sources: sourcesOf(name, from),
+    ...(enrich === undefined ? {} : { enrich }),
     classify: errors?.classify ?? (() => undefined),
     retry: {
       retries: errors?.retry?.retries ?? 0,
@@ -169,7 +257,7 @@ function commonOf(header: Header<AnyEvents, AnyEvent>): Common {
 
 function checked(projection: Projection): Projection {
   for (const type of Object.keys(projection.on)) {
-    if (!Object.hasOwn(projection.events.definitions, type)) {
+    if (!projection.sources.some(({ definitions }) => Object.hasOwn(definitions, type))) {
       throw new TypeError(`${projection.name} handles ${type}, which its events do not define`)
     }
   }

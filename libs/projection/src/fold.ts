@@ -1,4 +1,4 @@
-import type { AnyEvent, FoldProjection } from './definition.ts'
+import type { AnyEvent, CommutativeProjection, FoldProjection } from './definition.ts'
 import { remove } from './definition.ts'
 import type { BatchLedger } from './batch-ledger.ts'
 import type { PreparedRecord } from './log-record.ts'
@@ -36,9 +36,11 @@ export function foldBatch(
     readonly records: readonly PreparedRecord[]
     readonly rows: ReadonlyMap<RowKey, Row>
     readonly ledger: BatchLedger
+    /** What the projection's `enrich` returned for the batch. */
+    readonly enriched?: unknown
   },
 ): RowChanges {
-  const { records, rows, ledger } = batch
+  const { records, rows, ledger, enriched } = batch
   const changed = new Map<RowKey, Row | undefined>()
   for (const prepared of records) {
     const event = ledger.open(prepared)
@@ -46,7 +48,7 @@ export function foldBatch(
     try {
       const rowKey = rowKeyOf(projection, event)
       const row = changed.has(rowKey) ? changed.get(rowKey) : rows.get(rowKey)
-      changed.set(rowKey, foldEvent(projection, { rowKey, row, event }))
+      changed.set(rowKey, foldEvent(projection, { rowKey, row, event, enriched }))
       ledger.applied()
     } catch (error) {
       ledger.failed(prepared, error, 'handle')
@@ -58,24 +60,33 @@ export function foldBatch(
 /** The changes of one event on its own. */
 export function foldOne(
   projection: FoldProjection,
-  event: AnyEvent,
-  rows: ReadonlyMap<RowKey, Row>,
+  one: {
+    readonly event: AnyEvent
+    readonly rows: ReadonlyMap<RowKey, Row>
+    readonly enriched?: unknown
+  },
 ): RowChanges {
+  const { event, rows, enriched } = one
   const rowKey = rowKeyOf(projection, event)
-  const next = foldEvent(projection, { rowKey, row: rows.get(rowKey), event })
+  const next = foldEvent(projection, { rowKey, row: rows.get(rowKey), event, enriched })
   return changesOf(new Map([[rowKey, next]]), rows)
 }
 
 /** The row after the event; undefined when it is deleted. */
 function foldEvent(
   projection: FoldProjection,
-  input: { readonly rowKey: RowKey; readonly row: Row | undefined; readonly event: AnyEvent },
+  input: {
+    readonly rowKey: RowKey
+    readonly row: Row | undefined
+    readonly event: AnyEvent
+    readonly enriched: unknown
+  },
 ): Row | undefined {
-  const { rowKey, event } = input
+  const { rowKey, event, enriched } = input
   const row = Object.freeze(input.row ?? projection.initial(rowKey))
   const handler = projection.on[event.type]
   if (handler === undefined) return input.row
-  const next = handler(row, event)
+  const next = handler(row, event, enriched)
   if (next === remove) return undefined
   checkRow(projection, row, next)
   return next
@@ -116,7 +127,10 @@ function changesOf(
 }
 
 /** @throws {TypeError} when the projection's `key` returns what cannot be a key. */
-export function rowKeyOf(projection: FoldProjection, event: AnyEvent): RowKey {
+export function rowKeyOf(
+  projection: FoldProjection | CommutativeProjection,
+  event: AnyEvent,
+): RowKey {
   const key: unknown = projection.rowKey(event)
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return key
   throw new TypeError(`the row key of ${projection.name} is a ${typeof key}`)
@@ -131,6 +145,6 @@ function tryRowKey(projection: FoldProjection, event: AnyEvent): RowKey | undefi
   }
 }
 
-function sortedKeys(keys: RowKey[]): readonly RowKey[] {
+export function sortedKeys(keys: RowKey[]): readonly RowKey[] {
   return keys.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
 }

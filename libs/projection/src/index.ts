@@ -1,21 +1,26 @@
 export {
   type AnyEvent,
+  type CommutativeProjection,
   type ErrorOptions,
   type EventFailureAction,
-  type FoldBuilder,
   type FoldProjection,
   type Projection,
+  type RowsBuilder,
   type SqlBuilder,
   type SqlProjection,
   defineProjection,
   remove,
 } from './definition.ts'
+export { addUpBatch, changeOf } from './commutative.ts'
+export type { ChangeOf, Operation, OperationsOf } from './commutative-columns.ts'
 export type { Duration } from './duration.ts'
+export type { EventSource, SourceEvent, SourceType } from './event-source.ts'
 export {
   type Row,
   type RowKey,
   type SqlTypeOf,
   type Table,
+  type TableOf,
   type TablesOf,
   tables,
 } from './table.ts'

@@ -4,7 +4,7 @@ import { accounts } from './sample-projection.test-fixture.ts'
 
 const utf8 = new TextEncoder()
 const record = (changes: Partial<LogRecord> = {}): LogRecord => ({
-  topic: 't',
+  topic: 'outbox.event.account',
   partition: 3,
   offset: 7,
   timestampMs: 0,
@@ -34,11 +34,12 @@ describe('by its headers a record is', () => {
   test.for([
     ['an event that the projection handles', {}, 'event'],
     ['a tombstone', { value: null }, 'ignored'],
-    ['of a type without handler', { headers: [['eventType', utf8.encode('Else')]] }, 'ignored'],
+    ['of a type without handler', { headers: [['eventType', utf8.encode('Renamed')]] }, 'ignored'],
+    ['of a type that is not defined', { headers: [['eventType', utf8.encode('Else')]] }, 'unknown'],
     [
       'of a type that every object has',
       { headers: [['eventType', utf8.encode('toString')]] },
-      'ignored',
+      'unknown',
     ],
     ['of no type', { headers: [] }, 'undecodable'],
   ] as const)('%s', ([, changes, kind]) => {

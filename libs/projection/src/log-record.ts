@@ -1,4 +1,5 @@
-import { EVENT_HEADERS, DecodeError } from '@fairlead/base'
+import { EVENT_HEADERS, DecodeError, invariant } from '@fairlead/base'
+import type { AnyEvents } from '@fairlead/avro'
 import type { AnyEvent, Projection } from './definition.ts'
 import { type SourcePosition, sourcePosition } from './source-position.ts'
 
@@ -18,6 +19,8 @@ export type RecordPlan =
   /** The projection has no handler for it. */
   | { readonly kind: 'ignored' }
   | { readonly kind: 'event'; readonly eventType: string; readonly value: Uint8Array }
+  /** Of a type that no event set has: written by a newer release, as a rule. */
+  | { readonly kind: 'unknown'; readonly eventType: string }
   | { readonly kind: 'undecodable'; readonly error: unknown }
 
 /** A record that is ready to be applied. */
@@ -30,6 +33,7 @@ export type PreparedRecord = {
   readonly content:
     | { readonly kind: 'ignored' }
     | { readonly kind: 'event'; readonly event: AnyEvent }
+    | { readonly kind: 'unknown'; readonly eventType: string }
     | { readonly kind: 'undecodable'; readonly error: unknown }
 }
 
@@ -72,8 +76,17 @@ export function planRecord(
     const error = new DecodeError(`the record has no header ${EVENT_HEADERS.type}`, 0)
     return { kind: 'undecodable', error }
   }
+  if (!Object.hasOwn(sourceOf(projection, record.topic).definitions, eventType)) {
+    return { kind: 'unknown', eventType }
+  }
   if (!Object.hasOwn(projection.on, eventType)) return { kind: 'ignored' }
   return { kind: 'event', eventType, value: record.value }
+}
+
+function sourceOf({ sources }: Projection, topic: string): AnyEvents {
+  const source = sources.find((candidate) => candidate.topic === topic)
+  invariant(source !== undefined, 'records come from the topics of the projection')
+  return source
 }
 
 /** The position of a record in its source, or the reason why its headers make no sense. */

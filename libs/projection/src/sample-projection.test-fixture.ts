@@ -23,6 +23,11 @@ const AccountEvents = defineEvents({
       name: 'Closed',
       fields: [{ name: 'accountId', type: 'string' }],
     },
+    Renamed: {
+      type: 'record',
+      name: 'Renamed',
+      fields: [{ name: 'accountId', type: 'string' }],
+    },
   },
 })
 

@@ -33,11 +33,12 @@ type SqlTypeOfValue<V> = [V] extends [string]
             ? 'bytea'
             : 'jsonb'
 
-/** A table together with the type of its rows. */
-export type TableOf<R, K extends keyof R> = Table & {
+/** A table together with the type of its rows, and of the database that it is in. */
+export type TableOf<R, K extends keyof R, DB> = Table & {
   readonly keyColumn: K
-  /** Carries the type of the rows; never set. */
+  /** Carry types; never set. */
   readonly rowType?: R
+  readonly database?: DB
 }
 
 type RowOf<T> = { [C in keyof Selectable<T>]: Selectable<T>[C] } & {}
@@ -51,7 +52,7 @@ export interface TablesOf<DB> {
     name: T,
     keyColumn: K,
     columns: { readonly [C in keyof RowOf<DB[T]>]: SqlTypeOf<RowOf<DB[T]>[C]> },
-  ): TableOf<RowOf<DB[T]>, K>
+  ): TableOf<RowOf<DB[T]>, K, DB>
   /** Carries the type of the database; never set. */
   readonly database?: DB
 }

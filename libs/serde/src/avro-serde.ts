@@ -5,6 +5,7 @@ import { DatumDecoder } from './datum/datum-decoder.ts'
 import { DatumEncoder } from './datum/datum-encoder.ts'
 import { RegistryError } from './registry-error.ts'
 import type {
+  AvroDecoder,
   AvroEncoder,
   AvroSerde,
   DecodedValue,
@@ -30,7 +31,8 @@ export function createAvroSerde(options: AvroSerdeOptions): AvroSerde {
 class RegistryAvroSerde implements AvroSerde {
   readonly #registry: RegistryClient
   readonly #autoRegister: boolean
-  readonly #decoders = new CoalescingCache<string, DatumDecoder>({ entriesMax: DECODERS_MAX })
+  readonly #decoders = new CoalescingCache<string, AvroDecoder>({ entriesMax: DECODERS_MAX })
+  readonly #versions = new CoalescingCache<string, number>({ entriesMax: DECODERS_MAX })
   readonly #encoders = new CoalescingCache<string, AvroEncoder>({ entriesMax: DECODERS_MAX })
 
   constructor({ registry, autoRegister = true }: AvroSerdeOptions) {
@@ -60,12 +62,26 @@ class RegistryAvroSerde implements AvroSerde {
 
   async decode(bytes: Uint8Array, readerSchema?: SchemaText): Promise<DecodedValue> {
     const schemaId = schemaIdOf(bytes)
-    const key = `${schemaId} ${readerSchema === undefined ? '' : schemaKey(readerSchema)}`
-    const decoder = await this.#decoders.get(key, () => this.#decoder(schemaId, readerSchema))
-    return { schemaId, value: decoder.decode(bytes, WIRE_PREFIX_BYTES) }
+    const decoder = await this.decoder(schemaId, readerSchema)
+    return { schemaId, value: decoder.decode(bytes) }
   }
 
-  async #decoder(schemaId: number, readerSchema: SchemaText | undefined): Promise<DatumDecoder> {
+  decoder(schemaId: number, readerSchema?: SchemaText): Promise<AvroDecoder> {
+    const key = `${schemaId} ${readerSchema === undefined ? '' : schemaKey(readerSchema)}`
+    return this.#decoders.get(key, async () => {
+      const decoder = await this.#compile(schemaId, readerSchema)
+      return { decode: (bytes) => decoder.decode(bytes, WIRE_PREFIX_BYTES) }
+    })
+  }
+
+  subjectVersion(schemaId: number, subject: string): Promise<number> {
+    return this.#versions.get(`${schemaId} ${subject}`, async () => {
+      const registered = await this.#registry.schemaById(schemaId)
+      return (await this.#registry.lookup(subject, registered)).version
+    })
+  }
+
+  async #compile(schemaId: number, readerSchema: SchemaText | undefined): Promise<DatumDecoder> {
     const registered = await this.#registry.schemaById(schemaId)
     if (registered.schemaType !== 'AVRO') {
       throw new DecodeError(`schema ${schemaId} is ${registered.schemaType}, not AVRO`, 0)

@@ -11,6 +11,7 @@ export {
   type SubjectNameStrategy,
 } from './subject-name.ts'
 export type {
+  AvroDecoder,
   AvroEncoder,
   AvroSerde,
   CompatibilityVerdict,

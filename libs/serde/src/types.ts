@@ -69,6 +69,15 @@ export type DecodedValue = {
   readonly value: unknown
 }
 
+/** Decodes the payloads of one writer's schema. Synchronous: what it needs from the registry is there. */
+export interface AvroDecoder {
+  /**
+   * @param bytes a payload with its wire prefix; the schema id in it is not looked at.
+   * @throws {DecodeError}
+   */
+  decode(bytes: Uint8Array): unknown
+}
+
 /** Avro with Confluent's wire prefix. */
 export interface AvroSerde {
   /** Registers the schema (or looks it up, see `autoRegister`) and compiles its encoder. */
@@ -82,4 +91,11 @@ export interface AvroSerde {
    * reader's schema cannot read, with `RegistryError` when the writer's schema cannot be had.
    */
   decode(bytes: Uint8Array, readerSchema?: SchemaText): Promise<DecodedValue>
+  /** The decoder that `decode` uses, for readers of many payloads. Rejects as `decode` does. */
+  decoder(schemaId: number, readerSchema?: SchemaText): Promise<AvroDecoder>
+  /**
+   * The version under which `subject` has the schema of an id. Rejects with `RegistryError` when it
+   * does not have it.
+   */
+  subjectVersion(schemaId: number, subject: string): Promise<number>
 }

@@ -12,15 +12,17 @@ export interface EventLog {
   close(): Promise<void>
 }
 
+export type TopicPartition = { readonly topic: string; readonly partition: number }
+
 export type JoinOptions = {
   readonly groupId: string
-  readonly topic: string
-  readonly onAssigned: (partitions: readonly number[]) => void
+  readonly topics: readonly string[]
+  readonly onAssigned: (partitions: readonly TopicPartition[]) => void
   /**
    * Awaited before other members get the partitions. `lost` means that they may have them already.
    */
   readonly onRevoked: (
-    partitions: readonly number[],
+    partitions: readonly TopicPartition[],
     reason: { readonly lost: boolean },
   ) => Promise<void>
   /** Trouble with the group. The membership gets over it by itself when `isFatal` is false. */
@@ -41,6 +43,7 @@ export interface Membership {
    * @throws {OperationalError} with Kafka's error name as `code`, such as OFFSET_OUT_OF_RANGE.
    */
   fetch(request: {
+    readonly topic: string
     readonly partition: number
     readonly fromOffset: number
     readonly maxBytes: number
@@ -48,7 +51,7 @@ export interface Membership {
     readonly signal: AbortSignal
   }): Promise<Fetched>
   /** Tells the group where the projection is: for lag tools only, nothing reads it back. */
-  commit(nextOffsets: ReadonlyMap<number, number>): Promise<void>
+  commit(positions: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
   /** Revokes all partitions and leaves the group. */
   close(): Promise<void>
 }

@@ -27,7 +27,7 @@ async function joinGroup(
   group: GroupOptions,
   options: JoinOptions,
 ): Promise<Membership> {
-  const { groupId, topic } = options
+  const { groupId, topics } = options
   const member = createGroupMember({
     ...client,
     sessionTimeoutMs: group.sessionTimeoutMs,
@@ -35,21 +35,16 @@ async function joinGroup(
     rebalanceTimeoutMs: REBALANCE_TIMEOUT_MS,
     ...(group.instanceId === undefined ? {} : { instanceId: group.instanceId }),
     groupId,
-    topics: [topic],
+    topics,
     onAssigned: (partitions) => {
-      options.onAssigned(partitions.map(({ partition }) => partition))
+      options.onAssigned(partitions)
     },
-    onRevoked: (partitions, reason) =>
-      options.onRevoked(
-        partitions.map(({ partition }) => partition),
-        reason,
-      ),
+    onRevoked: (partitions, reason) => options.onRevoked(partitions, reason),
     onError: (error) => options.onError(error, { isFatal: !error.retryable }),
   })
   return {
-    fetch: (request) => member.fetch({ ...request, topic }),
-    commit: (nextOffsets) =>
-      member.commit([...nextOffsets].map(([partition, offset]) => ({ topic, partition, offset }))),
+    fetch: (request) => member.fetch(request),
+    commit: (positions) => member.commit(positions),
     close: () => member.close(),
   }
 }

@@ -1,4 +1,5 @@
-import { DecodeError, EVENT_HEADERS, OperationalError } from '@fairlead/base'
+import { type AnyEvents, recordName } from '@fairlead/avro'
+import { EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
 import {
   type LogRecord,
   type PreparedRecord,
@@ -8,71 +9,142 @@ import {
   planRecord,
   readSource,
 } from '@fairlead/projection'
-import type { AvroSerde } from '@fairlead/serde'
+import { type AvroSerde, SUBJECT_NAME_STRATEGIES, schemaIdOf } from '@fairlead/serde'
+
+/** What the reader needs to read values. */
+export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion'>
+
+type DecodeValue = (bytes: Uint8Array) => unknown
+
+/** Decoders of one event type, by the schema id that the value begins with. */
+type TypeDecoders = {
+  readonly source: AnyEvents
+  readonly bySchemaId: Map<number, DecodeValue>
+}
 
 /** Turns records of the log into events: reads the headers, decodes the values. */
 export class RecordReader {
   readonly #projection: Projection
-  readonly #serde: Pick<AvroSerde, 'decode'>
-  readonly #readerSchemas: ReadonlyMap<string, { readonly schema: string }>
+  readonly #serde: ValueSerde
+  readonly #decoders = new Map<string, TypeDecoders>()
 
-  constructor(projection: Projection, serde: Pick<AvroSerde, 'decode'>) {
+  constructor(projection: Projection, serde: ValueSerde) {
     this.#projection = projection
     this.#serde = serde
-    this.#readerSchemas = new Map(
-      Object.entries(projection.events.definitions).map(([eventType, definition]) => [
-        eventType,
-        { schema: JSON.stringify(definition) },
-      ]),
-    )
+    for (const source of projection.sources) {
+      for (const eventType of Object.keys(source.definitions)) {
+        this.#decoders.set(eventType, { source, bySchemaId: new Map() })
+      }
+    }
   }
 
-  /** @throws {OperationalError} when the schema registry cannot be reached. */
+  /**
+   * Waits for the registry at the first record of a schema only.
+   *
+   * @throws {OperationalError} when the schema registry cannot be reached.
+   */
   async prepare(records: readonly LogRecord[]): Promise<readonly PreparedRecord[]> {
     const prepared: PreparedRecord[] = []
-    for (const record of records) prepared.push(await this.#prepareOne(record))
+    for (const record of records) {
+      const one = this.#prepareOne(record)
+      prepared.push(one instanceof Promise ? await one : one)
+    }
     return prepared
   }
 
-  async #prepareOne(record: LogRecord): Promise<PreparedRecord> {
+  #prepareOne(record: LogRecord): PreparedRecord | Promise<PreparedRecord> {
     const headers = headersText(record)
     const source = readSource(headers)
     const plan = planRecord(this.#projection, record, headers)
     const common = {
       record,
       key: keyText(record),
-      eventType: plan.kind === 'event' ? plan.eventType : null,
+      eventType: plan.kind === 'event' || plan.kind === 'unknown' ? plan.eventType : null,
       source: source.ok ? source.source : null,
     }
     if (plan.kind !== 'event') return { ...common, content: plan }
     if (!source.ok) return { ...common, content: { kind: 'undecodable', error: source.error } }
-    try {
-      const data = await this.#decode(plan.eventType, plan.value)
+
+    const { eventType, value } = plan
+    const contentOf = (decode: DecodeValue): PreparedRecord['content'] => {
       const { topic, partition, offset } = record
-      const event = {
-        type: plan.eventType,
-        data,
-        id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
-        key: common.key,
-        at: new Date(record.timestampMs),
-        source: { topic, partition, offset },
-        headers,
+      return {
+        kind: 'event',
+        event: {
+          type: eventType,
+          data: decode(value),
+          id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
+          key: common.key,
+          at: new Date(record.timestampMs),
+          source: { topic, partition, offset },
+          headers,
+        },
       }
-      return { ...common, content: { kind: 'event', event } }
+    }
+    try {
+      const decode = this.#decoderOf(eventType, value)
+      if (typeof decode === 'function') return { ...common, content: contentOf(decode) }
+      return decode.then(
+        (loaded) => ({ ...common, content: orUndecodable(() => contentOf(loaded)) }),
+        (error: unknown) => ({ ...common, content: undecodable(error) }),
+      )
     } catch (error) {
-      if (!isFaultOfRecord(error)) throw error
-      return { ...common, content: { kind: 'undecodable', error } }
+      return { ...common, content: undecodable(error) }
     }
   }
 
-  async #decode(eventType: string, value: Uint8Array): Promise<unknown> {
-    const decoded = await this.#serde.decode(value, this.#readerSchemas.get(eventType))
-    return decoded.value
+  #decoderOf(eventType: string, value: Uint8Array): DecodeValue | Promise<DecodeValue> {
+    const decoders = this.#decoders.get(eventType)
+    invariant(decoders !== undefined, 'events are of the types of the projection')
+    const schemaId = schemaIdOf(value)
+    return decoders.bySchemaId.get(schemaId) ?? this.#loadDecoder(eventType, schemaId, decoders)
+  }
+
+  async #loadDecoder(
+    eventType: string,
+    schemaId: number,
+    { source, bySchemaId }: TypeDecoders,
+  ): Promise<DecodeValue> {
+    const decode = await this.#makeDecoder(eventType, schemaId, source)
+    bySchemaId.set(schemaId, decode)
+    return decode
+  }
+
+  /** A value is resolved to the schema of the definition, or cast up from the version that wrote it. */
+  async #makeDecoder(eventType: string, schemaId: number, source: AnyEvents): Promise<DecodeValue> {
+    const definition = source.definitions[eventType]
+    invariant(definition !== undefined, 'an event set has the types that it is asked for')
+    const upcasts = source.upcasts[eventType]
+    if (upcasts !== undefined) {
+      const subject = SUBJECT_NAME_STRATEGIES.topicRecordName(
+        source.topic,
+        'value',
+        recordName(definition),
+      )
+      const upcast = upcasts[await this.#serde.subjectVersion(schemaId, subject)]
+      if (upcast !== undefined) {
+        const old = await this.#serde.decoder(schemaId)
+        // Its parameter is the shape that the version has; no type knows the versions of a registry.
+        return (bytes) => upcast(old.decode(bytes) as never)
+      }
+    }
+    const decoder = await this.#serde.decoder(schemaId, { schema: JSON.stringify(definition) })
+    return (bytes) => decoder.decode(bytes)
   }
 }
 
-/** A registry that is away may be back; one that does not know the schema id will not learn it. */
-function isFaultOfRecord(error: unknown): boolean {
-  if (error instanceof DecodeError) return true
-  return error instanceof OperationalError && !error.retryable
+function orUndecodable(contentOf: () => PreparedRecord['content']): PreparedRecord['content'] {
+  try {
+    return contentOf()
+  } catch (error) {
+    return undecodable(error)
+  }
+}
+
+/** @throws the error itself when it is not the record's fault. */
+function undecodable(error: unknown): PreparedRecord['content'] {
+  // A registry that is away may be back; one that does not know the schema id will not learn it. What
+  // else is thrown, an upcast has thrown.
+  if (error instanceof OperationalError && error.retryable) throw error
+  return { kind: 'undecodable', error }
 }

@@ -19,7 +19,11 @@ beforeEach(async () => {
   database = await testDatabase()
   await migrate({ url: database.url, directory: MIGRATIONS })
   db = openDatabase({ url: database.url, connectionsMax: 3 })
-  partition = { ...(await registerProjection(db, accounts)), partition: 4 }
+  partition = {
+    ...(await registerProjection(db, accounts)),
+    topic: 'outbox.event.account',
+    partition: 4,
+  }
 })
 
 afterEach(async () => {

@@ -40,7 +40,7 @@ export async function takeOver(
   const { projection, projectionId } = partition
   const { rows } = await sql<CheckpointRow>`
     insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, fence)
-    values (${projectionId}, ${projection.version}, ${projection.events.topic},
+    values (${projectionId}, ${projection.version}, ${partition.topic},
       ${partition.partition}, ${startOffset}, 1)
     on conflict (projection_id, version, topic, part)
       do update set fence = held.fence + 1, updated_at = clock_timestamp()
@@ -77,9 +77,9 @@ export async function moveCheckpoint(
   }
 }
 
-function isRowOf({ projection, projectionId, partition }: ProjectionPartition) {
+function isRowOf({ projection, projectionId, topic, partition }: ProjectionPartition) {
   return sql`projection_id = ${projectionId} and version = ${projection.version}
-    and topic = ${projection.events.topic} and part = ${partition}`
+    and topic = ${topic} and part = ${partition}`
 }
 
 function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {

@@ -12,12 +12,12 @@ const LETTERS_PER_INSERT_MAX = 500
 /** @throws {OperationalError} TOO_MANY_PARKED_KEYS */
 export async function loadParkedKeys(
   db: Kysely<unknown>,
-  { projection, projectionId, partition }: ProjectionPartition,
+  { projection, projectionId, topic, partition }: ProjectionPartition,
 ): Promise<Set<string>> {
   const { rows } = await sql<{ key: string }>`
     select key from evt.parked_key
     where projection_id = ${projectionId} and version = ${projection.version}
-      and topic = ${projection.events.topic} and part = ${partition}
+      and topic = ${topic} and part = ${partition}
     limit ${PARKED_KEYS_MAX + 1}`.execute(db)
   if (rows.length > PARKED_KEYS_MAX) {
     throw new OperationalError(
@@ -36,7 +36,7 @@ export async function insertLetters(
 ): Promise<void> {
   const { projection, projectionId } = partition
   const owner = sql`${projectionId}::int, ${projection.version}::int,
-    ${projection.events.topic}::text, ${partition.partition}::int`
+    ${partition.topic}::text, ${partition.partition}::int`
   if (outcome.parkedKeys.size > 0) {
     await sql`
       insert into evt.parked_key (projection_id, version, topic, part, key)

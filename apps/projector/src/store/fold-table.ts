@@ -1,5 +1,6 @@
 import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
-import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { type RawBuilder, type Transaction, sql } from 'kysely'
+import { columnArrays, columnType } from './columns.ts'
 
 /** One table of a version, as rows go in and out of it: whole, and many at a time. */
 export class FoldTable {
@@ -10,16 +11,7 @@ export class FoldTable {
   constructor(projection: FoldProjection, schemaName: string) {
     this.#table = projection.table
     this.#name = sql.table(`${schemaName}.${projection.table.name}`)
-    this.#keyType = sqlType(columnType(this.#table, this.#table.keyColumn))
-  }
-
-  async create(db: Kysely<unknown>): Promise<void> {
-    const columns = Object.entries(this.#table.columns).map(([column, type]) => {
-      const constraint = isNullable(type) ? '' : ' not null'
-      return sql`${sql.ref(column)} ${sql.raw(sqlType(type) + constraint)}`
-    })
-    await sql`create table ${this.#name} (${sql.join(columns)},
-      primary key (${sql.ref(this.#table.keyColumn)}))`.execute(db)
+    this.#keyType = columnType(this.#table, this.#table.keyColumn)
   }
 
   /**
@@ -50,38 +42,13 @@ export class FoldTable {
     }
     if (changes.upserts.length === 0) return
     const names = Object.keys(columns)
-    const arrays = Object.entries(columns).map(([column, type]) => {
-      const values = changes.upserts.map((row) => parameter(row[column], sqlType(type)))
-      return sql`${values}::${sql.raw(sqlType(type))}[]`
-    })
     const updates = names
       .filter((column) => column !== keyColumn)
       .map((column) => sql`${sql.ref(column)} = excluded.${sql.ref(column)}`)
     const onConflict =
       updates.length === 0 ? sql`do nothing` : sql`do update set ${sql.join(updates)}`
     await sql`insert into ${this.#name} (${sql.join(names.map((column) => sql.ref(column)))})
-      select * from unnest(${sql.join(arrays)})
+      select * from unnest(${columnArrays(this.#table, changes.upserts)})
       on conflict (${sql.ref(keyColumn)}) ${onConflict}`.execute(trx)
   }
-}
-
-const NULLABLE = / null$/
-
-function columnType(table: Table, column: string): string {
-  const type = table.columns[column]
-  if (type === undefined) throw new TypeError(`${table.name} has no column ${column}`)
-  return type
-}
-
-function isNullable(type: string): boolean {
-  return NULLABLE.test(type)
-}
-
-function sqlType(type: string): string {
-  return type.replace(NULLABLE, '')
-}
-
-/** An array in a jsonb column would otherwise become one more dimension of the parameter. */
-function parameter(value: unknown, type: string): unknown {
-  return type === 'jsonb' && value !== null ? JSON.stringify(value) : value
 }

@@ -3,7 +3,7 @@ import { OperationalError } from '@fairlead/base'
 import { type Projection, definitionText } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { FoldTable } from './fold-table.ts'
+import { createTable, tableMismatch } from './columns.ts'
 import { type RegisteredProjection, projectionLabel } from './registered-projection.ts'
 import { showTables } from './views.ts'
 
@@ -46,7 +46,7 @@ export async function registerProjection(
       throw new RegistrationError(
         `${projectionLabel(projection)} is registered with other code: rows that two codes wrote cannot be trusted. Give the changed projection version ${projection.version + 1}, or run the code that version ${projection.version} was registered with.`,
       )
-    }
+    } else await refuseOtherColumns(trx, registered)
     return registered
   })
 }
@@ -60,6 +60,19 @@ async function projectionRow(
   const { rows } = await sql<{ id: number; live_version: number | null }>`
     select id, live_version from evt.projection where name = ${name} for update`.execute(trx)
   return rows[0] as { id: number; live_version: number | null }
+}
+
+/** Somebody altered the table: rows could not be written whole, or would lose what was added. */
+async function refuseOtherColumns(
+  trx: Transaction<unknown>,
+  { projection, schemaName }: RegisteredProjection,
+): Promise<void> {
+  if (projection.kind === 'sql') return
+  const mismatch = await tableMismatch(trx, projection.table, schemaName)
+  if (mismatch === null) return
+  throw new RegistrationError(
+    `${projectionLabel(projection)}: ${mismatch}. Undo what was altered by hand; a change of columns is a new version`,
+  )
 }
 
 function refuseOlderThanLive(projection: Projection, liveVersion: number | null): void {
@@ -79,7 +92,8 @@ async function createVersion(
   await sql`set local search_path to ${sql.id(schemaName)}, public`.execute(trx)
   switch (projection.kind) {
     case 'fold':
-      await new FoldTable(projection, schemaName).create(trx)
+    case 'commutative':
+      await createTable(trx, projection.table, schemaName)
       break
     case 'sql':
       await projection.migrate(trx.withSchema(schemaName))

@@ -8,8 +8,11 @@ export type RegisteredProjection = {
   readonly schemaName: string
 }
 
-/** One partition of the topic of one version of a projection: what has a checkpoint. */
-export type ProjectionPartition = RegisteredProjection & { readonly partition: number }
+/** One partition of a topic of one version of a projection: what has a checkpoint. */
+export type ProjectionPartition = RegisteredProjection & {
+  readonly topic: string
+  readonly partition: number
+}
 
 /** `order_summary v2`, for people. */
 export function projectionLabel({ name, version }: Projection): string {

@@ -1,13 +1,19 @@
 import { defineEvents } from '@fairlead/avro'
 import { DecodeError, OperationalError } from '@fairlead/base'
 import {
+  type CommutativeProjection,
   type FoldProjection,
   type LogRecord,
   type SqlProjection,
   defineProjection,
   tables,
 } from '@fairlead/projection'
-import type { AvroSerde } from '@fairlead/serde'
+import {
+  type AvroDecoder,
+  type AvroSerde,
+  WIRE_PREFIX_BYTES,
+  withWirePrefix,
+} from '@fairlead/serde'
 import { sql } from 'kysely'
 
 const AccountEvents = defineEvents({
@@ -25,7 +31,23 @@ const AccountEvents = defineEvents({
   },
 })
 
+export const BranchEvents = defineEvents({
+  topic: 'outbox.event.branch',
+  key: 'branch',
+  events: {
+    Visited: {
+      type: 'record',
+      name: 'Visited',
+      fields: [
+        { name: 'branch', type: 'string' },
+        { name: 'day', type: 'string' },
+      ],
+    },
+  },
+})
+
 type DB = {
+  activity: { day: string; deposits: number; sum: bigint; visits: number; last: string | null }
   account: { id: string; balance: number; total: bigint; last_at: Date; note: string | null }
   day_total: { day: string; total: bigint }
 }
@@ -56,6 +78,30 @@ export const accounts: FoldProjection = defineProjection({
         last_at: at,
       }
     },
+  },
+})
+
+/** Counts per day, over two topics, in whatever order they come. Throws for zero. */
+export const activity: CommutativeProjection = defineProjection({
+  name: 'activity',
+  version: 1,
+  from: [AccountEvents, BranchEvents],
+  into: t('activity', 'day', {
+    day: 'text',
+    deposits: 'integer',
+    sum: 'bigint',
+    visits: 'integer',
+    last: 'text null',
+  }),
+  key: ({ data }) => ('day' in data ? data.day : data.accountId),
+}).commutative({
+  columns: { deposits: 'inc', sum: 'inc', visits: 'inc', last: 'max' },
+  on: {
+    Deposited: ({ data }) => {
+      if (data.amount === 0) throw new RangeError('nothing deposited')
+      return { deposits: 1, sum: BigInt(data.amount), last: `amount ${data.amount}` }
+    },
+    Visited: () => ({ visits: 1 }),
   },
 })
 
@@ -100,23 +146,45 @@ type SampleRecord = Pick<LogRecord, 'key' | 'value' | 'headers'>
 export function deposited(key: string, amount: number, headers: SampleRecord['headers'] = []) {
   return {
     key: Buffer.from(key),
-    value: Buffer.from(JSON.stringify({ accountId: key, amount })),
+    value: jsonValue({ accountId: key, amount }),
     headers: [['eventType', Buffer.from('Deposited')], ...headers],
   } satisfies SampleRecord
 }
 
+export function visited(branch: string, day: string) {
+  return {
+    key: Buffer.from(branch),
+    value: jsonValue({ branch, day }),
+    headers: [['eventType', Buffer.from('Visited')]],
+  } satisfies SampleRecord
+}
+
+/** JSON behind the prefix of schema 1. */
+function jsonValue(json: object): Buffer {
+  return Buffer.from(withWirePrefix(1, Buffer.from(JSON.stringify(json))))
+}
+
 /** Stands in for Avro and the registry: values are JSON, and the registry can be away. */
-export class JsonSerde implements Pick<AvroSerde, 'decode'> {
+export class JsonSerde implements Pick<AvroSerde, 'decoder' | 'subjectVersion'> {
   isRegistryAway = false
 
-  async decode(bytes: Uint8Array): Promise<{ schemaId: number; value: unknown }> {
+  async decoder(): Promise<AvroDecoder> {
     if (this.isRegistryAway) {
       throw new OperationalError('the registry is away', { code: 'NETWORK', retryable: true })
     }
-    try {
-      return { schemaId: 1, value: JSON.parse(Buffer.from(bytes).toString()) }
-    } catch {
-      throw new DecodeError('no JSON', 0)
-    }
+    return { decode: (bytes) => parseJson(bytes.subarray(WIRE_PREFIX_BYTES)) }
+  }
+
+  /** Ids are versions here. */
+  subjectVersion(schemaId: number): Promise<number> {
+    return Promise.resolve(schemaId)
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    throw new DecodeError('no JSON', 0)
   }
 }

@@ -1,6 +1,12 @@
 import { OperationalError } from '@fairlead/base'
 import type { LogRecord } from '@fairlead/projection'
-import type { EventLog, Fetched, JoinOptions, Membership } from '../log/event-log.ts'
+import type {
+  EventLog,
+  Fetched,
+  JoinOptions,
+  Membership,
+  TopicPartition,
+} from '../log/event-log.ts'
 
 type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'>
 
@@ -10,36 +16,43 @@ type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'
  */
 export class MemoryLog {
   readonly topic: string
-  readonly #partitions: LogRecord[][]
+  readonly #topics: ReadonlyMap<string, readonly LogRecord[][]>
   readonly #waiting = new Set<() => void>()
   readonly #members = new Set<JoinOptions>()
   /** Next offsets as committed to the group, by partition. */
   readonly committed = new Map<number, number>()
   logStartOffset = 0
 
-  constructor(topic: string, partitionCount: number) {
+  /** `others` are topics beside it, of as many partitions. */
+  constructor(topic: string, partitionCount: number, others: readonly string[] = []) {
     this.topic = topic
-    this.#partitions = Array.from({ length: partitionCount }, () => [])
+    const partitions = () => Array.from({ length: partitionCount }, (): LogRecord[] => [])
+    this.#topics = new Map([topic, ...others].map((name) => [name, partitions()]))
   }
 
   append(partition: number, ...records: readonly Appended[]): void {
-    const log = this.#partition(partition)
+    this.appendTo(this.topic, partition, ...records)
+  }
+
+  appendTo(topic: string, partition: number, ...records: readonly Appended[]): void {
+    const log = this.#partition({ topic, partition })
     for (const record of records) {
       const offset = this.logStartOffset + log.length
-      log.push({ ...record, topic: this.topic, partition, offset, timestampMs: Date.now() })
+      log.push({ ...record, topic, partition, offset, timestampMs: Date.now() })
     }
     for (const wake of this.#waiting) wake()
   }
 
   recordsOf(partition: number): readonly LogRecord[] {
-    return this.#partition(partition)
+    return this.#partition({ topic: this.topic, partition })
   }
 
   /** Revokes everything from every member, and assigns it again. */
   async rebalance(): Promise<void> {
     for (const member of this.#members) {
-      await member.onRevoked(this.#all, { lost: false })
-      member.onAssigned(this.#all)
+      const partitions = this.#partitionsOf(member.topics)
+      await member.onRevoked(partitions, { lost: false })
+      member.onAssigned(partitions)
     }
   }
 
@@ -53,28 +66,29 @@ export class MemoryLog {
 
   #join(options: JoinOptions): Membership {
     this.#members.add(options)
-    queueMicrotask(() => options.onAssigned(this.#all))
+    const partitions = this.#partitionsOf(options.topics)
+    queueMicrotask(() => options.onAssigned(partitions))
     return {
       fetch: (request) => this.#fetch(request),
-      commit: async (nextOffsets) => {
-        for (const [partition, offset] of nextOffsets) this.committed.set(partition, offset)
+      commit: async (positions) => {
+        for (const { partition, offset } of positions) this.committed.set(partition, offset)
       },
       close: async () => {
         this.#members.delete(options)
-        await options.onRevoked(this.#all, { lost: false })
+        await options.onRevoked(partitions, { lost: false })
       },
     }
   }
 
   async #fetch(request: Parameters<Membership['fetch']>[0]): Promise<Fetched> {
-    const { partition, fromOffset, maxWaitMs, signal } = request
+    const { fromOffset, maxWaitMs, signal } = request
     if (fromOffset < this.logStartOffset) {
       throw new OperationalError(`offset ${fromOffset} is not in the log`, {
         code: 'OFFSET_OUT_OF_RANGE',
         retryable: false,
       })
     }
-    const log = this.#partition(partition)
+    const log = this.#partition(request)
     const index = (): number => fromOffset - this.logStartOffset
     if (log.length <= index()) await this.#appended(maxWaitMs, signal)
     const records = log.slice(index())
@@ -99,13 +113,15 @@ export class MemoryLog {
     signal.throwIfAborted()
   }
 
-  get #all(): readonly number[] {
-    return this.#partitions.map((_records, partition) => partition)
+  #partitionsOf(topics: readonly string[]): readonly TopicPartition[] {
+    return topics.flatMap((topic) =>
+      (this.#topics.get(topic) ?? []).map((_records, partition) => ({ topic, partition })),
+    )
   }
 
-  #partition(partition: number): LogRecord[] {
-    const log = this.#partitions[partition]
-    if (log === undefined) throw new RangeError(`there is no partition ${partition}`)
+  #partition({ topic, partition }: TopicPartition): LogRecord[] {
+    const log = this.#topics.get(topic)?.[partition]
+    if (log === undefined) throw new RangeError(`there is no partition ${partition} of ${topic}`)
     return log
   }
 }

@@ -78,6 +78,38 @@ describe('event constructors', () => {
   })
 })
 
+test('an upcast takes the shape of an older version, and returns that of today', () => {
+  const fields = [
+    { name: 'id', type: 'string' },
+    { name: 'cents', type: 'long' },
+  ] as const
+  const Paid = { type: 'record', name: 'Paid', fields } as const
+  const set = { topic: 't', key: 'id', events: { Paid } } as const
+  const events = defineEvents({
+    ...set,
+    upcast: {
+      Paid: {
+        1: (old: { id: string; euros: number }) => ({
+          id: old.id,
+          cents: BigInt(old.euros) * 100n,
+        }),
+      },
+    },
+  })
+  expect(events.upcasts['Paid']?.[1]?.({ id: 'p', euros: 3 } as never)).toEqual({
+    id: 'p',
+    cents: 300n,
+  })
+  const mistakes = (): void => {
+    const numbered = { Paid: { 1: () => ({ id: '', cents: 1 }) } }
+    // @ts-expect-error -- today's cents are a bigint
+    defineEvents({ ...set, upcast: numbered })
+    // @ts-expect-error -- no such event type
+    defineEvents({ ...set, upcast: { Refunded: { 1: () => ({ id: '', cents: 1n }) } } })
+  }
+  expect(mistakes).toBeTypeOf('function')
+})
+
 test('the types of events come from their schemas', () => {
   expectTypeOf<EventOf<typeof OrderEvents, 'OrderPlaced'>['data']>().toEqualTypeOf<{
     readonly orderId: string

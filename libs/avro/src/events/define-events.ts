@@ -30,12 +30,19 @@ export type AnyEvents = {
   /** Name of the Kafka topic that holds the events. */
   readonly topic: string
   readonly definitions: EventDefinitions
+  /** By event type and version of its subject: turns what that version wrote into today's shape. */
+  readonly upcasts: Upcasts
 }
+
+export type Upcasts = Readonly<Record<string, Readonly<Record<number, Upcast>>>>
+
+type Upcast = (old: never) => unknown
 
 /** An event set: its topic and definitions, and a constructor per event type. */
 export type EventSet<D extends EventDefinitions> = {
   readonly topic: string
   readonly definitions: D
+  readonly upcasts: Upcasts
 } & {
   readonly [T in keyof D & string]: ((data: AvroWrite<D[T]>) => NewEvent<T, AvroRead<D[T]>>) & {
     readonly eventType: T
@@ -61,8 +68,13 @@ export type CommonField<D extends EventDefinitions> = keyof {
 } &
   string
 
+/** The full name of a record: its namespace, if any, and its name. */
+export function recordName({ name, namespace }: RecordDefinition): string {
+  return namespace === undefined || name.includes('.') ? name : `${namespace}.${name}`
+}
+
 /** Names that an event type cannot have, since the set itself uses them. */
-const RESERVED_NAMES: readonly string[] = ['topic', 'definitions']
+const RESERVED_NAMES: readonly string[] = ['topic', 'definitions', 'upcasts']
 
 /**
  * Defines the events of one topic. Their TypeScript types come from the Avro schemas, so that nothing
@@ -72,13 +84,20 @@ const RESERVED_NAMES: readonly string[] = ['topic', 'definitions']
  *     OrderEvents.OrderPaid({ orderId, amount: 10n })
  *
  * `key` names the field whose text becomes the record key; every event type has it.
+ *
+ * `upcast` is for changes that Avro's schema resolution cannot make, such as one field that became two:
+ * per event type and version of its subject in the registry, a function from the value as that version
+ * wrote it to today's. Values of all other versions are resolved.
  */
 export function defineEvents<const D extends EventDefinitions>(options: {
   readonly topic: string
   readonly key: CommonField<Simplify<D>>
   readonly events: D
+  readonly upcast?: {
+    readonly [T in keyof D]?: Readonly<Record<number, (old: never) => AvroRead<D[T]>>>
+  }
 }): EventSet<D> {
-  const { topic, key, events } = options
+  const { topic, key, events, upcast = {} } = options
   const constructors = Object.entries(events).map(([type, definition]) => {
     if (RESERVED_NAMES.includes(type)) throw new TypeError(`an event type cannot be named ${type}`)
     return [type, eventConstructor({ topic, key, type, definition })] as const
@@ -88,6 +107,7 @@ export function defineEvents<const D extends EventDefinitions>(options: {
     ...Object.fromEntries(constructors),
     topic,
     definitions: events,
+    upcasts: upcast,
   }) as unknown as EventSet<D>
 }
 

@@ -1,0 +1,151 @@
+import { type AnyEvents, defineEvents } from '@fairlead/avro'
+import { OperationalError } from '@fairlead/base'
+import {
+  type PreparedRecord,
+  type Projection,
+  defineProjection,
+  tables,
+} from '@fairlead/projection'
+import { RegistryError, createAvroSerde } from '@fairlead/serde'
+import { expect, test } from 'vitest'
+import { RecordReader } from './prepare-records.ts'
+
+const TOPIC = 'outbox.event.payment'
+const field = (name: string, type: unknown) => ({ name, type })
+const paid = (...fields: readonly object[]) =>
+  JSON.stringify({ type: 'record', name: 'Paid', namespace: 'shop', fields })
+
+/** By id, from 1: what the registry has under the subject of `Paid`. */
+const VERSIONS = [
+  paid(field('id', 'string'), field('euros', 'int')),
+  paid(field('id', 'string'), field('cents', 'long')),
+  paid(field('id', 'string'), field('cents', 'long'), {
+    ...field('note', 'string'),
+    default: 'none',
+  }),
+]
+
+class Versions {
+  isAway = false
+  readonly subjects: string[] = []
+
+  async schemaById(schemaId: number) {
+    const schema = VERSIONS[schemaId - 1]
+    if (this.isAway) throw new RegistryError('the registry is away', { retryable: true })
+    if (schema === undefined) throw new RegistryError('no such schema', { retryable: false })
+    return { schemaId, schema, schemaType: 'AVRO', references: [] }
+  }
+
+  async lookup(subject: string, { schema }: { readonly schema: string }) {
+    this.subjects.push(subject)
+    const version = 1 + VERSIONS.indexOf(schema)
+    return { ...(await this.schemaById(version)), subject, version }
+  }
+
+  register = () => Promise.resolve(0)
+  version = () => Promise.reject(new Error('schemas here have no references'))
+  testCompatibility = () => Promise.reject(new Error('nothing is registered here'))
+}
+
+const Events = defineEvents({
+  topic: TOPIC,
+  key: 'id',
+  events: {
+    Paid: {
+      type: 'record',
+      name: 'Paid',
+      namespace: 'shop',
+      fields: [
+        { name: 'id', type: 'string' },
+        { name: 'cents', type: 'long' },
+        { name: 'note', type: 'string', default: 'none' },
+      ],
+    },
+  },
+  upcast: {
+    Paid: {
+      1: (old: { id: string; euros: number }) => {
+        if (old.euros < 0) throw new RangeError('nobody is paid a debt')
+        return { id: old.id, cents: BigInt(old.euros) * 100n, note: 'upcast' }
+      },
+    },
+  },
+})
+
+const projectionOf = (from: AnyEvents): Projection =>
+  defineProjection({
+    name: 'payments',
+    version: 1,
+    from,
+    into: tables<{ payment: { id: string } }>()('payment', 'id', { id: 'text' }),
+  }).fold({ initial: (id) => ({ id }), on: { Paid: (row) => row } })
+
+const utf8 = new TextEncoder()
+
+function recordOf(value: Uint8Array, eventType = 'Paid') {
+  return {
+    topic: TOPIC,
+    partition: 0,
+    offset: 5,
+    timestampMs: 1_000,
+    key: utf8.encode('p'),
+    value,
+    headers: [['eventType', utf8.encode(eventType)]] as const,
+  }
+}
+
+/** Avro of `{ id: 'p', … }` behind the id of its schema. */
+const written = (schemaId: number, ...rest: readonly number[]) =>
+  Uint8Array.of(0, 0, 0, 0, schemaId, 2, 0x70, ...rest)
+
+async function read(
+  value: Uint8Array,
+  options: { registry?: Versions; events?: AnyEvents; eventType?: string } = {},
+): Promise<PreparedRecord['content'] | undefined> {
+  const { registry = new Versions(), events = Events, eventType } = options
+  const reader = new RecordReader(projectionOf(events), createAvroSerde({ registry }))
+  const [prepared] = await reader.prepare([recordOf(value, eventType)])
+  return prepared?.content
+}
+
+test('the value of an older version is resolved to the schema of the definition', async () => {
+  expect(await read(written(2, 10))).toMatchObject({
+    kind: 'event',
+    event: { type: 'Paid', key: 'p', data: { id: 'p', cents: 5n, note: 'none' } },
+  })
+})
+
+test('the version that an upcast is for is read as it was written, and cast up', async () => {
+  const registry = new Versions()
+  expect(await read(written(1, 10), { registry })).toMatchObject({
+    event: { data: { id: 'p', cents: 500n, note: 'upcast' } },
+  })
+  expect(registry.subjects).toEqual(['outbox.event.payment-shop.Paid'])
+})
+
+test('without an upcast, what cannot be resolved is set aside', async () => {
+  expect(await read(written(1, 10), { events: { ...Events, upcasts: {} } })).toMatchObject({
+    kind: 'undecodable',
+  })
+})
+
+test('an upcast that throws sets its event aside', async () => {
+  expect(await read(written(1, 9))).toMatchObject({
+    kind: 'undecodable',
+    error: { message: 'nobody is paid a debt' },
+  })
+})
+
+test('a type that is not defined is unknown', async () => {
+  expect(await read(written(2, 10), { eventType: 'Refunded' })).toEqual({
+    kind: 'unknown',
+    eventType: 'Refunded',
+  })
+})
+
+test('a registry that is away fails the read; one that lacks the schema, the record', async () => {
+  const registry = new Versions()
+  expect(await read(written(9, 10), { registry })).toMatchObject({ kind: 'undecodable' })
+  registry.isAway = true
+  await expect(read(written(2, 10), { registry })).rejects.toThrow(OperationalError)
+})

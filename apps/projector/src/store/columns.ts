@@ -1,0 +1,66 @@
+import type { Row, Table } from '@fairlead/projection'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+
+const NULLABLE = / null$/
+
+/** The SQL type of a column, without whether it is nullable. */
+export function columnType(table: Table, column: string): string {
+  const type = table.columns[column]
+  if (type === undefined) throw new TypeError(`${table.name} has no column ${column}`)
+  return type.replace(NULLABLE, '')
+}
+
+/** One parameter per column, whatever the number of rows. */
+export function columnArrays(table: Table, rows: readonly Row[]): RawBuilder<unknown> {
+  const arrays = Object.keys(table.columns).map((column) => {
+    const type = columnType(table, column)
+    return sql`${rows.map((row) => parameter(row[column], type))}::${sql.raw(type)}[]`
+  })
+  return sql.join(arrays)
+}
+
+export async function createTable(
+  db: Kysely<unknown>,
+  table: Table,
+  schemaName: string,
+): Promise<void> {
+  const columns = Object.entries(table.columns).map(([column, type]) => {
+    const constraint = NULLABLE.test(type) ? '' : ' not null'
+    return sql`${sql.ref(column)} ${sql.raw(columnType(table, column) + constraint)}`
+  })
+  await sql`create table ${sql.table(`${schemaName}.${table.name}`)} (${sql.join(columns)},
+    primary key (${sql.ref(table.keyColumn)}))`.execute(db)
+}
+
+type StoredColumn = { readonly name: string; readonly type: string; readonly nullable: boolean }
+
+/** How the table in the database differs from its definition; null when it does not. */
+export async function tableMismatch(
+  db: Kysely<unknown>,
+  table: Table,
+  schemaName: string,
+): Promise<string | null> {
+  const { rows } = await sql<StoredColumn>`
+    select column_name::text as name, data_type::text as type, is_nullable = 'YES' as nullable
+    from information_schema.columns
+    where table_schema = ${schemaName} and table_name = ${table.name}`.execute(db)
+  const stored = new Map(
+    rows.map(({ name, type, nullable }) => [name, nullable ? `${type} null` : type]),
+  )
+  const relation = `${schemaName}.${table.name}`
+  for (const [column, declared] of Object.entries(table.columns)) {
+    const there = stored.get(column)
+    if (there === undefined) return `${relation} has no column ${column}`
+    if (there !== declared.replace('timestamptz', 'timestamp with time zone')) {
+      return `${relation}.${column} is ${there}, and defined as ${declared}`
+    }
+    stored.delete(column)
+  }
+  const [extra] = stored.keys()
+  return extra === undefined ? null : `${relation} has a column ${extra} that is not defined`
+}
+
+/** An array in a jsonb column would otherwise become one more dimension of the parameter. */
+function parameter(value: unknown, type: string): unknown {
+  return type === 'jsonb' && value !== null ? JSON.stringify(value) : value
+}

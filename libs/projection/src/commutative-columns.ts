@@ -1,0 +1,141 @@
+import type { Row, RowKey, Table } from './table.ts'
+
+/** How changes of a column add up. All three commute with themselves, and need no row to be read. */
+export type Operation = 'inc' | 'max' | 'min'
+
+/** An operation for each column but the key; `inc` is for numbers. */
+export type OperationsOf<R, K extends keyof R> = {
+  readonly [C in Exclude<keyof R, K>]: NonNullable<R[C]> extends number | bigint
+    ? Operation
+    : NonNullable<R[C]> extends string | Date
+      ? 'max' | 'min'
+      : never
+}
+
+/** What an event adds. A column that is not null has to be there, unless it counts up from 0. */
+export type ChangeOf<R, K extends keyof R, O> = {
+  readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true ? C : never]?: NonNullable<
+    R[C]
+  >
+} & {
+  readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true ? never : C]: R[C]
+}
+
+type IsOptional<R, C extends keyof R, O> = C extends keyof O
+  ? O[C] extends 'inc'
+    ? true
+    : null extends R[C]
+      ? true
+      : false
+  : false
+
+const COUNTED = /^(smallint|integer|bigint|double precision)( null)?$/
+/** Of other types, JavaScript and Postgres have different orders. */
+const ORDERED = /^(smallint|integer|bigint|double precision|timestamptz|date|text)( null)?$/
+
+/** @throws {TypeError} when a column has no operation, or one that its SQL type does not have. */
+export function checkedOperations(
+  table: Table,
+  operations: Readonly<Record<string, Operation>>,
+): Readonly<Record<string, Operation>> {
+  for (const [column, type] of Object.entries(table.columns)) {
+    if (column === table.keyColumn) continue
+    const operation = operations[column]
+    const fitting = operation === 'inc' ? COUNTED : ORDERED
+    if (operation === undefined) throw new TypeError(`${table.name}: ${column} has no operation`)
+    if (!fitting.test(type)) {
+      throw new TypeError(`${table.name}: ${column} is ${type}, which has no ${operation}`)
+    }
+  }
+  for (const column of Object.keys(operations)) {
+    if (column === table.keyColumn || !Object.hasOwn(table.columns, column)) {
+      throw new TypeError(`${table.name} has no column "${column}" to change`)
+    }
+  }
+  return operations
+}
+
+/**
+ * The row that an event alone would make: its change, with what it leaves out at 0 or null.
+ *
+ * @throws {TypeError} when the change names a column that the table does not have, or leaves one out
+ *   that cannot be null.
+ */
+export function changeRow(
+  target: { readonly table: Table; readonly operations: Readonly<Record<string, Operation>> },
+  rowKey: RowKey,
+  change: Row,
+): Row {
+  const { table, operations } = target
+  const row: Record<string, unknown> = { [table.keyColumn]: rowKey }
+  for (const column in change) {
+    if (!Object.hasOwn(operations, column)) {
+      throw new TypeError(`${table.name} has no column "${column}" to change`)
+    }
+  }
+  for (const column in operations) {
+    const type = table.columns[column] ?? ''
+    const value = change[column] ?? (operations[column] === 'inc' ? zeroOf(type) : null)
+    if (value === null && !type.endsWith(' null')) {
+      throw new TypeError(`the change of ${table.name} lacks ${column}, which is not nullable`)
+    }
+    row[column] = value
+  }
+  return row
+}
+
+/** Two changes of one row, as one. Which comes first does not matter. */
+export function addChanges(
+  operations: Readonly<Record<string, Operation>>,
+  one: Row,
+  other: Row,
+): Row {
+  const sum: Record<string, unknown> = { ...one }
+  for (const [column, operation] of Object.entries(operations)) {
+    sum[column] = combined(operation, one[column], other[column])
+  }
+  return sum
+}
+
+function combined(operation: Operation, one: unknown, other: unknown): unknown {
+  if (one === null) return other
+  if (other === null) return one
+  switch (operation) {
+    case 'inc':
+      return sumOf(one, other)
+    case 'max':
+      return isLess(one, other) ? other : one
+    case 'min':
+      return isLess(other, one) ? other : one
+  }
+}
+
+function sumOf(one: unknown, other: unknown): unknown {
+  if (typeof one === 'number' && typeof other === 'number') return one + other
+  if (typeof one === 'bigint' && typeof other === 'bigint') return one + other
+  throw new TypeError(`cannot add a ${typeof other} to a ${typeof one}`)
+}
+
+/** As Postgres orders them: text by code points, for which UTF-16 is not in order. */
+function isLess(one: unknown, other: unknown): boolean {
+  if (typeof one === 'string' && typeof other === 'string') {
+    return compareCodePoints(one, other) < 0
+  }
+  // Numbers, bigints and dates compare as they are; types have made sure that both are the same.
+  return (one as number) < (other as number)
+}
+
+function compareCodePoints(one: string, other: string): number {
+  const length = Math.min(one.length, other.length)
+  for (let index = 0; index < length; index += 1) {
+    const difference = one.charCodeAt(index) - other.charCodeAt(index)
+    if (difference === 0) continue
+    // A difference in the second half of a pair is one of the code points that the pairs stand for.
+    return (one.codePointAt(index) ?? 0) - (other.codePointAt(index) ?? 0)
+  }
+  return one.length - other.length
+}
+
+function zeroOf(type: string): number | bigint {
+  return type.startsWith('bigint') ? 0n : 0
+}

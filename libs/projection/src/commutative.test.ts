@@ -1,0 +1,100 @@
+import { defineEvents } from '@fairlead/avro'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { changeOf } from './commutative.ts'
+import { addChanges } from './commutative-columns.ts'
+import { type AnyEvent, type ChangeHandler, defineProjection } from './definition.ts'
+import { type Row, tables } from './table.ts'
+
+const Events = defineEvents({
+  topic: 't',
+  key: 'id',
+  events: {
+    Counted: { type: 'record', name: 'Counted', fields: [{ name: 'id', type: 'string' }] },
+  },
+})
+type DB = {
+  counts: { id: string; sum: bigint; count: number; last: Date | null; first: string | null }
+}
+const counts = defineProjection({
+  name: 'counts',
+  version: 1,
+  from: Events,
+  into: tables<DB>()('counts', 'id', {
+    id: 'text',
+    sum: 'bigint',
+    count: 'integer',
+    last: 'timestamptz null',
+    first: 'text null',
+  }),
+}).commutative({
+  columns: { sum: 'inc', count: 'inc', last: 'max', first: 'min' },
+  on: { Counted: () => ({ count: 1 }) },
+})
+const { operations } = counts
+
+const event: AnyEvent = {
+  type: 'Counted',
+  data: {},
+  id: '1',
+  key: 'a',
+  at: new Date(0),
+  source: { topic: 't', partition: 0, offset: 0 },
+  headers: {},
+}
+const changing = (change: Row) => {
+  const Counted: ChangeHandler = () => change
+  return changeOf({ ...counts, on: { Counted } }, event)
+}
+
+test('a change is a row with what it leaves out at 0 or null', () => {
+  expect(changeOf(counts, event)).toEqual({
+    rowKey: 'a',
+    change: { id: 'a', sum: 0n, count: 1, last: null, first: null },
+  })
+})
+
+describe('a change is refused that', () => {
+  test.for([
+    ['names a column that the table lacks', { cuont: 1 }, 'no column "cuont"'],
+    ['sets the key', { id: 'b' }, 'no column "id"'],
+  ] as const)('%s', ([, change, reason]) => {
+    expect(() => changing(change)).toThrow(reason)
+  })
+
+  test('leaves out a column that is not nullable', () => {
+    const table = { ...counts.table, columns: { ...counts.table.columns, last: 'timestamptz' } }
+    expect(() => changeOf({ ...counts, table }, event)).toThrow('lacks last')
+  })
+})
+
+const change = fc.record({
+  id: fc.constant('a'),
+  sum: fc.bigInt({ min: -9n, max: 9n }),
+  count: fc.integer({ min: -9, max: 9 }),
+  last: fc.option(fc.date({ noInvalidDate: true })),
+  first: fc.option(fc.string({ unit: 'grapheme' })),
+})
+const sumOf = (changes: readonly Row[]): unknown =>
+  changes.reduce((sum, next) => addChanges(operations, sum, next))
+
+test('changes come to the same sum in every order', () => {
+  fc.assert(
+    fc.property(
+      fc.array(change, { minLength: 1 }),
+      fc.infiniteStream(fc.nat()),
+      (changes, order) => {
+        const shuffled = changes
+          .map((one) => ({ one, at: order.next().value }))
+          .sort((left, right) => left.at - right.at)
+          .map(({ one }) => one)
+        expect(sumOf(shuffled)).toEqual(sumOf(changes))
+      },
+    ),
+  )
+})
+
+test('text has the order of its code points', () => {
+  const row = (first: string): Row => ({ id: 'a', sum: 0n, count: 0, last: null, first })
+  expect(sumOf([row('\u{1f600}'), row('\uffff')])).toMatchObject({ first: '\uffff' })
+})

@@ -1,0 +1,46 @@
+import type { BatchLedger } from './batch-ledger.ts'
+import { addChanges, changeRow } from './commutative-columns.ts'
+import type { AnyEvent, CommutativeProjection } from './definition.ts'
+import { rowKeyOf, sortedKeys } from './fold.ts'
+import type { PreparedRecord } from './log-record.ts'
+import type { Row, RowKey } from './table.ts'
+
+/**
+ * Adds up what the events of a batch change: one change per row, in key order, to be written without
+ * reading the rows. An event whose handler throws adds nothing.
+ */
+export function addUpBatch(
+  projection: CommutativeProjection,
+  batch: {
+    readonly records: readonly PreparedRecord[]
+    readonly ledger: BatchLedger
+    readonly enriched?: unknown
+  },
+): readonly Row[] {
+  const { records, ledger, enriched } = batch
+  const sums = new Map<RowKey, Row>()
+  for (const prepared of records) {
+    const event = ledger.open(prepared)
+    if (event === null) continue
+    try {
+      const { rowKey, change } = changeOf(projection, event, enriched)
+      const sum = sums.get(rowKey)
+      sums.set(rowKey, sum === undefined ? change : addChanges(projection.operations, sum, change))
+      ledger.applied()
+    } catch (error) {
+      ledger.failed(prepared, error, 'handle')
+    }
+  }
+  return sortedKeys([...sums.keys()]).map((key) => sums.get(key) as Row)
+}
+
+/** What one event changes. */
+export function changeOf(
+  projection: CommutativeProjection,
+  event: AnyEvent,
+  enriched?: unknown,
+): { readonly rowKey: RowKey; readonly change: Row } {
+  const rowKey = rowKeyOf(projection, event)
+  const change = projection.on[event.type]?.(event, enriched) ?? {}
+  return { rowKey, change: changeRow(projection, rowKey, change) }
+}
