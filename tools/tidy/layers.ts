@@ -26,12 +26,13 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
   // for tests only
+  'projection-testing': ['base', 'avro', 'projection'],
   testing: ['base', 'postgres'],
   simulation: ['base', 'log'],
 }
 
 /** Libraries that no program imports. */
-const FOR_TESTS: readonly string[] = ['testing', 'simulation']
+const FOR_TESTS: readonly string[] = ['testing', 'simulation', 'projection-testing']
 
 /** Libraries that hold no I/O, and the simulator of it: they compile without the types of Node. */
 export const CORES: readonly string[] = [

@@ -3,6 +3,7 @@ export {
   type CommutativeProjection,
   type ErrorOptions,
   type EventFailureAction,
+  type FoldHandler,
   type FoldProjection,
   type Projection,
   type RowsBuilder,
@@ -12,7 +13,12 @@ export {
   remove,
 } from './definition.ts'
 export { addUpBatch, changeOf } from './commutative.ts'
-export type { ChangeOf, Operation, OperationsOf } from './commutative-columns.ts'
+export {
+  type ChangeOf,
+  type Operation,
+  type OperationsOf,
+  addChanges,
+} from './commutative-columns.ts'
 export type { Duration } from './duration.ts'
 export type { EventSource, SourceEvent, SourceType } from './event-source.ts'
 export {

@@ -1,0 +1,68 @@
+import type { FoldHandler } from '@fairlead/projection'
+import { expect, test } from 'vitest'
+import { chaos } from './chaos.ts'
+import { Orders, orderSummary, placed, sales } from './orders.test-fixture.ts'
+
+const KEYS = ['o1', 'o2', 'o3']
+
+/** Some of its events are poison. */
+const history = (random: () => number) =>
+  Array.from({ length: 12 }, () => {
+    const orderId = KEYS[Math.floor(random() * KEYS.length)] ?? ''
+    const kind = random()
+    if (kind < 0.1) return placed(orderId, 0)
+    if (kind < 0.5) return placed(orderId, Math.ceil(random() * 9))
+    if (kind < 0.6) return Orders.OrderCancelled({ orderId })
+    return Orders.OrderPaid({ orderId, cents: BigInt(Math.floor(random() * 900)) })
+  })
+
+const replaced = (OrderPlaced: FoldHandler) => ({
+  ...orderSummary,
+  on: { ...orderSummary.on, OrderPlaced },
+})
+
+test.for([orderSummary, sales])(
+  '$name comes to the same rows whatever happens',
+  async (correct) => {
+    const report = await chaos(correct, history, { seed: 7, runs: 100 })
+    expect(report).toMatchObject({ runs: 100, seed: 7 })
+    expect(report.crashes).toBeGreaterThan(80)
+    expect(report.duplicates).toBeGreaterThan(300)
+    expect(report.batches).toBeGreaterThan(300)
+  },
+)
+
+test('a run can be repeated', async () => {
+  const once = await chaos(orderSummary, history, { seed: 3, runs: 5 })
+  expect(await chaos(orderSummary, history, { seed: 3, runs: 5 })).toEqual(once)
+})
+
+test('a handler that counts its calls is found out', async () => {
+  let calls = 0
+  const counting = replaced((row) => ({ ...row, quantity: (calls += 1) }))
+  await expect(chaos(counting, history)).rejects.toThrow(/run again with \{ seed: \d+, runs: 1 \}/)
+})
+
+test('a handler that remembers another key is found out', async () => {
+  let last = ''
+  const remembering = replaced((row, { key }) => {
+    const status = last === 'o1' ? 'new' : 'placed'
+    last = key
+    return { ...row, status }
+  })
+  await expect(chaos(remembering, history)).rejects.toThrow('depends on more than the order')
+})
+
+test('a fold of several keys into one row is found out', async () => {
+  const joined = { ...orderSummary, rowKey: () => 'all' }
+  await expect(chaos(joined, history)).rejects.toThrow('depends on more than the order')
+})
+
+test('a look-up that tells about a batch, not its events, is found out', async () => {
+  const counted = {
+    ...replaced((row, _event, count) => ({ ...row, quantity: count })),
+    enrich: (events: readonly unknown[]) => events.length,
+  }
+  const db = {} as never
+  await expect(chaos(counted, history, { db })).rejects.toThrow('depends on more than the order')
+})

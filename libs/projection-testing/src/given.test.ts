@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest'
+import { given } from './given.ts'
+import { Orders, orderSummary, placed, revenue, sales } from './orders.test-fixture.ts'
+
+const paid = (orderId: string, cents: bigint) => Orders.OrderPaid({ orderId, cents })
+
+test('events of a fold become rows, compared in the columns that are given', async () => {
+  await given(orderSummary)
+    .events(placed('o2', 1), placed('o1', 2), paid('o1', 700n))
+    .then([
+      { order_id: 'o1', status: 'paid', cents: 700n },
+      { order_id: 'o2', status: 'placed' },
+    ])
+})
+
+test('events happen one second after the other, from when the test says', async () => {
+  await given(orderSummary, { at: new Date('2026-05-05T00:00:00Z') })
+    .events(placed('o1', 1), paid('o1', 1n))
+    .then([{ order_id: 'o1', changed_at: new Date('2026-05-05T00:00:01Z') }])
+})
+
+test('a row that is removed is not there', async () => {
+  await given(orderSummary)
+    .events(placed('o1', 1), Orders.OrderCancelled({ orderId: 'o1' }))
+    .then([])
+})
+
+test.for([
+  ['another value', [{ order_id: 'o1', status: 'paid' }]],
+  ['a row too many', []],
+  ['a row too few', [{ order_id: 'o1' }, { order_id: 'o2' }]],
+  ['another key', [{ order_id: 'o2' }]],
+  ['a column that the table does not have', [{ order_id: 'o1', colour: 'red' }]],
+] as const)('%s fails', async ([, rows]) => {
+  await expect(given(orderSummary).events(placed('o1', 1)).then(rows)).rejects.toThrow(
+    'rows of order_summary',
+  )
+})
+
+test('a handler that throws fails, unless its key is expected to be parked', async () => {
+  const outcome = given(orderSummary).events(placed('o1', 0), placed('o1', 1), placed('o2', 1))
+  await expect(outcome.then([{ order_id: 'o2' }])).rejects.toThrow('quantity 0 is not positive')
+  await outcome.then([{ order_id: 'o2' }], { parked: ['o1'] })
+  await expect(outcome.then([{ order_id: 'o2' }], { parked: ['o1', 'o2'] })).rejects.toThrow(
+    'keys that should be parked, and are not',
+  )
+})
+
+test('a commutative projection adds up', async () => {
+  await given(sales)
+    .events(placed('o1', 2), paid('o1', 700n), placed('o2', 1))
+    .then([{ day: 'all', orders: 2, cents: 700n, largest: 700n }])
+})
+
+test('what is not read, what needs a database and what is only awaited are refused', async () => {
+  const { Refunded } = Orders
+  expect(() => Refunded({ orderId: 'o1' })).not.toThrow()
+  await expect(
+    given(sales)
+      .events(Refunded({ orderId: 'o1' }))
+      .then([]),
+  ).resolves.toBeUndefined()
+  const foreign = { ...placed('o1', 1), topic: 'elsewhere' }
+  await expect(given(sales).events(foreign).then([])).rejects.toThrow('does not read OrderPlaced')
+  await expect(given(revenue).events(placed('o1', 1)).then([])).rejects.toThrow('give { db }')
+  await expect(Promise.resolve(given(sales).events() as unknown)).rejects.toThrow(
+    'call .then(rows)',
+  )
+})
+
+test('what is looked up is given, too', async () => {
+  const enriched = {
+    ...orderSummary,
+    enrich: () => new Map(),
+    on: {
+      OrderPlaced: (row: object, _event: unknown, status: unknown) => ({ ...row, status }),
+    },
+  }
+  await given(enriched, { enriched: 'from elsewhere' })
+    .events(placed('o1', 1))
+    .then([{ order_id: 'o1', status: 'from elsewhere' }])
+  await expect(given(enriched).events(placed('o1', 1)).then([])).rejects.toThrow(
+    'give { enriched }',
+  )
+})

@@ -1,0 +1,2 @@
+export { type ChaosOptions, type ChaosReport, type History, chaos } from './chaos.ts'
+export { type Given, type GivenOptions, type Outcome, given } from './given.ts'

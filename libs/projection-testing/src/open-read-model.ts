@@ -1,0 +1,40 @@
+import type { Projection } from '@fairlead/projection'
+import type { Kysely } from 'kysely'
+import { type LookUp, MemoryReadModel } from './memory-read-model.ts'
+import { PostgresReadModel } from './postgres-read-model.ts'
+import type { ReadModel } from './read-model.ts'
+
+export type ReadModelOptions = {
+  readonly db?: Kysely<never>
+  readonly enriched?: unknown
+}
+
+/** @throws {TypeError} when the projection needs a database, or a look-up, that is not there. */
+export async function openReadModel(
+  projection: Projection,
+  options: ReadModelOptions,
+): Promise<ReadModel> {
+  // Kysely is invariant in its database type, and none is needed here.
+  const db = options.db as unknown as Kysely<unknown> | undefined
+  if (projection.kind !== 'sql') {
+    return new MemoryReadModel(projection, lookUpOf(projection, db, options))
+  }
+  if (db === undefined) {
+    throw new TypeError(`${projection.name} is written in SQL: give { db } to test it`)
+  }
+  return PostgresReadModel.create(db, projection)
+}
+
+function lookUpOf(
+  { name, enrich }: Projection,
+  db: Kysely<unknown> | undefined,
+  options: ReadModelOptions,
+): LookUp {
+  return (events) => {
+    if ('enriched' in options) return options.enriched
+    if (db === undefined || enrich === undefined) {
+      throw new TypeError(`${name} looks things up: give { enriched } or { db } to test it`)
+    }
+    return enrich(events, { db })
+  }
+}

@@ -1,0 +1,63 @@
+import {
+  type Admitted,
+  BatchLedger,
+  type Letter,
+  NO_ATTEMPTS,
+  type Progress,
+  type Projection,
+  admit,
+} from '@fairlead/projection'
+import type { RecordBatch } from './read-model.ts'
+
+const BEGINNING: Progress = { nextOffset: 0, source: null, eventTimeMs: null }
+
+/** What is committed together with the rows: checkpoints, parked keys and letters. */
+export class ProgressBook {
+  readonly #projection: Projection
+  readonly #progress = new Map<string, Progress>()
+  readonly #parkedKeys = new Map<string, Set<string>>()
+  readonly #letters: Letter[] = []
+
+  constructor(projection: Projection) {
+    this.#projection = projection
+  }
+
+  get letters(): readonly Letter[] {
+    return this.#letters
+  }
+
+  nextOffset(topic: string): number {
+    return this.#held(topic).nextOffset
+  }
+
+  begin({ topic, records }: RecordBatch): {
+    readonly admitted: Admitted
+    readonly ledger: BatchLedger
+  } {
+    const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
+    return {
+      admitted: admit(this.#held(topic), { records, nextOffset }),
+      ledger: new BatchLedger({
+        projection: this.#projection,
+        parkedKeys: this.#parkedOf(topic),
+        attempts: NO_ATTEMPTS,
+      }),
+    }
+  }
+
+  commit(topic: string, admitted: Admitted, ledger: BatchLedger): void {
+    this.#progress.set(topic, admitted.to)
+    for (const key of ledger.parkedKeys) this.#parkedOf(topic).add(key)
+    this.#letters.push(...ledger.letters)
+  }
+
+  #held(topic: string): Progress {
+    return this.#progress.get(topic) ?? BEGINNING
+  }
+
+  #parkedOf(topic: string): Set<string> {
+    const parked = this.#parkedKeys.get(topic) ?? new Set<string>()
+    this.#parkedKeys.set(topic, parked)
+    return parked
+  }
+}

@@ -1,0 +1,67 @@
+import type { NewEvent } from '@fairlead/avro'
+import { lsn } from '@fairlead/base'
+import type { AnyEvent, PreparedRecord, Projection } from '@fairlead/projection'
+
+/** When the first event happens, unless the test says otherwise; each later one is a second later. */
+const FIRST_EVENT_MS = Date.UTC(2026, 0, 1)
+const EVENT_INTERVAL_MS = 1_000
+
+const NO_BYTES = new Uint8Array()
+
+/** An event with what it has wherever it is in the log. */
+export type HistoricEvent = {
+  readonly event: NewEvent
+  /** The place of its transaction among all, from 0. */
+  readonly commit: number
+  readonly at: Date
+}
+
+/** @throws {TypeError} for an event that the projection does not read. */
+export function historyOf(
+  projection: Projection,
+  events: readonly NewEvent[],
+  firstAt: Date = new Date(FIRST_EVENT_MS),
+): readonly HistoricEvent[] {
+  return events.map((event, commit) => {
+    const isRead = projection.sources.some(
+      ({ topic, definitions }) => topic === event.topic && Object.hasOwn(definitions, event.type),
+    )
+    if (!isRead) {
+      throw new TypeError(`${projection.name} does not read ${event.type} of ${event.topic}`)
+    }
+    return { event, commit, at: new Date(firstAt.getTime() + commit * EVENT_INTERVAL_MS) }
+  })
+}
+
+/** The event as the engine gets it from partition 0 of its topic. */
+export function recordOf(
+  projection: Projection,
+  { event: { type, data, key, topic }, commit, at }: HistoricEvent,
+  offset: number,
+): PreparedRecord {
+  const event: AnyEvent = {
+    type,
+    data,
+    id: `event-${commit}`,
+    key,
+    at,
+    source: { topic, partition: 0, offset },
+    headers: {},
+  }
+  const timestampMs = at.getTime()
+  return {
+    record: {
+      topic,
+      partition: 0,
+      offset,
+      timestampMs,
+      key: NO_BYTES,
+      value: NO_BYTES,
+      headers: [],
+    },
+    key,
+    eventType: type,
+    source: { commitLsn: lsn(BigInt(commit) + 1n), index: 0, commitTimeMs: commit },
+    content: Object.hasOwn(projection.on, type) ? { kind: 'event', event } : { kind: 'ignored' },
+  }
+}
