@@ -32,8 +32,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L1',
     rule: 'a reader compares the offset of a batch with the batch before',
     file: 'libs/log/src/segment-read.ts',
-    before: 'if (expected !== undefined && !mayFollow(header, expected, isCompacted)) {',
-    after: 'if (expected !== undefined && !mayFollow(header, 0, true)) {',
+    before: 'if (!mayFollow(header, expected, isCompacted)) {',
+    after: 'if (!mayFollow(header, 0, true)) {',
     tests: TESTS,
   },
   {

@@ -138,6 +138,16 @@ test('a batch that rotted on the disk is not served, and those before it are', (
   expect(read(log, 2)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
 })
 
+test('a batch whose base offset rotted is not served in the place of the next one', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  append(log, batch({ values: ['a', 'b', 'c'] }))
+  append(log, batch({ values: ['d'] }))
+  // The last byte of the base offset, which no checksum of the batch covers: 1 to 3 instead of 0 to 2.
+  disk.contentOf(SEGMENT)[7] = 1
+  expect(read(log, 3)).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+})
+
 test('a closed segment whose index is damaged inside is read by an index that is made anew', () => {
   const disk = new SimulatedDisk()
   const config = { segmentBytes: 500, indexIntervalBytes: 60 }

@@ -42,20 +42,21 @@ export function* readSegment(
 ): DiskTask<ReadBatches | undefined> {
   const endPosition = segment.sizeBytes
   const index = yield* segment.index()
-  let { position } = index.startFor(range.fetchOffset)
+  let { position, offset: expectedOffset } = index.startFor(range.fetchOffset)
   let wantedBytes = Math.max(range.maxBytes, READ_BYTES_MIN)
   while (position < endPosition) {
     const start = position
     const buffer = buffers.take(Math.min(wantedBytes, endPosition - start))
     const count = yield* perform<number>((done) => segment.file.read(start, buffer, done))
     if (count < buffer.length) throw corruptLog(`segment ${segment.baseOffset} is cut short`)
-    const found = selectBatches(buffer, range, segment.isCompacted)
+    const found = selectBatches(buffer, { ...range, expectedOffset }, segment.isCompacted)
     if (typeof found === 'string') {
       throw corruptLog(`segment ${segment.baseOffset} at byte ${start}: ${found}`)
     }
     if (found.kind === 'selected') return found
     buffers.giveBack(buffer)
     position = start + found.skippedBytes
+    expectedOffset = found.expectedOffset
     if (position === endPosition) break
     if (found.neededBytes > endPosition - position) {
       throw corruptLog(`segment ${segment.baseOffset} at byte ${position}: a batch is cut short`)
@@ -69,17 +70,27 @@ export function* readSegment(
 type Selection =
   | ({ readonly kind: 'selected' } & ReadBatches)
   /** The wanted batch begins behind `skippedBytes` and does not fit into the buffer. */
-  | { readonly kind: 'incomplete'; readonly skippedBytes: number; readonly neededBytes: number }
+  | {
+      readonly kind: 'incomplete'
+      readonly skippedBytes: number
+      readonly neededBytes: number
+      /** Of the batch behind the skipped ones. */
+      readonly expectedOffset: number
+    }
 
+/**
+ * `expectedOffset` is that of the first batch. A base offset stands outside the checksum of its batch:
+ * a damaged one would put this batch in the place of the next.
+ */
 function selectBatches(
   buffer: Uint8Array,
-  range: ReadRange,
+  range: ReadRange & { readonly expectedOffset: number },
   isCompacted: boolean,
 ): Selection | string {
   let start = 0
   let end = 0
   let nextOffset = range.fetchOffset
-  let expected: number | undefined
+  let expected = range.expectedOffset
   while (end + BATCH_HEADER_BYTES <= buffer.length) {
     const claimedBytes = claimedSizeBytes(buffer, end)
     if (claimedBytes > buffer.length - end) {
@@ -88,14 +99,14 @@ function selectBatches(
       if (isWanted && range.isHardLimit && claimedBytes > range.maxBytes) {
         return selected(buffer, start, end, nextOffset)
       }
-      return { kind: 'incomplete', skippedBytes: end, neededBytes: claimedBytes }
+      return incomplete({ skippedBytes: end, neededBytes: claimedBytes, expectedOffset: expected })
     }
     const header = headerAt(buffer, end)
     if (typeof header === 'string') {
       if (end > start) break
       return header
     }
-    if (expected !== undefined && !mayFollow(header, expected, isCompacted)) {
+    if (!mayFollow(header, expected, isCompacted)) {
       if (end > start) break
       return `offset ${header.baseOffset} stands where ${expected} is next`
     }
@@ -117,7 +128,12 @@ function selectBatches(
     else nextOffset = following
   }
   if (end > start) return selected(buffer, start, end, nextOffset)
-  return { kind: 'incomplete', skippedBytes: end, neededBytes: BATCH_HEADER_BYTES }
+  const neededBytes = BATCH_HEADER_BYTES
+  return incomplete({ skippedBytes: end, neededBytes, expectedOffset: expected })
+}
+
+function incomplete(where: Omit<Selection & { readonly kind: 'incomplete' }, 'kind'>): Selection {
+  return { kind: 'incomplete', ...where }
 }
 
 function selected(buffer: Uint8Array, start: number, end: number, nextOffset: number): Selection {
