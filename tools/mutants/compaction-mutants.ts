@@ -10,10 +10,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     invariant: 'L10',
     rule: 'the segments that a swap replaces are gone for sure before the new one has its name',
     file: SWAP,
-    before: `    yield* perform<void>((done) => disk.removeFile(\`\${directory}/\${name}\`, done))
-  }
-  yield* syncDirectory(place)`,
-    after: '  }',
+    before: 'const deleted = yield* markDeleted(place, files)',
+    after: 'const deleted = files',
     tests: TESTS,
   },
   {

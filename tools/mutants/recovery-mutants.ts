@@ -47,6 +47,14 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: TESTS,
   },
   {
+    invariant: 'L10',
+    rule: 'a start removes the files of segments that were deleted',
+    file: FILE,
+    before: 'return name.endsWith(TEMPORARY_SUFFIX) || name.endsWith(DELETED_SUFFIX)',
+    after: 'return name.endsWith(TEMPORARY_SUFFIX)',
+    tests: TESTS,
+  },
+  {
     invariant: 'L5',
     rule: 'a torn tail is cut off',
     file: FILE,
@@ -101,8 +109,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     invariant: 'L6',
     rule: 'what an interrupted replacement left is removed',
     file: FILE,
-    before: 'for (const name of names.filter((name) => name.endsWith(TEMPORARY_SUFFIX))) {',
-    after: 'for (const name of names.filter((name) => name.endsWith(`${TEMPORARY_SUFFIX}?`))) {',
+    before: 'return name.endsWith(TEMPORARY_SUFFIX) || name.endsWith(DELETED_SUFFIX)',
+    after: 'return name.endsWith(DELETED_SUFFIX)',
     tests: TESTS,
   },
   {

@@ -135,6 +135,9 @@ export const RECOVERY_CHECK_INTERVAL_MS = 1_000
 /** How often the file systems are asked for their free space. */
 export const SPACE_CHECK_INTERVAL_MS = 1_000
 
+/** How often files of deleted segments are looked at: so much later than asked they may go. */
+export const DELETED_FILES_CHECK_INTERVAL_MS = 1_000
+
 /** How often a partition that had no room, or no file, is tried again: one vain attempt at a time. */
 export const AWAITED_OPEN_INTERVAL_MS = 1_000
 

@@ -347,6 +347,30 @@ describe.for(['EMFILE', 'ENOSPC', 'EDQUOT'])('a partition whose creation ends wi
   })
 })
 
+test('the files of deleted segments stay for the time that the topic says', async () => {
+  const path = directory()
+  const { broker, client } = await started(path)
+  await createTopic(client, 1)
+  const configure = async (name: string, value: string) => {
+    const configs = [{ name, configOperation: 0, value }]
+    const resources = [{ resourceType: 2, resourceName: TOPIC, configs }]
+    await client.call('IncrementalAlterConfigs', { resources, validateOnly: false })
+  }
+  await configure('segment.ms', '1')
+  const filesWith = (suffix: string) =>
+    readdirSync(join(path, `${TOPIC}-0`)).filter((name) => name.endsWith(suffix))
+  await vi.waitFor(async () => {
+    await produce(client, [0])
+    expect(filesWith('.log')).toHaveLength(3)
+  })
+  const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, offset: -1 }] }]
+  await client.call('DeleteRecords', { topics, timeoutMs: 10_000 })
+  expect(filesWith('.log.deleted')).toHaveLength(2)
+  await configure('file.delete.delay.ms', '0')
+  await vi.waitFor(() => expect(filesWith('.deleted')).toEqual([]), 5_000)
+  expect(broker.failures).toEqual([])
+})
+
 describe('a batch that rots while the broker runs', () => {
   test('is never sent; the other batches of its partition are', async () => {
     const path = directory()

@@ -220,6 +220,7 @@ export class LogLife {
       const keptBytes = this.#model.bytesBetween(this.#log.logStartOffset, this.#model.endOffset)
       require(keptBytes >= leastBytes, () => `retention of ${leastBytes} bytes left ${keptBytes}`)
     })
+    this.#log.removeDeleted({ nowMs: life.wallNowMs(), isFull: retentionBytes === 0 }, () => {})
     this.#log.updateConfig(this.#config)
   }
 

@@ -8,6 +8,8 @@ export type LogConfig = {
   readonly segmentMs: number
   /** `segment.jitter.ms`: most that is taken off `segmentMs`, another time for each partition. */
   readonly segmentJitterMs: number
+  /** `file.delete.delay.ms`: the files of a deleted segment stay for so long. */
+  readonly fileDeleteDelayMs: number
   /** `retention.ms`: -1 keeps segments whatever their age. */
   readonly retentionMs: number
   /** `retention.bytes`: -1 keeps segments whatever the size of the log. */
@@ -58,6 +60,7 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   segmentBytes: 1_073_741_824,
   segmentMs: 604_800_000,
   segmentJitterMs: 0,
+  fileDeleteDelayMs: 60_000,
   retentionMs: 604_800_000,
   retentionBytes: -1,
   cleanupPolicy: ['delete'],

@@ -5,20 +5,20 @@ import {
   LOG_START_FILE,
   writeCheckpoint,
 } from './checkpoints.ts'
+import { DeletedFiles, markDeleted } from './deleted-files.ts'
 import { type Disk, type DiskCallback, isShortage } from './disk.ts'
 import { type DiskTask, perform, replaceFile, runTask, writeNewFile } from './disk-task.ts'
 import { encodeDurableState } from './durable-state.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { DurablePoint } from './log-writer.ts'
 import type { ProducerStates } from './producer-state.ts'
-import { removeSegmentFiles } from './recovery.ts'
-import { segmentPath } from './segment.ts'
+import { segmentFiles, segmentPath } from './segment.ts'
 
 /** The newest state, and one more in case it is damaged. */
 const STATES_KEPT = 2
 /** In Kafka's format, for Kafka's tools and for a move to Kafka: we ourselves read the state. */
 const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
-const DELETED_SUFFIX = '-delete'
+const DOOMED_SUFFIX = '-delete'
 /** Of a file name, on every file system that matters. */
 const NAME_BYTES_MAX = 255
 
@@ -33,6 +33,8 @@ export class LogDirectory {
   readonly path: string
   readonly disk: Disk
   readonly crc32c: Crc32c
+  /** Of segments that are deleted. */
+  readonly deleted: DeletedFiles = new DeletedFiles()
   #epochsWritten = 0
   /** Of the states that are there, the newest last. */
   readonly #stateOffsets: number[]
@@ -95,12 +97,16 @@ export class LogDirectory {
     yield* this.#writeRows(CLEANER_FILE, rows)
   }
 
-  /** Removes segments, oldest first, so that those that remain stay contiguous; `names` are of now. */
-  *removeSegments(baseOffsets: readonly number[], names: readonly string[]): DiskTask<void> {
-    for (const baseOffset of baseOffsets) {
-      yield* removeSegmentFiles(this.disk, this.path, baseOffset, names)
-    }
+  /** Marks segments as deleted, oldest first, so that those that remain stay contiguous; `names` are of now. */
+  *deleteSegments(baseOffsets: readonly number[], names: readonly string[]): DiskTask<void> {
+    const files = baseOffsets.flatMap((baseOffset) => segmentFiles(baseOffset, names))
+    this.deleted.add(yield* markDeleted({ disk: this.disk, directory: this.path }, files))
     yield* perform<void>((done) => this.disk.syncDirectory(this.path, done))
+  }
+
+  /** Removes what was deleted `delayMs` ago. */
+  *removeDeleted(due: { readonly nowMs: number; readonly delayMs: number }): DiskTask<void> {
+    yield* this.deleted.removeDue({ disk: this.disk, directory: this.path }, due)
   }
 
   *remove(): DiskTask<void> {
@@ -148,10 +154,10 @@ function* removeLog(disk: Disk, directory: string): DiskTask<void> {
   const slash = directory.lastIndexOf('/')
   const parent = directory.slice(0, slash)
   // A long name loses its first characters: the partition at its end tells siblings apart.
-  const name = directory.slice(slash + 1).slice(DELETED_SUFFIX.length - NAME_BYTES_MAX)
-  const doomed = `${parent}/${name}${DELETED_SUFFIX}`
+  const name = directory.slice(slash + 1).slice(DOOMED_SUFFIX.length - NAME_BYTES_MAX)
+  const doomed = `${parent}/${name}${DOOMED_SUFFIX}`
   // Another log of this name may have been deleted half before a crash.
-  const isThis = (other: string) => other === name + DELETED_SUFFIX
+  const isThis = (other: string) => other === name + DOOMED_SUFFIX
   yield* removeDoomed(disk, parent, isThis)
   yield* perform<void>((done) => disk.rename(directory, doomed, done))
   yield* perform<void>((done) => disk.syncDirectory(parent, done))
@@ -168,7 +174,7 @@ export function purgeDeletedLogs(
 }
 
 function isDoomed(name: string): boolean {
-  return name.endsWith(DELETED_SUFFIX)
+  return name.endsWith(DOOMED_SUFFIX)
 }
 
 function* removeDoomed(

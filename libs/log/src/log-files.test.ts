@@ -123,8 +123,10 @@ describe('the end of a log', () => {
     const config = { segmentBytes: 100, retentionBytes: 100 }
     const log = open(disk, { config, onFailure: ({ code }) => failures.push(code) })
     for (const _ of [1, 2, 3]) append(log, batch())
-    disk.hook = ({ kind }) =>
-      kind === 'removeFile' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+    disk.hook = ({ kind, path }) =>
+      kind === 'rename' && path.endsWith('.log')
+        ? { kind: 'fail', code: 'EIO' }
+        : { kind: 'proceed' }
     expect(settled<void>((done) => log.enforceRetention(NOW_MS, done))).toMatchObject({ ok: false })
     expect(failures).toEqual(['EIO'])
     expect(read(log, log.logStartOffset)).toMatchObject({ ok: true })
@@ -177,8 +179,10 @@ describe('files that contradict each other', () => {
     const config = { segmentBytes: 100, retentionBytes: 100 }
     const log = open(disk, { config })
     for (const _ of [1, 2, 3]) append(log, batch())
-    disk.hook = ({ kind }) =>
-      kind === 'removeFile' ? { kind: 'crash', keptBytes: 0 } : { kind: 'proceed' }
+    disk.hook = ({ kind, path }) =>
+      kind === 'rename' && path.endsWith('.idx')
+        ? { kind: 'crash', keptBytes: 0 }
+        : { kind: 'proceed' }
     log.enforceRetention(NOW_MS, () => {})
     const survivor = disk.survivor(LOSE_UNSYNCED)
     expect(logPaths(survivor)).toHaveLength(3)

@@ -151,6 +151,19 @@ export class LogFiles {
     this.#change(() => this.#endCompaction(firstDirtyOffset), done)
   }
 
+  /** Files of deleted segments that are still there. */
+  get deletedFileCount(): number {
+    return this.#options.directory.deleted.count
+  }
+
+  /** Removes the files of segments that were deleted `delayMs` ago, up to the time between two calls more. */
+  removeDeleted(
+    due: { readonly nowMs: number; readonly delayMs: number },
+    done: DiskCallback<void>,
+  ): void {
+    this.#change(() => this.#removeDeleted(due), done)
+  }
+
   close(done: DiskCallback<void>): void {
     this.#tasks.run(() => this.#release(), done)
   }
@@ -238,7 +251,7 @@ export class LogFiles {
     const names = yield* directory.names()
     const removed = this.#segments.splice(0, removedCount)
     try {
-      yield* directory.removeSegments(
+      yield* directory.deleteSegments(
         removed.map(({ baseOffset }) => baseOffset),
         names,
       )
@@ -283,9 +296,10 @@ export class LogFiles {
     const compactedTo = Math.max(this.#cleaner.compactedTo, range.endOffset)
     this.#cleaner = { ...this.#cleaner, compactedTo, swap: range }
     yield* directory.writeCleaner(this.#cleaner)
-    yield* swapIn({ disk, directory: directory.path }, range, () => {
+    const replacedFiles = yield* swapIn({ disk, directory: directory.path }, range, () => {
       this.#isSwapping = true
     })
+    directory.deleted.add(replacedFiles)
     const compacted = yield* openCompacted(
       { disk, directory: directory.path, crc32c, indexCache: this.#options.indexCache, ...next },
       range,
@@ -302,6 +316,10 @@ export class LogFiles {
     if (this.#hasEnded) return
     this.#cleaner = { ...this.#cleaner, firstDirtyOffset, swap: undefined }
     yield* this.#options.directory.writeCleaner(this.#cleaner)
+  }
+
+  *#removeDeleted(due: { readonly nowMs: number; readonly delayMs: number }): DiskTask<void> {
+    if (!this.#hasEnded) yield* this.#options.directory.removeDeleted(due)
   }
 
   *#release(): DiskTask<void> {

@@ -264,6 +264,23 @@ export class PartitionLog {
     this.#retention.deleteRecords(beforeOffset, done)
   }
 
+  /** Files of deleted segments that are still there. */
+  get deletedFileCount(): number {
+    return this.#files.deletedFileCount
+  }
+
+  /**
+   * Removes the files of segments that were deleted `file.delete.delay.ms` before, up to the time between
+   * two calls more; all of them when the disk is full. `nowMs` is of a clock that never jumps.
+   */
+  removeDeleted(
+    { nowMs, isFull }: { readonly nowMs: number; readonly isFull: boolean },
+    done: DiskCallback<void>,
+  ): void {
+    const delayMs = isFull ? 0 : this.#config.fileDeleteDelayMs
+    this.#files.removeDeleted({ nowMs, delayMs }, done)
+  }
+
   /** Whether later records of a key make earlier ones obsolete (`cleanup.policy`). */
   get isCompacted(): boolean {
     return this.#config.cleanupPolicy.includes('compact')

@@ -10,6 +10,7 @@ import {
   readCheckpoint,
 } from './checkpoints.ts'
 import { CLEANED_SUFFIX, SWAP_SUFFIX, recoverSwap } from './compaction/swap.ts'
+import { DELETED_SUFFIX } from './deleted-files.ts'
 import { type Disk, type DiskFile, corruptLog, isNoSpace } from './disk.ts'
 import {
   type DiskTask,
@@ -31,7 +32,13 @@ import {
 } from './open-segment.ts'
 import { ProducerStates } from './producer-state.ts'
 import { IntervalCheck, type Replay, replayBatch } from './replay.ts'
-import { type Segment, createSegment, segmentBaseOffset, segmentPath } from './segment.ts'
+import {
+  type Segment,
+  createSegment,
+  segmentBaseOffset,
+  segmentFiles,
+  segmentPath,
+} from './segment.ts'
 import { scanBatches } from './segment-scan.ts'
 
 /**
@@ -360,32 +367,26 @@ function* tidiedNames(
     yield* recoverSwap(place, known.cleaner)
     names = yield* perform<readonly string[]>((done) => disk.list(directory, done))
   }
-  for (const name of names.filter((name) => name.endsWith(TEMPORARY_SUFFIX))) {
-    yield* perform<void>((done) => disk.removeFile(`${directory}/${name}`, done))
+  const remove = function* (doomed: readonly string[]): DiskTask<void> {
+    for (const name of doomed) {
+      yield* perform<void>((done) => disk.removeFile(`${directory}/${name}`, done))
+    }
   }
+  yield* remove(names.filter(isLeftover))
   const bases = names.flatMap((name) => segmentBaseOffset(name) ?? [])
   const obsolete = bases.filter((base, index) => {
     const next = bases[index + 1]
     return next !== undefined && next <= known.logStart && base < known.logStart
   })
-  for (const base of obsolete) yield* removeSegmentFiles(disk, directory, base, names)
+  yield* remove(obsolete.flatMap((base) => segmentFiles(base, names)))
   if (obsolete.length === 0) return names
   yield* perform<void>((done) => disk.syncDirectory(directory, done))
   return names.filter((name) => !obsolete.includes(segmentBaseOffset(name) ?? -1))
 }
 
-/** Removes a segment and its index: the index first, for it means nothing without the segment. */
-export function* removeSegmentFiles(
-  disk: Disk,
-  directory: string,
-  baseOffset: number,
-  names: readonly string[],
-): DiskTask<void> {
-  for (const suffix of ['.idx', '.log']) {
-    const path = segmentPath(directory, baseOffset, suffix)
-    if (!names.includes(path.slice(directory.length + 1))) continue
-    yield* perform<void>((done) => disk.removeFile(path, done))
-  }
+/** Written half, or deleted, which nobody can want back: a start was asked for. */
+function isLeftover(name: string): boolean {
+  return name.endsWith(TEMPORARY_SUFFIX) || name.endsWith(DELETED_SUFFIX)
 }
 
 function decodeLogStart(checkpoint: Checkpoint): number {

@@ -39,48 +39,52 @@ const deleteTo =
   (log, done) =>
     log.deleteRecords(offset, ({ ok }) => done(ok))
 
+/** The files of the segments that are gone, whose time is over. */
+const sweep: Step = (log, done) =>
+  log.removeDeleted({ nowMs: 0, isFull: true }, ({ ok }) => done(ok && log.deletedFileCount === 0))
+
 const REMOVALS: readonly Removal[] = [
   {
     name: 'retention by time',
     config: { retentionMs: 3_500 },
-    steps: [retain],
-    starts: [0, 4],
+    steps: [retain, sweep],
+    starts: [0, 4, 4],
   },
   {
     name: 'retention by time of everything, which begins a segment',
     config: { retentionMs: 0 },
-    steps: [retain],
-    starts: [0, END_OFFSET],
+    steps: [retain, sweep],
+    starts: [0, END_OFFSET, END_OFFSET],
   },
   {
     name: 'retention by size',
     config: { retentionBytes: 200 },
-    steps: [retain],
-    starts: [0, 4],
+    steps: [retain, sweep],
+    starts: [0, 4, 4],
   },
   {
     name: 'retention by size of everything, which begins a segment',
     config: { retentionBytes: 0 },
-    steps: [retain],
-    starts: [0, END_OFFSET],
+    steps: [retain, sweep],
+    starts: [0, END_OFFSET, END_OFFSET],
   },
   {
     name: 'DeleteRecords, twice, into the middle of batches',
     config: { retentionMs: -1 },
-    steps: [deleteTo(5), deleteTo(9)],
-    starts: [0, 5, 9],
+    steps: [deleteTo(5), deleteTo(9), sweep],
+    starts: [0, 5, 9, 9],
   },
   {
     name: 'DeleteRecords of everything, then retention, which begins a segment',
     config: { retentionMs: -1 },
-    steps: [deleteTo(-1), retain],
-    starts: [0, END_OFFSET, END_OFFSET],
+    steps: [deleteTo(-1), retain, sweep],
+    starts: [0, END_OFFSET, END_OFFSET, END_OFFSET],
   },
   {
     name: 'DeleteRecords in mode os, which makes durable what is left',
     config: { retentionMs: -1, durability: 'os' },
-    steps: [deleteTo(7)],
-    starts: [0, 7],
+    steps: [deleteTo(7), sweep],
+    starts: [0, 7, 7],
   },
 ]
 
@@ -211,7 +215,7 @@ function requireBeforeOrAfter(survivor: SimulatedDisk, removal: Removal, doneCou
   expect(bases.filter((base) => base <= logStartOffset)).toHaveLength(1)
   const indexes = baseOffsets(survivor, '.idx')
   expect(bases).toEqual(expect.arrayContaining(indexes))
-  expect(survivor.paths().filter((path) => path.endsWith('.tmp'))).toEqual([])
+  expect(survivor.paths().filter((path) => /\.(tmp|deleted)$/.test(path))).toEqual([])
 
   const again = open(survivor.survivor(LOSE_UNSYNCED), { config })
   expect(again).toMatchObject({ logStartOffset, logEndOffset })

@@ -17,6 +17,12 @@ export function segmentPath(directory: string, baseOffset: number, suffix: strin
   return `${directory}/${String(baseOffset).padStart(OFFSET_DIGITS, '0')}${suffix}`
 }
 
+/** Of the files of a directory, those of a segment: its index first, which means nothing without it. */
+export function segmentFiles(baseOffset: number, names: readonly string[]): readonly string[] {
+  const own = ['.idx', '.log'].map((suffix) => segmentPath('', baseOffset, suffix).slice(1))
+  return own.filter((name) => names.includes(name))
+}
+
 /** Base offset of a segment file, or undefined for any other file. */
 export function segmentBaseOffset(fileName: string): number | undefined {
   const digits = SEGMENT_NAME.exec(fileName)?.[1]

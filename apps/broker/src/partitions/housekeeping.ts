@@ -5,6 +5,7 @@ import type { BrokerConfig } from '../config.ts'
 import {
   AWAITED_OPEN_INTERVAL_MS,
   CHECKPOINT_INTERVAL_MS,
+  DELETED_FILES_CHECK_INTERVAL_MS,
   FLUSH_CHECK_INTERVAL_MS,
   RECOVERY_BYTES_MAX,
   RECOVERY_CHECK_INTERVAL_MS,
@@ -30,7 +31,7 @@ export type HousekeepingOptions = {
 }
 
 /**
- * What logs need from time to time: old segments deleted, durable states written so that a crash
+ * What logs need from time to time: old segments deleted, and later their files, durable states written so that a crash
  * costs little, syncs where a topic bounds what is not on the disk yet, a look at the room on the
  * disks, and at partitions that were refused some. One partition after the other, so that clients hardly notice. Returns the function that
  * ends it.
@@ -54,6 +55,7 @@ export function startHousekeeping(options: HousekeepingOptions): () => void {
     repeat(options, CHECKPOINT_INTERVAL_MS, () => visitAll(partitions, checkpoint)),
     repeat(options, RECOVERY_CHECK_INTERVAL_MS, () => boundRecovery(partitions)),
     repeat(options, SPACE_CHECK_INTERVAL_MS, () => measureSpace(options, full)),
+    repeat(options, DELETED_FILES_CHECK_INTERVAL_MS, () => removeDeletedFiles(options)),
     repeat(options, AWAITED_OPEN_INTERVAL_MS, () => openAwaited(options)),
     repeat(options, FLUSH_CHECK_INTERVAL_MS, async () => {
       for (const { log } of partitions.all()) log.flushOverdue(clock.wallNowMs())
@@ -91,6 +93,19 @@ async function boundRecovery(partitions: PartitionTable): Promise<void> {
     if (excessBytes <= 0) return
     await survive(() => visit(partitions, partition, checkpoint))
     excessBytes -= bytes
+  }
+}
+
+/** A full disk has to be emptied: it keeps nothing that is deleted. */
+async function removeDeletedFiles({ partitions, clock }: HousekeepingOptions): Promise<void> {
+  const nowMs = clock.nowMs()
+  const concerned = partitions.snapshot().filter(({ log }) => log.deletedFileCount > 0)
+  for (const partition of concerned) {
+    await survive(() =>
+      visit(partitions, partition, ({ log, directory }) =>
+        settled<void>((done) => log.removeDeleted({ nowMs, isFull: directory.space.isFull }, done)),
+      ),
+    )
   }
 }
 

@@ -20,6 +20,7 @@ export function logConfig(
     // Records wait in the active segment no longer than they may wait to be compacted.
     segmentMs: isCompacted ? Math.min(topic.segmentMs, topic.maxCompactionLagMs) : topic.segmentMs,
     segmentJitterMs: topic.segmentJitterMs,
+    fileDeleteDelayMs: topic.fileDeleteDelayMs,
     retentionMs: topic.retentionMs,
     retentionBytes: topic.retentionBytes,
     cleanupPolicy: topic.cleanupPolicy,

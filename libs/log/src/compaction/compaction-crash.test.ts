@@ -53,7 +53,7 @@ function requireUnharmed(disk: SimulatedDisk): void {
   expect(ALL).toEqual(expect.arrayContaining(content))
   expect(content).toEqual(expect.arrayContaining(COMPACTED))
   expect(content).toEqual([...content].sort(byOffset))
-  expect(disk.paths().filter((path) => /cleaned|swap/.test(path))).toEqual([])
+  expect(disk.paths().filter((path) => /cleaned|swap|deleted/.test(path))).toEqual([])
   expect(shown(open(disk.survivor(LOSE_UNSYNCED), { config: CONFIG }))).toEqual(content)
   if (plan(log)?.plan.cleanableBytes !== 0) compact(disk, log)
   expect(shown(log)).toEqual(COMPACTED)

@@ -257,7 +257,7 @@ const OTHER_CONFIGS = {
     default: 60_000,
     min: 0,
     update: 'cluster-wide',
-    doc: 'Accepted for compatibility: the file of a deleted segment goes once nobody reads it.',
+    doc: 'How long the files of a deleted segment stay, with the suffix .deleted; not on a full disk.',
   },
   'log.message.timestamp.type': {
     type: 'enum',

@@ -82,7 +82,7 @@ export const TOPIC_CONFIGS: Readonly<Record<string, TopicConfigDefinition>> = {
     default: '60000',
     min: 0,
     synonyms: [{ name: 'log.segment.delete.delay.ms' }],
-    doc: 'Accepted for compatibility: the file of a deleted segment goes once nobody reads it.',
+    doc: 'How long the files of a deleted segment stay, with the suffix .deleted; not on a full disk.',
   },
   'flush.messages': {
     type: 'LONG',
