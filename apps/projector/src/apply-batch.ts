@@ -6,6 +6,7 @@ import {
   type CommutativeProjection,
   type FloodBreaker,
   type FoldProjection,
+  type KeyCounts,
   type PreparedRecord,
   type Projection,
   type SqlProjection,
@@ -22,9 +23,9 @@ import {
 import { type Transaction, sql } from 'kysely'
 import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import { insertLetters } from './store/dead-letters.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
+import { parkLetters } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /**
@@ -38,12 +39,16 @@ import type { ProjectionPartition } from './store/registered-projection.ts'
  */
 export type BatchMode = 'fast' | 'isolated'
 
-export type BatchContext = {
+/** What it takes to apply anything to a partition. */
+export type ApplyContext = {
   readonly db: Database
   readonly partition: ProjectionPartition
   readonly fence: bigint
-  readonly parkedKeys: ReadonlySet<string>
   readonly attempts: Attempts
+}
+
+export type BatchContext = ApplyContext & {
+  readonly parkedKeys: ReadonlySet<string>
   readonly breaker: FloodBreaker
   readonly nowMs: number
 }
@@ -64,7 +69,7 @@ export class FloodError extends Error {
 
 /**
  * @throws {FencedError} when the checkpoint has moved. {EventFailure} when an event is to be tried
- *   again. {BlameNeeded}, {FloodError}. Anything that the database or a handler threw; then the batch may have
+ *   again. {BlameNeeded}, {FloodError}, {StaleKeysError}. Anything that the database or a handler threw; then the batch may have
  *   committed nevertheless, when it was the connection that failed.
  */
 export async function applyBatch(
@@ -78,35 +83,47 @@ export async function applyBatch(
   await db.transaction().execute(async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one.
     await moveCheckpoint(trx, partition, { ...admitted, fence })
-    const batch = { trx, ledger, schemaName, records: admitted.records }
-    switch (projection.kind) {
-      case 'fold':
-        if (mode === 'fast') await foldAll(projection, batch)
-        else await foldEach(projection, batch)
-        break
-      case 'commutative':
-        if (mode === 'fast') await addAll(projection, batch)
-        else await addEach(projection, batch)
-        break
-      case 'sql':
-        if (mode === 'fast') await handleAll(projection, batch)
-        else await handleEach(projection, batch)
-        break
-    }
-    if (!breaker.permits(keyCounts(ledger, admitted), nowMs)) {
-      throw new FloodError(`this batch would park ${ledger.parkedKeys.size} keys`)
-    }
-    await insertLetters(trx, partition, ledger)
+    await applyRecords({ trx, ledger, schemaName, records: admitted.records }, partition, mode)
+    const cause = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
+    if (cause !== undefined) throw floodError(ledger, cause)
+    await parkLetters(trx, partition, ledger)
   })
   breaker.committed(keyCounts(ledger, admitted), nowMs)
   return ledger
 }
 
-type Batch = {
+/** Records and the transaction that they are applied in. */
+export type Batch = {
   readonly trx: Transaction<unknown>
   readonly ledger: BatchLedger
   readonly schemaName: string
   readonly records: readonly PreparedRecord[]
+}
+
+/**
+ * Runs the handlers of a projection; `ledger` says what became of each record.
+ *
+ * @throws what `applyBatch` throws, but for the checkpoint and the flood.
+ */
+export async function applyRecords(
+  batch: Batch,
+  { projection }: ProjectionPartition,
+  mode: BatchMode,
+): Promise<void> {
+  switch (projection.kind) {
+    case 'fold':
+      if (mode === 'fast') await foldAll(projection, batch)
+      else await foldEach(projection, batch)
+      break
+    case 'commutative':
+      if (mode === 'fast') await addAll(projection, batch)
+      else await addEach(projection, batch)
+      break
+    case 'sql':
+      if (mode === 'fast') await handleAll(projection, batch)
+      else await handleEach(projection, batch)
+      break
+  }
 }
 
 async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> {
@@ -217,12 +234,21 @@ async function isolateEach(
   }
 }
 
-function keyCounts(
-  ledger: BatchLedger,
-  admitted: Admitted,
-): { readonly parkedCount: number; readonly keyCount: number } {
-  return {
-    parkedCount: ledger.parkedKeys.size,
-    keyCount: new Set(admitted.records.map(({ key }) => key)).size,
+function keyCounts(ledger: BatchLedger, admitted: Admitted): KeyCounts {
+  const parkedByCause = new Map<string, number>()
+  for (const { cause } of ledger.letters) {
+    if (cause.kind === 'blocked') continue
+    parkedByCause.set(cause.fingerprint, 1 + (parkedByCause.get(cause.fingerprint) ?? 0))
   }
+  return { parkedByCause, keyCount: new Set(admitted.records.map(({ key }) => key)).size }
+}
+
+function floodError(ledger: BatchLedger, fingerprint: string): FloodError {
+  const ofCause = ledger.letters.flatMap(({ cause }) =>
+    cause.kind === 'failed' && cause.fingerprint === fingerprint ? [cause] : [],
+  )
+  const { errorClass, errorMessage: message } = ofCause[0] ?? {}
+  return new FloodError(
+    `this batch would park ${ofCause.length} keys for one cause (${fingerprint}), such as ${errorClass}: ${message}`,
+  )
 }

@@ -70,9 +70,9 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   'parked.keys.per.minute.max': {
     type: 'int',
-    default: 100,
+    default: 20,
     min: 1,
     max: 100_000,
-    doc: 'A projection that parks more keys in a minute, and over 5 % of those it sees, pauses.',
+    doc: 'A projection that parks more keys in a minute for one cause, and over 5 % of those it sees, pauses.',
   },
 })

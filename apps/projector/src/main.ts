@@ -1,7 +1,8 @@
-import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import { PayloadEncoders, createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { runApp } from '@fairlead/service'
 import { PROJECTOR_CONFIG } from './config.ts'
 import { loadProjections } from './load-projections.ts'
+import { addLetterRoutes } from './letters/letter-routes.ts'
 import { kafkaEventLog } from './log/kafka-event-log.ts'
 import { Projector } from './projector.ts'
 import { addRoutes } from './routes.ts'
@@ -23,13 +24,12 @@ await runApp({
         instanceId: config['group.instance.id'],
       },
     )
+    const registry = createRegistryClient({ url: config['schema.registry.url'] })
     const projector = new Projector({
       databaseUrl: config['database.url'],
       databaseConnectionsMax: config['database.connections.max'],
       log,
-      serde: createAvroSerde({
-        registry: createRegistryClient({ url: config['schema.registry.url'] }),
-      }),
+      serde: createAvroSerde({ registry }),
       projections,
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],
@@ -40,7 +40,15 @@ await runApp({
       logger,
       fail,
     })
-    addRoutes(http, { db: projector.db, runners: () => projector.runners })
+    const { db } = projector
+    const runners = () => projector.runners
+    addRoutes(http, { db, runners })
+    const payloads = new PayloadEncoders({
+      registry,
+      latestTtlMs: 0,
+      nowMs: () => performance.now(),
+    })
+    addLetterRoutes(http, { db, runners, payloads })
     return { stop: () => projector.stop() }
   },
 })

@@ -21,16 +21,21 @@ import {
   decideBatchFailure,
 } from '@fairlead/projection'
 import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-batch.ts'
+import { type Drained, drainLetters } from './drain-letters.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { pause, pauseFor } from './pause.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import { loadParkedKeys } from './store/dead-letters.ts'
+import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
+import { StaleKeysError, loadParkedKeys } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /** How long a fetch waits for a record; a revoked partition waits for it at most. */
 const FETCH_WAIT_MAX_MS = 500
+
+/** How often a worker with parked keys looks whether somebody wants them replayed. */
+const DRAIN_POLL_MS = 200
 
 /** Waits for the world to change; goes on by itself. */
 type PausedState = {
@@ -77,6 +82,8 @@ export interface WorkerObserver {
   held(progress: Progress, parkedKeyCount: number): void
   fetched(position: { readonly highWatermark: number }): void
   committed(batch: CommittedBatch): void
+  /** Letters were applied again, or failed once more. */
+  drained(drained: Drained): void
   /** The worker is done with the partition. */
   released(): void
   /** The worker itself is broken. */
@@ -111,6 +118,10 @@ export class PartitionWorker {
   #progress: Progress | undefined
   #fence = 0n
   #parkedKeys = new Set<string>()
+  /** Of the parked keys, those that were last seen in this partition. */
+  #ownParkedCount = 0
+  /** Drains keep to their rate, and look for orders from time to time. */
+  #nextDrainMs = 0
   #attempts: Attempts = NO_ATTEMPTS
   /** Nothing that was still under way says otherwise any more. */
   #isFaulted = false
@@ -169,16 +180,19 @@ export class PartitionWorker {
   }
 
   async #hold({ progress, fence }: HeldCheckpoint): Promise<void> {
-    this.#parkedKeys = await loadParkedKeys(this.#options.db, this.#options.partition)
+    const parked = await loadParkedKeys(this.#options.db, this.#options.partition)
+    this.#parkedKeys = parked.keys
+    this.#ownParkedCount = parked.ownCount
     this.#progress = progress
     this.#fence = fence
-    this.#options.observer.held(progress, this.#parkedKeys.size)
+    this.#options.observer.held(progress, this.#ownParkedCount)
   }
 
   /** Until the worker stops, or loses the fence. */
   async #consume(): Promise<void> {
     let fetching = this.#fetchAhead(this.#heldProgress().nextOffset)
     while (!this.#isStopping) {
+      if (!(await this.#drainUntil(fetching))) break
       const batch = await fetching
       if (batch === null) return
       fetching = this.#fetchAhead(batch.nextOffset)
@@ -238,6 +252,62 @@ export class PartitionWorker {
     return true
   }
 
+  /**
+   * Applies the letters that somebody wants replayed, until there are records to apply or nothing is
+   * due; false when another worker has the partition. A long queue gets one transaction after each
+   * batch.
+   */
+  async #drainUntil(fetching: Promise<unknown>): Promise<boolean> {
+    let isFetched = false
+    const fetched = () => {
+      isFetched = true
+    }
+    fetching.then(fetched, fetched)
+    let mode: BatchMode = 'fast'
+    let attempt = 0
+    while (this.#isDrainDue && !this.#isStopping) {
+      try {
+        const queue = await readDueLetters(this.#options.db, this.#options.partition)
+        if (queue.keys.length === 0) {
+          this.#nextDrainMs = this.#options.nowMs() + DRAIN_POLL_MS
+          break
+        }
+        await this.#drain(queue, mode)
+        mode = 'fast'
+        attempt = 0
+        if (isFetched) break
+      } catch (error) {
+        attempt += 1
+        const next = await this.#recover(error, { mode, attempt })
+        if (next === 'lost') return false
+        mode = next
+      }
+    }
+    if (attempt > 0) this.#settle('apply')
+    return true
+  }
+
+  get #isDrainDue(): boolean {
+    return this.#parkedKeys.size > 0 && this.#options.nowMs() >= this.#nextDrainMs
+  }
+
+  async #drain(queue: LetterQueue, mode: BatchMode): Promise<void> {
+    const { db, partition, reader, nowMs, observer } = this.#options
+    const startMs = nowMs()
+    const context = { db, partition, reader, fence: this.#fence, attempts: this.#attempts }
+    const drained = await drainLetters(context, queue, mode)
+    for (const key of drained.unparked) this.#parkedKeys.delete(key)
+    this.#ownParkedCount -= drained.unparked.size
+    this.#attempts = NO_ATTEMPTS
+    const rate = queue.keys[0]?.lettersPerSecond
+    if (rate !== null && rate !== undefined) {
+      this.#nextDrainMs = startMs + (drained.replayedCount / rate) * 1_000
+    }
+    this.#settle('apply')
+    observer.held(this.#heldProgress(), this.#ownParkedCount)
+    observer.drained(drained)
+  }
+
   #portion(batch: Batch, from: Progress): Batch {
     const start = batch.records.findIndex(({ record }) => record.offset >= from.nextOffset)
     if (start < 0) return { ...batch, records: [] }
@@ -280,10 +350,11 @@ export class PartitionWorker {
     )
     this.#progress = admitted.to
     for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
+    this.#ownParkedCount += ledger.parkedKeys.size
     this.#attempts = NO_ATTEMPTS
     this.#batchRecordsMax = this.#options.batchRecordsMax
     this.#settle('apply')
-    observer.held(admitted.to, this.#parkedKeys.size)
+    observer.held(admitted.to, this.#ownParkedCount)
     observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
   }
 
@@ -295,6 +366,7 @@ export class PartitionWorker {
     if (error instanceof InvariantViolation) throw error
     const { signal } = this.#abort
     if (error instanceof BlameNeeded) return 'isolated'
+    if (error instanceof StaleKeysError) return this.#reload(mode)
     if (error instanceof FloodError) {
       await this.#sitOut(error)
       return this.#reload(mode)

@@ -53,7 +53,8 @@ type Assigned = { readonly worker: PartitionWorker; status: PartitionStatus }
 export class ProjectionRunner {
   readonly #options: RunnerOptions
   readonly #breaker: FloodBreaker
-  readonly #reader: RecordReader
+  /** Decodes records as the projection sees them. */
+  readonly reader: RecordReader
   /** By topic and partition, see `placeOf`. */
   readonly #assigned = new Map<string, Assigned>()
   readonly #committed = new Map<string, number>()
@@ -65,7 +66,7 @@ export class ProjectionRunner {
   constructor(options: RunnerOptions) {
     this.#options = options
     this.#breaker = new FloodBreaker({ parkedKeysMax: options.parkedKeysPerMinuteMax })
-    this.#reader = new RecordReader(options.registered.projection, options.serde)
+    this.reader = new RecordReader(options.registered.projection, options.serde)
   }
 
   get registered(): RegisteredProjection {
@@ -133,7 +134,7 @@ export class ProjectionRunner {
       db,
       log,
       breaker: this.#breaker,
-      reader: this.#reader,
+      reader: this.reader,
       partition: { ...registered, topic, partition },
       membership: { fetch: (request) => this.#joined().fetch(request) },
       batchRecordsMax,

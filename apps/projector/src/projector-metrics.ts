@@ -1,6 +1,7 @@
 import type { Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { TopicPartition } from './log/event-log.ts'
+import type { LetterCount } from './store/list-letters.ts'
 import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-worker.ts'
 
 /** Seconds; a batch of 2 000 events takes about 50 ms. */
@@ -16,13 +17,6 @@ type Position = {
   nextOffset: number | undefined
   highWatermark: number | undefined
   eventTimeMs: number | null
-}
-
-/** Depth and oldest letter of a topic's dead letters. */
-export type LetterCount = {
-  readonly topic: string
-  readonly depth: number
-  readonly oldestAgeSeconds: number
 }
 
 /** The projector's metrics; names are stable, and part of its interface. */
@@ -72,6 +66,10 @@ export class ProjectorMetrics {
         metrics.applyDuration.observe(labels, batch.durationMs / 1000)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
+      },
+      drained: ({ replayedCount, failedCount }) => {
+        metrics.replayed.inc({ ...labels, result: 'replayed' }, replayedCount)
+        metrics.replayed.inc({ ...labels, result: 'failed' }, failedCount)
       },
       released: () => {
         this.#positions.delete(position)
@@ -136,6 +134,11 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
       help: 'Records set aside: by the stage that failed, or blocked behind one that did.',
       labelNames: ['source_topic', 'reason'],
     }),
+    replayed: metrics.counter({
+      name: 'dlq_replayed_total',
+      help: 'Letters that a replay applied, and those that failed again.',
+      labelNames: [...LABELS, 'result'],
+    }),
     applyDuration: metrics.histogram({
       name: 'projection_apply_duration_seconds',
       help: 'Time of a batch from its beginning to its commit.',
@@ -185,19 +188,79 @@ function defineLetterCounts(
   metrics: Metrics,
   countLetters: () => Promise<readonly LetterCount[]>,
 ): void {
-  const gauge = (name: string, help: string, value: (count: LetterCount) => number) =>
+  const gauge = <Label extends string>(options: {
+    readonly name: string
+    readonly help: string
+    readonly labelNames: readonly Label[]
+    readonly labels: (count: LetterCount) => Readonly<Record<Label, string>>
+    readonly combine: (current: number, count: LetterCount) => number
+  }) =>
     metrics.gauge({
-      name,
-      help,
-      labelNames: ['topic'],
+      name: options.name,
+      help: options.help,
+      labelNames: [...options.labelNames],
       async collect() {
         // A database that is down must not take all other metrics with it.
-        const counts = await countLetters().catch(() => undefined)
+        const counts = await shared().catch(() => undefined)
         if (counts === undefined) return
         this.reset()
-        for (const count of counts) this.set({ topic: count.topic }, value(count))
+        const values = new Map<string, number>()
+        for (const count of counts) {
+          const series = JSON.stringify(options.labels(count))
+          const value = options.combine(values.get(series) ?? 0, count)
+          values.set(series, value)
+          this.set(options.labels(count), value)
+        }
       },
     })
-  gauge('dlq_depth', 'Letters of the topic, of all projections.', ({ depth }) => depth)
-  gauge('dlq_oldest_age_seconds', 'Age of the oldest of them.', (count) => count.oldestAgeSeconds)
+  const sum = (current: number, { depth }: LetterCount) => current + depth
+  const oldest = (current: number, count: LetterCount) => Math.max(current, count.oldestAgeSeconds)
+  const shared = oncePerScrape(countLetters)
+  gauge({
+    name: 'dlq_depth',
+    help: 'Letters of the topic, of all projections.',
+    labelNames: ['topic'],
+    labels: ({ topic }) => ({ topic }),
+    combine: sum,
+  })
+  gauge({
+    name: 'dlq_oldest_age_seconds',
+    help: 'Age of the oldest of them.',
+    labelNames: ['topic'],
+    labels: ({ topic }) => ({ topic }),
+    combine: oldest,
+  })
+  gauge({
+    name: 'projection_dead_letters',
+    help: 'Letters by kind and class of the error; those that are blocked have none.',
+    labelNames: [...LABELS, 'kind', 'error_class'],
+    labels: (count) => ({
+      ...labelsOf(count),
+      kind: count.kind,
+      error_class: count.errorClass ?? '',
+    }),
+    combine: sum,
+  })
+  gauge({
+    name: 'projection_oldest_parked_age_seconds',
+    help: 'Age of the oldest letter of the projection.',
+    labelNames: [...LABELS],
+    labels: labelsOf,
+    combine: oldest,
+  })
+}
+
+function labelsOf({ projection, version }: LetterCount) {
+  return { projection, version: String(version) }
+}
+
+/** One query for all gauges of a scrape: they are collected at once. */
+function oncePerScrape<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined
+  return () => {
+    reading ??= read().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
 }

@@ -406,8 +406,8 @@ test('a flood of poison keys pauses the projection instead of parking them all',
   const { health } = start(database.url, log, [accounts], { parkedKeysPerMinuteMax: 5 })
   log.append(0, ...Array.from({ length: 50 }, (_, index) => deposited(accountId(index), 0)))
   await until(() =>
-    expect(health.get('projection accounts v1')).toBe(
-      'partition 0 paused: this batch would park 50 keys',
+    expect(health.get('projection accounts v1')).toMatch(
+      /^partition 0 paused: this batch would park 50 keys for one cause .* nothing deposited$/,
     ),
   )
   expect(await letters()).toEqual([])

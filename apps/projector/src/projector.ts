@@ -11,7 +11,7 @@ import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
 import { type Database, openDatabase } from './store/database.ts'
-import { countLetters } from './store/dead-letters.ts'
+import { countLetters } from './store/list-letters.ts'
 import { registerProjection } from './store/register.ts'
 import { projectionLabel } from './store/registered-projection.ts'
 
@@ -143,6 +143,14 @@ export class Projector {
           )
           logger.debug({ ...fields, key }, 'parked key')
         }
+      },
+      drained: (drained) => {
+        metrics.drained(drained)
+        const { unparked, replayedCount, failedCount } = drained
+        logger.info(
+          { ...fields, unparkedCount: unparked.size, replayedCount, failedCount },
+          'dead letters were replayed',
+        )
       },
       crashed: fail,
     }

@@ -66,33 +66,22 @@ test('projections are listed with their partitions', async () => {
   expect(await get('/projections/nothing')).toMatchObject({ status: 404 })
 })
 
-test('dead letters are listed by projection, kind and page', async () => {
-  const { body } = await get('/dead-letters?projection=accounts')
-  expect(body).toMatchObject({
-    deadLetters: [
-      { offset: 1, key: accountId(1), kind: 'failed', errorMessage: 'nothing deposited' },
-      { offset: 2, key: accountId(1), kind: 'blocked', errorMessage: null },
-    ],
-  })
-  const first = (body as { deadLetters: { id: string }[] }).deadLetters[0]?.id
-  const next = await get(`/dead-letters?after=${first}&limit=1`)
-  expect(next.body).toMatchObject({ deadLetters: [{ offset: 2 }] })
-  expect(await get('/dead-letters?projection=else')).toMatchObject({ body: { deadLetters: [] } })
-  expect(await get('/dead-letters?kind=lost')).toMatchObject({ status: 400 })
-})
-
 test('metrics tell position, lag, states and letters', async () => {
   const { payload } = await http.inject({ method: 'GET', url: '/metrics' })
-  const labels = '{projection="accounts",version="1",partition="0"}'
+  const labels = '{projection="accounts",version="1",topic="outbox.event.account",partition="0"}'
   expect(payload).toContain(`projection_position${labels} 3`)
   expect(payload).toContain(`projection_lag_records${labels} 0`)
-  expect(payload).toContain(
-    'projection_state{projection="accounts",version="1",partition="0",state="running"} 1',
-  )
+  expect(payload).toContain(`projection_state${labels.slice(0, -1)},state="running"} 1`)
   expect(payload).toContain(
     'projection_events_total{projection="accounts",version="1",result="applied"} 1',
   )
   expect(payload).toContain('dlq_depth{topic="outbox.event.account"} 2')
+  expect(payload).toContain(
+    'projection_dead_letters{projection="accounts",version="1",kind="failed",error_class="RangeError"} 1',
+  )
+  expect(payload).toMatch(
+    /projection_oldest_parked_age_seconds{projection="accounts",version="1"} \d/,
+  )
 })
 
 test('a later version is shown once it is promoted, and the earlier one again after that', async () => {

@@ -1,37 +1,8 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
 import type { Database } from './store/database.ts'
-import { type LetterFilter, type ListedLetter, listLetters } from './store/dead-letters.ts'
 import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
 import { PromotionError, promote } from './store/promote.ts'
-
-const LETTERS_LIMIT_DEFAULT = 100
-const LETTERS_LIMIT_MAX = 1_000
-
-const letterQuery = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    projection: { type: 'string' },
-    key: { type: 'string' },
-    kind: { enum: ['failed', 'blocked'] },
-    limit: {
-      type: 'integer',
-      minimum: 1,
-      maximum: LETTERS_LIMIT_MAX,
-      default: LETTERS_LIMIT_DEFAULT,
-    },
-    after: { type: 'string', pattern: '^\\d{1,18}$', default: '0' },
-  },
-} as const
-
-type LetterQuery = {
-  readonly projection?: string
-  readonly key?: string
-  readonly kind?: 'failed' | 'blocked'
-  readonly limit: number
-  readonly after: string
-}
 
 /** Two versions under load are never at the same offset for long. */
 const PROMOTE_LAG_RECORDS_DEFAULT = 1_000
@@ -53,8 +24,6 @@ type PromoteQuery = { readonly version: number; readonly lagRecordsMax: number }
  *   and lag of those that this process has.
  * - `GET /projections/:name`: the versions of one.
  * - `POST /projections/:name/promote?version=&lagRecordsMax=`: shows another version to readers.
- * - `GET /dead-letters?projection=&key=&kind=&limit=&after=`: letters in the order in which they were
- *   set aside; `after` is the `id` of the last one of the page before.
  */
 export function addRoutes(
   http: AppContext<ConfigSpec>['http'],
@@ -84,11 +53,6 @@ export function addRoutes(
         return reply.code(code === 'UNKNOWN_VERSION' ? 404 : 409).send({ code, message })
       }
     },
-  )
-  http.get<{ Querystring: LetterQuery }>(
-    '/dead-letters',
-    { schema: { querystring: letterQuery } },
-    (request) => lettersJson(db, request.query),
   )
 }
 
@@ -189,13 +153,4 @@ function sumOrNull(numbers: readonly (number | null)[]): number | null {
     (sum, number) => (sum === null || number === null ? null : sum + number),
     0,
   )
-}
-
-async function lettersJson(db: Database, { after, ...filter }: LetterQuery) {
-  const letterFilter: LetterFilter = { ...filter, afterId: BigInt(after) }
-  return { deadLetters: (await listLetters(db, letterFilter)).map(letterJson) }
-}
-
-function letterJson(letter: ListedLetter) {
-  return { ...letter, id: String(letter.id), offset: Number(letter.offset) }
 }

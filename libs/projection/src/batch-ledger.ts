@@ -7,7 +7,9 @@ import {
   errorCode,
   isEventFault,
 } from './failure.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import type { LogRecord, PreparedRecord } from './log-record.ts'
+import { REDACTED, personalTexts } from './personal-data.ts'
 
 /** Where an event failed. */
 export type Stage = 'decode' | 'handle' | 'write'
@@ -28,6 +30,8 @@ export type Letter = {
         readonly errorCode: string
         readonly errorMessage: string
         readonly errorStack: string
+        /** Names the cause; see `fingerprintOf`. */
+        readonly fingerprint: string
         readonly attempts: number
       }
 }
@@ -145,14 +149,17 @@ export class BatchLedger {
   ): void {
     const { error, stage, attempts } = failure
     this.#parked.add(prepared.key)
+    const described = describeError(error)
+    const fingerprint = fingerprintOf({ stage, ...described })
+    const redacted = redactText(this.#projection, prepared)
     this.#setAside(prepared, {
       kind: 'failed',
       stage,
       attempts,
-      errorClass: error instanceof Error ? error.name : typeof error,
-      errorCode: errorCode(error),
-      errorMessage: storable(errorMessage(error)),
-      errorStack: error instanceof Error ? storable(error.stack ?? '') : '',
+      ...described,
+      errorMessage: redacted(described.errorMessage),
+      errorStack: redacted(described.errorStack),
+      fingerprint,
     })
   }
 
@@ -160,6 +167,22 @@ export class BatchLedger {
     const { key, eventType, record } = prepared
     this.#letters.push({ key, eventType, record, cause })
   }
+}
+
+function describeError(error: unknown) {
+  return {
+    errorClass: error instanceof Error ? error.name : typeof error,
+    errorCode: errorCode(error),
+    errorMessage: storable(errorMessage(error)),
+    errorStack: error instanceof Error ? storable(error.stack ?? '') : '',
+  }
+}
+
+/** Takes personal data of the event out of what an error says about it. */
+function redactText(projection: Projection, { content }: PreparedRecord): (text: string) => string {
+  if (content.kind !== 'event') return (text) => text
+  const secrets = personalTexts(projection.sources, content.event)
+  return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 }
 
 /** Text that Postgres takes, of bounded length. */

@@ -3,23 +3,32 @@ import { FloodBreaker } from './flood-breaker.ts'
 
 const breaker = () => new FloodBreaker({ parkedKeysMax: 10 })
 
-test('a few poison keys pass', () => {
-  expect(breaker().permits({ parkedCount: 10, keyCount: 10 }, 0)).toBe(true)
+const batch = (keyCount: number, parked: Readonly<Record<string, number>> = {}) => ({
+  keyCount,
+  parkedByCause: new Map(Object.entries(parked)),
 })
 
-test('a batch whose keys all fail does not', () => {
-  expect(breaker().permits({ parkedCount: 11, keyCount: 11 }, 0)).toBe(false)
+test('a few poison keys pass', () => {
+  expect(breaker().floodOf(batch(10, { a: 10 }), 0)).toBeUndefined()
+})
+
+test('a batch whose keys all fail for one cause does not', () => {
+  expect(breaker().floodOf(batch(12, { a: 1, b: 11 }), 0)).toBe('b')
+})
+
+test('many causes of a few keys each are no flood', () => {
+  expect(breaker().floodOf(batch(30, { a: 10, b: 10, c: 10 }), 0)).toBeUndefined()
 })
 
 test('a small share of many keys passes', () => {
-  expect(breaker().permits({ parkedCount: 50, keyCount: 1_000 }, 0)).toBe(true)
+  expect(breaker().floodOf(batch(1_000, { a: 50 }), 0)).toBeUndefined()
 })
 
 test('batches of one window count together, and a new window starts from zero', () => {
   const window = breaker()
-  window.committed({ parkedCount: 8, keyCount: 8 }, 0)
-  expect(window.permits({ parkedCount: 8, keyCount: 8 }, 59_999)).toBe(false)
-  expect(window.permits({ parkedCount: 0, keyCount: 8 }, 59_999)).toBe(true)
+  window.committed(batch(8, { a: 8 }), 0)
+  expect(window.floodOf(batch(8, { a: 8 }), 59_999)).toBe('a')
+  expect(window.floodOf(batch(8), 59_999)).toBeUndefined()
   expect(window.retryAtMs(59_999)).toBe(60_000)
-  expect(window.permits({ parkedCount: 8, keyCount: 8 }, 60_000)).toBe(true)
+  expect(window.floodOf(batch(8, { a: 8 }), 60_000)).toBeUndefined()
 })

@@ -4,43 +4,48 @@ const WINDOW_MS = 60_000
 /** A flood is also this share of the keys that were seen; a large topic has some bad keys. */
 const PARKED_SHARE_MAX = 0.05
 
+/** What a batch would do: how many keys it handles, and those it parks, by cause. */
+export type KeyCounts = {
+  readonly keyCount: number
+  /** Keys by the fingerprint of what parks them. */
+  readonly parkedByCause: ReadonlyMap<string, number>
+}
+
 /**
- * Tells a few poison events from a broken projection. When many keys fail within a minute, parking
- * them all would turn one bug into a table full of letters; the partition waits instead.
+ * Tells a few poison events from a broken projection. When many keys fail for one cause within a
+ * minute, parking them all would turn one bug into a table full of letters; the partition waits
+ * instead.
  *
- * Counts start anew with each window, so that the memory is constant.
+ * Counts start anew with each window, so that memory is bounded by the keys that a window parks.
  */
 export class FloodBreaker {
   readonly #parkedKeysMax: number
   #windowStartMs = 0
-  #parkedCount = 0
   #keyCount = 0
+  readonly #parkedByCause = new Map<string, number>()
 
-  /** More than `parkedKeysMax` keys in a window trip it. */
+  /** More than `parkedKeysMax` keys of one cause, and over 5 % of all keys, trip it. */
   constructor(options: { readonly parkedKeysMax: number }) {
     this.#parkedKeysMax = options.parkedKeysMax
   }
 
-  /** Whether a batch that handles `keyCount` keys and parks `parkedCount` of them may commit. */
-  permits(
-    batch: { readonly parkedCount: number; readonly keyCount: number },
-    nowMs: number,
-  ): boolean {
+  /** The cause of which a batch would park too many keys; undefined when it may commit. */
+  floodOf(batch: KeyCounts, nowMs: number): string | undefined {
     this.#roll(nowMs)
-    const parked = this.#parkedCount + batch.parkedCount
     const keys = this.#keyCount + batch.keyCount
-    return (
-      batch.parkedCount === 0 || parked <= this.#parkedKeysMax || parked <= keys * PARKED_SHARE_MAX
-    )
+    for (const [cause, count] of batch.parkedByCause) {
+      const parked = count + (this.#parkedByCause.get(cause) ?? 0)
+      if (parked > this.#parkedKeysMax && parked > keys * PARKED_SHARE_MAX) return cause
+    }
+    return undefined
   }
 
-  committed(
-    batch: { readonly parkedCount: number; readonly keyCount: number },
-    nowMs: number,
-  ): void {
+  committed(batch: KeyCounts, nowMs: number): void {
     this.#roll(nowMs)
-    this.#parkedCount += batch.parkedCount
     this.#keyCount += batch.keyCount
+    for (const [cause, count] of batch.parkedByCause) {
+      this.#parkedByCause.set(cause, count + (this.#parkedByCause.get(cause) ?? 0))
+    }
   }
 
   /** When a refused batch is worth another try. */
@@ -52,7 +57,7 @@ export class FloodBreaker {
   #roll(nowMs: number): void {
     if (nowMs - this.#windowStartMs < WINDOW_MS) return
     this.#windowStartMs = nowMs
-    this.#parkedCount = 0
     this.#keyCount = 0
+    this.#parkedByCause.clear()
   }
 }

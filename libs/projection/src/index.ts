@@ -48,7 +48,7 @@ export {
   decideBatchFailure,
   isEventFault,
 } from './failure.ts'
-export { FloodBreaker } from './flood-breaker.ts'
+export { FloodBreaker, type KeyCounts } from './flood-breaker.ts'
 export { type RowChanges, foldBatch, foldOne, rowKeyOf, rowKeysOf } from './fold.ts'
 export {
   type LogRecord,
@@ -60,4 +60,5 @@ export {
   readSource,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
+export { redactPersonal } from './personal-data.ts'
 export type { SourcePosition, SourceProgress } from './source-position.ts'

@@ -77,6 +77,22 @@ export async function moveCheckpoint(
   }
 }
 
+/**
+ * For a transaction that moves nothing, and is the owner's alone: a new owner waits for its end.
+ *
+ * @throws {FencedError} when another worker has taken the partition over.
+ */
+export async function holdFence(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  fence: bigint,
+): Promise<void> {
+  const { rows } = await sql`select from evt.checkpoint
+    where ${isRowOf(partition)} and fence = ${fence} for no key update`.execute(trx)
+  if (rows.length === 1) return
+  throw new FencedError(`partition ${partition.partition} is not under fence ${fence} any more`)
+}
+
 function isRowOf({ projection, projectionId, topic, partition }: ProjectionPartition) {
   return sql`projection_id = ${projectionId} and version = ${projection.version}
     and topic = ${topic} and part = ${partition}`

@@ -33,7 +33,7 @@ export function startProjector(
     groupIdPrefix: 'test',
     batchRecordsMax: 2_000,
     fetchBytesMax: 1_000_000,
-    parkedKeysPerMinuteMax: 100,
+    parkedKeysPerMinuteMax: 20,
     metrics,
     health: { set: (check, state) => health.set(check, state) },
     logger: { debug: silent, info: silent, warn: silent, error: silent },

@@ -1,0 +1,93 @@
+import { invariant } from '@fairlead/base'
+import { BatchLedger, type Letter, type PreparedRecord } from '@fairlead/projection'
+import { type ApplyContext, type BatchMode, applyRecords } from './apply-batch.ts'
+import type { RecordReader } from './log/prepare-records.ts'
+import { holdFence } from './store/checkpoints.ts'
+import {
+  type KeyOutcome,
+  type LetterQueue,
+  type QueuedLetter,
+  lockKeys,
+  settleLetters,
+} from './store/letter-queue.ts'
+
+export type Drained = {
+  /** Keys without any letter left: their next event is live. */
+  readonly unparked: ReadonlySet<string>
+  readonly replayedCount: number
+  /** Letters that failed again, each with those behind it. */
+  readonly failedCount: number
+}
+
+/**
+ * Applies letters again, in one transaction of their own: rows, letters and keys change together. The
+ * checkpoint stays where it is. Only the owner of the partition calls it, and no batch meanwhile, so
+ * that no event of a key is applied between its letters.
+ *
+ * @throws {FencedError} {StaleKeysError} and what `applyRecords` throws.
+ */
+export async function drainLetters(
+  context: ApplyContext & { readonly reader: RecordReader },
+  queue: LetterQueue,
+  mode: BatchMode,
+): Promise<Drained> {
+  const { db, partition, fence, attempts, reader } = context
+  const records = await prepareLetters(reader, queue.letters)
+  return db.transaction().execute(async (trx) => {
+    await holdFence(trx, partition, fence)
+    await lockKeys(trx, partition, queue.keys)
+    const ledger = new BatchLedger({
+      projection: partition.projection,
+      parkedKeys: new Set(),
+      attempts,
+    })
+    const handled = records.filter(
+      ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
+    )
+    const batch = { trx, ledger, schemaName: partition.schemaName, records: handled }
+    await applyRecords(batch, partition, mode)
+    const settled = outcomesOf(queue, ledger.letters)
+    const unparked = await settleLetters(trx, partition, settled)
+    return {
+      unparked,
+      replayedCount: settled.appliedIds.length,
+      failedCount: settled.outcomes.filter(({ failed }) => failed !== undefined).length,
+    }
+  })
+}
+
+/** Letters as events, each under the key that it was parked with. */
+export async function prepareLetters(
+  reader: RecordReader,
+  letters: readonly QueuedLetter[],
+): Promise<readonly PreparedRecord[]> {
+  const prepared = await reader.prepare(letters.map(({ record }) => record))
+  return prepared.map((record, index) => {
+    const { key } = letters[index] ?? { key: record.key }
+    return { ...record, key }
+  })
+}
+
+/** What is not set aside once more is applied. */
+export function outcomesOf(
+  { keys, letters }: LetterQueue,
+  setAside: readonly Letter[],
+): { readonly appliedIds: readonly bigint[]; readonly outcomes: readonly KeyOutcome[] } {
+  const againByPlace = new Map(setAside.map((letter) => [placeOf(letter), letter]))
+  const outcomes = keys.map((key): KeyOutcome => {
+    const ofKey = letters.filter((letter) => letter.key === key.key)
+    const failed = ofKey.flatMap(({ id, record }) => {
+      const letter = againByPlace.get(placeOf({ record }))
+      return letter?.cause.kind === 'failed' ? [{ id, letter }] : []
+    })
+    invariant(failed.length <= 1, 'the first failure of a key blocks what is behind it')
+    const appliedCount = ofKey.filter(({ record }) => !againByPlace.has(placeOf({ record }))).length
+    return { key, appliedCount, failed: failed[0] }
+  })
+  const applied = letters.filter(({ record }) => !againByPlace.has(placeOf({ record })))
+  return { appliedIds: applied.map(({ id }) => id), outcomes }
+}
+
+function placeOf({ record: { partition, offset } }: Pick<Letter, 'record'>): string {
+  return `${partition}@${offset}`
+}

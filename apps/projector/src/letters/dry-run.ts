@@ -1,0 +1,131 @@
+import { BatchLedger, type Letter } from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
+import { applyRecords } from '../apply-batch.ts'
+import { outcomesOf, prepareLetters } from '../drain-letters.ts'
+import type { RecordReader } from '../log/prepare-records.ts'
+import type { Database } from '../store/database.ts'
+import type { TopicOfProjection } from '../store/letter-owner.ts'
+import type { LetterQueue } from '../store/letter-queue.ts'
+
+/** A dry run holds up the batches of its projection, and gives up rather than wait for one. */
+const LOCK_TIMEOUT_MS = 2_000
+
+/** A row as it is, and as it would be; null where it is not there. */
+type RowChange = {
+  readonly table: string
+  readonly before: unknown
+  readonly after: unknown
+}
+
+export type DryRun = {
+  readonly appliedCount: number
+  /** The letters that would fail again. */
+  readonly failed: readonly { readonly id: bigint; readonly cause: Letter['cause'] }[]
+  readonly changes: readonly RowChange[]
+  /** There are more letters than one run takes. */
+  readonly isCut: boolean
+}
+
+/** Ends the transaction of a dry run, with what it found out. */
+class RolledBack extends Error {
+  override readonly name = 'RolledBack'
+  readonly found: DryRun
+
+  constructor(found: DryRun) {
+    super('a dry run changes nothing')
+    this.found = found
+  }
+}
+
+/**
+ * Applies letters in a transaction that is rolled back, and answers which rows would change. Triggers
+ * that live as long as the transaction note the changes; they keep other writers of the tables
+ * waiting for its end.
+ */
+export async function dryRun(
+  db: Database,
+  owner: TopicOfProjection,
+  reader: RecordReader,
+  queue: LetterQueue,
+): Promise<DryRun> {
+  const prepared = await prepareLetters(reader, queue.letters)
+  const records = prepared.filter(
+    ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
+  )
+  const { projection, schemaName } = owner
+  const ledger = new BatchLedger({
+    projection: { ...projection, retry: { ...projection.retry, retries: 0 } },
+    parkedKeys: new Set(),
+    attempts: { offset: -1, count: 0 },
+  })
+  try {
+    return await db.transaction().execute(async (trx) => {
+      await noteChanges(trx, schemaName)
+      await applyRecords(
+        { trx, ledger, schemaName, records },
+        { ...owner, partition: 0 },
+        'isolated',
+      )
+      const { appliedIds, outcomes } = outcomesOf(queue, ledger.letters)
+      throw new RolledBack({
+        appliedCount: appliedIds.length,
+        failed: outcomes.flatMap(({ failed }) =>
+          failed === undefined ? [] : [{ id: failed.id, cause: failed.letter.cause }],
+        ),
+        changes: await readChanges(trx, schemaName),
+        isCut: queue.isCut,
+      })
+    })
+  } catch (error) {
+    if (error instanceof RolledBack) return error.found
+    throw error
+  }
+}
+
+async function noteChanges(trx: Transaction<unknown>, schemaName: string): Promise<void> {
+  await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
+  await sql`
+    create temporary table row_change (
+      position bigint generated always as identity, table_name text, before jsonb, after jsonb
+    ) on commit drop`.execute(trx)
+  const { rows: tables } = await sql<{ name: string }>`
+    select tablename as name from pg_tables where schemaname = ${schemaName} order by 1`.execute(
+    trx,
+  )
+  for (const { name } of tables) {
+    await sql`create trigger fairlead_dry_run after insert or update or delete
+      on ${sql.table(`${schemaName}.${name}`)}
+      for each row execute function evt.note_row_change()`.execute(trx)
+  }
+}
+
+type NotedChange = {
+  readonly table_name: string
+  readonly before: Readonly<Record<string, unknown>> | null
+  readonly after: Readonly<Record<string, unknown>> | null
+}
+
+/** Of each row what it was before all changes, and what it is after them. */
+async function readChanges(
+  trx: Transaction<unknown>,
+  schemaName: string,
+): Promise<readonly RowChange[]> {
+  const { rows: noted } = await sql<NotedChange>`
+    select table_name, before, after from pg_temp.row_change order by position`.execute(trx)
+  const { rows: keys } = await sql<{ table_name: string; columns: readonly string[] }>`
+    select c.relname as table_name, array_agg(a.attname::text) as columns
+    from pg_index i join pg_class c on c.oid = i.indrelid
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
+    where i.indisprimary and c.relnamespace = ${schemaName}::regnamespace
+    group by c.relname`.execute(trx)
+  const keyColumns = new Map(keys.map(({ table_name, columns }) => [table_name, columns]))
+  const byRow = new Map<string, RowChange>()
+  for (const [index, { table_name: table, before, after }] of noted.entries()) {
+    const key = keyColumns.get(table)?.map((column) => (before ?? after)?.[column])
+    const row = JSON.stringify([table, key ?? index])
+    byRow.set(row, { table, before: byRow.get(row)?.before ?? before, after })
+  }
+  return [...byRow.values()].filter(
+    ({ before, after }) => JSON.stringify(before) !== JSON.stringify(after),
+  )
+}

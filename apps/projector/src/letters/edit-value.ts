@@ -1,0 +1,118 @@
+import { recordName } from '@fairlead/avro'
+import { DecodeError, OperationalError, errorMessage } from '@fairlead/base'
+import type { LogRecord, Projection } from '@fairlead/projection'
+import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
+import type { RecordReader } from '../log/prepare-records.ts'
+import { LetterOrderError } from '../store/letter-orders.ts'
+
+export type Payloads = Pick<PayloadEncoders, 'load'>
+
+/**
+ * The bytes of a value that somebody wrote as JSON, with the latest schema of its event type, once the
+ * projection can read them.
+ *
+ * @throws {LetterOrderError} EDIT_REFUSED when the value breaks the schema, with the place in it.
+ */
+export async function encodeEdit(
+  payloads: Payloads,
+  edit: {
+    readonly projection: Projection
+    readonly eventType: string
+    readonly json: unknown
+    readonly record: LogRecord
+    readonly reader: RecordReader
+  },
+): Promise<Uint8Array> {
+  const { projection, eventType, json, record, reader } = edit
+  const { topic } = record
+  const source = projection.sources.find((candidate) => candidate.topic === topic)
+  const definition = source?.definitions[eventType]
+  if (definition === undefined) {
+    throw new LetterOrderError('EDIT_REFUSED', `${projection.name} knows no event ${eventType}`)
+  }
+  const { topicRecordName } = SUBJECT_NAME_STRATEGIES
+  const subject = topicRecordName(topic, 'value', recordName(definition))
+  const encoder = await payloads.load(subject)
+  const value = refused(() => encoder.encode(jsonText(timestamps(definition, json))))
+  const [prepared] = await reader.prepare([{ ...record, value }])
+  if (prepared?.content.kind === 'event') return value
+  const reason = prepared?.content.kind === 'undecodable' ? prepared.content.error : 'ignored'
+  throw new LetterOrderError('EDIT_REFUSED', `the value cannot be read: ${errorMessage(reason)}`)
+}
+
+function refused<T>(encode: () => T): T {
+  try {
+    return encode()
+  } catch (error) {
+    const isOfValue = error instanceof EncodeError || error instanceof DecodeError
+    if (!isOfValue && error instanceof OperationalError) throw error
+    throw new LetterOrderError(
+      'EDIT_REFUSED',
+      `the value breaks the schema: ${errorMessage(error)}`,
+    )
+  }
+}
+
+const LONG = /^-?\d{1,19}$/
+const MICROS_PER_MILLI = 1_000n
+
+/** Longs as text, and times as people write them, as the longs of Avro. */
+function timestamps(type: unknown, json: unknown): unknown {
+  if (Array.isArray(type)) return ofUnion(type, json)
+  if (type === 'long') return typeof json === 'string' && LONG.test(json) ? BigInt(json) : json
+  if (!isObject(type)) return json
+  const { logicalType, items, values, fields } = type
+  if (logicalType === 'timestamp-millis') return timeOf(json, 1n)
+  if (logicalType === 'timestamp-micros') return timeOf(json, MICROS_PER_MILLI)
+  switch (type['type']) {
+    case 'array':
+      return Array.isArray(json) ? json.map((item) => timestamps(items, item)) : json
+    case 'map':
+      return mapMembers(json, (_name, member) => timestamps(values, member))
+    case 'record':
+      return mapMembers(json, (name, member) => {
+        const known = Array.isArray(fields) ? fields.filter(isObject) : []
+        return timestamps(known.find((field) => field['name'] === name)?.['type'], member)
+      })
+    default:
+      return timestamps(type['type'], json)
+  }
+}
+
+/** Text stays text where a branch takes it. */
+function ofUnion(branches: readonly unknown[], json: unknown): unknown {
+  if (typeof json === 'string' && branches.includes('string')) return json
+  for (const branch of branches) {
+    const changed = timestamps(branch, json)
+    if (changed !== json) return changed
+  }
+  return json
+}
+
+function timeOf(json: unknown, unitsPerMilli: bigint): unknown {
+  if (typeof json !== 'string') return json
+  if (LONG.test(json)) return BigInt(json)
+  const millis = Date.parse(json)
+  return Number.isNaN(millis) ? json : BigInt(millis) * unitsPerMilli
+}
+
+function mapMembers(json: unknown, change: (name: string, member: unknown) => unknown): unknown {
+  if (!isObject(json)) return json
+  return Object.fromEntries(
+    Object.entries(json).map(([name, value]) => [name, change(name, value)]),
+  )
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Of the runtime (ES2026, "JSON.rawJSON"); the compiler's library does not have it yet. */
+const { rawJSON } = JSON as JSON & { readonly rawJSON: (text: string) => unknown }
+
+/** JSON in which a bigint is a number with all its digits. */
+function jsonText(value: unknown): string {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    typeof member === 'bigint' ? rawJSON(String(member)) : member,
+  )
+}

@@ -1,0 +1,399 @@
+import type { AppContext, ConfigSpec } from '@fairlead/service'
+import type { ProjectionRunner } from '../projection-runner.ts'
+import type { Database } from '../store/database.ts'
+import {
+  LetterOrderError,
+  type LetterSelection,
+  type VersionIds,
+  discardLetters,
+  editLetter,
+  findVersion,
+  keysOf,
+  nothingSelected,
+  replayProgress,
+  requestReplay,
+} from '../store/letter-orders.ts'
+import { readLettersOf, readParkedKeys } from '../store/letter-queue.ts'
+import {
+  type WholeLetter,
+  findLetter,
+  listActions,
+  listCauses,
+  listLetters,
+  listParkedKeys,
+} from '../store/list-letters.ts'
+import { type DryRun, dryRun } from './dry-run.ts'
+import { type Payloads, encodeEdit } from './edit-value.ts'
+import {
+  type DecodedLetter,
+  decodeLetter,
+  letterJson,
+  recordOfLetter,
+  wholeLetterJson,
+} from './letter-json.ts'
+
+const LIMIT_DEFAULT = 100
+const LIMIT_MAX = 1_000
+const RATE_MAX = 1_000_000
+
+const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
+const version = { type: 'integer', minimum: 1 } as const
+const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const
+const text = { type: 'string' } as const
+const filledText = { type: 'string', minLength: 1, maxLength: 1_000 } as const
+const letterId = { type: 'string', pattern: '^\\d{1,18}$' } as const
+
+const querySchema = (properties: Readonly<Record<string, object>>) => ({
+  querystring: { type: 'object', additionalProperties: false, properties },
+})
+
+const idSchema = {
+  params: { type: 'object', required: ['id'], properties: { id: letterId } },
+} as const
+
+type LetterQuery = {
+  readonly projection?: string
+  readonly version?: number
+  readonly key?: string
+  readonly kind?: 'failed' | 'blocked'
+  readonly fingerprint?: string
+  readonly errorClass?: string
+  readonly limit: number
+  readonly after: string
+}
+
+type KeyQuery = {
+  readonly projection?: string
+  readonly version?: number
+  readonly fingerprint?: string
+  readonly errorClass?: string
+  readonly olderThanMs?: number
+  readonly limit: number
+  readonly offset: number
+}
+
+/** What an order is about, and who gives it. */
+type OrderBody = {
+  readonly projection: string
+  readonly version?: number
+  readonly id?: string
+  readonly key?: string
+  readonly fingerprint?: string
+  readonly errorClass?: string
+  readonly all?: true
+  readonly actor: string
+  readonly reason: string
+  readonly lettersPerSecond?: number
+}
+
+const SELECTORS = ['id', 'key', 'fingerprint', 'errorClass', 'all'] as const
+
+const orderSchema = (properties: Readonly<Record<string, object>> = {}) => ({
+  body: {
+    type: 'object',
+    required: ['projection', 'actor', 'reason'],
+    additionalProperties: false,
+    // One of them says which letters.
+    oneOf: SELECTORS.map((name) => ({ required: [name] })),
+    properties: {
+      projection: text,
+      version,
+      id: letterId,
+      key: text,
+      fingerprint,
+      errorClass: text,
+      all: { const: true },
+      actor: filledText,
+      reason: filledText,
+      ...properties,
+    },
+  },
+})
+
+const dryRunSchema = {
+  body: { ...orderSchema().body, required: ['projection'] },
+}
+
+const actorProperties = { actor: filledText, reason: filledText } as const
+
+const editSchema = {
+  ...idSchema,
+  body: {
+    type: 'object',
+    required: ['value', 'actor', 'reason'],
+    additionalProperties: false,
+    properties: { value: { type: 'object' }, ...actorProperties },
+  },
+} as const
+
+const takeBackSchema = {
+  ...idSchema,
+  body: {
+    type: 'object',
+    required: ['actor', 'reason'],
+    additionalProperties: false,
+    properties: actorProperties,
+  },
+} as const
+
+export type LetterRouteSource = {
+  readonly db: Database
+  readonly runners: () => readonly ProjectionRunner[]
+  readonly payloads: Payloads
+}
+
+/**
+ * Dead letters, whichever process has their partition:
+ *
+ * - `GET /dead-letters`: letters in the order in which they were set aside; `after` is the `id` of the
+ *   last one of the page before.
+ * - `GET /dead-letters/:id?reveal=`: one letter with its value decoded. Personal data and raw bytes with
+ *   `reveal=true` only.
+ * - `GET /dead-letters/keys`, `/causes`, `/log`: parked keys, failures by fingerprint, what was done.
+ * - `POST /dead-letters/replay`, `/discard`: orders, with actor and reason. A replay is carried out by
+ *   the owners of the partitions: `GET /dead-letters/replays/:request` tells how far it is.
+ * - `POST /dead-letters/dry-run`: what a replay would change, found out in a transaction that is
+ *   rolled back.
+ * - `PUT` and `DELETE /dead-letters/:id/value`: what is applied in the place of the original.
+ */
+export function addLetterRoutes(
+  http: AppContext<ConfigSpec>['http'],
+  source: LetterRouteSource,
+): void {
+  addLists(http, source)
+  addOrders(http, source)
+  addEdits(http, source)
+}
+
+function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
+  const { db } = source
+  const letterSchema = querySchema({
+    projection: text,
+    version,
+    key: text,
+    kind: { enum: ['failed', 'blocked'] },
+    fingerprint,
+    errorClass: text,
+    limit,
+    after: { ...letterId, default: '0' },
+  })
+  http.get<{ Querystring: LetterQuery }>(
+    '/dead-letters',
+    { schema: letterSchema },
+    async ({ query: { after, ...filter } }) => {
+      const letters = await listLetters(db, { ...filter, afterId: BigInt(after) })
+      return { deadLetters: letters.map(letterJson) }
+    },
+  )
+  const keySchema = querySchema({
+    projection: text,
+    version,
+    fingerprint,
+    errorClass: text,
+    olderThanMs: { type: 'integer', minimum: 0 },
+    limit,
+    offset: { type: 'integer', minimum: 0, default: 0 },
+  })
+  http.get<{ Querystring: KeyQuery }>(
+    '/dead-letters/keys',
+    { schema: keySchema },
+    async ({ query }) => {
+      const keys = await listParkedKeys(db, query)
+      return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })) }
+    },
+  )
+  const pageSchema = querySchema({ projection: text, limit })
+  type Page = { readonly projection?: string; readonly limit: number }
+  http.get<{ Querystring: Page }>(
+    '/dead-letters/causes',
+    { schema: pageSchema },
+    async ({ query }) => ({ causes: await listCauses(db, query) }),
+  )
+  http.get<{ Querystring: Page }>(
+    '/dead-letters/log',
+    { schema: pageSchema },
+    async ({ query }) => ({
+      actions: (await listActions(db, query)).map((action) => ({
+        ...action,
+        id: idText(action.id),
+      })),
+    }),
+  )
+  http.get<{ Params: { id: string }; Querystring: { reveal: boolean } }>(
+    '/dead-letters/:id',
+    { schema: { ...idSchema, ...querySchema({ reveal: { type: 'boolean', default: false } }) } },
+    async ({ params, query }, reply) =>
+      answering(reply, async () => {
+        const letter = await letterOf(db, params.id)
+        return wholeLetterJson(letter, await decode(source, letter, query), query)
+      }),
+  )
+}
+
+function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
+  const { db } = source
+  http.post<{ Body: OrderBody }>(
+    '/dead-letters/replay',
+    {
+      schema: orderSchema({ lettersPerSecond: { type: 'integer', minimum: 1, maximum: RATE_MAX } }),
+    },
+    ({ body }, reply) =>
+      answering(reply, async () => {
+        const ids = await findVersion(db, body.projection, body.version)
+        return requestReplay(db, ids, selectionOf(body), body)
+      }),
+  )
+  http.get<{ Params: { request: string } }>(
+    '/dead-letters/replays/:request',
+    {
+      schema: {
+        params: { type: 'object', properties: { request: { type: 'string', format: 'uuid' } } },
+      },
+    },
+    ({ params }) => replayProgress(db, params.request),
+  )
+  http.post<{ Body: OrderBody }>(
+    '/dead-letters/discard',
+    { schema: orderSchema() },
+    ({ body }, reply) =>
+      answering(reply, async () => {
+        const ids = await findVersion(db, body.projection, body.version)
+        return discardLetters(db, ids, selectionOf(body), body)
+      }),
+  )
+  http.post<{ Body: Omit<OrderBody, 'actor' | 'reason'> }>(
+    '/dead-letters/dry-run',
+    { schema: dryRunSchema },
+    ({ body }, reply) =>
+      answering(reply, async () => {
+        const ids = await findVersion(db, body.projection, body.version)
+        const { registered, reader } = runnerOf(source, ids)
+        return dryRunAll(db, { registered, reader }, selectionOf(body))
+      }),
+  )
+}
+
+/** Topics have no keys in common: each is tried out on its own. */
+async function dryRunAll(
+  db: Database,
+  { registered, reader }: Pick<ProjectionRunner, 'registered' | 'reader'>,
+  selection: LetterSelection,
+) {
+  const runs: DryRun[] = []
+  for (const { topic } of registered.projection.sources) {
+    const owner = { ...registered, topic }
+    const keys = await readParkedKeys(db, owner, keysOf(selection))
+    if (keys.length === 0) continue
+    // A letter is replayed alone, and all other selections mean whole keys.
+    const lettersLeft = selection.by === 'id' ? 1 : null
+    const queue = await readLettersOf(
+      db,
+      owner,
+      keys.map((key) => ({ ...key, lettersLeft })),
+    )
+    runs.push(await dryRun(db, owner, reader, queue))
+  }
+  if (runs.length === 0) throw nothingSelected(selection)
+  return {
+    appliedCount: runs.reduce((sum, { appliedCount }) => sum + appliedCount, 0),
+    failed: runs.flatMap(({ failed }) =>
+      failed.map(({ id, cause }) => ({ id: String(id), ...cause })),
+    ),
+    changes: runs.flatMap(({ changes }) => changes),
+    isCut: runs.some(({ isCut }) => isCut),
+  }
+}
+
+function addEdits(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
+  const { db, payloads } = source
+  type Actor = { readonly actor: string; readonly reason: string }
+  http.put<{ Params: { id: string }; Body: Actor & { readonly value: unknown } }>(
+    '/dead-letters/:id/value',
+    { schema: editSchema },
+    ({ params, body: { value: json, ...actor } }, reply) =>
+      answering(reply, async () => {
+        const letter = await letterOf(db, params.id)
+        const { registered, reader } = runnerOf(source, letter)
+        const { projection } = registered
+        const record = recordOfLetter(letter)
+        const eventType = letter.eventType ?? ''
+        const edit = { projection, eventType, json, record, reader }
+        await editLetter(db, { ...actor, id: letter.id, value: await encodeEdit(payloads, edit) })
+        return { edited: params.id }
+      }),
+  )
+  http.delete<{ Params: { id: string }; Body: Actor }>(
+    '/dead-letters/:id/value',
+    { schema: takeBackSchema },
+    ({ params, body }, reply) =>
+      answering(reply, async () => {
+        await editLetter(db, { ...body, id: BigInt(params.id), value: null })
+        return { takenBack: params.id }
+      }),
+  )
+}
+
+const STATUS = {
+  NOT_FOUND: 404,
+  NOT_THE_HEAD: 409,
+  EDIT_REFUSED: 422,
+} as const satisfies Readonly<Record<LetterOrderError['code'], number>>
+
+type Reply = {
+  code(status: number): { send(body: { readonly code: string; readonly message: string }): unknown }
+}
+
+async function answering(reply: Reply, answer: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await answer()
+  } catch (error) {
+    if (!(error instanceof LetterOrderError)) throw error
+    const { code, message } = error
+    return reply.code(STATUS[code]).send({ code, message })
+  }
+}
+
+/** The schema of an order lets exactly one of them through. */
+function selectionOf(body: Omit<OrderBody, 'actor' | 'reason'>): LetterSelection {
+  if (body.id !== undefined) return { by: 'id', id: BigInt(body.id) }
+  if (body.key !== undefined) return { by: 'key', key: body.key }
+  if (body.fingerprint !== undefined) return { by: 'fingerprint', fingerprint: body.fingerprint }
+  if (body.errorClass !== undefined) return { by: 'errorClass', errorClass: body.errorClass }
+  return { by: 'all' }
+}
+
+async function letterOf(db: Database, id: string): Promise<WholeLetter> {
+  const letter = await findLetter(db, BigInt(id))
+  if (letter !== undefined) return letter
+  throw new LetterOrderError('NOT_FOUND', `there is no letter ${id}`)
+}
+
+/** The code of a version is only where it runs. */
+function runnerOf({ runners }: LetterRouteSource, ids: VersionIds): ProjectionRunner {
+  const runner = runners().find(
+    ({ registered: { projection, projectionId } }) =>
+      projectionId === ids.projectionId && projection.version === ids.version,
+  )
+  if (runner !== undefined) return runner
+  throw new LetterOrderError(
+    'NOT_FOUND',
+    `version ${ids.version} does not run in this process: ask a projector that runs it`,
+  )
+}
+
+async function decode(
+  source: LetterRouteSource,
+  letter: WholeLetter,
+  options: { readonly reveal: boolean },
+): Promise<DecodedLetter> {
+  try {
+    const { reader, registered } = runnerOf(source, letter)
+    return await decodeLetter({ reader, sources: registered.projection.sources }, letter, options)
+  } catch (error) {
+    return { value: null, undecodable: String(error) }
+  }
+}
+
+function idText(id: bigint | null): string | null {
+  return id === null ? null : String(id)
+}

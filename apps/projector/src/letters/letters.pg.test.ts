@@ -1,0 +1,387 @@
+import type { AnyEvent, Row } from '@fairlead/projection'
+import { EncodeError, withWirePrefix } from '@fairlead/serde'
+import { createHttpServer, Health } from '@fairlead/service'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Database, openDatabase } from '../store/database.ts'
+import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import { MemoryLog } from '../testing/memory-log.test-fixture.ts'
+import { type TestProjector, startProjector } from '../testing/projector.test-fixture.ts'
+import { addLetterRoutes } from './letter-routes.ts'
+
+const TOPIC = 'outbox.event.account'
+const ANA = { actor: 'ana', reason: 'the bank was closed' }
+
+let database: TestDatabase
+let db: Database
+let log: MemoryLog
+let running: TestProjector
+let http: ReturnType<typeof createHttpServer>
+
+beforeEach(async () => {
+  database = await testDatabase()
+  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  log = new MemoryLog(TOPIC, 2)
+})
+
+afterEach(async () => {
+  await http.close()
+  await running.projector.stop()
+  await db.destroy()
+  await database.drop()
+})
+
+async function serve(
+  projections: Parameters<typeof startProjector>[2] = [accounts],
+  options: Parameters<typeof startProjector>[3] = {},
+): Promise<void> {
+  running = startProjector(database.url, log, projections, options)
+  const { projector, metrics } = running
+  http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
+  addLetterRoutes(http, {
+    db: projector.db,
+    runners: () => projector.runners,
+    payloads: {
+      load: async (subject) => ({
+        subject,
+        schemaId: 1,
+        version: 1,
+        schemaType: 'AVRO',
+        encode: (json) => {
+          if (typeof JSON.parse(json).amount !== 'number')
+            throw new EncodeError('no int', '.amount')
+          return withWirePrefix(1, Buffer.from(json))
+        },
+      }),
+    },
+  })
+  await http.ready()
+  await until(() => expect(running.health.get('database')).toBe(true))
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+async function ask(method: Method, url: string, payload?: object) {
+  const response = await http.inject({ method, url, ...(payload === undefined ? {} : { payload }) })
+  return { status: response.statusCode, body: response.json<Record<string, unknown>>() }
+}
+
+const until = (assertion: () => Promise<void> | void): Promise<void> =>
+  vi.waitFor(assertion, { timeout: 20_000, interval: 20 })
+
+async function appliedUpTo(...offsets: readonly number[]): Promise<void> {
+  await until(async () => {
+    const { rows } = await sql<{ next: number }>`
+      select next_offset::int as next from evt.checkpoint order by projection_id, part`.execute(db)
+    expect(rows.map(({ next }) => next)).toEqual(offsets)
+  })
+}
+
+async function balances(): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await sql<{ id: string; balance: number }>`
+    select id, balance from public.account`.execute(db)
+  return Object.fromEntries(rows.map(({ id, balance }) => [id, balance]))
+}
+
+async function letters(): Promise<readonly unknown[]> {
+  const { rows } = await sql`
+    select key, log_offset::int as "offset", kind, attempts from evt.dead_letter
+    order by part, log_offset`.execute(db)
+  return rows
+}
+
+async function parkedKeys(): Promise<readonly string[]> {
+  const { rows } = await sql<{ key: string }>`select key from evt.parked_key order by key`.execute(
+    db,
+  )
+  return rows.map(({ key }) => key)
+}
+
+async function idAt(offset: number): Promise<string> {
+  const { rows } = await sql<{ id: bigint }>`
+    select id from evt.dead_letter where log_offset = ${offset}`.execute(db)
+  return String(rows[0]?.id)
+}
+
+/** Differs for every other order of the amounts. */
+const folded = (...amounts: readonly number[]): number =>
+  amounts.reduce((balance, amount) => (balance * 31 + amount) % 1_000_003, 0)
+
+/** A handler that refuses nothing once it is cured: as if what it asks had been away. */
+function curable() {
+  const state = { isCured: false }
+  const deposit = (row: Row, { data }: AnyEvent): Row => {
+    const { amount } = data as { readonly amount: number }
+    if (amount < 0 && !state.isCured) throw new RangeError('nothing deposited')
+    return { ...row, balance: (Number(row['balance']) * 31 + amount) % 1_000_003 }
+  }
+  return { state, projection: { ...accounts, on: { Deposited: deposit } } }
+}
+
+test('a replayed key is drained in order, and its next event is live again', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  log.append(0, deposited(accountId(1), 1), deposited(accountId(1), -2), deposited(accountId(1), 3))
+  log.append(0, deposited(accountId(2), 7), deposited(accountId(1), 4))
+  await appliedUpTo(5, 0)
+  expect(await balances()).toEqual({ [accountId(1)]: 1, [accountId(2)]: 7 })
+  expect(await parkedKeys()).toEqual([accountId(1)])
+
+  state.isCured = true
+  const order = { projection: 'accounts', key: accountId(1), ...ANA }
+  const { status, body } = await ask('POST', '/dead-letters/replay', order)
+  expect({ status, keys: body['keys'] }).toEqual({ status: 200, keys: 1 })
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  expect((await balances())[accountId(1)]).toBe(folded(1, -2, 3, 4))
+  expect(await letters()).toEqual([])
+  expect((await ask('GET', `/dead-letters/replays/${String(body['request'])}`)).body).toEqual({
+    pendingKeys: 0,
+    failedKeys: 0,
+    replayed: 3,
+  })
+
+  log.append(0, deposited(accountId(1), 1))
+  await appliedUpTo(6, 0)
+  expect((await balances())[accountId(1)]).toBe(folded(1, -2, 3, 4, 1))
+  const { actions } = (await ask('GET', '/dead-letters/log?projection=accounts')).body
+  expect(actions).toMatchObject(
+    Array.from({ length: 3 }, () => ({ ...ANA, action: 'replay', key: accountId(1) })),
+  )
+})
+
+test('a letter that fails again ends the replay of its key: what was applied stays applied', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  log.append(0, deposited(accountId(1), -1), deposited(accountId(1), 2))
+  log.append(
+    0,
+    { ...deposited(accountId(1), 1), value: Buffer.from('{') },
+    deposited(accountId(1), 3),
+  )
+  await appliedUpTo(4, 0)
+
+  state.isCured = true
+  const order = { projection: 'accounts', all: true, ...ANA }
+  const { body } = await ask('POST', '/dead-letters/replay', order)
+  await until(async () => {
+    const progress = await ask('GET', `/dead-letters/replays/${String(body['request'])}`)
+    expect(progress.body).toEqual({ pendingKeys: 0, failedKeys: 1, replayed: 2 })
+  })
+  expect(await balances()).toEqual({ [accountId(1)]: folded(-1, 2) })
+  expect(await letters()).toEqual([
+    { key: accountId(1), offset: 2, kind: 'failed', attempts: 1 },
+    { key: accountId(1), offset: 3, kind: 'blocked', attempts: 0 },
+  ])
+  log.append(0, deposited(accountId(1), 5))
+  await appliedUpTo(5, 0)
+  expect(await letters()).toHaveLength(3)
+})
+
+test('events that arrive while their key drains queue behind it, and none overtakes another', async () => {
+  const { state, projection } = curable()
+  await serve([projection], { batchRecordsMax: 7 })
+  const amounts = Array.from({ length: 1_500 }, (_, index) => (index === 0 ? -1 : index))
+  const append = (...some: readonly number[]) =>
+    log.append(0, ...some.map((amount) => deposited(accountId(1), amount)))
+  append(...amounts.slice(0, 1_200))
+  await appliedUpTo(1_200, 0)
+
+  state.isCured = true
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })
+  for (const amount of amounts.slice(1_200)) append(amount)
+  await appliedUpTo(amounts.length, 0)
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  expect(await letters()).toEqual([])
+  expect(await balances()).toEqual({ [accountId(1)]: folded(...amounts) })
+})
+
+test('one letter is replayed alone, and only at the head of its key', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  log.append(0, deposited(accountId(1), -5), deposited(accountId(1), 2), deposited(accountId(1), 3))
+  await appliedUpTo(3, 0)
+  state.isCured = true
+  const replay = async (id: string) =>
+    ask('POST', '/dead-letters/replay', { projection: 'accounts', id, ...ANA })
+  expect(await replay(await idAt(1))).toMatchObject({ status: 409, body: { code: 'NOT_THE_HEAD' } })
+  expect(await replay('999')).toMatchObject({ status: 404 })
+  expect(await replay(await idAt(0))).toMatchObject({ status: 200 })
+  await until(async () => expect(await letters()).toHaveLength(2))
+  expect(await parkedKeys()).toEqual([accountId(1)])
+  expect(await balances()).toEqual({ [accountId(1)]: -5 })
+})
+
+test('letters of one cause are replayed together, at the rate that was asked for', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  for (let index = 0; index < 10; index += 1) log.append(index % 2, deposited(accountId(index), -1))
+  log.append(0, { ...deposited(accountId(99), 1), value: Buffer.from('{') })
+  await appliedUpTo(6, 5)
+  const { causes } = (await ask('GET', '/dead-letters/causes')).body as {
+    causes: { fingerprint: string; keys: number; errorClass: string }[]
+  }
+  expect(causes).toMatchObject([
+    { keys: 10, errorClass: 'RangeError' },
+    { keys: 1, errorClass: 'DecodeError' },
+  ])
+
+  state.isCured = true
+  const startedMs = performance.now()
+  const order = {
+    projection: 'accounts',
+    fingerprint: causes[0]?.fingerprint,
+    lettersPerSecond: 2,
+    ...ANA,
+  }
+  expect((await ask('POST', '/dead-letters/replay', order)).body).toMatchObject({ keys: 10 })
+  await until(async () => expect(await parkedKeys()).toEqual([accountId(99)]))
+  // Five of each partition, two a second: the last one comes two seconds after the first two.
+  expect(performance.now() - startedMs).toBeGreaterThan(1_900)
+})
+
+test('a discarded head leaves the rest to a replay; a key without letters is released', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0), deposited(accountId(1), 2), deposited(accountId(2), 0))
+  await appliedUpTo(3, 0)
+  const discard = async (selection: object) =>
+    ask('POST', '/dead-letters/discard', { projection: 'accounts', ...ANA, ...selection })
+  expect((await discard({ id: await idAt(0) })).body).toEqual({ discarded: 1 })
+  expect(await letters()).toMatchObject([{ offset: 1, kind: 'blocked' }, { offset: 2 }])
+  expect((await discard({ key: accountId(2) })).body).toEqual({ discarded: 1 })
+  await until(async () => expect(await parkedKeys()).toEqual([accountId(1)]))
+
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', key: accountId(1), ...ANA })
+  log.append(0, deposited(accountId(2), 5))
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  await appliedUpTo(4, 0)
+  expect(await balances()).toEqual({ [accountId(1)]: 2, [accountId(2)]: 5 })
+  expect(await discard({ all: true })).toMatchObject({ status: 404 })
+})
+
+test('an edit is checked against the schema, and applied in the place of the original', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0), deposited(accountId(1), 2))
+  await appliedUpTo(2, 0)
+  const id = await idAt(0)
+  const original = (await ask('GET', `/dead-letters/${id}?reveal=true`)).body['valueBase64']
+  const edit = async (value: object) => ask('PUT', `/dead-letters/${id}/value`, { value, ...ANA })
+
+  const refused = await edit({ accountId: accountId(1), amount: 'much' })
+  expect(refused).toMatchObject({ status: 422, body: { code: 'EDIT_REFUSED' } })
+  expect((await ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
+
+  expect(await edit({ accountId: accountId(1), amount: 40 })).toMatchObject({ status: 200 })
+  expect((await ask('GET', `/dead-letters/${id}?reveal=true`)).body).toMatchObject({
+    isEdited: true,
+    value: { amount: 40 },
+    valueBase64: original,
+  })
+  await ask('DELETE', `/dead-letters/${id}/value`, ANA)
+  expect((await ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
+
+  await edit({ accountId: accountId(1), amount: 40 })
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })
+  await until(async () => expect(await balances()).toEqual({ [accountId(1)]: 42 }))
+})
+
+test.for([
+  { projection: accounts, table: 'account', column: 'balance' },
+  { projection: totals, table: 'day_total', column: 'total' },
+] as const)('a dry run of $table tells which rows would change, and changes none', async (row) => {
+  await serve([row.projection])
+  log.append(0, deposited(accountId(1), 1), deposited(accountId(1), 0), deposited(accountId(1), 3))
+  log.append(0, deposited(accountId(2), 0))
+  await appliedUpTo(4, 0)
+  const { name } = row.projection
+  const id = await idAt(1)
+  await ask('PUT', `/dead-letters/${id}/value`, {
+    value: { accountId: accountId(1), amount: 6 },
+    ...ANA,
+  })
+  const run = await ask('POST', '/dead-letters/dry-run', { projection: name, all: true })
+  expect(run).toMatchObject({
+    status: 200,
+    body: {
+      appliedCount: 2,
+      isCut: false,
+      failed: [{ id: await idAt(3), errorClass: 'RangeError' }],
+      changes: [{ table: row.table, before: { [row.column]: 1 }, after: { [row.column]: 10 } }],
+    },
+  })
+  const one = await ask('POST', '/dead-letters/dry-run', { projection: name, id })
+  expect(one.body).toMatchObject({ changes: [{ after: { [row.column]: 7 } }] })
+  expect(await letters()).toHaveLength(3)
+  log.append(0, deposited(accountId(3), 3))
+  await appliedUpTo(5, 0)
+})
+
+test('a key that arrives at another partition is found there, and drained in the order of both', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  log.append(0, deposited(accountId(1), -1), deposited(accountId(1), 2))
+  await appliedUpTo(2, 0)
+  await log.rebalance()
+  log.append(1, deposited(accountId(1), 3))
+  await appliedUpTo(2, 1)
+  expect(await letters()).toMatchObject([
+    { kind: 'failed' },
+    { kind: 'blocked' },
+    { kind: 'blocked' },
+  ])
+
+  state.isCured = true
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  expect(await balances()).toEqual({ [accountId(1)]: folded(-1, 2, 3) })
+  // Partition 0 has not heard of it yet.
+  log.append(0, deposited(accountId(1), 1))
+  await appliedUpTo(3, 1)
+  expect(await balances()).toEqual({ [accountId(1)]: folded(-1, 2, 3, 1) })
+  expect(await letters()).toEqual([])
+})
+
+test('letters are listed by projection, kind and page, with where they come from', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0, [['id', Buffer.from('event-1')]]))
+  log.append(0, deposited(accountId(1), 1))
+  await appliedUpTo(2, 0)
+  const list = async (query: string) => {
+    const { body } = await ask('GET', `/dead-letters?${query}`)
+    return body['deadLetters'] as readonly { readonly id: string }[]
+  }
+  const all = await list('projection=accounts')
+  expect(all).toMatchObject([
+    {
+      offset: 0,
+      key: accountId(1),
+      kind: 'failed',
+      errorMessage: 'nothing deposited',
+      messageId: 'event-1',
+      schemaId: 1,
+    },
+    { offset: 1, key: accountId(1), kind: 'blocked', errorMessage: null },
+  ])
+  expect(await list(`after=${all[0]?.id}&limit=1`)).toMatchObject([{ offset: 1 }])
+  expect(await list('kind=blocked')).toHaveLength(1)
+  expect(await list('projection=else')).toEqual([])
+  expect(await ask('GET', '/dead-letters?kind=lost')).toMatchObject({ status: 400 })
+  expect((await ask('GET', '/dead-letters/keys?errorClass=RangeError')).body).toMatchObject({
+    keys: [{ key: accountId(1), letters: 2, isDraining: false, headId: all[0]?.id }],
+  })
+  const shown = await ask('GET', `/dead-letters/${all[0]?.id}`)
+  expect(shown.body).toMatchObject({
+    value: { accountId: accountId(1), amount: 0 },
+    codeHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+  })
+  expect(shown.body).not.toHaveProperty('valueBase64')
+})
+
+test('orders that name nothing, or two things, are refused', async () => {
+  await serve()
+  const order = async (body: object) => (await ask('POST', '/dead-letters/replay', body)).status
+  expect(await order({ projection: 'accounts', ...ANA })).toBe(400)
+  expect(await order({ projection: 'accounts', key: 'a', all: true, ...ANA })).toBe(400)
+  expect(await order({ projection: 'accounts', all: true })).toBe(400)
+  expect(await order({ projection: 'nothing', all: true, ...ANA })).toBe(404)
+})

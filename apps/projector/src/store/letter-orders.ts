@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import { OperationalError } from '@fairlead/base'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import type { Database } from './database.ts'
+
+/** Who does something to letters, and why. */
+export type Actor = { readonly actor: string; readonly reason: string }
+
+/** Letters of one version of a projection. */
+export type LetterSelection =
+  /** One letter. */
+  | { readonly by: 'id'; readonly id: bigint }
+  /** All letters of one key. */
+  | { readonly by: 'key'; readonly key: string }
+  /** Those that failed for one cause. */
+  | { readonly by: 'fingerprint'; readonly fingerprint: string }
+  | { readonly by: 'errorClass'; readonly errorClass: string }
+  | { readonly by: 'all' }
+
+/** One version of a projection, by its ids. */
+export type VersionIds = { readonly projectionId: number; readonly version: number }
+
+/** Nothing was done; `code` says why. */
+export class LetterOrderError extends OperationalError {
+  override readonly name = 'LetterOrderError'
+  declare readonly code: 'NOT_FOUND' | 'NOT_THE_HEAD' | 'EDIT_REFUSED'
+
+  constructor(code: 'NOT_FOUND' | 'NOT_THE_HEAD' | 'EDIT_REFUSED', message: string) {
+    super(message, { code, retryable: false })
+  }
+}
+
+/**
+ * The version of a projection; without `version` the live one.
+ *
+ * @throws {LetterOrderError} NOT_FOUND
+ */
+export async function findVersion(
+  db: Kysely<unknown>,
+  projection: string,
+  version: number | undefined,
+): Promise<VersionIds> {
+  const { rows } = await sql<VersionIds>`
+    select v.projection_id as "projectionId", v.version from evt.projection p
+    join evt.projection_version v on v.projection_id = p.id
+    where p.name = ${projection} and v.version = coalesce(${version ?? null}::int, p.live_version)`.execute(
+    db,
+  )
+  const [found] = rows
+  if (found !== undefined) return found
+  const which = version === undefined ? 'that is live' : `v${version}`
+  throw new LetterOrderError('NOT_FOUND', `there is no projection ${projection} ${which}`)
+}
+
+/**
+ * Asks the owners of the partitions to apply letters again, key by key and each key in its order. One
+ * letter is applied alone, and only when it is the first of its key.
+ *
+ * @throws {LetterOrderError} NOT_FOUND, NOT_THE_HEAD
+ */
+export async function requestReplay(
+  db: Database,
+  version: VersionIds,
+  selection: LetterSelection,
+  options: Actor & { readonly lettersPerSecond?: number | undefined },
+): Promise<{ readonly request: string; readonly keys: number }> {
+  const request = randomUUID()
+  return db.transaction().execute(async (trx) => {
+    if (selection.by === 'id') await refuseFollower(trx, version, selection.id)
+    const { numAffectedRows } = await sql`
+      update evt.parked_key k set drain_request = ${request},
+        drain_requested_at = clock_timestamp(), drain_actor = ${options.actor},
+        drain_reason = ${options.reason}, drain_failed = false,
+        drain_letters_left = ${selection.by === 'id' ? 1 : null}::int,
+        drain_letters_per_second = ${options.lettersPerSecond ?? null}::int
+      where ${isOfVersion(version)} and ${keysOf(selection)}`.execute(trx)
+    const keys = Number(numAffectedRows ?? 0n)
+    if (keys === 0) throw nothingSelected(selection)
+    return { request, keys }
+  })
+}
+
+/** The key's order is what parking is for: nothing overtakes the letter at its head. */
+async function refuseFollower(
+  trx: Transaction<unknown>,
+  version: VersionIds,
+  id: bigint,
+): Promise<void> {
+  const { rows } = await sql<{ id: bigint; key: string }>`
+    select l.id, l.key from evt.parked_key k
+    cross join lateral (select * from evt.dead_letter l where ${IS_OF_KEY}
+      order by (l.part = k.part), l.part, l.log_offset limit 1) l
+    where ${isOfVersion(version)} and ${keysOf({ by: 'id', id })}`.execute(trx)
+  const [head] = rows
+  if (head === undefined || head.id === id) return
+  throw new LetterOrderError(
+    'NOT_THE_HEAD',
+    `letter ${id} waits behind letter ${head.id} of its key: replay or discard that one first, or replay the whole key`,
+  )
+}
+
+export type ReplayProgress = {
+  /** Keys whose letters are still to be applied. */
+  readonly pendingKeys: number
+  /** Keys whose letter failed again. */
+  readonly failedKeys: number
+  /** Letters applied so far. */
+  readonly replayed: number
+}
+
+export async function replayProgress(db: Database, request: string): Promise<ReplayProgress> {
+  const { rows } = await sql<ReplayProgress>`
+    select
+      count(*) filter (where drain_requested_at is not null)::int as "pendingKeys",
+      count(*) filter (where drain_failed)::int as "failedKeys",
+      (select count(*)::int from evt.dead_letter_log where request = ${request}::uuid) as replayed
+    from evt.parked_key where drain_request = ${request}::uuid`.execute(db)
+  return rows[0] as ReplayProgress
+}
+
+/**
+ * Gives letters up, with a note of each. A key that has none left is released by the owner of its
+ * partition; letters behind a discarded one wait for a replay.
+ *
+ * @throws {LetterOrderError} NOT_FOUND
+ */
+export async function discardLetters(
+  db: Database,
+  version: VersionIds,
+  selection: LetterSelection,
+  { actor, reason }: Actor,
+): Promise<{ readonly discarded: number }> {
+  const request = randomUUID()
+  return db.transaction().execute(async (trx) => {
+    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${keysOf(selection)}
+      order by key_md5 for update`.execute(trx)
+    const { rows } = await sql<{ key_md5: string }>`
+      with gone as (
+        delete from evt.dead_letter l
+        where (l.projection_id, l.version) = (${version.projectionId}::int, ${version.version}::int)
+          and ${lettersOf(selection)} returning *
+      ), noted as (
+        insert into evt.dead_letter_log
+          (actor, reason, action, projection_id, version, request, letter)
+        select ${actor}, ${reason}, 'discard', projection_id, version, ${request}::uuid, to_jsonb(gone)
+        from gone
+      )
+      select md5(key) as key_md5 from gone`.execute(trx)
+    if (rows.length === 0) throw nothingSelected(selection)
+    const keyMd5s = [...new Set(rows.map(({ key_md5 }) => key_md5))]
+    await sql`update evt.parked_key k set revision = revision + 1
+      where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])`.execute(trx)
+    await sql`
+      update evt.parked_key k set drain_request = ${request}::uuid,
+        drain_requested_at = clock_timestamp(), drain_actor = ${actor}, drain_reason = ${reason},
+        drain_failed = false, drain_letters_left = null, drain_letters_per_second = null
+      where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])
+        and not exists (select from evt.dead_letter l where ${IS_OF_KEY})`.execute(trx)
+    return { discarded: rows.length }
+  })
+}
+
+/**
+ * Has `value` applied in the place of what the letter holds; null takes an edit back. The original
+ * stays as it is.
+ *
+ * @throws {LetterOrderError} NOT_FOUND
+ */
+export async function editLetter(
+  db: Database,
+  edit: Actor & { readonly id: bigint; readonly value: Uint8Array | null },
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const { numAffectedRows } = await sql`
+      update evt.parked_key k set revision = revision + 1
+      where exists (select from evt.dead_letter l where ${IS_OF_KEY} and l.id = ${edit.id})`.execute(
+      trx,
+    )
+    if (numAffectedRows !== 1n) throw nothingSelected({ by: 'id', id: edit.id })
+    await sql`
+      with edited as (
+        update evt.dead_letter set edited_value = ${edit.value} where id = ${edit.id} returning *
+      )
+      insert into evt.dead_letter_log (actor, reason, action, projection_id, version, letter)
+      select ${edit.actor}, ${edit.reason}, 'edit', projection_id, version, to_jsonb(edited)
+      from edited`.execute(trx)
+  })
+}
+
+const IS_OF_KEY = sql<boolean>`(l.projection_id, l.version, l.topic, md5(l.key))
+  = (k.projection_id, k.version, k.topic, k.key_md5)`
+
+function isOfVersion({ projectionId, version }: VersionIds): RawBuilder<boolean> {
+  return sql`k.projection_id = ${projectionId} and k.version = ${version}`
+}
+
+/** Of `evt.parked_key k`: the keys that a selection means. */
+export function keysOf(selection: LetterSelection): RawBuilder<boolean> {
+  switch (selection.by) {
+    case 'all':
+      return sql`true`
+    case 'key':
+      return sql`k.key_md5 = md5(${selection.key}) and k.key = ${selection.key}`
+    case 'id':
+    case 'fingerprint':
+    case 'errorClass':
+      return sql`exists (select from evt.dead_letter l
+        where ${IS_OF_KEY} and ${lettersOf(selection)})`
+  }
+}
+
+/** Of `evt.dead_letter l`: the letters themselves. */
+function lettersOf(selection: LetterSelection): RawBuilder<boolean> {
+  switch (selection.by) {
+    case 'all':
+      return sql`true`
+    case 'key':
+      return sql`md5(l.key) = md5(${selection.key}) and l.key = ${selection.key}`
+    case 'id':
+      return sql`l.id = ${selection.id}`
+    case 'fingerprint':
+      return sql`l.fingerprint = ${selection.fingerprint} and l.kind = 'failed'`
+    case 'errorClass':
+      return sql`l.error_class = ${selection.errorClass} and l.kind = 'failed'`
+  }
+}
+
+/** The error of a selection that nothing matches. */
+export function nothingSelected(selection: LetterSelection): LetterOrderError {
+  const texts = {
+    id: (value: unknown) => `there is no letter ${String(value)}`,
+    key: (value: unknown) => `key "${String(value)}" is not parked`,
+    fingerprint: (value: unknown) => `no letter has the fingerprint ${String(value)}`,
+    errorClass: (value: unknown) => `no letter failed with ${String(value)}`,
+    all: () => 'nothing is parked',
+  }
+  const value = selection.by === 'all' ? undefined : Object.values(selection)[1]
+  return new LetterOrderError('NOT_FOUND', texts[selection.by](value))
+}

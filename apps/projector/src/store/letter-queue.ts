@@ -1,0 +1,246 @@
+import { invariant } from '@fairlead/base'
+import type { Letter, LogRecord } from '@fairlead/projection'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
+import { StaleKeysError } from './park-letters.ts'
+import type { ProjectionPartition } from './registered-projection.ts'
+
+/** What one transaction of a drain takes at most: it delays the events of all other keys. */
+const KEYS_PER_DRAIN_MAX = 200
+const LETTERS_PER_DRAIN_MAX = 500
+const BYTES_PER_DRAIN_MAX = 16_777_216
+
+/** A key whose letters are to be applied. */
+export type QueuedKey = {
+  readonly key: string
+  readonly keyMd5: string
+  /** Where the key was seen last. */
+  readonly partition: number
+  /** As read; another one says that somebody has changed a letter since. */
+  readonly revision: number
+  /** Null: all. */
+  readonly lettersLeft: number | null
+  readonly lettersPerSecond: number | null
+}
+
+/** A letter as the record that it was, or was edited to. */
+export type QueuedLetter = { readonly id: bigint; readonly key: string; readonly record: LogRecord }
+
+export type LetterQueue = {
+  readonly keys: readonly QueuedKey[]
+  /** Key by key, each in the order in which its letters are to be applied. */
+  readonly letters: readonly QueuedLetter[]
+  /** There are more letters of these keys. */
+  readonly isCut: boolean
+}
+
+const QUEUED_KEY = sql`key, key_md5 as "keyMd5", part as "partition", revision, drain_letters_left as "lettersLeft",
+  drain_letters_per_second as "lettersPerSecond"`
+
+/** The replays that are due in a partition, as much of them as one transaction takes. */
+export async function readDueLetters(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<LetterQueue> {
+  const { rows: keys } = await sql<QueuedKey>`
+    select ${QUEUED_KEY} from evt.parked_key
+    where ${isOfTopic(partition)} and part = ${partition.partition}
+      and drain_requested_at is not null
+    order by drain_requested_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
+  const rate = keys[0]?.lettersPerSecond ?? LETTERS_PER_DRAIN_MAX
+  return readLettersOf(db, partition, keys, Math.min(rate, LETTERS_PER_DRAIN_MAX))
+}
+
+/** Parked keys as they would be replayed whole; the oldest first. */
+export async function readParkedKeys(
+  db: Kysely<unknown>,
+  partition: TopicOfProjection,
+  condition: RawBuilder<boolean>,
+): Promise<readonly QueuedKey[]> {
+  const { rows } = await sql<QueuedKey>`
+    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
+      null as "lettersPerSecond"
+    from evt.parked_key k where ${isOfTopic(partition)} and ${condition}
+    order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
+  return rows
+}
+
+/** The letters of keys, in the order in which they are applied. */
+export async function readLettersOf(
+  db: Kysely<unknown>,
+  partition: TopicOfProjection,
+  keys: readonly QueuedKey[],
+  lettersMax: number = LETTERS_PER_DRAIN_MAX,
+): Promise<LetterQueue> {
+  if (keys.length === 0) return { keys, letters: [], isCut: false }
+  const { rows: sizes } = await sql<{ id: bigint; key: string; bytes: number }>`
+    select l.id, l.key, coalesce(octet_length(l.value), 0) as bytes
+    from unnest(${keys.map(({ keyMd5 }) => keyMd5)}::text[],
+        ${keys.map((key) => key.partition)}::int[],
+        ${keys.map(({ lettersLeft }) => lettersLeft ?? lettersMax + 1)}::int[])
+      with ordinality as k (key_md5, seen_in, letters_left, position)
+    cross join lateral (
+      select id, key, part, log_offset, value from evt.dead_letter
+      where ${isOfTopic(partition)} and md5(key) = k.key_md5
+      -- First what was set aside in the partitions that the key came from before.
+      order by (part = k.seen_in), part, log_offset limit k.letters_left
+    ) l
+    order by k.position, (l.part = k.seen_in), l.part, l.log_offset
+    limit ${lettersMax + 1}`.execute(db)
+
+  let bytes = 0
+  const taken = sizes.slice(0, lettersMax).filter((letter, index) => {
+    bytes += letter.bytes
+    return index === 0 || bytes <= BYTES_PER_DRAIN_MAX
+  })
+  const isCut = taken.length < sizes.length
+  const lastKey = keys.findIndex(({ key }) => key === taken.at(-1)?.key)
+  const letters = await readRecords(
+    db,
+    taken.map(({ id }) => id),
+  )
+  return { keys: isCut ? keys.slice(0, lastKey + 1) : keys, letters, isCut }
+}
+
+type LetterRow = {
+  readonly id: bigint
+  readonly key: string
+  readonly topic: string
+  readonly part: number
+  readonly log_offset: bigint
+  readonly event_time: Date
+  readonly key_bytes: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: readonly (readonly [string, string | null])[]
+}
+
+async function readRecords(
+  db: Kysely<unknown>,
+  ids: readonly bigint[],
+): Promise<readonly QueuedLetter[]> {
+  const { rows } = await sql<LetterRow>`
+    select id, l.key, topic, part, log_offset, event_time, key_bytes,
+      coalesce(edited_value, value) as value, headers
+    from unnest(${ids}::bigint[]) with ordinality as wanted (id, position)
+    join evt.dead_letter l using (id) order by position`.execute(db)
+  return rows.map((row) => ({ id: row.id, key: row.key, record: recordOf(row) }))
+}
+
+function recordOf(row: LetterRow): LogRecord {
+  return {
+    topic: row.topic,
+    partition: row.part,
+    offset: Number(row.log_offset),
+    timestampMs: row.event_time.getTime(),
+    key: row.key_bytes,
+    value: row.value,
+    headers: row.headers.map(([name, value]) => [
+      name,
+      value === null ? null : Buffer.from(value, 'base64'),
+    ]),
+  }
+}
+
+/**
+ * Locks the keys against everybody who changes their letters.
+ *
+ * @throws {StaleKeysError} when somebody has since they were read.
+ */
+export async function lockKeys(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  keys: readonly QueuedKey[],
+): Promise<void> {
+  const { rows } = await sql<{ key: string; revision: number }>`
+    select key, revision from evt.parked_key
+    where ${isOfTopic(partition)} and part = ${partition.partition}
+      and key_md5 = any(${keys.map(({ keyMd5 }) => keyMd5)}::text[])
+    order by key_md5 for update`.execute(trx)
+  const revisions = new Map(rows.map(({ key, revision }) => [key, revision]))
+  if (keys.some(({ key, revision }) => revisions.get(key) !== revision)) {
+    throw new StaleKeysError('the letters of a key were changed')
+  }
+}
+
+/** What became of the letters of one key. */
+export type KeyOutcome = {
+  readonly key: QueuedKey
+  readonly appliedCount: number
+  /** The letter that failed again: it stays, and those behind it. */
+  readonly failed: { readonly id: bigint; readonly letter: Letter } | undefined
+}
+
+/**
+ * Takes applied letters out of the queue, with a note of who asked for it, and unparks the keys that
+ * have none left: the key's next event is live again once the transaction commits. Answers these keys.
+ */
+export async function settleLetters(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  settled: { readonly appliedIds: readonly bigint[]; readonly outcomes: readonly KeyOutcome[] },
+): Promise<ReadonlySet<string>> {
+  const { appliedIds, outcomes } = settled
+  if (appliedIds.length > 0) {
+    await sql`
+      with applied as (delete from evt.dead_letter where id = any(${appliedIds}::bigint[]) returning *)
+      insert into evt.dead_letter_log
+        (actor, reason, action, projection_id, version, request, letter)
+      select k.drain_actor, k.drain_reason, 'replay', l.projection_id, l.version, k.drain_request,
+        to_jsonb(l)
+      from applied l join evt.parked_key k on (k.projection_id, k.version, k.topic, k.key_md5)
+        = (l.projection_id, l.version, l.topic, md5(l.key)) order by l.id`.execute(trx)
+  }
+  for (const { failed } of outcomes) if (failed !== undefined) await noteFailure(trx, failed)
+  await settleRequests(trx, partition, outcomes)
+  return unparkEmpty(trx, partition, outcomes)
+}
+
+async function noteFailure(
+  trx: Transaction<unknown>,
+  { id, letter: { cause } }: NonNullable<KeyOutcome['failed']>,
+): Promise<void> {
+  invariant(cause.kind === 'failed', 'a letter behind another one was not tried')
+  await sql`
+    update evt.dead_letter set kind = 'failed', stage = ${cause.stage},
+      error_class = ${cause.errorClass}, error_code = ${cause.errorCode},
+      error_message = ${cause.errorMessage}, error_stack = ${cause.errorStack},
+      fingerprint = ${cause.fingerprint}, attempts = attempts + ${cause.attempts},
+      last_at = clock_timestamp()
+    where id = ${id}`.execute(trx)
+}
+
+/** A failure, or the last letter that was asked for, ends the replay of a key. */
+async function settleRequests(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  outcomes: readonly KeyOutcome[],
+): Promise<void> {
+  await sql`
+    update evt.parked_key k set
+      attempts = k.attempts + o.failures, drain_failed = o.failures > 0,
+      drain_letters_left = nullif(k.drain_letters_left - o.applied, 0),
+      drain_requested_at = case when o.failures > 0 or k.drain_letters_left <= o.applied
+        then null else k.drain_requested_at end
+    from unnest(${outcomes.map(({ key }) => key.keyMd5)}::text[],
+      ${outcomes.map(({ appliedCount }) => appliedCount)}::int[],
+      ${outcomes.map(({ failed }) => (failed === undefined ? 0 : 1))}::int[])
+      as o (key_md5, applied, failures)
+    where ${isOfTopic(partition)} and k.key_md5 = o.key_md5
+      and (o.failures > 0 or k.drain_letters_left is not null)`.execute(trx)
+}
+
+async function unparkEmpty(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  outcomes: readonly KeyOutcome[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ key: string }>`
+    delete from evt.parked_key k
+    where ${isOfTopic(partition)}
+      and key_md5 = any(${outcomes.map(({ key }) => key.keyMd5)}::text[])
+      and not exists (select from evt.dead_letter l
+        where (l.projection_id, l.version, l.topic, md5(l.key))
+          = (k.projection_id, k.version, k.topic, k.key_md5))
+    returning key`.execute(trx)
+  return new Set(rows.map(({ key }) => key))
+}

@@ -1,0 +1,240 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+
+export type LetterFilter = {
+  readonly projection?: string | undefined
+  readonly version?: number | undefined
+  readonly kind?: 'failed' | 'blocked' | undefined
+  readonly key?: string | undefined
+  readonly fingerprint?: string | undefined
+  readonly errorClass?: string | undefined
+  readonly limit: number
+  /** Letters after this id only: the last one of the page before. */
+  readonly afterId: bigint
+}
+
+export type ListedLetter = {
+  readonly id: bigint
+  readonly projection: string
+  readonly version: number
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly key: string
+  readonly eventType: string | null
+  readonly messageId: string | null
+  readonly schemaId: number | null
+  readonly traceparent: string | null
+  readonly kind: 'failed' | 'blocked'
+  readonly stage: string | null
+  readonly errorClass: string | null
+  readonly errorCode: string | null
+  readonly errorMessage: string | null
+  readonly fingerprint: string | null
+  readonly attempts: number
+  readonly isEdited: boolean
+  readonly eventTime: Date
+  readonly firstAt: Date
+  readonly lastAt: Date
+}
+
+const LISTED = sql`l.id, p.name as projection, l.version, l.topic, l.part as "partition",
+  l.log_offset as "offset", l.key, l.event_type as "eventType", l.message_id as "messageId",
+  l.schema_id as "schemaId", l.traceparent, l.kind, l.stage, l.error_class as "errorClass",
+  l.error_code as "errorCode", l.error_message as "errorMessage", l.fingerprint, l.attempts,
+  l.edited_value is not null as "isEdited", l.event_time as "eventTime", l.first_at as "firstAt",
+  l.last_at as "lastAt"`
+
+const LETTERS = sql`evt.dead_letter l join evt.projection p on p.id = l.projection_id`
+
+/** Letters in the order in which they were set aside. */
+export async function listLetters(
+  db: Kysely<unknown>,
+  filter: LetterFilter,
+): Promise<readonly ListedLetter[]> {
+  const { rows } = await sql<ListedLetter>`
+    select ${LISTED} from ${LETTERS} where l.id > ${filter.afterId} and ${matches(filter)}
+    order by l.id limit ${filter.limit}`.execute(db)
+  return rows
+}
+
+function matches(filter: Omit<LetterFilter, 'limit' | 'afterId'>): RawBuilder<boolean> {
+  const { projection, version, kind, key, fingerprint, errorClass } = filter
+  const conditions = [
+    projection === undefined ? [] : [sql`p.name = ${projection}`],
+    version === undefined ? [] : [sql`l.version = ${version}`],
+    kind === undefined ? [] : [sql`l.kind = ${kind}`],
+    key === undefined ? [] : [sql`l.key = ${key} and md5(l.key) = md5(${key})`],
+    fingerprint === undefined ? [] : [sql`l.fingerprint = ${fingerprint} and l.kind = 'failed'`],
+    errorClass === undefined ? [] : [sql`l.error_class = ${errorClass}`],
+  ].flat()
+  return conditions.length === 0 ? sql`true` : sql`${sql.join(conditions, sql` and `)}`
+}
+
+/** One letter with everything that is kept of it. */
+export type WholeLetter = ListedLetter & {
+  readonly projectionId: number
+  readonly codeHash: Buffer
+  readonly errorStack: string | null
+  readonly keyBytes: Buffer | null
+  readonly value: Buffer | null
+  readonly editedValue: Buffer | null
+  readonly headers: readonly (readonly [string, string | null])[]
+}
+
+export async function findLetter(
+  db: Kysely<unknown>,
+  id: bigint,
+): Promise<WholeLetter | undefined> {
+  const { rows } = await sql<WholeLetter>`
+    select ${LISTED}, l.projection_id as "projectionId", v.code_hash as "codeHash",
+      l.error_stack as "errorStack", l.key_bytes as "keyBytes", l.value,
+      l.edited_value as "editedValue", l.headers
+    from ${LETTERS}
+    join evt.projection_version v on v.projection_id = l.projection_id and v.version = l.version
+    where l.id = ${id}`.execute(db)
+  return rows[0]
+}
+
+export type ListedKey = {
+  readonly projection: string
+  readonly version: number
+  readonly topic: string
+  /** Where the key was seen last. */
+  readonly partition: number
+  readonly key: string
+  readonly letters: number
+  readonly parkedAt: Date
+  /** Replays that failed. */
+  readonly attempts: number
+  readonly isDraining: boolean
+  /** The letter that is applied first. */
+  readonly headId: bigint | null
+  readonly headKind: 'failed' | 'blocked' | null
+  readonly errorClass: string | null
+  readonly errorMessage: string | null
+  readonly fingerprint: string | null
+}
+
+export type KeyFilter = {
+  readonly projection?: string | undefined
+  readonly version?: number | undefined
+  readonly fingerprint?: string | undefined
+  readonly errorClass?: string | undefined
+  /** Parked for at least so long. */
+  readonly olderThanMs?: number | undefined
+  readonly limit: number
+  readonly offset: number
+}
+
+/** Parked keys, the oldest first, each with the letter that it waits for. */
+export async function listParkedKeys(
+  db: Kysely<unknown>,
+  filter: KeyFilter,
+): Promise<readonly ListedKey[]> {
+  const { projection, version, fingerprint, errorClass, olderThanMs } = filter
+  const conditions = [
+    projection === undefined ? [] : [sql`p.name = ${projection}`],
+    version === undefined ? [] : [sql`k.version = ${version}`],
+    fingerprint === undefined ? [] : [sql`head.fingerprint = ${fingerprint}`],
+    errorClass === undefined ? [] : [sql`head.error_class = ${errorClass}`],
+    olderThanMs === undefined
+      ? []
+      : [sql`k.parked_at <= clock_timestamp() - ${olderThanMs}::float8 * interval '1 ms'`],
+  ].flat()
+  const { rows } = await sql<ListedKey>`
+    select p.name as projection, k.version, k.topic, k.part as "partition", k.key,
+      (select count(*)::int from evt.dead_letter l where ${IS_OF_KEY}) as letters,
+      k.parked_at as "parkedAt", k.attempts, k.drain_requested_at is not null as "isDraining",
+      head.id as "headId", head.kind as "headKind", head.error_class as "errorClass",
+      head.error_message as "errorMessage", head.fingerprint
+    from evt.parked_key k join evt.projection p on p.id = k.projection_id
+    left join lateral (
+      select * from evt.dead_letter l where ${IS_OF_KEY}
+      order by (l.part = k.part), l.part, l.log_offset limit 1
+    ) head on true
+    where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
+    order by k.parked_at, k.key_md5 limit ${filter.limit} offset ${filter.offset}`.execute(db)
+  return rows
+}
+
+const IS_OF_KEY = sql`(l.projection_id, l.version, l.topic, md5(l.key))
+  = (k.projection_id, k.version, k.topic, k.key_md5)`
+
+export type ListedCause = {
+  readonly projection: string
+  readonly version: number
+  readonly fingerprint: string
+  readonly stage: string
+  readonly errorClass: string
+  readonly errorCode: string
+  /** Of the latest letter. */
+  readonly errorMessage: string
+  readonly keys: number
+  readonly firstAt: Date
+  readonly lastAt: Date
+}
+
+/** Failures by their cause; the one that parks most keys first. */
+export async function listCauses(
+  db: Kysely<unknown>,
+  filter: { readonly projection?: string | undefined; readonly limit: number },
+): Promise<readonly ListedCause[]> {
+  const { projection } = filter
+  const { rows } = await sql<ListedCause>`
+    select p.name as projection, l.version, l.fingerprint, min(l.stage) as stage,
+      min(l.error_class) as "errorClass", min(l.error_code) as "errorCode",
+      (array_agg(l.error_message order by l.id desc))[1] as "errorMessage",
+      count(distinct l.key)::int as keys, min(l.first_at) as "firstAt", max(l.last_at) as "lastAt"
+    from ${LETTERS}
+    where l.kind = 'failed' and ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
+    group by p.name, l.version, l.fingerprint order by keys desc, l.fingerprint
+    limit ${filter.limit}`.execute(db)
+  return rows
+}
+
+export type ListedAction = {
+  readonly id: bigint
+  readonly at: Date
+  readonly actor: string
+  readonly reason: string
+  readonly action: 'replay' | 'discard' | 'edit'
+  readonly projection: string
+  readonly version: number
+  readonly key: string
+  readonly letterId: string
+}
+
+/** What was done to letters, newest first. */
+export async function listActions(
+  db: Kysely<unknown>,
+  filter: { readonly projection?: string | undefined; readonly limit: number },
+): Promise<readonly ListedAction[]> {
+  const { projection } = filter
+  const { rows } = await sql<ListedAction>`
+    select a.id, a.at, a.actor, a.reason, a.action, p.name as projection, a.version,
+      a.letter->>'key' as key, a.letter->>'id' as "letterId"
+    from evt.dead_letter_log a join evt.projection p on p.id = a.projection_id
+    where ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
+    order by a.id desc limit ${filter.limit}`.execute(db)
+  return rows
+}
+
+export type LetterCount = {
+  readonly projection: string
+  readonly version: number
+  readonly topic: string
+  readonly kind: 'failed' | 'blocked'
+  readonly errorClass: string | null
+  readonly depth: number
+  readonly oldestAgeSeconds: number
+}
+
+/** Letters by projection, kind and class of error. */
+export async function countLetters(db: Kysely<unknown>): Promise<readonly LetterCount[]> {
+  const { rows } = await sql<LetterCount>`
+    select p.name as projection, l.version, l.topic, l.kind, l.error_class as "errorClass",
+      count(*)::float8 as depth,
+      extract(epoch from clock_timestamp() - min(l.first_at))::float8 as "oldestAgeSeconds"
+    from ${LETTERS} group by p.name, l.version, l.topic, l.kind, l.error_class`.execute(db)
+  return rows
+}

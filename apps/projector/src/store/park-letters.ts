@@ -1,0 +1,169 @@
+import { OperationalError, EVENT_HEADERS } from '@fairlead/base'
+import { type BatchLedger, type Letter, type LogRecord, headersText } from '@fairlead/projection'
+import { schemaIdOf } from '@fairlead/serde'
+import { type Kysely, type Transaction, sql } from 'kysely'
+import { isOfTopic, ownerColumns } from './letter-owner.ts'
+import type { ProjectionPartition } from './registered-projection.ts'
+
+/** The parked keys of a topic are held in memory, at about 200 bytes each. */
+const PARKED_KEYS_MAX = 100_000
+
+/** Letters of one statement: each has up to a whole record in it. */
+const LETTERS_PER_INSERT_MAX = 500
+const LETTER_BYTES_PER_INSERT_MAX = 16_777_216
+
+/** Somebody has changed or unparked keys meanwhile: what the worker knows of them is to be read again. */
+export class StaleKeysError extends Error {
+  override readonly name = 'StaleKeysError'
+}
+
+export type ParkedKeys = {
+  /** Of every partition: with a new partition, keys arrive at another one than before. */
+  readonly keys: Set<string>
+  /** How many of them were last seen in this partition. */
+  readonly ownCount: number
+}
+
+/** @throws {OperationalError} TOO_MANY_PARKED_KEYS */
+export async function loadParkedKeys(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<ParkedKeys> {
+  const { rows } = await sql<{ key: string; is_own: boolean }>`
+    select key, part = ${partition.partition} as is_own from evt.parked_key
+    where ${isOfTopic(partition)} limit ${PARKED_KEYS_MAX + 1}`.execute(db)
+  if (rows.length > PARKED_KEYS_MAX) {
+    const { name } = partition.projection
+    throw new OperationalError(`${name} has more than ${PARKED_KEYS_MAX} parked keys`, {
+      code: 'TOO_MANY_PARKED_KEYS',
+      retryable: false,
+    })
+  }
+  return {
+    keys: new Set(rows.map(({ key }) => key)),
+    ownCount: rows.filter(({ is_own }) => is_own).length,
+  }
+}
+
+/**
+ * Stores what a batch sets aside. A letter that is there already stays as it is.
+ *
+ * @throws {StaleKeysError} when a key that events were set aside for is not parked any more.
+ */
+export async function parkLetters(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  ledger: BatchLedger,
+): Promise<void> {
+  const blocked = ledger.letters.map(({ key }) => key).filter((key) => !ledger.parkedKeys.has(key))
+  await holdKeys(trx, partition, [...new Set(blocked)])
+  if (ledger.parkedKeys.size > 0) {
+    await sql`
+      insert into evt.parked_key (projection_id, version, topic, part, key)
+      select ${ownerColumns(partition)}, ${partition.partition}::int, key
+      from unnest(${[...ledger.parkedKeys]}::text[]) as parked(key) order by md5(key)
+      on conflict (projection_id, version, topic, key_md5)
+        do update set part = excluded.part`.execute(trx)
+  }
+  for (const letters of inPortions(ledger.letters)) {
+    const values = letters.map(
+      (letter) =>
+        sql`(${ownerColumns(partition)}, ${partition.partition}::int, ${sql.join(letterValues(letter))})`,
+    )
+    await sql`
+      insert into evt.dead_letter (projection_id, version, topic, part, key, log_offset, event_type,
+        message_id, schema_id, traceparent, key_bytes, value, headers, event_time, kind, stage,
+        error_class, error_code, error_message, error_stack, fingerprint, attempts)
+      values ${sql.join(values)}
+      on conflict (projection_id, version, topic, part, log_offset) do nothing`.execute(trx)
+  }
+}
+
+/**
+ * Keeps keys parked until the transaction ends, and makes this partition the one that their letters
+ * are drained in: without this, a drain that ends meanwhile in another partition would leave an event
+ * behind that nobody ever looks at.
+ */
+async function holdKeys(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  keys: readonly string[],
+): Promise<void> {
+  if (keys.length === 0) return
+  const { rows } = await sql<{ is_own: boolean }>`
+    select part = ${partition.partition} as is_own from evt.parked_key
+    where ${isOfTopic(partition)} and key_md5 = any(select md5(unnest(${keys}::text[])))
+    order by key_md5 for update`.execute(trx)
+  if (rows.length < keys.length) throw new StaleKeysError('a key is not parked any more')
+  if (rows.every(({ is_own }) => is_own)) return
+  await sql`
+    update evt.parked_key set part = ${partition.partition}
+    where ${isOfTopic(partition)} and key_md5 = any(select md5(unnest(${keys}::text[])))
+      and part <> ${partition.partition}`.execute(trx)
+}
+
+function* inPortions(letters: readonly Letter[]): Generator<readonly Letter[]> {
+  let portion: Letter[] = []
+  let bytes = 0
+  for (const letter of letters) {
+    const size = letter.record.value?.length ?? 0
+    const isFull =
+      portion.length === LETTERS_PER_INSERT_MAX || bytes + size > LETTER_BYTES_PER_INSERT_MAX
+    if (isFull && portion.length > 0) {
+      yield portion
+      portion = []
+      bytes = 0
+    }
+    portion.push(letter)
+    bytes += size
+  }
+  if (portion.length > 0) yield portion
+}
+
+function letterValues({ key, eventType, record, cause }: Letter): readonly unknown[] {
+  const error = cause.kind === 'failed' ? cause : undefined
+  const headers = headersText(record)
+  return [
+    key,
+    record.offset,
+    storable(eventType ?? undefined),
+    storable(headers[EVENT_HEADERS.id]),
+    schemaIdOrNull(record.value),
+    storable(headers[EVENT_HEADERS.traceparent]),
+    record.key,
+    record.value,
+    headersJson(record),
+    new Date(record.timestampMs),
+    cause.kind,
+    error?.stage ?? null,
+    error?.errorClass ?? null,
+    error?.errorCode ?? null,
+    error?.errorMessage ?? null,
+    error?.errorStack ?? null,
+    error?.fingerprint ?? null,
+    error?.attempts ?? 0,
+  ]
+}
+
+/** Postgres has no text with NUL in it. */
+function storable(text: string | undefined): string | null {
+  return text?.replaceAll('\0', '') ?? null
+}
+
+function schemaIdOrNull(value: Uint8Array | null): number | null {
+  try {
+    return value === null ? null : schemaIdOf(value)
+  } catch {
+    return null
+  }
+}
+
+/** Header names are any UTF-8; jsonb has no NUL. */
+function headersJson(record: LogRecord): string {
+  return JSON.stringify(
+    record.headers.map(([name, value]) => [
+      name.replaceAll('\0', ''),
+      value === null ? null : Buffer.from(value).toString('base64'),
+    ]),
+  )
+}
