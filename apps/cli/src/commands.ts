@@ -1,5 +1,15 @@
 import { CLUSTER_INFO } from './cluster/cluster-info.ts'
 import type { Command } from './command/command.ts'
+import { EDIT_LETTER } from './dlq/edit-letter.ts'
+import { DISCARD_LETTERS, REPLAY_LETTERS } from './dlq/order-letters.ts'
+import {
+  EXPORT_LETTERS,
+  LIST_CAUSES,
+  LIST_LETTERS,
+  LIST_LETTER_ACTIONS,
+  LIST_PARKED_KEYS,
+  SHOW_LETTER,
+} from './dlq/show-letters.ts'
 import { DELETE_GROUPS, DELETE_OFFSETS, RESET_OFFSETS } from './group/change-groups.ts'
 import { DESCRIBE_GROUP, GROUP_LAG, LIST_GROUPS } from './group/show-groups.ts'
 import { DUMP_LOG } from './log/dump-log.ts'
@@ -52,6 +62,15 @@ export const COMMANDS: readonly Command[] = [
   LIST_QUOTAS,
   SET_QUOTAS,
   DELETE_QUOTAS,
+  LIST_LETTERS,
+  LIST_PARKED_KEYS,
+  LIST_CAUSES,
+  SHOW_LETTER,
+  REPLAY_LETTERS,
+  DISCARD_LETTERS,
+  EDIT_LETTER,
+  EXPORT_LETTERS,
+  LIST_LETTER_ACTIONS,
   IMPORT_DEBEZIUM,
   LIST_PARKED,
   SHOW_PARKED,

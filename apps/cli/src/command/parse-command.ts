@@ -21,6 +21,7 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
     doc: 'schema registry (default: $FAIRLEAD_SCHEMA_REGISTRY, then http://127.0.0.1:8081)',
   },
   output: { short: 'o', value: 'format', doc: 'table, json, jsonl or yaml (default: table)' },
+  json: { doc: 'the same as --output json' },
   'no-headers': { doc: 'no line of column names in tables' },
   timeout: { value: 'ms', doc: 'deadline of each request, 1 to 600000 (default: 30000)' },
   yes: { short: 'y', doc: 'do not ask' },

@@ -39,7 +39,9 @@ export async function runCommand(
       return EXIT.ok
     }
     output = new Output({
-      format: parseOutputFormat(textOption(parsed.options, 'output')),
+      format: isSet(parsed.options, 'json')
+        ? 'json'
+        : parseOutputFormat(textOption(parsed.options, 'output')),
       hasHeaders: !isSet(parsed.options, 'no-headers'),
       streams: terminal,
     })

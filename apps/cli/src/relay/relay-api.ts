@@ -1,10 +1,5 @@
-import { OperationalError, errorMessage } from '@fairlead/base'
-import {
-  type OptionDefinition,
-  type OptionValues,
-  UsageError,
-  textOption,
-} from '../command/command.ts'
+import { type OptionDefinition, type OptionValues, textOption } from '../command/command.ts'
+import { HttpApi } from '../command/http-api.ts'
 
 export const RELAY_OPTION: Readonly<Record<string, OptionDefinition>> = {
   relay: {
@@ -14,13 +9,7 @@ export const RELAY_OPTION: Readonly<Record<string, OptionDefinition>> = {
 }
 
 const RELAY_DEFAULT = 'http://127.0.0.1:8083'
-const REQUEST_TIMEOUT_MS = 30_000
 const POLL_INTERVAL_MS = 200
-
-/** An answer that is none of the expected ones; `code` is HTTP's status, or NETWORK. */
-class RelayApiError extends OperationalError {
-  override readonly name = 'RelayApiError'
-}
 
 /** An order to the relay that holds the slot, as it stands. */
 export type SignalStatus = {
@@ -33,25 +22,20 @@ export type SignalStatus = {
 
 /** The HTTP API of a relay. */
 export class RelayApi {
-  readonly #url: string
+  readonly #http: HttpApi
 
   /** @throws {UsageError} when the address is no URL. */
   constructor(options: OptionValues) {
     const url = textOption(options, 'relay') ?? process.env['FAIRLEAD_RELAY'] ?? RELAY_DEFAULT
-    if (!URL.canParse(url)) throw new UsageError(`--relay is an http:// address, not "${url}"`)
-    this.#url = url.replace(/\/$/, '')
+    this.#http = new HttpApi({ service: 'relay', url })
   }
 
   get<Answer>(path: string): Promise<Answer> {
-    return this.#request(path, {})
+    return this.#http.get(path)
   }
 
   post<Answer>(path: string, body: Readonly<Record<string, unknown>>): Promise<Answer> {
-    return this.#request(path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
+    return this.#http.send('POST', path, body)
   }
 
   /** Gives an order and waits until it is carried out. */
@@ -65,31 +49,6 @@ export class RelayApi {
       const status = await this.get<SignalStatus>(`/signals/${signalId}`)
       if (status.state === 'done' || status.state === 'failed' || signal.aborted) return status
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
-    }
-  }
-
-  async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
-    const response = await this.#fetch(path, init)
-    const answer = (await response.json().catch(() => ({}))) as { readonly message?: string }
-    if (response.ok) return answer as Answer
-    throw new RelayApiError(answer.message ?? `the relay answers ${response.status}`, {
-      code: `HTTP_${response.status}`,
-      retryable: false,
-    })
-  }
-
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    try {
-      return await fetch(`${this.#url}${path}`, {
-        ...init,
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      })
-    } catch (error) {
-      throw new RelayApiError(`no relay answers at ${this.#url}: ${errorMessage(error)}`, {
-        code: 'NETWORK',
-        retryable: true,
-        cause: error,
-      })
     }
   }
 }

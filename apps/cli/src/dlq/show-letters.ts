@@ -1,0 +1,292 @@
+import {
+  type Command,
+  EXIT,
+  type OptionDefinition,
+  type OptionValues,
+  UsageError,
+  integerOption,
+  isSet,
+  textOption,
+} from '../command/command.ts'
+import type { Column, JsonObject } from '../output/output.ts'
+import { PROJECTOR_OPTION, projectorApi } from './projector-api.ts'
+
+type Letter = JsonObject & {
+  readonly id: string
+  readonly projection: string
+  readonly version: number
+  readonly partition: number
+  readonly offset: number
+  readonly key: string
+  readonly eventType: string | null
+  readonly kind: string
+  readonly errorClass: string | null
+  readonly errorMessage: string | null
+  readonly fingerprint: string | null
+}
+
+type ParkedKey = JsonObject & {
+  readonly projection: string
+  readonly key: string
+  readonly letters: number
+  readonly parkedAt: string
+  readonly attempts: number
+  readonly isDraining: boolean
+  readonly headId: string | null
+  readonly errorClass: string | null
+  readonly errorMessage: string | null
+  readonly fingerprint: string | null
+}
+
+type Cause = JsonObject & {
+  readonly fingerprint: string
+  readonly projection: string
+  readonly stage: string
+  readonly errorClass: string
+  readonly errorMessage: string
+  readonly keys: number
+  readonly lastAt: string
+}
+
+type Action = JsonObject & {
+  readonly at: string
+  readonly actor: string
+  readonly action: string
+  readonly projection: string
+  readonly key: string
+  readonly letterId: string
+  readonly reason: string
+}
+
+const LIMIT_MAX = 1_000
+/** Of a message, in a table. */
+const MESSAGE_LENGTH_MAX = 60
+
+const LIMIT: Readonly<Record<string, OptionDefinition>> = {
+  limit: { value: 'n', doc: `at most this many, 1 to ${LIMIT_MAX} (default: 100)` },
+}
+const CAUSE_FILTER: Readonly<Record<string, OptionDefinition>> = {
+  fingerprint: { value: 'hex', doc: 'those that failed for this cause' },
+  'error-class': { value: 'name', doc: 'those that failed with this class of error' },
+}
+const LETTER_FILTER: Readonly<Record<string, OptionDefinition>> = {
+  key: { value: 'key', doc: 'letters of this key' },
+  kind: { value: 'kind', doc: 'failed, or blocked behind one that failed' },
+  ...CAUSE_FILTER,
+}
+
+/** Options and the names that the projector has for them. */
+const QUERY_NAMES: Readonly<Record<string, string>> = {
+  key: 'key',
+  kind: 'kind',
+  fingerprint: 'fingerprint',
+  'error-class': 'errorClass',
+  after: 'after',
+}
+
+const LETTER_COLUMNS: readonly Column<Letter>[] = [
+  { title: 'id', value: ({ id }) => id, align: 'right' },
+  { title: 'projection', value: ({ projection, version }) => `${projection} v${version}` },
+  { title: 'at', value: ({ partition, offset }) => `${partition}@${offset}` },
+  { title: 'key', value: ({ key }) => key },
+  { title: 'type', value: ({ eventType }) => eventType ?? '' },
+  { title: 'kind', value: ({ kind }) => kind },
+  { title: 'fingerprint', value: ({ fingerprint }) => fingerprint ?? '' },
+  { title: 'error', value: (letter) => errorText(letter) },
+]
+
+const KEY_COLUMNS: readonly Column<ParkedKey>[] = [
+  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'key', value: ({ key }) => key },
+  { title: 'letters', value: ({ letters }) => letters, align: 'right' },
+  { title: 'parked at', value: ({ parkedAt }) => parkedAt },
+  { title: 'replays', value: ({ attempts }) => attempts, align: 'right' },
+  { title: 'state', value: ({ isDraining }) => (isDraining ? 'draining' : 'parked') },
+  { title: 'head', value: ({ headId }) => headId ?? '', align: 'right' },
+  { title: 'fingerprint', value: ({ fingerprint }) => fingerprint ?? '' },
+  { title: 'error', value: (key) => errorText(key) },
+]
+
+const CAUSE_COLUMNS: readonly Column<Cause>[] = [
+  { title: 'fingerprint', value: ({ fingerprint }) => fingerprint },
+  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'keys', value: ({ keys }) => keys, align: 'right' },
+  { title: 'stage', value: ({ stage }) => stage },
+  { title: 'last at', value: ({ lastAt }) => lastAt },
+  { title: 'error', value: (cause) => errorText(cause) },
+]
+
+const ACTION_COLUMNS: readonly Column<Action>[] = [
+  { title: 'at', value: ({ at }) => at },
+  { title: 'actor', value: ({ actor }) => actor },
+  { title: 'action', value: ({ action }) => action },
+  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'letter', value: ({ letterId }) => letterId, align: 'right' },
+  { title: 'key', value: ({ key }) => key },
+  { title: 'reason', value: ({ reason }) => reason },
+]
+
+const OF_PROJECTION = {
+  positionals: '[<projection>]',
+  positionalCount: { min: 0, max: 1 },
+} as const
+
+export const LIST_LETTERS: Command = {
+  name: 'dlq list',
+  summary: 'Lists events that a projection has set aside, in the order in which it did.',
+  ...OF_PROJECTION,
+  options: {
+    ...LETTER_FILTER,
+    ...LIMIT,
+    after: { value: 'id', doc: 'the page behind this letter' },
+    ...PROJECTOR_OPTION,
+  },
+  async run({ options, output, positionals: [projection] }) {
+    const query = queryOf(options, projection)
+    const { deadLetters } = await projectorApi(options).get<{
+      readonly deadLetters: readonly Letter[]
+    }>(`/dead-letters?${query.toString()}`)
+    output.list(deadLetters, LETTER_COLUMNS)
+    return EXIT.ok
+  },
+}
+
+export const LIST_PARKED_KEYS: Command = {
+  name: 'dlq keys',
+  summary: 'Lists parked keys, the oldest first, each with the letter that it waits for.',
+  ...OF_PROJECTION,
+  options: {
+    ...CAUSE_FILTER,
+    'older-than': { value: 'seconds', doc: 'parked for at least so long' },
+    ...LIMIT,
+    ...PROJECTOR_OPTION,
+  },
+  async run({ options, output, positionals: [projection] }) {
+    const query = queryOf(options, projection)
+    const seconds = integerOption(options, 'older-than', { min: 0, max: Number.MAX_SAFE_INTEGER })
+    if (seconds !== undefined) query.set('olderThanMs', `${seconds * 1_000}`)
+    const { keys } = await projectorApi(options).get<{ readonly keys: readonly ParkedKey[] }>(
+      `/dead-letters/keys?${query.toString()}`,
+    )
+    output.list(keys, KEY_COLUMNS)
+    return EXIT.ok
+  },
+}
+
+export const LIST_CAUSES: Command = {
+  name: 'dlq causes',
+  summary: 'Lists why keys are parked, by fingerprint; the cause of most keys first.',
+  ...OF_PROJECTION,
+  options: { ...LIMIT, ...PROJECTOR_OPTION },
+  async run({ options, output, positionals: [projection] }) {
+    const { causes } = await projectorApi(options).get<{ readonly causes: readonly Cause[] }>(
+      `/dead-letters/causes?${queryOf(options, projection).toString()}`,
+    )
+    output.list(causes, CAUSE_COLUMNS)
+    return EXIT.ok
+  },
+}
+
+export const LIST_LETTER_ACTIONS: Command = {
+  name: 'dlq log',
+  summary: 'Lists who replayed, discarded or edited letters, newest first.',
+  ...OF_PROJECTION,
+  options: { ...LIMIT, ...PROJECTOR_OPTION },
+  async run({ options, output, positionals: [projection] }) {
+    const { actions } = await projectorApi(options).get<{ readonly actions: readonly Action[] }>(
+      `/dead-letters/log?${queryOf(options, projection).toString()}`,
+    )
+    output.list(actions, ACTION_COLUMNS)
+    return EXIT.ok
+  },
+}
+
+const REVEAL: Readonly<Record<string, OptionDefinition>> = {
+  reveal: { doc: 'with personal data, and with the bytes as they are in the log' },
+}
+
+export const SHOW_LETTER: Command = {
+  name: 'dlq show',
+  summary: 'Shows one letter: why it failed, its headers, its value decoded.',
+  positionals: '<id>',
+  positionalCount: { min: 1, max: 1 },
+  options: { ...REVEAL, ...PROJECTOR_OPTION },
+  async run({ options, output, positionals: [id = ''] }) {
+    const letter = await projectorApi(options).get<JsonObject>(
+      `/dead-letters/${letterId(id)}?reveal=${isSet(options, 'reveal')}`,
+    )
+    const { value, errorStack, headers, undecodable, ...rest } = letter
+    const lines = Object.entries(rest).map(([name, field]) => `${name}: ${fieldText(field)}`)
+    output.object(letter, [
+      { title: '', text: `${lines.join('\n')}\n` },
+      { title: 'headers', text: `${headerLines(headers)}\n` },
+      {
+        title: 'value',
+        text:
+          value === null ? `${fieldText(undecodable)}\n` : `${JSON.stringify(value, null, 2)}\n`,
+      },
+      { title: 'stack', text: `${typeof errorStack === 'string' ? errorStack : ''}\n` },
+    ])
+    return EXIT.ok
+  },
+}
+
+export const EXPORT_LETTERS: Command = {
+  name: 'dlq export',
+  summary: 'Writes letters as JSON, one a line, with all that is kept of them.',
+  ...OF_PROJECTION,
+  options: { ...LETTER_FILTER, ...REVEAL, ...PROJECTOR_OPTION },
+  async run({ options, output, positionals: [projection], signal }) {
+    const api = projectorApi(options)
+    const query = queryOf(options, projection)
+    query.set('limit', `${LIMIT_MAX}`)
+    for (let after: string | undefined = '0'; after !== undefined; ) {
+      query.set('after', after)
+      const { deadLetters } = await api.get<{ readonly deadLetters: readonly Letter[] }>(
+        `/dead-letters?${query.toString()}`,
+      )
+      for (const { id } of deadLetters) {
+        if (signal.aborted) return EXIT.interrupted
+        const path = `/dead-letters/${id}?reveal=${isSet(options, 'reveal')}`
+        output.raw(`${JSON.stringify(await api.get<JsonObject>(path))}\n`)
+      }
+      after = deadLetters.length < LIMIT_MAX ? undefined : deadLetters.at(-1)?.id
+    }
+    return EXIT.ok
+  },
+}
+
+function queryOf(options: OptionValues, projection: string | undefined): URLSearchParams {
+  const query = new URLSearchParams(projection === undefined ? {} : { projection })
+  for (const [option, name] of Object.entries(QUERY_NAMES)) {
+    const value = textOption(options, option)
+    if (value !== undefined) query.set(name, value)
+  }
+  const limit = integerOption(options, 'limit', { min: 1, max: LIMIT_MAX })
+  if (limit !== undefined) query.set('limit', `${limit}`)
+  return query
+}
+
+/** @throws {UsageError} */
+export function letterId(id: string): string {
+  if (/^\d{1,18}$/.test(id)) return id
+  throw new UsageError(`a letter has a number, as "fairlead dlq list" shows it, not "${id}"`)
+}
+
+function errorText(failure: {
+  readonly errorClass: string | null
+  readonly errorMessage: string | null
+}): string {
+  if (failure.errorClass === null) return ''
+  const text = `${failure.errorClass}: ${failure.errorMessage}`.replaceAll(/\s+/g, ' ')
+  return text.length <= MESSAGE_LENGTH_MAX ? text : `${text.slice(0, MESSAGE_LENGTH_MAX - 1)}…`
+}
+
+function fieldText(field: unknown): string {
+  return typeof field === 'string' ? field : JSON.stringify(field)
+}
+
+function headerLines(headers: unknown): string {
+  if (!Array.isArray(headers)) return ''
+  return headers.map(([name, value]: readonly string[]) => `${name}: ${value}`).join('\n')
+}
