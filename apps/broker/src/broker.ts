@@ -85,7 +85,6 @@ import { DataDirectories, NoDirectoryError } from './storage/data-directories.ts
 import type { DataDirectory } from './storage/data-directory.ts'
 import { type MeasureVolume, measureVolume } from './storage/directory-space.ts'
 import { openFileBudget, openFileProblem } from './storage/open-file-budget.ts'
-import { setStraysAside } from './storage/stray-partitions.ts'
 
 export type BrokerOptions = {
   readonly config: BrokerConfig
@@ -211,10 +210,8 @@ async function startOn(
     },
   })
   await controller.loadMetadata()
-  for (const { path } of directories.online) {
-    for (const stray of setStraysAside(path, image)) {
-      logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
-    }
+  for (const stray of directories.settle(image)) {
+    logger.warn({ directory: stray }, 'a partition that the metadata does not know was set aside')
   }
   const marks = directories.online.map(({ path }) => takeCleanShutdown(path))
   await controller.openPartitions({ wasClean: !marks.includes(false) })

@@ -1,9 +1,11 @@
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -262,6 +264,52 @@ describe('several directories', () => {
       expect(await produce(later, [0, 1])).toEqual(['NONE', 'NONE'])
     },
   )
+
+  test('give a topic its own log when one that was away has another of its name', async () => {
+    const dirs = [directory(), directory()]
+    const [, second = ''] = dirs
+    const first = await started(dirs.join(','))
+    await createTopic(first.client, 2)
+    await produce(first.client, [0, 1])
+    await first.stop()
+    renameSync(second, `${second}.away`)
+    writeFileSync(second, '')
+    const { broker, client, stop } = await started(dirs[0] ?? '')
+    await deleteTopic(client)
+    await createTopic(client, 2)
+    expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(await produce(client, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(broker.failures).toEqual([])
+    await stop()
+    rmSync(second)
+    renameSync(`${second}.away`, second)
+
+    const later = await started(dirs.join(','))
+    expect(await fetchErrors(later.client, [0, 1], 2)).toEqual(['NONE', 'NONE'])
+    expect(readdirSync(second).filter((name) => name.startsWith(TOPIC))).toEqual([
+      expect.stringMatching(/^orders-\d\.\d+-stray$/),
+    ])
+    expect(later.broker.warnings.join()).toContain('was set aside')
+    await later.stop()
+    const again = await started(dirs.join(','))
+    expect(await fetchErrors(again.client, [0, 1], 2)).toEqual(['NONE', 'NONE'])
+  })
+
+  test('prefer the log that says of which topic it is to one that does not', async () => {
+    const dirs = [directory(), directory()]
+    const { client, stop } = await started(dirs.join(','))
+    await createTopic(client, 1)
+    await produce(client, [0])
+    await stop()
+    const at = (path: string) => join(path, `${TOPIC}-0`)
+    const [home = '', other = ''] = dirs.toSorted((path) => (existsSync(at(path)) ? -1 : 1))
+    cpSync(at(home), at(other), { recursive: true })
+    await expect(startTestBroker(dirs.join(','))).rejects.toThrow(/orders-0 is in .* and in/)
+    rmSync(join(at(home), 'partition.metadata'))
+    const { client: later } = await started(dirs.join(','))
+    expect(await fetchErrors(later, [0], 1)).toEqual(['NONE'])
+    expect([existsSync(at(home)), existsSync(at(other))]).toEqual([false, true])
+  })
 
   test('refuse a partition that is in two of them', async () => {
     const dirs = [directory(), directory()]

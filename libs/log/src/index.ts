@@ -53,6 +53,7 @@ export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './part
 export type { LogWatcher } from './watermarks.ts'
 export { TailCache } from './tail-cache.ts'
 export { deleteLog, purgeDeletedLogs } from './log-directory.ts'
+export { PARTITION_METADATA_FILE, decodePartitionMetadata } from './partition-metadata.ts'
 export { DISK_CONTRACT, type DiskFact } from './testing/disk-contract.ts'
 export {
   type DiskTask,

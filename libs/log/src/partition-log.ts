@@ -41,6 +41,8 @@ export type PartitionLogOptions = {
   readonly disk: Disk
   /** Directory of this partition alone, such as `<log.dir>/orders-0`; created when missing. */
   readonly directory: string
+  /** Of the topic, for `partition.metadata`; without it none is written. */
+  readonly topicId?: string
   readonly config: LogConfig
   readonly crc32c: Crc32c
   /** For lookups by time. Without it a compressed batch is answered by its first offset. */

@@ -30,6 +30,7 @@ import {
   readStoredIndex,
   unknownSegment,
 } from './open-segment.ts'
+import { PARTITION_METADATA_FILE, writePartitionMetadata } from './partition-metadata.ts'
 import { ProducerStates } from './producer-state.ts'
 import { IntervalCheck, type Replay, replayBatch } from './replay.ts'
 import {
@@ -60,6 +61,8 @@ export type RecoveryOptions = {
   readonly nowMs: number
   readonly indexIntervalBytes: number
   readonly indexCache: IndexCache
+  /** Written down where the directory does not say it yet. */
+  readonly topicId?: string
 }
 
 export type RecoveredLog = {
@@ -90,7 +93,9 @@ export function* recoverLog(options: RecoveryOptions): DiskTask<RecoveredLog> {
   }
 }
 
-function* recoverDirectory(place: SegmentPlace): DiskTask<RecoveredLog> {
+function* recoverDirectory(
+  place: SegmentPlace & Pick<RecoveryOptions, 'topicId'>,
+): DiskTask<RecoveredLog> {
   const { disk, directory, crc32c } = place
   const found = yield* listIfExists(disk, directory)
   if (found === undefined) yield* perform<void>((done) => disk.makeDirectory(directory, done))
@@ -102,6 +107,9 @@ function* recoverDirectory(place: SegmentPlace): DiskTask<RecoveredLog> {
   const logStart = decodeLogStart(yield* checkpoint(LOG_START_FILE))
   const cleaner = decodeCleaner(yield* checkpoint(CLEANER_FILE))
   const names = yield* tidiedNames(place, found ?? [], { logStart, cleaner })
+  if (place.topicId !== undefined && !names.includes(PARTITION_METADATA_FILE)) {
+    yield* writePartitionMetadata(place, place.topicId)
+  }
   const bases = names.flatMap((name) => segmentBaseOffset(name) ?? [])
   const stateOffsets = durableStateOffsets(names)
   const state = yield* newestState(place, stateOffsets)

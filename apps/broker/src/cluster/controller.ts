@@ -117,8 +117,8 @@ export class Controller {
     )
     await forEachConcurrently(replicas, OPEN_CONCURRENCY, async (replica) => {
       const { topic, partition, leaderEpoch } = replica
-      const { name, configs } = topic
-      await this.#open({ topic: name, partition, leaderEpoch, configs, isNew: false })
+      const { name, topicId, configs } = topic
+      await this.#open({ topic: name, topicId, partition, leaderEpoch, configs, isNew: false })
     })
   }
 
@@ -376,6 +376,7 @@ export class Controller {
 
   async #open(request: {
     readonly topic: string
+    readonly topicId: string
     readonly partition: number
     readonly leaderEpoch: number
     readonly configs: ReadonlyMap<string, string>

@@ -3,6 +3,7 @@ import type { MetadataImage, MetadataRecord } from '@fairlead/metadata'
 
 export type NewPartition = {
   readonly topic: string
+  readonly topicId: string
   readonly partition: number
   readonly leaderEpoch: number
   /** Of its topic. */
@@ -29,6 +30,7 @@ export function newPartitions(
   return added.map(({ topicId, partitionId, leaderEpoch }) => {
     const topic = topics.get(topicId) ?? image.topicById(topicId)
     invariant(topic !== undefined, 'a partition has a topic')
-    return { topic: topic.name, partition: partitionId, leaderEpoch, configs: topic.configs }
+    const { name, configs } = topic
+    return { topic: name, topicId, partition: partitionId, leaderEpoch, configs }
   })
 }

@@ -17,7 +17,13 @@ import { removeDirectory, temporaryDirectory } from '../testing/test-broker.ts'
 import { METADATA_LOG_CONFIG } from './log-config.ts'
 import { type OfflinePartition, PartitionTable } from './partition-table.ts'
 
-const REQUEST = { topic: 'orders', leaderEpoch: 0, config: METADATA_LOG_CONFIG, isNew: true }
+const REQUEST = {
+  topic: 'orders',
+  topicId: 'b3JkZXJzAAAAAAAAAAAAAA',
+  leaderEpoch: 0,
+  config: METADATA_LOG_CONFIG,
+  isNew: true,
+}
 const cleanups: (() => void)[] = []
 afterEach(() => {
   for (const cleanup of cleanups.splice(0).reverse()) cleanup()

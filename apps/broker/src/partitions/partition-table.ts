@@ -73,6 +73,7 @@ export type PartitionTableOptions = {
 export type PartitionName = { readonly topic: string; readonly partition: number }
 
 export type OpenRequest = PartitionName & {
+  readonly topicId: string
   readonly leaderEpoch: number
   readonly config: LogConfig
   /** Whether nothing can be there yet. */
@@ -274,7 +275,7 @@ export class PartitionTable {
   }
 
   async #open(request: OpenRequest): Promise<Opening> {
-    const { topic, partition, leaderEpoch, config, isNew } = request
+    const { topic, topicId, partition, leaderEpoch, config, isNew } = request
     const name = directoryName(topic, partition)
     const directory = this.#homeOf(name, isNew)
     if (directory instanceof StorageError) {
@@ -287,6 +288,7 @@ export class PartitionTable {
     const which = { topic, partition, isCurrent, directory }
     try {
       const log = await this.#openLog(directory, name, withSegmentJitter(config, name), {
+        topicId,
         onReadFailure: (error) => this.#onReadFailure(which, error),
         onFailure: (error) => this.#onLogFailure(which, error),
       })
@@ -315,7 +317,7 @@ export class PartitionTable {
     { path, space }: DataDirectory,
     name: string,
     config: LogConfig,
-    listeners: Pick<PartitionLogOptions, 'onFailure' | 'onReadFailure'>,
+    own: Pick<PartitionLogOptions, 'topicId' | 'onFailure' | 'onReadFailure'>,
   ): Promise<PartitionLog> {
     const { disk, crc32c, tailCache, indexCache, fileBudget, buffers, findRecord, clock } =
       this.#options
@@ -333,7 +335,7 @@ export class PartitionTable {
           buffers,
           space,
           nowMs: clock.wallNowMs(),
-          ...listeners,
+          ...own,
         },
         done,
       ),

@@ -1,8 +1,11 @@
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { OperationalError, type Random, errorMessage } from '@fairlead/base'
 import { StorageError } from '@fairlead/log'
+import { CLUSTER_METADATA_TOPIC } from '../cluster/internal-topics.ts'
 import { type DataDirectory, openDataDirectory } from './data-directory.ts'
 import type { MeasureVolume } from './directory-space.ts'
+import { setAside, topicIdIn } from './stray-partitions.ts'
 
 export type DataDirectoriesOptions = {
   /** `log.dirs`: at least one, none twice. */
@@ -15,13 +18,28 @@ export type DataDirectoriesOptions = {
   readonly measureVolume: MeasureVolume
 }
 
-export const PARTITION_DIRECTORY: RegExp = /^(?<topic>[a-zA-Z0-9._-]+)-(?<partition>\d+)$/
+/** The topic of a partition by its name: its id, while there is such a partition. */
+export type KnownPartitions = {
+  topicId(topic: string): string | undefined
+  hasPartition(topic: string, partition: number): boolean
+}
+
+type Found = {
+  readonly name: string
+  readonly topic: string
+  readonly partition: number
+  readonly directory: DataDirectory
+}
+
+const PARTITION_DIRECTORY: RegExp = /^(?<topic>[a-zA-Z0-9._-]+)-(?<partition>\d+)$/
 /** What says that the disk is broken, not that the configuration or this process is. */
 const DISK_ERRORS: readonly string[] = ['EIO', 'EROFS', 'ENXIO', 'ENODEV', 'ESTALE', 'EUCLEAN']
 
 /**
  * The directories of `log.dirs`, at best each on a disk of its own. One that fails is not touched any
  * more, and the others go on. A partition lives in one of them; a new one goes where the fewest are.
+ *
+ * Lifecycle: until `settle` only the home of the metadata is known.
  *
  * Invariants: a directory that was taken offline stays so; no partition is in two directories.
  */
@@ -34,8 +52,8 @@ export class DataDirectories {
   /**
    * Makes, locks and identifies the directories.
    *
-   * @throws {NoDirectoryError} when none of them works; `WrongDirectoryError`, `DuplicateLogError`
-   * and the like when they are not what they should be.
+   * @throws {NoDirectoryError} when none of them works; `WrongDirectoryError` and the like when they are
+   * not what they should be; `DuplicateLogError` when two of them hold the metadata.
    */
   constructor(options: DataDirectoriesOptions) {
     const opened: DataDirectory[] = []
@@ -46,13 +64,42 @@ export class DataDirectories {
         const directory = this.#open(path, { ...options, clusterId })
         if (directory === undefined) continue
         opened.push(directory)
-        this.#findHomes(directory)
       }
       if (opened.length === 0) throw new NoDirectoryError(this.failures)
+      for (const each of this.#found()) if (isOfMetadata(each)) this.#settleIn(each)
     } catch (error) {
       this.release()
       throw error
     }
+  }
+
+  /**
+   * Finds the homes of all partitions, once the metadata is known. What is of another topic than the
+   * one that has its name now is set aside, and so is what does not say of which topic it is, where
+   * another directory does. Returns the new names.
+   *
+   * @throws {DuplicateLogError} when two directories hold one partition all the same.
+   */
+  settle(known: KnownPartitions): readonly string[] {
+    const strays: Found[] = []
+    const certain = new Map<string, Found>()
+    const silent: Found[] = []
+    for (const each of this.#found().filter((found) => !isOfMetadata(found))) {
+      const { name, topic, partition, directory } = each
+      const isKnown = known.hasPartition(topic, partition)
+      const topicId = isKnown ? topicIdIn(join(directory.path, name)) : undefined
+      if (!isKnown || (topicId !== undefined && topicId !== known.topicId(topic))) strays.push(each)
+      else if (topicId === undefined) silent.push(each)
+      else {
+        this.#settleIn(each)
+        certain.set(name, each)
+      }
+    }
+    for (const each of silent) {
+      if (certain.has(each.name)) strays.push(each)
+      else this.#settleIn(each)
+    }
+    return strays.map(({ name, directory }) => setAside(directory.path, name))
   }
 
   /** Those that are in use. */
@@ -109,14 +156,25 @@ export class DataDirectories {
     }
   }
 
-  #findHomes(directory: DataDirectory): void {
-    for (const entry of readdirSync(directory.path, { withFileTypes: true })) {
-      if (!entry.isDirectory() || !PARTITION_DIRECTORY.test(entry.name)) continue
-      const other = this.#homes.get(entry.name)
-      if (other !== undefined) throw new DuplicateLogError(entry.name, [other, directory])
-      this.#homes.set(entry.name, directory)
-    }
+  #found(): readonly Found[] {
+    return this.online.flatMap((directory) =>
+      readdirSync(directory.path, { withFileTypes: true }).flatMap((entry) => {
+        const { topic, partition } = PARTITION_DIRECTORY.exec(entry.name)?.groups ?? {}
+        if (!entry.isDirectory() || topic === undefined) return []
+        return [{ name: entry.name, topic, partition: Number(partition), directory }]
+      }),
+    )
   }
+
+  #settleIn({ name, directory }: Found): void {
+    const other = this.#homes.get(name)
+    if (other !== undefined) throw new DuplicateLogError(name, [other, directory])
+    this.#homes.set(name, directory)
+  }
+}
+
+function isOfMetadata({ topic }: Found): boolean {
+  return topic === CLUSTER_METADATA_TOPIC
 }
 
 /** Nothing of `log.dirs` can be used. */

@@ -1,27 +1,26 @@
-import { readdirSync, renameSync } from 'node:fs'
+import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { CLUSTER_METADATA_TOPIC } from '../cluster/internal-topics.ts'
-import { PARTITION_DIRECTORY } from './data-directories.ts'
+import { PARTITION_METADATA_FILE, decodePartitionMetadata } from '@fairlead/log'
 
 const STRAY_SUFFIX = '-stray'
 
-/**
- * Sets aside the directories of partitions that the metadata does not know: what a crash left of
- * deleted topics. They are renamed, not removed: if it was the metadata that got lost, the records
- * are still there; and a topic of the same name must not find the old records.
- */
-export function setStraysAside(
-  directory: string,
-  known: { hasPartition(topic: string, partition: number): boolean },
-): readonly string[] {
-  const strays: string[] = []
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const { topic, partition } = PARTITION_DIRECTORY.exec(entry.name)?.groups ?? {}
-    if (!entry.isDirectory() || topic === undefined) continue
-    if (topic === CLUSTER_METADATA_TOPIC || known.hasPartition(topic, Number(partition))) continue
-    const aside = `${entry.name}.${Date.now()}${STRAY_SUFFIX}`
-    renameSync(join(directory, entry.name), join(directory, aside))
-    strays.push(aside)
+/** Of which topic the records in the directory of a partition are; undefined when it does not say. */
+export function topicIdIn(directory: string): string | undefined {
+  try {
+    return decodePartitionMetadata(readFileSync(join(directory, PARTITION_METADATA_FILE), 'utf8'))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
   }
-  return strays
+}
+
+/**
+ * Renames the directory of a partition that the metadata does not know: what a crash, or a disk that was
+ * away, left of a deleted topic. It is not removed: if it was the metadata that got lost, the records are
+ * still there; and a topic of the same name must not find the old records. Returns the new name.
+ */
+export function setAside(directory: string, name: string): string {
+  const aside = `${name}.${Date.now()}${STRAY_SUFFIX}`
+  renameSync(join(directory, name), join(directory, aside))
+  return aside
 }

@@ -25,6 +25,7 @@ export type OpenOptions = {
   readonly cacheBytes?: number
   readonly onFailure?: PartitionLogOptions['onFailure']
   readonly nowMs?: number
+  readonly topicId?: string
   readonly space?: DiskSpace
   readonly fileBudget?: FileBudget
   readonly findRecord?: FindRecord
@@ -44,6 +45,7 @@ export function tryOpen(
     indexCache: new IndexCache({ budgetBytes: 0 }),
     tailCache: new TailCache({ budgetBytes: options.cacheBytes ?? 0, buffers }),
     buffers,
+    ...(options.topicId === undefined ? {} : { topicId: options.topicId }),
     ...(options.space === undefined ? {} : { space: options.space }),
     ...(options.fileBudget === undefined ? {} : { fileBudget: options.fileBudget }),
     ...(options.findRecord === undefined ? {} : { findRecord: options.findRecord }),
