@@ -74,7 +74,7 @@ export class LogLife {
         break
       }
       case 'retry': {
-        const sent = producers.repeated()
+        const sent = producers.repeated(this.#log.logStartOffset)
         if (sent !== undefined) this.send(sent)
         break
       }
@@ -122,7 +122,8 @@ export class LogLife {
       }
     })
     if (this.#log.logEndOffset === before) return
-    require(sent.placed === undefined, () => `a batch of ${sent.producerId} was appended twice`)
+    const isGone = sent.placed === undefined || sent.placed.nextOffset <= this.#log.logStartOffset
+    require(isGone, () => `a batch of ${sent.producerId} is in the log twice`)
     const { timestampsMs } = sent
     sent.placed = this.#model.place({ bytes, timestampsMs }, timestampsMs.length)
     require(sent.placed.baseOffset === before &&

@@ -81,11 +81,16 @@ export class SimulatedProducers {
     return sent
   }
 
-  /** A batch that the log must recognise, as a client repeats it that missed the answer. */
-  repeated(): SentBatch | undefined {
+  /**
+   * A batch that the log must recognise, as a client repeats it that missed the answer. What lies below
+   * the log start may be forgotten: a full disk takes no snapshot, and retention goes on.
+   */
+  repeated(logStartOffset: number): SentBatch | undefined {
     const { acked, inFlight } = this.#pick()
     const placed = [...acked, ...inFlight].filter((sent) => sent.placed !== undefined)
-    const remembered = placed.slice(-REMEMBERED_MAX)
+    const remembered = placed
+      .slice(-REMEMBERED_MAX)
+      .filter((sent) => (sent.placed?.nextOffset ?? 0) > logStartOffset)
     return remembered[this.#random.int(Math.max(1, remembered.length))]
   }
 
