@@ -35,6 +35,7 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
   const path = flipBit(disk, options.random)
   if (path === undefined) return
   const sizes = segmentSizes(disk)
+  const logStartOffset = Math.max(options.model.logStartOffset, storedLogStart(disk))
   const opened = openNow(disk, options)
   require(opened !== undefined, () => `${path} was damaged, and opening does not end`)
   if (opened.ok) {
@@ -45,7 +46,7 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
     `${path} was damaged, and opening fails with ${opened.error.code}`)
   // What a crash kept retention from removing is removed now.
   const bases = [...sizes.keys()].map(baseOffsetOf)
-  const firstKept = Math.max(...bases.filter((base) => base <= options.model.logStartOffset))
+  const firstKept = Math.max(...bases.filter((base) => base <= logStartOffset))
   for (const [segment, sizeBytes] of sizes) {
     if (baseOffsetOf(segment) < firstKept) continue
     require(segmentSizes(disk).get(segment) === sizeBytes, () =>
@@ -80,6 +81,14 @@ function flipBit(disk: SimulatedDisk, random: SeededRandom): string | undefined 
 function segmentSizes(disk: SimulatedDisk): Map<string, number> {
   const segments = disk.paths().filter((path) => path.endsWith('.log'))
   return new Map(segments.map((path) => [path, disk.contentOf(path).length]))
+}
+
+/** A crash may have come between the write of a new log start and its effect; 0 when there is none. */
+function storedLogStart(disk: SimulatedDisk): number {
+  const path = disk.paths().find((each) => each.endsWith('/log-start-offset-checkpoint'))
+  if (path === undefined) return 0
+  const [, , offset] = new TextDecoder().decode(disk.contentOf(path)).split('\n')
+  return Number(offset)
 }
 
 function baseOffsetOf(segment: string): number {
