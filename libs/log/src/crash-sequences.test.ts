@@ -42,6 +42,24 @@ test('a segment whose name was not durable when the process was killed is kept',
   expect(recovered.logEndOffset).toBe(2)
 })
 
+test('a log start that was served after a kill does not go back when the power is lost', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  append(log, batch({ values: ['a', 'b', 'c'] }))
+  let isRenamed = false
+  disk.hook = ({ kind, path }) => {
+    isRenamed ||= kind === 'rename' && path.includes('log-start-offset-checkpoint')
+    const isCrash = isRenamed && kind === 'syncDirectory'
+    return isCrash ? { kind: 'crash', keptBytes: 0 } : { kind: 'proceed' }
+  }
+  log.deleteRecords(2, () => {})
+  expect(disk.hasCrashed).toBe(true)
+
+  const afterKill = disk.afterKill()
+  expect(open(afterKill).logStartOffset).toBe(2)
+  expect(open(afterKill.survivor(LOSE_UNSYNCED)).logStartOffset).toBe(2)
+})
+
 test('retention that comes twice during a roll begins one segment, and keeps what it gets', () => {
   const disk = new SimulatedDisk({ completion: 'queued' })
   const log = open(disk, { config: KEEP_NOTHING })

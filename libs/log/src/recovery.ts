@@ -375,6 +375,11 @@ function* tidiedNames(
     yield* recoverSwap(place, known.cleaner)
     names = yield* perform<readonly string[]>((done) => disk.list(directory, done))
   }
+  // A process that was killed may have renamed a checkpoint and not made that durable. What it says is
+  // acted upon and served from now on, and must not go back when the power is lost.
+  if (names.includes(LOG_START_FILE) || names.includes(CLEANER_FILE)) {
+    yield* perform<void>((done) => disk.syncDirectory(directory, done))
+  }
   const remove = function* (doomed: readonly string[]): DiskTask<void> {
     for (const name of doomed) {
       yield* perform<void>((done) => disk.removeFile(`${directory}/${name}`, done))
