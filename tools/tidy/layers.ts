@@ -25,6 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   serde: ['base', 'avro'],
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
+  'read-your-writes': ['base', 'outbox'],
   // for tests only
   'projection-testing': ['base', 'avro', 'projection'],
   testing: ['base', 'postgres'],

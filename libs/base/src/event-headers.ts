@@ -18,6 +18,11 @@ export const EVENT_HEADERS = {
    * a row of a snapshot. Its position tells nothing of the records around it.
    */
   replayed: 'cdc.replayed',
+  /**
+   * `pg_current_xact_id()` of the event's transaction, in decimal. Written by the outbox of a service,
+   * for those who wait until a projection has applied what they wrote.
+   */
+  transactionId: 'txId',
   /** W3C Trace Context. */
   traceparent: 'traceparent',
   tracestate: 'tracestate',

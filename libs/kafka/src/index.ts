@@ -38,7 +38,7 @@ export type {
 export { quotaEntityText } from './cluster-admin/quotas.ts'
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
-export { partitionOfKey } from './murmur2.ts'
+export { partitionOfKey } from '@fairlead/base'
 export { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 export { createProducer } from './producer.ts'
 export { createReader } from './reader.ts'

@@ -1,11 +1,11 @@
 import { initProducerIdV4 } from '@platformatic/kafka'
+import { partitionOfKey } from '@fairlead/base'
 import { BatchSender, type Owner } from './batch-sender.ts'
 import type { IdempotentProducer, ProducerOptions } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { Delivery } from './delivery.ts'
 import { closedError, expectNoError, toKafkaError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
-import { partitionOfKey } from './murmur2.ts'
 import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 import {
   BATCH_HEADER_BYTES,

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { defineEvents } from '@fairlead/avro'
+import { formatLsn, lsn } from '@fairlead/base'
 import { createKysely, createPool, migrate } from '@fairlead/postgres'
 import { type RegisteredSchema, type RegistryClient, createAvroSerde } from '@fairlead/serde'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
-import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Outbox, OutboxError, createOutbox } from './index.ts'
+import { type Kysely, type Transaction, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Outbox, OutboxError, createOutbox, parseCommitToken } from './index.ts'
 
 const OrderEvents = defineEvents({
   topic: 'outbox.event.order',
@@ -98,6 +99,63 @@ test('a transaction that rolls back leaves no event', async () => {
     }),
   ).rejects.toThrow('the business says no')
   expect(await rows()).toEqual([])
+})
+
+describe('the token of a transaction', () => {
+  const placed = (orderId: string) => OrderEvents.OrderPlaced({ orderId, quantity: 1 })
+
+  test('is above its commit, and names its id and the keys of its events', async () => {
+    const { result, token } = await outbox.transaction(db, async (transaction) => {
+      await outbox.append(transaction, placed('21'), placed('21'))
+      await outbox.append(transaction.withSchema('elsewhere'), placed('abc'))
+      return 'done'
+    })
+    expect(result).toBe('done')
+    const [row] = await rows()
+    const [position] = parseCommitToken(token)
+    // Hashes of Kafka's own test of murmur2, without their sign.
+    expect(position?.keyHashes).toEqual(
+      new Map([['outbox.event.order', [-973932308 & 0x7fff_ffff, 479470107]]]),
+    )
+    expect(row?.['headers']).toMatchObject({ txId: position?.transactionId })
+    const later = await sql<{ later: boolean }>`
+      select pg_current_wal_insert_lsn() >= ${formatLsn(position?.lsn ?? lsn(0n))} as later,
+        pg_current_wal_insert_lsn() - ${formatLsn(position?.lsn ?? lsn(0n))} < 1e6 as near`.execute(
+      db,
+    )
+    expect(later.rows).toEqual([{ later: true, near: true }])
+  })
+
+  test('without events says nothing', async () => {
+    const { token } = await outbox.transaction(db, async () => undefined)
+    expect(parseCommitToken(token)).toMatchObject([{ keyHashes: new Map() }])
+  })
+
+  test('leaves out what was appended to another transaction meanwhile', async () => {
+    const { token } = await outbox.transaction(db, async (transaction) => {
+      await db.transaction().execute((other) => outbox.append(other, placed('21')))
+      await outbox.append(transaction, placed('abc'))
+    })
+    expect([...(parseCommitToken(token)[0]?.keyHashes.values() ?? [])]).toEqual([[479470107]])
+  })
+
+  test('with very many keys is for all partitions', async () => {
+    const { token } = await outbox.transaction(db, (transaction) =>
+      outbox.append(transaction, ...Array.from({ length: 60 }, (_, index) => placed(`o${index}`))),
+    )
+    expect(parseCommitToken(token)).toMatchObject([
+      { keyHashes: new Map([['outbox.event.order', null]]) },
+    ])
+  })
+
+  test('is none when the transaction fails', async () => {
+    const work = async (transaction: Transaction<unknown>) => {
+      await outbox.append(transaction, placed('o1'))
+      throw new Error('the business says no')
+    }
+    await expect(outbox.transaction(db, work)).rejects.toThrow('the business says no')
+    expect(await rows()).toEqual([])
+  })
 })
 
 test('an event that breaks its schema is refused before any row is written', async () => {

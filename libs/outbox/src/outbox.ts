@@ -1,7 +1,10 @@
 import { type AnyEvents, type NewEvent, recordName } from '@fairlead/avro'
-import { OperationalError } from '@fairlead/base'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { EVENT_HEADERS, OperationalError, parseLsn } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
-import { type RawBuilder, type Transaction, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { type CommitToken, formatCommitToken } from './commit-token.ts'
+import { WrittenEvents } from './written-events.ts'
 
 /** Debezium's default route: the aggregate type stands behind this prefix in the topic's name. */
 const TOPIC_PREFIX = 'outbox.event.'
@@ -44,6 +47,18 @@ export interface Outbox {
    * @throws {OutboxError} before any row is written, when one of the events cannot be encoded.
    */
   append<DB>(transaction: Transaction<DB>, ...events: readonly NewEvent[]): Promise<void>
+
+  /**
+   * Runs `work` in a transaction of `db`. The token says where its events stand: who has it can wait
+   * until a projection has applied them. It takes one statement more than a plain transaction, behind
+   * the commit.
+   *
+   * @throws what `work` throws; then nothing is written.
+   */
+  transaction<DB, R>(
+    db: Kysely<DB>,
+    work: (transaction: Transaction<DB>) => Promise<R>,
+  ): Promise<{ readonly result: R; readonly token: CommitToken }>
 }
 
 /**
@@ -80,14 +95,28 @@ type Columns = {
  * the order in which they were inserted, and messages in which they were emitted.
  */
 const STATEMENTS = {
-  table: ({ headers, ...columns }: Columns) => sql`
-    insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
-    select aggregatetype, aggregateid, type, payload, ${headers}::jsonb
-    from ${eventsOf(columns)} order by position`,
-  message: ({ headers, ...columns }: Columns) => sql`
-    select outbox.emit_bytes(aggregatetype, aggregateid, type, payload, ${headers}::jsonb)
-    from (select * from ${eventsOf(columns)} order by position) as event`,
+  table: ({ headers, ...columns }: Columns) => sql<Written>`
+    with written as (
+      insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
+      select aggregatetype, aggregateid, type, payload, ${withTransactionId(headers)}
+      from ${eventsOf(columns)} order by position
+    ) select ${TRANSACTION_ID} as id`,
+  message: ({ headers, ...columns }: Columns) => sql<Written>`
+    select max(id) as id from (
+      select ${TRANSACTION_ID} as id,
+        outbox.emit_bytes(aggregatetype, aggregateid, type, payload, ${withTransactionId(headers)})
+      from (select * from ${eventsOf(columns)} order by position) as event
+    ) as emitted`,
 } as const
+
+const TRANSACTION_ID = sql`pg_current_xact_id()::text`
+
+type Written = { readonly id: string }
+
+function withTransactionId(headers: string): RawBuilder<unknown> {
+  return sql`${headers}::jsonb || jsonb_build_object(
+    ${EVENT_HEADERS.transactionId}::text, ${TRANSACTION_ID})`
+}
 
 function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'headers'>) {
   return sql`unnest(
@@ -98,12 +127,14 @@ function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'head
 class PostgresOutbox implements Outbox {
   readonly #encoders: ReadonlyMap<string, AvroEncoder>
   readonly #headers: () => Readonly<Record<string, string>>
-  readonly #statement: (columns: Columns) => RawBuilder<unknown>
+  readonly #statement: (columns: Columns) => RawBuilder<Written>
+  /** What is appended while the work of a `transaction` runs. */
+  readonly #written = new AsyncLocalStorage<WrittenEvents>()
 
   constructor(
     encoders: ReadonlyMap<string, AvroEncoder>,
     headers: () => Readonly<Record<string, string>>,
-    statement: (columns: Columns) => RawBuilder<unknown>,
+    statement: (columns: Columns) => RawBuilder<Written>,
   ) {
     this.#encoders = encoders
     this.#headers = headers
@@ -126,7 +157,23 @@ class PostgresOutbox implements Outbox {
       payloads,
       headers,
     }
-    await this.#statement(columns).execute(transaction)
+    const { rows } = await this.#statement(columns).execute(transaction)
+    this.#written.getStore()?.add(rows[0]?.id ?? '', events)
+  }
+
+  async transaction<DB, R>(
+    db: Kysely<DB>,
+    work: (transaction: Transaction<DB>) => Promise<R>,
+  ): Promise<{ readonly result: R; readonly token: CommitToken }> {
+    const written = new WrittenEvents()
+    const { result, transactionId } = await db.transaction().execute(async (transaction) => ({
+      result: await this.#written.run(written, () => work(transaction)),
+      // The work may have appended to other transactions, too.
+      transactionId: written.onlyTransactionId ?? (await currentTransactionId(transaction)),
+    }))
+    const keyHashes = written.keyHashes(transactionId)
+    const lsn = keyHashes.size === 0 ? NO_LSN : await lsnBehindCommits(db)
+    return { result, token: formatCommitToken({ lsn, transactionId, keyHashes }) }
   }
 
   #encode(event: NewEvent): Buffer {
@@ -141,6 +188,20 @@ class PostgresOutbox implements Outbox {
       throw new OutboxError(`${event.type} with key "${event.key}" breaks its schema`, error)
     }
   }
+}
+
+async function currentTransactionId<DB>(transaction: Transaction<DB>): Promise<string> {
+  const { rows } = await sql<Written>`select ${TRANSACTION_ID} as id`.execute(transaction)
+  return rows[0]?.id ?? ''
+}
+
+const NO_LSN = parseLsn('0/0')
+
+/** Above the commit record of every transaction whose commit was answered. */
+async function lsnBehindCommits<DB>(db: Kysely<DB>): Promise<ReturnType<typeof parseLsn>> {
+  const { rows } = await sql<{ lsn: string }>`
+    select pg_current_wal_insert_lsn()::text as lsn`.execute(db)
+  return parseLsn(rows[0]?.lsn ?? '')
 }
 
 function aggregateTypeOf(topic: string): string {

@@ -9,7 +9,7 @@ import { type Random, seededRandom } from './seeded-random.ts'
 /** Events to begin with, or what makes them, anew for each run. */
 export type History = readonly NewEvent[] | ((random: () => number) => readonly NewEvent[])
 
-export type ChaosOptions = ReadModelOptions & {
+export type ChaosOptions<DB = unknown> = ReadModelOptions<DB> & {
   /** How many histories, and ways to apply them. Default 200. */
   readonly runs?: number
   /** Of the first run; a failure names the one of the run that failed. Default: by the clock. */
@@ -37,10 +37,10 @@ const CRASHES_PER_RUN_MAX = 50
  *
  * Rejects with an `AssertionError` that names the seed.
  */
-export async function chaos(
+export async function chaos<DB>(
   projection: Projection,
   history: History,
-  options: ChaosOptions = {},
+  options: ChaosOptions<DB> = {},
 ): Promise<ChaosReport> {
   const { runs = RUNS_DEFAULT, seed = Date.now() % 1_000_000 } = options
   const totals = { crashes: 0, duplicates: 0, batches: 0 }
@@ -62,10 +62,10 @@ export async function chaos(
 
 type Result = { readonly rows: Tables; readonly letters: readonly (readonly string[])[] }
 
-async function applyInOrder(
+async function applyInOrder<DB>(
   projection: Projection,
   history: readonly HistoricEvent[],
-  options: ReadModelOptions,
+  options: ReadModelOptions<DB>,
 ): Promise<Result> {
   const model = await openReadModel(projection, options)
   try {
@@ -111,7 +111,10 @@ class DisturbedRun {
     this.#totals = totals
   }
 
-  async apply(history: readonly HistoricEvent[], options: ReadModelOptions): Promise<Result> {
+  async apply<DB>(
+    history: readonly HistoricEvent[],
+    options: ReadModelOptions<DB>,
+  ): Promise<Result> {
     const model = await openReadModel(this.#projection, options)
     try {
       const logs = Map.groupBy(this.#interleaved(history), ({ event }) => event.topic)

@@ -6,9 +6,9 @@ import { openReadModel } from './open-read-model.ts'
 import type { ReadModel, Tables } from './read-model.ts'
 import { historyOf, recordOf } from './records.ts'
 
-export type GivenOptions = {
+export type GivenOptions<DB = unknown> = {
   /** For projections in SQL, and for look-ups: a database that the test may create schemas in. */
-  readonly db?: Kysely<never>
+  readonly db?: Kysely<DB>
   /** What the projection's `enrich` returns, in place of a look-up. */
   readonly enriched?: unknown
   /** When the first event happens; each later one is a second later. Default 2026-01-01 UTC. */
@@ -40,7 +40,7 @@ export interface Outcome {
  *
  *     await given(orderSummary).events(placed, paid).then([{ order_id: 'o1', status: 'paid' }])
  */
-export function given(projection: Projection, options: GivenOptions = {}): Given {
+export function given<DB>(projection: Projection, options: GivenOptions<DB> = {}): Given {
   return {
     events: (...events) => ({
       // Not a promise: it takes rows. Who awaits it without them is told so.

@@ -4,17 +4,17 @@ import { type LookUp, MemoryReadModel } from './memory-read-model.ts'
 import { PostgresReadModel } from './postgres-read-model.ts'
 import type { ReadModel } from './read-model.ts'
 
-export type ReadModelOptions = {
-  readonly db?: Kysely<never>
+export type ReadModelOptions<DB> = {
+  readonly db?: Kysely<DB>
   readonly enriched?: unknown
 }
 
 /** @throws {TypeError} when the projection needs a database, or a look-up, that is not there. */
-export async function openReadModel(
+export async function openReadModel<DB>(
   projection: Projection,
-  options: ReadModelOptions,
+  options: ReadModelOptions<DB>,
 ): Promise<ReadModel> {
-  // Kysely is invariant in its database type, and none is needed here.
+  // The engine knows no database type; Kysely has no type that stands for all of them.
   const db = options.db as unknown as Kysely<unknown> | undefined
   if (projection.kind !== 'sql') {
     return new MemoryReadModel(projection, lookUpOf(projection, db, options))
@@ -25,10 +25,10 @@ export async function openReadModel(
   return PostgresReadModel.create(db, projection)
 }
 
-function lookUpOf(
+function lookUpOf<DB>(
   { name, enrich }: Projection,
   db: Kysely<unknown> | undefined,
-  options: ReadModelOptions,
+  options: ReadModelOptions<DB>,
 ): LookUp {
   return (events) => {
     if ('enriched' in options) return options.enriched

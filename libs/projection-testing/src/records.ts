@@ -61,7 +61,12 @@ export function recordOf(
     },
     key,
     eventType: type,
-    source: { commitLsn: lsn(BigInt(commit) + 1n), index: 0, commitTimeMs: commit },
+    source: {
+      commitLsn: lsn(BigInt(commit) + 1n),
+      index: 0,
+      commitTimeMs: commit,
+      transactionId: null,
+    },
     content: Object.hasOwn(projection.on, type) ? { kind: 'event', event } : { kind: 'ignored' },
   }
 }

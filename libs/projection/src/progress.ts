@@ -1,6 +1,12 @@
 import { invariant } from '@fairlead/base'
 import type { PreparedRecord } from './log-record.ts'
-import { type SourceProgress, advanceSource, isRepublished } from './source-position.ts'
+import {
+  type SourcePosition,
+  type SourceProgress,
+  advanceSource,
+  isRepublished,
+  recentTransactionIds,
+} from './source-position.ts'
 
 /**
  * How far a projection has come in one partition. It is stored with the rows, in one transaction.
@@ -37,6 +43,7 @@ export function admit(
   fetched: { readonly records: readonly PreparedRecord[]; readonly nextOffset: number },
 ): Admitted {
   const records: PreparedRecord[] = []
+  const positions: SourcePosition[] = []
   let { source, eventTimeMs, nextOffset } = from
   let ignoredCount = 0
   let duplicateCount = 0
@@ -52,10 +59,17 @@ export function admit(
       duplicateCount += 1
       continue
     }
-    if (prepared.source !== null) source = advanceSource(prepared.source, source)
+    if (prepared.source !== null) {
+      source = advanceSource(prepared.source, source)
+      positions.push(prepared.source)
+    }
     eventTimeMs = timestampMs
     if (prepared.content.kind === 'ignored') ignoredCount += 1
     else records.push(prepared)
+  }
+  if (source !== null && positions.length > 0) {
+    const recent = recentTransactionIds(source.recentTransactionIds, positions)
+    source = { ...source, recentTransactionIds: recent }
   }
   const to = { nextOffset: Math.max(nextOffset, fetched.nextOffset), source, eventTimeMs }
   invariant(to.nextOffset >= from.nextOffset, 'a checkpoint does not go back')

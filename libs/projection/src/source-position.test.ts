@@ -1,11 +1,17 @@
 import { DecodeError, lsn } from '@fairlead/base'
 import { describe, expect, test } from 'vitest'
-import { advanceSource, isRepublished, sourcePosition } from './source-position.ts'
+import {
+  advanceSource,
+  isRepublished,
+  recentTransactionIds,
+  sourcePosition,
+} from './source-position.ts'
 
 const at = (commitLsn: bigint, index: number, commitTimeMs: number) => ({
   commitLsn: lsn(commitLsn),
   index,
   commitTimeMs,
+  transactionId: null,
 })
 
 describe('headers give a source position', () => {
@@ -31,7 +37,7 @@ describe('headers give a source position', () => {
 })
 
 describe('after an event at (20, 1) committed at 500', () => {
-  const seen = at(20n, 1, 500)
+  const seen = { ...at(20n, 1, 500), recentTransactionIds: ['7'] }
   test.for([
     ['the same event is a repetition', at(20n, 1, 500), true],
     ['an earlier event of its transaction is one', at(20n, 0, 500), true],
@@ -45,6 +51,38 @@ describe('after an event at (20, 1) committed at 500', () => {
   })
 
   test('the latest commit time stays, so that the repetition of a transaction with it is found', () => {
-    expect(advanceSource(at(21n, 0, 400), seen)).toEqual(at(21n, 0, 500))
+    expect(advanceSource(at(21n, 0, 400), seen)).toEqual({
+      commitLsn: 21n,
+      index: 0,
+      commitTimeMs: 500,
+      recentTransactionIds: ['7'],
+    })
+  })
+})
+
+describe('the ids of the last transactions', () => {
+  const of = (...ids: readonly (number | null)[]) =>
+    ids.map((id) => ({ ...at(1n, 0, 0), transactionId: id === null ? null : String(id) }))
+  const upTo = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+  test('are each there once, the newest last', () => {
+    expect(recentTransactionIds(['1', '2'], of(2, 3, 3, null, 4))).toEqual(['1', '2', '3', '4'])
+  })
+
+  test('are 64 at most, of which the oldest go first', () => {
+    const ids = recentTransactionIds(upTo(1, 40).map(String), of(...upTo(41, 90)))
+    expect(ids).toEqual(upTo(27, 90).map(String))
+    expect(recentTransactionIds(ids, of(...upTo(91, 500)))).toEqual(upTo(437, 500).map(String))
+  })
+
+  test.for([
+    ['812', '812'],
+    ['-1', null],
+    ['9'.repeat(19), null],
+    ['abc', null],
+  ] as const)('header %s is transaction %s', ([header, transactionId]) => {
+    const headers = { 'cdc.lsn': '0/1', 'cdc.seq': '0', 'cdc.ts': '1', txId: header }
+    expect(sourcePosition(headers)).toMatchObject({ transactionId })
   })
 })

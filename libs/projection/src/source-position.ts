@@ -9,12 +9,25 @@ export type SourcePosition = {
   readonly index: number
   /** Commit time, milliseconds since the Unix epoch. */
   readonly commitTimeMs: number
+  /** Of the source database; null when the service's outbox did not write it. */
+  readonly transactionId: string | null
 }
 
 /** The newest position applied, and the latest commit time of all events before it. */
-export type SourceProgress = SourcePosition
+export type SourceProgress = Omit<SourcePosition, 'transactionId'> & {
+  /** Ids of the last transactions applied, the newest last. */
+  readonly recentTransactionIds: readonly string[]
+}
+
+/**
+ * A reader knows a bound above his commit, and his transaction's id. Between the two lie the commits of
+ * others at the same time: as many as there are in a few milliseconds.
+ */
+const RECENT_TRANSACTIONS_MAX = 64
 
 const DECIMAL = /^\d{1,15}$/
+/** Fits a bigint of Postgres; ids count transactions, so there is no larger one. */
+const TRANSACTION_ID = /^\d{1,18}$/
 
 /**
  * The position in the headers of a record; null when the relay did not write the record, or wrote it
@@ -25,11 +38,13 @@ export function sourcePosition(headers: Readonly<Record<string, string>>): Sourc
   const commitLsn = headers[EVENT_HEADERS.commitLsn] ?? ''
   const index = headers[EVENT_HEADERS.commitIndex] ?? ''
   const commitTimeMs = headers[EVENT_HEADERS.commitTimestampMs] ?? ''
+  const transactionId = headers[EVENT_HEADERS.transactionId] ?? ''
   if (commitLsn === '' || !DECIMAL.test(index) || !DECIMAL.test(commitTimeMs)) return null
   return {
     commitLsn: parseLsn(commitLsn),
     index: Number(index),
     commitTimeMs: Number(commitTimeMs),
+    transactionId: TRANSACTION_ID.test(transactionId) ? transactionId : null,
   }
 }
 
@@ -54,8 +69,31 @@ export function advanceSource(
   position: SourcePosition,
   seen: SourceProgress | null,
 ): SourceProgress {
+  const { commitLsn, index, commitTimeMs } = position
   return {
-    ...position,
-    commitTimeMs: Math.max(position.commitTimeMs, seen?.commitTimeMs ?? position.commitTimeMs),
+    commitLsn,
+    index,
+    commitTimeMs: Math.max(commitTimeMs, seen?.commitTimeMs ?? commitTimeMs),
+    recentTransactionIds: seen?.recentTransactionIds ?? [],
   }
+}
+
+/** The ids of the last transactions, once those of `positions` are applied, too. */
+export function recentTransactionIds(
+  before: readonly string[],
+  positions: readonly SourcePosition[],
+): readonly string[] {
+  const newest = new Set<string>()
+  const take = (id: string | null | undefined): void => {
+    if (id !== null && id !== undefined) newest.add(id)
+  }
+  for (let index = positions.length - 1; index >= 0; index -= 1) {
+    if (newest.size >= RECENT_TRANSACTIONS_MAX) break
+    take(positions[index]?.transactionId)
+  }
+  for (let index = before.length - 1; index >= 0; index -= 1) {
+    if (newest.size >= RECENT_TRANSACTIONS_MAX) break
+    take(before[index])
+  }
+  return [...newest].reverse()
 }

@@ -12,10 +12,12 @@ type CheckpointRow = {
   readonly source_lsn: string | null
   readonly source_seq: bigint | null
   readonly source_time: Date | null
+  readonly recent_transactions: readonly string[]
   readonly event_time: Date | null
 }
 
-const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, event_time`
+const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, event_time,
+  recent_transactions::text[]`
 
 /** Undefined when the partition has none yet. */
 export async function readCheckpoint(
@@ -66,6 +68,7 @@ export async function moveCheckpoint(
       source_lsn = ${source === null ? null : formatLsn(source.commitLsn)},
       source_seq = ${source?.index ?? null},
       source_time = ${source === null ? null : new Date(source.commitTimeMs)},
+      recent_transactions = ${source?.recentTransactionIds ?? []}::bigint[],
       event_time = ${eventTimeMs === null ? null : new Date(eventTimeMs)},
       updated_at = clock_timestamp()
     where ${isRowOf(partition)}
@@ -111,6 +114,7 @@ function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {
             commitLsn: parseLsn(source_lsn),
             index: Number(source_seq),
             commitTimeMs: source_time.getTime(),
+            recentTransactionIds: row.recent_transactions,
           }
         : null,
     },

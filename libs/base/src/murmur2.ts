@@ -30,9 +30,14 @@ function littleEndianWord(bytes: Uint8Array, position: number): number {
   )
 }
 
+/** From 0 on: modulo the number of partitions, it is the partition of Kafka's default partitioner. */
+export function keyHash(key: Uint8Array): number {
+  return murmur2(key) & 0x7fff_ffff
+}
+
 /** Partition of a key, as Kafka's default partitioner has it. */
 export function partitionOfKey(key: Uint8Array, partitionCount: number): number {
-  return (murmur2(key) & 0x7fff_ffff) % partitionCount
+  return keyHash(key) % partitionCount
 }
 
 const SEED = 0x9747_b28c

@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Lsn, OperationalError, parseLsn } from '@fairlead/base'
+import { type QueryExecutorProvider, sql } from 'kysely'
+
+/** Pause between two looks: short for those who have just come, longer for those who wait long. */
+const POLL_INTERVAL_MIN_MS = 2
+const POLL_INTERVAL_MAX_MS = 50
+/** The pause is this part of the time that the one who came last has waited. */
+const POLL_INTERVAL_SHARE = 8
+
+/** How far the live version of a projection has come in one partition. */
+export type AppliedPosition = {
+  readonly topic: string
+  readonly partition: number
+  /** Start of the commit record of the last transaction applied; null before the first. */
+  readonly commitLsn: Lsn | null
+  /** Of the last transactions applied, `pg_current_xact_id()` as text. */
+  readonly recentTransactionIds: readonly string[]
+}
+
+export type CheckpointWaiter = {
+  readonly projection: string
+  readonly isSatisfied: (applied: readonly AppliedPosition[]) => boolean
+}
+
+type Waiting = CheckpointWaiter & { readonly sinceMs: number; readonly resolve: () => void }
+
+type CheckpointRow = {
+  readonly projection: string
+  readonly topic: string
+  readonly partition: number
+  readonly lsn: string | null
+  readonly transactions: readonly string[]
+}
+
+/**
+ * Looks at the checkpoints for everybody who waits, one query at a time, and only while somebody
+ * waits. A checkpoint that has passed a point never goes back, so the answer of a query that began
+ * before somebody came counts for him too.
+ */
+export class CheckpointPoller {
+  readonly #db: QueryExecutorProvider
+  readonly #waitersMax: number
+  readonly #waiting = new Set<Waiting>()
+  #isPolling = false
+  #lastError: unknown
+
+  constructor(db: QueryExecutorProvider, options: { readonly waitersMax: number }) {
+    this.#db = db
+    this.#waitersMax = options.waitersMax
+  }
+
+  /** Why the last look failed; undefined when it did not. */
+  get lastError(): unknown {
+    return this.#lastError
+  }
+
+  /** Resolves when the waiter is satisfied; never, when `signal` fires before. */
+  async wait(waiter: CheckpointWaiter, signal: AbortSignal): Promise<true> {
+    if (this.#waiting.size >= this.#waitersMax) {
+      throw new OperationalError(`${this.#waitersMax} reads wait for their projections already`, {
+        code: 'TOO_MANY_WAITERS',
+        retryable: true,
+      })
+    }
+    const { promise, resolve } = Promise.withResolvers<true>()
+    const waiting = { ...waiter, sinceMs: performance.now(), resolve: () => resolve(true) }
+    this.#waiting.add(waiting)
+    signal.addEventListener('abort', () => this.#waiting.delete(waiting), { once: true })
+    if (!this.#isPolling) void this.#poll()
+    return promise
+  }
+
+  async #poll(): Promise<void> {
+    this.#isPolling = true
+    while (this.#waiting.size > 0) {
+      try {
+        this.#settle(await this.#read())
+        this.#lastError = undefined
+      } catch (error) {
+        // Those who wait have a timeout, and are told then.
+        this.#lastError = error
+      }
+      if (this.#waiting.size > 0) await sleep(this.#pauseMs(), undefined, { ref: false })
+    }
+    this.#isPolling = false
+  }
+
+  #settle(positions: ReadonlyMap<string, readonly AppliedPosition[]>): void {
+    for (const waiting of this.#waiting) {
+      const applied = positions.get(waiting.projection)
+      if (applied === undefined || !waiting.isSatisfied(applied)) continue
+      this.#waiting.delete(waiting)
+      waiting.resolve()
+    }
+  }
+
+  #pauseMs(): number {
+    let youngestMs = Number.NEGATIVE_INFINITY
+    for (const { sinceMs } of this.#waiting) youngestMs = Math.max(youngestMs, sinceMs)
+    const share = (performance.now() - youngestMs) / POLL_INTERVAL_SHARE
+    return Math.min(POLL_INTERVAL_MAX_MS, Math.max(POLL_INTERVAL_MIN_MS, share))
+  }
+
+  async #read(): Promise<ReadonlyMap<string, readonly AppliedPosition[]>> {
+    const names = [...new Set([...this.#waiting].map(({ projection }) => projection))]
+    const { rows } = await sql<CheckpointRow>`
+      select p.name as projection, c.topic, c.part as "partition", c.source_lsn::text as lsn,
+        c.recent_transactions::text[] as transactions
+      from evt.projection p
+      join evt.checkpoint c on c.projection_id = p.id and c.version = p.live_version
+      where p.name = any(${names})`.execute(this.#db)
+    return Map.groupBy(
+      rows.map((row) => ({ ...row, ...positionOf(row) })),
+      ({ projection }) => projection,
+    )
+  }
+}
+
+function positionOf({ topic, partition, lsn, transactions }: CheckpointRow): AppliedPosition {
+  return {
+    topic,
+    partition,
+    commitLsn: lsn === null ? null : parseLsn(lsn),
+    recentTransactionIds: transactions,
+  }
+}

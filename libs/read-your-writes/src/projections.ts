@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperationalError, keyHash } from '@fairlead/base'
+import { type CommitPosition, type CommitToken, parseCommitToken } from '@fairlead/outbox'
+import type { Kysely } from 'kysely'
+import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
+
+/** Waits at most this long without a `timeout`. */
+const TIMEOUT_DEFAULT_MS = 2_000
+/** A process with more reads that wait than this is better off to answer some of them at once. */
+const WAITERS_MAX = 10_000
+
+/** A projection, as far as its reader needs it: what `defineProjection` returns. */
+export type ReadProjection = {
+  readonly name: string
+  readonly sources: readonly { readonly topic: string }[]
+}
+
+export type WaitOptions = {
+  /** Milliseconds; default 2 000. */
+  readonly timeoutMs?: number
+  /** Fail with a {@link StaleReadError}, the default, or read what is there. */
+  readonly onTimeout?: 'throw' | 'stale'
+  /** Key of the event that the reader is interested in: waits for its partition alone. */
+  readonly key?: string
+}
+
+export type Freshness = {
+  /** The projection has taken in the events of the transaction; false with `onTimeout: 'stale'`. */
+  readonly fresh: boolean
+  readonly waitedMs: number
+}
+
+/** The projection has not come to the write in time. Asking again later helps, as a rule. */
+export class StaleReadError extends OperationalError {
+  override readonly name = 'StaleReadError'
+  /** For HTTP frameworks. */
+  readonly statusCode = 503
+
+  constructor(projection: string, timeoutMs: number, cause?: unknown) {
+    super(
+      `${projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet. Ask again, or read with onTimeout: 'stale'`,
+      { code: 'STALE_READ', retryable: true, cause },
+    )
+  }
+}
+
+/** Read models, as a service that reads them sees them. */
+export interface Projections {
+  /**
+   * Waits until the live version of the projection has taken in the events of a transaction: they are
+   * in the rows, or set aside. A token whose events the projection does not read is fresh at once.
+   *
+   * All waits of a process share one query at a time; there is none while nobody waits.
+   *
+   * @throws {StaleReadError} after `timeoutMs`, unless `onTimeout` is `stale`.
+   * @throws {CommitTokenError} for a text that no outbox made.
+   */
+  waitFor(
+    projection: ReadProjection,
+    token: CommitToken | string,
+    options?: WaitOptions,
+  ): Promise<Freshness>
+}
+
+export type ProjectionsOptions<DB> = {
+  /** Database of the read models: the one that the projector writes. */
+  readonly db: Kysely<DB>
+}
+
+export function createProjections<DB>({ db }: ProjectionsOptions<DB>): Projections {
+  return new PostgresProjections(new CheckpointPoller(db, { waitersMax: WAITERS_MAX }))
+}
+
+class PostgresProjections implements Projections {
+  readonly #poller: CheckpointPoller
+
+  constructor(poller: CheckpointPoller) {
+    this.#poller = poller
+  }
+
+  async waitFor(
+    { name, sources }: ReadProjection,
+    token: CommitToken | string,
+    options: WaitOptions = {},
+  ): Promise<Freshness> {
+    const { timeoutMs = TIMEOUT_DEFAULT_MS, onTimeout = 'throw', key } = options
+    const startedMs = performance.now()
+    const waitedMs = (): number => performance.now() - startedMs
+    const topics = new Set(sources.map(({ topic }) => topic))
+    const writes = parseCommitToken(token).flatMap((position) => writesOf(position, topics, key))
+    if (writes.length === 0) return { fresh: true, waitedMs: waitedMs() }
+
+    const timeout = new AbortController()
+    const waiter = {
+      projection: name,
+      isSatisfied: (applied: readonly AppliedPosition[]) =>
+        writes.every((write) => isApplied(applied, write)),
+    }
+    const fresh = await Promise.race([
+      this.#poller.wait(waiter, timeout.signal),
+      sleep(timeoutMs, false, { signal: timeout.signal }),
+    ]).finally(() => timeout.abort())
+    if (!fresh && onTimeout === 'throw') {
+      throw new StaleReadError(name, timeoutMs, this.#poller.lastError)
+    }
+    return { fresh, waitedMs: waitedMs() }
+  }
+}
+
+/** What a transaction wrote into one topic; all partitions of it, without hashes. */
+type Write = {
+  readonly position: CommitPosition
+  readonly topic: string
+  readonly hashes: readonly number[] | null
+}
+
+/** What the projection reads of it; with a key, only what is in the key's partition. */
+function writesOf(
+  position: CommitPosition,
+  topics: ReadonlySet<string>,
+  key: string | undefined,
+): readonly Write[] {
+  return [...position.keyHashes].flatMap(([topic, hashes]) => {
+    if (!topics.has(topic)) return []
+    return [{ position, topic, hashes: key === undefined ? hashes : [keyHash(Buffer.from(key))] }]
+  })
+}
+
+/** `applied` are the partitions of all topics of the projection that have a checkpoint. */
+function isApplied(
+  applied: readonly AppliedPosition[],
+  { position, topic, hashes }: Write,
+): boolean {
+  const partitions = applied.filter((candidate) => candidate.topic === topic)
+  if (partitions.length === 0) return false
+  return partitions.every((candidate) => {
+    const isAwaited =
+      hashes === null || hashes.some((hash) => hash % partitions.length === candidate.partition)
+    return !isAwaited || isPast(candidate, position)
+  })
+}
+
+/**
+ * Commits are applied in the order of their LSNs, so one behind the token's says that all before it
+ * are. Until there is one, the transaction itself says it.
+ */
+function isPast(
+  { commitLsn, recentTransactionIds }: AppliedPosition,
+  { lsn, transactionId }: CommitPosition,
+): boolean {
+  if (commitLsn === null) return false
+  return commitLsn >= lsn || recentTransactionIds.includes(transactionId)
+}

@@ -1,0 +1,206 @@
+import { join } from 'node:path'
+import { formatLsn, lsn } from '@fairlead/base'
+import { type CommitToken, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
+import { createKysely, createPool, migrate } from '@fairlead/postgres'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import fastify from 'fastify'
+import { type Kysely, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Projections, StaleReadError, createProjections, readYourWrites } from './index.ts'
+
+const TOPIC = 'outbox.event.order'
+const orders = { name: 'orders', sources: [{ topic: TOPIC }] }
+/** With two partitions, `abc` is in partition 1 and `foobar` in 0. */
+const KEY_HASHES = { abc: 479470107, foobar: -790332482 & 0x7fff_ffff }
+
+let database: TestDatabase
+let db: Kysely<unknown>
+let queries: string[]
+let projections: Projections
+
+beforeEach(async () => {
+  database = await testDatabase()
+  await migrate({
+    url: database.url,
+    directory: join(import.meta.dirname, '../../../sql/migrations'),
+  })
+  db = createKysely<unknown>(createPool({ url: database.url, max: 2, applicationName: 'test' }))
+  await sql`insert into evt.projection (name, live_version) values ('orders', 2)`.execute(db)
+  await sql`
+    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
+    values (1, 1, 'standby', 'rm_orders_v1', ''), (1, 2, 'live', 'rm_orders_v2', '')`.execute(db)
+  await sql`
+    insert into evt.checkpoint (projection_id, version, topic, part, next_offset)
+    select 1, version, ${TOPIC}, part, 0 from (values (1), (2)) as v(version),
+      (values (0), (1)) as p(part)`.execute(db)
+  queries = []
+  projections = createProjections({
+    db: db.withPlugin({
+      transformQuery: ({ node }) => {
+        queries.push(node.kind)
+        return node
+      },
+      transformResult: ({ result }) => Promise.resolve(result),
+    }),
+  })
+})
+
+afterEach(async () => {
+  await db.destroy()
+  await database.drop()
+})
+
+async function apply(partition: number, commitLsn: bigint, transactions: readonly number[] = []) {
+  await sql`
+    update evt.checkpoint set source_lsn = ${formatLsn(lsn(commitLsn))}::pg_lsn,
+      recent_transactions = ${transactions}::bigint[]
+    where version = 2 and part = ${partition}`.execute(db)
+}
+
+const token = (commit: {
+  readonly below: bigint
+  readonly transactionId?: string
+  readonly keys?: readonly (keyof typeof KEY_HASHES)[]
+}): CommitToken =>
+  formatCommitToken({
+    lsn: lsn(commit.below),
+    transactionId: commit.transactionId ?? '812',
+    keyHashes: new Map([[TOPIC, (commit.keys ?? ['abc']).map((key) => KEY_HASHES[key])]]),
+  })
+
+const stale = { timeoutMs: 30, onTimeout: 'stale' } as const
+const isFresh = async (text: string, options = {}) =>
+  (await projections.waitFor(orders, text, { ...stale, ...options })).fresh
+
+describe('a read is fresh', () => {
+  test('once a commit at or above the bound is applied, and not one below it', async () => {
+    await apply(1, 99n)
+    expect(await isFresh(token({ below: 100n }))).toBe(false)
+    await apply(1, 100n)
+    expect(await isFresh(token({ below: 100n }))).toBe(true)
+  })
+
+  test('once its own transaction is applied, though no later one has come', async () => {
+    await apply(1, 90n, [700, 811])
+    expect(await isFresh(token({ below: 100n }))).toBe(false)
+    await apply(1, 95n, [811, 812, 813])
+    expect(await isFresh(token({ below: 100n }))).toBe(true)
+  })
+
+  test('by the partitions of its keys, or by that of the key asked for', async () => {
+    await apply(1, 100n)
+    expect(await isFresh(token({ below: 100n, keys: ['abc', 'foobar'] }))).toBe(false)
+    expect(await isFresh(token({ below: 100n, keys: ['abc', 'foobar'] }), { key: 'abc' })).toBe(
+      true,
+    )
+    expect(await isFresh(token({ below: 100n, keys: ['abc', 'foobar'] }), { key: 'foobar' })).toBe(
+      false,
+    )
+  })
+
+  test('only when all writes of a joined token are applied', async () => {
+    const both = joinCommitTokens(
+      token({ below: 50n, keys: ['foobar'] }),
+      token({ below: 100n, transactionId: '900' }),
+    )
+    await apply(1, 100n)
+    expect(await isFresh(both)).toBe(false)
+    await apply(0, 51n)
+    expect(await isFresh(both)).toBe(true)
+  })
+
+  test('at once when the projection does not read the topic, without a query', async () => {
+    const others = { name: 'orders', sources: [{ topic: 'elsewhere' }] }
+    expect((await projections.waitFor(others, token({ below: 1n }))).fresh).toBe(true)
+    expect(queries).toEqual([])
+  })
+
+  test('not before the projection has ever run', async () => {
+    const unknown = { name: 'unknown', sources: [{ topic: TOPIC }] }
+    await expect(
+      projections.waitFor(unknown, token({ below: 1n }), { timeoutMs: 30 }),
+    ).rejects.toThrow(StaleReadError)
+  })
+})
+
+test('those who wait share one query at a time, and there is none when nobody waits', async () => {
+  const waiting = Promise.all(
+    Array.from({ length: 500 }, () =>
+      projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 10_000 }),
+    ),
+  )
+  await vi.waitFor(() => expect(queries.length).toBeGreaterThan(3))
+  await apply(1, 100n)
+  const results = await waiting
+  expect(results.every(({ fresh }) => fresh)).toBe(true)
+  const longestMs = Math.max(...results.map(({ waitedMs }) => waitedMs))
+  expect(queries.length).toBeLessThan(2 + longestMs)
+  const count = queries.length
+  expect(await isFresh(token({ below: 1n }))).toBe(true)
+  expect(queries.length).toBe(count + 1)
+})
+
+test('a wait that times out says so, with the trouble of the database as its cause', async () => {
+  await expect(
+    projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 30 }),
+  ).rejects.toMatchObject({ code: 'STALE_READ', statusCode: 503, retryable: true })
+  await sql`alter table evt.checkpoint rename to away`.execute(db)
+  await expect(
+    projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 30 }),
+  ).rejects.toMatchObject({ cause: { code: '42P01' } })
+})
+
+describe('the Fastify plugin', () => {
+  async function openApp(onTimeout: 'throw' | 'stale') {
+    const app = fastify()
+    await app.register(readYourWrites, {
+      projections,
+      reads: [orders],
+      timeoutMs: 30,
+      onTimeout,
+    })
+    app.post<{ Body: { below: number } }>('/orders', (request, reply) =>
+      reply.commitToken(token({ below: BigInt(request.body.below) })).send({ ok: true }),
+    )
+    app.get('/orders', () => ({ rows: [] }))
+    app.get('/plain', { config: { readYourWrites: [] } }, () => ({ rows: [] }))
+    return app
+  }
+
+  test('hands out the token of a write, and lets reads that bring it wait', async () => {
+    const app = await openApp('stale')
+    const write = await app.inject({ method: 'POST', url: '/orders', payload: { below: 100 } })
+    const header = String(write.headers['x-consistency-token'])
+    expect(write.headers['set-cookie']).toBe(
+      `consistency-token=${header}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`,
+    )
+    const read = (headers: Record<string, string>, url = '/orders') => app.inject({ url, headers })
+    expect((await read({ 'x-consistency-token': header })).headers['x-consistency']).toBe('stale')
+    await apply(1, 100n)
+    const cookie = { cookie: `a=b; consistency-token=${header}` }
+    expect((await read(cookie)).headers['x-consistency']).toBe('fresh')
+    expect((await read({})).headers['x-consistency']).toBeUndefined()
+    expect((await read(cookie, '/plain')).headers['x-consistency']).toBeUndefined()
+  })
+
+  test('joins the tokens of one client', async () => {
+    const app = await openApp('stale')
+    const payload = { below: 100 }
+    const first = await app.inject({ method: 'POST', url: '/orders', payload })
+    const headers = { 'x-consistency-token': String(first.headers['x-consistency-token']) }
+    const second = await app.inject({ method: 'POST', url: '/orders', payload, headers })
+    expect(String(second.headers['x-consistency-token']).split('~')).toHaveLength(2)
+  })
+
+  test('answers a read that is late with 503, and a foreign token in a header with 400', async () => {
+    const app = await openApp('throw')
+    const late = { 'x-consistency-token': token({ below: 100n }) }
+    const answer = await app.inject({ url: '/orders', headers: late })
+    expect(answer.statusCode).toBe(503)
+    expect(answer.json()).toMatchObject({ code: 'STALE_READ' })
+    const foreign = { 'x-consistency-token': 'hello' }
+    expect((await app.inject({ url: '/orders', headers: foreign })).statusCode).toBe(400)
+    const cookie = { cookie: 'consistency-token=hello' }
+    expect((await app.inject({ url: '/orders', headers: cookie })).statusCode).toBe(200)
+  })
+})
