@@ -105,7 +105,11 @@ export class BatchLedger {
   }
 
   isParked(key: string): boolean {
-    return this.#parkedBefore.has(key) || this.#parked.has(key)
+    // Hashing the key of every event is for those who have parked keys.
+    return (
+      (this.#parkedBefore.size > 0 && this.#parkedBefore.has(key)) ||
+      (this.#parked.size > 0 && this.#parked.has(key))
+    )
   }
 
   applied(): void {

@@ -95,10 +95,10 @@ function foldEvent(
 /** Types let extra properties and foreign keys pass; a write would fail later, and blame nobody. */
 function checkRow(projection: FoldProjection, before: Row, after: Row): void {
   const { columns, keyColumn, name } = projection.table
-  for (const column of Object.keys(columns)) {
+  for (const column in columns) {
     if (after[column] === undefined) throw new TypeError(`the row of ${name} lacks ${column}`)
   }
-  for (const column of Object.keys(after)) {
+  for (const column in after) {
     if (!Object.hasOwn(columns, column)) {
       throw new TypeError(`${name} has no column "${column}"`)
     }

@@ -58,9 +58,14 @@ export function keyText(record: LogRecord): string {
 
 /** Headers as text; of a repeated header, the last. */
 export function headersText(record: LogRecord): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    record.headers.map(([name, value]) => [name, value === null ? '' : lenientText.decode(value)]),
-  )
+  const headers: Record<string, string> = {}
+  for (const [name, value] of record.headers) {
+    const text = value === null ? '' : lenientText.decode(value)
+    if (name === '__proto__')
+      Object.defineProperty(headers, name, { value: text, enumerable: true })
+    else headers[name] = text
+  }
+  return headers
 }
 
 /** Looks at a record's headers only. */

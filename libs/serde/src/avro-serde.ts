@@ -87,10 +87,10 @@ class RegistryAvroSerde implements AvroSerde {
       throw new DecodeError(`schema ${schemaId} is ${registered.schemaType}, not AVRO`, 0)
     }
     const writer = await this.#parse(registered)
-    return new DatumDecoder(
-      writer,
-      readerSchema === undefined ? writer : await this.#parse(readerSchema),
-    )
+    // The same text needs no resolution, which takes longer for each value.
+    const isWriters =
+      readerSchema === undefined || schemaKey(readerSchema) === schemaKey(registered)
+    return new DatumDecoder(writer, isWriters ? writer : await this.#parse(readerSchema))
   }
 
   async #parse({ schema, references = [] }: SchemaText): Promise<AvroSchema> {

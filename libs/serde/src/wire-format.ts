@@ -23,5 +23,11 @@ export function schemaIdOf(bytes: Uint8Array): number {
     throw new DecodeError(`${bytes.length} bytes are too few for a schema id`, bytes.length)
   }
   if (bytes[0] !== MAGIC) throw new DecodeError(`unknown magic byte ${bytes[0]}`, 0)
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(1)
+  // A view would cost more than the four bytes; all are there.
+  return (
+    ((bytes[1] as number) << 24) |
+    ((bytes[2] as number) << 16) |
+    ((bytes[3] as number) << 8) |
+    (bytes[4] as number)
+  )
 }

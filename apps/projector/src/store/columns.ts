@@ -1,5 +1,6 @@
 import type { Row, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { arrayText } from './array-text.ts'
 
 const NULLABLE = / null$/
 
@@ -14,7 +15,8 @@ export function columnType(table: Table, column: string): string {
 export function columnArrays(table: Table, rows: readonly Row[]): RawBuilder<unknown> {
   const arrays = Object.keys(table.columns).map((column) => {
     const type = columnType(table, column)
-    return sql`${rows.map((row) => parameter(row[column], type))}::${sql.raw(type)}[]`
+    const values = rows.map((row) => parameter(row[column], type))
+    return sql`${arrayText(values)}::${sql.raw(type)}[]`
   })
   return sql.join(arrays)
 }
@@ -60,7 +62,7 @@ export async function tableMismatch(
   return extra === undefined ? null : `${relation} has a column ${extra} that is not defined`
 }
 
-/** An array in a jsonb column would otherwise become one more dimension of the parameter. */
+/** Any value of JavaScript may be in a jsonb column, a text or a date included. */
 function parameter(value: unknown, type: string): unknown {
   return type === 'jsonb' && value !== null ? JSON.stringify(value) : value
 }

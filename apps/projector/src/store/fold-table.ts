@@ -1,5 +1,6 @@
 import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
 import { type RawBuilder, type Transaction, sql } from 'kysely'
+import { arrayText } from './array-text.ts'
 import { columnArrays, columnType } from './columns.ts'
 
 /** One table of a version, as rows go in and out of it: whole, and many at a time. */
@@ -24,7 +25,7 @@ export class FoldTable {
     const selected = Object.keys(columns).map((column) => sql.ref(`t.${column}`))
     const { rows } = await sql<Record<string, unknown> & { fold_position: bigint }>`
       select ${sql.join(selected)}, k.fold_position
-      from unnest(${keys}::${sql.raw(this.#keyType)}[]) with ordinality as k(key, fold_position)
+      from unnest(${arrayText(keys)}::${sql.raw(this.#keyType)}[]) with ordinality as k(key, fold_position)
       join ${this.#name} t on t.${sql.ref(keyColumn)} = k.key`.execute(trx)
     return new Map(
       rows.map(({ fold_position, ...row }) => [keys[Number(fold_position) - 1] as RowKey, row]),
@@ -36,7 +37,7 @@ export class FoldTable {
     const { keyColumn, columns } = this.#table
     if (changes.deletes.length > 0) {
       await sql`delete from ${this.#name}
-        where ${sql.ref(keyColumn)} = any(${changes.deletes}::${sql.raw(this.#keyType)}[])`.execute(
+        where ${sql.ref(keyColumn)} = any(${arrayText(changes.deletes)}::${sql.raw(this.#keyType)}[])`.execute(
         trx,
       )
     }

@@ -124,15 +124,36 @@ function countEmptyItem(tap: Tap): void {
 const INT = new Int32Type()
 
 /** All 64 bits, as bigint. */
-const LONG = avsc.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const bytes = Buffer.allocUnsafe(8)
-    bytes.writeBigInt64LE(value)
-    return bytes
-  },
-  fromJSON: BigInt,
-  toJSON: String,
-  isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
-  compare: (left: bigint, right: bigint) => (left < right ? -1 : Number(left > right)),
-})
+const LONG = withShortLongs(
+  avsc.types.LongType.__with({
+    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const bytes = Buffer.allocUnsafe(8)
+      bytes.writeBigInt64LE(value)
+      return bytes
+    },
+    fromJSON: BigInt,
+    toJSON: String,
+    isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
+    compare: (left: bigint, right: bigint) => (left < right ? -1 : Number(left > right)),
+  }),
+)
+
+/** Seven bits each: as many as a double holds for sure. */
+const SHORT_LONG_BYTES_MAX = 7
+
+/**
+ * Reads a long of few bytes as a number first. avsc would unpack each into a buffer of eight bytes, for
+ * one bigint: longs are the slowest of all types then, and most are amounts, counts or times.
+ */
+function withShortLongs(type: avsc.Type): avsc.Type {
+  const readAny = (type as unknown as TapType)._read
+  const read = (tap: Tap): unknown => {
+    let end = tap.pos
+    const limit = end + SHORT_LONG_BYTES_MAX
+    while (end < limit && (tap.buf[end] as number) & 0x80) end += 1
+    return end < limit ? BigInt(tap.readLong()) : readAny.call(type, tap)
+  }
+  // avsc freezes its types.
+  return Object.create(type, { _read: { value: read } }) as avsc.Type
+}

@@ -30,7 +30,9 @@ export class DatumDecoder {
    * @throws {DecodeError}
    */
   decode(bytes: Uint8Array, position: number = 0): Datum {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const buffer = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     try {
       const { value, offset } = this.#type.decode(buffer, position, this.#resolver)
       if (offset < 0) throw new DecodeError('the bytes end within a value', bytes.length)
