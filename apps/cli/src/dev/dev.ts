@@ -83,7 +83,8 @@ async function startPlatform(
   ])
 
   const endpoints = endpointsOf(ports, databaseUrl)
-  platform.apps = appParts({ logs, endpoints, ordersPerSecond: options.ordersPerSecond }).map(
+  const { ordersPerSecond, projections } = options
+  platform.apps = appParts({ logs, endpoints, ordersPerSecond, projections }).map(
     (part) => new SupervisedProcess(part, print),
   )
   await startAll(platform.apps)

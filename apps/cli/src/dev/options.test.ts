@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { DevUsageError, parseDevOptions } from './options.ts'
 
@@ -6,6 +7,7 @@ test('without options the data goes to the default folder', () => {
     kind: 'run',
     dataFolder: { kind: 'default' },
     ordersPerSecond: 5,
+    projections: [],
     databaseUrl: undefined,
   })
 })
@@ -14,6 +16,10 @@ test.for([
   [['--ephemeral'], { dataFolder: { kind: 'ephemeral' } }],
   [['--data-dir', 'x'], { dataFolder: { kind: 'given', path: 'x' } }],
   [['--rate=200'], { ordersPerSecond: 200 }],
+  [
+    ['--projections', '/a.ts', '--projections', 'b/../c.ts'],
+    { projections: ['/a.ts', resolve('c.ts')] },
+  ],
   [['--help'], { kind: 'help' }],
 ] as const)('%j is understood', ([argv, expected]) => {
   expect(parseDevOptions(argv, {})).toMatchObject(expected)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { errorMessage } from '@fairlead/base'
 import type { DataFolderChoice } from './data-folder.ts'
@@ -12,6 +13,8 @@ Options:
                       /var/lib/fairlead for root in a checkout that others may not enter)
   --ephemeral         Use a temporary folder, and delete it at the end
   --rate <n>          Orders that the shop places per second, 0 to 5000 (default: 5)
+  --projections <file>
+                      Module with a const 'projections', to run beside the shop's; repeatable
   --help              Print this text
 
 Environment:
@@ -28,6 +31,8 @@ export type DevOptions = {
   readonly kind: 'run'
   readonly dataFolder: DataFolderChoice
   readonly ordersPerSecond: number
+  /** Absolute paths of modules. */
+  readonly projections: readonly string[]
   readonly databaseUrl: string | undefined
 }
 
@@ -49,6 +54,7 @@ export function parseDevOptions(
     kind: 'run',
     dataFolder: chooseDataFolder(values),
     ordersPerSecond: parseRate(values.rate),
+    projections: (values.projections ?? []).map((path) => resolve(path)),
     databaseUrl: env['DATABASE_URL'] === '' ? undefined : env['DATABASE_URL'],
   }
 }
@@ -68,6 +74,7 @@ function parseFlags(argv: readonly string[]) {
         'data-dir': { type: 'string' },
         ephemeral: { type: 'boolean' },
         rate: { type: 'string' },
+        projections: { type: 'string', multiple: true },
         help: { type: 'boolean', short: 'h' },
       },
     }).values

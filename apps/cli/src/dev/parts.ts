@@ -29,6 +29,8 @@ export function appParts(options: {
   readonly logs: string
   readonly endpoints: Endpoints
   readonly ordersPerSecond: number
+  /** Modules beside the shop's. */
+  readonly projections: readonly string[]
 }): readonly ProcessSpec[] {
   const { logs, endpoints } = options
   return [
@@ -60,7 +62,10 @@ export function appParts(options: {
         'schema.registry.url': endpoints.registry,
         // A name of its own lets it back into its groups at once after a kill -9.
         'group.instance.id': 'dev',
-        projections: join(ROOT, 'examples/shop/src/projections.ts'),
+        projections: [
+          join(ROOT, 'examples/shop/src/projections.ts'),
+          ...options.projections,
+        ].join(),
       },
     }),
     nodePart({

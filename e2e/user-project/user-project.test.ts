@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { packLibraries } from '../../tools/pack/pack-libraries.ts'
+import { ROOT, RunningPlatform } from '../support/platform.ts'
+
+const PROJECT = join(import.meta.dirname, 'project')
+/** What defines the events and the projection, and tests it. */
+const DEFINITION = ['loans.ts', 'test-loans.ts']
+const LINES_MAX = 60
+
+/** What the packages depend on, and the project itself: npm would install them beside the packages. */
+const THIRD_PARTY = [
+  'kysely',
+  'pg',
+  'avsc',
+  'ajv',
+  'protobufjs',
+  'fastify',
+  '@types/node',
+  '@types/pg',
+]
+
+let project: string
+
+const run = (
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) => promisify(execFile)(command, [...args], { cwd: project, env: { ...process.env, ...env } })
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), 'fairlead-user-'))
+  await cp(PROJECT, project, { recursive: true })
+  await writeFile(join(project, 'package.json'), JSON.stringify({ type: 'module' }))
+  await installPackages(await packLibraries(join(project, 'packed')))
+})
+
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+/** As `npm install` of the tarballs would, without a registry at hand. */
+async function installPackages(tarballs: readonly string[]): Promise<void> {
+  const modules = join(project, 'node_modules')
+  for (const tarball of tarballs) {
+    const [, name = ''] = /^fairlead-(.*)-\d+\.\d+\.\d+\.tgz$/.exec(basename(tarball)) ?? []
+    const target = join(modules, '@fairlead', name)
+    await mkdir(target, { recursive: true })
+    await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', target])
+  }
+  await mkdir(join(modules, '@types'))
+  for (const name of THIRD_PARTY) {
+    await symlink(join(ROOT, 'node_modules', name), join(modules, name))
+  }
+}
+
+test('events, a projection and its test take under 60 lines, without a cast', async () => {
+  const texts = await Promise.all(DEFINITION.map((file) => readFile(join(PROJECT, file), 'utf8')))
+  const lines = texts.flatMap((text) => text.trimEnd().split('\n'))
+  expect(lines.length).toBeLessThan(LINES_MAX)
+  expect(lines.filter((line) => /\bas\b|<any>|!\.|@ts-/.test(line))).toEqual([])
+})
+
+test('the project type-checks strictly, and its test runs without a database', async () => {
+  const config = {
+    compilerOptions: {
+      strict: true,
+      noUncheckedIndexedAccess: true,
+      exactOptionalPropertyTypes: true,
+      module: 'nodenext',
+      target: 'es2024',
+      lib: ['es2024'],
+      types: ['node'],
+      noEmit: true,
+      allowImportingTsExtensions: true,
+    },
+    include: ['*.ts'],
+  }
+  await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
+  const checked = await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]).catch(
+    (error: { readonly stdout: string }) => error,
+  )
+  expect(checked.stdout).toBe('')
+  const { stdout } = await run(process.execPath, ['--test', 'test-loans.ts'])
+  expect(stdout).toMatch(/pass 1/)
+})
+
+test('it runs against npm start: a write is read back as soon as the wait for it ends', async () => {
+  const module = join(project, 'loans.ts')
+  await using platform = await RunningPlatform.start(['--rate', '0', '--projections', module])
+  const { postgres, registry } = platform.endpoints
+  const { stdout } = await run(process.execPath, ['lend.ts'], {
+    POSTGRES: postgres,
+    REGISTRY: registry,
+  })
+  expect(JSON.parse(stdout)).toMatchObject({
+    fresh: true,
+    loan: [{ loan_id: 'l1', title: 'Emma', open: true }],
+  })
+})
