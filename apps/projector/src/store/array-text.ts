@@ -16,21 +16,14 @@ export function arrayText(values: readonly unknown[]): string {
 const PLAIN = /^(?!null$)[\w:.+-]+$/i
 
 function elementText(value: unknown): string {
-  switch (typeof value) {
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return String(value)
-    case 'string':
-      return PLAIN.test(value) ? value : quoted(value)
-    case 'undefined':
-      return 'NULL'
-    default:
-      if (value === null) return 'NULL'
-      if (value instanceof Date) return timestampText(value)
-      if (value instanceof Uint8Array) return `"\\\\x${hexOf(value)}"`
-      return quoted(JSON.stringify(value))
+  if (typeof value === 'string') return PLAIN.test(value) ? value : quoted(value)
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
+    return String(value)
   }
+  if (value === null || value === undefined) return 'NULL'
+  if (value instanceof Date) return timestampText(value)
+  if (value instanceof Uint8Array) return `"\\\\x${hexOf(value)}"`
+  return quoted(JSON.stringify(value))
 }
 
 function quoted(text: string): string {
