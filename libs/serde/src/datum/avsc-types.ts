@@ -147,12 +147,12 @@ const SHORT_LONG_BYTES_MAX = 7
  * one bigint: longs are the slowest of all types then, and most are amounts, counts or times.
  */
 function withShortLongs(type: avsc.Type): avsc.Type {
-  const readAny = (type as unknown as TapType)._read
+  const any = type as unknown as TapType
   const read = (tap: Tap): unknown => {
     let end = tap.pos
     const limit = end + SHORT_LONG_BYTES_MAX
     while (end < limit && (tap.buf[end] as number) & 0x80) end += 1
-    return end < limit ? BigInt(tap.readLong()) : readAny.call(type, tap)
+    return end < limit ? BigInt(tap.readLong()) : any._read(tap)
   }
   // avsc freezes its types.
   return Object.create(type, { _read: { value: read } }) as avsc.Type
