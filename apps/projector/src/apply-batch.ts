@@ -25,6 +25,7 @@ import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
+import { type LetterMirror, mirrorLetters } from './store/mirror-letters.ts'
 import { parkLetters } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
@@ -50,6 +51,9 @@ export type ApplyContext = {
 export type BatchContext = ApplyContext & {
   readonly parkedKeys: ReadonlySet<string>
   readonly breaker: FloodBreaker
+  readonly mirror: LetterMirror | undefined
+  /** Of the last batch of the log that the records come from. */
+  readonly leaderEpoch: number
   readonly nowMs: number
 }
 
@@ -77,16 +81,18 @@ export async function applyBatch(
   admitted: Admitted,
   mode: BatchMode,
 ): Promise<BatchLedger> {
-  const { db, partition, fence, parkedKeys, attempts, breaker, nowMs } = context
+  const { db, partition, fence, parkedKeys, attempts, breaker, mirror, leaderEpoch, nowMs } =
+    context
   const { projection, schemaName } = partition
   const ledger = new BatchLedger({ projection, parkedKeys, attempts })
   await db.transaction().execute(async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one.
-    await moveCheckpoint(trx, partition, { ...admitted, fence })
+    await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
     await applyRecords({ trx, ledger, schemaName, records: admitted.records }, partition, mode)
     const cause = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
     if (cause !== undefined) throw floodError(ledger, cause)
     await parkLetters(trx, partition, ledger)
+    if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
   breaker.committed(keyCounts(ledger, admitted), nowMs)
   return ledger

@@ -75,4 +75,15 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 100_000,
     doc: 'A projection that parks more keys in a minute for one cause, and over 5 % of those it sees, pauses.',
   },
+  'event.time.ahead.max.ms': {
+    type: 'int',
+    default: 86_400_000,
+    min: 1_000,
+    max: 3_155_760_000_000,
+    doc: 'An event whose timestamp is further ahead of the clock is parked: no clock of a producer is that wrong.',
+  },
+  'errors.deadletterqueue.topic.name': {
+    type: 'string',
+    doc: 'Topic that gets a copy of each dead letter, through the outbox of this database: outbox.event.<name>, where its relay publishes.',
+  },
 })

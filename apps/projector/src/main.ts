@@ -5,6 +5,7 @@ import { loadProjections } from './load-projections.ts'
 import { addLetterRoutes } from './letters/letter-routes.ts'
 import { kafkaEventLog } from './log/kafka-event-log.ts'
 import { Projector } from './projector.ts'
+import { mirrorOf } from './store/mirror-letters.ts'
 import { addRoutes } from './routes.ts'
 
 await runApp({
@@ -35,6 +36,8 @@ await runApp({
       batchRecordsMax: config['batch.records.max'],
       fetchBytesMax: config['fetch.bytes.max'],
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
+      eventAheadMaxMs: config['event.time.ahead.max.ms'],
+      mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),
       metrics,
       health,
       logger,

@@ -28,11 +28,15 @@ import { pause, pauseFor } from './pause.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
+import type { LetterMirror } from './store/mirror-letters.ts'
 import { StaleKeysError, loadParkedKeys } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /** How long a fetch waits for a record; a revoked partition waits for it at most. */
 const FETCH_WAIT_MAX_MS = 500
+
+/** Of a partition of which nothing was applied yet. */
+const NO_EPOCH = -1
 
 /** How often a worker with parked keys looks whether somebody wants them replayed. */
 const DRAIN_POLL_MS = 200
@@ -63,11 +67,12 @@ export type WorkerState =
 
 export type WorkerOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'earliestOffset'>
+  readonly log: Pick<EventLog, 'earliestOffset' | 'topicId'>
   readonly membership: Pick<Membership, 'fetch'>
   readonly reader: RecordReader
   readonly partition: ProjectionPartition
   readonly breaker: FloodBreaker
+  readonly mirror: LetterMirror | undefined
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly nowMs: () => number
@@ -96,7 +101,11 @@ export type CommittedBatch = {
   readonly durationMs: number
 }
 
-type Batch = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
+type Batch = {
+  readonly records: readonly PreparedRecord[]
+  readonly nextOffset: number
+  readonly leaderEpoch: number
+}
 
 /** A reason to give the partition up until somebody acts. */
 class StopRequired extends Error {
@@ -117,6 +126,8 @@ export class PartitionWorker {
   readonly #done: Promise<void>
   #progress: Progress | undefined
   #fence = 0n
+  #topicId = ''
+  #leaderEpoch = NO_EPOCH
   #parkedKeys = new Set<string>()
   /** Of the parked keys, those that were last seen in this partition. */
   #ownParkedCount = 0
@@ -171,31 +182,38 @@ export class PartitionWorker {
     const { db, log, partition } = this.#options
     const isHeld = await this.#untilDone('apply', async () => {
       const known = await readCheckpoint(db, partition)
-      const startOffset =
-        known === undefined ? await log.earliestOffset(partition.topic, partition.partition) : 0
-      await this.#hold(await takeOver(db, partition, startOffset))
+      const { topic } = partition
+      const offset = known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
+      const topicId = await log.topicId(topic)
+      if (topicId === undefined) throw topicAway(topic)
+      const held = await takeOver(db, partition, { offset, topicId })
+      if (held.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
+      this.#topicId = topicId
+      await this.#hold(held)
       return true
     })
     return isHeld ?? false
   }
 
-  async #hold({ progress, fence }: HeldCheckpoint): Promise<void> {
+  async #hold({ progress, fence, leaderEpoch }: HeldCheckpoint): Promise<void> {
     const parked = await loadParkedKeys(this.#options.db, this.#options.partition)
     this.#parkedKeys = parked.keys
     this.#ownParkedCount = parked.ownCount
     this.#progress = progress
     this.#fence = fence
+    this.#leaderEpoch = leaderEpoch
     this.#options.observer.held(progress, this.#ownParkedCount)
   }
 
   /** Until the worker stops, or loses the fence. */
   async #consume(): Promise<void> {
-    let fetching = this.#fetchAhead(this.#heldProgress().nextOffset)
+    const { nextOffset } = this.#heldProgress()
+    let fetching = this.#fetchAhead({ nextOffset, leaderEpoch: this.#leaderEpoch })
     while (!this.#isStopping) {
       if (!(await this.#drainUntil(fetching))) break
       const batch = await fetching
       if (batch === null) return
-      fetching = this.#fetchAhead(batch.nextOffset)
+      fetching = this.#fetchAhead(batch)
       const isHeld = await this.#applyAll(batch)
       if (!isHeld) break
     }
@@ -203,29 +221,48 @@ export class PartitionWorker {
     await fetching
   }
 
-  #fetchAhead(fromOffset: number): Promise<Batch | null> {
-    const fetching = this.#fetch(fromOffset)
+  #fetchAhead(behind: Omit<Batch, 'records'>): Promise<Batch | null> {
+    const fetching = this.#fetch(behind)
     // Whoever awaits it sees the failure; nobody does when applying fails first.
     fetching.catch(() => undefined)
     return fetching
   }
 
-  /** The records from `fromOffset` on, decoded; null when the worker stops. */
-  async #fetch(fromOffset: number): Promise<Batch | null> {
-    const { membership, reader, partition, fetchBytesMax, observer } = this.#options
+  /** The records behind a place, decoded; null when the worker stops. */
+  async #fetch({ nextOffset, leaderEpoch }: Omit<Batch, 'records'>): Promise<Batch | null> {
+    const { reader, partition, fetchBytesMax, observer } = this.#options
     return this.#untilDone('fetch', async () => {
-      const fetched: Fetched = await membership.fetch({
+      const fetched = await this.#fetchOf({
         topic: partition.topic,
+        topicId: this.#topicId,
         partition: partition.partition,
-        fromOffset,
+        fromOffset: nextOffset,
+        lastFetchedEpoch: leaderEpoch,
         maxBytes: fetchBytesMax,
         maxWaitMs: FETCH_WAIT_MAX_MS,
         signal: this.#abort.signal,
       })
       const records = await reader.prepare(fetched.records)
       observer.fetched({ highWatermark: fetched.highWatermark })
-      return { records, nextOffset: fetched.nextOffset }
+      return {
+        records,
+        nextOffset: fetched.nextOffset,
+        leaderEpoch: fetched.leaderEpoch ?? leaderEpoch,
+      }
     })
+  }
+
+  /** A topic that is gone is waited for; one that was created in its place is another one. */
+  async #fetchOf(request: Parameters<Membership['fetch']>[0]): Promise<Fetched> {
+    const { membership, log, partition } = this.#options
+    try {
+      return await membership.fetch(request)
+    } catch (error) {
+      if (!(error instanceof OperationalError) || error.code !== 'UNKNOWN_TOPIC_ID') throw error
+      const topicId = await log.topicId(partition.topic)
+      if (topicId === undefined || topicId === request.topicId) throw error
+      throw new StopRequired(explainNewTopic(partition), { cause: error })
+    }
   }
 
   /** Applies a fetch in transactions of bounded size; false when another worker has the partition. */
@@ -238,7 +275,7 @@ export class PartitionWorker {
       const portion = this.#portion(batch, from)
       const admitted = admit(from, portion)
       try {
-        await this.#apply(admitted, mode)
+        await this.#apply(admitted, { mode, leaderEpoch: batch.leaderEpoch })
         mode = 'fast'
         attempt = 0
       } catch (error) {
@@ -317,7 +354,7 @@ export class PartitionWorker {
     if (end === batch.records.length) return { ...batch, records }
     const last = records.at(-1)
     invariant(last !== undefined, 'a portion is not empty')
-    return { records, nextOffset: last.record.offset + 1 }
+    return { ...batch, records, nextOffset: last.record.offset + 1 }
   }
 
   /** Ahead of a record that the projection cannot judge; such a record itself is the end. */
@@ -332,14 +369,19 @@ export class PartitionWorker {
     return end
   }
 
-  async #apply(admitted: Admitted, mode: BatchMode): Promise<void> {
-    const { db, partition, breaker, nowMs, observer } = this.#options
+  async #apply(
+    admitted: Admitted,
+    { mode, leaderEpoch }: { readonly mode: BatchMode; readonly leaderEpoch: number },
+  ): Promise<void> {
+    const { db, partition, breaker, mirror, nowMs, observer } = this.#options
     const startMs = nowMs()
     const ledger = await applyBatch(
       {
         db,
         partition,
         breaker,
+        mirror,
+        leaderEpoch,
         fence: this.#fence,
         parkedKeys: this.#parkedKeys,
         attempts: this.#attempts,
@@ -349,6 +391,7 @@ export class PartitionWorker {
       mode,
     )
     this.#progress = admitted.to
+    this.#leaderEpoch = leaderEpoch
     for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
     this.#ownParkedCount += ledger.parkedKeys.size
     this.#attempts = NO_ATTEMPTS
@@ -441,7 +484,7 @@ export class PartitionWorker {
         return result
       } catch (error) {
         if (this.#isStopping) return null
-        if (error instanceof InvariantViolation) throw error
+        if (error instanceof InvariantViolation || error instanceof StopRequired) throw error
         const failureClass = classifyRead(error)
         this.#options.observer.failed({ error, failureClass })
         if (failureClass !== 'infra' && failureClass !== 'contention') {
@@ -483,20 +526,30 @@ function explainUnknown(eventType: string, { projection, topic }: ProjectionPart
   return `${topic} has an event of type ${eventType}, which the events of ${projection.name} do not define: a newer release wrote it. Run that release's definitions; a type without a handler is ignored`
 }
 
-const OFFSET_OUT_OF_RANGE = 'OFFSET_OUT_OF_RANGE'
+function topicAway(topic: string): OperationalError {
+  return new OperationalError(`there is no topic ${topic}`, {
+    code: 'UNKNOWN_TOPIC_OR_PARTITION',
+    retryable: true,
+  })
+}
+
+function explainNewTopic({ projection, topic }: ProjectionPartition): string {
+  return `${topic} was deleted and created anew: the checkpoints of ${projection.name} v${projection.version} are places in the former one. Give the projection a new version to start from what the topic has now.`
+}
+
+/** The log does not have what is behind the checkpoint, or lost what was before it. */
+const LOST_PLACES: ReadonlySet<string> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED'])
 
 /** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
 function classifyRead(error: unknown): FailureClass {
   if (error instanceof OperationalError) {
-    return error.code === OFFSET_OUT_OF_RANGE || error.code === 'TOO_MANY_PARKED_KEYS'
-      ? 'data'
-      : 'infra'
+    return LOST_PLACES.has(error.code) || error.code === 'TOO_MANY_PARKED_KEYS' ? 'data' : 'infra'
   }
   return classifyFailure(error, 'database')
 }
 
 function explain(error: unknown): string {
   const message = errorMessage(error)
-  if (!(error instanceof OperationalError) || error.code !== OFFSET_OUT_OF_RANGE) return message
+  if (!(error instanceof OperationalError) || !LOST_PLACES.has(error.code)) return message
   return `${message}. The log does not have the record at the checkpoint: its retention removed it, or the topic was truncated or created anew. The projection does not skip what it never saw; give it a new version to start from what the log has.`
 }

@@ -5,6 +5,7 @@ import type { EventLog, Membership, TopicPartition } from './log/event-log.ts'
 import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { PartitionWorker, type WorkerObserver, type WorkerState } from './partition-worker.ts'
 import type { Database } from './store/database.ts'
+import type { LetterMirror } from './store/mirror-letters.ts'
 import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
 
 /** Lag tools look every few seconds; the group's coordinator writes each commit to its disk. */
@@ -33,6 +34,10 @@ export type RunnerOptions = {
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly parkedKeysPerMinuteMax: number
+  /** An event that claims to be later than this ahead of the clock is set aside. */
+  readonly eventAheadMaxMs: number
+  /** Gets a copy of each letter. */
+  readonly mirror: LetterMirror | undefined
   readonly nowMs: () => number
   readonly logger: RunnerLogger
   readonly observe: Observe
@@ -66,7 +71,10 @@ export class ProjectionRunner {
   constructor(options: RunnerOptions) {
     this.#options = options
     this.#breaker = new FloodBreaker({ parkedKeysMax: options.parkedKeysPerMinuteMax })
-    this.reader = new RecordReader(options.registered.projection, options.serde)
+    this.reader = new RecordReader(options.registered.projection, options.serde, {
+      nowMs: () => Date.now(),
+      aheadMaxMs: options.eventAheadMaxMs,
+    })
   }
 
   get registered(): RegisteredProjection {
@@ -134,6 +142,7 @@ export class ProjectionRunner {
       db,
       log,
       breaker: this.#breaker,
+      mirror: this.#options.mirror,
       reader: this.reader,
       partition: { ...registered, topic, partition },
       membership: { fetch: (request) => this.#joined().fetch(request) },

@@ -12,6 +12,7 @@ import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { countLetters } from './store/list-letters.ts'
+import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
 import { projectionLabel } from './store/registered-projection.ts'
 
@@ -30,6 +31,10 @@ export type ProjectorOptions = {
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly parkedKeysPerMinuteMax: number
+  /** An event that claims to be later than this ahead of the clock is set aside. */
+  readonly eventAheadMaxMs: number
+  /** Gets a copy of each letter. */
+  readonly mirror: LetterMirror | undefined
   readonly metrics: Metrics
   readonly health: { set(check: string, state: true | string): void }
   readonly logger: RunnerLogger

@@ -25,6 +25,8 @@ export function createAdmin(options: ClientOptions): Admin {
     createTopics: (topics) => createTopics(cluster, topics),
     ensureTopic: (topic) => ensureTopic(cluster, topic),
     partitionCount: (topic) => partitionCount(cluster, topic),
+    topicId: async (topic) =>
+      (await partitionCount(cluster, topic)) === undefined ? undefined : cluster.topicId(topic),
     listTopics: () =>
       attempts(cluster, 'listing topics', (remaining) =>
         cluster.listTopics(null, { timeoutMs: remaining(), signal: cluster.closing }),

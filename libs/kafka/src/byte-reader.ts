@@ -111,10 +111,19 @@ export class ByteReader {
   }
 
   skipTaggedFields(): void {
+    this.taggedFields(() => undefined)
+  }
+
+  /** `read` is called at the beginning of each field, and may read of it what it wants. */
+  taggedFields(read: (tag: number) => void): void {
     const count = this.unsignedVarint()
     for (let index = 0; index < count; index += 1) {
-      this.unsignedVarint()
-      this.#advance(this.unsignedVarint())
+      const tag = this.unsignedVarint()
+      const length = this.unsignedVarint()
+      const end = this.#advance(length) + length
+      this.#position = end - length
+      read(tag)
+      this.#position = end
     }
   }
 

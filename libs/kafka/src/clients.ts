@@ -65,6 +65,8 @@ export interface Admin {
   ensureTopic(topic: TopicSpec): Promise<{ readonly created: boolean; readonly partitions: number }>
   /** Undefined when there is no such topic. */
   partitionCount(topic: string): Promise<number | undefined>
+  /** Another one for each topic that was ever created, of whatever name. Undefined without a topic. */
+  topicId(topic: string): Promise<string | undefined>
   listTopics(): Promise<readonly string[]>
   deleteTopics(topics: readonly string[]): Promise<void>
   /**
@@ -91,6 +93,13 @@ export type FetchRequest = TopicPartition & {
   readonly maxWaitMs: number
   /** Soft limit: the first batch comes back even when it is larger. */
   readonly maxBytes: number
+  /** Asks for this topic, and not for another one that has its name now (Fetch version 13, KIP-516). */
+  readonly topicId?: string
+  /**
+   * Leader epoch of the record before `fromOffset`, so that the broker can tell when that one is gone
+   * (KIP-320); -1 when it is not known.
+   */
+  readonly lastFetchedEpoch?: number
   readonly signal?: AbortSignal
 }
 
@@ -101,6 +110,8 @@ export type FetchResult = {
   readonly nextOffset: number
   readonly highWatermark: number
   readonly logStartOffset: number
+  /** Leader epoch of the last batch; undefined when there is none. */
+  readonly leaderEpoch: number | undefined
 }
 
 export interface Reader {
@@ -108,7 +119,9 @@ export interface Reader {
    * One fetch, read uncommitted, retried over lost connections and moved leaders for `maxWaitMs`
    * plus the request timeout.
    *
-   * @throws {KafkaError} OFFSET_OUT_OF_RANGE; ABORTED when `signal` fires; others.
+   * @throws {KafkaError} OFFSET_OUT_OF_RANGE; UNKNOWN_TOPIC_ID when the topic of `topicId` is gone;
+   *   LOG_TRUNCATED when the log has lost the record before `fromOffset`; ABORTED when `signal`
+   *   fires; others.
    */
   fetch(request: FetchRequest): Promise<FetchResult>
   close(): Promise<void>

@@ -27,6 +27,7 @@ type Target = BrokerAddress & { readonly name: string }
 type TopicMetadata = {
   /** Kafka's error name; `NONE` when the topic is usable. */
   readonly error: string
+  readonly topicId: string
   /** By partition; undefined while the partition has no leader. */
   readonly leaders: readonly (number | undefined)[]
 }
@@ -77,6 +78,11 @@ export class Cluster {
     return this.#topics.get(topic)?.error ?? 'UNKNOWN_TOPIC_OR_PARTITION'
   }
 
+  /** Of a topic that the last refresh has found. */
+  topicId(topic: string): string | undefined {
+    return this.#topics.get(topic)?.topicId
+  }
+
   /** Asks for the leaders of `topics`; a topic's own error is kept, see {@link topicError}. */
   async refresh(topics: readonly string[], options: CallOptions): Promise<void> {
     await this.listTopics(topics, options)
@@ -103,7 +109,8 @@ export class Cluster {
         leaders[partition.partitionIndex] = partition.leaderId < 0 ? undefined : partition.leaderId
       }
       const name = topic.name ?? ''
-      this.#topics.set(name, { error: errorName(topic.errorCode), leaders })
+      const { topicId } = topic
+      this.#topics.set(name, { error: errorName(topic.errorCode), topicId, leaders })
       if (topic.errorCode === 0) names.push(name)
     }
     return names

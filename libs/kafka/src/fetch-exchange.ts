@@ -9,7 +9,8 @@ const CONSUMER_REPLICA_ID = -1
 const MIN_BYTES = 1
 const READ_UNCOMMITTED = 0
 const NO_SESSION = { id: 0, epoch: -1 } as const
-const NO_EPOCH = -1
+/** A leader epoch that is not known. */
+export const NO_EPOCH = -1
 const FOLLOWERS_LOG_START = -1n
 /** Producer id and first offset. */
 const ABORTED_TRANSACTION_BYTES = 16
@@ -20,6 +21,9 @@ export type FetchCall = {
   readonly fetchOffset: number
   readonly maxWaitMs: number
   readonly maxBytes: number
+  /** Undefined: whichever topic has the name. */
+  readonly topicId: string | undefined
+  readonly lastFetchedEpoch: number
 }
 
 export type FetchAnswer = {
@@ -27,22 +31,30 @@ export type FetchAnswer = {
   readonly highWatermark: number
   readonly logStartOffset: number
   readonly batches: Uint8Array
+  /** Where the log ends for the epoch that was last fetched, when that is before the fetch offset. */
+  readonly divergingEndOffset: number | undefined
 }
 
+const BY_NAME_VERSION = 12
+const BY_ID_VERSION = 13
+/** Tag of the diverging epoch in the answer of a partition. */
+const DIVERGING_EPOCH_TAG = 0
+const UUID_BYTES = 16
+
 /**
- * Fetch (key 1), version 12, of one partition and outside fetch sessions (KIP-227).
+ * Fetch (key 1) of one partition and outside fetch sessions (KIP-227): version 13, which names the topic
+ * by its id, or 12, by its name. By name, a topic that is deleted and created again goes on under
+ * the same name, with OFFSET_OUT_OF_RANGE as the only sign.
  *
- * Leader epoch and last fetched epoch are not sent (-1), a preferred read replica is not followed.
- * Versions from 13 name topics by id; by name, a topic that is deleted and created again goes on
- * under the same name, with OFFSET_OUT_OF_RANGE as the only sign.
+ * The current leader epoch is not sent (-1), a preferred read replica is not followed.
  */
 export function fetchExchange(call: FetchCall): Exchange<FetchAnswer> {
   return {
     key: FETCH_KEY,
-    minVersion: 12,
-    maxVersion: 12,
+    minVersion: call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION,
+    maxVersion: call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION,
     encode: () => encodeFetch(call),
-    decode: decodeFetch,
+    decode: (body) => decodeFetch(body, call),
   }
 }
 
@@ -55,13 +67,14 @@ function encodeFetch(call: FetchCall): Writer {
     .appendInt8(READ_UNCOMMITTED)
     .appendInt32(NO_SESSION.id)
     .appendInt32(NO_SESSION.epoch)
-    .appendArray([call.topic], (topics, topic) => {
-      topics.appendString(topic).appendArray([call], (partitions, { partition, fetchOffset }) => {
+    .appendArray([call], (topics, { topic, topicId }) => {
+      const named = topicId === undefined ? topics.appendString(topic) : topics.appendUUID(topicId)
+      named.appendArray([call], (partitions, { partition, fetchOffset, lastFetchedEpoch }) => {
         partitions
           .appendInt32(partition)
           .appendInt32(NO_EPOCH)
           .appendInt64(BigInt(fetchOffset))
-          .appendInt32(NO_EPOCH)
+          .appendInt32(lastFetchedEpoch)
           .appendInt64(FOLLOWERS_LOG_START)
           .appendInt32(call.maxBytes)
       })
@@ -71,20 +84,27 @@ function encodeFetch(call: FetchCall): Writer {
     .appendTaggedFields()
 }
 
-function decodeFetch(body: Uint8Array): FetchAnswer {
+function decodeFetch(body: Uint8Array, { topicId }: FetchCall): FetchAnswer {
   const reader = new ByteReader(body)
   reader.int32()
   const errorCode = reader.int16()
   reader.int32()
   const answers = reader
     .array(() => {
-      reader.nullableString()
+      if (topicId === undefined) reader.nullableString()
+      else reader.view(UUID_BYTES)
       const partitions = reader.array(() => decodePartition(reader))
       reader.skipTaggedFields()
       return partitions
     })
     .flat()
-  const failed = { errorCode, highWatermark: -1, logStartOffset: -1, batches: new Uint8Array() }
+  const failed = {
+    errorCode,
+    highWatermark: -1,
+    logStartOffset: -1,
+    batches: new Uint8Array(),
+    divergingEndOffset: undefined,
+  }
   const answer = errorCode === 0 ? answers[0] : failed
   if (answer === undefined)
     throw new DecodeError('the response names no partition', reader.position)
@@ -103,6 +123,16 @@ function decodePartition(reader: ByteReader): FetchAnswer {
   })
   reader.int32()
   const batches = reader.nullableBytes() ?? new Uint8Array()
-  reader.skipTaggedFields()
-  return { errorCode, highWatermark, logStartOffset, batches }
+  let divergingEndOffset: number | undefined
+  reader.taggedFields((tag) => {
+    if (tag === DIVERGING_EPOCH_TAG) divergingEndOffset = decodeEndOffset(reader)
+  })
+  return { errorCode, highWatermark, logStartOffset, batches, divergingEndOffset }
+}
+
+/** Of an EpochEndOffset; -1 stands for none. */
+function decodeEndOffset(reader: ByteReader): number | undefined {
+  reader.int32()
+  const endOffset = reader.int64()
+  return endOffset < 0 ? undefined : endOffset
 }

@@ -2,7 +2,7 @@ import { DecodeError, invariant } from '@fairlead/base'
 import type { ClientOptions, FetchRequest, FetchResult, Reader } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { closedError, responseError } from './error-codes.ts'
-import { fetchExchange } from './fetch-exchange.ts'
+import { NO_EPOCH, fetchExchange } from './fetch-exchange.ts'
 import { KafkaError } from './kafka-error.ts'
 import { decodeRecordBatches } from './record-batch-decoder.ts'
 import { type Remaining, retrying } from './retrying.ts'
@@ -54,7 +54,12 @@ async function fetchOnce(
 ): Promise<FetchResult> {
   const { topic, partition, fromOffset, signal } = request
   const leader = await cluster.findLeader(topic, partition, { timeoutMs: remaining(), signal })
-  const call = { ...request, fetchOffset: fromOffset }
+  const call = {
+    ...request,
+    fetchOffset: fromOffset,
+    topicId: request.topicId,
+    lastFetchedEpoch: request.lastFetchedEpoch ?? NO_EPOCH,
+  }
   const options = { timeoutMs: remaining(), signal }
   const answer = await cluster.withBroker(
     leader,
@@ -62,9 +67,21 @@ async function fetchOnce(
     options,
   )
   if (answer.errorCode !== 0) {
-    throw responseError(answer.errorCode, `Fetch of ${topic}-${partition} from ${fromOffset}`)
+    const error = responseError(
+      answer.errorCode,
+      `Fetch of ${topic}-${partition} from ${fromOffset}`,
+    )
+    // Kafka's clients ask for the topic's new id; who names one wants that topic and no other.
+    if (error.code !== 'UNKNOWN_TOPIC_ID') throw error
+    throw new KafkaError(error.message, { code: error.code, retryable: false })
   }
-  const { highWatermark, logStartOffset } = answer
+  const { highWatermark, logStartOffset, divergingEndOffset } = answer
+  if (divergingEndOffset !== undefined) {
+    throw new KafkaError(
+      `${topic}-${partition} was cut at offset ${divergingEndOffset}: the record before ${fromOffset} is gone`,
+      { code: 'LOG_TRUNCATED', retryable: false },
+    )
+  }
   return { ...decodeOrFail(answer.batches, request), highWatermark, logStartOffset }
 }
 

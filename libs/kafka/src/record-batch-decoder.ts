@@ -11,7 +11,12 @@ const COMPRESSION_MASK = 0b111
 const LOG_APPEND_TIME = 0b1000
 const CONTROL = 0b10_0000
 
-export type DecodedRecords = { readonly records: IncomingRecord[]; readonly nextOffset: number }
+export type DecodedRecords = {
+  readonly records: IncomingRecord[]
+  readonly nextOffset: number
+  /** Of the last whole batch; undefined when there is none. */
+  readonly leaderEpoch: number | undefined
+}
 
 /**
  * Decodes the batches of a fetch response. Records below `fromOffset` are dropped (a broker answers
@@ -27,6 +32,7 @@ export function decodeRecordBatches(
   const records: IncomingRecord[] = []
   let nextOffset = target.fromOffset
   let position = 0
+  let leaderEpoch: number | undefined
   while (bytes.length - position >= BATCH_PREFIX_BYTES) {
     const prefix = new ByteReader(bytes, position)
     prefix.int64()
@@ -36,9 +42,10 @@ export function decodeRecordBatches(
       throw new DecodeError('batch is shorter than its header', position)
     const lastOffset = decodeBatch(bytes.subarray(position, end), target, records)
     nextOffset = Math.max(nextOffset, lastOffset + 1)
+    leaderEpoch = prefix.int32()
     position = end
   }
-  return { records, nextOffset }
+  return { records, nextOffset, leaderEpoch }
 }
 
 function decodeBatch(

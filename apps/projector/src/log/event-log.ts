@@ -9,6 +9,8 @@ export interface EventLog {
   join(options: JoinOptions): Promise<Membership>
   /** First offset that the partition still has. */
   earliestOffset(topic: string, partition: number): Promise<number>
+  /** Undefined while there is no such topic. */
+  topicId(topic: string): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -34,18 +36,25 @@ export type Fetched = {
   /** Where to go on: behind the records, and behind control batches and compacted records. */
   readonly nextOffset: number
   readonly highWatermark: number
+  /** Leader epoch of the last batch; undefined when there is none. */
+  readonly leaderEpoch: number | undefined
 }
 
 export interface Membership {
   /**
    * Waits for records from `fromOffset` on, for `maxWaitMs` at most.
    *
-   * @throws {OperationalError} with Kafka's error name as `code`, such as OFFSET_OUT_OF_RANGE.
+   * @throws {OperationalError} with Kafka's error name as `code`, such as OFFSET_OUT_OF_RANGE or
+   *   UNKNOWN_TOPIC_ID; LOG_TRUNCATED when the record before `fromOffset` is gone.
    */
   fetch(request: {
     readonly topic: string
     readonly partition: number
     readonly fromOffset: number
+    /** A topic that was created anew under the name is another one. */
+    readonly topicId: string
+    /** Of the record before `fromOffset`; -1 when it is not known. */
+    readonly lastFetchedEpoch: number
     readonly maxBytes: number
     readonly maxWaitMs: number
     readonly signal: AbortSignal

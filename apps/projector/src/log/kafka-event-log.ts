@@ -18,6 +18,7 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
     join: (options) => joinGroup(client, group, options),
     earliestOffset: (topic, partition) =>
       admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
+    topicId: (topic) => admin.topicId(topic),
     close: () => admin.close(),
   }
 }

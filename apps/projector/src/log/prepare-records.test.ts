@@ -10,6 +10,7 @@ import { RegistryError, createAvroSerde } from '@fairlead/serde'
 import { expect, test } from 'vitest'
 import { RecordReader } from './prepare-records.ts'
 
+const CLOCK = { nowMs: () => 2_000, aheadMaxMs: 1_000 }
 const TOPIC = 'outbox.event.payment'
 const field = (name: string, type: unknown) => ({ name, type })
 const paid = (...fields: readonly object[]) =>
@@ -103,7 +104,7 @@ async function read(
   options: { registry?: Versions; events?: AnyEvents; eventType?: string } = {},
 ): Promise<PreparedRecord['content'] | undefined> {
   const { registry = new Versions(), events = Events, eventType } = options
-  const reader = new RecordReader(projectionOf(events), createAvroSerde({ registry }))
+  const reader = new RecordReader(projectionOf(events), createAvroSerde({ registry }), CLOCK)
   const [prepared] = await reader.prepare([recordOf(value, eventType)])
   return prepared?.content
 }

@@ -1,5 +1,5 @@
 import { type AnyEvents, recordName } from '@fairlead/avro'
-import { EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
+import { DecodeError, EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
 import {
   type LogRecord,
   type PreparedRecord,
@@ -14,6 +14,13 @@ import { type AvroSerde, SUBJECT_NAME_STRATEGIES, schemaIdOf } from '@fairlead/s
 /** What the reader needs to read values. */
 export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion'>
 
+export type EventClock = {
+  /** Wall clock. */
+  readonly nowMs: () => number
+  /** An event that claims to be later than this ahead of the clock is set aside. */
+  readonly aheadMaxMs: number
+}
+
 type DecodeValue = (bytes: Uint8Array) => unknown
 
 /** Decoders of one event type, by the schema id that the value begins with. */
@@ -26,11 +33,13 @@ type TypeDecoders = {
 export class RecordReader {
   readonly #projection: Projection
   readonly #serde: ValueSerde
+  readonly #clock: EventClock
   readonly #decoders = new Map<string, TypeDecoders>()
 
-  constructor(projection: Projection, serde: ValueSerde) {
+  constructor(projection: Projection, serde: ValueSerde, clock: EventClock) {
     this.#projection = projection
     this.#serde = serde
+    this.#clock = clock
     for (const source of projection.sources) {
       for (const eventType of Object.keys(source.definitions)) {
         this.#decoders.set(eventType, { source, bySchemaId: new Map() })
@@ -64,6 +73,10 @@ export class RecordReader {
     }
     if (plan.kind !== 'event') return { ...common, content: plan }
     if (!source.ok) return { ...common, content: { kind: 'undecodable', error: source.error } }
+    const aheadMs = record.timestampMs - this.#clock.nowMs()
+    if (aheadMs > this.#clock.aheadMaxMs) {
+      return { ...common, content: { kind: 'undecodable', error: tooFarAhead(aheadMs) } }
+    }
 
     const { eventType, value } = plan
     const contentOf = (decode: DecodeValue): PreparedRecord['content'] => {
@@ -131,6 +144,11 @@ export class RecordReader {
     const decoder = await this.#serde.decoder(schemaId, { schema: JSON.stringify(definition) })
     return (bytes) => decoder.decode(bytes)
   }
+}
+
+/** Its time would be that of the read model, and of the lag, until the clock gets there. */
+function tooFarAhead(aheadMs: number): DecodeError {
+  return new DecodeError(`the record is ${Math.round(aheadMs / 1_000)} s ahead of the clock`, 0)
 }
 
 function orUndecodable(contentOf: () => PreparedRecord['content']): PreparedRecord['content'] {

@@ -11,6 +11,8 @@ import type { ProjectionPartition } from './registered-projection.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
 
+const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
+
 let database: TestDatabase
 let db: Database
 let partition: ProjectionPartition
@@ -37,42 +39,45 @@ const move = (held: HeldCheckpoint, nextOffset: number): Promise<void> =>
       from: held.progress,
       to: { ...held.progress, nextOffset },
       fence: held.fence,
+      leaderEpoch: 3,
     }),
   )
 
 test('a partition begins where it is told, and is found where it was left', async () => {
   expect(await readCheckpoint(db, partition)).toBeUndefined()
-  const held = await takeOver(db, partition, 17)
+  const held = await takeOver(db, partition, { offset: 17, topicId: TOPIC_ID })
   expect(held.progress).toEqual({ nextOffset: 17, source: null, eventTimeMs: null })
   await move(held, 20)
-  const next = await takeOver(db, partition, 17)
+  const next = await takeOver(db, partition, { offset: 17, topicId: TOPIC_ID })
   expect(next.progress.nextOffset).toBe(20)
+  expect(next).toMatchObject({ topicId: TOPIC_ID, leaderEpoch: 3 })
   expect(next.fence).toBe(held.fence + 1n)
 })
 
 test('the owner before cannot move the checkpoint, wherever it is', async () => {
-  const before = await takeOver(db, partition, 0)
-  const after = await takeOver(db, partition, 0)
+  const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  const after = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
   await expect(move(before, 5)).rejects.toThrow(FencedError)
   await move(after, 5)
   expect((await readCheckpoint(db, partition))?.progress.nextOffset).toBe(5)
 })
 
 test('a batch that was committed cannot be committed again', async () => {
-  const held = await takeOver(db, partition, 0)
+  const held = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
   await move(held, 5)
   await expect(move(held, 5)).rejects.toThrow(FencedError)
 })
 
 test('a take-over waits for the batch that is committing', async () => {
-  const held = await takeOver(db, partition, 0)
+  const held = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
   const taken = await db.transaction().execute(async (trx) => {
     await moveCheckpoint(trx, partition, {
       from: held.progress,
       to: { ...held.progress, nextOffset: 5 },
       fence: held.fence,
+      leaderEpoch: 3,
     })
-    return { next: takeOver(db, partition, 0) }
+    return { next: takeOver(db, partition, { offset: 0, topicId: TOPIC_ID }) }
   })
   expect((await taken.next).progress.nextOffset).toBe(5)
 })

@@ -4,7 +4,14 @@ import { type Kysely, type Transaction, sql } from 'kysely'
 import type { ProjectionPartition } from './registered-projection.ts'
 
 /** A checkpoint and the fence under which its owner may move it. */
-export type HeldCheckpoint = { readonly progress: Progress; readonly fence: bigint }
+export type HeldCheckpoint = {
+  readonly progress: Progress
+  readonly fence: bigint
+  /** The topic that the offsets are of; null when nobody has noted it yet. */
+  readonly topicId: string | null
+  /** Of the record before the next one, or of one behind it that was fetched with it; -1 before both. */
+  readonly leaderEpoch: number
+}
 
 type CheckpointRow = {
   readonly next_offset: bigint
@@ -14,10 +21,12 @@ type CheckpointRow = {
   readonly source_time: Date | null
   readonly recent_transactions: readonly string[]
   readonly event_time: Date | null
+  readonly topic_id: string | null
+  readonly leader_epoch: number
 }
 
 const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, event_time,
-  recent_transactions::text[]`
+  recent_transactions::text[], topic_id, leader_epoch`
 
 /** Undefined when the partition has none yet. */
 export async function readCheckpoint(
@@ -32,20 +41,22 @@ export async function readCheckpoint(
 
 /**
  * Takes the partition over: raises its fence, so that a batch of the owner before can no longer
- * commit. Waits for one that is committing. A partition without checkpoint starts at `startOffset`.
+ * commit. Waits for one that is committing. A partition without checkpoint starts at `start`.
  */
 export async function takeOver(
   db: Kysely<unknown>,
   partition: ProjectionPartition,
-  startOffset: number,
+  start: { readonly offset: number; readonly topicId: string },
 ): Promise<HeldCheckpoint> {
   const { projection, projectionId } = partition
   const { rows } = await sql<CheckpointRow>`
-    insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, fence)
+    insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, topic_id,
+      fence)
     values (${projectionId}, ${projection.version}, ${partition.topic},
-      ${partition.partition}, ${startOffset}, 1)
+      ${partition.partition}, ${start.offset}, ${start.topicId}, 1)
     on conflict (projection_id, version, topic, part)
-      do update set fence = held.fence + 1, updated_at = clock_timestamp()
+      do update set fence = held.fence + 1,
+        topic_id = coalesce(held.topic_id, excluded.topic_id), updated_at = clock_timestamp()
     returning ${COLUMNS}`.execute(db)
   return heldCheckpoint(rows[0] as CheckpointRow)
 }
@@ -59,12 +70,18 @@ export async function takeOver(
 export async function moveCheckpoint(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  move: { readonly from: Progress; readonly to: Progress; readonly fence: bigint },
+  move: {
+    readonly from: Progress
+    readonly to: Progress
+    readonly fence: bigint
+    readonly leaderEpoch: number
+  },
 ): Promise<void> {
   const { source, eventTimeMs, nextOffset } = move.to
   const result = await sql`
     update evt.checkpoint set
       next_offset = ${nextOffset},
+      leader_epoch = ${move.leaderEpoch},
       source_lsn = ${source === null ? null : formatLsn(source.commitLsn)},
       source_seq = ${source?.index ?? null},
       source_time = ${source === null ? null : new Date(source.commitTimeMs)},
@@ -106,6 +123,8 @@ function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {
   const hasSource = source_lsn !== null && source_seq !== null && source_time !== null
   return {
     fence: row.fence,
+    topicId: row.topic_id,
+    leaderEpoch: row.leader_epoch,
     progress: {
       nextOffset: Number(row.next_offset),
       eventTimeMs: event_time === null ? null : event_time.getTime(),

@@ -102,7 +102,8 @@ async function holdKeys(
       and part <> ${partition.partition}`.execute(trx)
 }
 
-function* inPortions(letters: readonly Letter[]): Generator<readonly Letter[]> {
+/** Letters by what one statement takes: so many, or so many bytes of them. */
+export function* inPortions(letters: readonly Letter[]): Generator<readonly Letter[]> {
   let portion: Letter[] = []
   let bytes = 0
   for (const letter of letters) {

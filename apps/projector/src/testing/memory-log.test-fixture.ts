@@ -10,6 +10,8 @@ import type {
 
 type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'>
 
+const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
+
 /**
  * A topic in memory behind the port of the log. Every member gets the partitions it asks for, even
  * when another has them too: as when the group went on without a member that is still alive.
@@ -60,6 +62,7 @@ export class MemoryLog {
     return {
       join: (options) => Promise.resolve(this.#join(options)),
       earliestOffset: () => Promise.resolve(this.logStartOffset),
+      topicId: () => Promise.resolve(TOPIC_ID),
       close: () => Promise.resolve(),
     }
   }
@@ -95,6 +98,7 @@ export class MemoryLog {
     return {
       records,
       nextOffset: fromOffset + records.length,
+      leaderEpoch: 0,
       highWatermark: this.logStartOffset + log.length,
     }
   }

@@ -34,6 +34,8 @@ export function startProjector(
     batchRecordsMax: 2_000,
     fetchBytesMax: 1_000_000,
     parkedKeysPerMinuteMax: 20,
+    eventAheadMaxMs: 86_400_000,
+    mirror: undefined,
     metrics,
     health: { set: (check, state) => health.set(check, state) },
     logger: { debug: silent, info: silent, warn: silent, error: silent },

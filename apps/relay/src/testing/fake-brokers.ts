@@ -72,6 +72,7 @@ export class FakeBrokers {
             nextOffset: all.length,
             highWatermark: all.length,
             logStartOffset: 0,
+            leaderEpoch: 0,
           })
         },
         close: () => Promise.resolve(),
@@ -131,6 +132,7 @@ export class FakeBrokers {
     const unused = () => Promise.reject(new Error('not used by the relay'))
     return {
       createTopics: unused,
+      topicId: unused,
       listTopics: unused,
       deleteTopics: unused,
       committedOffsets: unused,

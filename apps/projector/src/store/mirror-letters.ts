@@ -1,0 +1,125 @@
+import { type BatchLedger, type Letter, headersText } from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
+import { inPortions } from './park-letters.ts'
+import type { ProjectionPartition } from './registered-projection.ts'
+
+/** The relay publishes what the outbox says to topics with this prefix. */
+const MIRROR_TOPIC_PREFIX = 'outbox.event.'
+
+/** A topic that gets a copy of every letter. */
+export type LetterMirror = {
+  /** Begins with `outbox.event.`. */
+  readonly topic: string
+  readonly groupIdPrefix: string
+}
+
+/** @throws {TypeError} when the relay could not publish to the topic. */
+export function mirrorOf(
+  topic: string | undefined,
+  groupIdPrefix: string,
+): LetterMirror | undefined {
+  if (topic === undefined) return undefined
+  if (topic.startsWith(MIRROR_TOPIC_PREFIX) && topic.length > MIRROR_TOPIC_PREFIX.length) {
+    return { topic, groupIdPrefix }
+  }
+  throw new TypeError(
+    `errors.deadletterqueue.topic.name is "${topic}": it must begin with "${MIRROR_TOPIC_PREFIX}", where the relay publishes`,
+  )
+}
+
+/**
+ * Writes a copy of each letter into the outbox, in the transaction that stores the letter: whether the
+ * topic is there is the relay's concern, and holds nothing up here.
+ */
+export async function mirrorLetters(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  { letters }: BatchLedger,
+  mirror: LetterMirror,
+): Promise<void> {
+  const aggregateType = mirror.topic.slice(MIRROR_TOPIC_PREFIX.length)
+  for (const copies of inPortions(letters)) {
+    await sql`
+      insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
+      select ${aggregateType}, key, type, payload, headers
+      from unnest(${copies.map(({ key }) => key)}::text[],
+        ${copies.map(({ eventType }) => storable(eventType ?? 'unknown'))}::text[],
+        ${copies.map(({ record }) => bufferOf(record.value))}::bytea[],
+        ${copies.map((letter) => JSON.stringify(headersOf(letter, partition, mirror)))}::jsonb[])
+        with ordinality as copy (key, type, payload, headers, position)
+      order by position`.execute(trx)
+  }
+}
+
+/** Where in a Kafka Connect task it would have failed (KIP-298). */
+const CONNECT_STAGES = {
+  decode: 'VALUE_CONVERTER',
+  handle: 'TRANSFORMATION',
+  write: 'TASK_PUT',
+} as const
+
+/**
+ * The record's own headers, and where and why it failed under the names that tools look for: Kafka
+ * Connect's (KIP-298), Kafka Streams' (KIP-1034) and Spring's `DeadLetterPublishingRecoverer`. All are
+ * text, and set once, never appended.
+ */
+function headersOf(
+  { record, cause }: Letter,
+  { projection, partition }: ProjectionPartition,
+  { groupIdPrefix }: LetterMirror,
+): Readonly<Record<string, string>> {
+  const { name, version } = projection
+  const failed = cause.kind === 'failed' ? cause : undefined
+  const place = { topic: record.topic, partition: `${partition}`, offset: `${record.offset}` }
+  const error = {
+    class: failed?.errorClass ?? 'Blocked',
+    message: failed?.errorMessage ?? 'an earlier event of the key failed',
+    stack: failed?.errorStack ?? '',
+  }
+  const headers = {
+    ...headersText(record),
+    '__connect.errors.topic': place.topic,
+    '__connect.errors.partition': place.partition,
+    '__connect.errors.offset': place.offset,
+    '__connect.errors.connector.name': name,
+    '__connect.errors.task.id': place.partition,
+    '__connect.errors.stage': failed === undefined ? 'TASK_PUT' : CONNECT_STAGES[failed.stage],
+    '__connect.errors.class.name': `${name} v${version}`,
+    '__connect.errors.exception.class.name': error.class,
+    '__connect.errors.exception.message': error.message,
+    '__connect.errors.exception.stacktrace': error.stack,
+    '__streams.errors.topic': place.topic,
+    '__streams.errors.partition': place.partition,
+    '__streams.errors.offset': place.offset,
+    '__streams.errors.exception': error.class,
+    '__streams.errors.message': error.message,
+    '__streams.errors.stacktrace': error.stack,
+    'kafka_dlt-original-topic': place.topic,
+    'kafka_dlt-original-partition': place.partition,
+    'kafka_dlt-original-offset': place.offset,
+    'kafka_dlt-original-timestamp': `${record.timestampMs}`,
+    'kafka_dlt-original-timestamp-type': 'CREATE_TIME',
+    'kafka_dlt-original-consumer-group': `${groupIdPrefix}-${name}-v${version}`,
+    'kafka_dlt-exception-fqcn': error.class,
+    'kafka_dlt-exception-message': error.message,
+    'kafka_dlt-exception-stacktrace': error.stack,
+    'fairlead.dlq.kind': cause.kind,
+    'fairlead.dlq.fingerprint': failed?.fingerprint ?? '',
+    'fairlead.dlq.attempts': `${failed?.attempts ?? 0}`,
+    'fairlead.dlq.projection': name,
+    'fairlead.dlq.version': `${version}`,
+  }
+  return Object.fromEntries(
+    Object.entries(headers).map(([header, text]) => [storable(header), storable(text)]),
+  )
+}
+
+/** Postgres has no text with NUL in it. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '')
+}
+
+/** An array of bytea is one of buffers to the driver. */
+function bufferOf(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

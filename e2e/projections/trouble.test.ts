@@ -1,0 +1,278 @@
+import { cp, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CutOffProxy } from '@fairlead/testing'
+import { expect, test } from 'vitest'
+import { ProjectionStack, type StackOptions } from '../support/projection-stack.ts'
+import type { RunningApp } from '../support/running-app.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { foldAccounts, readAccounts, readLetters } from './account-oracle.ts'
+import { AccountEvents } from './accounts.ts'
+
+const CHECK = 'projection accounts v1'
+const STOP_DEADLINE_MS = 5_000
+
+const start = (options: Partial<StackOptions> = {}): Promise<ProjectionStack> =>
+  ProjectionStack.start({
+    events: AccountEvents,
+    projections: join(import.meta.dirname, 'accounts.ts'),
+    partitions: 1,
+    ...options,
+  })
+
+const deposits = (count: number, accounts = 7) =>
+  Array.from({ length: count }, (_, index) =>
+    AccountEvents.Deposited({ accountId: `account-${index % accounts}`, amount: index + 1 }),
+  )
+
+async function expectOracle(stack: ProjectionStack): Promise<void> {
+  const expected = await foldAccounts(stack)
+  expect(await readAccounts(stack)).toEqual(expected.rows)
+  expect(await readLetters(stack)).toEqual(expected.letters)
+}
+
+/** A projector that has applied something. */
+async function running(
+  stack: ProjectionStack,
+  config: Readonly<Record<string, string | number>> = {},
+): Promise<RunningApp> {
+  const app = stack.projector(config)
+  await stack.publish(...deposits(20))
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  return app
+}
+
+test('what cannot be decoded is parked, also under a key of its own; all else goes on', async () => {
+  await using stack = await start()
+  const [good] = await stack.encode(AccountEvents.Deposited({ accountId: 'good', amount: 1 }))
+  const [bad] = await stack.encode(AccountEvents.Deposited({ accountId: 'bad', amount: 1 }))
+  const unknownSchema = Buffer.from(bad?.value ?? [])
+  unknownSchema.writeInt32BE(999_999, 1)
+  await stack.publishRaw(
+    { ...good },
+    { ...bad, value: Buffer.from([0, 0, 0]) },
+    { ...good },
+    { ...bad, key: Buffer.from('unknown'), value: unknownSchema },
+    { ...bad, key: Buffer.from([0xff, 0xfe]), value: Buffer.from('no avro') },
+    { ...bad, key: null, value: Buffer.from([]) },
+    { ...bad },
+    { ...good },
+  )
+  stack.projector()
+  await stack.caughtUp('accounts')
+  const { rows } = await stack.pool.query(
+    `select key, kind, stage, log_offset::int as offset from evt.dead_letter order by log_offset`,
+  )
+  expect(rows).toEqual([
+    { key: 'bad', kind: 'failed', stage: 'decode', offset: 1 },
+    { key: 'unknown', kind: 'failed', stage: 'decode', offset: 3 },
+    { key: '0:4', kind: 'failed', stage: 'decode', offset: 4 },
+    { key: '0:5', kind: 'failed', stage: 'decode', offset: 5 },
+    { key: 'bad', kind: 'blocked', stage: null, offset: 6 },
+  ])
+  expect(await readAccounts(stack)).toMatchObject([{ id: 'good', events: 3, balance: 3 }])
+})
+
+test('a registry that is away pauses the partition, and parks nothing', async () => {
+  await using stack = await start()
+  await stack.publish(...deposits(50))
+  await stack.registry.kill()
+  const app = stack.projector()
+  await stack.hasHealth(app, CHECK, /paused/)
+  expect(await readLetters(stack)).toEqual(new Map())
+  stack.registry.restart()
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
+
+test('a database that is down pauses the projection, which keeps its membership and resumes alone', async () => {
+  await using stack = await start()
+  const proxy = await CutOffProxy.inFrontOf(stack.postgres.url)
+  const app = await running(stack, { 'database.url': proxy.url })
+  proxy.down()
+  await stack.publish(...deposits(100))
+  await stack.hasHealth(app, CHECK, /paused/)
+  await waitFor('the lag to show', 30_000, async () => {
+    return (await stack.metric(app, 'projection_lag_records')) === 100
+  })
+  expect(
+    await stack.metric(app, 'projection_errors_total', { error_class: 'infra' }),
+  ).toBeGreaterThan(0)
+  expect(app.logLines.filter((line) => line.includes('partitions revoked'))).toEqual([])
+  proxy.up()
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  expect(app.logLines.filter((line) => line.includes('partitions assigned'))).toHaveLength(1)
+  await expectOracle(stack)
+  await app.stop('SIGKILL')
+  await proxy.close()
+})
+
+test('a server that dies, one that is read-only and a full disk park nothing', async () => {
+  await using stack = await start()
+  const app = await running(stack)
+  process.kill(stack.postgres.pid ?? 0, 'SIGKILL')
+  await stack.publish(...deposits(100))
+  await stack.caughtUp('accounts')
+  await expectOracle(stack)
+
+  const readOnly = async (value: string) => {
+    const client = await stack.pool.connect()
+    await client.query('set default_transaction_read_only = off')
+    await client.query(`alter system set default_transaction_read_only = ${value}`)
+    await client.query('select pg_reload_conf()')
+    client.release()
+  }
+  await readOnly('on')
+  await stack.publish(...deposits(30))
+  await stack.hasHealth(app, CHECK, /paused: .*read-only/)
+  await readOnly('off')
+  await stack.caughtUp('accounts')
+  await expectOracle(stack)
+
+  // As the server answers where no block is left: SQLSTATE 53100.
+  await stack.pool.query(`
+    create function no_space() returns trigger language plpgsql as $$ begin
+      raise exception 'could not extend file: No space left on device' using errcode = '53100';
+    end $$;
+    create trigger no_space before insert or update on rm_accounts_v1.account
+      for each row execute function no_space()`)
+  await stack.publish(...deposits(30))
+  await stack.hasHealth(app, CHECK, /paused: .*No space left/)
+  await stack.pool.query('drop trigger no_space on rm_accounts_v1.account')
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
+
+test('a broker that is away delays, and no more', async () => {
+  await using stack = await start()
+  const app = await running(stack)
+  await stack.broker.kill()
+  await stack.hasHealth(app, CHECK, /(paused|ECONN|connect|broker)/i)
+  stack.broker.restart()
+  await stack.broker.ready()
+  await stack.publish(...deposits(40))
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
+
+test('a topic that is deleted and created anew stops the projection, whatever it has now', async () => {
+  await using stack = await start()
+  const app = await running(stack)
+  const before = await readAccounts(stack)
+  await stack.admin.deleteTopics([stack.topic])
+  await stack.createTopic()
+  await stack.publish(...deposits(100))
+  await stack.hasHealth(app, CHECK, /faulted: .*created anew.*new version/)
+  await app.stop()
+  const restarted = stack.projector()
+  await stack.hasHealth(restarted, CHECK, /faulted: .*created anew.*new version/)
+  expect(await readAccounts(stack)).toEqual(before)
+  expect((await stack.checkpoints('accounts')).get(0)).toBe(20)
+})
+
+test('a log that lost its tail stops the projection, also once it has grown again', async () => {
+  await using stack = await start()
+  const first = await running(stack)
+  const backup = `${stack.broker.logDirectory}.backup`
+  await stack.broker.terminate()
+  await cp(stack.broker.logDirectory, backup, { recursive: true })
+  await restart(stack)
+  await stack.publish(...deposits(50))
+  await stack.caughtUp('accounts')
+  const before = await readAccounts(stack)
+  await first.stop()
+
+  // The disk of before: what was written since then is gone.
+  await stack.broker.terminate()
+  await rm(stack.broker.logDirectory, { recursive: true })
+  await rename(backup, stack.broker.logDirectory)
+  await restart(stack)
+  await stack.broker.terminate()
+  await restart(stack)
+  await stack.publish(...deposits(200))
+  const app = stack.projector()
+  await stack.hasHealth(app, CHECK, /faulted: .*cut at offset 20.*new version/)
+  expect(await readAccounts(stack)).toEqual(before)
+})
+
+async function restart(stack: ProjectionStack): Promise<void> {
+  stack.broker.restart()
+  await stack.broker.ready()
+}
+
+test('records that compaction has removed leave gaps, which offsets pass', async () => {
+  await using stack = await start({
+    topicConfigs: {
+      'cleanup.policy': 'compact',
+      'segment.ms': '100',
+      'min.cleanable.dirty.ratio': '0.01',
+      'segment.bytes': '10000',
+    },
+    broker: { 'log.cleaner.backoff.ms': 100 },
+  })
+  for (let round = 0; round < 40; round += 1) await stack.publish(...deposits(30, 3))
+  const published = (await stack.logEnds())[0] ?? 0
+  await waitFor('compaction to remove records', 60_000, async () => {
+    await stack.publish(...deposits(3, 3))
+    return (await stack.records()).length < published / 2
+  })
+  stack.projector()
+  await stack.caughtUp('accounts')
+  const records = await stack.records()
+  const rows = await readAccounts(stack)
+  expect(rows.reduce((sum, { events }) => sum + events, 0)).toBeGreaterThanOrEqual(records.length)
+  expect((await stack.checkpoints('accounts')).get(0)).toBe((await stack.logEnds())[0])
+})
+
+test('SIGTERM under load ends the process within five seconds, and loses nothing', async () => {
+  await using stack = await start({ partitions: 4 })
+  const app = await running(stack, { 'batch.records.max': 50 })
+  for (let round = 0; round < 5; round += 1) await stack.publish(...deposits(4_000, 100))
+  const startedMs = performance.now()
+  await app.stop()
+  expect(performance.now() - startedMs).toBeLessThan(STOP_DEADLINE_MS)
+  expect(app.exitCode).toBe(0)
+  stack.projector()
+  await stack.caughtUp('accounts')
+  await expectOracle(stack)
+})
+
+test('one connection for many partitions is slow, and no dead lock', async () => {
+  await using stack = await start({ partitions: 8 })
+  await stack.publish(...deposits(4_000, 200))
+  const app = stack.projector({ 'database.connections.max': 1, 'batch.records.max': 100 })
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
+
+test('an event of 50 MB is applied; one that its table cannot take is parked as data', async () => {
+  const bytesMax = 60_000_000
+  await using stack = await start({
+    broker: {
+      'message.max.bytes': bytesMax,
+      'socket.request.max.bytes': 2 * bytesMax,
+      'replica.fetch.max.bytes': bytesMax,
+    },
+    topicConfigs: { 'max.message.bytes': String(bytesMax) },
+  })
+  const app = await running(stack)
+  const large = (accountId: string) =>
+    AccountEvents.Deposited({ accountId, amount: 1, note: 'x'.repeat(50_000_000) })
+  await stack.publish(large('large'))
+  await stack.caughtUp('accounts')
+  await stack.pool.query('create index on rm_accounts_v1.account (note) where length(note) > 0')
+  await stack.publish(large('too-large'), ...deposits(10))
+  await stack.caughtUp('accounts')
+  const { rows } = await stack.pool.query(
+    `select key, stage, error_code as code, octet_length(value) > 50000000 as whole
+     from evt.dead_letter`,
+  )
+  expect(rows).toEqual([{ key: 'too-large', stage: 'write', code: '54000', whole: true }])
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
