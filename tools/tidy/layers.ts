@@ -23,6 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   postgres: ['base'],
   kafka: ['base'],
   serde: ['base', 'avro'],
+  'dead-letters': ['base', 'avro'],
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
   'read-your-writes': ['base', 'outbox'],

@@ -60,5 +60,5 @@ export {
   readSource,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
-export { redactPersonal } from './personal-data.ts'
+export { REDACTED, redactPersonal } from './personal-data.ts'
 export type { SourcePosition, SourceProgress } from './source-position.ts'

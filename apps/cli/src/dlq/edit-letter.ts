@@ -11,7 +11,7 @@ export const EDIT_LETTER: Command = {
   positionals: '<id>',
   positionalCount: { min: 1, max: 1 },
   options: {
-    value: { value: 'json', doc: 'the value, as "fairlead dlq show" prints it' },
+    value: { value: 'json', doc: 'the value, as "fairlead dlq show --reveal" prints it' },
     file: { value: 'path', doc: 'reads the value from a file; - is the standard input' },
     'take-back': { doc: 'has the original applied again' },
     actor: { value: 'name', doc: 'who does it, for the log (default: the user of the system)' },

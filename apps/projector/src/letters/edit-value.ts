@@ -1,6 +1,6 @@
 import { recordName } from '@fairlead/avro'
 import { DecodeError, OperationalError, errorMessage } from '@fairlead/base'
-import type { LogRecord, Projection } from '@fairlead/projection'
+import { type LogRecord, type Projection, REDACTED } from '@fairlead/projection'
 import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { LetterOrderError } from '../store/letter-orders.ts'
@@ -32,12 +32,22 @@ export async function encodeEdit(
   }
   const { topicRecordName } = SUBJECT_NAME_STRATEGIES
   const subject = topicRecordName(topic, 'value', recordName(definition))
+  refuseRedacted(json)
   const encoder = await payloads.load(subject)
   const value = refused(() => encoder.encode(jsonText(timestamps(definition, json))))
   const [prepared] = await reader.prepare([{ ...record, value }])
   if (prepared?.content.kind === 'event') return value
   const reason = prepared?.content.kind === 'undecodable' ? prepared.content.error : 'ignored'
   throw new LetterOrderError('EDIT_REFUSED', `the value cannot be read: ${errorMessage(reason)}`)
+}
+
+/** What was shown without its personal data would be applied without it. */
+function refuseRedacted(json: unknown): void {
+  if (!JSON.stringify(json).includes(JSON.stringify(REDACTED))) return
+  throw new LetterOrderError(
+    'EDIT_REFUSED',
+    `the value has ${REDACTED} in it: take the letter with reveal=true (--reveal), and edit that`,
+  )
 }
 
 function refused<T>(encode: () => T): T {

@@ -1,0 +1,106 @@
+import { defineEvents } from '@fairlead/avro'
+import { expect, expectTypeOf, test } from 'vitest'
+import { DeadLettersError, createDeadLetters } from './dead-letters.ts'
+
+const Events = defineEvents({
+  topic: 'outbox.event.order',
+  key: 'orderId',
+  events: {
+    Placed: {
+      type: 'record',
+      name: 'Placed',
+      fields: [
+        { name: 'orderId', type: 'string' },
+        { name: 'cents', type: 'long' },
+        { name: 'placedAt', type: { type: 'long', logicalType: 'timestamp-millis' } },
+        { name: 'note', type: ['null', 'string'], default: null },
+        { name: 'tags', type: { type: 'array', items: 'bytes' } },
+      ],
+    },
+    Closed: { type: 'record', name: 'Closed', fields: [{ name: 'orderId', type: 'string' }] },
+  },
+})
+
+const value = {
+  orderId: 'a',
+  cents: '9007199254740993',
+  placedAt: '2026-01-01T00:00:00.000Z',
+  note: 'n',
+  tags: ['\u0001\u00ff'],
+}
+
+type Asked = { readonly method: string; readonly path: string; readonly body: unknown }
+
+/** A projector of canned answers, and what it was asked. */
+function projector(answers: Readonly<Record<string, unknown>>, status = 200) {
+  const asked: Asked[] = []
+  const fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const { pathname, search } = new URL(new Request(url).url)
+    const { method = 'GET', body } = init
+    const sent: unknown = typeof body === 'string' ? JSON.parse(body) : null
+    asked.push({ method, path: pathname + search, body: sent })
+    return Response.json(answers[pathname] ?? {}, { status })
+  }
+  const options = { url: 'http://projector/', projection: 'orders', events: Events, fetch }
+  return { asked, letters: createDeadLetters(options) }
+}
+
+const ANA = { actor: 'ana', reason: 'test' }
+
+test('a letter has its event with the types of the schema, and an edit goes back as JSON', async () => {
+  const { asked, letters } = projector({
+    '/dead-letters': { deadLetters: [{ id: '7' }] },
+    '/dead-letters/7': { id: '7', key: 'a', eventType: 'Placed', value },
+  })
+  const found = []
+  for await (const letter of letters.letters({ kind: 'failed' })) found.push(letter.event)
+  expect(found).toEqual([
+    {
+      type: 'Placed',
+      data: {
+        orderId: 'a',
+        cents: 9007199254740993n,
+        placedAt: new Date('2026-01-01T00:00:00.000Z'),
+        note: 'n',
+        tags: [Uint8Array.of(1, 255)],
+      },
+    },
+  ])
+  await letters.edit(
+    '7',
+    (event) => {
+      if (event.type !== 'Placed') return event.data
+      expectTypeOf(event.data.cents).toEqualTypeOf<bigint>()
+      return { ...event.data, cents: event.data.cents + 1n }
+    },
+    ANA,
+  )
+  expect(asked.at(-1)).toEqual({
+    method: 'PUT',
+    path: '/dead-letters/7/value',
+    body: { value: { ...value, cents: '9007199254740994' }, ...ANA },
+  })
+  expect(asked[0]?.path).toBe('/dead-letters?projection=orders&limit=100&kind=failed&after=0')
+})
+
+test('a replay waits for its end', async () => {
+  const done = { replayed: 3, failedKeys: 0, pendingKeys: 0 }
+  const { asked, letters } = projector({
+    '/dead-letters/replay': { request: 'r', keys: 1 },
+    '/dead-letters/replays/r': done,
+    '/dead-letters/discard': { discarded: 2 },
+  })
+  expect(await letters.replay({ key: 'a' }, { ...ANA, lettersPerSecond: 5 })).toEqual(done)
+  expect(asked[0]?.body).toEqual({ projection: 'orders', key: 'a', ...ANA, lettersPerSecond: 5 })
+  expect(await letters.discard({ all: true }, ANA)).toBe(2)
+})
+
+test('what the projector refuses is an error with its code', async () => {
+  const { letters } = projector(
+    { '/dead-letters/dry-run': { code: 'NOT_FOUND', message: 'no' } },
+    404,
+  )
+  const refused = letters.dryRun({ id: '1' })
+  await expect(refused).rejects.toThrow(DeadLettersError)
+  await expect(refused).rejects.toMatchObject({ code: 'NOT_FOUND', retryable: false })
+})

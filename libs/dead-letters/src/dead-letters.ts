@@ -1,0 +1,273 @@
+import type { AnyEvents, EventOf, EventTypeOf } from '@fairlead/avro'
+import { OperationalError, errorMessage } from '@fairlead/base'
+import { dataOfJson, jsonOfData } from './json-data.ts'
+
+export type DeadLettersOptions<S extends AnyEvents> = {
+  /** HTTP address of any projector that runs the projection. */
+  readonly url: string
+  /** Name of the projection. */
+  readonly projection: string
+  /** Without it the version that is live. */
+  readonly version?: number
+  /** The events of the projection: they give letters their types. */
+  readonly events: S
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch
+}
+
+/** Who does something, and why: kept with the letter as it was. */
+export type Actor = { readonly actor: string; readonly reason: string }
+
+/** Which letters. A cause or a class of error stands, in a replay, for the whole keys that it parks. */
+export type LetterSelection =
+  | { readonly id: string }
+  | { readonly key: string }
+  | { readonly fingerprint: string }
+  | { readonly errorClass: string }
+  | { readonly all: true }
+
+export type CauseFilter = { readonly fingerprint?: string; readonly errorClass?: string }
+
+export type ParkedKey = {
+  readonly key: string
+  readonly partition: number
+  readonly letters: number
+  readonly parkedAt: string
+  /** Replays that failed. */
+  readonly attempts: number
+  readonly isDraining: boolean
+  /** The letter that is applied first. */
+  readonly headId: string | null
+  readonly errorClass: string | null
+  readonly errorMessage: string | null
+  readonly fingerprint: string | null
+}
+
+/** The event of a letter, with the types that its schema gives it. */
+type LetterEvent<S extends AnyEvents> = {
+  [T in EventTypeOf<S>]: Pick<EventOf<S, T>, 'type' | 'data'>
+}[EventTypeOf<S>]
+
+export type DeadLetter<S extends AnyEvents> = {
+  readonly id: string
+  readonly key: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly kind: 'failed' | 'blocked'
+  readonly stage: string | null
+  readonly errorClass: string | null
+  readonly errorCode: string | null
+  readonly errorMessage: string | null
+  readonly errorStack: string | null
+  readonly fingerprint: string | null
+  readonly attempts: number
+  readonly isEdited: boolean
+  /** Null when the value cannot be decoded. */
+  readonly event: LetterEvent<S> | null
+}
+
+export type ReplayResult = {
+  readonly replayed: number
+  /** Keys whose letter failed again. */
+  readonly failedKeys: number
+  /** Keys that were still to go when `signal` fired. */
+  readonly pendingKeys: number
+}
+
+export type DryRun = {
+  readonly appliedCount: number
+  readonly failed: readonly {
+    readonly id: string
+    readonly errorClass: string
+    readonly errorMessage: string
+  }[]
+  readonly changes: readonly {
+    readonly table: string
+    readonly before: Readonly<Record<string, unknown>> | null
+    readonly after: Readonly<Record<string, unknown>> | null
+  }[]
+  /** There are more letters than one run takes. */
+  readonly isCut: boolean
+}
+
+/** The projector refuses, or does not answer. `code` is its own, such as NOT_FOUND, or NETWORK. */
+export class DeadLettersError extends OperationalError {
+  override readonly name = 'DeadLettersError'
+}
+
+/** The dead letters of a projection. Every method rejects with a `DeadLettersError`. */
+export interface DeadLetters<S extends AnyEvents> {
+  /** Parked keys, the oldest first. */
+  keys(filter?: CauseFilter & { readonly olderThanMs?: number }): AsyncIterable<ParkedKey>
+  /** Letters in the order in which they were set aside. */
+  letters(
+    filter?: CauseFilter & { readonly key?: string; readonly kind?: 'failed' | 'blocked' },
+  ): AsyncIterable<DeadLetter<S>>
+  /**
+   * Applies letters again, each key in its order, and waits until it is done or `signal` fires. The
+   * first letter of a key that fails again ends the replay of that key.
+   */
+  replay(
+    selection: LetterSelection,
+    options: Actor & {
+      /** At most so many a second, per partition. */
+      readonly lettersPerSecond?: number
+      readonly signal?: AbortSignal
+    },
+  ): Promise<ReplayResult>
+  /** What a replay would change, found out in a transaction that is rolled back. */
+  dryRun(selection: LetterSelection): Promise<DryRun>
+  /**
+   * Has `change` of the event's data applied in its place, once it fits the schema. The original stays
+   * as it is. The projector refuses with EDIT_REFUSED.
+   */
+  edit(
+    id: string,
+    change: (event: LetterEvent<S>) => LetterEvent<S>['data'],
+    actor: Actor,
+  ): Promise<void>
+  /** Gives letters up; answers how many. */
+  discard(selection: LetterSelection, actor: Actor): Promise<number>
+}
+
+const PAGE_LETTERS = 100
+const POLL_INTERVAL_MS = 200
+
+export function createDeadLetters<S extends AnyEvents>(
+  options: DeadLettersOptions<S>,
+): DeadLetters<S> {
+  return new HttpDeadLetters(options)
+}
+
+type LetterJson = Omit<DeadLetter<AnyEvents>, 'event'> & {
+  readonly eventType: string | null
+  readonly value: unknown
+}
+
+class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
+  readonly #options: DeadLettersOptions<S>
+
+  constructor(options: DeadLettersOptions<S>) {
+    this.#options = options
+  }
+
+  async *keys(filter: Readonly<Record<string, unknown>> = {}): AsyncGenerator<ParkedKey> {
+    for (let offset = 0; ; offset += PAGE_LETTERS) {
+      const query = this.#query({ ...filter, offset })
+      const { keys } = await this.#get<{ readonly keys: readonly ParkedKey[] }>(
+        `/dead-letters/keys?${query}`,
+      )
+      yield* keys
+      if (keys.length < PAGE_LETTERS) return
+    }
+  }
+
+  async *letters(filter: Readonly<Record<string, unknown>> = {}): AsyncGenerator<DeadLetter<S>> {
+    for (let after = '0'; ; ) {
+      const { deadLetters } = await this.#get<{
+        readonly deadLetters: readonly { readonly id: string }[]
+      }>(`/dead-letters?${this.#query({ ...filter, after })}`)
+      for (const { id } of deadLetters) yield await this.#letter(id)
+      const last = deadLetters.at(-1)
+      if (last === undefined || deadLetters.length < PAGE_LETTERS) return
+      after = last.id
+    }
+  }
+
+  async replay(
+    selection: LetterSelection,
+    options: Parameters<DeadLetters<S>['replay']>[1],
+  ): Promise<ReplayResult> {
+    const { signal, ...order } = options
+    const { request } = await this.#send<{ readonly request: string }>(
+      'POST',
+      '/dead-letters/replay',
+      { ...this.#target, ...selection, ...order },
+    )
+    for (;;) {
+      const result = await this.#get<ReplayResult>(`/dead-letters/replays/${request}`)
+      if (result.pendingKeys === 0 || signal?.aborted === true) return result
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
+    }
+  }
+
+  dryRun(selection: LetterSelection): Promise<DryRun> {
+    return this.#send('POST', '/dead-letters/dry-run', { ...this.#target, ...selection })
+  }
+
+  async edit(
+    id: string,
+    change: (event: LetterEvent<S>) => LetterEvent<S>['data'],
+    actor: Actor,
+  ): Promise<void> {
+    const { event } = await this.#letter(id)
+    if (event === null) {
+      throw new DeadLettersError(`the value of letter ${id} cannot be decoded`, {
+        code: 'EDIT_REFUSED',
+        retryable: false,
+      })
+    }
+    const value = jsonOfData(change(event))
+    await this.#send('PUT', `/dead-letters/${id}/value`, { value, ...actor })
+  }
+
+  async discard(selection: LetterSelection, actor: Actor): Promise<number> {
+    const { discarded } = await this.#send<{ readonly discarded: number }>(
+      'POST',
+      '/dead-letters/discard',
+      { ...this.#target, ...selection, ...actor },
+    )
+    return discarded
+  }
+
+  /** With its personal data: who edits a letter writes all of it. */
+  async #letter(id: string): Promise<DeadLetter<S>> {
+    const letter = await this.#get<LetterJson>(`/dead-letters/${id}?reveal=true`)
+    const { eventType, value, ...rest } = letter
+    const definition = this.#options.events.definitions[eventType ?? '']
+    if (definition === undefined || value === null) return { ...rest, event: null }
+    const event = { type: eventType, data: dataOfJson(definition, value) }
+    // The schema that gives the event its type is the one that it was decoded with.
+    return { ...rest, event: event as LetterEvent<S> }
+  }
+
+  get #target() {
+    const { projection, version } = this.#options
+    return { projection, ...(version === undefined ? {} : { version }) }
+  }
+
+  #query(filter: Readonly<Record<string, unknown>>): string {
+    const given = Object.entries({ ...this.#target, limit: PAGE_LETTERS, ...filter })
+    return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
+  }
+
+  #get<Answer>(path: string): Promise<Answer> {
+    return this.#request(path, {})
+  }
+
+  #send<Answer>(method: 'POST' | 'PUT', path: string, body: object): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' }
+    return this.#request(path, { method, headers, body: JSON.stringify(body) })
+  }
+
+  async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
+    const { url, fetch: request = fetch } = this.#options
+    let response: Response
+    try {
+      response = await request(`${url.replace(/\/$/, '')}${path}`, init)
+    } catch (cause) {
+      const message = `no projector answers at ${url}: ${errorMessage(cause)}`
+      throw new DeadLettersError(message, { code: 'NETWORK', retryable: true, cause })
+    }
+    const answer = (await response.json().catch(() => ({}))) as {
+      readonly code?: string
+      readonly message?: string
+    }
+    if (response.ok) return answer as Answer
+    throw new DeadLettersError(answer.message ?? `the projector answers ${response.status}`, {
+      code: answer.code ?? `HTTP_${response.status}`,
+      retryable: response.status >= 500,
+    })
+  }
+}
