@@ -31,6 +31,7 @@ export const AccountEvents = defineEvents({
 
 type ReadModel = {
   account: { id: string; events: number; balance: number; trail: bigint; note: string }
+  account_of_tenant: { id: string; balance: number }
   turnover: { id: string; events: number; trail: bigint }
 }
 
@@ -103,6 +104,23 @@ export const turnover: SqlProjection = defineProjection({
           })),
         )
         .execute()
+    },
+  },
+})
+
+/** Accounts of tenants that know nothing of each other. */
+export const accountsOfTenants: FoldProjection = defineProjection({
+  name: 'accounts_of_tenants',
+  version: 1,
+  from: AccountEvents,
+  into: t('account_of_tenant', 'id', { id: 'text', balance: 'integer' }),
+  key: ({ headers, key }) => `${headers['tenant']}/${key}`,
+}).fold({
+  initial: (id) => ({ id, balance: 0 }),
+  on: {
+    Deposited: (row, { data }) => {
+      if (data.amount === 0) throw new RangeError(`account ${data.accountId}: nothing deposited`)
+      return { ...row, balance: row.balance + data.amount }
     },
   },
 })

@@ -82,6 +82,10 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 3_155_760_000_000,
     doc: 'An event whose timestamp is further ahead of the clock is parked: no clock of a producer is that wrong.',
   },
+  'tenant.header': {
+    type: 'string',
+    doc: 'Header that names the tenant of an event, as route.tenant.header of the relay writes it. Keys are then parked per tenant.',
+  },
   'errors.deadletterqueue.topic.name': {
     type: 'string',
     doc: 'Topic that gets a copy of each dead letter, through the outbox of this database: outbox.event.<name>, where its relay publishes.',

@@ -37,6 +37,7 @@ await runApp({
       fetchBytesMax: config['fetch.bytes.max'],
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
       eventAheadMaxMs: config['event.time.ahead.max.ms'],
+      tenantHeader: config['tenant.header'],
       mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),
       metrics,
       health,

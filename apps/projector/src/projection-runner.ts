@@ -36,6 +36,8 @@ export type RunnerOptions = {
   readonly parkedKeysPerMinuteMax: number
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly eventAheadMaxMs: number
+  /** Header of a record that names its tenant; undefined where there are none. */
+  readonly tenantHeader: string | undefined
   /** Gets a copy of each letter. */
   readonly mirror: LetterMirror | undefined
   readonly nowMs: () => number
@@ -74,6 +76,7 @@ export class ProjectionRunner {
     this.reader = new RecordReader(options.registered.projection, options.serde, {
       nowMs: () => Date.now(),
       aheadMaxMs: options.eventAheadMaxMs,
+      tenantHeader: options.tenantHeader,
     })
   }
 

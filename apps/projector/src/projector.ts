@@ -33,6 +33,8 @@ export type ProjectorOptions = {
   readonly parkedKeysPerMinuteMax: number
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly eventAheadMaxMs: number
+  /** Header of a record that names its tenant; undefined where there are none. */
+  readonly tenantHeader: string | undefined
   /** Gets a copy of each letter. */
   readonly mirror: LetterMirror | undefined
   readonly metrics: Metrics

@@ -22,11 +22,16 @@ export type Actor = { readonly actor: string; readonly reason: string }
 export type LetterSelection =
   | { readonly id: string }
   | { readonly key: string }
+  | { readonly tenant: string }
   | { readonly fingerprint: string }
   | { readonly errorClass: string }
   | { readonly all: true }
 
-export type CauseFilter = { readonly fingerprint?: string; readonly errorClass?: string }
+export type CauseFilter = {
+  readonly tenant?: string
+  readonly fingerprint?: string
+  readonly errorClass?: string
+}
 
 export type ParkedKey = {
   readonly key: string

@@ -60,6 +60,7 @@ export function recordOf(
       headers: [],
     },
     key,
+    tenant: '',
     eventType: type,
     source: {
       commitLsn: lsn(BigInt(commit) + 1n),

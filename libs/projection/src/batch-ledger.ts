@@ -17,6 +17,8 @@ export type Stage = 'decode' | 'handle' | 'write'
 /** An event set aside: the one that failed, or one that waits behind it. */
 export type Letter = {
   readonly key: string
+  /** Whose the event is; empty without tenants. */
+  readonly tenant: string
   readonly eventType: string | null
   readonly record: LogRecord
   readonly cause:
@@ -168,8 +170,8 @@ export class BatchLedger {
   }
 
   #setAside(prepared: PreparedRecord, cause: Letter['cause']): void {
-    const { key, eventType, record } = prepared
-    this.#letters.push({ key, eventType, record, cause })
+    const { key, tenant, eventType, record } = prepared
+    this.#letters.push({ key, tenant, eventType, record, cause })
   }
 }
 

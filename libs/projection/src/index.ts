@@ -58,6 +58,7 @@ export {
   keyText,
   planRecord,
   readSource,
+  unitOf,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
 export { REDACTED, redactPersonal } from './personal-data.ts'

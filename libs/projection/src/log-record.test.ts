@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type LogRecord, headersText, keyText, planRecord } from './log-record.ts'
+import { type LogRecord, headersText, keyText, planRecord, unitOf } from './log-record.ts'
 import { accounts } from './sample-projection.test-fixture.ts'
 
 const utf8 = new TextEncoder()
@@ -45,4 +45,11 @@ describe('by its headers a record is', () => {
   ] as const)('%s', ([, changes, kind]) => {
     expect(kindOf(changes)).toBe(kind)
   })
+})
+
+test('tenants with one key are two units, however they are spelled', () => {
+  expect(unitOf('', 'a/b')).toBe('a/b')
+  expect(unitOf('acme', 'o1')).toBe('acme/o1')
+  expect(unitOf('a/b', 'c')).not.toBe(unitOf('a', 'b/c'))
+  expect(unitOf('a/b', 'c')).not.toBe(unitOf('a%2Fb', 'c'))
 })

@@ -26,8 +26,10 @@ export type RecordPlan =
 /** A record that is ready to be applied. */
 export type PreparedRecord = {
   readonly record: LogRecord
-  /** The unit of order and of failure. */
+  /** The unit of order and of failure; see `unitOf`. */
   readonly key: string
+  /** Whose the event is; empty without tenants. */
+  readonly tenant: string
   readonly eventType: string | null
   readonly source: SourcePosition | null
   readonly content:
@@ -54,6 +56,15 @@ export function keyText(record: LogRecord): string {
   } catch {
     return synthetic
   }
+}
+
+/**
+ * The unit of order and of failure: the key, and in a topic of several tenants whose it is. Two tenants
+ * with one key are two units. No escaped tenant has a slash in it.
+ */
+export function unitOf(tenant: string, key: string): string {
+  if (tenant === '') return key
+  return `${tenant.replaceAll('%', '%25').replaceAll('/', '%2F')}/${key}`
 }
 
 /** Headers as text; of a repeated header, the last. */

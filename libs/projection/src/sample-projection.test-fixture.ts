@@ -77,6 +77,7 @@ export function sampleRecord(event: SampleEvent, offset: number, commit: number)
   return {
     record,
     key: keyText(record),
+    tenant: '',
     eventType: event.type,
     source: sourcePosition(headers),
     content: {

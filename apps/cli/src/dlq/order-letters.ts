@@ -23,6 +23,7 @@ const VERSION_MAX = 2 ** 31 - 1
 const SELECTORS: Readonly<Record<string, OptionDefinition>> = {
   id: { value: 'id', doc: 'one letter' },
   key: { value: 'key', doc: 'all letters of this key' },
+  tenant: { value: 'name', doc: 'all letters of this tenant' },
   fingerprint: { value: 'hex', doc: 'letters that failed for this cause' },
   'error-class': { value: 'name', doc: 'letters that failed with this class of error' },
   all: { doc: 'every letter of the projection' },
@@ -205,9 +206,10 @@ export function actorOf(
 }
 
 function described(selection: Readonly<Record<string, string | number | boolean>>): string {
-  const { id, key, fingerprint, errorClass } = selection
+  const { id, key, tenant, fingerprint, errorClass } = selection
   if (id !== undefined) return `letter ${id}`
   if (key !== undefined) return `the letters of key "${key}"`
+  if (tenant !== undefined) return `the letters of tenant "${tenant}"`
   if (fingerprint !== undefined) return `the letters with the fingerprint ${fingerprint}`
   return errorClass === undefined ? 'every letter' : `the letters that failed with ${errorClass}`
 }

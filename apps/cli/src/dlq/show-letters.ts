@@ -66,6 +66,7 @@ const LIMIT: Readonly<Record<string, OptionDefinition>> = {
   limit: { value: 'n', doc: `at most this many, 1 to ${LIMIT_MAX} (default: 100)` },
 }
 const CAUSE_FILTER: Readonly<Record<string, OptionDefinition>> = {
+  tenant: { value: 'name', doc: 'those of this tenant' },
   fingerprint: { value: 'hex', doc: 'those that failed for this cause' },
   'error-class': { value: 'name', doc: 'those that failed with this class of error' },
 }
@@ -79,6 +80,7 @@ const LETTER_FILTER: Readonly<Record<string, OptionDefinition>> = {
 const QUERY_NAMES: Readonly<Record<string, string>> = {
   key: 'key',
   kind: 'kind',
+  tenant: 'tenant',
   fingerprint: 'fingerprint',
   'error-class': 'errorClass',
   after: 'after',

@@ -55,6 +55,7 @@ type LetterQuery = {
   readonly projection?: string
   readonly version?: number
   readonly key?: string
+  readonly tenant?: string
   readonly kind?: 'failed' | 'blocked'
   readonly fingerprint?: string
   readonly errorClass?: string
@@ -65,6 +66,7 @@ type LetterQuery = {
 type KeyQuery = {
   readonly projection?: string
   readonly version?: number
+  readonly tenant?: string
   readonly fingerprint?: string
   readonly errorClass?: string
   readonly olderThanMs?: number
@@ -78,6 +80,7 @@ type OrderBody = {
   readonly version?: number
   readonly id?: string
   readonly key?: string
+  readonly tenant?: string
   readonly fingerprint?: string
   readonly errorClass?: string
   readonly all?: true
@@ -86,7 +89,7 @@ type OrderBody = {
   readonly lettersPerSecond?: number
 }
 
-const SELECTORS = ['id', 'key', 'fingerprint', 'errorClass', 'all'] as const
+const SELECTORS = ['id', 'key', 'tenant', 'fingerprint', 'errorClass', 'all'] as const
 
 const orderSchema = (properties: Readonly<Record<string, object>> = {}) => ({
   body: {
@@ -100,6 +103,7 @@ const orderSchema = (properties: Readonly<Record<string, object>> = {}) => ({
       version,
       id: letterId,
       key: text,
+      tenant: text,
       fingerprint,
       errorClass: text,
       all: { const: true },
@@ -171,6 +175,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
     projection: text,
     version,
     key: text,
+    tenant: text,
     kind: { enum: ['failed', 'blocked'] },
     fingerprint,
     errorClass: text,
@@ -188,6 +193,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   const keySchema = querySchema({
     projection: text,
     version,
+    tenant: text,
     fingerprint,
     errorClass: text,
     olderThanMs: { type: 'integer', minimum: 0 },
@@ -282,7 +288,14 @@ async function dryRunAll(
   const runs: DryRun[] = []
   for (const { topic } of registered.projection.sources) {
     const owner = { ...registered, topic }
-    const keys = await readParkedKeys(db, owner, keysOf(selection))
+    const keys = await readParkedKeys(
+      db,
+      owner,
+      keysOf(
+        { projectionId: registered.projectionId, version: registered.projection.version },
+        selection,
+      ),
+    )
     if (keys.length === 0) continue
     // A letter is replayed alone, and all other selections mean whole keys.
     const lettersLeft = selection.by === 'id' ? 1 : null
@@ -357,6 +370,7 @@ async function answering(reply: Reply, answer: () => Promise<unknown>): Promise<
 function selectionOf(body: Omit<OrderBody, 'actor' | 'reason'>): LetterSelection {
   if (body.id !== undefined) return { by: 'id', id: BigInt(body.id) }
   if (body.key !== undefined) return { by: 'key', key: body.key }
+  if (body.tenant !== undefined) return { by: 'tenant', tenant: body.tenant }
   if (body.fingerprint !== undefined) return { by: 'fingerprint', fingerprint: body.fingerprint }
   if (body.errorClass !== undefined) return { by: 'errorClass', errorClass: body.errorClass }
   return { by: 'all' }

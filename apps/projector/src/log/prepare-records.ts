@@ -8,17 +8,20 @@ import {
   keyText,
   planRecord,
   readSource,
+  unitOf,
 } from '@fairlead/projection'
 import { type AvroSerde, SUBJECT_NAME_STRATEGIES, schemaIdOf } from '@fairlead/serde'
 
 /** What the reader needs to read values. */
 export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion'>
 
-export type EventClock = {
+export type ReaderOptions = {
   /** Wall clock. */
   readonly nowMs: () => number
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly aheadMaxMs: number
+  /** Header that names the tenant; undefined where there are none. */
+  readonly tenantHeader?: string | undefined
 }
 
 type DecodeValue = (bytes: Uint8Array) => unknown
@@ -33,13 +36,13 @@ type TypeDecoders = {
 export class RecordReader {
   readonly #projection: Projection
   readonly #serde: ValueSerde
-  readonly #clock: EventClock
+  readonly #options: ReaderOptions
   readonly #decoders = new Map<string, TypeDecoders>()
 
-  constructor(projection: Projection, serde: ValueSerde, clock: EventClock) {
+  constructor(projection: Projection, serde: ValueSerde, options: ReaderOptions) {
     this.#projection = projection
     this.#serde = serde
-    this.#clock = clock
+    this.#options = options
     for (const source of projection.sources) {
       for (const eventType of Object.keys(source.definitions)) {
         this.#decoders.set(eventType, { source, bySchemaId: new Map() })
@@ -65,16 +68,19 @@ export class RecordReader {
     const headers = headersText(record)
     const source = readSource(headers)
     const plan = planRecord(this.#projection, record, headers)
+    const key = keyText(record)
+    const tenant = this.#tenantOf(headers)
     const common = {
       record,
-      key: keyText(record),
+      tenant,
+      key: unitOf(tenant, key),
       eventType: plan.kind === 'event' || plan.kind === 'unknown' ? plan.eventType : null,
       source: source.ok ? source.source : null,
     }
     if (plan.kind !== 'event') return { ...common, content: plan }
     if (!source.ok) return { ...common, content: { kind: 'undecodable', error: source.error } }
-    const aheadMs = record.timestampMs - this.#clock.nowMs()
-    if (aheadMs > this.#clock.aheadMaxMs) {
+    const aheadMs = record.timestampMs - this.#options.nowMs()
+    if (aheadMs > this.#options.aheadMaxMs) {
       return { ...common, content: { kind: 'undecodable', error: tooFarAhead(aheadMs) } }
     }
 
@@ -87,7 +93,7 @@ export class RecordReader {
           type: eventType,
           data: decode(value),
           id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
-          key: common.key,
+          key,
           at: new Date(record.timestampMs),
           source: { topic, partition, offset },
           headers,
@@ -104,6 +110,12 @@ export class RecordReader {
     } catch (error) {
       return { ...common, content: undecodable(error) }
     }
+  }
+
+  #tenantOf(headers: Readonly<Record<string, string>>): string {
+    const { tenantHeader } = this.#options
+    // Postgres has no text with NUL in it.
+    return tenantHeader === undefined ? '' : (headers[tenantHeader] ?? '').replaceAll('\0', '')
   }
 
   #decoderOf(eventType: string, value: Uint8Array): DecodeValue | Promise<DecodeValue> {

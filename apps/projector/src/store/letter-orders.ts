@@ -12,6 +12,8 @@ export type LetterSelection =
   | { readonly by: 'id'; readonly id: bigint }
   /** All letters of one key. */
   | { readonly by: 'key'; readonly key: string }
+  /** All letters of one tenant. */
+  | { readonly by: 'tenant'; readonly tenant: string }
   /** Those that failed for one cause. */
   | { readonly by: 'fingerprint'; readonly fingerprint: string }
   | { readonly by: 'errorClass'; readonly errorClass: string }
@@ -73,7 +75,7 @@ export async function requestReplay(
         drain_reason = ${options.reason}, drain_failed = false,
         drain_letters_left = ${selection.by === 'id' ? 1 : null}::int,
         drain_letters_per_second = ${options.lettersPerSecond ?? null}::int
-      where ${isOfVersion(version)} and ${keysOf(selection)}`.execute(trx)
+      where ${isOfVersion(version)} and ${keysOf(version, selection)}`.execute(trx)
     const keys = Number(numAffectedRows ?? 0n)
     if (keys === 0) throw nothingSelected(selection)
     return { request, keys }
@@ -90,7 +92,7 @@ async function refuseFollower(
     select l.id, l.key from evt.parked_key k
     cross join lateral (select * from evt.dead_letter l where ${IS_OF_KEY}
       order by (l.part = k.part), l.part, l.log_offset limit 1) l
-    where ${isOfVersion(version)} and ${keysOf({ by: 'id', id })}`.execute(trx)
+    where ${isOfVersion(version)} and ${keysOf(version, { by: 'id', id })}`.execute(trx)
   const [head] = rows
   if (head === undefined || head.id === id) return
   throw new LetterOrderError(
@@ -132,7 +134,7 @@ export async function discardLetters(
 ): Promise<{ readonly discarded: number }> {
   const request = randomUUID()
   return db.transaction().execute(async (trx) => {
-    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${keysOf(selection)}
+    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${keysOf(version, selection)}
       order by key_md5 for update`.execute(trx)
     const { rows } = await sql<{ key_md5: string }>`
       with gone as (
@@ -194,18 +196,24 @@ function isOfVersion({ projectionId, version }: VersionIds): RawBuilder<boolean>
   return sql`k.projection_id = ${projectionId} and k.version = ${version}`
 }
 
-/** Of `evt.parked_key k`: the keys that a selection means. */
-export function keysOf(selection: LetterSelection): RawBuilder<boolean> {
+/** Of `evt.parked_key k`: the keys of a version that a selection means. */
+export function keysOf(
+  { projectionId, version }: VersionIds,
+  selection: LetterSelection,
+): RawBuilder<boolean> {
   switch (selection.by) {
     case 'all':
       return sql`true`
     case 'key':
       return sql`k.key_md5 = md5(${selection.key}) and k.key = ${selection.key}`
+    case 'tenant':
+      return sql`k.tenant = ${selection.tenant}`
     case 'id':
     case 'fingerprint':
     case 'errorClass':
-      return sql`exists (select from evt.dead_letter l
-        where ${IS_OF_KEY} and ${lettersOf(selection)})`
+      // Not correlated: thousands of keys with one cause are found by reading its letters once.
+      return sql`(k.topic, k.key_md5) in (select l.topic, md5(l.key) from evt.dead_letter l
+        where l.projection_id = ${projectionId} and l.version = ${version} and ${lettersOf(selection)})`
   }
 }
 
@@ -216,6 +224,8 @@ function lettersOf(selection: LetterSelection): RawBuilder<boolean> {
       return sql`true`
     case 'key':
       return sql`md5(l.key) = md5(${selection.key}) and l.key = ${selection.key}`
+    case 'tenant':
+      return sql`l.tenant = ${selection.tenant}`
     case 'id':
       return sql`l.id = ${selection.id}`
     case 'fingerprint':
@@ -230,6 +240,7 @@ export function nothingSelected(selection: LetterSelection): LetterOrderError {
   const texts = {
     id: (value: unknown) => `there is no letter ${String(value)}`,
     key: (value: unknown) => `key "${String(value)}" is not parked`,
+    tenant: (value: unknown) => `nothing of tenant "${String(value)}" is parked`,
     fingerprint: (value: unknown) => `no letter has the fingerprint ${String(value)}`,
     errorClass: (value: unknown) => `no letter failed with ${String(value)}`,
     all: () => 'nothing is parked',

@@ -5,6 +5,7 @@ export type LetterFilter = {
   readonly version?: number | undefined
   readonly kind?: 'failed' | 'blocked' | undefined
   readonly key?: string | undefined
+  readonly tenant?: string | undefined
   readonly fingerprint?: string | undefined
   readonly errorClass?: string | undefined
   readonly limit: number
@@ -20,6 +21,8 @@ export type ListedLetter = {
   readonly partition: number
   readonly offset: bigint
   readonly key: string
+  /** Empty without tenants. */
+  readonly tenant: string
   readonly eventType: string | null
   readonly messageId: string | null
   readonly schemaId: number | null
@@ -38,7 +41,7 @@ export type ListedLetter = {
 }
 
 const LISTED = sql`l.id, p.name as projection, l.version, l.topic, l.part as "partition",
-  l.log_offset as "offset", l.key, l.event_type as "eventType", l.message_id as "messageId",
+  l.log_offset as "offset", l.key, l.tenant, l.event_type as "eventType", l.message_id as "messageId",
   l.schema_id as "schemaId", l.traceparent, l.kind, l.stage, l.error_class as "errorClass",
   l.error_code as "errorCode", l.error_message as "errorMessage", l.fingerprint, l.attempts,
   l.edited_value is not null as "isEdited", l.event_time as "eventTime", l.first_at as "firstAt",
@@ -58,12 +61,13 @@ export async function listLetters(
 }
 
 function matches(filter: Omit<LetterFilter, 'limit' | 'afterId'>): RawBuilder<boolean> {
-  const { projection, version, kind, key, fingerprint, errorClass } = filter
+  const { projection, version, kind, key, tenant, fingerprint, errorClass } = filter
   const conditions = [
     projection === undefined ? [] : [sql`p.name = ${projection}`],
     version === undefined ? [] : [sql`l.version = ${version}`],
     kind === undefined ? [] : [sql`l.kind = ${kind}`],
     key === undefined ? [] : [sql`l.key = ${key} and md5(l.key) = md5(${key})`],
+    tenant === undefined ? [] : [sql`l.tenant = ${tenant}`],
     fingerprint === undefined ? [] : [sql`l.fingerprint = ${fingerprint} and l.kind = 'failed'`],
     errorClass === undefined ? [] : [sql`l.error_class = ${errorClass}`],
   ].flat()
@@ -102,6 +106,8 @@ export type ListedKey = {
   /** Where the key was seen last. */
   readonly partition: number
   readonly key: string
+  /** Empty without tenants. */
+  readonly tenant: string
   readonly letters: number
   readonly parkedAt: Date
   /** Replays that failed. */
@@ -118,6 +124,7 @@ export type ListedKey = {
 export type KeyFilter = {
   readonly projection?: string | undefined
   readonly version?: number | undefined
+  readonly tenant?: string | undefined
   readonly fingerprint?: string | undefined
   readonly errorClass?: string | undefined
   /** Parked for at least so long. */
@@ -131,10 +138,11 @@ export async function listParkedKeys(
   db: Kysely<unknown>,
   filter: KeyFilter,
 ): Promise<readonly ListedKey[]> {
-  const { projection, version, fingerprint, errorClass, olderThanMs } = filter
+  const { projection, version, tenant, fingerprint, errorClass, olderThanMs } = filter
   const conditions = [
     projection === undefined ? [] : [sql`p.name = ${projection}`],
     version === undefined ? [] : [sql`k.version = ${version}`],
+    tenant === undefined ? [] : [sql`k.tenant = ${tenant}`],
     fingerprint === undefined ? [] : [sql`head.fingerprint = ${fingerprint}`],
     errorClass === undefined ? [] : [sql`head.error_class = ${errorClass}`],
     olderThanMs === undefined
@@ -142,7 +150,7 @@ export async function listParkedKeys(
       : [sql`k.parked_at <= clock_timestamp() - ${olderThanMs}::float8 * interval '1 ms'`],
   ].flat()
   const { rows } = await sql<ListedKey>`
-    select p.name as projection, k.version, k.topic, k.part as "partition", k.key,
+    select p.name as projection, k.version, k.topic, k.part as "partition", k.key, k.tenant,
       (select count(*)::int from evt.dead_letter l where ${IS_OF_KEY}) as letters,
       k.parked_at as "parkedAt", k.attempts, k.drain_requested_at is not null as "isDraining",
       head.id as "headId", head.kind as "headKind", head.error_class as "errorClass",

@@ -58,10 +58,12 @@ export async function parkLetters(
   const blocked = ledger.letters.map(({ key }) => key).filter((key) => !ledger.parkedKeys.has(key))
   await holdKeys(trx, partition, [...new Set(blocked)])
   if (ledger.parkedKeys.size > 0) {
+    const tenants = tenantsOf(ledger)
     await sql`
-      insert into evt.parked_key (projection_id, version, topic, part, key)
-      select ${ownerColumns(partition)}, ${partition.partition}::int, key
-      from unnest(${[...ledger.parkedKeys]}::text[]) as parked(key) order by md5(key)
+      insert into evt.parked_key (projection_id, version, topic, part, key, tenant)
+      select ${ownerColumns(partition)}, ${partition.partition}::int, key, tenant
+      from unnest(${[...tenants.keys()]}::text[], ${[...tenants.values()]}::text[])
+        as parked(key, tenant) order by md5(key)
       on conflict (projection_id, version, topic, key_md5)
         do update set part = excluded.part`.execute(trx)
   }
@@ -71,7 +73,7 @@ export async function parkLetters(
         sql`(${ownerColumns(partition)}, ${partition.partition}::int, ${sql.join(letterValues(letter))})`,
     )
     await sql`
-      insert into evt.dead_letter (projection_id, version, topic, part, key, log_offset, event_type,
+      insert into evt.dead_letter (projection_id, version, topic, part, key, tenant, log_offset, event_type,
         message_id, schema_id, traceparent, key_bytes, value, headers, event_time, kind, stage,
         error_class, error_code, error_message, error_stack, fingerprint, attempts)
       values ${sql.join(values)}
@@ -121,11 +123,18 @@ export function* inPortions(letters: readonly Letter[]): Generator<readonly Lett
   if (portion.length > 0) yield portion
 }
 
-function letterValues({ key, eventType, record, cause }: Letter): readonly unknown[] {
+/** By key: the keys that a batch parks. */
+function tenantsOf({ letters, parkedKeys }: BatchLedger): ReadonlyMap<string, string> {
+  const ofLetters = letters.map(({ key, tenant }) => [key, tenant] as const)
+  return new Map(ofLetters.filter(([key]) => parkedKeys.has(key)))
+}
+
+function letterValues({ key, tenant, eventType, record, cause }: Letter): readonly unknown[] {
   const error = cause.kind === 'failed' ? cause : undefined
   const headers = headersText(record)
   return [
     key,
+    tenant,
     record.offset,
     storable(eventType ?? undefined),
     storable(headers[EVENT_HEADERS.id]),

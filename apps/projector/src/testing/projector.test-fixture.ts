@@ -35,6 +35,7 @@ export function startProjector(
     fetchBytesMax: 1_000_000,
     parkedKeysPerMinuteMax: 20,
     eventAheadMaxMs: 86_400_000,
+    tenantHeader: undefined,
     mirror: undefined,
     metrics,
     health: { set: (check, state) => health.set(check, state) },
