@@ -167,10 +167,15 @@ export class ProjectionStack {
       )
     } catch (error) {
       // What was stored is unknown, and the producer is done; the log tells.
-      await this.#producer.close()
-      this.#producer = undefined
+      await this.changeProducer()
       throw error
     }
+  }
+
+  /** The next record comes from a producer that has sent nothing before. */
+  async changeProducer(): Promise<void> {
+    await this.#producer?.close()
+    this.#producer = undefined
   }
 
   /** Everything that the topic holds, partition by partition. */
@@ -274,7 +279,7 @@ export class ProjectionStack {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#apps].map((app) => app.stop('SIGKILL')))
-    await this.#producer?.close()
+    await this.changeProducer()
     await this.admin.close()
     await this.pool.end()
     await this.registry.stop()
