@@ -33,7 +33,10 @@ export function nodeDisk(options: NodeDiskOptions = {}): Disk {
   const readLimit = options.synchronousReadBytesMax ?? SYNCHRONOUS_READ_BYTES_MAX
   const inlineReads = new InlineReads({
     nowMs: () => performance.now(),
-    diskReads: () => process.resourceUsage().fsRead,
+    usage: () => {
+      const { fsRead, involuntaryContextSwitches } = process.resourceUsage()
+      return { diskReads: fsRead, preemptions: involuntaryContextSwitches }
+    },
     nextTurn: setImmediate,
   })
   return {
