@@ -77,6 +77,15 @@ export const LINGER_MS = 1_000
 /** What all fetches hold in memory: batches that are not yet on the socket, and the buffers around them. */
 export const FETCH_MEMORY_BYTES = 128 * MIB
 
+/**
+ * What one answer to a fetch holds, unless the client wants more or is far away: it stays in the caches of
+ * the processor on its way from the disk to the socket.
+ */
+export const FETCH_ANSWER_BYTES_MIN = 1 * MIB
+
+/** An answer of many partitions holds as much for each: looking at one costs as much as reading it. */
+export const FETCH_ANSWER_BYTES_PER_PARTITION = 32 * KIB
+
 /** The least that a fetch gets once there is any room: progress, one batch at a time. */
 export const FETCH_MINIMUM_BYTES = 64 * KIB
 

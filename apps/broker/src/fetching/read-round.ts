@@ -23,6 +23,8 @@ export type Round = {
   readonly release: () => void
   /** There is an error, or no room for more: waiting would add nothing. */
   readonly isFinal: boolean
+  /** There is more to read, for which the granted bytes were too few. */
+  readonly isCut: boolean
   /** Whose appends would add to the answer. */
   readonly watched: readonly WatchedLog[]
 }
@@ -68,6 +70,7 @@ async function readTargets(
   let heldBytes = 0
   let hasError = false
   let isFull = false
+  let isCut = false
   for (const target of targets) {
     const topicName = nameOf(target, context)
     const found = findPartition(topicName, target.request, context)
@@ -101,6 +104,9 @@ async function readTargets(
       }
       isSaturated = result.ok && result.nextOffset < wanted.upTo
       isFull ||= isSaturated && isHardLimit && recordBytes(answer) === 0
+      isCut ||= isSaturated && leftBytes < partitionBytes
+    } else {
+      isCut ||= wanted.upTo !== undefined
     }
     sizeBytes += recordBytes(answer)
     hasError ||= answer.errorCode !== 'NONE'
@@ -113,7 +119,7 @@ async function readTargets(
     for (const releaseRecords of releases) releaseRecords()
   }
   const isFinal = hasError || isFull || sizeBytes >= grantedBytes
-  return { answered, sizeBytes, release, isFinal, watched }
+  return { answered, sizeBytes, release, isFinal, isCut, watched }
 }
 
 function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): string {

@@ -208,6 +208,26 @@ describe('limits', () => {
     expect(served).toEqual([0, 1, 0, 1])
   })
 
+  test('answers are of a megabyte, in which partitions without a session take turns', async () => {
+    const name = 'no-session'
+    const topicId = await createTopic(name, 3)
+    const records = batch(700_000)
+    const sizeBytes = records.length
+    for (const partition of [0, 1, 2]) await produce(topicId, partition, batch(700_000))
+    const partitions = [0, 1, 2].map((partition) => from(partition, 0))
+    const ask = async (minBytes: number) => {
+      const fields = { sessionEpoch: -1, minBytes }
+      const answer = await client.call('Fetch', fetchRequest([{ topicId, partitions }], fields))
+      return summary(answer).partitions.map(({ bytes }) => bytes)
+    }
+    expect(await ask(1)).toEqual([sizeBytes, 0, 0])
+    expect(await ask(1)).toEqual([0, sizeBytes, 0])
+    expect(await ask(1)).toEqual([0, 0, sizeBytes])
+    expect(await ask(1)).toEqual([sizeBytes, 0, 0])
+    // Who wants more at once gets more.
+    expect(await ask(2 * sizeBytes)).toEqual([0, sizeBytes, sizeBytes])
+  })
+
   test('a fetch behind a request that waits holds no memory that others need', async () => {
     const topicId = await createTopic('behind', 1)
     await produce(topicId, 0)

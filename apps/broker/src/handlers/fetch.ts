@@ -28,6 +28,8 @@ const ENDPOINTS_SINCE_VERSION = 16
  *
  * A client above its quota gets no records, and waits before its next request (KIP-219).
  *
+ * One answer holds about a megabyte, whatever the client would take (`FetchPace`).
+ *
  * It begins once every earlier request of its connection is answered, as in Kafka: records that are
  * read sooner would hold memory that all fetches share, for as long as a JoinGroup before it waits.
  */
@@ -36,6 +38,8 @@ export async function handleFetch(
   context: HandlerContext,
 ): Promise<ResponseBody<'Fetch'>> {
   const { apiVersion, clock, fetchSessions, metrics } = context
+  const { fetchPace } = context.peer
+  fetchPace.asked(clock.nowMs())
   const fetch = fetchSessions.open(request, { apiVersion, nowMs: clock.nowMs() })
   if (fetch.kind === 'refused') {
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
@@ -50,7 +54,10 @@ export async function handleFetch(
     round.release()
     return throttled(fetch, context)
   }
-  context.onSent(round.release)
+  context.onSent(() => {
+    round.release()
+    if (round.isCut) fetchPace.sent(clock.nowMs())
+  })
   const { errorCode, sessionId, answered } = fetchSessions.answer(
     fetch,
     round.answered,
@@ -93,17 +100,21 @@ function withLeaders(
 
 /** Reads until there is enough to answer. */
 async function readEnough(
-  { targets }: Exclude<OpenedFetch, { readonly kind: 'refused' }>,
+  { targets, kind }: Exclude<OpenedFetch, { readonly kind: 'refused' }>,
   request: RequestOf<'Fetch'>,
   context: HandlerContext,
 ): Promise<Round> {
   const { clock, config, delayedFetches, fetchMemory } = context
-  const { departure } = context.peer
+  const { departure, fetchPace } = context.peer
   const wantedBytes = Math.min(
     request.maxBytes,
     config['fetch.max.bytes'],
     context.quota.fetchBytesMax,
+    Math.max(fetchPace.answerBytes(targets.length), request.minBytes),
   )
+  // A session has an order of its own.
+  const first = kind === 'incremental' ? 0 : fetchPace.turn(targets)
+  const inTurn = rotated(targets, first)
   const maxBytes = Math.max(0, Math.floor(wantedBytes))
   const minBytes = Math.min(request.minBytes, maxBytes)
   const isCommittedOnly = request.isolationLevel === READ_COMMITTED
@@ -114,12 +125,22 @@ async function readEnough(
       delayMs: deadlineMs - clock.nowMs(),
       departure,
     })
-    const round = await readRound({ targets, grantedBytes, isCommittedOnly }, context)
+    const round = await readRound({ targets: inTurn, grantedBytes, isCommittedOnly }, context)
     const delayMs = deadlineMs - clock.nowMs()
     const missingBytes = minBytes - round.sizeBytes
     const isEnough = round.isFinal || missingBytes <= 0 || targets.length === 0 || delayMs <= 0
-    if (isEnough || departure.hasLeft || delayedFetches.isStopped) return round
+    if (isEnough || departure.hasLeft || delayedFetches.isStopped) {
+      fetchPace.served(round.answered)
+      return { ...round, answered: rotated(round.answered, targets.length - first) }
+    }
     round.release()
     await delayedFetches.waitForBytes(round.watched, missingBytes, { delayMs, departure })
   }
+}
+
+/** Beginning with the element at `first`. */
+function rotated<Element>(elements: readonly Element[], first: number): readonly Element[] {
+  return first === 0 || first === elements.length
+    ? elements
+    : [...elements.slice(first), ...elements.slice(0, first)]
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type BufferPool, type Clock, DecodeError, type Timers, invariant } from '@fairlead/base'
+import { FetchPace } from '../fetching/fetch-pace.ts'
 import {
   INPUT_BYTES,
   IN_FLIGHT_PER_CONNECTION_MAX,
@@ -39,6 +40,7 @@ export type Peer = {
   /** For requests that wait: nobody needs their answer any more. */
   readonly departure: Departure
   readonly fetchTurns: Turns
+  readonly fetchPace: FetchPace
 }
 
 /** When one request of a connection is the oldest of those that are not answered. */
@@ -167,6 +169,7 @@ export class Connection {
       clientSoftware: 'unknown',
       departure: new Departure(),
       fetchTurns: new Turns(),
+      fetchPace: new FetchPace(),
     }
     this.#lastActivityMs = options.clock.nowMs()
     // Counts the progress inside of a long write, too, which `drain` does not tell.
