@@ -86,6 +86,9 @@ export const FETCH_ANSWER_BYTES_MIN = 1 * MIB
 /** An answer of many partitions holds as much for each: looking at one costs as much as reading it. */
 export const FETCH_ANSWER_BYTES_PER_PARTITION = 32 * KIB
 
+/** What was read ahead for a client that has not asked again within this time is read again. */
+export const READ_AHEAD_MS = 1_000
+
 /** The least that a fetch gets once there is any room: progress, one batch at a time. */
 export const FETCH_MINIMUM_BYTES = 64 * KIB
 

@@ -227,6 +227,11 @@ export class PartitionLog {
     this.#reads.read(request, done)
   }
 
+  /** Whether a read at this offset needs no disk. */
+  isInTail(offset: number): boolean {
+    return this.#tail.holds(offset)
+  }
+
   /** The earliest record with this timestamp or a later one; null when there is none. */
   offsetForTimestamp(timestampMs: number, done: (result: TimestampLookup) => void): void {
     this.#reads.lookUp((segments, range) => findTimestamp(segments, timestampMs, range), done)

@@ -135,6 +135,11 @@ export class PartitionTail {
     this.#writtenBytesSinceRead = 0
   }
 
+  /** Whether the batch of this offset is cached. */
+  holds(offset: number): boolean {
+    return this.#indexOf(offset) !== undefined
+  }
+
   /**
    * Whole batches from the one that holds `fetchOffset`, none that ends after `upTo`; undefined when
    * that batch is not cached. The first is returned even when it is larger than `maxBytes`, unless

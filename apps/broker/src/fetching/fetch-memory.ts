@@ -5,6 +5,9 @@ import { FETCH_MINIMUM_BYTES } from '../limits.ts'
 /** A single fetch gets no more than this part of what is free: the next ones shall have some, too. */
 const SHARE_OF_FREE = 1 / 4
 
+/** What nobody has asked for yet gets no more than this part of all of it. */
+const SHARE_OF_READ_AHEAD = 1 / 4
+
 /**
  * Record bytes on their way from the logs to the sockets, over all connections. A fetch is granted
  * less when others hold much; when all is used up it waits, first come, first served, and no longer
@@ -50,6 +53,13 @@ export class FetchMemory {
     const granted = await promise
     for (const cancel of cancels) cancel()
     return granted
+  }
+
+  /** Takes bytes for what was not asked for, while most of the memory is free. */
+  takeSpare(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.#capacityBytes * SHARE_OF_READ_AHEAD) return false
+    this.#usedBytes += bytes
+    return true
   }
 
   #grant(wantedBytes: number): number {

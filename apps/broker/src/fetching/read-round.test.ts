@@ -6,6 +6,8 @@ import type { LocalPartition } from '../partitions/partition-table.ts'
 import { FetchMemory } from './fetch-memory.ts'
 import { readRound } from './read-round.ts'
 
+const NO_READ_AHEAD = { take: () => undefined }
+
 const request = {
   partition: 0,
   currentLeaderEpoch: -1,
@@ -38,6 +40,7 @@ test('without memory a round reads no records, and is an answer nevertheless', a
       image: { topicName: () => undefined },
       partitions: { get: () => found, errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION' },
       fetchMemory,
+      readAhead: NO_READ_AHEAD,
     },
   )
   expect(round).toMatchObject({ sizeBytes: 0, isFinal: true })
@@ -93,6 +96,7 @@ test('a read that throws gives back the memory of the round, and what was read b
         errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
       },
       fetchMemory,
+      readAhead: NO_READ_AHEAD,
     },
   )
   await expect(round).rejects.toThrow('a bug')
@@ -128,6 +132,7 @@ test('what a round holds is what its buffers hold, however small the batches in 
         errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
       },
       fetchMemory,
+      readAhead: NO_READ_AHEAD,
     },
   )
   expect(round.sizeBytes).toBe(30)

@@ -1,4 +1,4 @@
-import type { PartitionLog, ReadResult } from '@fairlead/log'
+import type { PartitionLog, ReadRequest, ReadResult } from '@fairlead/log'
 import type { MetadataImage } from '@fairlead/metadata'
 import type { ErrorCode } from '@fairlead/protocol'
 import { endOfEpoch, leaderEpochError } from '../handlers/leader-epoch.ts'
@@ -6,6 +6,7 @@ import type { FetchMemory } from '../fetching/fetch-memory.ts'
 import { read } from '../partitions/log-calls.ts'
 import type { LocalPartition, PartitionTable } from '../partitions/partition-table.ts'
 import type { WatchedLog } from './delayed-fetches.ts'
+import type { NextRead, ReadAhead } from './read-ahead.ts'
 import {
   type AnsweredTarget,
   type FetchTarget,
@@ -25,6 +26,8 @@ export type Round = {
   readonly isFinal: boolean
   /** There is more to read, for which the granted bytes were too few. */
   readonly isCut: boolean
+  /** Where the next fetch will go on, when there is more to read. */
+  readonly next: NextRead | undefined
   /** Whose appends would add to the answer. */
   readonly watched: readonly WatchedLog[]
 }
@@ -40,6 +43,7 @@ export type RoundContext = {
   readonly image: Pick<MetadataImage, 'topicName'>
   readonly partitions: Pick<PartitionTable, 'get' | 'errorOfMissing'>
   readonly fetchMemory: FetchMemory
+  readonly readAhead: Pick<ReadAhead, 'take'>
 }
 
 /** Reads every partition once, in order, until the granted bytes are used up. */
@@ -71,6 +75,8 @@ async function readTargets(
   let hasError = false
   let isFull = false
   let isCut = false
+  let nextSkipped: NextRead | undefined
+  let nextOfServed: NextRead | undefined
   for (const target of targets) {
     const topicName = nameOf(target, context)
     const found = findPartition(topicName, target.request, context)
@@ -87,26 +93,35 @@ async function readTargets(
     hasError ||= wanted.isDiverged === true
     let answer = wanted.answer
     let isSaturated = false
+    let { fetchOffset } = target.request
     // KIP-74: only the first batch of a response may be larger than what is left of the budget.
     if (mayRead && wanted.upTo !== undefined && (sizeBytes === 0 || leftBytes > 0)) {
       const partitionBytes = Math.max(target.request.partitionMaxBytes, 0)
       const isHardLimit = sizeBytes > 0
-      const result = await read(log, {
-        fetchOffset: target.request.fetchOffset,
+      const range = {
+        fetchOffset,
         maxBytes: Math.min(partitionBytes, Math.max(leftBytes, 0)),
         isHardLimit,
         upTo: wanted.upTo,
-      })
+      }
+      const result = await readOnce(log, range, context)
       answer = withRecords(answer, result)
       if (result.ok) {
         releases.push(result.release)
         heldBytes += result.heldBytes
+        fetchOffset = result.nextOffset
       }
       isSaturated = result.ok && result.nextOffset < wanted.upTo
       isFull ||= isSaturated && isHardLimit && recordBytes(answer) === 0
       isCut ||= isSaturated && leftBytes < partitionBytes
     } else {
       isCut ||= wanted.upTo !== undefined
+    }
+    if (answer.errorCode === 'NONE' && wanted.upTo !== undefined && fetchOffset < wanted.upTo) {
+      const maxBytes = Math.min(target.request.partitionMaxBytes, grantedBytes)
+      const next = { log, fetchOffset, maxBytes, upTo: wanted.upTo }
+      if (recordBytes(answer) === 0) nextSkipped ??= next
+      else nextOfServed ??= next
     }
     sizeBytes += recordBytes(answer)
     hasError ||= answer.errorCode !== 'NONE'
@@ -119,7 +134,18 @@ async function readTargets(
     for (const releaseRecords of releases) releaseRecords()
   }
   const isFinal = hasError || isFull || sizeBytes >= grantedBytes
-  return { answered, sizeBytes, release, isFinal, isCut, watched }
+  // Those that got nothing come first.
+  const next = nextSkipped ?? nextOfServed
+  return { answered, sizeBytes, release, isFinal, isCut, next, watched }
+}
+
+async function readOnce(
+  log: PartitionLog,
+  range: ReadRequest & { readonly upTo: number },
+  { readAhead }: RoundContext,
+): Promise<ReadResult> {
+  const ahead = readAhead.take(log, range)
+  return (ahead === undefined ? undefined : await ahead) ?? read(log, range)
 }
 
 function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): string {

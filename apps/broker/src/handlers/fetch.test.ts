@@ -1,4 +1,10 @@
-import { type RequestBody, type ResponseOf, crc32c, encodeBatch } from '@fairlead/protocol'
+import {
+  type RequestBody,
+  type ResponseOf,
+  crc32c,
+  encodeBatch,
+  readBatchHeader,
+} from '@fairlead/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   type TestBroker,
@@ -274,3 +280,65 @@ describe('limits', () => {
     expect(answer).toMatchObject({ errorCode: 'NONE', sessionId: 0, responses: [] })
   })
 })
+
+test('a reader of the disk gets every record once, in order, and leaves no memory behind', async () => {
+  const directory = temporaryDirectory()
+  const own = await startTestBroker(directory, { 'log.tail.cache.bytes': '0' })
+  const reader = new TestClient(own.port)
+  const topic = {
+    name: 'read',
+    numPartitions: 2,
+    replicationFactor: 1,
+    assignments: [],
+    configs: [],
+  }
+  const { topics } = await reader.call('CreateTopics', { topics: [topic], timeoutMs: 10_000 })
+  const topicId = topics[0]?.topicId ?? ''
+  const BATCHES = 8
+  for (let count = 0; count < BATCHES; count += 1) {
+    for (const index of [0, 1]) {
+      const topicData = [{ topicId, partitionData: [{ index, records: batch(300_000 + count) }] }]
+      await reader.call('Produce', {
+        transactionalId: null,
+        acks: -1,
+        timeoutMs: 10_000,
+        topicData,
+      })
+    }
+  }
+  const offsets = [0, 0]
+  const seen: number[][] = [[], []]
+  for (let round = 0; offsets.some((offset) => offset < BATCHES); round += 1) {
+    expect(round).toBeLessThan(2 * BATCHES)
+    const partitions = offsets.map((fetchOffset, partition) =>
+      from(partition, fetchOffset, 700_000),
+    )
+    const fields = { sessionEpoch: -1 }
+    const { responses } = await reader.call(
+      'Fetch',
+      fetchRequest([{ topicId, partitions }], fields),
+    )
+    for (const { partitionIndex, records } of responses[0]?.partitions ?? []) {
+      for (const { baseOffset, sizeBytes } of batchesIn(records ?? new Uint8Array())) {
+        seen[partitionIndex]?.push(baseOffset, sizeBytes)
+        offsets[partitionIndex] = baseOffset + 1
+      }
+    }
+  }
+  const all = Array.from({ length: BATCHES }, (_, at) => [at, batch(300_000 + at).length]).flat()
+  expect(seen).toEqual([all, all])
+  reader.close()
+  const used = async () =>
+    own.metrics.registry.getSingleMetricAsString('fairlead_fetch_memory_used_bytes')
+  await expect.poll(used).toMatch(/ 0$/)
+  await own.stop()
+  removeDirectory(directory)
+})
+
+function* batchesIn(records: Uint8Array): Generator<{ baseOffset: number; sizeBytes: number }> {
+  for (let position = 0; position < records.length; ) {
+    const header = readBatchHeader(records, position)
+    yield header
+    position += header.sizeBytes
+  }
+}

@@ -38,7 +38,7 @@ export async function handleFetch(
   context: HandlerContext,
 ): Promise<ResponseBody<'Fetch'>> {
   const { apiVersion, clock, fetchSessions, metrics } = context
-  const { fetchPace } = context.peer
+  const { fetchPace, readAhead } = context.peer
   fetchPace.asked(clock.nowMs())
   const fetch = fetchSessions.open(request, { apiVersion, nowMs: clock.nowMs() })
   if (fetch.kind === 'refused') {
@@ -57,6 +57,7 @@ export async function handleFetch(
   context.onSent(() => {
     round.release()
     if (round.isCut) fetchPace.sent(clock.nowMs())
+    if (round.next !== undefined) readAhead.begin(round.next, context.fetchMemory)
   })
   const { errorCode, sessionId, answered } = fetchSessions.answer(
     fetch,
@@ -105,7 +106,7 @@ async function readEnough(
   context: HandlerContext,
 ): Promise<Round> {
   const { clock, config, delayedFetches, fetchMemory } = context
-  const { departure, fetchPace } = context.peer
+  const { departure, fetchPace, readAhead } = context.peer
   const wantedBytes = Math.min(
     request.maxBytes,
     config['fetch.max.bytes'],
@@ -125,11 +126,13 @@ async function readEnough(
       delayMs: deadlineMs - clock.nowMs(),
       departure,
     })
-    const round = await readRound({ targets: inTurn, grantedBytes, isCommittedOnly }, context)
+    const options = { targets: inTurn, grantedBytes, isCommittedOnly }
+    const round = await readRound(options, { ...context, readAhead })
     const delayMs = deadlineMs - clock.nowMs()
     const missingBytes = minBytes - round.sizeBytes
     const isEnough = round.isFinal || missingBytes <= 0 || targets.length === 0 || delayMs <= 0
     if (isEnough || departure.hasLeft || delayedFetches.isStopped) {
+      readAhead.drop()
       fetchPace.served(round.answered)
       return { ...round, answered: rotated(round.answered, targets.length - first) }
     }

@@ -136,7 +136,11 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       'Their limit: a log that would pass it begins no segment.',
       () => fileBudget.filesMax,
     ],
-    ['fairlead_fetch_memory_used_bytes', 'Of unsent fetches.', () => fetchMemory.usedBytes],
+    [
+      'fairlead_fetch_memory_used_bytes',
+      'Of unsent fetches, and read ahead for the next.',
+      () => fetchMemory.usedBytes,
+    ],
     [
       'kafka_server_fetchsessioncache_numincrementalfetchsessions',
       'Fetch sessions.',

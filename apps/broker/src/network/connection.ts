@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type BufferPool, type Clock, DecodeError, type Timers, invariant } from '@fairlead/base'
 import { FetchPace } from '../fetching/fetch-pace.ts'
+import { ReadAhead } from '../fetching/read-ahead.ts'
 import {
   INPUT_BYTES,
   IN_FLIGHT_PER_CONNECTION_MAX,
@@ -41,6 +42,7 @@ export type Peer = {
   readonly departure: Departure
   readonly fetchTurns: Turns
   readonly fetchPace: FetchPace
+  readonly readAhead: ReadAhead
 }
 
 /** When one request of a connection is the oldest of those that are not answered. */
@@ -163,13 +165,15 @@ export class Connection {
       },
     })
     this.#socket = socket
+    const departure = new Departure()
     this.peer = {
       address: options.address,
       port: socket.remotePort ?? 0,
       clientSoftware: 'unknown',
-      departure: new Departure(),
+      departure,
       fetchTurns: new Turns(),
       fetchPace: new FetchPace(),
+      readAhead: new ReadAhead({ timers: options.timers, departure }),
     }
     this.#lastActivityMs = options.clock.nowMs()
     // Counts the progress inside of a long write, too, which `drain` does not tell.
