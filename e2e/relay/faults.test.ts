@@ -1,5 +1,6 @@
 import { createAdmin } from '@fairlead/kafka'
 import { expect, test } from 'vitest'
+import { fairlead } from '../support/cli.ts'
 import type { RunningApp } from '../support/running-app.ts'
 import { RelayStack, headerOf } from '../support/relay-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -41,6 +42,9 @@ test('a slot that has lost its WAL makes the relay not ready, with the reason', 
     'select wal_status from pg_replication_slots',
   )
   expect(rows).toEqual([{ wal_status: 'lost' }])
+  const told = await fairlead(['relay', 'status', '--relay', again.url])
+  expect(told).toMatchObject({ exitCode: 10, stderr: '' })
+  expect(told.stdout).toMatch(/^state +halted: .*lost its WAL[^]*^slot +fairlead_relay, lost/m)
 })
 
 test('rows that cannot be published are parked with the reason, and all others are published', async () => {

@@ -19,6 +19,7 @@ import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
 import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
+import { RELAY_STATUS } from './relay/relay-status.ts'
 import { REPLAY_TABLE } from './relay/replay-table.ts'
 import {
   PAUSE_SNAPSHOT,
@@ -72,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
   EXPORT_LETTERS,
   LIST_LETTER_ACTIONS,
   IMPORT_DEBEZIUM,
+  RELAY_STATUS,
   LIST_PARKED,
   SHOW_PARKED,
   REPLAY_PARKED,

@@ -79,9 +79,16 @@ export const RELAY_CONFIG = defineConfig({
   },
   'snapshot.mode': {
     type: 'enum',
-    values: ['initial', 'no_data'],
+    values: ['initial', 'always', 'no_data', 'never'],
     default: 'initial',
-    doc: 'What becomes of rows that were committed before the slot was made: initial publishes them.',
+    doc: 'Rows that are older than the slot: initial publishes them, always those of captured tables at each start, too; never is no_data.',
+  },
+  'incremental.snapshot.chunk.size': {
+    type: 'int',
+    default: 1_024,
+    min: 1,
+    max: 10_000,
+    doc: 'Rows of a snapshot that are read at a time; fewer when they are large.',
   },
   'status.update.interval.ms': {
     type: 'int',
@@ -96,6 +103,33 @@ export const RELAY_CONFIG = defineConfig({
     min: 1_000,
     max: 600_000,
     doc: 'Postgres cuts a relay that is silent for this long and frees the slot for a standby.',
+  },
+
+  'wal.budget.bytes': {
+    type: 'int',
+    default: 0,
+    min: 0,
+    doc: 'WAL that the slot may keep back, as the disk of the database allows; 0 leaves it to max_slot_wal_keep_size.',
+  },
+  'wal.budget.warning.percent': {
+    type: 'int',
+    default: 50,
+    min: 1,
+    max: 100,
+    doc: 'Of the limit, the nearer of wal.budget.bytes and max_slot_wal_keep_size: from here on it is a warning.',
+  },
+  'wal.budget.critical.percent': {
+    type: 'int',
+    default: 80,
+    min: 1,
+    max: 100,
+    doc: 'Of the limit: from here on it is an error.',
+  },
+  'wal.budget.policy': {
+    type: 'enum',
+    values: ['warn', 'pause', 'drop'],
+    default: 'warn',
+    doc: 'Beside telling: pause holds snapshots back from critical on; drop gives the slot up once wal.budget.bytes is used.',
   },
 
   'table.field.event.id': { type: 'string', default: 'id', doc: 'Column with the unique id.' },

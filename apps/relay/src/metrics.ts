@@ -1,5 +1,7 @@
+import type { WalForecast, WalLevel } from '@fairlead/cdc'
 import type { Metrics } from '@fairlead/service'
 import type { RelayState } from './relay-state.ts'
+import type { SlotObservation } from './watch/observe-slot.ts'
 
 const STATES: readonly RelayState[] = [
   'starting',
@@ -10,17 +12,10 @@ const STATES: readonly RelayState[] = [
   'halted',
   'stopped',
 ]
+const WAL_LEVELS: readonly WalLevel[] = ['ok', 'warning', 'critical', 'exhausted', 'lost']
+const WAL_STATUSES = ['reserved', 'extended', 'unreserved', 'lost']
 const LAG_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 const ROW_BUCKETS = [1, 2, 5, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
-
-/** What the slot looks like on the server. */
-export type SlotObservation = {
-  readonly lagBytes: number
-  readonly retainedBytes: number
-  /** Null when max_slot_wal_keep_size does not bound it. */
-  readonly safeWalBytes: number | null
-  readonly isActive: boolean
-}
 
 /** The relay's metrics: its own, and those of Debezium's dashboards that have a meaning here. */
 export class RelayMetrics {
@@ -47,6 +42,11 @@ export class RelayMetrics {
   readonly #slotActive
   readonly #slotRetained
   readonly #slotSafe
+  readonly #walStatus
+  readonly #walLevel
+  readonly #walLimit
+  readonly #walUsed
+  readonly #walEta
   readonly #receivedLsn
   readonly #confirmedLsn
   readonly #queueBytes
@@ -132,6 +132,25 @@ export class RelayMetrics {
     this.#slotSafe = gauge(
       'outbox_relay_slot_safe_wal_bytes',
       'WAL that may be written before the slot is in danger; absent without a limit.',
+    )
+    this.#walStatus = metrics.gauge({
+      name: 'outbox_relay_slot_wal_status',
+      help: '1 for the wal_status that Postgres gives the slot.',
+      labelNames: ['wal_status'],
+    })
+    this.#walLevel = metrics.gauge({
+      name: 'outbox_relay_wal_level',
+      help: '1 for the level of the WAL that the slot keeps back.',
+      labelNames: ['level'],
+    })
+    this.#walLimit = gauge(
+      'outbox_relay_wal_limit_bytes',
+      'WAL that the slot may keep back; absent without a limit.',
+    )
+    this.#walUsed = gauge('outbox_relay_wal_used_ratio', 'Of that limit; absent without a limit.')
+    this.#walEta = gauge(
+      'outbox_relay_wal_eta_seconds',
+      'Until that limit at the growth of the last minutes; +Inf when it does not grow.',
     )
     this.#receivedLsn = gauge('outbox_relay_last_received_lsn', 'LSN as a number.')
     this.#confirmedLsn = gauge('outbox_relay_last_confirmed_lsn', 'LSN as a number.')
@@ -233,10 +252,17 @@ export class RelayMetrics {
     this.#behind.set(this.#lastLagMs)
   }
 
-  slotObserved(slot: SlotObservation): void {
+  slotObserved(slot: SlotObservation, forecast: WalForecast): void {
     this.#lagBytes.set(slot.lagBytes)
     this.#slotRetained.set(slot.retainedBytes)
     this.#slotActive.set(slot.isActive ? 1 : 0)
     if (slot.safeWalBytes !== null) this.#slotSafe.set(slot.safeWalBytes)
+    for (const status of WAL_STATUSES) {
+      this.#walStatus.set({ wal_status: status }, status === slot.walStatus ? 1 : 0)
+    }
+    for (const level of WAL_LEVELS) this.#walLevel.set({ level }, level === forecast.level ? 1 : 0)
+    this.#walEta.set(forecast.etaSeconds ?? Number.POSITIVE_INFINITY)
+    if (forecast.limitBytes !== null) this.#walLimit.set(forecast.limitBytes)
+    if (forecast.usedRatio !== null) this.#walUsed.set(forecast.usedRatio)
   }
 }

@@ -4,6 +4,7 @@ import { errorMessage } from '@fairlead/base'
 import {
   type OutboxRouterOptions,
   type TableCaptureOptions,
+  type WalBudgetOptions,
   parsePlacements,
   requiredColumns,
 } from '@fairlead/cdc'
@@ -16,6 +17,7 @@ import {
   valueOptions,
 } from './converter-options.ts'
 import type { SourceOptions } from './source/source-options.ts'
+import type { WalPolicy } from './watch/slot-watch.ts'
 
 type RelayConfig = ConfigOf<typeof RELAY_CONFIG>
 
@@ -27,6 +29,8 @@ export type RelayOptions = {
   readonly walSenderTimeoutMs: number
   readonly statusIntervalMs: number
   readonly parkedKeysMax: number
+  readonly snapshotChunkRowsMax: number
+  readonly wal: { readonly budget: WalBudgetOptions; readonly policy: WalPolicy }
   readonly routing: RoutingOptions
   readonly capture: CaptureOptions | undefined
   readonly registry: RegistryOptions
@@ -70,7 +74,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
         id: fields.id,
         timestamp: fields.timestamp,
       },
-      snapshotMode: config['snapshot.mode'],
+      snapshotMode: config['snapshot.mode'] === 'never' ? 'no_data' : config['snapshot.mode'],
       capture:
         config['capture.table.include.list'].length === 0
           ? undefined
@@ -83,6 +87,15 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     walSenderTimeoutMs: config['wal.sender.timeout.ms'],
     statusIntervalMs: config['status.update.interval.ms'],
     parkedKeysMax: config['parked.keys.max'],
+    snapshotChunkRowsMax: config['incremental.snapshot.chunk.size'],
+    wal: {
+      budget: {
+        budgetBytes: config['wal.budget.bytes'] === 0 ? undefined : config['wal.budget.bytes'],
+        warningPercent: config['wal.budget.warning.percent'],
+        criticalPercent: config['wal.budget.critical.percent'],
+      },
+      policy: config['wal.budget.policy'],
+    },
     routing,
     capture: captureOptions(config, routing),
     registry: registryOptions(config),
@@ -109,6 +122,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
     const { placements, converters: chosen } = routing
     return [
       ...sourceProblems(config),
+      ...walProblems(config),
       ...envelopeProblems(placements, chosen.value.kind),
       ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
@@ -123,6 +137,21 @@ function sourceProblems(config: RelayConfig): readonly string[] {
   return lists.some((list) => list.length > 0)
     ? []
     : ['table.include.list and capture.table.include.list are empty: name a table']
+}
+
+function walProblems(config: RelayConfig): readonly string[] {
+  const problems: string[] = []
+  if (config['wal.budget.warning.percent'] > config['wal.budget.critical.percent']) {
+    problems.push(
+      'wal.budget.warning.percent is above wal.budget.critical.percent: a warning comes before that',
+    )
+  }
+  if (config['wal.budget.policy'] === 'drop' && config['wal.budget.bytes'] === 0) {
+    problems.push(
+      'wal.budget.policy is drop and wal.budget.bytes is 0: say how much WAL the slot may keep back',
+    )
+  }
+  return problems
 }
 
 function envelopeProblems(

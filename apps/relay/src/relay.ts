@@ -22,7 +22,6 @@ import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
 import { type Source, preflight } from './source/preflight.ts'
 import { PublishedUntil } from './source/published-until.ts'
-import { observeSlot } from './source/slot-observation.ts'
 import type { EndedSession } from './source/slot-session.ts'
 
 export type RelayParts = {
@@ -30,6 +29,8 @@ export type RelayParts = {
   readonly openSink: SinkFactory
   readonly metrics: RelayMetrics
   readonly logger: Logger
+  /** Snapshots wait while it says so: the slot keeps back too much of the log. */
+  readonly isSnapshotHeldBack: () => boolean
   onState(state: RelayState, reason: string): void
   /** A bug, or migrations that cannot be applied: nothing that trying again would cure. */
   onFatal(error: unknown): void
@@ -45,13 +46,11 @@ export type RelayStatus = {
   readonly confirmedLsn: string | null
   /** Events in memory: received and not durable yet. */
   readonly pendingEvents: number
-  /** WAL between the server's end and what the slot has confirmed; null unless a session observes it. */
-  readonly lagBytes: number | null
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
-const SLOT_OBSERVATION_INTERVAL_MS = 5_000
+const PUBLISHED_UNTIL_INTERVAL_MS = 5_000
 
 const RANDOM: Random = { int: randomInt, bytes: randomBytes }
 
@@ -69,7 +68,6 @@ export class Relay {
   #reason = 'not connected yet'
   #session: Session | undefined
   #lastSession: EndedSession | undefined
-  #lagBytes: number | null = null
   #isMigrated = false
   #running: Promise<void> | undefined
 
@@ -100,7 +98,6 @@ export class Relay {
       receivedLsn: session === undefined ? null : formatLsn(session.receivedLsn),
       confirmedLsn: session === undefined ? null : formatLsn(session.confirmedLsn),
       pendingEvents: session?.pendingEvents ?? 0,
-      lagBytes: this.#lagBytes,
     }
   }
 
@@ -130,27 +127,23 @@ export class Relay {
     })
     // Without a listener Node throws; the session adds its own and ends with the connection.
     control.on('error', () => undefined)
-    let observing: NodeJS.Timeout | undefined
+    let noting: NodeJS.Timeout | undefined
     try {
       await control.connect()
       const session = await this.#openSession(control)
       this.#session = session
       if (this.#stopped.signal.aborted) session.stop()
       const publishedUntil = new PublishedUntil(control, this.#parts.options.source.slotName)
-      this.#observeSlot(control, publishedUntil)
-      observing = setInterval(
-        () => this.#observeSlot(control, publishedUntil),
-        SLOT_OBSERVATION_INTERVAL_MS,
-      )
+      this.#notePublished(publishedUntil)
+      noting = setInterval(() => this.#notePublished(publishedUntil), PUBLISHED_UNTIL_INTERVAL_MS)
       const end = await session.run()
       this.#lastSession = session.endedSession ?? this.#lastSession
       return { end, publishedEvents: session.publishedEvents }
     } catch (error) {
       return { end: endOfStart(error), publishedEvents: 0 }
     } finally {
-      clearInterval(observing)
+      clearInterval(noting)
       this.#session = undefined
-      this.#lagBytes = null
       await control.end()
     }
   }
@@ -170,6 +163,7 @@ export class Relay {
       encoder: this.#encoder,
       metrics,
       wallNowMs: () => Date.now(),
+      isSnapshotHeldBack: this.#parts.isSnapshotHeldBack,
       onParked: (events) => this.#logParked(events),
       onSettled: (settled) => logger.info(settled, 'parked events were settled'),
       onNotice: (level, reason) => logger[level]({ reason }, 'a change is passed over'),
@@ -188,7 +182,7 @@ export class Relay {
     control.on('end', () => (isConnected = false))
     const isPermitted = () => isConnected && !this.#stopped.signal.aborted
     const source = `${found.systemIdentifier}/${options.source.slotName}`
-    const { catalog } = found
+    const { catalog, capturedTables } = found
     const { tables } = options.source
     const sink = openSink(isPermitted)
     try {
@@ -197,7 +191,8 @@ export class Relay {
       const onParked = (events: readonly ParkedEvent[]) => this.#logParked(events)
       const encoder = this.#encoder
       const shared = { control, options, source, router, sink, encoder, signals, metrics, logger }
-      await replayTable({ ...shared, isPermitted, wallNowMs, onParked }, order)
+      const replay = { ...shared, capturedTables, isPermitted, wallNowMs, onParked }
+      await replayTable(replay, order)
     } finally {
       await sink.close()
     }
@@ -210,20 +205,12 @@ export class Relay {
     this.#isMigrated = true
   }
 
-  #observeSlot(control: pg.Client, publishedUntil: PublishedUntil): void {
-    const { options, metrics } = this.#parts
-    const session = this.#session
-    observeSlot(control, options.source.slotName)
-      .then(async (slot) => {
-        if (this.#session !== session) return
-        this.#lagBytes = slot?.lagBytes ?? null
-        if (slot !== undefined) metrics.slotObserved(slot)
-        await publishedUntil.tick()
-      })
-      // The session ends with its connection; a single slow answer is no harm.
-      .catch((error: unknown) =>
-        this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed'),
-      )
+  #notePublished(publishedUntil: PublishedUntil): void {
+    // The session ends with its connection; a single slow answer is no harm.
+    publishedUntil.tick().catch((error: unknown) => {
+      const reason = errorMessage(error)
+      this.#parts.logger.debug({ reason }, 'how far events are published was not noted')
+    })
   }
 
   #enter(state: RelayState, reason: string): void {

@@ -11,6 +11,7 @@ import { relayRoutes } from './routes.ts'
 import { BrokerProbe } from './sink/broker-probe.ts'
 import { kafkaSink } from './sink/sink-clients.ts'
 import { letYoungGenerationGrow } from './small-heap.ts'
+import { SlotWatch } from './watch/slot-watch.ts'
 
 /** For the few queries of the HTTP API. */
 const HTTP_CONNECTIONS_MAX = 2
@@ -28,11 +29,20 @@ await runApp({
     const options = relayOptions(context.config)
     const metrics = new RelayMetrics(context.metrics)
     const relay = new Relay({
+    const watch = new SlotWatch({
+      databaseUrl: options.databaseUrl,
+      slotName: options.source.slotName,
+      ...options.wal,
+      metrics,
+      logger: context.logger,
+      onState: (state) => context.health.set('slot', state),
+    })
       options,
       openSink: kafkaSink(options.sink, context.logger),
       metrics,
       logger: context.logger,
       onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
+      isSnapshotHeldBack: () => watch.isSnapshotHeldBack,
       onFatal: (error) => context.fail(error),
     })
     const pool = createPool({
@@ -41,7 +51,7 @@ await runApp({
       applicationName: 'fairlead-relay-http',
       logger: context.logger,
     })
-    relayRoutes(context.http, { relay, pool, slotName: options.source.slotName })
+    relayRoutes(context.http, { relay, watch, pool, slotName: options.source.slotName })
     const probe = new BrokerProbe(
       createAdmin({
         bootstrapServers: options.sink.bootstrapServers,
@@ -58,10 +68,11 @@ await runApp({
     probe.start()
     relay.start()
     cleaner.start()
+    watch.start()
     return Promise.resolve({
       stop: async () => {
         await relay.stop()
-        await Promise.all([probe.stop(), cleaner.stop(), pool.end()])
+        await Promise.all([probe.stop(), watch.stop(), cleaner.stop(), pool.end()])
       },
     })
   },

@@ -29,6 +29,7 @@ import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.t
 import { originOf, originWithRow, tableOrigin } from './parked/stored-event.ts'
 import { SessionFailure, halt } from './session-failure.ts'
 import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
+import { SnapshotTables } from './snapshot/snapshot-tables.ts'
 import { Signals } from './signals/signals.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
@@ -52,6 +53,7 @@ export type SessionParts = {
   readonly encoder: EventEncoder | undefined
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
+  readonly isSnapshotHeldBack: () => boolean
   readonly onSettled: ParkedReplayOptions['onSettled']
   onParked(events: readonly ParkedEvent[]): void
   /** Something that is passed over; for the log. */
@@ -178,14 +180,32 @@ export class Session {
     this.#snapshots = new SnapshotRunner({
       databaseUrl: options.databaseUrl,
       slotName: options.source.slotName,
-      tables: options.source.tables,
+      tables: this.#snapshotTables(),
       timeColumn: options.source.columns.timestamp,
+      chunkRowsMax: options.snapshotChunkRowsMax,
       signals: this.#signals,
-      router: this.#router,
       publisher: this.#publisher,
       metrics: parts.metrics,
       wallNowMs: parts.wallNowMs,
+      isHeldBack: parts.isSnapshotHeldBack,
       onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  #snapshotTables(): SnapshotTables {
+    const { options, source } = this.#parts
+    const { tables, publicationName, capture } = options.source
+    return new SnapshotTables({
+      outbox: { tables, publicationName },
+      router: this.#router,
+      captured:
+        capture === undefined || this.#capture === undefined
+          ? undefined
+          : {
+              tables: source.capturedTables,
+              publicationName: capture.publicationName,
+              capture: this.#capture,
+            },
     })
   }
 
@@ -259,6 +279,10 @@ export class Session {
       keysMax: options.parkedKeysMax,
     })
     metrics.parkedKeys(parked.keyCount)
+    // Once for each start of the process.
+    if (options.source.snapshotMode === 'always' && lastSession === undefined) {
+      await this.#signals.orderInitialSnapshot(this.#parts.source.capturedTables)
+    }
     await this.#signals.listen(() => {
       this.#replay.signalled()
       this.#publisher.wake()
@@ -328,6 +352,7 @@ export class Session {
         else this.#onLogicalMessage(item)
         return
       case 'truncate':
+        this.#snapshots.tablesTruncated(item.relations)
         for (const event of this.#capture?.captureTruncate(item) ?? []) {
           this.#enqueue(event, tableOrigin(event.aggregateType ?? ''), this.#opened())
         }

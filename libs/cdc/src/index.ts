@@ -1,4 +1,8 @@
-export { TableCapture, type TableCaptureOptions } from './capture/table-capture.ts'
+export {
+  type SnapshotRow,
+  TableCapture,
+  type TableCaptureOptions,
+} from './capture/table-capture.ts'
 export {
   type ColumnFacts,
   EMPTY_CATALOG,
@@ -68,4 +72,11 @@ export {
   type TruncatedTables,
   TransactionAssembler,
 } from './transaction-assembler.ts'
+export {
+  type SlotReading,
+  WalBudget,
+  type WalBudgetOptions,
+  type WalForecast,
+  type WalLevel,
+} from './wal-budget.ts'
 export { type ColumnValue, Tuple, UNCHANGED, tupleOf } from './tuple.ts'

@@ -22,7 +22,8 @@ type Chunk<Row> = {
   seenKeys: Set<string> | undefined
   /** Of transactions that the log had brought before the low watermark. */
   xidsBeforeLow: ReadonlySet<number>
-  hasOverflown: boolean
+  /** Why it has to be read anew, whatever comes. */
+  spoiltBy: string | undefined
 }
 
 /**
@@ -53,7 +54,7 @@ export class SnapshotWindow<Row> {
       runningXids: new Set(),
       seenKeys: undefined,
       xidsBeforeLow: new Set(),
-      hasOverflown: false,
+      spoiltBy: undefined,
     }
   }
 
@@ -77,9 +78,15 @@ export class SnapshotWindow<Row> {
   /** The log brings a change of a row of the table that is read. */
   rowSeen(key: string): void {
     const chunk = this.#chunk
-    if (chunk?.seenKeys === undefined || chunk.hasOverflown) return
+    if (chunk?.seenKeys === undefined || chunk.spoiltBy !== undefined) return
     chunk.seenKeys.add(key)
-    chunk.hasOverflown = chunk.seenKeys.size > SEEN_KEYS_MAX
+    if (chunk.seenKeys.size > SEEN_KEYS_MAX) chunk.spoiltBy = 'too many rows changed meanwhile'
+  }
+
+  /** The log brings a change of the table that does not tell which rows it concerns: TRUNCATE, for one. */
+  unknownRowsSeen(reason: string): void {
+    const chunk = this.#chunk
+    if (chunk?.seenKeys !== undefined) chunk.spoiltBy ??= reason
   }
 
   /** The log brings a low watermark; one of another chunk means nothing. */
@@ -98,7 +105,7 @@ export class SnapshotWindow<Row> {
     invariant(rows !== undefined, 'a high watermark is written after its chunk was read')
     invariant(seenKeys !== undefined, 'a high watermark comes after the low one of its chunk')
     this.#chunk = undefined
-    if (chunk.hasOverflown) return { kind: 'reread', reason: 'too many rows changed meanwhile' }
+    if (chunk.spoiltBy !== undefined) return { kind: 'reread', reason: chunk.spoiltBy }
     for (const xid of chunk.runningXids) {
       if (!chunk.xidsBeforeLow.has(xid)) continue
       return { kind: 'reread', reason: `transaction ${xid} was committed and not visible yet` }

@@ -16,8 +16,9 @@ export const START_SNAPSHOT: Command = {
     ...RELAY_OPTION,
   },
   notes:
-    'Without a table: all of table.include.list. Their records have the header cdc.replayed, and the rows\n' +
-    'of one chunk may be there twice when a relay dies meanwhile.',
+    'A table may be a regular expression. Without one: all outbox and captured tables. Their records have\n' +
+    'the header cdc.replayed, those of captured tables op r. The rows of one chunk may be there twice when a\n' +
+    'relay dies meanwhile. --since and --until are for outbox tables.',
   async run({ options, output, positionals, signal }) {
     const since = textOption(options, 'since')
     const until = textOption(options, 'until')
@@ -52,13 +53,19 @@ export const SNAPSHOT_STATUS: Command = {
         signalId,
         state,
         table: progress['table'] ?? '',
+        tablesDone: Number(progress['tableIndex'] ?? 0),
+        tables: Number(progress['tables'] ?? 0),
         rows: Number(progress['rows'] ?? 0),
-        reason,
+        reason: reason ?? waitingReason(progress),
       }))
     output.list(snapshots, [
       { title: 'id', value: ({ signalId }) => signalId },
       { title: 'state', value: ({ state }) => state },
       { title: 'table', value: ({ table }) => table },
+      {
+        title: 'done',
+        value: (row) => (row.tables === 0 ? '' : `${row.tablesDone}/${row.tables}`),
+      },
       { title: 'rows', value: ({ rows }) => rows, align: 'right' },
       { title: 'reason', value: ({ reason }) => reason ?? '' },
     ])
@@ -69,6 +76,13 @@ export const SNAPSHOT_STATUS: Command = {
 export const PAUSE_SNAPSHOT = control('pause', 'Pauses the snapshot that is under way.')
 export const RESUME_SNAPSHOT = control('resume', 'Goes on with a snapshot that is paused.')
 export const STOP_SNAPSHOT = control('stop', 'Ends the snapshot that is under way.')
+
+function waitingReason(progress: SignalStatus['progress']): string | null {
+  if (progress['waitsForSlot'] !== undefined)
+    return 'waits: the slot keeps back too much of the log'
+  const count = progress['waitsForTransactions']
+  return count === undefined ? null : `waits for the end of ${count} transactions that are older`
+}
 
 function control(verb: 'pause' | 'resume' | 'stop', summary: string): Command {
   return {

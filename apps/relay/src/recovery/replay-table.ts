@@ -22,6 +22,7 @@ export type ReplayTableParts = {
   readonly options: RelayOptions
   /** Of the records' header `cdc.source`. */
   readonly source: string
+  readonly capturedTables: readonly string[]
   readonly router: OutboxRouter
   readonly sink: SinkClients
   readonly encoder: EventEncoder | undefined
@@ -54,6 +55,8 @@ const REPLAYED_HEADER = [EVENT_HEADERS.replayed, new TextEncoder().encode('true'
  *   the topics hold, or that are parked, are left out. The table must still have the rows.
  * - The order of the gap is that of the rows' times, which is not quite that of their commits: they carry
  *   `cdc.replayed`. All of it comes before what the new slot sends.
+ * - Of captured tables a snapshot is ordered: what they hold now. A row that was deleted in the gap stays
+ *   in its topic.
  * - A relay that dies meanwhile leaves the slot in state `creating`. The next one drops it and begins anew.
  */
 export async function replayTable(parts: ReplayTableParts, order: Signal): Promise<void> {
@@ -71,6 +74,8 @@ export async function replayTable(parts: ReplayTableParts, order: Signal): Promi
   const slot = await createSlotWithSnapshot(options.source)
   try {
     const replayedEvents = await publishGap(parts, order, range, slot)
+    // A relay that dies behind it begins anew, and finds the order given.
+    await signals.orderInitialSnapshot(parts.capturedTables)
     await control.query(`update relay.slot set state = 'created' where slot_name = $1`, [slotName])
     await signals.finish(order.signalId, { replayedEvents })
     logger.info({ replayedEvents }, 'the table is replayed')
@@ -138,7 +143,7 @@ async function rangeOf(
 
 async function dropSlot(control: pg.Client, slotName: string): Promise<void> {
   await control.query(
-    `update relay.slot set state = 'creating', start_lsn = null, confirmed_lsn = null,
+    `update relay.slot set state = 'creating', start_lsn = null, confirmed_lsn = null, dropped_reason = null,
        session_id = session_id + 1 where slot_name = $1`,
     [slotName],
   )

@@ -76,6 +76,18 @@ export class Signals {
     )
   }
 
+  /** Unless one is under way or ordered already. */
+  async orderInitialSnapshot(tables: readonly string[]): Promise<void> {
+    if (tables.length === 0) return
+    await this.#client.query(
+      `insert into relay.signal (slot_name, type, data)
+       select $1, 'execute-snapshot', $2 where not exists (select from relay.signal
+         where slot_name = $1 and type = 'execute-snapshot' and data ->> 'type' = 'initial'
+           and finished_at is null)`,
+      [this.#slotName, { type: 'initial', 'data-collections': tables }],
+    )
+  }
+
   async report(signalId: string, progress: SignalProgress): Promise<void> {
     await this.#client.query('update relay.signal set progress = $2 where signal_id = $1', [
       signalId,

@@ -1,7 +1,11 @@
 import type { Signal, SignalProgress } from '../signals/signals.ts'
 
+/** `initial`: the first one, or the one behind a slot that was made anew. */
+export type SnapshotType = 'initial' | 'incremental'
+
 /** What an `execute-snapshot` asks for. */
 export type SnapshotOrder = {
+  readonly type: SnapshotType
   /** `schema.table` */
   readonly tables: readonly string[]
   readonly since: string | undefined
@@ -19,53 +23,91 @@ export type SnapshotState = {
   readonly rows: number
   readonly chunks: number
   readonly isPaused: boolean
+  /** Tables that cannot be read in chunks. */
+  readonly keylessTables: readonly string[]
 }
 
 const COLLECTIONS = 'data-collections'
+const TYPES: readonly SnapshotType[] = ['initial', 'incremental']
+
+/** What is known of the tables that can be read. */
+type KnownTables = {
+  readonly names: readonly string[]
+  isCaptured(table: string): boolean
+}
 
 /** The order of a signal, in Debezium's words; why it makes no sense. */
 export function snapshotOrder(
-  { data }: Signal,
-  included: readonly string[],
+  { data, progress }: Signal,
+  known: KnownTables,
 ): SnapshotOrder | string {
-  const type = data['type'] ?? 'incremental'
-  if (type !== 'incremental' && type !== 'INCREMENTAL') return 'type is incremental'
-  const tables = data[COLLECTIONS] ?? included
-  if (!isTexts(tables) || tables.length === 0) return `${COLLECTIONS} is a list of tables`
-  const unknown = tables.filter((table) => !included.includes(table))
-  if (unknown.length > 0) return `${unknown.join(', ')} is not in table.include.list`
+  const type = typeOf(data['type'] ?? 'incremental')
+  if (type === undefined) return 'type is incremental'
+  // A snapshot goes on with the tables that it has begun with.
+  const tables = textsOf(progress['collections']) ?? tablesOf(data[COLLECTIONS], known.names)
+  if (typeof tables === 'string') return tables
   const since = timeOf(data['since'])
   const until = timeOf(data['until'])
   if (since === null || until === null) return 'since and until are times as 2026-01-31T12:00:00Z'
-  return { tables, since, until }
+  const captured = tables.find((table) => known.isCaptured(table))
+  if (captured !== undefined && (since ?? until) !== undefined) {
+    return `${captured} is no outbox table: it has no time that since and until could mean`
+  }
+  return { type, tables, since, until }
+}
+
+function typeOf(value: unknown): SnapshotType | undefined {
+  return TYPES.find((name) => typeof value === 'string' && name === value.toLowerCase())
+}
+
+/** Of names and regular expressions for whole names, as Debezium takes them. */
+function tablesOf(value: unknown, names: readonly string[]): readonly string[] | string {
+  const items = value ?? names
+  if (!isTexts(items) || items.length === 0) return `${COLLECTIONS} is a list of tables`
+  const found = items.map((item) => (names.includes(item) ? [item] : matching(item, names)))
+  const unknown = items.filter((_, index) => found[index]?.length === 0)
+  if (unknown.length === 0) return [...new Set(found.flat())]
+  return `${unknown.join(', ')} is neither in table.include.list nor captured by capture.table.include.list`
+}
+
+function matching(pattern: string, names: readonly string[]): readonly string[] {
+  try {
+    const whole = new RegExp(`^(?:${pattern})$`)
+    return names.filter((name) => whole.test(name))
+  } catch {
+    return []
+  }
 }
 
 export function stateOf(progress: SignalProgress): SnapshotState {
   return {
     tableIndex: Number(progress['tableIndex'] ?? 0),
-    lastKey: keyOf(progress['lastKey']),
-    maxKey: keyOf(progress['maxKey']),
+    lastKey: textsOf(progress['lastKey']),
+    maxKey: textsOf(progress['maxKey']),
     rows: Number(progress['rows'] ?? 0),
     chunks: Number(progress['chunks'] ?? 0),
     isPaused: progress['state'] === 'paused',
+    keylessTables: textsOf(progress['keylessTables']) ?? [],
   }
 }
 
 export function progressOf(order: SnapshotOrder, state: SnapshotState): SignalProgress {
-  const { tableIndex, lastKey, maxKey, rows, chunks, isPaused } = state
+  const { tableIndex, lastKey, maxKey, rows, chunks, isPaused, keylessTables } = state
   return {
     state: isPaused ? 'paused' : 'running',
     tables: order.tables.length,
     tableIndex,
     table: order.tables[tableIndex] ?? '',
+    collections: JSON.stringify(order.tables),
     rows,
     chunks,
+    ...(keylessTables.length === 0 ? {} : { keylessTables: JSON.stringify(keylessTables) }),
     ...(lastKey === undefined ? {} : { lastKey: JSON.stringify(lastKey) }),
     ...(maxKey === undefined ? {} : { maxKey: JSON.stringify(maxKey) }),
   }
 }
 
-function keyOf(text: number | string | undefined): readonly string[] | undefined {
+function textsOf(text: number | string | undefined): readonly string[] | undefined {
   return typeof text === 'string' ? (JSON.parse(text) as readonly string[]) : undefined
 }
 

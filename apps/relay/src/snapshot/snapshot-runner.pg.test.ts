@@ -110,9 +110,9 @@ test('a snapshot is paused, resumed and stopped', async () => {
   // The log goes on.
   const [during] = await fixture.insert([{}])
   await fixture.until(() => fixture.publishedIds().includes(during ?? ''))
-  expect(replayed().length).toBe(1_000)
-  await finished(await signal('resume-snapshot'))
+  expect(replayed().length).toBe(1_024)
   fixture.brokers.isStuck = true
+  await finished(await signal('resume-snapshot'))
   await fixture.until(() => relay.status.pendingEvents > 0)
   const stopped = await signal('stop-snapshot')
   fixture.brokers.unstick()

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
+import { errorMessage } from '@fairlead/base'
 import {
   type LogicalMessage,
-  type OutboxRouter,
   type PendingTransaction,
   type Relation,
   type RowMessage,
@@ -12,30 +11,39 @@ import {
 import { classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
-import { insertOf, originOf, originWithRow } from '../parked/stored-event.ts'
 import type { Signal, SignalType, Signals } from '../signals/signals.ts'
 import type { Publisher } from '../sink/publisher.ts'
-import { TEXT_SETTINGS, type TableRow, type TableShape, readShape } from '../table/table-reader.ts'
+import {
+  type PublishedPart,
+  TEXT_SETTINGS,
+  type TableRow,
+  type TableShape,
+  readShape,
+} from '../table/table-reader.ts'
 import {
   type SnapshotOrder,
   type SnapshotState,
+  type SnapshotType,
   progressOf,
   snapshotOrder,
   stateOf,
 } from './snapshot-progress.ts'
-import { type Chunk, readChunk, readMaxKey } from './table-chunks.ts'
+import type { SnapshotTables } from './snapshot-tables.ts'
+import { type Chunk, readChunk, readMaxKey, readRunningXids } from './table-chunks.ts'
 
 export type SnapshotRunnerOptions = {
   readonly databaseUrl: string
   readonly slotName: string
-  /** `table.include.list` */
-  readonly tables: readonly string[]
+  readonly tables: SnapshotTables
   readonly timeColumn: string
+  /** `incremental.snapshot.chunk.size` */
+  readonly chunkRowsMax: number
   readonly signals: Signals
-  readonly router: OutboxRouter
   readonly publisher: Publisher
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
+  /** The slot keeps back too much of the log: what it has goes first. */
+  readonly isHeldBack: () => boolean
   /** The database cannot be read: the session should end. */
   onFailure(error: unknown): void
 }
@@ -44,11 +52,13 @@ const WATERMARK_PREFIX = 'fairlead.watermark'
 const CONNECT_TIMEOUT_MS = 10_000
 /** Between two attempts at a chunk: what spoilt it is over in a moment. */
 const REREAD_DELAY_MS = 100
-const REPLAYED_HEADER = [EVENT_HEADERS.replayed, new TextEncoder().encode('true')] as const
+/** Between two looks at what is waited for. */
+const WAIT_POLL_MS = 250
 const CONTROLS = ['stop-snapshot', 'pause-snapshot', 'resume-snapshot'] as const
 
 type OpenChunk = {
   readonly table: string
+  readonly type: SnapshotType
   readonly shape: TableShape
   /** Resolves once its rows are durable: with how many there were, or undefined to read it anew. */
   readonly published: PromiseWithResolvers<number | undefined>
@@ -63,12 +73,18 @@ class Stopped extends Error {}
  *
  * How far it is stands with its signal, and is written when a chunk is durable at the brokers: a relay
  * that dies publishes the rows of one chunk a second time.
+ *
+ * Before its first chunk it waits for the transactions that ran when the session began to read the log:
+ * one of them may have committed before what this session is sent, and not be visible yet (a commit that
+ * waits for a synchronous standby), so that neither log nor chunk would have its rows.
  */
 export class SnapshotRunner {
   readonly #options: SnapshotRunnerOptions
   readonly #window = new SnapshotWindow<TableRow>()
   readonly #keyIndexes = new WeakMap<Relation, readonly number[]>()
   #chunk: OpenChunk | undefined
+  /** Transactions that are waited for; undefined until they are known. */
+  #olderXids: ReadonlySet<number> | undefined
   #reader: pg.Client | undefined
   #wake = Promise.withResolvers<void>()
   #isStopped = false
@@ -105,11 +121,21 @@ export class SnapshotRunner {
     // For every row of the log: without a snapshot it must cost nothing.
     if (this.#chunk === undefined) return
     const { relation } = change
-    if (this.#chunk.table !== `${relation.schema}.${relation.table}`) return
+    if (!this.#isRead(relation)) return
     if (change.kind !== 'delete') this.#keySeen(relation, change.row)
     if (change.kind !== 'insert' && change.oldRow !== undefined) {
       this.#keySeen(relation, change.oldRow)
     }
+  }
+
+  tablesTruncated(relations: readonly Relation[]): void {
+    if (relations.some((relation) => this.#isRead(relation))) {
+      this.#window.unknownRowsSeen('the table was truncated meanwhile')
+    }
+  }
+
+  #isRead({ schema, table }: Relation): boolean {
+    return this.#chunk?.table === `${schema}.${table}`
   }
 
   /** A watermark of this relay; everything else is ignored. */
@@ -122,10 +148,12 @@ export class SnapshotRunner {
   }
 
   #keySeen(relation: Relation, tuple: Tuple): void {
-    const key = this.#indexesOf(relation).map((index) => {
+    const key: string[] = []
+    for (const index of this.#indexesOf(relation)) {
       const value = tuple.value(index)
-      return value instanceof Uint8Array ? Buffer.from(value).toString() : ''
-    })
+      if (value instanceof Uint8Array) key.push(Buffer.from(value).toString())
+      else return this.#window.unknownRowsSeen('a change in the log lacks the key of its row')
+    }
     this.#window.rowSeen(JSON.stringify(key))
   }
 
@@ -133,8 +161,10 @@ export class SnapshotRunner {
   #indexesOf(relation: Relation): readonly number[] {
     const known = this.#keyIndexes.get(relation)
     if (known !== undefined) return known
-    const keys = this.#chunk?.shape.relation.columns.filter(({ isKey }) => isKey) ?? []
-    const indexes = keys.map((key) => relation.columns.findIndex(({ name }) => name === key.name))
+    const { relation: read, keyIndexes = [] } = this.#chunk?.shape ?? {}
+    const indexes = keyIndexes.map((keyIndex) =>
+      relation.columns.findIndex(({ name }) => name === read?.columns[keyIndex]?.name),
+    )
     this.#keyIndexes.set(relation, indexes)
     return indexes
   }
@@ -150,13 +180,13 @@ export class SnapshotRunner {
     }
     const transaction = new ChunkTransaction(() => chunk.published.resolve(closed.rows.length))
     for (const [index, row] of closed.rows.entries()) {
-      this.#publish(chunk.shape.relation, row, { message, index, transaction })
+      this.#publish(chunk, row, { message, index, transaction })
     }
     transaction.close()
   }
 
   #publish(
-    relation: Relation,
+    chunk: OpenChunk,
     row: TableRow,
     place: {
       readonly message: LogicalMessage
@@ -164,16 +194,14 @@ export class SnapshotRunner {
       readonly transaction: ChunkTransaction
     },
   ): void {
-    const { router, publisher, wallNowMs } = this.#options
-    const position = { commitLsn: place.message.messageLsn, commitIndex: place.index }
-    const change = insertOf({ position, commitTimestampMs: wallNowMs() }, relation, row)
-    const outcome = router.route(change)
-    if (outcome.kind === 'routed') {
-      const event = { ...outcome, headers: [...outcome.headers, REPLAYED_HEADER] }
-      publisher.enqueue(event, originOf(relation), place.transaction)
-    } else if (outcome.kind === 'unroutable') {
-      publisher.enqueue(outcome, originWithRow(change), place.transaction)
-    }
+    const { tables, publisher, wallNowMs } = this.#options
+    const published = tables.eventOf(chunk.shape.relation, row, {
+      position: { commitLsn: place.message.messageLsn, commitIndex: place.index },
+      commitTimestampMs: wallNowMs(),
+      type: chunk.type,
+    })
+    if (published === undefined) return
+    publisher.enqueue(published.event, published.origin, place.transaction)
   }
 
   async #run(): Promise<void> {
@@ -227,11 +255,43 @@ export class SnapshotRunner {
     let state: SnapshotState | 'stopped' = stateOf(signal.progress)
     while (state !== 'stopped' && state.tableIndex < order.tables.length) {
       state = await this.#obey(signal, order, state)
-      if (state !== 'stopped') state = await this.#oneChunk(reader, signal, order, state)
+      if (state === 'stopped' || (await this.#mustWait(reader, signal, order, state))) continue
+      state = await this.#oneChunk(reader, signal, order, state)
     }
     if (state === 'stopped') return
-    const { rows, chunks } = state
-    await this.#options.signals.finish(signal.signalId, { state: 'done', rows, chunks })
+    const { rows, chunks, keylessTables } = state
+    const reason =
+      keylessTables.length === 0
+        ? undefined
+        : `${keylessTables.join(', ')} could not be read in chunks for want of a primary key; the other tables were`
+    await this.#options.signals.finish(signal.signalId, { state: 'done', rows, chunks }, reason)
+  }
+
+  /** Has waited for a moment, and should look again before it reads. */
+  async #mustWait(
+    reader: pg.Client,
+    signal: Signal,
+    order: SnapshotOrder,
+    state: SnapshotState,
+  ): Promise<boolean> {
+    const waits = this.#options.isHeldBack()
+      ? { waitsForSlot: 1 }
+      : { waitsForTransactions: await this.#olderTransactions(reader) }
+    if (waits.waitsForTransactions === 0) return false
+    const progress = { ...progressOf(order, state), ...waits }
+    await this.#options.signals.report(signal.signalId, progress)
+    await new Promise((resolve) => setTimeout(resolve, WAIT_POLL_MS))
+    return true
+  }
+
+  /** How many still run that may be older than the log of this session; see above. */
+  async #olderTransactions(reader: pg.Client): Promise<number> {
+    const older = this.#olderXids
+    if (older?.size === 0) return 0
+    const running = await readRunningXids(reader)
+    this.#olderXids =
+      older === undefined ? running : new Set([...older].filter((xid) => running.has(xid)))
+    return this.#olderXids.size
   }
 
   /** Carries out what was ordered meanwhile; waits while it is paused. */
@@ -268,21 +328,29 @@ export class SnapshotRunner {
     state: SnapshotState,
   ): Promise<SnapshotState> {
     const table = order.tables[state.tableIndex] ?? ''
-    const shape = await shapeOf(reader, table)
-    const maxKey = state.maxKey ?? (await readMaxKey(reader, table, shape))
+    const { tables, timeColumn, chunkRowsMax } = this.#options
+    const part = await tables.publishedPart(reader, table)
+    const shape = await shapeOf(reader, table, part)
     const nextTable = {
       ...state,
       tableIndex: state.tableIndex + 1,
       lastKey: undefined,
       maxKey: undefined,
     }
+    if (shape.keyIndexes.length === 0) {
+      return { ...nextTable, keylessTables: [...state.keylessTables, table] }
+    }
+    const maxKey = state.maxKey ?? (await readMaxKey(reader, table, shape))
     if (maxKey === undefined) return nextTable
     const { since, until } = order
-    const { timeColumn } = this.#options
-    const range = { afterKey: state.lastKey, maxKey, since, until, timeColumn }
-    const { chunk, rows } = await this.#published(reader, { table, shape }, () =>
+    const limits = { timeColumn, rowFilter: part.rowFilter, rowsMax: chunkRowsMax }
+    const range = { afterKey: state.lastKey, maxKey, since, until, ...limits }
+    const target = { table, shape, type: order.type }
+    const published = await this.#published(reader, target, () =>
       readChunk(reader, table, shape, range),
     )
+    if (published === undefined) return { ...state, maxKey }
+    const { chunk, rows } = published
     const progress = { rows: state.rows + rows, chunks: state.chunks + 1 }
     this.#options.metrics.snapshotRows(rows)
     const next = chunk.isLast
@@ -292,29 +360,31 @@ export class SnapshotRunner {
     return next
   }
 
-  /** Reads a chunk between two watermarks until it can be published, and waits until it is. */
+  /**
+   * Reads a chunk between two watermarks, and waits until it is published; undefined when it has to be
+   * read anew, after a moment.
+   */
   async #published(
     reader: pg.Client,
-    target: { readonly table: string; readonly shape: TableShape },
+    target: Pick<OpenChunk, 'table' | 'shape' | 'type'>,
     read: () => Promise<Chunk>,
-  ): Promise<{ readonly chunk: Chunk; readonly rows: number }> {
-    for (;;) {
-      if (this.#isStopped) throw new Stopped()
-      const chunkId = randomUUID()
-      const published = Promise.withResolvers<number | undefined>()
-      // Nobody may wait yet when the session ends.
-      published.promise.catch(() => undefined)
-      this.#chunk = { ...target, published }
-      this.#window.begin(chunkId)
-      await this.#writeWatermark(reader, chunkId, 'low')
-      const chunk = await read()
-      this.#window.read(chunk.rows, chunk.runningXids)
-      await this.#writeWatermark(reader, chunkId, 'high')
-      const rows = await published.promise
-      this.#chunk = undefined
-      if (rows !== undefined) return { chunk, rows }
-      await new Promise((resolve) => setTimeout(resolve, REREAD_DELAY_MS))
-    }
+  ): Promise<{ readonly chunk: Chunk; readonly rows: number } | undefined> {
+    if (this.#isStopped) throw new Stopped()
+    const chunkId = randomUUID()
+    const published = Promise.withResolvers<number | undefined>()
+    // Nobody may wait yet when the session ends.
+    published.promise.catch(() => undefined)
+    this.#chunk = { ...target, published }
+    this.#window.begin(chunkId)
+    await this.#writeWatermark(reader, chunkId, 'low')
+    const chunk = await read()
+    this.#window.read(chunk.rows, chunk.runningXids)
+    await this.#writeWatermark(reader, chunkId, 'high')
+    const rows = await published.promise
+    this.#chunk = undefined
+    if (rows !== undefined) return { chunk, rows }
+    await new Promise((resolve) => setTimeout(resolve, REREAD_DELAY_MS))
+    return undefined
   }
 
   async #writeWatermark(reader: pg.Client, chunkId: string, mark: 'low' | 'high'): Promise<void> {
@@ -323,11 +393,10 @@ export class SnapshotRunner {
   }
 }
 
-async function shapeOf(reader: pg.Client, table: string): Promise<TableShape> {
-  const shape = await readShape(reader, table)
+async function shapeOf(reader: pg.Client, table: string, part: PublishedPart): Promise<TableShape> {
+  const shape = await readShape(reader, table, part)
   if (shape === undefined) throw new Error(`there is no table ${table}`)
-  if (shape.relation.columns.some(({ isKey }) => isKey)) return shape
-  throw new Error(`${table} has no primary key: it cannot be read in chunks`)
+  return shape
 }
 
 function isPause(type: SignalType): boolean {

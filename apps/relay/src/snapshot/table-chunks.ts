@@ -23,16 +23,18 @@ export type ChunkRange = {
   /** Rows before this time. */
   readonly until: string | undefined
   readonly timeColumn: string
+  /** An SQL expression: rows that the publication has; null for all. */
+  readonly rowFilter: string | null
+  readonly rowsMax: number
 }
 
-const CHUNK_ROWS = 1_000
 const CHUNK_BYTES = 4_194_304
 /** Rows that are read before their size is known. */
 const FETCH_ROWS = 50
 
-/** The text of the primary key of a row. */
+/** The text of the key of a row. */
 function keyOf(shape: TableShape, row: TableRow): readonly string[] {
-  return keyIndexes(shape).map((index) => Buffer.from(row[index] ?? []).toString())
+  return shape.keyIndexes.map((index) => Buffer.from(row[index] ?? []).toString())
 }
 
 /** The greatest key now: what comes later comes by the log. Undefined when the table is empty. */
@@ -65,14 +67,15 @@ export async function readChunk(
     let sizeBytes = 0
     let lastKey: readonly string[] | undefined
     for (;;) {
-      const fetched = await selectRows(client, `fetch ${FETCH_ROWS} from chunk`, [])
+      const fetchRows = Math.min(FETCH_ROWS, range.rowsMax - rows.size)
+      const fetched = await selectRows(client, `fetch ${fetchRows} from chunk`, [])
       for (const row of fetched) {
         lastKey = keyOf(shape, row)
         rows.set(JSON.stringify(lastKey), row)
         sizeBytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0)
       }
-      const isLast = fetched.length < FETCH_ROWS
-      if (isLast || rows.size >= CHUNK_ROWS || sizeBytes >= CHUNK_BYTES) {
+      const isLast = fetched.length < fetchRows
+      if (isLast || rows.size >= range.rowsMax || sizeBytes >= CHUNK_BYTES) {
         return { rows, runningXids, lastKey, isLast }
       }
     }
@@ -81,7 +84,8 @@ export async function readChunk(
   }
 }
 
-async function readRunningXids(client: pg.Client): Promise<ReadonlySet<number>> {
+/** Low 32 bits of the ids of transactions that have written and are not visible as committed. */
+export async function readRunningXids(client: pg.Client): Promise<ReadonlySet<number>> {
   const { rows } = await client.query<{ xid: string }>(
     'select pg_snapshot_xip(pg_current_snapshot())::text as xid',
   )
@@ -98,17 +102,14 @@ function declaration(table: string, shape: TableShape, range: ChunkRange): strin
     ...(range.afterKey === undefined ? [] : [`(${columns}) > (${key(range.afterKey)})`]),
     ...(range.since === undefined ? [] : [`${time} >= ${pg.escapeLiteral(range.since)}`]),
     ...(range.until === undefined ? [] : [`${time} < ${pg.escapeLiteral(range.until)}`]),
+    ...(range.rowFilter === null ? [] : [`(${range.rowFilter})`]),
   ]
   return `declare chunk cursor for select ${shape.selectList} from ${quotedTable(table)}
     where ${conditions.join(' and ')} order by ${columns}`
 }
 
-function keyIndexes(shape: TableShape): readonly number[] {
-  return shape.relation.columns.flatMap(({ isKey }, index) => (isKey ? [index] : []))
-}
-
 function keyColumns(shape: TableShape): readonly string[] {
-  return keyIndexes(shape).map((index) =>
+  return shape.keyIndexes.map((index) =>
     pg.escapeIdentifier(shape.relation.columns[index]?.name ?? ''),
   )
 }

@@ -2,6 +2,7 @@ import { errorMessage } from '@fairlead/base'
 import { classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
+import { Signals } from '../signals/signals.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
 /** Writers queue behind a lock that is waited for: not for long. The next session tries again. */
@@ -11,16 +12,22 @@ const LOCK_TIMEOUT_MS = 2_000
  * Sees to the rows that were committed before the slot, and marks the slot as created.
  *
  * A service may have written events before a relay was ever started, and the log is only decoded
- * from the slot on. So all rows are deleted and inserted again, in one transaction: from there on
- * they are events like all others.
+ * from the slot on. So all rows of outboxes are deleted and inserted again, in one transaction: from
+ * there on they are events like all others. Of captured tables a snapshot is ordered, which reads them
+ * while the log goes on.
  *
  * Nobody may write meanwhile, or this happens: slot made; event 2 of an aggregate committed; event
  * 1, which is older than the slot, written anew behind it. With the tables locked every row is
  * either rewritten here or newer than this transaction. Rows between the slot and the lock stand in
  * the log twice: it is read from where it ended under the lock.
  */
-export async function insertEarlierRows(client: pg.Client, options: SourceOptions): Promise<void> {
-  const tables = options.snapshotMode === 'initial' ? options.tables.map(quotedTable) : []
+export async function publishEarlierRows(
+  client: pg.Client,
+  options: SourceOptions,
+  capturedTables: readonly string[],
+): Promise<void> {
+  const isWanted = options.snapshotMode !== 'no_data'
+  const tables = isWanted ? options.tables.map(quotedTable) : []
   try {
     await inTransaction(client, async () => {
       if (tables.length > 0) {
@@ -31,6 +38,9 @@ export async function insertEarlierRows(client: pg.Client, options: SourceOption
         [options.slotName, tables.length > 0 ? await endOfLog(client) : null],
       )
       for (const table of tables) await insertAgain(client, options, table)
+      if (isWanted) {
+        await new Signals(client, options.slotName).orderInitialSnapshot(capturedTables)
+      }
     })
   } catch (error) {
     const errorClass = classifyPostgresError(error)

@@ -13,6 +13,8 @@ export type Source = {
   /** Nothing before it is to be read; 0 leaves it to the slot. */
   readonly startLsn: Lsn
   readonly catalog: SourceCatalog
+  /** As `schema.table`. */
+  readonly capturedTables: readonly string[]
 }
 
 /** One relay at a time looks at the publication and the slot. */
@@ -35,16 +37,17 @@ export async function preflight(
   await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`, [options.slotName])
   try {
     if (options.tables.length > 0) await ensurePublication(client, options)
-    const captured =
+    const capturedTables =
       options.capture === undefined
         ? []
         : await ensureCapturePublication(client, options.capture, options.slotName)
     await checkColumns(client, options)
     const systemIdentifier = await systemIdentifierOf(client)
-    const catalog = await readCatalog(client, [...options.tables, ...captured])
-    await recover({ systemIdentifier, catalog })
-    const startLsn = await ensureSlot(client, options, systemIdentifier)
-    return { systemIdentifier, startLsn, catalog }
+    const catalog = await readCatalog(client, [...options.tables, ...capturedTables])
+    const source = { systemIdentifier, catalog, capturedTables }
+    await recover(source)
+    const startLsn = await ensureSlot(client, options, source)
+    return { ...source, startLsn }
   } finally {
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
   }

@@ -1,8 +1,8 @@
 import { type Lsn, lsn, parseLsn } from '@fairlead/base'
 import type pg from 'pg'
-import { halt } from '../session-failure.ts'
+import { type SessionFailure, halt } from '../session-failure.ts'
 import { createSlot } from './create-slot.ts'
-import { insertEarlierRows } from './earlier-rows.ts'
+import { publishEarlierRows } from './earlier-rows.ts'
 import type { SourceOptions } from './source-options.ts'
 
 type SlotRow = {
@@ -12,6 +12,7 @@ type SlotRow = {
   wal_status: string | null
   /** Of relay.slot: null when no relay has made the slot. */
   state: 'creating' | 'created' | null
+  dropped_reason: string | null
 }
 
 const WHERE_THE_SLOT_STANDS = lsn(0n)
@@ -27,9 +28,10 @@ const WHERE_THE_SLOT_STANDS = lsn(0n)
 export async function ensureSlot(
   client: pg.Client,
   options: SourceOptions,
-  systemIdentifier: string,
+  source: { readonly systemIdentifier: string; readonly capturedTables: readonly string[] },
 ): Promise<Lsn> {
   const { slotName } = options
+  const { systemIdentifier, capturedTables } = source
   const slot = await readSlot(client, slotName)
   if (slot !== undefined) checkSlot(slot, slotName)
   if (slot !== undefined && slot.state !== 'creating') {
@@ -40,13 +42,13 @@ export async function ensureSlot(
   else await client.query('select pg_drop_replication_slot($1)', [slotName])
   await recordSlot(client, { slotName, systemIdentifier, state: 'creating' })
   await createSlot(options)
-  await insertEarlierRows(client, options)
+  await publishEarlierRows(client, options, capturedTables)
   return readStartLsn(client, slotName)
 }
 
 async function readSlot(client: pg.Client, slotName: string): Promise<SlotRow | undefined> {
   const { rows } = await client.query<SlotRow>(
-    `select plugin, database, wal_status, slot.state,
+    `select plugin, database, wal_status, slot.state, dropped_reason,
        coalesce(database = current_database(), false) as is_ours
      from pg_replication_slots left join relay.slot using (slot_name) where slot_name = $1`,
     [slotName],
@@ -70,15 +72,23 @@ function checkSlot(slot: SlotRow, slotName: string): void {
       `slot ${slotName} belongs to plugin ${slot.plugin}, database ${slot.database}: choose another slot.name`,
     )
   }
+  if (slot.dropped_reason !== null) throw slotDropped(slotName, slot.dropped_reason)
   if (slot.wal_status === 'lost') throw halt('SLOT_LOST', slotLostReason(slotName, 'lost its WAL'))
 }
 
 async function refuseVanishedSlot(client: pg.Client, slotName: string): Promise<void> {
-  const { rowCount } = await client.query(
-    `select from relay.slot where slot_name = $1 and state = 'created'`,
+  const { rows } = await client.query<{ dropped_reason: string | null }>(
+    `select dropped_reason from relay.slot where slot_name = $1 and state = 'created'`,
     [slotName],
   )
-  if (rowCount !== 0) throw halt('SLOT_LOST', slotLostReason(slotName, 'does not exist any more'))
+  const [slot] = rows
+  if (slot === undefined) return
+  if (slot.dropped_reason !== null) throw slotDropped(slotName, slot.dropped_reason)
+  throw halt('SLOT_LOST', slotLostReason(slotName, 'does not exist any more'))
+}
+
+function slotDropped(slotName: string, why: string): SessionFailure {
+  return halt('SLOT_LOST', slotLostReason(slotName, `was dropped by the relay (${why})`))
 }
 
 export function slotLostReason(slotName: string, what: string): string {

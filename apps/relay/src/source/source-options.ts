@@ -15,8 +15,11 @@ export type SourceOptions = {
     /** A table may lack it. */
     readonly timestamp: string
   }
-  /** Debezium's `snapshot.mode`: whether rows that are older than the slot are published. */
-  readonly snapshotMode: 'initial' | 'no_data'
+  /**
+   * Debezium's `snapshot.mode`: whether rows that are older than the slot are published; `always`
+   * reads captured tables at each start of the process, too.
+   */
+  readonly snapshotMode: 'initial' | 'always' | 'no_data'
 }
 
 /** Ordinary tables whose changes are published. */

@@ -25,6 +25,7 @@ export class RelayFixture {
   readonly #drop: () => Promise<void>
   readonly #settings: Readonly<Record<string, string>>
   readonly relays: Relay[] = []
+  isSnapshotHeldBack = false
 
   constructor(
     database: { readonly url: string; drop(): Promise<void> },
@@ -52,6 +53,7 @@ export class RelayFixture {
       openSink: this.brokers.open,
       metrics: new RelayMetrics(new Metrics({ service: 'relay', version: 'test' })),
       logger: LOGGER,
+      isSnapshotHeldBack: () => this.isSnapshotHeldBack,
       onState: ignore,
       onFatal: (error) => this.fatal.push(error),
     })

@@ -11,8 +11,11 @@ import {
   struct,
 } from '../connect/connect-schema.ts'
 
-/** Of Debezium's envelope: create, update, delete, truncate. */
-export type Operation = 'c' | 'u' | 'd' | 't'
+/** Of Debezium's envelope: create, update, delete, truncate; read is a row of a snapshot. */
+export type Operation = 'c' | 'u' | 'd' | 't' | 'r'
+
+/** Of the source block: the row is from the log, from an initial or from an incremental snapshot. */
+export type SnapshotState = 'false' | 'true' | 'incremental'
 
 export type SourceFacts = {
   readonly version: string
@@ -23,7 +26,8 @@ export type SourceFacts = {
 
 export type ChangeTime = {
   readonly position: EventPosition
-  readonly xid: number
+  /** Null for a row that was read from its table: which transaction wrote it is not known. */
+  readonly xid: number | null
   readonly commitTimestampUs: number
   /** When the relay made the record. */
   readonly nowMs: number
@@ -106,6 +110,7 @@ export function sourceBlock(
   relation: Relation,
   facts: SourceFacts,
   time: ChangeTime,
+  snapshot: SnapshotState,
 ): ConnectValue {
   const micros = BigInt(time.commitTimestampUs)
   const { commitLsn, commitIndex } = time.position
@@ -114,14 +119,14 @@ export function sourceBlock(
     'postgresql',
     facts.name,
     micros / 1_000n,
-    'false',
+    snapshot,
     facts.database,
     `["${commitLsn}","${commitIndex}"]`,
     micros,
     micros * 1_000n,
     relation.schema,
     relation.table,
-    BigInt(time.xid),
+    time.xid === null ? null : BigInt(time.xid),
     commitLsn,
     null,
     null,

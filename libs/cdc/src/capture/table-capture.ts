@@ -13,6 +13,7 @@ import {
 } from '../connect/connect-schema.ts'
 import { type Converter, convert, convertPart, isFault } from '../connect/converter.ts'
 import { toConnectJson } from '../connect/json-converter.ts'
+import type { EventPosition } from '../event-position.ts'
 import { type EventHeader, HeaderWriter } from '../outbox-headers.ts'
 import type { Converters, OutboxRouterOptions } from '../outbox-options.ts'
 import {
@@ -27,6 +28,7 @@ import type { RowChange, TruncatedTables } from '../transaction-assembler.ts'
 import { type Tuple, UNCHANGED } from '../tuple.ts'
 import {
   type Operation,
+  type SnapshotState,
   type SourceFacts,
   envelope,
   envelopeSchema,
@@ -54,6 +56,17 @@ export type TableCaptureOptions = {
   readonly version: string
   readonly source: string
   readonly wallNowMs: () => number
+}
+
+/** A row that was read from its table. */
+export type SnapshotRow = {
+  readonly relation: Relation
+  readonly tuple: Tuple
+  /** Of the watermark behind which it stands; the index is its place there. */
+  readonly position: EventPosition
+  /** When it was read. */
+  readonly commitTimestampMs: number
+  readonly snapshot: 'true' | 'incremental'
 }
 
 /** What is known of a relation until Postgres announces it anew. */
@@ -121,8 +134,25 @@ export class TableCapture {
       return this.#numbered(row, plan, this.#partsOf(row, plan))
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      const key = keyOrNone(plan, row.change)
+      const { change } = row
+      const key = keyOrNone(plan, change.kind === 'delete' ? change.oldRow : change.row)
       return [unroutable(this.#identity(row, plan, key, 'u'), 'INVALID_VALUE', error.message)]
+    }
+  }
+
+  /** The record of a row that was read from its table, which stands at the watermark behind it. */
+  read(row: SnapshotRow): RoutedEvent | UnroutableEvent {
+    const { relation, tuple, snapshot } = row
+    const plan = this.#planOf(relation)
+    const change = { ...row, xid: null }
+    try {
+      const states = { before: null, after: this.#rowOf(plan, tuple) }
+      const value = this.#envelope(change, plan, { operation: 'r', snapshot }, states)
+      return this.#record(change, plan, { key: keyOf(plan, tuple), value, operation: 'r' })
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      const key = keyOrNone(plan, tuple)
+      return unroutable(this.#identity(change, plan, key, 'r'), 'INVALID_VALUE', error.message)
     }
   }
 
@@ -135,7 +165,8 @@ export class TableCapture {
       const position = { commitLsn, commitIndex: commitIndex + index }
       const plan = this.#planOf(relation)
       const change = { ...truncated, position, relation }
-      const value = this.#envelope(change, plan, 't', { before: null, after: null })
+      const kind = { operation: 't', snapshot: 'false' } as const
+      const value = this.#envelope(change, plan, kind, { before: null, after: null })
       return [this.#record(change, plan, { key: NO_DATUM, value, operation: 't' })]
     })
   }
@@ -173,8 +204,9 @@ export class TableCapture {
 
   #partsOf(row: RowChange, plan: Plan): readonly Part[] {
     const { change } = row
+    const source = { ...row, relation: change.relation }
     const envelopeOf = (operation: Operation, before: ConnectValue, after: ConnectValue) =>
-      this.#envelope({ ...row, relation: change.relation }, plan, operation, { before, after })
+      this.#envelope(source, plan, { operation, snapshot: 'false' }, { before, after })
     switch (change.kind) {
       case 'insert': {
         const key = keyOf(plan, change.row)
@@ -234,20 +266,20 @@ export class TableCapture {
   }
 
   #envelope(
-    change: { readonly relation: Relation } & Pick<
+    change: { readonly relation: Relation; readonly xid: number | null } & Pick<
       RowChange,
-      'position' | 'xid' | 'commitTimestampMs' | 'commitTimestampUs'
+      'position' | 'commitTimestampMs' | 'commitTimestampUs'
     >,
     plan: Plan,
-    operation: Operation,
+    kind: { readonly operation: Operation; readonly snapshot: SnapshotState },
     states: { readonly before: ConnectValue; readonly after: ConnectValue },
   ): ConnectDatum {
     const nowMs = this.#options.wallNowMs()
     const { position, xid, commitTimestampMs } = change
     const commitTimestampUs = change.commitTimestampUs ?? commitTimestampMs * 1_000
     const time = { position, xid, commitTimestampUs, nowMs }
-    const source = sourceBlock(change.relation, this.#facts, time)
-    return { schema: plan.envelope, value: envelope(operation, states, source, nowMs) }
+    const source = sourceBlock(change.relation, this.#facts, time, kind.snapshot)
+    return { schema: plan.envelope, value: envelope(kind.operation, states, source, nowMs) }
   }
 
   #numbered(row: RowChange, plan: Plan, parts: readonly Part[]) {
@@ -338,9 +370,9 @@ function keyOf({ key }: Plan, tuple: Tuple): ConnectDatum {
 }
 
 /** So that later changes of the key wait behind one that cannot be published. */
-function keyOrNone(plan: Plan, change: RowMessage): ConnectDatum {
+function keyOrNone(plan: Plan, tuple: Tuple): ConnectDatum {
   try {
-    return keyOf(plan, change.kind === 'delete' ? change.oldRow : change.row)
+    return keyOf(plan, tuple)
   } catch (error) {
     if (error instanceof DecodeError) return NO_DATUM
     throw error

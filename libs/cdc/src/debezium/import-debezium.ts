@@ -50,6 +50,7 @@ class Importer {
     this.#database()
     this.#slot()
     this.#tables()
+    this.#snapshotMode()
     this.#transforms()
     this.#converters()
     this.#extendedHeaders()
@@ -163,6 +164,16 @@ class Importer {
         .join(','),
     )
     this.#say('schema.include.list', schemas ?? '', 'carried', `as ${key}`)
+  }
+
+  #snapshotMode(): void {
+    const mode = this.#take('snapshot.mode')
+    if (mode === undefined) return
+    if (SNAPSHOT_MODES.has(mode)) this.#carry('snapshot.mode', mode)
+    else {
+      const note = `the relay has ${[...SNAPSHOT_MODES].join(', ')}; a slot that is lost halts it`
+      this.#say('snapshot.mode', mode, 'missing', note)
+    }
   }
 
   #transforms(): void {
@@ -303,6 +314,7 @@ class Importer {
   }
 }
 
+const SNAPSHOT_MODES: ReadonlySet<string> = new Set(['initial', 'always', 'no_data', 'never'])
 const KNOWN_CONVERTERS =
   /(String|Json|ByteArray|ByteBuffer|BinaryData|SimpleHeader|Avro)\w*Converter$/
 const CONVERTER_SETTINGS: ReadonlySet<string> = new Set([

@@ -11,7 +11,7 @@ export const CARRIED: ReadonlySet<string> = new Set([
   'money.fraction.digits',
   'unavailable.value.placeholder',
   'status.update.interval.ms',
-  'snapshot.mode',
+  'incremental.snapshot.chunk.size',
   'message.key.columns',
   'topic.creation.default.partitions',
   'topic.creation.default.replication.factor',
