@@ -15,6 +15,7 @@ await runApp({
   envPrefix: 'PROJECTOR_',
   httpPort: 8084,
   spec: PROJECTOR_CONFIG,
+  needsCredentials: true,
   start: async ({ config, logger, metrics, health, http, fail }) => {
     const projections = await loadProjections(config.projections)
     const log = kafkaEventLog(

@@ -25,10 +25,10 @@ await runApp({
   httpPort: 8083,
   spec: RELAY_CONFIG,
   check: checkRelayConfig,
+  needsCredentials: true,
   start: (context) => {
     const options = relayOptions(context.config)
     const metrics = new RelayMetrics(context.metrics)
-    const relay = new Relay({
     const watch = new SlotWatch({
       databaseUrl: options.databaseUrl,
       slotName: options.source.slotName,
@@ -37,12 +37,13 @@ await runApp({
       logger: context.logger,
       onState: (state) => context.health.set('slot', state),
     })
+    const relay = new Relay({
       options,
       openSink: kafkaSink(options.sink, context.logger),
       metrics,
       logger: context.logger,
-      onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
       isSnapshotHeldBack: () => watch.isSnapshotHeldBack,
+      onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
       onFatal: (error) => context.fail(error),
     })
     const pool = createPool({
@@ -67,8 +68,8 @@ await runApp({
     })
     probe.start()
     relay.start()
-    cleaner.start()
     watch.start()
+    cleaner.start()
     return Promise.resolve({
       stop: async () => {
         await relay.stop()

@@ -55,6 +55,49 @@ test('a failed check makes an app not ready, but not dead', async () => {
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
 })
 
+test('with credentials everything but health and metrics needs one of them', async () => {
+  const { url } = await startAndListen([
+    '--http.auth.bearer.token=sesame-open',
+    '--http.auth.basic.user=ann',
+    '--http.auth.basic.password=pass:word',
+  ])
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
+  const get = async (path: string, authorization?: string) =>
+    (await fetch(url + path, authorization === undefined ? {} : { headers: { authorization } }))
+      .status
+  for (const path of ['/healthz', '/readyz', '/metrics', '/version']) {
+    expect(await get(path)).toBe(200)
+  }
+  expect(await get('/greeting', 'Bearer sesame-open')).toBe(200)
+  expect(await get('/greeting', basic('ann:pass:word'))).toBe(200)
+  for (const wrong of [undefined, 'Bearer sesame-ope', 'sesame-open', basic('ann:pass'), 'Basic']) {
+    expect(await get('/greeting', wrong)).toBe(401)
+  }
+  expect(await get('/nowhere')).toBe(401)
+  const posted = await fetch(`${url}/unready`, { method: 'POST' })
+  expect(posted.headers.get('www-authenticate')).toContain('Bearer')
+  expect(await get('/readyz')).toBe(200)
+})
+
+test.for([
+  { flags: ['--http.host=0.0.0.0'], problem: 'lets others in' },
+  { flags: ['--http.auth.basic.user=ann'], problem: 'go together' },
+  { flags: ['--http.auth.bearer.token=short'], problem: 'must match' },
+])('an app that others could use without credentials does not start: $flags', async (given) => {
+  const child = start(given.flags)
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  expect(await exitOf(child)).toBe(2)
+  expect(stderr).toContain(given.problem)
+})
+
+test('with credentials an app starts on every address', async () => {
+  const { url } = await startAndListen(['--http.host=0.0.0.0', '--http.auth.bearer.token=12345678'])
+  expect((await fetch(`${url}/greeting`)).status).toBe(401)
+})
+
 test('SIGTERM ends an app with exit code 0', async () => {
   const { child } = await startAndListen()
   child.kill('SIGTERM')

@@ -10,6 +10,13 @@ import {
 } from './config/load-config.ts'
 import { type ConfigOf, type ConfigSpec, defineConfig } from './config/spec.ts'
 import { Health, SHUTDOWN_CHECK } from './health.ts'
+import {
+  type CredentialsConfig,
+  HTTP_CREDENTIALS_CONFIG,
+  credentialsProblems,
+  hasCredentials,
+  requireCredentials,
+} from './http-credentials.ts'
 import { createHttpServer } from './http-server.ts'
 import { Metrics } from './metrics.ts'
 
@@ -37,6 +44,11 @@ export type AppDefinition<Spec extends ConfigSpec> = {
    * `--print-config` checks them, too. Returns one line per problem: key, rule and next step.
    */
   readonly check?: (config: ConfigOf<Spec>) => readonly string[]
+  /**
+   * Its API changes things or shows data: it has the keys `http.auth.*`, and does not start on an address
+   * that others can reach without them.
+   */
+  readonly needsCredentials?: boolean
   readonly fastify?: FastifyServerOptions
   /**
    * Builds and starts the app. What takes long (recovery, waiting for peers) belongs in the
@@ -64,7 +76,9 @@ export type AppContext<Spec extends ConfigSpec> = {
 }
 
 /** The app's own keys, and those of every app. */
-type AppConfig<Spec extends ConfigSpec> = ConfigOf<Spec> & ConfigOf<ReturnType<typeof commonSpec>>
+type AppConfig<Spec extends ConfigSpec> = ConfigOf<Spec> & CommonConfig
+
+type CommonConfig = ConfigOf<ReturnType<typeof commonSpec>>
 
 export type RunningApp = {
   /** Finishes what is in flight and releases everything. Must not throw for a peer that is gone. */
@@ -82,7 +96,7 @@ export async function runApp<const Spec extends ConfigSpec>(
 ): Promise<void> {
   const loaded = loadOrExit(app)
   const { config } = loaded
-  const common: ConfigOf<ReturnType<typeof commonSpec>> = config
+  const common: CommonConfig & CredentialsConfig = config
   const logger = createLogger(app, common['log.level'])
   for (const warning of loaded.warnings) logger.warn(warning)
 
@@ -90,6 +104,10 @@ export async function runApp<const Spec extends ConfigSpec>(
   health.set('startup', 'starting')
   const metrics = new Metrics({ service: app.name, version: app.version })
   const http = createHttpServer({ ...app, health, metrics })
+  if (app.needsCredentials === true) {
+    if (hasCredentials(common)) requireCredentials(http, common)
+    else logger.warn('the HTTP API has no credentials: everybody on this machine may use it')
+  }
   const life = new AppLife({ logger, health, http })
 
   let listening: Promise<number> | undefined
@@ -160,15 +178,16 @@ function commonSpec(httpPort: number) {
   })
 }
 
-function loadOrExit<Spec extends ConfigSpec>(
-  app: AppDefinition<Spec>,
-): {
-  readonly config: AppConfig<Spec>
+type LoadedApp<Spec extends ConfigSpec> = {
+  readonly config: AppConfig<Spec> & CredentialsConfig
   readonly sources: ReadonlyMap<string, ConfigSource>
   readonly texts: ReadonlyMap<string, string>
   readonly warnings: readonly string[]
-} {
-  const spec = { ...app.spec, ...commonSpec(app.httpPort) }
+}
+
+function loadOrExit<Spec extends ConfigSpec>(app: AppDefinition<Spec>): LoadedApp<Spec> {
+  const credentials = app.needsCredentials === true ? HTTP_CREDENTIALS_CONFIG : {}
+  const spec = { ...app.spec, ...commonSpec(app.httpPort), ...credentials }
   const argv = process.argv.slice(2)
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(describeConfig(spec, app))
@@ -176,13 +195,17 @@ function loadOrExit<Spec extends ConfigSpec>(
   }
   try {
     const flags = argv.filter((argument) => argument !== '--print-config')
-    const loaded = loadConfig(spec, {
+    const loaded: LoadedApp<Spec> = loadConfig(spec, {
       envPrefix: app.envPrefix,
       argv: flags,
       env: process.env,
       ...(app.unsupported === undefined ? {} : { unsupported: app.unsupported }),
     })
-    const problems = app.check?.(loaded.config) ?? []
+    const common: CommonConfig & CredentialsConfig = loaded.config
+    const problems = [
+      ...(app.check?.(loaded.config) ?? []),
+      ...(app.needsCredentials === true ? credentialsProblems(common, common['http.host']) : []),
+    ]
     if (problems.length > 0) throw new ConfigError(problems)
     if (flags.length < argv.length) {
       process.stdout.write(printConfig(spec, loaded.config, loaded.sources))

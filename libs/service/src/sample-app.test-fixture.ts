@@ -8,6 +8,7 @@ await runApp({
   envPrefix: 'SAMPLE_',
   httpPort: 0,
   spec: defineConfig({ greeting: { type: 'string', default: 'hello', doc: 'Said by /greeting.' } }),
+  needsCredentials: true,
   check: ({ greeting }) => (greeting === 'bye' ? ['greeting bye does not greet: say hello'] : []),
   start: async ({ config, http, health, fail }) => {
     http.get('/greeting', () => ({ greeting: config.greeting }))

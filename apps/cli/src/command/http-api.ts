@@ -1,5 +1,14 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
-import { UsageError } from './command.ts'
+import { type OptionDefinition, type OptionValues, textOption } from './command.ts'
+import { type HttpAddress, httpAddress } from './http-address.ts'
+
+/** Of every command that asks a service over HTTP. */
+export const TOKEN_OPTION: Readonly<Record<string, OptionDefinition>> = {
+  token: {
+    value: 'token',
+    doc: 'its http.auth.bearer.token (default: $FAIRLEAD_TOKEN, which no list of processes shows)',
+  },
+}
 
 const REQUEST_TIMEOUT_MS = 30_000
 
@@ -10,20 +19,27 @@ class HttpApiError extends OperationalError {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
+type ApiRequest = Omit<RequestInit, 'headers'> & {
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 /** The HTTP API of one of our services: JSON in, JSON out. */
 export class HttpApi {
-  readonly #url: string
+  readonly #address: HttpAddress
   readonly #service: string
 
   /**
-   * `service` is its name, as in `relay`, which is also the name of the option with its address.
+   * `service` is its name, as in `relay`, which is also the name of the option with its address; the
+   * token is that of `options`.
    *
    * @throws {UsageError} when the address is no URL.
    */
-  constructor(options: { readonly service: string; readonly url: string }) {
-    const { service, url } = options
-    if (!URL.canParse(url)) throw new UsageError(`--${service} is an http:// address, not "${url}"`)
-    this.#url = url.replace(/\/$/, '')
+  constructor(
+    { service, url }: { readonly service: string; readonly url: string },
+    options: OptionValues,
+  ) {
+    const token = textOption(options, 'token') ?? process.env['FAIRLEAD_TOKEN']
+    this.#address = httpAddress(service, url, token)
     this.#service = service
   }
 
@@ -43,7 +59,7 @@ export class HttpApi {
     })
   }
 
-  async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
+  async #request<Answer>(path: string, init: ApiRequest): Promise<Answer> {
     const response = await this.#fetch(path, init)
     const answer = (await response.json().catch(() => ({}))) as { readonly message?: string }
     if (response.ok) return answer as Answer
@@ -53,17 +69,20 @@ export class HttpApi {
     })
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
+  async #fetch(path: string, init: ApiRequest): Promise<Response> {
+    const { url, headers } = this.#address
     try {
-      return await fetch(`${this.#url}${path}`, {
+      return await fetch(`${url}${path}`, {
         ...init,
+        headers: { ...init.headers, ...headers },
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       })
     } catch (error) {
-      throw new HttpApiError(
-        `no ${this.#service} answers at ${this.#url}: ${errorMessage(error)}`,
-        { code: 'NETWORK', retryable: true, cause: error },
-      )
+      throw new HttpApiError(`no ${this.#service} answers at ${url}: ${errorMessage(error)}`, {
+        code: 'NETWORK',
+        retryable: true,
+        cause: error,
+      })
     }
   }
 }

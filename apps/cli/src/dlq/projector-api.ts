@@ -1,11 +1,12 @@
 import { type OptionDefinition, type OptionValues, textOption } from '../command/command.ts'
-import { HttpApi } from '../command/http-api.ts'
+import { HttpApi, TOKEN_OPTION } from '../command/http-api.ts'
 
 export const PROJECTOR_OPTION: Readonly<Record<string, OptionDefinition>> = {
   projector: {
     value: 'url',
     doc: 'the HTTP address of a projector (default: $FAIRLEAD_PROJECTOR, then http://127.0.0.1:8084)',
   },
+  ...TOKEN_OPTION,
 }
 
 const PROJECTOR_DEFAULT = 'http://127.0.0.1:8084'
@@ -14,5 +15,5 @@ const PROJECTOR_DEFAULT = 'http://127.0.0.1:8084'
 export function projectorApi(options: OptionValues): HttpApi {
   const url =
     textOption(options, 'projector') ?? process.env['FAIRLEAD_PROJECTOR'] ?? PROJECTOR_DEFAULT
-  return new HttpApi({ service: 'projector', url })
+  return new HttpApi({ service: 'projector', url }, options)
 }

@@ -1,11 +1,12 @@
 import { type OptionDefinition, type OptionValues, textOption } from '../command/command.ts'
-import { HttpApi } from '../command/http-api.ts'
+import { HttpApi, TOKEN_OPTION } from '../command/http-api.ts'
 
 export const RELAY_OPTION: Readonly<Record<string, OptionDefinition>> = {
   relay: {
     value: 'url',
     doc: 'the HTTP address of a relay (default: $FAIRLEAD_RELAY, then http://127.0.0.1:8083)',
   },
+  ...TOKEN_OPTION,
 }
 
 const RELAY_DEFAULT = 'http://127.0.0.1:8083'
@@ -27,7 +28,7 @@ export class RelayApi {
   /** @throws {UsageError} when the address is no URL. */
   constructor(options: OptionValues) {
     const url = textOption(options, 'relay') ?? process.env['FAIRLEAD_RELAY'] ?? RELAY_DEFAULT
-    this.#http = new HttpApi({ service: 'relay', url })
+    this.#http = new HttpApi({ service: 'relay', url }, options)
   }
 
   get<Answer>(path: string): Promise<Answer> {
