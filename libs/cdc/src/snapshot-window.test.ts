@@ -30,6 +30,18 @@ test('a row that the log brings between the watermarks replaces that of the chun
   expect(window.highSeen('c')).toEqual({ kind: 'emit', rows: ['a'] })
 })
 
+test('a change that does not tell its rows spoils the chunk from its low watermark on', () => {
+  const before = new SnapshotWindow<string>()
+  before.begin('c')
+  before.unknownRowsSeen('a truncate')
+  before.lowSeen('c')
+  before.read(new Map([['a', 'A']]), new Set())
+  expect(before.highSeen('c')?.kind).toBe('emit')
+  const within = opened([['a', 'A']])
+  within.unknownRowsSeen('a truncate')
+  expect(within.highSeen('c')).toEqual({ kind: 'reread', reason: 'a truncate' })
+})
+
 test('watermarks of other chunks, and of a former attempt, mean nothing', () => {
   const window = opened([['a', 'A']])
   window.lowSeen('other')

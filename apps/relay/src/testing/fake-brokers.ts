@@ -51,7 +51,7 @@ export class FakeBrokers {
     return {
       producer: {
         send: async (records) => {
-          if (this.isStuck) await this.#untilUnstuck()
+          if (this.isStuck && !closed.signal.aborted) await this.#untilUnstuck()
           const { hold } = this
           this.hold = undefined
           await hold
@@ -133,7 +133,7 @@ export class FakeBrokers {
     return {
       createTopics: unused,
       topicId: unused,
-      listTopics: unused,
+      listTopics: () => Promise.resolve([...this.#topics.keys()]),
       deleteTopics: unused,
       committedOffsets: unused,
       ping: () => Promise.resolve(),

@@ -25,6 +25,8 @@ export class RelayFixture {
   readonly #drop: () => Promise<void>
   readonly #settings: Readonly<Record<string, string>>
   readonly relays: Relay[] = []
+  /** Of the relay that was made last. */
+  #metrics: Metrics | undefined
   isSnapshotHeldBack = false
 
   constructor(
@@ -48,10 +50,11 @@ export class RelayFixture {
       ...settings,
     }).map(([key, value]) => `--${key}=${value}`)
     const { config } = loadConfig(RELAY_CONFIG, { argv, env: {}, envPrefix: 'RELAY_' })
+    this.#metrics = new Metrics({ service: 'relay', version: 'test' })
     const relay = new Relay({
       options: relayOptions(config),
       openSink: this.brokers.open,
-      metrics: new RelayMetrics(new Metrics({ service: 'relay', version: 'test' })),
+      metrics: new RelayMetrics(this.#metrics),
       logger: LOGGER,
       isSnapshotHeldBack: () => this.isSnapshotHeldBack,
       onState: ignore,
@@ -66,6 +69,10 @@ export class RelayFixture {
     relay.start()
     await this.until(() => relay.status.state === 'streaming')
     return relay
+  }
+
+  async metricsText(): Promise<string> {
+    return (await this.#metrics?.registry.metrics()) ?? ''
   }
 
   async until(condition: () => boolean | Promise<boolean>): Promise<void> {

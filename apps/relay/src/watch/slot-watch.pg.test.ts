@@ -13,7 +13,6 @@ let metrics: Metrics
 
 beforeEach(async () => {
   logged = []
-  metrics = new Metrics({ service: 'relay', version: 'test' })
   fixture = new RelayFixture(await testDatabase())
 })
 
@@ -25,6 +24,7 @@ afterEach(async () => {
 function startWatch(budgetBytes: number | undefined, policy: WalPolicy = 'warn'): SlotWatch {
   const log = (level: string) => (_fields: unknown, text?: string) =>
     void logged.push({ level, text: text ?? '' })
+  metrics = new Metrics({ service: 'relay', version: 'test' })
   watch = new SlotWatch({
     databaseUrl: fixture.url,
     slotName: fixture.slotName,
@@ -95,6 +95,7 @@ test('with the policy drop the slot is given up, under its reader too, and the r
 test('with the policy pause a snapshot waits until the slot is well', async () => {
   await fixture.started()
   await fixture.insert([{}])
+  await fixture.confirmed()
   fixture.isSnapshotHeldBack = true
   const id = await requestSignal(fixture.pool, fixture.slotName, {
     type: 'execute-snapshot',
