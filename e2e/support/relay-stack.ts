@@ -27,7 +27,8 @@ export class RelayStack {
   readonly postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>
   readonly broker: BrokerProcess
   readonly pool: pg.Pool
-  readonly #directory: string
+  /** Of everything here; removed at the end. */
+  readonly directory: string
   readonly #relays = new Set<RunningApp>()
 
   static async start(
@@ -49,11 +50,16 @@ export class RelayStack {
     postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
     broker: BrokerProcess,
   ) {
-    this.#directory = directory
+    this.directory = directory
     this.postgres = postgres
     this.broker = broker
     const max = CONNECTIONS_MAX
     this.pool = createPool({ url: postgres.url, max, applicationName: 'e2e' })
+  }
+
+  /** Of Postgres. */
+  get dataDirectory(): string {
+    return join(this.directory, 'postgres')
   }
 
   /** Starts a relay and does not wait for it. */
@@ -143,7 +149,7 @@ export class RelayStack {
     await this.pool.end()
     await this.broker.stop()
     await this.postgres.stop()
-    await rm(this.#directory, { recursive: true, force: true })
+    await rm(this.directory, { recursive: true, force: true })
   }
 }
 

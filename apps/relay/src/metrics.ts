@@ -42,6 +42,7 @@ export class RelayMetrics {
   readonly #slotActive
   readonly #slotRetained
   readonly #slotSafe
+  readonly #timeline
   readonly #walStatus
   readonly #walLevel
   readonly #walLimit
@@ -132,6 +133,10 @@ export class RelayMetrics {
     this.#slotSafe = gauge(
       'outbox_relay_slot_safe_wal_bytes',
       'WAL that may be written before the slot is in danger; absent without a limit.',
+    )
+    this.#timeline = gauge(
+      'outbox_relay_timeline',
+      'Of the server that the slot is on: it grows when a standby is promoted.',
     )
     this.#walStatus = metrics.gauge({
       name: 'outbox_relay_slot_wal_status',
@@ -250,6 +255,10 @@ export class RelayMetrics {
     this.#queueBytes.set(position.queueBytes)
     this.#lagSeconds.set(this.#lastLagMs / 1000)
     this.#behind.set(this.#lastLagMs)
+  }
+
+  timeline(timeline: number): void {
+    this.#timeline.set(timeline)
   }
 
   slotObserved(slot: SlotObservation, forecast: WalForecast): void {

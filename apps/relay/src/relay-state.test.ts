@@ -5,7 +5,7 @@ const RANDOM = { int: (bound: number) => bound - 1, bytes: () => new Uint8Array(
 const reason = 'a reason'
 
 test.for<{ end: SessionEnd; state: string; firstMs: number; laterMs: number }>([
-  { end: { kind: 'slot-in-use', reason }, state: 'standby', firstMs: 1_500, laterMs: 1_500 },
+  { end: { kind: 'slot-in-use', reason }, state: 'standby', firstMs: 250, laterMs: 250 },
   { end: { kind: 'backpressure', reason }, state: 'backpressure', firstMs: 500, laterMs: 10_000 },
   {
     end: { kind: 'sink-failed', code: 'NETWORK', reason },

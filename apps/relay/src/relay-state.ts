@@ -33,6 +33,8 @@ export type HaltCode =
   | 'SLOT_LOST'
   | 'SLOT_AHEAD'
   | 'SLOT_UNSUITABLE'
+  /** The server has never had what was published. */
+  | 'TIMELINE_FORKED'
   | 'PUBLICATION_MISSING'
   | 'PUBLICATION_UNSUITABLE'
   | 'SNAPSHOT_REFUSED'
@@ -47,8 +49,8 @@ export type NextStep =
   | { readonly kind: 'stop' }
   | { readonly kind: 'retry'; readonly state: RelayState; readonly delayMs: number }
 
-/** A dead holder of the slot is gone within wal_sender_timeout, so often enough to notice soon. */
-const STANDBY_POLL: BackoffPolicy = { baseMs: 1_500, maxMs: 1_500 }
+/** Between two looks at a slot that another relay reads. */
+const STANDBY_POLL: BackoffPolicy = { baseMs: 250, maxMs: 250 }
 const SOURCE_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 10_000 }
 const SINK_BACKOFF: BackoffPolicy = { baseMs: 500, maxMs: 10_000 }
 /** An operator may repair what halted the relay; it then goes on without a restart. */

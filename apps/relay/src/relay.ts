@@ -18,11 +18,14 @@ import { Session } from './session.ts'
 import { Signals } from './signals/signals.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
 import { loadEncoder } from './sink/load-encoder.ts'
+import { sinkFailure } from './sink/sink-failure.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
-import { type Source, preflight } from './source/preflight.ts'
+import { type Source, preflight, sourceName } from './source/preflight.ts'
 import { PublishedUntil } from './source/published-until.ts'
 import type { EndedSession } from './source/slot-session.ts'
+import { checkTimeline } from './timeline/check-timeline.ts'
+import { newestPublished } from './timeline/newest-published.ts'
 
 export type RelayParts = {
   readonly options: RelayOptions
@@ -111,29 +114,21 @@ export class Relay {
       this.#log(end, next.kind === 'retry' ? next.delayMs : 0)
       if (next.kind === 'stop') break
       this.#enter(next.state, 'reason' in end ? end.reason : '')
-      await this.#pause(next.delayMs)
+      if (next.state === 'standby') await this.#standBy(next.delayMs)
+      else await this.#pause(next.delayMs)
     }
     this.#enter('stopped', 'asked to stop')
   }
 
   async #runSession(): Promise<{ readonly end: SessionEnd; readonly publishedEvents: number }> {
-    const { options } = this.#parts
-    const control = new pg.Client({
-      connectionString: options.databaseUrl,
-      application_name: `fairlead-relay-${options.source.slotName}`,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      keepAlive: true,
-    })
-    // Without a listener Node throws; the session adds its own and ends with the connection.
-    control.on('error', () => undefined)
+    const control = this.#client()
     let noting: NodeJS.Timeout | undefined
     try {
       await control.connect()
       const session = await this.#openSession(control)
       this.#session = session
       if (this.#stopped.signal.aborted) session.stop()
-      const publishedUntil = new PublishedUntil(control, this.#parts.options.source.slotName)
+      const publishedUntil = new PublishedUntil(control, this.#slotName)
       this.#notePublished(publishedUntil)
       noting = setInterval(() => this.#notePublished(publishedUntil), PUBLISHED_UNTIL_INTERVAL_MS)
       const end = await session.run()
@@ -154,6 +149,7 @@ export class Relay {
     const source = await preflight(control, options.source, (found) =>
       this.#recover(control, found),
     )
+    await this.#checkTimeline(control, source)
     return Session.open({
       options,
       control,
@@ -171,6 +167,21 @@ export class Relay {
     })
   }
 
+  async #checkTimeline(control: pg.Client, source: Source): Promise<void> {
+    const { system } = source
+    this.#parts.metrics.timeline(system.timeline)
+    await checkTimeline(control, this.#slotName, system, async () => {
+      const sink = this.#parts.openSink(() => !this.#stopped.signal.aborted)
+      try {
+        return await newestPublished(sink, sourceName(source, this.#slotName))
+      } catch (error) {
+        throw sinkFailure(error)
+      } finally {
+        await sink.close()
+      }
+    })
+  }
+
   /** Only when an operator has ordered it: see `replayTable`. */
   async #recover(control: pg.Client, found: Omit<Source, 'startLsn'>): Promise<void> {
     const { options, openSink, metrics, logger } = this.#parts
@@ -181,7 +192,7 @@ export class Relay {
     let isConnected = true
     control.on('end', () => (isConnected = false))
     const isPermitted = () => isConnected && !this.#stopped.signal.aborted
-    const source = `${found.systemIdentifier}/${options.source.slotName}`
+    const source = sourceName(found, options.source.slotName)
     const { catalog, capturedTables } = found
     const { tables } = options.source
     const sink = openSink(isPermitted)
@@ -250,6 +261,42 @@ export class Relay {
     }
   }
 
+  /**
+   * Until nobody reads the slot: a look at it costs much less than a session. Where that fails the next
+   * session will tell why.
+   */
+  async #standBy(pollMs: number): Promise<void> {
+    const client = this.#client('standby')
+    try {
+      await client.connect()
+      while (!this.#stopped.signal.aborted && (await isSlotRead(client, this.#slotName))) {
+        await this.#pause(pollMs)
+      }
+    } catch (error) {
+      this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
+      await this.#pause(pollMs)
+    } finally {
+      await client.end()
+    }
+  }
+
+  #client(purpose?: string): pg.Client {
+    const client = new pg.Client({
+      connectionString: this.#parts.options.databaseUrl,
+      application_name: ['fairlead-relay', this.#slotName, purpose].filter(Boolean).join('-'),
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    })
+    // Without a listener Node throws; the session adds its own and ends with the connection.
+    client.on('error', () => undefined)
+    return client
+  }
+
+  get #slotName(): string {
+    return this.#parts.options.source.slotName
+  }
+
   async #pause(delayMs: number): Promise<void> {
     const { signal } = this.#stopped
     await new Promise<void>((resolve) => {
@@ -260,6 +307,14 @@ export class Relay {
       })
     })
   }
+}
+
+async function isSlotRead(client: pg.Client, slotName: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    'select from pg_replication_slots where slot_name = $1 and active',
+    [slotName],
+  )
+  return rowCount !== 0
 }
 
 /** A session that did not get as far as to run. */

@@ -36,7 +36,7 @@ import type { EventEncoder } from './sink/event-encoder.ts'
 import { Publisher } from './sink/publisher.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
-import type { Source } from './source/preflight.ts'
+import { type Source, sourceName } from './source/preflight.ts'
 import { publicationNames } from './source/source-options.ts'
 import { slotLostReason } from './source/slot.ts'
 import { SlotLease } from './source/slot-lease.ts'
@@ -117,12 +117,12 @@ export class Session {
 
   private constructor(parts: SessionParts) {
     const { options, source } = parts
-    const sourceName = `${source.systemIdentifier}/${options.source.slotName}`
+    const name = sourceName(source, options.source.slotName)
     this.#parts = parts
     this.#router = new OutboxRouter({
       ...options.routing,
       tables: options.source.tables,
-      source: sourceName,
+      source: name,
       catalog: parts.source.catalog,
     })
     this.#messages = new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs)
@@ -132,7 +132,7 @@ export class Session {
         : new TableCapture({
             ...options.capture,
             exceptTables: options.source.tables,
-            source: sourceName,
+            source: name,
             catalog: source.catalog,
             wallNowMs: parts.wallNowMs,
           })
@@ -143,7 +143,7 @@ export class Session {
     const topics = new Topics({
       admin,
       reader,
-      source: sourceName,
+      source: name,
       partitions: options.sink.partitions,
       replicationFactor: options.sink.replicationFactor,
       tailRecordCount: options.sink.batchRecordsMax,
@@ -153,7 +153,7 @@ export class Session {
       ...options.sink,
       control: parts.control,
       slotName: options.source.slotName,
-      source: sourceName,
+      source: name,
       signals: this.#signals,
       sink: this.#sink,
       topics,

@@ -63,6 +63,7 @@ export type {
 } from './pgoutput-message.ts'
 export { RetirementGate, type WalObservation } from './retirement-gate.ts'
 export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
+export { type TimelineSwitch, parseTimelineHistory, sharedUntil } from './timeline-history.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
   type CommittedTransaction,

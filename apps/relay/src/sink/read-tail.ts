@@ -11,13 +11,14 @@ export type TailRequest = {
   readonly topic: string
   readonly partition: number
   readonly tailRecordCount: number
+  /** Records of others behind ours beyond which nobody looks for them. */
+  readonly scanMax?: number
 }
 
 const FETCH_MAX_BYTES = 1_048_576
 const FETCH_WAIT_MS = 5_000
 /** Each step back is twice as long: for records of others, gaps of compaction, control batches. */
 const STEP_GROWTH = 2
-/** In records; behind so many of others nobody looks for ours. */
 const SCAN_MAX = 1_000_000
 
 /**
@@ -27,7 +28,7 @@ const SCAN_MAX = 1_000_000
  * appended and not durable yet. It becomes readable within the wait of a fetch, or the session fails.
  */
 export async function readTail(request: TailRequest): Promise<PartitionTail> {
-  const { admin, topic, partition, tailRecordCount } = request
+  const { admin, topic, partition, tailRecordCount, scanMax = SCAN_MAX } = request
   const end = await admin.listOffsets({ topic, partition, timestamp: 'logEnd' })
   const start = await admin.listOffsets({ topic, partition, timestamp: 'earliest' })
   const positions: EventPosition[] = []
@@ -36,7 +37,7 @@ export async function readTail(request: TailRequest): Promise<PartitionTail> {
     const from = Math.max(start, readFrom - step)
     positions.push(...(await readPositions(request, { from, to: readFrom })))
     readFrom = from
-    if (positions.length >= tailRecordCount || end - readFrom >= SCAN_MAX) break
+    if (positions.length >= tailRecordCount || end - readFrom >= scanMax) break
   }
   return new PartitionTail(positions, { isWhole: readFrom === 0 })
 }

@@ -1,12 +1,11 @@
 import { type Lsn, parseLsn } from '@fairlead/base'
 import pg from 'pg'
+import { openReplicationClient } from './replication-client.ts'
 import type { SourceOptions } from './source-options.ts'
-
-const CONNECT_TIMEOUT_MS = 10_000
 
 /** Makes the slot with a command of the replication protocol: only that can ask for FAILOVER. */
 export async function createSlot(options: SourceOptions): Promise<void> {
-  const maker = await connect(options)
+  const maker = await openReplicationClient(options, 'create')
   try {
     await create(maker, options, 'nothing')
   } finally {
@@ -23,7 +22,7 @@ export type SlotWithSnapshot = {
 }
 
 export async function createSlotWithSnapshot(options: SourceOptions): Promise<SlotWithSnapshot> {
-  const maker = await connect(options)
+  const maker = await openReplicationClient(options, 'create')
   try {
     const [slot] = await create(maker, options, 'export')
     return {
@@ -51,17 +50,4 @@ async function create(
     `CREATE_REPLICATION_SLOT ${slotName} LOGICAL pgoutput ${clauses}`,
   )
   return rows
-}
-
-async function connect(options: SourceOptions): Promise<pg.Client> {
-  const config: pg.ClientConfig & { readonly replication: 'database' } = {
-    connectionString: options.databaseUrl,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: `fairlead-relay-${options.slotName}-create`,
-    replication: 'database',
-  }
-  const maker = new pg.Client(config)
-  maker.on('error', () => undefined)
-  await maker.connect()
-  return maker
 }

@@ -2,19 +2,25 @@ import type { Lsn } from '@fairlead/base'
 import type { SourceCatalog } from '@fairlead/cdc'
 import pg from 'pg'
 import { halt } from '../session-failure.ts'
+import { type SystemIdentity, identifySystem } from '../timeline/identify-system.ts'
+import { knownTimeline } from '../timeline/check-timeline.ts'
 import { ensureCapturePublication } from './capture-publication.ts'
 import { readCatalog } from './read-catalog.ts'
 import { ensureSlot } from './slot.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
 export type Source = {
-  /** Names the database cluster, whatever its address. */
-  readonly systemIdentifier: string
+  readonly system: SystemIdentity & { readonly known: number | undefined }
   /** Nothing before it is to be read; 0 leaves it to the slot. */
   readonly startLsn: Lsn
   readonly catalog: SourceCatalog
   /** As `schema.table`. */
   readonly capturedTables: readonly string[]
+}
+
+/** As the records' header `cdc.source` has it. */
+export function sourceName({ system }: Pick<Source, 'system'>, slotName: string): string {
+  return `${system.systemIdentifier}/${slotName}`
 }
 
 /** One relay at a time looks at the publication and the slot. */
@@ -42,9 +48,10 @@ export async function preflight(
         ? []
         : await ensureCapturePublication(client, options.capture, options.slotName)
     await checkColumns(client, options)
-    const systemIdentifier = await systemIdentifierOf(client)
+    const known = await knownTimeline(client, options.slotName)
+    const system = { ...(await identifySystem(options, known)), known }
     const catalog = await readCatalog(client, [...options.tables, ...capturedTables])
-    const source = { systemIdentifier, catalog, capturedTables }
+    const source = { system, catalog, capturedTables }
     await recover(source)
     const startLsn = await ensureSlot(client, options, source)
     return { ...source, startLsn }
@@ -136,11 +143,4 @@ async function checkColumns(client: pg.Client, options: SourceOptions): Promise<
   const [missing] = rows
   if (missing === undefined) return
   throw halt('OUTBOX_COLUMNS', `${missing.table} has no column ${missing.column}`)
-}
-
-async function systemIdentifierOf(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ id: string }>(
-    'select system_identifier::text as id from pg_control_system()',
-  )
-  return rows[0]?.id ?? ''
 }

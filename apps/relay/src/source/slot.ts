@@ -2,6 +2,7 @@ import { type Lsn, lsn, parseLsn } from '@fairlead/base'
 import type pg from 'pg'
 import { type SessionFailure, halt } from '../session-failure.ts'
 import { createSlot } from './create-slot.ts'
+import type { Source } from './preflight.ts'
 import { publishEarlierRows } from './earlier-rows.ts'
 import type { SourceOptions } from './source-options.ts'
 
@@ -28,10 +29,11 @@ const WHERE_THE_SLOT_STANDS = lsn(0n)
 export async function ensureSlot(
   client: pg.Client,
   options: SourceOptions,
-  source: { readonly systemIdentifier: string; readonly capturedTables: readonly string[] },
+  source: Omit<Source, 'startLsn'>,
 ): Promise<Lsn> {
   const { slotName } = options
-  const { systemIdentifier, capturedTables } = source
+  const { capturedTables } = source
+  const { systemIdentifier } = source.system
   const slot = await readSlot(client, slotName)
   if (slot !== undefined) checkSlot(slot, slotName)
   if (slot !== undefined && slot.state !== 'creating') {
