@@ -135,3 +135,33 @@ test('a terminated relay confirms what it has published, so that nothing is sent
   expect(metrics).not.toMatch(/outbox_relay_events_total\{[^}]*result="duplicate"/)
   expect((await stack.records(TOPIC)).length).toBe(4)
 })
+
+test('rows of a prepared transaction are published when it is committed, and not when it is rolled back', async () => {
+  await using stack = await RelayStack.start({ postgres: { max_prepared_transactions: '4' } })
+  let relay = stack.relay()
+  await relay.ready()
+  const client = await stack.pool.connect()
+  for (const key of ['kept', 'undone']) {
+    await client.query('begin')
+    await client.query(
+      `insert into outbox.events (aggregatetype, aggregateid, type) values ('order', $1, 'Tested')`,
+      [key],
+    )
+    await client.query(`prepare transaction '${key}'`)
+  }
+  const keys = async () =>
+    (await stack.records(TOPIC)).map(({ key }) => Buffer.from(key ?? []).toString())
+  await stack.insertKeys('between')
+  await stack.confirmed()
+  expect(await keys()).toEqual(['between'])
+  // Prepared in the log of one session, committed in that of another.
+  await relay.stop('SIGKILL')
+  relay = stack.relay()
+  await relay.ready()
+  await client.query(`rollback prepared 'undone'`)
+  await client.query(`commit prepared 'kept'`)
+  client.release()
+  await stack.insertKeys('after')
+  await stack.confirmed()
+  expect((await keys()).toSorted()).toEqual(['after', 'between', 'kept'])
+})

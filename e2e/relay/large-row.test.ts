@@ -3,8 +3,7 @@ import { expect, test } from 'vitest'
 import { RelayStack, headerOf } from '../support/relay-stack.ts'
 
 const TOPIC = 'outbox.event.order'
-/** The buffer that `pg` receives into doubles: at its last step there are one of 64 and one of 128 MiB. */
-const MEMORY_BYTES_MAX = 400_000_000
+const MEMORY_BYTES_MAX = 300_000_000
 const LARGE_BYTES = 100_000_000
 
 /** The most that a process has had. */

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { RelayStack } from '../support/relay-stack.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const TOPIC = 'outbox.event.order'
+/** 1,000,000 for the long form. */
+const ROWS = Number(process.env['LARGE_TRANSACTION_ROWS'] ?? 200_000)
+const KILL_AT_ROW = ROWS * 0.6
+const DEADLINE_MS = 240_000
+
+test('a relay that is killed in the middle of a large transaction goes on with it, and doubles nothing', async () => {
+  await using stack = await RelayStack.start()
+  let relay = stack.relay()
+  await relay.ready()
+  await stack.pool.query(
+    `insert into outbox.events (aggregatetype, aggregateid, type, payload)
+     select 'order', (n % 500)::text, 'Tested', convert_to(n::text, 'UTF8') from generate_series(1, $1::int) as n`,
+    [ROWS],
+  )
+  await waitFor('a part of it', DEADLINE_MS, async () => {
+    return (await stack.recordCount(TOPIC)) >= KILL_AT_ROW
+  })
+  await relay.stop('SIGKILL')
+  expect(await stack.recordCount(TOPIC)).toBeLessThan(ROWS)
+  relay = stack.relay()
+  await relay.ready()
+  await stack.confirmed(DEADLINE_MS)
+  const lastByKey = new Map<string, number>()
+  const seen = new Set<number>()
+  for (const { key, value } of await stack.records(TOPIC)) {
+    const number = Number(Buffer.from(value ?? []).toString())
+    const keyText = Buffer.from(key ?? []).toString()
+    expect(number).toBeGreaterThan(lastByKey.get(keyText) ?? 0)
+    lastByKey.set(keyText, number)
+    seen.add(number)
+  }
+  expect(await stack.recordCount(TOPIC)).toBe(ROWS)
+  expect(seen.size).toBe(ROWS)
+}, 600_000)
