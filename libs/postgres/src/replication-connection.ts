@@ -2,6 +2,8 @@ import { OperationalError, type Lsn, errorMessage, formatLsn, parseLsn } from '@
 import pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
 import { postgresErrorCode } from './classify-error.ts'
+import { ReadPace } from './read-pace.ts'
+import { WholeMessages } from './whole-messages.ts'
 
 export type ReplicationOptions = {
   readonly url: string
@@ -58,15 +60,17 @@ const LINGER_AFTER_COPY_DONE_MS = 500
 export class ReplicationConnection {
   readonly #service: LogicalReplicationService
   readonly #client: pg.Client
+  readonly #pace: ReadPace
   readonly #closed: Promise<ReplicationError | undefined>
 
   private constructor(
     service: LogicalReplicationService,
-    client: pg.Client,
+    { client, pace }: Stream,
     closed: Promise<ReplicationError | undefined>,
   ) {
     this.#service = service
     this.#client = client
+    this.#pace = pace
     this.#closed = closed
   }
 
@@ -86,7 +90,7 @@ export class ReplicationConnection {
       },
       { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: false } },
     )
-    let client: pg.Client | undefined
+    let stream: Stream | undefined
     // The failure that matters also rejects `subscribe`; without a listener the process would end.
     service.on('error', () => undefined)
     service.on('data', (_lsn: string, bytes: Uint8Array) => options.onMessage(bytes))
@@ -96,7 +100,10 @@ export class ReplicationConnection {
     const started = new Promise<void>((resolve) => service.once('start', () => resolve()))
     const closed = service
       .subscribe(
-        rawPlugin(options, (connected) => (client = connected)),
+        rawPlugin(options, (connected) => {
+          stream = { client: connected, pace: new ReadPace(connected.connection.stream) }
+          putMessagesTogether(stream)
+        }),
         options.slotName,
       )
       .then(
@@ -104,11 +111,11 @@ export class ReplicationConnection {
         (error: unknown) => new ReplicationError(error),
       )
     const failure = await Promise.race([started, closed])
-    if (client === undefined || failure !== undefined) {
+    if (stream === undefined || failure !== undefined) {
       await service.stop()
       throw failure ?? new ReplicationError(new Error('the stream ended before it started'))
     }
-    return new ReplicationConnection(service, client, closed)
+    return new ReplicationConnection(service, stream, closed)
   }
 
   /** Resolves when the stream has ended: with the failure, or undefined when the server ended it. */
@@ -118,11 +125,11 @@ export class ReplicationConnection {
 
   /** Stops reading from the socket. Not for long: a server with a full socket cannot shut down. */
   pause(): void {
-    this.#client.connection.stream.pause()
+    this.#pace.pause()
   }
 
   resume(): void {
-    this.#client.connection.stream.resume()
+    this.#pace.resume()
   }
 
   /** Sends a standby status update. Dropped when the connection is gone. */
@@ -138,6 +145,7 @@ export class ReplicationConnection {
    */
   async close(): Promise<void> {
     this.resume()
+    this.#pace.end()
     this.#copy.endCopyFrom()
     const late = setTimeout(() => this.destroy(), LINGER_AFTER_COPY_DONE_MS)
     await this.#closed
@@ -172,6 +180,22 @@ function rawPlugin(options: ReplicationOptions, onClient: (client: pg.Client) =>
     },
     parse: (bytes: Uint8Array): Uint8Array => bytes,
   }
+}
+
+type Stream = { readonly client: pg.Client; readonly pace: ReadPace }
+
+/** Nothing is on its way from the server: what comes next begins a message. */
+function putMessagesTogether({ client, pace }: Stream): void {
+  const { stream } = client.connection
+  const listeners = stream.listeners('data') as ((bytes: Buffer) => void)[]
+  stream.removeAllListeners('data')
+  const whole = new WholeMessages((bytes) => {
+    for (const listener of listeners) listener.call(stream, bytes)
+  })
+  stream.on('data', (bytes: Buffer) => {
+    whole.push(bytes)
+    pace.received(performance.now())
+  })
 }
 
 /** The text forms that the decoder reads do not depend on the settings of role or database. */
