@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type IncomingRecord, createAdmin, createReader } from '@fairlead/kafka'
+import { type IncomingRecord, type Isolation, createAdmin, createReader } from '@fairlead/kafka'
 import { createPool, migrate, startEmbeddedPostgres } from '@fairlead/postgres'
 import type pg from 'pg'
 import { BrokerProcess } from './broker-process.ts'
@@ -15,6 +15,8 @@ const SLOT = 'fairlead_relay'
 const CONNECTIONS_MAX = 10
 const ENTER_ONLY = 0o711
 const FETCH = { maxWaitMs: 500, maxBytes: 1_000_000 }
+
+export type RecordsOptions = { readonly address?: string; readonly isolation?: Isolation }
 
 export type RelayStatus = {
   readonly state: string
@@ -125,9 +127,12 @@ export class RelayStack {
     }
   }
 
-  /** What a topic holds, partition by partition. */
-  async records(topic: string): Promise<readonly IncomingRecord[]> {
-    const client = { bootstrapServers: [this.broker.address], clientId: 'oracle' }
+  /** What a topic holds, partition by partition; of another cluster, where one is named. */
+  async records(
+    topic: string,
+    { address = this.broker.address, ...fetch }: RecordsOptions = {},
+  ): Promise<readonly IncomingRecord[]> {
+    const client = { bootstrapServers: [address], clientId: 'oracle' }
     const admin = createAdmin(client)
     const reader = createReader(client)
     const records: IncomingRecord[] = []
@@ -135,7 +140,13 @@ export class RelayStack {
     for (let partition = 0; partition < partitionCount; partition += 1) {
       const end = await admin.listOffsets({ topic, partition, timestamp: 'latest' })
       for (let fromOffset = 0; fromOffset < end; ) {
-        const fetched = await reader.fetch({ topic, partition, fromOffset, ...FETCH })
+        const fetched = await reader.fetch({
+          topic,
+          partition,
+          fromOffset,
+          ...FETCH,
+          ...fetch,
+        })
         records.push(...fetched.records)
         fromOffset = fetched.nextOffset
       }

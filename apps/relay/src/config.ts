@@ -258,6 +258,17 @@ export const RELAY_CONFIG = defineConfig({
   },
   ...CONVERTER_CONFIG,
 
+  delivery: {
+    type: 'enum',
+    values: ['idempotent', 'transactional'],
+    default: 'idempotent',
+    doc: 'transactional: each batch is a transaction of Kafka, with its position; consumers set isolation.level to read_committed.',
+  },
+  'offset.storage.topic': {
+    type: 'string',
+    pattern: /^[a-zA-Z0-9._-]{1,249}$/,
+    doc: 'Topic of the positions of transactional delivery, one for each slot. Default: relay.<slot.name>.positions.',
+  },
   'topic.creation.default.partitions': {
     type: 'int',
     default: 4,

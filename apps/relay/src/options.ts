@@ -45,6 +45,10 @@ export type RelayOptions = {
     readonly recordBytesMax: number
     readonly deliveryTimeoutMs: number
     readonly deadLetterTopic: string | undefined
+    /** Undefined without transactions. */
+    readonly transactional:
+      | { readonly transactionalId: string; readonly positionTopic: string }
+      | undefined
   }
 }
 
@@ -110,7 +114,17 @@ export function relayOptions(config: RelayConfig): RelayOptions {
       recordBytesMax: config['producer.max.request.size'],
       deliveryTimeoutMs: config['producer.delivery.timeout.ms'],
       deadLetterTopic: config['errors.deadletterqueue.topic.name'],
+      transactional: transactionalOptions(config),
     },
+  }
+}
+
+function transactionalOptions(config: RelayConfig): RelayOptions['sink']['transactional'] {
+  if (config.delivery !== 'transactional') return undefined
+  const transactionalId = `relay.${config['slot.name']}`
+  return {
+    transactionalId,
+    positionTopic: config['offset.storage.topic'] ?? `${transactionalId}.positions`,
   }
 }
 

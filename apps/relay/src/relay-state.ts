@@ -41,6 +41,8 @@ export type HaltCode =
   | 'TABLE_MISSING'
   | 'OUTBOX_COLUMNS'
   | 'TOO_MANY_PARKED_KEYS'
+  /** `delivery=transactional`, and brokers without. */
+  | 'NO_TRANSACTIONS'
   | 'STREAM_NOT_UNDERSTOOD'
   /** `table.op.invalid.behavior=fatal` */
   | 'OUTBOX_UPDATED'

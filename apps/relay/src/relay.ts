@@ -16,6 +16,7 @@ import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts
 import { SessionFailure } from './session-failure.ts'
 import { Session } from './session.ts'
 import { Signals } from './signals/signals.ts'
+import { beginDelivery } from './sink/begin-delivery.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
 import { loadEncoder } from './sink/load-encoder.ts'
 import { sinkFailure } from './sink/sink-failure.ts'
@@ -171,9 +172,10 @@ export class Relay {
     const { system } = source
     this.#parts.metrics.timeline(system.timeline)
     await checkTimeline(control, this.#slotName, system, async () => {
-      const sink = this.#parts.openSink(() => !this.#stopped.signal.aborted)
+      const name = sourceName(source, this.#slotName)
+      const sink = this.#parts.openSink(() => !this.#stopped.signal.aborted, name)
       try {
-        return await newestPublished(sink, sourceName(source, this.#slotName))
+        return await newestPublished(sink, name)
       } catch (error) {
         throw sinkFailure(error)
       } finally {
@@ -195,8 +197,9 @@ export class Relay {
     const source = sourceName(found, options.source.slotName)
     const { catalog, capturedTables } = found
     const { tables } = options.source
-    const sink = openSink(isPermitted)
+    const sink = openSink(isPermitted, source)
     try {
+      await beginDelivery(sink)
       const router = new OutboxRouter({ ...options.routing, tables, source, catalog })
       const wallNowMs = () => Date.now()
       const onParked = (events: readonly ParkedEvent[]) => this.#logParked(events)

@@ -31,6 +31,7 @@ import { SessionFailure, halt } from './session-failure.ts'
 import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
 import { SnapshotTables } from './snapshot/snapshot-tables.ts'
 import { Signals } from './signals/signals.ts'
+import { beginDelivery } from './sink/begin-delivery.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
 import { Publisher } from './sink/publisher.ts'
@@ -97,6 +98,7 @@ export class Session {
   readonly #confirmed = new ConfirmedLsn(lsn(0n))
   readonly #lease: SlotLease
   readonly #sink: SinkClients
+  readonly #topics: Topics
   readonly #publisher: Publisher
   readonly #signals: Signals
   readonly #replay: ParkedReplay
@@ -138,9 +140,9 @@ export class Session {
           })
     this.#lease = new SlotLease(options.walSenderTimeoutMs, performance.now())
     const isPermitted = () => this.#lease.isOurs(performance.now())
-    this.#sink = parts.openSink(isPermitted)
+    this.#sink = parts.openSink(isPermitted, name)
     const { producer, admin, reader } = this.#sink
-    const topics = new Topics({
+    this.#topics = new Topics({
       admin,
       reader,
       source: name,
@@ -156,7 +158,7 @@ export class Session {
       source: name,
       signals: this.#signals,
       sink: this.#sink,
-      topics,
+      topics: this.#topics,
       encoder: parts.encoder,
       router: this.#router,
       idColumn: options.source.columns.id,
@@ -168,7 +170,7 @@ export class Session {
       ...options.sink,
       producer,
       isPermitted,
-      topics,
+      topics: this.#topics,
       encoder: parts.encoder,
       interlude: this.#replay,
       slotName: options.source.slotName,
@@ -274,6 +276,7 @@ export class Session {
   async #publish(): Promise<void> {
     const { control, options, metrics, lastSession } = this.#parts
     this.#slotSession = await SlotSession.begin(control, options.source.slotName, lastSession)
+    this.#topics.publishedUntil(await beginDelivery(this.#sink))
     const parked = await ParkedEvents.load(control, {
       slotName: options.source.slotName,
       keysMax: options.parkedKeysMax,

@@ -17,6 +17,7 @@ import {
 } from './partition-queue.ts'
 import { type ProduceAnswer, produceExchange } from './produce-exchange.ts'
 import type { Compression } from './record-batch-encoder.ts'
+import type { ProducerIdentity } from './transaction-requests.ts'
 import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'
 
 export type Owner = { readonly delivery: Delivery; readonly recordIndex: number }
@@ -26,11 +27,11 @@ type Queue = PartitionQueue<Owner>
 const FINAL_CODES: ReadonlySet<string> = new Set(['UNSUPPORTED_VERSION', 'REVOKED'])
 
 type Flight = { readonly queue: Queue; readonly batch: QueuedBatch<Owner> }
-type ProducerIdentity = { readonly producerId: number; readonly producerEpoch: number }
 
 export type BatchSenderOptions = {
   readonly cluster: Cluster
   readonly identity: ProducerIdentity
+  readonly transactionalId: string | null
   readonly deliveryTimeoutMs: number
   readonly requestSizeBytesMax: number
   readonly compression: Compression
@@ -166,6 +167,7 @@ export class BatchSender {
       partition: queue.partition,
       batch: batch.bytes,
     }))
+    const { transactionalId } = this.#options
     let wasSent = false
     try {
       const answers = await this.#cluster.withBroker(
@@ -173,7 +175,10 @@ export class BatchSender {
         (connection) => {
           if (!this.#options.isPermitted()) throw revokedError()
           wasSent = true
-          return connection.exchange(produceExchange(partitions, timeoutMs), options)
+          return connection.exchange(
+            produceExchange(partitions, { timeoutMs, transactionalId }),
+            options,
+          )
         },
         options,
       )

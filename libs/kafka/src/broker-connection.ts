@@ -117,6 +117,12 @@ export class BrokerConnection {
     )
   }
 
+  /** Whether the broker speaks this version of a request. */
+  has({ key, version }: { readonly key: number; readonly version: number }): boolean {
+    const theirs = this.#versions.get(key)
+    return theirs !== undefined && version >= theirs.minVersion && version <= theirs.maxVersion
+  }
+
   destroy(): void {
     if (this.#isDestroyed) return
     this.#isDestroyed = true

@@ -48,6 +48,35 @@ export interface IdempotentProducer {
   close(): Promise<void>
 }
 
+export type TransactionalProducerOptions = ProducerOptions & {
+  /** Whoever begins with it last is the only one that can go on. */
+  readonly transactionalId: string
+  /** The brokers abort a transaction that is open for longer. Default 60 000; more than the delivery may take. */
+  readonly transactionTimeoutMs?: number
+}
+
+/** A record whose partition is known: it is told to the transaction before the record is sent. */
+export type PlacedRecord = OutgoingRecord & { readonly partition: number }
+
+export interface TransactionalProducer {
+  /**
+   * Takes the transactional id over: fences its earlier producers, whose open transaction is aborted.
+   * Called once, before anything else.
+   *
+   * @throws {KafkaError} UNSUPPORTED_VERSION when the brokers have no transactions.
+   */
+  begin(): Promise<void>
+  /**
+   * Stores all of the records in one transaction, which is committed when this resolves. One at a time.
+   *
+   * @throws {KafkaError} with `rejectedRecords` as of `IdempotentProducer.send`, and then none of the
+   *   records is committed. Any other failure ends the producer; PRODUCER_FENCED and
+   *   INVALID_PRODUCER_EPOCH mean that another one has begun.
+   */
+  commit(records: readonly PlacedRecord[]): Promise<readonly RecordLocation[]>
+  close(): Promise<void>
+}
+
 export type OffsetTimestamp = 'earliest' | 'latest' | 'logEnd' | number
 
 export type TopicSpec = {
@@ -100,8 +129,13 @@ export type FetchRequest = TopicPartition & {
    * (KIP-320); -1 when it is not known.
    */
   readonly lastFetchedEpoch?: number
+  /** Default `read_uncommitted`; `read_committed` leaves out what was aborted, and ends before what is open. */
+  readonly isolation?: Isolation
   readonly signal?: AbortSignal
 }
+
+/** Kafka's `isolation.level`. */
+export type Isolation = 'read_uncommitted' | 'read_committed'
 
 export type FetchResult = {
   /** In offset order, none below `fromOffset`; empty after `maxWaitMs` without a record. */
@@ -116,7 +150,7 @@ export type FetchResult = {
 
 export interface Reader {
   /**
-   * One fetch, read uncommitted, retried over lost connections and moved leaders for `maxWaitMs`
+   * One fetch, retried over lost connections and moved leaders for `maxWaitMs`
    * plus the request timeout.
    *
    * @throws {KafkaError} OFFSET_OUT_OF_RANGE; UNKNOWN_TOPIC_ID when the topic of `topicId` is gone;

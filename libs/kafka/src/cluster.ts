@@ -19,7 +19,7 @@ const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
 const IDLE_CONNECTIONS_MAX = 8
 /** Wait of one bootstrap server before the next is tried. */
 const METADATA_TIMEOUT_MS = 5_000
-const COORDINATOR_KEY_TYPE_GROUP = 0
+const COORDINATOR_KEY_TYPES = { group: 0, transaction: 1 } as const
 
 /** A broker by id, a bootstrap server or an address from the metadata by `host:port`. */
 type Target = BrokerAddress & { readonly name: string }
@@ -145,19 +145,22 @@ export class Cluster {
     this.#topics.delete(topic)
   }
 
-  /** Broker id of the group's coordinator. */
-  async findCoordinator(groupId: string, options: CallOptions): Promise<number> {
+  /** Broker id of the coordinator of a group or a transactional id. */
+  async findCoordinator(
+    { type, key }: { readonly type: keyof typeof COORDINATOR_KEY_TYPES; readonly key: string },
+    options: CallOptions,
+  ): Promise<number> {
     const response = await this.withAnyBroker(
       (connection, timeoutMs) =>
-        connection.call(findCoordinatorV4.api, [COORDINATOR_KEY_TYPE_GROUP, [groupId]], {
+        connection.call(findCoordinatorV4.api, [COORDINATOR_KEY_TYPES[type], [key]], {
           ...options,
           timeoutMs,
         }),
       options,
     )
     const coordinator = response.coordinators[0]
-    if (coordinator === undefined) throw responseError(15, `FindCoordinator of ${groupId}`)
-    expectNoError(coordinator.errorCode, `FindCoordinator of ${groupId}`, coordinator.errorMessage)
+    if (coordinator === undefined) throw responseError(15, `FindCoordinator of ${key}`)
+    expectNoError(coordinator.errorCode, `FindCoordinator of ${key}`, coordinator.errorMessage)
     this.#brokers.set(coordinator.nodeId, {
       ...coordinator,
       name: `broker ${coordinator.nodeId}`,

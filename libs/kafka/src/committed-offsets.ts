@@ -15,7 +15,7 @@ export async function fetchCommittedOffsets(
 ): Promise<(TopicPartition & { readonly offset: number })[]> {
   const what = `OffsetFetch of ${groupId}`
   const call = { timeoutMs: options.timeoutMs, signal: options.signal }
-  const coordinator = await cluster.findCoordinator(groupId, call)
+  const coordinator = await cluster.findCoordinator({ type: 'group', key: groupId }, call)
   const topics = [...Map.groupBy(options.partitions, ({ topic }) => topic)].map(
     ([name, ofTopic]) => ({ name, partitionIndexes: ofTopic.map(({ partition }) => partition) }),
   )

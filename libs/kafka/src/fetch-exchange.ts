@@ -2,18 +2,17 @@ import { DecodeError } from '@fairlead/base'
 import { Writer } from '@platformatic/kafka'
 import type { Exchange } from './broker-connection.ts'
 import { ByteReader } from './byte-reader.ts'
+import type { Isolation } from './clients.ts'
 
 const FETCH_KEY = 1
 const CONSUMER_REPLICA_ID = -1
 /** A response comes with the first record. */
 const MIN_BYTES = 1
-const READ_UNCOMMITTED = 0
+const ISOLATIONS = { read_uncommitted: 0, read_committed: 1 } as const
 const NO_SESSION = { id: 0, epoch: -1 } as const
 /** A leader epoch that is not known. */
 export const NO_EPOCH = -1
 const FOLLOWERS_LOG_START = -1n
-/** Producer id and first offset. */
-const ABORTED_TRANSACTION_BYTES = 16
 
 export type FetchCall = {
   readonly topic: string
@@ -24,12 +23,18 @@ export type FetchCall = {
   /** Undefined: whichever topic has the name. */
   readonly topicId: string | undefined
   readonly lastFetchedEpoch: number
+  readonly isolation?: Isolation
 }
+
+/** Of a producer, from this offset on until its next control batch. */
+export type AbortedTransaction = { readonly producerId: number; readonly firstOffset: number }
 
 export type FetchAnswer = {
   readonly errorCode: number
   readonly highWatermark: number
   readonly logStartOffset: number
+  /** Only with `read_committed`. */
+  readonly abortedTransactions: readonly AbortedTransaction[]
   readonly batches: Uint8Array
   /** Where the log ends for the epoch that was last fetched, when that is before the fetch offset. */
   readonly divergingEndOffset: number | undefined
@@ -64,7 +69,7 @@ function encodeFetch(call: FetchCall): Writer {
     .appendInt32(call.maxWaitMs)
     .appendInt32(MIN_BYTES)
     .appendInt32(call.maxBytes)
-    .appendInt8(READ_UNCOMMITTED)
+    .appendInt8(ISOLATIONS[call.isolation ?? 'read_uncommitted'])
     .appendInt32(NO_SESSION.id)
     .appendInt32(NO_SESSION.epoch)
     .appendArray([call], (topics, { topic, topicId }) => {
@@ -102,6 +107,7 @@ function decodeFetch(body: Uint8Array, { topicId }: FetchCall): FetchAnswer {
     errorCode,
     highWatermark: -1,
     logStartOffset: -1,
+    abortedTransactions: [],
     batches: new Uint8Array(),
     divergingEndOffset: undefined,
   }
@@ -117,9 +123,10 @@ function decodePartition(reader: ByteReader): FetchAnswer {
   const highWatermark = reader.int64()
   reader.int64()
   const logStartOffset = reader.int64()
-  reader.array(() => {
-    reader.view(ABORTED_TRANSACTION_BYTES)
+  const abortedTransactions = reader.array(() => {
+    const aborted = { producerId: reader.int64(), firstOffset: reader.int64() }
     reader.skipTaggedFields()
+    return aborted
   })
   reader.int32()
   const batches = reader.nullableBytes() ?? new Uint8Array()
@@ -127,7 +134,8 @@ function decodePartition(reader: ByteReader): FetchAnswer {
   reader.taggedFields((tag) => {
     if (tag === DIVERGING_EPOCH_TAG) divergingEndOffset = decodeEndOffset(reader)
   })
-  return { errorCode, highWatermark, logStartOffset, batches, divergingEndOffset }
+  const offsets = { highWatermark, logStartOffset, divergingEndOffset }
+  return { errorCode, ...offsets, abortedTransactions, batches }
 }
 
 /** Of an EpochEndOffset; -1 stands for none. */

@@ -212,7 +212,10 @@ export class GroupRequests {
   ): Promise<Response> {
     const { groupId } = this.#options
     try {
-      this.#coordinator ??= await this.#cluster.findCoordinator(groupId, options)
+      this.#coordinator ??= await this.#cluster.findCoordinator(
+        { type: 'group', key: groupId },
+        options,
+      )
       return await this.#cluster.withBroker(
         this.#coordinator,
         (connection) => use(connection, options),

@@ -8,11 +8,15 @@ export type {
   GroupMember,
   GroupMemberOptions,
   IdempotentProducer,
+  Isolation,
   KafkaLogger,
   OffsetTimestamp,
+  PlacedRecord,
   ProducerOptions,
   Reader,
   TopicSpec,
+  TransactionalProducer,
+  TransactionalProducerOptions,
 } from './clients.ts'
 export { createClusterAdmin } from './cluster-admin/create-cluster-admin.ts'
 export type {
@@ -41,6 +45,7 @@ export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka
 export { partitionOfKey } from '@fairlead/base'
 export { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 export { createProducer } from './producer.ts'
+export { createTransactionalProducer } from './transactional-producer.ts'
 export { createReader } from './reader.ts'
 export type { Compression } from './record-batch-encoder.ts'
 export type {

@@ -8,6 +8,7 @@ type Batch = QueuedBatch<number>
 const options = {
   producerId: 1,
   producerEpoch: 0,
+  isTransactional: false,
   sizeBytesMax: 10_000,
   compression: 'none',
 } as const

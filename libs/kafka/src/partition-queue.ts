@@ -120,6 +120,7 @@ export class PartitionQueue<Owner> {
     readonly sizeBytesMax: number
     readonly producerId: number
     readonly producerEpoch: number
+    readonly isTransactional: boolean
     readonly compression: Compression
   }): QueuedBatch<Owner> | undefined {
     invariant(this.isReady, 'one batch of a partition is in flight at a time')

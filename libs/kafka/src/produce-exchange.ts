@@ -18,28 +18,32 @@ export type ProduceAnswer = TopicPartition & {
 }
 
 /**
- * Produce (key 0), versions 9 to 11, without a transaction, acks=all, one batch per partition.
+ * Produce (key 0), versions 9 to 11, acks=all, one batch per partition. Version 12 would add partitions to
+ * the transaction by itself (KIP-890, part two).
  *
  * v10  current leader as tagged field (not read: the next refresh brings it)
  * v11  TRANSACTION_ABORTABLE (not for us)
  */
 export function produceExchange(
   partitions: readonly ProducePartition[],
-  timeoutMs: number,
+  options: { readonly timeoutMs: number; readonly transactionalId: string | null },
 ): Exchange<readonly ProduceAnswer[]> {
   return {
     key: PRODUCE_KEY,
     minVersion: 9,
     maxVersion: 11,
-    encode: () => encodeProduce(partitions, timeoutMs),
+    encode: () => encodeProduce(partitions, options),
     decode: decodeProduce,
   }
 }
 
-function encodeProduce(partitions: readonly ProducePartition[], timeoutMs: number): Writer {
+function encodeProduce(
+  partitions: readonly ProducePartition[],
+  { timeoutMs, transactionalId }: Parameters<typeof produceExchange>[1],
+): Writer {
   const byTopic = [...Map.groupBy(partitions, ({ topic }) => topic)]
   return Writer.create()
-    .appendString(null)
+    .appendString(transactionalId)
     .appendInt16(ACKS_ALL)
     .appendInt32(timeoutMs)
     .appendArray(byTopic, (topics, [topic, ofTopic]) => {

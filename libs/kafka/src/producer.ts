@@ -1,10 +1,15 @@
+import { invariant } from '@fairlead/base'
 import { initProducerIdV4 } from '@platformatic/kafka'
 import { partitionOfKey } from '@fairlead/base'
 import { BatchSender, type Owner } from './batch-sender.ts'
-import type { IdempotentProducer, ProducerOptions } from './clients.ts'
+import type {
+  IdempotentProducer,
+  ProducerOptions,
+  TransactionalProducerOptions,
+} from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { Delivery } from './delivery.ts'
-import { closedError, expectNoError, toKafkaError } from './error-codes.ts'
+import { closedError, expectNoError, revokedError, toKafkaError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 import {
@@ -13,8 +18,9 @@ import {
   type StampedRecord,
   recordSizeBytesMax,
 } from './record-batch-encoder.ts'
-import type { OutgoingRecord, RecordLocation } from './records.ts'
+import type { OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
 import { delay, retrying } from './retrying.ts'
+import { type ProducerIdentity, TransactionRequests } from './transaction-requests.ts'
 
 /** Kafka's `delivery.timeout.ms` and `max.request.size`. */
 const DELIVERY_TIMEOUT_DEFAULT_MS = 120_000
@@ -23,8 +29,8 @@ const REQUEST_SIZE_DEFAULT_BYTES = 1_048_576
 const BUFFER_BYTES_MAX = 33_554_432
 /** How long `close` waits for unanswered sends: well within the deadline of a service's stop. */
 const CLOSE_TIMEOUT_MS = 10_000
-/** Required in the request, without a meaning outside transactions. */
-const TRANSACTION_TIMEOUT_MS = 60_000
+/** Kafka's `transaction.timeout.ms`; without a meaning outside of transactions. */
+const TRANSACTION_TIMEOUT_DEFAULT_MS = 60_000
 const NO_PRODUCER_ID = -1n
 const NO_PRODUCER_EPOCH = -1
 const INVALID_TOPIC = 'INVALID_TOPIC_EXCEPTION'
@@ -38,27 +44,73 @@ export function createProducer(options: ProducerOptions): IdempotentProducer {
  * Order per partition rests on three rules: sends are admitted one after the other, even while one
  * waits for room or metadata; a partition has one batch in flight (see PartitionQueue); and the
  * first failure that leaves a record's fate unknown is the last thing that happens (see BatchSender).
+ *
+ * With a transactional id its caller begins once, and then has one transaction after the other: its
+ * partitions are told, its records sent and settled, and it is ended.
  */
-class Producer {
+export class Producer {
   readonly #cluster: Cluster
   readonly #deliveryTimeoutMs: number
   readonly #requestSizeBytesMax: number
   readonly #compression: Compression
   readonly #isPermitted: () => boolean
+  readonly #transactions: Transactions | undefined
   readonly #deliveries = new Set<Delivery>()
   readonly #roundRobin = new Map<string, number>()
   #sender: BatchSender | undefined
+  #identity: ProducerIdentity | undefined
   #admission: Promise<unknown> = Promise.resolve()
   #roomMade: () => void = () => undefined
   #failure: KafkaError | undefined
   #isClosing = false
 
-  constructor(options: ProducerOptions) {
+  constructor(options: ProducerOptions | TransactionalProducerOptions) {
     this.#cluster = new Cluster(options)
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? DELIVERY_TIMEOUT_DEFAULT_MS
     this.#requestSizeBytesMax = options.maxRequestSizeBytes ?? REQUEST_SIZE_DEFAULT_BYTES
     this.#compression = options.compression ?? 'none'
     this.#isPermitted = options.isPermitted ?? (() => true)
+    if (!('transactionalId' in options)) return
+    const { transactionalId } = options
+    this.#transactions = {
+      transactionalId,
+      timeoutMs: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_DEFAULT_MS,
+      requests: new TransactionRequests(this.#cluster, {
+        transactionalId,
+        timeoutMs: this.#deliveryTimeoutMs,
+      }),
+    }
+  }
+
+  /** Of a transactional producer, before everything else. */
+  async begin(): Promise<void> {
+    this.#sender ??= await this.#createSender()
+  }
+
+  async joinTransaction(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#ofTransaction((requests, identity) => requests.addPartitions(identity, partitions))
+  }
+
+  async endTransaction(outcome: 'commit' | 'abort'): Promise<void> {
+    await this.#ofTransaction((requests, identity) => requests.end(identity, outcome))
+  }
+
+  /** A failure leaves the fate of the transaction open: it is the last thing that happens. */
+  async #ofTransaction(
+    request: (requests: TransactionRequests, identity: ProducerIdentity) => Promise<void>,
+  ): Promise<void> {
+    invariant(
+      this.#transactions !== undefined && this.#identity !== undefined,
+      'a transactional producer begins before its first transaction',
+    )
+    if (this.#failure !== undefined) throw this.#failure
+    if (!this.#isPermitted()) this.#fail(revokedError())
+    else {
+      await request(this.#transactions.requests, this.#identity).catch((error: unknown) =>
+        this.#fail(toKafkaError(error, 'a transaction')),
+      )
+    }
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]> {
@@ -162,28 +214,16 @@ class Producer {
   }
 
   async #createSender(): Promise<BatchSender> {
-    const { closing } = this.#cluster
-    const what = 'InitProducerId'
-    const identity = await retrying(
-      { what, timeoutMs: this.#deliveryTimeoutMs, signal: closing },
-      async (remaining) => {
-        const options = { timeoutMs: remaining(), signal: closing }
-        const response = await this.#cluster.withAnyBroker(
-          (connection, timeoutMs) =>
-            connection.call(
-              initProducerIdV4.api,
-              [null, TRANSACTION_TIMEOUT_MS, NO_PRODUCER_ID, NO_PRODUCER_EPOCH],
-              { ...options, timeoutMs },
-            ),
-          options,
-        )
-        expectNoError(response.errorCode, what)
-        return { producerId: Number(response.producerId), producerEpoch: response.producerEpoch }
-      },
-    )
+    const transactions = this.#transactions
+    const identity =
+      transactions === undefined
+        ? await this.#initProducerId()
+        : await transactions.requests.initProducerId(transactions.timeoutMs)
+    this.#identity = identity
     return new BatchSender({
       cluster: this.#cluster,
       identity,
+      transactionalId: transactions?.transactionalId ?? null,
       deliveryTimeoutMs: this.#deliveryTimeoutMs,
       requestSizeBytesMax: this.#requestSizeBytesMax,
       compression: this.#compression,
@@ -191,6 +231,29 @@ class Producer {
       onProgress: () => this.#roomMade(),
       onFailure: (error) => this.#fail(error),
     })
+  }
+
+  async #initProducerId(): Promise<ProducerIdentity> {
+    const { closing } = this.#cluster
+    const what = 'InitProducerId'
+    return retrying(
+      { what, timeoutMs: this.#deliveryTimeoutMs, signal: closing },
+      async (remaining) => {
+        const options = { timeoutMs: remaining(), signal: closing }
+        const response = await this.#cluster.withAnyBroker(
+          (connection, timeoutMs) =>
+            connection.call(
+              initProducerIdV4.api,
+              [null, TRANSACTION_TIMEOUT_DEFAULT_MS, NO_PRODUCER_ID, NO_PRODUCER_EPOCH],
+              { ...options, timeoutMs },
+            ),
+          options,
+        )
+        expectNoError(response.errorCode, what)
+        const { producerId, producerEpoch } = response
+        return { producerId: Number(producerId), producerEpoch, isTransactional: false }
+      },
+    )
   }
 
   /** Leaves the count unknown only for a topic whose name is invalid. */
@@ -235,6 +298,12 @@ class Producer {
     for (const delivery of this.#deliveries) delivery.fail(this.#failure)
     this.#roomMade()
   }
+}
+
+type Transactions = {
+  readonly transactionalId: string
+  readonly timeoutMs: number
+  readonly requests: TransactionRequests
 }
 
 /** What the records of one `send` have in common. */

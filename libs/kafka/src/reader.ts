@@ -2,7 +2,7 @@ import { DecodeError, invariant } from '@fairlead/base'
 import type { ClientOptions, FetchRequest, FetchResult, Reader } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { closedError, responseError } from './error-codes.ts'
-import { NO_EPOCH, fetchExchange } from './fetch-exchange.ts'
+import { type FetchAnswer, NO_EPOCH, fetchExchange } from './fetch-exchange.ts'
 import { KafkaError } from './kafka-error.ts'
 import { decodeRecordBatches } from './record-batch-decoder.ts'
 import { type Remaining, retrying } from './retrying.ts'
@@ -82,13 +82,13 @@ async function fetchOnce(
       { code: 'LOG_TRUNCATED', retryable: false },
     )
   }
-  return { ...decodeOrFail(answer.batches, request), highWatermark, logStartOffset }
+  return { ...decodeOrFail(answer, request), highWatermark, logStartOffset }
 }
 
-function decodeOrFail(batches: Uint8Array, request: FetchRequest) {
+function decodeOrFail({ batches, abortedTransactions }: FetchAnswer, request: FetchRequest) {
   const { topic, partition, fromOffset } = request
   try {
-    const decoded = decodeRecordBatches(batches, request)
+    const decoded = decodeRecordBatches(batches, request, abortedTransactions)
     if (batches.length > 0 && decoded.nextOffset === fromOffset) {
       throw new DecodeError('the response holds no whole batch', 0)
     }

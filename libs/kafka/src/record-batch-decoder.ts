@@ -1,6 +1,7 @@
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
 import { DecodeError } from '@fairlead/base'
 import { ByteReader, type KnownText } from './byte-reader.ts'
+import type { AbortedTransaction } from './fetch-exchange.ts'
 import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
 
 const BATCH_PREFIX_BYTES = 12
@@ -9,6 +10,7 @@ const BATCH_MAGIC = 2
 const CRC_START = 21
 const COMPRESSION_MASK = 0b111
 const LOG_APPEND_TIME = 0b1000
+const TRANSACTIONAL = 0b1_0000
 const CONTROL = 0b10_0000
 
 export type DecodedRecords = {
@@ -23,12 +25,15 @@ export type DecodedRecords = {
  * whole batches), control batches give no records but move `nextOffset`, and a last batch that was
  * cut off is left for the next fetch.
  *
+ * @param abortedTransactions whose records are left out: what the broker tells for `read_committed`.
  * @throws {DecodeError} for bytes that are no batches, a wrong CRC included.
  */
 export function decodeRecordBatches(
   bytes: Uint8Array,
   target: TopicPartition & { readonly fromOffset: number },
+  abortedTransactions: readonly AbortedTransaction[] = [],
 ): DecodedRecords {
+  const aborted = new AbortedProducers(abortedTransactions)
   const records: IncomingRecord[] = []
   let nextOffset = target.fromOffset
   let position = 0
@@ -40,7 +45,7 @@ export function decodeRecordBatches(
     if (end > bytes.length) break
     if (end <= position + CRC_START)
       throw new DecodeError('batch is shorter than its header', position)
-    const lastOffset = decodeBatch(bytes.subarray(position, end), target, records)
+    const lastOffset = decodeBatch(bytes.subarray(position, end), { ...target, aborted }, records)
     nextOffset = Math.max(nextOffset, lastOffset + 1)
     leaderEpoch = prefix.int32()
     position = end
@@ -50,7 +55,7 @@ export function decodeRecordBatches(
 
 function decodeBatch(
   batch: Uint8Array,
-  target: TopicPartition & { readonly fromOffset: number },
+  target: TopicPartition & { readonly fromOffset: number; readonly aborted: AbortedProducers },
   records: IncomingRecord[],
 ): number {
   const reader = new ByteReader(batch)
@@ -67,9 +72,12 @@ function decodeBatch(
   const lastOffset = baseOffset + reader.int32()
   const baseTimestampMs = reader.int64()
   const maxTimestampMs = reader.int64()
-  reader.view(8 + 2 + 4)
+  const producerId = reader.int64()
+  reader.view(2 + 4)
   const recordCount = reader.int32()
-  if ((attributes & CONTROL) !== 0 || lastOffset < target.fromOffset) return lastOffset
+  const isAborted = target.aborted.holds({ producerId, attributes, lastOffset })
+  const isControl = (attributes & CONTROL) !== 0
+  if (isControl || isAborted || lastOffset < target.fromOffset) return lastOffset
 
   const decoder = new RecordDecoder(recordReader(reader, attributes), {
     ...target,
@@ -82,6 +90,33 @@ function decodeBatch(
     if (record.offset >= target.fromOffset) records.push(record)
   }
   return lastOffset
+}
+
+/** Which producers are in a transaction that was aborted, as the batches go by in offset order. */
+class AbortedProducers {
+  /** In the order of their first offsets. */
+  readonly #ahead: AbortedTransaction[]
+  readonly #producerIds = new Set<number>()
+
+  constructor(transactions: readonly AbortedTransaction[]) {
+    this.#ahead = [...transactions].sort((left, right) => left.firstOffset - right.firstOffset)
+  }
+
+  holds(batch: {
+    readonly producerId: number
+    readonly attributes: number
+    readonly lastOffset: number
+  }): boolean {
+    const { producerId, attributes, lastOffset } = batch
+    for (let next = this.#ahead[0]; next !== undefined; next = this.#ahead[0]) {
+      if (next.firstOffset > lastOffset) break
+      this.#producerIds.add(next.producerId)
+      this.#ahead.shift()
+    }
+    // The marker ends the transaction; what comes behind it is of another one.
+    if ((attributes & CONTROL) !== 0) this.#producerIds.delete(producerId)
+    return (attributes & TRANSACTIONAL) !== 0 && this.#producerIds.has(producerId)
+  }
 }
 
 function recordReader(reader: ByteReader, attributes: number): ByteReader {

@@ -6,6 +6,8 @@ import type { OutgoingRecord } from './records.ts'
 export const BATCH_HEADER_BYTES = 61
 
 const BATCH_LENGTH_POSITION = 8
+/** Of the attributes. */
+const TRANSACTIONAL = 0b1_0000
 const CRC_POSITION = 17
 const ATTRIBUTES_POSITION = 21
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count. */
@@ -23,6 +25,7 @@ export type BatchIdentity = {
   readonly producerId: number
   readonly producerEpoch: number
   readonly baseSequence: number
+  readonly isTransactional: boolean
 }
 
 /**
@@ -53,7 +56,7 @@ export function encodeRecordBatch(
   view.setInt32(BATCH_LENGTH_POSITION, batch.length - BATCH_LENGTH_POSITION - 4)
   view.setInt32(12, -1)
   view.setInt8(16, 2)
-  view.setInt16(ATTRIBUTES_POSITION, attributes)
+  view.setInt16(ATTRIBUTES_POSITION, attributes | (identity.isTransactional ? TRANSACTIONAL : 0))
   view.setInt32(23, records.length - 1)
   setInt64(view, 27, first.timestampMs)
   setInt64(view, 35, maxTimestampMs)

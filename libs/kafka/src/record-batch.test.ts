@@ -7,7 +7,13 @@ import { encodeRecordBatch, recordSizeBytesMax } from './record-batch-encoder.ts
 
 const target = { topic: 't', partition: 0, fromOffset: 0 }
 const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
-const identity = { producerId: 7, producerEpoch: 1, baseSequence: 3, compression: 'none' } as const
+const identity = {
+  producerId: 7,
+  producerEpoch: 1,
+  isTransactional: false,
+  baseSequence: 3,
+  compression: 'none',
+} as const
 
 const bytes = fc.option(fc.uint8Array({ maxLength: 300 }))
 const records = fc.array(
@@ -53,6 +59,58 @@ test('changed bytes are a DecodeError or fewer records, never other records', ()
     const expected = position < 16 ? ['DecodeError', '', 'a b'] : ['DecodeError']
     expect(expected).toContain(outcomeOf(changed))
   }
+})
+
+describe('of transactions, with what the broker tells of aborted ones', () => {
+  const CONTROL = 0b11_0000
+  const of = (producerId: number, baseOffset: number, text: string, isTransactional = true) =>
+    at(baseOffset, encodeRecordBatch([record(text)], { ...identity, producerId, isTransactional }))
+  const markerOf = (producerId: number, baseOffset: number) => {
+    const batch = Buffer.from(of(producerId, baseOffset, 'marker'))
+    batch.writeInt16BE(CONTROL, 21)
+    batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+    return batch
+  }
+  const valuesOf = (
+    batches: readonly Buffer[],
+    aborted: readonly { producerId: number; firstOffset: number }[],
+  ) =>
+    decodeRecordBatches(Buffer.concat(batches), target, aborted).records.map(({ value }) =>
+      Buffer.from(value ?? []).toString(),
+    )
+
+  test('records of an aborted one are left out up to its marker, those of others are not', () => {
+    const batches = [
+      of(1, 0, 'aborted'),
+      of(2, 1, 'other'),
+      of(1, 2, 'aborted too'),
+      markerOf(1, 3),
+      of(1, 4, 'committed'),
+      markerOf(1, 5),
+      of(3, 6, 'plain', false),
+    ]
+    expect(valuesOf(batches, [{ producerId: 1, firstOffset: 0 }])).toEqual([
+      'other',
+      'committed',
+      'plain',
+    ])
+  })
+
+  test('two in a row of one producer, and one that begins before what was asked for', () => {
+    const batches = [of(1, 10, 'first'), markerOf(1, 11), of(1, 12, 'second'), markerOf(1, 13)]
+    const aborted = [
+      { producerId: 1, firstOffset: 12 },
+      { producerId: 1, firstOffset: 3 },
+    ]
+    expect(valuesOf(batches, aborted)).toEqual([])
+    expect(valuesOf(batches, [{ producerId: 1, firstOffset: 12 }])).toEqual(['first'])
+  })
+
+  test('records that are of no transaction are never left out', () => {
+    expect(valuesOf([of(1, 0, 'plain', false)], [{ producerId: 1, firstOffset: 0 }])).toEqual([
+      'plain',
+    ])
+  })
 })
 
 describe('of the batches in a response', () => {

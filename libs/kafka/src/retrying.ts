@@ -18,6 +18,8 @@ export type RetryOptions = {
   readonly signal?: AbortSignal | undefined
   readonly onRetry?: (error: KafkaError) => void
   readonly isRetryable?: (error: KafkaError) => boolean
+  /** Default that of Kafka's clients. */
+  readonly backoff?: BackoffPolicy
 }
 
 /** Time left of an operation; never below 1, so that it is a valid timeout. */
@@ -41,7 +43,7 @@ export async function retrying<Result>(
       const error = toKafkaError(thrown, options.what)
       const mayRetry = options.isRetryable?.(error) ?? error.retryable
       if (!mayRetry) throw error
-      const delayMs = backoffDelayMs(attemptCount, RETRY_BACKOFF, jitter)
+      const delayMs = backoffDelayMs(attemptCount, options.backoff ?? RETRY_BACKOFF, jitter)
       if (performance.now() + delayMs >= deadlineMs) {
         throw exhaustedError(options.what, options.timeoutMs, error)
       }

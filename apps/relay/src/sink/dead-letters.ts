@@ -1,6 +1,7 @@
-import { KafkaError, type IdempotentProducer, type OutgoingRecord } from '@fairlead/kafka'
+import { KafkaError, type OutgoingRecord } from '@fairlead/kafka'
 import type { ParkedEvent } from '../source/parked-events.ts'
 import { findTopic } from './find-topic.ts'
+import type { EventProducer } from './sink-clients.ts'
 import { sinkFailure } from './sink-failure.ts'
 import type { Topics } from './topics.ts'
 
@@ -22,7 +23,7 @@ export async function sendDeadLetters(
     readonly topicName: string
     readonly slotName: string
     readonly topics: Topics
-    readonly producer: IdempotentProducer
+    readonly producer: EventProducer
     readonly recordBytesMax: number
   },
 ): Promise<void> {

@@ -53,7 +53,7 @@ type Queued = {
   readonly sizeBytes: number
 }
 
-type ToSend = { readonly queued: Queued; readonly record: OutgoingRecord }
+type ToSend = { readonly queued: Queued; readonly record: PlacedRecord }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
 const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
@@ -250,6 +250,13 @@ export class Publisher {
     })
     await this.#park(refused, parked)
     const parkedEvents = new Set(refused.map(({ queued }) => queued))
+    // A transaction was aborted for them: the others go without them.
+    if (refused.length > 0 && this.#options.producer.commit !== undefined) {
+      return this.#send(
+        toSend.filter(({ queued }) => !parkedEvents.has(queued)),
+        parked,
+      )
+    }
     const stored: Queued[] = []
     for (const { queued } of toSend) if (!parkedEvents.has(queued)) stored.push(queued)
     this.#publishedEvents += stored.length
@@ -257,10 +264,19 @@ export class Publisher {
     failpoint('acknowledged')
   }
 
-  /** The records that the broker will never take; all others are stored when this resolves. */
+  /**
+   * The records that the broker will never take; all others are stored when this resolves, or none of
+   * them when they were a transaction.
+   */
   async #sendRecords(toSend: readonly ToSend[]) {
+    const { producer } = this.#options
+    const records = toSend.map(({ record }) => record)
+    const last = toSend.at(-1)?.queued.event.position
     try {
-      const sent = this.#options.producer.send(toSend.map(({ record }) => record))
+      const sent =
+        producer.commit === undefined || last === undefined
+          ? producer.send(records)
+          : producer.commit(records, last)
       setImmediate(() => failpoint('sending'))
       await sent
       failpoint('stored')

@@ -79,6 +79,8 @@ export async function readRecords(
       fromOffset,
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: FETCH_MAX_BYTES,
+      // What was aborted is not published.
+      isolation: 'read_committed',
     })
     for (const record of fetched.records) if (record.offset < to) onRecord(record)
     // An incomplete tail would let what lies behind it be published twice.

@@ -41,8 +41,14 @@ export class Topic {
   /** By partition; empty as soon as nothing that comes can be in them. */
   #tails: readonly PartitionTail[]
   readonly #newest: EventPosition | undefined
+  readonly #publishedUntil: EventPosition | undefined
 
-  constructor(tails: readonly PartitionTail[], messageBytesMax: number) {
+  constructor(
+    tails: readonly PartitionTail[],
+    messageBytesMax: number,
+    publishedUntil?: EventPosition,
+  ) {
+    this.#publishedUntil = publishedUntil
     this.partitionCount = tails.length
     this.messageBytesMax = messageBytesMax
     this.#tails = tails
@@ -62,6 +68,9 @@ export class Topic {
    * its key belonged to another one.
    */
   holds(position: EventPosition, partition: number): boolean {
+    if (this.#publishedUntil !== undefined) {
+      return comparePositions(position, this.#publishedUntil) <= 0
+    }
     if (this.#newest === undefined || comparePositions(position, this.#newest) > 0) {
       this.#tails = []
       return false
@@ -81,9 +90,15 @@ export class Topics {
   readonly #options: TopicsOptions
   readonly #topics = new Map<string, Topic>()
   #settled: Promise<void> | undefined
+  #publishedUntil: EventPosition | undefined
 
   constructor(options: TopicsOptions) {
     this.#options = options
+  }
+
+  /** Where a position says what is published, topics are not asked. Before the first of them is opened. */
+  publishedUntil(position: EventPosition | undefined): void {
+    this.#publishedUntil = position
   }
 
   /** What is known without asking the brokers. */
@@ -96,14 +111,8 @@ export class Topics {
     const { admin, partitions, replicationFactor } = this.#options
     const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
     const messageBytesMax = await this.#messageBytesMax(name)
-    this.#settled ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-    await this.#settled
-    const tails = await Promise.all(
-      Array.from({ length: ensured.partitions }, (_, partition) =>
-        this.#tailOf(name, partition, ensured.created),
-      ),
-    )
-    const topic = new Topic(tails, messageBytesMax)
+    const tails = await this.#tailsOf(name, ensured)
+    const topic = new Topic(tails, messageBytesMax, this.#publishedUntil)
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
     this.#topics.set(name, topic)
     return topic
@@ -120,8 +129,23 @@ export class Topics {
     return Number(configs.get('max.message.bytes') ?? MESSAGE_BYTES_DEFAULT)
   }
 
+  async #tailsOf(
+    name: string,
+    topic: { readonly created: boolean; readonly partitions: number },
+  ): Promise<readonly PartitionTail[]> {
+    if (this.#publishedUntil === undefined) {
+      this.#settled ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+      await this.#settled
+    }
+    return Promise.all(
+      Array.from({ length: topic.partitions }, (_, partition) =>
+        this.#tailOf(name, partition, topic.created),
+      ),
+    )
+  }
+
   async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
-    if (isNew) return new PartitionTail([], { isWhole: true })
+    if (isNew || this.#publishedUntil !== undefined) return new PartitionTail([], { isWhole: true })
     return readTail({ ...this.#options, topic, partition })
   }
 }

@@ -63,6 +63,7 @@ export class FakeBrokers {
         },
         close: () => Promise.resolve(),
       },
+      begin: () => Promise.resolve(undefined),
       admin: this.#admin(),
       reader: {
         fetch: ({ topic, partition, fromOffset }) => {

@@ -54,7 +54,7 @@ export function toCoordinator<Response>(
   ) => Promise<Response>,
 ): Promise<Response> {
   return attempts(cluster, what, async (options) => {
-    const brokerId = await cluster.findCoordinator(groupId, options)
+    const brokerId = await cluster.findCoordinator({ type: 'group', key: groupId }, options)
     return cluster.withBroker(
       brokerId,
       (connection) => call(connection, options, brokerId),

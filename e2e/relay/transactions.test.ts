@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { RelayStack } from '../support/relay-stack.ts'
+
+test('a relay that is to use transactions halts where the brokers have none', async () => {
+  await using stack = await RelayStack.start()
+  const relay = stack.relay({ delivery: 'transactional' })
+  await stack.hasState(relay, 'halted')
+  const { reason } = (await stack.statusOf(relay)) ?? { reason: '' }
+  expect(reason).toContain('the brokers have no transactions')
+  expect(reason).toContain('set delivery to idempotent')
+})

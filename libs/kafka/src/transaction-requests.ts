@@ -1,0 +1,164 @@
+import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4 } from '@platformatic/kafka'
+import type { BackoffPolicy } from '@fairlead/base'
+import type { BrokerConnection, CallOptions } from './broker-connection.ts'
+import type { Cluster } from './cluster.ts'
+import { expectNoError } from './error-codes.ts'
+import { KafkaError } from './kafka-error.ts'
+import type { TopicPartition } from './records.ts'
+import { type Remaining, retrying } from './retrying.ts'
+
+export type ProducerIdentity = {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly isTransactional: boolean
+}
+
+/** The coordinator has moved, or is about to: it is asked for again. */
+const COORDINATOR_LOST: ReadonlySet<string> = new Set([
+  'NOT_COORDINATOR',
+  'COORDINATOR_NOT_AVAILABLE',
+  'BROKER_NOT_AVAILABLE',
+  'NETWORK',
+  'TIMEOUT',
+])
+/** The markers of the transaction before are on their way: a matter of milliseconds, as a rule. */
+const CONCURRENT = 'CONCURRENT_TRANSACTIONS'
+const BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }
+const NO_PRODUCER_ID = -1n
+const NO_PRODUCER_EPOCH = -1
+
+/**
+ * The requests of one transactional id to its coordinator, each tried again for `timeoutMs`.
+ *
+ * InitProducerId v4, AddPartitionsToTxn v3 and EndTxn v3: the versions before KIP-890, part two, which
+ * every broker from Kafka 2.7 on has.
+ */
+export class TransactionRequests {
+  readonly #cluster: Cluster
+  readonly #transactionalId: string
+  readonly #timeoutMs: number
+  #coordinator: number | undefined
+
+  constructor(
+    cluster: Cluster,
+    options: { readonly transactionalId: string; readonly timeoutMs: number },
+  ) {
+    this.#cluster = cluster
+    this.#transactionalId = options.transactionalId
+    this.#timeoutMs = options.timeoutMs
+  }
+
+  /**
+   * A new epoch of the transactional id: fences whoever had the one before, and aborts its transaction.
+   *
+   * @throws {KafkaError} UNSUPPORTED_VERSION when the brokers have no transactions.
+   */
+  async initProducerId(transactionTimeoutMs: number): Promise<ProducerIdentity> {
+    await this.#cluster.withAnyBroker(
+      (connection) => Promise.resolve(expectTransactions(connection)),
+      { timeoutMs: this.#timeoutMs, signal: this.#cluster.closing },
+    )
+    return this.#retrying('InitProducerId', async (connection, options) => {
+      const response = await connection.call(
+        initProducerIdV4.api,
+        [this.#transactionalId, transactionTimeoutMs, NO_PRODUCER_ID, NO_PRODUCER_EPOCH],
+        options,
+      )
+      expectNoError(response.errorCode, 'InitProducerId')
+      const { producerId, producerEpoch } = response
+      return { producerId: Number(producerId), producerEpoch, isTransactional: true }
+    })
+  }
+
+  /** Before the first record of a transaction goes to a partition. */
+  async addPartitions(
+    { producerId, producerEpoch }: ProducerIdentity,
+    partitions: readonly TopicPartition[],
+  ): Promise<void> {
+    const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, ofTopic]) => ({
+      name,
+      partitions: ofTopic.map(({ partition }) => partition),
+    }))
+    const transaction = {
+      transactionalId: this.#transactionalId,
+      producerId: BigInt(producerId),
+      producerEpoch,
+      verifyOnly: false,
+      topics,
+    }
+    await this.#retrying('AddPartitionsToTxn', async (connection, options) => {
+      const response = await connection.call(addPartitionsToTxnV3.api, [[transaction]], options)
+      for (const { topicResults } of response.resultsByTransaction) {
+        for (const { name, resultsByPartition } of topicResults) {
+          for (const { partitionIndex, partitionErrorCode } of resultsByPartition) {
+            expectNoError(partitionErrorCode, `AddPartitionsToTxn of ${name}-${partitionIndex}`)
+          }
+        }
+      }
+    })
+  }
+
+  async end(
+    { producerId, producerEpoch }: ProducerIdentity,
+    outcome: 'commit' | 'abort',
+  ): Promise<void> {
+    await this.#retrying('EndTxn', async (connection, options) => {
+      const response = await connection.call(
+        endTxnV3.api,
+        [this.#transactionalId, BigInt(producerId), producerEpoch, outcome === 'commit'],
+        options,
+      )
+      expectNoError(response.errorCode, `EndTxn (${outcome})`)
+    })
+  }
+
+  #retrying<Result>(
+    what: string,
+    attempt: (connection: BrokerConnection, options: CallOptions) => Promise<Result>,
+  ): Promise<Result> {
+    const { closing } = this.#cluster
+    return retrying(
+      {
+        what,
+        timeoutMs: this.#timeoutMs,
+        signal: closing,
+        backoff: BACKOFF,
+        isRetryable: ({ code, retryable }) => retryable || code === CONCURRENT,
+        onRetry: ({ code }) => {
+          if (COORDINATOR_LOST.has(code)) this.#coordinator = undefined
+        },
+      },
+      async (remaining) => {
+        const coordinator = await this.#findCoordinator(remaining)
+        const options = {
+          timeoutMs: Math.min(remaining(), this.#cluster.requestTimeoutMs),
+          signal: closing,
+        }
+        return this.#cluster.withBroker(
+          coordinator,
+          (connection) => attempt(connection, options),
+          options,
+        )
+      },
+    )
+  }
+
+  async #findCoordinator(remaining: Remaining): Promise<number> {
+    this.#coordinator ??= await this.#cluster.findCoordinator(
+      { type: 'transaction', key: this.#transactionalId },
+      { timeoutMs: remaining(), signal: this.#cluster.closing },
+    )
+    return this.#coordinator
+  }
+}
+
+function expectTransactions(connection: BrokerConnection): void {
+  if (connection.has(addPartitionsToTxnV3.api) && connection.has(endTxnV3.api)) return
+  throw new KafkaError(
+    'the brokers have no transactions: AddPartitionsToTxn and EndTxn are missing',
+    {
+      code: 'UNSUPPORTED_VERSION',
+      retryable: false,
+    },
+  )
+}
