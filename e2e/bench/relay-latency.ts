@@ -3,14 +3,15 @@ import { lsn } from '@fairlead/base'
 import { PgOutputDecoder, encodeStandbyStatus } from '@fairlead/cdc'
 import { createReader } from '@fairlead/kafka'
 import { ReplicationConnection, createPool } from '@fairlead/postgres'
+import { waitFor } from '../support/wait-for.ts'
 import type { BenchRow } from './report.ts'
 
 const TRANSACTIONS_PER_SECOND = 500
 const SECONDS = 12
-/** What the first transactions meet is code that is not compiled yet. */
 const WARM_UP_SECONDS = 4
 const WRITERS = 8
-const SETTLE_MS = 1_000
+/** Both have to see every transaction: a disk that is busy with what was before delays one of them. */
+const ALL_SEEN_DEADLINE_MS = 60_000
 const FETCH = { maxWaitMs: 500, maxBytes: 1_048_576 }
 const WAL_SENDER_TIMEOUT_MS = 60_000
 /** p99 of the relay may be so many times that of the bare reader, and so much more. */
@@ -34,26 +35,30 @@ export type LatencySetting = {
 export async function measureLatency(setting: LatencySetting): Promise<readonly BenchRow[]> {
   const received: number[] = []
   const consumed: number[] = []
-  const isWarm = performance.now() + WARM_UP_SECONDS * 1_000
   const note = (latencies: number[], commitTimestampMs: number) => {
-    if (performance.now() > isWarm) latencies.push(Date.now() - commitTimestampMs)
+    latencies.push(Date.now() - commitTimestampMs)
   }
   const connection = await readSlot(setting, (commitMs) => note(received, commitMs))
   const ended = new AbortController()
   const consuming = consume(setting, ended.signal, (commitMs) => note(consumed, commitMs))
-  await writeTransactions(setting)
-  await delay(SETTLE_MS)
+  const count = await writeTransactions(setting)
+  await waitFor('every transaction at the consumer and the reader', ALL_SEEN_DEADLINE_MS, () => {
+    return received.length >= count && consumed.length >= count
+  })
   ended.abort()
   await Promise.all([consuming, connection.close()])
+  // What the first transactions meet is code that is not compiled yet.
+  const warm = (latencies: readonly number[]) =>
+    latencies.slice(WARM_UP_SECONDS * TRANSACTIONS_PER_SECOND)
   const rows = (share: number, label: string): BenchRow[] => {
-    const base = percentile(received, share)
+    const base = percentile(warm(received), share)
     const baseline = `commit to received, bare reader, ${label}`
     const bar = { atMost: (P99_FACTOR * base + P99_ALLOWANCE_MS) / base }
     return [
       { name: baseline, rate: base, unit: 'ms' },
       {
         name: `commit to consumable, relay, ${label}`,
-        rate: percentile(consumed, share),
+        rate: percentile(warm(consumed), share),
         unit: 'ms',
         baseline,
         ...(label === 'p99' ? { bar } : {}),
@@ -105,8 +110,8 @@ async function consume(
   await reader.close()
 }
 
-/** One row a transaction, at an even rate over all writers. */
-async function writeTransactions({ databaseUrl, aggregateType }: LatencySetting): Promise<void> {
+/** One row a transaction, at an even rate over all writers; answers how many there were. */
+async function writeTransactions({ databaseUrl, aggregateType }: LatencySetting): Promise<number> {
   const pool = createPool({ url: databaseUrl, max: WRITERS, applicationName: 'bench-writers' })
   const intervalMs = (1_000 * WRITERS) / TRANSACTIONS_PER_SECOND
   const countEach = Math.round((SECONDS * 1_000) / intervalMs)
@@ -126,6 +131,7 @@ async function writeTransactions({ databaseUrl, aggregateType }: LatencySetting)
     }),
   )
   await pool.end()
+  return countEach * WRITERS
 }
 
 function percentile(values: readonly number[], share: number): number {

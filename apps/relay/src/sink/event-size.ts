@@ -8,6 +8,11 @@ const RECORD_OVERHEAD_BYTES_MAX = 41
 const HEADER_OVERHEAD_BYTES_MAX = 10
 const UTF8_BYTES_PER_UNIT_MAX = 3
 
+/** Of what an event takes in memory, what goes to the brokers, roughly. */
+export function sentBytes(sizeBytes: number): number {
+  return sizeBytes - EVENT_OVERHEAD_BYTES
+}
+
 /** What an event takes in memory, for the bound on all of them. */
 export function eventSizeBytes(event: RoutedEvent | UnroutableEvent): number {
   const bytes =

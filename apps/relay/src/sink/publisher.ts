@@ -1,24 +1,20 @@
 import { invariant } from '@fairlead/base'
 import type { PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
-import {
-  type IdempotentProducer,
-  KafkaError,
-  type OutgoingRecord,
-  PRECEDING_RECORD_REJECTED,
-} from '@fairlead/kafka'
+import { KafkaError, type PlacedRecord, PRECEDING_RECORD_REJECTED } from '@fairlead/kafka'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 import { sendDeadLetters } from './dead-letters.ts'
 import type { EventEncoder } from './event-encoder.ts'
-import { eventSizeBytes, sizeFault } from './event-size.ts'
+import { eventSizeBytes, sentBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
+import type { EventProducer } from './sink-clients.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
 import { type Topic, type Topics, partitionFault } from './topics.ts'
 
 export type PublisherOptions = {
-  readonly producer: IdempotentProducer
+  readonly producer: EventProducer
   readonly topics: Topics
   /** Undefined when no event needs a schema registry. */
   readonly encoder: EventEncoder | undefined
@@ -27,6 +23,8 @@ export type PublisherOptions = {
   readonly metrics: RelayMetrics
   readonly batchRecordsMax: number
   readonly batchBytesMax: number
+  /** Of all events in memory. */
+  readonly queueBytesMax: number
   readonly recordBytesMax: number
   readonly wallNowMs: () => number
   readonly interlude: Interlude
@@ -146,19 +144,21 @@ export class Publisher {
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
+  /**
+   * Bounded by what is sent, and to half of what may be in memory: the other half comes in while the batch
+   * is on its way. A small event takes several times as much in memory as in a request.
+   */
   #takeBatch(): readonly Queued[] {
-    const { batchRecordsMax, batchBytesMax } = this.#options
+    const { batchRecordsMax, batchBytesMax, queueBytesMax } = this.#options
     let count = 0
     let sizeBytes = 0
+    let requestBytes = 0
     for (const queued of this.#queue) {
-      if (
-        count === batchRecordsMax ||
-        (count > 0 && sizeBytes + queued.sizeBytes > batchBytesMax)
-      ) {
-        break
-      }
-      count += 1
+      if (count === batchRecordsMax) break
       sizeBytes += queued.sizeBytes
+      requestBytes += sentBytes(queued.sizeBytes)
+      if (count > 0 && (requestBytes > batchBytesMax || sizeBytes > queueBytesMax / 2)) break
+      count += 1
     }
     return this.#queue.splice(0, count)
   }
