@@ -100,6 +100,7 @@ test('a partitioned outbox with columns of its own is published as its root', as
 test('ordinary tables are captured beside the outbox, by their replica identity', async () => {
   fixture = await createFixture({
     'capture.table.include.list': String.raw`public\.(a|b|c)`,
+    'snapshot.mode': 'no_data',
     'unavailable.value.handling': 'omit',
     'skipped.operations': 'none',
     'topic.prefix': 'shop',

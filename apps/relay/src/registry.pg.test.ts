@@ -108,6 +108,7 @@ test("the schemas of Connect's Avro converter are registered by topic", async ()
     'schema.registry.url': url,
     'table.include.list': '',
     'capture.table.include.list': String.raw`public\.item`,
+    'snapshot.mode': 'no_data',
     'key.converter': 'avro',
     'value.converter': 'io.confluent.connect.avro.AvroConverter',
     'topic.prefix': 'shop',

@@ -54,6 +54,8 @@ export type RelayStatus = {
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
+/** A network that swallows everything is noticed by the system a few seconds behind it. */
+const KEEP_ALIVE_DELAY_MS = 5_000
 const PUBLISHED_UNTIL_INTERVAL_MS = 5_000
 
 const RANDOM: Random = { int: randomInt, bytes: randomBytes }
@@ -290,6 +292,7 @@ export class Relay {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     })
     // Without a listener Node throws; the session adds its own and ends with the connection.
     client.on('error', () => undefined)

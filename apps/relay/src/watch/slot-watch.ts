@@ -117,6 +117,8 @@ export class SlotWatch {
       application_name: `fairlead-relay-${slotName}-watch`,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      // A server that is not there any more does not tell that it timed out.
+      query_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
     })
     client.on('error', () => undefined)
