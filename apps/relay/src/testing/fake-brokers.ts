@@ -1,8 +1,10 @@
+import type { EventPosition } from '@fairlead/cdc'
 import {
   type IncomingRecord,
   KafkaError,
   type OutgoingRecord,
   PRECEDING_RECORD_REJECTED,
+  type RejectedRecord,
 } from '@fairlead/kafka'
 import type { SinkClients } from '../sink/sink-clients.ts'
 
@@ -22,6 +24,9 @@ export class FakeBrokers {
   /** Records that are refused for what they are, and those of their key behind them. */
   rejects: (record: OutgoingRecord) => boolean = () => false
   messageBytesMax = 1_048_588
+  /** Batches are committed whole or not at all, with their position. */
+  isTransactional = false
+  #publishedUntil: EventPosition | undefined
   /** The next send waits for it, also beyond the close of its client: it may be retried until then. */
   hold: Promise<void> | undefined
   /** While true, sends wait. */
@@ -50,6 +55,12 @@ export class FakeBrokers {
     const closed = new AbortController()
     return {
       producer: {
+        ...(this.isTransactional && {
+          commit: (records, last) => {
+            if (!isPermitted()) throw new KafkaError('', { code: 'REVOKED', retryable: false })
+            return this.#commit(records, last)
+          },
+        }),
         send: async (records) => {
           if (this.isStuck && !closed.signal.aborted) await this.#untilUnstuck()
           const { hold } = this
@@ -63,7 +74,7 @@ export class FakeBrokers {
         },
         close: () => Promise.resolve(),
       },
-      begin: () => Promise.resolve(undefined),
+      begin: () => Promise.resolve(this.#publishedUntil),
       admin: this.#admin(),
       reader: {
         fetch: ({ topic, partition, fromOffset }) => {
@@ -90,6 +101,18 @@ export class FakeBrokers {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  #commit(records: readonly OutgoingRecord[], last: EventPosition): Promise<void> {
+    this.beforeSend()
+    const rejectedRecords = this.#rejected(records)
+    if (rejectedRecords.length > 0) {
+      throw new KafkaError('', { code: 'INVALID_RECORD', retryable: false, rejectedRecords })
+    }
+    this.#store(records)
+    this.#publishedUntil = last
+    this.afterSend()
+    return Promise.resolve()
+  }
+
   #send(records: readonly OutgoingRecord[]) {
     try {
       this.beforeSend()
@@ -97,8 +120,17 @@ export class FakeBrokers {
       this.#store(records.slice(0, Math.floor(records.length * this.storedShare())))
       throw error
     }
+    const rejectedRecords = this.#rejected(records)
+    const indexes = new Set(rejectedRecords.map(({ recordIndex }) => recordIndex))
+    const locations = this.#store(records.filter((_, index) => !indexes.has(index)))
+    this.afterSend()
+    if (rejectedRecords.length === 0) return locations
+    throw new KafkaError('', { code: 'INVALID_RECORD', retryable: false, rejectedRecords })
+  }
+
+  #rejected(records: readonly OutgoingRecord[]): readonly RejectedRecord[] {
     const rejectedKeys = new Set<string>()
-    const rejectedRecords = records.flatMap((record, recordIndex) => {
+    return records.flatMap((record, recordIndex) => {
       const key = String(record.key)
       const isBehind = rejectedKeys.has(key)
       if (!isBehind && !this.rejects(record)) return []
@@ -107,11 +139,6 @@ export class FakeBrokers {
         { recordIndex, code: isBehind ? PRECEDING_RECORD_REJECTED : 'INVALID_RECORD', message: '' },
       ]
     })
-    const indexes = new Set(rejectedRecords.map(({ recordIndex }) => recordIndex))
-    const locations = this.#store(records.filter((_, index) => !indexes.has(index)))
-    this.afterSend()
-    if (rejectedRecords.length === 0) return locations
-    throw new KafkaError('', { code: 'INVALID_RECORD', retryable: false, rejectedRecords })
   }
 
   #store(records: readonly OutgoingRecord[]) {
