@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
 import { benchEventLoop } from './event-loop.ts'
 import { benchProduce } from './produce.ts'
-import { benchProjection } from './projection.ts'
+import { type ProjectionBenchOptions, benchProjection } from './projection/projection.ts'
 import { benchRegistry } from './registry.ts'
 import { benchRestart } from './restart.ts'
 import { benchRelay } from './relay.ts'
@@ -10,14 +10,14 @@ import type { BenchRow } from './report.ts'
 import { printReport } from './report.ts'
 
 type Bench = (
-  options: BrokerBenchOptions,
+  options: BrokerBenchOptions & ProjectionBenchOptions,
 ) => Promise<readonly BenchRow[]> | AsyncIterable<readonly BenchRow[]>
 
 /**
  * Throughput of each part as a ratio to a baseline that is measured in the same run, with CPU seconds
  * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`. The broker's
  * take `--quick`, `--rounds` (three), `--only` a section and `--match` a load by a part of its name; these
- * two may be repeated.
+ * two may be repeated. The projections' take `--quick`, `--rounds`, `--only` and `--events`.
  */
 const BENCHES: Readonly<Record<string, Bench>> = {
   broker: benchBroker,
@@ -36,6 +36,7 @@ const { positionals: wanted, values } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     match: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '3' },
+    events: { type: 'string' },
   },
 })
 const unknown = wanted.filter((name) => !(name in BENCHES))
@@ -45,14 +46,19 @@ if (unknown.length > 0) {
   )
   process.exit(2)
 }
-const options: BrokerBenchOptions = {
+const options: BrokerBenchOptions & ProjectionBenchOptions = {
   isQuick: values.quick,
   only: values.only,
   match: values.match,
   rounds: Number(values.rounds),
+  events: values.events === undefined ? undefined : Number(values.events),
 }
 if (!Number.isInteger(options.rounds) || options.rounds < 1) {
   console.error(`--rounds ${values.rounds}: give a whole number from 1 on`)
+  process.exit(2)
+}
+if (options.events !== undefined && !Number.isInteger(options.events)) {
+  console.error(`--events ${values.events}: give a whole number`)
   process.exit(2)
 }
 // Exit listeners end what a benchmark has started; a signal alone would skip them.

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -83,8 +83,22 @@ test('the project type-checks strictly, and its test runs without a database', a
     (error: { readonly stdout: string }) => error,
   )
   expect(checked.stdout).toBe('')
-  const { stdout } = await run(process.execPath, ['--test', 'test-loans.ts'])
-  expect(stdout).toMatch(/pass 1/)
+  const { stdout } = await run(process.execPath, ['--test', 'test-loans.ts', 'test-more.ts'])
+  expect(stdout).toMatch(/pass 3/)
+})
+
+test('the code of docs/projections.md is that of the project', async () => {
+  const docs = await readFile(join(ROOT, 'docs/projections.md'), 'utf8')
+  const blocks = [...docs.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code.trim())
+  expect(blocks.length).toBeGreaterThan(5)
+  const names = await readdir(PROJECT)
+  const files = await Promise.all(names.map((name) => readFile(join(PROJECT, name), 'utf8')))
+  for (const block of blocks) {
+    expect(
+      files.some((text) => text.includes(block)),
+      block,
+    ).toBe(true)
+  }
 })
 
 test('it runs against npm start: a write is read back as soon as the wait for it ends', async () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -28,6 +28,7 @@ export async function packLibraries(directory: string): Promise<readonly string[
     await mkdir(directory, { recursive: true })
     const tarballs: string[] = []
     for (const library of LIBRARIES) {
+      await rewriteDeclarations(join(built, library))
       await describe(library, join(built, library))
       const { stdout } = await run(
         'npm',
@@ -61,6 +62,16 @@ async function build(built: string): Promise<void> {
   const path = join(built, 'tsconfig.json')
   await writeFile(path, JSON.stringify(config))
   await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', path], ROOT)
+}
+
+/** The compiler rewrites what JavaScript imports, and leaves declarations as they are. */
+async function rewriteDeclarations(packed: string): Promise<void> {
+  for (const name of await readdir(packed, { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue
+    const path = join(packed, name)
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, text.replaceAll(/(['"]\.{1,2}\/[^'"]*)\.ts(['"])/g, '$1.js$2'))
+  }
 }
 
 /** The manifest of the workspace, with what is built in place of its sources. */

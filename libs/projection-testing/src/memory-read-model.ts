@@ -94,11 +94,10 @@ export class MemoryReadModel implements ReadModel {
 
   async #enrich(records: readonly PreparedRecord[], ledger: BatchLedger): Promise<unknown> {
     if (this.#projection.enrich === undefined) return undefined
-    return await this.#lookUp(
-      records.flatMap(({ key, content }) =>
-        content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
-      ),
+    const events = records.flatMap(({ key, content }) =>
+      content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
     )
+    return events.length === 0 ? undefined : await this.#lookUp(events)
   }
 }
 

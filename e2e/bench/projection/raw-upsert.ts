@@ -23,26 +23,66 @@ export function encodeBatches(
   })
 }
 
-/** Seconds that it takes to write the batches, a connection and a statement at a time for each partition. */
+/**
+ * Seconds that it takes to write the batches, a connection and a statement at a time for each partition;
+ * with a checkpoint, it is moved in one transaction with the rows.
+ */
 export async function upsertBatches(
   databaseUrl: string,
   projection: FoldProjection,
   partitions: readonly (readonly EncodedBatch[])[],
+  target: { readonly table: string; readonly hasCheckpoint: boolean },
 ): Promise<number> {
   const clients = partitions.map(() => new pg.Client({ connectionString: databaseUrl }))
   await Promise.all(clients.map((client) => client.connect()))
-  await clients[0]?.query(createTable(projection))
-  const text = upsert(projection)
+  await clients[0]?.query(createTable(projection, target.table))
+  const text = upsert(projection, target.table)
+  const write = target.hasCheckpoint ? withCheckpoint : bare
+  await clients[0]?.query(CHECKPOINTS)
   const startedMs = performance.now()
   await Promise.all(
     partitions.map(async (batches, index) => {
-      for (const values of batches)
-        await clients[index]?.query({ name: 'upsert', text, values: [...values] })
+      const client = clients[index]
+      if (client === undefined) return
+      for (const [batch, values] of batches.entries()) {
+        const statement = { name: 'upsert', text, values: [...values] }
+        await write(client, statement, { partition: index, batch })
+      }
     }),
   )
   const seconds = (performance.now() - startedMs) / 1_000
   await Promise.all(clients.map((client) => client.end()))
   return seconds
+}
+
+const CHECKPOINTS = `create table if not exists public.raw_checkpoint
+  (part int primary key, next_batch bigint not null, fence bigint not null) with (fillfactor = 30);
+  insert into public.raw_checkpoint select part, 0, 1 from generate_series(0, 63) as part
+  on conflict do nothing`
+
+type Statement = { readonly name: string; readonly text: string; readonly values: string[] }
+type Place = { readonly partition: number; readonly batch: number }
+
+async function bare(client: pg.Client, statement: Statement): Promise<void> {
+  await client.query(statement)
+}
+
+async function withCheckpoint(
+  client: pg.Client,
+  statement: Statement,
+  place: Place,
+): Promise<void> {
+  const { partition, batch } = place
+  await client.query('begin')
+  const moved = await client.query({
+    name: 'checkpoint',
+    text: `update public.raw_checkpoint set next_batch = $2
+      where part = $1 and next_batch = $3 and fence = 1`,
+    values: [partition, batch + 1, batch],
+  })
+  if (moved.rowCount !== 1) throw new Error('the checkpoint is elsewhere')
+  await client.query(statement)
+  await client.query('commit')
 }
 
 function fold(
@@ -77,14 +117,12 @@ function elementText(value: unknown): string {
   throw new TypeError(`a ${typeof value} has no text form here`)
 }
 
-const TABLE = 'public.raw_upsert'
-
-function createTable({ table }: FoldProjection): string {
-  const columns = Object.entries(table.columns).map(([name, type]) => `${name} ${type}`)
-  return `create table ${TABLE} (${columns.join()}, primary key (${table.keyColumn}))`
+function createTable({ table }: FoldProjection, name: string): string {
+  const columns = Object.entries(table.columns).map(([column, type]) => `${column} ${type}`)
+  return `create table ${name} (${columns.join()}, primary key (${table.keyColumn}))`
 }
 
-function upsert({ table }: FoldProjection): string {
+function upsert({ table }: FoldProjection, target: string): string {
   const names = Object.keys(table.columns)
   const arrays = Object.values(table.columns).map(
     (type, index) => `$${index + 1}::${type.replace(' null', '')}[]`,
@@ -92,6 +130,6 @@ function upsert({ table }: FoldProjection): string {
   const updates = names
     .filter((name) => name !== table.keyColumn)
     .map((name) => `${name} = excluded.${name}`)
-  return `insert into ${TABLE} (${names.join()}) select * from unnest(${arrays.join()})
+  return `insert into ${target} (${names.join()}) select * from unnest(${arrays.join()})
     on conflict (${table.keyColumn}) do update set ${updates.join()}`
 }

@@ -1,0 +1,42 @@
+import { benchFaults } from './faults.ts'
+import { benchLive } from './live.ts'
+import { benchReads } from './reads.ts'
+import { benchSqlHandlers } from './sql-handlers.ts'
+import { ProjectionStack } from './stack.ts'
+import type { BenchRow } from '../report.ts'
+
+export type ProjectionBenchOptions = {
+  readonly isQuick: boolean
+  readonly only: readonly string[]
+  readonly rounds: number
+  /** Events of each set; undefined for the usual number. */
+  readonly events: number | undefined
+}
+
+const EVENTS_DEFAULT = 1_000_000
+const EVENTS_QUICK = 100_000
+
+type Section = (
+  stack: ProjectionStack,
+  options: { readonly eventCount: number; readonly rounds: number },
+) => AsyncIterable<readonly BenchRow[]>
+
+const SECTIONS: Readonly<Record<string, Section>> = {
+  live: benchLive,
+  sql: benchSqlHandlers,
+  faults: benchFaults,
+  reads: benchReads,
+}
+
+/** Events of the log through projections into Postgres, `--only` a section of them. */
+export async function* benchProjection(
+  options: ProjectionBenchOptions,
+): AsyncIterable<readonly BenchRow[]> {
+  const { isQuick, only, rounds, events } = options
+  const eventCount = events ?? (isQuick ? EVENTS_QUICK : EVENTS_DEFAULT)
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    if (only.length > 0 && !only.includes(name)) continue
+    await using stack = await ProjectionStack.start()
+    yield* section(stack, { eventCount, rounds })
+  }
+}

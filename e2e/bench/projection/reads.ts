@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createOutbox } from '@fairlead/outbox'
+import { createKysely, createPool } from '@fairlead/postgres'
+import { createProjections } from '@fairlead/read-your-writes'
+import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import { type Kysely, type Transaction, sql } from 'kysely'
+import { RunningApp } from '../../support/running-app.ts'
+import { depositSet } from './accounts.ts'
+import type { ProjectionStack } from './stack.ts'
+import type { BenchRow } from '../report.ts'
+
+const WRITES_PER_SECOND = 1_000
+const SECONDS = 10
+const TICK_MS = 5
+const CONNECTIONS = 16
+/** What Emmett polls its messages with by default, and about what others do. */
+const POLL_INTERVAL_MS = 50
+const WAIT_MS = 30_000
+const P50_MAX_MS = 15
+const P99_MAX_MS = 80
+const SET = 'reads'
+
+/** Resolves once what was written is in the read model. */
+type Write = (id: string) => Promise<() => Promise<unknown>>
+
+/**
+ * From the answer of a commit to a read model that has it, at 1,000 writes a second: through WAL,
+ * relay, broker and projector, against a poller that reads the new rows of a source table.
+ */
+export async function* benchReads(stack: ProjectionStack): AsyncIterable<readonly BenchRow[]> {
+  const databaseUrl = await stack.createDatabase()
+  const db = createKysely<unknown>(
+    createPool({ url: databaseUrl, max: CONNECTIONS, applicationName: 'bench' }),
+  )
+  const polled = await latencies(await pollingWrites(db))
+  const endpoints = { 'database.url': databaseUrl, 'bootstrap.servers': stack.broker.address }
+  const relay = await RunningApp.start('apps/relay/src/main.ts', endpoints)
+  const projector = RunningApp.launch(
+    'apps/projector/src/main.ts',
+    {
+      ...endpoints,
+      'schema.registry.url': stack.registry.url,
+      projections: join(import.meta.dirname, 'accounts.ts'),
+    },
+    { BENCH_SET: SET },
+  )
+  try {
+    await projector.ready()
+    const write = await tokenWrites(db, stack.registry.url)
+    await (await write(randomUUID()))()
+    const waited = await latencies(write)
+    yield [
+      ...rows('polling of the source table every 50 ms', polled),
+      ...rows(
+        'waiting for the token of the write',
+        waited,
+        'polling of the source table every 50 ms',
+      ),
+    ]
+  } finally {
+    await projector.stop()
+    await relay.stop()
+    await db.destroy()
+  }
+}
+
+function rows(name: string, sorted: readonly number[], baseline?: string): readonly BenchRow[] {
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
+  const row = (percentile: string, rate: number) => ({
+    name: `${name}, ${percentile}`,
+    rate,
+    unit: 'ms',
+  })
+  if (baseline === undefined) return [row('p50', at(0.5)), row('p99', at(0.99))]
+  return [
+    {
+      ...row(`p50 (≤ ${P50_MAX_MS} ms)`, at(0.5)),
+      baseline: `${baseline}, p50`,
+      bar: { atMost: 1 },
+    },
+    {
+      ...row(`p99 (≤ ${P99_MAX_MS} ms)`, at(0.99)),
+      baseline: `${baseline}, p99`,
+      bar: { atMost: 1 },
+    },
+  ]
+}
+
+async function tokenWrites(db: Kysely<unknown>, registryUrl: string): Promise<Write> {
+  const { events, fold } = depositSet(SET)
+  const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
+  const outbox = await createOutbox({ serde, events: [events] })
+  const projections = createProjections({ db })
+  return async (accountId) => {
+    const event = events.Deposited({ accountId, amount: 1n, branch: 'b', at: new Date() })
+    const { token } = await outbox.transaction(db, (transaction) =>
+      outbox.append(transaction, event),
+    )
+    return () => projections.waitFor(fold, token, { key: accountId, timeoutMs: WAIT_MS })
+  }
+}
+
+async function pollingWrites(db: Kysely<unknown>): Promise<Write> {
+  await sql`create table public.entry (seq bigserial primary key, id uuid)`.execute(db)
+  await sql`create table public.polled (id uuid primary key, balance bigint)`.execute(db)
+  let applied = 0
+  const waiting = new Map<number, () => void>()
+  const pollOnce = async (transaction: Transaction<unknown>): Promise<number> => {
+    const { rows: found } = await sql<{ last: string | null }>`
+      with fresh as (select seq, id from public.entry where seq > ${applied}),
+        added as (insert into public.polled select id, count(*) from fresh group by id
+          on conflict (id) do update set balance = polled.balance + excluded.balance)
+      select max(seq) as last from fresh`.execute(transaction)
+    return Number(found[0]?.last ?? applied)
+  }
+  const pollAll = async (): Promise<void> => {
+    for (;;) {
+      applied = await db.transaction().execute(pollOnce)
+      for (const [seq, resolve] of waiting) {
+        if (seq > applied) continue
+        waiting.delete(seq)
+        resolve()
+      }
+      await delay(POLL_INTERVAL_MS, undefined, { ref: false })
+    }
+  }
+  // It ends with its database.
+  pollAll().catch(() => undefined)
+  return async (id) => {
+    const seq = await db.transaction().execute(async (transaction) => {
+      const { rows: inserted } = await sql<{ seq: string }>`
+        insert into public.entry (id) values (${id}) returning seq`.execute(transaction)
+      return Number(inserted[0]?.seq)
+    })
+    return () =>
+      seq <= applied ? Promise.resolve() : new Promise<void>((resolve) => waiting.set(seq, resolve))
+  }
+}
+
+/** In milliseconds, sorted, of writes at a steady rate. */
+async function latencies(write: Write): Promise<readonly number[]> {
+  const measured: number[] = []
+  const underWay: Promise<void>[] = []
+  const one = async (): Promise<void> => {
+    const wait = await write(randomUUID())
+    const committedMs = performance.now()
+    await wait()
+    measured.push(performance.now() - committedMs)
+  }
+  const startedMs = performance.now()
+  let begun = 0
+  while (begun < WRITES_PER_SECOND * SECONDS) {
+    const due = ((performance.now() - startedMs) / 1_000) * WRITES_PER_SECOND
+    for (; begun < due && begun < WRITES_PER_SECOND * SECONDS; begun += 1) underWay.push(one())
+    await delay(TICK_MS)
+  }
+  await Promise.all(underWay)
+  return measured.sort((left, right) => left - right)
+}

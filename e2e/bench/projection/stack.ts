@@ -1,0 +1,166 @@
+import { join } from 'node:path'
+import { migrate } from '@fairlead/postgres'
+
+import pg from 'pg'
+import { ROOT } from '../../support/platform.ts'
+import { RunningApp } from '../../support/running-app.ts'
+import { type Deposits, publish } from './deposits.ts'
+import { type DepositEvents, depositSet } from './accounts.ts'
+import { poll } from '../poll.ts'
+import {
+  type RunningBroker,
+  type TemporaryDirectory,
+  createTopic,
+  startBroker,
+  startPostgres,
+  temporaryDirectory,
+} from '../services.ts'
+import { type Usage, usageBetween, usageOf } from '../usage.ts'
+
+export const PARTITIONS = 4
+/** The default of `batch.records.max`. */
+export const BATCH_EVENTS = 2_000
+const CHECKPOINT_POLL_MS = 5
+
+export type Run = {
+  readonly set: string
+  readonly form: 'fold' | 'sql'
+  readonly eventCount: number
+  /** Ends the projector so often on its way. */
+  readonly kills?: number
+}
+
+export type Measured = { readonly rate: number; readonly seconds: number; readonly usage: Usage }
+
+/** Postgres, a broker and a registry for one section, and databases by the number. */
+export class ProjectionStack implements AsyncDisposable {
+  readonly broker: RunningBroker
+  readonly registry: RunningApp
+  readonly #directory: TemporaryDirectory
+  readonly #postgres: AsyncDisposable & { readonly url: string }
+  #databaseCount = 0
+
+  private constructor(parts: {
+    readonly broker: RunningBroker
+    readonly registry: RunningApp
+    readonly directory: TemporaryDirectory
+    readonly postgres: AsyncDisposable & { readonly url: string }
+  }) {
+    this.broker = parts.broker
+    this.registry = parts.registry
+    this.#directory = parts.directory
+    this.#postgres = parts.postgres
+  }
+
+  static async start(): Promise<ProjectionStack> {
+    const directory = await temporaryDirectory()
+    const postgres = await startPostgres(join(directory.path, 'postgres'))
+    const broker = await startBroker(join(directory.path, 'kafka'), 'group')
+    const registry = await RunningApp.start('apps/registry/src/main.ts', {
+      'kafkastore.bootstrap.servers': broker.address,
+    })
+    return new ProjectionStack({ broker, registry, directory, postgres })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.registry.stop()
+    await this.broker[Symbol.asyncDispose]()
+    await this.#postgres[Symbol.asyncDispose]()
+    this.#directory[Symbol.dispose]()
+  }
+
+  /** Of a database that is new, with the tables of outbox and projections. */
+  async createDatabase(): Promise<string> {
+    this.#databaseCount += 1
+    const name = `bench_${this.#databaseCount}`
+    await withClient(this.#postgres.url, (client) => client.query(`create database ${name}`))
+    const url = new URL(this.#postgres.url)
+    url.pathname = `/${name}`
+    await migrate({ url: url.href, directory: join(ROOT, 'sql/migrations') })
+    return url.href
+  }
+
+  /** Fills the topic of a set. */
+  async publish(set: string, make: (events: DepositEvents) => Deposits): Promise<Deposits> {
+    const { events } = depositSet(set)
+    const logs = make(events)
+    await createTopic(this.broker, events.topic, PARTITIONS)
+    await publish(events, logs, { broker: this.broker.address, registry: this.registry.url })
+    return logs
+  }
+
+  /** From the first checkpoint to the last: without the start of the process and its joining a group. */
+  async project(databaseUrl: string, run: Run): Promise<Measured> {
+    const launch = (): RunningApp => this.#launchProjector(databaseUrl, run)
+    let app = launch()
+    const { kills = 0, eventCount } = run
+    try {
+      return await withClient(databaseUrl, async (client) => {
+        const firstCount = await appliedAtLeast(client, 1)
+        const before = usageOf(app.pid)
+        const startedMs = performance.now()
+        for (let kill = 1; kill <= kills; kill += 1) {
+          await appliedAtLeast(client, Math.floor((eventCount * kill) / (kills + 1)))
+          await app.stop('SIGKILL')
+          app = launch()
+        }
+        await appliedAtLeast(client, eventCount)
+        const seconds = (performance.now() - startedMs) / 1_000
+        const usage = kills === 0 ? usageBetween(before, usageOf(app.pid)) : usageOf(app.pid)
+        return { rate: (eventCount - firstCount) / seconds, seconds, usage }
+      })
+    } finally {
+      await app.stop()
+    }
+  }
+
+  #launchProjector(databaseUrl: string, { set, form }: Run): RunningApp {
+    return RunningApp.launch(
+      'apps/projector/src/main.ts',
+      {
+        'database.url': databaseUrl,
+        'bootstrap.servers': this.broker.address,
+        'schema.registry.url': this.registry.url,
+        'group.id': new URL(databaseUrl).pathname.slice(1),
+        // A process that was killed is back under its name, and waits for no session to time out.
+        'group.instance.id': 'bench',
+        projections: join(import.meta.dirname, 'accounts.ts'),
+        'batch.records.max': BATCH_EVENTS,
+        'parked.keys.per.minute.max': 100_000,
+      },
+      { BENCH_SET: set, BENCH_FORM: form },
+    )
+  }
+}
+
+export async function withClient<T>(
+  databaseUrl: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Of the rows of a table, whatever order they lie in. */
+export async function hashOf(client: pg.Client, table: string): Promise<string> {
+  const { rows } = await client.query<{ hash: string }>(
+    `select md5(string_agg(t::text, ',' order by id)) as hash from ${table} as t`,
+  )
+  return rows[0]?.hash ?? ''
+}
+
+/** Waits until the checkpoints say that so many events are applied, and answers how many are. */
+async function appliedAtLeast(client: pg.Client, count: number): Promise<number> {
+  return poll(`${count} events to be applied`, CHECKPOINT_POLL_MS, async () => {
+    const { rows } = await client.query<{ applied: number }>(
+      'select coalesce(sum(next_offset), 0)::int as applied from evt.checkpoint',
+    )
+    const applied = rows[0]?.applied ?? 0
+    return applied >= count ? applied : undefined
+  })
+}
