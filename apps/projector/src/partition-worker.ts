@@ -20,6 +20,7 @@ import {
   classifyFailure,
   decideBatchFailure,
 } from '@fairlead/projection'
+import { BatchSize } from './batch-size.ts'
 import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-batch.ts'
 import { type Drained, drainLetters } from './drain-letters.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
@@ -137,11 +138,14 @@ export class PartitionWorker {
   /** Nothing that was still under way says otherwise any more. */
   #isFaulted = false
   readonly #troubles = new Map<Activity, PausedState>()
-  #batchRecordsMax: number
+  readonly #batchSize: BatchSize
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#batchRecordsMax = options.batchRecordsMax
+    this.#batchSize = new BatchSize({
+      recordsMax: options.batchRecordsMax,
+      fetchBytesMax: options.fetchBytesMax,
+    })
     this.#done = this.#run()
   }
 
@@ -230,7 +234,7 @@ export class PartitionWorker {
 
   /** The records behind a place, decoded; null when the worker stops. */
   async #fetch({ nextOffset, leaderEpoch }: Omit<Batch, 'records'>): Promise<Batch | null> {
-    const { reader, partition, fetchBytesMax, observer } = this.#options
+    const { reader, partition, observer } = this.#options
     return this.#untilDone('fetch', async () => {
       const fetched = await this.#fetchOf({
         topic: partition.topic,
@@ -238,11 +242,12 @@ export class PartitionWorker {
         partition: partition.partition,
         fromOffset: nextOffset,
         lastFetchedEpoch: leaderEpoch,
-        maxBytes: fetchBytesMax,
+        maxBytes: this.#batchSize.fetchBytesMax,
         maxWaitMs: FETCH_WAIT_MAX_MS,
         signal: this.#abort.signal,
       })
       const records = await reader.prepare(fetched.records)
+      this.#batchSize.fetched(fetched.highWatermark - fetched.nextOffset)
       observer.fetched({ highWatermark: fetched.highWatermark })
       return {
         records,
@@ -359,7 +364,7 @@ export class PartitionWorker {
 
   /** Ahead of a record that the projection cannot judge; such a record itself is the end. */
   #portionEnd({ records }: Batch, start: number): number {
-    const end = Math.min(records.length, start + this.#batchRecordsMax)
+    const end = Math.min(records.length, start + this.#batchSize.recordsMax)
     for (let index = start; index < end; index += 1) {
       const content = records[index]?.content
       if (content?.kind !== 'unknown') continue
@@ -395,7 +400,7 @@ export class PartitionWorker {
     for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
     this.#ownParkedCount += ledger.parkedKeys.size
     this.#attempts = NO_ATTEMPTS
-    this.#batchRecordsMax = this.#options.batchRecordsMax
+    this.#batchSize.committed()
     this.#settle('apply')
     observer.held(admitted.to, this.#ownParkedCount)
     observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
@@ -430,7 +435,7 @@ export class PartitionWorker {
       case 'stop':
         throw new StopRequired(errorMessage(error))
       case 'retry':
-        if (decision.halve) this.#batchRecordsMax = Math.ceil(this.#batchRecordsMax / 2)
+        if (decision.halve) this.#batchSize.halve()
         await pause(attempt, decision.backoff, signal)
         return this.#reload(mode)
       case 'pause':

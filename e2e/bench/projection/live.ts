@@ -2,7 +2,7 @@ import { type Shape, SHAPES, depositSet } from './accounts.ts'
 import { deposits } from './deposits.ts'
 import { encodeBatches, upsertBatches } from './raw-upsert.ts'
 import {
-  BATCH_EVENTS,
+  CATCH_UP_BATCH_EVENTS,
   PARTITIONS,
   type Measured,
   type ProjectionStack,
@@ -35,7 +35,7 @@ async function benchShape(
   const logs = await stack.publish(shape, (events) =>
     deposits(events, { shape, count: eventCount, partitions: PARTITIONS }),
   )
-  const batches = encodeBatches(fold, logs, BATCH_EVENTS)
+  const batches = encodeBatches(fold, logs, CATCH_UP_BATCH_EVENTS)
   const bare: number[] = []
   const exact: number[] = []
   const live: Measured[] = []

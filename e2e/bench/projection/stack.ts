@@ -19,7 +19,9 @@ import { type Usage, usageBetween, usageOf } from '../usage.ts'
 
 export const PARTITIONS = 4
 /** The default of `batch.records.max`. */
-export const BATCH_EVENTS = 2_000
+const BATCH_EVENTS = 2_000
+/** What a projector takes while it is far behind, as it is here for nearly all of the time. */
+export const CATCH_UP_BATCH_EVENTS = 4 * BATCH_EVENTS
 const CHECKPOINT_POLL_MS = 5
 
 export type Run = {

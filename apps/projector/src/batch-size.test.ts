@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { BatchSize } from './batch-size.ts'
+
+const size = () => new BatchSize({ recordsMax: 100, fetchBytesMax: 1_000 })
+
+test('batches and fetches are larger while more than ten batches are left', () => {
+  const subject = size()
+  subject.fetched(1_000)
+  expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([100, 1_000])
+  subject.fetched(1_001)
+  expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([400, 4_000])
+  subject.fetched(0)
+  expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([100, 1_000])
+})
+
+test('a batch that loses again and again is halved down to one record, until one commits', () => {
+  const subject = size()
+  subject.halve()
+  expect(subject.recordsMax).toBe(50)
+  for (let count = 0; count < 2_000; count += 1) subject.halve()
+  expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([1, 1_000])
+  subject.committed()
+  expect(subject.recordsMax).toBe(100)
+})

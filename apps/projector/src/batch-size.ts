@@ -1,0 +1,46 @@
+/** Farther behind than so many batches, a partition takes larger ones. */
+const FAR_BEHIND_BATCHES = 10
+/**
+ * Larger batches fold more events into one row, and commit less often; readers see their rows later, and
+ * a row is locked for longer. Nobody waits for the rows of a partition that is far behind.
+ */
+const CATCH_UP_FACTOR = 4
+
+/**
+ * How many records one transaction applies, and how much one fetch reads: more while the partition is far
+ * behind, fewer once transactions have lost against others.
+ */
+export class BatchSize {
+  readonly #recordsMax: number
+  readonly #fetchBytesMax: number
+  #isFarBehind = false
+  #halvings = 0
+
+  constructor(options: { readonly recordsMax: number; readonly fetchBytesMax: number }) {
+    this.#recordsMax = options.recordsMax
+    this.#fetchBytesMax = options.fetchBytesMax
+  }
+
+  get recordsMax(): number {
+    const records = this.#recordsMax * (this.#isFarBehind ? CATCH_UP_FACTOR : 1)
+    return Math.max(1, Math.ceil(records / 2 ** this.#halvings))
+  }
+
+  get fetchBytesMax(): number {
+    return this.#fetchBytesMax * (this.#isFarBehind ? CATCH_UP_FACTOR : 1)
+  }
+
+  /** A fetch has come; so many records are behind it. */
+  fetched(recordsLeft: number): void {
+    this.#isFarBehind = recordsLeft > FAR_BEHIND_BATCHES * this.#recordsMax
+  }
+
+  halve(): void {
+    // Below one record there is nothing to halve, and 2 ** 1024 is no number.
+    this.#halvings = Math.min(this.#halvings + 1, 32)
+  }
+
+  committed(): void {
+    this.#halvings = 0
+  }
+}
