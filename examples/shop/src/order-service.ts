@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Outbox } from '@fairlead/outbox'
+import type { CommitToken, Outbox } from '@fairlead/outbox'
 import type { Kysely } from 'kysely'
 import type { ShopDatabase } from './database.ts'
 import { OrderEvents } from './events.ts'
@@ -11,6 +11,9 @@ export type OrderRequest = {
   readonly unitPriceCents: number
 }
 
+/** Whoever has the token can wait until a read model has the write. */
+type Placed = { readonly orderId: string; readonly token: CommitToken }
+
 /** Each method is one Postgres transaction: the business row and its event commit together. */
 export class OrderService {
   readonly #database: Kysely<ShopDatabase>
@@ -21,12 +24,12 @@ export class OrderService {
     this.#outbox = outbox
   }
 
-  async place(request: OrderRequest): Promise<string> {
+  async place(request: OrderRequest): Promise<Placed> {
     const orderId = randomUUID()
     const placedAt = new Date()
     const { customerId, sku, quantity } = request
     const unitPriceCents = BigInt(request.unitPriceCents)
-    await this.#database.transaction().execute(async (transaction) => {
+    const { token } = await this.#outbox.transaction(this.#database, async (transaction) => {
       await transaction
         .insertInto('shop.orders')
         .values({
@@ -44,7 +47,7 @@ export class OrderService {
         OrderEvents.OrderPlaced({ orderId, customerId, sku, quantity, unitPriceCents, placedAt }),
       )
     })
-    return orderId
+    return { orderId, token }
   }
 
   /** False when there is no such order. */
@@ -64,23 +67,27 @@ export class OrderService {
     })
   }
 
-  /** False when there is no such order, or it is paid already. */
-  async pay(orderId: string): Promise<boolean> {
-    return this.#database.transaction().execute(async (transaction) => {
-      const order = await transaction
-        .updateTable('shop.orders')
-        .set({ status: 'paid' })
-        .where('id', '=', orderId)
-        .where('status', '=', 'placed')
-        .returning(['quantity', 'unit_price_cents'])
-        .executeTakeFirst()
-      if (order === undefined) return false
-      const amountCents = BigInt(order.unit_price_cents) * BigInt(order.quantity)
-      await this.#outbox.append(
-        transaction,
-        OrderEvents.OrderPaid({ orderId, amountCents, paidAt: new Date() }),
-      )
-      return true
-    })
+  /** Null when there is no such order, or it is paid already. */
+  async pay(orderId: string): Promise<CommitToken | null> {
+    const { result: isPaid, token } = await this.#outbox.transaction(
+      this.#database,
+      async (transaction) => {
+        const order = await transaction
+          .updateTable('shop.orders')
+          .set({ status: 'paid' })
+          .where('id', '=', orderId)
+          .where('status', '=', 'placed')
+          .returning(['quantity', 'unit_price_cents'])
+          .executeTakeFirst()
+        if (order === undefined) return false
+        const amountCents = BigInt(order.unit_price_cents) * BigInt(order.quantity)
+        await this.#outbox.append(
+          transaction,
+          OrderEvents.OrderPaid({ orderId, amountCents, paidAt: new Date() }),
+        )
+        return true
+      },
+    )
+    return isPaid ? token : null
   }
 }

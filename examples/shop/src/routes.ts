@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import type { ShopDatabase } from './database.ts'
 import type { OrderRequest, OrderService } from './order-service.ts'
 import { TRAFFIC_RATE_MAX } from './config.ts'
+import { orderSummary } from './projections.ts'
 import { readStats } from './stats.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -35,7 +36,7 @@ const trafficBody = {
 
 const STARTING = { error: 'the shop is starting' }
 
-/** The shop's HTTP API. */
+/** The shop's HTTP API, on a server with the plugin `readYourWrites`. */
 export function addRoutes(
   http: FastifyInstance,
   shop: {
@@ -53,7 +54,8 @@ export function addRoutes(
     async (request, reply) => {
       const service = shop.service()
       if (service === undefined) return reply.code(503).send(STARTING)
-      return reply.code(201).send({ orderId: await service.place(request.body) })
+      const { orderId, token } = await service.place(request.body)
+      return reply.commitToken(token).code(201).send({ orderId })
     },
   )
 
@@ -61,9 +63,10 @@ export function addRoutes(
     '/orders/:id/payment',
     { schema: { params: orderParams } },
     async (request, reply) => {
-      const isPaid = await shop.service()?.pay(request.params.id)
-      if (isPaid === undefined) return reply.code(503).send(STARTING)
-      return isPaid ? { paid: true } : reply.code(404).send({ error: 'no such open order' })
+      const token = await shop.service()?.pay(request.params.id)
+      if (token === undefined) return reply.code(503).send(STARTING)
+      if (token === null) return reply.code(404).send({ error: 'no such open order' })
+      return reply.commitToken(token).send({ paid: true })
     },
   )
 
@@ -78,10 +81,11 @@ export function addRoutes(
     },
   )
 
-  // The read model, not the order table: what a customer sees, a moment after the write.
+  // The read model, not the order table: what a customer sees, a moment after the write. Who brings the
+  // token of the write waits for it.
   http.get<{ Params: { id: string } }>(
     '/orders/:id',
-    { schema: { params: orderParams } },
+    { schema: { params: orderParams }, config: { readYourWrites: [orderSummary] } },
     async (request, reply) => {
       const summary = await sql`
         select * from public.order_summary where order_id = ${request.params.id}

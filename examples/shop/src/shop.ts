@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { createOutbox } from '@fairlead/outbox'
 import { createKysely, createPool, migrate } from '@fairlead/postgres'
+import { createProjections, readYourWrites } from '@fairlead/read-your-writes'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { type AppContext, type RunningApp, untilSucceeds } from '@fairlead/service'
 import type { ShopConfig } from './config.ts'
@@ -26,6 +27,11 @@ export async function startShop(context: AppContext<ShopConfig>): Promise<Runnin
   let service: OrderService | undefined
   let traffic: Traffic | undefined
   health.set('orders', 'starting')
+  await http.register(readYourWrites, {
+    projections: createProjections({ db: database }),
+    reads: [],
+    onTimeout: 'stale',
+  })
   addRoutes(http, { database, service: () => service, traffic: () => traffic })
   await context.listen()
 

@@ -92,7 +92,7 @@ export class Traffic {
   async #carryOut(step: TrafficStep): Promise<void> {
     switch (step.kind) {
       case 'place':
-        this.#plan.orderPlaced(await this.#service.place(randomOrder(step.quantity)))
+        this.#plan.orderPlaced((await this.#service.place(randomOrder(step.quantity))).orderId)
         break
       case 'changeQuantity':
         await this.#service.changeQuantity(step.orderId, step.quantity)
