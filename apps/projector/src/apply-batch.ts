@@ -118,6 +118,7 @@ export async function applyRecords(
 ): Promise<void> {
   switch (projection.kind) {
     case 'fold':
+      if (projection.mayShareRows) await waitForOtherPartitions(batch)
       if (mode === 'fast') await foldAll(projection, batch)
       else await foldEach(projection, batch)
       break
@@ -130,6 +131,11 @@ export async function applyRecords(
       else await handleEach(projection, batch)
       break
   }
+}
+
+/** A row that another partition reads meanwhile would lose what this one writes, or the other way round. */
+async function waitForOtherPartitions({ trx, schemaName }: Batch): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${schemaName}, 0))`.execute(trx)
 }
 
 async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> {

@@ -189,6 +189,18 @@ describe('a fold', () => {
   })
 })
 
+test('a fold whose rows are shared by partitions loses no update', async () => {
+  log = new MemoryLog(TOPIC, 4)
+  const shared = { ...accounts, rowKey: () => accountId(0), mayShareRows: true }
+  const eventCount = 40
+  start(database.url, log, [shared], { batchRecordsMax: 1 })
+  for (let partition = 0; partition < 4; partition += 1) {
+    const records = Array.from({ length: eventCount }, () => deposited(accountId(partition), 1))
+    log.append(partition, ...records)
+  }
+  await until(async () => expect(await readAccounts()).toEqual(balances(4 * eventCount)))
+})
+
 test('an SQL projection sets only the poison event aside', async () => {
   log.append(
     0,

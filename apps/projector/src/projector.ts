@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { errorMessage } from '@fairlead/base'
+import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
 import { classifyPostgresError, migrate } from '@fairlead/postgres'
-import { INFRA_BACKOFF, type Projection } from '@fairlead/projection'
+import { INFRA_BACKOFF, type Projection, headersText } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ValueSerde } from './log/prepare-records.ts'
@@ -145,7 +145,15 @@ export class Projector {
           if (cause.kind === 'blocked') continue
           const { stage, errorClass, errorMessage: message } = cause
           logger.error(
-            { ...fields, offset: record.offset, eventType, stage, errorClass, reason: message },
+            {
+              ...fields,
+              offset: record.offset,
+              trace_id: traceIdOf(headersText(record)),
+              eventType,
+              stage,
+              errorClass,
+              reason: message,
+            },
             'a key is parked: the event failed, and those behind it wait',
           )
           logger.debug({ ...fields, key }, 'parked key')
@@ -180,4 +188,9 @@ export class Projector {
     }
     return null
   }
+}
+
+/** The trace of the write that the event is from, by its W3C header; undefined without one. */
+function traceIdOf(headers: Readonly<Record<string, string>>): string | undefined {
+  return headers[EVENT_HEADERS.traceparent]?.split('-')[1]
 }

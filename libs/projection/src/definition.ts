@@ -67,6 +67,8 @@ export type FoldProjection = Common & {
   readonly kind: 'fold'
   readonly table: Table
   readonly rowKey: (event: AnyEvent) => RowKey
+  /** Events of several keys, and so of several partitions, may change one row. */
+  readonly mayShareRows: boolean
   readonly initial: (key: RowKey) => Row
   readonly on: Readonly<Record<string, FoldHandler>>
 }
@@ -190,7 +192,11 @@ export function defineProjection<
 >(
   header: Header<F, DB, X> & {
     readonly into: TableOf<R, K, DB>
-    /** Key of the row that an event changes; default: the event's own key. */
+    /**
+     * Key of the row that an event changes; default: the event's own key. A fold that has one applies
+     * the batches of its partitions one at a time, since they may read and write the same rows. Events of
+     * different keys then meet in one row in no certain order: what they do should commute.
+     */
     readonly key?: (event: SourceEvent<F>) => NoInfer<R[K]>
   },
 ): RowsBuilder<F, R, K, X>
@@ -212,7 +218,8 @@ export function defineProjection(
   return {
     fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {
       refuseLostOrder(common)
-      return checked({ ...common, ...rows, kind: 'fold', ...form })
+      const mayShareRows = header.key !== undefined
+      return checked({ ...common, ...rows, kind: 'fold', mayShareRows, ...form })
     },
     commutative: ({
       columns,
