@@ -8,8 +8,9 @@ import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { RunningApp } from '../../support/running-app.ts'
 import { depositSet } from './accounts.ts'
-import type { ProjectionStack } from './stack.ts'
+import { PARTITIONS, type ProjectionStack } from './stack.ts'
 import type { BenchRow } from '../report.ts'
+import { createTopic } from '../services.ts'
 
 const WRITES_PER_SECOND = 1_000
 const SECONDS = 10
@@ -31,11 +32,14 @@ type Write = (id: string) => Promise<() => Promise<unknown>>
  */
 export async function* benchReads(stack: ProjectionStack): AsyncIterable<readonly BenchRow[]> {
   const databaseUrl = await stack.createDatabase()
-  const db = createKysely<unknown>(
-    createPool({ url: databaseUrl, max: CONNECTIONS, applicationName: 'bench' }),
-  )
+  const connect = (max: number) =>
+    createKysely<unknown>(createPool({ url: databaseUrl, max, applicationName: 'bench' }))
+  const db = connect(CONNECTIONS)
+  // Reads do not queue behind writes.
+  const readDb = connect(1)
   const polled = await latencies(await pollingWrites(db))
   const endpoints = { 'database.url': databaseUrl, 'bootstrap.servers': stack.broker.address }
+  await createTopic(stack.broker, depositSet(SET).events.topic, PARTITIONS)
   const relay = await RunningApp.start('apps/relay/src/main.ts', endpoints)
   const projector = RunningApp.launch(
     'apps/projector/src/main.ts',
@@ -48,7 +52,7 @@ export async function* benchReads(stack: ProjectionStack): AsyncIterable<readonl
   )
   try {
     await projector.ready()
-    const write = await tokenWrites(db, stack.registry.url)
+    const write = await tokenWrites({ db, readDb }, stack.registry.url)
     await (await write(randomUUID()))()
     const waited = await latencies(write)
     yield [
@@ -63,6 +67,7 @@ export async function* benchReads(stack: ProjectionStack): AsyncIterable<readonl
     await projector.stop()
     await relay.stop()
     await db.destroy()
+    await readDb.destroy()
   }
 }
 
@@ -88,11 +93,14 @@ function rows(name: string, sorted: readonly number[], baseline?: string): reado
   ]
 }
 
-async function tokenWrites(db: Kysely<unknown>, registryUrl: string): Promise<Write> {
+async function tokenWrites(
+  { db, readDb }: { readonly db: Kysely<unknown>; readonly readDb: Kysely<unknown> },
+  registryUrl: string,
+): Promise<Write> {
   const { events, fold } = depositSet(SET)
   const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
   const outbox = await createOutbox({ serde, events: [events] })
-  const projections = createProjections({ db })
+  const projections = createProjections({ db: readDb })
   return async (accountId) => {
     const event = events.Deposited({ accountId, amount: 1n, branch: 'b', at: new Date() })
     const { token } = await outbox.transaction(db, (transaction) =>
