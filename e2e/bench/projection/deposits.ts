@@ -10,6 +10,8 @@ const LOCAL_DEPOSITS = 3
 /** Hot: one account in a hundred gets nine deposits of ten. */
 const HOT_SHARE = 0.9
 const HOT_ACCOUNTS_SHARE = 0.01
+/** Uniform: no account comes again within the batches of all partitions, so that nothing folds. */
+const UNIFORM_ACCOUNTS_MIN = 40_000
 /** Uniform and hot: deposits per account on average. */
 const DEPOSITS_PER_ACCOUNT = 10
 
@@ -109,7 +111,7 @@ function accountOf(
       return round * LOCAL_ACCOUNTS + (position % LOCAL_ACCOUNTS)
     }
     case 'uniform':
-      return Math.floor(random() * accounts)
+      return position % Math.max(UNIFORM_ACCOUNTS_MIN, accounts)
     case 'hot': {
       const hot = Math.max(1, Math.floor(accounts * HOT_ACCOUNTS_SHARE))
       return random() < HOT_SHARE
