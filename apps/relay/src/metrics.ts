@@ -59,6 +59,12 @@ export class RelayMetrics {
 
   constructor(metrics: Metrics) {
     const gauge = (name: string, help: string) => metrics.gauge({ name, help })
+    /** Not there until it is set: a gauge says 0 by itself, and an alert would believe it. */
+    const absentGauge = (name: string, help: string) => {
+      const made = gauge(name, help)
+      made.remove()
+      return made
+    }
     this.#up = gauge('outbox_relay_up', '1 while the relay reads its slot.')
     this.#state = metrics.gauge({
       name: 'outbox_relay_state',
@@ -130,11 +136,11 @@ export class RelayMetrics {
     )
     this.#slotActive = gauge('outbox_relay_slot_active', '1 while somebody reads the slot.')
     this.#slotRetained = gauge('outbox_relay_slot_retained_bytes', 'WAL kept for the slot.')
-    this.#slotSafe = gauge(
+    this.#slotSafe = absentGauge(
       'outbox_relay_slot_safe_wal_bytes',
       'WAL that may be written before the slot is in danger; absent without a limit.',
     )
-    this.#timeline = gauge(
+    this.#timeline = absentGauge(
       'outbox_relay_timeline',
       'Of the server that the slot is on: it grows when a standby is promoted.',
     )
@@ -148,12 +154,15 @@ export class RelayMetrics {
       help: '1 for the level of the WAL that the slot keeps back.',
       labelNames: ['level'],
     })
-    this.#walLimit = gauge(
+    this.#walLimit = absentGauge(
       'outbox_relay_wal_limit_bytes',
       'WAL that the slot may keep back; absent without a limit.',
     )
-    this.#walUsed = gauge('outbox_relay_wal_used_ratio', 'Of that limit; absent without a limit.')
-    this.#walEta = gauge(
+    this.#walUsed = absentGauge(
+      'outbox_relay_wal_used_ratio',
+      'Of that limit; absent without a limit.',
+    )
+    this.#walEta = absentGauge(
       'outbox_relay_wal_eta_seconds',
       'Until that limit at the growth of the last minutes; +Inf when it does not grow.',
     )
