@@ -20,6 +20,12 @@ test.for<{ end: SessionEnd; state: string; firstMs: number; laterMs: number }>([
     laterMs: 10_000,
   },
   {
+    end: { kind: 'source-lost', code: '28P01', reason },
+    state: 'reconnecting',
+    firstMs: 2_000,
+    laterMs: 30_000,
+  },
+  {
     end: { kind: 'halted', code: 'SLOT_LOST', reason },
     state: 'halted',
     firstMs: 10_000,

@@ -54,6 +54,10 @@ export type NextStep =
 /** Between two looks at a slot that another relay reads. */
 const STANDBY_POLL: BackoffPolicy = { baseMs: 250, maxMs: 250 }
 const SOURCE_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 10_000 }
+/** A password that was changed is not right again in a moment, and some servers lock out who asks too often. */
+const AUTHORIZATION_BACKOFF: BackoffPolicy = { baseMs: 2_000, maxMs: 30_000 }
+/** SQLSTATE class 28: invalid authorization specification. */
+const AUTHORIZATION_CLASS = '28'
 const SINK_BACKOFF: BackoffPolicy = { baseMs: 500, maxMs: 10_000 }
 /** An operator may repair what halted the relay; it then goes on without a restart. */
 const HALTED_POLL: BackoffPolicy = { baseMs: 10_000, maxMs: 10_000 }
@@ -79,7 +83,10 @@ export function afterSession(end: SessionEnd, failures: number, random: Random):
     case 'sink-failed':
       return retry('backpressure', SINK_BACKOFF)
     case 'source-lost':
-      return retry('reconnecting', SOURCE_BACKOFF)
+      return retry(
+        'reconnecting',
+        end.code.startsWith(AUTHORIZATION_CLASS) ? AUTHORIZATION_BACKOFF : SOURCE_BACKOFF,
+      )
     case 'halted':
       return retry('halted', HALTED_POLL)
   }
