@@ -1,3 +1,4 @@
+import { KafkaError } from '@fairlead/kafka'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
 import { RelayFixture } from './testing/relay-fixture.ts'
@@ -58,6 +59,48 @@ test('a message outside of transactions is published once, whatever becomes of i
   await fixture.started()
   await fixture.insert([{}])
   await fixture.until(() => fixture.brokers.records(TOPIC).length === 3)
+})
+
+/** A row, and a message outside of its transaction that the commit record follows directly. */
+async function insertAndEmit(type: string): Promise<void> {
+  const message = JSON.stringify({
+    id: 'message',
+    aggregatetype: type,
+    aggregateid: 'k',
+    payload: {},
+  })
+  await fixture.pool.query(`begin;
+    insert into outbox.events (aggregatetype, aggregateid, type) values ('${type}', 'k', 'Row');
+    select pg_logical_emit_message(false, 'outbox', '${message}');
+    commit`)
+}
+
+test('a message right before a commit takes nothing of that transaction with it', async () => {
+  fixture = await createFixture({ 'max.batch.size': '1' })
+  await fixture.started()
+  let sends = 0
+  fixture.brokers.beforeSend = () => {
+    sends += 1
+    // The message is published; its position is confirmed when the session ends.
+    if (sends === 2) throw new KafkaError('no answer', { code: 'NETWORK', retryable: true })
+  }
+  await insertAndEmit('order')
+  await fixture.confirmed()
+  expect(fixture.brokers.records(TOPIC).map(({ headerTexts }) => headerTexts.get('id'))).toEqual([
+    'message',
+    expect.stringMatching(/^[0-9a-f-]{36}$/),
+  ])
+})
+
+test('a message right before a commit is parked beside the row of that transaction', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  await insertAndEmit('no topic')
+  await fixture.confirmed()
+  const { rows } = await fixture.pool.query<{ event_id: string; commit_lsn: string }>(
+    'select event_id, commit_lsn from relay.parked_event order by commit_lsn',
+  )
+  expect(rows.map(({ event_id: id }) => id === 'message')).toEqual([true, false])
 })
 
 test('a message that is no JSON object is parked, and others go on', async () => {

@@ -386,7 +386,7 @@ export class Session {
     this.#onOutcome(this.#router.route(row), row, this.#opened())
   }
 
-  /** A message outside of transactions is one of its own: the next one starts behind it. */
+  /** A message outside of transactions is one of its own, which ends where it ends. */
   #onLogicalMessage(item: EmittedMessage): void {
     const row = this.#messages.rowOf(item)
     if (row === undefined) return
@@ -394,7 +394,7 @@ export class Session {
     const transaction = isTransactional ? this.#opened() : this.#confirmed.begin()
     if (row.kind === 'row') this.#onOutcome(this.#router.route(row), row, transaction)
     else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
-    if (!isTransactional) this.#confirmed.commit(lsn(messageLsn + 1n))
+    if (!isTransactional) this.#confirmed.commit(messageLsn)
   }
 
   #onOutcome(outcome: RouteOutcome, row: RowChange, transaction: PendingTransaction): void {

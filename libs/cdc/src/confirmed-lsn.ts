@@ -10,7 +10,8 @@ import { type Lsn, formatLsn, invariant } from '@fairlead/base'
  * - Transactions arrive in commit order, their rows between `begin` and `commit`; acknowledgements
  *   arrive in any order, also before the commit does.
  * - The value is the `end_lsn` of a Commit message, as it is. The next commit record may start
- *   exactly there: confirming end_lsn + 1 would skip that transaction.
+ *   exactly there: confirming end_lsn + 1 would skip that transaction. The LSN of a message outside of
+ *   transactions is such an end, too.
  * - A keepalive carries the position up to which Postgres has read its log. While nothing is open
  *   and nothing is in flight, all before it is of no interest to us, and confirming it keeps an
  *   idle slot from holding back the log. In the middle of a transaction the same field carries
@@ -47,7 +48,7 @@ export class ConfirmedLsn {
     return transaction
   }
 
-  /** The Commit message of the open transaction arrived. */
+  /** The Commit message of the open transaction arrived; or it was a message outside of transactions. */
   commit(endLsn: Lsn): void {
     const transaction = this.#transactions.at(-1)
     invariant(transaction !== undefined, 'a commit follows a begin')

@@ -1,4 +1,4 @@
-import { type Lsn, formatLsn, parseLsn } from '@fairlead/base'
+import { type Lsn, formatLsn, lsn, parseLsn } from '@fairlead/base'
 
 /**
  * Where an event stands in the total order of a database: its transaction, and its place in that.
@@ -9,6 +9,14 @@ export type EventPosition = {
   readonly commitLsn: Lsn
   /** From 0, over the rows of the transaction that are published. */
   readonly commitIndex: number
+}
+
+/**
+ * A position for what no commit brings, at the record of the log that ends at `endLsn`: a place inside
+ * of that record. The end itself would not do, since a commit record may begin there.
+ */
+export function positionWithin(endLsn: Lsn, index: number): EventPosition {
+  return { commitLsn: lsn(endLsn - 1n), commitIndex: index }
 }
 
 /** Negative when `left` comes first, 0 when they are the same. */

@@ -24,6 +24,7 @@ export {
   comparePositions,
   formatPosition,
   parsePosition,
+  positionWithin,
 } from './event-position.ts'
 export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
 export { type EventHeader, SOURCE_HEADER } from './outbox-headers.ts'

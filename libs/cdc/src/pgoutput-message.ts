@@ -50,6 +50,7 @@ export type LogicalMessage = {
   readonly kind: 'message'
   /** False: sent at once, outside of any transaction, even when its transaction rolls back. */
   readonly isTransactional: boolean
+  /** Where its record ends; the next one may begin there. */
   readonly messageLsn: Lsn
   readonly prefix: string
   /** A view of the message. */

@@ -43,9 +43,19 @@ test('indexes start at 0 in every transaction, and a commit counts its rows', ()
   expect(items.at(-2)).toMatchObject({ position: { commitIndex: 0 } })
 })
 
-test('a message that is not transactional may stand outside of a transaction', () => {
-  const message = new MessageWriter().tag('M').uint8(0).uint64(9n).string('p').uint32(0).done()
-  expect(assembleAll([message])).toMatchObject([{ kind: 'message' }])
+test('a message outside of transactions has a position that no commit behind it can have', () => {
+  const message = new MessageWriter().tag('M').uint8(0).uint64(0x100n).string('p').uint32(0).done()
+  const [item, ...rest] = assembleAll([
+    message,
+    messages.begin(0x100n),
+    RELATION,
+    messages.insert(EVENTS, ['a']),
+  ])
+  expect(item).toMatchObject({
+    kind: 'message',
+    position: { commitLsn: lsn(0xffn), commitIndex: 0 },
+  })
+  expect(rest.at(-1)).toMatchObject({ position: { commitLsn: lsn(0x100n), commitIndex: 0 } })
 })
 
 test.for([

@@ -1,5 +1,5 @@
 import { DecodeError, type Lsn, formatLsn } from '@fairlead/base'
-import type { EventPosition } from './event-position.ts'
+import { type EventPosition, positionWithin } from './event-position.ts'
 import type {
   BeginMessage,
   LogicalMessage,
@@ -38,8 +38,8 @@ export type TruncatedTables = {
 }
 
 /**
- * A logical decoding message. One outside of transactions comes between two of them: its own LSN is
- * its position, and it has no commit time.
+ * A logical decoding message. One outside of transactions comes between two of them: it has a position
+ * of its own, and no commit time.
  */
 export type EmittedMessage = {
   readonly kind: 'message'
@@ -130,7 +130,7 @@ export class TransactionAssembler {
 
   #message(message: LogicalMessage): EmittedMessage {
     if (!message.isTransactional) {
-      const position = { commitLsn: message.messageLsn, commitIndex: 0 }
+      const position = positionWithin(message.messageLsn, 0)
       return { kind: 'message', message, position, commitTimestampMs: undefined, xid: 0 }
     }
     const open = this.#opened('a transactional message')

@@ -1,5 +1,5 @@
 import { EVENT_HEADERS, type Lsn, errorMessage, lsn } from '@fairlead/base'
-import type { OutboxRouter, RouteOutcome } from '@fairlead/cdc'
+import { type OutboxRouter, type RouteOutcome, positionWithin } from '@fairlead/cdc'
 import { type Logger, classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
@@ -238,7 +238,7 @@ async function publishUnseen(
   const commitTimestampMs = parts.wallNowMs()
   const { isPermitted } = parts
   await eachRow(reader, table, { range, condition, isPermitted }, async (shape, values) => {
-    const position = { commitLsn: slot.consistentLsn, commitIndex: publisher.eventCount }
+    const position = positionWithin(slot.consistentLsn, publisher.eventCount)
     const change = insertOf({ position, commitTimestampMs }, shape.relation, values)
     const outcome: RouteOutcome = parts.router.route(change)
     if (outcome.kind === 'routed') {

@@ -7,6 +7,7 @@ import {
   type RowMessage,
   SnapshotWindow,
   type Tuple,
+  positionWithin,
 } from '@fairlead/cdc'
 import { classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
@@ -196,7 +197,7 @@ export class SnapshotRunner {
   ): void {
     const { tables, publisher, wallNowMs } = this.#options
     const published = tables.eventOf(chunk.shape.relation, row, {
-      position: { commitLsn: place.message.messageLsn, commitIndex: place.index },
+      position: positionWithin(place.message.messageLsn, place.index),
       commitTimestampMs: wallNowMs(),
       type: chunk.type,
     })
