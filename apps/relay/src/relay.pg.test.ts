@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { KafkaError } from '@fairlead/kafka'
 import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
@@ -195,6 +196,41 @@ test('with brokers that take nothing, the relay lets go of Postgres instead of f
   fixture.brokers.unstick()
   await fixture.until(() => fixture.publishedIds().length === 3_000)
   expect(new Set(fixture.publishedIds()).size).toBe(3_000)
+})
+
+test('a backlog larger than the queue is published, however long the ends of topics take to read', async () => {
+  fixture = await createFixture({
+    'max.queue.size.in.bytes': '65536',
+    'topic.creation.default.partitions': '1',
+  })
+  const first = await fixture.started()
+  await fixture.insert([{}])
+  await fixture.confirmed()
+  await first.stop()
+  await fixture.insert(Array.from({ length: 300 }, () => ({ bytes: 1_000 })))
+  // Longer than a socket may stay full.
+  fixture.brokers.beforeFetch = () => setTimeout(6_000)
+  fixture.relay().start()
+  await fixture.until(() => fixture.publishedIds().length === 301)
+  await fixture.confirmed()
+})
+
+test('a backlog for 200 topics is published a few topics at a time', async () => {
+  fixture = await createFixture({
+    'max.queue.size.in.bytes': '262144',
+    'topic.creation.default.partitions': '2',
+  })
+  const first = await fixture.started()
+  const types = Array.from({ length: 200 }, (_, n) => `type-${n}`)
+  await fixture.insert(types.map((type) => ({ type })))
+  await fixture.confirmed()
+  await first.stop()
+  await fixture.insert([...types, ...types].map((type) => ({ type, bytes: 1_000 })))
+  fixture.brokers.beforeFetch = () => setTimeout(200)
+  fixture.relay().start()
+  const countOf = (type: string) => fixture.publishedIds(`outbox.event.${type}`).length
+  await fixture.until(() => types.every((type) => countOf(type) === 3))
+  await fixture.confirmed()
 })
 
 test('a second relay stands by, and takes over when the first stops', async () => {

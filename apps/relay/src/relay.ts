@@ -21,6 +21,7 @@ import type { EventEncoder } from './sink/event-encoder.ts'
 import { loadEncoder } from './sink/load-encoder.ts'
 import { sinkFailure } from './sink/sink-failure.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
+import { TailStore } from './sink/tail-store.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
 import { type Source, preflight, sourceName } from './source/preflight.ts'
 import { PublishedUntil } from './source/published-until.ts'
@@ -70,6 +71,7 @@ export class Relay {
   readonly #stopped = new AbortController()
   /** Lives longer than a session: what it knows of schemas outlasts a registry that is down. */
   #encoder: EventEncoder | undefined
+  readonly #tails = new TailStore()
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
   #session: Session | undefined
@@ -160,6 +162,7 @@ export class Relay {
       lastSession: this.#lastSession,
       openSink,
       encoder: this.#encoder,
+      tails: this.#tails,
       metrics,
       wallNowMs: () => Date.now(),
       isSnapshotHeldBack: this.#parts.isSnapshotHeldBack,

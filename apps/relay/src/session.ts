@@ -35,6 +35,7 @@ import { beginDelivery } from './sink/begin-delivery.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
 import { Publisher } from './sink/publisher.ts'
+import type { TailStore } from './sink/tail-store.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
 import { type Source, sourceName } from './source/preflight.ts'
@@ -52,6 +53,7 @@ export type SessionParts = {
   readonly lastSession: EndedSession | undefined
   readonly openSink: SinkFactory
   readonly encoder: EventEncoder | undefined
+  readonly tails: TailStore
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
   readonly isSnapshotHeldBack: () => boolean
@@ -72,6 +74,7 @@ const SIGNAL_PREFIX = 'fairlead.signal'
 const DRAIN_DEADLINE_MS = 2_000
 /** Postgres may be waiting for us to shut down, and that should take it no more than two seconds. */
 const SOURCE_LOST_DRAIN_DEADLINE_MS = 1_000
+const OPEN_TOPICS_DEADLINE_MS = 60_000
 const CLOSE_DEADLINE_MS = 1_000
 /** Progress is reported at most this often. */
 const STATUS_COALESCE_MS = 100
@@ -104,6 +107,7 @@ export class Session {
   readonly #replay: ParkedReplay
   readonly #snapshots: SnapshotRunner
   readonly #ended = Promise.withResolvers<SessionEnd>()
+  readonly #stopping = Promise.withResolvers<void>()
   #connection: ReplicationConnection | undefined
   /** Until it has begun nothing is confirmed. */
   #slotSession: SlotSession | undefined
@@ -148,7 +152,11 @@ export class Session {
       source: name,
       partitions: options.sink.partitions,
       replicationFactor: options.sink.replicationFactor,
-      tailRecordCount: options.sink.batchRecordsMax,
+      batchRecordsMax: options.sink.batchRecordsMax,
+      batchBytesMax: options.sink.batchBytesMax,
+      queueBytesMax: options.sink.queueBytesMax,
+      isEncoded: parts.encoder !== undefined,
+      tails: parts.tails,
     })
     this.#signals = new Signals(parts.control, options.source.slotName)
     this.#replay = new ParkedReplay({
@@ -246,6 +254,7 @@ export class Session {
 
   /** Ends the session after what is in flight, within two seconds. */
   stop(): void {
+    this.#stopping.resolve()
     this.#end({ kind: 'stopped' })
   }
 
@@ -265,6 +274,7 @@ export class Session {
     this.#lease.end()
     await this.#connection?.close()
     await this.#noteEnd()
+    if (end.kind === 'backpressure') await this.#openTopics()
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
     const settled = Promise.all([this.#sink.close(), publishing, snapshotsStopped])
@@ -520,6 +530,15 @@ export class Session {
   #confirmableLsn(): Lsn {
     if (this.#slotSession === undefined) return NOTHING_CONFIRMED
     return this.#finalLsn ?? this.#confirmed.value
+  }
+
+  /**
+   * It may have been the topics that took so long: their tails are in `tails` then, and the next session
+   * has only to look at what came since. Without this no session would ever get further.
+   */
+  async #openTopics(): Promise<void> {
+    const opened = this.#publisher.openTopics()
+    await Promise.race([opened, this.#stopping.promise, later(OPEN_TOPICS_DEADLINE_MS)])
   }
 
   /** Not waited for long: Postgres may be what is gone. */

@@ -6,6 +6,7 @@ import type { EventOrigin } from '../parked/stored-event.ts'
 import type { EventEncoder } from '../sink/event-encoder.ts'
 import { type Interlude, Publisher } from '../sink/publisher.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
+import { TailStore } from '../sink/tail-store.ts'
 import { Topics } from '../sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 
@@ -55,7 +56,11 @@ export class TablePublisher {
         source,
         partitions: options.sink.partitions,
         replicationFactor: options.sink.replicationFactor,
-        tailRecordCount: options.sink.batchRecordsMax,
+        batchRecordsMax: options.sink.batchRecordsMax,
+        batchBytesMax: options.sink.batchBytesMax,
+        queueBytesMax: options.sink.queueBytesMax,
+        isEncoded: parts.encoder !== undefined,
+        tails: new TailStore(),
       }),
       encoder: parts.encoder,
       isPermitted: parts.isPermitted,

@@ -1,4 +1,5 @@
 import type { RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
+import type { OutgoingRecord } from '@fairlead/kafka'
 
 /** Objects and strings around the bytes of an event in memory, roughly. */
 const EVENT_OVERHEAD_BYTES = 2_560
@@ -15,13 +16,25 @@ export function sentBytes(sizeBytes: number): number {
 
 /** What an event takes in memory, for the bound on all of them. */
 export function eventSizeBytes(event: RoutedEvent | UnroutableEvent): number {
-  const bytes =
-    event.kind === 'routed'
-      ? (event.key?.length ?? 0) +
-        event.headers.reduce((sum, [name, value]) => sum + name.length + (value?.length ?? 0), 0)
-      : 0
   const text = event.headersText?.length ?? 0
-  return EVENT_OVERHEAD_BYTES + bytes + text + (event.value?.length ?? 0)
+  if (event.kind === 'routed') return recordSizeBytes(event) + text
+  return EVENT_OVERHEAD_BYTES + text + (event.value?.length ?? 0)
+}
+
+/** What the event of a record took in memory at least, unless its value was encoded after that. */
+export function recordSizeBytes({
+  key,
+  value,
+  headers,
+}: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
+  let sizeBytes = EVENT_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, bytes] of headers) sizeBytes += name.length + (bytes?.length ?? 0)
+  return sizeBytes
+}
+
+/** How many events can take so much memory together. */
+export function eventCountMax(bytesMax: number): number {
+  return Math.max(1, Math.floor(bytesMax / EVENT_OVERHEAD_BYTES))
 }
 
 /** Why the record is too large for a batch of `bytesMax`; undefined when it is not. */

@@ -1,4 +1,7 @@
-import { type EventPosition, comparePositions, formatPosition } from '@fairlead/cdc'
+import { lsn } from '@fairlead/base'
+import { type EventPosition, comparePositions } from '@fairlead/cdc'
+
+const CAPACITY_MIN = 16
 
 /**
  * Which events of our source a partition holds, as far as its last records tell. Postgres sends
@@ -7,38 +10,91 @@ import { type EventPosition, comparePositions, formatPosition } from '@fairlead/
  * Events reach a partition in commit order, so what lies before the oldest record that was read was
  * published, too. That is no proof for a partition of which every record was read. Nor is it one
  * near the newest records: of a batch that a crash interrupted an event may be missing (the broker
- * refused it, and it was to be parked) while a later one is there. Therefore a tail must hold more
- * of our records than one batch has.
+ * refused it, and it was to be parked) while a later one is there. Therefore a tail must hold as many
+ * of our records as one batch has.
+ *
+ * There may be thousands of partitions: a position takes 16 bytes.
  */
 export class PartitionTail {
-  readonly #seen = new Set<string>()
-  readonly #isWhole: boolean
-  readonly #oldest: EventPosition | undefined
-  readonly #newest: EventPosition | undefined
+  #lsns = new BigUint64Array()
+  #indexes = new Float64Array()
+  #count = 0
+  #isSorted = true
+  /** The partition never held another record of our source than these. */
+  isWhole: boolean
 
-  /** `isWhole`: the partition never held another record of our source than these. */
   constructor(positions: readonly EventPosition[], { isWhole }: { readonly isWhole: boolean }) {
-    this.#isWhole = isWhole
-    for (const position of positions) this.#seen.add(formatPosition(position))
-    const ordered = [...positions].sort(comparePositions)
-    this.#oldest = ordered[0]
-    this.#newest = ordered.at(-1)
+    this.isWhole = isWhole
+    for (const position of positions) this.add(position)
+  }
+
+  get count(): number {
+    return this.#count
   }
 
   get newest(): EventPosition | undefined {
-    return this.#newest
+    return this.#at(this.#count - 1)
+  }
+
+  /** In any order. */
+  add({ commitLsn, commitIndex }: EventPosition): void {
+    if (this.#count === this.#lsns.length) this.#grow()
+    this.#lsns[this.#count] = commitLsn
+    this.#indexes[this.#count] = commitIndex
+    this.#count += 1
+    this.#isSorted = false
   }
 
   /** The event is among the records that were read. */
   includes(position: EventPosition): boolean {
-    return this.#seen.has(formatPosition(position))
+    let from = 0
+    let to = this.#count
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2)
+      const found = this.#at(middle)
+      if (found === undefined || comparePositions(found, position) < 0) from = middle + 1
+      else to = middle
+    }
+    const found = this.#at(from)
+    return found !== undefined && comparePositions(found, position) === 0
   }
 
   /** The event was published, to this partition if to any. */
   holds(position: EventPosition): boolean {
-    if (this.#newest === undefined || this.#oldest === undefined) return false
-    if (comparePositions(position, this.#newest) > 0) return false
-    if (comparePositions(position, this.#oldest) < 0) return !this.#isWhole
+    const oldest = this.#at(0)
+    const { newest } = this
+    if (newest === undefined || oldest === undefined) return false
+    if (comparePositions(position, newest) > 0) return false
+    if (comparePositions(position, oldest) < 0) return !this.isWhole
     return this.includes(position)
+  }
+
+  /** In order. */
+  #at(place: number): EventPosition | undefined {
+    if (!this.#isSorted) this.#sort()
+    const commitLsn = place < this.#count ? this.#lsns[place] : undefined
+    const commitIndex = this.#indexes[place]
+    if (commitLsn === undefined || commitIndex === undefined) return undefined
+    return { commitLsn: lsn(commitLsn), commitIndex }
+  }
+
+  #sort(): void {
+    this.#isSorted = true
+    const positions = Array.from({ length: this.#count }, (_, place) => this.#at(place))
+    const ordered = positions.filter((position) => position !== undefined).sort(comparePositions)
+    for (const [place, { commitLsn, commitIndex }] of ordered.entries()) {
+      this.#lsns[place] = commitLsn
+      this.#indexes[place] = commitIndex
+    }
+  }
+
+  #grow(): void {
+    const capacity = Math.max(CAPACITY_MIN, this.#count * 2)
+    const lsns = new BigUint64Array(capacity)
+    const indexes = new Float64Array(capacity)
+    lsns.set(this.#lsns)
+    indexes.set(this.#indexes)
+    this.#lsns = lsns
+    this.#indexes = indexes
   }
 }

@@ -9,6 +9,7 @@ import { sendDeadLetters } from './dead-letters.ts'
 import type { EventEncoder } from './event-encoder.ts'
 import { eventSizeBytes, sentBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
+import { inParallel } from './in-parallel.ts'
 import type { EventProducer } from './sink-clients.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
 import { type Topic, type Topics, partitionFault } from './topics.ts'
@@ -54,6 +55,8 @@ type Queued = {
 type ToSend = { readonly queued: Queued; readonly record: PlacedRecord }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
+/** Topics that are opened at a time. */
+const TOPICS_AT_ONCE = 16
 const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
 
 /**
@@ -70,6 +73,8 @@ const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #queue: Queued[] = []
+  /** The one that is being published. */
+  #batch: readonly Queued[] = []
   #pendingBytes = 0
   #pendingEvents = 0
   #publishedEvents = 0
@@ -146,36 +151,48 @@ export class Publisher {
 
   /**
    * Bounded by what is sent, and to half of what may be in memory: the other half comes in while the batch
-   * is on its way. A small event takes several times as much in memory as in a request.
+   * is on its way. A small event takes several times as much in memory as in a request. It ends before a
+   * topic too many that is not open: opening takes time, and nothing is durable until then.
    */
   #takeBatch(): readonly Queued[] {
-    const { batchRecordsMax, batchBytesMax, queueBytesMax } = this.#options
+    const { batchRecordsMax, batchBytesMax, queueBytesMax, topics } = this.#options
+    const unopened = new Set<string>()
     let count = 0
     let sizeBytes = 0
     let requestBytes = 0
     for (const queued of this.#queue) {
+      const { event } = queued
       if (count === batchRecordsMax) break
       sizeBytes += queued.sizeBytes
       requestBytes += sentBytes(queued.sizeBytes)
       if (count > 0 && (requestBytes > batchBytesMax || sizeBytes > queueBytesMax / 2)) break
+      if (event.kind === 'routed' && topics.known(event.topic) === undefined) {
+        unopened.add(event.topic)
+        if (unopened.size > TOPICS_AT_ONCE) break
+      }
       count += 1
     }
-    return this.#queue.splice(0, count)
+    this.#batch = this.#queue.splice(0, count)
+    return this.#batch
   }
 
-  async #publish(batch: readonly Queued[], parked: ParkedEvents): Promise<void> {
+  /** Opens the topics of all events that wait, so that the next session can begin with them. Best effort. */
+  async openTopics(): Promise<void> {
     const { topics } = this.#options
+    await inParallel(TOPICS_AT_ONCE, topicsOf([...this.#batch, ...this.#queue]), async (name) => {
+      if (topics.known(name) === undefined) await findTopic(topics, name)
+    }).catch(() => undefined)
+  }
+
+  async #publish(taken: readonly Queued[], parked: ParkedEvents): Promise<void> {
+    const batch = taken.every(({ event }) => isWhole(event)) ? taken : await this.#allWhole(taken)
+    const topics = await this.#opened(batch)
     const toSend: ToSend[] = []
     const toPark: ToPark[] = []
     const published: Queued[] = []
-    for (const item of batch) {
-      const queued = isWhole(item.event) ? item : await this.#whole(item)
+    for (const queued of batch) {
       const { event } = queued
-      // Nothing is awaited for an event of a known topic: that would cost more than the event.
-      const topic =
-        event.kind === 'routed'
-          ? (topics.known(event.topic) ?? (await findTopic(topics, event.topic)))
-          : undefined
+      const topic = event.kind === 'routed' ? topics.get(event.topic) : undefined
       const decision = this.#decide(queued, topic, parked)
       if (decision === 'published') published.push(queued)
       else if ('record' in decision) toSend.push(decision)
@@ -185,6 +202,28 @@ export class Publisher {
     await this.#park(toPark, parked)
     await this.#send(toSend, parked)
     this.#options.onProgress()
+  }
+
+  /** The topics of a batch, by name; the error of one that cannot be. */
+  async #opened(batch: readonly Queued[]): Promise<ReadonlyMap<string, Topic | KafkaError>> {
+    const { topics } = this.#options
+    const found = new Map<string, Topic | KafkaError>()
+    const unopened: string[] = []
+    for (const name of topicsOf(batch)) {
+      const known = topics.known(name)
+      if (known === undefined) unopened.push(name)
+      else found.set(name, known)
+    }
+    await inParallel(TOPICS_AT_ONCE, unopened, async (name) => {
+      found.set(name, await findTopic(topics, name))
+    })
+    return found
+  }
+
+  async #allWhole(taken: readonly Queued[]): Promise<readonly Queued[]> {
+    const batch: Queued[] = []
+    for (const item of taken) batch.push(isWhole(item.event) ? item : await this.#whole(item))
+    return batch
   }
 
   /** With what the schema registry has to do. */
@@ -310,6 +349,12 @@ export class Publisher {
     if (this.#pendingEvents > 0) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
+}
+
+function topicsOf(queue: readonly Queued[]): Set<string> {
+  const names = new Set<string>()
+  for (const { event } of queue) if (event.kind === 'routed') names.add(event.topic)
+  return names
 }
 
 function isWhole(event: RoutedEvent | UnroutableEvent): boolean {

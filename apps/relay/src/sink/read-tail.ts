@@ -2,6 +2,7 @@ import { EVENT_HEADERS } from '@fairlead/base'
 import { type EventPosition, SOURCE_HEADER, parsePosition } from '@fairlead/cdc'
 import type { Admin, IncomingRecord, Reader } from '@fairlead/kafka'
 import { SessionFailure } from '../session-failure.ts'
+import { recordSizeBytes, sentBytes } from './event-size.ts'
 import { PartitionTail } from './partition-tail.ts'
 
 export type TailRequest = {
@@ -10,49 +11,112 @@ export type TailRequest = {
   readonly source: string
   readonly topic: string
   readonly partition: number
+  /** So many of our records are enough. */
   readonly tailRecordCount: number
+  /** Fewer are, too, once so much of them was sent. */
+  readonly tailBytes?: number
   /** Records of others behind ours beyond which nobody looks for them. */
   readonly scanMax?: number
 }
 
 const FETCH_MAX_BYTES = 1_048_576
 const FETCH_WAIT_MS = 5_000
-/** Each step back is twice as long: for records of others, gaps of compaction, control batches. */
-const STEP_GROWTH = 2
+/** In records. The first step is short, since records may be large. */
+const STEP_MIN = 16
+/** Each step back is longer: for records of others, gaps of compaction, control batches. */
+const STEP_GROWTH = 4
+const STEP_MAX = 16_384
 const SCAN_MAX = 1_000_000
+/** Of records that came meanwhile; with more of them a tail is read from its end again. */
+const CATCH_UP_MAX = 16_384
+const POSITIONS_MAX = 65_536
 
 /**
- * The last records of our source in a partition.
+ * What of a partition was read, from its end backwards. It outlives the session that read it: where
+ * that did not suffice the next one goes on, after a look at what was appended since.
+ */
+export class TailProgress {
+  tail = new PartitionTail([], { isWhole: false })
+  sizeBytes = 0
+  /** Every record from here up to before `to` was read. */
+  from = 0
+  to = 0
+  /** Told by how many positions it has changed. */
+  readonly #onChange: (count: number) => void
+
+  constructor(onChange: (count: number) => void = () => undefined) {
+    this.#onChange = onChange
+  }
+
+  /** Begins at the end of the log, unless what is known reaches up to it, nearly. */
+  reach(end: number): void {
+    const isNear = this.to > 0 && end >= this.to && end - this.to <= CATCH_UP_MAX
+    if (isNear && this.tail.count <= POSITIONS_MAX) return
+    this.#onChange(-this.tail.count)
+    this.tail = new PartitionTail([], { isWhole: false })
+    this.sizeBytes = 0
+    this.from = end
+    this.to = end
+  }
+
+  add({ positions, sizeBytes }: Piece): void {
+    for (const position of positions) this.tail.add(position)
+    this.sizeBytes += sizeBytes
+    this.#onChange(positions.length)
+  }
+}
+
+/** Records of our source among those that were read. */
+type Piece = { readonly positions: readonly EventPosition[]; readonly sizeBytes: number }
+
+/**
+ * The last records of our source in a partition, in pieces of bounded size, the newest first.
  *
  * The end is that of the log, not what can be read now: a record of a relay that died may be
  * appended and not durable yet. It becomes readable within the wait of a fetch, or the session fails.
  */
-export async function readTail(request: TailRequest): Promise<PartitionTail> {
-  const { admin, topic, partition, tailRecordCount, scanMax = SCAN_MAX } = request
-  const end = await admin.listOffsets({ topic, partition, timestamp: 'logEnd' })
-  const start = await admin.listOffsets({ topic, partition, timestamp: 'earliest' })
-  const positions: EventPosition[] = []
-  let readFrom = end
-  for (let step = tailRecordCount; readFrom > start; step *= STEP_GROWTH) {
-    const from = Math.max(start, readFrom - step)
-    positions.push(...(await readPositions(request, { from, to: readFrom })))
-    readFrom = from
-    if (positions.length >= tailRecordCount || end - readFrom >= scanMax) break
+export async function readTail(
+  request: TailRequest,
+  progress: TailProgress = new TailProgress(),
+): Promise<PartitionTail> {
+  const { admin, topic, partition, tailRecordCount } = request
+  const { tailBytes = Number.POSITIVE_INFINITY, scanMax = SCAN_MAX } = request
+  const [end, start] = await Promise.all([
+    admin.listOffsets({ topic, partition, timestamp: 'logEnd' }),
+    admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
+  ])
+  progress.reach(end)
+  if (progress.to < end) {
+    progress.add(await readPiece(request, { from: progress.to, to: end }))
+    progress.to = end
   }
-  return new PartitionTail(positions, { isWhole: readFrom === 0 })
+  const { tail } = progress
+  let step = STEP_MIN
+  while (progress.from > start && progress.to - progress.from < scanMax) {
+    if (tail.count >= tailRecordCount || progress.sizeBytes >= tailBytes) break
+    const from = Math.max(start, progress.from - step)
+    progress.add(await readPiece(request, { from, to: progress.from }))
+    progress.from = from
+    step = Math.min(step * STEP_GROWTH, STEP_MAX)
+  }
+  tail.isWhole = progress.from === 0
+  return tail
 }
 
 /** Of the records of our source from offset `from` up to before `to`. */
-async function readPositions(
+async function readPiece(
   { reader, source, topic, partition }: TailRequest,
   { from, to }: { readonly from: number; readonly to: number },
-): Promise<readonly EventPosition[]> {
+): Promise<Piece> {
   const positions: EventPosition[] = []
+  let sizeBytes = 0
   await readRecords(reader, { topic, partition, from, to }, (record) => {
     const position = positionOf(record, source)
-    if (position !== undefined) positions.push(position)
+    if (position === undefined) return
+    positions.push(position)
+    sizeBytes += sentBytes(recordSizeBytes(record))
   })
-  return positions
+  return { positions, sizeBytes }
 }
 
 /**

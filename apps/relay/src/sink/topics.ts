@@ -1,7 +1,10 @@
 import { type EventPosition, type RoutedEvent, comparePositions } from '@fairlead/cdc'
 import { type Admin, type Reader, partitionOfKey } from '@fairlead/kafka'
+import { eventCountMax } from './event-size.ts'
+import { inParallel } from './in-parallel.ts'
 import { PartitionTail } from './partition-tail.ts'
 import { readTail } from './read-tail.ts'
+import type { TailStore } from './tail-store.ts'
 
 export type TopicsOptions = {
   readonly admin: Admin
@@ -10,8 +13,14 @@ export type TopicsOptions = {
   readonly source: string
   readonly partitions: number
   readonly replicationFactor: number
-  /** How many of our last records of a partition are read: more than are sent at a time. */
-  readonly tailRecordCount: number
+  /** Bounds of what is sent at a time: so much of a partition's end is read. */
+  readonly batchRecordsMax: number
+  readonly batchBytesMax: number
+  readonly queueBytesMax: number
+  /** Values are encoded after the size of a batch is known: those in the topic do not tell it. */
+  readonly isEncoded: boolean
+  /** What former sessions of this process have read. */
+  readonly tails: TailStore
 }
 
 /** More topics than a sensible outbox has. Beyond, they are forgotten and read again. */
@@ -22,6 +31,8 @@ const TOPICS_MAX = 10_000
  * event loop.
  */
 const SETTLE_MS = 250
+/** Of one topic: partitions whose tails are read at a time. Each answer takes a megabyte and more. */
+const PARTITIONS_AT_ONCE = 4
 /** Kafka's default of `max.message.bytes`. */
 const MESSAGE_BYTES_DEFAULT = 1_048_588
 
@@ -89,6 +100,7 @@ export class Topic {
 export class Topics {
   readonly #options: TopicsOptions
   readonly #topics = new Map<string, Topic>()
+  readonly #opening = new Map<string, Promise<Topic>>()
   #settled: Promise<void> | undefined
   #publishedUntil: EventPosition | undefined
 
@@ -108,6 +120,16 @@ export class Topics {
 
   /** @throws {KafkaError} */
   async open(name: string): Promise<Topic> {
+    const opening = this.#opening.get(name) ?? this.#open(name)
+    this.#opening.set(name, opening)
+    try {
+      return await opening
+    } finally {
+      this.#opening.delete(name)
+    }
+  }
+
+  async #open(name: string): Promise<Topic> {
     const { admin, partitions, replicationFactor } = this.#options
     const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
     const messageBytesMax = await this.#messageBytesMax(name)
@@ -137,15 +159,25 @@ export class Topics {
       this.#settled ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
       await this.#settled
     }
-    return Promise.all(
-      Array.from({ length: topic.partitions }, (_, partition) =>
-        this.#tailOf(name, partition, topic.created),
-      ),
+    return inParallel(
+      PARTITIONS_AT_ONCE,
+      Array.from({ length: topic.partitions }).keys(),
+      (partition) => this.#tailOf(name, partition, topic.created),
     )
   }
 
   async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
+    const { tails, source, batchRecordsMax, batchBytesMax, queueBytesMax, isEncoded } =
+      this.#options
+    if (isNew) tails.forget(source, topic, partition)
     if (isNew || this.#publishedUntil !== undefined) return new PartitionTail([], { isWhole: true })
-    return readTail({ ...this.#options, topic, partition })
+    const request = {
+      ...this.#options,
+      topic,
+      partition,
+      tailRecordCount: Math.min(batchRecordsMax, eventCountMax(queueBytesMax / 2)),
+      ...(!isEncoded && { tailBytes: batchBytesMax }),
+    }
+    return readTail(request, tails.of(source, topic, partition))
   }
 }

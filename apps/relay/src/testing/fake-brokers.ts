@@ -23,6 +23,7 @@ export class FakeBrokers {
   afterSend: () => void = () => undefined
   /** Records that are refused for what they are, and those of their key behind them. */
   rejects: (record: OutgoingRecord) => boolean = () => false
+  beforeFetch: () => Promise<void> = () => Promise.resolve()
   messageBytesMax = 1_048_588
   /** Batches are committed whole or not at all, with their position. */
   isTransactional = false
@@ -77,15 +78,16 @@ export class FakeBrokers {
       begin: () => Promise.resolve(this.#publishedUntil),
       admin: this.#admin(),
       reader: {
-        fetch: ({ topic, partition, fromOffset }) => {
+        fetch: async ({ topic, partition, fromOffset }) => {
+          await this.beforeFetch()
           const all = this.partition(topic, partition)
-          return Promise.resolve({
+          return {
             records: all.slice(fromOffset),
             nextOffset: all.length,
             highWatermark: all.length,
             logStartOffset: 0,
             leaderEpoch: 0,
-          })
+          }
         },
         close: () => Promise.resolve(),
       },
