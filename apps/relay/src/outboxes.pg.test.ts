@@ -61,6 +61,19 @@ test('a message outside of transactions is published once, whatever becomes of i
   await fixture.until(() => fixture.brokers.records(TOPIC).length === 3)
 })
 
+test('a message with a zero character is parked, and others go on', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  await fixture.pool.query(
+    `select pg_logical_emit_message(true, 'outbox', '{"aggregatetype":"a\\u0000b","aggregateid":"1"}')`,
+  )
+  const [id] = await fixture.insert([{}])
+  await fixture.until(() => fixture.publishedIds().length === 1)
+  expect(fixture.publishedIds()).toEqual([id])
+  const { rows } = await fixture.pool.query('select reason_code from relay.parked_event')
+  expect(rows).toEqual([{ reason_code: 'INVALID_MESSAGE' }])
+})
+
 /** A row, and a message outside of its transaction that the commit record follows directly. */
 async function insertAndEmit(type: string): Promise<void> {
   const message = JSON.stringify({

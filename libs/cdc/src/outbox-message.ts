@@ -44,30 +44,31 @@ export class OutboxMessages {
     this.#wallNowMs = wallNowMs
   }
 
-  /** Undefined when the message is not for us; unroutable when it is no JSON object. */
+  /** Undefined when the message is not for us; unroutable when no row could be like it. */
   rowOf({ message, position, ...facts }: EmittedMessage): RowChange | UnroutableEvent | undefined {
     if (!this.#prefixes.has(message.prefix)) return undefined
     // A message outside of transactions has no commit time.
     const commitTimestampMs = facts.commitTimestampMs ?? this.#wallNowMs()
     const text = LENIENT_TEXT.decode(message.content)
     const entries = jsonObjectEntries(text)
-    if (entries === undefined) {
-      return {
-        kind: 'unroutable',
-        code: 'INVALID_MESSAGE',
-        reason: `a message with prefix ${message.prefix} is not a JSON object`,
-        position,
-        commitTimestampMs,
-        eventId: null,
-        aggregateType: null,
-        aggregateId: null,
-        type: null,
-        headersText: null,
-        value: new Uint8Array(message.content),
-      }
-    }
+    const invalid = (reason: string): UnroutableEvent => ({
+      kind: 'unroutable',
+      code: 'INVALID_MESSAGE',
+      reason: `a message with prefix ${message.prefix} ${reason}`,
+      position,
+      commitTimestampMs,
+      eventId: null,
+      aggregateType: null,
+      aggregateId: null,
+      type: null,
+      headersText: null,
+      value: new Uint8Array(message.content),
+    })
+    if (entries === undefined) return invalid('is not a JSON object')
     const isHex = entries.some(([name, json]) => name === ENCODING_FIELD && json === '"hex"')
     const columns = entries.map(([name, json]) => ({ name, ...columnOf(name, json, isHex) }))
+    const zero = columns.find(hasZero)
+    if (zero !== undefined) return invalid(`has a zero character in ${JSON.stringify(zero.name)}`)
     const relation = this.#relationOf(message.prefix, columns)
     const row = tupleOf(columns.map(({ value }) => value))
     const change = { kind: 'insert', relation, row } as const
@@ -97,6 +98,11 @@ export class OutboxMessages {
     this.#relations.set(key, relation)
     return relation
   }
+}
+
+/** No column of a table but one of bytes can have a zero, and what names an event must fit into one. */
+function hasZero({ name, value }: { readonly name: string; readonly value: Uint8Array | null }) {
+  return name.includes('\0') || (name !== MESSAGE_FIELDS.payload && value?.includes(0) === true)
 }
 
 function columnOf(name: string, json: string, isHex: boolean) {

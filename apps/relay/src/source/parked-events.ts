@@ -5,8 +5,9 @@ import {
   comparePositions,
   formatPosition,
 } from '@fairlead/cdc'
+import { classifyPostgresError } from '@fairlead/postgres'
 import type pg from 'pg'
-import type { EventOrigin, StoredRecord } from '../parked/stored-event.ts'
+import type { EventOrigin, StoredRecord, StoredRow } from '../parked/stored-event.ts'
 import { halt } from '../session-failure.ts'
 
 /** An event to set aside. */
@@ -125,8 +126,29 @@ export class ParkedEvents {
     this.#blockedFrom.delete(keyOf(aggregateType, aggregateId))
   }
 
-  /** Stores the events, in order; those that are stored already stay as they are. */
+  /**
+   * Stores the events, in order; those that are stored already stay as they are. What this database does
+   * not take, as characters that its encoding lacks, is stored without: one event must not hold up all.
+   */
   async insert(events: readonly ParkedEvent[]): Promise<void> {
+    try {
+      await this.#insertAll(events)
+    } catch (error) {
+      if (classifyPostgresError(error) !== 'data') throw error
+      for (const event of events) await this.#insertAlone(event)
+    }
+  }
+
+  async #insertAlone(parked: ParkedEvent): Promise<void> {
+    try {
+      await this.#insertOne(parked)
+    } catch (error) {
+      if (classifyPostgresError(error) !== 'data') throw error
+      await this.#insertOne(plainParked(parked))
+    }
+  }
+
+  async #insertAll(events: readonly ParkedEvent[]): Promise<void> {
     let small: ParkedEvent[] = []
     for (const parked of events) {
       if ((parked.payload?.length ?? 0) <= SMALL_PAYLOAD_BYTES_MAX) {
@@ -134,10 +156,14 @@ export class ParkedEvents {
       } else {
         await this.#insertSmall(small)
         small = []
-        await this.#client.query(INSERT_ONE, [this.#slotName, ...valuesOf(parked)])
+        await this.#insertOne(parked)
       }
     }
     await this.#insertSmall(small)
+  }
+
+  async #insertOne(parked: ParkedEvent): Promise<void> {
+    await this.#client.query(INSERT_ONE, [this.#slotName, ...valuesOf(parked)])
   }
 
   async #insertSmall(events: readonly ParkedEvent[]): Promise<void> {
@@ -201,11 +227,40 @@ function valuesOf({ event, kind, reasonCode, reason, ...parked }: ParkedEvent) {
       : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
     headersText,
     new Date(event.commitTimestampMs),
-    record === null ? null : JSON.stringify(record),
-    origin.row === undefined ? null : JSON.stringify(origin.row),
+    record === null ? null : asciiJson(record),
+    origin.row === undefined ? null : asciiJson(origin.row),
     origin.table,
     isOmitted,
   ]
+}
+
+/** Whatever the encoding of the database: Postgres keeps the escapes of `json` as they are. */
+function asciiJson(value: StoredRecord | StoredRow): string {
+  return JSON.stringify(value).replaceAll(
+    NOT_ASCII,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+const NOT_ASCII = /[^ -~]/g
+
+/** With a question mark for every character that not every database can store. */
+function plainParked(parked: ParkedEvent): ParkedEvent {
+  const plain = (text: string | null) => text?.replaceAll(NOT_ASCII, '?') ?? null
+  const { event, reason, origin } = parked
+  return {
+    ...parked,
+    event: {
+      ...event,
+      eventId: plain(event.eventId),
+      aggregateType: plain(event.aggregateType),
+      aggregateId: plain(event.aggregateId),
+      type: plain(event.type),
+    },
+    reason: `${plain(reason)} (characters that the database cannot store are question marks here)`,
+    headersText: plain(parked.headersText),
+    origin: { ...origin, table: plain(origin.table) ?? '' },
+  }
 }
 
 const INSERT = `insert into relay.parked_event
@@ -216,7 +271,7 @@ const parameters = (suffix: string) =>
 const INSERT_ONE = `${INSERT} values ($1, ${parameters('')}) ${UNLESS_STORED}`
 const INSERT_MANY = `${INSERT} select $1, event.* from unnest(${parameters('[]')}) as event ${UNLESS_STORED}`
 
-/** No text of Postgres contains a zero character. */
+/** No text of Postgres contains a zero character, and none of a message that is taken for a row. */
 function keyOf(aggregateType: string | null, aggregateId: string | null): string {
   return `${aggregateType}\0${aggregateId}`
 }
