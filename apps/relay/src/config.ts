@@ -46,6 +46,11 @@ export const RELAY_CONFIG = defineConfig({
     default: ['outbox'],
     doc: 'Prefixes of logical decoding messages that are events of an outbox, as outbox.emit writes them.',
   },
+  'signal.enabled.channels': {
+    type: 'list',
+    default: ['source', 'log'],
+    doc: 'Where orders are taken from: source, the table relay.signal, always; log, messages with prefix fairlead.signal, which every role may write: snapshots only.',
+  },
   'capture.table.include.list': {
     type: 'list',
     default: [],

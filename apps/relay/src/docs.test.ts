@@ -50,6 +50,8 @@ test.for([
     problem: 'message.key.columns',
   },
   { yaml: 'table.include.list: []', problem: 'name a table' },
+  { yaml: 'signal.enabled.channels: [source, kafka]', problem: 'none of source, log' },
+  { yaml: 'signal.enabled.channels: [log]', problem: 'source cannot be left out' },
 ])('$yaml is refused: $problem', ({ yaml, problem }) => {
   expect(checkRelayConfig(load(yaml)).join()).toContain(problem)
 })

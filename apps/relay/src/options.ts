@@ -31,6 +31,8 @@ export type RelayOptions = {
   readonly parkedKeysMax: number
   readonly snapshotChunkRowsMax: number
   readonly wal: { readonly budget: WalBudgetOptions; readonly policy: WalPolicy }
+  /** Orders to the relay may stand in the log. */
+  readonly areLogSignalsTaken: boolean
   readonly routing: RoutingOptions
   readonly capture: CaptureOptions | undefined
   readonly registry: RegistryOptions
@@ -100,6 +102,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
       },
       policy: config['wal.budget.policy'],
     },
+    areLogSignalsTaken: config['signal.enabled.channels'].includes('log'),
     routing,
     capture: captureOptions(config, routing),
     registry: registryOptions(config),
@@ -128,6 +131,8 @@ function transactionalOptions(config: RelayConfig): RelayOptions['sink']['transa
   }
 }
 
+const SIGNAL_CHANNELS: readonly string[] = ['source', 'log']
+
 /** What no single key can say; one line per problem: key, rule and next step. */
 export function checkRelayConfig(config: RelayConfig): readonly string[] {
   try {
@@ -137,6 +142,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
     return [
       ...sourceProblems(config),
       ...walProblems(config),
+      ...channelProblems(config['signal.enabled.channels']),
       ...envelopeProblems(placements, chosen.value.kind),
       ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
@@ -166,6 +172,16 @@ function walProblems(config: RelayConfig): readonly string[] {
     )
   }
   return problems
+}
+
+function channelProblems(channels: readonly string[]): readonly string[] {
+  const unknown = channels.filter((name) => !SIGNAL_CHANNELS.includes(name))
+  return [
+    ...unknown.map((name) => `signal.enabled.channels: ${name} is none of source, log: remove it`),
+    ...(channels.includes('source')
+      ? []
+      : ['signal.enabled.channels: source cannot be left out, the commands use it: add it']),
+  ]
 }
 
 function envelopeProblems(

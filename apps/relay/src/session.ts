@@ -376,10 +376,14 @@ export class Session {
 
   /** It is in the database before its transaction is confirmed. */
   #onSignal({ messageLsn, content }: LogicalMessage): void {
+    if (!this.#parts.options.areLogSignalsTaken) return
     const transaction = this.#transaction
     transaction?.eventReceived()
     this.#signals.takeMessage(messageLsn, new TextDecoder().decode(content)).then(
-      () => transaction?.eventAcknowledged(),
+      (refusal) => {
+        if (refusal !== undefined) this.#parts.onNotice('warn', `a signal in the log: ${refusal}`)
+        transaction?.eventAcknowledged()
+      },
       (error: unknown) => this.#fail(error),
     )
   }

@@ -1,4 +1,5 @@
-import { type Lsn, formatLsn } from '@fairlead/base'
+import { type Lsn, errorMessage, formatLsn } from '@fairlead/base'
+import { classifyPostgresError } from '@fairlead/postgres'
 import type pg from 'pg'
 
 /** An order to the relay of a slot; see `relay.signal` in the database. */
@@ -10,16 +11,18 @@ export type Signal = {
   readonly progress: SignalProgress
 }
 
-const SIGNAL_TYPES = [
-  'replay-parked',
-  'discard-parked',
-  'replay-table',
+/** Types that are taken from the log, too. */
+const LOG_SIGNAL_TYPES = [
   'execute-snapshot',
   'stop-snapshot',
   'pause-snapshot',
   'resume-snapshot',
 ] as const
-export type SignalType = (typeof SIGNAL_TYPES)[number]
+export type SignalType =
+  | 'replay-parked'
+  | 'discard-parked'
+  | 'replay-table'
+  | (typeof LOG_SIGNAL_TYPES)[number]
 
 export type SignalProgress = Readonly<Record<string, number | string>>
 
@@ -63,17 +66,32 @@ export class Signals {
   }
 
   /**
-   * Takes in a signal that was written to the log: `{"slot": …, "type": …, "data": {…}}`. What is none,
-   * or for another slot, is passed over; one that is read twice is taken once.
+   * Takes in a signal that was written to the log, `{"slot": …, "type": …, "data": {…}}`; one that is read
+   * twice is taken once. Anybody who may connect can write to the log, so it only takes orders that
+   * harm nothing, and that name the slot. Why it is passed over, when it is; what is for another slot is so
+   * without a word.
    */
-  async takeMessage(messageLsn: Lsn, content: string): Promise<void> {
-    const signal = parseSignal(content)
-    if (signal === undefined || (signal.slot ?? this.#slotName) !== this.#slotName) return
-    await this.#client.query(
-      `insert into relay.signal (slot_name, type, data, source_lsn) values ($1, $2, $3, $4)
-       on conflict do nothing`,
-      [this.#slotName, signal.type, signal.data ?? {}, formatLsn(messageLsn)],
-    )
+  async takeMessage(messageLsn: Lsn, content: string): Promise<string | undefined> {
+    const signal = jsonOf(content)
+    if (!isObject(signal)) return 'it is no JSON object'
+    const { slot, type, data = {} } = signal
+    if (slot === undefined) return 'it names no slot'
+    if (slot !== this.#slotName) return undefined
+    const known = LOG_SIGNAL_TYPES.find((name) => name === type)
+    if (known === undefined) return `its type is none of ${LOG_SIGNAL_TYPES.join(', ')}`
+    if (!isObject(data)) return 'its data are no object'
+    try {
+      await this.#client.query(
+        `insert into relay.signal (slot_name, type, data, source_lsn) values ($1, $2, $3, $4)
+         on conflict do nothing`,
+        [this.#slotName, known, data, formatLsn(messageLsn)],
+      )
+    } catch (error) {
+      // Such as a zero character, which jsonb does not take.
+      if (classifyPostgresError(error) === 'data') return errorMessage(error)
+      throw error
+    }
+    return undefined
   }
 
   /** Unless one is under way or ordered already. */
@@ -107,16 +125,6 @@ export class Signals {
       [this.#slotName, FINISHED_RETENTION],
     )
   }
-}
-
-/** Undefined when the text is no signal. */
-function parseSignal(text: string) {
-  const value = jsonOf(text)
-  if (!isObject(value)) return undefined
-  const { slot, type, data } = value
-  const known = SIGNAL_TYPES.find((name) => name === type)
-  if (known === undefined || (data !== undefined && !isObject(data))) return undefined
-  return { type: known, data, ...(typeof slot === 'string' ? { slot } : {}) }
 }
 
 function jsonOf(text: string): unknown {

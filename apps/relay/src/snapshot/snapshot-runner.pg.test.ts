@@ -146,3 +146,34 @@ test('a signal in the log is carried out like one in the table, once', async () 
   await fixture.confirmed()
   expect(replayed()).toEqual([id])
 })
+
+test('from the log only snapshots of this slot are ordered, and what makes no sense is passed over', async () => {
+  fixture = new RelayFixture(await testDatabase())
+  const relay = await fixture.started()
+  const slot = fixture.slotName
+  for (const order of [
+    { slot, type: 'discard-parked', data: { all: true } },
+    { slot, type: 'replay-table', data: { force: true, since: 'beginning' } },
+    { type: 'execute-snapshot', data: {} },
+    { slot, type: 'execute-snapshot', data: { x: '\0' } },
+  ]) {
+    await fixture.pool.query(`select pg_logical_emit_message(true, 'fairlead.signal', $1)`, [
+      JSON.stringify(order),
+    ])
+  }
+  await fixture.confirmed()
+  const { rows } = await fixture.pool.query('select type from relay.signal')
+  expect(rows).toEqual([])
+  expect(relay.status.state).toBe('streaming')
+})
+
+test('without the channel nothing is ordered from the log', async () => {
+  fixture = new RelayFixture(await testDatabase(), { 'signal.enabled.channels': 'source' })
+  await fixture.started()
+  await fixture.pool.query(`select pg_logical_emit_message(true, 'fairlead.signal', $1)`, [
+    JSON.stringify({ slot: fixture.slotName, type: 'execute-snapshot', data: {} }),
+  ])
+  await fixture.confirmed()
+  const { rowCount } = await fixture.pool.query('select from relay.signal')
+  expect(rowCount).toBe(0)
+})
