@@ -207,3 +207,62 @@ test('ordinary tables are captured beside the outbox, by their replica identity'
   expect(new Set(keys)).toEqual(new Set(['{"code":"x"}']))
   await fixture.until(() => fixture.publishedIds().length === 1)
 })
+
+function keysOf(topic: string): readonly (string | null)[] {
+  return fixture.brokers
+    .records(topic)
+    .map(({ key }) => (key === null ? null : Buffer.from(key).toString()))
+}
+
+const CAPTURE_A = {
+  'capture.table.include.list': String.raw`public\.a`,
+  'snapshot.mode': 'no_data',
+  'topic.prefix': 'shop',
+  'topic.creation.default.partitions': '1',
+}
+
+test('keys follow a column of the primary key that is renamed while rows flow', async () => {
+  fixture = await createFixture(CAPTURE_A)
+  await fixture.pool.query('create table a (tenant text, id int, primary key (tenant, id))')
+  await fixture.started()
+  await fixture.pool.query(`insert into a values ('t', 1)`)
+  await fixture.until(() => keysOf('shop.public.a').length === 1)
+  await fixture.pool.query('alter table a rename column id to order_id')
+  await fixture.pool.query(`insert into a values ('t', 2)`)
+  await fixture.pool.query(`begin; insert into a values ('t', 3);
+    alter table a rename column tenant to customer; insert into a values ('t', 4); commit`)
+  await fixture.until(() => keysOf('shop.public.a').length === 4)
+  expect(keysOf('shop.public.a')).toEqual([
+    '{"tenant":"t","id":1}',
+    '{"tenant":"t","order_id":2}',
+    '{"tenant":"t","order_id":3}',
+    '{"customer":"t","order_id":4}',
+  ])
+  await fixture.confirmed()
+})
+
+test('rows from before a renaming that the relay only reads afterwards have their own key', async () => {
+  fixture = await createFixture(CAPTURE_A)
+  await fixture.pool.query('create table a (tenant text, id int, primary key (tenant, id))')
+  const relay = await fixture.started()
+  await relay.stop()
+  await fixture.pool.query(`insert into a values ('t', 1)`)
+  await fixture.pool.query('alter table a rename column id to order_id')
+  await fixture.pool.query(`insert into a values ('t', 2)`)
+  await fixture.started()
+  await fixture.until(() => keysOf('shop.public.a').length === 2)
+  expect(keysOf('shop.public.a')).toEqual(['{"tenant":"t","id":1}', '{"tenant":"t","order_id":2}'])
+})
+
+test('a column that may be null from now on is published as null', async () => {
+  fixture = await createFixture(CAPTURE_A)
+  await fixture.pool.query('create table a (id int primary key, n int not null)')
+  await fixture.started()
+  await fixture.pool.query('insert into a values (1, 1)')
+  await fixture.until(() => valuesOf('shop.public.a').length === 1)
+  await fixture.pool.query('alter table a alter column n drop not null')
+  await fixture.pool.query('insert into a values (2, null)')
+  await fixture.until(() => valuesOf('shop.public.a').length === 2)
+  const { after } = JSON.parse(valuesOf('shop.public.a')[1] ?? '') as { after: unknown }
+  expect(after).toEqual({ id: 2, n: null })
+})

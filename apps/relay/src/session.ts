@@ -7,6 +7,7 @@ import {
   OutboxRouter,
   type PendingTransaction,
   PgOutputDecoder,
+  type Relation,
   type RouteOutcome,
   type RowChange,
   TableCapture,
@@ -38,6 +39,7 @@ import { Publisher } from './sink/publisher.ts'
 import type { TailStore } from './sink/tail-store.ts'
 import { Topics } from './sink/topics.ts'
 import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
+import { LiveCatalog } from './source/live-catalog.ts'
 import { type Source, sourceName } from './source/preflight.ts'
 import { publicationNames } from './source/source-options.ts'
 import { slotLostReason } from './source/slot.ts'
@@ -94,6 +96,7 @@ export class Session {
   readonly #parts: SessionParts
   readonly #decoder = new PgOutputDecoder()
   readonly #assembler = new TransactionAssembler()
+  readonly #catalog: LiveCatalog
   readonly #router: OutboxRouter
   readonly #messages: OutboxMessages
   readonly #capture: TableCapture | undefined
@@ -116,6 +119,8 @@ export class Session {
   #finalLsn: Lsn | undefined
   #transaction: PendingTransaction | undefined
   #receivedLsn: Lsn = lsn(0n)
+  /** While the catalog is read: the messages that came since. One read of the socket has no more. */
+  #held: Uint8Array[] | undefined
   #isDraining = false
   #pausedSinceMs: number | undefined
   #heardAtMs = performance.now()
@@ -125,11 +130,13 @@ export class Session {
     const { options, source } = parts
     const name = sourceName(source, options.source.slotName)
     this.#parts = parts
+    const catalog = new LiveCatalog(parts.control, source.catalog)
+    this.#catalog = catalog
     this.#router = new OutboxRouter({
       ...options.routing,
       tables: options.source.tables,
       source: name,
-      catalog: parts.source.catalog,
+      catalog,
     })
     this.#messages = new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs)
     this.#capture =
@@ -139,7 +146,7 @@ export class Session {
             ...options.capture,
             exceptTables: options.source.tables,
             source: name,
-            catalog: source.catalog,
+            catalog,
             wallNowMs: parts.wallNowMs,
           })
     this.#lease = new SlotLease(options.walSenderTimeoutMs, performance.now())
@@ -340,9 +347,20 @@ export class Session {
 
   #onMessage(bytes: Uint8Array): void {
     this.#hear()
+    this.#take(bytes)
+  }
+
+  #take(bytes: Uint8Array): void {
     // What is not taken in is not confirmed either: Postgres sends it again.
     if (this.#isDraining) return
-    const item = this.#assembler.accept(this.#decoder.decode(bytes))
+    if (this.#held === undefined) this.#accept(bytes)
+    else this.#held.push(bytes.slice())
+  }
+
+  #accept(bytes: Uint8Array): void {
+    const message = this.#decoder.decode(bytes)
+    if (message.kind === 'relation') this.#onRelation(message.relation)
+    const item = this.#assembler.accept(message)
     failpoint('received')
     switch (item?.kind) {
       case 'begin':
@@ -372,6 +390,31 @@ export class Session {
         return
       case undefined:
     }
+  }
+
+  /**
+   * What the log does not tell of the table is read before its rows: they wait, and the socket with them.
+   * What had been read from that waits here. A relation comes within a transaction, so that a keepalive
+   * meanwhile confirms nothing.
+   */
+  #onRelation(relation: Relation): void {
+    const table = `${relation.schema}.${relation.table}`
+    const isOutbox = this.#parts.options.source.tables.includes(table)
+    if (!isOutbox && this.#capture?.captures(relation) !== true) return
+    this.#held = []
+    this.#pause()
+    this.#catalog.refresh(table).then(
+      () => this.#guarded(() => this.#release()),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  /** Up to another relation, if one is among what waits. */
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const bytes of held) this.#take(bytes)
+    if (this.#publisher.pendingBytes <= this.#parts.options.sink.queueBytesMax) this.#resume()
   }
 
   /** It is in the database before its transaction is confirmed. */
@@ -466,7 +509,7 @@ export class Session {
   }
 
   #resume(): void {
-    if (this.#pausedSinceMs === undefined || this.#isDraining) return
+    if (this.#pausedSinceMs === undefined || this.#held !== undefined || this.#isDraining) return
     this.#pausedSinceMs = undefined
     this.#hear()
     this.#connection?.resume()

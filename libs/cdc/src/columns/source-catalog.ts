@@ -1,7 +1,7 @@
 /**
  * What the log does not tell of tables and types, read from the system catalogs when a session
- * begins. A table or column that is not in it, since it is newer, counts as nullable and without a
- * default.
+ * begins, and for a table again whenever the log announces its definition. A table or column that is
+ * not in it counts as nullable and without a default.
  */
 export type SourceCatalog = {
   readonly database: string

@@ -105,10 +105,15 @@ export function tableColumns(
   })
 }
 
-/** Names of the key's columns: the primary key, or else the replica identity. */
+/**
+ * Names of the key's columns: the primary key, or else the replica identity. The catalog is that of today,
+ * and the relation that of the row: where it has not all columns of the key, one was renamed in between, and
+ * the row's own replica identity is its key.
+ */
 export function keyColumnNames(relation: Relation, catalog: SourceCatalog): readonly string[] {
   const { primaryKey = [] } = factsOf(relation, catalog) ?? {}
-  if (primaryKey.length > 0) return primaryKey
+  const names = new Set(relation.columns.map(({ name }) => name))
+  if (primaryKey.length > 0 && primaryKey.every((name) => names.has(name))) return primaryKey
   const isIdentity = relation.replicaIdentity !== 'f'
   return relation.columns.filter(({ isKey }) => isKey && isIdentity).map(({ name }) => name)
 }
