@@ -13,6 +13,7 @@ export {
 export { DEFAULT_VALUE_OPTIONS, type ValueOptions } from './columns/value-options.ts'
 export { ConfirmedLsn, type PendingTransaction } from './confirmed-lsn.ts'
 export type { Converter } from './connect/converter.ts'
+export { scalarTextOf } from './connect/json-converter.ts'
 export { importDebezium } from './debezium/import-debezium.ts'
 export {
   type DebeziumImport,

@@ -170,3 +170,19 @@ test('a slot that is well is left alone', async () => {
   await fixture.started()
   expect((await outcome(id))?.reason).toContain('is not lost')
 })
+
+test.for(['true', 'false'])(
+  'ids are recognised in headers of JSON, with schemas: %s',
+  async (schemas) => {
+    const { published, lost } = await loseSlot({
+      'header.converter': 'json',
+      'header.converter.schemas.enable': schemas,
+    })
+    const relay = fixture.relay()
+    relay.start()
+    const id = await order({ since: 'beginning' })
+    const replayedEvents = lost.length
+    expect(await outcome(id)).toMatchObject({ state: 'done', progress: { replayedEvents } })
+    expect(fixture.publishedIds().length).toBe(published.length + lost.length)
+  },
+)

@@ -1,5 +1,5 @@
 import { EVENT_HEADERS, type Lsn, errorMessage, lsn } from '@fairlead/base'
-import { type OutboxRouter, type RouteOutcome, positionWithin } from '@fairlead/cdc'
+import { type Converter, type OutboxRouter, type RouteOutcome, positionWithin } from '@fairlead/cdc'
 import { type Logger, classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
@@ -141,6 +141,11 @@ async function rangeOf(
   return 'it is not known until when events were published: give since, a time or beginning'
 }
 
+/** The converter of Connect for bytes leaves all else to its delegate. */
+function isJson(converter: Converter | null): boolean {
+  return converter?.kind === 'bytes' ? isJson(converter.delegate) : converter?.kind === 'json'
+}
+
 async function dropSlot(control: pg.Client, slotName: string): Promise<void> {
   await control.query(
     `update relay.slot set state = 'creating', start_lsn = null, confirmed_lsn = null, dropped_reason = null,
@@ -180,6 +185,7 @@ async function publishGap(
         sink: parts.sink,
         topics: await topicsOf(reader, parts, table, range),
         sinceMs: range.since?.getTime() ?? null,
+        areIdsJson: isJson(options.routing.converters.header),
       })
       await publishUnseen({ parts, order, range, slot, reader, publisher }, table)
     }

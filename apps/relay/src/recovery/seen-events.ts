@@ -1,4 +1,5 @@
 import { EVENT_HEADERS } from '@fairlead/base'
+import { scalarTextOf } from '@fairlead/cdc'
 import type pg from 'pg'
 import { headerText, readRecords } from '../sink/read-tail.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
@@ -17,6 +18,8 @@ export async function noteSeenEvents(
     readonly sink: SinkClients
     readonly topics: ReadonlySet<string>
     readonly sinceMs: number | null
+    /** The id is in its header as JSON; in that of older records it may be as it is. */
+    readonly areIdsJson: boolean
   },
 ): Promise<void> {
   for (const topic of range.topics) {
@@ -29,7 +32,7 @@ export async function noteSeenEvents(
 
 async function notePartition(
   reader: pg.Client,
-  { sink, sinceMs }: { readonly sink: SinkClients; readonly sinceMs: number | null },
+  { sink, sinceMs, areIdsJson }: Omit<Parameters<typeof noteSeenEvents>[1], 'topics'>,
   place: { readonly topic: string; readonly partition: number },
 ): Promise<void> {
   const to = await known(sink.admin.listOffsets({ ...place, timestamp: 'logEnd' }))
@@ -42,7 +45,10 @@ async function notePartition(
     await known(
       readRecords(sink.reader, range, (record) => {
         const id = headerText(record, EVENT_HEADERS.id)
-        if (id !== undefined) ids.push(id)
+        if (id === undefined) return
+        ids.push(id)
+        const text = scalarTextOf(id)
+        if (areIdsJson && text !== undefined) ids.push(text)
       }),
     )
     await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [

@@ -4,7 +4,7 @@ import { toBase64 } from './base64.ts'
 import { type ConnectSchema, optional, required, struct } from './connect-schema.ts'
 import { expandJson } from './expand-json.ts'
 import { javaDouble, javaFloat } from './java-number.ts'
-import { toConnectJson } from './json-converter.ts'
+import { scalarTextOf, toConnectJson } from './json-converter.ts'
 import { parseJsonTree } from './json-tree.ts'
 import { toConnectText, toHeaderText } from './string-converter.ts'
 
@@ -101,4 +101,15 @@ test('a field that is left out is in no text', () => {
     '{"text":"a","bytes":null,"left":1}',
   )
   expect(toConnectText({ schema: ROW, value: ['a', null, 1] })).toBe('Struct{text=a,left=1}')
+})
+
+test.for([true, false])('a scalar is found again in its JSON, with schemas: %s', (hasSchemas) => {
+  const jsonOf = (type: 'string' | 'int64', value: string | bigint) =>
+    toConnectJson({ schema: required(type), value }, hasSchemas) ?? ''
+  expect(scalarTextOf(jsonOf('string', 'a "quoted" text'))).toBe('a "quoted" text')
+  expect(scalarTextOf(jsonOf('int64', 9_223_372_036_854_775_807n))).toBe('9223372036854775807')
+})
+
+test.for(['', 'b7c1-plain', 'null', '{"a": 1}', '[1]'])('no scalar is in %s', (text) => {
+  expect(scalarTextOf(text)).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { toBase64 } from './base64.ts'
 import type { ConnectDatum, ConnectSchema, ConnectValue } from './connect-schema.ts'
+import { jsonObjectEntries } from '../json-object-entries.ts'
 import { javaDouble, javaFloat } from './java-number.ts'
 
 const TYPE_NAMES: Readonly<Partial<Record<ConnectSchema['type'], string>>> = {
@@ -19,6 +20,22 @@ export function toConnectJson(datum: ConnectDatum, hasSchemas: boolean): string 
   const payload = jsonOf(datum.schema, datum.value)
   if (!hasSchemas) return payload
   return `{"schema":${schemaText(datum.schema)},"payload":${payload}}`
+}
+
+/**
+ * The text of a scalar that `toConnectJson` wrote, with its schema or without; undefined when it is
+ * another value, or no JSON.
+ */
+export function scalarTextOf(json: string): string | undefined {
+  const payload = jsonObjectEntries(json)?.find(([name]) => name === 'payload')?.[1] ?? json
+  try {
+    const value: unknown = JSON.parse(payload)
+    if (typeof value === 'string') return value
+    // As it is written: a number may have more digits than a double.
+    return typeof value === 'object' ? undefined : payload
+  } catch {
+    return undefined
+  }
 }
 
 function schemaText(schema: ConnectSchema): string {
