@@ -5,6 +5,7 @@ import {
   type Logger,
   MigrationError,
   classifyPostgresError,
+  closeClient,
   migrate,
   postgresErrorCode,
 } from '@fairlead/postgres'
@@ -55,6 +56,8 @@ export type RelayStatus = {
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
+/** For a server that is gone without a word, and so cancels nothing. */
+const QUERY_TIMEOUT_MS = 40_000
 /** A network that swallows everything is noticed by the system a few seconds behind it. */
 const KEEP_ALIVE_DELAY_MS = 5_000
 const PUBLISHED_UNTIL_INTERVAL_MS = 5_000
@@ -144,7 +147,7 @@ export class Relay {
     } finally {
       clearInterval(noting)
       this.#session = undefined
-      await control.end()
+      await closeClient(control)
     }
   }
 
@@ -284,7 +287,7 @@ export class Relay {
       this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
       await this.#pause(pollMs)
     } finally {
-      await client.end()
+      await closeClient(client)
     }
   }
 
@@ -294,6 +297,7 @@ export class Relay {
       application_name: ['fairlead-relay', this.#slotName, purpose].filter(Boolean).join('-'),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     })

@@ -19,6 +19,7 @@ import {
   ReplicationConnection,
   ReplicationError,
   classifyPostgresError,
+  cutClient,
   postgresErrorCode,
 } from '@fairlead/postgres'
 import type pg from 'pg'
@@ -80,6 +81,7 @@ const OPEN_TOPICS_DEADLINE_MS = 60_000
 const CLOSE_DEADLINE_MS = 1_000
 /** Progress is reported at most this often. */
 const STATUS_COALESCE_MS = 100
+const CONTROL_DEADLINE_MS = 2_000
 const NOTE_DEADLINE_MS = 500
 const NOTHING_CONFIRMED = lsn(0n)
 const WATCHDOG_POLL_MS = 1_000
@@ -285,7 +287,10 @@ export class Session {
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
     const settled = Promise.all([this.#sink.close(), publishing, snapshotsStopped])
+    // It may be waiting for a server that is gone without a word.
+    const late = setTimeout(() => cutClient(this.#parts.control), CONTROL_DEADLINE_MS)
     await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)
+    clearTimeout(late)
     return end
   }
 
@@ -521,10 +526,13 @@ export class Session {
     if (this.#pausedSinceMs !== undefined) {
       this.#lease.heard(nowMs)
       if (nowMs - this.#pausedSinceMs < PAUSE_MAX_MS - WATCHDOG_POLL_MS) return
-      this.#end({
-        kind: 'backpressure',
-        reason: 'the brokers take events too slowly or not at all',
-      })
+      const isForCatalog = this.#held !== undefined
+      const reason = 'the brokers take events too slowly or not at all'
+      this.#end(
+        isForCatalog
+          ? sourceLost('the catalog could not be read in time')
+          : { kind: 'backpressure', reason },
+      )
     } else if (nowMs - this.#heardAtMs > 2 * this.#parts.options.walSenderTimeoutMs) {
       this.#end({ kind: 'source-lost', code: 'SILENT', reason: 'nothing was heard from Postgres' })
     }

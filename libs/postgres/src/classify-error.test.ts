@@ -11,6 +11,11 @@ test.for([
   ['28P01', 'infra'],
   ['3D000', 'infra'],
   ['ECONNREFUSED', 'infra'],
+  ['EMFILE', 'infra'],
+  ['ENETDOWN', 'infra'],
+  ['CERT_HAS_EXPIRED', 'infra'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'infra'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'infra'],
   ['40001', 'contention'],
   ['40P01', 'contention'],
   ['55P03', 'contention'],
@@ -27,6 +32,7 @@ test.for([
 
 test('the loss of a connection has no code, and is infra', () => {
   expect(classifyPostgresError(new Error('Connection terminated unexpectedly'))).toBe('infra')
+  expect(classifyPostgresError(new Error('Query read timeout'))).toBe('infra')
 })
 
 test('the cause of an error is looked through', () => {

@@ -34,26 +34,39 @@ const SQLSTATE_CLASSES: Readonly<Record<string, PostgresErrorClass>> = {
 }
 
 const SYSTEM_ERRORS = new Set([
+  'EADDRNOTAVAIL',
   'EAI_AGAIN',
+  'EAI_FAIL',
   'ECONNABORTED',
   'ECONNREFUSED',
   'ECONNRESET',
+  'EHOSTDOWN',
   'EHOSTUNREACH',
+  'EMFILE',
+  'ENETDOWN',
+  'ENETRESET',
   'ENETUNREACH',
+  'ENFILE',
+  'ENOBUFS',
   'ENOTFOUND',
   'EPIPE',
+  'EPROTO',
   'ETIMEDOUT',
 ])
 
+/** Certificates that are not valid, or not yet, or not any more, as OpenSSL and Node name them. */
+const TLS_ERRORS =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_)/
+
 /** `pg` reports the loss of its connection and its own timeouts without a code. */
 const CONNECTION_MESSAGES =
-  /connection terminated|timeout expired|timeout exceeded when trying to connect|not queryable|client was closed/i
+  /connection terminated|timeout expired|query read timeout|timeout exceeded when trying to connect|not queryable|client was closed/i
 
 /** Classifies anything that a call of `pg` or Kysely threw; a `cause` is looked through. */
 export function classifyPostgresError(error: unknown): PostgresErrorClass {
   const code = postgresErrorCode(error)
   if (code !== undefined) {
-    if (SYSTEM_ERRORS.has(code)) return 'infra'
+    if (SYSTEM_ERRORS.has(code) || TLS_ERRORS.test(code)) return 'infra'
     const known = SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)]
     if (known !== undefined) return known
   }

@@ -3,6 +3,7 @@ export {
   classifyPostgresError,
   postgresErrorCode,
 } from './classify-error.ts'
+export { closeClient, cutClient } from './close-client.ts'
 export { EmbeddedPostgresError } from './embedded-errors.ts'
 export {
   EmbeddedPostgres,

@@ -1,6 +1,6 @@
 import { EVENT_HEADERS, type Lsn, errorMessage, lsn } from '@fairlead/base'
 import { type Converter, type OutboxRouter, type RouteOutcome, positionWithin } from '@fairlead/cdc'
-import { type Logger, classifyPostgresError } from '@fairlead/postgres'
+import { type Logger, classifyPostgresError, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import type { RelayOptions } from '../options.ts'
@@ -193,7 +193,7 @@ async function publishGap(
     return publisher.eventCount
   } finally {
     await publisher.close()
-    await reader.end()
+    await closeClient(reader)
   }
 }
 

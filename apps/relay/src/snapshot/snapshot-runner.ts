@@ -9,7 +9,7 @@ import {
   type Tuple,
   positionWithin,
 } from '@fairlead/cdc'
-import { classifyPostgresError } from '@fairlead/postgres'
+import { classifyPostgresError, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import type { Signal, SignalType, Signals } from '../signals/signals.ts'
@@ -106,7 +106,7 @@ export class SnapshotRunner {
     this.signalled()
     this.#chunk?.published.reject(new Stopped())
     // Cuts a statement that may take long.
-    void this.#reader?.end()
+    if (this.#reader !== undefined) void closeClient(this.#reader)
     await this.#running
   }
 
@@ -248,7 +248,7 @@ export class SnapshotRunner {
       await signals.finish(signal.signalId, signal.progress, errorMessage(error))
     } finally {
       metrics.snapshotRunning(false)
-      await reader.end()
+      await closeClient(reader)
     }
   }
 

@@ -68,12 +68,12 @@ async function insertAgain(
   const { timestamp } = options.columns
   const time = names.includes(timestamp) ? `${pg.escapeIdentifier(timestamp)}, ` : ''
   await client.query(
-    `with earlier as (
+    long(`with earlier as (
        delete from ${table} as event
        returning ${columns.map((name) => `event.${name}`).join(', ')}, event.ctid as fairlead_place
      )
      insert into ${table} (${columns.join(', ')}) overriding system value
-     select ${columns.join(', ')} from earlier order by ${time}fairlead_place`,
+     select ${columns.join(', ')} from earlier order by ${time}fairlead_place`),
   )
 }
 
@@ -88,6 +88,18 @@ async function columnsOf(client: pg.Client, table: string): Promise<readonly str
   return rows.map(({ attname }) => attname)
 }
 
+/** The longest that a timer of Node has. */
+const QUERY_TIMEOUT_MAX_MS = 2 ** 31 - 1
+
+/** A statement that may take long: the connection's own timeout of queries does not apply. */
+function long(text: string): pg.QueryConfig {
+  const query: pg.QueryConfig & { readonly query_timeout: number } = {
+    text,
+    query_timeout: QUERY_TIMEOUT_MAX_MS,
+  }
+  return query
+}
+
 /** The tables may be large: the timeout of a statement does not apply. */
 async function inTransaction(client: pg.Client, action: () => Promise<void>): Promise<void> {
   await client.query('begin')
@@ -96,7 +108,7 @@ async function inTransaction(client: pg.Client, action: () => Promise<void>): Pr
       `set local statement_timeout = 0; set local lock_timeout = ${LOCK_TIMEOUT_MS}`,
     )
     await action()
-    await client.query('commit')
+    await client.query(long('commit'))
   } catch (error) {
     await client.query('rollback')
     throw error
