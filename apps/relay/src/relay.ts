@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { type Random, errorMessage, formatLsn } from '@fairlead/base'
 import { OutboxRouter } from '@fairlead/cdc'
 import {
@@ -311,14 +312,7 @@ export class Relay {
   }
 
   async #pause(delayMs: number): Promise<void> {
-    const { signal } = this.#stopped
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs)
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
+    await setTimeout(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined)
   }
 }
 
