@@ -1,8 +1,9 @@
-import type { AvroSchema } from '@fairlead/avro'
-import { parseSchema } from '@fairlead/avro'
+import { type AvroSchema, SchemaError, parseSchema } from '@fairlead/avro'
+import { DecodeError, errorMessage } from '@fairlead/base'
 import { DatumEncoder, EncodeError } from '../datum/datum-encoder.ts'
 import type { Datum } from '../datum/datum.ts'
 import { fits } from '../datum/fits.ts'
+import { RegistryError } from '../registry-error.ts'
 import { withWirePrefix } from '../wire-format.ts'
 import type { LoadedSchema, PayloadEncoder } from './payload-encoder.ts'
 import { parsePreciseJson } from './precise-json.ts'
@@ -10,10 +11,14 @@ import { parsePreciseJson } from './precise-json.ts'
 const BYTE_MAX = 0xff
 const DEPTH_MAX = 500
 
-/** JSON as it is usually written: unions without the name of their branch, bytes as Avro's text. */
+/**
+ * JSON as it is usually written: unions without the name of their branch, bytes as Avro's text.
+ *
+ * @throws {RegistryError} when the schema cannot be used.
+ */
 export function avroPayloadEncoder(loaded: LoadedSchema): PayloadEncoder {
-  const { schemaId, subject, version, schemaType, referenced } = loaded
-  const { root } = parseSchema(loaded.schema, { mode: 'lenient', references: [...referenced] })
+  const { schemaId, subject, version, schemaType } = loaded
+  const root = rootOf(loaded)
   const encoder = new DatumEncoder(root)
   return {
     schemaId,
@@ -22,6 +27,18 @@ export function avroPayloadEncoder(loaded: LoadedSchema): PayloadEncoder {
     schemaType,
     encode: (json) =>
       withWirePrefix(schemaId, encoder.encode(datumOf(root, parsePreciseJson(json), '', 0))),
+  }
+}
+
+function rootOf({ schema, subject, version, referenced }: LoadedSchema): AvroSchema {
+  try {
+    return parseSchema(schema, { mode: 'lenient', references: [...referenced] }).root
+  } catch (error) {
+    if (!(error instanceof SchemaError) && !(error instanceof DecodeError)) throw error
+    throw new RegistryError(
+      `version ${version} of subject ${subject} cannot be used: ${errorMessage(error)}`,
+      { retryable: false, cause: error },
+    )
   }
 }
 

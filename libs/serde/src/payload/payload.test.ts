@@ -52,6 +52,7 @@ const SUBJECTS: Readonly<Record<string, Record<string, unknown>>> = {
     schema: 'syntax = "proto3"; package shop; enum Kind { NONE = 0; NEW = 1; }',
   },
   broken: { schemaType: 'PROTOBUF', schema: 'message {' },
+  brokenAvro: { schema: '{"type": "record"}' },
 }
 const IDS = Object.keys(SUBJECTS)
 
@@ -153,7 +154,7 @@ test.for([
   expect(() => encoder.encode(json)).toThrow(expect.objectContaining({ path }))
 })
 
-test.for(['absent', 'broken'])('subject %s has no encoder', async (subject) => {
+test.for(['absent', 'broken', 'brokenAvro'])('subject %s has no encoder', async (subject) => {
   await expect(encoders().load(subject)).rejects.toThrow(RegistryError)
 })
 
