@@ -227,7 +227,7 @@ export class TableCapture {
     envelopeOf: (operation: Operation, before: ConnectValue, after: ConnectValue) => ConnectDatum,
   ): readonly Part[] {
     const { oldRow, row } = change
-    const newKey = keyOf(plan, row)
+    const newKey = keyOf(plan, row, oldRow)
     const oldKey = oldRow === undefined ? newKey : keyOf(plan, oldRow)
     const after = this.#rowOf(plan, row, oldRow)
     if (toConnectJson(oldKey, false) === toConnectJson(newKey, false) || oldRow === undefined) {
@@ -361,12 +361,14 @@ function unroutable(
   return { ...identity, kind: 'unroutable', code, reason, value: null }
 }
 
-function keyOf({ key }: Plan, tuple: Tuple): ConnectDatum {
+/** A value that was not sent is that of the old row. */
+function keyOf({ key }: Plan, tuple: Tuple, oldRow?: Tuple): ConnectDatum {
   if (key === null) return NO_DATUM
-  return {
-    schema: key.schema,
-    value: key.columns.map((column) => column.valueOf(tuple.value(column.index))),
+  const valueOf = ({ index }: TableColumn) => {
+    const value = tuple.value(index)
+    return value === UNCHANGED ? (oldRow?.value(index) ?? value) : value
   }
+  return { schema: key.schema, value: key.columns.map((column) => column.valueOf(valueOf(column))) }
 }
 
 /** So that later changes of the key wait behind one that cannot be published. */

@@ -50,7 +50,11 @@ export class MessageWriter {
   }
 }
 
-export type TestColumn = { readonly name: string; readonly typeOid?: number }
+export type TestColumn = {
+  readonly name: string
+  readonly typeOid?: number
+  readonly isKey?: boolean
+}
 
 const TEXT_OID = 25
 
@@ -67,11 +71,22 @@ export const messages = {
   ): Uint8Array => {
     const writer = new MessageWriter().tag('R').uint32(oid).string(schema).string(table).tag('n')
     writer.uint16(columns.length)
-    for (const { name, typeOid = TEXT_OID } of columns) {
-      writer.uint8(0).string(name).uint32(typeOid).uint32(0xffff_ffff)
+    for (const { name, typeOid = TEXT_OID, isKey = false } of columns) {
+      writer
+        .uint8(isKey ? 1 : 0)
+        .string(name)
+        .uint32(typeOid)
+        .uint32(0xffff_ffff)
     }
     return writer.done()
   },
   insert: (oid: number, values: readonly (string | null | undefined)[]): Uint8Array =>
     new MessageWriter().tag('I').uint32(oid).tag('N').tuple(values).done(),
+  /** Of a table with REPLICA IDENTITY FULL. */
+  update: (
+    oid: number,
+    old: readonly (string | null)[],
+    values: readonly (string | null | undefined)[],
+  ): Uint8Array =>
+    new MessageWriter().tag('U').uint32(oid).tag('O').tuple(old).tag('N').tuple(values).done(),
 } as const
