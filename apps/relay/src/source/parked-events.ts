@@ -38,6 +38,8 @@ export class ParkedEvents {
   readonly #blockedFrom = new Map<string, EventPosition>()
   /** Events that were replayed or discarded, and that Postgres may send again. */
   readonly #settled = new Set<string>()
+  /** The event that was asked for last. */
+  #reached: EventPosition | undefined
 
   private constructor(client: pg.Client, slotName: string, keysMax: number) {
     this.#client = client
@@ -111,13 +113,15 @@ export class ParkedEvents {
     this.#checkBound()
   }
 
-  /** Whether the event was replayed or discarded before it was sent again. */
+  /** Whether the event was replayed or discarded before it was sent again. Asked in the order of the log. */
   isSettled(position: EventPosition): boolean {
+    this.#reached = position
     return this.#settled.size > 0 && this.#settled.has(formatPosition(position))
   }
 
-  /** The event is replayed or discarded. */
+  /** The event is replayed or discarded. What the log has brought already it brings no second time. */
   settle(position: EventPosition): void {
+    if (this.#reached !== undefined && comparePositions(position, this.#reached) <= 0) return
     this.#settled.add(formatPosition(position))
   }
 
