@@ -28,7 +28,8 @@ const TOPICS_MAX = 10_000
 /**
  * A relay that died may have left a request on its way to the broker, whose bytes the broker has not
  * read yet. They arrive before this time after the broker has answered us, since both go through one
- * event loop.
+ * event loop. A network or a broker that holds it back for longer makes its events appear twice:
+ * docs/relay-faults.md says what to do where that matters.
  */
 const SETTLE_MS = 250
 /** Of one topic: partitions whose tails are read at a time. Each answer takes a megabyte and more. */
