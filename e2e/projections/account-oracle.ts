@@ -64,13 +64,15 @@ export async function readAccounts(stack: ProjectionStack): Promise<readonly Acc
   return sorted(rows.map((row) => ({ ...row, trail: BigInt(row.trail) })))
 }
 
-/** The letters of the projection `accounts`, by `partition@offset`. */
+/** The letters of a projection, by `partition@offset`. */
 export async function readLetters(
   stack: ProjectionStack,
+  projection = 'accounts',
 ): Promise<ReadonlyMap<string, 'failed' | 'blocked'>> {
   const { rows } = await stack.pool.query<{ at: string; kind: 'failed' | 'blocked' }>(
     `select l.part || '@' || l.log_offset as at, l.kind from evt.dead_letter l
-     join evt.projection p on p.id = l.projection_id where p.name = 'accounts'`,
+     join evt.projection p on p.id = l.projection_id where p.name = $1`,
+    [projection],
   )
   return new Map(rows.map(({ at, kind }) => [at, kind]))
 }

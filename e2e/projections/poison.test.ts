@@ -7,8 +7,8 @@ import { AccountEvents } from './accounts.ts'
 const PROJECTIONS = join(import.meta.dirname, 'accounts.ts')
 const INTEGER_MAX = 2 ** 31 - 1
 
-const start = (partitions = 1): Promise<ProjectionStack> =>
-  ProjectionStack.start({ events: AccountEvents, projections: PROJECTIONS, partitions })
+const start = (projections = PROJECTIONS): Promise<ProjectionStack> =>
+  ProjectionStack.start({ events: AccountEvents, projections })
 
 const deposit = (accountId: string, amount: number) =>
   AccountEvents.Deposited({ accountId, amount })
@@ -50,3 +50,22 @@ test.for([
     expect(kinds).toContain('blocked')
   },
 )
+
+test('poison among statements of SQL: what the others changed stays, and is there once', async () => {
+  await using stack = await start(join(import.meta.dirname, 'turnover.ts'))
+  const events = Array.from({ length: 100 }, (_, index) =>
+    deposit(`account-${index % 10}`, [10, 40, 71].includes(index) ? 0 : index + 1),
+  )
+  await stack.publish(...events, deposit('account-0', 5), deposit('account-1', 5))
+  stack.projector()
+  await stack.caughtUp('turnover')
+  const expected = await foldAccounts(stack)
+  const { rows } = await stack.pool.query<{ id: string; events: number; trail: string }>(
+    'select id, events, trail from public.turnover order by id',
+  )
+  expect(rows).toEqual(
+    expected.rows.map(({ id, events: count, trail }) => ({ id, events: count, trail: `${trail}` })),
+  )
+  expect(await readLetters(stack, 'turnover')).toEqual(expected.letters)
+  expect(new Set(expected.letters.values())).toEqual(new Set(['failed', 'blocked']))
+})
