@@ -23,11 +23,7 @@ export type Expected = {
 const INTEGER_MAX = 2 ** 31 - 1
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** `healed` are keys whose letters were replayed: nothing about them fails any more. */
-export async function foldAccounts(
-  stack: ProjectionStack,
-  healed: ReadonlySet<string> = new Set(),
-): Promise<Expected> {
+export async function foldAccounts(stack: ProjectionStack): Promise<Expected> {
   const decode = avroDecoder({ registry: stack.registry.url })
   const rows = new Map<string, AccountRow>()
   const letters = new Map<string, 'failed' | 'blocked'>()
@@ -45,7 +41,7 @@ export async function foldAccounts(
     const amount = Number(data?.['amount'] ?? 0)
     const row = rows.get(key) ?? { id: key, events: 0, balance: 0, trail: 0n }
     const balance = row.balance + amount
-    if ((amount === 0 || balance > INTEGER_MAX) && !healed.has(key)) {
+    if (amount === 0 || balance > INTEGER_MAX) {
       parked.add(key)
       letters.set(at, 'failed')
     } else {

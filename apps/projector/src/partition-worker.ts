@@ -83,7 +83,7 @@ export type WorkerOptions = {
 /** What a worker tells about itself. Must not throw. */
 export interface WorkerObserver {
   state(state: WorkerState): void
-  failed(failure: { readonly error: unknown; readonly failureClass: FailureClass }): void
+  failed(failure: { readonly error: unknown; readonly failureClass: FailureClass | 'flood' }): void
   /** The checkpoint was read or moved. */
   held(progress: Progress, parkedKeyCount: number): void
   fetched(position: { readonly highWatermark: number }): void
@@ -456,7 +456,8 @@ export class PartitionWorker {
   }
 
   async #sitOut(flood: FloodError): Promise<void> {
-    const { breaker, nowMs } = this.#options
+    const { breaker, nowMs, observer } = this.#options
+    observer.failed({ error: flood, failureClass: 'flood' })
     this.#trouble('apply', { failureClass: 'flood', reason: flood.message })
     const delayMs = breaker.retryAtMs(nowMs()) - nowMs()
     await pauseFor(Math.max(0, delayMs), this.#abort.signal)

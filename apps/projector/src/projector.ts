@@ -137,7 +137,9 @@ export class Projector {
       failed: (failure) => {
         metrics.failed(failure)
         const { error, failureClass } = failure
-        logger.warn({ ...fields, err: error, failureClass }, 'a batch or a read failed')
+        if (failureClass === 'flood') {
+          logger.error({ ...fields, err: error }, 'too many keys fail for one cause: pausing')
+        } else logger.warn({ ...fields, err: error, failureClass }, 'a batch or a read failed')
       },
       committed: (batch) => {
         metrics.committed(batch)
