@@ -146,6 +146,30 @@ test('a drain that fails again keeps what it did; one that is killed goes on', a
   ])
 }, 300_000)
 
+test('what cannot be done ends with the exit code that says why', async () => {
+  await using stack = await start()
+  const app = await refusing(stack, '5')
+  await stack.publish(deposit('account-5', 1), deposit('account-5', 2))
+  await stack.caughtUp('accounts')
+  const exitCode = async (...argv: readonly string[]) => (await dlq(app, ...argv)).exitCode
+  expect(await exitCode('replay', 'accounts')).toBe(2)
+  expect(await exitCode('discard', 'accounts', '--all')).toBe(2)
+  expect(await exitCode('replay', 'nothing', '--all')).toBe(3)
+  expect(await exitCode('show', '999999')).toBe(3)
+  const { stdout } = await dlq(app, 'list', 'accounts', '--kind', 'blocked', '--json')
+  const [{ id }] = JSON.parse(stdout) as [{ id: string }]
+  expect(await exitCode('replay', 'accounts', '--id', id)).toBe(5)
+  expect(await exitCode('replay', 'accounts', '--all')).toBe(1)
+  const shown = await dlq(app, 'show', id)
+  expect(shown.stdout).toMatch(/kind: blocked\n(.*\n)*headers\neventType: Deposited\n/)
+  const away = await fairlead(['dlq', 'list', '--projector', 'http://127.0.0.1:1'])
+  expect(away).toMatchObject({ exitCode: 6, stderr: expect.stringMatching(/no projector/) })
+  // Nobody can answer here, and nobody said --yes.
+  const discard = ['dlq', 'discard', 'accounts', '--all', '--projector', app.url]
+  const asked = await fairlead([...discard, ...WHY])
+  expect(asked).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/add --yes/) })
+})
+
 test('a flood of one cause pauses the partition; after the cure one command drains what it parked', async () => {
   await using stack = await start()
   const app = stack.projector()

@@ -36,6 +36,7 @@ const CONFLICT = new Set([
 const FILE_NOT_FOUND = 'ENOENT'
 const UNREACHABLE = new Set([
   'NETWORK',
+  'UNREACHABLE',
   'TIMEOUT',
   'REQUEST_TIMED_OUT',
   'BROKER_NOT_AVAILABLE',
@@ -49,6 +50,7 @@ const HINTS: Readonly<Record<string, string>> = {
   UNKNOWN_MEMBER_ID: 'offsets of a group with members cannot be set: stop its members first',
   DIRECTORY_LOCKED: 'stop the broker first',
   GROUP_SUBSCRIBED_TO_TOPIC: 'stop the members that read the topic first',
+  UNREACHABLE: 'does it run there? --relay and --projector name the address',
   NETWORK: 'is a broker listening at --bootstrap-server?',
   TIMEOUT: 'is a broker listening at --bootstrap-server?',
 }

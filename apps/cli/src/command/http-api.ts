@@ -12,7 +12,7 @@ export const TOKEN_OPTION: Readonly<Record<string, OptionDefinition>> = {
 
 const REQUEST_TIMEOUT_MS = 30_000
 
-/** An answer that is none of the expected ones; `code` is HTTP's status, or NETWORK. */
+/** An answer that is none of the expected ones; `code` is HTTP's status, or UNREACHABLE. */
 class HttpApiError extends OperationalError {
   override readonly name = 'HttpApiError'
 }
@@ -79,7 +79,7 @@ export class HttpApi {
       })
     } catch (error) {
       throw new HttpApiError(`no ${this.#service} answers at ${url}: ${errorMessage(error)}`, {
-        code: 'NETWORK',
+        code: 'UNREACHABLE',
         retryable: true,
         cause: error,
       })
