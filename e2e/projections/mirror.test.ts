@@ -47,7 +47,7 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
   await waitFor('the copies', 60_000, async () => (await copies()).length === 2)
   await reader.close()
   const [first, second] = await copies()
-  expect(first).toMatchObject({ key: Buffer.from('bad') })
+  expect(Buffer.from(first?.key ?? []).toString()).toBe('bad')
   const names = [
     ['__connect.errors.topic', stack.topic],
     ['__connect.errors.offset', '0'],
@@ -65,7 +65,7 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
   for (const [name, value] of names) {
     expect([name, first === undefined ? '' : headerOf(first, name)]).toEqual([name, value])
   }
-  expect(first?.value).toEqual(Buffer.from(poison?.value ?? []))
+  expect(Buffer.from(first?.value ?? [])).toEqual(Buffer.from(poison?.value ?? []))
   expect(second === undefined ? '' : headerOf(second, 'fairlead.dlq.kind')).toBe('blocked')
   const letters = await stack.pool.query<{ traceparent: string | null }>(
     'select traceparent from evt.dead_letter order by log_offset limit 1',
