@@ -38,10 +38,18 @@ function projector(answers: Readonly<Record<string, unknown>>, status = 200) {
     const { pathname, search } = new URL(new Request(url).url)
     const { method = 'GET', body } = init
     const sent: unknown = typeof body === 'string' ? JSON.parse(body) : null
+    const { authorization } = { ...(init.headers as Readonly<Record<string, string>>) }
+    expect(authorization).toBe('Bearer secret')
     asked.push({ method, path: pathname + search, body: sent })
     return Response.json(answers[pathname] ?? {}, { status })
   }
-  const options = { url: 'http://projector/', projection: 'orders', events: Events, fetch }
+  const options = {
+    url: 'http://projector/',
+    projection: 'orders',
+    events: Events,
+    token: 'secret',
+    fetch,
+  }
   return { asked, letters: createDeadLetters(options) }
 }
 

@@ -5,6 +5,8 @@ import { dataOfJson, jsonOfData } from './json-data.ts'
 export type DeadLettersOptions<S extends AnyEvents> = {
   /** HTTP address of any projector that runs the projection. */
   readonly url: string
+  /** The projector's `http.auth.bearer.token`. */
+  readonly token?: string
   /** Name of the projection. */
   readonly projection: string
   /** Without it the version that is live. */
@@ -252,15 +254,18 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   #send<Answer>(method: 'POST' | 'PUT', path: string, body: object): Promise<Answer> {
-    const headers = { 'content-type': 'application/json' }
-    return this.#request(path, { method, headers, body: JSON.stringify(body) })
+    return this.#request(path, { method, body: JSON.stringify(body) })
   }
 
   async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
-    const { url, fetch: request = fetch } = this.#options
+    const { url, token, fetch: request = fetch } = this.#options
+    const headers = {
+      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    }
     let response: Response
     try {
-      response = await request(`${url.replace(/\/$/, '')}${path}`, init)
+      response = await request(`${url.replace(/\/$/, '')}${path}`, { ...init, headers })
     } catch (cause) {
       const message = `no projector answers at ${url}: ${errorMessage(cause)}`
       throw new DeadLettersError(message, { code: 'NETWORK', retryable: true, cause })
