@@ -1,6 +1,6 @@
 export { type BeforeTransfer, blockingDisk } from './blocking-disk.ts'
 export { boundedDecompress } from './bounded-decompress.ts'
-export { collectGarbage } from './collect-garbage.ts'
+export { collectGarbage, releaseMemory } from './collect-garbage.ts'
 export { compress, compressAt } from './compress.ts'
 export { DirectoryLockedError, lockDirectory } from './directory-lock.ts'
 export { nativeCrc32c } from './native-crc32c.ts'

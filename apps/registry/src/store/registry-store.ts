@@ -25,6 +25,8 @@ export type RegistryStoreOptions = {
   readonly onState: (state: true | string) => void
   /** Called before the records of a decision are written; what it returns, once they count. */
   readonly onWriting?: (records: readonly RegistryRecord[]) => () => void
+  /** Everything that was in the log at start has been read for the first time. */
+  readonly onCaughtUp?: () => void
   /** Nothing that retrying could mend: the process must end. */
   readonly onFatal: (error: unknown) => void
 }
@@ -165,6 +167,7 @@ export class RegistryStore {
         }
         readyAtOffset ??= await this.#options.log.endOffset()
         if (this.#options.registry.log.nextOffset >= readyAtOffset) {
+          if (!this.#isCaughtUp) this.#options.onCaughtUp?.()
           this.#isCaughtUp = true
           this.#options.onState(true)
         }
