@@ -15,7 +15,7 @@ package registries into FAIRLEAD_CACHE_DIR, by default the user's cache. What a 
 chain for is skipped, with the reason.
 
 Parts, by default all: client-scenarios, suites, apache-kafka-tools, consumer-offsets, differential,
-fairlead-clients.
+fairlead-clients, registry-python.
 
   --client NAME    only clients whose name or version contains NAME (more than once: any of them)
   --suite NAME     only suites whose name contains NAME
@@ -32,6 +32,7 @@ const PARTS = [
   'consumer-offsets',
   'differential',
   'fairlead-clients',
+  'registry-python',
 ] as const
 
 const { values, positionals } = parsedArguments()

@@ -2,12 +2,18 @@ import {
   AvroDeserializer,
   AvroSerializer,
   Compatibility,
+  HeaderSchemaIdSerializer,
   SchemaRegistryClient,
   SerdeType,
 } from '@confluentinc/schemaregistry'
 import { SchemaRegistry as KafkaJsRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { ConfluentSchemaRegistry } from '@platformatic/kafka'
-import { type RegistryClient, createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import {
+  type RegistryClient,
+  createAvroSerde,
+  createRegistryClient,
+  withWirePrefix,
+} from '@fairlead/serde'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { RegistryProcess } from '../support/registry-process.ts'
@@ -109,6 +115,23 @@ describe('@confluentinc/schemaregistry', () => {
     await client.close()
   })
 
+  test('puts the GUID of a schema into a header, and finds the schema by it', async () => {
+    const client = new SchemaRegistryClient({ baseURLs: [registry.url] })
+    await client.register('headers-value', { schema: ORDER, schemaType: 'AVRO' })
+    const serializer = new AvroSerializer(client, SerdeType.VALUE, {
+      useLatestVersion: true,
+      schemaIdSerializer: HeaderSchemaIdSerializer,
+    })
+    const headers = {}
+    const bytes = await serializer.serialize('headers', theirs, headers)
+    expect(Object.keys(headers)).toEqual(['__value_schema_id'])
+    const reader = new SchemaRegistryClient({ baseURLs: [registry.url] })
+    const deserializer = new AvroDeserializer(reader, SerdeType.VALUE, {})
+    expect(await deserializer.deserialize('headers', bytes, headers)).toMatchObject(theirs)
+    await client.close()
+    await reader.close()
+  })
+
   test('is told why a schema is incompatible, and may lower the level', async () => {
     const client = new SchemaRegistryClient({ baseURLs: [registry.url] })
     const broken = { schema: ORDER_BROKEN, schemaType: 'AVRO' }
@@ -140,6 +163,49 @@ describe('@kafkajs/confluent-schema-registry', () => {
     expect(await client.decode(Buffer.from(ourBytes))).toMatchObject(theirs)
   })
 
+  test('Avro with a reference, JSON Schema and Protobuf', async () => {
+    const client = new KafkaJsRegistry({ host: registry.url })
+    const { id: lineId } = await client.register(
+      { type: SchemaType.AVRO, schema: LINE },
+      { subject: 'kafkajs-line' },
+    )
+    expect(lineId).toBeGreaterThan(0)
+    const references = [{ name: 'interop.Line', subject: 'kafkajs-line', version: 1 }]
+    const basket = record('Basket', [{ name: 'first', type: 'interop.Line' }])
+    const schemas = [
+      {
+        schema: { type: SchemaType.AVRO, schema: basket, references },
+        value: { first: { sku: 'a', quantity: 1 } },
+      },
+      {
+        schema: {
+          type: SchemaType.JSON,
+          schema: JSON.stringify({
+            type: 'object',
+            properties: { id: { type: 'string' } },
+            required: ['id'],
+          }),
+        },
+        value: { id: 'o-1' },
+      },
+      {
+        schema: {
+          type: SchemaType.PROTOBUF,
+          schema: 'syntax = "proto3";\nmessage Named {\n  string id = 1;\n}\n',
+        },
+        value: { id: 'o-1' },
+      },
+    ] as const
+    for (const { schema, value } of schemas) {
+      const subject = `kafkajs-${schema.type.toLowerCase()}-value`
+      const { id } = await client.register(schema as never, { subject })
+      const bytes = await client.encode(id, value)
+      // Another client, which has to ask the registry.
+      const reader = new KafkaJsRegistry({ host: registry.url })
+      expect(await reader.decode(bytes)).toMatchObject(value)
+    }
+  })
+
   test('is told that a schema is incompatible', async () => {
     const client = new KafkaJsRegistry({ host: registry.url })
     const register = (schema: string) =>
@@ -149,16 +215,61 @@ describe('@kafkajs/confluent-schema-registry', () => {
   })
 })
 
-test('@platformatic/kafka decodes what our serde wrote', async () => {
-  const bytes = Buffer.from(await serde().encode('platformatic-value', { schema: ORDER }, ours))
-  const client = new ConfluentSchemaRegistry({ url: registry.url })
-  const schemaId = client.getSchemaId(bytes, 'value')
-  expect(schemaId).toBeGreaterThan(0)
-  await new Promise<void>((resolve, reject) => {
-    void client.fetchSchema(schemaId ?? 0, (error) => (error ? reject(error) : resolve()))
+describe('@platformatic/kafka', () => {
+  test('encodes and decodes Avro, to and from our serde', async () => {
+    const ourBytes = Buffer.from(await serde().encode('platform-value', { schema: ORDER }, ours))
+    const { client, schemaId } = await platformaticClient(ourBytes)
+    expect(client.getDeserializers().value?.(ourBytes)).toMatchObject(theirs)
+    const message = { topic: 'platform', metadata: { schemas: { value: schemaId } } } as never
+    const bytes = client.getSerializers().value?.(theirs as never, undefined, message)
+    expect(bytes === undefined ? -1 : Buffer.compare(bytes, ourBytes)).toBe(0)
   })
-  expect(client.getDeserializers().value?.(bytes)).toMatchObject(theirs)
+
+  test('validates with a JSON Schema, and reads a Protobuf one', async () => {
+    const json = JSON.stringify({ type: 'object', properties: { id: { type: 'string' } } })
+    const proto = 'syntax = "proto3";\nmessage Order {\n  string id = 1;\n}\n'
+    const jsonId = await registered('platform-json', { schema: json, schemaType: 'JSON' })
+    const protoId = await registered('platform-proto', { schema: proto, schemaType: 'PROTOBUF' })
+    const written = await Promise.all(
+      [jsonId, protoId].map(async (id) => {
+        const { client } = await platformaticClient(prefixOf(id))
+        const message = { topic: 'platform', metadata: { schemas: { value: id } } } as never
+        return client.getSerializers().value?.({ id: 'o-1' } as never, undefined, message)
+      }),
+    )
+    expect(written.map((bytes) => bytes?.readInt32BE(1))).toEqual([jsonId, protoId])
+    const { client } = await platformaticClient(prefixOf(jsonId))
+    expect(() => client.getDeserializers().value?.(withText(jsonId, '{"id":5}'))).toThrow(/string/)
+  })
 })
+
+/** A client that has the schema of these bytes. */
+async function platformaticClient(bytes: Buffer) {
+  const client = new ConfluentSchemaRegistry({
+    url: registry.url,
+    jsonValidateSend: true,
+    protobufTypeMapper: () => 'Order',
+  })
+  const schemaId = client.getSchemaId(bytes, 'value') ?? 0
+  await new Promise<void>((resolve, reject) => {
+    void client.fetchSchema(schemaId, (error) => (error ? reject(error) : resolve()))
+  })
+  return { client, schemaId }
+}
+
+async function registered(subject: string, schema: object): Promise<number> {
+  const { status, body } = await post(`/subjects/${subject}/versions`, schema)
+  expect(status).toBe(200)
+  return body['id'] as number
+}
+
+function prefixOf(schemaId: number): Buffer {
+  return withText(schemaId, '')
+}
+
+function withText(schemaId: number, text: string): Buffer {
+  return Buffer.from(withWirePrefix(schemaId, Buffer.from(text)))
+}
 
 test('an incompatible schema is 409 with every reason, and the body has two members', async () => {
   await post('/subjects/plain/versions', { schema: ORDER })

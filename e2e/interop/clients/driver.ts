@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { OperationName, Operations } from './operations.ts'
+import type { Operations } from './operations.ts'
 
 /** Longer than the longest operation of any driver. */
 const ANSWER_DEADLINE_MS = 90_000
@@ -13,15 +13,23 @@ export type DriverCommand = {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** What a driver can be asked, by name. */
+type OperationTable = {
+  readonly [name: string]: { readonly asks: object; readonly answers: object }
+}
+
 /** A running driver, which carries out one operation after the other. */
-export class Driver implements AsyncDisposable {
+export class Driver<Table extends OperationTable = Operations> implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #answers: AsyncIterator<string>
   readonly #complaints: string[] = []
   #last: Promise<unknown> = Promise.resolve()
 
-  static start({ program, args, env = {} }: DriverCommand, address: string): Driver {
-    return new Driver(
+  static start<Table extends OperationTable = Operations>(
+    { program, args, env = {} }: DriverCommand,
+    address: string,
+  ): Driver<Table> {
+    return new Driver<Table>(
       spawn(program, [...args, address], {
         stdio: ['pipe', 'pipe', 'pipe'],
         env: { ...process.env, ...env },
@@ -43,10 +51,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /** Throws with the client's own words when the operation fails. */
-  async ask<Name extends OperationName>(
+  async ask<Name extends keyof Table & string>(
     op: Name,
-    fields: Operations[Name]['asks'],
-  ): Promise<Operations[Name]['answers']> {
+    fields: Table[Name]['asks'],
+  ): Promise<Table[Name]['answers']> {
     const answer = this.#last.then(() => this.#exchange(op, fields))
     this.#last = answer.catch(() => {})
     return answer
@@ -60,16 +68,16 @@ export class Driver implements AsyncDisposable {
     await exit
   }
 
-  async #exchange<Name extends OperationName>(
+  async #exchange<Name extends keyof Table & string>(
     op: Name,
-    fields: Operations[Name]['asks'],
-  ): Promise<Operations[Name]['answers']> {
+    fields: Table[Name]['asks'],
+  ): Promise<Table[Name]['answers']> {
     this.#child.stdin?.write(`${JSON.stringify({ op, ...fields })}\n`)
     const deadline = setTimeout(this.#kill, ANSWER_DEADLINE_MS)
     const { value, done } = await this.#answers.next()
     clearTimeout(deadline)
     if (done === true) throw new Error(`the driver ended at "${op}": ${this.#said()}`)
-    type Answer = Operations[Name]['answers'] & { readonly ok: boolean; readonly error?: string }
+    type Answer = Table[Name]['answers'] & { readonly ok: boolean; readonly error?: string }
     const answer = JSON.parse(value) as Answer
     if (!answer.ok) throw new Error(`${op}: ${answer.error}`)
     return answer
