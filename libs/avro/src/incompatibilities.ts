@@ -43,6 +43,10 @@ class Comparison {
   /** Pairs under comparison, and pairs that passed under their assumption, in this order. */
   readonly #assumed: (readonly [AvroSchema, AvroSchema])[] = []
   readonly #isAssumed = new Map<AvroSchema, Set<AvroSchema>>()
+  /** Fields of writers by name: a record may have tens of thousands. */
+  readonly #fieldsByName = new Map<RecordSchema, ReadonlyMap<string, readonly RecordField[]>>()
+  /** Branches of readers by what they may read: a union may have tens of thousands, too. */
+  readonly #branchesByLikeness = new Map<UnionSchema, ReadonlyMap<string, readonly number[]>>()
   #depth = 0
 
   compare(reader: AvroSchema, writer: AvroSchema, path: string): Incompatibility[] {
@@ -93,7 +97,7 @@ class Comparison {
 
   #ofReaderUnion(reader: UnionSchema, writer: AvroSchema, path: string): Incompatibility[] {
     // Java starts a new path here, and drops the reasons of the branches altogether.
-    const attempts = reader.branches.map((branch) => ({
+    const attempts = this.#branchesLike(writer, reader).map((branch) => ({
       branch,
       reasons: this.compare(branch, writer, ''),
     }))
@@ -102,6 +106,20 @@ class Comparison {
     const detail = `reader union lacking writer type: ${typeName(writer)}`
     const causes = closest?.reasons ?? []
     return [{ ...reason('MISSING_UNION_BRANCH', path, { reader, writer }, detail), causes }]
+  }
+
+  /** The branches that may read it, in order; all others have another kind or name. */
+  #branchesLike(writer: AvroSchema, reader: UnionSchema): AvroSchema[] {
+    let byLikeness = this.#branchesByLikeness.get(reader)
+    if (byLikeness === undefined) {
+      byLikeness = branchesByLikeness(reader)
+      this.#branchesByLikeness.set(reader, byLikeness)
+    }
+    const wanted = isNamed(writer)
+      ? [`${writer.kind} ${writer.name.name}`, `${writer.kind} alias ${writer.name.fullName}`]
+      : [writer.kind, ...(PROMOTIONS[writer.kind] ?? [])]
+    const indexes = new Set(wanted.flatMap((likeness) => byLikeness.get(likeness) ?? []))
+    return [...indexes].sort((a, b) => a - b).flatMap((index) => reader.branches[index] ?? [])
   }
 
   #ofRecord(reader: RecordSchema, writer: RecordSchema, path: string): Incompatibility[] {
@@ -116,7 +134,7 @@ class Comparison {
     { reader, writer }: { readonly reader: RecordSchema; readonly writer: RecordSchema },
     path: string,
   ): Incompatibility[] {
-    const written = writtenFields(field, writer)
+    const written = this.#writtenFields(field, writer)
     const [match] = written
     if (written.length > 1) {
       const names = written.map(({ name }) => name).join(', ')
@@ -141,6 +159,16 @@ class Comparison {
     return [{ ...missing, readerPointer: field.pointer }]
   }
 
+  #writtenFields(field: RecordField, writer: RecordSchema): RecordField[] {
+    let byName = this.#fieldsByName.get(writer)
+    if (byName === undefined) {
+      byName = Map.groupBy(writer.fields, ({ name }) => name)
+      this.#fieldsByName.set(writer, byName)
+    }
+    // An alias that repeats the field's own name counts a second time, as in Java.
+    return [field.name, ...field.aliases].flatMap((name) => byName.get(name) ?? [])
+  }
+
   #assume(reader: AvroSchema, writer: AvroSchema): void {
     let writers = this.#isAssumed.get(reader)
     if (writers === undefined) this.#isAssumed.set(reader, (writers = new Set()))
@@ -162,13 +190,22 @@ class Comparison {
   }
 }
 
-function writtenFields(field: RecordField, writer: RecordSchema): RecordField[] {
-  const named = writer.fields.filter(({ name }) => name === field.name)
-  // An alias that repeats the field's own name counts a second time, as in Java.
-  const aliased = field.aliases.flatMap((alias) =>
-    writer.fields.filter(({ name }) => name === alias),
-  )
-  return [...named, ...aliased]
+function branchesByLikeness({ branches }: UnionSchema): ReadonlyMap<string, readonly number[]> {
+  const indexes = new Map<string, number[]>()
+  for (const [index, branch] of branches.entries()) {
+    const likenesses = isNamed(branch)
+      ? [
+          `${branch.kind} ${branch.name.name}`,
+          ...branch.aliases.map(({ fullName }) => `${branch.kind} alias ${fullName}`),
+        ]
+      : [branch.kind]
+    for (const likeness of likenesses) {
+      const all = indexes.get(likeness)
+      if (all === undefined) indexes.set(likeness, [index])
+      else all.push(index)
+    }
+  }
+  return indexes
 }
 
 function ofName(reader: NamedSchema, writer: NamedSchema, path: string): Incompatibility[] {
@@ -179,7 +216,8 @@ function ofName(reader: NamedSchema, writer: NamedSchema, path: string): Incompa
 
 function ofEnum(reader: EnumSchema, writer: EnumSchema, path: string): Incompatibility[] {
   const ofItsName = ofName(reader, writer, path)
-  const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol)).sort()
+  const known = new Set(reader.symbols)
+  const missing = writer.symbols.filter((symbol) => !known.has(symbol)).sort()
   if (missing.length === 0 || reader.defaultSymbol !== undefined) return ofItsName
   const detail = `[${missing.join(', ')}]`
   const ofSymbols = reason('MISSING_ENUM_SYMBOLS', `${path}/symbols`, { reader, writer }, detail)

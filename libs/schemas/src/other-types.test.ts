@@ -142,6 +142,8 @@ describe('JSON Schema', () => {
       oneOf: Array.from({ length: 1_000 }, (_, index) => ({ enum: [start + index] })),
     })
     expect(jsonTypes(wide(0), wide(5_000))).toContain('COMBINED_TYPE_SUBSCHEMAS_CHANGED')
+    const more = { oneOf: [...wide(0).oneOf, { enum: [-1] }] }
+    expect(jsonTypes(wide(0), more)).toEqual(['SUM_TYPE_EXTENDED'])
   })
 
   test.for([

@@ -113,12 +113,13 @@ class ChangeWalk {
 
   #ofRecords(old: RecordSchema, next: RecordSchema): void {
     const matched = new Set<RecordField>()
+    const oldIndexes = new Map(old.fields.map(({ name }, index) => [name, index]))
+    const renames = new Renames(old, next)
     for (const field of next.fields) {
-      const before = old.fields.find(
-        ({ name }) => name === field.name || field.aliases.includes(name),
-      )
+      const indexes = [field.name, ...field.aliases].flatMap((name) => oldIndexes.get(name) ?? [])
+      const before = old.fields[Math.min(...indexes)]
       if (before === undefined) {
-        this.#ofAddedField(field, old, next)
+        this.#ofAddedField(field, { old, renamed: renames.of(field) })
         continue
       }
       matched.add(before)
@@ -130,13 +131,10 @@ class ChangeWalk {
     }
   }
 
-  #ofAddedField(field: RecordField, old: RecordSchema, next: RecordSchema): void {
-    const renamed = old.fields.find(
-      ({ name, type }) =>
-        type.kind === field.type.kind &&
-        !next.fields.some((other) => other.name === name || other.aliases.includes(name)) &&
-        stemOf(name) === stemOf(field.name),
-    )
+  #ofAddedField(
+    field: RecordField,
+    { old, renamed }: { readonly old: RecordSchema; readonly renamed: RecordField | undefined },
+  ): void {
     const isLoss = renamed !== undefined && field.defaultValue !== undefined
     this.#add(
       'FIELD_ADDED',
@@ -163,13 +161,16 @@ class ChangeWalk {
   #ofUnions(old: readonly AvroSchema[], next: readonly AvroSchema[], at: Pair): void {
     const labelOf = (schema: AvroSchema): string =>
       isNamed(schema) ? schema.name.name : schema.kind
+    // The first of several counts.
+    const oldByLabel = new Map(old.toReversed().map((branch) => [labelOf(branch), branch]))
+    const nextLabels = new Set(next.map(labelOf))
     for (const branch of next) {
-      const before = old.find((other) => labelOf(other) === labelOf(branch))
+      const before = oldByLabel.get(labelOf(branch))
       if (before === undefined) this.#add('BRANCH_ADDED', at, `branch ${labelOf(branch)}`)
       else this.types(before, branch)
     }
     for (const branch of old) {
-      if (next.some((other) => labelOf(other) === labelOf(branch))) continue
+      if (nextLabels.has(labelOf(branch))) continue
       this.#add('BRANCH_REMOVED', at, `branch ${labelOf(branch)}`)
     }
   }
@@ -179,15 +180,36 @@ class ChangeWalk {
     next: readonly string[],
     { at, hasDefault }: { readonly at: Pair; readonly hasDefault: boolean },
   ): void {
+    const [oldSymbols, nextSymbols] = [new Set(old), new Set(next)]
     for (const symbol of next) {
-      if (!old.includes(symbol)) this.#add('SYMBOL_ADDED', at, `symbol ${symbol}`)
+      if (!oldSymbols.has(symbol)) this.#add('SYMBOL_ADDED', at, `symbol ${symbol}`)
     }
     for (const symbol of old) {
-      if (next.includes(symbol)) continue
+      if (nextSymbols.has(symbol)) continue
       const danger = hasDefault ? `${symbol} in old data is read as the default symbol` : undefined
       this.#add('SYMBOL_REMOVED', at, `symbol ${symbol}`, danger)
     }
   }
+}
+
+/** Fields that went, to be found under another name that means the same. */
+class Renames {
+  readonly #gone: ReadonlyMap<string, RecordField>
+
+  constructor(old: RecordSchema, next: RecordSchema) {
+    const kept = new Set(next.fields.flatMap(({ name, aliases }) => [name, ...aliases]))
+    const gone = old.fields.filter(({ name }) => !kept.has(name))
+    // The first of several counts.
+    this.#gone = new Map(gone.toReversed().map((field) => [likenessOf(field), field]))
+  }
+
+  of(added: RecordField): RecordField | undefined {
+    return this.#gone.get(likenessOf(added))
+  }
+}
+
+function likenessOf({ name, type }: RecordField): string {
+  return `${type.kind} ${stemOf(name)}`
 }
 
 function logicalText({ properties }: AvroSchema): string | undefined {

@@ -49,7 +49,8 @@ function fixesOfReader(reason: Incompatibility, { next, old }: Texts): Fix[] {
         : []
     case 'MISSING_ENUM_SYMBOLS': {
       if (writer.kind !== 'enum' || reader.kind !== 'enum') return []
-      const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol))
+      const present = new Set(reader.symbols)
+      const missing = writer.symbols.filter((symbol) => !present.has(symbol))
       return [missing.map((symbol) => ({ op: 'add', path: `${at}/-`, value: text(symbol) }))]
     }
     case 'MISSING_UNION_BRANCH':
@@ -84,7 +85,8 @@ function fixesOfWriter(reason: Incompatibility, { next, old }: Texts): Fix[] {
         : []
     case 'MISSING_ENUM_SYMBOLS': {
       if (writer.kind !== 'enum' || reader.kind !== 'enum') return []
-      const known = writer.symbols.filter((symbol) => reader.symbols.includes(symbol))
+      const readable = new Set(reader.symbols)
+      const known = writer.symbols.filter((symbol) => readable.has(symbol))
       const symbols: Fix = [{ op: 'replace', path: at, value: list(known.map(text)) }]
       const owner = withoutLast(at)
       const isDefaultKnown =

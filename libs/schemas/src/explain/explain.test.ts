@@ -252,3 +252,41 @@ test.for([
   const { warnings } = explained(next, { old: [record(field('amountCents', 'long'))] })
   expect(warnings).toHaveLength(count)
 })
+
+/** A quadratic comparison of these takes minutes; a machine with other work gets its share. */
+const SOON_MS = 20_000
+
+const many = <Item>(count: number, item: (index: number) => Item): Item[] =>
+  Array.from({ length: count }, (_, index) => item(index))
+
+type Large = { readonly what: string; readonly schemaType?: 'JSON' } & Pick<Change, 'old' | 'next'>
+
+const LARGE: readonly Large[] = [
+  {
+    what: 'unions of 10,000 types',
+    old: JSON.stringify(many(10_000, (index) => ({ type: 'fixed', name: `A${index}`, size: 1 }))),
+    next: JSON.stringify(many(10_000, (index) => ({ type: 'fixed', name: `B${index}`, size: 1 }))),
+  },
+  {
+    what: 'records of 10,000 fields',
+    old: record(...many(10_000, (index) => field(`a${index}`, 'int', { default: 0 }))),
+    next: record(...many(10_000, (index) => field(`b${index}`, 'int', { default: 0 }))),
+  },
+  {
+    what: 'enums of 50,000 symbols',
+    old: JSON.stringify(symbols(...many(50_000, (index) => `A${index}`))),
+    next: JSON.stringify(symbols(...many(50_000, (index) => `B${index}`))),
+  },
+  {
+    what: 'JSON Schemas of 10,000 alternatives',
+    schemaType: 'JSON',
+    old: JSON.stringify({ anyOf: many(10_000, (index) => ({ const: index })) }),
+    next: JSON.stringify({ anyOf: many(10_000, (index) => ({ const: -index - 1 })) }),
+  },
+]
+
+test.for(LARGE)('$what are explained soon', ({ old, next, schemaType }) => {
+  const startMs = performance.now()
+  explained(next, { old: [old], schemaType: schemaType ?? 'AVRO' })
+  expect(performance.now() - startMs).toBeLessThan(SOON_MS)
+})

@@ -174,9 +174,8 @@ function sampleOf(
   if (incompatibility === undefined || writer.schemaType !== 'AVRO') return undefined
   const { type, writer: schema, reader } = incompatibility
   const isOfSymbols = type === 'MISSING_ENUM_SYMBOLS' && schema.kind === 'enum'
-  const symbol = isOfSymbols
-    ? schema.symbols.find((one) => reader.kind !== 'enum' || !reader.symbols.includes(one))
-    : undefined
+  const readable = new Set(reader.kind === 'enum' ? reader.symbols : [])
+  const symbol = isOfSymbols ? schema.symbols.find((one) => !readable.has(one)) : undefined
   return sampleDatum(writer.avro.root, { schema, ...(symbol === undefined ? {} : { symbol }) })
 }
 

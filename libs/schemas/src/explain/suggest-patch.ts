@@ -7,7 +7,7 @@ import { type PatchOperation, parentPointer, patched, valueAt } from './json-pat
 const STEPS_MAX = 50
 /** Tries in all, and of how much text: each parses and compares the whole schema. */
 const TRIES_MAX = 300
-const TRIED_LENGTH_MAX = 2_000_000
+const TRIED_LENGTH_MAX = 500_000
 /** Longer texts are not mended. */
 const TEXT_LENGTH_MAX = 200_000
 

@@ -121,20 +121,34 @@ class JsonComparison implements Comparing {
       const change = oldParts.length < nextParts.length ? 'EXTENDED' : 'NARROWED'
       differences.push({ type: `${isProduct ? 'PRODUCT' : 'SUM'}_TYPE_${change}`, path })
     }
-    const compatible = oldParts.map((oldPart, index) =>
-      nextParts.map((nextPart) => {
-        const found = this.compare(oldPart, nextPart, `${path}/${old.criterion}/${index}`)
+    return [...differences, ...this.#ofParts(oldParts, nextParts, { path, old })]
+  }
+
+  /** Pairs as many parts as there can be. */
+  #ofParts(
+    old: readonly JsonSchema[],
+    next: readonly JsonSchema[],
+    at: { readonly path: string; readonly old: CombinedSchema },
+  ): JsonDifference[] {
+    const unpaired = { type: 'COMBINED_TYPE_SUBSCHEMAS_CHANGED', path: at.path }
+    if (this.#comparisonCount + old.length * next.length > COMPARISONS_MAX) {
+      // Too many to compare each with each: only those that are not on both sides.
+      const [rest, others] = [without(old, next), without(next, old)]
+      if (rest.length === 0 || others.length === 0) return []
+      return rest.length < old.length ? this.#ofParts(rest, others, at) : [unpaired]
+    }
+    const compatible = old.map((oldPart, index) =>
+      next.map((nextPart) => {
+        const found = this.compare(oldPart, nextPart, `${at.path}/${at.old.criterion}/${index}`)
         return this.isCompatible(found) ? found : undefined
       }),
     )
     const matching = maximumMatching(compatible)
-    for (const [oldIndex, nextIndex] of matching) {
-      differences.push(...(compatible[oldIndex]?.[nextIndex] ?? []))
-    }
-    if (matching.length < Math.min(oldParts.length, nextParts.length)) {
-      differences.push({ type: 'COMBINED_TYPE_SUBSCHEMAS_CHANGED', path })
-    }
-    return differences
+    const ofPairs = matching.flatMap(
+      ([oldIndex, nextIndex]) => compatible[oldIndex]?.[nextIndex] ?? [],
+    )
+    const isComplete = matching.length === Math.min(old.length, next.length)
+    return isComplete ? ofPairs : [...ofPairs, unpaired]
   }
 }
 
@@ -149,8 +163,16 @@ function target(schema: JsonSchema): JsonSchema {
 }
 
 function distinct(parts: readonly JsonSchema[]): JsonSchema[] {
-  const keys = new Map(parts.map((part) => [`${part.kind} ${writeJson(part.source)}`, part]))
-  return [...keys.values()]
+  return [...new Map(parts.map((part) => [textOf(part), part])).values()]
+}
+
+function without(parts: readonly JsonSchema[], others: readonly JsonSchema[]): JsonSchema[] {
+  const texts = new Set(others.map(textOf))
+  return parts.filter((part) => !texts.has(textOf(part)))
+}
+
+function textOf(part: JsonSchema): string {
+  return `${part.kind} ${writeJson(part.source)}`
 }
 
 function criterionChange(old: CombinedSchema, next: CombinedSchema): string | undefined {

@@ -46,18 +46,19 @@ export class OneofComparison {
   }
 
   #oneofs(): ProtoDifference[] {
-    const oldNames = this.#old.oneofs.map(({ name }) => name)
-    const nextNames = this.#next.oneofs.map(({ name }) => name)
+    const [oldNames, nextNames] = [this.#old, this.#next].map(
+      ({ oneofs }) => new Set(oneofs.map(({ name }) => name)),
+    ) as [Set<string>, Set<string>]
     const at = (name: string): string => `${this.#path}/${name}`
     return [
-      ...oldNames
-        .filter((name) => !nextNames.includes(name))
+      ...[...oldNames]
+        .filter((name) => !nextNames.has(name))
         .map((name) => ({ type: 'ONEOF_REMOVED', path: at(name) })),
-      ...nextNames
-        .filter((name) => !oldNames.includes(name))
+      ...[...nextNames]
+        .filter((name) => !oldNames.has(name))
         .map((name) => ({ type: 'ONEOF_ADDED', path: at(name) })),
       ...this.#old.oneofs
-        .filter(({ name }) => nextNames.includes(name))
+        .filter(({ name }) => nextNames.has(name))
         .flatMap((oneof) => this.#missing(oneof)),
     ]
   }
