@@ -1,4 +1,5 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Server } from 'node:http'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -14,7 +15,7 @@ export function createHttpServer(options: {
   readonly version: string
   readonly health: Health
   readonly metrics: Metrics
-  readonly fastify?: FastifyServerOptions
+  readonly fastify?: FastifyHttpOptions<Server>
 }): FastifyInstance {
   const { health, metrics, name, version } = options
   const server = Fastify({

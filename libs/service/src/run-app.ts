@@ -1,5 +1,6 @@
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { FastifyHttpOptions, FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { describeConfig, printConfig } from './config/describe.ts'
 import {
@@ -49,7 +50,7 @@ export type AppDefinition<Spec extends ConfigSpec> = {
    * that others can reach without them.
    */
   readonly needsCredentials?: boolean
-  readonly fastify?: FastifyServerOptions
+  readonly fastify?: FastifyHttpOptions<Server>
   /**
    * Builds and starts the app. What takes long (recovery, waiting for peers) belongs in the
    * background, behind a health check, after `listen()`.

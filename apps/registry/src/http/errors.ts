@@ -6,10 +6,17 @@ import { StoreError } from '../store/store-error.ts'
 export class HttpFailure extends Error {
   override readonly name = 'HttpFailure'
   readonly errorCode: number
+  /** When to ask again: the header `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined
 
-  constructor(failure: { readonly errorCode: number; readonly message: string }) {
+  constructor(failure: {
+    readonly errorCode: number
+    readonly message: string
+    readonly retryAfterSeconds?: number
+  }) {
     super(failure.message)
     this.errorCode = failure.errorCode
+    this.retryAfterSeconds = failure.retryAfterSeconds
   }
 }
 
@@ -29,7 +36,7 @@ export function failureOf({ errorCode, message }: Failure, profile: Profile): Ht
 
 /** Turns whatever a route threw into Confluent's error body; unknown errors keep their secrets. */
 export function handleError(
-  error: FastifyError,
+  error: FastifyError | HttpFailure,
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
@@ -38,6 +45,9 @@ export function handleError(
     request.log.error({ err: error }, 'request failed')
   }
   const isUnexpected = errorCode === 500
+  if (error instanceof HttpFailure && error.retryAfterSeconds !== undefined) {
+    void reply.header('retry-after', error.retryAfterSeconds)
+  }
   void reply.code(Number(String(errorCode).slice(0, 3))).send({
     error_code: errorCode,
     message: isUnexpected ? 'Internal Server Error' : error.message,

@@ -1,5 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Readable } from 'node:stream'
 import { HttpFailure, badRequest } from './errors.ts'
+import { RequestBodies } from './request-bodies.ts'
+
+/** A schema beyond this size would not fit into a record of the topic anyway. */
+const BODY_BYTES_MAX = 2 * 1024 * 1024
+/** Of all requests together, in bodies that are not complete. */
+const RECEIVING_BYTES_MAX = 64 * 1024 * 1024
 
 /** Ours, for answers that say more than Confluent's: a client gets it only if it asks for it. */
 const EXPLAINING_TYPE = 'application/vnd.fairlead.registry.v1+json'
@@ -20,16 +27,13 @@ export const MEDIA_TYPES = [
 /** Reads and writes bodies in Confluent's media types; others are 415 and 406. */
 export function useMediaTypes(http: FastifyInstance): void {
   http.removeAllContentTypeParsers()
+  const bodies = new RequestBodies({
+    bodyBytesMax: BODY_BYTES_MAX,
+    receivingBytesMax: RECEIVING_BYTES_MAX,
+  })
   http.addContentTypeParser(
     [...MEDIA_TYPES, 'application/octet-stream'],
-    { parseAs: 'string' },
-    (_request, text, done) => {
-      try {
-        done(null, text === '' ? undefined : JSON.parse(String(text)))
-      } catch {
-        done(badRequest('Malformed JSON in the body of the request'))
-      }
-    },
+    async (_request: FastifyRequest, stream: Readable) => jsonOf(await bodies.receive(stream)),
   )
   http.addHook('onRequest', async (request, reply) => {
     const mediaType = acceptedType(request.headers.accept)
@@ -39,6 +43,36 @@ export function useMediaTypes(http: FastifyInstance): void {
     }
     void reply.type(mediaType).header('x-request-id', request.id)
   })
+}
+
+/** As Confluent's reader has it; what is deeper would overflow the stack of whoever walks it. */
+const JSON_DEPTH_MAX = 1_000
+
+function jsonOf(text: string): unknown {
+  if (text === '') return undefined
+  if (isDeeperThan(text, JSON_DEPTH_MAX)) {
+    throw badRequest(`The body of the request is nested more than ${JSON_DEPTH_MAX} levels deep`)
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw badRequest('Malformed JSON in the body of the request')
+  }
+}
+
+/** Whether text nests more arrays and objects than that, if it is JSON. */
+function isDeeperThan(text: string, depthMax: number): boolean {
+  let depth = 0
+  let isInString = false
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text[index]
+    if (character === '"') isInString = !isInString
+    else if (isInString) index += character === '\\' ? 1 : 0
+    else if (character === '[' || character === '{') depth += 1
+    else if (character === ']' || character === '}') depth -= 1
+    if (depth > depthMax) return true
+  }
+  return false
 }
 
 /** Errors speak the client's media type as well; Fastify drops the one that was set before. */
