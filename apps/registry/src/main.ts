@@ -2,14 +2,14 @@ import { parseCompatibilityLevel, SchemaRegistry } from '@fairlead/schemas'
 import { invariant } from '@fairlead/base'
 import { releaseMemory } from '@fairlead/runtime'
 import { runApp } from '@fairlead/service'
-import { REGISTRY_CONFIG } from './config.ts'
+import type { FastifyInstance } from 'fastify'
+import { REGISTRY_CONFIG, registryConfigProblems } from './config.ts'
+import { configuredListeners } from './http/configured-listeners.ts'
 import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
 import { SERVER_OPTIONS } from './http/server-options.ts'
 import { countChanges, registryMetrics } from './metrics.ts'
-import { Authenticator } from './security/authenticator.ts'
-import type { GuardOptions } from './security/guard.ts'
-import { readUsers } from './security/users.ts'
+import { configuredGuard, configuredLimits } from './security/configured-guard.ts'
 import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
 import { RegistryStore } from './store/registry-store.ts'
 
@@ -23,6 +23,7 @@ await runApp({
   envPrefix: 'SCHEMA_REGISTRY_',
   httpPort: 8081,
   spec: REGISTRY_CONFIG,
+  check: registryConfigProblems,
   fastify: SERVER_OPTIONS,
   async start({ config, logger, metrics, health, http, listen, fail }) {
     const level = parseCompatibilityLevel(config['schema.compatibility.level'])
@@ -51,32 +52,31 @@ await runApp({
         logger,
       }),
     })
-    const { onCheck } = registryMetrics(metrics, { registry, store, http })
-    const guard = await guardOf(config, logger)
-    registryRoutes(http, {
-      ...(guard === undefined ? {} : { guard }),
+    const measured = registryMetrics(metrics, { registry, store })
+    const guarded = await configuredGuard(config, logger)
+    const parts = {
+      guard: guarded?.guard,
+      limits: configuredLimits(config),
       requests: new RegistryRequests(registry, store),
       metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
-      onCheck,
-    })
+      onCheck: measured.onCheck,
+    }
+    const addRoutes = (server: FastifyInstance): void => {
+      measured.measureRequests(server)
+      registryRoutes(server, parts)
+    }
+    const { onCertificate } = measured
+    const listeners = await configuredListeners(config, { addRoutes, logger, onCertificate })
+    if (listeners === undefined) addRoutes(http)
     store.start()
     await listen()
-    return { stop: () => store.close() }
+    for (const url of (await listeners?.listen()) ?? []) logger.info({ listener: url }, 'listening')
+    return {
+      stop: async () => {
+        await guarded?.files.close()
+        await listeners?.close()
+        await store.close()
+      },
+    }
   },
 })
-
-type Security = {
-  readonly 'authentication.method': string
-  readonly 'authentication.realm': string
-  readonly 'authentication.users.file': string
-}
-
-/** @throws {Error} for a file of users that is not one. */
-async function guardOf(
-  config: Security,
-  audit: GuardOptions['audit'],
-): Promise<Omit<GuardOptions, 'view'> | undefined> {
-  if (config['authentication.method'] !== 'BASIC') return undefined
-  const authenticator = new Authenticator(await readUsers(config['authentication.users.file']))
-  return { authenticator, realm: config['authentication.realm'], audit }
-}

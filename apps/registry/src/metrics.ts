@@ -8,19 +8,25 @@ const DURATION_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ]
 
+type RegistryMetrics = {
+  readonly onCheck: OnCheck
+  /** Observes the requests of a server. */
+  readonly measureRequests: (http: FastifyInstance) => void
+  /** Told until when the certificate is valid that is in use now, in seconds since 1970. */
+  readonly onCertificate: (notAfterSeconds: number) => void
+}
+
 /** Metrics of the registry: Confluent's names where a dashboard knows them, and requests. */
 export function registryMetrics(
   metrics: Metrics,
   {
     registry,
     store,
-    http,
   }: {
     readonly registry: SchemaRegistry
     readonly store: RegistryStore
-    readonly http: FastifyInstance
   },
-): { readonly onCheck: OnCheck } {
+): RegistryMetrics {
   const { view, log } = registry
   const versionCount = (): number =>
     view.subjects({}).reduce((count, subject) => count + view.versions(subject, {}).length, 0)
@@ -48,13 +54,20 @@ export function registryMetrics(
     '1 when this registry takes writes: all of them do, once they have read the topic.',
     () => (store.isCaughtUp ? 1 : 0),
   )
-  requestDuration(metrics, http)
+  const measureRequests = requestDuration(metrics)
+  const notAfter = metrics.gauge({
+    name: 'tls_certificate_not_after_timestamp_seconds',
+    help: 'Until when the certificate of https listeners is valid.',
+    labelNames: ['listener'],
+  })
   const checks = metrics.counter({
     name: 'schema_registry_compatibility_checks_total',
     help: 'Compatibility checks that were asked for, by result and level.',
     labelNames: ['result', 'level'],
   })
   return {
+    measureRequests,
+    onCertificate: (seconds) => notAfter.set({ listener: 'https' }, seconds),
     onCheck: ({ isCompatible, level }) =>
       checks.inc({ result: isCompatible ? 'compatible' : 'incompatible', level }),
   }
@@ -96,20 +109,21 @@ function changeOf(record: RegistryRecord, { view }: SchemaRegistry): number {
   return Number(isLive) - Number(wasLive)
 }
 
-function requestDuration(metrics: Metrics, http: FastifyInstance): void {
+function requestDuration(metrics: Metrics): RegistryMetrics['measureRequests'] {
   const duration = metrics.histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the request to the end of the response.',
     labelNames: ['method', 'route', 'code'],
     buckets: DURATION_BUCKETS_SECONDS,
   })
-  http.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    duration.observe(
-      { method: request.method, route, code: reply.statusCode },
-      reply.elapsedTime / 1_000,
-    )
-  })
+  return (http) =>
+    http.addHook('onResponse', async (request, reply) => {
+      const route = request.routeOptions.url ?? 'unknown'
+      duration.observe(
+        { method: request.method, route, code: reply.statusCode },
+        reply.elapsedTime / 1_000,
+      )
+    })
 }
 
 function gauge(metrics: Metrics, name: string, help: string, value: () => number): void {

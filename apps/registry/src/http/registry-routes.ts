@@ -2,6 +2,7 @@ import { DEFAULT_CONTEXT, contextOf, success } from '@fairlead/schemas'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
 import { type GuardOptions, useGuard } from '../security/guard.ts'
+import type { RateLimits } from '../security/rate-limits.ts'
 import { handleError } from './errors.ts'
 import { useErrorMediaType, useMediaTypes } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
@@ -25,7 +26,9 @@ export function registryRoutes(
     readonly metadata: RegistryMetadata
     readonly onCheck: OnCheck
     /** Undefined lets everybody do everything. */
-    readonly guard?: Omit<GuardOptions, 'view'>
+    readonly guard?: Omit<GuardOptions, 'view' | 'limits'> | undefined
+    /** Undefined lets everybody ask as often as they like. */
+    readonly limits?: RateLimits | undefined
   },
 ): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
@@ -38,8 +41,9 @@ export function registryRoutes(
   })
   void server.register(async (http) => {
     useMediaTypes(http)
-    if (parts.guard !== undefined)
-      useGuard(http, { ...parts.guard, view: parts.requests.registry.view })
+    const { guard, limits, requests } = parts
+    if (guard !== undefined) useGuard(http, { ...guard, limits, view: requests.registry.view })
+    else http.addHook('onRequest', async ({ ip }) => limits?.take(`address ${ip}`))
     useOpenApi(http, parts.metadata.version)
     subjectRoutes(http, parts.requests)
     schemaRoutes(http, parts.requests)

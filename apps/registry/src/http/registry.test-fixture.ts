@@ -1,6 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Profile, SchemaRegistry } from '@fairlead/schemas'
-import type { GuardOptions } from '../security/guard.ts'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { RegistryStore } from '../store/registry-store.ts'
 import { registryRoutes } from './registry-routes.ts'
@@ -18,7 +17,7 @@ export const closeRegistries = async (): Promise<void> => {
 export const startRegistry = (
   log: MemorySchemaLog = new MemorySchemaLog(),
   profile: Profile = 8,
-  guard?: Omit<GuardOptions, 'view'>,
+  security: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits'> = {},
 ) => {
   const registry = new SchemaRegistry({ defaultCompatibilityLevel: 'BACKWARD', profile })
   const states: (true | string)[] = []
@@ -37,7 +36,7 @@ export const startRegistry = (
     requests: new RegistryRequests(registry, store),
     metadata: { version: '0.0.0', clusterName: 'schema-registry' },
     onCheck: () => undefined,
-    ...(guard === undefined ? {} : { guard }),
+    ...security,
   })
   store.start()
   started.push(store, http)

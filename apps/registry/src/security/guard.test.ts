@@ -1,11 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { RegistryConfig } from '../config.ts'
 import { closeRegistries, startRegistry } from '../http/registry.test-fixture.ts'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { Authenticator, hashedPassword } from './authenticator.ts'
+import { configuredGuard } from './configured-guard.ts'
+import { RateLimits } from './rate-limits.ts'
 import { type User, isAllowed, readUsers } from './users.ts'
 
 afterEach(closeRegistries)
@@ -14,6 +17,12 @@ const tokenOf = (token: string): string =>
   `sha256:${createHash('sha256').update(token).digest('hex')}`
 const basic = (name: string, password: string): string =>
   `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+
+/** At once: whoever looks at the file sees no half of it. */
+const replaceFile = async (file: string, text: string): Promise<void> => {
+  await writeFile(`${file}.new`, text)
+  await rename(`${file}.new`, file)
+}
 
 let users: readonly User[]
 beforeAll(async () => {
@@ -41,13 +50,12 @@ const EVE = 'Bearer eve-token'
 const INT = { schema: '"int"' }
 
 /** A registry with `orders-a` (id 1) and `secret` (id 2). */
-const guarded = async () => {
+const guarded = async (limits?: RateLimits) => {
   const audited: object[] = []
-  const { http } = startRegistry(new MemorySchemaLog(), 8, {
-    authenticator: new Authenticator(users),
-    realm: 'test',
-    audit: { info: (fields) => audited.push(fields) },
-  })
+  const authenticator = new Authenticator(users)
+  const audit = { info: (fields: object) => audited.push(fields) }
+  const guard = { authenticator, realm: 'test', audit }
+  const { http } = startRegistry(new MemorySchemaLog(), 8, { guard, limits })
   const ask = async (authorization: string | undefined, request: string, body?: object) => {
     const [method = 'GET', url = '/'] = request.split(' ')
     const response = await http.inject({
@@ -63,7 +71,7 @@ const guarded = async () => {
   }
   await ask(ROOT, 'POST /subjects/orders-a/versions', INT)
   await ask(ROOT, 'POST /subjects/secret/versions', { schema: '"long"' })
-  return { ask, audited }
+  return { ask, audited, authenticator }
 }
 
 describe('who asks', () => {
@@ -88,6 +96,108 @@ describe('who asks', () => {
     const asking = () => ask(basic('ana', 'sesame'), 'GET /subjects')
     const answers = await Promise.all(Array.from({ length: 20 }, asking))
     expect(new Set([...answers, await asking()].map(([status]) => status))).toEqual(new Set([200]))
+  })
+})
+
+describe('a file of users that has changed', () => {
+  test('lets in new users, and those no more who are gone or have another password', async () => {
+    const { ask, authenticator } = await guarded()
+    const byPassword = basic('ana', 'sesame')
+    expect((await ask(byPassword, 'GET /subjects'))[0]).toBe(200)
+    const [ana] = users.filter(({ name }) => name === 'ana')
+    if (ana === undefined) throw new Error('ana is a user')
+    authenticator.replaceUsers([
+      { ...ana, password: await hashedPassword('open'), token: undefined },
+      { ...ana, name: 'new', token: tokenOf('new-token') },
+    ])
+    expect((await ask(byPassword, 'GET /subjects'))[0]).toBe(401)
+    expect((await ask(ANA, 'GET /subjects'))[0]).toBe(401)
+    expect((await ask(basic('ana', 'open'), 'GET /subjects'))[0]).toBe(200)
+    expect((await ask('Bearer new-token', 'GET /subjects'))[0]).toBe(200)
+  })
+
+  test('is followed; one that is broken leaves the users as they were', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fairlead-users-'))
+    const file = join(folder, 'users.json')
+    const failures: object[] = []
+    const write = (name: string) =>
+      replaceFile(
+        file,
+        JSON.stringify({ users: [{ name, token: tokenOf(name), permissions: [] }] }),
+      )
+    await write('first')
+    const config = {
+      'authentication.method': 'BASIC',
+      'authentication.users.file': file,
+      'authentication.realm': 'r',
+    } as RegistryConfig
+    const logger = { info: () => undefined, error: (fields: object) => failures.push(fields) }
+    const configured = await configuredGuard(config, logger, 5)
+    const known = (token: string) =>
+      configured?.guard.authenticator.knownUserOf(`Bearer ${token}`)?.name
+    try {
+      expect(known('first')).toBe('first')
+      await write('second')
+      await expect.poll(() => known('second')).toBe('second')
+      expect(known('first')).toBeUndefined()
+      await replaceFile(file, '{')
+      await expect.poll(() => failures.length).toBe(1)
+      expect(known('second')).toBe('second')
+    } finally {
+      await configured?.files.close()
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
+test('a name that is not there takes as long as one that is', async () => {
+  const authenticator = new Authenticator(users)
+  const timeOf = async (name: string): Promise<number> => {
+    const startMs = performance.now()
+    await authenticator.userOf(basic(name, `wrong ${startMs}`))
+    return performance.now() - startMs
+  }
+  const times = { ana: [] as number[], nobody: [] as number[] }
+  for (let round = 0; round < 9; round += 1) {
+    times.ana.push(await timeOf('ana'))
+    times.nobody.push(await timeOf('nobody'))
+  }
+  const median = (all: number[]): number => all.toSorted((a, b) => a - b)[all.length >> 1] ?? 0
+  // Without the work it is some hundredths: a machine with other work blurs no such difference.
+  expect(median(times.nobody)).toBeGreaterThan(median(times.ana) / 4)
+})
+
+describe('who asks too often', () => {
+  const limits = () => new RateLimits({ perSecond: 1_000, perClientPerSecond: 5, nowMs: () => 0 })
+
+  test('is 429 and told when to come again; others are served', async () => {
+    const { ask } = await guarded(limits())
+    const answers = []
+    for (let count = 0; count < 8; count += 1) answers.push(await ask(ANA, 'GET /subjects'))
+    expect(answers.map(([status]) => status)).toEqual([200, 200, 200, 200, 200, 429, 429, 429])
+    const [, body, headers] = answers[7] ?? []
+    expect(body).toEqual({ error_code: 429, message: 'Too many requests: try again later' })
+    expect(headers?.['retry-after']).toBe('1')
+    expect((await ask(EVE, 'GET /schemas/types'))[0]).toBe(200)
+  })
+
+  test('while guessing passwords, is stopped by address, and keeps out nobody who is known', async () => {
+    const { ask } = await guarded(limits())
+    const statuses: number[] = []
+    for (let count = 0; count < 8; count += 1) {
+      statuses.push((await ask(basic(`guess-${count}`, 'x'), 'GET /subjects'))[0])
+    }
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429])
+    expect((await ask(ANA, 'GET /subjects'))[0]).toBe(200)
+  })
+
+  test('is counted by address where there are no users', async () => {
+    const { http } = startRegistry(new MemorySchemaLog(), 8, { limits: limits() })
+    const statuses: number[] = []
+    for (let count = 0; count < 7; count += 1) {
+      statuses.push((await http.inject({ method: 'GET', url: '/subjects' })).statusCode)
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429])
   })
 })
 

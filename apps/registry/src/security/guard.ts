@@ -3,10 +3,11 @@ import { type SubjectView, qualifiedLike } from '@fairlead/schemas'
 import { HttpFailure } from '../http/errors.ts'
 import { plainSubject, querySubject } from '../http/request.ts'
 import { accessTo } from './access.ts'
+import type { RateLimits } from './rate-limits.ts'
 import type { Authenticator } from './authenticator.ts'
 import { type User, isAllowed } from './users.ts'
 
-interface AuditLogger {
+export interface AuditLogger {
   info(fields: object, message: string): void
 }
 
@@ -15,6 +16,8 @@ export type GuardOptions = {
   readonly view: SubjectView
   readonly realm: string
   readonly audit: AuditLogger
+  /** Undefined lets everybody ask as often as they like. */
+  readonly limits?: RateLimits | undefined
 }
 
 /**
@@ -22,12 +25,17 @@ export type GuardOptions = {
  * refusals are told to the audit log. Health and metrics are on the same server, and open.
  */
 export function useGuard(http: FastifyInstance, options: GuardOptions): void {
-  const { authenticator, view, realm, audit } = options
+  const { authenticator, view, realm, audit, limits } = options
   const users = new WeakMap<FastifyRequest, User>()
 
   // Before the body is read: strangers send none.
   http.addHook('onRequest', async (request, reply) => {
-    const user = await authenticator.userOf(request.headers.authorization)
+    const { authorization } = request.headers
+    const known = authenticator.knownUserOf(authorization)
+    // Who still has to prove a name counts for the address: guessing names escapes no limit, and those
+    // who are known are not kept out by others behind their address.
+    limits?.take(known === undefined ? `address ${request.ip}` : `user ${known.name}`)
+    const user = known ?? (await authenticator.userOf(authorization))
     if (user === undefined) {
       void reply.header('www-authenticate', `Basic realm="${realm}"`)
       throw new HttpFailure({ errorCode: 401, message: 'Unauthorized' })
