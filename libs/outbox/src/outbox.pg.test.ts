@@ -211,6 +211,14 @@ class MemoryRegistry implements RegistryClient {
     throw new Error('the outbox registers')
   }
 
+  schemaByGuid(): never {
+    throw new Error('the outbox registers')
+  }
+
+  associatedSubjects(): never {
+    throw new Error('the outbox registers')
+  }
+
   version(): never {
     throw new Error('the outbox registers')
   }

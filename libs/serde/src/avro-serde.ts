@@ -9,11 +9,21 @@ import type {
   AvroEncoder,
   AvroSerde,
   DecodedValue,
+  HeaderAvroEncoder,
+  RecordSource,
   RegistryClient,
   SchemaReference,
   SchemaText,
+  StoredSchema,
 } from './types.ts'
-import { WIRE_PREFIX_BYTES, schemaIdOf, withWirePrefix } from './wire-format.ts'
+import type { RecordPart } from './subject-name.ts'
+import {
+  type SchemaName,
+  WIRE_PREFIX_BYTES,
+  schemaIdHeader,
+  withWirePrefix,
+  writtenWith,
+} from './wire-format.ts'
 
 export type AvroSerdeOptions = {
   readonly registry: RegistryClient
@@ -60,31 +70,61 @@ class RegistryAvroSerde implements AvroSerde {
     return (await this.encoder(subject, schema)).encode(value)
   }
 
-  async decode(bytes: Uint8Array, readerSchema?: SchemaText): Promise<DecodedValue> {
-    const schemaId = schemaIdOf(bytes)
-    const decoder = await this.decoder(schemaId, readerSchema)
-    return { schemaId, value: decoder.decode(bytes) }
+  async headerEncoder(
+    subject: string,
+    schema: SchemaText,
+    part: RecordPart = 'value',
+  ): Promise<HeaderAvroEncoder> {
+    const { schemaId } = await this.encoder(subject, schema)
+    const { guid } = await this.#registry.schemaById(schemaId)
+    if (guid === undefined) {
+      const message = `the registry tells no GUID of schema ${schemaId}: that takes Confluent 8 or later`
+      throw new RegistryError(message, { retryable: false })
+    }
+    const encoder = new DatumEncoder(await this.#parse(schema))
+    return { header: schemaIdHeader(part, guid), encode: (value) => encoder.encode(value) }
   }
 
-  decoder(schemaId: number, readerSchema?: SchemaText): Promise<AvroDecoder> {
-    const key = `${schemaId} ${readerSchema === undefined ? '' : schemaKey(readerSchema)}`
+  async decode(
+    bytes: Uint8Array,
+    readerSchema?: SchemaText,
+    source?: RecordSource,
+  ): Promise<DecodedValue> {
+    const { schema, payloadOffset } = writtenWith(bytes, source?.headers, source?.part)
+    const decoder = await this.decoder(schema, readerSchema)
+    return {
+      schemaId: typeof schema === 'number' ? schema : undefined,
+      value: decoder.decode(bytes, payloadOffset),
+    }
+  }
+
+  decoder(schema: SchemaName, readerSchema?: SchemaText): Promise<AvroDecoder> {
+    const key = `${schema} ${readerSchema === undefined ? '' : schemaKey(readerSchema)}`
     return this.#decoders.get(key, async () => {
-      const decoder = await this.#compile(schemaId, readerSchema)
-      return { decode: (bytes) => decoder.decode(bytes, WIRE_PREFIX_BYTES) }
+      const decoder = await this.#compile(schema, readerSchema)
+      return {
+        decode: (bytes, payloadOffset = WIRE_PREFIX_BYTES) => decoder.decode(bytes, payloadOffset),
+      }
     })
   }
 
-  subjectVersion(schemaId: number, subject: string): Promise<number> {
-    return this.#versions.get(`${schemaId} ${subject}`, async () => {
-      const registered = await this.#registry.schemaById(schemaId)
-      return (await this.#registry.lookup(subject, registered)).version
+  subjectVersion(schema: SchemaName, subject: string): Promise<number> {
+    return this.#versions.get(`${schema} ${subject}`, async () => {
+      const stored = await this.#stored(schema)
+      return (await this.#registry.lookup(subject, stored)).version
     })
   }
 
-  async #compile(schemaId: number, readerSchema: SchemaText | undefined): Promise<DatumDecoder> {
-    const registered = await this.#registry.schemaById(schemaId)
+  #stored(schema: SchemaName): Promise<StoredSchema> {
+    return typeof schema === 'number'
+      ? this.#registry.schemaById(schema)
+      : this.#registry.schemaByGuid(schema)
+  }
+
+  async #compile(schema: SchemaName, readerSchema: SchemaText | undefined): Promise<DatumDecoder> {
+    const registered = await this.#stored(schema)
     if (registered.schemaType !== 'AVRO') {
-      throw new DecodeError(`schema ${schemaId} is ${registered.schemaType}, not AVRO`, 0)
+      throw new DecodeError(`schema ${schema} is ${registered.schemaType}, not AVRO`, 0)
     }
     const writer = await this.#parse(registered)
     // The same text needs no resolution, which takes longer for each value.

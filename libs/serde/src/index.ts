@@ -9,6 +9,8 @@ export {
   type RecordPart,
   SUBJECT_NAME_STRATEGIES,
   type SubjectNameStrategy,
+  type SubjectNamesOptions,
+  createSubjectNames,
 } from './subject-name.ts'
 export type {
   AvroDecoder,
@@ -16,10 +18,19 @@ export type {
   AvroSerde,
   CompatibilityVerdict,
   DecodedValue,
+  HeaderAvroEncoder,
+  RecordSource,
   RegisteredSchema,
   RegistryClient,
   SchemaReference,
   SchemaText,
+  StoredSchema,
   SubjectVersion,
 } from './types.ts'
-export { WIRE_PREFIX_BYTES, schemaIdOf, withWirePrefix } from './wire-format.ts'
+export {
+  type SchemaName,
+  WIRE_PREFIX_BYTES,
+  schemaIdOf,
+  withWirePrefix,
+  writtenWith,
+} from './wire-format.ts'

@@ -7,8 +7,10 @@ import type {
   RegistryClient,
   SchemaReference,
   SchemaText,
+  StoredSchema,
   SubjectVersion,
 } from './types.ts'
+import type { RecordPart } from './subject-name.ts'
 
 export type RegistryClientOptions = RegistryHttpOptions & {
   /** Schemas kept by id, and by subject and text. Default 1 000 each. */
@@ -25,12 +27,14 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 class HttpRegistryClient implements RegistryClient {
   readonly #http: RegistryHttp
   readonly #byId: CoalescingCache<number, RegisteredSchema>
+  readonly #byGuid: CoalescingCache<string, StoredSchema>
   readonly #idByText: CoalescingCache<string, number>
 
   constructor(options: RegistryClientOptions) {
     const { cacheEntriesMax: entriesMax = CACHE_ENTRIES_MAX } = options
     this.#http = new RegistryHttp(options)
     this.#byId = new CoalescingCache({ entriesMax })
+    this.#byGuid = new CoalescingCache({ entriesMax })
     this.#idByText = new CoalescingCache({ entriesMax })
   }
 
@@ -53,6 +57,27 @@ class HttpRegistryClient implements RegistryClient {
       const path = `/schemas/ids/${schemaId}`
       return registeredSchema(await this.#http.request({ method: 'GET', path }), schemaId)
     })
+  }
+
+  schemaByGuid(guid: string): Promise<StoredSchema> {
+    return this.#byGuid.get(guid, async () => {
+      const path = `/schemas/guids/${encodeURIComponent(guid)}`
+      return storedSchema(await this.#http.request({ method: 'GET', path }))
+    })
+  }
+
+  async associatedSubjects(topic: string, part: RecordPart, clusterId = '-'): Promise<string[]> {
+    const resource = `${encodeURIComponent(clusterId)}/${encodeURIComponent(topic)}`
+    const path = `/associations/resources/${resource}?resourceType=topic&associationType=${part}`
+    try {
+      const answer = await this.#http.request({ method: 'GET', path })
+      if (!Array.isArray(answer)) throw malformed('associations')
+      return answer.map((association) => text(association, 'subject'))
+    } catch (error) {
+      // Registries before Confluent 8.2 have no such path.
+      if (error instanceof RegistryError && error.status === 404) return []
+      throw error
+    }
   }
 
   async version(subject: string, version: number | 'latest'): Promise<SubjectVersion> {
@@ -82,13 +107,17 @@ function subjectVersion(answer: unknown): SubjectVersion {
 }
 
 function registeredSchema(answer: unknown, schemaId: number): RegisteredSchema {
-  const { schemaType, references } = answer as Readonly<Record<string, unknown>>
+  return { ...storedSchema(answer), schemaId }
+}
+
+function storedSchema(answer: unknown): StoredSchema {
+  const { schemaType, references, guid } = answer as Readonly<Record<string, unknown>>
   return {
-    schemaId,
     schema: text(answer, 'schema'),
     // Confluent leaves it out for Avro in older versions.
     schemaType: typeof schemaType === 'string' ? schemaType : 'AVRO',
     references: Array.isArray(references) ? references.map(reference) : [],
+    ...(typeof guid === 'string' ? { guid } : {}),
   }
 }
 

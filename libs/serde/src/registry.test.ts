@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { DecodeError } from '@fairlead/base'
 import { afterEach, describe, expect, test } from 'vitest'
-import { createAvroSerde, createRegistryClient } from './index.ts'
+import { createAvroSerde, createRegistryClient, createSubjectNames } from './index.ts'
 
 type Answer = { readonly status: number; readonly body: unknown }
 
@@ -162,5 +162,140 @@ describe('the serde', () => {
       retryable: false,
       errorCode: 40403,
     })
+  })
+})
+
+describe('a schema that a header names', () => {
+  const GUID = '601d6c1e-ce5f-7962-4b61-dd160ffbeef3'
+  const GUID_BYTES = [...Buffer.from(GUID.replaceAll('-', ''), 'hex')]
+  const startRegistry = (guid: string | undefined = GUID) =>
+    startServer((request) => {
+      const stored = { schema: USER_1, ...(guid === 'none' ? {} : { guid }) }
+      if (request.startsWith('POST')) return { status: 200, body: { id: 1 } }
+      if (request === 'GET /schemas/ids/1') return { status: 200, body: stored }
+      if (request === `GET /schemas/guids/${GUID}`) return { status: 200, body: stored }
+      return { status: 404, body: { error_code: 40403, message: 'not found' } }
+    })
+  const serdeOf = (url: string) => createAvroSerde({ registry: createRegistryClient({ url }) })
+
+  test('is its GUID behind byte 1, and nothing is before the value', async () => {
+    const { url } = await startRegistry()
+    for (const [part, name] of [
+      ['key', '__key_schema_id'],
+      ['value', '__value_schema_id'],
+    ] as const) {
+      const encoder = await serdeOf(url).headerEncoder('s', { schema: USER_1 }, part)
+      const [header, guid] = encoder.header
+      expect([header, [...guid]]).toEqual([name, [1, ...GUID_BYTES]])
+      expect([...encoder.encode({ id: 1n })]).toEqual([2])
+    }
+  })
+
+  test('is found by its GUID, once, also for a reader with a schema of its own', async () => {
+    const { url, requests } = await startRegistry()
+    const serde = serdeOf(url)
+    const headers = [['__value_schema_id', Uint8Array.of(1, ...GUID_BYTES)]] as const
+    const bytes = Uint8Array.of(2)
+    expect(await serde.decode(bytes, undefined, { headers })).toEqual({
+      schemaId: undefined,
+      value: { id: 1n },
+    })
+    expect((await serde.decode(bytes, { schema: USER_2 }, { headers })).value).toEqual({
+      id: 1n,
+      name: '?',
+    })
+    expect(requests).toEqual([`GET /schemas/guids/${GUID}`])
+  })
+
+  test('may also be named by its id, and a prefix by its GUID', async () => {
+    const { url } = await startRegistry()
+    const byId = [['__value_schema_id', Uint8Array.of(0, 0, 0, 0, 1)]] as const
+    const value = { id: 1n }
+    expect(await serdeOf(url).decode(Uint8Array.of(2), undefined, { headers: byId })).toEqual({
+      schemaId: 1,
+      value,
+    })
+    const prefixed = Uint8Array.of(1, ...GUID_BYTES, 2)
+    expect((await serdeOf(url).decode(prefixed)).value).toEqual(value)
+  })
+
+  test('a header of the key says nothing of the value, which has its prefix', async () => {
+    const { url } = await startRegistry()
+    const headers = [['__key_schema_id', Uint8Array.of(1, ...GUID_BYTES)]] as const
+    const prefixed = Uint8Array.of(0, 0, 0, 0, 1, 2)
+    const serde = serdeOf(url)
+    expect((await serde.decode(prefixed, undefined, { headers })).schemaId).toBe(1)
+    const ofKey = serde.decode(Uint8Array.of(2), undefined, { headers, part: 'key' })
+    expect((await ofKey).value).toEqual({ id: 1n })
+  })
+
+  test.for([
+    ['too short', [1, 2, 3]],
+    ['of another form', [2, ...GUID_BYTES]],
+    ['empty', []],
+  ] as const)('a header that is %s: a DecodeError', async ([, header]) => {
+    const { url } = await startRegistry()
+    const headers = [['__value_schema_id', Uint8Array.from(header)]] as const
+    const decoded = serdeOf(url).decode(Uint8Array.of(2), undefined, { headers })
+    await expect(decoded).rejects.toThrow(DecodeError)
+  })
+
+  test('needs a registry that has GUIDs', async () => {
+    const { url } = await startRegistry('none')
+    const encoder = serdeOf(url).headerEncoder('s', { schema: USER_1 })
+    await expect(encoder).rejects.toMatchObject({
+      retryable: false,
+      message: expect.stringContaining('Confluent 8'),
+    })
+  })
+})
+
+describe('the subject of a topic', () => {
+  const startRegistry = (answer: Answer) => startServer(() => answer)
+  const namesOf = (
+    url: string,
+    options: Omit<Parameters<typeof createSubjectNames>[0], 'registry'> = {},
+  ) => createSubjectNames({ registry: createRegistryClient({ url, ...NO_WAIT }), ...options })
+
+  test('is the one that is associated with it, asked for once', async () => {
+    const { url, requests } = await startRegistry({ status: 200, body: [{ subject: 'orders' }] })
+    const name = namesOf(url, { clusterId: 'lkc-1' })
+    expect(await name('a/b', 'key', 'R')).toBe('orders')
+    expect(await name('a/b', 'key', 'R')).toBe('orders')
+    expect(requests).toEqual([
+      'GET /associations/resources/lkc-1/a%2Fb?resourceType=topic&associationType=key',
+    ])
+  })
+
+  test.for([
+    ['topicName', 't-value'],
+    ['recordName', 'R'],
+    ['topicRecordName', 't-R'],
+  ] as const)('is, without one, that of the fallback %s', async ([fallback, expected]) => {
+    const missing = { status: 404, body: { error_code: 404, message: 'HTTP 404 Not Found' } }
+    for (const answer of [{ status: 200, body: [] }, missing]) {
+      const { url } = await startRegistry(answer)
+      expect(await namesOf(url, { fallback })('t', 'value', 'R')).toBe(expected)
+    }
+  })
+
+  test('is an error without one where there is no fallback, and with several', async () => {
+    const none = await startRegistry({ status: 200, body: [] })
+    await expect(namesOf(none.url, { fallback: 'none' })('t', 'value', 'R')).rejects.toThrow(
+      /no subject/,
+    )
+    const two = await startRegistry({ status: 200, body: [{ subject: 'a' }, { subject: 'b' }] })
+    await expect(namesOf(two.url)('t', 'value', 'R')).rejects.toThrow(/2 subjects/)
+  })
+
+  test('is not guessed while the registry does not answer', async () => {
+    const { url } = await startRegistry({ status: 503, body: {} })
+    await expect(namesOf(url)('t', 'value', 'R')).rejects.toMatchObject({ retryable: true })
+  })
+
+  test('follows from topic and record alone with the other strategies', async () => {
+    const { url, requests } = await startRegistry({ status: 500, body: {} })
+    expect(await namesOf(url, { strategy: 'topicRecordName' })('t', 'value', 'R')).toBe('t-R')
+    expect(requests).toEqual([])
   })
 })

@@ -1,3 +1,6 @@
+import type { RecordPart } from './subject-name.ts'
+import type { RecordHeaders, SchemaName } from './wire-format.ts'
+
 /** A schema that another schema names: the text of `version` of `subject` defines the type `name`. */
 export type SchemaReference = {
   readonly name: string
@@ -11,13 +14,17 @@ export type SchemaText = {
   readonly references?: readonly SchemaReference[]
 }
 
-/** A schema under the id that the registry gave to its text. An id never changes its meaning. */
-export type RegisteredSchema = {
-  readonly schemaId: number
+/** A schema as the registry has it. */
+export type StoredSchema = {
   readonly schema: string
   readonly schemaType: string
   readonly references: readonly SchemaReference[]
+  /** The same in every registry; undefined from registries before Confluent 8. */
+  readonly guid?: string
 }
+
+/** A schema under the id that the registry gave to its text. An id never changes its meaning. */
+export type RegisteredSchema = StoredSchema & { readonly schemaId: number }
 
 /** One version of a subject. */
 export type SubjectVersion = RegisteredSchema & {
@@ -45,6 +52,17 @@ export interface RegistryClient {
   lookup(subject: string, schema: SchemaText): Promise<SubjectVersion>
   /** The schema of an id. Answered from memory for ever after the first time. */
   schemaById(schemaId: number): Promise<RegisteredSchema>
+  /** As `schemaById`, by the id that is the same in every registry. */
+  schemaByGuid(guid: string): Promise<StoredSchema>
+  /**
+   * Subjects that are associated with the keys or values of a topic; none where the registry knows
+   * no associations. `clusterId` is the id of the Kafka cluster; `-`, the default, any.
+   */
+  associatedSubjects(
+    topic: string,
+    part: RecordPart,
+    clusterId?: string,
+  ): Promise<readonly string[]>
   /** `version` counts from 1. */
   version(subject: string, version: number | 'latest'): Promise<SubjectVersion>
   /** Compares with the versions that the subject's compatibility level names. */
@@ -62,9 +80,28 @@ export interface AvroEncoder {
   encode(value: unknown): Uint8Array<ArrayBuffer>
 }
 
+/** An encoder for values whose schema is named by a header of the record. */
+export interface HeaderAvroEncoder {
+  /** Goes with every record; it is the same for all values of this encoder. */
+  readonly header: readonly [name: string, value: Uint8Array]
+  /**
+   * Avro binary, and nothing before it.
+   *
+   * @throws {EncodeError} when the value does not fit the schema; its path is in the message.
+   */
+  encode(value: unknown): Uint8Array
+}
+
+/** What else of a record tells how its key or value is to be read. */
+export type RecordSource = {
+  readonly headers: RecordHeaders
+  /** Default value. */
+  readonly part?: RecordPart
+}
+
 export type DecodedValue = {
-  /** Id of the writer's schema. */
-  readonly schemaId: number
+  /** Id of the writer's schema; undefined where the record names it by its GUID. */
+  readonly schemaId: number | undefined
   /** Longs are bigint, bytes Uint8Array, timestamp-millis and -micros Date; unions are unwrapped. */
   readonly value: unknown
 }
@@ -72,10 +109,11 @@ export type DecodedValue = {
 /** Decodes the payloads of one writer's schema. Synchronous: what it needs from the registry is there. */
 export interface AvroDecoder {
   /**
-   * @param bytes a payload with its wire prefix; the schema id in it is not looked at.
+   * @param payloadOffset where the payload begins, as `writtenWith` tells; by default behind a wire
+   *   prefix with an id, which is not looked at.
    * @throws {DecodeError}
    */
-  decode(bytes: Uint8Array): unknown
+  decode(bytes: Uint8Array, payloadOffset?: number): unknown
 }
 
 /** Avro with Confluent's wire prefix. */
@@ -85,17 +123,23 @@ export interface AvroSerde {
   /** As `encoder`, then `encode`. */
   encode(subject: string, schema: SchemaText, value: unknown): Promise<Uint8Array<ArrayBuffer>>
   /**
-   * Decodes with the writer's schema, and resolves to `readerSchema` when one is given.
+   * As `encoder`, for records that name their schema in a header (Confluent's
+   * `HeaderSchemaIdSerializer`). Rejects with a `RegistryError` for a registry that has no GUIDs.
+   */
+  headerEncoder(subject: string, schema: SchemaText, part?: RecordPart): Promise<HeaderAvroEncoder>
+  /**
+   * Decodes with the writer's schema, and resolves to `readerSchema` when one is given. With the
+   * record's headers, one of them may name the writer's schema; otherwise the prefix does.
    *
    * Rejects with `DecodeError` for bytes that are no such payload and for a writer's schema that the
    * reader's schema cannot read, with `RegistryError` when the writer's schema cannot be had.
    */
-  decode(bytes: Uint8Array, readerSchema?: SchemaText): Promise<DecodedValue>
+  decode(bytes: Uint8Array, readerSchema?: SchemaText, source?: RecordSource): Promise<DecodedValue>
   /** The decoder that `decode` uses, for readers of many payloads. Rejects as `decode` does. */
-  decoder(schemaId: number, readerSchema?: SchemaText): Promise<AvroDecoder>
+  decoder(schema: SchemaName, readerSchema?: SchemaText): Promise<AvroDecoder>
   /**
-   * The version under which `subject` has the schema of an id. Rejects with `RegistryError` when it
-   * does not have it.
+   * The version under which `subject` has a schema. Rejects with `RegistryError` when it does not
+   * have it.
    */
-  subjectVersion(schemaId: number, subject: string): Promise<number>
+  subjectVersion(schema: SchemaName, subject: string): Promise<number>
 }

@@ -1,6 +1,12 @@
 import { DecodeError } from '@fairlead/base'
+import { RegistryError } from './registry-error.ts'
+import type { RecordPart } from './subject-name.ts'
 
 const MAGIC = 0
+/** Before a GUID, in a header or a prefix. */
+const GUID_MAGIC = 1
+const GUID_BYTES = 16
+const GUID_PREFIX_BYTES = 1 + GUID_BYTES
 /** Magic byte and schema id. */
 export const WIRE_PREFIX_BYTES = 5
 
@@ -11,6 +17,37 @@ export function withWirePrefix(schemaId: number, payload: Uint8Array): Uint8Arra
   new DataView(bytes.buffer).setInt32(1, schemaId)
   bytes.set(payload, WIRE_PREFIX_BYTES)
   return bytes
+}
+
+/** A schema by its id in one registry, or by its GUID, which is the same in all of them. */
+export type SchemaName = number | string
+
+/** Headers of a record, as it has them: the same name may come more than once. */
+export type RecordHeaders = readonly (readonly [name: string, value: Uint8Array | null])[]
+
+/** Names of the headers that hold what otherwise is before the value (Confluent 8). */
+const SCHEMA_ID_HEADERS: Readonly<Record<RecordPart, string>> = {
+  key: '__key_schema_id',
+  value: '__value_schema_id',
+}
+
+/**
+ * The header that names a schema: byte 1 and the 16 bytes of its GUID. The value follows bare.
+ *
+ * @throws {RegistryError} for text that is no GUID.
+ */
+export function schemaIdHeader(
+  part: RecordPart,
+  guid: string,
+): readonly [name: string, value: Uint8Array<ArrayBuffer>] {
+  const digits = guid.replaceAll('-', '')
+  if (!/^[0-9a-fA-F]{32}$/.test(digits)) {
+    throw new RegistryError(`"${guid}" is no GUID`, { retryable: false })
+  }
+  const bytes = Uint8Array.from({ length: GUID_BYTES }, (_, index) =>
+    Number.parseInt(digits.slice(2 * index, 2 * index + 2), 16),
+  )
+  return [SCHEMA_ID_HEADERS[part], Uint8Array.of(GUID_MAGIC, ...bytes)]
 }
 
 /**
@@ -30,4 +67,34 @@ export function schemaIdOf(bytes: Uint8Array): number {
     ((bytes[3] as number) << 8) |
     (bytes[4] as number)
   )
+}
+
+/**
+ * The schema of a key or value, and where its payload starts. As Confluent's `Dual` deserializer: a
+ * header decides where there is one, otherwise the prefix does.
+ *
+ * @throws {DecodeError} when neither names a schema.
+ */
+export function writtenWith(
+  bytes: Uint8Array,
+  headers: RecordHeaders = [],
+  part: RecordPart = 'value',
+): { readonly schema: SchemaName; readonly payloadOffset: number } {
+  const name = SCHEMA_ID_HEADERS[part]
+  for (const [header, value] of headers) {
+    if (header === name && value !== null) return { schema: nameIn(value), payloadOffset: 0 }
+  }
+  const payloadOffset = bytes[0] === GUID_MAGIC ? GUID_PREFIX_BYTES : WIRE_PREFIX_BYTES
+  return { schema: nameIn(bytes), payloadOffset }
+}
+
+function nameIn(bytes: Uint8Array): SchemaName {
+  if (bytes[0] !== GUID_MAGIC) return schemaIdOf(bytes)
+  if (bytes.length >= GUID_PREFIX_BYTES) return guidOf(bytes.subarray(1, GUID_PREFIX_BYTES))
+  throw new DecodeError(`${bytes.length} bytes are too few for a GUID`, bytes.length)
+}
+
+function guidOf(bytes: Uint8Array): string {
+  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }

@@ -1,5 +1,5 @@
 import type { IncomingRecord } from '@fairlead/kafka'
-import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import { type RecordSource, createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import type { CatOptions } from './cat-options.ts'
 import {
   type FormatRecord,
@@ -11,7 +11,7 @@ import {
 /** Prints records as the options say. */
 export class RecordPrinter {
   readonly #format: FormatRecord
-  readonly #decode: (bytes: Uint8Array) => Promise<Uint8Array>
+  readonly #decode: Decode
   readonly #avro: CatOptions['avro']
 
   constructor(options: CatOptions) {
@@ -21,13 +21,13 @@ export class RecordPrinter {
   }
 
   async format(record: IncomingRecord): Promise<Uint8Array> {
-    const { key, value } = record
+    const { key, value, headers } = record
     const keyIsJson = this.#avro.key && key !== null
     const valueIsJson = this.#avro.value && value !== null
     const printed: PrintedRecord = {
       record,
-      key: keyIsJson ? await this.#decode(key) : key,
-      value: valueIsJson ? await this.#decode(value) : value,
+      key: keyIsJson ? await this.#decode(key, { headers, part: 'key' }) : key,
+      value: valueIsJson ? await this.#decode(value, { headers, part: 'value' }) : value,
       keyIsJson,
       valueIsJson,
     }
@@ -47,10 +47,15 @@ function formatOf({ format, isJson, keyDelimiter, delimiter }: CatOptions): Form
       : Buffer.concat([key ?? empty, middle, value ?? empty, tail])
 }
 
-function avroToJson(url: string | undefined): (bytes: Uint8Array) => Promise<Uint8Array> {
+type Decode = (bytes: Uint8Array, source: RecordSource) => Promise<Uint8Array>
+
+function avroToJson(url: string | undefined): Decode {
   if (url === undefined) return (bytes) => Promise.resolve(bytes)
   const serde = createAvroSerde({ registry: createRegistryClient({ url }) })
-  return async (bytes) => Buffer.from(JSON.stringify((await serde.decode(bytes)).value, jsonValue))
+  return async (bytes, source) => {
+    const { value } = await serde.decode(bytes, undefined, source)
+    return Buffer.from(JSON.stringify(value, jsonValue))
+  }
 }
 
 /** What JSON has no form for: longs stay exact, bytes are base64. */

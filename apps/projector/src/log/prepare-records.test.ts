@@ -43,7 +43,10 @@ class Versions {
     return { ...(await this.schemaById(version)), subject, version }
   }
 
+  /** The last byte of a GUID is the id here. */
+  schemaByGuid = (guid: string) => this.schemaById(Number.parseInt(guid.slice(-2), 16))
   register = () => Promise.resolve(0)
+  associatedSubjects = () => Promise.reject(new Error('nothing is registered here'))
   version = () => Promise.reject(new Error('schemas here have no references'))
   testCompatibility = () => Promise.reject(new Error('nothing is registered here'))
 }
@@ -83,7 +86,9 @@ const projectionOf = (from: AnyEvents): Projection =>
 
 const utf8 = new TextEncoder()
 
-function recordOf(value: Uint8Array, eventType = 'Paid') {
+type Headers = readonly (readonly [string, Uint8Array])[]
+
+function recordOf(value: Uint8Array, eventType = 'Paid', headers: Headers = []) {
   return {
     topic: TOPIC,
     partition: 0,
@@ -91,7 +96,7 @@ function recordOf(value: Uint8Array, eventType = 'Paid') {
     timestampMs: 1_000,
     key: utf8.encode('p'),
     value,
-    headers: [['eventType', utf8.encode(eventType)]] as const,
+    headers: [['eventType', utf8.encode(eventType)], ...headers] as const,
   }
 }
 
@@ -101,11 +106,16 @@ const written = (schemaId: number, ...rest: readonly number[]) =>
 
 async function read(
   value: Uint8Array,
-  options: { registry?: Versions; events?: AnyEvents; eventType?: string } = {},
+  options: {
+    registry?: Versions
+    events?: AnyEvents
+    eventType?: string
+    headers?: Headers
+  } = {},
 ): Promise<PreparedRecord['content'] | undefined> {
-  const { registry = new Versions(), events = Events, eventType } = options
+  const { registry = new Versions(), events = Events, eventType, headers } = options
   const reader = new RecordReader(projectionOf(events), createAvroSerde({ registry }), CLOCK)
-  const [prepared] = await reader.prepare([recordOf(value, eventType)])
+  const [prepared] = await reader.prepare([recordOf(value, eventType, headers)])
   return prepared?.content
 }
 
@@ -122,6 +132,14 @@ test('the version that an upcast is for is read as it was written, and cast up',
     event: { data: { id: 'p', cents: 500n, note: 'upcast' } },
   })
   expect(registry.subjects).toEqual(['outbox.event.payment-shop.Paid'])
+})
+
+test('a header may name the version instead, before a bare value', async () => {
+  const guid = [...Array.from({ length: 15 }, () => 0), 1]
+  const headers = [['__value_schema_id', Uint8Array.of(1, ...guid)]] as const
+  expect(await read(written(1, 10).subarray(5), { headers })).toMatchObject({
+    event: { data: { id: 'p', cents: 500n, note: 'upcast' } },
+  })
 })
 
 test('without an upcast, what cannot be resolved is set aside', async () => {

@@ -10,7 +10,12 @@ import {
   readSource,
   unitOf,
 } from '@fairlead/projection'
-import { type AvroSerde, SUBJECT_NAME_STRATEGIES, schemaIdOf } from '@fairlead/serde'
+import {
+  type AvroSerde,
+  SUBJECT_NAME_STRATEGIES,
+  type SchemaName,
+  writtenWith,
+} from '@fairlead/serde'
 
 /** What the reader needs to read values. */
 export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion'>
@@ -24,12 +29,12 @@ export type ReaderOptions = {
   readonly tenantHeader?: string | undefined
 }
 
-type DecodeValue = (bytes: Uint8Array) => unknown
+type DecodeValue = (bytes: Uint8Array, payloadOffset: number) => unknown
 
-/** Decoders of one event type, by the schema id that the value begins with. */
+/** Decoders of one event type, by the schema that the record names. */
 type TypeDecoders = {
   readonly source: AnyEvents
-  readonly bySchemaId: Map<number, DecodeValue>
+  readonly bySchema: Map<SchemaName, DecodeValue>
 }
 
 /** Turns records of the log into events: reads the headers, decodes the values. */
@@ -45,7 +50,7 @@ export class RecordReader {
     this.#options = options
     for (const source of projection.sources) {
       for (const eventType of Object.keys(source.definitions)) {
-        this.#decoders.set(eventType, { source, bySchemaId: new Map() })
+        this.#decoders.set(eventType, { source, bySchema: new Map() })
       }
     }
   }
@@ -85,13 +90,13 @@ export class RecordReader {
     }
 
     const { eventType, value } = plan
-    const contentOf = (decode: DecodeValue): PreparedRecord['content'] => {
+    const contentOf = (decode: DecodeValue, payloadOffset: number): PreparedRecord['content'] => {
       const { topic, partition, offset } = record
       return {
         kind: 'event',
         event: {
           type: eventType,
-          data: decode(value),
+          data: decode(value, payloadOffset),
           id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
           key,
           at: new Date(record.timestampMs),
@@ -101,10 +106,13 @@ export class RecordReader {
       }
     }
     try {
-      const decode = this.#decoderOf(eventType, value)
-      if (typeof decode === 'function') return { ...common, content: contentOf(decode) }
+      const { schema, payloadOffset } = writtenWith(value, record.headers)
+      const decode = this.#decoderOf(eventType, schema)
+      if (typeof decode === 'function') {
+        return { ...common, content: contentOf(decode, payloadOffset) }
+      }
       return decode.then(
-        (loaded) => ({ ...common, content: orUndecodable(() => contentOf(loaded)) }),
+        (loaded) => ({ ...common, content: orUndecodable(() => contentOf(loaded, payloadOffset)) }),
         (error: unknown) => ({ ...common, content: undecodable(error) }),
       )
     } catch (error) {
@@ -118,25 +126,28 @@ export class RecordReader {
     return tenantHeader === undefined ? '' : (headers[tenantHeader] ?? '').replaceAll('\0', '')
   }
 
-  #decoderOf(eventType: string, value: Uint8Array): DecodeValue | Promise<DecodeValue> {
+  #decoderOf(eventType: string, schema: SchemaName): DecodeValue | Promise<DecodeValue> {
     const decoders = this.#decoders.get(eventType)
     invariant(decoders !== undefined, 'events are of the types of the projection')
-    const schemaId = schemaIdOf(value)
-    return decoders.bySchemaId.get(schemaId) ?? this.#loadDecoder(eventType, schemaId, decoders)
+    return decoders.bySchema.get(schema) ?? this.#loadDecoder(eventType, schema, decoders)
   }
 
   async #loadDecoder(
     eventType: string,
-    schemaId: number,
-    { source, bySchemaId }: TypeDecoders,
+    schema: SchemaName,
+    { source, bySchema }: TypeDecoders,
   ): Promise<DecodeValue> {
-    const decode = await this.#makeDecoder(eventType, schemaId, source)
-    bySchemaId.set(schemaId, decode)
+    const decode = await this.#makeDecoder(eventType, schema, source)
+    bySchema.set(schema, decode)
     return decode
   }
 
   /** A value is resolved to the schema of the definition, or cast up from the version that wrote it. */
-  async #makeDecoder(eventType: string, schemaId: number, source: AnyEvents): Promise<DecodeValue> {
+  async #makeDecoder(
+    eventType: string,
+    schema: SchemaName,
+    source: AnyEvents,
+  ): Promise<DecodeValue> {
     const definition = source.definitions[eventType]
     invariant(definition !== undefined, 'an event set has the types that it is asked for')
     const upcasts = source.upcasts[eventType]
@@ -146,15 +157,15 @@ export class RecordReader {
         'value',
         recordName(definition),
       )
-      const upcast = upcasts[await this.#serde.subjectVersion(schemaId, subject)]
+      const upcast = upcasts[await this.#serde.subjectVersion(schema, subject)]
       if (upcast !== undefined) {
-        const old = await this.#serde.decoder(schemaId)
+        const old = await this.#serde.decoder(schema)
         // Its parameter is the shape that the version has; no type knows the versions of a registry.
-        return (bytes) => upcast(old.decode(bytes) as never)
+        return (bytes, payloadOffset) => upcast(old.decode(bytes, payloadOffset) as never)
       }
     }
-    const decoder = await this.#serde.decoder(schemaId, { schema: JSON.stringify(definition) })
-    return (bytes) => decoder.decode(bytes)
+    const decoder = await this.#serde.decoder(schema, { schema: JSON.stringify(definition) })
+    return (bytes, payloadOffset) => decoder.decode(bytes, payloadOffset)
   }
 }
 
