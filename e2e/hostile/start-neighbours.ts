@@ -3,17 +3,27 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { NeighboursReport } from './neighbours.ts'
+import type { RegistryNeighboursReport } from './registry/neighbours.ts'
 
-const ENTRY = join(import.meta.dirname, 'neighbours.ts')
-
-export type RunningNeighbours = {
+type RunningNeighbours<Report> = {
   /** Ends them in order, and tells what they saw; throws when they were not served. */
-  stop(): Promise<NeighboursReport>
+  stop(): Promise<Report>
 }
 
 /** Starts well-formed clients of a broker in a process of their own; resolves once they work. */
-export async function startNeighbours(port: number): Promise<RunningNeighbours> {
-  const child = spawn(process.execPath, [ENTRY, String(port)], {
+export function startNeighbours(port: number): Promise<RunningNeighbours<NeighboursReport>> {
+  return start('neighbours.ts', String(port))
+}
+
+/** As `startNeighbours`, of a schema registry. */
+export function startRegistryNeighbours(
+  url: string,
+): Promise<RunningNeighbours<RegistryNeighboursReport>> {
+  return start('registry/neighbours.ts', url)
+}
+
+async function start<Report>(entry: string, target: string): Promise<RunningNeighbours<Report>> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, entry), target], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const killWithParent = (): void => {
@@ -33,7 +43,7 @@ export async function startNeighbours(port: number): Promise<RunningNeighbours> 
       child.stdin.end()
       const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string?]
       await exited
-      return JSON.parse(line ?? '') as NeighboursReport
+      return JSON.parse(line ?? '') as Report
     },
   }
 }

@@ -9,16 +9,36 @@ export class RegistryProcess {
   readonly #config: Readonly<Record<string, string | number>>
   #app: RunningApp
 
-  static async start(bootstrapServers: string): Promise<RegistryProcess> {
-    const registry = new RegistryProcess(bootstrapServers, await freePort())
+  static async start(
+    bootstrapServers: string,
+    config: Readonly<Record<string, string | number>> = {},
+  ): Promise<RegistryProcess> {
+    const registry = new RegistryProcess(bootstrapServers, await freePort(), config)
     await registry.ready()
     return registry
   }
 
-  private constructor(bootstrapServers: string, port: number) {
+  private constructor(
+    bootstrapServers: string,
+    port: number,
+    config: Readonly<Record<string, string | number>>,
+  ) {
     this.url = `http://127.0.0.1:${port}`
-    this.#config = { 'kafkastore.bootstrap.servers': bootstrapServers, 'http.port': port }
+    this.#config = {
+      'kafkastore.bootstrap.servers': bootstrapServers,
+      'http.port': port,
+      ...config,
+    }
     this.#app = RunningApp.launch(ENTRY, this.#config)
+  }
+
+  get pid(): number {
+    return this.#app.pid
+  }
+
+  /** What it has logged since its last start: one JSON object a line. */
+  get logLines(): readonly string[] {
+    return this.#app.logLines
   }
 
   ready(): Promise<void> {
