@@ -13,7 +13,12 @@ export {
   failed,
   success,
 } from './failure.ts'
-export { type SchemaExtras, definedMembers, metadataProperty } from './metadata.ts'
+export {
+  type SchemaExtras,
+  definedMembers,
+  hasRuleOfType,
+  metadataProperty,
+} from './metadata.ts'
 export type { Profile } from './parsed-schemas.ts'
 export { type EncodedRecord, decodeRecord, encodeRecord } from './record-codec.ts'
 export type {

@@ -95,6 +95,18 @@ function mergeRules(base: JsonValue, over: JsonValue): JsonValue {
 }
 
 const RULE_LISTS = ['migrationRules', 'domainRules', 'encodingRules']
+/** Whether one of the rules has this type, such as `CEL` or `ENCRYPT`. */
+export function hasRuleOfType({ ruleSet }: SchemaExtras, type: string): boolean {
+  return RULE_LISTS.some((list) => {
+    const rules = ruleSet?.members.get(list)
+    if (rules?.kind !== 'array') return false
+    return rules.items.some((rule) => {
+      const value = rule.kind === 'object' ? rule.members.get('type') : undefined
+      return value?.kind === 'string' && value.value === type
+    })
+  })
+}
+
 const RULE_KINDS = ['TRANSFORM', 'CONDITION']
 
 /** Confluent's 42210: a rule has a name, a kind and a type. */

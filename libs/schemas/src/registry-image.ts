@@ -124,6 +124,11 @@ export class RegistryImage {
     return referrers.filter(({ isDeleted }) => !isDeleted)
   }
 
+  /** Subjects and contexts that have settings of their own. */
+  get subjectsWithSettings(): readonly string[] {
+    return [...this.#settings.keys()].filter((subject) => subject !== undefined)
+  }
+
   /** Own settings of the subject, or the global ones for undefined. */
   settings(subject: string | undefined): Settings | undefined {
     return this.#settings.get(subject)

@@ -5,6 +5,7 @@ import {
   type SchemaVersion,
   type Settings,
   guidOf,
+  qualifiedLike,
 } from '@fairlead/schemas'
 
 /** JSON bodies of a profile: members that have no value are left out. */
@@ -38,12 +39,16 @@ export function schemaEntity(
 }
 
 /** The answer to a registration. */
-export function registrationEntity(version: SchemaVersion, profile: Profile): object {
+export function registrationEntity(
+  version: SchemaVersion,
+  profile: Profile,
+  schema: string,
+): object {
   if (profile === 7) return { id: version.schemaId }
   return {
     id: version.schemaId,
     version: version.version,
-    ...content(version, profile, version.schema),
+    ...content(version, profile, schema),
   }
 }
 
@@ -55,7 +60,7 @@ export function schemaStringEntity(
     readonly schema: string
     readonly highestId: number | undefined
   },
-): object {
+): { readonly references?: readonly SchemaReference[] } {
   const { profile, schema, highestId } = options
   return {
     ...(profile === 8 ? { subject: version.subject, version: version.version } : {}),
@@ -85,4 +90,19 @@ function content(version: SchemaVersion, profile: Profile, schema: string) {
     ...(ruleSet === undefined ? {} : { ruleSet: JSON.parse(writeJson(ruleSet)) as unknown }),
     schema,
   }
+}
+
+/** With `referenceFormat=qualified` references name their contexts, which they otherwise inherit. */
+export function withReferenceFormat<
+  Entity extends { readonly references?: readonly SchemaReference[] },
+>(
+  entity: Entity,
+  { subject, format }: { readonly subject: string; readonly format: string | undefined },
+): Entity {
+  if (format?.toLowerCase() !== 'qualified' || entity.references === undefined) return entity
+  const references = entity.references.map((reference) => ({
+    ...reference,
+    subject: qualifiedLike(subject, reference.subject),
+  }))
+  return { ...entity, references }
 }

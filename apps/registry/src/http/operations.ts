@@ -14,13 +14,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /subjects': { summary: 'Subjects', query: ['subjectPrefix', ...VISIBILITY, ...PAGE] },
   'POST /subjects/{subject}': {
     summary: 'The version that has this schema',
-    query: ['normalize', 'deleted'],
+    query: ['normalize', 'deleted', 'format'],
     body: 'schema',
   },
   'DELETE /subjects/{subject}': { summary: 'Deletes all versions', query: ['permanent'] },
   'GET /subjects/{subject}/metadata': {
     summary: 'The newest version with these properties',
-    query: ['key', 'value', 'deleted'],
+    query: ['key', 'value', 'deleted', 'format'],
   },
   'GET /subjects/{subject}/versions': {
     summary: 'Numbers of the versions',
@@ -28,12 +28,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'POST /subjects/{subject}/versions': {
     summary: 'Registers a schema',
-    query: ['normalize'],
+    query: ['normalize', 'format'],
     body: 'schema',
   },
   'GET /subjects/{subject}/versions/{version}': {
     summary: 'A version, by its number or "latest"',
-    query: ['deleted', 'format'],
+    query: ['deleted', 'format', 'referenceFormat'],
   },
   'GET /subjects/{subject}/versions/{version}/schema': {
     summary: 'The schema of a version alone',
@@ -49,10 +49,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'GET /schemas': {
     summary: 'Versions of all subjects',
-    query: ['subjectPrefix', 'deleted', 'latestOnly', ...PAGE],
+    query: ['subjectPrefix', 'deleted', 'latestOnly', 'aliases', 'ruleType', ...PAGE],
   },
   'GET /schemas/types': { summary: 'Types of schemas' },
-  'GET /schemas/ids/{id}': { summary: 'A schema', query: ['subject', 'format', 'fetchMaxId'] },
+  'GET /schemas/ids/{id}': {
+    summary: 'A schema',
+    query: ['subject', 'format', 'referenceFormat', 'fetchMaxId'],
+  },
   'GET /schemas/ids/{id}/schema': { summary: 'A schema alone', query: ['subject', 'format'] },
   'GET /schemas/ids/{id}/subjects': {
     summary: 'Subjects that have a schema',

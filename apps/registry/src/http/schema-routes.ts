@@ -4,10 +4,11 @@ import {
   WeightedCache,
   contextOf,
   failed,
+  hasRuleOfType,
   success,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { schemaEntity, schemaStringEntity } from './entities.ts'
+import { schemaEntity, schemaStringEntity, withReferenceFormat } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, page, querySubject, queryText, schemaIdOf } from './request.ts'
 import { matchesPrefix } from './subject-routes.ts'
@@ -54,17 +55,25 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const matches = matchesPrefix(queryText(request, 'subjectPrefix') ?? '')
     const deleted = flag(request, 'deleted')
     const latestOnly = flag(request, 'latestOnly')
+    const ruleType = queryText(request, 'ruleType') ?? ''
+    const aliases = flag(request, 'aliases') ? aliasesOf(requests, matches) : NO_ALIASES
     const versions = await requests.read((view) =>
       success(
         view
           .subjects({ deleted })
-          .filter(matches)
-          .flatMap((subject) => view.versions(subject, { deleted }).slice(latestOnly ? -1 : 0)),
+          .filter((subject) => matches(subject) || aliases.has(subject))
+          .flatMap((subject) =>
+            view
+              .versions(subject, { deleted })
+              .filter((version) => ruleType === '' || hasRuleOfType(version, ruleType))
+              .slice(latestOnly ? -1 : 0),
+          ),
       ),
     )
-    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) =>
-      schemaEntity(version, requests.profile),
-    )
+    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) => ({
+      ...schemaEntity(version, requests.profile),
+      ...(aliases.has(version.subject) ? { aliases: aliases.get(version.subject) } : {}),
+    }))
   })
 
   const plainBodies = new PlainBodies(requests.profile)
@@ -74,14 +83,16 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const found = await requests.read((view) => view.schema(schemaId, subject))
     const { image } = requests.registry.view
     const [format, withMaxId] = [queryText(request, 'format'), flag(request, 'fetchMaxId')]
-    if (format === undefined && !withMaxId) {
+    const referenceFormat = queryText(request, 'referenceFormat')
+    if (format === undefined && !withMaxId && referenceFormat === undefined) {
       return reply.serializer(String).send(plainBodies.of(found))
     }
-    return schemaStringEntity(found, {
+    const entity = schemaStringEntity(found, {
       profile: requests.profile,
       schema: requests.textOf(found, format),
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
+    return withReferenceFormat(entity, { subject: found.subject, format: referenceFormat })
   })
 
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
@@ -114,6 +125,19 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   })
 
   guidRoutes(http, requests)
+}
+
+const NO_ALIASES: ReadonlyMap<string, readonly string[]> = new Map()
+
+/** Subjects that are meant by an alias, and the aliases that match. */
+function aliasesOf(
+  { registry: { view } }: RegistryRequests,
+  matches: (subject: string) => boolean,
+): ReadonlyMap<string, readonly string[]> {
+  const aliases = view.image.subjectsWithSettings
+    .filter((subject) => matches(subject) && view.aliased(subject) !== subject)
+    .sort()
+  return Map.groupBy(aliases, (alias) => view.aliased(alias))
 }
 
 function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {

@@ -7,7 +7,7 @@ import {
   success,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { registrationEntity, schemaEntity } from './entities.ts'
+import { registrationEntity, schemaEntity, withReferenceFormat } from './entities.ts'
 import { badRequest } from './errors.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, page, queryText, schemaRequestOf, subjectOf, versionOf } from './request.ts'
@@ -24,10 +24,9 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   http.post('/subjects/:subject', async (request) => {
     const [subject, body] = [aliased(requests, subjectOf(request)), schemaRequestOf(request)]
     const deleted = flag(request, 'deleted')
-    return schemaEntity(
-      await requests.read(() => requests.registry.lookup(subject, body, { deleted })),
-      requests.profile,
-    )
+    const found = await requests.read(() => requests.registry.lookup(subject, body, { deleted }))
+    const text = requests.textOf(found, queryText(request, 'format'))
+    return schemaEntity(found, requests.profile, text)
   })
 
   http.delete('/subjects/:subject', async (request) => {
@@ -56,12 +55,11 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
 
   http.post('/subjects/:subject/versions', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
-    return registrationEntity(
-      await requests.write((registry) =>
-        registry.decideRegister(registry.view.aliased(subject), body),
-      ),
-      requests.profile,
+    const registered = await requests.write((registry) =>
+      registry.decideRegister(registry.view.aliased(subject), body),
     )
+    const text = requests.textOf(registered, queryText(request, 'format'))
+    return registrationEntity(registered, requests.profile, text)
   })
 
   http.get('/subjects/:subject/metadata', async (request) => {
@@ -78,7 +76,8 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
       )
       return latest === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(latest)
     })
-    return schemaEntity(found, requests.profile)
+    const text = requests.textOf(found, queryText(request, 'format'))
+    return schemaEntity(found, requests.profile, text)
   })
 
   versionRoutes(http, requests)
@@ -108,7 +107,10 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
       return named.ok ? view.version(view.aliased(subject), version, visibility) : named
     })
     const text = requests.textOf(found, queryText(request, 'format'))
-    return schemaEntity(found, requests.profile, text)
+    return withReferenceFormat(schemaEntity(found, requests.profile, text), {
+      subject: found.subject,
+      format: queryText(request, 'referenceFormat'),
+    })
   })
 
   http.get('/subjects/:subject/versions/:version/schema', async (request, reply) => {

@@ -108,8 +108,11 @@ function readableOf(payload: unknown, request: FastifyRequest, user: User | unde
   const { url } = request.routeOptions
   const isList = url === '/subjects' || url === '/schemas'
   if (!isList || user === undefined || !Array.isArray(payload)) return payload
-  return payload.filter((item: unknown) => {
-    const subject = typeof item === 'string' ? item : (item as { readonly subject: string }).subject
-    return isAllowed(user, 'read', subject)
+  return payload.flatMap((item: unknown): unknown[] => {
+    if (typeof item === 'string') return isAllowed(user, 'read', item) ? [item] : []
+    const schema = item as { readonly subject: string; readonly aliases?: readonly string[] }
+    if (!isAllowed(user, 'read', schema.subject)) return []
+    const aliases = schema.aliases?.filter((alias) => isAllowed(user, 'read', alias))
+    return [aliases === undefined ? schema : { ...schema, aliases }]
   })
 }
