@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../commands.ts'
 import { runCommand } from '../command/run-command.ts'
 
@@ -123,6 +126,118 @@ test.for([
   const [old, next] = await folders(name, { 'o.avsc': ORDER }, { [file]: text })
   const { exitCode, stdout } = await run('schema', 'check', next, '--against', old, '-o', 'json')
   expect([exitCode, JSON.parse(stdout)]).toMatchObject([10, [{ rule, severity: 'error' }]])
+})
+
+test('files refer to each other, on either side', async () => {
+  const line = (...fields: readonly object[]): string =>
+    JSON.stringify({ type: 'record', name: 'Line', namespace: 'shop', fields })
+  const order = JSON.stringify({
+    type: 'record',
+    name: 'Order',
+    namespace: 'shop',
+    fields: [{ name: 'lines', type: { type: 'array', items: 'Line' } }],
+  })
+  const address = '{"$id":"https://shop/address.json","type":"object"}'
+  const person = '{"type":"object","properties":{"home":{"$ref":"https://shop/address.json"}}}'
+  const [old, next] = await folders(
+    'references',
+    {
+      'line.avsc': line({ name: 'sku', type: 'string' }),
+      'order.avsc': order,
+      'address.json': address,
+      'person.json': person,
+      'money.proto': 'syntax = "proto3"; message Money { int64 cents = 1; }',
+      'price.proto': 'syntax = "proto3"; import "money.proto"; message Price { Money net = 1; }',
+    },
+    {
+      'line.avsc': line({ name: 'sku', type: 'string' }, { name: 'count', type: 'int' }),
+      'order.avsc': order,
+      'address.json': address.replace('"object"', '"string"'),
+      'person.json': person,
+      'money.proto': 'syntax = "proto3"; message Money { string cents = 1; }',
+      'price.proto': 'syntax = "proto3"; import "money.proto"; message Price { Money net = 1; }',
+    },
+  )
+  const { stdout } = await run('schema', 'check', next, '--against', old, '-o', 'json')
+  const findings = JSON.parse(stdout) as { subject: string; rule: string; message: string }[]
+  // What is wrong with a file is wrong with those that use it.
+  expect(findings.map(({ subject, rule }) => [subject, rule])).toEqual([
+    ['address', 'TYPE_CHANGED'],
+    ['line', 'READER_FIELD_MISSING_DEFAULT_VALUE'],
+    ['money', 'FIELD_SCALAR_KIND_CHANGED'],
+    ['order', 'READER_FIELD_MISSING_DEFAULT_VALUE'],
+    ['person', 'TYPE_CHANGED'],
+    ['price', 'FIELD_SCALAR_KIND_CHANGED'],
+    ['price', 'FIELD_NAMED_TYPE_CHANGED'],
+  ])
+})
+
+test('files that use each other, and names that nothing defines, are errors', async () => {
+  const uses = (name: string, other: string): string =>
+    JSON.stringify({ type: 'record', name, fields: [{ name: 'x', type: other }] })
+  const [old, next] = await folders(
+    'circles',
+    {},
+    { 'a.avsc': uses('A', 'B'), 'b.avsc': uses('B', 'A'), 'c.avsc': uses('C', 'Missing') },
+  )
+  const { stdout, exitCode } = await run('schema', 'check', next, '--against', old, '-o', 'json')
+  expect(exitCode).toBe(10)
+  const findings = JSON.parse(stdout) as { subject: string; rule: string }[]
+  expect(findings.map(({ subject, rule }) => [subject, rule])).toEqual([
+    ['a', 'INVALID_SCHEMA'],
+    ['b', 'INVALID_SCHEMA'],
+    ['c', 'INVALID_SCHEMA'],
+  ])
+})
+
+describe('consumers', () => {
+  /** A registry with one version of `o`, and groups that read it. */
+  const startRegistry = async (consumers?: readonly object[]) => {
+    const server = createServer((request, response) => {
+      const version = { subject: 'o', version: 1, id: 1, schema: ORDER }
+      const isCheck = request.url?.startsWith('/compatibility/') === true
+      const answer = isCheck
+        ? { is_compatible: true, ...(consumers === undefined ? {} : { consumers }) }
+        : request.url?.startsWith('/config/') === true
+          ? { compatibilityLevel: 'NONE' }
+          : request.url === '/subjects/o/versions'
+            ? [1]
+            : version
+      response.end(JSON.stringify(answer))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    return { url: `http://127.0.0.1:${port}`, stop: () => server.close() }
+  }
+  const reader = { group: 'billing', members: 2, last_seen: '2026-01-01T00:00:00.000Z' }
+
+  test('a group that a change would break is an error, whatever the level', async () => {
+    const registry = await startRegistry([
+      { ...reader, is_broken: true, messages: ['no note'] },
+      { ...reader, group: 'search', is_broken: false, messages: [] },
+    ])
+    const [, next] = await folders('consumers', {}, { 'o.avsc': ORDER_NOTED })
+    const argv = ['schema', 'check', next, '--registry', registry.url]
+    expect(await run(...argv)).toMatchObject({ exitCode: 0 })
+    const { exitCode, stdout } = await run(...argv, '--consumers')
+    registry.stop()
+    expect(exitCode).toBe(10)
+    expect(stdout).toContain(
+      'error CONSUMER_BROKEN\n  group billing (2 members, last seen 2026-01-01T00:00:00.000Z) could not read it: no note',
+    )
+    expect(stdout).not.toContain('search')
+  })
+
+  test('are not known to other registries, nor to a folder', async () => {
+    const registry = await startRegistry()
+    const [old, next] = await folders('unknown', {}, { 'o.avsc': ORDER })
+    const argv = ['schema', 'check', next, '--consumers']
+    const { stderr } = await run(...argv, '--registry', registry.url)
+    registry.stop()
+    expect(stderr).toContain('--consumers needs a registry of Fairlead')
+    expect((await run(...argv, '--against', old)).stderr).toContain('choose one')
+  })
 })
 
 test.for([

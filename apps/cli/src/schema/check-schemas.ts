@@ -16,7 +16,9 @@ import {
   textOption,
 } from '../command/command.ts'
 import type { JsonObject } from '../output/output.ts'
+import { consumersOf } from './check-consumers.ts'
 import { type CheckSource, folderSource, registrySource } from './check-sources.ts'
+import { FileReferences } from './file-references.ts'
 import type { Finding } from './finding.ts'
 import { RegistryApi } from './registry-api.ts'
 import { sarifOf } from './sarif.ts'
@@ -34,19 +36,28 @@ export const CHECK_SCHEMAS: Command = {
       doc: "compatibility level (default: the subject's; BACKWARD with --against)",
     },
     subject: { value: 'name', doc: "subject of a single file (default: the file's name)" },
+    consumers: {
+      doc: 'name the consumer groups that a change would break, whatever the level allows',
+    },
     sarif: { value: 'file', doc: 'write the findings for code scanning (SARIF 2.1.0)' },
   },
   notes: `The subject of orders-value.avsc is orders-value; *.json is JSON Schema, *.proto is Protobuf.
+Files may refer to each other: by the full name of a type (Avro), by import (Protobuf), by $id or file name
+in $ref (JSON Schema); what none of them defines is taken from the references of the stored version.
 Exit code 10 when a schema is invalid or incompatible. Every patch (RFC 6902) was tried.
 
   fairlead schema check schemas/
   fairlead schema check schemas/ --against ../main/schemas --level FULL_TRANSITIVE --sarif out.sarif`,
   async run({ positionals, options, output, connection }) {
-    const files = await readSchemaFiles(positionals)
-    const source = await sourceOf(options, new RegistryApi(connection))
+    const api = new RegistryApi(connection)
+    const files = withSubject(await readSchemaFiles(positionals), textOption(options, 'subject'))
+    const references = new FileReferences(files)
+    const source = await sourceOf(options, api)
+    const withConsumers = wantsConsumers(options)
     const findings: Finding[] = []
-    for (const file of withSubject(files, textOption(options, 'subject'))) {
-      findings.push(...(await check(file, source)))
+    for (const file of files) {
+      findings.push(...(await check(file, source, references)))
+      if (withConsumers) findings.push(...(await checkConsumers(api, file, references)))
     }
     const sarif = textOption(options, 'sarif')
     if (sarif !== undefined) await writeFile(sarif, sarifOf(findings))
@@ -78,10 +89,38 @@ function levelOf(text: string | undefined): CompatibilityLevel | undefined {
   throw new UsageError(`--level is one of ${COMPATIBILITY_LEVELS.join(', ')}, not "${text}"`)
 }
 
-async function check(file: SchemaFile, source: CheckSource): Promise<Finding[]> {
+function wantsConsumers(options: OptionValues): boolean {
+  const wants = options['consumers'] === true
+  if (!wants || textOption(options, 'against') === undefined) return wants
+  throw new UsageError('--consumers asks a registry, and --against needs none: choose one')
+}
+
+/** One finding per group that could not read what the new schema writes. */
+async function checkConsumers(
+  api: RegistryApi,
+  file: SchemaFile,
+  references: FileReferences,
+): Promise<Finding[]> {
+  const consumers = await consumersOf(api, file, references.registered(file))
+  return consumers
+    .filter((consumer) => consumer.is_broken)
+    .map(({ group, members, last_seen: lastSeen, messages }) => {
+      const count = `${members} ${members === 1 ? 'member' : 'members'}`
+      const message = `group ${group} (${count}, last seen ${lastSeen}) could not read it: ${messages.join('; ')}`
+      return finding(file, { rule: 'CONSUMER_BROKEN', pointer: '', message })
+    })
+}
+
+async function check(
+  file: SchemaFile,
+  source: CheckSource,
+  fileReferences: FileReferences,
+): Promise<Finding[]> {
   const { subject, schemaType, schema } = file
-  const { registry } = await source(subject)
-  const request = { schema, schemaType, references: [], normalize: false }
+  const offline = await source(subject)
+  const { registry } = offline
+  const references = fileReferences.into(offline, file)
+  const request = { schema, schemaType, references, normalize: false }
   const outcome = registry.explainCompatibility(subject, undefined, request)
   if (!outcome.ok) {
     const pointer = /\(at (\/[^)]*)\)$/.exec(outcome.failure.message)?.[1] ?? ''

@@ -3,9 +3,10 @@ import {
   type CompatibilityLevel,
   type SchemaVersion,
 } from '@fairlead/schemas'
+import { FileReferences } from './file-references.ts'
 import { OfflineRegistry } from './offline-registry.ts'
 import { type RegistryApi, subjectPath, unlessMissing } from './registry-api.ts'
-import { type SchemaFile, readSchemaFiles } from './schema-files.ts'
+import { readSchemaFiles } from './schema-files.ts'
 import { type StoredVersion, schemaVersionOf } from './stored-version.ts'
 
 /** What files are checked against, by subject. */
@@ -18,12 +19,14 @@ export async function folderSource(
 ): Promise<CheckSource> {
   const files = await readSchemaFiles([folder])
   const registry = new OfflineRegistry(level)
-  files.forEach((file, index) => registry.add(versionOf(file, index + 1)))
+  const references = new FileReferences(files)
+  for (const file of files) {
+    const { subject, schemaType, schema } = file
+    const stored = { subject, version: 1, schemaType, schema }
+    const resolved = references.into(registry, file)
+    registry.add(schemaVersionOf({ ...stored, id: registry.nextId, references: resolved }))
+  }
   return async () => registry
-}
-
-function versionOf({ subject, schemaType, schema }: SchemaFile, id: number) {
-  return schemaVersionOf({ subject, version: 1, id, schemaType, schema })
 }
 
 /** The versions in a registry with their references, and the level in force unless one is given. */

@@ -1,6 +1,7 @@
 import { invariant } from '@fairlead/base'
 import {
   type CompatibilityLevel,
+  DEFAULT_CONTEXT,
   type RegistryRecord,
   SchemaRegistry,
   type SchemaVersion,
@@ -17,6 +18,11 @@ export class OfflineRegistry {
 
   has(subject: string, version: number): boolean {
     return this.registry.view.image.version(subject, version) !== undefined
+  }
+
+  /** An id that nothing has yet. */
+  get nextId(): number {
+    return this.registry.view.image.highestId(DEFAULT_CONTEXT) + 1
   }
 
   add(value: SchemaVersion): void {

@@ -2,6 +2,8 @@ import { OperationalError, errorMessage } from '@fairlead/base'
 import type { ConnectionOptions } from '../command/command.ts'
 
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json'
+/** Answers of our registry that say more than Confluent's; any other one answers in its own type. */
+const EXPLAINING_TYPES = `application/vnd.fairlead.registry.v1+json, ${CONTENT_TYPE};q=0.9`
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
@@ -42,6 +44,11 @@ export class RegistryApi {
     return this.#request('POST', path, body)
   }
 
+  /** As `post`, with all that our registry has to say. */
+  ask<Answer>(path: string, body: object): Promise<Answer> {
+    return this.#request('POST', path, body, EXPLAINING_TYPES)
+  }
+
   put<Answer>(path: string, body: object): Promise<Answer> {
     return this.#request('PUT', path, body)
   }
@@ -51,14 +58,19 @@ export class RegistryApi {
   }
 
   /** @throws {RegistryFailure} */
-  async #request<Answer>(method: Method, path: string, body?: object): Promise<Answer> {
+  async #request<Answer>(
+    method: Method,
+    path: string,
+    body?: object,
+    accept: string = CONTENT_TYPE,
+  ): Promise<Answer> {
     let response: Response
     let text: string
     try {
       response = await fetch(`${this.#url}${path}`, {
         method,
         headers: {
-          accept: CONTENT_TYPE,
+          accept,
           ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
