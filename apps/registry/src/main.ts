@@ -9,6 +9,7 @@ import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
 import { SERVER_OPTIONS } from './http/server-options.ts'
 import { countChanges, registryMetrics } from './metrics.ts'
+import { ConsumerReaders } from './readers/consumer-readers.ts'
 import { configuredGuard, configuredLimits } from './security/configured-guard.ts'
 import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
 import { RegistryStore } from './store/registry-store.ts'
@@ -59,6 +60,7 @@ await runApp({
       limits: configuredLimits(config),
       requests: new RegistryRequests(registry, store),
       metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
+      readers: new ConsumerReaders(() => Date.now()),
       onCheck: measured.onCheck,
     }
     const addRoutes = (server: FastifyInstance): void => {

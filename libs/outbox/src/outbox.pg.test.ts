@@ -219,6 +219,10 @@ class MemoryRegistry implements RegistryClient {
     throw new Error('the outbox registers')
   }
 
+  reportReader(): never {
+    throw new Error('the outbox registers')
+  }
+
   version(): never {
     throw new Error('the outbox registers')
   }

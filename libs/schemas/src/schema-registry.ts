@@ -18,6 +18,7 @@ import {
   decideSettings,
 } from './settings-decisions.ts'
 import { formattedText } from './schema-document.ts'
+import { readerMessages } from './check-reader.ts'
 import { SubjectView } from './subject-view.ts'
 import { type CompatibilityVerdict, checkCompatibility } from './check-compatibility.ts'
 
@@ -142,6 +143,16 @@ export class SchemaRegistry {
     const [before, after] = [this.#schemas.parseStored(old), this.#schemas.parseStored(next)]
     if (!before.ok) return before
     return after.ok ? success(documentChanges(before.value, after.value)) : after
+  }
+
+  /** Why a consumer that reads with `reader` could not read what `next` would write. */
+  readerMessages(
+    subject: string,
+    next: SchemaRequest,
+    reader: SchemaRequest,
+  ): Outcome<readonly string[]> {
+    const parts = { view: this.#view, schemas: this.#schemas }
+    return readerMessages(parts, { subject, next, reader })
   }
 
   /** Checks against one version, or against all that the subject's level names. */

@@ -2,6 +2,7 @@ export { type AvroSerdeOptions, createAvroSerde } from './avro-serde.ts'
 export { EncodeError } from './datum/datum-encoder.ts'
 export type { PayloadEncoder } from './payload/payload-encoder.ts'
 export { PayloadEncoders, type PayloadEncodersOptions } from './payload/payload-encoders.ts'
+export { ReaderReports, type ReaderReportsOptions, type Reading } from './reader-reports.ts'
 export { type RegistryClientOptions, createRegistryClient } from './registry-client.ts'
 export { RegistryError } from './registry-error.ts'
 export type { RegistryHttpOptions } from './registry-http.ts'
@@ -19,6 +20,7 @@ export type {
   CompatibilityVerdict,
   DecodedValue,
   HeaderAvroEncoder,
+  ReaderReport,
   RecordSource,
   RegisteredSchema,
   RegistryClient,

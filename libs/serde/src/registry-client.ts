@@ -3,6 +3,7 @@ import { RegistryError } from './registry-error.ts'
 import { RegistryHttp, type RegistryHttpOptions } from './registry-http.ts'
 import type {
   CompatibilityVerdict,
+  ReaderReport,
   RegisteredSchema,
   RegistryClient,
   SchemaReference,
@@ -11,6 +12,7 @@ import type {
   SubjectVersion,
 } from './types.ts'
 import type { RecordPart } from './subject-name.ts'
+import type { SchemaName } from './wire-format.ts'
 
 export type RegistryClientOptions = RegistryHttpOptions & {
   /** Schemas kept by id, and by subject and text. Default 1 000 each. */
@@ -78,6 +80,16 @@ class HttpRegistryClient implements RegistryClient {
       if (error instanceof RegistryError && error.status === 404) return []
       throw error
     }
+  }
+
+  async reportReader(written: SchemaName, { group, member, schema }: ReaderReport): Promise<void> {
+    const kind = typeof written === 'number' ? 'ids' : 'guids'
+    const path = `/readers/${kind}/${encodeURIComponent(written)}`
+    await this.#http.requestAll({
+      method: 'POST',
+      path,
+      body: { ...bodyOf(schema), group, member },
+    })
   }
 
   async version(subject: string, version: number | 'latest'): Promise<SubjectVersion> {

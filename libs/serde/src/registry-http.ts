@@ -53,6 +53,16 @@ export class RegistryHttp {
     }
   }
 
+  /** To each registry once. @throws {RegistryError} that of the first, when all refuse. */
+  async requestAll(request: RegistryRequest): Promise<void> {
+    const attempts = await Promise.allSettled(
+      this.#urls.map((base) => this.#attempt(base, request)),
+    )
+    const [first] = attempts
+    const areRefused = attempts.every(({ status }) => status === 'rejected')
+    if (first?.status === 'rejected' && areRefused) throw first.reason
+  }
+
   async #attempt(base: string, { method, path, body }: RegistryRequest): Promise<unknown> {
     const {
       requestTimeoutMs = REQUEST_TIMEOUT_MS,

@@ -32,6 +32,13 @@ export type SubjectVersion = RegisteredSchema & {
   readonly version: number
 }
 
+/** Who reads, and with which schema. `member` tells the members of a group apart. */
+export type ReaderReport = {
+  readonly group: string
+  readonly member: string
+  readonly schema: SchemaText
+}
+
 /** One problem of an incompatible schema per message, as the registry words it. */
 export type CompatibilityVerdict = {
   readonly isCompatible: boolean
@@ -63,6 +70,11 @@ export interface RegistryClient {
     part: RecordPart,
     clusterId?: string,
   ): Promise<readonly string[]>
+  /**
+   * Tells every registry of the client that a member of a consumer group reads what was written with
+   * a schema, with a schema of its own. Once each, without retries; rejects when none took it.
+   */
+  reportReader(written: SchemaName, reader: ReaderReport): Promise<void>
   /** `version` counts from 1. */
   version(subject: string, version: number | 'latest'): Promise<SubjectVersion>
   /** Compares with the versions that the subject's compatibility level names. */

@@ -7,8 +7,10 @@ import {
   patchText,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ConsumerReaders } from '../readers/consumer-readers.ts'
 import { HttpFailure } from './errors.ts'
 import { wantsExplanation } from './media-types.ts'
+import { consumersOf } from './reader-routes.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, schemaRequestOf, subjectOf, versionOf } from './request.ts'
 
@@ -18,7 +20,7 @@ export type OnCheck = (check: { readonly isCompatible: boolean; readonly level: 
 export function compatibilityRoutes(
   http: FastifyInstance,
   requests: RegistryRequests,
-  onCheck: OnCheck,
+  { readers, onCheck }: { readonly readers: ConsumerReaders; readonly onCheck: OnCheck },
 ): void {
   const check = async (
     subject: string,
@@ -35,23 +37,34 @@ export function compatibilityRoutes(
     return verbose ? { ...answer, messages: verdict.messages } : answer
   }
 
-  const answer = async (request: FastifyRequest, version: number | 'latest' | undefined) => {
+  /** Nobody reads with a schema that is none, and nothing is written with it. */
+  const consumersIfValid = async (subject: string, next: SchemaRequest): Promise<object> => {
+    const target = requests.registry.view.aliased(subject)
+    return consumersOf(requests, readers, { subject: target, next }).then(
+      (consumers) => ({ consumers }),
+      (error: unknown) => (isInvalidSchema(error) ? {} : Promise.reject(error)),
+    )
+  }
+
+  const answerTo = async (request: FastifyRequest, version: number | 'latest' | undefined) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const verbose = flag(request, 'verbose')
     const plain = await check(subject, version, { body, verbose })
-    if (!verbose || !wantsExplanation(request)) return plain
+    if (!wantsExplanation(request)) return plain
+    const answer = { ...plain, ...(await consumersIfValid(subject, body)) }
+    if (!verbose) return answer
     const explanation = await requests
       .read((view) => requests.registry.explainCompatibility(view.aliased(subject), version, body))
       .catch(() => undefined)
-    return explanation === undefined ? plain : { ...plain, ...explanationEntity(explanation) }
+    return explanation === undefined ? answer : { ...answer, ...explanationEntity(explanation) }
   }
 
   http.post('/compatibility/subjects/:subject/versions/:version', async (request) =>
-    answer(request, versionOf(request)),
+    answerTo(request, versionOf(request)),
   )
 
   http.post('/compatibility/subjects/:subject/versions', async (request) =>
-    answer(request, undefined),
+    answerTo(request, undefined),
   )
 }
 
@@ -70,7 +83,10 @@ function explanationEntity({ details, patch, warnings }: Explanation): object {
 
 /** Confluent answers 200 for a schema that it cannot parse, when it may say why. */
 function unparsable(error: unknown, verbose: boolean): CompatibilityVerdict {
-  const isInvalid = error instanceof HttpFailure && error.errorCode === ERROR_CODES.INVALID_SCHEMA
-  if (!isInvalid || !verbose) throw error
+  if (!isInvalidSchema(error) || !verbose) throw error
   return { isCompatible: false, messages: [error.message] }
+}
+
+function isInvalidSchema(error: unknown): error is HttpFailure {
+  return error instanceof HttpFailure && error.errorCode === ERROR_CODES.INVALID_SCHEMA
 }

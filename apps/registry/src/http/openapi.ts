@@ -95,6 +95,11 @@ const SCHEMAS = {
       id: { type: 'integer' },
     },
   },
+  reader: {
+    type: 'object',
+    required: ['group', 'member', 'schema'],
+    properties: { group: text, member: text, schema: text, schemaType: text },
+  },
   config: {
     type: 'object',
     properties: {

@@ -2,7 +2,7 @@
 export type Operation = {
   readonly summary: string
   readonly query?: readonly string[]
-  readonly body?: 'schema' | 'config' | 'mode'
+  readonly body?: 'schema' | 'reader' | 'config' | 'mode'
 }
 
 const PAGE = ['offset', 'limit']
@@ -77,6 +77,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     query: ['verbose', 'normalize'],
     body: 'schema',
   },
+  'POST /readers/ids/{id}': {
+    summary: 'Tells with which schema a consumer reads data of a schema',
+    query: ['subject'],
+    body: 'reader',
+  },
+  'POST /readers/guids/{guid}': {
+    summary: 'Tells with which schema a consumer reads data of a schema',
+    body: 'reader',
+  },
+  'GET /readers/subjects/{subject}': { summary: 'With which schemas consumers read a subject' },
   'GET /config': { summary: 'Settings of all subjects' },
   'PUT /config': { summary: 'Sets settings of all subjects', body: 'config' },
   'DELETE /config': { summary: 'Removes the settings of all subjects' },

@@ -3,11 +3,13 @@ import type { FastifyError, FastifyInstance } from 'fastify'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
 import { type GuardOptions, useGuard } from '../security/guard.ts'
 import type { RateLimits } from '../security/rate-limits.ts'
+import type { ConsumerReaders } from '../readers/consumer-readers.ts'
 import { handleError } from './errors.ts'
 import { useErrorMediaType, useMediaTypes } from './media-types.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { useOpenApi } from './openapi.ts'
 import { page, parameter, queryText } from './request.ts'
+import { readerRoutes } from './reader-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { settingsRoutes } from './settings-routes.ts'
 import { subjectRoutes } from './subject-routes.ts'
@@ -24,6 +26,7 @@ export function registryRoutes(
   parts: {
     readonly requests: RegistryRequests
     readonly metadata: RegistryMetadata
+    readonly readers: ConsumerReaders
     readonly onCheck: OnCheck
     /** Undefined lets everybody do everything. */
     readonly guard?: Omit<GuardOptions, 'view' | 'limits'> | undefined
@@ -47,7 +50,8 @@ export function registryRoutes(
     useOpenApi(http, parts.metadata.version)
     subjectRoutes(http, parts.requests)
     schemaRoutes(http, parts.requests)
-    compatibilityRoutes(http, parts.requests, parts.onCheck)
+    compatibilityRoutes(http, parts.requests, parts)
+    readerRoutes(http, parts.requests, parts.readers)
     settingsRoutes(http, parts.requests)
     metadataRoutes(http, parts)
     refuseOtherMethods(http)
@@ -106,6 +110,9 @@ const PATHS = [
   '/schemas/types',
   '/compatibility/subjects/:subject/versions',
   '/compatibility/subjects/:subject/versions/:version',
+  '/readers/ids/:id',
+  '/readers/guids/:guid',
+  '/readers/subjects/:subject',
   '/config',
   '/config/:subject',
   '/mode',

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { type Profile, SchemaRegistry } from '@fairlead/schemas'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { RegistryStore } from '../store/registry-store.ts'
+import { ConsumerReaders } from '../readers/consumer-readers.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { RegistryRequests } from './registry-requests.ts'
 import { SERVER_OPTIONS } from './server-options.ts'
@@ -35,6 +36,7 @@ export const startRegistry = (
   registryRoutes(http, {
     requests: new RegistryRequests(registry, store),
     metadata: { version: '0.0.0', clusterName: 'schema-registry' },
+    readers: new ConsumerReaders(() => 1_700_000_000_000),
     onCheck: () => undefined,
     ...security,
   })

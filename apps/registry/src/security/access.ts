@@ -41,7 +41,7 @@ const OPEN_ROUTES: readonly string[] = [
 export function accessTo(question: AccessQuestion): Access | undefined {
   const { method, route, params } = question
   if (OPEN_ROUTES.includes(`${method} ${route}`)) return undefined
-  if (route.startsWith('/schemas/ids/') || route.startsWith('/schemas/guids/')) {
+  if (/^\/(?:schemas|readers)\/(?:ids|guids)\//.test(route)) {
     return { role: 'read', subjects: holdersOf(question), of: 'some' }
   }
   const subject = params['subject'] === undefined ? undefined : plainSubject(params['subject'])
@@ -55,6 +55,7 @@ export function accessTo(question: AccessQuestion): Access | undefined {
 function roleOf(method: string, route: string): Role {
   if (route.startsWith('/mode')) return method === 'GET' ? 'read' : 'admin'
   if (route.startsWith('/config')) return method === 'GET' ? 'read' : 'config'
+  if (route.startsWith('/readers/')) return 'read'
   if (route.startsWith('/subjects/') || route.startsWith('/compatibility/')) {
     if (method === 'GET') return 'read'
     if (method === 'DELETE') return 'delete'
@@ -67,7 +68,7 @@ function roleOf(method: string, route: string): Role {
 /** Nobody holds an id that does not exist: who may read anything at all is told so. */
 function holdersOf({ route, params, subject, view }: AccessQuestion): readonly string[] {
   const { id = '', guid = '' } = params
-  const holders = route.startsWith('/schemas/ids/')
+  const holders = /^\/\w+\/ids\//.test(route)
     ? view.withId(Number(id), subject)
     : view.image.withGuid(guid.toLowerCase())
   return [...new Set(holders.map((holder) => holder.subject))]

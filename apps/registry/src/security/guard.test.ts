@@ -224,6 +224,10 @@ describe('what a user may do', () => {
     ['PUT /mode/orders-a', { mode: 'READONLY' }, 403],
     ['DELETE /contexts/.c', undefined, 403],
     ['GET /contexts', undefined, 403],
+    ['POST /readers/ids/1', { ...INT, group: 'g', member: 'm' }, 200],
+    ['POST /readers/ids/2', { ...INT, group: 'g', member: 'm' }, 403],
+    ['GET /readers/subjects/orders-a', undefined, 200],
+    ['GET /readers/subjects/secret', undefined, 403],
   ] as const)('reader and writer of orders-*: %s', async ([request, body, status]) => {
     const { ask } = await guarded()
     expect((await ask(ANA, request, body))[0]).toBe(status)
