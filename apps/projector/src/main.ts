@@ -1,4 +1,9 @@
-import { PayloadEncoders, createAvroSerde, createRegistryClient } from '@fairlead/serde'
+import {
+  PayloadEncoders,
+  ReaderReports,
+  createAvroSerde,
+  createRegistryClient,
+} from '@fairlead/serde'
 import { runApp } from '@fairlead/service'
 import { PROJECTOR_CONFIG } from './config.ts'
 import { loadProjections } from './load-projections.ts'
@@ -27,11 +32,13 @@ await runApp({
       },
     )
     const registry = createRegistryClient({ url: config['schema.registry.url'] })
+    const reports = new ReaderReports({ registry })
     const projector = new Projector({
       databaseUrl: config['database.url'],
       databaseConnectionsMax: config['database.connections.max'],
       log,
       serde: createAvroSerde({ registry }),
+      reports,
       projections,
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],
@@ -54,6 +61,11 @@ await runApp({
       nowMs: () => performance.now(),
     })
     addLetterRoutes(http, { db, runners, payloads })
-    return { stop: () => projector.stop() }
+    return {
+      stop: () => {
+        reports.close()
+        return projector.stop()
+      },
+    }
   },
 })

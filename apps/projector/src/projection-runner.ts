@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '@fairlead/base'
+import type { ReaderReports } from '@fairlead/serde'
 import { FloodBreaker } from '@fairlead/projection'
 import type { EventLog, Membership, TopicPartition } from './log/event-log.ts'
 import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
+import { reportingSerde } from './log/reporting-serde.ts'
 import { PartitionWorker, type WorkerObserver, type WorkerState } from './partition-worker.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
@@ -28,6 +30,8 @@ export type RunnerOptions = {
   readonly db: Database
   readonly log: EventLog
   readonly serde: ValueSerde
+  /** Where it is told with which schemas the projection reads. */
+  readonly reports?: Pick<ReaderReports, 'reads'>
   readonly registered: RegisteredProjection
   /** The projector's `group.id`; each version of a projection has a group of its own in it. */
   readonly groupIdPrefix: string
@@ -73,7 +77,7 @@ export class ProjectionRunner {
   constructor(options: RunnerOptions) {
     this.#options = options
     this.#breaker = new FloodBreaker({ parkedKeysMax: options.parkedKeysPerMinuteMax })
-    this.reader = new RecordReader(options.registered.projection, options.serde, {
+    this.reader = new RecordReader(options.registered.projection, serdeOf(options), {
       nowMs: () => Date.now(),
       aheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
@@ -90,10 +94,10 @@ export class ProjectionRunner {
   }
 
   async start(): Promise<void> {
-    const { log, registered, groupIdPrefix, logger, onFatal } = this.#options
-    const { name, version, sources } = registered.projection
+    const { log, registered, logger, onFatal } = this.#options
+    const { name, sources } = registered.projection
     this.#membership = await log.join({
-      groupId: `${groupIdPrefix}-${name}-v${version}`,
+      groupId: groupIdOf(this.#options),
       topics: sources.map(({ topic }) => topic),
       onAssigned: (partitions) => this.#assign(partitions),
       onRevoked: (partitions, { lost }) => this.#revoke(partitions, { mayCommit: !lost }),
@@ -242,4 +246,14 @@ export class ProjectionRunner {
 /** Topics have no slash in their names. */
 function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`
+}
+
+function groupIdOf({ groupIdPrefix, registered }: RunnerOptions): string {
+  const { name, version } = registered.projection
+  return `${groupIdPrefix}-${name}-v${version}`
+}
+
+function serdeOf(options: RunnerOptions): ValueSerde {
+  const { serde, reports } = options
+  return reports === undefined ? serde : reportingSerde(serde, reports, groupIdOf(options))
 }

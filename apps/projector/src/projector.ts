@@ -5,6 +5,7 @@ import { classifyPostgresError, migrate } from '@fairlead/postgres'
 import { INFRA_BACKOFF, type Projection, headersText } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
+import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
 import type { WorkerObserver } from './partition-worker.ts'
 import { pause } from './pause.ts'
@@ -26,6 +27,8 @@ export type ProjectorOptions = {
   readonly databaseConnectionsMax: number
   readonly log: EventLog
   readonly serde: ValueSerde
+  /** Where it is told with which schemas the projections read. */
+  readonly reports?: Pick<ReaderReports, 'reads'>
   readonly projections: readonly Projection[]
   readonly groupIdPrefix: string
   readonly batchRecordsMax: number

@@ -6,9 +6,10 @@ import {
   defineProjection,
   tables,
 } from '@fairlead/projection'
-import { RegistryError, createAvroSerde } from '@fairlead/serde'
+import { type Reading, RegistryError, createAvroSerde } from '@fairlead/serde'
 import { expect, test } from 'vitest'
 import { RecordReader } from './prepare-records.ts'
+import { reportingSerde } from './reporting-serde.ts'
 
 const CLOCK = { nowMs: () => 2_000, aheadMaxMs: 1_000 }
 const TOPIC = 'outbox.event.payment'
@@ -46,6 +47,7 @@ class Versions {
   /** The last byte of a GUID is the id here. */
   schemaByGuid = (guid: string) => this.schemaById(Number.parseInt(guid.slice(-2), 16))
   register = () => Promise.resolve(0)
+  reportReader = () => Promise.reject(new Error('nothing is reported here'))
   associatedSubjects = () => Promise.reject(new Error('nothing is registered here'))
   version = () => Promise.reject(new Error('schemas here have no references'))
   testCompatibility = () => Promise.reject(new Error('nothing is registered here'))
@@ -167,4 +169,15 @@ test('a registry that is away fails the read; one that lacks the schema, the rec
   expect(await read(written(9, 10), { registry })).toMatchObject({ kind: 'undecodable' })
   registry.isAway = true
   await expect(read(written(2, 10), { registry })).rejects.toThrow(OperationalError)
+})
+
+test('the schema that a group reads with is told, not the version that is read as it was written', async () => {
+  const told: Reading[] = []
+  const serde = createAvroSerde({ registry: new Versions() })
+  const reporting = reportingSerde(serde, { reads: (reading) => told.push(reading) }, 'billing')
+  const reader = new RecordReader(projectionOf(Events), reporting, CLOCK)
+  await reader.prepare([recordOf(written(1, 10)), recordOf(written(2, 10))])
+  expect(told).toMatchObject([
+    { group: 'billing', written: 2, schema: { schema: expect.stringContaining('Paid') } },
+  ])
 })
