@@ -26,12 +26,22 @@ export function send(
     socket.on('error', () => {})
     socket.on('close', () => {
       clearTimeout(timer)
-      const text = Buffer.concat(chunks).toString('utf8')
-      const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(text) ?? []
-      const body = text.slice(text.indexOf('\r\n\r\n') + 4)
-      resolve({ status: status === undefined ? undefined : Number(status), body })
+      resolve(firstAnswer(Buffer.concat(chunks)))
     })
     socket.write(bytes)
     if (isHalfClosed === true) socket.end()
   })
+}
+
+/** What was meant as one request may have become two, with an answer each. */
+function firstAnswer(bytes: Buffer): Answer {
+  const headEnd = bytes.indexOf('\r\n\r\n')
+  const head = bytes.toString('latin1', 0, Math.max(0, headEnd))
+  const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(head) ?? []
+  const [, length] = /^content-length: (\d+)$/im.exec(head) ?? []
+  const body = bytes.subarray(headEnd + 4)
+  return {
+    status: status === undefined ? undefined : Number(status),
+    body: body.subarray(0, length === undefined ? body.length : Number(length)).toString('utf8'),
+  }
 }

@@ -190,6 +190,43 @@ test('files that use each other, and names that nothing defines, are errors', as
   ])
 })
 
+test('what no file defines is what the stored version refers to', async () => {
+  const uses = (extra: readonly object[]): string =>
+    JSON.stringify({
+      type: 'record',
+      name: 'Order',
+      fields: [{ name: 'first', type: 'shop.Line' }, ...extra],
+    })
+  const line = '{"type":"record","name":"Line","namespace":"shop","fields":[]}'
+  const references = [{ name: 'shop.Line', subject: 'line', version: 1 }]
+  const answers: Readonly<Record<string, unknown>> = {
+    '/config/order?defaultToGlobal=true': { compatibilityLevel: 'FULL' },
+    '/subjects/order/versions': [1],
+    '/subjects/order/versions/1?deleted=true': {
+      subject: 'order',
+      version: 1,
+      id: 2,
+      schema: uses([]),
+      references,
+    },
+    '/subjects/line/versions/1?deleted=true': { subject: 'line', version: 1, id: 1, schema: line },
+  }
+  const server = createServer((request, response) =>
+    response.end(JSON.stringify(answers[request.url ?? ''])),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const note = { name: 'note', type: 'string', default: '' }
+  const [, next] = await folders('stored', {}, { 'order.avsc': uses([note]) })
+  const argv = ['schema', 'check', next, '--registry', `http://127.0.0.1:${port}`]
+  expect(await run(...argv)).toMatchObject({
+    exitCode: 0,
+    stdout: '1 checked, 0 errors, 0 warnings\n',
+  })
+  server.close()
+})
+
 describe('consumers', () => {
   /** A registry with one version of `o`, and groups that read it. */
   const startRegistry = async (consumers?: readonly object[]) => {
