@@ -14,7 +14,7 @@ const REQUESTS = Number(process.env['REGISTRY_HOSTILE_REQUESTS'] ?? 10_000)
 const SEED = Number(process.env['REGISTRY_HOSTILE_SEED'] ?? Date.now() % 1_000_000)
 const CONNECTIONS = 8
 const SLOW_CONNECTIONS = 100
-/** Longer than the registry waits for a request. */
+/** Longer than the 30 s for which the registry waits for a request. */
 const SLOW_END_MS = 60_000
 const UNDISTURBED_MS = 3_000
 const MIB = 1024 * 1024

@@ -15,8 +15,13 @@ const SUBJECT_LENGTH_MAX = 2_000
 
 export const SERVER_OPTIONS: FastifyHttpOptions<Server> = {
   requestTimeout: REQUEST_TIMEOUT_MS,
-  // Without a host it is answered all the same: Node's own refusal would have no body.
-  http: { connectionsCheckingInterval: TIMEOUT_CHECK_MS, requireHostHeader: false },
+  http: {
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    // Node takes the greater of the two for the request, and this is 60 s by itself.
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    // Without a host it is answered all the same: Node's own refusal would have no body.
+    requireHostHeader: false,
+  },
   clientErrorHandler: refuseUnreadable,
   requestIdHeader: 'x-request-id',
   genReqId: () => randomUUID(),
