@@ -280,6 +280,28 @@ test('an incompatible schema is 409 with every reason, and the body has two memb
   expect(body['message']).toContain("'customer' at path '/fields/6'")
 })
 
+test('a check names the group of our client that a schema would break', async () => {
+  const client = createRegistryClient({ url: [registry.url, 'http://127.0.0.1:9'] })
+  const written = await client.register('read-value', { schema: ORDER })
+  // One of the registries is away: the other one is told all the same.
+  const schema = { schema: record('Order', [{ name: 'id', type: 'string' }]) }
+  await client.reportReader(written, { group: 'billing', member: 'a', schema })
+  const response = await fetch(`${registry.url}/compatibility/subjects/read-value/versions`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/vnd.fairlead.registry.v1+json',
+    },
+    body: JSON.stringify({ schema: ORDER_BROKEN }),
+  })
+  expect(await response.json()).toMatchObject({
+    is_compatible: false,
+    consumers: [
+      { group: 'billing', members: 1, is_broken: true, messages: [expect.stringContaining('id')] },
+    ],
+  })
+})
+
 const idsOf = async (client: RegistryClient, subjects: Iterable<string>) =>
   new Map(
     await Promise.all(

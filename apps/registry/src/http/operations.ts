@@ -101,7 +101,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'DELETE /mode/{subject}': { summary: 'Removes the mode of a subject', query: ['recursive'] },
   'GET /contexts': { summary: 'Contexts', query: ['contextPrefix', ...PAGE] },
   'DELETE /contexts/{context}': { summary: 'Deletes a context that is empty' },
-  'GET /v1/metadata/id': { summary: 'Name of this cluster of registries' },
+  'GET /v1/metadata/id': {
+    summary: 'Names of the Kafka cluster and of this cluster of registries',
+  },
   'GET /v1/metadata/version': { summary: 'Version of this registry' },
   'GET /v1/metadata/deployment': { summary: 'Attributes of the deployment: none' },
   'GET /associations/subjects/{subject}': { summary: 'Associations of a subject: none' },

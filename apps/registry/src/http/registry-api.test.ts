@@ -298,7 +298,15 @@ test('what clients ask for before anything else', async () => {
     200,
     [],
   ])
-  expect((await call(http, 'GET /v1/metadata/id'))[0]).toBe(200)
+  expect(await call(http, 'GET /v1/metadata/id')).toEqual([
+    200,
+    {
+      scope: {
+        path: [],
+        clusters: { 'kafka-cluster': 'memory', 'schema-registry-cluster': 'schema-registry' },
+      },
+    },
+  ])
   expect((await call(http, 'GET /v1/metadata/version'))[0]).toBe(200)
 })
 

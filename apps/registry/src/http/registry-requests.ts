@@ -56,6 +56,11 @@ export class RegistryRequests {
     throw this.#failure(outcome.failure)
   }
 
+  /** Of Kafka; null where the cluster has none. @throws {StoreError} */
+  clusterId(): Promise<string | null> {
+    return this.#store.clusterId()
+  }
+
   #failure(failure: Failure): HttpFailure {
     return failureOf(failure, this.profile)
   }

@@ -81,9 +81,14 @@ function metadataRoutes(
     await requests.write((registry) => registry.decideDeleteContext(context))
     return reply.code(204).send()
   })
-  http.get('/v1/metadata/id', async () => ({
-    scope: { path: [], clusters: { 'schema-registry-cluster': metadata.clusterName } },
-  }))
+  http.get('/v1/metadata/id', async () => {
+    const kafka = await requests.clusterId()
+    const clusters = {
+      ...(kafka === null ? {} : { 'kafka-cluster': kafka }),
+      'schema-registry-cluster': metadata.clusterName,
+    }
+    return { scope: { path: [], clusters } }
+  })
   http.get('/v1/metadata/version', async () => ({ version: metadata.version, commitId: '' }))
   http.get('/v1/metadata/deployment', async () => ({ attributes: [] }))
   // Java clients from 8.2 on ask for associations before the first record; none means that the

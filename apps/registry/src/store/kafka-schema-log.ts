@@ -6,6 +6,7 @@ import {
   KafkaError,
   type Reader,
   createAdmin,
+  createClusterAdmin,
   createProducer,
   createReader,
 } from '@fairlead/kafka'
@@ -107,6 +108,15 @@ export class KafkaSchemaLog implements SchemaLog {
   async endOffset(): Promise<number> {
     const { topic } = this.#options
     return this.#admin.listOffsets({ topic, partition: PARTITION, timestamp: 'latest' })
+  }
+
+  async clusterId(): Promise<string | null> {
+    const admin = createClusterAdmin(this.#options)
+    try {
+      return (await admin.describeCluster()).clusterId
+    } finally {
+      await admin.close()
+    }
   }
 
   async close(): Promise<void> {

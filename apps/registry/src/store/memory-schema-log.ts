@@ -44,6 +44,11 @@ export class MemorySchemaLog implements SchemaLog {
     return this.entries.length
   }
 
+  async clusterId(): Promise<string> {
+    this.#checkUp()
+    return 'memory'
+  }
+
   async close(): Promise<void> {
     this.wake()
   }

@@ -55,6 +55,7 @@ export class RegistryStore {
   #writes: Promise<unknown> = Promise.resolve()
   #queuedCount = 0
   #isCaughtUp = false
+  #clusterId: string | null | undefined
   #reading: Promise<void> | undefined
   #repairTimer: NodeJS.Timeout | undefined
 
@@ -84,6 +85,19 @@ export class RegistryStore {
 
   get queuedWriteCount(): number {
     return this.#queuedCount
+  }
+
+  /**
+   * Id of the Kafka cluster that has the log; null where it has none. Asked for once: it never changes.
+   *
+   * @throws {StoreError}
+   */
+  async clusterId(): Promise<string | null> {
+    this.#clusterId ??= await this.#withTimeout(
+      this.#options.log.clusterId(),
+      'The Kafka cluster did not tell its id in time',
+    )
+    return this.#clusterId
   }
 
   /**

@@ -16,6 +16,8 @@ export interface SchemaLog {
   read(fromOffset: number, signal: AbortSignal): Promise<LogPage>
   /** Offset of the next record to be stored. */
   endOffset(): Promise<number>
+  /** Id of the Kafka cluster that has the topic; null where it has none. */
+  clusterId(): Promise<string | null>
   close(): Promise<void>
 }
 
