@@ -1,6 +1,6 @@
 import { errorMessage } from '@fairlead/base'
 import { type RangePartition, RetirementGate } from '@fairlead/cdc'
-import type { Logger } from '@fairlead/postgres'
+import { type Logger, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import { type CleanedTable, observeWal, readCleanedTables, serverNowMs } from './cleaned-tables.ts'
@@ -75,7 +75,7 @@ export class OutboxCleaner {
       await client.connect()
       await this.#cleanAll(client)
     } finally {
-      await client.end()
+      await closeClient(client)
     }
   }
 

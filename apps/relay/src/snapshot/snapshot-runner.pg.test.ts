@@ -1,5 +1,7 @@
 import { testDatabase } from '@fairlead/testing'
 import { KafkaError } from '@fairlead/kafka'
+import { migrate } from '@fairlead/postgres'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { readSignal, requestSignal } from '../signals/request-signal.ts'
 import type { SignalType } from '../signals/signals.ts'
@@ -10,6 +12,7 @@ let fixture: RelayFixture
 afterEach(() => fixture.close())
 
 const TOPIC = 'outbox.event.order'
+const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
 
 function signal(type: SignalType, data: Readonly<Record<string, unknown>> = {}): Promise<string> {
   return requestSignal(fixture.pool, fixture.slotName, { type, data })
@@ -145,6 +148,27 @@ test('a signal in the log is carried out like one in the table, once', async () 
   await fixture.started()
   await fixture.confirmed()
   expect(replayed()).toEqual([id])
+})
+
+test('a value that is read from its table has the text that it has in the log', async () => {
+  fixture = new RelayFixture(await testDatabase(), {
+    'table.fields.additional.placement': 'paid:header,address:header,code:header',
+  })
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  await fixture.pool.query(`alter table outbox.events
+    add column paid boolean, add column address inet, add column code char(4)`)
+  await fixture.started()
+  await fixture.pool.query(`insert into outbox.events (aggregatetype, aggregateid, type, paid, address, code)
+    values ('order', 'k', 'Tested', true, '10.0.0.1', 'ab')`)
+  await fixture.confirmed()
+  await finished(await signal('execute-snapshot'))
+  const texts = fixture.brokers
+    .records(TOPIC)
+    .map(({ headerTexts }) => ['paid', 'address', 'code'].map((name) => headerTexts.get(name)))
+  expect(texts).toEqual([
+    ['t', '10.0.0.1', 'ab  '],
+    ['t', '10.0.0.1', 'ab  '],
+  ])
 })
 
 test('from the log only snapshots of this slot are ordered, and what makes no sense is passed over', async () => {

@@ -1,6 +1,6 @@
 import { errorMessage } from '@fairlead/base'
 import { WalBudget, type WalBudgetOptions, type WalForecast, type WalLevel } from '@fairlead/cdc'
-import type { Logger } from '@fairlead/postgres'
+import { type Logger, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
 import { dropSlot } from './drop-slot.ts'
@@ -64,7 +64,7 @@ export class SlotWatch {
     this.#isStopped = true
     clearInterval(this.#timer)
     await this.#looking
-    await this.#client?.end()
+    if (this.#client !== undefined) await closeClient(this.#client)
   }
 
   /** Undefined while the slot is not there, or the database does not answer. */
@@ -82,7 +82,7 @@ export class SlotWatch {
       .then(() => this.#look())
       .catch((error: unknown) => {
         this.#status = undefined
-        void this.#client?.end()
+        if (this.#client !== undefined) void closeClient(this.#client)
         this.#client = undefined
         this.#options.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
       })
