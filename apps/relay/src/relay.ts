@@ -75,6 +75,7 @@ export class Relay {
   readonly #stopped = new AbortController()
   /** Lives longer than a session: what it knows of schemas outlasts a registry that is down. */
   #encoder: EventEncoder | undefined
+  /** For the session that follows one that could not read all of it. */
   readonly #tails = new TailStore()
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
@@ -142,6 +143,8 @@ export class Relay {
       noting = setInterval(() => this.#notePublished(publishedUntil), PUBLISHED_UNTIL_INTERVAL_MS)
       const end = await session.run()
       this.#lastSession = session.endedSession ?? this.#lastSession
+      // After trouble of the brokers what was read may not be there any more.
+      if (end.kind !== 'backpressure') this.#tails.clear()
       return { end, publishedEvents: session.publishedEvents }
     } catch (error) {
       return { end: endOfStart(error), publishedEvents: 0 }

@@ -592,8 +592,13 @@ export class Session {
    * has only to look at what came since. Without this no session would ever get further.
    */
   async #openTopics(): Promise<void> {
-    const opened = this.#publisher.openTopics()
+    let isOver = false
+    const opened = this.#publisher.openTopics().catch(() => {
+      // A failure of the brokers: what was read from them may not be there any more.
+      if (!isOver) this.#parts.tails.clear()
+    })
     await Promise.race([opened, this.#stopping.promise, later(OPEN_TOPICS_DEADLINE_MS)])
+    isOver = true
   }
 
   /** Not waited for long: Postgres may be what is gone. */

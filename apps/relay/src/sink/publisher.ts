@@ -176,12 +176,12 @@ export class Publisher {
     return this.#batch
   }
 
-  /** Opens the topics of all events that wait, so that the next session can begin with them. Best effort. */
+  /** Opens the topics of all events that wait, so that the next session can begin with them. */
   async openTopics(): Promise<void> {
     const { topics } = this.#options
     await inParallel(TOPICS_AT_ONCE, topicsOf([...this.#batch, ...this.#queue]), async (name) => {
       if (topics.known(name) === undefined) await findTopic(topics, name)
-    }).catch(() => undefined)
+    })
   }
 
   async #publish(taken: readonly Queued[], parked: ParkedEvents): Promise<void> {

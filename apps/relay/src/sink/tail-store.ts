@@ -8,6 +8,9 @@ const PLACES_MAX = 12_000
 /**
  * What this process has read of the ends of partitions. A session may end before it has read all that
  * it needs, so that nothing is published: were everything read anew, the next one would end the same way.
+ *
+ * Not for longer than that: a broker that crashed may have lost records that could be read already, and
+ * others may stand in their place.
  */
 export class TailStore {
   /** The one that is used last stands last. */
@@ -34,6 +37,11 @@ export class TailStore {
   /** The partition was created anew. */
   forget(source: string, topic: string, partition: number): void {
     this.#forget(placeOf(source, topic, partition))
+  }
+
+  clear(): void {
+    this.#byPlace.clear()
+    this.#positionCount = 0
   }
 
   #newAt(place: string): TailProgress {
