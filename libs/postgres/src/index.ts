@@ -4,12 +4,14 @@ export {
   postgresErrorCode,
 } from './classify-error.ts'
 export { closeClient, cutClient } from './close-client.ts'
+export { copyIn } from './copy-in.ts'
 export { EmbeddedPostgresError } from './embedded-errors.ts'
 export {
   EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from './embedded-postgres.ts'
+export { kyselyOfClient } from './kysely-of-client.ts'
 export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
 export { type PoolOptions, createKysely, createPool } from './pool.ts'
