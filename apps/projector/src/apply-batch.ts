@@ -4,11 +4,13 @@ import {
   type Attempts,
   BatchLedger,
   type CommutativeProjection,
+  type EffectRanges,
   type FloodBreaker,
   type FoldProjection,
   type KeyCounts,
   type PreparedRecord,
   type Projection,
+  type SqlContext,
   type SqlProjection,
   type Stage,
   addUpBatch,
@@ -27,7 +29,8 @@ import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
 import { type LetterMirror, mirrorLetters } from './store/mirror-letters.ts'
 import { parkLetters } from './store/park-letters.ts'
-import type { ProjectionPartition } from './store/registered-projection.ts'
+import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
+import { readEffectRanges } from './store/versions.ts'
 
 /**
  * One batch, one transaction: the checkpoint moves, the rows change and the dead letters are stored
@@ -46,6 +49,8 @@ export type ApplyContext = {
   readonly partition: ProjectionPartition
   readonly fence: bigint
   readonly attempts: Attempts
+  /** An effect of `liveOnly` failed; its event is applied nevertheless. */
+  readonly effectFailed: (error: unknown) => void
 }
 
 export type BatchContext = ApplyContext & {
@@ -85,18 +90,34 @@ export async function applyBatch(
     context
   const { projection, schemaName } = partition
   const ledger = new BatchLedger({ projection, parkedKeys, attempts })
+  const effects: Effect[] = []
   await db.transaction().execute(async (trx) => {
-    // First of all: it takes the lock on which a new owner waits, and refuses a former one.
+    // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
+    // versions waits for it, too: what is read behind it holds until the commit.
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
-    await applyRecords({ trx, ledger, schemaName, records: admitted.records }, partition, mode)
+    const ranges = await readEffectRanges(trx, partition)
+    const batch = { trx, ledger, schemaName, records: admitted.records, effects, ranges }
+    await applyRecords(batch, partition, mode)
     const cause = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
     if (cause !== undefined) throw floodError(ledger, cause)
     await parkLetters(trx, partition, ledger)
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
   breaker.committed(keyCounts(ledger, admitted), nowMs)
+  await haveEffects(effects, context)
   return ledger
 }
+
+/** Their transaction has committed: what becomes of them changes nothing about it. */
+export async function haveEffects(
+  effects: readonly Effect[],
+  { effectFailed }: Pick<ApplyContext, 'effectFailed'>,
+): Promise<void> {
+  for (const effect of effects) await effect().catch(effectFailed)
+}
+
+/** What a handler wants to have done once its transaction has committed. */
+export type Effect = () => Promise<void>
 
 /** Records and the transaction that they are applied in. */
 export type Batch = {
@@ -104,6 +125,10 @@ export type Batch = {
   readonly ledger: BatchLedger
   readonly schemaName: string
   readonly records: readonly PreparedRecord[]
+  /** Offsets whose effects are this version's. */
+  readonly ranges: EffectRanges
+  /** Filled by handlers. */
+  readonly effects: Effect[]
 }
 
 /**
@@ -113,7 +138,7 @@ export type Batch = {
  */
 export async function applyRecords(
   batch: Batch,
-  { projection }: ProjectionPartition,
+  { projection }: RegisteredProjection,
   mode: BatchMode,
 ): Promise<void> {
   switch (projection.kind) {
@@ -202,7 +227,7 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
     const event = batch.ledger.open(prepared)
     if (event === null) continue
     try {
-      await projection.on[event.type]?.(event, { trx, enriched })
+      await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched }))
     } catch (error) {
       throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
     }
@@ -214,20 +239,36 @@ async function handleEach(projection: SqlProjection, batch: Batch): Promise<void
   const trx = batch.trx.withSchema(batch.schemaName)
   await isolateEach(batch, async (event) => {
     const enriched = await enrichEvents(projection, batch, [event])
-    await projection.on[event.type]?.(event, { trx, enriched })
+    await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched }))
   })
+}
+
+function sqlContext(
+  { ranges, effects }: Batch,
+  { source }: OpenEvent,
+  bound: Pick<SqlContext<unknown, unknown>, 'trx' | 'enriched'>,
+): SqlContext<unknown, unknown> {
+  const replay = !ranges.includes(source.partition, source.offset)
+  return {
+    ...bound,
+    replay,
+    liveOnly: (effect) => {
+      if (!replay) effects.push(effect)
+    },
+  }
 }
 
 type OpenEvent = NonNullable<ReturnType<BatchLedger['open']>>
 
 async function isolateEach(
-  { trx, ledger, records }: Batch,
+  { trx, ledger, records, effects }: Batch,
   handle: (event: OpenEvent, enter: (stage: Stage) => void) => Promise<void>,
 ): Promise<void> {
   for (const prepared of records) {
     const event = ledger.open(prepared)
     if (event === null) continue
     let stage: Stage = 'handle'
+    const effectCount = effects.length
     await sql`savepoint event`.execute(trx)
     try {
       await handle(event, (entered) => {
@@ -241,6 +282,7 @@ async function isolateEach(
     } catch (error) {
       // On a lost connection this throws too, and nobody is blamed.
       await sql`rollback to savepoint event`.execute(trx)
+      effects.length = effectCount
       ledger.failed(prepared, error, stage)
     }
   }

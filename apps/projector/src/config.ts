@@ -68,6 +68,13 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 67_108_864,
     doc: 'Soft limit of what one fetch reads, four times as much while a partition is far behind; a partition holds two fetches in memory.',
   },
+  'rebuild.memory.bytes.max': {
+    type: 'int',
+    default: 268_435_456,
+    min: 1_048_576,
+    max: 68_719_476_736,
+    doc: 'About what the rows of a rebuild may take in memory; more of them are written in between.',
+  },
   'parked.keys.per.minute.max': {
     type: 'int',
     default: 20,

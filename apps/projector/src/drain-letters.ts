@@ -1,6 +1,12 @@
 import { invariant } from '@fairlead/base'
 import { BatchLedger, type Letter, type PreparedRecord } from '@fairlead/projection'
-import { type ApplyContext, type BatchMode, applyRecords } from './apply-batch.ts'
+import {
+  type ApplyContext,
+  type BatchMode,
+  type Effect,
+  applyRecords,
+  haveEffects,
+} from './apply-batch.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { holdFence } from './store/checkpoints.ts'
 import {
@@ -10,6 +16,7 @@ import {
   lockKeys,
   settleLetters,
 } from './store/letter-queue.ts'
+import { readEffectRanges } from './store/versions.ts'
 
 export type Drained = {
   /** Keys without any letter left: their next event is live. */
@@ -33,7 +40,8 @@ export async function drainLetters(
 ): Promise<Drained> {
   const { db, partition, fence, attempts, reader } = context
   const records = await prepareLetters(reader, queue.letters)
-  return db.transaction().execute(async (trx) => {
+  const effects: Effect[] = []
+  const drained = await db.transaction().execute(async (trx) => {
     await holdFence(trx, partition, fence)
     await lockKeys(trx, partition, queue.keys)
     const ledger = new BatchLedger({
@@ -44,7 +52,9 @@ export async function drainLetters(
     const handled = records.filter(
       ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
     )
-    const batch = { trx, ledger, schemaName: partition.schemaName, records: handled }
+    const { schemaName } = partition
+    const ranges = await readEffectRanges(trx, partition)
+    const batch = { trx, ledger, schemaName, records: handled, ranges, effects }
     await applyRecords(batch, partition, mode)
     const settled = outcomesOf(queue, ledger.letters)
     const unparked = await settleLetters(trx, partition, settled)
@@ -54,6 +64,8 @@ export async function drainLetters(
       failedCount: settled.outcomes.filter(({ failed }) => failed !== undefined).length,
     }
   })
+  await haveEffects(effects, context)
+  return drained
 }
 
 /** Letters as events, each under the key that it was parked with. */

@@ -43,6 +43,7 @@ await runApp({
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],
       fetchBytesMax: config['fetch.bytes.max'],
+      rebuildMemoryBytesMax: config['rebuild.memory.bytes.max'],
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
       eventAheadMaxMs: config['event.time.ahead.max.ms'],
       tenantHeader: config['tenant.header'],
@@ -54,7 +55,14 @@ await runApp({
     })
     const { db } = projector
     const runners = () => projector.runners
-    addRoutes(http, { db, runners })
+    addRoutes(http, {
+      db,
+      log,
+      runners,
+      registered: () => projector.registered,
+      rateOf: (schemaName) => projector.rateOf(schemaName),
+      onChange: () => projector.refresh(),
+    })
     const payloads = new PayloadEncoders({
       registry,
       latestTtlMs: 0,

@@ -16,6 +16,7 @@ import {
   NO_ATTEMPTS,
   type PreparedRecord,
   type Progress,
+  type Projection,
   admit,
   classifyFailure,
   decideBatchFailure,
@@ -25,9 +26,12 @@ import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-bat
 import { type Drained, drainLetters } from './drain-letters.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
+import { MovedKeys } from './moved-keys.ts'
+import type { PauseGate } from './pause-gate.ts'
 import { pause, pauseFor } from './pause.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
+import { notePartitionCount } from './store/partition-growth.ts'
 import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { StaleKeysError, loadParkedKeys } from './store/park-letters.ts'
@@ -45,7 +49,7 @@ const DRAIN_POLL_MS = 200
 /** Waits for the world to change; goes on by itself. */
 type PausedState = {
   readonly kind: 'paused'
-  readonly failureClass: FailureClass | 'flood'
+  readonly failureClass: FailureClass | 'flood' | 'operator' | 'order'
   readonly reason: string
 }
 
@@ -53,14 +57,14 @@ type PausedState = {
  * What a worker can be in trouble with. Reading the checkpoint again is apart from applying: a full
  * disk lets the one pass, and not the other.
  */
-type Activity = 'apply' | 'reload' | 'fetch'
+type Activity = 'gate' | 'order' | 'apply' | 'reload' | 'fetch'
 
 export type WorkerState =
   | { readonly kind: 'running' }
   /** Waits for the world to change; goes on by itself. */
   | {
       readonly kind: 'paused'
-      readonly failureClass: FailureClass | 'flood'
+      readonly failureClass: FailureClass | 'flood' | 'operator' | 'order'
       readonly reason: string
     }
   /** Needs somebody to act, and a restart. */
@@ -68,9 +72,10 @@ export type WorkerState =
 
 export type WorkerOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'earliestOffset' | 'topicId'>
+  readonly log: Omit<EventLog, 'join' | 'close'>
   readonly membership: Pick<Membership, 'fetch'>
   readonly reader: RecordReader
+  readonly gate: PauseGate
   readonly partition: ProjectionPartition
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
@@ -102,6 +107,9 @@ export type CommittedBatch = {
   readonly durationMs: number
 }
 
+/** How soon a worker looks again whether another partition has caught up with a key that came from it. */
+const ORDER_POLL_MS = 50
+
 type Batch = {
   readonly records: readonly PreparedRecord[]
   readonly nextOffset: number
@@ -126,6 +134,7 @@ export class PartitionWorker {
   readonly #abort = new AbortController()
   readonly #done: Promise<void>
   #progress: Progress | undefined
+  #movedKeys: MovedKeys | undefined
   #fence = 0n
   #topicId = ''
   #leaderEpoch = NO_EPOCH
@@ -146,6 +155,7 @@ export class PartitionWorker {
       recordsMax: options.batchRecordsMax,
       fetchBytesMax: options.fetchBytesMax,
     })
+    options.gate.watch(() => this.#tellGate(), this.#abort.signal)
     this.#done = this.#run()
   }
 
@@ -194,9 +204,21 @@ export class PartitionWorker {
       if (held.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
       this.#topicId = topicId
       await this.#hold(held)
+      this.#movedKeys = await this.#findMovedKeys()
+      this.#tellGate()
       return true
     })
     return isHeld ?? false
+  }
+
+  /** With a rebalance the topic may have more partitions than before. */
+  async #findMovedKeys(): Promise<MovedKeys> {
+    const { db, log, reader, partition } = this.#options
+    const wallMs = (): number => Date.now()
+    const partitionCount = await log.partitionCount(partition.topic)
+    const seen = { partitionCount, nowMs: wallMs() }
+    const growths = await notePartitionCount(db, partition, seen)
+    return new MovedKeys({ db, log, reader, partition, growths, wallMs })
   }
 
   async #hold({ progress, fence, leaderEpoch }: HeldCheckpoint): Promise<void> {
@@ -277,7 +299,13 @@ export class PartitionWorker {
     while (!this.#isStopping) {
       const from = this.#heldProgress()
       if (from.nextOffset >= batch.nextOffset) break
-      const portion = this.#portion(batch, from)
+      if (this.#options.gate.isClosed) {
+        // The partition stays this worker's: an operator's pause costs no rebalance.
+        await this.#options.gate.opened(this.#abort.signal)
+        continue
+      }
+      const portion = await this.#inOrder(this.#portion(batch, from))
+      if (portion === null) continue
       const admitted = admit(from, portion)
       try {
         await this.#apply(admitted, { mode, leaderEpoch: batch.leaderEpoch })
@@ -330,13 +358,21 @@ export class PartitionWorker {
   }
 
   get #isDrainDue(): boolean {
-    return this.#parkedKeys.size > 0 && this.#options.nowMs() >= this.#nextDrainMs
+    const { gate, nowMs } = this.#options
+    return this.#parkedKeys.size > 0 && !gate.isClosed && nowMs() >= this.#nextDrainMs
   }
 
   async #drain(queue: LetterQueue, mode: BatchMode): Promise<void> {
     const { db, partition, reader, nowMs, observer } = this.#options
     const startMs = nowMs()
-    const context = { db, partition, reader, fence: this.#fence, attempts: this.#attempts }
+    const context = {
+      db,
+      partition,
+      reader,
+      fence: this.#fence,
+      attempts: this.#attempts,
+      effectFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
+    }
     const drained = await drainLetters(context, queue, mode)
     for (const key of drained.unparked) this.#parkedKeys.delete(key)
     this.#ownParkedCount -= drained.unparked.size
@@ -348,6 +384,35 @@ export class PartitionWorker {
     this.#settle('apply')
     observer.held(this.#heldProgress(), this.#ownParkedCount)
     observer.drained(drained)
+  }
+
+  /** The part of a portion that may be applied; null after a wait for another partition. */
+  async #inOrder(portion: Batch): Promise<Batch | null> {
+    const count = await this.#untilDone('reload', async () => {
+      const { signal } = this.#abort
+      return (
+        (await this.#movedKeys?.permittedCount(portion.records, signal)) ?? portion.records.length
+      )
+    })
+    if (count === null) return null
+    if (count > 0 || portion.records.length === 0) this.#settle('order')
+    if (count === portion.records.length) return portion
+    const first = portion.records[count]
+    invariant(first !== undefined, 'what may not be applied yet is in the portion')
+    if (count > 0) {
+      const records = portion.records.slice(0, count)
+      return { ...portion, records, nextOffset: first.record.offset }
+    }
+    const reason = `the key at offset ${first.record.offset} was in another partition, which has events before it`
+    this.#trouble('order', { failureClass: 'order', reason })
+    await pauseFor(ORDER_POLL_MS, this.#abort.signal)
+    return null
+  }
+
+  #tellGate(): void {
+    const { reason } = this.#options.gate
+    if (reason === undefined) this.#settle('gate')
+    else this.#trouble('gate', { failureClass: 'operator', reason })
   }
 
   #portion(batch: Batch, from: Progress): Batch {
@@ -369,7 +434,8 @@ export class PartitionWorker {
       const content = records[index]?.content
       if (content?.kind !== 'unknown') continue
       if (index > start) return index
-      throw new StopRequired(explainUnknown(content.eventType, this.#options.partition))
+      const { topic, projection } = this.#options.partition
+      throw new StopRequired(explainUnknown({ eventType: content.eventType, topic, projection }))
     }
     return end
   }
@@ -391,6 +457,7 @@ export class PartitionWorker {
         parkedKeys: this.#parkedKeys,
         attempts: this.#attempts,
         nowMs: startMs,
+        effectFailed: (error) => observer.failed({ error, failureClass: 'code' }),
       },
       admitted,
       mode,
@@ -521,14 +588,19 @@ export class PartitionWorker {
   /** A pause of the database hides one of the log: it is where the batch waits. */
   #publishState(): void {
     if (this.#isFaulted) return
-    const { apply, reload, fetch } = Object.fromEntries(this.#troubles)
-    const trouble = apply ?? reload ?? fetch
+    const { gate, order, apply, reload, fetch } = Object.fromEntries(this.#troubles)
+    const trouble = gate ?? order ?? apply ?? reload ?? fetch
     this.#options.observer.state(trouble ?? { kind: 'running' })
   }
 }
 
 /** Skipping it would leave rows that no later release could put right. */
-function explainUnknown(eventType: string, { projection, topic }: ProjectionPartition): string {
+export function explainUnknown(of: {
+  readonly eventType: string
+  readonly topic: string
+  readonly projection: Projection
+}): string {
+  const { eventType, topic, projection } = of
   return `${topic} has an event of type ${eventType}, which the events of ${projection.name} do not define: a newer release wrote it. Run that release's definitions; a type without a handler is ignored`
 }
 
@@ -546,10 +618,17 @@ function explainNewTopic({ projection, topic }: ProjectionPartition): string {
 /** The log does not have what is behind the checkpoint, or lost what was before it. */
 const LOST_PLACES: ReadonlySet<string> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED'])
 
+/** Failures that waiting does not cure. */
+const LASTING: ReadonlySet<string> = new Set([
+  ...LOST_PLACES,
+  'TOO_MANY_PARKED_KEYS',
+  'NOT_RUNNING',
+])
+
 /** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
 function classifyRead(error: unknown): FailureClass {
   if (error instanceof OperationalError) {
-    return LOST_PLACES.has(error.code) || error.code === 'TOO_MANY_PARKED_KEYS' ? 'data' : 'infra'
+    return LASTING.has(error.code) ? 'data' : 'infra'
   }
   return classifyFailure(error, 'database')
 }

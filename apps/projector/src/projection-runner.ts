@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '@fairlead/base'
 import type { ReaderReports } from '@fairlead/serde'
 import { FloodBreaker } from '@fairlead/projection'
-import type { EventLog, Membership, TopicPartition } from './log/event-log.ts'
+import { type EventLog, type Membership, type TopicPartition, placeOf } from './log/event-log.ts'
 import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { reportingSerde } from './log/reporting-serde.ts'
+import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker, type WorkerObserver, type WorkerState } from './partition-worker.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
@@ -33,6 +34,7 @@ export type RunnerOptions = {
   /** Where it is told with which schemas the projection reads. */
   readonly reports?: Pick<ReaderReports, 'reads'>
   readonly registered: RegisteredProjection
+  readonly gate: PauseGate
   /** The projector's `group.id`; each version of a projection has a group of its own in it. */
   readonly groupIdPrefix: string
   readonly batchRecordsMax: number
@@ -133,7 +135,7 @@ export class ProjectionRunner {
 
   #work({ topic, partition }: TopicPartition): Assigned {
     const place = placeOf({ topic, partition })
-    const { db, log, registered, batchRecordsMax, fetchBytesMax, nowMs } = this.#options
+    const { db, log, registered, gate, batchRecordsMax, fetchBytesMax, nowMs } = this.#options
     const status: PartitionStatus = {
       topic,
       partition,
@@ -151,6 +153,7 @@ export class ProjectionRunner {
       breaker: this.#breaker,
       mirror: this.#options.mirror,
       reader: this.reader,
+      gate,
       partition: { ...registered, topic, partition },
       membership: { fetch: (request) => this.#joined().fetch(request) },
       batchRecordsMax,
@@ -241,11 +244,6 @@ export class ProjectionRunner {
       this.#options.logger.debug({ reason: errorMessage(error) }, 'group offsets not committed')
     }
   }
-}
-
-/** Topics have no slash in their names. */
-function placeOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function groupIdOf({ groupIdPrefix, registered }: RunnerOptions): string {

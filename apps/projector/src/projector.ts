@@ -2,20 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
 import { classifyPostgresError, migrate } from '@fairlead/postgres'
-import { INFRA_BACKOFF, type Projection, headersText } from '@fairlead/projection'
+import {
+  type CompletionRate,
+  INFRA_BACKOFF,
+  type Projection,
+  headersText,
+} from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
 import type { WorkerObserver } from './partition-worker.ts'
+import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
+import { JobRunner } from './rebuild/job-runner.ts'
+import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { countLetters } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
-import { projectionLabel } from './store/registered-projection.ts'
+import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
+import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 
@@ -33,6 +42,8 @@ export type ProjectorOptions = {
   readonly groupIdPrefix: string
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
+  /** Of the rows of a rebuild that are not written yet. */
+  readonly rebuildMemoryBytesMax: number
   readonly parkedKeysPerMinuteMax: number
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly eventAheadMaxMs: number
@@ -57,7 +68,10 @@ export class Projector {
   readonly #metrics: ProjectorMetrics
   readonly #abort = new AbortController()
   readonly #started: Promise<void>
-  #runners: readonly ProjectionRunner[] = []
+  /** One per version whose code is here; it runs while the version follows the log. */
+  #versions: readonly RunningVersion[] = []
+  #watch: VersionWatch | undefined
+  #jobs: JobRunner | undefined
 
   constructor(options: ProjectorOptions) {
     this.#options = options
@@ -71,8 +85,24 @@ export class Projector {
     this.#started = this.#start().catch((error: unknown) => options.fail(error))
   }
 
+  /** Of the versions that follow the log. */
   get runners(): readonly ProjectionRunner[] {
-    return this.#runners
+    return this.#versions.flatMap(({ runner }) => runner ?? [])
+  }
+
+  /** The versions whose code is here. */
+  get registered(): readonly RegisteredProjection[] {
+    return this.#versions.map(({ registered }) => registered)
+  }
+
+  /** How fast a version catches up, by its schema. */
+  rateOf(schemaName: string): CompletionRate | undefined {
+    return this.#watch?.rateOf(schemaName)
+  }
+
+  /** Looks at the states of versions at once: one of them was changed here. */
+  refresh(): void {
+    this.#watch?.wake()
   }
 
   /** Finishes the batches in flight, leaves the groups, and closes the connections. */
@@ -84,7 +114,8 @@ export class Projector {
 
   async #stopAll(): Promise<void> {
     await this.#started
-    await Promise.all(this.#runners.map((runner) => runner.stop()))
+    await Promise.all([this.#watch?.stop(), this.#jobs?.stop()])
+    await Promise.all(this.#versions.map((version) => version.stop()))
     await this.#options.log.close()
     await this.db.destroy()
   }
@@ -97,15 +128,57 @@ export class Projector {
         directory: MIGRATIONS,
         logger: this.#options.logger,
       })
-      return Promise.all(projections.map((projection) => registerProjection(this.db, projection)))
+      return this.#register(projections)
     })
     if (registered === null) return
     this.#options.health.set('database', true)
-    this.#runners = registered.map((projection) => this.#runner(projection))
-    await Promise.all(this.#runners.map((runner) => runner.start()))
+    this.#versions = registered.map(
+      (each) => new RunningVersion(each, (gate) => this.#runner(each, gate)),
+    )
+    this.#follow(registered)
   }
 
-  #runner(registered: ProjectionRunner['registered']): ProjectionRunner {
+  /** Older versions first: the first one of a projection is live at once. */
+  async #register(projections: readonly Projection[]): Promise<readonly RegisteredProjection[]> {
+    const registered: RegisteredProjection[] = []
+    for (const projection of projections.toSorted((a, b) => a.version - b.version)) {
+      registered.push(await registerProjection(this.db, projection))
+    }
+    return registered
+  }
+
+  #follow(registered: readonly RegisteredProjection[]): void {
+    const { log, logger, ...options } = this.#options
+    this.#watch = new VersionWatch({
+      db: this.db,
+      log,
+      logger,
+      registered,
+      nowMs: () => performance.now(),
+      onSeen: async (each, version) => {
+        const running = this.#versions.find((candidate) => candidate.registered === each)
+        await running?.obey(version)
+      },
+    })
+    this.#jobs = new JobRunner({
+      db: this.db,
+      databaseUrl: options.databaseUrl,
+      log,
+      logger,
+      serde: options.serde,
+      registered,
+      batchRecordsMax: options.batchRecordsMax,
+      fetchBytesMax: options.fetchBytesMax,
+      eventAheadMaxMs: options.eventAheadMaxMs,
+      tenantHeader: options.tenantHeader,
+      memoryBytesMax: options.rebuildMemoryBytesMax,
+      nowMs: () => performance.now(),
+      onEnd: () => this.refresh(),
+      fail: options.fail,
+    })
+  }
+
+  #runner(registered: RegisteredProjection, gate: PauseGate): ProjectionRunner {
     const { health, fail, metrics: _registry, ...options } = this.#options
     const { projection } = registered
     const check = `projection ${projectionLabel(projection)}`
@@ -113,6 +186,7 @@ export class Projector {
       ...options,
       db: this.db,
       registered,
+      gate,
       nowMs: () => performance.now(),
       observe: (partition) => this.#observer(projection, partition),
       onHealth: (state) => health.set(check, state),

@@ -29,7 +29,14 @@ async function serve(projections: Parameters<typeof startProjector>[2]): Promise
   running = startProjector(database.url, log, projections)
   const { projector, metrics } = running
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
-  addRoutes(http, { db: projector.db, runners: () => projector.runners })
+  addRoutes(http, {
+    db: projector.db,
+    log: log.open(),
+    registered: () => projector.registered,
+    runners: () => projector.runners,
+    rateOf: (schemaName) => projector.rateOf(schemaName),
+    onChange: () => projector.refresh(),
+  })
   await http.ready()
 }
 
@@ -90,7 +97,7 @@ test('a later version is shown once it is promoted, and the earlier one again af
   await serve([{ ...accounts, version: 2 }])
   await caughtUp(2)
   const promote = async (version: number) => {
-    const url = `/projections/accounts/promote?version=${version}`
+    const url = `/projections/accounts/promote?version=${version}&acceptParked=true`
     return (await http.inject({ method: 'POST', url })).statusCode
   }
   const live = async () => {

@@ -1,35 +1,20 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
-import type { Database } from './store/database.ts'
 import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
-import { PromotionError, promote } from './store/promote.ts'
-
-/** Two versions under load are never at the same offset for long. */
-const PROMOTE_LAG_RECORDS_DEFAULT = 1_000
-
-const promoteQuery = {
-  type: 'object',
-  required: ['version'],
-  additionalProperties: false,
-  properties: {
-    version: { type: 'integer', minimum: 1 },
-    lagRecordsMax: { type: 'integer', minimum: 0, default: PROMOTE_LAG_RECORDS_DEFAULT },
-  },
-} as const
-
-type PromoteQuery = { readonly version: number; readonly lagRecordsMax: number }
+import { type VersionSource, addVersionRoutes } from './version-routes.ts'
 
 /**
  * - `GET /projections`: every version in the database, with the partitions of all processes; states
  *   and lag of those that this process has.
  * - `GET /projections/:name`: the versions of one.
- * - `POST /projections/:name/promote?version=&lagRecordsMax=`: shows another version to readers.
+ * - What is done with versions: `version-routes.ts`.
  */
 export function addRoutes(
   http: AppContext<ConfigSpec>['http'],
-  source: { readonly db: Database; readonly runners: () => readonly ProjectionRunner[] },
+  source: VersionSource & { readonly runners: () => readonly ProjectionRunner[] },
 ): void {
   const { db, runners } = source
+  addVersionRoutes(http, source)
   http.get('/projections', async () => {
     return { projections: groupVersions(await listStoredPartitions(db), runners()) }
   })
@@ -40,20 +25,6 @@ export function addRoutes(
     if (found.length > 0) return { projections: found }
     return reply.code(404).send({ message: `there is no projection ${name}` })
   })
-  http.post<{ Params: { name: string }; Querystring: PromoteQuery }>(
-    '/projections/:name/promote',
-    { schema: { querystring: promoteQuery } },
-    async (request, reply) => {
-      try {
-        await promote(db, { ...request.params, ...request.query })
-        return { live: request.query.version }
-      } catch (error) {
-        if (!(error instanceof PromotionError)) throw error
-        const { code, message } = error
-        return reply.code(code === 'UNKNOWN_VERSION' ? 404 : 409).send({ code, message })
-      }
-    },
-  )
 }
 
 type VersionJson = {
@@ -61,6 +32,10 @@ type VersionJson = {
   readonly version: number
   readonly live: boolean
   readonly state: string
+  /** Why it has failed. */
+  readonly reason: string | null
+  /** Null unless an operator paused it. */
+  readonly pausedBy: string | null
   readonly lagRecords: number | null
   readonly parkedKeys: number
   readonly partitions: readonly PartitionJson[]
@@ -101,6 +76,8 @@ function groupVersions(
         version: first.version,
         live: first.state === 'live',
         state: versionState(first, partitions),
+        reason: first.reason,
+        pausedBy: first.pausedBy,
         lagRecords: sumOrNull(partitions.map(({ lagRecords }) => lagRecords)),
         parkedKeys: partitions.reduce((sum, { parkedKeys }) => sum + parkedKeys, 0),
         partitions,

@@ -92,7 +92,7 @@ export class PostgresReadModel implements ReadModel {
       await sql`savepoint event`.execute(trx)
       try {
         const enriched = await enrich?.([event], { db: counted })
-        await on[event.type]?.(event, { trx: scoped, enriched })
+        await on[event.type]?.(event, { trx: scoped, enriched, ...LIVE })
         await sql`set constraints all immediate`.execute(trx)
         await sql`release savepoint event`.execute(trx)
         ledger.applied()
@@ -105,6 +105,9 @@ export class PostgresReadModel implements ReadModel {
     }
   }
 }
+
+/** As in a version that is live; effects are none of the rows'. */
+const LIVE = { replay: false, liveOnly: () => undefined }
 
 /** Counts statements once they have an answer. */
 function counting(statements: Statements): KyselyPlugin {

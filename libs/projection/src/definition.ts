@@ -100,10 +100,24 @@ export type SqlProjection = Common & {
   readonly on: Readonly<Record<string, SqlHandler>>
 }
 
-type SqlHandler = (
-  event: AnyEvent,
-  context: { readonly trx: Transaction<unknown>; readonly enriched?: unknown },
-) => Promise<void>
+type SqlHandler = (event: AnyEvent, context: SqlContext<unknown, unknown>) => Promise<void>
+
+/** What a handler is given beside its event. */
+export type SqlContext<DB, X> = {
+  /** Bound to the schema of the version; commits with the checkpoint. */
+  readonly trx: Transaction<DB>
+  readonly enriched: X
+  /**
+   * The event's side effects are another version's: this one is being rebuilt, or the one before it
+   * has had them. Of all versions of a projection, one sees an event with `replay` false.
+   */
+  readonly replay: boolean
+  /**
+   * Runs `effect` once the transaction has committed, unless `replay`. At most once: a process that
+   * dies in between does not run it. What must not be lost belongs into an outbox, in `trx`.
+   */
+  readonly liveOnly: (effect: () => Promise<void>) => void
+}
 
 type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
   /** Lower case; with the version it names the schema `rm_<name>_v<version>`. */
@@ -168,7 +182,7 @@ export interface SqlBuilder<F extends EventSource, DB, X> {
     readonly on: {
       readonly [T in SourceType<F>]?: (
         event: SourceEvent<F, T>,
-        context: { readonly trx: Transaction<DB>; readonly enriched: X },
+        context: SqlContext<DB, X>,
       ) => Promise<void>
     }
   }): SqlProjection

@@ -30,18 +30,29 @@ export function rowKeysOf(
  * for; a key without row is new. A handler that throws leaves its row as the event before left it,
  * so that no other event runs twice to find out who failed.
  */
-export function foldBatch(
+export function foldBatch(projection: FoldProjection, batch: FoldInput): RowChanges {
+  const changed: ChangedRows = new Map()
+  foldInto(projection, { ...batch, changed })
+  return changesOf(changed, batch.rows)
+}
+
+type FoldInput = {
+  readonly records: readonly PreparedRecord[]
+  readonly rows: ReadonlyMap<RowKey, Row>
+  readonly ledger: BatchLedger
+  /** What the projection's `enrich` returned for the batch. */
+  readonly enriched?: unknown
+}
+
+/** Rows as folding left them, by key; undefined where the row is deleted. */
+export type ChangedRows = Map<RowKey, Row | undefined>
+
+/** As {@link foldBatch}, for many batches: `changed` is where they go on, and what they change. */
+export function foldInto(
   projection: FoldProjection,
-  batch: {
-    readonly records: readonly PreparedRecord[]
-    readonly rows: ReadonlyMap<RowKey, Row>
-    readonly ledger: BatchLedger
-    /** What the projection's `enrich` returned for the batch. */
-    readonly enriched?: unknown
-  },
-): RowChanges {
-  const { records, rows, ledger, enriched } = batch
-  const changed = new Map<RowKey, Row | undefined>()
+  batch: FoldInput & { readonly changed: ChangedRows },
+): void {
+  const { records, rows, changed, ledger, enriched } = batch
   for (const prepared of records) {
     const event = ledger.open(prepared)
     if (event === null) continue
@@ -54,7 +65,6 @@ export function foldBatch(
       ledger.failed(prepared, error, 'handle')
     }
   }
-  return changesOf(changed, rows)
 }
 
 /** The changes of one event on its own. */
@@ -108,7 +118,8 @@ function checkRow(projection: FoldProjection, before: Row, after: Row): void {
   }
 }
 
-function changesOf(
+/** What is to be written for `changed`, given the rows that were loaded. */
+export function changesOf(
   changed: ReadonlyMap<RowKey, Row | undefined>,
   loaded: ReadonlyMap<RowKey, Row>,
 ): RowChanges {

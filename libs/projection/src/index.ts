@@ -8,6 +8,7 @@ export {
   type Projection,
   type RowsBuilder,
   type SqlBuilder,
+  type SqlContext,
   type SqlProjection,
   defineProjection,
   remove,
@@ -49,7 +50,16 @@ export {
   isEventFault,
 } from './failure.ts'
 export { FloodBreaker, type KeyCounts } from './flood-breaker.ts'
-export { type RowChanges, foldBatch, foldOne, rowKeyOf, rowKeysOf } from './fold.ts'
+export {
+  type ChangedRows,
+  type RowChanges,
+  changesOf,
+  foldBatch,
+  foldInto,
+  foldOne,
+  rowKeyOf,
+  rowKeysOf,
+} from './fold.ts'
 export {
   type LogRecord,
   type PreparedRecord,
@@ -61,5 +71,8 @@ export {
   unitOf,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
+export { CompletionRate } from './completion-rate.ts'
+export { EffectRanges, type StoredRanges } from './effect-ranges.ts'
+export { comesBefore } from './merge-order.ts'
 export { REDACTED, redactPersonal } from './personal-data.ts'
 export type { SourcePosition, SourceProgress } from './source-position.ts'

@@ -1,4 +1,4 @@
-import { BatchLedger, type Letter } from '@fairlead/projection'
+import { BatchLedger, EffectRanges, type Letter } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
@@ -62,8 +62,8 @@ export async function dryRun(
     return await db.transaction().execute(async (trx) => {
       await noteChanges(trx, schemaName)
       await applyRecords(
-        { trx, ledger, schemaName, records },
-        { ...owner, partition: 0 },
+        { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [] },
+        owner,
         'isolated',
       )
       const { appliedIds, outcomes } = outcomesOf(queue, ledger.letters)

@@ -11,10 +11,29 @@ export interface EventLog {
   earliestOffset(topic: string, partition: number): Promise<number>
   /** Undefined while there is no such topic. */
   topicId(topic: string): Promise<string | undefined>
+  /** Offset behind the last record that can be read. */
+  endOffset(topic: string, partition: number): Promise<number>
+  /** First offset with a timestamp of `timeMs` or later; the end when there is none. */
+  offsetAt(topic: string, partition: number, timeMs: number): Promise<number>
+  /** 0 without such a topic. */
+  partitionCount(topic: string): Promise<number>
+  /** As {@link Membership.fetch}, without being a member. */
+  read(request: FetchRequest): Promise<Fetched>
   close(): Promise<void>
 }
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }
+
+/** `topic/partition`: topics have no slash in their names. */
+export function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
+/** @see placeOf */
+export function partitionAt(place: string): TopicPartition {
+  const slash = place.lastIndexOf('/')
+  return { topic: place.slice(0, slash), partition: Number(place.slice(slash + 1)) }
+}
 
 export type JoinOptions = {
   readonly groupId: string
@@ -40,6 +59,14 @@ export type Fetched = {
   readonly leaderEpoch: number | undefined
 }
 
+type FetchRequest = TopicPartition & {
+  readonly fromOffset: number
+  /** Soft limit. */
+  readonly maxBytes: number
+  readonly maxWaitMs: number
+  readonly signal: AbortSignal
+}
+
 export interface Membership {
   /**
    * Waits for records from `fromOffset` on, for `maxWaitMs` at most.
@@ -47,18 +74,14 @@ export interface Membership {
    * @throws {OperationalError} with Kafka's error name as `code`, such as OFFSET_OUT_OF_RANGE or
    *   UNKNOWN_TOPIC_ID; LOG_TRUNCATED when the record before `fromOffset` is gone.
    */
-  fetch(request: {
-    readonly topic: string
-    readonly partition: number
-    readonly fromOffset: number
-    /** A topic that was created anew under the name is another one. */
-    readonly topicId: string
-    /** Of the record before `fromOffset`; -1 when it is not known. */
-    readonly lastFetchedEpoch: number
-    readonly maxBytes: number
-    readonly maxWaitMs: number
-    readonly signal: AbortSignal
-  }): Promise<Fetched>
+  fetch(
+    request: FetchRequest & {
+      /** A topic that was created anew under the name is another one. */
+      readonly topicId: string
+      /** Of the record before `fromOffset`; -1 when it is not known. */
+      readonly lastFetchedEpoch: number
+    },
+  ): Promise<Fetched>
   /** Tells the group where the projection is: for lag tools only, nothing reads it back. */
   commit(positions: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
   /** Revokes all partitions and leaves the group. */

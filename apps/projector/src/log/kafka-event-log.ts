@@ -1,4 +1,4 @@
-import { type ClientOptions, createAdmin, createGroupMember } from '@fairlead/kafka'
+import { type ClientOptions, createAdmin, createGroupMember, createReader } from '@fairlead/kafka'
 import type { EventLog, JoinOptions, Membership } from './event-log.ts'
 
 /** A worker gives its partitions up within seconds; nobody waits longer for one that does not. */
@@ -14,12 +14,24 @@ export type GroupOptions = {
 /** The log of a Kafka cluster, read as a member of a consumer group. */
 export function kafkaEventLog(client: ClientOptions, group: GroupOptions): EventLog {
   const admin = createAdmin(client)
+  const reader = createReader(client)
+  const endOffset = (topic: string, partition: number): Promise<number> =>
+    admin.listOffsets({ topic, partition, timestamp: 'latest' })
   return {
     join: (options) => joinGroup(client, group, options),
     earliestOffset: (topic, partition) =>
       admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
     topicId: (topic) => admin.topicId(topic),
-    close: () => admin.close(),
+    endOffset,
+    offsetAt: async (topic, partition, timeMs) => {
+      const offset = await admin.listOffsets({ topic, partition, timestamp: timeMs })
+      return offset === -1 ? endOffset(topic, partition) : offset
+    },
+    partitionCount: async (topic) => (await admin.partitionCount(topic)) ?? 0,
+    read: (request) => reader.fetch(request),
+    close: async () => {
+      await Promise.all([admin.close(), reader.close()])
+    },
   }
 }
 

@@ -1,7 +1,13 @@
-import { formatLsn, parseLsn } from '@fairlead/base'
+import { OperationalError, formatLsn, parseLsn } from '@fairlead/base'
 import { FencedError, type Progress } from '@fairlead/projection'
 import { type Kysely, type Transaction, sql } from 'kysely'
-import type { ProjectionPartition } from './registered-projection.ts'
+import type { TopicPartition } from '../log/event-log.ts'
+import {
+  type ProjectionPartition,
+  type RegisteredProjection,
+  projectionLabel,
+} from './registered-projection.ts'
+import { RUNNING_STATES } from './versions.ts'
 
 /** A checkpoint and the fence under which its owner may move it. */
 export type HeldCheckpoint = {
@@ -42,6 +48,8 @@ export async function readCheckpoint(
 /**
  * Takes the partition over: raises its fence, so that a batch of the owner before can no longer
  * commit. Waits for one that is committing. A partition without checkpoint starts at `start`.
+ *
+ * @throws {OperationalError} NOT_RUNNING while the version is built, and after it failed or was retired.
  */
 export async function takeOver(
   db: Kysely<unknown>,
@@ -52,13 +60,71 @@ export async function takeOver(
   const { rows } = await sql<CheckpointRow>`
     insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, topic_id,
       fence)
-    values (${projectionId}, ${projection.version}, ${partition.topic},
-      ${partition.partition}, ${start.offset}, ${start.topicId}, 1)
+    select v.projection_id, v.version, ${partition.topic}, ${partition.partition}::int,
+      ${start.offset}::bigint, ${start.topicId}, 1
+    from evt.projection_version v
+    where v.projection_id = ${projectionId} and v.version = ${projection.version}
+      and v.state in (${sql.join(RUNNING_STATES)})
+    for share
     on conflict (projection_id, version, topic, part)
       do update set fence = held.fence + 1,
         topic_id = coalesce(held.topic_id, excluded.topic_id), updated_at = clock_timestamp()
     returning ${COLUMNS}`.execute(db)
-  return heldCheckpoint(rows[0] as CheckpointRow)
+  const [row] = rows
+  if (row !== undefined) return heldCheckpoint(row)
+  throw new OperationalError(
+    `${projectionLabel(projection)} does not follow the log: it is being built, has failed, or was retired`,
+    { code: 'NOT_RUNNING', retryable: false },
+  )
+}
+
+/** How far a version has come in one partition. */
+export type PartitionProgress = TopicPartition & { readonly progress: Progress }
+
+/** Where every partition of a version stands; empty before its first checkpoint. */
+export async function readCheckpoints(
+  db: Kysely<unknown>,
+  of: { readonly projectionId: number; readonly version: number },
+): Promise<readonly PartitionProgress[]> {
+  const { rows } = await sql<CheckpointRow & TopicPartition>`
+    select topic, part as "partition", ${COLUMNS} from evt.checkpoint
+    where projection_id = ${of.projectionId} and version = ${of.version}
+    order by topic, part`.execute(db)
+  return rows.map((row) => {
+    const { topic, partition } = row
+    return { topic, partition, progress: heldCheckpoint(row).progress }
+  })
+}
+
+/**
+ * Stores where the partitions of a version stand that nobody owns, as it is being built. The caller
+ * holds the lock of the version.
+ */
+export async function writeCheckpoints(
+  trx: Transaction<unknown>,
+  { projection, projectionId }: RegisteredProjection,
+  positions: readonly PartitionProgress[],
+): Promise<void> {
+  const values = positions.map(({ topic, partition, progress }) => {
+    const { nextOffset, source, eventTimeMs } = progress
+    return sql`(${projectionId}::int, ${projection.version}::int, ${topic}, ${partition}::int,
+      ${nextOffset}::bigint, ${source === null ? null : formatLsn(source.commitLsn)}::pg_lsn,
+      ${source?.index ?? null}::bigint,
+      ${source === null ? null : new Date(source.commitTimeMs)}::timestamptz,
+      ${source?.recentTransactionIds ?? []}::bigint[],
+      ${eventTimeMs === null ? null : new Date(eventTimeMs)}::timestamptz)`
+  })
+  if (values.length === 0) return
+  await sql`
+    insert into evt.checkpoint (projection_id, version, topic, part, next_offset, source_lsn,
+      source_seq, source_time, recent_transactions, event_time)
+    values ${sql.join(values)}
+    on conflict (projection_id, version, topic, part) do update set
+      next_offset = excluded.next_offset, source_lsn = excluded.source_lsn,
+      source_seq = excluded.source_seq, source_time = excluded.source_time,
+      recent_transactions = excluded.recent_transactions, event_time = excluded.event_time, updated_at = clock_timestamp()`.execute(
+    trx,
+  )
 }
 
 /**

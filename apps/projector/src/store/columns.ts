@@ -21,6 +21,7 @@ export function columnArrays(table: Table, rows: readonly Row[]): RawBuilder<unk
   return sql.join(arrays)
 }
 
+/** A table without its key: loading many rows and sorting their keys afterwards is quicker. */
 export async function createTable(
   db: Kysely<unknown>,
   table: Table,
@@ -30,8 +31,24 @@ export async function createTable(
     const constraint = NULLABLE.test(type) ? '' : ' not null'
     return sql`${sql.ref(column)} ${sql.raw(columnType(table, column) + constraint)}`
   })
-  await sql`create table ${sql.table(`${schemaName}.${table.name}`)} (${sql.join(columns)},
-    primary key (${sql.ref(table.keyColumn)}))`.execute(db)
+  await sql`create table ${sql.table(`${schemaName}.${table.name}`)}
+    (${sql.join(columns)})`.execute(db)
+}
+
+export async function addKey(db: Kysely<unknown>, table: Table, schemaName: string): Promise<void> {
+  await sql`alter table ${sql.table(`${schemaName}.${table.name}`)}
+    add primary key (${sql.ref(table.keyColumn)})`.execute(db)
+}
+
+export async function hasKey(
+  db: Kysely<unknown>,
+  table: Table,
+  schemaName: string,
+): Promise<boolean> {
+  const { rows } = await sql<{ exists: boolean }>`
+    select exists(select from pg_constraint where contype = 'p'
+      and conrelid = ${`${schemaName}.${table.name}`}::regclass) as exists`.execute(db)
+  return rows[0]?.exists === true
 }
 
 type StoredColumn = { readonly name: string; readonly type: string; readonly nullable: boolean }

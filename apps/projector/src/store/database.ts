@@ -26,7 +26,7 @@ export function openDatabase(options: {
     applicationName: 'fairlead-projector',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    types: { getTypeParser },
+    types: VALUE_TYPES,
     ...(options.logger === undefined ? {} : { logger: options.logger }),
   })
   return createKysely<unknown>(pool)
@@ -38,6 +38,9 @@ const DATE = 1082
 const TIMESTAMPTZ = 1184
 
 const parserOf: (oid: number, format?: 'text' | 'binary') => unknown = pg.types.getTypeParser
+
+/** How values of the server become those that projections declare. */
+export const VALUE_TYPES: pg.CustomTypesConfig = { getTypeParser }
 
 function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return BigInt

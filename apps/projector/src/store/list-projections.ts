@@ -1,10 +1,13 @@
 import { type Kysely, sql } from 'kysely'
+import type { VersionState } from './versions.ts'
 
 /** One partition of one version, as the database knows it. */
 export type StoredPartition = {
   readonly name: string
   readonly version: number
-  readonly state: 'catching_up' | 'live' | 'standby'
+  readonly state: VersionState
+  readonly reason: string | null
+  readonly pausedBy: string | null
   readonly topic: string | null
   readonly partition: number | null
   readonly nextOffset: bigint | null
@@ -20,7 +23,9 @@ export async function listStoredPartitions(
   db: Kysely<unknown>,
 ): Promise<readonly StoredPartition[]> {
   const { rows } = await sql<StoredPartition>`
-    select p.name, v.version, v.state, c.topic, c.part as "partition",
+    select p.name, v.version, v.state, v.reason,
+      case when v.paused_at is not null then coalesce(v.paused_by, '') end as "pausedBy",
+      c.topic, c.part as "partition",
       c.next_offset as "nextOffset", c.fence, c.source_lsn as "sourceLsn",
       c.event_time as "eventTime", c.updated_at as "updatedAt",
       (select count(*) from evt.parked_key k where k.projection_id = c.projection_id

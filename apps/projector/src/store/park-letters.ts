@@ -53,12 +53,13 @@ export async function loadParkedKeys(
 export async function parkLetters(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  ledger: BatchLedger,
+  setAside: Pick<BatchLedger, 'letters' | 'parkedKeys'>,
 ): Promise<void> {
-  const blocked = ledger.letters.map(({ key }) => key).filter((key) => !ledger.parkedKeys.has(key))
+  const { letters: all, parkedKeys } = setAside
+  const blocked = all.map(({ key }) => key).filter((key) => !parkedKeys.has(key))
   await holdKeys(trx, partition, [...new Set(blocked)])
-  if (ledger.parkedKeys.size > 0) {
-    const tenants = tenantsOf(ledger)
+  if (parkedKeys.size > 0) {
+    const tenants = tenantsOf(setAside)
     await sql`
       insert into evt.parked_key (projection_id, version, topic, part, key, tenant)
       select ${ownerColumns(partition)}, ${partition.partition}::int, key, tenant
@@ -67,7 +68,7 @@ export async function parkLetters(
       on conflict (projection_id, version, topic, key_md5)
         do update set part = excluded.part`.execute(trx)
   }
-  for (const letters of inPortions(ledger.letters)) {
+  for (const letters of inPortions(all)) {
     const values = letters.map(
       (letter) =>
         sql`(${ownerColumns(partition)}, ${partition.partition}::int, ${sql.join(letterValues(letter))})`,
@@ -124,7 +125,10 @@ export function* inPortions(letters: readonly Letter[]): Generator<readonly Lett
 }
 
 /** By key: the keys that a batch parks. */
-function tenantsOf({ letters, parkedKeys }: BatchLedger): ReadonlyMap<string, string> {
+function tenantsOf({
+  letters,
+  parkedKeys,
+}: Pick<BatchLedger, 'letters' | 'parkedKeys'>): ReadonlyMap<string, string> {
   const ofLetters = letters.map(({ key, tenant }) => [key, tenant] as const)
   return new Map(ofLetters.filter(([key]) => parkedKeys.has(key)))
 }

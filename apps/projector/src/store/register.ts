@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import { OperationalError } from '@fairlead/base'
 import { type Projection, definitionText } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import { tableMismatch } from './columns.ts'
 import type { Database } from './database.ts'
-import { createTable, tableMismatch } from './columns.ts'
+import { type JobRequest, requestJob } from './jobs.ts'
 import { type RegisteredProjection, projectionLabel } from './registered-projection.ts'
+import { createTables } from './version-tables.ts'
+import { type VersionState, isRunning } from './versions.ts'
 import { showTables } from './views.ts'
 
 /** A projection may not run here as it is defined. Nobody's retry helps. */
@@ -16,14 +19,15 @@ class RegistrationError extends OperationalError {
   }
 }
 
-type VersionRow = { readonly code_hash: Buffer; readonly state: string }
+type VersionRow = { readonly code_hash: Buffer; readonly state: VersionState }
 
 /**
- * Makes a version of a projection known and creates its tables, once. The first version of a
- * projection is live at once: views in `public` show its tables. A later one fills its own tables
- * beside the live version, until it is promoted. Safe when several workers start at once.
+ * Makes a version of a projection known, once. The first version of a projection gets its tables and
+ * is live at once: views in `public` show them. A later one is rebuilt beside the live version, and
+ * shown when it is promoted. Safe when several workers start at once.
  *
- * @throws {RegistrationError} when the version is known with other code, or older than the live one.
+ * @throws {RegistrationError} when the version is known with other code, was retired, or is older than
+ *   the live one without being known.
  */
 export async function registerProjection(
   db: Database,
@@ -39,14 +43,21 @@ export async function registerProjection(
       select code_hash, state from evt.projection_version
       where projection_id = ${id} and version = ${projection.version}`.execute(trx)
     const [known] = rows
-    if (known === undefined) {
+    if (known !== undefined) {
+      refuseChanged(projection, { known, codeHash })
+      if (isRunning(known.state)) await refuseOtherColumns(trx, registered)
+    } else if (live_version === null) {
+      await createFirst(trx, registered, codeHash)
+    } else {
       refuseOlderThanLive(projection, live_version)
-      await createVersion(trx, registered, { codeHash, isFirst: live_version === null })
-    } else if (!known.code_hash.equals(codeHash)) {
-      throw new RegistrationError(
-        `${projectionLabel(projection)} is registered with other code: rows that two codes wrote cannot be trusted. Give the changed projection version ${projection.version + 1}, or run the code that version ${projection.version} was registered with.`,
-      )
-    } else await refuseOtherColumns(trx, registered)
+      await insertVersion(trx, registered, { codeHash, state: 'building' })
+      await requestJob(trx, {
+        projectionId: id,
+        version: projection.version,
+        kind: 'rebuild',
+        request: {},
+      })
+    }
     return registered
   })
 }
@@ -62,6 +73,22 @@ async function projectionRow(
   return rows[0] as { id: number; live_version: number | null }
 }
 
+function refuseChanged(
+  projection: Projection,
+  { known, codeHash }: { readonly known: VersionRow; readonly codeHash: Buffer },
+): void {
+  const label = projectionLabel(projection)
+  if (known.state === 'retired') {
+    throw new RegistrationError(
+      `${label} is retired: its tables are gone. Remove it from the projections, or give it a new version.`,
+    )
+  }
+  if (known.code_hash.equals(codeHash)) return
+  throw new RegistrationError(
+    `${label} is registered with other code: rows that two codes wrote cannot be trusted. Give the changed projection version ${projection.version + 1}, or run the code that version ${projection.version} was registered with.`,
+  )
+}
+
 /** Somebody altered the table: rows could not be written whole, or would lose what was added. */
 async function refuseOtherColumns(
   trx: Transaction<unknown>,
@@ -75,37 +102,67 @@ async function refuseOtherColumns(
   )
 }
 
-function refuseOlderThanLive(projection: Projection, liveVersion: number | null): void {
-  if (liveVersion === null || projection.version > liveVersion) return
+function refuseOlderThanLive(projection: Projection, liveVersion: number): void {
+  if (projection.version > liveVersion) return
   throw new RegistrationError(
     `${projectionLabel(projection)} is older than version ${liveVersion}, which is live`,
   )
 }
 
-async function createVersion(
+async function createFirst(
   trx: Transaction<unknown>,
-  { projection, projectionId, schemaName }: RegisteredProjection,
-  { codeHash, isFirst }: { readonly codeHash: Buffer; readonly isFirst: boolean },
+  registered: RegisteredProjection,
+  codeHash: Buffer,
 ): Promise<void> {
-  await sql`create schema ${sql.id(schemaName)}`.execute(trx)
-  // For statements of `migrate` that Kysely does not write, and that name no schema.
-  await sql`set local search_path to ${sql.id(schemaName)}, public`.execute(trx)
-  switch (projection.kind) {
-    case 'fold':
-    case 'commutative':
-      await createTable(trx, projection.table, schemaName)
-      break
-    case 'sql':
-      await projection.migrate(trx.withSchema(schemaName))
-      break
-  }
-  await sql`
-    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
-    values (${projectionId}, ${projection.version}, ${isFirst ? 'live' : 'catching_up'},
-      ${schemaName}, ${codeHash})`.execute(trx)
-  if (!isFirst) return
-  await showTables(trx, schemaName)
+  const { projection, projectionId, schemaName } = registered
+  await createTables(trx, registered, { isBulk: false })
+  await insertVersion(trx, registered, { codeHash, state: 'live' })
+  await showTables(trx, schemaName, null)
   await sql`
     update evt.projection set live_version = ${projection.version}, promoted_at = clock_timestamp()
     where id = ${projectionId}`.execute(trx)
+}
+
+async function insertVersion(
+  trx: Transaction<unknown>,
+  { projection, projectionId, schemaName }: RegisteredProjection,
+  { codeHash, state }: { readonly codeHash: Buffer; readonly state: VersionState },
+): Promise<void> {
+  await sql`
+    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
+    values (${projectionId}, ${projection.version}, ${state}, ${schemaName}, ${codeHash})`.execute(
+    trx,
+  )
+}
+
+/**
+ * Makes room for a throw-away version: the projection as it was at a moment, under a number below 0.
+ * Nothing ever follows the log for it, and it cannot be promoted; `retire` removes it.
+ */
+export async function registerMoment(
+  db: Database,
+  { projectionId, projection }: RegisteredProjection,
+  request: JobRequest,
+): Promise<{ readonly version: number; readonly schemaName: string; readonly jobId: bigint }> {
+  return db.transaction().execute(async (trx) => {
+    await projectionRow(trx, projection.name)
+    const { rows } = await sql<{ lowest: number }>`
+      select least(min(version), 0) as lowest from evt.projection_version
+      where projection_id = ${projectionId}`.execute(trx)
+    const version = (rows[0]?.lowest ?? 0) - 1
+    const schemaName = momentSchema(projection.name, version)
+    await sql`
+      insert into evt.projection_version
+        (projection_id, version, code_version, state, schema_name, code_hash)
+      select projection_id, ${version}::int, version, 'building', ${schemaName}::text, code_hash
+      from evt.projection_version
+      where projection_id = ${projectionId} and version = ${projection.version}`.execute(trx)
+    const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })
+    return { version, schemaName, jobId }
+  })
+}
+
+/** Of a version below 0. */
+export function momentSchema(name: string, version: number): string {
+  return `rm_${name}_at_${-version}`
 }

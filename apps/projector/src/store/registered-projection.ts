@@ -14,6 +14,14 @@ export type ProjectionPartition = RegisteredProjection & {
   readonly partition: number
 }
 
+/** Names a version in `evt` tables. */
+export function versionOf({ projection, projectionId }: RegisteredProjection): {
+  readonly projectionId: number
+  readonly version: number
+} {
+  return { projectionId, version: projection.version }
+}
+
 /** `order_summary v2`, for people. */
 export function projectionLabel({ name, version }: Projection): string {
   return `${name} v${version}`

@@ -63,6 +63,12 @@ export class MemoryLog {
       join: (options) => Promise.resolve(this.#join(options)),
       earliestOffset: () => Promise.resolve(this.logStartOffset),
       topicId: () => Promise.resolve(TOPIC_ID),
+      endOffset: async (topic, partition) => this.#endOf({ topic, partition }),
+      offsetAt: async (topic, partition, timeMs) =>
+        this.#partition({ topic, partition }).find(({ timestampMs }) => timestampMs >= timeMs)
+          ?.offset ?? this.#endOf({ topic, partition }),
+      partitionCount: async (topic) => this.#topics.get(topic)?.length ?? 0,
+      read: (request) => this.#fetch(request),
       close: () => Promise.resolve(),
     }
   }
@@ -83,7 +89,7 @@ export class MemoryLog {
     }
   }
 
-  async #fetch(request: Parameters<Membership['fetch']>[0]): Promise<Fetched> {
+  async #fetch(request: Parameters<EventLog['read']>[0]): Promise<Fetched> {
     const { fromOffset, maxWaitMs, signal } = request
     if (fromOffset < this.logStartOffset) {
       throw new OperationalError(`offset ${fromOffset} is not in the log`, {
@@ -99,7 +105,7 @@ export class MemoryLog {
       records,
       nextOffset: fromOffset + records.length,
       leaderEpoch: 0,
-      highWatermark: this.logStartOffset + log.length,
+      highWatermark: this.#endOf(request),
     }
   }
 
@@ -115,6 +121,10 @@ export class MemoryLog {
       signal.addEventListener('abort', done, { once: true })
     })
     signal.throwIfAborted()
+  }
+
+  #endOf(partition: TopicPartition): number {
+    return this.logStartOffset + this.#partition(partition).length
   }
 
   #partitionsOf(topics: readonly string[]): readonly TopicPartition[] {

@@ -1,0 +1,108 @@
+import { partitionOfKey } from '@fairlead/kafka'
+import { type PreparedRecord, comesBefore } from '@fairlead/projection'
+import type { EventLog } from './log/event-log.ts'
+import type { RecordReader } from './log/prepare-records.ts'
+import { readCheckpoints } from './store/checkpoints.ts'
+import type { Database } from './store/database.ts'
+import type { Growth } from './store/partition-growth.ts'
+import { type ProjectionPartition, versionOf } from './store/registered-projection.ts'
+
+/** A producer hears of new partitions within `metadata.max.age.ms`, 5 min as a rule; twice that. */
+const SETTLED_AFTER_MS = 600_000
+
+const HEAD = { maxBytes: 1, maxWaitMs: 100 }
+
+/** How far another partition is: all of it is applied, or what comes next there. */
+type Rest = { readonly kind: 'drained' } | { readonly kind: 'head'; readonly head: PreparedRecord }
+
+export type MovedKeysOptions = {
+  readonly db: Database
+  readonly log: Pick<EventLog, 'endOffset' | 'read'>
+  readonly reader: RecordReader
+  readonly partition: ProjectionPartition
+  readonly growths: readonly Growth[]
+  readonly wallMs: () => number
+}
+
+/**
+ * Keeps the order of keys whose partition changed when the topic got more of them: an event of such a
+ * key waits until its former partition has nothing left that comes before it.
+ *
+ * It ends once every producer knows the new partitions, and what was written before is applied.
+ */
+export class MovedKeys {
+  readonly #options: MovedKeysOptions
+  #growths: readonly Growth[]
+
+  constructor(options: MovedKeysOptions) {
+    this.#options = options
+    this.#growths = options.growths
+  }
+
+  /** How many of the records, from the first on, may be applied now. */
+  async permittedCount(records: readonly PreparedRecord[], signal: AbortSignal): Promise<number> {
+    if (this.#growths.length === 0) return records.length
+    const formers = records.map((record) => this.#formerPartitions(record))
+    const rests = await this.#restsOf(new Set(formers.flat()), signal)
+    const blocked = records.findIndex((record, index) =>
+      formers[index]?.some((former) => !isPast(rests.get(former), record, former)),
+    )
+    if (blocked === -1) this.#settle(rests)
+    return blocked === -1 ? records.length : blocked
+  }
+
+  /** Partitions that the record's key was in, if it is in another one now. */
+  #formerPartitions({ record: { key, partition } }: PreparedRecord): readonly number[] {
+    if (key === null) return []
+    return this.#growths
+      .map(({ partitionCount }) => partitionOfKey(key, partitionCount))
+      .filter((former) => former !== partition)
+  }
+
+  async #restsOf(
+    partitions: ReadonlySet<number>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<number, Rest>> {
+    const rests = new Map<number, Rest>()
+    if (partitions.size === 0) return rests
+    const { db, log, partition: of } = this.#options
+    const { topic } = of
+    // The ends first: what is appended behind them is newer than the records that ask.
+    const ends = new Map<number, number>()
+    for (const partition of partitions) ends.set(partition, await log.endOffset(topic, partition))
+    const checkpoints = await readCheckpoints(db, versionOf(of))
+    for (const [partition, end] of ends) {
+      const at = checkpoints.find((each) => each.topic === topic && each.partition === partition)
+      const nextOffset = at?.progress.nextOffset ?? 0
+      rests.set(partition, await this.#restOf({ partition, nextOffset, end }, signal))
+    }
+    return rests
+  }
+
+  async #restOf(
+    at: { readonly partition: number; readonly nextOffset: number; readonly end: number },
+    signal: AbortSignal,
+  ): Promise<Rest> {
+    if (at.nextOffset >= at.end) return { kind: 'drained' }
+    const { log, reader, partition } = this.#options
+    const { topic } = partition
+    const place = { topic, partition: at.partition, fromOffset: at.nextOffset }
+    const fetched = await log.read({ ...place, ...HEAD, signal })
+    const [head] = await reader.prepare(fetched.records.slice(0, 1))
+    return head === undefined ? { kind: 'drained' } : { kind: 'head', head }
+  }
+
+  /** Forgets growths that are long ago, once all that came before them is applied. */
+  #settle(rests: ReadonlyMap<number, Rest>): void {
+    const { wallMs } = this.#options
+    if ([...rests.values()].some(({ kind }) => kind === 'head')) return
+    this.#growths = this.#growths.filter(({ seenAtMs }) => wallMs() - seenAtMs < SETTLED_AFTER_MS)
+  }
+}
+
+/** Two records that nothing puts in order are taken by their partitions: none waits for the other. */
+function isPast(rest: Rest | undefined, record: PreparedRecord, former: number): boolean {
+  if (rest === undefined || rest.kind === 'drained') return true
+  if (comesBefore(record, rest.head)) return true
+  return !comesBefore(rest.head, record) && record.record.partition < former
+}

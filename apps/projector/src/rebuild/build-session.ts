@@ -1,0 +1,64 @@
+import { copyIn, kyselyOfClient } from '@fairlead/postgres'
+import type { Kysely } from 'kysely'
+import pg from 'pg'
+import { VALUE_TYPES } from '../store/database.ts'
+import { JOB_LOCK_CLASS, jobLockKey } from '../store/jobs.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+const KEEP_ALIVE_DELAY_MS = 5_000
+
+/**
+ * A connection that holds the lock of a job, and through which all of the job's writes go: nobody else
+ * does the job while the session lives, and what it had not committed is gone with it.
+ */
+export class BuildSession {
+  readonly db: Kysely<unknown>
+  /** Process id of the server's end, as in `pg_stat_progress_copy`. */
+  readonly pid: number
+  readonly #client: pg.Client
+
+  private constructor(client: pg.Client, pid: number) {
+    this.#client = client
+    this.pid = pid
+    this.db = kyselyOfClient(client)
+  }
+
+  /** Null when another session has the job. */
+  static async open(databaseUrl: string, jobId: bigint): Promise<BuildSession | null> {
+    const client = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: 'fairlead-projector-rebuild',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+      // An index of many rows takes as long as it takes.
+      statement_timeout: 0,
+      types: VALUE_TYPES,
+    })
+    // A lost connection also rejects the statement that runs, or the next one.
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      const { rows } = await client.query<{ locked: boolean; pid: number }>(
+        'select pg_try_advisory_lock($1, $2) as locked, pg_backend_pid() as pid',
+        [JOB_LOCK_CLASS, jobLockKey(jobId)],
+      )
+      const [row] = rows
+      if (row?.locked === true) return new BuildSession(client, row.pid)
+    } catch (error) {
+      await client.end()
+      throw error
+    }
+    await client.end()
+    return null
+  }
+
+  /** Inside or outside of a transaction of `db`. */
+  copy(statement: string, chunks: Iterable<string>): Promise<number> {
+    return copyIn(this.#client, statement, chunks)
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined)
+  }
+}

@@ -1,0 +1,95 @@
+import { CompletionRate } from '@fairlead/projection'
+import { sql } from 'kysely'
+import type { Database } from '../store/database.ts'
+import { type JobPhase, saveProgress } from '../store/jobs.ts'
+
+const SAVE_INTERVAL_MS = 500
+
+/** How much of a phase is done, of how much. */
+export type Measure = () => Promise<{ readonly done: number; readonly total: number }>
+
+/** Tells the database, twice a second, how far a job is, how fast it goes, and when it will be done. */
+export class JobReporter {
+  readonly #db: Database
+  readonly #jobId: bigint
+  readonly #nowMs: () => number
+  readonly #parked: () => number
+  #phase: JobPhase = 'preparing'
+  #measure: Measure = () => Promise.resolve({ done: 0, total: 0 })
+  #rate = new CompletionRate()
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> = Promise.resolve()
+
+  constructor(options: {
+    readonly db: Database
+    readonly jobId: bigint
+    readonly nowMs: () => number
+    readonly parked: () => number
+  }) {
+    this.#db = options.db
+    this.#jobId = options.jobId
+    this.#nowMs = options.nowMs
+    this.#parked = options.parked
+    this.#timer = setInterval(() => this.#save(), SAVE_INTERVAL_MS)
+  }
+
+  /** A phase begins. */
+  async enter(phase: JobPhase, measure: Measure): Promise<void> {
+    this.#phase = phase
+    this.#measure = measure
+    this.#rate = new CompletionRate()
+    this.#save()
+    await this.#saving
+  }
+
+  /** Nothing is written after it resolves. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    await this.#saving
+  }
+
+  #save(): void {
+    this.#saving = this.#saving.then(async () => {
+      if (this.#timer === undefined) return
+      // The job itself meets a database that is away; its progress is of no use then.
+      await this.#saveOnce().catch(() => undefined)
+    })
+  }
+
+  async #saveOnce(): Promise<void> {
+    const nowMs = this.#nowMs()
+    const { done, total } = await this.#measure()
+    this.#rate.measure(done, nowMs)
+    const remainingMs = this.#rate.remainingMs(total)
+    await saveProgress(this.#db, this.#jobId, {
+      phase: this.#phase,
+      done,
+      total,
+      perSecond: this.#rate.perSecond,
+      eta: remainingMs === null ? null : new Date(Date.now() + remainingMs),
+      parked: this.#parked(),
+    })
+  }
+}
+
+/** Rows that a COPY of the session has taken (`pg_stat_progress_copy`). */
+export function measureCopy(db: Database, pid: number, rowCount: number): Measure {
+  return async () => {
+    const { rows } = await sql<{ done: number }>`
+      select tuples_processed::float8 as done from pg_stat_progress_copy where pid = ${pid}`.execute(
+      db,
+    )
+    return { done: Math.min(rows[0]?.done ?? 0, rowCount), total: rowCount }
+  }
+}
+
+/** Blocks of the index that the session builds (`pg_stat_progress_create_index`). */
+export function measureIndex(db: Database, pid: number): Measure {
+  return async () => {
+    const { rows } = await sql<{ done: number; total: number }>`
+      select blocks_done::float8 as done, blocks_total::float8 as total
+      from pg_stat_progress_create_index where pid = ${pid}`.execute(db)
+    return rows[0] ?? { done: 0, total: 0 }
+  }
+}

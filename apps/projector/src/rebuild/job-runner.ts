@@ -1,0 +1,157 @@
+import { InvariantViolation } from '@fairlead/base'
+import { sql } from 'kysely'
+import type { EventLog } from '../log/event-log.ts'
+import { RecordReader, type ValueSerde } from '../log/prepare-records.ts'
+import { pauseFor } from '../pause.ts'
+import type { RunnerLogger } from '../projection-runner.ts'
+import type { Database } from '../store/database.ts'
+import { type Job, failJob, openJobs } from '../store/jobs.ts'
+import { momentSchema } from '../store/register.ts'
+import { type RegisteredProjection, projectionLabel } from '../store/registered-projection.ts'
+import { BuildSession } from './build-session.ts'
+import { foldKeysAnew } from './fold-keys-anew.ts'
+import { failureReason, rebuildVersion } from './rebuild-version.ts'
+import { verifyVersion } from './verify-version.ts'
+
+const POLL_INTERVAL_MS = 500
+/** After a failure that may pass: of the database, the log or the registry. */
+const RETRY_DELAY_MS = 2_000
+
+export type JobRunnerOptions = {
+  readonly db: Database
+  readonly databaseUrl: string
+  readonly log: EventLog
+  readonly serde: ValueSerde
+  readonly registered: readonly RegisteredProjection[]
+  readonly batchRecordsMax: number
+  readonly fetchBytesMax: number
+  readonly eventAheadMaxMs: number
+  readonly tenantHeader: string | undefined
+  readonly memoryBytesMax: number
+  readonly nowMs: () => number
+  readonly logger: RunnerLogger
+  /** A job ended: states of versions may have changed. */
+  readonly onEnd: () => void
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * Carries out what operators ask for, one job at a time, of the versions whose code is here. Any
+ * process with the code may do a job; the lock of its session says which one does, and a process that
+ * dies leaves it to the next.
+ */
+export class JobRunner {
+  readonly #options: JobRunnerOptions
+  readonly #abort = new AbortController()
+  readonly #done: Promise<void>
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options
+    this.#done = this.#run()
+  }
+
+  /** Gives up the job that is under way; whoever takes it next goes on with it. */
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      try {
+        const hadOne = await this.#runNext()
+        if (!hadOne) await pauseFor(POLL_INTERVAL_MS, signal)
+      } catch (error) {
+        if (error instanceof InvariantViolation) {
+          this.#options.fail(error)
+          return
+        }
+        this.#options.logger.warn({ err: error }, 'jobs of projections wait')
+        await pauseFor(RETRY_DELAY_MS, signal)
+      }
+    }
+  }
+
+  async #runNext(): Promise<boolean> {
+    const { db, databaseUrl, registered } = this.#options
+    const ids = new Set(registered.map(({ projectionId }) => projectionId))
+    for (const job of await openJobs(db, [...ids])) {
+      const of = await this.#registrationOf(job)
+      if (of === undefined) continue
+      const session = await BuildSession.open(databaseUrl, job.id)
+      if (session === null) continue
+      try {
+        await this.#runJob(job, of, session)
+      } finally {
+        await session.close()
+      }
+      return true
+    }
+    return false
+  }
+
+  /** What the code of a job's version is here; that of a moment is the code of another version. */
+  async #registrationOf(job: Job): Promise<RegisteredProjection | undefined> {
+    const { db, registered } = this.#options
+    const ofProjection = registered.filter((each) => each.projectionId === job.projectionId)
+    if (job.version > 0) {
+      return ofProjection.find(({ projection }) => projection.version === job.version)
+    }
+    const { rows } = await sql<{ code_version: number }>`
+      select code_version from evt.projection_version
+      where projection_id = ${job.projectionId} and version = ${job.version}`.execute(db)
+    const code = ofProjection.find(({ projection }) => projection.version === rows[0]?.code_version)
+    if (code === undefined) return undefined
+    const { projection, projectionId } = code
+    return {
+      projection: { ...projection, version: job.version },
+      projectionId,
+      schemaName: momentSchema(projection.name, job.version),
+    }
+  }
+
+  async #runJob(job: Job, registered: RegisteredProjection, session: BuildSession): Promise<void> {
+    const { logger, serde, onEnd } = this.#options
+    const fields = { projection: projectionLabel(registered.projection), job: String(job.id) }
+    const reader = new RecordReader(registered.projection, serde, {
+      nowMs: () => Date.now(),
+      aheadMaxMs: this.#options.eventAheadMaxMs,
+      tenantHeader: this.#options.tenantHeader,
+    })
+    logger.info({ ...fields, kind: job.kind }, 'a job begins')
+    const startedMs = this.#options.nowMs()
+    try {
+      const { signal } = this.#abort
+      const context = { ...this.#options, session, registered, reader, job, signal }
+      await PROCEDURES[job.kind](context)
+      const tookMs = Math.round(this.#options.nowMs() - startedMs)
+      logger.info({ ...fields, kind: job.kind, tookMs }, 'a job is done')
+    } catch (error) {
+      if (this.#abort.signal.aborted) return
+      const reason = failureReason(error)
+      if (reason === null) throw error
+      logger.error({ ...fields, kind: job.kind, err: error }, 'a job failed')
+      await this.#markFailed(job, reason)
+    } finally {
+      onEnd()
+    }
+  }
+
+  async #markFailed(job: Job, reason: string): Promise<void> {
+    await this.#options.db.transaction().execute(async (trx) => {
+      await failJob(trx, job.id, reason)
+      if (job.kind !== 'rebuild') return
+      await sql`
+        update evt.projection_version set state = 'failed', reason = ${reason}
+        where projection_id = ${job.projectionId} and version = ${job.version}
+          and state = 'building'`.execute(trx)
+    })
+  }
+}
+
+const PROCEDURES = {
+  rebuild: rebuildVersion,
+  keys: foldKeysAnew,
+  verify: verifyVersion,
+} as const

@@ -1,0 +1,202 @@
+import { InvariantViolation, OperationalError, errorMessage, invariant } from '@fairlead/base'
+import {
+  type Admitted,
+  INFRA_BACKOFF,
+  type PreparedRecord,
+  type Progress,
+  admit,
+  comesBefore,
+} from '@fairlead/projection'
+import type { EventLog, Fetched, TopicPartition } from '../log/event-log.ts'
+import type { RecordReader } from '../log/prepare-records.ts'
+import { pause } from '../pause.ts'
+import type { PartitionProgress } from '../store/checkpoints.ts'
+
+const FETCH_WAIT_MAX_MS = 500
+
+/** What is to be read of a partition. */
+export type LogSection = TopicPartition & {
+  readonly start: Progress
+  /** Offset of the first record that is not read. */
+  readonly end: number
+}
+
+type MergedLogOptions = {
+  readonly log: Pick<EventLog, 'read'>
+  readonly reader: RecordReader
+  readonly partitions: readonly LogSection[]
+  readonly fetchBytesMax: number
+  /** A peer is away; the read goes on by itself. */
+  readonly onTrouble: (reason: string) => void
+  readonly signal: AbortSignal
+}
+
+type Batch = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
+
+/**
+ * All partitions of a topic as one stream, in the order of the source: so that a key whose partition
+ * changed, when the topic got more of them, has its events in order. Two fetches of each partition are
+ * in memory at most.
+ */
+export class MergedLog {
+  readonly #cursors: readonly Cursor[]
+
+  constructor(options: MergedLogOptions) {
+    this.#cursors = options.partitions.map((section) => new Cursor(options, section))
+  }
+
+  /** What of the log is behind the stream. */
+  get readCount(): number {
+    return this.#cursors.reduce((sum, { nextOffset }) => sum + nextOffset, 0)
+  }
+
+  /** Where each partition stands behind the records that `next` has given. */
+  positions(): readonly PartitionProgress[] {
+    return this.#cursors.map((cursor) => cursor.position())
+  }
+
+  /**
+   * Up to `recordsMax` events that are to be applied; empty at the end.
+   *
+   * @throws {OperationalError} OFFSET_OUT_OF_RANGE when the log has lost what comes next; what ends
+   *   the wait when `signal` fires.
+   */
+  async next(recordsMax: number): Promise<readonly PreparedRecord[]> {
+    const records: PreparedRecord[] = []
+    for (;;) {
+      // Which one is first can be told only when each has shown what it has.
+      for (const cursor of this.#cursors) if (cursor.isEmpty) await cursor.fill()
+      const left = this.#cursors.filter((cursor) => !cursor.isEmpty)
+      if (left.length === 0) return records
+      if (!this.#take(left, records, recordsMax)) return records
+    }
+  }
+
+  /** Until a cursor is empty: true; or enough is taken: false. */
+  #take(left: readonly Cursor[], records: PreparedRecord[], recordsMax: number): boolean {
+    const [only] = left
+    while (records.length < recordsMax) {
+      let first = only
+      for (const cursor of left) {
+        if (first !== undefined && cursor !== first && comesBefore(cursor.head, first.head)) {
+          first = cursor
+        }
+      }
+      invariant(first !== undefined, 'some cursor has a record')
+      records.push(first.take())
+      if (first.isEmpty) return true
+    }
+    return false
+  }
+}
+
+/** One partition: the records of a fetch that are not taken yet, while the next fetch is under way. */
+class Cursor {
+  readonly #options: MergedLogOptions
+  readonly #section: LogSection
+  /** Behind the batch before the current one. */
+  #before: Progress
+  #batch: Batch | undefined
+  #admitted: Admitted | undefined
+  #taken = 0
+  #fetching: Promise<Batch> | undefined
+
+  constructor(options: MergedLogOptions, section: LogSection) {
+    const { start, end } = section
+    this.#options = options
+    this.#section = section
+    this.#before = start
+    if (start.nextOffset < end) this.#fetching = this.#fetchAhead(start.nextOffset)
+  }
+
+  get isEmpty(): boolean {
+    return this.#taken >= (this.#admitted?.records.length ?? 0)
+  }
+
+  get head(): PreparedRecord {
+    const head = this.#admitted?.records[this.#taken]
+    invariant(head !== undefined, 'a cursor that is not empty has a head')
+    return head
+  }
+
+  take(): PreparedRecord {
+    const { head } = this
+    this.#taken += 1
+    return head
+  }
+
+  get nextOffset(): number {
+    if (this.#admitted === undefined) return this.#before.nextOffset
+    if (this.isEmpty) return this.#admitted.to.nextOffset
+    return this.head.record.offset
+  }
+
+  /** Takes the next fetch that has a record to apply; empty when the end is reached. */
+  async fill(): Promise<void> {
+    while (this.isEmpty && this.#fetching !== undefined) {
+      if (this.#admitted !== undefined) this.#before = this.#admitted.to
+      const batch = await this.#fetching
+      const { nextOffset } = batch
+      this.#fetching = nextOffset < this.#section.end ? this.#fetchAhead(nextOffset) : undefined
+      this.#batch = batch
+      this.#admitted = admit(this.#before, batch)
+      this.#taken = 0
+    }
+  }
+
+  /** Where it would be had the last fetch ended with the record that was taken last. */
+  position(): PartitionProgress {
+    const { topic, partition } = this.#section
+    return { topic, partition, progress: this.#progress() }
+  }
+
+  #progress(): Progress {
+    if (this.#admitted === undefined || this.#batch === undefined) return this.#before
+    if (this.isEmpty) return this.#admitted.to
+    const last = this.#admitted.records[this.#taken - 1]
+    if (last === undefined) return this.#before
+    const { offset } = last.record
+    const records = this.#batch.records.filter(({ record }) => record.offset <= offset)
+    return admit(this.#before, { records, nextOffset: offset + 1 }).to
+  }
+
+  #fetchAhead(fromOffset: number): Promise<Batch> {
+    const fetching = this.#fetch(fromOffset)
+    // Whoever awaits it sees the failure; nobody does when the stream is given up.
+    fetching.catch(() => undefined)
+    return fetching
+  }
+
+  async #fetch(fromOffset: number): Promise<Batch> {
+    const { log, reader, fetchBytesMax, onTrouble, signal } = this.#options
+    const { topic, partition } = this.#section
+    for (let attempt = 1; ; attempt += 1) {
+      signal.throwIfAborted()
+      try {
+        const maxWaitMs = FETCH_WAIT_MAX_MS
+        const at = { topic, partition, fromOffset }
+        const fetched = await log.read({ ...at, maxBytes: fetchBytesMax, maxWaitMs, signal })
+        if (fetched.nextOffset === fromOffset) continue
+        return await this.#cut(fetched, reader)
+      } catch (error) {
+        if (signal.aborted || isLasting(error)) throw error
+        onTrouble(errorMessage(error))
+        await pause(attempt, INFRA_BACKOFF, signal)
+      }
+    }
+  }
+
+  async #cut({ records, nextOffset }: Fetched, reader: RecordReader): Promise<Batch> {
+    const { end } = this.#section
+    const within = records.filter(({ offset }) => offset < end)
+    return {
+      records: await reader.prepare(within),
+      nextOffset: Math.min(nextOffset, end),
+    }
+  }
+}
+
+function isLasting(error: unknown): boolean {
+  if (error instanceof InvariantViolation) return true
+  return error instanceof OperationalError ? error.code === 'OFFSET_OUT_OF_RANGE' : true
+}

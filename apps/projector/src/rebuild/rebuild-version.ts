@@ -1,0 +1,384 @@
+import { setImmediate } from 'node:timers/promises'
+import { OperationalError, errorMessage, parseLsn } from '@fairlead/base'
+import { classifyPostgresError } from '@fairlead/postgres'
+import {
+  EventFailure,
+  type FoldProjection,
+  type PreparedRecord,
+  classifyFailure,
+  isEventFault,
+} from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
+import { BlameNeeded } from '../apply-batch.ts'
+import { type EventLog, type TopicPartition, partitionAt, placeOf } from '../log/event-log.ts'
+import type { RecordReader } from '../log/prepare-records.ts'
+import { explainUnknown } from '../partition-worker.ts'
+import { readCheckpoints } from '../store/checkpoints.ts'
+import { addKey, hasKey } from '../store/columns.ts'
+import type { Database } from '../store/database.ts'
+import { type Job, type JobRequest, finishJob } from '../store/jobs.ts'
+import {
+  type RegisteredProjection,
+  projectionLabel,
+  versionOf,
+} from '../store/registered-projection.ts'
+import { VersionError, expectBuilding } from '../store/versions.ts'
+import { createTables } from '../store/version-tables.ts'
+import type { BuildSession } from './build-session.ts'
+import { FoldLoad } from './fold-load.ts'
+import { JobReporter, measureCopy, measureIndex } from './job-progress.ts'
+import { type LogSection, MergedLog } from './merged-log.ts'
+import { readParkedKeys } from './parked-keys.ts'
+import { StatementLoad } from './statement-load.ts'
+
+export type RebuildOptions = {
+  readonly db: Database
+  readonly session: BuildSession
+  readonly log: EventLog
+  readonly reader: RecordReader
+  readonly registered: RegisteredProjection
+  readonly job: Job
+  readonly batchRecordsMax: number
+  readonly fetchBytesMax: number
+  readonly memoryBytesMax: number
+  readonly nowMs: () => number
+  readonly logger: { warn(fields: object, message: string): void }
+  readonly signal: AbortSignal
+}
+
+/** Nothing but another definition, version or order helps; the version has failed. */
+export class RebuildFailed extends OperationalError {
+  override readonly name = 'RebuildFailed'
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: 'REBUILD_FAILED', retryable: false, cause })
+  }
+}
+
+/** Of each partition, the first offset that is not read. */
+type LogEnds = readonly (TopicPartition & { readonly end: number })[]
+
+/** A history in which more keys fail is not one with some poison in it: the code does not fit. */
+const PARKED_KEYS_MAX = 10_000
+
+/** Events of a fold that are folded between two looks at the memory. */
+const FOLD_RECORDS = 1_000
+
+/**
+ * Fills a version from the log as it is now, until it can follow the log like any other. What is there
+ * of an attempt that was killed is gone on with, or made anew: each phase ends with a transaction.
+ */
+export async function rebuildVersion(options: RebuildOptions): Promise<void> {
+  const build = new VersionBuild(options)
+  try {
+    await build.run()
+  } finally {
+    await build.stop()
+  }
+}
+
+class VersionBuild {
+  readonly #options: RebuildOptions
+  readonly #reporter: JobReporter
+  #parkedCount: () => number = () => 0
+
+  constructor(options: RebuildOptions) {
+    this.#options = options
+    const { db, job, nowMs } = options
+    const parked = (): number => this.#parkedCount()
+    this.#reporter = new JobReporter({ db, jobId: job.id, nowMs, parked })
+  }
+
+  stop(): Promise<void> {
+    return this.#reporter.stop()
+  }
+
+  async run(): Promise<void> {
+    const { registered, session, job } = this.#options
+    const ends = await this.#prepare()
+    await this.#load(ends)
+    await this.#index()
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      const state = job.version < 0 ? 'ready' : 'catching_up'
+      await sql`
+        update evt.projection_version set state = ${state},
+          ready_at = ${state === 'ready' ? sql`clock_timestamp()` : null}
+        where ${isVersion(registered)}`.execute(trx)
+      await this.#notePartitions(trx, ends)
+      await finishJob(trx, job.id, null)
+    })
+  }
+
+  /** Keys that have moved by now are in order; those that move from now on are the workers' task. */
+  async #notePartitions(trx: Transaction<unknown>, ends: LogEnds): Promise<void> {
+    const counts = Map.groupBy(ends, ({ topic }) => topic)
+    const partitions = Object.fromEntries(
+      [...counts].map(([topic, of]) => [topic, { partitionCount: of.length, before: [] }]),
+    )
+    await sql`
+      update evt.projection_version set partitions = ${JSON.stringify(partitions)}
+      where ${isVersion(this.#options.registered)}`.execute(trx)
+  }
+
+  /** Tables to fill, and the ends of the log that are to be reached, as they were at the start. */
+  async #prepare(): Promise<LogEnds> {
+    const { registered, session } = this.#options
+    const known = await this.#storedTarget()
+    const started = await readCheckpoints(session.db, versionOf(registered))
+    if (known !== null && started.length > 0) return known
+    const ends = await this.#endsOfLog()
+    const target = Object.fromEntries(ends.map((at) => [placeOf(at), at.end]))
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      await createTables(trx, registered, { isBulk: true })
+      await sql`
+        update evt.projection_version set target = ${JSON.stringify(target)}
+        where ${isVersion(registered)}`.execute(trx)
+    })
+    return ends
+  }
+
+  async #storedTarget(): Promise<LogEnds | null> {
+    const { session, registered } = this.#options
+    const { rows } = await sql<{ target: Readonly<Record<string, number>> | null }>`
+      select target from evt.projection_version where ${isVersion(registered)}`.execute(session.db)
+    const target = rows[0]?.target ?? null
+    if (target === null) return null
+    return Object.entries(target).map(([place, end]) => ({ ...partitionAt(place), end }))
+  }
+
+  async #endsOfLog(): Promise<LogEnds> {
+    const { log, registered, job } = this.#options
+    const { untilMs } = job.request
+    const ends: (TopicPartition & { readonly end: number })[] = []
+    for (const { topic } of registered.projection.sources) {
+      const count = await log.partitionCount(topic)
+      for (let partition = 0; partition < count; partition += 1) {
+        const end =
+          untilMs === undefined
+            ? await log.endOffset(topic, partition)
+            : await log.offsetAt(topic, partition, untilMs + 1)
+        await this.#refuseMissingHistory({ topic, partition })
+        ends.push({ topic, partition, end })
+      }
+    }
+    return ends
+  }
+
+  /** A table without its oldest events would look whole, and be wrong. */
+  async #refuseMissingHistory({ topic, partition }: TopicPartition): Promise<void> {
+    const { log, registered, job } = this.#options
+    if (job.request.acceptMissingHistory === true) return
+    const earliest = await log.earliestOffset(topic, partition)
+    if (earliest === 0) return
+    throw new RebuildFailed(
+      `${topic}-${partition} begins at offset ${earliest}: the events before it were removed by its retention, and ${projectionLabel(registered.projection)} would lack them. Keep the topic for ever (retention.ms=-1), publish the history again, or accept that it is missing (acceptMissingHistory)`,
+    )
+  }
+
+  async #load(ends: LogEnds): Promise<void> {
+    const { registered } = this.#options
+    const { projection } = registered
+    if (projection.kind === 'fold') {
+      try {
+        await this.#fold(projection, ends)
+        return
+      } catch (error) {
+        if (!(error instanceof BlameNeeded) && !isRefusedRow(error)) throw error
+        this.#options.logger.warn(
+          { projection: projectionLabel(projection), err: error },
+          'the rebuild cannot go on in bulk: it does by statements, to set aside the event to blame',
+        )
+        await this.#giveTableItsKey(projection)
+      }
+    }
+    await this.#applyStatements(ends)
+  }
+
+  async #fold(projection: FoldProjection, ends: LogEnds): Promise<void> {
+    const { session, registered, memoryBytesMax } = this.#options
+    const log = await this.#openLog(ends)
+    if (log === null) return
+    const load = new FoldLoad({
+      session,
+      registered,
+      projection,
+      memoryBytesMax,
+      parkedKeys: await readParkedKeys(session.db, registered),
+      isWritten: await hasKey(session.db, projection.table, registered.schemaName),
+    })
+    await this.#enterLoading(log, ends, load)
+    for (;;) {
+      const records = await this.#next(log, FOLD_RECORDS)
+      if (records.length === 0) break
+      await load.apply(records)
+      if (!load.isFull) continue
+      await load.write(log.positions(), { isLast: false })
+    }
+    const { db } = this.#options
+    await this.#reporter.enter('copying', measureCopy(db, session.pid, load.rowCount))
+    await load.write(log.positions(), { isLast: true })
+  }
+
+  async #applyStatements(ends: LogEnds): Promise<void> {
+    const { session, registered, batchRecordsMax, signal } = this.#options
+    const log = await this.#openLog(ends)
+    if (log === null) return
+    const parkedKeys = await readParkedKeys(session.db, registered)
+    const load = new StatementLoad({ session, registered, parkedKeys, signal })
+    await this.#enterLoading(log, ends, load)
+    for (;;) {
+      const records = await this.#next(log, batchRecordsMax)
+      await load.apply({ records, positions: log.positions() })
+      if (records.length === 0) return
+    }
+  }
+
+  /** From the checkpoints of an attempt that was killed on; null when that one had done it all. */
+  async #openLog(ends: LogEnds): Promise<MergedLog | null> {
+    const { session, registered, log, reader, fetchBytesMax, signal, logger } = this.#options
+    const { projection } = registered
+    const stored = await readCheckpoints(session.db, versionOf(registered))
+    const partitions = await Promise.all(
+      ends.map(async ({ topic, partition, end }): Promise<LogSection> => {
+        const known = stored.find((at) => at.topic === topic && at.partition === partition)
+        if (known !== undefined) return { topic, partition, end, start: known.progress }
+        const nextOffset = Math.min(end, await log.earliestOffset(topic, partition))
+        return { topic, partition, end, start: { nextOffset, source: null, eventTimeMs: null } }
+      }),
+    )
+    const isDone = partitions.every(({ start, end }) => start.nextOffset >= end)
+    if (isDone && stored.length > 0) return null
+    return new MergedLog({
+      log,
+      reader,
+      partitions,
+      fetchBytesMax,
+      signal,
+      onTrouble: (reason) =>
+        logger.warn({ projection: projectionLabel(projection), reason }, 'the rebuild waits'),
+    })
+  }
+
+  async #enterLoading(
+    log: MergedLog,
+    ends: LogEnds,
+    load: { readonly parkedCount: number },
+  ): Promise<void> {
+    this.#parkedCount = () => load.parkedCount
+    const total = ends.reduce((sum, { end }) => sum + end, 0)
+    await this.#reporter.enter('loading', () => Promise.resolve({ done: log.readCount, total }))
+  }
+
+  async #next(log: MergedLog, recordsMax: number): Promise<readonly PreparedRecord[]> {
+    const { signal, job } = this.#options
+    // Records that are in memory already would keep live batches of this process from their turn.
+    await setImmediate()
+    signal.throwIfAborted()
+    if (this.#parkedCount() > PARKED_KEYS_MAX) {
+      throw new RebuildFailed(
+        `more than ${PARKED_KEYS_MAX} keys fail: look at the version's dead letters, and give the projection a new version that handles them`,
+      )
+    }
+    const records = await log.next(recordsMax)
+    this.#refuseUnknown(records)
+    const until = untilOf(job.request)
+    return until === null ? records : records.filter(until)
+  }
+
+  /** Skipping an event of a type that the definitions do not have could never be put right. */
+  #refuseUnknown(records: readonly PreparedRecord[]): void {
+    const { projection } = this.#options.registered
+    for (const { content, record } of records) {
+      if (content.kind !== 'unknown') continue
+      const { topic } = record
+      throw new RebuildFailed(explainUnknown({ eventType: content.eventType, topic, projection }))
+    }
+  }
+
+  /** What was copied without a key has one afterwards, as the table of a live fold. */
+  async #index(): Promise<void> {
+    const { db, session, registered } = this.#options
+    const { projection, schemaName } = registered
+    await this.#reporter.enter('indexing', measureIndex(db, session.pid))
+    if (projection.kind === 'fold') {
+      const { table } = projection
+      try {
+        if (!(await hasKey(session.db, table, schemaName))) {
+          await addKey(session.db, table, schemaName)
+        }
+      } catch (error) {
+        if (!isRefusedRow(error)) throw error
+        await this.#startOver(projection)
+      }
+      await sql`analyze ${sql.table(`${schemaName}.${table.name}`)}`.execute(session.db)
+    }
+  }
+
+  /** Two keys that are one to the database, such as a uuid in two spellings: by statements it works. */
+  async #startOver(projection: FoldProjection): Promise<void> {
+    await this.#giveTableItsKey(projection)
+    const ends = await this.#storedTarget()
+    await this.#applyStatements(ends ?? [])
+  }
+
+  /** Rows that were copied in this rebuild are void; those that a write committed behind a key stay. */
+  async #giveTableItsKey(projection: FoldProjection): Promise<void> {
+    const { session, registered } = this.#options
+    const { schemaName } = registered
+    const { table } = projection
+    if (await hasKey(session.db, table, schemaName)) return
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      await forgetProgress(trx, registered)
+      await sql`truncate ${sql.table(`${schemaName}.${table.name}`)}`.execute(trx)
+      await addKey(trx, table, schemaName)
+    })
+  }
+}
+
+async function forgetProgress(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+): Promise<void> {
+  for (const table of ['checkpoint', 'parked_key', 'dead_letter']) {
+    await sql`delete from ${sql.id('evt', table)} where ${isVersion(registered)}`.execute(trx)
+  }
+}
+
+/** SQL condition for the rows of a version. */
+function isVersion({ projection, projectionId }: RegisteredProjection) {
+  return sql`projection_id = ${projectionId} and version = ${projection.version}`
+}
+
+function isRefusedRow(error: unknown): boolean {
+  if (classifyPostgresError(error) === 'unknown') return false
+  return isEventFault(classifyFailure(error, 'database'))
+}
+
+function untilOf({
+  untilLsn,
+  untilMs,
+}: JobRequest): ((prepared: PreparedRecord) => boolean) | null {
+  if (untilLsn !== undefined) {
+    const last = parseLsn(untilLsn)
+    return ({ source }) => source === null || source.commitLsn <= last
+  }
+  if (untilMs === undefined) return null
+  return ({ record }) => record.timestampMs <= untilMs
+}
+
+/** What is told of a rebuild that failed; null when another attempt may pass. */
+export function failureReason(error: unknown): string | null {
+  if (error instanceof RebuildFailed) return error.message
+  if (error instanceof VersionError) return error.message
+  if (error instanceof EventFailure) return error.message
+  if (error instanceof OperationalError) {
+    return error.code === 'OFFSET_OUT_OF_RANGE'
+      ? `${error.message}: the log lost events while the rebuild read them; keep the topic for longer and rebuild again`
+      : null
+  }
+  const failureClass = classifyPostgresError(error)
+  return failureClass === 'infra' || failureClass === 'contention' ? null : errorMessage(error)
+}

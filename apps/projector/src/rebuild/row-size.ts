@@ -1,0 +1,20 @@
+import type { Row } from '@fairlead/projection'
+
+const NUMBER_BYTES = 16
+const DATE_BYTES = 40
+
+/** About what a row takes in memory: enough to keep a bound. */
+export function estimatedBytes(row: Row): number {
+  let bytes = 0
+  for (const name in row) bytes += bytesOf(row[name])
+  return bytes
+}
+
+function bytesOf(value: unknown): number {
+  if (typeof value === 'string') return value.length + DATE_BYTES
+  if (typeof value !== 'object') return NUMBER_BYTES
+  if (value === null) return 0
+  if (value instanceof Date) return DATE_BYTES
+  if (value instanceof Uint8Array) return value.length + DATE_BYTES
+  return JSON.stringify(value).length * 4
+}

@@ -1,0 +1,63 @@
+import type { Row, Table } from '@fairlead/projection'
+import { columnType } from '../store/columns.ts'
+
+/** Large enough that a chunk costs little, small enough to be let go of soon. */
+const CHUNK_CHARACTERS = 65_536
+
+type ColumnText = (value: unknown) => string
+
+/** Rows as the text format of COPY (PostgreSQL, "COPY", "Text Format"), in chunks of many rows. */
+export function* copyText(table: Table, rows: Iterable<Row>): Generator<string> {
+  const columns = Object.keys(table.columns).map((name): [string, ColumnText] => [
+    name,
+    textOf(columnType(table, name)),
+  ])
+  let chunk = ''
+  for (const row of rows) {
+    let separator = ''
+    for (const [name, text] of columns) {
+      const value = row[name]
+      chunk += separator + (value === null || value === undefined ? '\\N' : text(value))
+      separator = '\t'
+    }
+    chunk += '\n'
+    if (chunk.length >= CHUNK_CHARACTERS) {
+      yield chunk
+      chunk = ''
+    }
+  }
+  if (chunk !== '') yield chunk
+}
+
+function textOf(sqlType: string): ColumnText {
+  switch (sqlType) {
+    case 'smallint':
+    case 'integer':
+    case 'bigint':
+    case 'double precision':
+      return String
+    case 'boolean':
+      return (value) => (value === true ? 't' : 'f')
+    case 'timestamptz':
+      return (value) => (value instanceof Date ? value.toISOString() : escaped(String(value)))
+    case 'bytea':
+      return (value) => `\\\\x${Buffer.from(value as Uint8Array).toString('hex')}`
+    case 'jsonb':
+      return (value) => escaped(JSON.stringify(value))
+    default:
+      return (value) => escaped(String(value))
+  }
+}
+
+const SPECIAL = /[\\\t\n\r]/
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  '\t': '\\t',
+  '\n': '\\n',
+  '\r': '\\r',
+}
+
+function escaped(text: string): string {
+  if (!SPECIAL.test(text)) return text
+  return text.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? character)
+}

@@ -1,0 +1,39 @@
+import { sql } from 'kysely'
+import type { Database } from './database.ts'
+import { type JobRequest, requestJob } from './jobs.ts'
+import { VersionError, lockVersion } from './versions.ts'
+
+/**
+ * Orders that a version be filled anew from the beginning of the log. It stops following the log until
+ * that is done.
+ *
+ * @throws {VersionError} LIVE for a version that is or was shown; RETIRED, BUSY, UNKNOWN_VERSION.
+ */
+export async function requestRebuild(
+  db: Database,
+  target: { readonly name: string; readonly version: number },
+  request: JobRequest,
+): Promise<bigint> {
+  return db.transaction().execute(async (trx) => {
+    const { projectionId, state, version } = await lockVersion(trx, target)
+    const label = `${target.name} v${version}`
+    if (state === 'live' || state === 'standby') {
+      throw new VersionError(
+        'LIVE',
+        `${label} is ${state}: a rebuild fills a version beside it. Give the projection version ${version + 1}, with the same code if need be, or name the keys whose rows are to be folded anew`,
+      )
+    }
+    if (state === 'catching_up') {
+      throw new VersionError('BUSY', `${label} is filled, and catches up with the log`)
+    }
+    if (state === 'retired') {
+      throw new VersionError('RETIRED', `${label} is retired: its number is not used again`)
+    }
+    const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })
+    await sql`
+      update evt.projection_version
+      set state = 'building', reason = null, target = null, ready_at = null
+      where projection_id = ${projectionId} and version = ${version}`.execute(trx)
+    return jobId
+  })
+}

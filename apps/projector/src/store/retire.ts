@@ -1,0 +1,61 @@
+import { postgresErrorCode } from '@fairlead/postgres'
+import { type Transaction, sql } from 'kysely'
+import type { Database } from './database.ts'
+import { VersionError, lockVersion } from './versions.ts'
+
+/** Readers of a table that goes are rare; they are not to wait long for those that stay. */
+const LOCK_TIMEOUT_MS = 5_000
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/**
+ * Drops what a version has: its schema, checkpoints, parked keys and dead letters. Its row stays, so
+ * that its number is not used for other code. What builds it or follows the log for it stops.
+ *
+ * @throws {VersionError} LIVE for the version that readers see, UNKNOWN_VERSION, LOCKED.
+ */
+export async function retire(
+  db: Database,
+  target: { readonly name: string; readonly version: number },
+): Promise<void> {
+  await inTime(target, db, async (trx) => {
+    await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
+    const { projectionId, state, schemaName, version } = await lockVersion(trx, target)
+    if (state === 'live') {
+      throw new VersionError(
+        'LIVE',
+        `${target.name} v${version} is live: promote another version before it is retired`,
+      )
+    }
+    const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
+    await sql`
+      update evt.projection_version
+      set state = 'retired', retired_at = coalesce(retired_at, clock_timestamp())
+      where ${ofVersion}`.execute(trx)
+    await sql`
+      update evt.projection set previous_version = null
+      where id = ${projectionId} and previous_version = ${version}`.execute(trx)
+    await sql`
+      update evt.projection_job set state = 'failed', reason = 'the version was retired'
+      where ${ofVersion} and state in ('requested', 'running')`.execute(trx)
+    for (const table of ['checkpoint', 'parked_key', 'dead_letter']) {
+      await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
+    }
+    await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
+  })
+}
+
+async function inTime(
+  { name, version }: { readonly name: string; readonly version: number },
+  db: Database,
+  work: (trx: Transaction<unknown>) => Promise<void>,
+): Promise<void> {
+  try {
+    await db.transaction().execute(work)
+  } catch (error) {
+    if (postgresErrorCode(error) !== LOCK_NOT_AVAILABLE) throw error
+    throw new VersionError(
+      'LOCKED',
+      `a transaction holds tables of ${name} v${version} for longer than ${LOCK_TIMEOUT_MS} ms: look for it in pg_stat_activity, and retire the version again`,
+    )
+  }
+}

@@ -1,0 +1,418 @@
+import { errorMessage, parseLsn } from '@fairlead/base'
+import type { CompletionRate } from '@fairlead/projection'
+import type { AppContext, ConfigSpec } from '@fairlead/service'
+import type { EventLog } from './log/event-log.ts'
+import { readCheckpoints } from './store/checkpoints.ts'
+import type { Database } from './store/database.ts'
+import {
+  type Job,
+  type JobPhase,
+  type JobRequest,
+  latestJob,
+  readJob,
+  requestJob,
+} from './store/jobs.ts'
+import { type Promoted, promote, rollback } from './store/promote.ts'
+import { registerMoment } from './store/register.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
+import { requestRebuild } from './store/request-rebuild.ts'
+import { retire } from './store/retire.ts'
+import {
+  type Version,
+  VersionError,
+  isRunning,
+  readVersion,
+  readVersions,
+  setPaused,
+} from './store/versions.ts'
+
+/** Two versions under load are never at the same offset for long. */
+const PROMOTE_LAG_RECORDS_DEFAULT = 1_000
+const PROMOTE_TIMEOUT_DEFAULT_MS = 15_000
+const PROMOTE_TIMEOUT_MAX_MS = 25_000
+const KEYS_MAX = 10_000
+const KEY_LENGTH_MAX = 10_000
+const SAMPLE_MAX = 100_000
+
+const VERSION = { type: 'integer', not: { const: 0 } } as const
+
+const SWAP_PROPERTIES = {
+  lagRecordsMax: { type: 'integer', minimum: 0, default: PROMOTE_LAG_RECORDS_DEFAULT },
+  acceptParked: { type: 'boolean', default: false },
+  timeoutMs: {
+    type: 'integer',
+    minimum: 0,
+    maximum: PROMOTE_TIMEOUT_MAX_MS,
+    default: PROMOTE_TIMEOUT_DEFAULT_MS,
+  },
+} as const
+
+type SwapQuery = {
+  readonly lagRecordsMax: number
+  readonly acceptParked: boolean
+  readonly timeoutMs: number
+}
+
+type Name = { readonly name: string }
+type OfVersion = { readonly version: number }
+type OfVersionOrAll = { readonly version?: number }
+
+export type VersionSource = {
+  readonly db: Database
+  readonly log: Pick<EventLog, 'endOffset'>
+  /** The versions whose code is here. */
+  readonly registered: () => readonly RegisteredProjection[]
+  /** How fast a version catches up, by its schema. */
+  readonly rateOf: (schemaName: string) => CompletionRate | undefined
+  /** A state was changed. */
+  readonly onChange: () => void
+}
+
+/**
+ * What operators do with versions. `:name` is a projection; answers of 404 and 409 have `code` and
+ * `message`.
+ *
+ * - `POST /projections/:name/pause?version=&by=`, `…/resume?version=`: every process stops or goes on
+ *   applying events, and keeps its partitions. Without a version: all of them.
+ * - `POST /projections/:name/rebuild?version=&until=&acceptMissingHistory=`, with `{"keys": […]}` as
+ *   body for some rows of a version that follows the log. `GET` tells the progress.
+ * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&timeoutMs=`,
+ *   `…/rollback`, `…/retire?version=`.
+ * - `POST /projections/:name/verify?version=&sample=`: compares rows with the log.
+ * - `GET /projections/:name/lag`: how far each version is behind the end of the log.
+ * - `GET /projection-jobs/:id`: what was ordered, and what has become of it.
+ */
+export function addVersionRoutes(
+  http: AppContext<ConfigSpec>['http'],
+  source: VersionSource,
+): void {
+  addSwapRoutes(http, source)
+  addPauseRoutes(http, source)
+  addJobRoutes(http, source)
+  http.get<{ Params: Name }>('/projections/:name/lag', (request, reply) =>
+    answer(reply, () => lagOf(source, request.params.name)),
+  )
+}
+
+function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSource): void {
+  const { db, onChange } = source
+  http.post<{ Params: Name; Querystring: OfVersion & SwapQuery }>(
+    '/projections/:name/promote',
+    { schema: { querystring: query({ version: VERSION, ...SWAP_PROPERTIES }, ['version']) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const promoted = await promote(db, { ...request.params, ...request.query })
+        onChange()
+        return promotedJson(promoted)
+      }),
+  )
+  http.post<{ Params: Name; Querystring: SwapQuery }>(
+    '/projections/:name/rollback',
+    { schema: { querystring: query(SWAP_PROPERTIES) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const promoted = await rollback(db, { ...request.params, ...request.query })
+        onChange()
+        return promotedJson(promoted)
+      }),
+  )
+  http.post<{ Params: Name; Querystring: OfVersion }>(
+    '/projections/:name/retire',
+    { schema: { querystring: query({ version: VERSION }, ['version']) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        await retire(db, { ...request.params, ...request.query })
+        onChange()
+        return { retired: request.query.version }
+      }),
+  )
+}
+
+function addPauseRoutes(
+  http: AppContext<ConfigSpec>['http'],
+  { db, onChange }: VersionSource,
+): void {
+  const properties = { version: VERSION, by: { type: 'string', minLength: 1, maxLength: 200 } }
+  http.post<{ Params: Name; Querystring: OfVersionOrAll & { readonly by?: string } }>(
+    '/projections/:name/pause',
+    { schema: { querystring: query(properties) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const { by = 'an operator', ...of } = request.query
+        const paused = await setPaused(db, { ...request.params, ...of, pausedBy: by })
+        onChange()
+        return { paused }
+      }),
+  )
+  http.post<{ Params: Name; Querystring: OfVersionOrAll }>(
+    '/projections/:name/resume',
+    { schema: { querystring: query({ version: VERSION }) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const of = { ...request.params, ...request.query }
+        const resumed = await setPaused(db, { ...of, pausedBy: null })
+        onChange()
+        return { resumed }
+      }),
+  )
+}
+
+type RebuildQuery = OfVersionOrAll & {
+  readonly until?: string
+  readonly acceptMissingHistory: boolean
+}
+type RebuildBody = { readonly keys?: readonly string[] } | null
+
+const rebuildBody = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: {
+    keys: {
+      type: 'array',
+      minItems: 1,
+      maxItems: KEYS_MAX,
+      items: { type: 'string', maxLength: KEY_LENGTH_MAX },
+    },
+  },
+} as const
+
+const rebuildQuery = query({
+  version: VERSION,
+  until: { type: 'string', minLength: 1, maxLength: 200 },
+  acceptMissingHistory: { type: 'boolean', default: false },
+})
+
+function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSource): void {
+  const { db } = source
+  http.post<{ Params: Name; Querystring: RebuildQuery; Body: RebuildBody }>(
+    '/projections/:name/rebuild',
+    { schema: { querystring: rebuildQuery, body: rebuildBody } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const { params, query: asked, body } = request
+        const started = await startRebuild(source, params.name, { ...asked, keys: body?.keys })
+        source.onChange()
+        reply.code(202)
+        return started
+      }),
+  )
+  http.get<{ Params: Name; Querystring: OfVersionOrAll }>(
+    '/projections/:name/rebuild',
+    { schema: { querystring: query({ version: VERSION }) } },
+    (request, reply) =>
+      answer(reply, () => progressOf(source, request.params.name, request.query.version)),
+  )
+  const sample = { type: 'integer', minimum: 1, maximum: SAMPLE_MAX }
+  http.post<{ Params: Name; Querystring: OfVersionOrAll & { readonly sample?: number } }>(
+    '/projections/:name/verify',
+    { schema: { querystring: query({ version: VERSION, sample }) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const { version, sample: size } = request.query
+        const of = await versionOrLive(db, request.params.name, version)
+        refuseIdle(of)
+        const jobId = await requestJob(db, {
+          projectionId: of.projectionId,
+          version: of.version,
+          kind: 'verify',
+          request: size === undefined ? {} : { sample: size },
+        })
+        reply.code(202)
+        return { jobId: String(jobId), version: of.version }
+      }),
+  )
+  http.get<{ Params: { readonly id: string } }>(
+    '/projection-jobs/:id',
+    {
+      schema: {
+        params: { type: 'object', properties: { id: { type: 'string', pattern: '^\\d{1,18}$' } } },
+      },
+    },
+    async (request, reply) => {
+      const job = await readJob(db, BigInt(request.params.id))
+      if (job !== undefined) return jobJson(job)
+      return reply
+        .code(404)
+        .send({ code: 'UNKNOWN_JOB', message: `there is no job ${request.params.id}` })
+    },
+  )
+}
+
+type RebuildOrder = RebuildQuery & { readonly keys: readonly string[] | undefined }
+
+async function startRebuild(source: VersionSource, name: string, order: RebuildOrder) {
+  const { db } = source
+  const { version, keys, until, acceptMissingHistory } = order
+  const accepted = acceptMissingHistory ? { acceptMissingHistory } : {}
+  if (until !== undefined) {
+    const code = codeOf(source, name, version)
+    const moment = await registerMoment(db, code, { ...accepted, ...momentOf(until) })
+    return { ...moment, jobId: String(moment.jobId) }
+  }
+  if (keys !== undefined) {
+    const of = await versionOrLive(db, name, version)
+    refuseIdle(of)
+    const { projectionId } = of
+    const request = { ...accepted, keys }
+    const jobId = await requestJob(db, { projectionId, version: of.version, kind: 'keys', request })
+    return { jobId: String(jobId), version: of.version }
+  }
+  const of = version ?? (await newestVersion(db, name))
+  const jobId = await requestRebuild(db, { name, version: of }, accepted)
+  return { jobId: String(jobId), version: of }
+}
+
+/** A date with a time, or an LSN. @throws {VersionError} BAD_MOMENT */
+function momentOf(until: string): Pick<JobRequest, 'untilMs' | 'untilLsn'> {
+  if (/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(until)) {
+    parseLsn(until)
+    return { untilLsn: until }
+  }
+  const untilMs = Date.parse(until)
+  if (!Number.isNaN(untilMs)) return { untilMs }
+  throw new VersionError(
+    'BAD_MOMENT',
+    `"${until}" is no moment: give a date as 2026-01-31T12:00:00Z, or a commit LSN as 0/16B3748`,
+  )
+}
+
+function codeOf(
+  { registered }: VersionSource,
+  name: string,
+  version: number | undefined,
+): RegisteredProjection {
+  const found = registered()
+    .filter(({ projection }) => projection.name === name)
+    .filter(({ projection }) => version === undefined || projection.version === version)
+    .toSorted((a, b) => b.projection.version - a.projection.version)
+  const [newest] = found
+  if (newest !== undefined) return newest
+  const label = version === undefined ? name : `${name} v${version}`
+  throw new VersionError('UNKNOWN_VERSION', `this projector does not have the code of ${label}`)
+}
+
+async function newestVersion(db: Database, name: string): Promise<number> {
+  const versions = await readVersions(db, name)
+  return Math.max(...versions.map(({ version }) => version))
+}
+
+async function versionOrLive(
+  db: Database,
+  name: string,
+  version: number | undefined,
+): Promise<Version> {
+  if (version !== undefined) return readVersion(db, { name, version })
+  const versions = await readVersions(db, name)
+  const live = versions.find((each) => each.version === each.liveVersion)
+  if (live !== undefined) return live
+  throw new VersionError('UNKNOWN_VERSION', `no version of ${name} is live: name one`)
+}
+
+function refuseIdle({ name, version, state }: Version): void {
+  if (isRunning(state)) return
+  throw new VersionError('NOT_BUILT', `${name} v${version} is ${state}: it has no rows to look at`)
+}
+
+/** Of a rebuild from its order until its version is live. */
+async function progressOf(source: VersionSource, name: string, version: number | undefined) {
+  const { db } = source
+  const of = await readVersion(db, { name, version: version ?? (await newestVersion(db, name)) })
+  const job = await latestJob(db, { ...of, kind: 'rebuild' })
+  const common = { name, version: of.version, state: of.state, reason: of.reason }
+  if (!isRunning(of.state) || of.version < 0) {
+    return job === undefined ? { ...common, phase: null } : { ...common, ...progressJson(job) }
+  }
+  const { lagRecords, nextOffsets } = await lagOfVersion(source, of)
+  const rate = source.rateOf(of.schemaName)
+  const phase: JobPhase =
+    of.state === 'catching_up' ? 'catching-up' : of.state === 'ready' ? 'ready' : 'live'
+  return {
+    ...common,
+    phase,
+    done: nextOffsets,
+    total: nextOffsets + lagRecords,
+    eventsPerSecond: rate?.perSecond ?? 0,
+    eta: etaOf(rate, nextOffsets + lagRecords),
+    parked: job === undefined ? 0 : Number(job.parked),
+  }
+}
+
+function etaOf(rate: CompletionRate | undefined, total: number): string | null {
+  const remainingMs = rate?.remainingMs(total) ?? null
+  return remainingMs === null ? null : new Date(Date.now() + remainingMs).toISOString()
+}
+
+function progressJson(job: Job) {
+  const { phase, done, total, perSecond, eta, parked } = job
+  return {
+    phase,
+    done: Number(done),
+    total: Number(total),
+    eventsPerSecond: perSecond,
+    eta: eta?.toISOString() ?? null,
+    parked: Number(parked),
+  }
+}
+
+function jobJson(job: Job) {
+  const { id, version, kind, state, reason, result, updatedAt } = job
+  const about = { jobId: String(id), version, kind, state, reason, result }
+  return { ...about, ...progressJson(job), updatedAt: updatedAt.toISOString() }
+}
+
+function promotedJson({ live, previous, durationMs, attempts }: Promoted) {
+  return { live, previous, durationMs: Math.round(durationMs * 10) / 10, attempts }
+}
+
+async function lagOf(source: VersionSource, name: string) {
+  const versions = await readVersions(source.db, name)
+  const running = versions.filter(({ state }) => isRunning(state))
+  const lags = await Promise.all(
+    running.map(async (of) => {
+      const { version, state } = of
+      return { version, state, ...(await lagOfVersion(source, of)) }
+    }),
+  )
+  return { name, versions: lags }
+}
+
+async function lagOfVersion({ db, log }: VersionSource, of: Version) {
+  const checkpoints = await readCheckpoints(db, of)
+  const partitions = await Promise.all(
+    checkpoints.map(async ({ topic, partition, progress: { nextOffset, eventTimeMs } }) => {
+      const endOffset = await log.endOffset(topic, partition)
+      const lagRecords = Math.max(0, endOffset - nextOffset)
+      const behindMs = eventTimeMs === null ? null : Math.max(0, Date.now() - eventTimeMs)
+      const lagSeconds = lagRecords === 0 ? 0 : behindMs === null ? null : behindMs / 1_000
+      return { topic, partition, nextOffset, endOffset, lagRecords, lagSeconds }
+    }),
+  )
+  return {
+    lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
+    nextOffsets: partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0),
+    partitions,
+  }
+}
+
+const STATUS: Readonly<Partial<Record<VersionError['code'], number>>> = {
+  UNKNOWN_PROJECTION: 404,
+  UNKNOWN_VERSION: 404,
+  BAD_MOMENT: 400,
+}
+
+async function answer<T>(
+  reply: { code(status: number): { send(body: unknown): unknown } },
+  carryOut: () => Promise<T>,
+): Promise<unknown> {
+  try {
+    return await carryOut()
+  } catch (error) {
+    if (!(error instanceof VersionError)) throw error
+    const { code } = error
+    return reply.code(STATUS[code] ?? 409).send({ code, message: errorMessage(error) })
+  }
+}
+
+function query(properties: Readonly<Record<string, object>>, required: readonly string[] = []) {
+  return { type: 'object', additionalProperties: false, properties, required } as const
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { CompletionRate } from './completion-rate.ts'
+
+test('the first two measurements give a speed, and the time that the rest takes', () => {
+  const rate = new CompletionRate()
+  rate.measure(0, 0)
+  expect(rate.remainingMs(1_000)).toBeNull()
+  rate.measure(100, 1_000)
+  expect(rate.perSecond).toBe(100)
+  expect(rate.remainingMs(1_000)).toBe(9_000)
+})
+
+test('a change of speed counts little by little', () => {
+  const rate = new CompletionRate()
+  rate.measure(0, 0)
+  rate.measure(100, 1_000)
+  rate.measure(400, 2_000)
+  expect(rate.perSecond).toBeCloseTo(140)
+})
+
+test('something that begins anew has no speed yet', () => {
+  const rate = new CompletionRate()
+  rate.measure(0, 0)
+  rate.measure(100, 1_000)
+  rate.measure(0, 2_000)
+  expect(rate.perSecond).toBe(0)
+  expect(rate.remainingMs(0)).toBe(0)
+})
