@@ -17,6 +17,20 @@ import { REPAIR_LOG } from './log/repair-log.ts'
 import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
+import {
+  PAUSE_PROJECTION,
+  PROMOTE_PROJECTION,
+  RESUME_PROJECTION,
+  RETIRE_PROJECTION,
+  ROLLBACK_PROJECTION,
+} from './projection/change-projections.ts'
+import { REBUILD_PROJECTION } from './projection/rebuild-projection.ts'
+import {
+  DESCRIBE_PROJECTION,
+  LIST_PROJECTIONS,
+  PROJECTION_LAG,
+} from './projection/show-projections.ts'
+import { VERIFY_PROJECTION } from './projection/verify-projection.ts'
 import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
 import { RELAY_STATUS } from './relay/relay-status.ts'
@@ -84,6 +98,16 @@ export const COMMANDS: readonly Command[] = [
   PAUSE_SNAPSHOT,
   RESUME_SNAPSHOT,
   STOP_SNAPSHOT,
+  LIST_PROJECTIONS,
+  DESCRIBE_PROJECTION,
+  PROJECTION_LAG,
+  PAUSE_PROJECTION,
+  RESUME_PROJECTION,
+  REBUILD_PROJECTION,
+  VERIFY_PROJECTION,
+  PROMOTE_PROJECTION,
+  ROLLBACK_PROJECTION,
+  RETIRE_PROJECTION,
   LIST_SCHEMAS,
   GET_SCHEMA,
   CREATE_SCHEMA,

@@ -40,6 +40,7 @@ function terminal(): CatTerminal {
   return {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
+    isWatched: process.stderr.isTTY,
     write: async (bytes) => {
       if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')
     },

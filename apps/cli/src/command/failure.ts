@@ -1,6 +1,7 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { KafkaError } from '@fairlead/kafka'
 import { EXIT, type ExitCode, UsageError } from './command.ts'
+import { HttpApiError } from './http-api.ts'
 
 export type Failure = {
   readonly exitCode: ExitCode
@@ -63,6 +64,11 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof KafkaError) {
     const { code, message } = error
     return { exitCode: exitCodeOf(code), code, message, hint: HINTS[code] ?? '' }
+  }
+  if (error instanceof HttpApiError) {
+    const { code, message, status } = error
+    const exitCode = status === 0 ? EXIT.unreachable : exitCodeOf(`HTTP_${status}`)
+    return { exitCode, code, message, hint: '' }
   }
   // Of the files of a log, or of their lock.
   if (error instanceof OperationalError) {

@@ -12,9 +12,19 @@ export const TOKEN_OPTION: Readonly<Record<string, OptionDefinition>> = {
 
 const REQUEST_TIMEOUT_MS = 30_000
 
-/** An answer that is none of the expected ones; `code` is HTTP's status, or UNREACHABLE. */
-class HttpApiError extends OperationalError {
+/** An answer that is none of the expected ones; `code` is the service's own, HTTP's status or UNREACHABLE. */
+export class HttpApiError extends OperationalError {
   override readonly name = 'HttpApiError'
+  /** Of HTTP; 0 without an answer. */
+  readonly status: number
+
+  constructor(
+    message: string,
+    of: { readonly code: string; readonly status: number; readonly cause?: unknown },
+  ) {
+    super(message, { code: of.code, retryable: of.status === 0, cause: of.cause })
+    this.status = of.status
+  }
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -61,11 +71,13 @@ export class HttpApi {
 
   async #request<Answer>(path: string, init: ApiRequest): Promise<Answer> {
     const response = await this.#fetch(path, init)
-    const answer = (await response.json().catch(() => ({}))) as { readonly message?: string }
+    const answer: unknown = await response.json().catch(() => ({}))
     if (response.ok) return answer as Answer
-    throw new HttpApiError(answer.message ?? `the ${this.#service} answers ${response.status}`, {
-      code: `HTTP_${response.status}`,
-      retryable: false,
+    const { status } = response
+    const { code, message } = answer as { readonly code?: string; readonly message?: string }
+    throw new HttpApiError(message ?? `the ${this.#service} answers ${status}`, {
+      code: code ?? `HTTP_${status}`,
+      status,
     })
   }
 
@@ -80,7 +92,7 @@ export class HttpApi {
     } catch (error) {
       throw new HttpApiError(`no ${this.#service} answers at ${url}: ${errorMessage(error)}`, {
         code: 'UNREACHABLE',
-        retryable: true,
+        status: 0,
         cause: error,
       })
     }

@@ -19,6 +19,8 @@ const CLIENT_ID = 'fairlead-cli'
 export type Terminal = {
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Whether somebody watches what goes to `stderr`. */
+  readonly isWatched: boolean
   /** Undefined where nobody can answer. */
   readonly ask: ((question: string) => Promise<string>) | undefined
   readonly env: Readonly<Record<string, string | undefined>>

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { text as readText } from 'node:stream/consumers'
 import { type Command, EXIT, UsageError, isSet, textOption } from '../command/command.ts'
 import { actorOf } from './order-letters.ts'
-import { PROJECTOR_OPTION, projectorApi } from './projector-api.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { letterId } from './show-letters.ts'
 
 export const EDIT_LETTER: Command = {

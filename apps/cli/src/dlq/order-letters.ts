@@ -12,7 +12,7 @@ import {
 } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
-import { PROJECTOR_OPTION, projectorApi } from './projector-api.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { letterId } from './show-letters.ts'
 
 const POLL_INTERVAL_MS = 200

@@ -9,7 +9,7 @@ import {
   textOption,
 } from '../command/command.ts'
 import type { Column, JsonObject } from '../output/output.ts'
-import { PROJECTOR_OPTION, projectorApi } from './projector-api.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 
 type Letter = JsonObject & {
   readonly id: string

@@ -20,7 +20,20 @@ export type Column<Row> = {
 /** A part of what a table format shows of one object. */
 export type Section = { readonly title: string; readonly text: string }
 
-type Streams = { readonly stdout: (text: string) => void; readonly stderr: (text: string) => void }
+type Streams = {
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  readonly isWatched: boolean
+}
+
+/** Shows how far something is, over and over, until it ends. */
+export type ShownProgress = {
+  show(value: JsonObject, line: string): void
+  end(): void
+}
+
+/** Goes back to the beginning of the line, and clears it (ECMA-48). */
+const CLEAR_LINE = '\r\u001B[K'
 
 /**
  * Where commands print. Data goes to stdout and everything else to stderr; `json`, `jsonl` and `yaml`
@@ -61,6 +74,28 @@ export class Output {
   /** Raw bytes or text of the user's data. */
   raw(text: string): void {
     this.#streams.stdout(text)
+  }
+
+  /** A line on a terminal that is written over; elsewhere JSON, a line for each change. */
+  progress(): ShownProgress {
+    const { stdout, stderr, isWatched } = this.#streams
+    if (isWatched) {
+      return {
+        show: (_value, line) => stderr(`${CLEAR_LINE}${line}`),
+        end: () => stderr(CLEAR_LINE),
+      }
+    }
+    let last = ''
+    return {
+      show: (value) => {
+        const line = `${JSON.stringify(value)}\n`
+        // What reads one JSON object must not get many of them.
+        if (line !== last)
+          (this.format === 'table' || this.format === 'jsonl' ? stdout : stderr)(line)
+        last = line
+      },
+      end: () => undefined,
+    }
   }
 
   /** For people, beside the data. */

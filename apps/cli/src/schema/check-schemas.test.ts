@@ -19,6 +19,7 @@ const run = async (...argv: string[]) => {
   const exitCode = await runCommand(COMMANDS, argv, {
     stdout: (text) => (stdout += text),
     stderr: (text) => (stderr += text),
+    isWatched: false,
     ask: undefined,
     env: {},
     signal: new AbortController().signal,

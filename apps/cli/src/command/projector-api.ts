@@ -1,5 +1,5 @@
-import { type OptionDefinition, type OptionValues, textOption } from '../command/command.ts'
-import { HttpApi, TOKEN_OPTION } from '../command/http-api.ts'
+import { type OptionDefinition, type OptionValues, textOption } from './command.ts'
+import { HttpApi, TOKEN_OPTION } from './http-api.ts'
 
 export const PROJECTOR_OPTION: Readonly<Record<string, OptionDefinition>> = {
   projector: {

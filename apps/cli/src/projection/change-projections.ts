@@ -1,0 +1,158 @@
+import { userInfo } from 'node:os'
+import {
+  type Command,
+  EXIT,
+  type OptionDefinition,
+  type OptionValues,
+  UsageError,
+  integerOption,
+  isSet,
+} from '../command/command.ts'
+import type { HttpApi } from '../command/http-api.ts'
+import type { JsonObject, Output } from '../output/output.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import { projectionPath, versionOption } from './projection-path.ts'
+import { runVerification } from './verify-projection.ts'
+
+const TIMEOUT_MAX_MS = 25_000
+
+const ONE_VERSION: Readonly<Record<string, OptionDefinition>> = {
+  version: { value: 'n', doc: 'of this version only (default: every one that follows the log)' },
+  ...PROJECTOR_OPTION,
+}
+
+const SWAP: Readonly<Record<string, OptionDefinition>> = {
+  'lag-records-max': {
+    value: 'n',
+    doc: 'how far it may be behind the live version (default: 1000)',
+  },
+  'accept-parked': { doc: 'although events of parked keys are missing in its rows' },
+  'lock-timeout': {
+    value: 'ms',
+    doc: `how long to try to get the views from their readers, to ${TIMEOUT_MAX_MS} (default: 15000)`,
+  },
+  ...PROJECTOR_OPTION,
+}
+
+export const PAUSE_PROJECTION: Command = {
+  name: 'projection pause',
+  summary: 'Stops applying events in every process, until it is resumed.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: ONE_VERSION,
+  notes: 'Processes keep their partitions: nothing is rebalanced.',
+  async run({ options, output, positionals: [name = ''] }) {
+    const query = { version: versionOption(options), by: userInfo().username }
+    const answer = await projectorApi(options).send<JsonObject & { readonly paused: number[] }>(
+      'POST',
+      projectionPath(name, 'pause', query),
+      {},
+    )
+    output.object(answer, [{ title: '', text: `${name}: paused v${answer.paused.join(', v')}\n` }])
+    return EXIT.ok
+  },
+}
+
+export const RESUME_PROJECTION: Command = {
+  name: 'projection resume',
+  summary: 'Goes on with a projection that is paused.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: ONE_VERSION,
+  async run({ options, output, positionals: [name = ''] }) {
+    const answer = await projectorApi(options).send<JsonObject & { readonly resumed: number[] }>(
+      'POST',
+      projectionPath(name, 'resume', { version: versionOption(options) }),
+      {},
+    )
+    const text = `${name}: goes on with v${answer.resumed.join(', v')}\n`
+    output.object(answer, [{ title: '', text }])
+    return EXIT.ok
+  },
+}
+
+export const PROMOTE_PROJECTION: Command = {
+  name: 'projection promote',
+  summary: 'Shows a version to readers, in the place of the one that is live.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: {
+    version: { value: 'n', doc: 'the version to show' },
+    verify: { doc: 'compare some of its rows with the log first' },
+    ...SWAP,
+  },
+  notes:
+    'The version that was live goes on following the log: "fairlead projection rollback" shows it again.',
+  async run({ options, output, positionals: [name = ''], signal }) {
+    const version = versionOption(options)
+    if (version === undefined) throw new UsageError('say which version to show: --version <n>')
+    const api = projectorApi(options)
+    if (isSet(options, 'verify')) {
+      const exitCode = await runVerification({ api, output, signal, name, version })
+      if (exitCode !== EXIT.ok) return exitCode
+    }
+    await showVersion(
+      api,
+      output,
+      projectionPath(name, 'promote', { version, ...swapQuery(options) }),
+    )
+    return EXIT.ok
+  },
+}
+
+export const ROLLBACK_PROJECTION: Command = {
+  name: 'projection rollback',
+  summary: 'Shows the version again that was live before.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: SWAP,
+  async run({ options, output, positionals: [name = ''] }) {
+    const path = projectionPath(name, 'rollback', swapQuery(options))
+    await showVersion(projectorApi(options), output, path)
+    return EXIT.ok
+  },
+}
+
+export const RETIRE_PROJECTION: Command = {
+  name: 'projection retire',
+  summary: 'Drops the tables of a version that is not live, its checkpoints and dead letters.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: { version: { value: 'n', doc: 'the version to drop' }, ...PROJECTOR_OPTION },
+  notes: 'Its number is not used again.',
+  async run({ options, output, positionals: [name = ''], confirm }) {
+    const version = versionOption(options)
+    if (version === undefined) throw new UsageError('say which version to drop: --version <n>')
+    const question = `Drop the tables, checkpoints and dead letters of ${name} v${version}?`
+    if (!(await confirm(question))) return EXIT.failed
+    const answer = await projectorApi(options).send<JsonObject>(
+      'POST',
+      projectionPath(name, 'retire', { version }),
+      {},
+    )
+    output.object(answer, [{ title: '', text: `${name} v${version} is retired\n` }])
+    return EXIT.ok
+  },
+}
+
+type Promoted = JsonObject & {
+  readonly live: number
+  readonly previous: number | null
+  readonly durationMs: number
+}
+
+export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
+  const answer = await api.send<Promoted>('POST', path, {})
+  const { live, previous, durationMs } = answer
+  const before = previous === null ? '' : `, after v${previous}`
+  output.object(answer, [{ title: '', text: `v${live} is live${before} (${durationMs} ms)\n` }])
+}
+
+function swapQuery(options: OptionValues) {
+  const max = { min: 0, max: Number.MAX_SAFE_INTEGER }
+  return {
+    lagRecordsMax: integerOption(options, 'lag-records-max', max),
+    acceptParked: isSet(options, 'accept-parked') ? true : undefined,
+    timeoutMs: integerOption(options, 'lock-timeout', { min: 0, max: TIMEOUT_MAX_MS }),
+  }
+}

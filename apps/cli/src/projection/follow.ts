@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { HttpApi } from '../command/http-api.ts'
+import type { Output } from '../output/output.ts'
+import { type Progress, progressText } from './progress-text.ts'
+
+const POLL_INTERVAL_MS = 500
+
+type Following = {
+  readonly api: HttpApi
+  readonly output: Output
+  readonly signal: AbortSignal
+}
+
+/** Shows the progress of a job until it is over; null when the user does not wait for that. */
+export async function followJob({
+  jobId,
+  ...following
+}: Following & { readonly jobId: string }): Promise<Progress | null> {
+  return follow(following, `/projection-jobs/${jobId}`, ({ state }) =>
+    ['done', 'failed'].includes(state),
+  )
+}
+
+/** Shows what is at `path` until `isOver`. */
+export async function follow(
+  { api, output, signal }: Following,
+  path: string,
+  isOver: (progress: Progress) => boolean,
+): Promise<Progress | null> {
+  const shown = output.progress()
+  try {
+    while (!signal.aborted) {
+      const progress = await api.get<Progress>(path)
+      shown.show(progress, progressText(progress, Date.now()))
+      if (isOver(progress)) return progress
+      await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
+    }
+    return null
+  } finally {
+    shown.end()
+  }
+}

@@ -1,0 +1,23 @@
+import { type OptionValues, integerOption, textOption } from '../command/command.ts'
+
+const VERSION_MAX = 2_147_483_647
+
+/** The path of what is done with a projection, with the options that were given as its query. */
+export function projectionPath(
+  name: string,
+  action: string,
+  query: Readonly<Record<string, string | number | boolean | undefined>> = {},
+): string {
+  const search = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(key, String(value))
+  }
+  const path = `/projections/${encodeURIComponent(name)}${action === '' ? '' : `/${action}`}`
+  return search.size === 0 ? path : `${path}?${search.toString()}`
+}
+
+/** @throws {UsageError} */
+export function versionOption(options: OptionValues): number | undefined {
+  if (textOption(options, 'version') === undefined) return undefined
+  return integerOption(options, 'version', { min: -VERSION_MAX, max: VERSION_MAX })
+}

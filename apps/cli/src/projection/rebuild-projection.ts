@@ -1,0 +1,133 @@
+import { OperationalError } from '@fairlead/base'
+import {
+  type Command,
+  EXIT,
+  type ExitCode,
+  type Invocation,
+  UsageError,
+  isSet,
+  listOption,
+  textOption,
+} from '../command/command.ts'
+import type { HttpApi } from '../command/http-api.ts'
+import type { JsonObject, Output } from '../output/output.ts'
+import { showVersion } from './change-projections.ts'
+import { follow, followJob } from './follow.ts'
+import type { Progress } from './progress-text.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import { projectionPath, versionOption } from './projection-path.ts'
+
+type Started = JsonObject & { readonly jobId: string; readonly version: number }
+
+export const REBUILD_PROJECTION: Command = {
+  name: 'projection rebuild',
+  summary: 'Fills a version beside the live one from the log, and shows how far it is.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: {
+    version: { value: 'n', doc: 'which one (default: the newest; with --key: the live one)' },
+    key: { value: 'key', isRepeatable: true, doc: 'only the row of this key, in its place' },
+    until: {
+      value: 'moment',
+      doc: 'a throw-away version as of 2026-01-31T12:00:00Z, or of a commit LSN',
+    },
+    'accept-missing-history': { doc: 'although the log has lost its beginning' },
+    promote: { doc: 'show the version once it has caught up' },
+    'no-wait': { doc: 'do not wait for it' },
+    ...PROJECTOR_OPTION,
+  },
+  notes:
+    'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild. On a\n' +
+    'terminal progress is a bar, elsewhere it is JSON, a line for each look.',
+  async run(invocation) {
+    const {
+      options,
+      output,
+      positionals: [name = ''],
+    } = invocation
+    const keys = listOption(options, 'key')
+    const until = textOption(options, 'until')
+    const isPart = keys.length > 0 || until !== undefined
+    if (keys.length > 0 && until !== undefined) {
+      throw new UsageError('--key and --until are two things: give one of them')
+    }
+    if (isPart && isSet(options, 'promote')) {
+      throw new UsageError('only a whole version can be promoted: leave --promote out')
+    }
+    const api = projectorApi(options)
+    const started = await start(api, name, invocation)
+    if (isSet(options, 'no-wait')) {
+      output.object(started, [{ title: '', text: `${name} v${started.version}: requested\n` }])
+      return EXIT.ok
+    }
+    if (isPart) return waitForJob(api, invocation, started)
+    return waitForVersion(api, invocation, { name, version: started.version })
+  },
+}
+
+async function start(
+  api: HttpApi,
+  name: string,
+  { options }: Pick<Invocation, 'options'>,
+): Promise<Started> {
+  const keys = listOption(options, 'key')
+  const version = versionOption(options)
+  const query = {
+    version,
+    until: textOption(options, 'until'),
+    acceptMissingHistory: isSet(options, 'accept-missing-history') ? true : undefined,
+  }
+  try {
+    const body = keys.length === 0 ? {} : { keys }
+    return await api.send<Started>('POST', projectionPath(name, 'rebuild', query), body)
+  } catch (error) {
+    const isUnderWay = error instanceof OperationalError && error.code === 'BUSY'
+    if (!isUnderWay || keys.length > 0) throw error
+    const path = projectionPath(name, 'rebuild', { version })
+    return { jobId: '', ...(await api.get<JsonObject & { readonly version: number }>(path)) }
+  }
+}
+
+async function waitForJob(
+  api: HttpApi,
+  { output, signal }: Invocation,
+  { jobId, ...about }: Started,
+): Promise<ExitCode> {
+  const job = await followJob({ api, output, signal, jobId })
+  if (job === null) return EXIT.interrupted
+  if (job.state === 'failed') return failed(output, job.reason)
+  const where = about['schemaName']
+  const text =
+    typeof where === 'string' ? `its tables are in ${where}\n` : 'the rows are folded anew\n'
+  output.object({ ...about, result: job['result'] ?? null }, [{ title: '', text }])
+  return EXIT.ok
+}
+
+async function waitForVersion(
+  api: HttpApi,
+  { options, output, signal }: Invocation,
+  { name, version }: { readonly name: string; readonly version: number },
+): Promise<ExitCode> {
+  const path = projectionPath(name, 'rebuild', { version })
+  const end = await follow({ api, output, signal }, path, isOver)
+  if (end === null) return EXIT.interrupted
+  if (end.state === 'failed' || end.state === 'retired') return failed(output, end.reason)
+  if (isSet(options, 'promote')) {
+    await showVersion(api, output, projectionPath(name, 'promote', { version }))
+    return EXIT.ok
+  }
+  const parked = end.parked === 0 ? '' : `, ${end.parked} keys are parked`
+  const text = `${name} v${version} is ready${parked}: "fairlead projection promote ${name} --version ${version}" shows it\n`
+  output.object(end, [{ title: '', text }])
+  return EXIT.ok
+}
+
+function isOver({ state }: Progress): boolean {
+  return ['ready', 'live', 'standby', 'failed', 'retired'].includes(state)
+}
+
+function failed(output: Output, reason: string | null): ExitCode {
+  const message = reason ?? 'the rebuild did not succeed'
+  output.failure({ exitCode: EXIT.failed, code: 'REBUILD', message, hint: '' })
+  return EXIT.failed
+}

@@ -1,0 +1,75 @@
+import { type Command, EXIT, type ExitCode, integerOption } from '../command/command.ts'
+import type { HttpApi } from '../command/http-api.ts'
+import type { JsonObject, Output } from '../output/output.ts'
+import { followJob } from './follow.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import { projectionPath, versionOption } from './projection-path.ts'
+
+const SAMPLE_MAX = 100_000
+
+type Verification = JsonObject & {
+  readonly isEqual: boolean
+  readonly rowCount: number
+  readonly liveRowCount: number | null
+  readonly comparedKeys: number
+  readonly failingKeys: number
+  readonly missing: readonly string[]
+  readonly surplus: readonly string[]
+  readonly different: readonly string[]
+}
+
+export const VERIFY_PROJECTION: Command = {
+  name: 'projection verify',
+  summary: 'Folds some keys from the log again, and compares them with the rows.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: {
+    version: { value: 'n', doc: 'of this version (default: the live one)' },
+    sample: { value: 'n', doc: `about so many keys, 1 to ${SAMPLE_MAX} (default: 100)` },
+    ...PROJECTOR_OPTION,
+  },
+  notes: 'Exit code 10 when rows differ. It reads the whole topic.',
+  run({ options, output, positionals: [name = ''], signal }) {
+    const sample = integerOption(options, 'sample', { min: 1, max: SAMPLE_MAX })
+    const version = versionOption(options)
+    return runVerification({ api: projectorApi(options), output, signal, name, version, sample })
+  },
+}
+
+export async function runVerification(of: {
+  readonly api: HttpApi
+  readonly output: Output
+  readonly signal: AbortSignal
+  readonly name: string
+  readonly version: number | undefined
+  readonly sample?: number | undefined
+}): Promise<ExitCode> {
+  const { api, output, signal, name, version, sample } = of
+  const path = projectionPath(name, 'verify', { version, sample })
+  const { jobId } = await api.send<{ readonly jobId: string }>('POST', path, {})
+  const job = await followJob({ api, output, signal, jobId })
+  if (job === null) return EXIT.interrupted
+  const result = job['result'] as Verification | null
+  if (result === null) return failed(output, job.reason ?? 'the verification failed')
+  output.object(result, [{ title: '', text: textOf(result) }])
+  return result.isEqual ? EXIT.ok : EXIT.unhealthy
+}
+
+function failed(output: Output, message: string): ExitCode {
+  output.failure({ exitCode: EXIT.failed, code: 'JOB', message, hint: '' })
+  return EXIT.failed
+}
+
+function textOf(result: Verification): string {
+  const { rowCount, liveRowCount, comparedKeys, failingKeys } = result
+  const live = liveRowCount === null ? '' : `, ${liveRowCount} in the live version`
+  const lines = [
+    `${comparedKeys} keys compared: ${result.isEqual ? 'all equal' : 'they differ'}`,
+    `${rowCount} rows${live}`,
+    ...(failingKeys === 0 ? [] : [`${failingKeys} keys left out, as events of theirs fail`]),
+  ]
+  for (const kind of ['missing', 'surplus', 'different'] as const) {
+    if (result[kind].length > 0) lines.push(`${kind}: ${result[kind].join(', ')}`)
+  }
+  return `${lines.join('\n')}\n`
+}
