@@ -1,0 +1,208 @@
+import { expect, test } from 'vitest'
+import type { ProjectionStack } from '../support/projection-stack.ts'
+import type { RunningApp } from '../support/running-app.ts'
+import { waitFor } from '../support/wait-for.ts'
+import {
+  cli,
+  deposits,
+  hasState,
+  liveRows,
+  oracleRows,
+  rebuildOf,
+  release,
+  rowsOf,
+  schemas,
+  startStack,
+  stateOf,
+} from './rebuild-stack.ts'
+
+const EVENTS = 6_000
+const LATE_EVENTS = 2_000
+const SMALL_BATCH = 100
+const SMALL_FETCHES = { 'fetch.bytes.max': 1 }
+const ADVISORY_LOCK = 4_711
+
+/** A moment of a rebuild, and how a test stops it there: by a lock that the rebuild has to wait for. */
+type Moment = {
+  readonly name: string
+  readonly block: (stack: ProjectionStack, version: number) => Promise<Release>
+  readonly isReached: (stack: ProjectionStack, version: number) => Promise<boolean>
+}
+
+type Release = () => Promise<void>
+
+const MOMENTS: readonly Moment[] = [
+  { name: 'prepare', block: blockStatement('DROP SCHEMA'), isReached: isWaiting },
+  { name: 'loading', block: () => Promise.resolve(nothing), isReached: isLoading },
+  { name: 'copying', block: blockCheckpoints, isReached: isWaiting },
+  { name: 'indexing', block: blockStatement('ALTER TABLE'), isReached: isWaiting },
+  { name: 'catching up', block: () => Promise.resolve(nothing), isReached: isCatchingUp },
+]
+
+const nothing: Release = () => Promise.resolve()
+
+test('a rebuild that is killed in any phase ends right, and the live version never notices', async () => {
+  await using stack = await startStack()
+  await publishSmall(stack)
+  const live = release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  await live.ready()
+  await installBlocks(stack)
+  let published = EVENTS
+  for (const [index, moment] of MOMENTS.entries()) {
+    const version = index + 2
+    const unblock = await moment.block(stack, version)
+    const first = release(stack, `accounts:${version}`, SMALL_FETCHES)
+    await waitFor(`v${version}: ${moment.name}`, 60_000, () => moment.isReached(stack, version))
+    await first.stop('SIGKILL')
+    await unblock()
+    expect(await stateOf(stack, version), moment.name).not.toBe('failed')
+    await stack.publish(...deposits(100, published))
+    published += 100
+
+    const second = release(stack, `accounts:${version}`)
+    await hasState(stack, version, ['ready'])
+    await stack.caughtUp('accounts', { version })
+    const expected = await oracleRows(stack)
+    expect(await rowsOf(stack, version), moment.name).toEqual(expected)
+    await stack.caughtUp('accounts')
+    expect(await liveRows(stack), moment.name).toEqual(expected)
+    await second.stop()
+    await retire(live, version)
+  }
+  expect(await schemas(stack)).toEqual(['rm_accounts_v1'])
+  expect(live.isRunning).toBe(true)
+})
+
+test('a promotion that is killed has not happened, and happens when it is asked for again', async () => {
+  await using stack = await startStack()
+  await stack.publish(...deposits(EVENTS))
+  const live = release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2=reordered')
+  await hasState(stack, 2, ['ready'])
+  await installBlocks(stack)
+  const unblock = await blockStatement('CREATE VIEW')(stack)
+  const promoting = cli(second, 'promote', 'accounts', '--version', '2')
+  await waitFor('the promotion to wait', 30_000, () => isWaiting(stack))
+  await second.stop('SIGKILL')
+  expect((await promoting).exitCode).toBe(6)
+  await unblock()
+  expect([await stateOf(stack, 1), await stateOf(stack, 2)]).toEqual(['live', 'ready'])
+  const expected = await oracleRows(stack)
+  expect(await liveRows(stack)).toEqual(expected)
+
+  const again = release(stack, 'accounts:2=reordered')
+  await again.ready()
+  expect((await cli(again, 'promote', 'accounts', '--version', '2')).exitCode).toBe(0)
+  expect(await liveRows(stack)).toEqual(expected)
+  await retire(again, 1)
+  expect(await schemas(stack)).toEqual(['rm_accounts_v2'])
+  expect(live.isRunning).toBe(true)
+})
+
+test('rows that outgrow the memory are written in between, and a rebuild goes on behind them', async () => {
+  await using stack = await startStack()
+  await publishSmall(stack)
+  const live = release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  await live.ready()
+  // About two thirds of its rows.
+  const limited = { 'rebuild.memory.bytes.max': 1_048_576, ...SMALL_FETCHES }
+  const first = release(stack, 'accounts:2', limited)
+  await waitFor('a part to be written', 60_000, async () => {
+    const checkpoints = await stack.checkpoints('accounts', 2)
+    return checkpoints.size > 0 || (await stateOf(stack, 2)) === 'ready'
+  })
+  await first.stop('SIGKILL')
+  release(stack, 'accounts:2', limited)
+  await hasState(stack, 2, ['ready'])
+  expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+})
+
+async function retire(projector: RunningApp, version: number): Promise<void> {
+  const { exitCode, stderr } = await cli(
+    projector,
+    'retire',
+    'accounts',
+    '--version',
+    String(version),
+  )
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+}
+
+/** Statements of the tags in `public.blocked` wait for an advisory lock before they begin. */
+async function installBlocks(stack: ProjectionStack): Promise<void> {
+  await stack.pool.query(`
+    create table public.blocked (tag text);
+    create function public.wait_while_blocked() returns event_trigger language plpgsql as $$
+    begin
+      if exists (select from public.blocked where tag = tg_tag) then
+        perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
+      end if;
+    end $$;
+    create function public.wait_for_lock() returns trigger language plpgsql as $$
+    begin
+      perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
+      return new;
+    end $$;
+    create event trigger wait_while_blocked on ddl_command_start
+      execute function public.wait_while_blocked()`)
+}
+
+function blockStatement(tag: string) {
+  return async (stack: ProjectionStack): Promise<Release> => {
+    await stack.pool.query('insert into public.blocked values ($1)', [tag])
+    const blocker = await stack.pool.connect()
+    await blocker.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
+    return async () => {
+      await blocker.query(`delete from public.blocked; select pg_advisory_unlock(${ADVISORY_LOCK})`)
+      blocker.release()
+    }
+  }
+}
+
+async function isWaiting(stack: ProjectionStack): Promise<boolean> {
+  const { rowCount } = await stack.pool.query(
+    "select from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
+    [ADVISORY_LOCK],
+  )
+  return (rowCount ?? 0) > 0
+}
+
+/** The rows are copied, and the checkpoints behind them are about to be stored: nothing has committed. */
+async function blockCheckpoints(stack: ProjectionStack, version: number): Promise<Release> {
+  await stack.pool.query(`
+    create trigger blocked before insert on evt.checkpoint for each row
+      when (new.version = ${version}) execute function public.wait_for_lock()`)
+  const blocker = await stack.pool.connect()
+  await blocker.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
+  return async () => {
+    await blocker.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`)
+    await blocker.query('drop trigger blocked on evt.checkpoint')
+    blocker.release()
+  }
+}
+
+/** Or beyond: it does not take long. */
+async function isLoading(stack: ProjectionStack, version: number): Promise<boolean> {
+  const job = await rebuildOf(stack, version)
+  return job !== undefined && (job.phase !== 'preparing' || job.state === 'done')
+}
+
+/** Batches of the log that a fetch can take one by one. */
+async function publishSmall(stack: ProjectionStack): Promise<void> {
+  for (let from = 0; from < EVENTS; from += SMALL_BATCH) {
+    await stack.publish(...deposits(SMALL_BATCH, from))
+  }
+}
+
+/** More has come in than counts as having caught up. */
+async function isCatchingUp(stack: ProjectionStack, version: number): Promise<boolean> {
+  if ((await rebuildOf(stack, version)) === undefined) return false
+  await stack.publish(...deposits(LATE_EVENTS, 1_000_000))
+  await waitFor('the rebuild to be done', 60_000, async () => {
+    return (await rebuildOf(stack, version))?.state === 'done'
+  })
+  return true
+}

@@ -1,0 +1,214 @@
+import { expect, test } from 'vitest'
+import type { ProjectionStack } from '../support/projection-stack.ts'
+import { waitFor } from '../support/wait-for.ts'
+import {
+  cli,
+  deposits,
+  hasState,
+  liveRows,
+  oracleRows,
+  release,
+  schemas,
+  startStack,
+  stateOf,
+} from './rebuild-stack.ts'
+
+/** Readers wait for a swap no longer than its lock timeout, and what a busy machine adds. */
+const READER_WAIT_MAX_MS = 500 + 400
+
+test('a long reader makes the promotion step back, and others read on meanwhile', async () => {
+  await using stack = await startStack()
+  await stack.publish(...deposits(500))
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2=reordered')
+  await hasState(stack, 2, ['ready'])
+
+  const reader = await stack.pool.connect()
+  await reader.query('begin; select count(*) from public.account')
+  const readers = pollReaders(stack)
+  const promoting = cli(second, 'promote', 'accounts', '--version', '2')
+  await waitFor('the promotion to wait for the reader', 30_000, async () => {
+    const { rowCount } = await stack.pool.query(
+      "select from pg_locks where not granted and relation = 'public.account'::regclass",
+    )
+    return rowCount === 1
+  })
+  await waitFor(
+    'it to step back and come again',
+    30_000,
+    async () => (await lockTimeouts(stack)) > 1,
+  )
+  expect(await stateOf(stack, 2)).toBe('ready')
+  await reader.query('commit')
+  reader.release()
+  expect(await promoting).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/v2 is live/),
+  })
+  const { failures, longestMs, reads } = await readers.stop()
+  expect(failures).toEqual([])
+  expect(reads).toBeGreaterThan(10)
+  expect(longestMs).toBeLessThan(READER_WAIT_MAX_MS)
+})
+
+test('busy readers see no error in a swap that changes columns, but for named statements', async () => {
+  await using stack = await startStack()
+  await stack.publish(...deposits(500))
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2=reordered')
+  await hasState(stack, 2, ['ready'])
+  const named = await stack.pool.connect()
+  const text = 'select * from public.account limit 1'
+  await named.query({ name: 'star', text })
+  const readers = Array.from({ length: 3 }, () => pollReaders(stack))
+  for (let round = 0; round < 3; round += 1) {
+    const promoted = await cli(second, 'promote', 'accounts', '--version', '2', '--json')
+    expect(promoted.stderr).toBe('')
+    expect(JSON.parse(promoted.stdout)).toMatchObject({ live: 2, durationMs: expect.any(Number) })
+    expect((await cli(second, 'rollback', 'accounts')).exitCode).toBe(0)
+  }
+  for (const reader of readers) expect((await reader.stop()).failures).toEqual([])
+  await cli(second, 'promote', 'accounts', '--version', '2')
+  await expect(named.query({ name: 'star', text })).rejects.toMatchObject({ code: '0A000' })
+  named.release()
+  expect(await liveRows(stack)).toEqual(await oracleRows(stack))
+})
+
+test('old code that comes back is a standby, and takes nothing from the live version', async () => {
+  await using stack = await startStack()
+  await stack.publish(...deposits(300))
+  const first = release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2')
+  await hasState(stack, 2, ['ready'])
+  expect((await cli(second, 'promote', 'accounts', '--version', '2')).exitCode).toBe(0)
+  await first.stop()
+  const fences = await fencesOf(stack, 2)
+  await stack.publish(...deposits(300, 300))
+  await stack.caughtUp('accounts', { version: 2 })
+
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts', { version: 1 })
+  expect([await stateOf(stack, 1), await stateOf(stack, 2)]).toEqual(['standby', 'live'])
+  expect(await fencesOf(stack, 2)).toEqual(fences)
+  expect(await liveRows(stack)).toEqual(await oracleRows(stack))
+
+  const older = release(stack, 'accounts:1=reordered')
+  await waitFor('the other code to be refused', 30_000, () => !older.isRunning)
+  expect(older.exitCode).not.toBe(0)
+  expect(older.logLines.join('\n')).toMatch(/accounts v1 is registered with other code/)
+  expect((await cli(second, 'rollback', 'accounts')).exitCode).toBe(0)
+  expect(await liveRows(stack)).toEqual(await oracleRows(stack))
+  expect((await cli(second, 'retire', 'accounts', '--version', '1')).exitCode).toBe(5)
+  expect((await cli(second, 'retire', 'accounts', '--version', '2')).exitCode).toBe(0)
+  expect(await schemas(stack)).toEqual(['rm_accounts_v1'])
+})
+
+test('two versions at once, one of which is killed: each event has its side effect once', async () => {
+  await using stack = await startStack()
+  await stack.pool.query('create table public.mail_sent (part int, log_offset bigint)')
+  await stack.publish(...deposits(200))
+  const first = release(stack, 'mail:1')
+  await stack.caughtUp('mail')
+  let second = release(stack, 'mail:2')
+  await hasState(stack, 2, ['ready'], 'mail')
+  const traffic = publishSteadily(stack, 200)
+  const swap = async (...argv: readonly string[]): Promise<void> => {
+    const { exitCode, stderr } = await cli(first, ...argv)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+  }
+  await swap('promote', 'mail', '--version', '2')
+  await second.stop('SIGKILL')
+  await traffic.hasPublished(200)
+  second = release(stack, 'mail:2')
+  await traffic.hasPublished(200)
+  await swap('rollback', 'mail', '--lag-records-max', '100000')
+  await traffic.hasPublished(100)
+  await swap('promote', 'mail', '--version', '2', '--lag-records-max', '100000')
+  await traffic.hasPublished(100)
+  await traffic.stop()
+  await stack.caughtUp('mail')
+  await stack.caughtUp('mail', { version: 2 })
+
+  const ends = await stack.logEnds()
+  const { rows } = await stack.pool.query<{ part: number; sent: string; offsets: string }>(
+    `select part, count(*) as sent, count(distinct log_offset) as offsets
+     from public.mail_sent group by part order by part`,
+  )
+  const expected = ends.map((end, part) => ({ part, sent: String(end), offsets: String(end) }))
+  expect(rows).toEqual(expected)
+})
+
+type Readers = {
+  readonly failures: readonly unknown[]
+  readonly longestMs: number
+  readonly reads: number
+}
+
+/** Reads the view over and over, each time with a statement that has no name. */
+function pollReaders(stack: ProjectionStack): { readonly stop: () => Promise<Readers> } {
+  const stopping = new AbortController()
+  const failures: unknown[] = []
+  let longestMs = 0
+  let reads = 0
+  const reading = (async () => {
+    while (!stopping.signal.aborted) {
+      const startMs = performance.now()
+      const { rows } = await stack.pool
+        .query<{ count: string }>('select count(*) from (select * from public.account) a')
+        .catch((error: unknown) => {
+          failures.push(error)
+          return { rows: [] }
+        })
+      if (rows[0]?.count === '0') failures.push(new Error('the table is empty'))
+      longestMs = Math.max(longestMs, performance.now() - startMs)
+      reads += 1
+    }
+  })()
+  return {
+    stop: async () => {
+      stopping.abort()
+      await reading
+      return { failures, longestMs, reads }
+    },
+  }
+}
+
+/** How often the server has refused a lock in time, to whomever: only promotions set a timeout. */
+async function lockTimeouts(stack: ProjectionStack): Promise<number> {
+  const { rows } = await stack.pool.query<{ count: number }>(
+    'select xact_rollback::int as count from pg_stat_database where datname = current_database()',
+  )
+  return rows[0]?.count ?? 0
+}
+
+async function fencesOf(stack: ProjectionStack, version: number): Promise<readonly string[]> {
+  const { rows } = await stack.pool.query<{ fence: string }>(
+    'select fence from evt.checkpoint where version = $1 order by part',
+    [version],
+  )
+  return rows.map(({ fence }) => fence)
+}
+
+function publishSteadily(stack: ProjectionStack, from: number) {
+  const stopping = new AbortController()
+  let count = from
+  const publishing = (async () => {
+    while (!stopping.signal.aborted) {
+      await stack.publish(...deposits(20, count))
+      count += 20
+    }
+  })()
+  return {
+    hasPublished: async (more: number): Promise<void> => {
+      const goal = count + more
+      await waitFor(`${more} more events`, 60_000, () => count >= goal)
+    },
+    stop: async (): Promise<void> => {
+      stopping.abort()
+      await publishing
+    },
+  }
+}
