@@ -4,23 +4,28 @@ import type { EventLog } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import type { Growth } from './store/partition-growth.ts'
+import { type Growth, notePartitionCount } from './store/partition-growth.ts'
 import { type ProjectionPartition, versionOf } from './store/registered-projection.ts'
 
 /** A producer hears of new partitions within `metadata.max.age.ms`, 5 min as a rule; twice that. */
 const SETTLED_AFTER_MS = 600_000
 
+/** A producer may choose partitions in another way than Kafka's; then many keys look misplaced. */
+const LOOK_INTERVAL_MS = 1_000
+
 const HEAD = { maxBytes: 1, maxWaitMs: 100 }
 
-/** How far another partition is: all of it is applied, or what comes next there. */
-type Rest = { readonly kind: 'drained' } | { readonly kind: 'head'; readonly head: PreparedRecord }
+/** How far another partition is: all of it is applied; what comes next there; or it did not tell. */
+type Rest =
+  | { readonly kind: 'drained' }
+  | { readonly kind: 'head'; readonly head: PreparedRecord }
+  | { readonly kind: 'unknown' }
 
-export type MovedKeysOptions = {
+type MovedKeysOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'endOffset' | 'read'>
+  readonly log: Pick<EventLog, 'endOffset' | 'partitionCount' | 'read'>
   readonly reader: RecordReader
   readonly partition: ProjectionPartition
-  readonly growths: readonly Growth[]
   readonly wallMs: () => number
 }
 
@@ -32,15 +37,25 @@ export type MovedKeysOptions = {
  */
 export class MovedKeys {
   readonly #options: MovedKeysOptions
-  #growths: readonly Growth[]
+  #partitionCount = 0
+  #growths: readonly Growth[] = []
+  #lookedMs = 0
 
-  constructor(options: MovedKeysOptions) {
+  private constructor(options: MovedKeysOptions) {
     this.#options = options
-    this.#growths = options.growths
+  }
+
+  static async of(options: MovedKeysOptions): Promise<MovedKeys> {
+    const movedKeys = new MovedKeys(options)
+    await movedKeys.#look()
+    return movedKeys
   }
 
   /** How many of the records, from the first on, may be applied now. */
   async permittedCount(records: readonly PreparedRecord[], signal: AbortSignal): Promise<number> {
+    // Its producer may have heard of new partitions before this one's group has.
+    const isLookDue = this.#options.wallMs() - this.#lookedMs >= LOOK_INTERVAL_MS
+    if (isLookDue && records.some((record) => this.#isMisplaced(record))) await this.#look()
     if (this.#growths.length === 0) return records.length
     const formers = records.map((record) => this.#formerPartitions(record))
     const rests = await this.#restsOf(new Set(formers.flat()), signal)
@@ -49,6 +64,20 @@ export class MovedKeys {
     )
     if (blocked === -1) this.#settle(rests)
     return blocked === -1 ? records.length : blocked
+  }
+
+  async #look(): Promise<void> {
+    const { db, log, partition, wallMs } = this.#options
+    const partitionCount = await log.partitionCount(partition.topic)
+    this.#lookedMs = wallMs()
+    if (partitionCount <= this.#partitionCount) return
+    this.#partitionCount = partitionCount
+    const seen = { partitionCount, nowMs: this.#lookedMs }
+    this.#growths = await notePartitionCount(db, partition, seen)
+  }
+
+  #isMisplaced({ record: { key, partition } }: PreparedRecord): boolean {
+    return key !== null && partitionOfKey(key, this.#partitionCount) !== partition
   }
 
   /** Partitions that the record's key was in, if it is in another one now. */
@@ -89,13 +118,13 @@ export class MovedKeys {
     const place = { topic, partition: at.partition, fromOffset: at.nextOffset }
     const fetched = await log.read({ ...place, ...HEAD, signal })
     const [head] = await reader.prepare(fetched.records.slice(0, 1))
-    return head === undefined ? { kind: 'drained' } : { kind: 'head', head }
+    return head === undefined ? { kind: 'unknown' } : { kind: 'head', head }
   }
 
   /** Forgets growths that are long ago, once all that came before them is applied. */
   #settle(rests: ReadonlyMap<number, Rest>): void {
     const { wallMs } = this.#options
-    if ([...rests.values()].some(({ kind }) => kind === 'head')) return
+    if ([...rests.values()].some(({ kind }) => kind !== 'drained')) return
     this.#growths = this.#growths.filter(({ seenAtMs }) => wallMs() - seenAtMs < SETTLED_AFTER_MS)
   }
 }
@@ -103,6 +132,7 @@ export class MovedKeys {
 /** Two records that nothing puts in order are taken by their partitions: none waits for the other. */
 function isPast(rest: Rest | undefined, record: PreparedRecord, former: number): boolean {
   if (rest === undefined || rest.kind === 'drained') return true
+  if (rest.kind === 'unknown') return false
   if (comesBefore(record, rest.head)) return true
   return !comesBefore(rest.head, record) && record.record.partition < former
 }

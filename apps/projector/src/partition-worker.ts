@@ -31,7 +31,6 @@ import type { PauseGate } from './pause-gate.ts'
 import { pause, pauseFor } from './pause.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import { notePartitionCount } from './store/partition-growth.ts'
 import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { StaleKeysError, loadParkedKeys } from './store/park-letters.ts'
@@ -204,21 +203,11 @@ export class PartitionWorker {
       if (held.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
       this.#topicId = topicId
       await this.#hold(held)
-      this.#movedKeys = await this.#findMovedKeys()
+      this.#movedKeys = await MovedKeys.of({ ...this.#options, wallMs: () => Date.now() })
       this.#tellGate()
       return true
     })
     return isHeld ?? false
-  }
-
-  /** With a rebalance the topic may have more partitions than before. */
-  async #findMovedKeys(): Promise<MovedKeys> {
-    const { db, log, reader, partition } = this.#options
-    const wallMs = (): number => Date.now()
-    const partitionCount = await log.partitionCount(partition.topic)
-    const seen = { partitionCount, nowMs: wallMs() }
-    const growths = await notePartitionCount(db, partition, seen)
-    return new MovedKeys({ db, log, reader, partition, growths, wallMs })
   }
 
   async #hold({ progress, fence, leaderEpoch }: HeldCheckpoint): Promise<void> {
