@@ -119,7 +119,7 @@ test('two versions at once, one of which is killed: each event has its side effe
     const { exitCode, stderr } = await cli(first, ...argv)
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
   }
-  await swap('promote', 'mail', '--version', '2')
+  await swap('promote', 'mail', '--version', '2', '--lag-records-max', '100000')
   await second.stop('SIGKILL')
   await traffic.hasPublished(200)
   second = release(stack, 'mail:2')
