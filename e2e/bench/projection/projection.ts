@@ -1,5 +1,6 @@
 import { benchFaults } from './faults.ts'
 import { benchLive } from './live.ts'
+import { benchRebuild } from './rebuild.ts'
 import { benchReads } from './reads.ts'
 import { benchSqlHandlers } from './sql-handlers.ts'
 import { ProjectionStack } from './stack.ts'
@@ -24,6 +25,7 @@ type Section = (
 const SECTIONS: Readonly<Record<string, Section>> = {
   live: benchLive,
   sql: benchSqlHandlers,
+  rebuild: benchRebuild,
   faults: benchFaults,
   reads: benchReads,
 }
