@@ -56,8 +56,10 @@ async function build(built: string): Promise<void> {
       types: ['node'],
       typeRoots: [join(ROOT, 'node_modules/@types')],
     },
-    include: [],
-    files: LIBRARIES.map((library) => join(ROOT, 'libs', library, 'src/index.ts')),
+    // Each file by name: one that is found through an import of its package first counts as a part of
+    // `node_modules`, and is not emitted.
+    include: LIBRARIES.map((library) => join(ROOT, 'libs', library, 'src')),
+    exclude: ['**/*.test.ts', '**/*.test-fixture.ts'].map((pattern) => join(ROOT, 'libs', pattern)),
   }
   const path = join(built, 'tsconfig.json')
   await writeFile(path, JSON.stringify(config))
@@ -81,7 +83,6 @@ async function describe(library: string, packed: string): Promise<void> {
   const published = {
     ...manifest,
     private: undefined,
-    files: ['src'],
     exports: { '.': { types: './src/index.d.ts', default: './src/index.js' } },
   }
   await writeFile(join(packed, 'package.json'), JSON.stringify(published, null, 2))

@@ -26,7 +26,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'dead-letters': ['base', 'avro'],
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
-  'read-your-writes': ['base', 'outbox'],
+  'read-your-writes': ['base', 'outbox', 'projection'],
   // for tests only
   'projection-testing': ['base', 'avro', 'projection'],
   testing: ['base', 'postgres'],

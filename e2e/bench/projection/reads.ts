@@ -18,7 +18,7 @@ const TICK_MS = 5
 const CONNECTIONS = 16
 /** What Emmett polls its messages with by default, and about what others do. */
 const POLL_INTERVAL_MS = 50
-const WAIT_MS = 30_000
+const TIMEOUT = '30s'
 const P50_MAX_MS = 15
 const P99_MAX_MS = 80
 const SET = 'reads'
@@ -106,7 +106,7 @@ async function tokenWrites(
     const { token } = await outbox.transaction(db, (transaction) =>
       outbox.append(transaction, event),
     )
-    return () => projections.waitFor(fold, token, { key: accountId, timeoutMs: WAIT_MS })
+    return () => projections.waitFor(fold, token, { key: accountId, timeout: TIMEOUT })
   }
 }
 

@@ -14,8 +14,8 @@ const outbox = await createOutbox({ serde: createAvroSerde({ registry }), events
 
 const lent = LoanEvents.BookLent({ loanId: 'l1', title: 'Emma', lentAt: new Date() })
 const { token } = await outbox.transaction(db, (transaction) => outbox.append(transaction, lent))
-const wait = { key: 'l1', timeoutMs: 20_000 }
-const { fresh } = await createProjections({ db }).waitFor(loans, token, wait)
+const projections = createProjections({ db })
+const { fresh } = await projections.waitFor(loans, token, { key: 'l1', timeout: '20s' })
 const loan = await db.selectFrom('loan').selectAll().execute()
 process.stdout.write(JSON.stringify({ fresh, loan }))
 await db.destroy()

@@ -20,7 +20,7 @@ export {
   type OperationsOf,
   addChanges,
 } from './commutative-columns.ts'
-export type { Duration } from './duration.ts'
+export { type Duration, durationMs } from './duration.ts'
 export type { EventSource, SourceEvent, SourceType } from './event-source.ts'
 export {
   type Row,

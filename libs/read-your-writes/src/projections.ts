@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError, keyHash } from '@fairlead/base'
 import { type CommitPosition, type CommitToken, parseCommitToken } from '@fairlead/outbox'
+import { type Duration, durationMs } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
 
-/** Waits at most this long without a `timeout`. */
-const TIMEOUT_DEFAULT_MS = 2_000
+const TIMEOUT_DEFAULT: Duration = '2s'
 /** A process with more reads that wait than this is better off to answer some of them at once. */
 const WAITERS_MAX = 10_000
 
@@ -16,8 +16,8 @@ export type ReadProjection = {
 }
 
 export type WaitOptions = {
-  /** Milliseconds; default 2 000. */
-  readonly timeoutMs?: number
+  /** Such as `500ms`; default 2s. */
+  readonly timeout?: Duration
   /** Fail with a {@link StaleReadError}, the default, or read what is there. */
   readonly onTimeout?: 'throw' | 'stale'
   /** Key of the event that the reader is interested in: waits for its partition alone. */
@@ -36,9 +36,9 @@ export class StaleReadError extends OperationalError {
   /** For HTTP frameworks. */
   readonly statusCode = 503
 
-  constructor(projection: string, timeoutMs: number, cause?: unknown) {
+  constructor(projection: string, timeout: Duration, cause?: unknown) {
     super(
-      `${projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet. Ask again, or read with onTimeout: 'stale'`,
+      `${projection} had not applied the write after ${timeout}: it is behind, or the event is not of its topics' log yet. Ask again, or read with onTimeout: 'stale'`,
       { code: 'STALE_READ', retryable: true, cause },
     )
   }
@@ -52,7 +52,7 @@ export interface Projections {
    *
    * All waits of a process share one query at a time; there is none while nobody waits.
    *
-   * @throws {StaleReadError} after `timeoutMs`, unless `onTimeout` is `stale`.
+   * @throws {StaleReadError} after `timeout`, unless `onTimeout` is `stale`.
    * @throws {CommitTokenError} for a text that no outbox made.
    */
   waitFor(
@@ -83,25 +83,25 @@ class PostgresProjections implements Projections {
     token: CommitToken | string,
     options: WaitOptions = {},
   ): Promise<Freshness> {
-    const { timeoutMs = TIMEOUT_DEFAULT_MS, onTimeout = 'throw', key } = options
+    const { timeout = TIMEOUT_DEFAULT, onTimeout = 'throw', key } = options
     const startedMs = performance.now()
     const waitedMs = (): number => performance.now() - startedMs
     const topics = new Set(sources.map(({ topic }) => topic))
     const writes = parseCommitToken(token).flatMap((position) => writesOf(position, topics, key))
     if (writes.length === 0) return { fresh: true, waitedMs: waitedMs() }
 
-    const timeout = new AbortController()
+    const over = new AbortController()
     const waiter = {
       projection: name,
       isSatisfied: (applied: readonly AppliedPosition[]) =>
         writes.every((write) => isApplied(applied, write)),
     }
     const fresh = await Promise.race([
-      this.#poller.wait(waiter, timeout.signal),
-      sleep(timeoutMs, false, { signal: timeout.signal }),
-    ]).finally(() => timeout.abort())
+      this.#poller.wait(waiter, over.signal),
+      sleep(durationMs(timeout), false, { signal: over.signal }),
+    ]).finally(() => over.abort())
     if (!fresh && onTimeout === 'throw') {
-      throw new StaleReadError(name, timeoutMs, this.#poller.lastError)
+      throw new StaleReadError(name, timeout, this.#poller.lastError)
     }
     return { fresh, waitedMs: waitedMs() }
   }

@@ -68,7 +68,7 @@ const token = (commit: {
     keyHashes: new Map([[TOPIC, (commit.keys ?? ['abc']).map((key) => KEY_HASHES[key])]]),
   })
 
-const stale = { timeoutMs: 30, onTimeout: 'stale' } as const
+const stale = { timeout: '30ms', onTimeout: 'stale' } as const
 const isFresh = async (text: string, options = {}) =>
   (await projections.waitFor(orders, text, { ...stale, ...options })).fresh
 
@@ -118,7 +118,7 @@ describe('a read is fresh', () => {
   test('not before the projection has ever run', async () => {
     const unknown = { name: 'unknown', sources: [{ topic: TOPIC }] }
     await expect(
-      projections.waitFor(unknown, token({ below: 1n }), { timeoutMs: 30 }),
+      projections.waitFor(unknown, token({ below: 1n }), { timeout: '30ms' }),
     ).rejects.toThrow(StaleReadError)
   })
 })
@@ -126,7 +126,7 @@ describe('a read is fresh', () => {
 test('those who wait share one query at a time, and there is none when nobody waits', async () => {
   const waiting = Promise.all(
     Array.from({ length: 500 }, () =>
-      projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 10_000 }),
+      projections.waitFor(orders, token({ below: 100n }), { timeout: '10s' }),
     ),
   )
   await vi.waitFor(() => expect(queries.length).toBeGreaterThan(3))
@@ -142,11 +142,11 @@ test('those who wait share one query at a time, and there is none when nobody wa
 
 test('a wait that times out says so, with the trouble of the database as its cause', async () => {
   await expect(
-    projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 30 }),
+    projections.waitFor(orders, token({ below: 100n }), { timeout: '30ms' }),
   ).rejects.toMatchObject({ code: 'STALE_READ', statusCode: 503, retryable: true })
   await sql`alter table evt.checkpoint rename to away`.execute(db)
   await expect(
-    projections.waitFor(orders, token({ below: 100n }), { timeoutMs: 30 }),
+    projections.waitFor(orders, token({ below: 100n }), { timeout: '30ms' }),
   ).rejects.toMatchObject({ cause: { code: '42P01' } })
 })
 
@@ -156,7 +156,7 @@ describe('the Fastify plugin', () => {
     await app.register(readYourWrites, {
       projections,
       reads: [orders],
-      timeoutMs: 30,
+      timeout: '30ms',
       onTimeout,
     })
     app.post<{ Body: { below: number } }>('/orders', (request, reply) =>
