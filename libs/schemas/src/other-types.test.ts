@@ -151,8 +151,22 @@ describe('JSON Schema', () => {
     ['b$', 'abc', false],
     ['(a+)+$', 'a'.repeat(40), false],
     ['(', 'a', false],
+    ['^(a|b)_[0-9]+$', 'b_12', true],
+    ['^(?:a)b?$', 'a', true],
+    [`${'(|)'.repeat(60)}x`, 'aaa', false],
+    [`${'a?'.repeat(60)}${'a'.repeat(60)}`, 'a'.repeat(60), false],
   ] as const)('the pattern %j matches %j: %s', ([pattern, name, expected]) => {
-    expect(patternMatches(pattern, name)).toBe(expected)
+    expect(patternMatches(pattern, name, 1_000_000)).toBe(expected)
+  })
+
+  test('all patterns of a comparison share what time there is', () => {
+    const pattern = `^${'[a-z]*'.repeat(3)}$`
+    const names = Array.from({ length: 500 }, (_, index) => `${'a'.repeat(100)}${index}`)
+    const properties = Object.fromEntries(names.map((name) => [name, { type: 'string' }]))
+    const before = { type: 'object', patternProperties: { [pattern]: {} } }
+    const startedMs = performance.now()
+    jsonTypes(before, { type: 'object', properties })
+    expect(performance.now() - startedMs).toBeLessThan(5_000)
   })
 })
 

@@ -4,6 +4,8 @@ import type { JsonSchema } from './json-schema.ts'
 /** What the comparison of one kind needs of the whole. */
 export interface Comparing {
   compare(old: JsonSchema, next: JsonSchema, path: string): JsonDifference[]
+  /** Whether a property's name matches a pattern, as long as the comparison has time for it. */
+  matches(pattern: string, name: string): boolean
   /** No difference among them makes a valid document invalid. */
   isCompatible(differences: readonly JsonDifference[]): boolean
 }

@@ -5,12 +5,15 @@ import { type JsonDifference, isCompatibleChange } from './difference.ts'
 import type { CombinedSchema, JsonSchema, NumberSchema, StringSchema } from './json-schema.ts'
 import { maximumMatching } from './maximum-matching.ts'
 import { objectDifferences } from './object-differences.ts'
+import { matchingSteps, patternMatches } from './pattern-matches.ts'
 import { setChange } from './set-change.ts'
 
 /** Deeper graphs come from chains of references that were made to exhaust the stack. */
 const DEPTH_MAX = 500
 /** Pairs of schemas; alternatives are compared each with each. */
 const COMPARISONS_MAX = 200_000
+/** Of all patterns and names together: a fraction of a second. */
+const MATCHING_STEPS_MAX = 20_000_000
 
 /**
  * What changed from `old` to `next`, as Confluent's registry sees it: all of it, or only what makes
@@ -29,6 +32,7 @@ class JsonComparison implements Comparing {
   /** Schemas under comparison: one that is met again inside itself is taken as unchanged. */
   readonly #open = new Set<JsonSchema>()
   #comparisonCount = 0
+  #matchingSteps = 0
   #depth = 0
 
   constructor(isLenient: boolean) {
@@ -37,6 +41,13 @@ class JsonComparison implements Comparing {
 
   isCompatible(differences: readonly JsonDifference[]): boolean {
     return differences.every((difference) => isCompatibleChange(difference, this.#isLenient))
+  }
+
+  matches(pattern: string, name: string): boolean {
+    const stepsMax = MATCHING_STEPS_MAX - this.#matchingSteps
+    const steps = matchingSteps(pattern, name)
+    if (steps <= stepsMax) this.#matchingSteps += steps
+    return patternMatches(pattern, name, stepsMax)
   }
 
   compare(oldSchema: JsonSchema, nextSchema: JsonSchema, path: string): JsonDifference[] {

@@ -2,7 +2,6 @@ import { additionalDifferences } from './additional-differences.ts'
 import { type Comparing, limitChange } from './comparing.ts'
 import type { JsonDifference } from './difference.ts'
 import type { JsonSchema, ObjectSchema } from './json-schema.ts'
-import { patternMatches } from './pattern-matches.ts'
 import { setChange } from './set-change.ts'
 
 /** `properties`, `required`, `dependencies`, `additionalProperties` and the limits on their number. */
@@ -72,7 +71,7 @@ function ofRemoved(
   path: string,
 ): JsonDifference[] {
   if (isOpen(next)) return [{ type: 'PROPERTY_REMOVED_FROM_OPEN_CONTENT_MODEL', path }]
-  const cover = coveringSchema(next, name)
+  const cover = coveringSchema(comparing, next, name)
   if (cover === undefined) {
     const what = before.kind === 'nothing' ? 'PROPERTY_WITH_FALSE' : 'PROPERTY'
     return [{ type: `${what}_REMOVED_FROM_CLOSED_CONTENT_MODEL`, path }]
@@ -97,7 +96,7 @@ function ofAdded(
     return [{ type: `${added}_ADDED_TO_OPEN_CONTENT_MODEL`, path }]
   }
   const ofModel = { type: `${what}_ADDED_TO_UNOPEN_CONTENT_MODEL`, path }
-  const cover = coveringSchema(old, name)
+  const cover = coveringSchema(comparing, old, name)
   if (cover === undefined) return [ofModel]
   const differences = comparing.compare(cover, after, path)
   const isCovered = comparing.isCompatible(differences) ? 'IS' : 'NOT'
@@ -111,9 +110,13 @@ function isOpen({ patternProperties, additional }: ObjectSchema): boolean {
 }
 
 /** The schema of a property that is not named, when the model is partially open. */
-function coveringSchema(schema: ObjectSchema, name: string): JsonSchema | undefined {
+function coveringSchema(
+  comparing: Comparing,
+  schema: ObjectSchema,
+  name: string,
+): JsonSchema | undefined {
   for (const [pattern, cover] of schema.patternProperties) {
-    if (patternMatches(pattern, name)) return cover
+    if (comparing.matches(pattern, name)) return cover
   }
   return typeof schema.additional === 'boolean' ? undefined : schema.additional
 }
