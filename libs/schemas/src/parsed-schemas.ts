@@ -66,7 +66,12 @@ export class ParsedSchemas {
       mode: 'lenient',
       checkDefaults: false,
     })
-    if (document.ok) this.#cache.set(version, document.value, version.schema.length)
+    if (document.ok) {
+      // A document holds what it refers to, however short its own text is.
+      const texts = [version.schema, ...resolved.value.map(({ text }) => text)]
+      const weight = texts.reduce((sum, text) => sum + text.length, 0)
+      this.#cache.set(version, document.value, weight)
+    }
     return document
   }
 
