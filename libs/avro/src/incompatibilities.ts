@@ -21,8 +21,12 @@ const PROMOTIONS: Readonly<Record<string, readonly string[]>> = {
 
 /** Deeper nesting of readers in readers cannot come from text within the bounds of the reader. */
 const DEPTH_MAX = 2_000
-/** Reasons beyond it add nothing that a person would read. */
+/** Pairs of types: twice what schemas within the bounds of the parser have, unless they were made for it. */
+const COMPARISONS_MAX = 400_000
+/** Reasons beyond it add nothing that a person would read, and types that share types multiply them. */
 const REASONS_MAX = 1_000
+/** Of a pair of types that is met again. */
+const REMEMBERED_REASONS_MAX = 100
 
 /**
  * Every reason why `reader` cannot read what `writer` wrote; empty when it can. Decides as Avro's
@@ -34,7 +38,7 @@ const REASONS_MAX = 1_000
  * when the assumption fails.
  */
 export function incompatibilities(reader: AvroSchema, writer: AvroSchema): Incompatibility[] {
-  return new Comparison().compare(reader, writer, '').slice(0, REASONS_MAX)
+  return new Comparison().compare(reader, writer, '')
 }
 
 class Comparison {
@@ -48,12 +52,18 @@ class Comparison {
   /** Branches of readers by what they may read: a union may have tens of thousands, too. */
   readonly #branchesByLikeness = new Map<UnionSchema, ReadonlyMap<string, readonly number[]>>()
   #depth = 0
+  #comparisonCount = 0
 
   compare(reader: AvroSchema, writer: AvroSchema, path: string): Incompatibility[] {
     const failed = this.#failed.get(reader)?.get(writer)
     if (failed !== undefined) return failed
     if (this.#isAssumed.get(reader)?.has(writer)) return []
 
+    this.#comparisonCount += 1
+    if (this.#comparisonCount > COMPARISONS_MAX) {
+      const detail = `more than ${COMPARISONS_MAX} pairs of types would have to be compared`
+      return [reason('EXCEPTION', path, { reader, writer }, detail)]
+    }
     const assumedBefore = this.#assumed.length
     this.#assume(reader, writer)
     this.#depth += 1
@@ -90,21 +100,23 @@ class Comparison {
 
   /** The data may hold any branch: the reader must read each. */
   #ofWriterUnion(reader: AvroSchema, writer: UnionSchema, path: string): Incompatibility[] {
-    return writer.branches.flatMap((branch, index) =>
+    return bounded(writer.branches, (branch, index) =>
       this.compare(reader, branch, `${path}/${index}`),
     )
   }
 
   #ofReaderUnion(reader: UnionSchema, writer: AvroSchema, path: string): Incompatibility[] {
     // Java starts a new path here, and drops the reasons of the branches altogether.
-    const attempts = this.#branchesLike(writer, reader).map((branch) => ({
-      branch,
-      reasons: this.compare(branch, writer, ''),
-    }))
-    if (attempts.some(({ reasons }) => reasons.length === 0)) return []
-    const closest = attempts.find(({ branch }) => isSameType(branch, writer))
+    let causes: readonly Incompatibility[] = []
+    let hasClosest = false
+    for (const branch of this.#branchesLike(writer, reader)) {
+      const reasons = this.compare(branch, writer, '')
+      if (reasons.length === 0) return []
+      if (hasClosest || !isSameType(branch, writer)) continue
+      hasClosest = true
+      causes = reasons
+    }
     const detail = `reader union lacking writer type: ${typeName(writer)}`
-    const causes = closest?.reasons ?? []
     return [{ ...reason('MISSING_UNION_BRANCH', path, { reader, writer }, detail), causes }]
   }
 
@@ -123,10 +135,10 @@ class Comparison {
   }
 
   #ofRecord(reader: RecordSchema, writer: RecordSchema, path: string): Incompatibility[] {
-    const ofFields = reader.fields.flatMap((field, index) =>
+    const ofFields = bounded(reader.fields, (field, index) =>
       this.#ofField(field, { reader, writer }, `${path}/fields/${index}`),
     )
-    return [...ofName(reader, writer, path), ...ofFields]
+    return [...ofName(reader, writer, path), ...ofFields].slice(0, REASONS_MAX)
   }
 
   #ofField(
@@ -186,8 +198,21 @@ class Comparison {
   #fail(reader: AvroSchema, writer: AvroSchema, reasons: Incompatibility[]): void {
     let writers = this.#failed.get(reader)
     if (writers === undefined) this.#failed.set(reader, (writers = new Map()))
-    writers.set(writer, reasons)
+    writers.set(writer, reasons.slice(0, REMEMBERED_REASONS_MAX))
   }
+}
+
+/** The reasons of all parts, of as many as it takes for {@link REASONS_MAX}. */
+function bounded<Part>(
+  parts: readonly Part[],
+  reasonsOf: (part: Part, index: number) => readonly Incompatibility[],
+): Incompatibility[] {
+  const reasons: Incompatibility[] = []
+  for (const [index, part] of parts.entries()) {
+    reasons.push(...reasonsOf(part, index))
+    if (reasons.length >= REASONS_MAX) return reasons.slice(0, REASONS_MAX)
+  }
+  return reasons
 }
 
 function branchesByLikeness({ branches }: UnionSchema): ReadonlyMap<string, readonly number[]> {

@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import { canonicalTextOf } from './canonical-text.ts'
-import { isValidDefault } from './default-value.ts'
+import { type CheckedDefaults, isValidDefault } from './default-value.ts'
 import type { JsonObject, JsonValue } from './json/json-value.ts'
 import { readJson } from './json/read-json.ts'
 import { writeJson } from './json/write-json.ts'
@@ -363,9 +363,11 @@ class SchemaParser {
   }
 
   #checkDefaults(): void {
+    const unionBranch = this.#mode === 'version-7' ? 'first' : 'any'
+    const checked: CheckedDefaults = new Map()
     for (const { name, type, defaultValue, pointer } of this.#fieldsWithDefault) {
       invariant(defaultValue !== undefined, 'only fields with a default are listed')
-      if (!isValidDefault(type, defaultValue, this.#mode === 'version-7' ? 'first' : 'any')) {
+      if (!isValidDefault(type, defaultValue, unionBranch, checked)) {
         const value = writeJson(defaultValue)
         throw new SchemaError(
           `Invalid default for field ${name}: ${value} not a ${canonicalTextOf(type, 'stored')}`,

@@ -169,3 +169,52 @@ describe('identity', () => {
     expect(schemaGuid('"int"')).toBe('ef524ea1-b91e-7317-3d93-8ade36c1db32')
   })
 })
+
+/** R0 has two fields of R1, R1 two of R2 …: a text that grows with the depth, and 2^depth paths. */
+function doubling(depth: number, leaf: string, withDefaults: boolean): unknown {
+  const field = (name: string, type: unknown) =>
+    withDefaults ? { name, type, default: {} } : { name, type }
+  let inner: unknown = record(`R${depth}`, {
+    name: 'x',
+    type: leaf,
+    ...(withDefaults ? { default: 0 } : {}),
+  })
+  for (let level = depth - 1; level >= 0; level -= 1) {
+    inner = record(`R${level}`, field('a', inner), field('b', `R${level + 1}`))
+  }
+  return inner
+}
+
+describe('types that share types', () => {
+  test('do not multiply the reasons of a comparison', () => {
+    const reasons = incompatibilities(
+      parse(doubling(40, 'int', false)).root,
+      parse(doubling(40, 'string', false)).root,
+    )
+    expect(reasons.length).toBeGreaterThan(1)
+    expect(reasons.length).toBeLessThanOrEqual(1_000)
+  })
+
+  test('do not multiply the checks of their defaults', () => {
+    expect(parse(doubling(40, 'int', true)).root.kind).toBe('record')
+  })
+
+  test('and unions of types of one name are compared up to a bound', () => {
+    const union = (type: string) =>
+      parse(
+        Array.from({ length: 800 }, (_, index) =>
+          record(`n${index}.R`, {
+            name: 'x',
+            type: { type: 'fixed', name: `n${index}.F`, size: type === 'a' ? 1 : 2 },
+          }),
+        ),
+      ).root
+    expect(incompatibilities(union('a'), union('b')).length).toBeLessThanOrEqual(1_000)
+    expect(incompatibilities(union('a'), union('a'))).toEqual([])
+  })
+
+  test('a default that needs itself is refused', () => {
+    const recursive = record('A', { name: 'a', type: 'A', default: {} })
+    expect(failureOf(() => parse(recursive))).toBe('SchemaError')
+  })
+})
