@@ -55,6 +55,20 @@ export class ParsedSchemas {
     })
   }
 
+  /**
+   * What a new schema is stored as. It has to be readable: types that are written out where they are
+   * used first may nest too deep, and numbers may turn out not to be any.
+   */
+  parseBack(subject: string, schema: Omit<NewSchema, 'normalize'>): Outcome<SchemaDocument> {
+    const resolved = this.#resolve(subject, schema.references, { liveOnly: true })
+    if (!resolved.ok) return resolved
+    return parsed(schema.schemaType, schema.schema, {
+      references: resolved.value,
+      mode: 'lenient',
+      checkDefaults: false,
+    })
+  }
+
   /** A stored schema, which may be one that a stricter version would refuse today. */
   parseStored(version: SchemaVersion): Outcome<SchemaDocument> {
     const cached = this.#cache.get(version)

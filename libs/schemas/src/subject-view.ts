@@ -153,10 +153,15 @@ export class SubjectView {
     const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
     const document = schemas.parseNew(subject, { schemaType, schema: text, references, normalize })
     if (!document.ok) return document
+    const schema = documentText(document.value, normalize ? 'normalized' : 'stored')
+    if (schema !== text) {
+      const readBack = schemas.parseBack(subject, { schemaType, schema, references })
+      if (!readBack.ok) return readBack
+    }
     return success({
       ...this.#extras(subject, request),
       schemaType,
-      schema: documentText(document.value, normalize ? 'normalized' : 'stored'),
+      schema,
       references: normalize ? references.toSorted(compareReferences) : references,
       document: document.value,
     })

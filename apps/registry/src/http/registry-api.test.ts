@@ -77,6 +77,27 @@ describe('registering', () => {
     ])
   })
 
+  test.for([
+    [
+      'types that are written out 400 levels deep',
+      {
+        schema: JSON.stringify(
+          Array.from({ length: 400 }, (_, index) => ({
+            type: 'record',
+            name: `R${index}`,
+            fields: [{ name: 'f', type: index === 399 ? 'int' : `R${index + 1}` }],
+          })),
+        ),
+      },
+    ],
+    ['a number beyond all', { schema: '{"type":"number","maximum":1e400}', schemaType: 'JSON' }],
+  ] as const)('what could not be read back is refused: %s', async ([, body]) => {
+    const { http, log } = startRegistry()
+    const [status, answer] = await call(http, 'POST /subjects/s/versions', body)
+    expect([status, answer]).toMatchObject([422, { error_code: 42201 }])
+    expect(log.entries).toEqual([])
+  })
+
   test('unknown members of the body are ignored', async () => {
     const { http } = startRegistry()
     const [status] = await call(http, 'POST /subjects/s/versions', {
