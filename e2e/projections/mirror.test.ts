@@ -45,8 +45,8 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
     return (await Promise.all(perPartition)).flat()
   }
   await waitFor('the copies', 60_000, async () => (await copies()).length === 2)
-  await reader.close()
   const [first, second] = await copies()
+  await reader.close()
   expect(Buffer.from(first?.key ?? []).toString()).toBe('bad')
   const names = [
     ['__connect.errors.topic', stack.topic],

@@ -69,11 +69,9 @@ export class ProjectionStack {
   static async start(options: StackOptions): Promise<ProjectionStack> {
     const directory = await mkdtemp(join(tmpdir(), 'fairlead-projections-'))
     await chmod(directory, ENTER_ONLY)
-    const starting = Promise.all([
-      startPostgres(join(directory, 'postgres'), options.postgres),
-      startBroker(options),
-    ])
-    const [postgres, { broker, registry }] = await starting
+    // One after the other: what starts meanwhile could take the port that Postgres is about to.
+    const postgres = await startPostgres(join(directory, 'postgres'), options.postgres)
+    const { broker, registry } = await startBroker(options)
     const stack = new ProjectionStack(options, directory, { postgres, broker, registry })
     await stack.createTopic()
     return stack
