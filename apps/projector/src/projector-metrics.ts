@@ -1,5 +1,6 @@
 import type { Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
+import type { JobProgress } from './store/jobs.ts'
 import type { TopicPartition } from './log/event-log.ts'
 import type { LetterCount } from './store/list-letters.ts'
 import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-worker.ts'
@@ -26,6 +27,19 @@ export class ProjectorMetrics {
 
   constructor(metrics: Metrics, countLetters: () => Promise<readonly LetterCount[]>) {
     this.#metrics = defineMetrics(metrics, { positions: this.#positions, countLetters })
+  }
+
+  /** How far a rebuild is in its phase; null once it is over. */
+  rebuild({ name, version }: Projection, progress: JobProgress | null): void {
+    const { rebuildDone, rebuildTotal, rebuildRatio, rebuildEta } = this.#metrics
+    const labels = { projection: name, version: String(version) }
+    for (const gauge of [rebuildDone, rebuildTotal, rebuildRatio, rebuildEta]) gauge.remove(labels)
+    if (progress === null) return
+    const { done, total, eta } = progress
+    rebuildDone.set(labels, done)
+    rebuildTotal.set(labels, total)
+    rebuildRatio.set(labels, total === 0 ? 0 : done / total)
+    if (eta !== null) rebuildEta.set(labels, Math.max(0, eta.getTime() - Date.now()) / 1000)
   }
 
   /** What one partition reports, from assignment to release. */
@@ -105,7 +119,13 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
   defineLetterCounts(metrics, sources.countLetters)
   const gauge = (name: string, help: string) =>
     metrics.gauge({ name, help, labelNames: [...PARTITION_LABELS] })
+  const ofRebuild = (name: string, help: string) =>
+    metrics.gauge({ name: `projection_rebuild_${name}`, help, labelNames: [...LABELS] })
   return {
+    rebuildDone: ofRebuild('records_done', 'Done of the phase that a rebuild here is in.'),
+    rebuildTotal: ofRebuild('records_total', 'Records, rows or blocks of that phase.'),
+    rebuildRatio: ofRebuild('progress_ratio', 'The one as a share of the other.'),
+    rebuildEta: ofRebuild('eta_seconds', 'What the rest of the phase takes at its speed.'),
     lastAdvance: gauge('projection_last_advance_timestamp_seconds', 'Last commit of a batch.'),
     heartbeat: gauge('projection_heartbeat_timestamp_seconds', 'Last fetch, records or not.'),
     parkedKeys: gauge('projection_parked_keys', 'Keys whose events are set aside.'),

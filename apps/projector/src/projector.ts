@@ -172,6 +172,7 @@ export class Projector {
       eventAheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
       memoryBytesMax: options.rebuildMemoryBytesMax,
+      metrics: this.#metrics,
       nowMs: () => performance.now(),
       onEnd: () => this.refresh(),
       fail: options.fail,

@@ -1,21 +1,27 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { EffectRanges, type StoredRanges } from './effect-ranges.ts'
 
 const at = (offset: number): ReadonlyMap<number, number> => new Map([[0, offset]])
+const ranges = (stored: StoredRanges | null, isLive: boolean) =>
+  new EffectRanges({ stored, isLive })
 
-describe('a version that was live from its beginning', () => {
-  test('has every effect until another one is shown', () => {
-    const first = new EffectRanges(null)
-    expect(first.includes(3, 0)).toBe(true)
-    const closed = new EffectRanges(first.closedAt(at(10)))
-    expect([closed.includes(0, 9), closed.includes(0, 10)]).toEqual([true, false])
-  })
+test('a version that was live from its beginning has every effect until another one is shown', () => {
+  const first = ranges(null, true)
+  expect(first.includes(3, 0)).toBe(true)
+  const closed = ranges(first.closedAt(at(10)), false)
+  expect([closed.includes(0, 9), closed.includes(0, 10)]).toEqual([true, false])
 })
 
 test('ranges that became empty are forgotten', () => {
   const opened = EffectRanges.none.openedAt(at(10))
-  expect(new EffectRanges(opened).closedAt(at(10))).toEqual({ 0: [] })
+  expect(ranges(opened, true).closedAt(at(10))).toEqual({ 0: [] })
+})
+
+test('a partition that the topic has only since a swap is the live one’s', () => {
+  const live = ranges(EffectRanges.none.openedAt(at(10)), true)
+  const standby = ranges(ranges(null, true).closedAt(at(10)), false)
+  expect([live.includes(1, 0), standby.includes(1, 0)]).toEqual([true, false])
 })
 
 test('the effects of each offset are those of one version, however often they are swapped', () => {
@@ -23,16 +29,18 @@ test('the effects of each offset are those of one version, however often they ar
   fc.assert(
     fc.property(swaps, (steps) => {
       let live: StoredRanges | null = null
-      let standby: StoredRanges | null = {}
+      let standby: StoredRanges | null = null
       let offset = 0
       for (const step of steps) {
         offset += step
-        const closed = new EffectRanges(live).closedAt(at(offset))
-        live = new EffectRanges(standby).openedAt(at(offset))
+        const closed = ranges(live, true).closedAt(at(offset))
+        live = ranges(standby, false).openedAt(at(offset))
         standby = closed
       }
       for (let of = 0; of < offset + 5; of += 1) {
-        const owners = [live, standby].filter((ranges) => new EffectRanges(ranges).includes(0, of))
+        const owners = [ranges(live, true), ranges(standby, false)].filter((each) =>
+          each.includes(0, of),
+        )
         expect(owners).toHaveLength(1)
       }
     }),

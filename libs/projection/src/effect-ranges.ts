@@ -4,26 +4,31 @@ export type OffsetRange = readonly [from: number, until: number | null]
 /** As it is stored: ranges by partition. */
 export type StoredRanges = Readonly<Record<string, readonly OffsetRange[]>>
 
+const ALL: readonly OffsetRange[] = [[0, null]]
+
 /**
  * The offsets whose side effects one version of a projection has. Two versions run at once, and each
  * event's effects are to happen once: when another version is shown, both agree on an offset per
  * partition, the greater of their checkpoints. Below it they are the former version's, even while it
  * still has some way to go; from it on they are the new one's.
+ *
+ * A partition that no swap has met yet, since the topic has it only now, is the live version's.
  */
 export class EffectRanges {
-  readonly #stored: StoredRanges | null
+  readonly #stored: StoredRanges
+  readonly #isLive: boolean
 
-  /** Null: every event's, as the version has been live since it began. */
-  constructor(stored: StoredRanges | null) {
-    this.#stored = stored
+  constructor(of: { readonly stored: StoredRanges | null; readonly isLive: boolean }) {
+    this.#stored = of.stored ?? {}
+    this.#isLive = of.isLive
   }
 
-  static readonly none: EffectRanges = new EffectRanges({})
+  static readonly none: EffectRanges = new EffectRanges({ stored: null, isLive: false })
 
   includes(partition: number, offset: number): boolean {
-    if (this.#stored === null) return true
-    const ranges = this.#stored[partition] ?? []
-    return ranges.some(([from, until]) => offset >= from && (until === null || offset < until))
+    return this.#rangesOf(partition).some(
+      ([from, until]) => offset >= from && (until === null || offset < until),
+    )
   }
 
   /** From `offsets` on they are this version's, too. */
@@ -38,19 +43,20 @@ export class EffectRanges {
     )
   }
 
+  #rangesOf(partition: number): readonly OffsetRange[] {
+    return this.#stored[partition] ?? (this.#isLive ? ALL : [])
+  }
+
   #changed(
     offsets: ReadonlyMap<number, number>,
     change: (ranges: readonly OffsetRange[], offset: number) => readonly OffsetRange[],
   ): StoredRanges {
     const changed: Record<string, readonly OffsetRange[]> = { ...this.#stored }
     for (const [partition, offset] of offsets) {
-      const ranges = this.#stored === null ? ALL : (this.#stored[partition] ?? [])
-      changed[partition] = change(ranges, offset).filter(
+      changed[partition] = change(this.#rangesOf(partition), offset).filter(
         ([from, until]) => until === null || from < until,
       )
     }
     return changed
   }
 }
-
-const ALL: readonly OffsetRange[] = [[0, null]]

@@ -1,7 +1,7 @@
 import { CompletionRate } from '@fairlead/projection'
 import { sql } from 'kysely'
 import type { Database } from '../store/database.ts'
-import { type JobPhase, saveProgress } from '../store/jobs.ts'
+import { type JobPhase, type JobProgress, saveProgress } from '../store/jobs.ts'
 
 const SAVE_INTERVAL_MS = 500
 
@@ -14,6 +14,7 @@ export class JobReporter {
   readonly #jobId: bigint
   readonly #nowMs: () => number
   readonly #parked: () => number
+  readonly #onProgress: (progress: JobProgress) => void
   #phase: JobPhase = 'preparing'
   #measure: Measure = () => Promise.resolve({ done: 0, total: 0 })
   #rate = new CompletionRate()
@@ -25,11 +26,13 @@ export class JobReporter {
     readonly jobId: bigint
     readonly nowMs: () => number
     readonly parked: () => number
+    readonly onProgress?: (progress: JobProgress) => void
   }) {
     this.#db = options.db
     this.#jobId = options.jobId
     this.#nowMs = options.nowMs
     this.#parked = options.parked
+    this.#onProgress = options.onProgress ?? (() => undefined)
     this.#timer = setInterval(() => this.#save(), SAVE_INTERVAL_MS)
   }
 
@@ -62,14 +65,16 @@ export class JobReporter {
     const { done, total } = await this.#measure()
     this.#rate.measure(done, nowMs)
     const remainingMs = this.#rate.remainingMs(total)
-    await saveProgress(this.#db, this.#jobId, {
+    const progress = {
       phase: this.#phase,
       done,
       total,
       perSecond: this.#rate.perSecond,
       eta: remainingMs === null ? null : new Date(Date.now() + remainingMs),
       parked: this.#parked(),
-    })
+    }
+    this.#onProgress(progress)
+    await saveProgress(this.#db, this.#jobId, progress)
   }
 }
 

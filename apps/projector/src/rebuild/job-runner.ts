@@ -4,8 +4,9 @@ import type { EventLog } from '../log/event-log.ts'
 import { RecordReader, type ValueSerde } from '../log/prepare-records.ts'
 import { pauseFor } from '../pause.ts'
 import type { RunnerLogger } from '../projection-runner.ts'
+import type { ProjectorMetrics } from '../projector-metrics.ts'
 import type { Database } from '../store/database.ts'
-import { type Job, failJob, openJobs } from '../store/jobs.ts'
+import { type Job, type JobProgress, failJob, openJobs } from '../store/jobs.ts'
 import { momentSchema } from '../store/register.ts'
 import { type RegisteredProjection, projectionLabel } from '../store/registered-projection.ts'
 import { BuildSession } from './build-session.ts'
@@ -30,6 +31,7 @@ export type JobRunnerOptions = {
   readonly memoryBytesMax: number
   readonly nowMs: () => number
   readonly logger: RunnerLogger
+  readonly metrics: Pick<ProjectorMetrics, 'rebuild'>
   /** A job ended: states of versions may have changed. */
   readonly onEnd: () => void
   readonly fail: (error: unknown) => void
@@ -123,7 +125,9 @@ export class JobRunner {
     const startedMs = this.#options.nowMs()
     try {
       const { signal } = this.#abort
-      const context = { ...this.#options, session, registered, reader, job, signal }
+      const onProgress = (progress: JobProgress | null): void =>
+        this.#options.metrics.rebuild(registered.projection, progress)
+      const context = { ...this.#options, session, registered, reader, job, signal, onProgress }
       await PROCEDURES[job.kind](context)
       const tookMs = Math.round(this.#options.nowMs() - startedMs)
       logger.info({ ...fields, kind: job.kind, tookMs }, 'a job is done')

@@ -16,7 +16,7 @@ import { explainUnknown } from '../partition-worker.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
-import { type Job, type JobRequest, finishJob } from '../store/jobs.ts'
+import { type Job, type JobProgress, type JobRequest, finishJob } from '../store/jobs.ts'
 import {
   type RegisteredProjection,
   projectionLabel,
@@ -43,6 +43,8 @@ export type RebuildOptions = {
   readonly memoryBytesMax: number
   readonly nowMs: () => number
   readonly logger: { warn(fields: object, message: string): void }
+  /** Called twice a second; null once the rebuild is over. */
+  readonly onProgress: (progress: JobProgress | null) => void
   readonly signal: AbortSignal
 }
 
@@ -86,11 +88,13 @@ class VersionBuild {
     this.#options = options
     const { db, job, nowMs } = options
     const parked = (): number => this.#parkedCount()
-    this.#reporter = new JobReporter({ db, jobId: job.id, nowMs, parked })
+    const { onProgress } = options
+    this.#reporter = new JobReporter({ db, jobId: job.id, nowMs, parked, onProgress })
   }
 
-  stop(): Promise<void> {
-    return this.#reporter.stop()
+  async stop(): Promise<void> {
+    await this.#reporter.stop()
+    this.#options.onProgress(null)
   }
 
   async run(): Promise<void> {

@@ -188,8 +188,8 @@ async function handOverEffects(
   const at = new Map(
     [...offsets.values()].map((each) => [each.partition, Math.max(each.live, each.target)]),
   )
-  const closed = new EffectRanges(live.effects).closedAt(at)
-  const opened = new EffectRanges(target.effects ?? {}).openedAt(at)
+  const closed = new EffectRanges({ stored: live.effects, isLive: true }).closedAt(at)
+  const opened = new EffectRanges({ stored: target.effects, isLive: false }).openedAt(at)
   await setState(trx, live, { state: 'standby', effects: closed })
   await setState(trx, target, { state: 'live', effects: opened })
 }

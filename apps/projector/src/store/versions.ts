@@ -125,8 +125,9 @@ export async function readEffectRanges(
     select state = 'live' as "isLive", effects from evt.projection_version
     where projection_id = ${projectionId} and version = ${projection.version}`.execute(trx)
   const [row] = rows
-  if (row === undefined) return EffectRanges.none
-  return row.effects === null && !row.isLive ? EffectRanges.none : new EffectRanges(row.effects)
+  return row === undefined
+    ? EffectRanges.none
+    : new EffectRanges({ stored: row.effects, isLive: row.isLive })
 }
 
 /** @throws {VersionError} when the version is not being built any more: it was retired. */
