@@ -39,7 +39,7 @@ export class MovedKeys {
   readonly #options: MovedKeysOptions
   #partitionCount = 0
   #growths: readonly Growth[] = []
-  #lookedMs = 0
+  #misplacedMs = Number.NEGATIVE_INFINITY
 
   private constructor(options: MovedKeysOptions) {
     this.#options = options
@@ -54,8 +54,12 @@ export class MovedKeys {
   /** How many of the records, from the first on, may be applied now. */
   async permittedCount(records: readonly PreparedRecord[], signal: AbortSignal): Promise<number> {
     // Its producer may have heard of new partitions before this one's group has.
-    const isLookDue = this.#options.wallMs() - this.#lookedMs >= LOOK_INTERVAL_MS
-    if (isLookDue && records.some((record) => this.#isMisplaced(record))) await this.#look()
+    const nowMs = this.#options.wallMs()
+    const isLookDue = nowMs - this.#misplacedMs >= LOOK_INTERVAL_MS
+    if (isLookDue && records.some((record) => this.#isMisplaced(record))) {
+      await this.#look()
+      this.#misplacedMs = nowMs
+    }
     if (this.#growths.length === 0) return records.length
     const formers = records.map((record) => this.#formerPartitions(record))
     const rests = await this.#restsOf(new Set(formers.flat()), signal)
@@ -69,10 +73,9 @@ export class MovedKeys {
   async #look(): Promise<void> {
     const { db, log, partition, wallMs } = this.#options
     const partitionCount = await log.partitionCount(partition.topic)
-    this.#lookedMs = wallMs()
     if (partitionCount <= this.#partitionCount) return
     this.#partitionCount = partitionCount
-    const seen = { partitionCount, nowMs: this.#lookedMs }
+    const seen = { partitionCount, nowMs: wallMs() }
     this.#growths = await notePartitionCount(db, partition, seen)
   }
 
