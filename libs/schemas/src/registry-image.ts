@@ -197,9 +197,7 @@ export class RegistryImage {
     addTo(this.#byId, `${context} ${schemaId}`, version)
     addTo(this.#byContent, contentHash(context, version), version)
     if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version), version)
-    for (const reference of version.references) {
-      addTo(this.#referrers, locationOf(version, reference), version)
-    }
+    for (const location of referredLocations(version)) addTo(this.#referrers, location, version)
   }
 
   #remove(version: SchemaVersion): void {
@@ -211,8 +209,8 @@ export class RegistryImage {
     removeFrom(this.#byId, `${context} ${version.schemaId}`, version)
     removeFrom(this.#byContent, contentHash(context, version), version)
     if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version), version)
-    for (const reference of version.references) {
-      removeFrom(this.#referrers, locationOf(version, reference), version)
+    for (const location of referredLocations(version)) {
+      removeFrom(this.#referrers, location, version)
     }
   }
 }
@@ -228,8 +226,11 @@ export function guidOf(content: SchemaContent): string {
   return schemaGuid(content.schema, content.references, extrasHashTexts(content))
 }
 
-function locationOf(version: SchemaVersion, reference: SchemaReference): string {
-  return locationKey(qualifiedLike(version.subject, reference.subject), reference.version)
+/** Each once: two references may lead to one version, by different names. */
+function referredLocations({ subject: parent, references }: SchemaVersion): ReadonlySet<string> {
+  return new Set(
+    references.map(({ subject, version }) => locationKey(qualifiedLike(parent, subject), version)),
+  )
 }
 
 function locationKey(subject: string, version: number): string {

@@ -176,6 +176,28 @@ describe('references', () => {
   })
 })
 
+test.for([
+  ['a soft deletion of the subject', (stored: Stored) => stored.deleteSubject('z'), [1]],
+  [
+    'a hard deletion of the subject',
+    (stored: Stored) => [stored.deleteSubject('z'), stored.deleteSubject('z', true)],
+    [[1], [1]],
+  ],
+  [
+    'deletions of the version',
+    (stored: Stored) => [stored.deleteVersion('z', 1), stored.deleteVersion('z', 1, true)],
+    [1, 1],
+  ],
+] as const)('two references to one version: %s', ([, deletion, expected]) => {
+  const stored = new Stored()
+  stored.register('r', '"int"')
+  const references = ['a', 'b'].map((name) => ({ name, subject: 'r', version: 1 }))
+  stored.register('z', '"string"', { references })
+  expect(stored.deleteSubject('r')).toBe(42206)
+  expect(deletion(stored)).toEqual(expected)
+  expect(stored.deleteSubject('r')).toEqual([1])
+})
+
 describe('deletion', () => {
   test('soft first, then hard, and each only once', () => {
     const stored = new Stored()
