@@ -10,11 +10,16 @@ export function contextOf(subject: string): string {
   return QUALIFIED.exec(subject)?.[1] ?? DEFAULT_CONTEXT
 }
 
+/** `:.:name` is the long form of a subject in the default context; subjects are stored without. */
+export function plainSubject(subject: string): string {
+  return subject.startsWith(':.:') ? subject.slice(3) : subject
+}
+
 /** A reference without a context is to the context of the schema that has it. */
 export function qualifiedLike(parent: string, subject: string): string {
   const context = contextOf(parent)
-  const isQualified = QUALIFIED.test(subject)
-  return isQualified || context === DEFAULT_CONTEXT ? subject : `:${context}:${subject}`
+  if (QUALIFIED.test(subject)) return plainSubject(subject)
+  return context === DEFAULT_CONTEXT ? subject : `:${context}:${subject}`
 }
 
 /** `:.ctx:` alone, which stands for all subjects of the context; also the default one, `:.:`. */

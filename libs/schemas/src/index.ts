@@ -1,5 +1,5 @@
 export type { CompatibilityVerdict } from './check-compatibility.ts'
-export { DEFAULT_CONTEXT, contextOf, qualifiedLike } from './context.ts'
+export { DEFAULT_CONTEXT, contextOf, plainSubject, qualifiedLike } from './context.ts'
 export type { Decision } from './decision.ts'
 export type { SchemaChange } from './explain/avro-changes.ts'
 export { type CompatibilityDetail, type Explanation, patchText } from './explain/explain.ts'

@@ -1,3 +1,4 @@
+import { readJson } from '@fairlead/avro'
 import { describe, expect, test } from 'vitest'
 import {
   type Decision,
@@ -163,6 +164,17 @@ describe('references', () => {
         references: toAddress(1),
       },
     })
+  })
+
+  test('`:.:` names the default context, also from another one', () => {
+    const stored = new Stored()
+    stored.register('address', address)
+    const references = [{ name: 'n.Address', subject: ':.:address', version: 1 }]
+    expect(stored.register(':.c:customer', customer, { references })).toEqual([1, 1])
+    expect(stored.deleteSubject('address')).toBe(42206)
+    const others = new Map([['alias', readJson('":.:address"')]])
+    stored.answer(stored.registry.decideSettings(':.c:alias', { others }))
+    expect(stored.registry.view.aliased(':.c:alias')).toBe('address')
   })
 
   test('what is referenced cannot be deleted', () => {

@@ -4,13 +4,13 @@ import {
   type SchemaRequest,
   definedMembers,
   parseVersion,
+  plainSubject,
 } from '@fairlead/schemas'
 import type { FastifyRequest } from 'fastify'
 import { HttpFailure, badRequest, notFound } from './errors.ts'
 
 /** The parts of a request, checked; unknown members of a body are ignored, as Confluent does. */
 
-/** `:.:name` is the long form of a subject in the default context. */
 export function subjectOf(request: FastifyRequest): string {
   return plainSubject(parameter(request, 'subject'))
 }
@@ -19,11 +19,6 @@ export function subjectOf(request: FastifyRequest): string {
 export function querySubject(request: FastifyRequest): string | undefined {
   const subject = queryText(request, 'subject')
   return subject === undefined ? undefined : plainSubject(subject)
-}
-
-/** Without `:.:`, which names the default context. */
-export function plainSubject(subject: string): string {
-  return subject.startsWith(':.:') ? subject.slice(3) : subject
 }
 
 /** @throws {HttpFailure} 42202 */

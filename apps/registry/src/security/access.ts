@@ -1,5 +1,4 @@
-import type { SubjectView } from '@fairlead/schemas'
-import { plainSubject } from '../http/request.ts'
+import { type SubjectView, plainSubject } from '@fairlead/schemas'
 import type { Role } from './users.ts'
 
 /** What a request needs: a role on each of the subjects, or, of `some`, on one of them. */
@@ -32,7 +31,7 @@ const OPEN_ROUTES: readonly string[] = [
   'GET /v1/metadata/deployment',
   'GET /associations/resources/:namespace/:name',
   'GET /openapi.json',
-  // The answer has only what the user may read.
+  // Their answers have only what the user may read.
   'GET /subjects',
   'GET /schemas',
 ]
@@ -65,7 +64,6 @@ function roleOf(method: string, route: string): Role {
   return 'admin'
 }
 
-/** Nobody holds an id that does not exist: who may read anything at all is told so. */
 function holdersOf({ route, params, subject, view }: AccessQuestion): readonly string[] {
   const { id = '', guid = '' } = params
   const holders = /^\/\w+\/ids\//.test(route)
