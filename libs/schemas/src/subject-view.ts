@@ -75,14 +75,26 @@ export class SubjectView {
     return []
   }
 
-  /** The schema of an id, soft-deleted or not: old data must stay readable. */
-  schema(schemaId: number, subject?: string): Outcome<SchemaVersion> {
-    return liveOrAny(this.withId(schemaId, subject), String(schemaId))
+  /**
+   * The schema of an id, soft-deleted or not: old data must stay readable. Only versions of subjects
+   * that `mayRead` lets pass answer for it.
+   */
+  schema(
+    schemaId: number,
+    subject?: string,
+    mayRead: (subject: string) => boolean = () => true,
+  ): Outcome<SchemaVersion> {
+    const holders = this.withId(schemaId, subject).filter((holder) => mayRead(holder.subject))
+    return liveOrAny(holders, String(schemaId))
   }
 
   /** As `schema`, by the id that is the same in every registry. */
-  schemaByGuid(guid: string): Outcome<SchemaVersion> {
-    return liveOrAny(this.image.withGuid(guid.toLowerCase()), guid)
+  schemaByGuid(guid: string, mayRead: (subject: string) => boolean): Outcome<SchemaVersion> {
+    const holders = this.image.withGuid(guid.toLowerCase())
+    return liveOrAny(
+      holders.filter(({ subject }) => mayRead(subject)),
+      guid,
+    )
   }
 
   globalSettings(): Settings {

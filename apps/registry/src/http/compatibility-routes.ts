@@ -3,7 +3,6 @@ import {
   type CompatibilityVerdict,
   ERROR_CODES,
   type Explanation,
-  type SchemaRequest,
   patchText,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -23,13 +22,15 @@ export function compatibilityRoutes(
   { readers, onCheck }: { readonly readers: ConsumerReaders; readonly onCheck: OnCheck },
 ): void {
   const check = async (
-    subject: string,
+    request: FastifyRequest,
     version: number | 'latest' | undefined,
-    options: { readonly body: SchemaRequest; readonly verbose: boolean },
   ): Promise<object> => {
-    const { body, verbose } = options
+    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
+    const verbose = flag(request, 'verbose')
     const verdict = await requests
-      .read((view) => requests.registry.checkCompatibility(view.aliased(subject), version, body))
+      .read(request, (view) =>
+        requests.registry.checkCompatibility(view.aliased(subject), version, body),
+      )
       .catch((error: unknown) => unparsable(error, verbose))
     const level = requests.registry.view.effectiveSettings(subject).compatibilityLevel
     onCheck({ isCompatible: verdict.isCompatible, level })
@@ -38,23 +39,22 @@ export function compatibilityRoutes(
   }
 
   /** Nobody reads with a schema that is none, and nothing is written with it. */
-  const consumersIfValid = async (subject: string, next: SchemaRequest): Promise<object> => {
-    const target = requests.registry.view.aliased(subject)
-    return consumersOf(requests, readers, { subject: target, next }).then(
+  const consumersIfValid = async (request: FastifyRequest): Promise<object> =>
+    consumersOf(request, requests, readers).then(
       (consumers) => ({ consumers }),
       (error: unknown) => (isInvalidSchema(error) ? {} : Promise.reject(error)),
     )
-  }
 
   const answerTo = async (request: FastifyRequest, version: number | 'latest' | undefined) => {
-    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
-    const verbose = flag(request, 'verbose')
-    const plain = await check(subject, version, { body, verbose })
+    const plain = await check(request, version)
     if (!wantsExplanation(request)) return plain
-    const answer = { ...plain, ...(await consumersIfValid(subject, body)) }
-    if (!verbose) return answer
+    const answer = { ...plain, ...(await consumersIfValid(request)) }
+    if (!flag(request, 'verbose')) return answer
+    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const explanation = await requests
-      .read((view) => requests.registry.explainCompatibility(view.aliased(subject), version, body))
+      .read(request, (view) =>
+        requests.registry.explainCompatibility(view.aliased(subject), version, body),
+      )
       .catch(() => undefined)
     return explanation === undefined ? answer : { ...answer, ...explanationEntity(explanation) }
   }

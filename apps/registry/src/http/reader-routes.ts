@@ -1,10 +1,4 @@
-import {
-  type SchemaRequest,
-  type SchemaVersion,
-  type SubjectView,
-  failed,
-  success,
-} from '@fairlead/schemas'
+import { type SchemaVersion, type SubjectView, failed, success } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ConsumerReader, ConsumerReaders } from '../readers/consumer-readers.ts'
 import { badRequest } from './errors.ts'
@@ -33,8 +27,10 @@ export function readerRoutes(
   ): Promise<object> => {
     const [group, member] = [nameIn(request, 'group'), nameIn(request, 'member')]
     const schema = schemaRequestOf(request)
-    const subjects = await requests.read((view) => {
-      const holders = holdersOf(view).filter(({ isDeleted }) => !isDeleted)
+    const subjects = await requests.read(request, (view, mayRead) => {
+      const holders = holdersOf(view).filter(
+        ({ isDeleted, subject }) => !isDeleted && mayRead(subject),
+      )
       const names = [...new Set(holders.map(({ subject }) => subject))]
       const [first] = names
       if (first === undefined) return failed('SCHEMA_NOT_FOUND', 'Schema not found')
@@ -63,13 +59,15 @@ export function readerRoutes(
 
 /** Each group that reads the subject, and why it could not read what the schema would write. */
 export async function consumersOf(
+  request: FastifyRequest,
   requests: RegistryRequests,
   readers: ConsumerReaders,
-  { subject, next }: { readonly subject: string; readonly next: SchemaRequest },
 ): Promise<readonly object[]> {
+  const [named, next] = [subjectOf(request), schemaRequestOf(request)]
+  const subject = await requests.read(request, (view) => success(view.aliased(named)))
   const consumers: object[] = []
   for (const reader of readers.of(subject)) {
-    const messages = await requests.read((view) =>
+    const messages = await requests.read(request, (view) =>
       requests.registry.readerMessages(view.aliased(subject), next, reader.schema),
     )
     consumers.push({ ...readerEntity(reader), is_broken: messages.length > 0, messages })

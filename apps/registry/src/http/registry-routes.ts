@@ -29,7 +29,7 @@ export function registryRoutes(
     readonly readers: ConsumerReaders
     readonly onCheck: OnCheck
     /** Undefined lets everybody do everything. */
-    readonly guard?: Omit<GuardOptions, 'view' | 'limits'> | undefined
+    readonly guard?: Omit<GuardOptions, 'requests' | 'limits'> | undefined
     /** Undefined lets everybody ask as often as they like. */
     readonly limits?: RateLimits | undefined
   },
@@ -44,16 +44,21 @@ export function registryRoutes(
   })
   void server.register(async (http) => {
     useMediaTypes(http)
-    const { guard, limits, requests } = parts
-    if (guard !== undefined) useGuard(http, { ...guard, limits, view: requests.registry.view })
-    else http.addHook('onRequest', async ({ ip }) => limits?.take(`address ${ip}`))
+    const { guard, limits } = parts
+    const requests =
+      guard === undefined
+        ? parts.requests
+        : parts.requests.limitedTo(useGuard(http, { ...guard, limits, requests: parts.requests }))
+    if (guard === undefined) {
+      http.addHook('onRequest', async ({ ip }) => limits?.take(`address ${ip}`))
+    }
     useOpenApi(http, parts.metadata.version)
-    subjectRoutes(http, parts.requests)
-    schemaRoutes(http, parts.requests)
-    compatibilityRoutes(http, parts.requests, parts)
-    readerRoutes(http, parts.requests, parts.readers)
-    settingsRoutes(http, parts.requests)
-    metadataRoutes(http, parts)
+    subjectRoutes(http, requests)
+    schemaRoutes(http, requests)
+    compatibilityRoutes(http, requests, parts)
+    readerRoutes(http, requests, parts.readers)
+    settingsRoutes(http, requests)
+    metadataRoutes(http, { requests, metadata: parts.metadata })
     refuseOtherMethods(http)
   })
 }
@@ -69,7 +74,9 @@ function metadataRoutes(
   http.post('/', async () => ({}))
   http.get('/contexts', async (request) => {
     const prefix = queryText(request, 'contextPrefix') ?? ''
-    const subjects = await requests.read((view) => success(view.subjects({ deleted: true })))
+    const subjects = await requests.read(request, (view) =>
+      success(view.subjects({ deleted: true })),
+    )
     const contexts = new Set([DEFAULT_CONTEXT, ...subjects.map(contextOf)])
     return page(
       request,
@@ -78,7 +85,7 @@ function metadataRoutes(
   })
   http.delete('/contexts/:context', async (request, reply) => {
     const context = parameter(request, 'context').replace(/^:|:$/g, '')
-    await requests.write((registry) => registry.decideDeleteContext(context))
+    await requests.write(request, (registry) => registry.decideDeleteContext(context))
     return reply.code(204).send()
   })
   http.get('/v1/metadata/id', async () => {

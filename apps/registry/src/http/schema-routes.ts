@@ -1,6 +1,7 @@
 import {
   type Profile,
   type SchemaVersion,
+  type SubjectView,
   WeightedCache,
   contextOf,
   failed,
@@ -56,20 +57,21 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const deleted = flag(request, 'deleted')
     const latestOnly = flag(request, 'latestOnly')
     const ruleType = queryText(request, 'ruleType') ?? ''
-    const aliases = flag(request, 'aliases') ? aliasesOf(requests, matches) : NO_ALIASES
-    const versions = await requests.read((view) =>
-      success(
-        view
-          .subjects({ deleted })
-          .filter((subject) => matches(subject) || aliases.has(subject))
-          .flatMap((subject) =>
-            view
-              .versions(subject, { deleted })
-              .filter((version) => ruleType === '' || hasRuleOfType(version, ruleType))
-              .slice(latestOnly ? -1 : 0),
-          ),
-      ),
-    )
+    const withAliases = flag(request, 'aliases')
+    const { versions, aliases } = await requests.read(request, (view, mayRead) => {
+      const isListed = (subject: string): boolean => matches(subject) && mayRead(subject)
+      const found = withAliases ? aliasesOf(view, isListed) : NO_ALIASES
+      const ofSubjects = view
+        .subjects({ deleted })
+        .filter((subject) => mayRead(subject) && (matches(subject) || found.has(subject)))
+        .flatMap((subject) =>
+          view
+            .versions(subject, { deleted })
+            .filter((version) => ruleType === '' || hasRuleOfType(version, ruleType))
+            .slice(latestOnly ? -1 : 0),
+        )
+      return success({ versions: ofSubjects, aliases: found })
+    })
     return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) => ({
       ...schemaEntity(version, requests.profile),
       ...(aliases.has(version.subject) ? { aliases: aliases.get(version.subject) } : {}),
@@ -80,7 +82,9 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   http.get('/schemas/ids/:id', async (request, reply) => {
     const schemaId = schemaIdOf(request)
     const subject = querySubject(request)
-    const found = await requests.read((view) => view.schema(schemaId, subject))
+    const found = await requests.read(request, (view, mayRead) =>
+      view.schema(schemaId, subject, mayRead),
+    )
     const { image } = requests.registry.view
     const [format, withMaxId] = [queryText(request, 'format'), flag(request, 'fetchMaxId')]
     const referenceFormat = queryText(request, 'referenceFormat')
@@ -98,7 +102,9 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
     const schemaId = schemaIdOf(request)
     const subject = querySubject(request)
-    const found = await requests.read((view) => view.schema(schemaId, subject))
+    const found = await requests.read(request, (view, mayRead) =>
+      view.schema(schemaId, subject, mayRead),
+    )
     const text = requests.textOf(found, queryText(request, 'format'))
     return reply.serializer(String).send(text)
   })
@@ -131,7 +137,7 @@ const NO_ALIASES: ReadonlyMap<string, readonly string[]> = new Map()
 
 /** Subjects that are meant by an alias, and the aliases that match. */
 function aliasesOf(
-  { registry: { view } }: RegistryRequests,
+  view: SubjectView,
   matches: (subject: string) => boolean,
 ): ReadonlyMap<string, readonly string[]> {
   const aliases = view.image.subjectsWithSettings
@@ -141,9 +147,6 @@ function aliasesOf(
 }
 
 function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
-  const withGuid = (guid: string): Promise<SchemaVersion> =>
-    requests.read((view) => view.schemaByGuid(guid))
-
   const answer = (found: SchemaVersion, format: string | undefined): object =>
     schemaStringEntity(found, {
       profile: requests.profile,
@@ -152,13 +155,22 @@ function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     })
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid', async (request) =>
-    answer(await withGuid(request.params.guid), queryText(request, 'format')),
+    answer(
+      await requests.read(request, (view, mayRead) =>
+        view.schemaByGuid(request.params.guid, mayRead),
+      ),
+      queryText(request, 'format'),
+    ),
   )
 
   http.get<{ Params: { guid: string } }>('/schemas/guids/:guid/ids', async (request) => {
     const { guid } = request.params
-    await withGuid(guid)
-    const holders = requests.registry.view.image.withGuid(guid.toLowerCase())
+    const holders = await requests.read(request, (view, mayRead) => {
+      const found = view.schemaByGuid(guid, mayRead)
+      if (!found.ok) return found
+      const all = view.image.withGuid(guid.toLowerCase())
+      return success(all.filter(({ subject }) => mayRead(subject)))
+    })
     const ids = new Map(holders.map(({ subject, schemaId }) => [contextOf(subject), schemaId]))
     return [...ids].map(([context, id]) => ({ context, id }))
   })
@@ -170,10 +182,12 @@ function holdersOf(
 ): Promise<readonly SchemaVersion[]> {
   const [schemaId, subject] = [schemaIdOf(request), querySubject(request)]
   const deleted = flag(request, 'deleted')
-  return requests.read((view) => {
+  return requests.read(request, (view, mayRead) => {
     const holders = view.withId(schemaId, subject)
     if (holders.length === 0) return failed('SCHEMA_NOT_FOUND', `Schema ${schemaId} not found`)
-    return success(holders.filter(({ isDeleted }) => deleted || !isDeleted))
+    return success(
+      holders.filter(({ isDeleted, subject: name }) => (deleted || !isDeleted) && mayRead(name)),
+    )
   })
 }
 

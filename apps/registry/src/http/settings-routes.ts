@@ -15,22 +15,24 @@ export function settingsRoutes(http: FastifyInstance, requests: RegistryRequests
 function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   const put = async (request: FastifyRequest, subject: string | undefined) => {
     const change = settingsChangeOf(request)
-    await requests.write((registry) => registry.decideSettings(subject, change))
+    await requests.write(request, (registry) => registry.decideSettings(subject, change))
     return echoOf(change)
   }
-  const remove = async (subject: string | undefined) =>
-    settingsEntity(await requests.write((registry) => registry.decideDeleteSettings(subject)))
+  const remove = async (request: FastifyRequest, subject: string | undefined) =>
+    settingsEntity(
+      await requests.write(request, (registry) => registry.decideDeleteSettings(subject)),
+    )
 
-  http.get('/config', async () =>
-    settingsEntity(await requests.read((view) => success(view.globalSettings()))),
+  http.get('/config', async (request) =>
+    settingsEntity(await requests.read(request, (view) => success(view.globalSettings()))),
   )
   http.put('/config', async (request) => put(request, undefined))
-  http.delete('/config', async () => remove(undefined))
+  http.delete('/config', async (request) => remove(request, undefined))
 
   http.get('/config/:subject', async (request) => {
     const [subject, defaultToGlobal] = [subjectOf(request), flag(request, 'defaultToGlobal')]
     return settingsEntity(
-      await requests.read((view) => {
+      await requests.read(request, (view) => {
         const own = view.image.settings(subject)
         if (own !== undefined && !defaultToGlobal) return success(own)
         if (defaultToGlobal) return success(view.effectiveSettings(subject))
@@ -42,33 +44,35 @@ function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     )
   })
   http.put('/config/:subject', async (request) => put(request, subjectOf(request)))
-  http.delete('/config/:subject', async (request) => remove(subjectOf(request)))
+  http.delete('/config/:subject', async (request) => remove(request, subjectOf(request)))
 }
 
 function modeRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   const change = async (request: FastifyRequest, subject: string | undefined) => {
     const text = optionalString(bodyOf(request), 'mode') ?? undefined
     const force = flag(request, 'force')
-    const mode = await requests.write((registry) => registry.decideMode(subject, text, { force }))
+    const mode = await requests.write(request, (registry) =>
+      registry.decideMode(subject, text, { force }),
+    )
     return { mode }
   }
   const remove = async (request: FastifyRequest, subject: string | undefined) => {
     const recursive = flag(request, 'recursive')
-    const mode = await requests.write((registry) =>
+    const mode = await requests.write(request, (registry) =>
       registry.decideDeleteMode(subject, { recursive }),
     )
     return { mode }
   }
 
-  http.get('/mode', async () => ({
-    mode: await requests.read((view) => success(view.globalMode())),
+  http.get('/mode', async (request) => ({
+    mode: await requests.read(request, (view) => success(view.globalMode())),
   }))
   http.put('/mode', async (request) => change(request, undefined))
   http.delete('/mode', async (request) => remove(request, undefined))
 
   http.get('/mode/:subject', async (request) => {
     const [subject, defaultToGlobal] = [subjectOf(request), flag(request, 'defaultToGlobal')]
-    const mode = await requests.read((view) => {
+    const mode = await requests.read(request, (view) => {
       const own = view.image.mode(subject)
       if (own !== undefined) return success(own)
       if (defaultToGlobal) return success(view.effectiveMode(subject))

@@ -17,30 +17,37 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   http.get('/subjects', async (request) => {
     const visibility = visibilityOf(request)
     const prefix = queryText(request, 'subjectPrefix') ?? ''
-    const subjects = await requests.read((view) => success(view.subjects(visibility)))
+    const subjects = await requests.read(request, (view, mayRead) =>
+      success(view.subjects(visibility).filter(mayRead)),
+    )
     return page(request, subjects.filter(matchesPrefix(prefix)))
   })
 
   http.post('/subjects/:subject', async (request) => {
-    const [subject, body] = [aliased(requests, subjectOf(request)), schemaRequestOf(request)]
+    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const deleted = flag(request, 'deleted')
-    const found = await requests.read(() => requests.registry.lookup(subject, body, { deleted }))
+    const found = await requests.read(request, (view) =>
+      requests.registry.lookup(view.aliased(subject), body, { deleted }),
+    )
     const text = requests.textOf(found, queryText(request, 'format'))
     return schemaEntity(found, requests.profile, text)
   })
 
   http.delete('/subjects/:subject', async (request) => {
     const [subject, permanent] = [subjectOf(request), flag(request, 'permanent')]
-    return requests.write((registry) => registry.decideDeleteSubject(subject, { permanent }))
+    return requests.write(request, (registry) =>
+      registry.decideDeleteSubject(subject, { permanent }),
+    )
   })
 
   http.get('/subjects/:subject/versions', async (request) => {
-    const subject = aliased(requests, subjectOf(request))
+    const named = subjectOf(request)
     const [visibility, deletedAsNegative] = [
       visibilityOf(request),
       flag(request, 'deletedAsNegative'),
     ]
-    const versions = await requests.read((view) => {
+    const versions = await requests.read(request, (view) => {
+      const subject = view.aliased(named)
       const found = view.versions(subject, visibility)
       if (found.length > 0) return success(found)
       return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
@@ -55,7 +62,7 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
 
   http.post('/subjects/:subject/versions', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
-    const registered = await requests.write((registry) =>
+    const registered = await requests.write(request, (registry) =>
       registry.decideRegister(registry.view.aliased(subject), body),
     )
     const text = requests.textOf(registered, queryText(request, 'format'))
@@ -63,10 +70,11 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   })
 
   http.get('/subjects/:subject/metadata', async (request) => {
-    const subject = aliased(requests, subjectOf(request))
+    const named = subjectOf(request)
     const wanted = metadataPairs(request)
     const visibility = visibilityOf(request)
-    const found = await requests.read((view) => {
+    const found = await requests.read(request, (view) => {
+      const subject = view.aliased(named)
       const versions = view.versions(subject, visibility)
       if (versions.length === 0) {
         return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
@@ -93,16 +101,11 @@ function metadataPairs(request: FastifyRequest): (readonly [string, string])[] {
   return keys.map((key, index) => [key, values[index] ?? ''] as const)
 }
 
-/** The subject that the request is about: settings may name another one. */
-function aliased(requests: RegistryRequests, subject: string): string {
-  return requests.registry.view.aliased(subject)
-}
-
 function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   http.get('/subjects/:subject/versions/:version', async (request) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const visibility = visibilityOf(request)
-    const found = await requests.read((view) => {
+    const found = await requests.read(request, (view) => {
       const named = checkSubject(subject)
       return named.ok ? view.version(view.aliased(subject), version, visibility) : named
     })
@@ -116,7 +119,7 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
   http.get('/subjects/:subject/versions/:version/schema', async (request, reply) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const visibility = visibilityOf(request)
-    const found = await requests.read((view) =>
+    const found = await requests.read(request, (view) =>
       view.version(view.aliased(subject), version, visibility),
     )
     const text = requests.textOf(found, queryText(request, 'format'))
@@ -125,7 +128,7 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
 
   http.get('/subjects/:subject/versions/:version/referencedby', async (request) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
-    const ids = await requests.read((view) => {
+    const ids = await requests.read(request, (view) => {
       const found = view.version(subject, version, { deleted: true })
       if (!found.ok) return found
       const referrers = view.image.referrers(subject, found.value.version)
@@ -137,7 +140,7 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
   http.delete('/subjects/:subject/versions/:version', async (request) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
     const permanent = flag(request, 'permanent')
-    return requests.write((registry) =>
+    return requests.write(request, (registry) =>
       registry.decideDeleteVersion(subject, version, { permanent }),
     )
   })

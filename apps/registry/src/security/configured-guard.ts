@@ -10,7 +10,7 @@ interface Logger extends AuditLogger {
 }
 
 export type ConfiguredGuard = {
-  readonly guard: Omit<GuardOptions, 'view' | 'limits'>
+  readonly guard: Omit<GuardOptions, 'requests' | 'limits'>
   /** The file of users, which is read again when it changes. */
   readonly files: FollowedFiles
 }

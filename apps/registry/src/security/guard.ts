@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type SubjectView, qualifiedLike } from '@fairlead/schemas'
+import { qualifiedLike } from '@fairlead/schemas'
 import { HttpFailure } from '../http/errors.ts'
-import { plainSubject, querySubject } from '../http/request.ts'
+import type { Permissions, RegistryRequests } from '../http/registry-requests.ts'
+import { querySubject } from '../http/request.ts'
 import { accessTo } from './access.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { Authenticator } from './authenticator.ts'
-import { type User, isAllowed } from './users.ts'
+import { type User, isAllowed, mayReadAnything } from './users.ts'
 
 export interface AuditLogger {
   info(fields: object, message: string): void
@@ -13,7 +14,7 @@ export interface AuditLogger {
 
 export type GuardOptions = {
   readonly authenticator: Authenticator
-  readonly view: SubjectView
+  readonly requests: RegistryRequests
   readonly realm: string
   readonly audit: AuditLogger
   /** Undefined lets everybody ask as often as they like. */
@@ -23,10 +24,20 @@ export type GuardOptions = {
 /**
  * Lets in whom the file of users names, to what it allows: everything else is 401 or 403. Writes and
  * refusals are told to the audit log. Health and metrics are on the same server, and open.
+ *
+ * @returns what routes check again when they have the answer: the image may have changed since.
  */
-export function useGuard(http: FastifyInstance, options: GuardOptions): void {
-  const { authenticator, view, realm, audit, limits } = options
+export function useGuard(http: FastifyInstance, options: GuardOptions): Permissions {
+  const { authenticator, requests, realm, audit, limits } = options
   const users = new WeakMap<FastifyRequest, User>()
+  const isPermitted = (request: FastifyRequest): boolean => {
+    const user = users.get(request)
+    return user !== undefined && mayDo(user, request, requests)
+  }
+  const check = (request: FastifyRequest): void => {
+    if (isPermitted(request)) return
+    throw new HttpFailure({ errorCode: 403, message: 'User is denied operation on this server.' })
+  }
 
   // Before the body is read: strangers send none.
   http.addHook('onRequest', async (request, reply) => {
@@ -43,19 +54,20 @@ export function useGuard(http: FastifyInstance, options: GuardOptions): void {
     users.set(request, user)
   })
   http.addHook('preHandler', async (request) => {
-    const user = users.get(request)
-    if (user === undefined || !mayDo(user, request, view)) {
-      throw new HttpFailure({ errorCode: 403, message: 'User is denied operation on this server.' })
-    }
+    // What is in the way may be gone further on in the log.
+    if (!isPermitted(request)) await requests.untilCaughtUp()
+    check(request)
   })
-  http.addHook('preSerialization', async (request, _reply, payload) =>
-    readableOf(payload, request, users.get(request)),
-  )
   http.addHook('onResponse', async (request, reply) => {
     const isRefused = reply.statusCode === 401 || reply.statusCode === 403
     if (isRefused || request.method !== 'GET')
       audit.info(auditEntry(request, reply, users), 'audit')
   })
+  const mayRead = (request: FastifyRequest, subject: string): boolean => {
+    const user = users.get(request)
+    return user !== undefined && isAllowed(user, 'read', subject)
+  }
+  return { check, mayRead }
 }
 
 function auditEntry(
@@ -75,11 +87,11 @@ function auditEntry(
   }
 }
 
-function mayDo(user: User, request: FastifyRequest, view: SubjectView): boolean {
-  const { subject: parent = '' } = request.params as { readonly subject?: string }
-  const references = referencedSubjects(request.body).map((subject) =>
-    plainSubject(qualifiedLike(parent, subject)),
-  )
+function mayDo(
+  user: User,
+  request: FastifyRequest,
+  { registry: { view } }: RegistryRequests,
+): boolean {
   const access = accessTo({
     method: request.method,
     route: request.routeOptions.url ?? '',
@@ -87,32 +99,42 @@ function mayDo(user: User, request: FastifyRequest, view: SubjectView): boolean 
     subject: querySubject(request),
     view,
   })
-  if (!references.every((subject) => isAllowed(user, 'read', subject))) return false
   if (access === undefined) return true
   const { role, subjects, of } = access
-  const isAllowedOn = (subject: string | undefined): boolean => isAllowed(user, role, subject)
-  if (of === 'each') return subjects.every(isAllowedOn)
-  return subjects.length === 0 || subjects.some(isAllowedOn)
+  const allowed = subjects.filter((subject) => isAllowed(user, role, subject))
+  if (of === 'each' && allowed.length < subjects.length) return false
+  // Nobody holds an id that does not exist: who may read anything at all is told so.
+  if (of === 'some' && subjects.length === 0) return mayReadAnything(user)
+  if (of === 'some' && allowed.length === 0) return false
+
+  const [named = ''] = subjects
+  // Behind an alias it is the other subject that refers; of those that hold an id, each may.
+  const referring = of === 'some' ? allowed : subjects.slice(-1)
+  return referredSubjects(request.body, { named, referring }).every((subject) =>
+    isAllowed(user, 'read', subject),
+  )
 }
 
-/** References and aliases lead to other subjects: who makes one must be allowed to read them. */
-function referencedSubjects(body: unknown): string[] {
+/**
+ * References and aliases lead to other subjects: who makes one must be allowed to read them. Which
+ * ones they are depends on the context of the subject that has them.
+ */
+function referredSubjects(
+  body: unknown,
+  {
+    named,
+    referring,
+  }: { readonly named: string; readonly referring: readonly (string | undefined)[] },
+): readonly string[] {
   const { references, alias } = (body ?? {}) as { references?: unknown; alias?: unknown }
   const list: readonly unknown[] = Array.isArray(references) ? references : []
-  const ofReferences = list.map((each) => (each as { subject?: unknown } | null)?.subject)
-  return [...ofReferences, alias].filter((subject) => typeof subject === 'string')
-}
-
-/** Lists of subjects and versions without what the user may not read. */
-function readableOf(payload: unknown, request: FastifyRequest, user: User | undefined): unknown {
-  const { url } = request.routeOptions
-  const isList = url === '/subjects' || url === '/schemas'
-  if (!isList || user === undefined || !Array.isArray(payload)) return payload
-  return payload.flatMap((item: unknown): unknown[] => {
-    if (typeof item === 'string') return isAllowed(user, 'read', item) ? [item] : []
-    const schema = item as { readonly subject: string; readonly aliases?: readonly string[] }
-    if (!isAllowed(user, 'read', schema.subject)) return []
-    const aliases = schema.aliases?.filter((alias) => isAllowed(user, 'read', alias))
-    return [aliases === undefined ? schema : { ...schema, aliases }]
-  })
+  const ofReferences = list
+    .map((each) => (each as { subject?: unknown } | null)?.subject)
+    .filter((subject) => typeof subject === 'string')
+  return [
+    ...referring.flatMap((parent = '') =>
+      ofReferences.map((subject) => qualifiedLike(parent, subject)),
+    ),
+    ...(typeof alias === 'string' ? [qualifiedLike(named, alias)] : []),
+  ]
 }

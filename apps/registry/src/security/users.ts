@@ -84,11 +84,22 @@ function listOf(json: unknown, what: string): readonly unknown[] {
   throw new Error(`${what} must be a list`)
 }
 
-/** A user may do what a permission says, and nothing else; `undefined` is all subjects at once. */
+/**
+ * A user may do what a permission says, and nothing else; `undefined` is all subjects at once.
+ * Who may write may read as well: a refusal tells what is there, and an empty schema is the latest.
+ */
 export function isAllowed(user: User, role: Role, subject: string | undefined): boolean {
   return user.permissions.some(
-    ({ subjects, roles }) => roles.includes(role) && covers(subjects, subject),
+    (permission) => has(permission, role) && covers(permission.subjects, subject),
   )
+}
+
+export function mayReadAnything(user: User): boolean {
+  return user.permissions.some((permission) => has(permission, 'read'))
+}
+
+function has({ roles }: Permission, role: Role): boolean {
+  return roles.includes(role) || (role === 'read' && roles.includes('write'))
 }
 
 function covers(pattern: string, subject: string | undefined): boolean {
