@@ -177,8 +177,9 @@ test('a topic that is deleted and created anew stops the projection, whatever it
 test('a log that lost its tail stops the projection, also once it has grown again', async () => {
   await using stack = await start()
   const first = await running(stack)
+  // Only a broker that was killed begins a new leader epoch: a clean stop has lost nothing.
   const backup = `${stack.broker.logDirectory}.backup`
-  await stack.broker.terminate()
+  await stack.broker.kill()
   await cp(stack.broker.logDirectory, backup, { recursive: true })
   await restart(stack)
   await stack.publish(...deposits(50))
@@ -187,11 +188,11 @@ test('a log that lost its tail stops the projection, also once it has grown agai
   await first.stop()
 
   // The disk of before: what was written since then is gone.
-  await stack.broker.terminate()
+  await stack.broker.kill()
   await rm(stack.broker.logDirectory, { recursive: true })
   await rename(backup, stack.broker.logDirectory)
   await restart(stack)
-  await stack.broker.terminate()
+  await stack.broker.kill()
   await restart(stack)
   // The sequences of the former one are gone with the tail.
   await stack.changeProducer()
@@ -267,7 +268,7 @@ test('an event of 50 MB is applied; one that its table cannot take is parked as 
     AccountEvents.Deposited({ accountId, amount: 1, note: 'x'.repeat(50_000_000) })
   await stack.publish(large('large'))
   await stack.caughtUp('accounts')
-  await stack.pool.query('create index on rm_accounts_v1.account (note) where length(note) > 0')
+  await stack.pool.query(`create index on rm_accounts_v1.account (note) where id = 'too-large'`)
   await stack.publish(large('too-large'), ...deposits(10))
   await stack.caughtUp('accounts')
   const { rows } = await stack.pool.query(
