@@ -291,7 +291,8 @@ async function dryRunAll(
     const keys = await readParkedKeys(
       db,
       owner,
-      keysOf(
+      await keysOf(
+        db,
         { projectionId: registered.projectionId, version: registered.projection.version },
         selection,
       ),

@@ -69,13 +69,14 @@ export async function requestReplay(
   const request = randomUUID()
   return db.transaction().execute(async (trx) => {
     if (selection.by === 'id') await refuseFollower(trx, version, selection.id)
+    const selected = await keysOf(trx, version, selection)
     const { numAffectedRows } = await sql`
       update evt.parked_key k set drain_request = ${request},
         drain_requested_at = clock_timestamp(), drain_actor = ${options.actor},
         drain_reason = ${options.reason}, drain_failed = false,
         drain_letters_left = ${selection.by === 'id' ? 1 : null}::int,
         drain_letters_per_second = ${options.lettersPerSecond ?? null}::int
-      where ${isOfVersion(version)} and ${keysOf(version, selection)}`.execute(trx)
+      where ${isOfVersion(version)} and ${selected}`.execute(trx)
     const keys = Number(numAffectedRows ?? 0n)
     if (keys === 0) throw nothingSelected(selection)
     return { request, keys }
@@ -92,7 +93,7 @@ async function refuseFollower(
     select l.id, l.key from evt.parked_key k
     cross join lateral (select * from evt.dead_letter l where ${IS_OF_KEY}
       order by (l.part = k.part), l.part, l.log_offset limit 1) l
-    where ${isOfVersion(version)} and ${keysOf(version, { by: 'id', id })}`.execute(trx)
+    where ${isOfVersion(version)} and ${await keysOf(trx, version, { by: 'id', id })}`.execute(trx)
   const [head] = rows
   if (head === undefined || head.id === id) return
   throw new LetterOrderError(
@@ -134,7 +135,8 @@ export async function discardLetters(
 ): Promise<{ readonly discarded: number }> {
   const request = randomUUID()
   return db.transaction().execute(async (trx) => {
-    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${keysOf(version, selection)}
+    const selected = await keysOf(trx, version, selection)
+    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${selected}
       order by key_md5 for update`.execute(trx)
     const { rows } = await sql<{ key_md5: string }>`
       with gone as (
@@ -152,12 +154,18 @@ export async function discardLetters(
     const keyMd5s = [...new Set(rows.map(({ key_md5 }) => key_md5))]
     await sql`update evt.parked_key k set revision = revision + 1
       where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])`.execute(trx)
+    const { rows: left } = await sql<{ place: string }>`
+      select distinct l.topic || ' ' || md5(l.key) as place from evt.dead_letter l
+      where l.projection_id = ${version.projectionId} and l.version = ${version.version}
+        and md5(l.key) = any(${keyMd5s}::text[])`.execute(trx)
     await sql`
       update evt.parked_key k set drain_request = ${request}::uuid,
         drain_requested_at = clock_timestamp(), drain_actor = ${actor}, drain_reason = ${reason},
         drain_failed = false, drain_letters_left = null, drain_letters_per_second = null
       where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])
-        and not exists (select from evt.dead_letter l where ${IS_OF_KEY})`.execute(trx)
+        and k.topic || ' ' || key_md5 <> all(${left.map(({ place }) => place)}::text[])`.execute(
+      trx,
+    )
     return { discarded: rows.length }
   })
 }
@@ -196,11 +204,17 @@ function isOfVersion({ projectionId, version }: VersionIds): RawBuilder<boolean>
   return sql`k.projection_id = ${projectionId} and k.version = ${version}`
 }
 
-/** Of `evt.parked_key k`: the keys of a version that a selection means. */
-export function keysOf(
+/**
+ * Of `evt.parked_key k`: the keys of a version that a selection means.
+ *
+ * Keys are looked up in an array, not in a join: thousands of letters are written within a second, and
+ * a planner that has not counted them yet compares every key with every letter.
+ */
+export async function keysOf(
+  db: Kysely<unknown>,
   { projectionId, version }: VersionIds,
   selection: LetterSelection,
-): RawBuilder<boolean> {
+): Promise<RawBuilder<boolean>> {
   switch (selection.by) {
     case 'all':
       return sql`true`
@@ -210,10 +224,14 @@ export function keysOf(
       return sql`k.tenant = ${selection.tenant}`
     case 'id':
     case 'fingerprint':
-    case 'errorClass':
-      // Not correlated: thousands of keys with one cause are found by reading its letters once.
-      return sql`(k.topic, k.key_md5) in (select l.topic, md5(l.key) from evt.dead_letter l
-        where l.projection_id = ${projectionId} and l.version = ${version} and ${lettersOf(selection)})`
+    case 'errorClass': {
+      const { rows } = await sql<{ topic: string; key_md5: string }>`
+        select distinct l.topic, md5(l.key) as key_md5 from evt.dead_letter l
+        where l.projection_id = ${projectionId} and l.version = ${version}
+          and ${lettersOf(selection)}`.execute(db)
+      return sql`k.topic || ' ' || k.key_md5
+        = any(${rows.map(({ topic, key_md5 }) => `${topic} ${key_md5}`)}::text[])`
+    }
   }
 }
 

@@ -188,7 +188,9 @@ export async function settleLetters(
       select k.drain_actor, k.drain_reason, 'replay', l.projection_id, l.version, k.drain_request,
         to_jsonb(l)
       from applied l join evt.parked_key k on (k.projection_id, k.version, k.topic, k.key_md5)
-        = (l.projection_id, l.version, l.topic, md5(l.key)) order by l.id`.execute(trx)
+        = (l.projection_id, l.version, l.topic, md5(l.key))
+      where k.key_md5 = any(${outcomes.map(({ key }) => key.keyMd5)}::text[])
+      order by l.id`.execute(trx)
   }
   for (const { failed } of outcomes) if (failed !== undefined) await noteFailure(trx, failed)
   await settleRequests(trx, partition, outcomes)
@@ -234,13 +236,17 @@ async function unparkEmpty(
   partition: ProjectionPartition,
   outcomes: readonly KeyOutcome[],
 ): Promise<ReadonlySet<string>> {
+  const keyMd5s = outcomes.map(({ key }) => key.keyMd5)
+  // Arrays, not a join: see `keysOf`.
+  const { rows: left } = await sql<{ key_md5: string }>`
+    select distinct md5(key) as key_md5 from evt.dead_letter
+    where ${isOfTopic(partition)} and md5(key) = any(${keyMd5s}::text[])`.execute(trx)
+  const hasLetters = new Set(left.map(({ key_md5 }) => key_md5))
+  const empty = keyMd5s.filter((keyMd5) => !hasLetters.has(keyMd5))
+  if (empty.length === 0) return new Set()
   const { rows } = await sql<{ key: string }>`
     delete from evt.parked_key k
-    where ${isOfTopic(partition)}
-      and key_md5 = any(${outcomes.map(({ key }) => key.keyMd5)}::text[])
-      and not exists (select from evt.dead_letter l
-        where (l.projection_id, l.version, l.topic, md5(l.key))
-          = (k.projection_id, k.version, k.topic, k.key_md5))
+    where ${isOfTopic(partition)} and key_md5 = any(${empty}::text[])
     returning key`.execute(trx)
   return new Set(rows.map(({ key }) => key))
 }
