@@ -56,10 +56,11 @@ async function balancesIn(schema: string): Promise<readonly (readonly [string, n
 const expected = (...balances: readonly number[]) =>
   balances.map((balance, index) => [accountId(index), balance])
 
-/** Deposits of 1 to accounts in turn, some of each in every partition. */
+/** Deposits of 1 to accounts in turn, each in a partition of its own. */
 function appendDeposits(count: number, accountCount: number): void {
   for (let index = 0; index < count; index += 1) {
-    log.append(index % PARTITIONS, deposited(accountId(index % accountCount), 1))
+    const account = index % accountCount
+    log.append(account % PARTITIONS, deposited(accountId(account), 1))
   }
 }
 
