@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { migrate } from '@fairlead/postgres'
 import type { FoldProjection } from '@fairlead/projection'
 import { type CommitFate, CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
@@ -17,6 +19,7 @@ import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
 
 const TOPIC = 'outbox.event.account'
+const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 
 let database: TestDatabase
 let db: Database
@@ -346,6 +349,8 @@ describe('a connection that is cut at a commit', () => {
   test.for(['lost', 'unanswered'] as const)(
     'counts no event twice, and none never: %s',
     async (fate) => {
+      // Every third commit of the migrations, too, would be a back-off for each of them.
+      await migrate({ url: database.url, directory: MIGRATIONS })
       const proxy = await CutOffProxy.inFrontOf(database.url)
       // The migrations are not what this is about: each of them is a transaction, too.
       const first = start(database.url, log, [accounts], { batchRecordsMax: 1 })
