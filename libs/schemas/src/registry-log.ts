@@ -1,5 +1,5 @@
 import { errorMessage } from '@fairlead/base'
-import { decodeRecord, keyText } from './record-codec.ts'
+import { decodeRecord, encodeRecord, keyText } from './record-codec.ts'
 import type { RegistryRecord } from './records.ts'
 import { RegistryImage } from './registry-image.ts'
 
@@ -33,12 +33,12 @@ export type ReplayResult =
  * needs no other record, so neither the place where reading starts nor compaction can change it.
  * Records without the header, of Confluent's own writers, always count.
  *
- * Compaction keeps the last record of a key, and that may be one that lost. Until it is overwritten
- * with what counts (`repairs`), the key is at risk.
+ * Compaction keeps the last record of a key, and that may be one that lost, or was passed over. Until
+ * it is overwritten with what counts (`repairs`), the key is at risk.
  */
 export class RegistryLog {
   readonly image: RegistryImage = new RegistryImage()
-  /** Keys whose last record lost, with that record. */
+  /** Keys whose last record does not count, with that record. */
   readonly #atRisk = new Map<string, RegistryRecord>()
   #nextOffset = 0
 
@@ -49,6 +49,7 @@ export class RegistryLog {
     try {
       record = decodeRecord(entry.key, entry.value)
     } catch (error) {
+      this.#unreadable(entry.key)
       return { kind: 'skipped', reason: errorMessage(error) }
     }
     if (record === undefined) return { kind: 'skipped', reason: 'unknown key type' }
@@ -58,6 +59,7 @@ export class RegistryLog {
       return { kind: 'lost' }
     }
     if (!this.image.apply(record)) {
+      this.#atRisk.set(keyText(record), record)
       return { kind: 'skipped', reason: 'its id belongs to another schema' }
     }
     this.#atRisk.delete(keyText(record))
@@ -93,6 +95,19 @@ export class RegistryLog {
       .filter(([key]) => this.#atRisk.has(key) && !decidedKeys.has(key))
       .map(([, record]) => currentRecord(this.image, record))
     return [...repairs, ...decided]
+  }
+
+  /** A value that cannot be read may be of a newer registry: it is kept where nothing else counts. */
+  #unreadable(key: Uint8Array | null): void {
+    let removal: RegistryRecord | undefined
+    try {
+      removal = decodeRecord(key, null)
+    } catch {
+      return
+    }
+    if (removal === undefined) return
+    const current = encodeRecord(currentRecord(this.image, removal))
+    if (current.value !== null) this.#atRisk.set(keyText(removal), removal)
   }
 }
 

@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest'
+import {
+  type Decision,
+  type LogEntry,
+  SchemaRegistry,
+  type SchemaRequest,
+  encodeRecord,
+} from './index.ts'
+
+const utf8 = new TextEncoder()
+
+/** A registry whose decisions are stored at once, and its log. */
+class Kept {
+  readonly registry = new SchemaRegistry({ defaultCompatibilityLevel: 'NONE' })
+  readonly entries: LogEntry[] = []
+
+  decided<Value>({ records, response }: Decision<Value>): Value | number {
+    for (const record of records) {
+      const expectedOffset = this.entries.length
+      expect(this.#append({ ...encodeRecord(record), expectedOffset })).toBe('applied')
+    }
+    return response.ok ? response.value : response.failure.errorCode
+  }
+
+  register(subject: string, schema: string, options: Partial<SchemaRequest> = {}) {
+    const request = { schema, schemaType: 'AVRO', references: [], normalize: false, ...options }
+    const answer = this.decided(this.registry.decideRegister(subject, request))
+    return typeof answer === 'number' ? answer : [answer.schemaId, answer.version]
+  }
+
+  /** A record of another writer; with an expected offset it is one that came too late. */
+  foreign(key: object, text: string, expectedOffset?: number): void {
+    const [encoded, value] = [JSON.stringify(key), text].map((part) => utf8.encode(part))
+    this.#append({ key: encoded ?? null, value: value ?? null, expectedOffset })
+  }
+
+  repair(): void {
+    const records = this.registry.log.repairs()
+    this.decided({ records, response: { ok: true, value: undefined } })
+    expect(this.registry.log.repairs()).toEqual([])
+  }
+
+  /** One that starts after the last record of each key is all that there is. */
+  restarted(): Kept {
+    const keyOf = ({ key }: LogEntry): string => new TextDecoder().decode(key ?? undefined)
+    const last = new Map(this.entries.map((entry) => [keyOf(entry), entry.offset]))
+    const fresh = new Kept()
+    for (const entry of this.entries) {
+      if (last.get(keyOf(entry)) === entry.offset) fresh.registry.log.replay(entry)
+    }
+    return fresh
+  }
+
+  get state(): unknown {
+    const { image } = this.registry.view
+    const subjects = [...image.subjects].sort()
+    return {
+      highestIds: image.highestIds,
+      versions: subjects.flatMap((subject) =>
+        image
+          .versions(subject)
+          .map(({ version, schemaId, isDeleted }) => ({ subject, version, schemaId, isDeleted })),
+      ),
+    }
+  }
+
+  #append(entry: Omit<LogEntry, 'offset'>): string {
+    const stored = { ...entry, offset: this.entries.length }
+    this.entries.push(stored)
+    return this.registry.log.replay(stored).kind
+  }
+}
+
+const schemaKey = (subject: string, version: number) => ({
+  keytype: 'SCHEMA',
+  subject,
+  version,
+  magic: 1,
+})
+
+test.for([
+  ['gives an id to another schema', '{"subject":"s","version":1,"id":2,"schema":"\\"bytes\\""}'],
+  ['cannot be read', '{"subject":"s"}'],
+  ['is no JSON', '{'],
+])('a record that %s takes nothing away', ([, value = '']) => {
+  const kept = new Kept()
+  kept.register('s', '"int"')
+  kept.register('t', '"long"')
+  kept.foreign(schemaKey('s', 1), value)
+  const { state } = kept
+  kept.repair()
+  expect(kept.state).toEqual(state)
+  expect(kept.restarted().state).toEqual(state)
+})
+
+test('what cannot be read, where nothing else is, stays for those who can', () => {
+  const kept = new Kept()
+  kept.foreign(schemaKey('s', 1), '{"subject":"s"}')
+  expect(kept.registry.log.repairs()).toEqual([])
+})
