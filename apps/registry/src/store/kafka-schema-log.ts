@@ -10,12 +10,15 @@ import {
   createProducer,
   createReader,
 } from '@fairlead/kafka'
-import { EXPECTED_OFFSET_HEADER, type EncodedRecord, type LogEntry } from '@fairlead/schemas'
+import type { EncodedRecord } from '@fairlead/schemas'
+import { type TopicIdentity, entryOf, headersOf } from './log-record.ts'
 import type { LogPage, SchemaLog } from './schema-log.ts'
 
 const PARTITION = 0
 const READ_WAIT_MS = 500
 const READ_BYTES = 4 * 1024 * 1024
+/** What brokers without ids of topics tell. */
+const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
 
 export type KafkaSchemaLogOptions = ClientOptions & {
   readonly topic: string
@@ -32,6 +35,7 @@ export class KafkaSchemaLog implements SchemaLog {
   readonly #reader: Reader
   /** Undefined before the first write, and after a failure, which ends a producer. */
   #producer: IdempotentProducer | undefined
+  #identity: TopicIdentity | undefined
 
   constructor(options: KafkaSchemaLogOptions) {
     this.#options = options
@@ -59,6 +63,7 @@ export class KafkaSchemaLog implements SchemaLog {
     records: readonly EncodedRecord[],
     expectedOffset: number,
   ): Promise<readonly number[]> {
+    const identity = await this.#ownIdentity()
     const producer = (this.#producer ??= createProducer(this.#options))
     try {
       const locations = await producer.send(
@@ -67,7 +72,7 @@ export class KafkaSchemaLog implements SchemaLog {
           partition: PARTITION,
           key,
           value,
-          headers: [[EXPECTED_OFFSET_HEADER, utf8.encode(String(expectedOffset + index))]],
+          headers: headersOf(expectedOffset + index, identity),
         })),
       )
       return locations.map(({ offset }) => offset)
@@ -89,10 +94,8 @@ export class KafkaSchemaLog implements SchemaLog {
         maxBytes: READ_BYTES,
         signal,
       })
-      const entries = page.records.map(({ offset, key, value, headers }): LogEntry => {
-        const expected = headers.findLast(([name]) => name === EXPECTED_OFFSET_HEADER)?.[1]
-        return { offset, key, value, expectedOffset: expectedOffsetOf(expected) }
-      })
+      const identity = await this.#ownIdentity()
+      const entries = page.records.map((record) => entryOf(record, identity))
       return { entries, nextOffset: page.nextOffset }
     } catch (error) {
       if (!(error instanceof KafkaError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error
@@ -119,16 +122,17 @@ export class KafkaSchemaLog implements SchemaLog {
     }
   }
 
+  /** Asked for once: a topic that is created anew ends before what was read of the old one. */
+  async #ownIdentity(): Promise<TopicIdentity> {
+    if (this.#identity !== undefined) return this.#identity
+    const { topic } = this.#options
+    const topicId = await this.#admin.topicId(topic)
+    const identity = { topic, topicId: topicId === NO_TOPIC_ID ? undefined : topicId }
+    if (topicId !== undefined) this.#identity = identity
+    return identity
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([this.#producer?.close(), this.#reader.close(), this.#admin.close()])
   }
-}
-
-const utf8 = new TextEncoder()
-
-/** A header that is no offset never equals one: the record counts for nothing. */
-function expectedOffsetOf(header: Uint8Array | null | undefined): number | undefined {
-  if (header === undefined) return undefined
-  const text = header === null ? '' : new TextDecoder().decode(header)
-  return /^\d{1,15}$/.test(text) ? Number(text) : -1
 }
