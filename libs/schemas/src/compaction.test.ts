@@ -28,6 +28,14 @@ class Kept {
     return typeof answer === 'number' ? answer : [answer.schemaId, answer.version]
   }
 
+  deleteSubject(subject: string, permanent = false) {
+    return this.decided(this.registry.decideDeleteSubject(subject, { permanent }))
+  }
+
+  import(subject: string) {
+    return this.decided(this.registry.decideMode(subject, 'IMPORT', { force: true }))
+  }
+
   /** A record of another writer; with an expected offset it is one that came too late. */
   foreign(key: object, text: string, expectedOffset?: number): void {
     const [encoded, value] = [JSON.stringify(key), text].map((part) => utf8.encode(part))
@@ -97,4 +105,33 @@ test('what cannot be read, where nothing else is, stays for those who can', () =
   const kept = new Kept()
   kept.foreign(schemaKey('s', 1), '{"subject":"s"}')
   expect(kept.registry.log.repairs()).toEqual([])
+})
+
+test('a deletion covers what an earlier one covered', () => {
+  const kept = new Kept()
+  kept.register('s', '"int"')
+  kept.register('s', '"long"')
+  expect(kept.deleteSubject('s')).toEqual([1, 2])
+  kept.import('s')
+  kept.register('s', '"bytes"', { schemaId: 9, version: 1 })
+  expect(kept.deleteSubject('s')).toEqual([1])
+  expect(kept.restarted().state).toEqual(kept.state)
+})
+
+test('the repair of a deletion deletes nothing that came after it', () => {
+  const kept = new Kept()
+  kept.register('s', '"int"')
+  kept.register('s', '"long"')
+  kept.deleteSubject('s')
+  kept.decided(kept.registry.decideDeleteVersion('s', 2, { permanent: true }))
+  expect(kept.register('s', '"bytes"')).toEqual([3, 2])
+  kept.foreign(
+    { keytype: 'DELETE_SUBJECT', subject: 's', magic: 0 },
+    '{"subject":"s","version":2}',
+    0,
+  )
+  const { state } = kept
+  kept.repair()
+  expect(kept.state).toEqual(state)
+  expect(kept.restarted().state).toEqual(state)
 })

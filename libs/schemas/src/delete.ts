@@ -43,7 +43,8 @@ export function decideDeleteSubject(
   const deleted = permanent ? all : live
   const response = success(deleted.map(({ version }) => version))
   if (permanent) return { records: hardDelete(view, subject, all), response }
-  const version = live.at(-1)?.version ?? 0
+  // The record replaces that of an earlier deletion, and stands for what it deleted as well.
+  const version = Math.max(view.image.deleteSubjectVersion(subject) ?? 0, all.at(-1)?.version ?? 0)
   return { records: [{ kind: 'deleteSubject', subject, version }], response }
 }
 

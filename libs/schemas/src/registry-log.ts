@@ -78,7 +78,7 @@ export class RegistryLog {
 
   /** Records that restore every key at risk; written like any others, with expected offsets. */
   repairs(): RegistryRecord[] {
-    return [...this.#atRisk.values()].map((lost) => currentRecord(this.image, lost))
+    return [...this.#atRisk.values()].flatMap((lost) => currentRecords(this.image, lost))
   }
 
   /**
@@ -93,7 +93,7 @@ export class RegistryLog {
     const decidedKeys = new Set(decided.map(keyText))
     const repairs = [...new Map(lost.map((record) => [keyText(record), record]))]
       .filter(([key]) => this.#atRisk.has(key) && !decidedKeys.has(key))
-      .map(([, record]) => currentRecord(this.image, record))
+      .flatMap(([, record]) => currentRecords(this.image, record))
     return [...repairs, ...decided]
   }
 
@@ -106,27 +106,41 @@ export class RegistryLog {
       return
     }
     if (removal === undefined) return
-    const current = encodeRecord(currentRecord(this.image, removal))
-    if (current.value !== null) this.#atRisk.set(keyText(removal), removal)
+    const isHeld = currentRecords(this.image, removal).some(
+      (record) => encodeRecord(record).value !== null,
+    )
+    if (isHeld) this.#atRisk.set(keyText(removal), removal)
   }
 }
 
-/** What counts for the key of `record`. */
-function currentRecord(image: RegistryImage, record: RegistryRecord): RegistryRecord {
+/** What counts for the key of `record`, as records that change nothing. */
+function currentRecords(image: RegistryImage, record: RegistryRecord): readonly RegistryRecord[] {
   switch (record.kind) {
     case 'schema': {
       const value = image.version(record.subject, record.version) ?? null
-      return { ...record, value }
+      return [{ ...record, value }]
     }
     case 'config':
-      return { ...record, value: image.settings(record.subject) ?? null }
+      return [{ ...record, value: image.settings(record.subject) ?? null }]
     case 'mode':
-      return { ...record, value: image.mode(record.subject) ?? null }
+      return [{ ...record, value: image.mode(record.subject) ?? null }]
     case 'deleteSubject':
-      return { ...record, version: image.deleteSubjectVersion(record.subject) ?? null }
+      return [...deletedVersions(image, record.subject), { ...record, version: null }]
     case 'noop':
-      return { ...record, highestIds: image.highestIds }
+      return [{ ...record, highestIds: image.highestIds }]
     case 'clearSubject':
-      return { kind: 'noop', highestIds: image.highestIds }
+      return [{ kind: 'noop', highestIds: image.highestIds }]
   }
+}
+
+/**
+ * In place of a DELETE_SUBJECT: written again it would also delete what came after it, under a number
+ * that a hard delete had freed.
+ */
+function deletedVersions(image: RegistryImage, subject: string): readonly RegistryRecord[] {
+  const upToVersion = image.deleteSubjectVersion(subject) ?? 0
+  return image
+    .versions(subject)
+    .filter(({ version, isDeleted }) => isDeleted && version <= upToVersion)
+    .map((value) => ({ kind: 'schema', subject, version: value.version, value }))
 }
