@@ -135,3 +135,26 @@ test('the repair of a deletion deletes nothing that came after it', () => {
   expect(kept.state).toEqual(state)
   expect(kept.restarted().state).toEqual(state)
 })
+
+test('an import over a version gives its id to nothing else', () => {
+  const kept = new Kept()
+  kept.import('s')
+  kept.register('s', '"int"', { schemaId: 100, version: 1 })
+  expect(kept.register('s', '"long"', { schemaId: 5, version: 1 })).toEqual([5, 1])
+  expect(kept.state).toMatchObject({ highestIds: new Map([['.', 100]]) })
+  expect(kept.restarted().state).toEqual(kept.state)
+})
+
+test('what is referred to is not replaced by an import, also not for what is soft-deleted', () => {
+  const kept = new Kept()
+  kept.import('r')
+  kept.register('r', '"int"', { schemaId: 1, version: 1 })
+  kept.register('s', '"string"', { references: [{ name: 'r', subject: 'r', version: 1 }] })
+  const replace = (schema: string) => kept.register('r', schema, { schemaId: 9, version: 1 })
+  expect(replace('"long"')).toBe(42206)
+  kept.deleteSubject('s')
+  expect(replace('"long"')).toBe(42206)
+  kept.deleteSubject('r')
+  expect(replace('"int"')).toEqual([9, 1])
+  expect(kept.restarted().state).toEqual(kept.state)
+})

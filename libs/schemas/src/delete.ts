@@ -1,5 +1,5 @@
 import { type Decision, refusal } from './decision.ts'
-import { failed, success } from './failure.ts'
+import { failed, referenceExists, success } from './failure.ts'
 import type { RegistryRecord, SchemaVersion } from './records.ts'
 import type { VersionNumber } from './settings.ts'
 import type { SubjectView } from './subject-view.ts'
@@ -105,11 +105,4 @@ function hardDelete(
     records.push({ kind: 'deleteSubject', subject, version: null })
   }
   return records
-}
-
-function referenceExists({ subject, version }: SchemaVersion): ReturnType<typeof failed> {
-  return failed(
-    'REFERENCE_EXISTS',
-    `One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=${subject},version=${version}}.`,
-  )
 }

@@ -42,3 +42,17 @@ export function failed(errorName: keyof typeof ERROR_CODES, message: string): Re
 
 /** An outcome that fits wherever an outcome is due. */
 export type Refused = { readonly ok: false; readonly failure: Failure }
+
+/** A schema cannot go while others refer to it. */
+export function referenceExists({
+  subject,
+  version,
+}: {
+  readonly subject: string
+  readonly version: number
+}): Refused {
+  return failed(
+    'REFERENCE_EXISTS',
+    `One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=${subject},version=${version}}.`,
+  )
+}

@@ -3,7 +3,7 @@ import { comparableVersions } from './comparable-versions.ts'
 import { comparedVersions } from './compatibility.ts'
 import { contextOf, isContextName } from './context.ts'
 import { type Decision, refusal } from './decision.ts'
-import { type Outcome, failed, success } from './failure.ts'
+import { type Outcome, failed, referenceExists, success } from './failure.ts'
 import { type SchemaExtras, checkRuleSet } from './metadata.ts'
 import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
 import { type SchemaContent, contentKey } from './registry-image.ts'
@@ -123,7 +123,14 @@ function decideImport(
   if (current !== undefined && contentKey(current) === contentKey(imported) && !current.isDeleted) {
     return { records: [], response: success(current) }
   }
-  return writeVersion(view, imported)
+  if (current === undefined) return writeVersion(view, imported)
+  const isSame = contentKey(current) === contentKey(imported)
+  if (!isSame && view.image.referrers(subject, version, { deleted: true }).length > 0) {
+    return refusal(referenceExists(current))
+  }
+  const { records, response } = writeVersion(view, imported)
+  // Compaction would free the id that is replaced.
+  return { records: [{ kind: 'noop', highestIds: view.image.highestIds }, ...records], response }
 }
 
 function writeVersion(view: SubjectView, value: SchemaVersion): Decision<Registration> {

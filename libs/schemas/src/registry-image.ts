@@ -118,10 +118,14 @@ export class RegistryImage {
     return ids.length === 0 ? undefined : Math.min(...ids)
   }
 
-  /** Versions that are not soft-deleted and refer to this one. */
-  referrers(subject: string, version: number): SchemaVersion[] {
+  /** Versions that refer to this one; soft-deleted ones too when `deleted`. */
+  referrers(
+    subject: string,
+    version: number,
+    { deleted = false }: { readonly deleted?: boolean } = {},
+  ): SchemaVersion[] {
     const referrers = allOf(this.#referrers.get(locationKey(subject, version)))
-    return referrers.filter(({ isDeleted }) => !isDeleted)
+    return referrers.filter(({ isDeleted }) => deleted || !isDeleted)
   }
 
   /** Subjects and contexts that have settings of their own. */
