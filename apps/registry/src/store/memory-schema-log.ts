@@ -61,8 +61,12 @@ export class MemorySchemaLog implements SchemaLog {
 
   #nextAppend(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      this.#readers.add(resolve)
-      signal.addEventListener('abort', () => resolve(), { once: true })
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#readers.add(wake)
+      signal.addEventListener('abort', wake)
     })
   }
 

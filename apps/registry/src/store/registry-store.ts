@@ -40,6 +40,12 @@ const RETRY_MAX_MS = 2_000
 /** A writer restores the keys of its own lost records at once; this is for one that died before. */
 const REPAIR_EVERY_MS = 30_000
 
+type Waiter = {
+  readonly offset: number
+  readonly resolve: () => void
+  readonly reject: (error: StoreError) => void
+}
+
 /**
  * Keeps the registry's image up to date with the log, and writes to the log, one decision at a time.
  *
@@ -51,7 +57,7 @@ export class RegistryStore {
   readonly #options: RegistryStoreOptions
   readonly #ending = new AbortController()
   /** Those who wait until the image holds everything below an offset. */
-  readonly #waiters = new Set<{ readonly offset: number; readonly resolve: () => void }>()
+  readonly #waiters = new Set<Waiter>()
   #writes: Promise<unknown> = Promise.resolve()
   #queuedCount = 0
   #isCaughtUp = false
@@ -74,6 +80,8 @@ export class RegistryStore {
   async close(): Promise<void> {
     clearInterval(this.#repairTimer)
     this.#ending.abort()
+    for (const waiter of this.#waiters) waiter.reject(stoppingError())
+    this.#waiters.clear()
     await this.#reading
     await this.#options.log.close()
   }
@@ -157,15 +165,10 @@ export class RegistryStore {
 
   #hasRead(offset: number): Promise<void> {
     if (this.#options.registry.log.nextOffset >= offset) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const waiter = { offset, resolve }
-      this.#waiters.add(waiter)
-      this.#ending.signal.addEventListener(
-        'abort',
-        () => reject(new StoreError('The registry is stopping', { errorCode: 50001 })),
-        { once: true },
-      )
-    })
+    if (this.#ending.signal.aborted) return Promise.reject(stoppingError())
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiters.add({ offset, resolve, reject })
+    return promise
   }
 
   async #follow(): Promise<void> {
@@ -257,4 +260,8 @@ export class RegistryStore {
       timeout.catch(() => undefined)
     }
   }
+}
+
+function stoppingError(): StoreError {
+  return new StoreError('The registry is stopping', { errorCode: 50001 })
 }
