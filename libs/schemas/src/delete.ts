@@ -5,7 +5,10 @@ import type { VersionNumber } from './settings.ts'
 import type { SubjectView } from './subject-view.ts'
 
 export type DeleteOptions = {
-  /** Removes what is soft-deleted already, for good; its ids are not given again. */
+  /**
+   * Removes what is soft-deleted already, for good; its ids are not given again. Data that was written
+   * with a soft-deleted schema stays readable, and so does what that refers to.
+   */
   readonly permanent: boolean
 }
 
@@ -37,7 +40,11 @@ export function decideDeleteSubject(
       ),
     )
   }
-  const referenced = all.find(({ version }) => view.image.referrers(subject, version).length > 0)
+  const referenced = all.find(({ version }) => {
+    const referrers = view.image.referrers(subject, version, { deleted: permanent })
+    // With the subject go all of its versions.
+    return referrers.some((referrer) => !permanent || referrer.subject !== subject)
+  })
   if (referenced !== undefined) return refusal(referenceExists(referenced))
 
   const deleted = permanent ? all : live
@@ -76,7 +83,7 @@ export function decideDeleteVersion(
       ),
     )
   }
-  if (view.image.referrers(subject, target.version).length > 0) {
+  if (view.image.referrers(subject, target.version, { deleted: permanent }).length > 0) {
     return refusal(referenceExists(target))
   }
   const response = success(target.version)

@@ -139,7 +139,8 @@ function writeVersion(view: SubjectView, value: SchemaVersion): Decision<Registr
   // The same schema under its old, soft-deleted version would be a second answer to one question.
   for (const old of view.versions(subject, { deletedOnly: true })) {
     const isReplaced = old.schemaId === value.schemaId && old.version !== version
-    if (isReplaced && view.image.referrers(subject, old.version).length === 0) {
+    const referrers = view.image.referrers(subject, old.version, { deleted: true })
+    if (isReplaced && referrers.length === 0) {
       records.push({ kind: 'schema', subject, version: old.version, value: null })
     }
   }

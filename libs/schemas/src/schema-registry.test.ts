@@ -177,6 +177,35 @@ describe('references', () => {
     expect(stored.registry.view.aliased(':.c:alias')).toBe('address')
   })
 
+  test('what a soft-deleted schema refers to can be soft-deleted, and stays while that does', () => {
+    const stored = new Stored()
+    stored.register('address', address)
+    stored.register('customer', customer, { references: toAddress(1) })
+    stored.deleteSubject('customer')
+    expect(stored.deleteSubject('address')).toEqual([1])
+    expect(stored.deleteSubject('address', true)).toBe(42206)
+    expect(stored.deleteVersion('address', 1, true)).toBe(42206)
+    // The same schema again takes the place of the soft-deleted one, unless that is referred to.
+    expect(stored.register('address', address)).toEqual([1, 2])
+    expect(stored.registry.view.version('address', 1, { deleted: true }).ok).toBe(true)
+    stored.deleteSubject('address')
+    expect(stored.deleteSubject('customer', true)).toEqual([1])
+    expect(stored.deleteSubject('address', true)).toEqual([1, 2])
+  })
+
+  test('a subject whose versions refer to one another goes as a whole', () => {
+    const stored = new Stored()
+    stored.answer(stored.registry.decideSettings('s', { compatibility: 'NONE' }))
+    stored.register('s', address)
+    stored.register('s', customer, {
+      references: [{ name: 'n.Address', subject: 's', version: 1 }],
+    })
+    expect(stored.deleteVersion('s', 2)).toBe(2)
+    expect(stored.deleteVersion('s', 1)).toBe(1)
+    expect(stored.deleteVersion('s', 1, true)).toBe(42206)
+    expect(stored.deleteSubject('s', true)).toEqual([1, 2])
+  })
+
   test('what is referenced cannot be deleted', () => {
     const stored = new Stored()
     stored.register('address', address)

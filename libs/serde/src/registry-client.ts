@@ -93,7 +93,9 @@ class HttpRegistryClient implements RegistryClient {
   }
 
   async version(subject: string, version: number | 'latest'): Promise<SubjectVersion> {
-    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`
+    // Who names a number has it from something that was written or refers to it.
+    const query = version === 'latest' ? '' : '?deleted=true'
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}${query}`
     return subjectVersion(await this.#http.request({ method: 'GET', path }))
   }
 

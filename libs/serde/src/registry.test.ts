@@ -119,6 +119,32 @@ describe('the client', () => {
 })
 
 describe('the serde', () => {
+  test('reads what was written with schemas that are soft-deleted', async () => {
+    const line = JSON.stringify({ type: 'record', name: 'Line', fields: [] })
+    const order = JSON.stringify({
+      type: 'record',
+      name: 'Order',
+      fields: [{ name: 'line', type: 'Line' }],
+    })
+    const references = [{ name: 'Line', subject: 'line', version: 1 }]
+    const answers: Readonly<Record<string, object>> = {
+      'GET /schemas/ids/2': { schema: order, references },
+      'GET /subjects/line/versions/1?deleted=true': {
+        schema: line,
+        subject: 'line',
+        version: 1,
+        id: 1,
+      },
+    }
+    const { url } = await startServer((request) => {
+      const body = answers[request]
+      return body === undefined ? { status: 404, body: {} } : { status: 200, body }
+    })
+    const serde = createAvroSerde({ registry: createRegistryClient({ url }) })
+    const { value } = await serde.decode(Uint8Array.of(0, 0, 0, 0, 2))
+    expect(value).toEqual({ line: {} })
+  })
+
   const startRegistry = () =>
     startServer((request, body) => {
       const { schema } = (body ?? {}) as { schema?: string }

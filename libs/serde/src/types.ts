@@ -75,7 +75,7 @@ export interface RegistryClient {
    * a schema, with a schema of its own. Once each, without retries; rejects when none took it.
    */
   reportReader(written: SchemaName, reader: ReaderReport): Promise<void>
-  /** `version` counts from 1. */
+  /** `version` counts from 1; a number also finds what is soft-deleted, `latest` does not. */
   version(subject: string, version: number | 'latest'): Promise<SubjectVersion>
   /** Compares with the versions that the subject's compatibility level names. */
   testCompatibility(subject: string, schema: SchemaText): Promise<CompatibilityVerdict>
