@@ -126,6 +126,20 @@ describe('the token of a transaction', () => {
     expect(later.rows).toEqual([{ later: true, near: true }])
   })
 
+  test('is not above the commits of those who wait for a connection', async () => {
+    const pool = createPool({ url: database.url, max: 1, applicationName: 'test' })
+    const single = createKysely<unknown>(pool)
+    const writes = Array.from({ length: 10 }, (_, index) =>
+      outbox.transaction(single, (transaction) => outbox.append(transaction, placed(`o${index}`))),
+    )
+    const tokens = await Promise.all(writes)
+    await single.destroy()
+    const lsns = tokens.map(({ token }) => parseCommitToken(token)[0]?.lsn ?? 0n)
+    for (const [index, position] of lsns.slice(1).entries()) {
+      expect(position).toBeGreaterThan(lsns[index] ?? 0n)
+    }
+  })
+
   test('without events says nothing', async () => {
     const { token } = await outbox.transaction(db, async () => undefined)
     expect(parseCommitToken(token)).toMatchObject([{ keyHashes: new Map() }])

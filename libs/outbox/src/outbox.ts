@@ -166,14 +166,19 @@ class PostgresOutbox implements Outbox {
     work: (transaction: Transaction<DB>) => Promise<R>,
   ): Promise<{ readonly result: R; readonly token: CommitToken }> {
     const written = new WrittenEvents()
-    const { result, transactionId } = await db.transaction().execute(async (transaction) => ({
-      result: await this.#written.run(written, () => work(transaction)),
-      // The work may have appended to other transactions, too.
-      transactionId: written.onlyTransactionId ?? (await currentTransactionId(transaction)),
-    }))
-    const keyHashes = written.keyHashes(transactionId)
-    const lsn = keyHashes.size === 0 ? NO_LSN : await lsnBehindCommits(db)
-    return { result, token: formatCommitToken({ lsn, transactionId, keyHashes }) }
+    // One connection for both: behind a queue for another one, the LSN would be that of a later time,
+    // above the commits of everybody in the queue.
+    return db.connection().execute(async (connection) => {
+      const committed = await connection.transaction().execute(async (transaction) => ({
+        result: await this.#written.run(written, () => work(transaction)),
+        // The work may have appended to other transactions, too.
+        transactionId: written.onlyTransactionId ?? (await currentTransactionId(transaction)),
+      }))
+      const { result, transactionId } = committed
+      const keyHashes = written.keyHashes(transactionId)
+      const lsn = keyHashes.size === 0 ? NO_LSN : await lsnBehindCommits(connection)
+      return { result, token: formatCommitToken({ lsn, transactionId, keyHashes }) }
+    })
   }
 
   #encode(event: NewEvent): Buffer {
