@@ -26,11 +26,12 @@ test('a long reader makes the promotion step back, and others read on meanwhile'
 
   const reader = await stack.pool.connect()
   await reader.query('begin; select count(*) from public.account')
-  const readers = pollReaders(stack)
+  await using readers = pollReaders(stack)
   const promoting = cli(second, 'promote', 'accounts', '--version', '2')
   await waitFor('the promotion to wait for the reader', 30_000, async () => {
     const { rowCount } = await stack.pool.query(
-      "select from pg_locks where not granted and relation = 'public.account'::regclass",
+      `select from pg_locks where not granted and mode = 'AccessExclusiveLock'
+         and relation = 'public.account'::regclass`,
     )
     return rowCount === 1
   })
@@ -62,14 +63,14 @@ test('busy readers see no error in a swap that changes columns, but for named st
   const named = await stack.pool.connect()
   const text = 'select * from public.account limit 1'
   await named.query({ name: 'star', text })
-  const readers = Array.from({ length: 3 }, () => pollReaders(stack))
+  await using readers = pollReaders(stack, 3)
   for (let round = 0; round < 3; round += 1) {
     const promoted = await cli(second, 'promote', 'accounts', '--version', '2', '--json')
     expect(promoted.stderr).toBe('')
     expect(JSON.parse(promoted.stdout)).toMatchObject({ live: 2, durationMs: expect.any(Number) })
     expect((await cli(second, 'rollback', 'accounts')).exitCode).toBe(0)
   }
-  for (const reader of readers) expect((await reader.stop()).failures).toEqual([])
+  expect((await readers.stop()).failures).toEqual([])
   await cli(second, 'promote', 'accounts', '--version', '2')
   await expect(named.query({ name: 'star', text })).rejects.toMatchObject({ code: '0A000' })
   named.release()
@@ -147,33 +148,36 @@ type Readers = {
   readonly reads: number
 }
 
-/** Reads the view over and over, each time with a statement that has no name. */
-function pollReaders(stack: ProjectionStack): { readonly stop: () => Promise<Readers> } {
+/** Each reads the view over and over, every time with a statement that has no name. */
+function pollReaders(
+  stack: ProjectionStack,
+  readerCount = 1,
+): AsyncDisposable & { readonly stop: () => Promise<Readers> } {
   const stopping = new AbortController()
   const failures: unknown[] = []
   let longestMs = 0
   let reads = 0
-  const reading = (async () => {
+  const read = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const startMs = performance.now()
-      const { rows } = await stack.pool
-        .query<{ count: string }>('select count(*) from (select * from public.account) a')
-        .catch((error: unknown) => {
-          failures.push(error)
-          return { rows: [] }
-        })
-      if (rows[0]?.count === '0') failures.push(new Error('the table is empty'))
+      const { rows } = await stack.pool.query<{ count: string }>(
+        'select count(*) from (select * from public.account) a',
+      )
+      if (rows[0]?.count === '0') throw new Error('the table is empty')
       longestMs = Math.max(longestMs, performance.now() - startMs)
       reads += 1
     }
-  })()
-  return {
-    stop: async () => {
-      stopping.abort()
-      await reading
-      return { failures, longestMs, reads }
-    },
   }
+  // The first failure of a reader ends it.
+  const reading = Array.from({ length: readerCount }, () =>
+    read().catch((error: unknown) => void failures.push(error)),
+  )
+  const stop = async (): Promise<Readers> => {
+    stopping.abort()
+    await Promise.all(reading)
+    return { failures, longestMs, reads }
+  }
+  return { stop, [Symbol.asyncDispose]: async () => void (await stop()) }
 }
 
 /** How often the server has refused a lock in time, to whomever: only promotions set a timeout. */
