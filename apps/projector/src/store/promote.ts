@@ -11,6 +11,8 @@ import { type LimitWait, showTables } from './views.ts'
 
 /** Readers of the views queue behind the swap for no longer than this; then it steps back. */
 const LOCK_TIMEOUT_MS = 500
+/** For batches that are under way, which may be large while a version is behind: no reader waits yet. */
+const BATCHES_TIMEOUT_MS = 5_000
 const LOCK_NOT_AVAILABLE = '55P03'
 const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
@@ -38,7 +40,8 @@ export type Promoted = {
 
 /**
  * Lets the views in `public` show another version, in one transaction that gives up after 500 ms in
- * which it cannot have its locks, and comes back after a pause. The version that was live keeps
+ * which it cannot have the locks of the views, or 5 s for those of batches under way, and comes back
+ * after a pause. The version that was live keeps
  * following the log and may be promoted again.
  *
  * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, more than
@@ -89,8 +92,7 @@ async function previousVersion(db: Database, name: string): Promise<number> {
 
 /** Returns the version that was live. */
 async function swap(trx: Transaction<unknown>, options: PromoteOptions): Promise<number | null> {
-  const limitWait = waitLimit(trx)
-  await limitWait()
+  await waitLimit(trx, BATCHES_TIMEOUT_MS)()
   const target = await lockVersion(trx, options)
   const { projectionId, liveVersion, schemaName } = target
   if (liveVersion === target.version) return target.previousVersion
@@ -104,13 +106,14 @@ async function swap(trx: Transaction<unknown>, options: PromoteOptions): Promise
   await handOverEffects(trx, { live, target, offsets })
   await setLive(trx, target)
   // The views come last: their readers wait from here on.
+  const limitWait = waitLimit(trx, LOCK_TIMEOUT_MS)
   await showTables(trx, schemaName, { schemaName: live.schemaName, limitWait })
   return live.version
 }
 
 /** All locks together may take as long as one: the readers of the first wait for the last. */
-function waitLimit(trx: Transaction<unknown>): LimitWait {
-  const deadlineMs = performance.now() + LOCK_TIMEOUT_MS
+function waitLimit(trx: Transaction<unknown>, timeoutMs: number): LimitWait {
+  const deadlineMs = performance.now() + timeoutMs
   return async () => {
     const leftMs = Math.max(1, Math.round(deadlineMs - performance.now()))
     await sql`set local lock_timeout = ${sql.lit(leftMs)}`.execute(trx)
