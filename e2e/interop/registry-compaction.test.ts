@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
+import { ConfigResourceTypes, Kafka, type Message, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { RegistryProcess } from '../support/registry-process.ts'
@@ -148,3 +148,41 @@ test('a compacted registry knows what it knew, after any restart, and goes on', 
   expect(id).toBeGreaterThan(Math.max(...ids))
   expect(await call('GET', '/subjects/orders-value/versions')).toEqual([1, 2, 3, 4])
 }, 240_000)
+
+test('a copy of the topic with other offsets ends the registry, and is left as it is', async () => {
+  const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING })
+  const read = await recordsOf(kafka, TOPIC)
+  const producer = kafka.producer()
+  await producer.connect()
+  // Without the first, as after a compaction.
+  await producer.send({ topic: 'copied', messages: read.slice(1) })
+  await producer.disconnect()
+
+  await expect(
+    RegistryProcess.start(broker.address, { 'kafkastore.topic': 'copied' }),
+  ).rejects.toThrow('is a copy of the topic')
+  expect(await recordsOf(kafka, 'copied')).toHaveLength(read.length - 1)
+}, 120_000)
+
+/** All of the topic, with its headers. */
+async function recordsOf(kafka: Kafka, topic: string): Promise<readonly Message[]> {
+  const admin = kafka.admin()
+  const [partition] = await admin.fetchTopicOffsets(topic)
+  await admin.disconnect()
+  const lastOffset = Number(partition?.high) - 1
+  const records: Message[] = []
+  const consumer = kafka.consumer({ groupId: `copy of ${topic}` })
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const { promise: isAtEnd, resolve } = Promise.withResolvers<void>()
+  await consumer.run({
+    eachMessage: ({ message }) => {
+      const { key, value, headers = {} } = message
+      records.push({ key, value, headers })
+      if (Number(message.offset) === lastOffset) resolve()
+      return Promise.resolve()
+    },
+  })
+  await isAtEnd
+  await consumer.disconnect()
+  return records
+}
