@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { readBatchHeader } from '@fairlead/protocol'
 import { expect } from 'vitest'
 import { WireClient } from '../../support/wire-client.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -12,8 +13,6 @@ import type { ScenarioContext } from './scenario-context.ts'
 const FETCH_TIMEOUT_MS = 30_000
 const PROPAGATION_TIMEOUT_MS = 20_000
 const LARGE_VALUE_BYTES = 900_000
-/** In `attributes` of a batch, the lowest three bits. */
-const COMPRESSION_CODES = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 
 /** What each scenario does. Every one makes topics of its own, so that they share a broker. */
 export const SCENARIO_STEPS: Readonly<
@@ -40,7 +39,8 @@ async function compresses(context: ScenarioContext, compression: Compression): P
   await context.createTopic(topic)
   const records = numbered(300, 'a value that repeats, a value that repeats')
   await roundTrip(context, { topic, compression, records })
-  expect(await storedCompression(context, topic)).toBe(COMPRESSION_CODES[compression])
+  // A first batch of one record may be larger compressed, and is then sent as it is.
+  expect(await storedCompressions(context, topic)).toContain(compression)
 }
 
 async function keepsHeadersAndNulls(context: ScenarioContext): Promise<void> {
@@ -178,7 +178,11 @@ async function roundTrip(
 }
 
 /** The codec of the first batch, as it lies in the log: some clients drop compression silently. */
-async function storedCompression({ server }: ScenarioContext, topic: string): Promise<number> {
+/** Of all batches of partition 0. */
+async function storedCompressions(
+  { server }: ScenarioContext,
+  topic: string,
+): Promise<readonly string[]> {
   await using wire = await WireClient.connect(server.address)
   const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000_000 }
   const { responses } = await wire.request('Fetch', 11, {
@@ -188,9 +192,14 @@ async function storedCompression({ server }: ScenarioContext, topic: string): Pr
     topics: [{ topic, partitions: [partition] }],
     forgottenTopicsData: [],
   })
-  const batch = responses[0]?.partitions[0]?.records
-  const ATTRIBUTES_POSITION = 22
-  return (batch?.[ATTRIBUTES_POSITION] ?? Number.NaN) & 0b111
+  const bytes = responses[0]?.partitions[0]?.records ?? new Uint8Array()
+  const compressions: string[] = []
+  for (let position = 0; position < bytes.length; ) {
+    const header = readBatchHeader(bytes, position)
+    compressions.push(header.compression)
+    position += header.sizeBytes
+  }
+  return compressions
 }
 
 /** Metadata reaches clients with a delay, on Apache Kafka as well. */
