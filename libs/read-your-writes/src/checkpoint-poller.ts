@@ -12,6 +12,8 @@ const POLL_INTERVAL_SHARE = 8
 export type AppliedPosition = {
   readonly topic: string
   readonly partition: number
+  /** How many partitions the topic has; null before the projector has seen them. */
+  readonly partitionCount: number | null
   /** Start of the commit record of the last transaction applied; null before the first. */
   readonly commitLsn: Lsn | null
   /** Of the last transactions applied, `pg_current_xact_id()` as text. */
@@ -29,6 +31,7 @@ type CheckpointRow = {
   readonly projection: string
   readonly topic: string
   readonly partition: number
+  readonly partitionCount: number | null
   readonly lsn: string | null
   readonly transactions: readonly string[]
 }
@@ -105,9 +108,11 @@ export class CheckpointPoller {
   async #read(): Promise<ReadonlyMap<string, readonly AppliedPosition[]>> {
     const names = [...new Set([...this.#waiting].map(({ projection }) => projection))]
     const { rows } = await sql<CheckpointRow>`
-      select p.name as projection, c.topic, c.part as "partition", c.source_lsn::text as lsn,
-        c.recent_transactions::text[] as transactions
+      select p.name as projection, c.topic, c.part as "partition",
+        (v.partitions -> c.topic ->> 'partitionCount')::int as "partitionCount",
+        c.source_lsn::text as lsn, c.recent_transactions::text[] as transactions
       from evt.projection p
+      join evt.projection_version v on v.projection_id = p.id and v.version = p.live_version
       join evt.checkpoint c on c.projection_id = p.id and c.version = p.live_version
       where p.name = any(${names})`.execute(this.#db)
     return Map.groupBy(
@@ -117,10 +122,17 @@ export class CheckpointPoller {
   }
 }
 
-function positionOf({ topic, partition, lsn, transactions }: CheckpointRow): AppliedPosition {
+function positionOf({
+  topic,
+  partition,
+  partitionCount,
+  lsn,
+  transactions,
+}: CheckpointRow): AppliedPosition {
   return {
     topic,
     partition,
+    partitionCount,
     commitLsn: lsn === null ? null : parseLsn(lsn),
     recentTransactionIds: transactions,
   }

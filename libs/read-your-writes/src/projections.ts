@@ -126,17 +126,26 @@ function writesOf(
   })
 }
 
-/** `applied` are the partitions of all topics of the projection that have a checkpoint. */
+/**
+ * `applied` are the partitions that have a checkpoint. They get them one by one: how many there will be
+ * says which of them a key is in.
+ */
 function isApplied(
   applied: readonly AppliedPosition[],
   { position, topic, hashes }: Write,
 ): boolean {
-  const partitions = applied.filter((candidate) => candidate.topic === topic)
-  if (partitions.length === 0) return false
-  return partitions.every((candidate) => {
-    const isAwaited =
-      hashes === null || hashes.some((hash) => hash % partitions.length === candidate.partition)
-    return !isAwaited || isPast(candidate, position)
+  const partitions = new Map(
+    applied.flatMap((each) => (each.topic === topic ? [[each.partition, each] as const] : [])),
+  )
+  const partitionCount = partitions.values().next().value?.partitionCount ?? null
+  if (partitionCount === null) return false
+  const awaited =
+    hashes === null
+      ? Array.from({ length: partitionCount }, (_, partition) => partition)
+      : hashes.map((hash) => hash % partitionCount)
+  return awaited.every((partition) => {
+    const found = partitions.get(partition)
+    return found !== undefined && isPast(found, position)
   })
 }
 

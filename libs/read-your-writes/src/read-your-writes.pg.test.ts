@@ -10,6 +10,7 @@ import { type Projections, StaleReadError, createProjections, readYourWrites } f
 
 const TOPIC = 'outbox.event.order'
 const orders = { name: 'orders', sources: [{ topic: TOPIC }] }
+const PARTITIONS = JSON.stringify({ [TOPIC]: { partitionCount: 2, before: [] } })
 /** With two partitions, `abc` is in partition 1 and `foobar` in 0. */
 const KEY_HASHES = { abc: 479470107, foobar: -790332482 & 0x7fff_ffff }
 
@@ -27,8 +28,10 @@ beforeEach(async () => {
   db = createKysely<unknown>(createPool({ url: database.url, max: 2, applicationName: 'test' }))
   await sql`insert into evt.projection (name, live_version) values ('orders', 2)`.execute(db)
   await sql`
-    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
-    values (1, 1, 'standby', 'rm_orders_v1', ''), (1, 2, 'live', 'rm_orders_v2', '')`.execute(db)
+    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash,
+      partitions)
+    values (1, 1, 'standby', 'rm_orders_v1', '', ${PARTITIONS}),
+      (1, 2, 'live', 'rm_orders_v2', '', ${PARTITIONS})`.execute(db)
   await sql`
     insert into evt.checkpoint (projection_id, version, topic, part, next_offset)
     select 1, version, ${TOPIC}, part, 0 from (values (1), (2)) as v(version),
@@ -73,6 +76,14 @@ const isFresh = async (text: string, options = {}) =>
   (await projections.waitFor(orders, text, { ...stale, ...options })).fresh
 
 describe('a read is fresh', () => {
+  test('not before the partition of its key has a checkpoint, whatever others have', async () => {
+    await sql`delete from evt.checkpoint where version = 2 and part = 1`.execute(db)
+    await apply(0, 500n)
+    expect(await isFresh(token({ below: 100n }))).toBe(false)
+    await sql`update evt.projection_version set partitions = '{}'`.execute(db)
+    expect(await isFresh(token({ below: 100n, keys: ['foobar'] }))).toBe(false)
+  })
+
   test('once a commit at or above the bound is applied, and not one below it', async () => {
     await apply(1, 99n)
     expect(await isFresh(token({ below: 100n }))).toBe(false)
