@@ -326,6 +326,23 @@ test('an event of a type that is not defined stops the partition in front of it'
   expect(await readAccounts()).toEqual(balances(1, 1))
 })
 
+test('a time that no clock shows parks its key, or passes with its event', async () => {
+  const at = (timestampMs: number, key: string) => ({ ...deposited(key, 1), timestampMs })
+  const untimed = { ...totals, on: { Deposited: async () => undefined } }
+  log.append(0, at(8.64e15, accountId(0)), at(-8.64e15, accountId(1)), at(8.64e15, accountId(2)))
+  start(database.url, log, [untimed])
+  await until(async () => expect(await nextOffset()).toBe(3))
+  expect(await letters()).toMatchObject([
+    { offset: 0, stage: 'decode' },
+    { offset: 2, stage: 'decode' },
+  ])
+  log.append(0, at(-8.64e15, accountId(3)))
+  await until(async () => expect(await nextOffset()).toBe(4))
+  await log.rebalance()
+  log.append(0, deposited(accountId(4), 1))
+  await until(async () => expect(await nextOffset()).toBe(5))
+})
+
 test('what the relay publishes again is dropped', async () => {
   const header = (name: string, text: string) => [name, Buffer.from(text)] as const
   const event = (commit: number) =>

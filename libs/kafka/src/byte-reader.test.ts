@@ -3,6 +3,7 @@ import { Writer } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ByteReader } from './byte-reader.ts'
+import { varlong } from './varlong.test-fixture.ts'
 
 test('reads what the package writes', () => {
   const safe = fc.maxSafeInteger()
@@ -20,6 +21,17 @@ test('reads what the package writes', () => {
       expect(reader.int32()).toBe(int)
       expect(reader.varint()).toBe(int)
       expect(reader.nullableString()).toBe(string)
+      expect(reader.remaining).toBe(0)
+    }),
+  )
+})
+
+test('numbers outside the safe integers are read with all their digits', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (long) => {
+      const written = Writer.create().appendInt64(long).buffer
+      const reader = new ByteReader(Buffer.concat([written, varlong(long)]))
+      expect([BigInt(reader.wideInt64()), BigInt(reader.wideVarlong())]).toEqual([long, long])
       expect(reader.remaining).toBe(0)
     }),
   )

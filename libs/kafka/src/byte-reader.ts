@@ -54,6 +54,13 @@ export class ByteReader {
     return value
   }
 
+  /** As {@link int64}, with all digits: a bigint outside the safe integers. */
+  wideInt64(): number | bigint {
+    const value = this.#view.getBigInt64(this.#advance(8))
+    const near = Number(value)
+    return Number.isSafeInteger(near) ? near : value
+  }
+
   unsignedVarint(): number {
     let value = 0
     let scale = 1
@@ -72,7 +79,19 @@ export class ByteReader {
     if (!Number.isSafeInteger(value)) {
       throw new DecodeError('varlong is not a safe integer', this.#position)
     }
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+    return unzigzag(value)
+  }
+
+  /** Zigzag varlong with all digits: a bigint outside the safe integers. */
+  wideVarlong(): number | bigint {
+    const start = this.#position
+    const value = this.unsignedVarint()
+    if (Number.isSafeInteger(value)) return unzigzag(value)
+    let zigzag = 0n
+    for (let index = start; index < this.#position; index += 1) {
+      zigzag |= BigInt(this.#view.getUint8(index) & 0x7f) << BigInt(7 * (index - start))
+    }
+    return BigInt.asIntN(64, (zigzag >> 1n) ^ -(zigzag & 1n))
   }
 
   /** Bytes with a zigzag length, as in a record; -1 means null. */
@@ -153,4 +172,8 @@ export class ByteReader {
     this.#position = start + length
     return start
   }
+}
+
+function unzigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2
 }

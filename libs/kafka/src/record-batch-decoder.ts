@@ -13,6 +13,9 @@ const LOG_APPEND_TIME = 0b1000
 const TRANSACTIONAL = 0b1_0000
 const CONTROL = 0b10_0000
 
+/** The latest time that a `Date` can hold; its negative is the earliest. */
+const TIMESTAMP_MAX_MS = 8.64e15
+
 export type DecodedRecords = {
   readonly records: IncomingRecord[]
   readonly nextOffset: number
@@ -23,7 +26,7 @@ export type DecodedRecords = {
 /**
  * Decodes the batches of a fetch response. Records below `fromOffset` are dropped (a broker answers
  * whole batches), control batches give no records but move `nextOffset`, and a last batch that was
- * cut off is left for the next fetch.
+ * cut off is left for the next fetch. A timestamp that no `Date` can hold becomes the nearest that one can.
  *
  * @param abortedTransactions whose records are left out: what the broker tells for `read_committed`.
  * @throws {DecodeError} for bytes that are no batches, a wrong CRC included.
@@ -70,8 +73,8 @@ function decodeBatch(
   }
   const attributes = reader.int16()
   const lastOffset = baseOffset + reader.int32()
-  const baseTimestampMs = reader.int64()
-  const maxTimestampMs = reader.int64()
+  const baseTimestampMs = reader.wideInt64()
+  const maxTimestampMs = reader.wideInt64()
   const producerId = reader.int64()
   reader.view(2 + 4)
   const recordCount = reader.int32()
@@ -83,7 +86,8 @@ function decodeBatch(
     ...target,
     baseOffset,
     baseTimestampMs,
-    logAppendTimeMs: (attributes & LOG_APPEND_TIME) === 0 ? undefined : maxTimestampMs,
+    logAppendTimeMs:
+      (attributes & LOG_APPEND_TIME) === 0 ? undefined : timestampOf(maxTimestampMs, 0),
   })
   for (let index = 0; index < recordCount; index += 1) {
     const record = decoder.next()
@@ -132,9 +136,18 @@ function recordReader(reader: ByteReader, attributes: number): ByteReader {
   )
 }
 
+/** A timestamp is whatever its producer says: microseconds, too, which must not cost a batch. */
+function timestampOf(baseMs: number | bigint, deltaMs: number | bigint): number {
+  const timestampMs =
+    typeof baseMs === 'number' && typeof deltaMs === 'number'
+      ? baseMs + deltaMs
+      : Number(BigInt(baseMs) + BigInt(deltaMs))
+  return Math.min(Math.max(timestampMs, -TIMESTAMP_MAX_MS), TIMESTAMP_MAX_MS)
+}
+
 type BatchContext = TopicPartition & {
   readonly baseOffset: number
-  readonly baseTimestampMs: number
+  readonly baseTimestampMs: number | bigint
   /** Time of every record; undefined when each has its own. */
   readonly logAppendTimeMs: number | undefined
 }
@@ -157,7 +170,7 @@ class RecordDecoder {
     const length = reader.varint()
     const end = reader.position + length
     reader.int8()
-    const ownTimestampMs = baseTimestampMs + reader.varint()
+    const ownTimestampMs = timestampOf(baseTimestampMs, reader.wideVarlong())
     const offset = baseOffset + reader.varint()
     const key = reader.varintBytes()
     const value = reader.varintBytes()

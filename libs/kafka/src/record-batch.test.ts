@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeRecordBatches } from './record-batch-decoder.ts'
 import { encodeRecordBatch, recordSizeBytesMax } from './record-batch-encoder.ts'
+import { varlong } from './varlong.test-fixture.ts'
 
 const target = { topic: 't', partition: 0, fromOffset: 0 }
 const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -144,6 +145,28 @@ describe('of the batches in a response', () => {
     expect(times).toEqual([99, 99])
   })
 
+  test('a timestamp that no Date can hold becomes the nearest, and those beside it stay exact', () => {
+    const nanos = 1_700_000_000_123_456_789n
+    const odd = encodeRecordBatch([record('a'), record('b')], identity)
+    const times = (base: bigint, ...deltas: readonly bigint[]): Buffer => {
+      const changed = Buffer.concat([odd.subarray(0, 61), ...deltas.map(recordAt)])
+      changed.writeInt32BE(changed.length - 12, 8)
+      changed.writeBigInt64BE(base, 27)
+      stampCrc(changed)
+      return changed
+    }
+    const timestampsOf = (batch: Buffer) =>
+      decodeRecordBatches(batch, target).records.map(({ timestampMs }) => timestampMs)
+    expect(timestampsOf(times(nanos, 0n, 1_700_000_000_000n - nanos))).toEqual([
+      8.64e15, 1_700_000_000_000,
+    ])
+    expect(timestampsOf(times(5n, nanos, -nanos))).toEqual([8.64e15, -8.64e15])
+    const stamped = withAttributes(times(0n, 0n, 1n), 0b1000)
+    stamped.writeBigInt64BE(nanos, 35)
+    stampCrc(stamped)
+    expect(timestampsOf(stamped)).toEqual([8.64e15, 8.64e15])
+  })
+
   test.for(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
     '%s is used where it helps',
     (compression) => {
@@ -180,6 +203,20 @@ function outcomeOf(batch: Buffer): string {
 function record(value: string) {
   const key = Buffer.from('k')
   return { topic: 't', partition: 0, key, value: Buffer.from(value), headers: [], timestampMs: 5 }
+}
+
+/** An empty record, `deltaMs` behind the base timestamp of its batch. */
+function recordAt(deltaMs: bigint, index: number): Buffer {
+  const noLength = varlong(-1n)
+  const body = Buffer.concat([
+    Buffer.of(0),
+    varlong(deltaMs),
+    varlong(BigInt(index)),
+    noLength,
+    noLength,
+    varlong(0n),
+  ])
+  return Buffer.concat([varlong(BigInt(body.length)), body])
 }
 
 type Comparable = {

@@ -41,7 +41,20 @@ describe('by its headers a record is', () => {
       { headers: [['eventType', utf8.encode('toString')]] },
       'unknown',
     ],
+    [
+      'of a type of other words',
+      { headers: [['eventType', utf8.encode('shop.paid-2')]] },
+      'unknown',
+    ],
     ['of no type', { headers: [] }, 'undecodable'],
+    ['of an empty type', { headers: [['eventType', utf8.encode('')]] }, 'undecodable'],
+    ['of a null type', { headers: [['eventType', null]] }, 'undecodable'],
+    [
+      'of a type that no release has',
+      { headers: [['eventType', utf8.encode('a b')]] },
+      'undecodable',
+    ],
+    ['of a type that is no text', { headers: [['eventType', Uint8Array.of(0xff)]] }, 'undecodable'],
   ] as const)('%s', ([, changes, kind]) => {
     expect(kindOf(changes)).toBe(kind)
   })

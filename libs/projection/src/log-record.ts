@@ -19,7 +19,7 @@ export type RecordPlan =
   /** The projection has no handler for it. */
   | { readonly kind: 'ignored' }
   | { readonly kind: 'event'; readonly eventType: string; readonly value: Uint8Array }
-  /** Of a type that no event set has: written by a newer release, as a rule. */
+  /** Of a type that no event set has: written by a newer release. */
   | { readonly kind: 'unknown'; readonly eventType: string }
   | { readonly kind: 'undecodable'; readonly error: unknown }
 
@@ -38,6 +38,9 @@ export type PreparedRecord = {
     | { readonly kind: 'unknown'; readonly eventType: string }
     | { readonly kind: 'undecodable'; readonly error: unknown }
 }
+
+/** What a release may call an event type; U+FFFD is what bytes that are no UTF-8 become. */
+const TYPE_NAME = /^[^\s\p{C}\ufffd]+$/u
 
 const strictText = new TextDecoder('utf-8', { fatal: true })
 const lenientText = new TextDecoder()
@@ -93,7 +96,9 @@ export function planRecord(
     return { kind: 'undecodable', error }
   }
   if (!Object.hasOwn(sourceOf(projection, record.topic).definitions, eventType)) {
-    return { kind: 'unknown', eventType }
+    if (TYPE_NAME.test(eventType)) return { kind: 'unknown', eventType }
+    const error = new DecodeError(`"${eventType}" is no name of an event type`, 0)
+    return { kind: 'undecodable', error }
   }
   if (!Object.hasOwn(projection.on, eventType)) return { kind: 'ignored' }
   return { kind: 'event', eventType, value: record.value }

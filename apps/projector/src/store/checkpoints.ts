@@ -2,6 +2,7 @@ import { OperationalError, formatLsn, parseLsn } from '@fairlead/base'
 import { FencedError, type Progress } from '@fairlead/projection'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import type { TopicPartition } from '../log/event-log.ts'
+import { storableTime } from './event-time.ts'
 import {
   type ProjectionPartition,
   type RegisteredProjection,
@@ -112,7 +113,7 @@ export async function writeCheckpoints(
       ${source?.index ?? null}::bigint,
       ${source === null ? null : new Date(source.commitTimeMs)}::timestamptz,
       ${source?.recentTransactionIds ?? []}::bigint[],
-      ${eventTimeMs === null ? null : new Date(eventTimeMs)}::timestamptz)`
+      ${eventTimeMs === null ? null : storableTime(eventTimeMs)}::timestamptz)`
   })
   if (values.length === 0) return
   await sql`
@@ -152,7 +153,7 @@ export async function moveCheckpoint(
       source_seq = ${source?.index ?? null},
       source_time = ${source === null ? null : new Date(source.commitTimeMs)},
       recent_transactions = ${source?.recentTransactionIds ?? []}::bigint[],
-      event_time = ${eventTimeMs === null ? null : new Date(eventTimeMs)},
+      event_time = ${eventTimeMs === null ? null : storableTime(eventTimeMs)},
       updated_at = clock_timestamp()
     where ${isRowOf(partition)}
       and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`.execute(trx)

@@ -2,6 +2,7 @@ import { OperationalError, EVENT_HEADERS } from '@fairlead/base'
 import { type BatchLedger, type Letter, type LogRecord, headersText } from '@fairlead/projection'
 import { schemaIdOf } from '@fairlead/serde'
 import { type Kysely, type Transaction, sql } from 'kysely'
+import { storableTime } from './event-time.ts'
 import { isOfTopic, ownerColumns } from './letter-owner.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
 
@@ -147,7 +148,7 @@ function letterValues({ key, tenant, eventType, record, cause }: Letter): readon
     record.key,
     record.value,
     headersJson(record),
-    new Date(record.timestampMs),
+    storableTime(record.timestampMs),
     cause.kind,
     error?.stage ?? null,
     error?.errorClass ?? null,

@@ -8,7 +8,9 @@ import type {
   TopicPartition,
 } from '../log/event-log.ts'
 
-type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'>
+type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'> & {
+  readonly timestampMs?: number
+}
 
 const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
 
@@ -40,7 +42,7 @@ export class MemoryLog {
     const log = this.#partition({ topic, partition })
     for (const record of records) {
       const offset = this.logStartOffset + log.length
-      log.push({ ...record, topic, partition, offset, timestampMs: Date.now() })
+      log.push({ timestampMs: Date.now(), ...record, topic, partition, offset })
     }
     for (const wake of this.#waiting) wake()
   }
