@@ -5,12 +5,12 @@ import { benchProduce } from './produce.ts'
 import { type ProjectionBenchOptions, benchProjection } from './projection/projection.ts'
 import { benchRegistry } from './registry.ts'
 import { benchRestart } from './restart.ts'
-import { benchRelay } from './relay.ts'
+import { type RelayBenchOptions, benchRelay } from './relay.ts'
 import type { BenchRow } from './report.ts'
 import { printReport } from './report.ts'
 
 type Bench = (
-  options: BrokerBenchOptions & ProjectionBenchOptions,
+  options: BrokerBenchOptions & ProjectionBenchOptions & RelayBenchOptions,
 ) => Promise<readonly BenchRow[]> | AsyncIterable<readonly BenchRow[]>
 
 /**

@@ -24,7 +24,6 @@ const CASES = [
 const LARGE = { name: '1,000,000 rows in one transaction', rowCount: 1_000_000 } as const
 const LARGE_RATIO_MIN = 0.5
 const RATIO_MIN = 0.6
-const ROUNDS = 3
 const PAYLOAD_BYTES = 230
 const KEY_COUNT = 10_000
 const PARTITIONS = 4
@@ -49,8 +48,29 @@ type Setting = {
   readonly admin: Admin
 }
 
-/** Rows through the relay to the broker, against a client that throws the same WAL away. */
-export async function benchRelay(): Promise<readonly BenchRow[]> {
+export type RelayBenchOptions = {
+  /** The sections to run; all when empty. */
+  readonly only: readonly string[]
+  readonly rounds: number
+}
+
+const SECTIONS: Readonly<
+  Record<string, (setting: Setting, rounds: number) => Promise<readonly BenchRow[]>>
+> = {
+  backlog: relayBacklogs,
+  large: relayLargeTransaction,
+  latency: latencies,
+}
+
+/** Rows through the relay to the broker, against a client that throws the same WAL away; `--only` a section. */
+export async function* benchRelay({
+  only,
+  rounds,
+}: RelayBenchOptions): AsyncIterable<readonly BenchRow[]> {
+  const unknown = only.filter((name) => !Object.hasOwn(SECTIONS, name))
+  if (unknown.length > 0) {
+    throw new Error(`no section "${unknown.join(', ')}": ${Object.keys(SECTIONS).join(', ')}`)
+  }
   using directory = await temporaryDirectory()
   await using postgres = await startPostgres(join(directory.path, 'postgres'))
   await using broker = await startBroker(join(directory.path, 'kafka'), 'group')
@@ -58,29 +78,39 @@ export async function benchRelay(): Promise<readonly BenchRow[]> {
   const admin = createAdmin({ bootstrapServers: [broker.address], clientId: 'bench' })
   await client.connect()
   try {
-    const hasBaseline = await isInstalled(RECVLOGICAL)
-    if (!hasBaseline) console.log(RECVLOGICAL_MISSING)
-    const rows: BenchRow[] = []
-    for (const [index, workload] of CASES.entries()) {
-      const setting = { databaseUrl: postgres.url, client, broker, admin }
-      rows.push(...(await compare(setting, workload, { label: `case${index}`, hasBaseline })))
+    for (const [name, section] of Object.entries(SECTIONS)) {
+      if (only.length > 0 && !only.includes(name)) continue
+      yield await section({ databaseUrl: postgres.url, client, broker, admin }, rounds)
     }
-    const setting = { databaseUrl: postgres.url, client, broker, admin }
-    rows.push(await relayLargeTransaction(setting), ...(await latencies(setting)))
-    return rows
   } finally {
     await admin.close()
     await client.end()
   }
 }
 
+async function relayBacklogs(setting: Setting, rounds: number): Promise<readonly BenchRow[]> {
+  const hasBaseline = await isInstalled(RECVLOGICAL)
+  if (!hasBaseline) console.log(RECVLOGICAL_MISSING)
+  const rows: BenchRow[] = []
+  for (const [index, workload] of CASES.entries()) {
+    const options = { label: `case${index}`, rounds, hasBaseline }
+    rows.push(...(await compare(setting, workload, options)))
+  }
+  return rows
+}
+
 async function compare(
   setting: Setting,
   workload: Case,
-  { label, hasBaseline }: { readonly label: string; readonly hasBaseline: boolean },
+  options: {
+    readonly label: string
+    readonly rounds: number
+    readonly hasBaseline: boolean
+  },
 ): Promise<BenchRow[]> {
   const { client } = setting
-  const rounds = Array.from({ length: ROUNDS }, (_, round) => `${label}_${round}`)
+  const { label, hasBaseline } = options
+  const rounds = Array.from({ length: options.rounds }, (_, round) => `${label}_${round}`)
   // A slot gives what is written after it was made, and is used up by being read: one for each round.
   for (const round of rounds) await makeSlots(setting, round)
   const endLsn = await writeRows(client, workload)
@@ -113,14 +143,15 @@ async function compare(
 }
 
 /** Its rate against that of small transactions; its memory is what matters. */
-async function relayLargeTransaction(setting: Setting): Promise<BenchRow> {
+async function relayLargeTransaction(setting: Setting): Promise<readonly BenchRow[]> {
   const { client } = setting
   const round = 'large'
+  const small = await compare(setting, CASES[0], { label: 'small', rounds: 1, hasBaseline: false })
   await makeSlots(setting, round)
   await writeRows(client, { ...LARGE, rowsPerTransaction: LARGE.rowCount })
   const { seconds, usage } = await relay(setting, round, LARGE.rowCount)
   await client.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots')
-  return {
+  const row: BenchRow = {
     name: `${LARGE.name}, relay to the broker`,
     rate: LARGE.rowCount / seconds,
     unit: 'rows/s',
@@ -128,6 +159,7 @@ async function relayLargeTransaction(setting: Setting): Promise<BenchRow> {
     bar: { atLeast: LARGE_RATIO_MIN },
     usage,
   }
+  return [...small, row]
 }
 
 /** At a rate that leaves everybody time. */
@@ -138,7 +170,7 @@ async function latencies(setting: Setting): Promise<readonly BenchRow[]> {
   await setting.client.query('checkpoint')
   await using app = launchRelay(setting, round)
   await app.ready()
-  return measureLatency({
+  return await measureLatency({
     databaseUrl: setting.databaseUrl,
     brokerAddress: setting.broker.address,
     publication: PUBLICATION,

@@ -43,9 +43,14 @@ function ratioText(row: BenchRow, rows: readonly BenchRow[]): string {
 function barText(ratio: number, bar: RatioBar): string {
   const [isMet, text] =
     'atLeast' in bar
-      ? [ratio >= bar.atLeast, `≥ ${bar.atLeast}`]
-      : [ratio <= bar.atMost, `≤ ${bar.atMost}`]
+      ? [ratio >= bar.atLeast, `≥ ${barNumber(bar.atLeast)}`]
+      : [ratio <= bar.atMost, `≤ ${barNumber(bar.atMost)}`]
   return `(${text} ${isMet ? 'met' : 'MISSED'})`
+}
+
+/** A bar that was computed has more digits than anybody reads. */
+function barNumber(value: number): number {
+  return Number(value.toFixed(2))
 }
 
 export function median(values: readonly number[]): number {
