@@ -8,6 +8,7 @@ import {
   classifyPostgresError,
   closeClient,
   migrate,
+  oneAtATime,
   postgresErrorCode,
 } from '@fairlead/postgres'
 import pg from 'pg'
@@ -131,7 +132,8 @@ export class Relay {
   }
 
   async #runSession(): Promise<{ readonly end: SessionEnd; readonly publishedEvents: number }> {
-    const control = this.#client()
+    // The stream, the publisher, signals and snapshots ask through it, each when it needs to.
+    const control = oneAtATime(this.#client())
     let noting: NodeJS.Timeout | undefined
     try {
       await control.connect()

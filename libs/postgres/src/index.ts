@@ -14,6 +14,7 @@ export {
 export { kyselyOfClient } from './kysely-of-client.ts'
 export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
+export { oneAtATime } from './one-at-a-time.ts'
 export { type PoolOptions, createKysely, createPool } from './pool.ts'
 export { mayTraverse, serverUser } from './server-user.ts'
 export {
