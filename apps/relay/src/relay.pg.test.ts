@@ -11,7 +11,14 @@ import { RelayFixture } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
-afterEach(() => fixture.close())
+/** Node gives each kind once. */
+const warnings: string[] = []
+process.on('warning', ({ message }) => void warnings.push(message))
+
+afterEach(async () => {
+  await fixture.close()
+  if (warnings.length > 0) throw new Error(warnings.join('; '))
+})
 
 async function createFixture(settings?: Readonly<Record<string, string>>): Promise<RelayFixture> {
   return new RelayFixture(await testDatabase(), settings)
@@ -104,6 +111,14 @@ test('nothing is lost or published twice when connections, sends and relays fail
   expect(fixture.fatal).toEqual([])
 })
 
+async function isSlotRead(): Promise<boolean> {
+  const { rows } = await fixture.pool.query<{ active: boolean }>(
+    'select active from pg_replication_slots where slot_name = $1',
+    [fixture.slotName],
+  )
+  return rows[0]?.active === true
+}
+
 async function terminateRelay(): Promise<void> {
   await fixture.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
@@ -187,13 +202,7 @@ test('with brokers that take nothing, the relay lets go of Postgres instead of f
   fixture.brokers.isStuck = true
   await fixture.insert(Array.from({ length: 3_000 }, () => ({ bytes: 1_000 })))
   await fixture.until(() => relay.status.state === 'backpressure')
-  await fixture.until(async () => {
-    const { rows } = await fixture.pool.query<{ active: boolean }>(
-      'select active from pg_replication_slots where slot_name = $1',
-      [fixture.slotName],
-    )
-    return rows[0]?.active === false
-  })
+  await fixture.until(async () => !(await isSlotRead()))
   fixture.brokers.unstick()
   await fixture.until(() => fixture.publishedIds().length === 3_000)
   expect(new Set(fixture.publishedIds()).size).toBe(3_000)
@@ -209,11 +218,25 @@ test('a backlog larger than the queue is published, however long the ends of top
   await fixture.confirmed()
   await first.stop()
   await fixture.insert(Array.from({ length: 300 }, () => ({ bytes: 1_000 })))
-  // Longer than a socket may stay full.
-  fixture.brokers.beforeFetch = () => setTimeout(6_000)
+  // Longer than a socket may stay full, and than any session is kept that reads them.
+  fixture.brokers.beforeFetch = () => fixture.until(async () => !(await isSlotRead()))
   fixture.relay().start()
   await fixture.until(() => fixture.publishedIds().length === 301)
   await fixture.confirmed()
+})
+
+test('rows that come in one read with the start of the stream wait for the catalog, whole', async () => {
+  fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
+  const first = await fixture.started()
+  await first.stop()
+  const ids = await fixture.insert(Array.from({ length: 300 }, () => ({ bytes: 1_000 })))
+  const proxy = await CutOffProxy.inFrontOf(fixture.url)
+  proxy.streamStartBytes = 400_000
+  const relay = await fixture.started({ 'database.url': proxy.url })
+  await fixture.until(() => fixture.publishedIds().length === ids.length)
+  expect(fixture.publishedIds()).toEqual(ids)
+  await relay.stop()
+  await proxy.close()
 })
 
 test('a backlog for 200 topics is published a few topics at a time', async () => {

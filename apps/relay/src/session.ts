@@ -336,6 +336,8 @@ export class Session {
     } catch (error) {
       throw new SessionFailure(this.#endOf(error), error)
     }
+    // The first rows may have come in one read with the start of the stream, before there was anything to pause.
+    if (this.#pausedSinceMs !== undefined) this.#connection.pause()
     this.#hear()
     void this.#connection.closed.then((error) => {
       this.#lease.end()
@@ -359,7 +361,8 @@ export class Session {
     // What is not taken in is not confirmed either: Postgres sends it again.
     if (this.#isDraining) return
     if (this.#held === undefined) this.#accept(bytes)
-    else this.#held.push(bytes.slice())
+    // Not `slice`: of a Buffer that is a view of memory that the next read may overwrite.
+    else this.#held.push(new Uint8Array(bytes))
   }
 
   #accept(bytes: Uint8Array): void {

@@ -15,6 +15,8 @@ export class CutOffProxy {
   readonly #sockets = new Set<Socket>()
   /** Asked for each commit that passes. */
   fateOfCommit: () => CommitFate = () => 'delivered'
+  /** What begins a replication stream is kept until it is so much, and then comes at once. */
+  streamStartBytes = 0
   #isDown = false
   #isHolding = false
   readonly #held: (() => void)[] = []
@@ -76,6 +78,7 @@ export class CutOffProxy {
     }
     const server = connect(Number(this.#target.port), this.#target.hostname)
     let fate: CommitFate = 'delivered'
+    let gathered: Buffer | undefined
     const cut = (): void => {
       client.destroy()
       server.destroy()
@@ -90,13 +93,19 @@ export class CutOffProxy {
     }
     client.on('data', (bytes: Buffer) => {
       if (isCommit(bytes)) fate = this.fateOfCommit()
+      if (isStartOfStream(bytes)) gathered = Buffer.alloc(0)
       if (fate === 'lost') cut()
       else if (this.#isHolding) this.#held.push(() => server.write(bytes))
       else server.write(bytes)
     })
     server.on('data', (bytes: Buffer) => {
       if (fate === 'unanswered') cut()
-      else if (fate !== 'withheld') client.write(bytes)
+      else if (gathered !== undefined) {
+        gathered = Buffer.concat([gathered, bytes])
+        if (gathered.length < this.streamStartBytes) return
+        client.write(gathered)
+        gathered = undefined
+      } else if (fate !== 'withheld') client.write(bytes)
     })
   }
 }
@@ -105,4 +114,9 @@ export class CutOffProxy {
 function isCommit(bytes: Buffer): boolean {
   const text = bytes.toString('latin1')
   return /^[QP][\0-\xff]{4}\0?commit\0/.test(text)
+}
+
+/** A Query message of the replication protocol. */
+function isStartOfStream(bytes: Buffer): boolean {
+  return /^Q[\0-\xff]{4}START_REPLICATION/.test(bytes.toString('latin1'))
 }
