@@ -43,14 +43,17 @@ import { readEffectRanges } from './store/versions.ts'
  */
 export type BatchMode = 'fast' | 'isolated'
 
+/** The partition waits for its effects: one that never ends would hold it for ever. */
+export const EFFECT_TIMEOUT_MS = 30_000
+
 /** What it takes to apply anything to a partition. */
 export type ApplyContext = {
   readonly db: Database
   readonly partition: ProjectionPartition
   readonly fence: bigint
   readonly attempts: Attempts
-  /** An effect of `liveOnly` failed; its event is applied nevertheless. */
-  readonly effectFailed: (error: unknown) => void
+  /** Code of the projection failed that decides nothing: an effect of `liveOnly`, or `classify`. */
+  readonly codeFailed: (error: unknown) => void
 }
 
 export type BatchContext = ApplyContext & {
@@ -89,7 +92,12 @@ export async function applyBatch(
   const { db, partition, fence, parkedKeys, attempts, breaker, mirror, leaderEpoch, nowMs } =
     context
   const { projection, schemaName } = partition
-  const ledger = new BatchLedger({ projection, parkedKeys, attempts })
+  const ledger = new BatchLedger({
+    projection,
+    parkedKeys,
+    attempts,
+    classifyFailed: context.codeFailed,
+  })
   const effects: Effect[] = []
   await db.transaction().execute(async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
@@ -108,12 +116,26 @@ export async function applyBatch(
   return ledger
 }
 
-/** Their transaction has committed: what becomes of them changes nothing about it. */
+/**
+ * Their transaction has committed: what becomes of them changes nothing about it. One that does not end
+ * in time is told as failed, and goes on beside the others.
+ */
 export async function haveEffects(
   effects: readonly Effect[],
-  { effectFailed }: Pick<ApplyContext, 'effectFailed'>,
+  { codeFailed }: Pick<ApplyContext, 'codeFailed'>,
 ): Promise<void> {
-  for (const effect of effects) await effect().catch(effectFailed)
+  for (const effect of effects) await inTime(effect).catch(codeFailed)
+}
+
+async function inTime(effect: Effect): Promise<void> {
+  const done = Promise.withResolvers<void>()
+  const timer = setTimeout(
+    () => done.reject(new Error(`an effect did not end within ${EFFECT_TIMEOUT_MS} ms`)),
+    EFFECT_TIMEOUT_MS,
+  )
+  // An effect may throw before it returns a promise.
+  Promise.resolve().then(effect).then(done.resolve, done.reject)
+  await done.promise.finally(() => clearTimeout(timer))
 }
 
 /** What a handler wants to have done once its transaction has committed. */

@@ -1,5 +1,10 @@
 import { invariant } from '@fairlead/base'
-import { BatchLedger, type Letter, type PreparedRecord } from '@fairlead/projection'
+import {
+  BatchLedger,
+  type FailureClass,
+  type Letter,
+  type PreparedRecord,
+} from '@fairlead/projection'
 import {
   type ApplyContext,
   type BatchMode,
@@ -24,6 +29,8 @@ export type Drained = {
   readonly replayedCount: number
   /** Letters that failed again, each with those behind it. */
   readonly failedCount: number
+  /** The failures, by whose fault they were. */
+  readonly failureCounts: ReadonlyMap<FailureClass, number>
 }
 
 /**
@@ -48,6 +55,7 @@ export async function drainLetters(
       projection: partition.projection,
       parkedKeys: new Set(),
       attempts,
+      classifyFailed: context.codeFailed,
     })
     const handled = records.filter(
       ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
@@ -62,6 +70,7 @@ export async function drainLetters(
       unparked,
       replayedCount: settled.appliedIds.length,
       failedCount: settled.outcomes.filter(({ failed }) => failed !== undefined).length,
+      failureCounts: ledger.failureCounts,
     }
   })
   await haveEffects(effects, context)

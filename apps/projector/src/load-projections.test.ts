@@ -17,10 +17,10 @@ test('the projections of all modules are collected', async () => {
     `import { accounts } from '${FIXTURE}'\nexport const projections = [accounts]`,
   )
   const second = await moduleWith(
-    `import { totals } from '${FIXTURE}'\nexport const projections = [totals]`,
+    `import { activity, totals } from '${FIXTURE}'\nexport const projections = [totals, activity]`,
   )
   const projections = await loadProjections([first, second])
-  expect(projections.map(({ name }) => name)).toEqual(['accounts', 'totals'])
+  expect(projections.map(({ name }) => name)).toEqual(['accounts', 'totals', 'activity'])
   await expect(loadProjections([first, first])).rejects.toThrow('accounts v1 is defined twice')
 })
 

@@ -37,7 +37,7 @@ async function loadModule(path: string): Promise<readonly Projection[]> {
       : undefined
   if (!Array.isArray(exported) || !exported.every(isProjection)) {
     throw new ProjectionModuleError(
-      `${file} does not export \`projections\`, an array of what defineProjection(…).fold(…) or .sql(…) returns`,
+      `${file} does not export \`projections\`, an array of what defineProjection(…).fold(…), .commutative(…) or .sql(…) returns`,
     )
   }
   return exported
@@ -51,7 +51,14 @@ async function importModule(file: string): Promise<unknown> {
   }
 }
 
+/** Complete by its type: a kind of projection that is not listed does not compile. */
+const KINDS: Readonly<Record<Projection['kind'], true>> = {
+  fold: true,
+  commutative: true,
+  sql: true,
+}
+
 function isProjection(value: unknown): value is Projection {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false
-  return value.kind === 'fold' || value.kind === 'sql'
+  return typeof value.kind === 'string' && Object.hasOwn(KINDS, value.kind)
 }

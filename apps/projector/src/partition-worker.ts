@@ -7,13 +7,12 @@ import {
 } from '@fairlead/base'
 import {
   type Admitted,
-  type Attempts,
+  Attempts,
   type BatchLedger,
   EventFailure,
   type FailureClass,
   type FloodBreaker,
   INFRA_BACKOFF,
-  NO_ATTEMPTS,
   type PreparedRecord,
   type Progress,
   type Projection,
@@ -142,7 +141,7 @@ export class PartitionWorker {
   #ownParkedCount = 0
   /** Drains keep to their rate, and look for orders from time to time. */
   #nextDrainMs = 0
-  #attempts: Attempts = NO_ATTEMPTS
+  #attempts = Attempts.none
   /** Nothing that was still under way says otherwise any more. */
   #isFaulted = false
   readonly #troubles = new Map<Activity, PausedState>()
@@ -360,12 +359,12 @@ export class PartitionWorker {
       reader,
       fence: this.#fence,
       attempts: this.#attempts,
-      effectFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
+      codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
     }
     const drained = await drainLetters(context, queue, mode)
     for (const key of drained.unparked) this.#parkedKeys.delete(key)
     this.#ownParkedCount -= drained.unparked.size
-    this.#attempts = NO_ATTEMPTS
+    this.#attempts = Attempts.none
     const rate = queue.keys[0]?.lettersPerSecond
     if (rate !== null && rate !== undefined) {
       this.#nextDrainMs = startMs + (drained.replayedCount / rate) * 1_000
@@ -446,7 +445,7 @@ export class PartitionWorker {
         parkedKeys: this.#parkedKeys,
         attempts: this.#attempts,
         nowMs: startMs,
-        effectFailed: (error) => observer.failed({ error, failureClass: 'code' }),
+        codeFailed: (error) => observer.failed({ error, failureClass: 'code' }),
       },
       admitted,
       mode,
@@ -455,7 +454,7 @@ export class PartitionWorker {
     this.#leaderEpoch = leaderEpoch
     for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
     this.#ownParkedCount += ledger.parkedKeys.size
-    this.#attempts = NO_ATTEMPTS
+    this.#attempts = Attempts.none
     this.#batchSize.committed()
     this.#settle('apply')
     observer.held(admitted.to, this.#ownParkedCount)
@@ -476,6 +475,7 @@ export class PartitionWorker {
       return this.#reload(mode)
     }
     if (error instanceof EventFailure) {
+      this.#options.observer.failed({ error, failureClass: error.failureClass })
       if (error.action === 'stop') throw new StopRequired(error.message)
       await this.#retryEvent(error)
       return this.#reload('isolated')
@@ -519,10 +519,9 @@ export class PartitionWorker {
     await pauseFor(Math.max(0, delayMs), this.#abort.signal)
   }
 
-  async #retryEvent({ offset }: EventFailure): Promise<void> {
-    const count = this.#attempts.offset === offset ? this.#attempts.count + 1 : 1
-    this.#attempts = { offset, count }
-    await pause(count, this.#options.partition.projection.retry, this.#abort.signal)
+  async #retryEvent({ record, attempt }: EventFailure): Promise<void> {
+    this.#attempts = this.#attempts.with(record)
+    await pause(attempt, this.#options.partition.projection.retry, this.#abort.signal)
   }
 
   /** Reads what the database holds; 'lost' when another worker has taken the partition over. */

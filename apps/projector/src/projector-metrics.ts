@@ -1,4 +1,4 @@
-import type { Projection } from '@fairlead/projection'
+import type { FailureClass, Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { JobProgress } from './store/jobs.ts'
 import type { TopicPartition } from './log/event-log.ts'
@@ -81,7 +81,8 @@ export class ProjectorMetrics {
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
       },
-      drained: ({ replayedCount, failedCount }) => {
+      drained: ({ replayedCount, failedCount, failureCounts }) => {
+        this.#countFailures(labels, failureCounts)
         metrics.replayed.inc({ ...labels, result: 'replayed' }, replayedCount)
         metrics.replayed.inc({ ...labels, result: 'failed' }, failedCount)
       },
@@ -102,9 +103,19 @@ export class ProjectorMetrics {
     events.inc({ ...labels, result: 'skipped' }, ledger.skippedCount + admitted.ignoredCount)
     events.inc({ ...labels, result: 'duplicate' }, admitted.duplicateCount)
     events.inc({ ...labels, result: 'dlq' }, ledger.letters.length)
+    this.#countFailures(labels, ledger.failureCounts)
     for (const { cause } of ledger.letters) {
       const reason = cause.kind === 'blocked' ? 'blocked' : cause.stage
       deadLetters.inc({ source_topic: topic, reason })
+    }
+  }
+
+  #countFailures(
+    labels: Readonly<Record<(typeof LABELS)[number], string>>,
+    counts: ReadonlyMap<FailureClass, number>,
+  ): void {
+    for (const [failureClass, count] of counts) {
+      this.#metrics.errors.inc({ ...labels, error_class: failureClass }, count)
     }
   }
 }
@@ -141,7 +152,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     }),
     errors: metrics.counter({
       name: 'projection_errors_total',
-      help: 'Failures of batches and reads, by whose fault they are.',
+      help: 'Failures of events, batches and reads, by whose fault they are.',
       labelNames: [...LABELS, 'error_class'],
     }),
     fenced: metrics.counter({

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { migrate } from '@fairlead/postgres'
-import type { FoldProjection } from '@fairlead/projection'
+import type { FoldProjection, SqlProjection } from '@fairlead/projection'
+import type { Metrics } from '@fairlead/service'
 import { type CommitFate, CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -68,6 +69,13 @@ async function letters(): Promise<readonly unknown[]> {
     select key, log_offset::int as "offset", kind, stage, error_class as error, error_code as code
     from evt.dead_letter order by log_offset`.execute(db)
   return rows
+}
+
+/** Of `projection_errors_total`. */
+async function errorsOf({ registry }: Metrics, failureClass: string): Promise<number> {
+  const metric = await registry.getSingleMetric('projection_errors_total')?.get()
+  const ofClass = metric?.values.filter(({ labels }) => labels['error_class'] === failureClass)
+  return ofClass?.reduce((sum, { value }) => sum + value, 0) ?? 0
 }
 
 const balances = (...amounts: readonly number[]): readonly Account[] =>
@@ -392,6 +400,78 @@ describe('a connection that is cut at a commit', () => {
       await proxy.close()
     },
   )
+})
+
+describe('events that are tried again', () => {
+  const retrying = { ...accounts, retry: { retries: 2, baseMs: 1, maxMs: 5 } }
+
+  test('are parked once each has had its attempts, however many there are', async () => {
+    log.append(
+      0,
+      deposited(accountId(0), 0),
+      deposited(accountId(1), 0),
+      deposited(accountId(2), 1),
+    )
+    const { metrics } = start(database.url, log, [retrying])
+    await until(async () => expect(await nextOffset()).toBe(3))
+    expect(await readAccounts()).toMatchObject([{ id: accountId(2) }])
+    const { rows } = await sql`select log_offset::int as "offset", attempts from evt.dead_letter
+      order by 1`.execute(db)
+    expect(rows).toEqual([
+      { offset: 0, attempts: 3 },
+      { offset: 1, attempts: 3 },
+    ])
+    // Two retries of each, and the failure that parked it.
+    expect(await errorsOf(metrics, 'code')).toBe(6)
+  })
+
+  test('do not hold live events up when they fail again in a replay', async () => {
+    log.append(0, deposited(accountId(0), 0), deposited(accountId(1), 0))
+    start(database.url, log, [retrying])
+    await until(async () => expect(await nextOffset()).toBe(2))
+    await sql`update evt.parked_key set drain_request = gen_random_uuid(),
+      drain_requested_at = clock_timestamp(), drain_actor = 'ana',
+      drain_reason = 'a test'`.execute(db)
+    const failed = async () =>
+      (await sql`select attempts from evt.dead_letter where attempts > 3`.execute(db)).rows
+    await until(async () => expect(await failed()).toEqual([{ attempts: 6 }, { attempts: 6 }]))
+    log.append(0, deposited(accountId(2), 1))
+    await until(async () => expect(await nextOffset()).toBe(3))
+  })
+})
+
+test('an error message that is cut in the middle of a character is mirrored', async () => {
+  const broken = () => {
+    throw new RangeError(`${'x'.repeat(8_191)}\u{1f600}`)
+  }
+  const mirror = { topic: 'outbox.event.dead', groupIdPrefix: 'test' }
+  log.append(0, deposited(accountId(0), 1))
+  start(database.url, log, [{ ...accounts, on: { Deposited: broken } }], { mirror })
+  await until(async () => expect(await nextOffset()).toBe(1))
+  const { rows } = await sql<{ message: string }>`
+    select headers->>'kafka_dlt-exception-message' as message from outbox.events`.execute(db)
+  expect(rows[0]?.message).toMatch(/^x+\ufffd$/)
+})
+
+test('an effect that throws at once is a failed effect, not a failed batch', async () => {
+  const effective: SqlProjection = {
+    ...totals,
+    on: {
+      Deposited: async (_event, { liveOnly }) => {
+        liveOnly(() => {
+          throw new Error('the mail server is away')
+        })
+      },
+    },
+  }
+  log.append(0, deposited('monday', 1))
+  const { metrics, health } = start(database.url, log, [effective])
+  await until(async () => expect(await nextOffset()).toBe(1))
+  log.append(0, deposited('monday', 1))
+  await until(async () => expect(await nextOffset()).toBe(2))
+  await until(async () => expect(await errorsOf(metrics, 'code')).toBe(2))
+  expect(health.get('projection totals v1')).toBe(true)
+  expect(await letters()).toEqual([])
 })
 
 test('a database that is down pauses the projection, which loses and parks nothing', async () => {

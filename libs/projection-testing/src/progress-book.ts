@@ -1,8 +1,8 @@
 import {
+  Attempts,
   type Admitted,
   BatchLedger,
   type Letter,
-  NO_ATTEMPTS,
   type Progress,
   type Projection,
   admit,
@@ -40,7 +40,7 @@ export class ProgressBook {
       ledger: new BatchLedger({
         projection: this.#projection,
         parkedKeys: this.#parkedOf(topic),
-        attempts: NO_ATTEMPTS,
+        attempts: Attempts.none,
       }),
     }
   }

@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest'
-import { type Attempts, BatchLedger, NO_ATTEMPTS } from './batch-ledger.ts'
+import { Attempts } from './attempts.ts'
+import { BatchLedger } from './batch-ledger.ts'
 import type { EventFailureAction } from './definition.ts'
 import { EventFailure } from './failure.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
 const poison = sampleRecord({ type: 'Deposited', key: 'a', amount: -1 }, 7, 0)
 const follower = sampleRecord({ type: 'Deposited', key: 'a', amount: 1 }, 8, 1)
+
+const failedBefore = (offset: number, count: number, attempts = Attempts.none): Attempts =>
+  Array.from({ length: count }).reduce<Attempts>(
+    (sum) => sum.with({ ...poison.record, offset }),
+    attempts,
+  )
 
 const ledgerThat = (options: {
   says?: EventFailureAction
@@ -19,26 +26,28 @@ const ledgerThat = (options: {
       retry: { retries: 2, baseMs: 1, maxMs: 1 },
     },
     parkedKeys: new Set(options.parked),
-    attempts: options.attempts ?? NO_ATTEMPTS,
+    attempts: options.attempts ?? Attempts.none,
   })
 
 test.for([
   { failedBefore: 0, action: 'retry' },
   { failedBefore: 1, action: 'retry' },
 ] as const)('after $failedBefore failures an event with two retries is tried again', (row) => {
-  const ledger = ledgerThat({ attempts: { offset: 7, count: row.failedBefore } })
+  const ledger = ledgerThat({ attempts: failedBefore(7, row.failedBefore) })
   expect(() => ledger.failed(poison, new RangeError('bad'), 'handle')).toThrow(
     expect.objectContaining({
       name: 'EventFailure',
       action: row.action,
-      offset: 7,
+      record: poison.record,
+      attempt: row.failedBefore + 1,
+      failureClass: 'code',
     }) as EventFailure,
   )
   expect(ledger.letters).toEqual([])
 })
 
 test('the last attempt parks the key, and says how many there were', () => {
-  const ledger = ledgerThat({ attempts: { offset: 7, count: 2 } })
+  const ledger = ledgerThat({ attempts: failedBefore(7, 2) })
   ledger.failed(poison, new RangeError('bad'), 'handle')
   expect(ledger.letters).toMatchObject([{ key: 'a', cause: { kind: 'failed', attempts: 3 } }])
   expect(ledger.open(follower)).toBeNull()
@@ -46,8 +55,53 @@ test('the last attempt parks the key, and says how many there were', () => {
 })
 
 test('attempts of one event do not count for another', () => {
-  const ledger = ledgerThat({ attempts: { offset: 6, count: 2 } })
+  const ledger = ledgerThat({ attempts: failedBefore(6, 2) })
   expect(() => ledger.failed(poison, new RangeError('bad'), 'handle')).toThrow(EventFailure)
+})
+
+test('an event keeps its attempts while others fail beside it', () => {
+  const ledger = ledgerThat({ attempts: failedBefore(8, 2, failedBefore(7, 2)) })
+  ledger.failed(poison, new RangeError('bad'), 'handle')
+  expect(ledger.letters).toMatchObject([{ cause: { attempts: 3 } }])
+})
+
+test('after a hundred events that failed in a row, others are parked at their first failure', () => {
+  const others = Array.from({ length: 100 }, (_, index) => 1_000 + index)
+  const attempts = others.reduce((sum, offset) => failedBefore(offset, 1, sum), Attempts.none)
+  const ledger = ledgerThat({ attempts })
+  ledger.failed(poison, new RangeError('bad'), 'handle')
+  expect(ledger.letters).toMatchObject([{ cause: { attempts: 1 } }])
+  const known = { ...poison, record: { ...poison.record, offset: 1_000 } }
+  expect(() => ledger.failed(known, new RangeError('bad'), 'handle')).toThrow(EventFailure)
+})
+
+test('a `classify` that throws is told, and decides nothing', () => {
+  const told: unknown[] = []
+  const broken = new TypeError('no such property')
+  const ledger = new BatchLedger({
+    projection: {
+      ...accounts,
+      classify: () => {
+        throw broken
+      },
+    },
+    parkedKeys: new Set(),
+    attempts: Attempts.none,
+    classifyFailed: (error) => told.push(error),
+  })
+  ledger.failed(poison, new RangeError('bad'), 'handle')
+  expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorClass: 'RangeError' } }])
+  expect(told).toEqual([broken])
+})
+
+test('failures are counted by whose fault they are, skipped ones too', () => {
+  const ledger = ledgerThat({ says: 'skip' })
+  ledger.failed(poison, new RangeError('bad'), 'handle')
+  ledger.open({ ...follower, content: { kind: 'undecodable', error: new Error('no Avro') } })
+  expect([...ledger.failureCounts]).toEqual([
+    ['code', 1],
+    ['decode', 1],
+  ])
 })
 
 test('a skipped event leaves its key alone', () => {
@@ -86,4 +140,16 @@ test('the text of an error is cut, and fit for Postgres', () => {
   const message = letter?.cause.kind === 'failed' ? letter.cause.errorMessage : ''
   expect(message.startsWith('abx')).toBe(true)
   expect(message.length).toBeLessThanOrEqual(8_192)
+})
+
+test('no text of an error has half of a character in it', () => {
+  const ledger = ledgerThat({ says: 'park' })
+  const error = new RangeError(`${'x'.repeat(8_191)}\u{1f600}`)
+  error.name = 'Lone\ud800Error\0'
+  ledger.failed(poison, error, 'handle')
+  const [letter] = ledger.letters
+  expect(letter?.cause).toMatchObject({
+    errorClass: 'Lone\ufffdError',
+    errorMessage: expect.stringMatching(/^x+\ufffd$/),
+  })
 })

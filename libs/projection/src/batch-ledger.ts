@@ -1,7 +1,9 @@
 import { errorMessage, invariant } from '@fairlead/base'
-import type { AnyEvent, Projection } from './definition.ts'
+import type { Attempts } from './attempts.ts'
+import type { AnyEvent, EventFailureAction, Projection } from './definition.ts'
 import {
   EventFailure,
+  type FailureClass,
   classifyFailure,
   decideEventFailure,
   errorCode,
@@ -38,11 +40,6 @@ export type Letter = {
       }
 }
 
-/** How often the event at `offset` has failed before in this run; 0 for all others. */
-export type Attempts = { readonly offset: number; readonly count: number }
-
-export const NO_ATTEMPTS: Attempts = { offset: -1, count: 0 }
-
 /** Longer texts of an error are cut: a stack can hold a whole statement. */
 const ERROR_TEXT_LENGTH_MAX = 8_192
 
@@ -57,7 +54,9 @@ export class BatchLedger {
   readonly #parkedBefore: ReadonlySet<string>
   readonly #parked = new Set<string>()
   readonly #letters: Letter[] = []
+  readonly #failureCounts = new Map<FailureClass, number>()
   readonly #attempts: Attempts
+  readonly #classifyFailed: (error: unknown) => void
   #appliedCount = 0
   #skippedCount = 0
 
@@ -65,10 +64,13 @@ export class BatchLedger {
     readonly projection: Projection
     readonly parkedKeys: ReadonlySet<string>
     readonly attempts: Attempts
+    /** Told when the projection's own `classify` throws; its event is parked then. */
+    readonly classifyFailed?: (error: unknown) => void
   }) {
     this.#projection = options.projection
     this.#parkedBefore = options.parkedKeys
     this.#attempts = options.attempts
+    this.#classifyFailed = options.classifyFailed ?? (() => undefined)
   }
 
   get letters(): readonly Letter[] {
@@ -88,6 +90,11 @@ export class BatchLedger {
     return this.#skippedCount
   }
 
+  /** Events that failed for good, parked or skipped, by whose fault it was. */
+  get failureCounts(): ReadonlyMap<FailureClass, number> {
+    return this.#failureCounts
+  }
+
   /** The event to handle now; null when the record is set aside instead. Call in log order. */
   open(prepared: PreparedRecord): AnyEvent | null {
     const { content } = prepared
@@ -100,6 +107,7 @@ export class BatchLedger {
       return null
     }
     if (content.kind === 'undecodable') {
+      this.#countFailure('decode')
       this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1 })
       return null
     }
@@ -126,20 +134,20 @@ export class BatchLedger {
    */
   failed(prepared: PreparedRecord, error: unknown, stage: Stage): void {
     invariant(prepared.content.kind === 'event', 'only events are handled')
-    const origin = stage === 'write' ? 'database' : 'handler'
-    if (!isEventFault(classifyFailure(error, origin))) throw error
+    const failureClass = classifyFailure(error, stage === 'write' ? 'database' : 'handler')
+    if (!isEventFault(failureClass)) throw error
 
-    const { offset } = prepared.record
-    const attempt = 1 + (this.#attempts.offset === offset ? this.#attempts.count : 0)
+    const { record } = prepared
+    const attempt = 1 + this.#attempts.countOf(record)
     const action = decideEventFailure({
       attempt,
-      classified: this.#projection.classify(error, prepared.content.event),
-      retry: this.#projection.retry,
+      classified: this.#classify(error, prepared.content.event),
+      retries: this.#attempts.mayRetry(record) ? this.#projection.retry.retries : 0,
     })
     switch (action) {
       case 'retry':
       case 'stop':
-        throw new EventFailure(action, { offset, cause: error })
+        throw new EventFailure(action, { record, attempt, failureClass, cause: error })
       case 'skip':
         this.#skippedCount += 1
         break
@@ -147,6 +155,21 @@ export class BatchLedger {
         this.#park(prepared, { error, stage, attempts: attempt })
         break
     }
+    this.#countFailure(failureClass)
+  }
+
+  /** A `classify` that throws is no reason to stop: it says nothing about the event. */
+  #classify(error: unknown, event: AnyEvent): EventFailureAction | undefined {
+    try {
+      return this.#projection.classify(error, event)
+    } catch (thrown) {
+      this.#classifyFailed(thrown)
+      return undefined
+    }
+  }
+
+  #countFailure(failureClass: FailureClass): void {
+    this.#failureCounts.set(failureClass, 1 + (this.#failureCounts.get(failureClass) ?? 0))
   }
 
   #park(
@@ -177,8 +200,8 @@ export class BatchLedger {
 
 function describeError(error: unknown) {
   return {
-    errorClass: error instanceof Error ? error.name : typeof error,
-    errorCode: errorCode(error),
+    errorClass: error instanceof Error ? storable(error.name) : typeof error,
+    errorCode: storable(errorCode(error)),
     errorMessage: storable(errorMessage(error)),
     errorStack: error instanceof Error ? storable(error.stack ?? '') : '',
   }
@@ -191,7 +214,10 @@ function redactText(projection: Projection, { content }: PreparedRecord): (text:
   return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 }
 
-/** Text that Postgres takes, of bounded length. */
+/** Text that Postgres takes, of bounded length; a cut may leave half of a character. */
 function storable(text: string): string {
-  return text.slice(0, ERROR_TEXT_LENGTH_MAX).replaceAll('\0', '')
+  return text
+    .slice(0, ERROR_TEXT_LENGTH_MAX)
+    .replaceAll('\0', '')
+    .replace(/\p{Cs}/gu, '\ufffd')
 }

@@ -32,7 +32,10 @@ export const remove: unique symbol = Symbol.for('fairlead.projection.remove')
 export type EventFailureAction = 'retry' | 'park' | 'skip' | 'stop'
 
 export type ErrorOptions<E> = {
-  /** Decides about an error of a handler; undefined leaves it to the default, `park`. */
+  /**
+   * Decides about an error of a handler; undefined leaves it to the default: `retry`, then `park`.
+   * When it throws, that is logged and counted, and it has said nothing.
+   */
   readonly classify?: (error: unknown, event: E) => EventFailureAction | undefined
   /** How often a failing event is tried again in place before its key is parked; default never. */
   readonly retry?: {
@@ -56,7 +59,7 @@ type Common = {
   readonly retry: RetryPolicy
 }
 
-export type RetryPolicy = {
+type RetryPolicy = {
   readonly retries: number
   readonly baseMs: number
   readonly maxMs: number
@@ -114,7 +117,8 @@ export type SqlContext<DB, X> = {
   readonly replay: boolean
   /**
    * Runs `effect` once the transaction has committed, unless `replay`. At most once: a process that
-   * dies in between does not run it. What must not be lost belongs into an outbox, in `trx`.
+   * dies in between does not run it. What must not be lost belongs into an outbox, in `trx`. The
+   * partition waits for it, for 30 s at most; a failure is logged and counted.
    */
   readonly liveOnly: (effect: () => Promise<void>) => void
 }

@@ -4,6 +4,15 @@ import { FencedError, classifyFailure, decideBatchFailure, decideEventFailure } 
 
 const withCode = (code: string): Error => Object.assign(new Error(code), { code })
 
+/** As `fetch` throws it. */
+const wrapping = (cause: unknown): Error => new TypeError('fetch failed', { cause })
+
+function itsOwnCause(): Error {
+  const error = new TypeError('circular')
+  error.cause = error
+  return error
+}
+
 describe('a failure is classified', () => {
   test.for([
     ['08006', 'infra'],
@@ -42,6 +51,13 @@ describe('a failure is classified', () => {
     [new Error('Connection terminated unexpectedly'), 'code', 'infra'],
     [new TypeError('undefined is not a function'), 'code', 'code'],
     ['text', 'code', 'code'],
+    [wrapping(withCode('ECONNREFUSED')), 'infra', 'infra'],
+    [wrapping(wrapping(withCode('UND_ERR_HEADERS_TIMEOUT'))), 'infra', 'infra'],
+    [wrapping(new OperationalError('away', { code: 'HTTP', retryable: true })), 'infra', 'infra'],
+    [wrapping(withCode('40001')), 'contention', 'contention'],
+    [wrapping(withCode('ERR_OTHER')), 'code', 'code'],
+    [wrapping(undefined), 'code', 'code'],
+    [itsOwnCause(), 'code', 'code'],
   ] as const)('%s is %s in a handler and %s in the database', ([error, handler, database]) => {
     expect(classifyFailure(error, 'handler')).toBe(handler)
     expect(classifyFailure(error, 'database')).toBe(database)
@@ -81,7 +97,6 @@ test.for([
 ] as const)(
   'an event at attempt $attempt of 2 retries, classified as $says, leads to $action',
   ({ says, attempt, action }) => {
-    const retry = { retries: 2, baseMs: 1, maxMs: 1 }
-    expect(decideEventFailure({ attempt, classified: says, retry })).toBe(action)
+    expect(decideEventFailure({ attempt, classified: says, retries: 2 })).toBe(action)
   },
 )

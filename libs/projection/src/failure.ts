@@ -1,5 +1,6 @@
-import { type BackoffPolicy, DecodeError, OperationalError } from '@fairlead/base'
-import type { EventFailureAction, RetryPolicy } from './definition.ts'
+import { type BackoffPolicy, DecodeError, OperationalError, errorMessage } from '@fairlead/base'
+import type { EventFailureAction } from './definition.ts'
+import type { LogRecord } from './log-record.ts'
 
 /**
  * Whose fault a failure is.
@@ -27,13 +28,27 @@ export class FencedError extends OperationalError {
 export class EventFailure extends Error {
   override readonly name = 'EventFailure'
   readonly action: 'retry' | 'stop'
-  /** Offset of the event's record. */
-  readonly offset: number
+  readonly record: LogRecord
+  /** Failures of the event, this one included. */
+  readonly attempt: number
+  /** Of the cause. */
+  readonly failureClass: FailureClass
 
-  constructor(action: 'retry' | 'stop', options: { offset: number; cause: unknown }) {
-    super(`the event at offset ${options.offset} failed: ${String(options.cause)}`, options)
+  constructor(
+    action: 'retry' | 'stop',
+    options: {
+      readonly record: LogRecord
+      readonly attempt: number
+      readonly failureClass: FailureClass
+      readonly cause: unknown
+    },
+  ) {
+    const { record, attempt, failureClass, cause } = options
+    super(`the event at offset ${record.offset} failed: ${errorMessage(cause)}`, { cause })
     this.action = action
-    this.offset = options.offset
+    this.record = record
+    this.attempt = attempt
+    this.failureClass = failureClass
   }
 }
 
@@ -67,7 +82,7 @@ const BY_SQLSTATE_CLASS: Readonly<Record<string, FailureClass>> = {
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
 
-/** Codes of Node for a peer that is away; whoever throws them, no event is to blame. */
+/** Codes of Node and its `fetch` for a peer that is away; whoever throws them, no event is to blame. */
 const NETWORK_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -78,24 +93,41 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
 ])
+
+/** Errors wrap others; one that is its own cause would never end. */
+const CAUSES_MAX = 8
 
 /**
  * Classifies anything that was thrown. `origin` is where: an error of the database without SQLSTATE
- * is a lost connection, one of a handler is the handler's.
+ * is a lost connection, one of a handler is the handler's. An error that says nothing itself is
+ * classified by its cause: `fetch` and query builders wrap what went wrong.
  */
 export function classifyFailure(error: unknown, origin: 'database' | 'handler'): FailureClass {
+  let current = error
+  for (let depth = 0; depth < CAUSES_MAX && current !== undefined; depth += 1) {
+    const failureClass = classOf(current)
+    if (failureClass !== undefined) return failureClass
+    current = current instanceof Error ? current.cause : undefined
+  }
+  // A lost connection is a plain `Error` in `pg`; a `TypeError` is a bug wherever it is thrown.
+  const isPlain = error instanceof Error && error.name === 'Error'
+  return origin === 'database' && isPlain ? 'infra' : 'code'
+}
+
+/** What an error says without its cause; undefined when that is nothing. */
+function classOf(error: unknown): FailureClass | undefined {
   if (error instanceof FencedError) return 'fenced'
   if (error instanceof DecodeError) return 'decode'
   if (error instanceof OperationalError) return error.retryable ? 'infra' : 'code'
   const code = errorCode(error)
   if (NETWORK_CODES.has(code)) return 'infra'
-  if (SQLSTATE.test(code)) {
-    return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
-  }
-  // A lost connection is a plain `Error` in `pg`; a `TypeError` is a bug wherever it is thrown.
-  const isPlain = error instanceof Error && error.name === 'Error'
-  return origin === 'database' && isPlain ? 'infra' : 'code'
+  if (!SQLSTATE.test(code)) return undefined
+  return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
 }
 
 /** The `code` property of an error; empty without one. */
@@ -157,11 +189,12 @@ export function decideEventFailure(failure: {
   readonly attempt: number
   /** What the projection's own `classify` says. */
   readonly classified: EventFailureAction | undefined
-  readonly retry: RetryPolicy
+  /** How often the event may be tried again. */
+  readonly retries: number
 }): EventFailureAction {
-  const { attempt, classified, retry } = failure
+  const { attempt, classified, retries } = failure
   if (classified !== undefined && classified !== 'retry') return classified
-  return attempt <= retry.retries ? 'retry' : 'park'
+  return attempt <= retries ? 'retry' : 'park'
 }
 
 /** True for failures that an event can be blamed for. */

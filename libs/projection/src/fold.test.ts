@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BatchLedger, type Letter, NO_ATTEMPTS } from './batch-ledger.ts'
+import { Attempts } from './attempts.ts'
+import { BatchLedger, type Letter } from './batch-ledger.ts'
 import { foldBatch, rowKeysOf } from './fold.ts'
 import type { PreparedRecord } from './log-record.ts'
 import { type Progress, admit } from './progress.ts'
@@ -22,7 +23,7 @@ class ReadModel {
     const ledger = new BatchLedger({
       projection: accounts,
       parkedKeys: this.parkedKeys,
-      attempts: NO_ATTEMPTS,
+      attempts: Attempts.none,
     })
     const keys = rowKeysOf(accounts, admitted.records, ledger)
     const rows = new Map(keys.flatMap((key) => this.#row(key)))
@@ -196,7 +197,7 @@ describe('a handler that breaks the rules is to blame itself', () => {
     const ledger = new BatchLedger({
       projection,
       parkedKeys: new Set(),
-      attempts: NO_ATTEMPTS,
+      attempts: Attempts.none,
     })
     const batch = records([deposit('a', 1)])
     const rows = new Map<RowKey, Row>([['a', { id: 'a', balance: 5, events: 1 }]])

@@ -31,13 +31,8 @@ export {
   type TablesOf,
   tables,
 } from './table.ts'
-export {
-  type Attempts,
-  BatchLedger,
-  type Letter,
-  NO_ATTEMPTS,
-  type Stage,
-} from './batch-ledger.ts'
+export { Attempts } from './attempts.ts'
+export { BatchLedger, type Letter, type Stage } from './batch-ledger.ts'
 export { definitionText } from './definition-text.ts'
 export {
   type BatchDecision,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { BatchLedger, NO_ATTEMPTS } from './batch-ledger.ts'
+import { Attempts } from './attempts.ts'
+import { BatchLedger } from './batch-ledger.ts'
 import { redactPersonal } from './personal-data.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
@@ -34,7 +35,7 @@ test('an error that quotes personal data is stored without it', () => {
   const ledger = new BatchLedger({
     projection: { ...accounts, sources: [events] },
     parkedKeys: new Set(),
-    attempts: NO_ATTEMPTS,
+    attempts: Attempts.none,
   })
   const sample = sampleRecord({ type: 'Deposited', key: 'ana', amount: -1 }, 7, 0)
   if (sample.content.kind !== 'event') throw new TypeError('a deposit is an event')

@@ -1,4 +1,4 @@
-import { BatchLedger, EffectRanges, type Letter } from '@fairlead/projection'
+import { Attempts, BatchLedger, EffectRanges, type Letter } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
@@ -56,7 +56,7 @@ export async function dryRun(
   const ledger = new BatchLedger({
     projection: { ...projection, retry: { ...projection.retry, retries: 0 } },
     parkedKeys: new Set(),
-    attempts: { offset: -1, count: 0 },
+    attempts: Attempts.none,
   })
   try {
     return await db.transaction().execute(async (trx) => {

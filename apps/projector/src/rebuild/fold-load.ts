@@ -1,9 +1,9 @@
 import {
+  Attempts,
   BatchLedger,
   type ChangedRows,
   type FoldProjection,
   type Letter,
-  NO_ATTEMPTS,
   type PreparedRecord,
   type Row,
   type RowKey,
@@ -89,7 +89,7 @@ export class FoldLoad {
     const ledger = new BatchLedger({
       projection: this.#projection,
       parkedKeys: this.#parkedKeys,
-      attempts: NO_ATTEMPTS,
+      attempts: Attempts.none,
     })
     if (this.#isWritten) await this.#load(records, ledger)
     const enriched = await this.#enrich(records, ledger)

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import {
+  Attempts,
   BatchLedger,
   type ChangedRows,
   type FoldProjection,
   type Letter,
   type LogRecord,
-  NO_ATTEMPTS,
   type PreparedRecord,
   type Row,
   type RowKey,
@@ -105,7 +105,7 @@ export class KeyFold {
     const ledger = new BatchLedger({
       projection: this.#projection,
       parkedKeys: this.#parkedKeys,
-      attempts: NO_ATTEMPTS,
+      attempts: Attempts.none,
     })
     const batch = { records, rows: NO_ROWS, changed: this.rows, ledger, enriched }
     foldInto(this.#projection, batch)

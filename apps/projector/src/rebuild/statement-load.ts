@@ -1,9 +1,8 @@
 import {
-  type Attempts,
+  Attempts,
   BatchLedger,
   EffectRanges,
   EventFailure,
-  NO_ATTEMPTS,
   type PreparedRecord,
   classifyFailure,
   isEventFault,
@@ -51,7 +50,7 @@ export class StatementLoad {
   /** @throws {EventFailure} when an event stops the projection; {VersionError}; what the database says. */
   async apply(portion: Portion): Promise<void> {
     let mode: BatchMode = 'fast'
-    let attempts: Attempts = NO_ATTEMPTS
+    let attempts = Attempts.none
     for (;;) {
       try {
         const ledger = await this.#applyOnce(portion, mode, attempts)
@@ -60,9 +59,8 @@ export class StatementLoad {
       } catch (error) {
         this.#signal.throwIfAborted()
         if (error instanceof EventFailure && error.action === 'retry') {
-          const { offset } = error
-          attempts = { offset, count: attempts.offset === offset ? attempts.count + 1 : 1 }
-          await pause(attempts.count, this.#registered.projection.retry, this.#signal)
+          attempts = attempts.with(error.record)
+          await pause(error.attempt, this.#registered.projection.retry, this.#signal)
           continue
         }
         if (mode === 'isolated' || !needsBlame(error)) throw error
