@@ -3,7 +3,12 @@ import { type Socket, connect } from 'node:net'
 
 const CONNECTIONS = 32
 
-export type HttpLoad = { readonly perSecond: number; readonly p99Ms: number }
+export type HttpLoad = {
+  /** Answers. */
+  readonly count: number
+  readonly perSecond: number
+  readonly p99Ms: number
+}
 
 /**
  * Asks for one path over and over on some connections, one request at a time on each, for a while.
@@ -32,6 +37,7 @@ export async function httpLoad(url: string, path: string, durationMs: number): P
   const seconds = (performance.now() - startedMs) / 1_000
   const sorted = latenciesMs.sort((left, right) => left - right)
   return {
+    count: sorted.length,
     perSecond: sorted.length / seconds,
     p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
   }

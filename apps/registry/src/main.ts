@@ -16,6 +16,17 @@ import { RegistryStore } from './store/registry-store.ts'
 
 const VERSION = '0.1.0'
 
+const HEAP_RELEASED_FROM_BYTES = 100 * 1024 * 1024
+
+/**
+ * Reading a large topic leaves as much garbage as the image has memory, and V8 is in no hurry. A small
+ * one leaves little, and V8 would begin again with a young generation that it collects three times as
+ * often, which is a tenth of the time of every request.
+ */
+function releaseLargeHeap(): void {
+  if (process.memoryUsage().heapTotal > HEAP_RELEASED_FROM_BYTES) releaseMemory()
+}
+
 /** Confluent's schema registry, with its state in the topic `_schemas`. */
 await runApp({
   name: 'registry',
@@ -39,8 +50,7 @@ await runApp({
       timeoutMs: config['kafkastore.timeout.ms'],
       onState: (state) => health.set('store', state),
       onWriting: countChanges(metrics, registry),
-      // Reading a large topic leaves as much garbage as the image has memory, and V8 is in no hurry.
-      onCaughtUp: releaseMemory,
+      onCaughtUp: releaseLargeHeap,
       onFatal: fail,
       log: new KafkaSchemaLog({
         bootstrapServers: config['kafkastore.bootstrap.servers'],

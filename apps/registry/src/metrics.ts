@@ -2,6 +2,7 @@ import type { Metrics } from '@fairlead/service'
 import type { RegistryRecord, SchemaRegistry } from '@fairlead/schemas'
 import type { FastifyInstance } from 'fastify'
 import type { OnCheck } from './http/compatibility-routes.ts'
+import { RequestDurations } from './request-durations.ts'
 import type { RegistryStore } from './store/registry-store.ts'
 
 const DURATION_BUCKETS_SECONDS = [
@@ -110,19 +111,16 @@ function changeOf(record: RegistryRecord, { view }: SchemaRegistry): number {
 }
 
 function requestDuration(metrics: Metrics): RegistryMetrics['measureRequests'] {
-  const duration = metrics.histogram({
+  const durations = new RequestDurations(metrics, {
     name: 'http_request_duration_seconds',
     help: 'Time from the request to the end of the response.',
-    labelNames: ['method', 'route', 'code'],
-    buckets: DURATION_BUCKETS_SECONDS,
+    bucketsSeconds: DURATION_BUCKETS_SECONDS,
   })
   return (http) =>
-    http.addHook('onResponse', async (request, reply) => {
-      const route = request.routeOptions.url ?? 'unknown'
-      duration.observe(
-        { method: request.method, route, code: reply.statusCode },
-        reply.elapsedTime / 1_000,
-      )
+    http.addHook('onResponse', ({ method, routeOptions }, { statusCode, elapsedTime }, done) => {
+      const route = routeOptions.url ?? 'unknown'
+      durations.observe({ method, route, code: statusCode }, elapsedTime / 1_000)
+      done()
     })
 }
 

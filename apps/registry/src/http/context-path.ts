@@ -6,6 +6,7 @@ const CONTEXT_PATH = /^\/contexts\/([^/?]+)\/([^/?]+)([^?]*)(?:\?(.*))?$/
  * or, where the path has none, into the query. Other paths stay as they are.
  */
 export function withoutContextPath(url: string): string {
+  if (!url.startsWith('/contexts/')) return url
   const [, given = '', resource = '', rest = '', query] = CONTEXT_PATH.exec(url) ?? []
   const context = contextName(given)
   if (context === undefined) return url

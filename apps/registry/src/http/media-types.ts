@@ -1,3 +1,4 @@
+import { WeightedCache } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Readable } from 'node:stream'
 import { HttpFailure, badRequest } from './errors.ts'
@@ -35,13 +36,14 @@ export function useMediaTypes(http: FastifyInstance): void {
     [...MEDIA_TYPES, 'application/octet-stream'],
     async (_request: FastifyRequest, stream: Readable) => jsonOf(await bodies.receive(stream)),
   )
-  http.addHook('onRequest', async (request, reply) => {
+  http.addHook('onRequest', (request, reply, done) => {
     const mediaType = acceptedType(request.headers.accept)
     if (mediaType === undefined) {
       void reply.type(MEDIA_TYPES[0])
       throw new HttpFailure({ errorCode: 406, message: 'HTTP 406 Not Acceptable' })
     }
     void reply.type(mediaType).header('x-request-id', request.id)
+    done()
   })
 }
 
@@ -80,9 +82,23 @@ export function useErrorMediaType(request: FastifyRequest, reply: FastifyReply):
   void reply.type(acceptedType(request.headers.accept) ?? MEDIA_TYPES[0])
 }
 
+/** Clients send the same few headers over and over; whoever sends others only makes them forgotten. */
+const acceptedTypes = new WeightedCache<string, string>({
+  countMax: 100,
+  weightMax: 10_000,
+})
+
 /** The most preferred of our types that the client takes; quality values only exclude (q=0). */
-function acceptedType(accept: string | undefined): string | undefined {
-  if (accept === undefined || accept.trim() === '') return MEDIA_TYPES[0]
+function acceptedType(accept = ''): string | undefined {
+  const known = acceptedTypes.get(accept)
+  if (known !== undefined) return known
+  const mediaType = acceptedTypeOf(accept)
+  if (mediaType !== undefined) acceptedTypes.set(accept, mediaType, accept.length)
+  return mediaType
+}
+
+function acceptedTypeOf(accept: string): string | undefined {
+  if (accept.trim() === '') return MEDIA_TYPES[0]
   const ranges = accept
     .split(',')
     .map((range) => range.trim().toLowerCase())

@@ -21,6 +21,9 @@ export interface Permissions {
 /** Where there are no users, everybody may do everything. */
 const ALL_PERMISSIONS: Permissions = { check: () => undefined, mayRead: () => true }
 
+/** Of the image; it is also told which subjects the user may read. */
+type Question<Value> = (view: SubjectView, mayRead: (subject: string) => boolean) => Outcome<Value>
+
 /**
  * How routes reach the registry: reads that see everything written before, and writes.
  *
@@ -55,27 +58,34 @@ export class RegistryRequests {
    * Answers from memory. What is not there may have been written by another registry a moment ago:
    * only then the log is asked for its end, and the question again.
    *
-   * @param ask is also told which subjects the user may read.
    * @throws {HttpFailure} the failure of the outcome, or 403.
    * @throws {StoreError} before the log has been read for the first time.
    */
-  async read<Value>(
-    request: FastifyRequest,
-    ask: (view: SubjectView, mayRead: (subject: string) => boolean) => Outcome<Value>,
-  ): Promise<Value> {
-    const mayRead = (subject: string): boolean => this.#permissions.mayRead(request, subject)
-    const checkAndAsk = (): Outcome<Value> => {
-      this.#permissions.check(request)
-      return ask(this.registry.view, mayRead)
-    }
+  async read<Value>(request: FastifyRequest, ask: Question<Value>): Promise<Value> {
     await this.untilCaughtUp()
-    let outcome = checkAndAsk()
+    let outcome = this.#checkAndAsk(request, ask)
     if (!outcome.ok && String(outcome.failure.errorCode).startsWith('404')) {
       await this.#store.catchUp()
-      outcome = checkAndAsk()
+      outcome = this.#checkAndAsk(request, ask)
     }
     if (outcome.ok) return outcome.value
     throw this.#failure(outcome.failure)
+  }
+
+  /**
+   * As `read`, without a promise where the answer is in memory, as it nearly always is.
+   *
+   * @throws {HttpFailure} 403; every other failure rejects.
+   */
+  readAtOnce<Value>(request: FastifyRequest, ask: Question<Value>): Value | Promise<Value> {
+    if (!this.#store.isCaughtUp) return this.read(request, ask)
+    const outcome = this.#checkAndAsk(request, ask)
+    return outcome.ok ? outcome.value : this.read(request, ask)
+  }
+
+  #checkAndAsk<Value>(request: FastifyRequest, ask: Question<Value>): Outcome<Value> {
+    this.#permissions.check(request)
+    return ask(this.registry.view, (subject) => this.#permissions.mayRead(request, subject))
   }
 
   /** Answers once everything that was in the log at start has been read. @throws {StoreError} */

@@ -49,8 +49,11 @@ export function registryRoutes(
       guard === undefined
         ? parts.requests
         : parts.requests.limitedTo(useGuard(http, { ...guard, limits, requests: parts.requests }))
-    if (guard === undefined) {
-      http.addHook('onRequest', async ({ ip }) => limits?.take(`address ${ip}`))
+    if (guard === undefined && limits !== undefined) {
+      http.addHook('onRequest', ({ ip }, _reply, done) => {
+        limits.take(`address ${ip}`)
+        done()
+      })
     }
     useOpenApi(http, parts.metadata.version)
     subjectRoutes(http, requests)

@@ -8,7 +8,7 @@ import {
   hasRuleOfType,
   success,
 } from '@fairlead/schemas'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { schemaEntity, schemaStringEntity, withReferenceFormat } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
 import { flag, page, querySubject, queryText, schemaIdOf } from './request.ts'
@@ -79,17 +79,28 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   })
 
   const plainBodies = new PlainBodies(requests.profile)
-  http.get('/schemas/ids/:id', async (request, reply) => {
+  http.get('/schemas/ids/:id', (request, reply) => {
     const schemaId = schemaIdOf(request)
     const subject = querySubject(request)
-    const found = await requests.read(request, (view, mayRead) =>
+    const found = requests.readAtOnce(request, (view, mayRead) =>
       view.schema(schemaId, subject, mayRead),
     )
+    return found instanceof Promise
+      ? found.then((version) => answerById(request, reply, version))
+      : answerById(request, reply, found)
+  })
+
+  const answerById = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    found: SchemaVersion,
+  ): object | string => {
     const { image } = requests.registry.view
     const [format, withMaxId] = [queryText(request, 'format'), flag(request, 'fetchMaxId')]
     const referenceFormat = queryText(request, 'referenceFormat')
     if (format === undefined && !withMaxId && referenceFormat === undefined) {
-      return reply.serializer(String).send(plainBodies.of(found))
+      void reply.serializer(String)
+      return plainBodies.of(found)
     }
     const entity = schemaStringEntity(found, {
       profile: requests.profile,
@@ -97,7 +108,7 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
     return withReferenceFormat(entity, { subject: found.subject, format: referenceFormat })
-  })
+  }
 
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
     const schemaId = schemaIdOf(request)
