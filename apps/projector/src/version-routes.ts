@@ -78,7 +78,7 @@ export type VersionSource = {
  *   body for some rows of a version that follows the log. `GET` tells the progress.
  * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&timeoutMs=`,
  *   `…/rollback`, `…/retire?version=`.
- * - `POST /projections/:name/verify?version=&sample=`: compares rows with the log.
+ * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
  * - `GET /projections/:name/lag`: how far each version is behind the end of the log.
  * - `GET /projection-jobs/:id`: what was ordered, and what has become of it.
  */
@@ -182,6 +182,17 @@ const rebuildQuery = query({
   acceptMissingHistory: { type: 'boolean', default: false },
 })
 
+type VerifyQuery = OfVersionOrAll & {
+  readonly sample?: number
+  readonly acceptMissingHistory: boolean
+}
+
+const verifyQuery = query({
+  version: VERSION,
+  sample: { type: 'integer', minimum: 1, maximum: SAMPLE_MAX },
+  acceptMissingHistory: { type: 'boolean', default: false },
+})
+
 function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSource): void {
   const { db } = source
   http.post<{ Params: Name; Querystring: RebuildQuery; Body: RebuildBody }>(
@@ -202,20 +213,22 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
     (request, reply) =>
       answer(reply, () => progressOf(source, request.params.name, request.query.version)),
   )
-  const sample = { type: 'integer', minimum: 1, maximum: SAMPLE_MAX }
-  http.post<{ Params: Name; Querystring: OfVersionOrAll & { readonly sample?: number } }>(
+  http.post<{ Params: Name; Querystring: VerifyQuery }>(
     '/projections/:name/verify',
-    { schema: { querystring: query({ version: VERSION, sample }) } },
+    { schema: { querystring: verifyQuery } },
     (request, reply) =>
       answer(reply, async () => {
-        const { version, sample: size } = request.query
+        const { version, sample, acceptMissingHistory } = request.query
         const of = await versionOrLive(db, request.params.name, version)
         refuseIdle(of)
         const jobId = await requestJob(db, {
           projectionId: of.projectionId,
           version: of.version,
           kind: 'verify',
-          request: size === undefined ? {} : { sample: size },
+          request: {
+            ...(sample === undefined ? {} : { sample }),
+            ...(acceptMissingHistory ? { acceptMissingHistory } : {}),
+          },
         })
         reply.code(202)
         return { jobId: String(jobId), version: of.version }

@@ -1,4 +1,4 @@
-import { type Command, EXIT, type ExitCode, integerOption } from '../command/command.ts'
+import { type Command, EXIT, type ExitCode, integerOption, isSet } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { followJob } from './follow.ts'
@@ -26,13 +26,16 @@ export const VERIFY_PROJECTION: Command = {
   options: {
     version: { value: 'n', doc: 'of this version (default: the live one)' },
     sample: { value: 'n', doc: `about so many keys, 1 to ${SAMPLE_MAX} (default: 100)` },
+    'accept-missing-history': { doc: 'although the log has lost its beginning' },
     ...PROJECTOR_OPTION,
   },
   notes: 'Exit code 10 when rows differ. It reads the whole topic.',
   run({ options, output, positionals: [name = ''], signal }) {
     const sample = integerOption(options, 'sample', { min: 1, max: SAMPLE_MAX })
     const version = versionOption(options)
-    return runVerification({ api: projectorApi(options), output, signal, name, version, sample })
+    const acceptMissingHistory = isSet(options, 'accept-missing-history') ? true : undefined
+    const about = { name, version, sample, acceptMissingHistory }
+    return runVerification({ api: projectorApi(options), output, signal, ...about })
   },
 }
 
@@ -43,9 +46,10 @@ export async function runVerification(of: {
   readonly name: string
   readonly version: number | undefined
   readonly sample?: number | undefined
+  readonly acceptMissingHistory?: boolean | undefined
 }): Promise<ExitCode> {
-  const { api, output, signal, name, version, sample } = of
-  const path = projectionPath(name, 'verify', { version, sample })
+  const { api, output, signal, name, version, sample, acceptMissingHistory } = of
+  const path = projectionPath(name, 'verify', { version, sample, acceptMissingHistory })
   const { jobId } = await api.send<{ readonly jobId: string }>('POST', path, {})
   const job = await followJob({ api, output, signal, jobId })
   if (job === null) return EXIT.interrupted

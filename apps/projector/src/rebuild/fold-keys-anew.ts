@@ -4,11 +4,15 @@ import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts
 import { columnType } from '../store/columns.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
-import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
+import { versionOf } from '../store/registered-projection.ts'
 import { VersionError } from '../store/versions.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
-import { type RebuildOptions, RebuildFailed } from './rebuild-version.ts'
+import { KeyTexts } from './key-texts.ts'
+import { refuseMissingHistory } from './missing-history.ts'
+import { releaseLetters } from './parked-keys.ts'
+import { RebuildFailed } from './rebuild-failed.ts'
+import type { RebuildOptions } from './rebuild-version.ts'
 
 /** Records that may be read while the checkpoints are locked: the live batches wait meanwhile. */
 const LOCKED_RECORDS_MAX = 5_000
@@ -29,10 +33,10 @@ export async function foldKeysAnew(options: RebuildOptions): Promise<void> {
   const { registered, db, job, nowMs, session } = options
   const { projection } = registered
   if (projection.kind !== 'fold') throw notAFold(projection.name)
-  const keys = spelledAsStored(projection, job.request.keys ?? [])
+  const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
-  const fold = new KeyFold({ ...options, projection, wants: (key) => wanted.has(String(key)) })
-  await refuseMissingHistory(options)
+  const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })
+  await refuseMissingHistory(options, 'the rows would lack them. Nothing was changed')
   const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => 0 })
   try {
     let total = 0
@@ -79,70 +83,39 @@ async function swapRows(
   refuseFailures(fold)
   const table = new FoldTable(projection, schemaName)
   await table.delete(trx, keys)
-  const upserts = [...fold.rows.values()].filter((row): row is Row => row !== undefined)
+  const upserts = [...fold.rows()].flatMap(([, row]): Row[] => (row === undefined ? [] : [row]))
   await table.write(trx, { upserts, deletes: [] })
-  await releaseKeys(trx, registered, fold)
+  await releaseLetters(trx, registered, fold.letters)
   await finishJob(trx, job.id, { keys: keys.length, rows: upserts.length })
   return true
 }
 
-/**
- * Letters of the events that are in the rows now go, and a key that has no more of them is free. Its
- * owner finds that out with the key's next event, which it may not set aside then.
- */
-async function releaseKeys(
-  trx: Transaction<unknown>,
-  { projection, projectionId }: RegisteredProjection,
-  { folded }: KeyFold,
-): Promise<void> {
-  const ofVersion = sql`projection_id = ${projectionId} and version = ${projection.version}`
-  const { rows } = await sql<{ key: string }>`
-    delete from evt.dead_letter l
-    using unnest(${folded.map(({ topic }) => topic)}::text[],
-      ${folded.map(({ partition }) => partition)}::int[],
-      ${folded.map(({ offset }) => offset)}::bigint[]) as f(topic, part, log_offset)
-    where ${ofVersion} and l.topic = f.topic and l.part = f.part and l.log_offset = f.log_offset
-    returning l.key`.execute(trx)
-  if (rows.length === 0) return
-  await sql`
-    delete from evt.parked_key k where ${ofVersion}
-      and k.key = any(${rows.map(({ key }) => key)}::text[])
-      and not exists (select from evt.dead_letter l where l.projection_id = k.projection_id
-        and l.version = k.version and l.topic = k.topic and l.key = k.key)`.execute(trx)
-}
-
-function refuseFailures({ letters }: KeyFold): void {
-  const [first] = letters
-  if (first === undefined || first.cause.kind === 'blocked') return
-  const { record, cause, key } = first
+function refuseFailures({ firstFailure }: KeyFold): void {
+  if (firstFailure === undefined) return
+  const { record, cause, key } = firstFailure
+  const what =
+    cause.kind === 'failed'
+      ? `fails: ${cause.errorMessage}`
+      : 'comes behind one that cannot be decoded'
   throw new RebuildFailed(
-    `the event of key ${key} at ${record.topic}-${record.partition}, offset ${record.offset}, fails: ${cause.errorMessage}. Nothing was changed; the key's dead letters can be edited, replayed or discarded.`,
+    `the event of key ${key} at ${record.topic}-${record.partition}, offset ${record.offset}, ${what}. Nothing was changed; the key's dead letters can be edited, replayed or discarded.`,
   )
-}
-
-async function refuseMissingHistory({
-  log,
-  session,
-  registered,
-  job,
-}: RebuildOptions): Promise<void> {
-  if (job.request.acceptMissingHistory === true) return
-  const checkpoints = await readCheckpoints(session.db, versionOf(registered))
-  for (const { topic, partition } of checkpoints) {
-    const earliest = await log.earliestOffset(topic, partition)
-    if (earliest === 0) continue
-    throw new RebuildFailed(
-      `${topic}-${partition} begins at offset ${earliest}: the events before it were removed by its retention, and the rows would lack them. Nothing was changed.`,
-    )
-  }
 }
 
 function sum(ends: readonly PartitionProgress[]): number {
   return ends.reduce((total, { progress }) => total + progress.nextOffset, 0)
 }
 
-/** As events spell them: a uuid in lower case. */
-function spelledAsStored({ table }: FoldProjection, keys: readonly string[]): readonly string[] {
-  const isUuid = columnType(table, table.keyColumn) === 'uuid'
-  return [...new Set(isUuid ? keys.map((key) => key.toLowerCase()) : keys)]
+/** As the database spells them. */
+async function spelledAsStored(
+  { table }: FoldProjection,
+  { db, job }: RebuildOptions,
+): Promise<readonly string[]> {
+  const keys = job.request.keys ?? []
+  const texts = await new KeyTexts(db, table).of(keys)
+  const foreign = keys.find((key) => !texts.has(key))
+  if (foreign === undefined) return [...new Set(texts.values())]
+  throw new RebuildFailed(
+    `"${foreign}" is no key of ${table.name}: ${table.keyColumn} is of type ${columnType(table, table.keyColumn)}`,
+  )
 }

@@ -21,8 +21,8 @@ import { FoldTable } from '../store/fold-table.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
-import { parkByPartition } from './parked-keys.ts'
-import { copyText } from './row-text.ts'
+import { type ParkedKeysByTopic, parkByPartition } from './parked-keys.ts'
+import { copyStatement, copyText } from './row-text.ts'
 import { estimatedBytes } from './row-size.ts'
 
 /** Every so many folded events, one changed row is weighed. */
@@ -61,7 +61,7 @@ export class FoldLoad {
     readonly registered: RegisteredProjection
     readonly projection: FoldProjection
     readonly memoryBytesMax: number
-    readonly parkedKeys: ReadonlySet<string>
+    readonly parkedKeys: ParkedKeysByTopic
     /** Rows are in the table, and it has its key. */
     readonly isWritten: boolean
   }) {
@@ -72,7 +72,8 @@ export class FoldLoad {
     this.#projection = { ...options.projection, retry }
     this.#table = new FoldTable(options.projection, options.registered.schemaName)
     this.#memoryBytesMax = options.memoryBytesMax
-    this.#parkedKeys = new Set(options.parkedKeys)
+    // A fold reads one topic.
+    this.#parkedKeys = new Set([...options.parkedKeys.values()].flatMap((keys) => [...keys]))
     this.#isWritten = options.isWritten
   }
 
@@ -189,13 +190,16 @@ export class FoldLoad {
     const stage = 'pg_temp.rebuild_stage'
     await sql`create temporary table if not exists rebuild_stage
       (like ${sql.raw(this.#table.qualifiedName)}) on commit delete rows`.execute(trx)
-    await this.#session.copy(copyStatement(this.#projection, stage, ''), this.#texts(upserts))
+    await this.#session.copy(copyStatement(this.#projection.table, stage, ''), this.#texts(upserts))
     await this.#table.mergeFrom(trx, sql.raw(stage))
   }
 
   async #copy(table: string, options: string): Promise<void> {
     const rows = this.#changedRows()
-    await this.#session.copy(copyStatement(this.#projection, table, options), this.#texts(rows))
+    await this.#session.copy(
+      copyStatement(this.#projection.table, table, options),
+      this.#texts(rows),
+    )
   }
 
   #texts(rows: Iterable<Row>): Iterable<string> {
@@ -205,8 +209,4 @@ export class FoldLoad {
   *#changedRows(): Generator<Row> {
     for (const row of this.#changed.values()) if (row !== undefined) yield row
   }
-}
-
-function copyStatement({ table }: FoldProjection, name: string, options: string): string {
-  return `copy ${name} (${Object.keys(table.columns).join(', ')}) from stdin ${options}`
 }

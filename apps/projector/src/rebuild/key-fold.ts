@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import {
+  type AnyEvent,
   Attempts,
   BatchLedger,
   type ChangedRows,
@@ -10,44 +11,96 @@ import {
   type Row,
   type RowKey,
   foldInto,
+  keyText,
   rowKeyOf,
 } from '@fairlead/projection'
 import type { EventLog } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import type { PartitionProgress } from '../store/checkpoints.ts'
+import type { Database } from '../store/database.ts'
+import type { RegisteredProjection } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
+import { KeyTexts } from './key-texts.ts'
 import { MergedLog } from './merged-log.ts'
+import { type ParkedKeysByTopic, readLetterPlaces, readParkedKeys } from './parked-keys.ts'
+import { RebuildFailed } from './rebuild-failed.ts'
 
 const RECORDS_AT_A_TIME = 1_000
 
+/** Where events of any key may change any row, those of all keys count. */
+const FAILED_KEYS_MAX = 100_000
+
+type Place = Pick<LogRecord, 'topic' | 'partition' | 'offset'>
+
 type KeyFoldOptions = {
+  readonly db: Database
   readonly session: BuildSession
   readonly log: EventLog
   readonly reader: RecordReader
+  readonly registered: RegisteredProjection
   readonly projection: FoldProjection
   readonly fetchBytesMax: number
-  readonly wants: (key: RowKey) => boolean
+  /** Asked for the text (see {@link KeyTexts}) of every row's key, in the order of the log. */
+  readonly wants: (keyText: string) => boolean
   readonly signal: AbortSignal
 }
 
-/** Folds the events of some rows from the log, in as many steps as its caller likes. */
+/**
+ * Folds the events of some rows from the log, in as many steps as its caller likes. What it holds
+ * grows with these rows, not with their events.
+ */
 export class KeyFold {
   readonly #options: KeyFoldOptions
   readonly #projection: FoldProjection
-  readonly #parkedKeys = new Set<string>()
+  readonly #keyTexts: KeyTexts
+  /** What the rows are folded under: of each key, the spelling that came first. */
+  readonly #spellings = new Map<string, RowKey>()
+  readonly #changed: ChangedRows = new Map()
+  /** Key texts of the batch that is being folded. */
+  #texts: ReadonlyMap<RowKey, string> = new Map()
   #positions: readonly PartitionProgress[] = []
-  /** Rows by key; undefined where their events end in a deletion. */
-  readonly rows: ChangedRows = new Map()
-  /** What failed, as it does in a live fold. */
-  readonly letters: Letter[] = []
-  /** Partition and offset of every event that was folded. */
-  readonly folded: Pick<LogRecord, 'topic' | 'partition' | 'offset'>[] = []
+  /** Keys of records, in the sense of the ledger, of which an event failed in this fold. */
+  readonly #failedKeys = new Set<string>()
+  #firstFailure: Letter | undefined
+  readonly #failing = new Set<string>()
+  readonly #parked = new Set<string>()
+  readonly #letters: Place[] = []
   #readCount = 0
 
   constructor(options: KeyFoldOptions) {
     this.#options = options
-    const retry = { ...options.projection.retry, retries: 0 }
-    this.#projection = { ...options.projection, retry }
+    const { projection, db } = options
+    this.#keyTexts = new KeyTexts(db, projection.table)
+    const retry = { ...projection.retry, retries: 0 }
+    const rowKey = (event: AnyEvent): RowKey => this.#spellingOf(rowKeyOf(projection, event))
+    this.#projection = { ...projection, retry, rowKey }
+  }
+
+  /** Rows by the text of their key; undefined where their events end in a deletion. */
+  *rows(): Generator<readonly [keyText: string, row: Row | undefined]> {
+    for (const [text, spelling] of this.#spellings) {
+      if (this.#changed.has(spelling)) yield [text, this.#changed.get(spelling)]
+    }
+  }
+
+  /** The first event of the rows that failed, as in a live fold, or that was set aside behind one. */
+  get firstFailure(): Letter | undefined {
+    return this.#firstFailure
+  }
+
+  /** Rows with an event that failed, or waits behind one, in this fold. */
+  get failing(): ReadonlySet<string> {
+    return this.#failing
+  }
+
+  /** Rows with an event of a key that the version has parked. */
+  get parked(): ReadonlySet<string> {
+    return this.#parked
+  }
+
+  /** Places of events of the rows that the version has set aside. */
+  get letters(): readonly Place[] {
+    return this.#letters
   }
 
   /** Records of the log that are behind it. */
@@ -55,9 +108,24 @@ export class KeyFold {
     return this.#readCount
   }
 
-  /** Reads on to the ends; from the first record of each partition that it has not seen. */
+  /** Nobody wants the row any more. */
+  forget(keyText: string): void {
+    const spelling = this.#spellings.get(keyText)
+    if (spelling !== undefined) this.#changed.delete(spelling)
+    this.#spellings.delete(keyText)
+    this.#failing.delete(keyText)
+    this.#parked.delete(keyText)
+  }
+
+  /**
+   * Reads on to the ends, from the first record of each partition that it has not seen. `ends` are
+   * the checkpoints of the version: what it has parked of the records before them is known by now.
+   *
+   * @throws {RebuildFailed} when too many keys fail. {EventFailure} when an event stops the projection.
+   */
   async readTo(ends: readonly PartitionProgress[]): Promise<void> {
-    const { log, reader, fetchBytesMax, signal } = this.#options
+    const { log, reader, fetchBytesMax, signal, session, registered } = this.#options
+    const parkedKeys = await readParkedKeys(session.db, registered)
     const partitions = await Promise.all(
       ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
         const earliest = await log.earliestOffset(topic, partition)
@@ -76,27 +144,84 @@ export class KeyFold {
       const records = await merged.next(RECORDS_AT_A_TIME)
       this.#readCount = merged.readCount
       if (records.length === 0) break
-      await this.#fold(records.filter((record) => this.#isWanted(record)))
+      const wanted = await this.#wantedOf(records)
+      await this.#noteParked(wanted, parkedKeys)
+      await this.#fold(wanted)
     }
     this.#positions = merged.positions()
   }
 
-  #isWanted({ content, record }: PreparedRecord): boolean {
-    if (content.kind !== 'event') return false
-    let key: RowKey
-    try {
-      key = rowKeyOf(this.#projection, content.event)
-    } catch {
-      return false
+  /**
+   * Records of the rows that are wanted, each with the text of its row's key; null for one that is no
+   * event where nobody knows which rows it would have changed: only the events behind it tell.
+   */
+  async #wantedOf(
+    records: readonly PreparedRecord[],
+  ): Promise<ReadonlyMap<PreparedRecord, string | null>> {
+    const { wants, projection } = this.#options
+    const keys = new Map<PreparedRecord, RowKey>()
+    for (const prepared of records) {
+      const key = this.#rowKeyOf(prepared)
+      if (key !== undefined) keys.set(prepared, key)
     }
-    if (!this.#options.wants(key)) return false
-    const { topic, partition, offset } = record
-    this.folded.push({ topic, partition, offset })
-    return true
+    this.#texts = await this.#keyTexts.of(keys.values())
+    // A key may be wanted no more once others have been seen: all are, before any counts.
+    for (const key of keys.values()) this.#want(key)
+    const wanted = new Map<PreparedRecord, string | null>()
+    for (const prepared of records) {
+      const text = this.#textOf(keys.get(prepared))
+      if (text !== undefined && wants(text)) wanted.set(prepared, text)
+      else if (projection.mayShareRows && prepared.content.kind === 'undecodable') {
+        wanted.set(prepared, null)
+      }
+    }
+    return wanted
   }
 
-  async #fold(records: readonly PreparedRecord[]): Promise<void> {
-    if (records.length === 0) return
+  #want(key: RowKey): void {
+    const text = this.#textOf(key)
+    if (text === undefined || !this.#options.wants(text)) return
+    if (!this.#spellings.has(text)) this.#spellings.set(text, key)
+  }
+
+  /** Undefined for a record of which nobody knows the row. */
+  #rowKeyOf({ content, record }: PreparedRecord): RowKey | undefined {
+    const { projection } = this.#options
+    if (content.kind === 'undecodable' && !projection.mayShareRows) return keyText(record)
+    if (content.kind !== 'event') return undefined
+    try {
+      return rowKeyOf(projection, content.event)
+    } catch {
+      return undefined
+    }
+  }
+
+  #textOf(key: RowKey | undefined): string | undefined {
+    return key === undefined ? undefined : this.#texts.get(key)
+  }
+
+  #spellingOf(key: RowKey): RowKey {
+    return this.#spellings.get(this.#textOf(key) ?? '') ?? key
+  }
+
+  async #noteParked(
+    wanted: ReadonlyMap<PreparedRecord, string | null>,
+    parkedKeys: ParkedKeysByTopic,
+  ): Promise<void> {
+    const places: Place[] = []
+    for (const [{ key, record }, text] of wanted) {
+      if (text === null || parkedKeys.get(record.topic)?.has(key) !== true) continue
+      this.#parked.add(text)
+      places.push(record)
+    }
+    if (places.length === 0) return
+    const { session, registered } = this.#options
+    this.#letters.push(...(await readLetterPlaces(session.db, registered, places)))
+  }
+
+  async #fold(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {
+    if (wanted.size === 0) return
+    const records = [...wanted.keys()]
     const events = records.flatMap(({ content }) =>
       content.kind === 'event' ? [content.event] : [],
     )
@@ -104,13 +229,28 @@ export class KeyFold {
     const enriched = await this.#projection.enrich?.(events, { db })
     const ledger = new BatchLedger({
       projection: this.#projection,
-      parkedKeys: this.#parkedKeys,
+      parkedKeys: this.#failedKeys,
       attempts: Attempts.none,
     })
-    const batch = { records, rows: NO_ROWS, changed: this.rows, ledger, enriched }
-    foldInto(this.#projection, batch)
-    for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
-    this.letters.push(...ledger.letters)
+    foldInto(this.#projection, { records, rows: NO_ROWS, changed: this.#changed, ledger, enriched })
+    for (const key of ledger.parkedKeys) this.#failedKeys.add(key)
+    if (this.#failedKeys.size > FAILED_KEYS_MAX) {
+      throw new RebuildFailed(`more than ${FAILED_KEYS_MAX} keys fail`)
+    }
+    if (ledger.letters.length > 0) this.#noteFailures(ledger.letters, wanted)
+  }
+
+  #noteFailures(
+    letters: readonly Letter[],
+    wanted: ReadonlyMap<PreparedRecord, string | null>,
+  ): void {
+    const texts = new Map([...wanted].map(([{ record }, text]) => [record, text]))
+    for (const letter of letters) {
+      const text = texts.get(letter.record) ?? null
+      if (text === null) continue
+      this.#firstFailure ??= letter
+      this.#failing.add(text)
+    }
   }
 }
 

@@ -1,18 +1,76 @@
-import type { Letter } from '@fairlead/projection'
-import { type Kysely, type Transaction, sql } from 'kysely'
+import type { Letter, LogRecord } from '@fairlead/projection'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { placeOf } from '../log/event-log.ts'
 import { parkLetters } from '../store/park-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
+
+/** By topic: keys of several topics have nothing to do with each other. */
+export type ParkedKeysByTopic = ReadonlyMap<string, ReadonlySet<string>>
 
 /** Parked keys of all topics and partitions of a version. */
 export async function readParkedKeys(
   db: Kysely<unknown>,
   { projection, projectionId }: RegisteredProjection,
-): Promise<ReadonlySet<string>> {
-  const { rows } = await sql<{ key: string }>`
-    select key from evt.parked_key
+): Promise<ParkedKeysByTopic> {
+  const { rows } = await sql<{ topic: string; key: string }>`
+    select topic, key from evt.parked_key
     where projection_id = ${projectionId} and version = ${projection.version}`.execute(db)
-  return new Set(rows.map(({ key }) => key))
+  const byTopic = new Map<string, Set<string>>(
+    projection.sources.map(({ topic }) => [topic, new Set()]),
+  )
+  for (const { topic, key } of rows) byTopic.get(topic)?.add(key)
+  return byTopic
+}
+
+/** Of the places of some records, those of letters. */
+export async function readLetterPlaces(
+  db: Kysely<unknown>,
+  registered: RegisteredProjection,
+  places: readonly LetterPlace[],
+): Promise<readonly LetterPlace[]> {
+  const { rows } = await sql<{ topic: string; partition: number; offset: bigint }>`
+    select l.topic, l.part as "partition", l.log_offset as "offset"
+    from evt.dead_letter l join ${unnested(places)} on ${isAt(registered)}`.execute(db)
+  return rows.map(({ offset, ...place }) => ({ ...place, offset: Number(offset) }))
+}
+
+/**
+ * Letters whose events are in the rows now go, and a key that has no more of them is free. Its owner
+ * finds that out with the key's next event, which it may not set aside then; a replay that has read
+ * the letters before begins anew.
+ */
+export async function releaseLetters(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+  places: readonly LetterPlace[],
+): Promise<void> {
+  if (places.length === 0) return
+  const { projection, projectionId } = registered
+  const { rows } = await sql<{ topic: string; key: string }>`
+    delete from evt.dead_letter l using ${unnested(places)} where ${isAt(registered)}
+    returning l.topic, l.key`.execute(trx)
+  const ofKeys = sql`k.projection_id = ${projectionId} and k.version = ${projection.version}
+    and (k.topic, k.key_md5) in (select topic, md5(key)
+      from unnest(${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ key }) => key)}::text[])
+        as released (topic, key))`
+  await sql`
+    delete from evt.parked_key k where ${ofKeys}
+      and not exists (select from evt.dead_letter l where l.projection_id = k.projection_id
+        and l.version = k.version and l.topic = k.topic and md5(l.key) = k.key_md5)`.execute(trx)
+  await sql`update evt.parked_key k set revision = revision + 1 where ${ofKeys}`.execute(trx)
+}
+
+type LetterPlace = Pick<LogRecord, 'topic' | 'partition' | 'offset'>
+
+function unnested(places: readonly LetterPlace[]): RawBuilder<unknown> {
+  return sql`unnest(${places.map(({ topic }) => topic)}::text[],
+    ${places.map(({ partition }) => partition)}::int[],
+    ${places.map(({ offset }) => offset)}::bigint[]) as place (topic, part, log_offset)`
+}
+
+function isAt({ projection, projectionId }: RegisteredProjection): RawBuilder<boolean> {
+  return sql`l.projection_id = ${projectionId} and l.version = ${projection.version}
+    and l.topic = place.topic and l.part = place.part and l.log_offset = place.log_offset`
 }
 
 /** Stores letters of any partitions, and parks the keys of those that failed. */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { OperationalError, errorMessage, parseLsn } from '@fairlead/base'
+import { InvariantViolation, OperationalError, errorMessage, parseLsn } from '@fairlead/base'
 import { classifyPostgresError } from '@fairlead/postgres'
 import {
   EventFailure,
@@ -28,7 +28,9 @@ import type { BuildSession } from './build-session.ts'
 import { FoldLoad } from './fold-load.ts'
 import { JobReporter, measureCopy, measureIndex } from './job-progress.ts'
 import { type LogSection, MergedLog } from './merged-log.ts'
+import { refuseLateBeginning } from './missing-history.ts'
 import { readParkedKeys } from './parked-keys.ts'
+import { RebuildFailed } from './rebuild-failed.ts'
 import { StatementLoad } from './statement-load.ts'
 
 export type RebuildOptions = {
@@ -46,15 +48,6 @@ export type RebuildOptions = {
   /** Called twice a second; null once the rebuild is over. */
   readonly onProgress: (progress: JobProgress | null) => void
   readonly signal: AbortSignal
-}
-
-/** Nothing but another definition, version or order helps; the version has failed. */
-export class RebuildFailed extends OperationalError {
-  override readonly name = 'RebuildFailed'
-
-  constructor(message: string, cause?: unknown) {
-    super(message, { code: 'REBUILD_FAILED', retryable: false, cause })
-  }
 }
 
 /** Of each partition, the first offset that is not read. */
@@ -171,13 +164,13 @@ class VersionBuild {
   }
 
   /** A table without its oldest events would look whole, and be wrong. */
-  async #refuseMissingHistory({ topic, partition }: TopicPartition): Promise<void> {
+  async #refuseMissingHistory(at: TopicPartition): Promise<void> {
     const { log, registered, job } = this.#options
     if (job.request.acceptMissingHistory === true) return
-    const earliest = await log.earliestOffset(topic, partition)
-    if (earliest === 0) return
-    throw new RebuildFailed(
-      `${topic}-${partition} begins at offset ${earliest}: the events before it were removed by its retention, and ${projectionLabel(registered.projection)} would lack them. Keep the topic for ever (retention.ms=-1), publish the history again, or accept that it is missing (acceptMissingHistory)`,
+    await refuseLateBeginning(
+      log,
+      at,
+      `${projectionLabel(registered.projection)} would lack them. Keep the topic for ever (retention.ms=-1), publish the history again, or accept that it is missing (acceptMissingHistory)`,
     )
   }
 
@@ -189,7 +182,8 @@ class VersionBuild {
         await this.#fold(projection, ends)
         return
       } catch (error) {
-        if (!(error instanceof BlameNeeded) && !isRefusedRow(error)) throw error
+        this.#options.signal.throwIfAborted()
+        if (!isRefusedRow(error)) throw error
         this.#options.logger.warn(
           { projection: projectionLabel(projection), err: error },
           'the rebuild cannot go on in bulk: it does by statements, to set aside the event to blame',
@@ -356,8 +350,11 @@ function isVersion({ projection, projectionId }: RegisteredProjection) {
   return sql`projection_id = ${projectionId} and version = ${projection.version}`
 }
 
+/** Of the database, or of the text that it would be given: live, the event to blame would be parked. */
 function isRefusedRow(error: unknown): boolean {
-  if (classifyPostgresError(error) === 'unknown') return false
+  if (error instanceof BlameNeeded) return true
+  if (error instanceof InvariantViolation || error instanceof EventFailure) return false
+  if (error instanceof OperationalError) return false
   return isEventFault(classifyFailure(error, 'database'))
 }
 

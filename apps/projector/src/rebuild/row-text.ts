@@ -1,10 +1,17 @@
 import type { Row, Table } from '@fairlead/projection'
+import { timestampText } from '../store/array-text.ts'
 import { columnType } from '../store/columns.ts'
 
 /** Large enough that a chunk costs little, small enough to be let go of soon. */
 const CHUNK_CHARACTERS = 65_536
 
 type ColumnText = (value: unknown) => string
+
+/** A COPY of what {@link copyText} gives. `name` is quoted where it has to be. */
+export function copyStatement({ columns }: Table, name: string, options = ''): string {
+  const quoted = Object.keys(columns).map((column) => `"${column}"`)
+  return `copy ${name} (${quoted.join(', ')}) from stdin ${options}`
+}
 
 /** Rows as the text format of COPY (PostgreSQL, "COPY", "Text Format"), in chunks of many rows. */
 export function* copyText(table: Table, rows: Iterable<Row>): Generator<string> {
@@ -39,7 +46,7 @@ function textOf(sqlType: string): ColumnText {
     case 'boolean':
       return (value) => (value === true ? 't' : 'f')
     case 'timestamptz':
-      return (value) => (value instanceof Date ? value.toISOString() : escaped(String(value)))
+      return (value) => (value instanceof Date ? timestampText(value) : escaped(String(value)))
     case 'bytea':
       return (value) => `\\\\x${Buffer.from(value as Uint8Array).toString('hex')}`
     case 'jsonb':

@@ -13,7 +13,7 @@ import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.t
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
-import { parkByPartition } from './parked-keys.ts'
+import { type ParkedKeysByTopic, parkByPartition } from './parked-keys.ts'
 
 type Portion = {
   readonly records: readonly PreparedRecord[]
@@ -28,23 +28,26 @@ type Portion = {
 export class StatementLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
-  readonly #parkedKeys: Set<string>
+  /** By topic: in each, a key is parked on its own. */
+  readonly #parkedKeys: ReadonlyMap<string, Set<string>>
   readonly #signal: AbortSignal
 
   constructor(options: {
     readonly session: BuildSession
     readonly registered: RegisteredProjection
-    readonly parkedKeys: ReadonlySet<string>
+    readonly parkedKeys: ParkedKeysByTopic
     readonly signal: AbortSignal
   }) {
     this.#session = options.session
     this.#registered = options.registered
-    this.#parkedKeys = new Set(options.parkedKeys)
+    this.#parkedKeys = new Map(
+      [...options.parkedKeys].map(([topic, keys]) => [topic, new Set(keys)]),
+    )
     this.#signal = options.signal
   }
 
   get parkedCount(): number {
-    return this.#parkedKeys.size
+    return [...this.#parkedKeys.values()].reduce((count, { size }) => count + size, 0)
   }
 
   /** @throws {EventFailure} when an event stops the projection; {VersionError}; what the database says. */
@@ -53,8 +56,9 @@ export class StatementLoad {
     let attempts = Attempts.none
     for (;;) {
       try {
-        const ledger = await this.#applyOnce(portion, mode, attempts)
-        for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
+        for (const [topic, ledger] of await this.#applyOnce(portion, mode, attempts)) {
+          for (const key of ledger.parkedKeys) this.#parkedKeys.get(topic)?.add(key)
+        }
         return
       } catch (error) {
         this.#signal.throwIfAborted()
@@ -69,21 +73,28 @@ export class StatementLoad {
     }
   }
 
+  /** Topic by topic: what reads several of them takes their events in any order. */
   async #applyOnce(
     { records, positions }: Portion,
     mode: BatchMode,
     attempts: Attempts,
-  ): Promise<BatchLedger> {
+  ): Promise<ReadonlyMap<string, BatchLedger>> {
     const { projection, schemaName } = this.#registered
-    const ledger = new BatchLedger({ projection, parkedKeys: this.#parkedKeys, attempts })
+    const ledgers = new Map<string, BatchLedger>()
     await this.#session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, this.#registered)
-      const batch = { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [] }
-      await applyRecords(batch, this.#registered, mode)
-      await parkByPartition(trx, this.#registered, ledger.letters)
+      for (const [topic, ofTopic] of Map.groupBy(records, ({ record }) => record.topic)) {
+        const parkedKeys = this.#parkedKeys.get(topic) ?? new Set()
+        const ledger = new BatchLedger({ projection, parkedKeys, attempts })
+        ledgers.set(topic, ledger)
+        const applied = { records: ofTopic, ranges: EffectRanges.none, effects: [] }
+        await applyRecords({ trx, ledger, schemaName, ...applied }, this.#registered, mode)
+      }
+      const letters = [...ledgers.values()].flatMap((ledger) => ledger.letters)
+      await parkByPartition(trx, this.#registered, letters)
       await writeCheckpoints(trx, this.#registered, positions)
     })
-    return ledger
+    return ledgers
   }
 }
 

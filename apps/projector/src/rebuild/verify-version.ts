@@ -1,4 +1,4 @@
-import { type FoldProjection, type Row, type RowKey } from '@fairlead/projection'
+import type { FoldProjection, Row } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { FoldTable } from '../store/fold-table.ts'
@@ -7,8 +7,11 @@ import { type RegisteredProjection, versionOf } from '../store/registered-projec
 import { VersionError } from '../store/versions.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
+import { KeySample } from './key-sample.ts'
+import { KeyTexts } from './key-texts.ts'
+import { refuseMissingHistory } from './missing-history.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
-import { copyText } from './row-text.ts'
+import { copyStatement, copyText } from './row-text.ts'
 
 const SAMPLE_DEFAULT = 100
 /** Keys of each kind of difference that are named. */
@@ -43,18 +46,26 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
       `${projection.name} has handlers in SQL: what a row should be is not known without running them. Compare a rebuilt version with the live one.`,
     )
   }
-  const sample = await drawSample(projection, options)
-  const fold = new KeyFold({ ...options, projection, wants: sample.wants })
+  await refuseMissingHistory(
+    options,
+    'what the rows should be is not known. If they were made without these events too, accept it (acceptMissingHistory)',
+  )
+  const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
+  const tableKeys = await drawFromTable(projection, options, half)
+  const drop = (keyText: string): void => fold.forget(keyText)
+  const sample = new KeySample({ known: tableKeys, logKeysMax: half, drop })
+  const wants = (keyText: string): boolean => sample.wants(keyText)
+  const fold = new KeyFold({ ...options, projection, wants })
   const ends = await readCheckpoints(session.db, versionOf(registered))
   const total = ends.reduce((sum, { progress }) => sum + progress.nextOffset, 0)
-  const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => fold.letters.length })
+  const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => fold.failing.size })
   try {
     await reporter.enter('reading', () => Promise.resolve({ done: fold.readCount, total }))
     await fold.readTo(ends)
     const verification = await session.db
       .transaction()
       .setIsolationLevel('repeatable read')
-      .execute((trx) => compare(trx, { options, projection, fold, tableKeys: sample.tableKeys }))
+      .execute((trx) => compare(trx, { options, projection, fold, tableKeys }))
     await reporter.stop()
     await finishJob(db, job.id, verification)
   } finally {
@@ -62,43 +73,23 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
   }
 }
 
-type Sample = {
-  readonly tableKeys: readonly string[]
-  readonly wants: (key: RowKey) => boolean
-}
-
-async function drawSample(
-  projection: FoldProjection,
-  { session, registered, job }: RebuildOptions,
-): Promise<Sample> {
-  const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
-  const { keyColumn } = projection.table
-  const name = sql.table(`${registered.schemaName}.${projection.table.name}`)
+/** Texts of about so many keys, see {@link KeyTexts}. */
+async function drawFromTable(
+  { table }: FoldProjection,
+  { session, db, registered }: RebuildOptions,
+  count: number,
+): Promise<readonly string[]> {
+  const name = sql.table(`${registered.schemaName}.${table.name}`)
   const { rows: counted } = await sql<{ count: number }>`
     select count(*)::float8 as count from ${name}`.execute(session.db)
   const rowCount = Math.max(1, counted[0]?.count ?? 0)
   // Twice as many as wanted, as the number varies; 100 is all.
-  const percent = Math.min(100, (200 * half) / rowCount)
+  const percent = Math.min(100, (200 * count) / rowCount)
+  const text = new KeyTexts(db, table).sqlOf(sql.ref(table.keyColumn))
   const { rows } = await sql<{ key: string }>`
-    select ${sql.ref(keyColumn)}::text as key from ${name}
-    tablesample bernoulli (${sql.lit(percent)}) limit ${half}`.execute(session.db)
-  const tableKeys = rows.map(({ key }) => key)
-  const drawn = new Set(tableKeys)
-  const oneIn = Math.max(1, Math.floor(rowCount / half))
-  const wants = (key: RowKey): boolean => {
-    const text = String(key)
-    return drawn.has(text) || textHash(text) % oneIn === 0
-  }
-  return { tableKeys, wants }
-}
-
-/** FNV-1a, for a draw that does not change while the log is read. */
-function textHash(text: string): number {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  }
-  return hash >>> 0
+    select ${text} as key from ${name}
+    tablesample bernoulli (${sql.lit(percent)}) limit ${count}`.execute(session.db)
+  return rows.map(({ key }) => key)
 }
 
 /** Reads rows and checkpoints of one moment, and the log up to it. */
@@ -116,15 +107,14 @@ async function compare(
   const { table } = projection
   const { qualifiedName } = new FoldTable(projection, registered.schemaName)
   await fold.readTo(await readCheckpoints(trx, versionOf(registered)))
-  const failing = new Set(fold.letters.map(({ key }) => key))
-  const compared = [...fold.rows].filter(([key]) => !failing.has(String(key)))
+  const failing = new Set([...fold.failing, ...fold.parked])
+  const compared = [...fold.rows()].filter(([key]) => !failing.has(key))
   const expected = compared.flatMap(([, row]): Row[] => (row === undefined ? [] : [row]))
   await sql`create temporary table verify_stage
     (like ${sql.raw(qualifiedName)}) on commit drop`.execute(trx)
-  const columns = Object.keys(table.columns)
-  const statement = `copy pg_temp.verify_stage (${columns.join(', ')}) from stdin`
-  await session.copy(statement, copyText(table, expected))
+  await session.copy(copyStatement(table, 'pg_temp.verify_stage'), copyText(table, expected))
 
+  const columns = Object.keys(table.columns)
   const key = sql.ref(table.keyColumn)
   const stored = sql.raw(qualifiedName)
   const row = (alias: string) => sql.join(columns.map((column) => sql.ref(`${alias}.${column}`)))
@@ -138,20 +128,21 @@ async function compare(
     sql`select e.${key} as key from verify_stage e join ${stored} t using (${key})
       where (${row('e')}) is distinct from (${row('t')})`,
   )
-  const compareKeys = [
+  const compareKeys = new Set([
     ...tableKeys.filter((each) => !failing.has(each)),
-    ...compared.map(([each]) => String(each)),
-  ]
+    ...compared.map(([each]) => each),
+  ])
+  const keyTexts = new KeyTexts(options.db, table)
   const surplus = await keysOf(
     trx,
     sql`select t.${key} as key from ${stored} t left join verify_stage e using (${key})
-      where e.${key} is null and t.${key}::text = any(${compareKeys}::text[])`,
+      where e.${key} is null and t.${key} = any(${keyTexts.arrayOf([...compareKeys])})`,
   )
   return {
     isEqual: missing.length + different.length + surplus.length === 0,
     rowCount: await countOf(trx, stored),
     liveRowCount: await liveCount(trx, registered, table.name),
-    comparedKeys: new Set(compareKeys).size,
+    comparedKeys: compareKeys.size,
     failingKeys: failing.size,
     missing,
     surplus,

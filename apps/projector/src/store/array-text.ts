@@ -21,7 +21,10 @@ function elementText(value: unknown): string {
     return String(value)
   }
   if (value === null || value === undefined) return 'NULL'
-  if (value instanceof Date) return timestampText(value)
+  if (value instanceof Date) {
+    const text = timestampText(value)
+    return text.endsWith(' BC') ? quoted(text) : text
+  }
   if (value instanceof Uint8Array) return `"\\\\x${hexOf(value)}"`
   return quoted(JSON.stringify(value))
 }
@@ -37,13 +40,13 @@ function hexOf(bytes: Uint8Array): string {
 const YEAR_MS_9999_MAX = Date.UTC(9_999, 11, 31, 23, 59, 59, 999)
 const YEAR_1_MS = Date.parse('0001-01-01T00:00:00Z')
 
-/** @throws {RangeError} for an invalid date. */
-function timestampText(date: Date): string {
+/** A timestamptz in Postgres' text form. @throws {RangeError} for an invalid date. */
+export function timestampText(date: Date): string {
   const iso = date.toISOString()
   const timeMs = date.getTime()
   if (timeMs >= YEAR_1_MS && timeMs <= YEAR_MS_9999_MAX) return iso
   // ISO has a sign and six digits then, and a year 0; Postgres has neither.
   const year = date.getUTCFullYear()
   const rest = iso.slice(iso.indexOf('-', 1))
-  return year > 0 ? `${year}${rest}` : `"${String(1 - year).padStart(4, '0')}${rest} BC"`
+  return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, '0')}${rest} BC`
 }

@@ -151,6 +151,11 @@ export function deposited(key: string, amount: number, headers: SampleRecord['he
   } satisfies SampleRecord
 }
 
+/** Claims to be a deposit, and is not. */
+export function undecodable(key: string): SampleRecord {
+  return { ...deposited(key, 0), value: Buffer.from(withWirePrefix(1, Buffer.from('broken'))) }
+}
+
 export function visited(branch: string, day: string) {
   return {
     key: Buffer.from(branch),

@@ -47,6 +47,15 @@ export class MemoryLog {
     for (const wake of this.#waiting) wake()
   }
 
+  /** As retention does it, in every partition; `logStartOffset` is no more than any end. */
+  removeBefore(offset: number): void {
+    const count = offset - this.logStartOffset
+    for (const partitions of this.#topics.values()) {
+      for (const records of partitions) records.splice(0, count)
+    }
+    this.logStartOffset = offset
+  }
+
   recordsOf(partition: number): readonly LogRecord[] {
     return this.#partition({ topic: this.topic, partition })
   }

@@ -1,0 +1,147 @@
+import { type Projection, keyText } from '@fairlead/projection'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Database } from '../store/database.ts'
+import type { Job } from '../store/jobs.ts'
+import { lockKeys, readDueLetters } from '../store/letter-queue.ts'
+import { StaleKeysError } from '../store/park-letters.ts'
+import { accountId, accounts, deposited, undecodable } from '../testing/accounts.test-fixture.ts'
+import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
+import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
+
+let fixture: RebuildFixture
+let db: Database
+let log: MemoryLog
+
+beforeEach(async () => {
+  fixture = await RebuildFixture.open()
+  ;({ db, log } = fixture)
+})
+
+afterEach(() => fixture.close())
+
+function foldAnew(...keys: readonly string[]): Promise<Job | undefined> {
+  return fixture.runJob('accounts', { version: 1, kind: 'keys', request: { keys } })
+}
+
+describe('the rows of some keys', () => {
+  test('are folded anew while the version follows the log', async () => {
+    fixture.appendDeposits(30, 3)
+    fixture.start([accounts])
+    await fixture.hasBalances('public', balances(10, 10, 10))
+    await sql`update rm_accounts_v1.account set balance = 99 where id <> ${accountId(2)}`.execute(
+      db,
+    )
+    log.append(0, deposited(accountId(0), 1))
+    expect(await foldAnew(accountId(0))).toMatchObject({ state: 'done' })
+    log.append(0, deposited(accountId(0), 1))
+    await fixture.hasBalances('public', balances(12, 99, 10))
+  })
+
+  test('are found however the log and the order spell them', async () => {
+    const id = '00000000-0000-4000-8000-00000000abcd'
+    log.append(0, deposited(id.toUpperCase(), 1), deposited(id, 2), deposited(`{${id}}`, 4))
+    fixture.start([accounts])
+    await fixture.hasBalances('public', [[id, 7]])
+    await sql`update rm_accounts_v1.account set balance = 99`.execute(db)
+    for (const spelling of [id, id.toUpperCase(), id.replaceAll('-', '')]) {
+      expect(await foldAnew(spelling)).toMatchObject({ state: 'done', result: { rows: 1 } })
+      expect(await fixture.balancesIn('public')).toEqual([[id, 7]])
+    }
+  })
+
+  test('are refused when the table could not have them', async () => {
+    fixture.appendDeposits(1, 1)
+    fixture.start([accounts])
+    await fixture.hasBalances('public', balances(1))
+    expect(await foldAnew('not-a-uuid')).toMatchObject({
+      state: 'failed',
+      reason: '"not-a-uuid" is no key of account: id is of type uuid',
+    })
+  })
+
+  test('stay as they are when one of their events fails', async () => {
+    log.append(0, deposited(accountId(0), 1), deposited(accountId(0), 0))
+    fixture.start([accounts])
+    await until(async () => expect(await fixture.letters(1)).toHaveLength(1))
+    expect(await foldAnew(accountId(0))).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(/offset 1, fails: nothing deposited/),
+    })
+    expect(await fixture.balancesIn('public')).toEqual(balances(1))
+  })
+
+  test('stay as they are when one of their events cannot be decoded', async () => {
+    log.append(0, deposited(accountId(0), 1), undecodable(accountId(0)))
+    log.append(0, deposited(accountId(0), 5))
+    fixture.start([accounts])
+    await until(async () => expect(await fixture.letters(1)).toHaveLength(2))
+    const letters = await fixture.letters(1)
+    expect(await foldAnew(accountId(0))).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(/offset 1, fails: no JSON/),
+    })
+    expect(await fixture.balancesIn('public')).toEqual(balances(1))
+    expect(await fixture.letters(1)).toEqual(letters)
+  })
+})
+
+describe('a row of several keys', () => {
+  let isBroken = true
+  /** One row per account, of events of any keys; fails while it is broken. */
+  const shared: Projection = {
+    ...accounts,
+    mayShareRows: true,
+    rowKey: ({ data }) => (data as { readonly accountId: string }).accountId,
+    on: {
+      Deposited: (row, event, enriched) => {
+        const { amount } = event.data as { readonly amount: number }
+        if (isBroken && amount === 13) throw new RangeError('broken')
+        return accounts.on['Deposited']?.(row, event, enriched) ?? row
+      },
+    },
+  }
+  const of = (key: string, record: ReturnType<typeof deposited>) => ({
+    ...record,
+    key: Buffer.from(key),
+  })
+
+  test('is not folded past a key of which an event cannot be decoded', async () => {
+    isBroken = false
+    log.append(0, undecodable('ann'), of('ann', deposited(accountId(0), 1)))
+    log.append(0, of('bob', deposited(accountId(0), 2)), of('bob', deposited(accountId(1), 4)))
+    fixture.start([shared])
+    await fixture.hasBalances('public', balances(2, 4))
+    expect(await foldAnew(accountId(0))).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(/key ann at .* comes behind one that cannot be decoded/),
+    })
+    expect(await foldAnew(accountId(1))).toMatchObject({ state: 'done' })
+    expect(await fixture.balancesIn('public')).toEqual(balances(2, 4))
+  })
+
+  test('takes its letters out of a replay that has read them before', async () => {
+    isBroken = true
+    log.append(0, of('ann', deposited(accountId(0), 13)), of('ann', deposited(accountId(1), 1)))
+    const { projector } = fixture.start([shared])
+    await until(async () => expect(await fixture.letters(1)).toHaveLength(2))
+    const [registered] = projector.registered
+    if (registered === undefined) throw new Error('nothing is registered')
+    const partition = { ...registered, topic: log.topic, partition: 0 }
+    // Asked for in a partition of which nobody is the owner here, so that it is only read.
+    await sql`
+      update evt.parked_key set drain_request = gen_random_uuid(), drain_actor = 'ana', part = 9,
+        drain_requested_at = clock_timestamp()`.execute(db)
+    const elsewhere = { ...partition, partition: 9 }
+    const replay = await readDueLetters(db, elsewhere)
+    expect(replay.letters.map(({ record }) => keyText(record))).toEqual(['ann', 'ann'])
+
+    isBroken = false
+    expect(await foldAnew(accountId(0))).toMatchObject({ state: 'done' })
+    expect(await fixture.balancesIn('public')).toEqual(balances(13))
+    expect(await fixture.letters(1)).toMatchObject([{ key: 'ann', offset: 1, kind: 'blocked' }])
+    await expect(
+      db.transaction().execute((trx) => lockKeys(trx, elsewhere, replay.keys)),
+    ).rejects.toThrow(StaleKeysError)
+  })
+})
