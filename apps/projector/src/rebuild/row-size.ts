@@ -16,5 +16,10 @@ function bytesOf(value: unknown): number {
   if (value === null) return 0
   if (value instanceof Date) return DATE_BYTES
   if (value instanceof Uint8Array) return value.length + DATE_BYTES
-  return JSON.stringify(value).length * 4
+  try {
+    return JSON.stringify(value).length * 4
+  } catch {
+    // It is refused when it is written.
+    return NUMBER_BYTES
+  }
 }
