@@ -2,7 +2,7 @@ import { partitionOfKey } from '@fairlead/kafka'
 import { type PreparedRecord, comesBefore } from '@fairlead/projection'
 import type { EventLog } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
-import { readCheckpoints } from './store/checkpoints.ts'
+import { type PartitionProgress, readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { type Growth, notePartitionCount } from './store/partition-growth.ts'
 import { type ProjectionPartition, versionOf } from './store/registered-projection.ts'
@@ -20,6 +20,20 @@ type Rest =
   | { readonly kind: 'drained' }
   | { readonly kind: 'head'; readonly head: PreparedRecord }
   | { readonly kind: 'unknown' }
+
+/** What of some records may be applied now. */
+export type Permitted = {
+  readonly count: number
+  /** Of these records, the keys that were in another partition before. */
+  readonly moved: ReadonlySet<string>
+  /** A growth of the topic is over: keys that moved then are looked at no more. */
+  readonly isOver: boolean
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Old enough growths, and where partitions must get to for these to be over. */
+type Settling = { readonly growthCount: number; readonly ends: ReadonlyMap<number, number> }
 
 type MovedKeysOptions = {
   readonly db: Database
@@ -40,6 +54,8 @@ export class MovedKeys {
   #partitionCount = 0
   #growths: readonly Growth[] = []
   #misplacedMs = Number.NEGATIVE_INFINITY
+  #settleLookMs = Number.NEGATIVE_INFINITY
+  #settling: Settling | undefined
 
   private constructor(options: MovedKeysOptions) {
     this.#options = options
@@ -52,7 +68,7 @@ export class MovedKeys {
   }
 
   /** How many of the records, from the first on, may be applied now. */
-  async permittedCount(records: readonly PreparedRecord[], signal: AbortSignal): Promise<number> {
+  async permitted(records: readonly PreparedRecord[], signal: AbortSignal): Promise<Permitted> {
     // Its producer may have heard of new partitions before this one's group has.
     const nowMs = this.#options.wallMs()
     const isLookDue = nowMs - this.#misplacedMs >= LOOK_INTERVAL_MS
@@ -60,14 +76,15 @@ export class MovedKeys {
       await this.#look()
       this.#misplacedMs = nowMs
     }
-    if (this.#growths.length === 0) return records.length
+    if (this.#growths.length === 0) return { count: records.length, moved: NONE, isOver: false }
     const formers = records.map((record) => this.#formerPartitions(record))
     const rests = await this.#restsOf(new Set(formers.flat()), signal)
     const blocked = records.findIndex((record, index) =>
       formers[index]?.some((former) => !isPast(rests.get(former), record, former)),
     )
-    if (blocked === -1) this.#settle(rests)
-    return blocked === -1 ? records.length : blocked
+    const count = blocked === -1 ? records.length : blocked
+    const moved = records.slice(0, count).filter((_record, index) => formers[index]?.length !== 0)
+    return { count, moved: new Set(moved.map(({ key }) => key)), isOver: await this.#forget(nowMs) }
   }
 
   async #look(): Promise<void> {
@@ -104,8 +121,7 @@ export class MovedKeys {
     for (const partition of partitions) ends.set(partition, await log.endOffset(topic, partition))
     const checkpoints = await readCheckpoints(db, versionOf(of))
     for (const [partition, end] of ends) {
-      const at = checkpoints.find((each) => each.topic === topic && each.partition === partition)
-      const nextOffset = at?.progress.nextOffset ?? 0
+      const nextOffset = this.#nextOffsetOf(partition, checkpoints)
       rests.set(partition, await this.#restOf({ partition, nextOffset, end }, signal))
     }
     return rests
@@ -124,11 +140,44 @@ export class MovedKeys {
     return head === undefined ? { kind: 'unknown' } : { kind: 'head', head }
   }
 
-  /** Forgets growths that are long ago, once all that came before them is applied. */
-  #settle(rests: ReadonlyMap<number, Rest>): void {
-    const { wallMs } = this.#options
-    if ([...rests.values()].some(({ kind }) => kind !== 'drained')) return
-    this.#growths = this.#growths.filter(({ seenAtMs }) => wallMs() - seenAtMs < SETTLED_AFTER_MS)
+  /**
+   * Forgets growths that are long ago, once all partitions of then have applied what they had when no
+   * producer could write to the wrong one any more. True when it has forgotten one.
+   */
+  async #forget(nowMs: number): Promise<boolean> {
+    const settled = this.#growths.filter(({ seenAtMs }) => nowMs - seenAtMs >= SETTLED_AFTER_MS)
+    if (settled.length === 0 || nowMs - this.#settleLookMs < LOOK_INTERVAL_MS) return false
+    this.#settleLookMs = nowMs
+    const { db, partition } = this.#options
+    if (this.#settling?.growthCount !== settled.length) {
+      const ends = await this.#endsBefore(settled)
+      this.#settling = { growthCount: settled.length, ends }
+    }
+    const checkpoints = await readCheckpoints(db, versionOf(partition))
+    for (const [former, end] of this.#settling.ends) {
+      if (this.#nextOffsetOf(former, checkpoints) < end) return false
+    }
+    this.#growths = this.#growths.filter((growth) => !settled.includes(growth))
+    this.#settling = undefined
+    return true
+  }
+
+  /** Where the other partitions of former times end now. */
+  async #endsBefore(growths: readonly Growth[]): Promise<ReadonlyMap<number, number>> {
+    const { log, partition } = this.#options
+    const count = Math.max(...growths.map(({ partitionCount }) => partitionCount))
+    const ends = new Map<number, number>()
+    for (let former = 0; former < count; former += 1) {
+      if (former === partition.partition) continue
+      ends.set(former, await log.endOffset(partition.topic, former))
+    }
+    return ends
+  }
+
+  #nextOffsetOf(partition: number, checkpoints: readonly PartitionProgress[]): number {
+    const { topic } = this.#options.partition
+    const at = checkpoints.find((each) => each.topic === topic && each.partition === partition)
+    return at?.progress.nextOffset ?? 0
   }
 }
 

@@ -26,13 +26,14 @@ import { type Drained, drainLetters } from './drain-letters.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { MovedKeys } from './moved-keys.ts'
+import { ParkedKeys } from './parked-keys.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { pause, pauseFor } from './pause.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
-import { StaleKeysError, loadParkedKeys } from './store/park-letters.ts'
+import { StaleKeysError } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /** How long a fetch waits for a record; a revoked partition waits for it at most. */
@@ -88,7 +89,7 @@ export interface WorkerObserver {
   state(state: WorkerState): void
   failed(failure: { readonly error: unknown; readonly failureClass: FailureClass | 'flood' }): void
   /** The checkpoint was read or moved. */
-  held(progress: Progress, parkedKeyCount: number): void
+  held(progress: Progress): void
   fetched(position: { readonly highWatermark: number }): void
   committed(batch: CommittedBatch): void
   /** Letters were applied again, or failed once more. */
@@ -114,6 +115,12 @@ type Batch = {
   readonly leaderEpoch: number
 }
 
+/** Records that are applied in one transaction. */
+type Portion = Batch & {
+  /** Those of its keys that were parked before, and others. */
+  readonly parkedKeys: ReadonlySet<string>
+}
+
 /** A reason to give the partition up until somebody acts. */
 class StopRequired extends Error {
   override readonly name = 'StopRequired'
@@ -136,9 +143,7 @@ export class PartitionWorker {
   #fence = 0n
   #topicId = ''
   #leaderEpoch = NO_EPOCH
-  #parkedKeys = new Set<string>()
-  /** Of the parked keys, those that were last seen in this partition. */
-  #ownParkedCount = 0
+  readonly #parkedKeys: ParkedKeys
   /** Drains keep to their rate, and look for orders from time to time. */
   #nextDrainMs = 0
   #attempts = Attempts.none
@@ -149,6 +154,7 @@ export class PartitionWorker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#parkedKeys = new ParkedKeys(options.db, options.partition)
     this.#batchSize = new BatchSize({
       recordsMax: options.batchRecordsMax,
       fetchBytesMax: options.fetchBytesMax,
@@ -210,13 +216,11 @@ export class PartitionWorker {
   }
 
   async #hold({ progress, fence, leaderEpoch }: HeldCheckpoint): Promise<void> {
-    const parked = await loadParkedKeys(this.#options.db, this.#options.partition)
-    this.#parkedKeys = parked.keys
-    this.#ownParkedCount = parked.ownCount
+    await this.#parkedKeys.reload()
     this.#progress = progress
     this.#fence = fence
     this.#leaderEpoch = leaderEpoch
-    this.#options.observer.held(progress, this.#ownParkedCount)
+    this.#options.observer.held(progress)
   }
 
   /** Until the worker stops, or loses the fence. */
@@ -292,11 +296,11 @@ export class PartitionWorker {
         await this.#options.gate.opened(this.#abort.signal)
         continue
       }
-      const portion = await this.#inOrder(this.#portion(batch, from))
-      if (portion === null) continue
-      const admitted = admit(from, portion)
+      const ordered = await this.#inOrder(this.#portion(batch, from))
+      if (ordered === null) continue
+      const admitted = admit(from, ordered)
       try {
-        await this.#apply(admitted, { mode, leaderEpoch: batch.leaderEpoch })
+        await this.#apply(admitted, { ...ordered, mode })
         mode = 'fast'
         attempt = 0
       } catch (error) {
@@ -347,7 +351,7 @@ export class PartitionWorker {
 
   get #isDrainDue(): boolean {
     const { gate, nowMs } = this.#options
-    return this.#parkedKeys.size > 0 && !gate.isClosed && nowMs() >= this.#nextDrainMs
+    return this.#parkedKeys.mayHoldAny && !gate.isClosed && nowMs() >= this.#nextDrainMs
   }
 
   async #drain(queue: LetterQueue, mode: BatchMode): Promise<void> {
@@ -362,39 +366,43 @@ export class PartitionWorker {
       codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
     }
     const drained = await drainLetters(context, queue, mode)
-    for (const key of drained.unparked) this.#parkedKeys.delete(key)
-    this.#ownParkedCount -= drained.unparked.size
+    this.#parkedKeys.released(drained.unparked)
     this.#attempts = Attempts.none
     const rate = queue.keys[0]?.lettersPerSecond
     if (rate !== null && rate !== undefined) {
       this.#nextDrainMs = startMs + (drained.replayedCount / rate) * 1_000
     }
     this.#settle('apply')
-    observer.held(this.#heldProgress(), this.#ownParkedCount)
     observer.drained(drained)
   }
 
   /** The part of a portion that may be applied; null after a wait for another partition. */
-  async #inOrder(portion: Batch): Promise<Batch | null> {
-    const count = await this.#untilDone('reload', async () => {
-      const { signal } = this.#abort
-      return (
-        (await this.#movedKeys?.permittedCount(portion.records, signal)) ?? portion.records.length
-      )
-    })
-    if (count === null) return null
+  async #inOrder(portion: Batch): Promise<Portion | null> {
+    const permitted = await this.#untilDone('reload', () => this.#permitted(portion.records))
+    if (permitted === null) return null
+    const { count, parkedKeys } = permitted
     if (count > 0 || portion.records.length === 0) this.#settle('order')
-    if (count === portion.records.length) return portion
+    if (count === portion.records.length) return { ...portion, parkedKeys }
     const first = portion.records[count]
     invariant(first !== undefined, 'what may not be applied yet is in the portion')
     if (count > 0) {
       const records = portion.records.slice(0, count)
-      return { ...portion, records, nextOffset: first.record.offset }
+      return { ...portion, records, nextOffset: first.record.offset, parkedKeys }
     }
     const reason = `the key at offset ${first.record.offset} was in another partition, which has events before it`
     this.#trouble('order', { failureClass: 'order', reason })
     await pauseFor(ORDER_POLL_MS, this.#abort.signal)
     return null
+  }
+
+  /** How many of the records may be applied, and which of their keys are parked. */
+  async #permitted(records: readonly PreparedRecord[]) {
+    invariant(this.#movedKeys !== undefined, 'what moved is known before records are applied')
+    const { count, moved, isOver } = await this.#movedKeys.permitted(records, this.#abort.signal)
+    // After the checkpoints of other partitions were read: what these parked up to there is seen. Of
+    // keys that moved in a growth that is over nobody asks any more.
+    if (isOver) await this.#parkedKeys.reload()
+    return { count, parkedKeys: await this.#parkedKeys.among(records.slice(0, count), moved) }
   }
 
   #tellGate(): void {
@@ -430,7 +438,7 @@ export class PartitionWorker {
 
   async #apply(
     admitted: Admitted,
-    { mode, leaderEpoch }: { readonly mode: BatchMode; readonly leaderEpoch: number },
+    { mode, leaderEpoch, parkedKeys }: Omit<Portion, 'records'> & { readonly mode: BatchMode },
   ): Promise<void> {
     const { db, partition, breaker, mirror, nowMs, observer } = this.#options
     const startMs = nowMs()
@@ -442,7 +450,7 @@ export class PartitionWorker {
         mirror,
         leaderEpoch,
         fence: this.#fence,
-        parkedKeys: this.#parkedKeys,
+        parkedKeys,
         attempts: this.#attempts,
         nowMs: startMs,
         codeFailed: (error) => observer.failed({ error, failureClass: 'code' }),
@@ -452,12 +460,11 @@ export class PartitionWorker {
     )
     this.#progress = admitted.to
     this.#leaderEpoch = leaderEpoch
-    for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
-    this.#ownParkedCount += ledger.parkedKeys.size
+    this.#parkedKeys.parked(ledger.parkedKeys)
     this.#attempts = Attempts.none
     this.#batchSize.committed()
     this.#settle('apply')
-    observer.held(admitted.to, this.#ownParkedCount)
+    observer.held(admitted.to)
     observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
   }
 
@@ -607,11 +614,7 @@ function explainNewTopic({ projection, topic }: ProjectionPartition): string {
 const LOST_PLACES: ReadonlySet<string> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED'])
 
 /** Failures that waiting does not cure. */
-const LASTING: ReadonlySet<string> = new Set([
-  ...LOST_PLACES,
-  'TOO_MANY_PARKED_KEYS',
-  'NOT_RUNNING',
-])
+const LASTING: ReadonlySet<string> = new Set([...LOST_PLACES, 'NOT_RUNNING'])
 
 /** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
 function classifyRead(error: unknown): FailureClass {

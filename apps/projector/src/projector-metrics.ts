@@ -2,7 +2,7 @@ import type { FailureClass, Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { JobProgress } from './store/jobs.ts'
 import type { TopicPartition } from './log/event-log.ts'
-import type { LetterCount } from './store/list-letters.ts'
+import type { LetterCount, ParkedKeyCount } from './store/list-letters.ts'
 import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-worker.ts'
 
 /** Seconds; a batch of 2 000 events takes about 50 ms. */
@@ -13,8 +13,10 @@ const STATES = ['running', 'paused', 'faulted'] as const satisfies readonly Work
 const PARTITION_LABELS = ['projection', 'version', 'topic', 'partition'] as const
 const LABELS = ['projection', 'version'] as const
 
+type PartitionLabels = Readonly<Record<(typeof PARTITION_LABELS)[number], string>>
+
 type Position = {
-  readonly labels: Readonly<Record<(typeof PARTITION_LABELS)[number], string>>
+  readonly labels: PartitionLabels
   nextOffset: number | undefined
   highWatermark: number | undefined
   eventTimeMs: number | null
@@ -22,11 +24,12 @@ type Position = {
 
 /** The projector's metrics; names are stable, and part of its interface. */
 export class ProjectorMetrics {
-  readonly #positions = new Set<Position>()
+  /** By partition: a worker that is slow to end may still report when its successor does. */
+  readonly #positions = new Map<string, Position>()
   readonly #metrics: ReturnType<typeof defineMetrics>
 
-  constructor(metrics: Metrics, countLetters: () => Promise<readonly LetterCount[]>) {
-    this.#metrics = defineMetrics(metrics, { positions: this.#positions, countLetters })
+  constructor(metrics: Metrics, counts: StoredCounts) {
+    this.#metrics = defineMetrics(metrics, { positions: this.#positions, counts })
   }
 
   /** How far a rebuild is in its phase; null once it is over. */
@@ -56,9 +59,12 @@ export class ProjectorMetrics {
       highWatermark: undefined,
       eventTimeMs: null,
     }
-    this.#positions.add(position)
+    const place = placeText(partitionLabels)
+    this.#positions.set(place, position)
+    const isCurrent = () => this.#positions.get(place) === position
     return {
       state: (state) => {
+        if (!isCurrent()) return
         for (const name of STATES) {
           metrics.state.set({ ...partitionLabels, state: name }, state.kind === name ? 1 : 0)
         }
@@ -67,16 +73,15 @@ export class ProjectorMetrics {
         metrics.errors.inc({ ...labels, error_class: failureClass })
         if (failureClass === 'fenced') metrics.fenced.inc(labels)
       },
-      held: ({ nextOffset, eventTimeMs }, parkedKeyCount) => {
+      held: ({ nextOffset, eventTimeMs }) => {
         Object.assign(position, { nextOffset, eventTimeMs })
-        metrics.parkedKeys.set(partitionLabels, parkedKeyCount)
       },
       fetched: ({ highWatermark }) => {
         position.highWatermark = highWatermark
-        metrics.heartbeat.set(partitionLabels, Date.now() / 1000)
+        if (isCurrent()) metrics.heartbeat.set(partitionLabels, Date.now() / 1000)
       },
       committed: (batch) => {
-        metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
+        if (isCurrent()) metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
         metrics.applyDuration.observe(labels, batch.durationMs / 1000)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
@@ -87,7 +92,8 @@ export class ProjectorMetrics {
         metrics.replayed.inc({ ...labels, result: 'failed' }, failedCount)
       },
       released: () => {
-        this.#positions.delete(position)
+        if (!isCurrent()) return
+        this.#positions.delete(place)
         for (const gauge of [metrics.lastAdvance, metrics.heartbeat, metrics.parkedKeys]) {
           gauge.remove(partitionLabels)
         }
@@ -120,14 +126,17 @@ export class ProjectorMetrics {
   }
 }
 
-type Sources = {
-  readonly positions: ReadonlySet<Position>
-  readonly countLetters: () => Promise<readonly LetterCount[]>
+/** What the database counts, for all processes. */
+export type StoredCounts = {
+  readonly letters: () => Promise<readonly LetterCount[]>
+  readonly parkedKeys: () => Promise<readonly ParkedKeyCount[]>
 }
+
+type Sources = { readonly positions: ReadonlyMap<string, Position>; readonly counts: StoredCounts }
 
 function defineMetrics(metrics: Metrics, sources: Sources) {
   definePositions(metrics, sources.positions)
-  defineLetterCounts(metrics, sources.countLetters)
+  defineLetterCounts(metrics, sources.counts.letters)
   const gauge = (name: string, help: string) =>
     metrics.gauge({ name, help, labelNames: [...PARTITION_LABELS] })
   const ofRebuild = (name: string, help: string) =>
@@ -139,7 +148,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     rebuildEta: ofRebuild('eta_seconds', 'What the rest of the phase takes at its speed.'),
     lastAdvance: gauge('projection_last_advance_timestamp_seconds', 'Last commit of a batch.'),
     heartbeat: gauge('projection_heartbeat_timestamp_seconds', 'Last fetch, records or not.'),
-    parkedKeys: gauge('projection_parked_keys', 'Keys whose events are set aside.'),
+    parkedKeys: defineParkedKeys(metrics, sources),
     state: metrics.gauge({
       name: 'projection_state',
       help: '1 for the state that the partition is in.',
@@ -186,7 +195,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
 }
 
 /** Read at each scrape: the lag in seconds grows while a partition waits. */
-function definePositions(metrics: Metrics, positions: ReadonlySet<Position>): void {
+function definePositions(metrics: Metrics, positions: ReadonlyMap<string, Position>): void {
   const gauge = (name: string, help: string, value: (position: Position) => number | undefined) =>
     metrics.gauge({
       name,
@@ -194,7 +203,7 @@ function definePositions(metrics: Metrics, positions: ReadonlySet<Position>): vo
       labelNames: [...PARTITION_LABELS],
       collect() {
         this.reset()
-        for (const position of positions) {
+        for (const position of positions.values()) {
           const current = value(position)
           if (current !== undefined) this.set(position.labels, current)
         }
@@ -208,6 +217,32 @@ function definePositions(metrics: Metrics, positions: ReadonlySet<Position>): vo
     if (lag === undefined || lag === 0 || at.eventTimeMs === null) return lag === 0 ? 0 : undefined
     return Math.max(0, Date.now() - at.eventTimeMs) / 1000
   })
+}
+
+/** Of the partitions that this process has: keys are parked and released by others, too. */
+function defineParkedKeys(metrics: Metrics, { positions, counts }: Sources) {
+  return metrics.gauge({
+    name: 'projection_parked_keys',
+    help: 'Keys whose events are set aside.',
+    labelNames: [...PARTITION_LABELS],
+    async collect() {
+      const stored = await counts.parkedKeys().catch(() => undefined)
+      if (stored === undefined) return
+      const keys = new Map(
+        stored.map((count) => {
+          const { topic, partition } = count
+          const labels = { ...labelsOf(count), topic, partition: String(partition) }
+          return [placeText(labels), count.keys]
+        }),
+      )
+      this.reset()
+      for (const [place, { labels }] of positions) this.set(labels, keys.get(place) ?? 0)
+    },
+  })
+}
+
+function placeText(labels: PartitionLabels): string {
+  return PARTITION_LABELS.map((name) => labels[name]).join(' ')
 }
 
 function lagRecords({ nextOffset, highWatermark }: Position): number | undefined {
@@ -281,7 +316,7 @@ function defineLetterCounts(
   })
 }
 
-function labelsOf({ projection, version }: LetterCount) {
+function labelsOf({ projection, version }: Pick<LetterCount, 'projection' | 'version'>) {
   return { projection, version: String(version) }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { partitionOfKey } from '@fairlead/kafka'
 import { migrate } from '@fairlead/postgres'
 import type { FoldProjection, SqlProjection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
@@ -76,6 +77,14 @@ async function errorsOf({ registry }: Metrics, failureClass: string): Promise<nu
   const metric = await registry.getSingleMetric('projection_errors_total')?.get()
   const ofClass = metric?.values.filter(({ labels }) => labels['error_class'] === failureClass)
   return ofClass?.reduce((sum, { value }) => sum + value, 0) ?? 0
+}
+
+/** By how it is distributed over so many partitions. */
+function keyThat(isWanted: (partitionOf: (count: number) => number) => boolean): string {
+  for (let index = 0; ; index += 1) {
+    const key = `key-${index}`
+    if (isWanted((count) => partitionOfKey(Buffer.from(key), count))) return key
+  }
 }
 
 const balances = (...amounts: readonly number[]): readonly Account[] =>
@@ -472,6 +481,56 @@ test('an effect that throws at once is a failed effect, not a failed batch', asy
   await until(async () => expect(await errorsOf(metrics, 'code')).toBe(2))
   expect(health.get('projection totals v1')).toBe(true)
   expect(await letters()).toEqual([])
+})
+
+test('more parked keys than a worker holds stop nothing', async () => {
+  const { projector } = start(database.url, log, [accounts])
+  log.append(0, deposited(accountId(0), 0))
+  await until(async () => expect(await letters()).toHaveLength(1))
+  await projector.stop()
+  await sql`insert into evt.parked_key (projection_id, version, topic, part, key)
+    select projection_id, version, topic, 0, 'parked-' || n
+    from evt.parked_key, generate_series(1, 100000) as n`.execute(db)
+  start(database.url, log, [accounts])
+  log.append(0, deposited(accountId(0), 1), deposited(accountId(1), 2))
+  await until(async () => expect(await nextOffset()).toBe(3))
+  expect(await readAccounts()).toMatchObject([{ id: accountId(1) }])
+  expect(await letters()).toMatchObject([{ kind: 'failed' }, { offset: 1, kind: 'blocked' }])
+})
+
+test('an event whose key moved does not overtake the letter that its former partition parks', async () => {
+  const key = keyThat((of) => of(1) === 0 && of(2) === 1)
+  const release = Promise.withResolvers<void>()
+  const waiting: SqlProjection = {
+    ...totals,
+    on: {
+      Deposited: async (event, context) => {
+        if ((event.data as { readonly amount: number }).amount === 0) await release.promise
+        await totals.on['Deposited']?.(event, context)
+      },
+    },
+  }
+  log.append(0, deposited('monday', 1))
+  const before = start(database.url, log, [waiting])
+  await until(async () => expect(await nextOffset()).toBe(1))
+  await before.projector.stop()
+
+  const grown = new MemoryLog(TOPIC, 2)
+  const timestampMs = Date.now()
+  grown.append(0, deposited('monday', 1), { ...deposited(key, 0), timestampMs })
+  grown.append(1, { ...deposited(key, 6), timestampMs: timestampMs + 1 })
+  const { health } = start(database.url, grown, [waiting])
+  await until(() => expect(health.get('projection totals v1')).toMatch(/was in another partition/))
+  release.resolve()
+  await until(async () =>
+    expect(await letters()).toMatchObject([
+      { key, kind: 'blocked' },
+      { key, kind: 'failed' },
+    ]),
+  )
+  expect((await sql`select day from public.day_total`.execute(db)).rows).toEqual([
+    { day: 'monday' },
+  ])
 })
 
 test('a database that is down pauses the projection, which loses and parks nothing', async () => {

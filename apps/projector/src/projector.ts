@@ -20,7 +20,7 @@ import { ProjectorMetrics } from './projector-metrics.ts'
 import { JobRunner } from './rebuild/job-runner.ts'
 import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
-import { countLetters } from './store/list-letters.ts'
+import { countLetters, countParkedKeys } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
 import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
@@ -80,7 +80,10 @@ export class Projector {
       connectionsMax: options.databaseConnectionsMax,
       logger: options.logger,
     })
-    this.#metrics = new ProjectorMetrics(options.metrics, () => countLetters(this.db))
+    this.#metrics = new ProjectorMetrics(options.metrics, {
+      letters: () => countLetters(this.db),
+      parkedKeys: () => countParkedKeys(this.db),
+    })
     options.health.set('database', 'not connected yet')
     this.#started = this.#start().catch((error: unknown) => options.fail(error))
   }

@@ -5,6 +5,7 @@ import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
+import { discardLetters, findVersion } from '../store/letter-orders.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from '../testing/projector.test-fixture.ts'
@@ -249,7 +250,7 @@ test('a discarded head leaves the rest to a replay; a key without letters is rel
   expect((await discard({ id: await idAt(0) })).body).toEqual({ discarded: 1 })
   expect(await letters()).toMatchObject([{ offset: 1, kind: 'blocked' }, { offset: 2 }])
   expect((await discard({ key: accountId(2) })).body).toEqual({ discarded: 1 })
-  await until(async () => expect(await parkedKeys()).toEqual([accountId(1)]))
+  expect(await parkedKeys()).toEqual([accountId(1)])
 
   await ask('POST', '/dead-letters/replay', { projection: 'accounts', key: accountId(1), ...ANA })
   log.append(0, deposited(accountId(2), 5))
@@ -257,6 +258,19 @@ test('a discarded head leaves the rest to a replay; a key without letters is rel
   await appliedUpTo(4, 0)
   expect(await balances()).toEqual({ [accountId(1)]: 2, [accountId(2)]: 5 })
   expect(await discard({ all: true })).toMatchObject({ status: 404 })
+})
+
+test('a key whose letters are discarded is released where no projector runs, too', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0), deposited(accountId(2), 0), deposited(accountId(2), 1))
+  await appliedUpTo(3, 0)
+  await running.projector.stop()
+  const version = await findVersion(db, 'accounts', 1)
+  const head = { by: 'id', id: BigInt(await idAt(1)) } as const
+  expect(await discardLetters(db, version, head, ANA)).toEqual({ discarded: 1 })
+  const first = { by: 'key', key: accountId(1) } as const
+  expect(await discardLetters(db, version, first, ANA)).toEqual({ discarded: 1 })
+  expect(await parkedKeys()).toEqual([accountId(2)])
 })
 
 test('an edit is checked against the schema, and applied in the place of the original', async () => {

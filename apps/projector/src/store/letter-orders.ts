@@ -122,8 +122,8 @@ export async function replayProgress(db: Database, request: string): Promise<Rep
 }
 
 /**
- * Gives letters up, with a note of each. A key that has none left is released by the owner of its
- * partition; letters behind a discarded one wait for a replay.
+ * Gives letters up, with a note of each. A key that has none left is released; letters behind a
+ * discarded one wait for a replay.
  *
  * @throws {LetterOrderError} NOT_FOUND
  */
@@ -158,10 +158,9 @@ export async function discardLetters(
       select distinct l.topic || ' ' || md5(l.key) as place from evt.dead_letter l
       where l.projection_id = ${version.projectionId} and l.version = ${version.version}
         and md5(l.key) = any(${keyMd5s}::text[])`.execute(trx)
+    // An owner that sets an event aside for the key finds out that it is parked no more.
     await sql`
-      update evt.parked_key k set drain_request = ${request}::uuid,
-        drain_requested_at = clock_timestamp(), drain_actor = ${actor}, drain_reason = ${reason},
-        drain_failed = false, drain_letters_left = null, drain_letters_per_second = null
+      delete from evt.parked_key k
       where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])
         and k.topic || ' ' || key_md5 <> all(${left.map(({ place }) => place)}::text[])`.execute(
       trx,

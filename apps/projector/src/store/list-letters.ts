@@ -246,3 +246,20 @@ export async function countLetters(db: Kysely<unknown>): Promise<readonly Letter
     from ${LETTERS} group by p.name, l.version, l.topic, l.kind, l.error_class`.execute(db)
   return rows
 }
+
+export type ParkedKeyCount = {
+  readonly projection: string
+  readonly version: number
+  readonly topic: string
+  /** Where the keys were seen last. */
+  readonly partition: number
+  readonly keys: number
+}
+
+export async function countParkedKeys(db: Kysely<unknown>): Promise<readonly ParkedKeyCount[]> {
+  const { rows } = await sql<ParkedKeyCount>`
+    select p.name as projection, k.version, k.topic, k.part as "partition", count(*)::int as keys
+    from evt.parked_key k join evt.projection p on p.id = k.projection_id
+    group by p.name, k.version, k.topic, k.part`.execute(db)
+  return rows
+}

@@ -1,13 +1,10 @@
-import { OperationalError, EVENT_HEADERS } from '@fairlead/base'
+import { EVENT_HEADERS } from '@fairlead/base'
 import { type BatchLedger, type Letter, type LogRecord, headersText } from '@fairlead/projection'
 import { schemaIdOf } from '@fairlead/serde'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { storableTime } from './event-time.ts'
 import { isOfTopic, ownerColumns } from './letter-owner.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
-
-/** The parked keys of a topic are held in memory, at about 200 bytes each. */
-const PARKED_KEYS_MAX = 100_000
 
 /** Letters of one statement: each has up to a whole record in it. */
 const LETTERS_PER_INSERT_MAX = 500
@@ -18,32 +15,29 @@ export class StaleKeysError extends Error {
   override readonly name = 'StaleKeysError'
 }
 
-export type ParkedKeys = {
-  /** Of every partition: with a new partition, keys arrive at another one than before. */
-  readonly keys: Set<string>
-  /** How many of them were last seen in this partition. */
-  readonly ownCount: number
-}
-
-/** @throws {OperationalError} TOO_MANY_PARKED_KEYS */
+/** The parked keys of a topic, of every partition: with a new partition, keys arrive at another one. */
 export async function loadParkedKeys(
   db: Kysely<unknown>,
   partition: ProjectionPartition,
-): Promise<ParkedKeys> {
-  const { rows } = await sql<{ key: string; is_own: boolean }>`
-    select key, part = ${partition.partition} as is_own from evt.parked_key
-    where ${isOfTopic(partition)} limit ${PARKED_KEYS_MAX + 1}`.execute(db)
-  if (rows.length > PARKED_KEYS_MAX) {
-    const { name } = partition.projection
-    throw new OperationalError(`${name} has more than ${PARKED_KEYS_MAX} parked keys`, {
-      code: 'TOO_MANY_PARKED_KEYS',
-      retryable: false,
-    })
-  }
-  return {
-    keys: new Set(rows.map(({ key }) => key)),
-    ownCount: rows.filter(({ is_own }) => is_own).length,
-  }
+  { limit }: { readonly limit: number },
+): Promise<Set<string>> {
+  const { rows } = await sql<{ key: string }>`
+    select key from evt.parked_key where ${isOfTopic(partition)} limit ${limit}`.execute(db)
+  return new Set(rows.map(({ key }) => key))
+}
+
+/** Those of the keys that are parked. */
+export async function findParkedKeys(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ key: string }>`
+    select key from evt.parked_key
+    where ${isOfTopic(partition)} and key_md5 = any(select md5(unnest(${keys}::text[])))`.execute(
+    db,
+  )
+  return new Set(rows.map(({ key }) => key))
 }
 
 /**

@@ -1,0 +1,120 @@
+import { fileURLToPath } from 'node:url'
+import { partitionOfKey } from '@fairlead/kafka'
+import { migrate } from '@fairlead/postgres'
+import type { PreparedRecord } from '@fairlead/projection'
+import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { RecordReader } from './log/prepare-records.ts'
+import { MovedKeys } from './moved-keys.ts'
+import { writeCheckpoints } from './store/checkpoints.ts'
+import { type Database, openDatabase } from './store/database.ts'
+import { notePartitionCount } from './store/partition-growth.ts'
+import { registerProjection } from './store/register.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
+import { JsonSerde, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+
+const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
+const TOPIC = 'outbox.event.account'
+const LONG_AGO_MS = 1_000_000
+const SETTLED_MS = LONG_AGO_MS + 600_000
+
+let database: TestDatabase
+let db: Database
+let registered: RegisteredProjection
+let log: MemoryLog
+let reader: RecordReader
+
+beforeEach(async () => {
+  database = await testDatabase()
+  await migrate({ url: database.url, directory: MIGRATIONS })
+  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  registered = await registerProjection(db, accounts)
+  log = new MemoryLog(TOPIC, 4)
+  reader = new RecordReader(accounts, new JsonSerde(), { nowMs: () => Date.now(), aheadMaxMs: 1 })
+})
+
+afterEach(async () => {
+  await db.destroy()
+  await database.drop()
+})
+
+/** A key that was in partition `from` of three, and is in partition 3 of four. */
+function keyFrom(from: number): string {
+  for (let index = 0; ; index += 1) {
+    const key = `key-${index}`
+    const bytes = Buffer.from(key)
+    if (partitionOfKey(bytes, 3) === from && partitionOfKey(bytes, 4) === 3) return key
+  }
+}
+
+const at = (timestampMs: number, key: string) => ({ ...deposited(key, 1), timestampMs })
+
+/** What partition 3 has, as of now. */
+const records = (): Promise<readonly PreparedRecord[]> => reader.prepare(log.recordsOf(3))
+
+/** The partitions below 3 have applied so many of their records. */
+async function applied(...counts: readonly number[]): Promise<void> {
+  const positions = counts.map((nextOffset, partition) => ({
+    topic: TOPIC,
+    partition,
+    progress: { nextOffset, source: null, eventTimeMs: null },
+  }))
+  await db.transaction().execute((trx) => writeCheckpoints(trx, registered, positions))
+}
+
+/** Of partition 3, in a topic that had three partitions when the clock was at `LONG_AGO_MS`. */
+async function movedKeys(clock: { nowMs: number }): Promise<MovedKeys> {
+  const partition = { ...registered, topic: TOPIC, partition: 3 }
+  for (const partitionCount of [3, 4]) {
+    await notePartitionCount(db, partition, { partitionCount, nowMs: LONG_AGO_MS })
+  }
+  return MovedKeys.of({ db, log: log.open(), reader, partition, wallMs: () => clock.nowMs })
+}
+
+const { signal } = new AbortController()
+
+test('a growth is not over while any partition of before lags, whatever keys arrive', async () => {
+  const clock = { nowMs: SETTLED_MS }
+  const moved = await movedKeys(clock)
+  log.append(1, at(1_000, keyFrom(1)))
+  await applied(0, 0, 0)
+  log.append(3, at(2_000, keyFrom(0)))
+  expect(await moved.permitted(await records(), signal)).toEqual({
+    count: 1,
+    moved: new Set([keyFrom(0)]),
+    isOver: false,
+  })
+  log.append(3, at(3_000, keyFrom(1)))
+  const late = (await records()).slice(1)
+  expect(await moved.permitted(late, signal)).toMatchObject({ count: 0 })
+  await applied(0, 1, 0)
+  clock.nowMs += 1_000
+  expect(await moved.permitted(late, signal)).toMatchObject({ count: 1, isOver: true })
+  expect(await moved.permitted(late, signal)).toEqual({
+    count: 1,
+    moved: new Set(),
+    isOver: false,
+  })
+})
+
+test('a growth is over where every partition passes what it had then, though none is ever drained', async () => {
+  const clock = { nowMs: SETTLED_MS }
+  const moved = await movedKeys(clock)
+  for (const partition of [0, 1, 2]) log.append(partition, at(1_000, 'before'))
+  await applied(0, 0, 0)
+  log.append(3, at(0, 'any'))
+  const any = await records()
+  expect(await moved.permitted(any, signal)).toMatchObject({ isOver: false })
+  for (const partition of [0, 1, 2]) log.append(partition, at(1_000, 'behind'))
+  await applied(1, 1, 1)
+  clock.nowMs += 1_000
+  expect(await moved.permitted(any, signal)).toMatchObject({ isOver: true })
+})
+
+test('a growth is not over before producers have heard of it', async () => {
+  const moved = await movedKeys({ nowMs: SETTLED_MS - 1 })
+  await applied(0, 0, 0)
+  log.append(3, at(0, 'any'))
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ isOver: false })
+})

@@ -1,0 +1,49 @@
+import { Metrics } from '@fairlead/service'
+import { expect, test } from 'vitest'
+import { ProjectorMetrics } from './projector-metrics.ts'
+import { accounts } from './testing/accounts.test-fixture.ts'
+
+const PLACE = { topic: 'outbox.event.account', partition: 3 }
+
+function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) {
+  const registry = new Metrics({ service: 'projector', version: 'test' })
+  const { parkedKeys = async () => 0 } = options
+  const metrics = new ProjectorMetrics(registry, {
+    letters: async () => [],
+    parkedKeys: async () => [
+      { projection: 'accounts', version: 1, ...PLACE, keys: await parkedKeys() },
+      { projection: 'accounts', version: 1, ...PLACE, partition: 4, keys: 7 },
+    ],
+  })
+  const valuesOf = async (name: string): Promise<readonly number[]> => {
+    const metric = await registry.registry.getSingleMetric(name)?.get()
+    return metric?.values.map(({ value }) => value) ?? []
+  }
+  return { metrics, valuesOf }
+}
+
+test('a worker that ends after its successor has begun takes nothing of it away', async () => {
+  const { metrics, valuesOf } = projectorMetrics()
+  const late = metrics.observer(accounts, PLACE)
+  late.state({ kind: 'running' })
+  const successor = metrics.observer(accounts, PLACE)
+  successor.state({ kind: 'running' })
+  successor.fetched({ highWatermark: 9 })
+  late.state({ kind: 'faulted', reason: 'it was fenced' })
+  late.released()
+  expect(await valuesOf('projection_state')).toEqual([1, 0, 0])
+  expect(await valuesOf('projection_head_position')).toEqual([9])
+  expect(await valuesOf('projection_heartbeat_timestamp_seconds')).toHaveLength(1)
+  successor.released()
+  expect(await valuesOf('projection_state')).toEqual([])
+  expect(await valuesOf('projection_parked_keys')).toEqual([])
+})
+
+test('parked keys are what the database has of the partitions that are here', async () => {
+  let answer: () => Promise<number> = async () => 5
+  const { metrics, valuesOf } = projectorMetrics({ parkedKeys: () => answer() })
+  metrics.observer(accounts, PLACE)
+  expect(await valuesOf('projection_parked_keys')).toEqual([5])
+  answer = () => Promise.reject(new Error('the database is away'))
+  expect(await valuesOf('projection_parked_keys')).toEqual([5])
+})
