@@ -1,22 +1,32 @@
+import { errorMessage } from '@fairlead/base'
+import { classifyPostgresError, postgresErrorCode } from '@fairlead/postgres'
 import { type RawBuilder, type Transaction, sql } from 'kysely'
-import { type DependentView, createDependents, dependentsOf, grantsOf } from './dependent-views.ts'
+import { createDependent, dependentsOf } from './dependent-views.ts'
+import { type KeptView, keptView, restoreView, withOptions } from './kept-view.ts'
 import { VersionError } from './versions.ts'
 
 type Column = { readonly name: string; readonly type: string }
-type Relation = { readonly name: string; readonly columns: readonly Column[] }
+type Relation = {
+  readonly name: string
+  readonly columns: readonly Column[]
+  readonly options: readonly string[]
+}
 
-/** Sets how long the next statement may wait for its locks. */
+/** Sets how long the next statement may wait for its lock. */
 export type LimitWait = () => Promise<void>
+
+const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01'
 
 /**
  * Lets the views in `public` show the tables of a schema, one view for each, instead of those of
  * `shownBefore`. Columns are named: a view of `*` would keep the columns that the table had on the day
  * it was created.
  *
- * A view whose columns stay is replaced in its place. Another one is dropped and created, with the
- * grants it had, and with the views that depend on it.
+ * A view whose columns stay is replaced in its place. Another one is dropped and created, with all that
+ * it had, and with the views that depend on it.
  *
- * @throws {VersionError} DEPENDENT when something depends on a view that cannot be kept.
+ * @throws {VersionError} DEPENDENT when something depends on a view that cannot be kept, or a view
+ *   cannot be replaced since it is somebody else's, or something else has its name.
  */
 export async function showTables(
   trx: Transaction<unknown>,
@@ -30,52 +40,101 @@ export async function showTables(
       ? []
       : (await tablesOf(trx, shownBefore.schemaName)).map(({ name }) => name)
   for (const table of tables) {
-    const view = before.includes(table.name) ? await viewOf(trx, table.name) : undefined
-    await limitWait()
-    if (view === undefined) await createView(trx, schemaName, table)
-    else if (isExtended(view.columns, table.columns)) await replaceView(trx, schemaName, table)
-    else await recreateView(trx, schemaName, table)
+    await explained(table.name, () =>
+      showTable(trx, schemaName, { table, isShown: before.includes(table.name), limitWait }),
+    )
   }
   for (const name of before.filter((each) => !tables.some((table) => table.name === each))) {
-    await limitWait()
-    const dependents = await dependentsOf(trx, name)
-    refuseDependents(name, dependents)
-    await sql`drop view if exists ${publicName(name)}`.execute(trx)
+    await explained(name, async () => {
+      refuseDependents(name, await dependentsOf(trx, name))
+      await limitWait()
+      await sql`drop view if exists ${publicName(name)}`.execute(trx)
+    })
   }
+}
+
+async function showTable(
+  trx: Transaction<unknown>,
+  schemaName: string,
+  of: { readonly table: Relation; readonly isShown: boolean; readonly limitWait: LimitWait },
+): Promise<void> {
+  const { table, isShown, limitWait } = of
+  const view = isShown ? await viewOf(trx, table.name) : undefined
+  if (view !== undefined && !isExtended(view.columns, table.columns)) {
+    await recreateView(trx, schemaName, of)
+    return
+  }
+  await limitWait()
+  if (view === undefined) await createView(trx, schemaName, table, [])
+  else await replaceView(trx, schemaName, table, view.options)
 }
 
 async function createView(
   trx: Transaction<unknown>,
   schemaName: string,
   { name, columns }: Relation,
+  options: readonly string[],
 ): Promise<void> {
-  await sql`create view ${publicName(name)} as ${selectOf(schemaName, name, columns)}`.execute(trx)
+  await sql`create view ${publicName(name)} ${withOptions(options)} as
+    ${selectOf(schemaName, name, columns)}`.execute(trx)
 }
 
+/** Options that are not named would be reset. */
 async function replaceView(
   trx: Transaction<unknown>,
   schemaName: string,
   { name, columns }: Relation,
+  options: readonly string[],
 ): Promise<void> {
-  await sql`create or replace view ${publicName(name)} as
+  await sql`create or replace view ${publicName(name)} ${withOptions(options)} as
     ${selectOf(schemaName, name, columns)}`.execute(trx)
 }
 
 async function recreateView(
   trx: Transaction<unknown>,
   schemaName: string,
-  table: Relation,
+  { table, limitWait }: { readonly table: Relation; readonly limitWait: LimitWait },
 ): Promise<void> {
   const dependents = await dependentsOf(trx, table.name)
-  const grants = await grantsOf(trx, { schema: 'public', name: table.name })
-  for (const { name } of dependents.toReversed()) await sql`drop view ${name}`.execute(trx)
-  await sql`drop view ${publicName(table.name)}`.execute(trx)
-  await createView(trx, schemaName, table)
-  for (const grant of grants) await sql.raw(grant).execute(trx)
-  await createDependents(trx, dependents, table.name)
+  const view = await keptView(trx, { schema: 'public', name: table.name })
+  for (const { name } of [view, ...dependents].toReversed()) {
+    await limitWait()
+    await sql`drop view ${name}`.execute(trx)
+  }
+  await limitWait()
+  await createView(trx, schemaName, table, view.options)
+  await restoreView(
+    trx,
+    view,
+    table.columns.map(({ name }) => name),
+  )
+  for (const dependent of dependents) {
+    await limitWait()
+    await createDependent(trx, dependent, table.name)
+  }
 }
 
-function refuseDependents(view: string, dependents: readonly DependentView[]): void {
+/** What stands in the way of a view is for the operator to decide about. */
+async function explained(view: string, show: () => Promise<void>): Promise<void> {
+  try {
+    await show()
+  } catch (error) {
+    const isDepended = postgresErrorCode(error) === DEPENDENT_OBJECTS_STILL_EXIST
+    if (!isDepended && classifyPostgresError(error) !== 'schema') throw error
+    throw new VersionError(
+      'DEPENDENT',
+      `the view public.${view} cannot be shown: ${[errorMessage(error), ...detailOf(error)].join('. ')}`,
+    )
+  }
+}
+
+/** Which function depends on a view, for example. */
+function detailOf(error: unknown): readonly string[] {
+  const { detail } = error as { readonly detail?: unknown }
+  return typeof detail === 'string' ? [detail] : []
+}
+
+function refuseDependents(view: string, dependents: readonly KeptView[]): void {
   if (dependents.length === 0) return
   const names = dependents.map(({ label }) => label).join(', ')
   throw new VersionError(
@@ -126,10 +185,10 @@ async function relationsOf(
   condition: RawBuilder<unknown>,
 ): Promise<readonly Relation[]> {
   const { rows } = await sql<Relation>`
-    select c.relname as name, json_agg(json_build_object('name', a.attname,
+    select c.relname as name, coalesce(c.reloptions, '{}') as options, json_agg(json_build_object('name', a.attname,
       'type', format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
     from pg_class c join pg_attribute a on a.attrelid = c.oid
     where ${condition} and a.attnum > 0 and not a.attisdropped
-    group by c.relname order by c.relname`.execute(trx)
+    group by c.relname, c.reloptions order by c.relname`.execute(trx)
   return rows
 }
