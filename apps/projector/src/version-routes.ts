@@ -26,8 +26,8 @@ import {
   setPaused,
 } from './store/versions.ts'
 
-/** Two versions under load are never at the same offset for long. */
-const PROMOTE_LAG_RECORDS_DEFAULT = 1_000
+/** A read behind the swap sees no less than one before it. */
+const PROMOTE_LAG_RECORDS_DEFAULT = 0
 const PROMOTE_TIMEOUT_DEFAULT_MS = 15_000
 const PROMOTE_TIMEOUT_MAX_MS = 25_000
 const KEYS_MAX = 10_000
@@ -36,9 +36,12 @@ const SAMPLE_MAX = 100_000
 
 const VERSION = { type: 'integer', not: { const: 0 } } as const
 
+const ACCEPT_LOST_EFFECTS = { acceptLostEffects: { type: 'boolean', default: false } } as const
+
 const SWAP_PROPERTIES = {
   lagRecordsMax: { type: 'integer', minimum: 0, default: PROMOTE_LAG_RECORDS_DEFAULT },
   acceptParked: { type: 'boolean', default: false },
+  ...ACCEPT_LOST_EFFECTS,
   timeoutMs: {
     type: 'integer',
     minimum: 0,
@@ -50,6 +53,7 @@ const SWAP_PROPERTIES = {
 type SwapQuery = {
   readonly lagRecordsMax: number
   readonly acceptParked: boolean
+  readonly acceptLostEffects: boolean
   readonly timeoutMs: number
 }
 
@@ -76,8 +80,8 @@ export type VersionSource = {
  *   applying events, and keeps its partitions. Without a version: all of them.
  * - `POST /projections/:name/rebuild?version=&until=&acceptMissingHistory=`, with `{"keys": […]}` as
  *   body for some rows of a version that follows the log. `GET` tells the progress.
- * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&timeoutMs=`,
- *   `…/rollback`, `…/retire?version=`.
+ * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&acceptLostEffects=&timeoutMs=`,
+ *   `…/rollback`, `…/retire?version=&acceptLostEffects=`.
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
  * - `GET /projections/:name/lag`: how far each version is behind the end of the log.
  * - `GET /projection-jobs/:id`: what was ordered, and what has become of it.
@@ -116,9 +120,9 @@ function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSour
         return promotedJson(promoted)
       }),
   )
-  http.post<{ Params: Name; Querystring: OfVersion }>(
+  http.post<{ Params: Name; Querystring: OfVersion & Pick<SwapQuery, 'acceptLostEffects'> }>(
     '/projections/:name/retire',
-    { schema: { querystring: query({ version: VERSION }, ['version']) } },
+    { schema: { querystring: query({ version: VERSION, ...ACCEPT_LOST_EFFECTS }, ['version']) } },
     (request, reply) =>
       answer(reply, async () => {
         await retire(db, { ...request.params, ...request.query })
@@ -373,8 +377,8 @@ function jobJson(job: Job) {
   return { ...about, ...progressJson(job), updatedAt: updatedAt.toISOString() }
 }
 
-function promotedJson({ live, previous, durationMs, attempts }: Promoted) {
-  return { live, previous, durationMs: Math.round(durationMs * 10) / 10, attempts }
+function promotedJson({ durationMs, ...promoted }: Promoted) {
+  return { ...promoted, durationMs: Math.round(durationMs * 10) / 10 }
 }
 
 async function lagOf(source: VersionSource, name: string) {

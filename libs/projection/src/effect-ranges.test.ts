@@ -18,6 +18,23 @@ test('ranges that became empty are forgotten', () => {
   expect(ranges(opened, true).closedAt(at(10))).toEqual({ 0: [] })
 })
 
+test('what is left to a version that is behind is counted, and nothing of what follows', () => {
+  const stored: StoredRanges = {
+    0: [
+      [5, 10],
+      [20, 30],
+    ],
+    1: [[0, 4]],
+    2: [[7, null]],
+  }
+  const behind = new Map([
+    [0, 8],
+    [2, 7],
+  ])
+  expect(ranges(stored, false).pendingCount(behind)).toBe(2 + 10 + 4)
+  expect(ranges(null, false).pendingCount(behind)).toBe(0)
+})
+
 test('a partition that the topic has only since a swap is the live one’s', () => {
   const live = ranges(EffectRanges.none.openedAt(at(10)), true)
   const standby = ranges(ranges(null, true).closedAt(at(10)), false)

@@ -43,6 +43,21 @@ export class EffectRanges {
     )
   }
 
+  /**
+   * How many offsets are this version's that it has not come to yet, of those that will not become
+   * another's. `nextOffsets` are where it stands.
+   */
+  pendingCount(nextOffsets: ReadonlyMap<number, number>): number {
+    let count = 0
+    for (const [partition, ranges] of Object.entries(this.#stored)) {
+      const nextOffset = nextOffsets.get(Number(partition)) ?? 0
+      for (const [from, until] of ranges) {
+        if (until !== null) count += Math.max(0, until - Math.max(from, nextOffset))
+      }
+    }
+    return count
+  }
+
   #rangesOf(partition: number): readonly OffsetRange[] {
     return this.#stored[partition] ?? (this.#isLive ? ALL : [])
   }

@@ -54,23 +54,26 @@ export class HttpApi {
   }
 
   get<Answer>(path: string): Promise<Answer> {
-    return this.#request(path, {})
+    return this.#request(path, {}, REQUEST_TIMEOUT_MS)
   }
 
+  /** `timeoutMs` is for what the service may take longer for than for anything else. */
   async send<Answer>(
     method: Exclude<Method, 'GET'>,
     path: string,
     body: Readonly<Record<string, unknown>>,
+    { timeoutMs = REQUEST_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
   ): Promise<Answer> {
-    return this.#request(path, {
+    const init = {
       method,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
-    })
+    }
+    return this.#request(path, init, timeoutMs)
   }
 
-  async #request<Answer>(path: string, init: ApiRequest): Promise<Answer> {
-    const response = await this.#fetch(path, init)
+  async #request<Answer>(path: string, init: ApiRequest, timeoutMs: number): Promise<Answer> {
+    const response = await this.#fetch(path, init, timeoutMs)
     const answer: unknown = await response.json().catch(() => ({}))
     if (response.ok) return answer as Answer
     const { status } = response
@@ -81,13 +84,13 @@ export class HttpApi {
     })
   }
 
-  async #fetch(path: string, init: ApiRequest): Promise<Response> {
+  async #fetch(path: string, init: ApiRequest, timeoutMs: number): Promise<Response> {
     const { url, headers } = this.#address
     try {
       return await fetch(`${url}${path}`, {
         ...init,
         headers: { ...init.headers, ...headers },
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
     } catch (error) {
       throw new HttpApiError(`no ${this.#service} answers at ${url}: ${errorMessage(error)}`, {

@@ -15,18 +15,27 @@ import { projectionPath, versionOption } from './projection-path.ts'
 import { runVerification } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
+/** Beyond it, the projector ends the attempt that it is in, which takes up to 8 s. */
+const SWAP_TIMEOUT_MS = TIMEOUT_MAX_MS + 15_000
 
 const ONE_VERSION: Readonly<Record<string, OptionDefinition>> = {
   version: { value: 'n', doc: 'of this version only (default: every one that follows the log)' },
   ...PROJECTOR_OPTION,
 }
 
+const ACCEPT_LOST_EFFECTS: Readonly<Record<string, OptionDefinition>> = {
+  'accept-lost-effects': {
+    doc: 'although side effects are lost that only a version behind has yet to have',
+  },
+}
+
 const SWAP: Readonly<Record<string, OptionDefinition>> = {
   'lag-records-max': {
     value: 'n',
-    doc: 'how far it may be behind the live version (default: 1000)',
+    doc: 'how many records readers may be taken back by (default: 0)',
   },
   'accept-parked': { doc: 'although events of parked keys are missing in its rows' },
+  ...ACCEPT_LOST_EFFECTS,
   'lock-timeout': {
     value: 'ms',
     doc: `how long to try to get the views from their readers, to ${TIMEOUT_MAX_MS} (default: 15000)`,
@@ -118,7 +127,11 @@ export const RETIRE_PROJECTION: Command = {
   summary: 'Drops the tables of a version that is not live, its checkpoints and dead letters.',
   positionals: '<projection>',
   positionalCount: { min: 1, max: 1 },
-  options: { version: { value: 'n', doc: 'the version to drop' }, ...PROJECTOR_OPTION },
+  options: {
+    version: { value: 'n', doc: 'the version to drop' },
+    ...ACCEPT_LOST_EFFECTS,
+    ...PROJECTOR_OPTION,
+  },
   notes: 'Its number is not used again.',
   async run({ options, output, positionals: [name = ''], confirm }) {
     const version = versionOption(options)
@@ -127,7 +140,7 @@ export const RETIRE_PROJECTION: Command = {
     if (!(await confirm(question))) return EXIT.failed
     const answer = await projectorApi(options).send<JsonObject>(
       'POST',
-      projectionPath(name, 'retire', { version }),
+      projectionPath(name, 'retire', { version, acceptLostEffects: isAccepted(options) }),
       {},
     )
     output.object(answer, [{ title: '', text: `${name} v${version} is retired\n` }])
@@ -138,14 +151,24 @@ export const RETIRE_PROJECTION: Command = {
 type Promoted = JsonObject & {
   readonly live: number
   readonly previous: number | null
+  readonly effectsPending: number
   readonly durationMs: number
 }
 
 export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
-  const answer = await api.send<Promoted>('POST', path, {})
-  const { live, previous, durationMs } = answer
+  const answer = await api.send<Promoted>('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
+  const { live, previous, effectsPending, durationMs } = answer
   const before = previous === null ? '' : `, after v${previous}`
-  output.object(answer, [{ title: '', text: `v${live} is live${before} (${durationMs} ms)\n` }])
+  const effects =
+    effectsPending === 0
+      ? ''
+      : `the side effects of ${effectsPending} records are still v${previous}'s: keep it running\n`
+  const text = `v${live} is live${before} (${durationMs} ms)\n${effects}`
+  output.object(answer, [{ title: '', text }])
+}
+
+function isAccepted(options: OptionValues): true | undefined {
+  return isSet(options, 'accept-lost-effects') ? true : undefined
 }
 
 function swapQuery(options: OptionValues) {
@@ -153,6 +176,7 @@ function swapQuery(options: OptionValues) {
   return {
     lagRecordsMax: integerOption(options, 'lag-records-max', max),
     acceptParked: isSet(options, 'accept-parked') ? true : undefined,
+    acceptLostEffects: isAccepted(options),
     timeoutMs: integerOption(options, 'lock-timeout', { min: 0, max: TIMEOUT_MAX_MS }),
   }
 }

@@ -11,7 +11,7 @@ import { accountId, accounts, deposited, totals } from '../testing/accounts.test
 import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { PARTITIONS, RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
-const SWAP = { lagRecordsMax: 0, acceptParked: false, timeoutMs: 0 }
+const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
 
 let fixture: RebuildFixture
 let db: Database

@@ -2,10 +2,16 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BackoffPolicy, backoffDelayMs, invariant } from '@fairlead/base'
 import { postgresErrorCode } from '@fairlead/postgres'
-import { EffectRanges, type StoredRanges } from '@fairlead/projection'
+import type { StoredRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { type TopicPartition, placeOf } from '../log/event-log.ts'
 import type { Database } from './database.ts'
+import {
+  type FirstSeen,
+  StillBehind,
+  effectsPending,
+  handedOver,
+  stopAbreast,
+} from './swap-offsets.ts'
 import { type Version, VersionError, isRunning, lockVersion, readVersion } from './versions.ts'
 import { type LimitWait, showTables } from './views.ts'
 
@@ -21,11 +27,13 @@ const LOCK_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 2_000 }
 export type PromoteOptions = {
   readonly name: string
   readonly version: number
-  /** Records that the live version may be ahead. */
+  /** Records that readers may be taken back by. */
   readonly lagRecordsMax: number
   /** Shows the version although events are missing in it: those of its parked keys. */
   readonly acceptParked: boolean
-  /** How long to try to get the locks. */
+  /** Shows it although the live version, which is behind, may never have the effects that are its own. */
+  readonly acceptLostEffects: boolean
+  /** When to give up, once an attempt has failed. */
   readonly timeoutMs: number
 }
 
@@ -33,41 +41,57 @@ export type Promoted = {
   readonly live: number
   /** Null when the version was live already, and no other before it. */
   readonly previous: number | null
+  /** Records whose side effects the previous version has once it gets there. */
+  readonly effectsPending: number
   /** Of the transaction that swapped. */
   readonly durationMs: number
   readonly attempts: number
 }
 
 /**
- * Lets the views in `public` show another version, in one transaction that gives up after 500 ms in
- * which it cannot have the locks of the views, or 5 s for those of batches under way, and comes back
- * after a pause. The version that was live keeps
- * following the log and may be promoted again.
+ * Lets the views in `public` show another version, in one transaction, which waits for batches under
+ * way, and for the version to catch up with the live one, before it takes the views from their readers.
+ * It steps back where it has to wait for long, and comes again after a pause. The version that was live
+ * keeps following the log and may be promoted again.
  *
- * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, more than
- *   `lagRecordsMax` behind, or with parked keys; LOCKED when readers held the views for all of
- *   `timeoutMs`.
+ * An attempt takes up to 8 s: 5 s for all batches, 2 s to catch up, 500 ms for all views.
+ *
+ * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, with parked
+ *   keys, or over which something in `public` stands; LAGS_BEHIND when it is far behind, or did not
+ *   catch up in `timeoutMs`; EFFECTS_PENDING when the live version is far behind, and did not move in
+ *   `timeoutMs`; LOCKED when others held batches or views for all of it.
  */
 export async function promote(db: Database, options: PromoteOptions): Promise<Promoted> {
   const deadlineMs = performance.now() + options.timeoutMs
+  const firstSeen: FirstSeen = new Map()
   for (let attempts = 1; ; attempts += 1) {
     const startedMs = performance.now()
     try {
-      const previous = await db.transaction().execute((trx) => swap(trx, options))
+      const swapped = await db.transaction().execute((trx) => swap(trx, options, firstSeen))
       const durationMs = performance.now() - startedMs
-      return { live: options.version, previous, durationMs, attempts }
+      return { live: options.version, ...swapped, durationMs, attempts }
     } catch (error) {
-      const code = postgresErrorCode(error)
-      if (code !== LOCK_NOT_AVAILABLE && code !== DEADLOCK_DETECTED) throw error
+      if (!isPassing(error)) throw error
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw gaveUp(error, options, attempts)
+      const delayMs = backoffDelayMs(attempts, LOCK_BACKOFF, { int: (bound) => randomInt(bound) })
+      await sleep(Math.min(delayMs, leftMs))
     }
-    if (performance.now() >= deadlineMs) {
-      throw new VersionError(
-        'LOCKED',
-        `other transactions held ${options.name} for ${options.timeoutMs} ms, in ${attempts} attempts: look for long ones in pg_stat_activity, and promote again`,
-      )
-    }
-    await sleep(backoffDelayMs(attempts, LOCK_BACKOFF, { int: (bound) => randomInt(bound) }))
   }
+}
+
+function isPassing(error: unknown): boolean {
+  if (error instanceof StillBehind) return true
+  const code = postgresErrorCode(error)
+  return code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED
+}
+
+function gaveUp(error: unknown, { name, timeoutMs }: PromoteOptions, attempts: number): unknown {
+  if (error instanceof StillBehind) return error
+  return new VersionError(
+    'LOCKED',
+    `other transactions held ${name} for ${timeoutMs} ms, in ${attempts} attempts: look for long ones in pg_stat_activity, and promote again`,
+  )
 }
 
 /** Shows the version that was live before this one. */
@@ -90,25 +114,36 @@ async function previousVersion(db: Database, name: string): Promise<number> {
   throw new VersionError('NO_EARLIER_VERSION', `${name} has had no other version before this one`)
 }
 
-/** Returns the version that was live. */
-async function swap(trx: Transaction<unknown>, options: PromoteOptions): Promise<number | null> {
-  await waitLimit(trx, BATCHES_TIMEOUT_MS)()
+/** What the swap has left. */
+type Swapped = Pick<Promoted, 'previous' | 'effectsPending'>
+
+async function swap(
+  trx: Transaction<unknown>,
+  options: PromoteOptions,
+  firstSeen: FirstSeen,
+): Promise<Swapped> {
+  const limitBatches = waitLimit(trx, BATCHES_TIMEOUT_MS)
+  await limitBatches()
   const target = await lockVersion(trx, options)
-  const { projectionId, liveVersion, schemaName } = target
-  if (liveVersion === target.version) return target.previousVersion
+  const { liveVersion, schemaName } = target
+  if (liveVersion === target.version) {
+    return { previous: target.previousVersion, effectsPending: 0 }
+  }
   refuseUnbuilt(target)
   invariant(liveVersion !== null, 'the first version is live from its registration on')
-  const live = await readVersion(trx, { name: options.name, version: liveVersion })
-  // Batches of both versions that are under way commit first: then the two checkpoints hold still.
-  const offsets = await lockCheckpoints(trx, { projectionId, live: live.version, target })
-  refuseLag(offsets, { live, target, options })
   if (!options.acceptParked) await refuseParked(trx, target)
-  await handOverEffects(trx, { live, target, offsets })
+  const live = await readVersion(trx, { name: options.name, version: liveVersion })
+  const offsets = await stopAbreast(trx, { ...options, live, target, firstSeen }, limitBatches)
+  // What was parked while the version caught up counts, too.
+  if (!options.acceptParked) await refuseParked(trx, target)
+  const effects = handedOver(offsets, { live, target })
+  await setState(trx, live, { state: 'standby', effects: effects.live })
+  await setState(trx, target, { state: 'live', effects: effects.target })
   await setLive(trx, target)
   // The views come last: their readers wait from here on.
   const limitWait = waitLimit(trx, LOCK_TIMEOUT_MS)
   await showTables(trx, schemaName, { schemaName: live.schemaName, limitWait })
-  return live.version
+  return { previous: live.version, effectsPending: effectsPending(offsets, live) }
 }
 
 /** All locks together may take as long as one: the readers of the first wait for the last. */
@@ -132,44 +167,6 @@ function refuseUnbuilt({ name, version, state, reason }: Version): void {
   throw new VersionError('NOT_BUILT', `${name} v${version} ${why}`)
 }
 
-type CheckpointRow = TopicPartition & { readonly version: number; readonly next_offset: bigint }
-
-type At = { readonly partition: number; readonly live: number; readonly target: number }
-/** By topic and partition. */
-type Offsets = ReadonlyMap<string, At>
-
-async function lockCheckpoints(
-  trx: Transaction<unknown>,
-  { projectionId, live, target }: { projectionId: number; live: number; target: Version },
-): Promise<Offsets> {
-  const { rows } = await sql<CheckpointRow>`
-    select version, topic, part as "partition", next_offset from evt.checkpoint
-    where projection_id = ${projectionId} and version in (${live}, ${target.version})
-    order by version, topic, part for update`.execute(trx)
-  const offsets = new Map<string, At>()
-  for (const row of rows) {
-    const { partition } = row
-    const at = offsets.get(placeOf(row)) ?? { partition, live: 0, target: 0 }
-    const nextOffset = Number(row.next_offset)
-    const changed = row.version === live ? { live: nextOffset } : { target: nextOffset }
-    offsets.set(placeOf(row), { ...at, ...changed })
-  }
-  return offsets
-}
-
-function refuseLag(
-  offsets: Offsets,
-  { live, target, options }: { live: Version; target: Version; options: PromoteOptions },
-): void {
-  let lag = 0
-  for (const at of offsets.values()) lag += Math.max(0, at.live - at.target)
-  if (lag <= options.lagRecordsMax) return
-  throw new VersionError(
-    'LAGS_BEHIND',
-    `${target.name} v${target.version} is ${lag} records behind version ${live.version}: does a projector run it? ${options.lagRecordsMax} are allowed`,
-  )
-}
-
 async function refuseParked(trx: Transaction<unknown>, target: Version): Promise<void> {
   const { rows } = await sql<{ count: bigint }>`
     select count(*) from evt.parked_key
@@ -180,21 +177,6 @@ async function refuseParked(trx: Transaction<unknown>, target: Version): Promise
     'PARKED_KEYS',
     `${target.name} v${target.version} has ${count} parked keys, whose events its rows lack: look at its dead letters, or accept them explicitly`,
   )
-}
-
-/** From the greater of the two checkpoints on, side effects are the new version's. */
-async function handOverEffects(
-  trx: Transaction<unknown>,
-  { live, target, offsets }: { live: Version; target: Version; offsets: Offsets },
-): Promise<void> {
-  // Only handlers in SQL have effects, and they read one topic.
-  const at = new Map(
-    [...offsets.values()].map((each) => [each.partition, Math.max(each.live, each.target)]),
-  )
-  const closed = new EffectRanges({ stored: live.effects, isLive: true }).closedAt(at)
-  const opened = new EffectRanges({ stored: target.effects, isLive: false }).openedAt(at)
-  await setState(trx, live, { state: 'standby', effects: closed })
-  await setState(trx, target, { state: 'live', effects: opened })
 }
 
 async function setState(

@@ -45,6 +45,7 @@ export async function registerProjection(
     const [known] = rows
     if (known !== undefined) {
       refuseChanged(projection, { known, codeHash })
+      await noteKind(trx, registered)
       if (isRunning(known.state)) await refuseOtherColumns(trx, registered)
     } else if (live_version === null) {
       await createFirst(trx, registered, codeHash)
@@ -129,10 +130,20 @@ async function insertVersion(
   { codeHash, state }: { readonly codeHash: Buffer; readonly state: VersionState },
 ): Promise<void> {
   await sql`
-    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
-    values (${projectionId}, ${projection.version}, ${state}, ${schemaName}, ${codeHash})`.execute(
-    trx,
-  )
+    insert into evt.projection_version (projection_id, version, state, kind, schema_name, code_hash)
+    values (${projectionId}, ${projection.version}, ${state}, ${projection.kind}, ${schemaName},
+      ${codeHash})`.execute(trx)
+}
+
+/** Of a version that was registered before its kind was noted. */
+async function noteKind(
+  trx: Transaction<unknown>,
+  { projection, projectionId }: RegisteredProjection,
+): Promise<void> {
+  await sql`
+    update evt.projection_version set kind = ${projection.kind}
+    where projection_id = ${projectionId} and version = ${projection.version}
+      and kind is null`.execute(trx)
 }
 
 /**
@@ -153,8 +164,9 @@ export async function registerMoment(
     const schemaName = momentSchema(projection.name, version)
     await sql`
       insert into evt.projection_version
-        (projection_id, version, code_version, state, schema_name, code_hash)
-      select projection_id, ${version}::int, version, 'building', ${schemaName}::text, code_hash
+        (projection_id, version, code_version, state, kind, schema_name, code_hash)
+      select projection_id, ${version}::int, version, 'building', kind, ${schemaName}::text,
+        code_hash
       from evt.projection_version
       where projection_id = ${projectionId} and version = ${projection.version}`.execute(trx)
     const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })

@@ -1,7 +1,9 @@
 import { postgresErrorCode } from '@fairlead/postgres'
+import { EffectRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
-import { VersionError, lockVersion } from './versions.ts'
+import { type Version, VersionError, hasEffects, lockVersion } from './versions.ts'
 
 /** Readers of a table that goes are rare; they are not to wait long for those that stay. */
 const LOCK_TIMEOUT_MS = 5_000
@@ -11,21 +13,24 @@ const LOCK_NOT_AVAILABLE = '55P03'
  * Drops what a version has: its schema, checkpoints, parked keys and dead letters. Its row stays, so
  * that its number is not used for other code. What builds it or follows the log for it stops.
  *
- * @throws {VersionError} LIVE for the version that readers see, UNKNOWN_VERSION, LOCKED.
+ * @throws {VersionError} LIVE for the version that readers see; EFFECTS_PENDING for one that is still to
+ *   have side effects of before its end, unless their loss is accepted; UNKNOWN_VERSION, LOCKED.
  */
 export async function retire(
   db: Database,
-  target: { readonly name: string; readonly version: number },
+  target: { readonly name: string; readonly version: number; readonly acceptLostEffects?: boolean },
 ): Promise<void> {
   await inTime(target, db, async (trx) => {
     await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
-    const { projectionId, state, schemaName, version } = await lockVersion(trx, target)
+    const found = await lockVersion(trx, target)
+    const { projectionId, state, schemaName, version } = found
     if (state === 'live') {
       throw new VersionError(
         'LIVE',
         `${target.name} v${version} is live: promote another version before it is retired`,
       )
     }
+    if (target.acceptLostEffects !== true) await refusePending(trx, found)
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
     await sql`
       update evt.projection_version
@@ -42,6 +47,22 @@ export async function retire(
     }
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
   })
+}
+
+/** The version before it has handed over what comes later; up to there, nobody else has the effects. */
+async function refusePending(trx: Transaction<unknown>, version: Version): Promise<void> {
+  if (!hasEffects(version)) return
+  const checkpoints = await readCheckpoints(trx, version)
+  const nextOffsets = new Map(
+    checkpoints.map(({ partition, progress }) => [partition, progress.nextOffset]),
+  )
+  const ranges = new EffectRanges({ stored: version.effects, isLive: false })
+  const pending = ranges.pendingCount(nextOffsets)
+  if (pending === 0) return
+  throw new VersionError(
+    'EFFECTS_PENDING',
+    `${version.name} v${version.version} is still to have the side effects of ${pending} records: run it until it has, or accept that they are lost (acceptLostEffects)`,
+  )
 }
 
 async function inTime(

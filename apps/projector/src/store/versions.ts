@@ -1,5 +1,5 @@
 import { OperationalError } from '@fairlead/base'
-import { EffectRanges, type StoredRanges } from '@fairlead/projection'
+import { EffectRanges, type Projection, type StoredRanges } from '@fairlead/projection'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import type { RegisteredProjection } from './registered-projection.ts'
 
@@ -28,6 +28,7 @@ type VersionErrorCode =
   | 'RETIRED'
   | 'LIVE'
   | 'LAGS_BEHIND'
+  | 'EFFECTS_PENDING'
   | 'PARKED_KEYS'
   | 'DEPENDENT'
   | 'LOCKED'
@@ -36,13 +37,20 @@ type VersionErrorCode =
   | 'NOT_A_FOLD'
   | 'BAD_MOMENT'
 
+/** Time helps, as a rule. */
+const RETRYABLE: ReadonlySet<VersionErrorCode> = new Set([
+  'LAGS_BEHIND',
+  'EFFECTS_PENDING',
+  'LOCKED',
+])
+
 /** What was asked for cannot be done with the version as it is. The message says what can. */
 export class VersionError extends OperationalError {
   override readonly name = 'VersionError'
   declare readonly code: VersionErrorCode
 
   constructor(code: VersionErrorCode, message: string) {
-    super(message, { code, retryable: code === 'LAGS_BEHIND' || code === 'LOCKED' })
+    super(message, { code, retryable: RETRYABLE.has(code) })
   }
 }
 
@@ -51,6 +59,8 @@ export type Version = {
   readonly name: string
   readonly version: number
   readonly state: VersionState
+  /** Null when nobody has run the version since its kind is noted. */
+  readonly kind: Projection['kind'] | null
   readonly schemaName: string
   readonly reason: string | null
   readonly target: Readonly<Record<string, number>> | null
@@ -60,10 +70,15 @@ export type Version = {
   readonly previousVersion: number | null
 }
 
-const COLUMNS = sql`v.projection_id as "projectionId", p.name, v.version, v.state,
+const COLUMNS = sql`v.projection_id as "projectionId", p.name, v.version, v.state, v.kind,
   v.schema_name as "schemaName", v.reason, v.target, v.effects,
   case when v.paused_at is not null then coalesce(v.paused_by, '') end as "pausedBy",
   p.live_version as "liveVersion", p.previous_version as "previousVersion"`
+
+/** Only handlers in SQL have side effects; a version of which that is not known may have some. */
+export function hasEffects({ kind }: Pick<Version, 'kind'>): boolean {
+  return kind === 'sql' || kind === null
+}
 
 /** Versions of a projection, oldest first. @throws {VersionError} UNKNOWN_PROJECTION */
 export async function readVersions(db: Kysely<unknown>, name: string): Promise<readonly Version[]> {

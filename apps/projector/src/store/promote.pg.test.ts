@@ -1,0 +1,144 @@
+import type { Projection } from '@fairlead/projection'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { accounts, totals } from '../testing/accounts.test-fixture.ts'
+import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
+import { promote } from './promote.ts'
+import { retire } from './retire.ts'
+import { readVersion } from './versions.ts'
+
+const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
+
+let versions: TwoVersions
+
+async function open(projection: Projection): Promise<TwoVersions> {
+  versions = await openTwoVersions(projection, { ...projection, version: 2 })
+  return versions
+}
+
+afterEach(async () => {
+  await versions.db.destroy()
+  await versions.database.drop()
+})
+
+const until = (assertion: () => Promise<void> | void): Promise<void> =>
+  vi.waitFor(assertion, { timeout: 20_000, interval: 5 })
+
+describe('side effects are not lost when the live version is behind the one to be shown', () => {
+  const asked = { ...SWAP, name: 'totals', version: 2 }
+  const first = { name: 'totals', version: 1 }
+
+  beforeEach(() => open(totals))
+
+  test('a promotion is refused when it has stopped, far behind', async () => {
+    await versions.stand(1, 100, 0)
+    await versions.stand(2, 5_000, 0)
+    await expect(promote(versions.db, asked)).rejects.toMatchObject({
+      code: 'EFFECTS_PENDING',
+      message: expect.stringMatching(/4900 records/),
+    })
+    expect((await readVersion(versions.db, first)).state).toBe('live')
+    const accepted = { ...asked, acceptLostEffects: true }
+    expect(await promote(versions.db, accepted)).toMatchObject({ live: 2, effectsPending: 4_900 })
+  })
+
+  test('a live version that moves has them in time', async () => {
+    await versions.stand(1, 100, 0)
+    await versions.stand(2, 5_000, 0)
+    const promoting = promote(versions.db, { ...asked, timeoutMs: 20_000 })
+    let nextOffset = 100
+    const moving = (async () => {
+      for (;;) {
+        nextOffset += 1
+        await versions.stand(1, nextOffset)
+        const { state } = await readVersion(versions.db, asked)
+        if (state === 'live') return
+      }
+    })()
+    const [{ effectsPending }] = await Promise.all([promoting, moving])
+    expect(effectsPending).toBeGreaterThan(1_000)
+  })
+
+  test('a version is not retired before it has had those that were left to it', async () => {
+    await versions.stand(1, 100, 7)
+    await versions.stand(2, 150, 9)
+    expect(await promote(versions.db, asked)).toMatchObject({ live: 2, effectsPending: 52 })
+    await versions.stand(1, 149, 9)
+    await expect(retire(versions.db, first)).rejects.toMatchObject({
+      code: 'EFFECTS_PENDING',
+      message: expect.stringMatching(/side effects of 1 records/),
+    })
+    await versions.stand(1, 150)
+    await retire(versions.db, first)
+    expect((await readVersion(versions.db, first)).state).toBe('retired')
+  })
+
+  test('a version is retired at once by who accepts that they are lost', async () => {
+    await versions.stand(1, 100)
+    await versions.stand(2, 150)
+    await promote(versions.db, asked)
+    await retire(versions.db, { ...first, acceptLostEffects: true })
+    expect((await readVersion(versions.db, first)).state).toBe('retired')
+  })
+})
+
+describe('a read behind the swap sees no less than one before it:', () => {
+  const asked = { ...SWAP, name: 'accounts', version: 2 }
+
+  beforeEach(() => open(accounts))
+
+  test('a promotion stops the live version, and waits for the other one', async () => {
+    await versions.stand(1, 40, 40)
+    await versions.stand(2, 40, 39)
+    const promoting = promote(versions.db, asked)
+    await until(async () => {
+      const { rows } = await sql`
+        select from evt.checkpoint where version = 1 for update skip locked`.execute(versions.db)
+      expect(rows).toEqual([])
+    })
+    expect((await readVersion(versions.db, asked)).state).toBe('ready')
+    await versions.stand(2, 41, 40)
+    expect(await promoting).toMatchObject({ live: 2, effectsPending: 0 })
+  })
+
+  test('one that does not catch up is refused, unless the loss is accepted', async () => {
+    await versions.stand(1, 40, 40)
+    await versions.stand(2, 40, 39)
+    await expect(promote(versions.db, asked)).rejects.toMatchObject({
+      code: 'LAGS_BEHIND',
+      message: expect.stringMatching(/is 1 records behind version 1/),
+    })
+    expect(await promote(versions.db, { ...asked, lagRecordsMax: 1 })).toMatchObject({ live: 2 })
+  })
+
+  test('one that is far behind is refused at once, and stops nothing', async () => {
+    await versions.stand(1, 2_000)
+    await versions.stand(2, 999)
+    await versions.db.transaction().execute(async (trx) => {
+      await sql`select from evt.checkpoint where version = 1 for update`.execute(trx)
+      await expect(promote(versions.db, asked)).rejects.toMatchObject({ code: 'LAGS_BEHIND' })
+    })
+  })
+})
+
+test('a promotion waits for all batches together no longer than for one', async () => {
+  await open(accounts)
+  await versions.stand(1, 1, 1, 1)
+  await versions.stand(2, 1, 1, 1)
+  const statements: string[] = []
+  const watched = versions.db.withPlugin({
+    transformQuery: ({ node, queryId }) => {
+      statements.push(versions.db.getExecutor().compileQuery(node, queryId).sql)
+      return node
+    },
+    transformResult: ({ result }) => Promise.resolve(result),
+  })
+  await promote(watched, { ...SWAP, name: 'accounts', version: 2 })
+  const limits = statements.flatMap((statement, index) => {
+    if (!/from evt\.checkpoint\s.* for update/s.test(statement)) return []
+    return [Number(/lock_timeout = (\d+)/.exec(statements[index - 1] ?? '')?.[1])]
+  })
+  expect(limits).toHaveLength(6)
+  expect(limits.every((limitMs) => limitMs <= 5_000)).toBe(true)
+  expect(limits).toEqual(limits.toSorted((a, b) => b - a))
+})

@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EffectRanges, type StoredRanges } from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
+import { type TopicPartition, placeOf } from '../log/event-log.ts'
+import { type Version, VersionError, hasEffects } from './versions.ts'
+import type { LimitWait } from './views.ts'
+
+/** What a version that runs makes up for while the other one stands still for it. */
+const APART_RECORDS_MAX = 1_000
+/** Batches of the live version wait meanwhile; its readers do not. */
+const CATCH_UP_TIMEOUT_MS = 2_000
+const CATCH_UP_POLL_MS = 5
+
+type At = { readonly partition: number; readonly live: number; readonly target: number }
+
+/** Where the two versions of a swap stand, by topic and partition. */
+export type SwapOffsets = ReadonlyMap<string, At>
+
+/** One of the two versions was too slow this time. It goes on, perhaps; the next attempt will show. */
+export class StillBehind extends VersionError {}
+
+/** Offsets of the live version when they were first seen, by topic and partition. */
+export type FirstSeen = Map<string, number>
+
+type Swap = {
+  readonly live: Version
+  readonly target: Version
+  readonly lagRecordsMax: number
+  readonly acceptLostEffects: boolean
+  /** Of all attempts of a promotion, which adds to it. */
+  readonly firstSeen: FirstSeen
+}
+
+/**
+ * Stops both versions where readers of the one find nothing missing in the other: batches of the live
+ * version that are under way commit, further ones wait, and the target goes on until it is within
+ * `lagRecordsMax` of them. A read behind the swap then sees no less than one before it.
+ *
+ * @throws {VersionError} LAGS_BEHIND when the target is too far behind for that.
+ * @throws {StillBehind} LAGS_BEHIND when the target did not come near in time; EFFECTS_PENDING when
+ *   the live version is far behind, and has not moved since the first attempt.
+ */
+export async function stopAbreast(
+  trx: Transaction<unknown>,
+  swap: Swap,
+  limitWait: LimitWait,
+): Promise<SwapOffsets> {
+  refuseApart(await readOffsets(trx, swap), swap)
+  await lockCheckpoints(trx, swap.live, limitWait)
+  await catchUp(trx, swap)
+  await lockCheckpoints(trx, swap.target, limitWait)
+  return readOffsets(trx, swap)
+}
+
+/** Before anything waits: neither version would make up for this while the other one stands still. */
+function refuseApart(offsets: SwapOffsets, swap: Swap): void {
+  const lag = lagOf(offsets)
+  if (lag > Math.max(swap.lagRecordsMax, APART_RECORDS_MAX)) {
+    throw new VersionError('LAGS_BEHIND', explainLag(swap, lag))
+  }
+  if (!swap.acceptLostEffects) refuseStanding(offsets, swap)
+}
+
+/** Effects that are left to a version that nobody runs are lost. One that moves will come to them. */
+function refuseStanding(offsets: SwapOffsets, { live, target, firstSeen }: Swap): void {
+  const standing = new Map<string, At>()
+  for (const [place, at] of offsets) {
+    const seen = firstSeen.get(place) ?? at.live
+    firstSeen.set(place, seen)
+    standing.set(place, at.live > seen ? { ...at, live: Math.max(at.live, at.target) } : at)
+  }
+  const pending = effectsPending(standing, live)
+  if (pending <= APART_RECORDS_MAX) return
+  throw new StillBehind(
+    'EFFECTS_PENDING',
+    `${target.name} v${live.version}, which is live, stands still behind v${target.version}, and the side effects of ${pending} records are to be had by it alone: does a projector run it? They are lost unless it gets there (acceptLostEffects)`,
+  )
+}
+
+/** Row by row, since `limitWait` limits the wait for one of them. */
+async function lockCheckpoints(
+  trx: Transaction<unknown>,
+  { projectionId, version }: Version,
+  limitWait: LimitWait,
+): Promise<void> {
+  const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
+  // A worker that takes over a partition without a checkpoint waits for it.
+  await limitWait()
+  await sql`select from evt.projection_version where ${ofVersion} for no key update`.execute(trx)
+  const { rows } = await sql<TopicPartition>`
+    select topic, part as "partition" from evt.checkpoint
+    where ${ofVersion} order by topic, part`.execute(trx)
+  for (const { topic, partition } of rows) {
+    await limitWait()
+    await sql`
+      select from evt.checkpoint
+      where ${ofVersion} and topic = ${topic} and part = ${partition}::int for update`.execute(trx)
+  }
+}
+
+async function catchUp(trx: Transaction<unknown>, swap: Swap): Promise<void> {
+  const deadlineMs = performance.now() + CATCH_UP_TIMEOUT_MS
+  for (;;) {
+    const lag = lagOf(await readOffsets(trx, swap))
+    if (lag <= swap.lagRecordsMax) return
+    if (performance.now() >= deadlineMs) throw new StillBehind('LAGS_BEHIND', explainLag(swap, lag))
+    await sleep(CATCH_UP_POLL_MS)
+  }
+}
+
+type CheckpointRow = TopicPartition & { readonly version: number; readonly next_offset: bigint }
+
+async function readOffsets(
+  trx: Transaction<unknown>,
+  { live, target }: Swap,
+): Promise<SwapOffsets> {
+  const { rows } = await sql<CheckpointRow>`
+    select version, topic, part as "partition", next_offset from evt.checkpoint
+    where projection_id = ${live.projectionId}
+      and version in (${live.version}, ${target.version})`.execute(trx)
+  const offsets = new Map<string, At>()
+  for (const row of rows) {
+    const { partition } = row
+    const at = offsets.get(placeOf(row)) ?? { partition, live: 0, target: 0 }
+    const nextOffset = Number(row.next_offset)
+    const changed = row.version === live.version ? { live: nextOffset } : { target: nextOffset }
+    offsets.set(placeOf(row), { ...at, ...changed })
+  }
+  return offsets
+}
+
+function lagOf(offsets: SwapOffsets): number {
+  let lag = 0
+  for (const at of offsets.values()) lag += Math.max(0, at.live - at.target)
+  return lag
+}
+
+function explainLag({ live, target, lagRecordsMax }: Swap, lag: number): string {
+  return `${target.name} v${target.version} is ${lag} records behind version ${live.version}: does a projector run it? ${lagRecordsMax} are allowed`
+}
+
+/** From the greater of the two checkpoints on, side effects are the new version's. */
+export function handedOver(
+  offsets: SwapOffsets,
+  { live, target }: Pick<Swap, 'live' | 'target'>,
+): { readonly live: StoredRanges; readonly target: StoredRanges } {
+  const opened = new EffectRanges({ stored: target.effects, isLive: false })
+  return { live: closedEffects(offsets, live), target: opened.openedAt(greaterOf(offsets)) }
+}
+
+function closedEffects(offsets: SwapOffsets, live: Version): StoredRanges {
+  return new EffectRanges({ stored: live.effects, isLive: true }).closedAt(greaterOf(offsets))
+}
+
+/** By partition: only handlers in SQL have effects, and they read one topic. */
+function greaterOf(offsets: SwapOffsets): ReadonlyMap<number, number> {
+  return new Map(
+    [...offsets.values()].map((at) => [at.partition, Math.max(at.live, at.target)] as const),
+  )
+}
+
+/** Records whose effects the live version still has before it, were it not to be live any more. */
+export function effectsPending(offsets: SwapOffsets, live: Version): number {
+  if (!hasEffects(live)) return 0
+  const ranges = new EffectRanges({ stored: closedEffects(offsets, live), isLive: false })
+  return ranges.pendingCount(
+    new Map([...offsets.values()].map((at) => [at.partition, at.live] as const)),
+  )
+}
