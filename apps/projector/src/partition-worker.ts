@@ -23,6 +23,7 @@ import {
 import { BatchSize } from './batch-size.ts'
 import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-batch.ts'
 import { type Drained, drainLetters } from './drain-letters.ts'
+import { type Batch, type BatchEnd, BatchSource } from './log/batch-source.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { MovedKeys } from './moved-keys.ts'
@@ -108,12 +109,6 @@ export type CommittedBatch = {
 
 /** How soon a worker looks again whether another partition has caught up with a key that came from it. */
 const ORDER_POLL_MS = 50
-
-type Batch = {
-  readonly records: readonly PreparedRecord[]
-  readonly nextOffset: number
-  readonly leaderEpoch: number
-}
 
 /** Records that are applied in one transaction. */
 type Portion = Batch & {
@@ -225,50 +220,51 @@ export class PartitionWorker {
 
   /** Until the worker stops, or loses the fence. */
   async #consume(): Promise<void> {
+    const { reader } = this.#options
     const { nextOffset } = this.#heldProgress()
-    let fetching = this.#fetchAhead({ nextOffset, leaderEpoch: this.#leaderEpoch })
+    const source = new BatchSource({
+      reader,
+      fetch: (from) => this.#fetch(from),
+      recordsMax: () => this.#batchSize.recordsMax,
+      from: { nextOffset, leaderEpoch: this.#leaderEpoch },
+    })
+    let fetching = this.#prepareAhead(source)
     while (!this.#isStopping) {
       if (!(await this.#drainUntil(fetching))) break
       const batch = await fetching
-      if (batch === null) return
-      fetching = this.#fetchAhead(batch)
+      if (batch === null) break
+      fetching = this.#prepareAhead(source)
       const isHeld = await this.#applyAll(batch)
       if (!isHeld) break
     }
-    // Its result is void: the next take-over says where to begin.
+    // Their results are void: the next take-over says where to begin.
     await fetching
+    await source.close()
   }
 
-  #fetchAhead(behind: Omit<Batch, 'records'>): Promise<Batch | null> {
-    const fetching = this.#fetch(behind)
+  /** The next batch; null when the worker stops. */
+  #prepareAhead(source: BatchSource): Promise<Batch | null> {
+    const preparing = this.#untilDone('fetch', () => source.next())
     // Whoever awaits it sees the failure; nobody does when applying fails first.
-    fetching.catch(() => undefined)
-    return fetching
+    preparing.catch(() => undefined)
+    return preparing
   }
 
-  /** The records behind a place, decoded; null when the worker stops. */
-  async #fetch({ nextOffset, leaderEpoch }: Omit<Batch, 'records'>): Promise<Batch | null> {
-    const { reader, partition, observer } = this.#options
-    return this.#untilDone('fetch', async () => {
-      const fetched = await this.#fetchOf({
-        topic: partition.topic,
-        topicId: this.#topicId,
-        partition: partition.partition,
-        fromOffset: nextOffset,
-        lastFetchedEpoch: leaderEpoch,
-        maxBytes: this.#batchSize.fetchBytesMax,
-        maxWaitMs: FETCH_WAIT_MAX_MS,
-        signal: this.#abort.signal,
-      })
-      const records = await reader.prepare(fetched.records)
-      this.#batchSize.fetched(fetched.highWatermark - fetched.nextOffset)
-      observer.fetched({ highWatermark: fetched.highWatermark })
-      return {
-        records,
-        nextOffset: fetched.nextOffset,
-        leaderEpoch: fetched.leaderEpoch ?? leaderEpoch,
-      }
+  async #fetch({ nextOffset, leaderEpoch }: BatchEnd): Promise<Fetched> {
+    const { partition, observer } = this.#options
+    const fetched = await this.#fetchOf({
+      topic: partition.topic,
+      topicId: this.#topicId,
+      partition: partition.partition,
+      fromOffset: nextOffset,
+      lastFetchedEpoch: leaderEpoch,
+      maxBytes: this.#batchSize.fetchBytesMax,
+      maxWaitMs: FETCH_WAIT_MAX_MS,
+      signal: this.#abort.signal,
     })
+    this.#batchSize.fetched(fetched.highWatermark - fetched.nextOffset)
+    observer.fetched({ highWatermark: fetched.highWatermark })
+    return fetched
   }
 
   /** A topic that is gone is waited for; one that was created in its place is another one. */

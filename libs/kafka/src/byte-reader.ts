@@ -2,9 +2,6 @@ import { DecodeError } from '@fairlead/base'
 
 const VARINT_BYTES_MAX = 10
 
-/** Text together with the bytes that it was decoded from. */
-export type KnownText = { readonly bytes: Uint8Array; readonly text: string }
-
 const utf8 = new TextDecoder()
 
 /**
@@ -12,18 +9,29 @@ const utf8 = new TextDecoder()
  * a DecodeError. Byte strings are views.
  */
 export class ByteReader {
-  readonly #bytes: Uint8Array
+  readonly #bytes: Buffer
   readonly #view: DataView
   #position: number
 
   constructor(bytes: Uint8Array, position = 0) {
-    this.#bytes = bytes
+    this.#bytes = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#position = position
   }
 
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
   get position(): number {
     return this.#position
+  }
+
+  /** To a position that was read before. */
+  seek(position: number): void {
+    this.#position = position
   }
 
   get remaining(): number {
@@ -94,21 +102,12 @@ export class ByteReader {
     return BigInt.asIntN(64, (zigzag >> 1n) ^ -(zigzag & 1n))
   }
 
-  /** Bytes with a zigzag length, as in a record; -1 means null. */
-  varintBytes(): Uint8Array | null {
-    const length = this.varint()
-    return length < 0 ? null : this.view(length)
-  }
-
-  /** Text with a zigzag length, never null. `known` is given back when it is the same text. */
-  varintText(known: KnownText | undefined): KnownText {
-    const length = this.varint()
-    if (known !== undefined && this.#isNext(known.bytes, length)) {
-      this.#position += length
-      return known
-    }
-    const bytes = this.view(length)
-    return { bytes, text: utf8.decode(bytes) }
+  /** Goes behind bytes with a zigzag length, as in a record, and gives the length: -1 for null. */
+  skipVarintBytes(): number {
+    const lengthBytes = this.varint()
+    if (lengthBytes < 0) return -1
+    this.#advance(lengthBytes)
+    return lengthBytes
   }
 
   nullableBytes(): Uint8Array | null {
@@ -149,14 +148,6 @@ export class ByteReader {
   view(length: number): Uint8Array {
     const start = this.#advance(length)
     return this.#bytes.subarray(start, start + length)
-  }
-
-  #isNext(bytes: Uint8Array, length: number): boolean {
-    if (length !== bytes.length || length > this.remaining) return false
-    for (let index = 0; index < length; index += 1) {
-      if (bytes[index] !== this.#bytes[this.#position + index]) return false
-    }
-    return true
   }
 
   /** One more than the length; 0 means null. */

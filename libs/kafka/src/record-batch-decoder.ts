@@ -1,8 +1,9 @@
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
 import { DecodeError } from '@fairlead/base'
-import { ByteReader, type KnownText } from './byte-reader.ts'
+import { ByteReader } from './byte-reader.ts'
 import type { AbortedTransaction } from './fetch-exchange.ts'
-import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
+import { BatchBytes, FetchedRecord } from './fetched-record.ts'
+import type { IncomingRecord, TopicPartition } from './records.ts'
 
 const BATCH_PREFIX_BYTES = 12
 const BATCH_MAGIC = 2
@@ -152,45 +153,56 @@ type BatchContext = TopicPartition & {
   readonly logAppendTimeMs: number | undefined
 }
 
-/** Reads the records of one batch, one after the other. Their bytes are views. */
+/** Reads the records of one batch, one after the other. */
 class RecordDecoder {
   readonly #reader: ByteReader
   readonly #batch: BatchContext
-  /** By position: records of a batch mostly repeat the header names of the one before. */
-  readonly #headerNames: KnownText[] = []
+  readonly #bytes: BatchBytes
 
   constructor(reader: ByteReader, batch: BatchContext) {
     this.#reader = reader
     this.#batch = batch
+    this.#bytes = new BatchBytes(reader)
   }
 
   next(): IncomingRecord {
     const reader = this.#reader
     const { topic, partition, baseOffset, baseTimestampMs, logAppendTimeMs } = this.#batch
-    const length = reader.varint()
-    const end = reader.position + length
+    const lengthBytes = reader.varint()
+    const end = reader.position + lengthBytes
     reader.int8()
     const ownTimestampMs = timestampOf(baseTimestampMs, reader.wideVarlong())
     const offset = baseOffset + reader.varint()
-    const key = reader.varintBytes()
-    const value = reader.varintBytes()
-    const headers = this.#headers()
+    const keyLengthBytes = reader.skipVarintBytes()
+    const keyEnd = reader.position
+    const valueLengthBytes = reader.skipVarintBytes()
+    const valueEnd = reader.position
+    this.#skipHeaders()
     if (reader.position !== end) {
-      throw new DecodeError(`a record of ${length} bytes ends elsewhere`, reader.position)
+      throw new DecodeError(`a record of ${lengthBytes} bytes ends elsewhere`, reader.position)
     }
     const timestampMs = logAppendTimeMs ?? ownTimestampMs
-    return { topic, partition, offset, timestampMs, key, value, headers }
+    return new FetchedRecord(this.#bytes, {
+      topic,
+      partition,
+      offset,
+      timestampMs,
+      keyEnd,
+      keyLengthBytes,
+      valueEnd,
+      valueLengthBytes,
+    })
   }
 
-  #headers(): RecordHeader[] {
+  /** Only checks that they are whole. */
+  #skipHeaders(): void {
     const reader = this.#reader
     const count = reader.varint()
-    const headers: RecordHeader[] = []
     for (let index = 0; index < count; index += 1) {
-      const name = reader.varintText(this.#headerNames[index])
-      this.#headerNames[index] = name
-      headers.push([name.text, reader.varintBytes()])
+      if (reader.skipVarintBytes() < 0) {
+        throw new DecodeError('a header has no name', reader.position)
+      }
+      reader.skipVarintBytes()
     }
-    return headers
   }
 }

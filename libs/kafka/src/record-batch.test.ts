@@ -42,6 +42,43 @@ test('a decoded batch has the records that were encoded, compressed or not', () 
   )
 })
 
+test('keys and headers of a fetched record as text are those of its bytes', () => {
+  const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
+  const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
+  const textOf = (key: Uint8Array | null): string | null => {
+    try {
+      return key === null ? null : strict.decode(key)
+    } catch {
+      return null
+    }
+  }
+  // Some texts come again, as they do in the records of a topic.
+  const value = fc.oneof(bytes, fc.constantFrom(Buffer.from('Placed'), Buffer.from('Placec')))
+  const name = fc.constantFrom('id', 'type', '__proto__', '\ufeffname')
+  const given = fc.array(
+    fc.record({ key: value, headers: fc.array(fc.tuple(name, value), { maxLength: 5 }) }),
+    { minLength: 1, maxLength: 10 },
+  )
+  fc.assert(
+    fc.property(given, (some) => {
+      const batch = encodeRecordBatch(
+        some.map((one) => ({ ...record(''), ...one })),
+        identity,
+      )
+      const { records: fetched } = decodeRecordBatches(batch, target)
+      expect(fetched.map((one) => one.textKey?.())).toEqual(some.map(({ key }) => textOf(key)))
+      // Twice: a text that is known by now is the same one.
+      for (const one of [...fetched, ...fetched]) {
+        const texts = Object.entries(one.textHeaders?.() ?? {})
+        const expected = new Map(
+          one.headers.map(([key, text]) => [key, lenient.decode(text ?? new Uint8Array())]),
+        )
+        expect(new Map(texts)).toEqual(expected)
+      }
+    }),
+  )
+})
+
 test('no batch is larger than the sum of its estimates', () => {
   fc.assert(
     fc.property(records, (given) => {

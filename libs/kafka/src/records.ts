@@ -19,6 +19,13 @@ export type IncomingRecord = {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly RecordHeader[]
+  /** The key as text; null without one, and when it is no UTF-8. As `textHeaders`, of fetched records. */
+  textKey?(): string | null
+  /**
+   * Headers as text, which takes less than `headers` does: of a name that comes again, the last; null
+   * is empty; what is no UTF-8 is replaced (U+FFFD). Only records that were fetched have it.
+   */
+  textHeaders?(): Readonly<Record<string, string>>
 }
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }

@@ -66,3 +66,15 @@ test('tenants with one key are two units, however they are spelled', () => {
   expect(unitOf('a/b', 'c')).not.toBe(unitOf('a', 'b/c'))
   expect(unitOf('a/b', 'c')).not.toBe(unitOf('a%2Fb', 'c'))
 })
+
+test('of a header that comes again the last counts, whatever its name', () => {
+  const headers = ['type', '__proto__', 'type', '__proto__'].map(
+    (name, index) => [name, utf8.encode(String(index))] as const,
+  )
+  expect(new Map(Object.entries(headersText(record({ headers }))))).toEqual(
+    new Map([
+      ['type', '2'],
+      ['__proto__', '3'],
+    ]),
+  )
+})

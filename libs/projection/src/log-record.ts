@@ -12,6 +12,9 @@ export type LogRecord = {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly (readonly [string, Uint8Array | null])[]
+  /** Where the log has a quicker way to text. */
+  textKey?(): string | null
+  textHeaders?(): Readonly<Record<string, string>>
 }
 
 /** What a record is to a projection, before its value is decoded. */
@@ -42,22 +45,26 @@ export type PreparedRecord = {
 /** What a release may call an event type; U+FFFD is what bytes that are no UTF-8 become. */
 const TYPE_NAME = /^[^\s\p{C}\ufffd]+$/u
 
-const strictText = new TextDecoder('utf-8', { fatal: true })
-const lenientText = new TextDecoder()
+const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const lenientText = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * The key that orders the record: its own, as text. A record without one, or whose key is no UTF-8,
  * has no order with others; it gets a key that no other record has.
  */
 export function keyText(record: LogRecord): string {
-  const synthetic = `${record.partition}:${record.offset}`
-  if (record.key === null) return synthetic
+  const text = record.textKey === undefined ? textKey(record) : record.textKey()
+  // Postgres has no text with NUL in it.
+  if (text === null || text.includes('\0')) return `${record.partition}:${record.offset}`
+  return text
+}
+
+function textKey({ key }: LogRecord): string | null {
+  if (key === null) return null
   try {
-    const text = strictText.decode(record.key)
-    // Postgres has no text with NUL in it.
-    return text.includes('\0') ? synthetic : text
+    return strictText.decode(key)
   } catch {
-    return synthetic
+    return null
   }
 }
 
@@ -72,11 +79,12 @@ export function unitOf(tenant: string, key: string): string {
 
 /** Headers as text; of a repeated header, the last. */
 export function headersText(record: LogRecord): Readonly<Record<string, string>> {
+  if (record.textHeaders !== undefined) return record.textHeaders()
   const headers: Record<string, string> = {}
   for (const [name, value] of record.headers) {
     const text = value === null ? '' : lenientText.decode(value)
     if (name === '__proto__')
-      Object.defineProperty(headers, name, { value: text, enumerable: true })
+      Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true })
     else headers[name] = text
   }
   return headers

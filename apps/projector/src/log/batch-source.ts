@@ -1,0 +1,83 @@
+import type { LogRecord, PreparedRecord } from '@fairlead/projection'
+import type { Fetched } from './event-log.ts'
+import type { RecordReader } from './prepare-records.ts'
+
+/** Where a batch ends, and the next one begins. */
+export type BatchEnd = {
+  readonly nextOffset: number
+  /** Of the record before `nextOffset`, or of one behind it that was fetched with it; -1 before both. */
+  readonly leaderEpoch: number
+}
+
+export type Batch = BatchEnd & { readonly records: readonly PreparedRecord[] }
+
+type BatchSourceOptions = {
+  readonly reader: Pick<RecordReader, 'prepare'>
+  /** Fetches what is behind a place; empty when there is nothing for a while. */
+  readonly fetch: (from: BatchEnd) => Promise<Fetched>
+  /** How many records a batch has at most, asked for each. */
+  readonly recordsMax: () => number
+  readonly from: BatchEnd
+}
+
+/**
+ * One partition in batches: what is fetched lies there as bytes, and is decoded a batch at a time, as events
+ * take several times the memory of their records. While a fetch is worked off, the next one is under
+ * way: two of them are in memory at most.
+ */
+export class BatchSource {
+  readonly #options: BatchSourceOptions
+  #records: readonly LogRecord[] = []
+  #takenCount = 0
+  /** Where the current fetch ends. */
+  #end: BatchEnd
+  #ahead: Promise<Fetched> | undefined
+
+  constructor(options: BatchSourceOptions) {
+    this.#options = options
+    this.#end = options.from
+  }
+
+  /** May be called again after it has thrown: it goes on where it was. */
+  async next(): Promise<Batch> {
+    if (this.#takenCount >= this.#records.length) await this.#advance()
+    const restCount = this.#records.length - this.#takenCount
+    // Batches of one size: a small rest would cost a transaction of its own.
+    const batchCount = Math.max(1, Math.ceil(restCount / this.#options.recordsMax()))
+    const first = this.#takenCount
+    const behind = first + Math.ceil(restCount / batchCount)
+    const records = await this.#options.reader.prepare(this.#records.slice(first, behind))
+    this.#takenCount = behind
+    const { leaderEpoch, nextOffset } = this.#end
+    const next = this.#records[behind]
+    return { records, leaderEpoch, nextOffset: next?.offset ?? nextOffset }
+  }
+
+  /** Waits for the fetch that is under way, if any; nobody wants it any more. */
+  async close(): Promise<void> {
+    await this.#ahead?.catch(() => undefined)
+  }
+
+  async #advance(): Promise<void> {
+    this.#ahead ??= this.#fetchAhead()
+    let fetched: Fetched
+    try {
+      fetched = await this.#ahead
+    } finally {
+      this.#ahead = undefined
+    }
+    this.#records = fetched.records
+    this.#takenCount = 0
+    const leaderEpoch = fetched.leaderEpoch ?? this.#end.leaderEpoch
+    this.#end = { nextOffset: fetched.nextOffset, leaderEpoch }
+    // At the end of the log there is nothing to work off meanwhile, and `next` is called at once.
+    if (fetched.records.length > 0) this.#ahead = this.#fetchAhead()
+  }
+
+  #fetchAhead(): Promise<Fetched> {
+    const fetching = this.#options.fetch(this.#end)
+    // Whoever awaits it sees the failure; nobody does when the source is given up.
+    fetching.catch(() => undefined)
+    return fetching
+  }
+}
