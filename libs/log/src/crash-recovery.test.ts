@@ -28,7 +28,14 @@ const TEAR_IN_HALF: CrashChoices = {
   tornBytes: (sizeBytes) => sizeBytes >> 1,
   keptEntries: (count) => count,
 }
-const CHOICES: readonly CrashChoices[] = [LOSE_UNSYNCED, KEEP_UNSYNCED, TEAR_IN_HALF]
+/** A sync of a directory saves the names in it, and not its own. */
+const LOSE_DIRECTORIES: CrashChoices = { ...KEEP_UNSYNCED, losesUnsyncedDirectories: true }
+const CHOICES: readonly CrashChoices[] = [
+  LOSE_UNSYNCED,
+  KEEP_UNSYNCED,
+  TEAR_IN_HALF,
+  LOSE_DIRECTORIES,
+]
 
 type History = {
   /** Every batch that was given to the log, in order, as stored. */
@@ -87,7 +94,7 @@ function liveUntil(
   keptBytes: number,
   durability: LogConfig['durability'] = 'group',
 ) {
-  const disk = new SimulatedDisk()
+  const disk = diskOfLogs()
   let count = 0
   let last: SimulatedOperation | undefined
   disk.hook = (operation) => {
@@ -99,7 +106,15 @@ function liveUntil(
   return { disk, history, last }
 }
 
-function countOperations(run: (disk: SimulatedDisk) => void, disk = new SimulatedDisk()): number {
+/** `log.dirs` is older than its logs. */
+function diskOfLogs(): SimulatedDisk {
+  const disk = new SimulatedDisk()
+  disk.makeDirectory(DIRECTORY.slice(0, DIRECTORY.lastIndexOf('/')), () => {})
+  disk.syncDirectory('', () => {})
+  return disk
+}
+
+function countOperations(run: (disk: SimulatedDisk) => void, disk = diskOfLogs()): number {
   let count = 0
   disk.hook = () => {
     count += 1

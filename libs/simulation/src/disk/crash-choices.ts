@@ -13,6 +13,11 @@ export type CrashChoices = {
    * writes pages back in any order: what came first need not survive first. Replaces `tornBytes`.
    */
   readonly keepsSector?: () => boolean
+  /**
+   * Whether a new directory whose parent was not synced is lost with everything in it, as POSIX allows.
+   * Left out, a sync of what is in it saves its name, too: file systems that log changes in order.
+   */
+  readonly losesUnsyncedDirectories?: boolean
 }
 
 export const LOSE_UNSYNCED: CrashChoices = {

@@ -29,6 +29,18 @@ test('a crash loses a file whose directory was not synced, and bytes that were n
   expect(disk.survivor(KEEP_UNSYNCED).paths()).toEqual(['/d', '/d/a'])
 })
 
+test('a crash may take a new directory until its parent is synced, whatever was synced in it', () => {
+  const choices = { ...KEEP_UNSYNCED, losesUnsyncedDirectories: true }
+  const disk = diskWithDirectory()
+  disk.makeDirectory('/d/a', () => {})
+  run(replaceFile(disk, '/d/a', 'b', ONE_BYTE))
+  disk.rename('/d/a', '/d/c', () => {})
+  expect(disk.survivor(LOSE_UNSYNCED).paths()).toEqual(['/d', '/d/a', '/d/a/b'])
+  expect(disk.survivor(choices).paths()).toEqual(['/d'])
+  disk.syncDirectory('/d', () => {})
+  expect(disk.survivor(choices).paths()).toEqual(['/d', '/d/c', '/d/c/b'])
+})
+
 test('a crash may tear a write at any byte', () => {
   const disk = diskWithDirectory()
   run(replaceFile(disk, '/d', 'a', ONE_BYTE))

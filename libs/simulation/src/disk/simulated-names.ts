@@ -20,6 +20,8 @@ export class SimulatedNames {
   readonly #entries: Entries
   readonly #durable: Entries
   #unsynced: EntryChange[] = []
+  /** Every name that a new directory has had since its parent was synced. */
+  readonly #unsyncedDirectories = new Set<string>()
 
   constructor(entries: ReadonlyMap<string, SimulatedFile | null> = new Map()) {
     this.#entries = new Map(entries)
@@ -90,12 +92,16 @@ export class SimulatedNames {
     // File systems log changes of names in order: whatever came before is durable too.
     const last = this.#unsynced.findLastIndex(isBelow)
     for (const change of this.#unsynced.splice(0, last + 1)) apply(this.#durable, change)
+    for (const directory of this.#unsyncedDirectories) {
+      if (parentOf(directory) === path) this.#unsyncedDirectories.delete(directory)
+    }
   }
 
   afterCrash(choices: CrashChoices): SimulatedNames {
     const entries = new Map(this.#durable)
     const kept = choices.keptEntries(this.#unsynced.length)
     for (const change of this.#unsynced.slice(0, kept)) apply(entries, change)
+    if (choices.losesUnsyncedDirectories === true) this.#removeUnsyncedDirectories(entries)
     const survivors = new Map<SimulatedFile, SimulatedFile>()
     for (const [path, file] of entries) {
       if (file === null) continue
@@ -109,6 +115,18 @@ export class SimulatedNames {
   #change(change: EntryChange): void {
     apply(this.#entries, change)
     this.#unsynced.push(change)
+    if (change.kind === 'put' && change.file === null) this.#unsyncedDirectories.add(change.path)
+    if (change.kind === 'rename' && this.#unsyncedDirectories.has(change.from)) {
+      this.#unsyncedDirectories.add(change.to)
+    }
+  }
+
+  #removeUnsyncedDirectories(entries: Entries): void {
+    for (const directory of this.#unsyncedDirectories) {
+      for (const path of entries.keys()) {
+        if (path === directory || path.startsWith(`${directory}/`)) entries.delete(path)
+      }
+    }
   }
 
   #requireDirectory(path: string): void {
