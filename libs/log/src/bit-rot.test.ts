@@ -105,6 +105,28 @@ test('a torn write behind what was acknowledged is cut, whatever it left', () =>
   }
 })
 
+test('a batch of an older write in the place of what was durable is found out, whatever it claims', () => {
+  const older = new SimulatedDisk()
+  append(open(older), batch({ values: ['never', 'acknowledged', 'by', 'anyone'] }))
+  const stale = older.contentOf(SEGMENT)
+  const requireReported = (disk: SimulatedDisk) => {
+    const content = disk.contentOf(SEGMENT)
+    const sizeBytes = content.length
+    expect(stale.length).toBeLessThan(sizeBytes)
+    content.set(stale)
+    expect(tryOpen(disk)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+    expect(disk.contentOf(SEGMENT)).toHaveLength(sizeBytes)
+  }
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  for (const value of ['a', 'b', 'c']) append(log, batch({ values: [value] }))
+  // The index tells what stood there; without it the durable state tells how many bytes did.
+  requireReported(disk.survivor(KEEP_UNSYNCED))
+  settled<void>((done) => log.close(done))
+  settled<void>((done) => disk.removeFile(SEGMENT.replace('.log', '.idx'), done))
+  requireReported(disk)
+})
+
 describe('the index after a restart', () => {
   test.for([10, 100, 100_000])('goes on with intervals of %i bytes', (indexIntervalBytes) => {
     const disk = new SimulatedDisk()

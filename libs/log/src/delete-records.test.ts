@@ -8,6 +8,7 @@ import {
   open,
   read,
   settled,
+  tryOpen,
 } from './testing/log-fixture.ts'
 import type { DeletedRecords, PartitionLog } from './index.ts'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
@@ -55,6 +56,23 @@ describe('deleting records', () => {
         expect(log).toMatchObject({ logStartOffset: 7, logEndOffset: 12 })
       }
     }
+  })
+
+  test('is not taken back by damage to what says where the log starts', () => {
+    const disk = new SimulatedDisk()
+    // In the first segment: nothing else tells that its first records are deleted.
+    const log = filled(disk, { segmentBytes: 10_000 })
+    expect(deleteRecords(log, 5)).toMatchObject({ ok: true })
+    settled<void>((done) => log.close(done))
+    const path = `${DIRECTORY}/log-start-offset-checkpoint`
+    const sizeBytes = disk.survivor(LOSE_UNSYNCED).contentOf(path).length
+    for (let position = 0; position < sizeBytes; position += 1) {
+      const damaged = disk.survivor(LOSE_UNSYNCED)
+      const bytes = damaged.contentOf(path)
+      bytes[position] = (bytes[position] ?? 0) ^ 1
+      expect(tryOpen(damaged)).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+    }
+    expect(open(disk)).toMatchObject({ logStartOffset: 5, logEndOffset: 12 })
   })
 
   test('-1 deletes everything; the active segment goes with the next retention', () => {

@@ -11,7 +11,8 @@ import {
   shown,
 } from '../testing/compaction-fixture.ts'
 import { INDEX_SLOT_BYTES } from '../index-file.ts'
-import { DIRECTORY, NOW_MS, append, open, read, settled } from '../testing/log-fixture.ts'
+import { DIRECTORY, NOW_MS, append, open, read, settled, tryOpen } from '../testing/log-fixture.ts'
+import { BATCH_HEADER_BYTES, splitBatches } from '@fairlead/protocol'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
 const DAY_MS = 86_400_000
@@ -57,6 +58,32 @@ test('a compacted segment whose index lost its end is read again, and nothing of
     expect(damaged.contentOf(path)).toEqual(disk.contentOf(path))
   }
   expect(indexes.length).toBeGreaterThan(2)
+})
+
+test('a compacted segment without an index is not opened without what rotted in it', () => {
+  const sets = ['a', 'b', 'a', 'c', 'd', 'e', 'a'].map((key, at) => [key, String(at)] as const)
+  const { disk, log } = logOf(sets)
+  compact(disk, log)
+  settled<void>((done) => log.close(done))
+  for (const path of disk.paths().filter((name) => name.endsWith('.idx'))) {
+    disk.removeFile(path, () => {})
+  }
+  const closed = disk.paths().filter((name) => name.endsWith('.log'))
+  closed.pop()
+  expect(closed.length).toBeGreaterThan(1)
+  for (const path of closed) {
+    const content = disk.survivor(KEEP_UNSYNCED).contentOf(path)
+    for (const { position, sizeBytes } of splitBatches(content)) {
+      for (const at of [position + BATCH_HEADER_BYTES, position + sizeBytes - 1]) {
+        const damaged = disk.survivor(KEEP_UNSYNCED)
+        const bytes = damaged.contentOf(path)
+        bytes[at] = (bytes[at] ?? 0) ^ 1
+        const opened = tryOpen(damaged, { config: CONFIG })
+        expect(opened).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+        expect(damaged.contentOf(path)).toHaveLength(content.length)
+      }
+    }
+  }
 })
 
 describe('a compaction', () => {
@@ -340,6 +367,25 @@ describe('a tombstone', () => {
     )
     compact(disk, log, { mapBytes: 24 * 3, mapLoadFactor: 0.7 })
     expect(batches(log).map(({ hasDeleteHorizon }) => hasDeleteHorizon)).not.toContain(true)
+  })
+
+  test('whose time is over stays while what was before it does', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...config, segmentBytes: 1 } })
+    append(log, keyed(set('a', '0')))
+    // As it comes from another cluster that has compacted it: its time is in the batch, and over.
+    const copied = keyed([
+      { key: 'b', value: '1' },
+      { key: 'c', value: '2' },
+      { key: 'a', value: null },
+    ])
+    append(log, altered(copied, { hasDeleteHorizon: true }))
+    append(log, keyed(set('d', '4')))
+    const room = { mapBytes: 24 * 3, mapLoadFactor: 0.7 }
+    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 2 } })
+    expect(shown(log)).toEqual(['a=0@0', 'b=1@1', 'c=2@2', 'a=null@3', 'd=4@4'])
+    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 4 } })
+    expect(shown(log)).toEqual(['b=1@1', 'c=2@2', 'd=4@4'])
   })
 })
 

@@ -143,17 +143,26 @@ const ATTRIBUTES = 21
 const CRC = 17
 const TYPES: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
-/** The batch as a client would have sent it: compressed by `TURNING`, or stamped by the broker. */
+const LOG_APPEND_TIME = 0x08
+const DELETE_HORIZON = 0x40
+
+/** The batch as a client would have sent it: compressed by `TURNING`, or stamped by a broker. */
 export function altered(
   batch: Uint8Array,
-  options: { readonly compression?: CompressionType; readonly timestampType?: TimestampType },
+  options: {
+    readonly compression?: CompressionType
+    readonly timestampType?: TimestampType
+    /** Its base timestamp is until when its tombstones stay. */
+    readonly hasDeleteHorizon?: boolean
+  },
 ): Uint8Array {
-  const { compression = 'none', timestampType = 'CreateTime' } = options
+  const { compression = 'none', timestampType = 'CreateTime', hasDeleteHorizon = false } = options
   const bytes = new Uint8Array(batch)
   if (compression !== 'none') bytes.set(TURNING.compress(compression, bytes.subarray(61)), 61)
   const view = new DataView(bytes.buffer)
-  const stamped = timestampType === 'LogAppendTime' ? 8 : 0
-  view.setInt16(ATTRIBUTES, view.getInt16(ATTRIBUTES) | TYPES.indexOf(compression) | stamped)
+  const stamped = timestampType === 'LogAppendTime' ? LOG_APPEND_TIME : 0
+  const flags = stamped | (hasDeleteHorizon ? DELETE_HORIZON : 0)
+  view.setInt16(ATTRIBUTES, view.getInt16(ATTRIBUTES) | TYPES.indexOf(compression) | flags)
   view.setUint32(CRC, crc32c(bytes.subarray(ATTRIBUTES)))
   return bytes
 }
