@@ -11,6 +11,7 @@ import { addLetterRoutes } from './letters/letter-routes.ts'
 import { kafkaEventLog } from './log/kafka-event-log.ts'
 import { Projector } from './projector.ts'
 import { mirrorOf } from './store/mirror-letters.ts'
+import { takeStrictly } from './strict-requests.ts'
 import { addRoutes } from './routes.ts'
 
 await runApp({
@@ -55,6 +56,7 @@ await runApp({
     })
     const { db } = projector
     const runners = () => projector.runners
+    takeStrictly(http)
     addRoutes(http, {
       db,
       log,

@@ -22,6 +22,7 @@ import {
 } from '@fairlead/projection'
 import { BatchSize } from './batch-size.ts'
 import { type BatchMode, BlameNeeded, FloodError, applyBatch } from './apply-batch.ts'
+import { DrainPace } from './drain-pace.ts'
 import { type Drained, drainLetters } from './drain-letters.ts'
 import { type Batch, type BatchEnd, BatchSource } from './log/batch-source.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
@@ -139,7 +140,8 @@ export class PartitionWorker {
   #topicId = ''
   #leaderEpoch = NO_EPOCH
   readonly #parkedKeys: ParkedKeys
-  /** Drains keep to their rate, and look for orders from time to time. */
+  readonly #drainPace = new DrainPace()
+  /** Orders are looked for from time to time. */
   #nextDrainMs = 0
   #attempts = Attempts.none
   /** Nothing that was still under way says otherwise any more. */
@@ -325,9 +327,10 @@ export class PartitionWorker {
     let attempt = 0
     while (this.#isDrainDue && !this.#isStopping) {
       try {
-        const queue = await readDueLetters(this.#options.db, this.#options.partition)
+        const { db, partition, nowMs } = this.#options
+        const queue = await readDueLetters(db, partition, this.#drainPace.resting(nowMs()))
         if (queue.keys.length === 0) {
-          this.#nextDrainMs = this.#options.nowMs() + DRAIN_POLL_MS
+          this.#nextDrainMs = nowMs() + DRAIN_POLL_MS
           break
         }
         await this.#drain(queue, mode)
@@ -364,10 +367,7 @@ export class PartitionWorker {
     const drained = await drainLetters(context, queue, mode)
     this.#parkedKeys.released(drained.unparked)
     this.#attempts = Attempts.none
-    const rate = queue.keys[0]?.lettersPerSecond
-    if (rate !== null && rate !== undefined) {
-      this.#nextDrainMs = startMs + (drained.replayedCount / rate) * 1_000
-    }
+    this.#drainPace.replayed(queue, { count: drained.replayedCount, startMs })
     this.#settle('apply')
     observer.drained(drained)
   }

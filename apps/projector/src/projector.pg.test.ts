@@ -462,6 +462,32 @@ test('an error message that is cut in the middle of a character is mirrored', as
   expect(rows[0]?.message).toMatch(/^x+\ufffd$/)
 })
 
+test('a copy in the mirror is the record: its key without the tenant, and its headers to the byte', async () => {
+  const mirror = { topic: 'outbox.event.dead', groupIdPrefix: 'test' }
+  const guid = Buffer.from([1, 0xff, 0xfe, 0])
+  log.append(
+    0,
+    deposited(accountId(0), 0, [
+      ['tenant', Buffer.from('acme')],
+      ['__value_schema_id', guid],
+      ['note', Buffer.from('größer')],
+      ['nothing', null],
+    ]),
+  )
+  start(database.url, log, [accounts], { mirror, tenantHeader: 'tenant' })
+  await until(async () => expect(await nextOffset()).toBe(1))
+  const { rows } = await sql<{ id: string; headers: Readonly<Record<string, unknown>> }>`
+    select aggregateid as id, headers from outbox.events`.execute(db)
+  expect(rows[0]?.id).toBe(accountId(0))
+  expect(rows[0]?.headers).toMatchObject({
+    tenant: 'acme',
+    note: 'größer',
+    nothing: null,
+    'fairlead.dlq.base64.__value_schema_id': guid.toString('base64'),
+  })
+  expect(rows[0]?.headers).not.toHaveProperty('__value_schema_id')
+})
+
 test('an effect that throws at once is a failed effect, not a failed batch', async () => {
   const effective: SqlProjection = {
     ...totals,

@@ -2,6 +2,7 @@ import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { addRoutes } from './routes.ts'
+import { takeStrictly } from './strict-requests.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
@@ -29,6 +30,7 @@ async function serve(projections: Parameters<typeof startProjector>[2]): Promise
   running = startProjector(database.url, log, projections)
   const { projector, metrics } = running
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
+  takeStrictly(http)
   addRoutes(http, {
     db: projector.db,
     log: log.open(),

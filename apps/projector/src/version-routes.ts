@@ -34,7 +34,12 @@ const KEYS_MAX = 10_000
 const KEY_LENGTH_MAX = 10_000
 const SAMPLE_MAX = 100_000
 
-const VERSION = { type: 'integer', not: { const: 0 } } as const
+const VERSION = {
+  type: 'integer',
+  minimum: -(2 ** 31),
+  maximum: 2 ** 31 - 1,
+  not: { const: 0 },
+} as const
 
 const ACCEPT_LOST_EFFECTS = { acceptLostEffects: { type: 'boolean', default: false } } as const
 
@@ -175,7 +180,8 @@ const rebuildBody = {
       type: 'array',
       minItems: 1,
       maxItems: KEYS_MAX,
-      items: { type: 'string', maxLength: KEY_LENGTH_MAX },
+      // Postgres has no text with NUL in it.
+      items: { type: 'string', maxLength: KEY_LENGTH_MAX, pattern: '^[^\\u0000]*$' },
     },
   },
 } as const

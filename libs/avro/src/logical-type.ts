@@ -29,6 +29,13 @@ export function logicalAttributes(schema: AvroSchema): readonly string[] {
   return isValid(logicalType, schema) ? ['logicalType'] : []
 }
 
+/** The valid logical type of `schema`; undefined when there is none. */
+export function logicalTypeOf(schema: AvroSchema): string | undefined {
+  if (logicalAttributes(schema).length === 0) return undefined
+  const annotation = schema.properties.get('logicalType')
+  return annotation?.kind === 'string' ? annotation.value : undefined
+}
+
 function isValid(logicalType: string, schema: AvroSchema): boolean {
   if (logicalType === 'uuid') {
     return schema.kind === 'string' || (schema.kind === 'fixed' && schema.sizeBytes === UUID_BYTES)

@@ -1,6 +1,7 @@
-import { defineEvents } from '@fairlead/avro'
+import { defineEvents, parseSchema } from '@fairlead/avro'
 import { expect, expectTypeOf, test } from 'vitest'
 import { DeadLettersError, createDeadLetters } from './dead-letters.ts'
+import { dataOfJson } from './json-data.ts'
 
 const Events = defineEvents({
   topic: 'outbox.event.order',
@@ -20,6 +21,8 @@ const Events = defineEvents({
     Closed: { type: 'record', name: 'Closed', fields: [{ name: 'orderId', type: 'string' }] },
   },
 })
+
+const PLACE_FIELD = { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } }
 
 const value = {
   orderId: 'a',
@@ -41,7 +44,8 @@ function projector(answers: Readonly<Record<string, unknown>>, status = 200) {
     const { authorization } = { ...(init.headers as Readonly<Record<string, string>>) }
     expect(authorization).toBe('Bearer secret')
     asked.push({ method, path: pathname + search, body: sent })
-    return Response.json(answers[pathname] ?? {}, { status })
+    const answer = answers[pathname] ?? {}
+    return answer instanceof Response ? answer : Response.json(answer, { status })
   }
   const options = {
     url: 'http://projector/',
@@ -101,6 +105,40 @@ test('a replay waits for its end', async () => {
   expect(await letters.replay({ key: 'a' }, { ...ANA, lettersPerSecond: 5 })).toEqual(done)
   expect(asked[0]?.body).toEqual({ projection: 'orders', key: 'a', ...ANA, lettersPerSecond: 5 })
   expect(await letters.discard({ all: true }, ANA)).toBe(2)
+})
+
+test('a letter that was replayed since it was listed is left out', async () => {
+  const { letters } = projector({
+    '/dead-letters': { deadLetters: [{ id: '7' }, { id: '8' }] },
+    '/dead-letters/7': Response.json({ code: 'NOT_FOUND', message: 'gone' }, { status: 404 }),
+    '/dead-letters/8': { id: '8', key: 'a', eventType: 'Closed', value: { orderId: 'a' } },
+  })
+  const found = []
+  for await (const { id } of letters.letters()) found.push(id)
+  expect(found).toEqual(['8'])
+})
+
+test('a type that is used by its name is that type', () => {
+  const { root } = parseSchema(
+    JSON.stringify({
+      type: 'record',
+      name: 'Moved',
+      namespace: 'shop',
+      fields: [
+        { name: 'from', type: { type: 'record', name: 'Place', fields: [PLACE_FIELD] } },
+        { name: 'to', type: ['null', 'shop.Place'] },
+        { name: 'via', type: { type: 'array', items: 'Place' } },
+      ],
+    }),
+    { mode: 'strict' },
+  )
+  const json = { at: '1970-01-01T00:00:00.000Z' }
+  const place = { at: new Date(0) }
+  expect(dataOfJson(root, { from: json, to: json, via: [json] })).toEqual({
+    from: place,
+    to: place,
+    via: [place],
+  })
 })
 
 test('what the projector refuses is an error with its code', async () => {

@@ -1,4 +1,10 @@
-import type { AnyEvents, EventOf, EventTypeOf } from '@fairlead/avro'
+import {
+  type AnyEvents,
+  type AvroSchema,
+  type EventOf,
+  type EventTypeOf,
+  parseSchema,
+} from '@fairlead/avro'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { dataOfJson, jsonOfData } from './json-data.ts'
 
@@ -154,6 +160,8 @@ type LetterJson = Omit<DeadLetter<AnyEvents>, 'event'> & {
 
 class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   readonly #options: DeadLettersOptions<S>
+  /** By event type. */
+  readonly #schemas = new Map<string, AvroSchema>()
 
   constructor(options: DeadLettersOptions<S>) {
     this.#options = options
@@ -175,7 +183,10 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
       const { deadLetters } = await this.#get<{
         readonly deadLetters: readonly { readonly id: string }[]
       }>(`/dead-letters?${this.#query({ ...filter, after })}`)
-      for (const { id } of deadLetters) yield await this.#letter(id)
+      for (const { id } of deadLetters) {
+        const letter = await this.#letterIfThere(id)
+        if (letter !== undefined) yield letter
+      }
       const last = deadLetters.at(-1)
       if (last === undefined || deadLetters.length < PAGE_LETTERS) return
       after = last.id
@@ -228,15 +239,35 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
     return discarded
   }
 
+  /** Undefined when it was replayed or discarded since it was listed. */
+  async #letterIfThere(id: string): Promise<DeadLetter<S> | undefined> {
+    try {
+      return await this.#letter(id)
+    } catch (error) {
+      if (error instanceof DeadLettersError && error.code === 'NOT_FOUND') return undefined
+      throw error
+    }
+  }
+
   /** With its personal data: who edits a letter writes all of it. */
   async #letter(id: string): Promise<DeadLetter<S>> {
     const letter = await this.#get<LetterJson>(`/dead-letters/${id}?reveal=true`)
     const { eventType, value, ...rest } = letter
-    const definition = this.#options.events.definitions[eventType ?? '']
-    if (definition === undefined || value === null) return { ...rest, event: null }
-    const event = { type: eventType, data: dataOfJson(definition, value) }
+    const schema = this.#schemaOf(eventType ?? '')
+    if (schema === undefined || value === null) return { ...rest, event: null }
+    const event = { type: eventType, data: dataOfJson(schema, value) }
     // The schema that gives the event its type is the one that it was decoded with.
     return { ...rest, event: event as LetterEvent<S> }
+  }
+
+  #schemaOf(eventType: string): AvroSchema | undefined {
+    const known = this.#schemas.get(eventType)
+    if (known !== undefined) return known
+    const definition = this.#options.events.definitions[eventType]
+    if (definition === undefined) return undefined
+    const { root } = parseSchema(JSON.stringify(definition), { mode: 'lenient' })
+    this.#schemas.set(eventType, root)
+    return root
   }
 
   get #target() {

@@ -1,33 +1,47 @@
+import { type AvroSchema, logicalTypeOf } from '@fairlead/avro'
+
+const TIMESTAMPS: ReadonlySet<string | undefined> = new Set([
+  'timestamp-millis',
+  'timestamp-micros',
+])
+
 /** Data of an event from the JSON that a projector writes: longs are bigint, times Date, bytes bytes. */
-export function dataOfJson(type: unknown, json: unknown): unknown {
-  if (Array.isArray(type)) return ofUnion(type, json)
-  if (type === 'long') return isInteger(json) ? BigInt(json) : json
-  if (type === 'bytes') return typeof json === 'string' ? bytesOf(json) : json
-  if (!isObject(type)) return json
-  const { logicalType, items, values, fields } = type
-  if (logicalType === 'timestamp-millis' || logicalType === 'timestamp-micros') {
-    return typeof json === 'string' ? new Date(json) : json
-  }
-  switch (type['type']) {
-    case 'array':
-      return Array.isArray(json) ? json.map((item) => dataOfJson(items, item)) : json
-    case 'map':
-      return members(json, (_name, member) => dataOfJson(values, member))
+export function dataOfJson(schema: AvroSchema, json: unknown): unknown {
+  switch (schema.kind) {
+    case 'union':
+      return ofUnion(schema.branches, json)
+    case 'long':
+      if (TIMESTAMPS.has(logicalTypeOf(schema))) {
+        return typeof json === 'string' ? new Date(json) : json
+      }
+      return isInteger(json) ? BigInt(json) : json
+    case 'bytes':
     case 'fixed':
-      return dataOfJson('bytes', json)
+      return typeof json === 'string' ? bytesOf(json) : json
+    case 'array':
+      return Array.isArray(json) ? json.map((item) => dataOfJson(schema.items, item)) : json
+    case 'map':
+      return members(json, (_name, member) => dataOfJson(schema.values, member))
     case 'record':
       return members(json, (name, member) => {
-        const known = Array.isArray(fields) ? fields.filter(isObject) : []
-        return dataOfJson(known.find((field) => field['name'] === name)?.['type'], member)
+        const field = schema.fields.find((each) => each.name === name)
+        return field === undefined ? member : dataOfJson(field.type, member)
       })
-    default:
-      return dataOfJson(type['type'], json)
+    case 'null':
+    case 'boolean':
+    case 'int':
+    case 'float':
+    case 'double':
+    case 'string':
+    case 'enum':
+      return json
   }
 }
 
 /** Text stays text where a branch takes it, else it is the first branch that makes something of it. */
-function ofUnion(branches: readonly unknown[], json: unknown): unknown {
-  if (json === null || (typeof json === 'string' && branches.includes('string'))) return json
+function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
+  const isText = typeof json === 'string' && branches.some(({ kind }) => kind === 'string')
+  if (json === null || isText) return json
   for (const branch of branches) {
     const data = dataOfJson(branch, json)
     if (data !== json) return data

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { Attempts } from './attempts.ts'
 import { BatchLedger } from './batch-ledger.ts'
-import { redactPersonal } from './personal-data.ts'
+import type { AnyEvent } from './definition.ts'
+import { personalTexts, redactPersonal } from './personal-data.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
 const [source] = accounts.sources
@@ -29,6 +30,65 @@ test('fields that the schema marks as personal are not shown', () => {
     accountId: '[redacted]',
     amount: 5,
   })
+})
+
+test('what is personal deep in an event is hidden, wherever its type is named', () => {
+  const person = {
+    type: 'record',
+    name: 'Person',
+    fields: [
+      { name: 'email', type: 'string', pii: true },
+      { name: 'since', type: 'int' },
+      { name: 'partner', type: ['null', 'Person'], default: null },
+    ],
+  } as const
+  const holders = {
+    ...events,
+    definitions: {
+      Opened: {
+        type: 'record',
+        name: 'Opened',
+        namespace: 'bank',
+        fields: [
+          { name: 'owner', type: person },
+          { name: 'guests', type: { type: 'array', items: 'Person' } },
+          { name: 'byRole', type: { type: 'map', values: ['null', 'bank.Person'] } },
+          { name: 'home', type: ['null', { type: 'map', values: 'string' }], pii: true },
+          { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+        ],
+      },
+    },
+  } as const
+  const of = (email: string, partner: object | null = null) => ({ email, since: 7, partner })
+  const at = new Date(0)
+  const data = {
+    owner: of('ana@x', of('bob@x')),
+    guests: [of('cleo@x')],
+    byRole: { heir: of('dan@x'), none: null },
+    home: { street: 'Elm Street' },
+    at,
+  }
+  const hidden = { email: '[redacted]', since: 7, partner: null }
+  expect(redactPersonal([holders], { type: 'Opened', data })).toEqual({
+    owner: { ...hidden, partner: hidden },
+    guests: [hidden],
+    byRole: { heir: hidden, none: null },
+    home: '[redacted]',
+    at,
+  })
+  const event = { type: 'Opened', data } as unknown as AnyEvent
+  expect(personalTexts([holders], event).toSorted()).toEqual([
+    'Elm Street',
+    'ana@x',
+    'bob@x',
+    'cleo@x',
+    'dan@x',
+  ])
+})
+
+test('a text that is part of another is taken out after it', () => {
+  const event = { type: 'Deposited', data: { accountId: ['ana', 'ana@x'] } } as unknown as AnyEvent
+  expect(personalTexts([events], event)).toEqual(['ana@x', 'ana'])
 })
 
 test('an error that quotes personal data is stored without it', () => {

@@ -34,5 +34,6 @@ export {
   WIRE_PREFIX_BYTES,
   schemaIdOf,
   withWirePrefix,
+  withoutSchemaId,
   writtenWith,
 } from './wire-format.ts'

@@ -50,6 +50,11 @@ export function schemaIdHeader(
   return [SCHEMA_ID_HEADERS[part], Uint8Array.of(GUID_MAGIC, ...bytes)]
 }
 
+/** The headers without the one that names a schema: the payload has another one before it. */
+export function withoutSchemaId(headers: RecordHeaders, part: RecordPart = 'value'): RecordHeaders {
+  return headers.filter(([name]) => name !== SCHEMA_ID_HEADERS[part])
+}
+
 /**
  * The schema id of a payload that starts at {@link WIRE_PREFIX_BYTES}.
  *

@@ -1,8 +1,9 @@
-import { recordName } from '@fairlead/avro'
+import { type AvroSchema, logicalTypeOf, parseSchema, recordName } from '@fairlead/avro'
 import { DecodeError, OperationalError, errorMessage } from '@fairlead/base'
 import { type LogRecord, type Projection, REDACTED } from '@fairlead/projection'
 import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
 import type { RecordReader } from '../log/prepare-records.ts'
+import { editedRecord } from '../store/edited-record.ts'
 import { LetterOrderError } from '../store/letter-orders.ts'
 
 export type Payloads = Pick<PayloadEncoders, 'load'>
@@ -34,8 +35,9 @@ export async function encodeEdit(
   const subject = topicRecordName(topic, 'value', recordName(definition))
   refuseRedacted(json)
   const encoder = await payloads.load(subject)
-  const value = refused(() => encoder.encode(jsonText(timestamps(definition, json))))
-  const [prepared] = await reader.prepare([{ ...record, value }])
+  const { root } = parseSchema(JSON.stringify(definition), { mode: 'lenient' })
+  const value = refused(() => encoder.encode(jsonText(timestamps(root, json))))
+  const [prepared] = await reader.prepare([editedRecord(record, value)])
   if (prepared?.content.kind === 'event') return value
   const reason = prepared?.content.kind === 'undecodable' ? prepared.content.error : 'ignored'
   throw new LetterOrderError('EDIT_REFUSED', `the value cannot be read: ${errorMessage(reason)}`)
@@ -67,31 +69,42 @@ const LONG = /^-?\d{1,19}$/
 const MICROS_PER_MILLI = 1_000n
 
 /** Longs as text, and times as people write them, as the longs of Avro. */
-function timestamps(type: unknown, json: unknown): unknown {
-  if (Array.isArray(type)) return ofUnion(type, json)
-  if (type === 'long') return typeof json === 'string' && LONG.test(json) ? BigInt(json) : json
-  if (!isObject(type)) return json
-  const { logicalType, items, values, fields } = type
-  if (logicalType === 'timestamp-millis') return timeOf(json, 1n)
-  if (logicalType === 'timestamp-micros') return timeOf(json, MICROS_PER_MILLI)
-  switch (type['type']) {
+function timestamps(schema: AvroSchema, json: unknown): unknown {
+  switch (schema.kind) {
+    case 'union':
+      return ofUnion(schema.branches, json)
+    case 'long': {
+      const logicalType = logicalTypeOf(schema)
+      if (logicalType === 'timestamp-millis') return timeOf(json, 1n)
+      if (logicalType === 'timestamp-micros') return timeOf(json, MICROS_PER_MILLI)
+      return typeof json === 'string' && LONG.test(json) ? BigInt(json) : json
+    }
     case 'array':
-      return Array.isArray(json) ? json.map((item) => timestamps(items, item)) : json
+      return Array.isArray(json) ? json.map((item) => timestamps(schema.items, item)) : json
     case 'map':
-      return mapMembers(json, (_name, member) => timestamps(values, member))
+      return mapMembers(json, (_name, member) => timestamps(schema.values, member))
     case 'record':
       return mapMembers(json, (name, member) => {
-        const known = Array.isArray(fields) ? fields.filter(isObject) : []
-        return timestamps(known.find((field) => field['name'] === name)?.['type'], member)
+        const field = schema.fields.find((each) => each.name === name)
+        return field === undefined ? member : timestamps(field.type, member)
       })
-    default:
-      return timestamps(type['type'], json)
+    case 'null':
+    case 'boolean':
+    case 'int':
+    case 'float':
+    case 'double':
+    case 'bytes':
+    case 'string':
+    case 'enum':
+    case 'fixed':
+      return json
   }
 }
 
 /** Text stays text where a branch takes it. */
-function ofUnion(branches: readonly unknown[], json: unknown): unknown {
-  if (typeof json === 'string' && branches.includes('string')) return json
+function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
+  const takesText = branches.some(({ kind }) => kind === 'string')
+  if (typeof json === 'string' && takesText) return json
   for (const branch of branches) {
     const changed = timestamps(branch, json)
     if (changed !== json) return changed

@@ -1,5 +1,6 @@
 import { type LogRecord, type Projection, redactPersonal } from '@fairlead/projection'
 import type { RecordReader } from '../log/prepare-records.ts'
+import { editedRecord } from '../store/edited-record.ts'
 import type { ListedLetter, WholeLetter } from '../store/list-letters.ts'
 
 /** A letter in a list. */
@@ -44,18 +45,19 @@ function headerText(base64: string | null): string | null {
 
 /** The record as the projection would read it: with its edited value, if it has one. */
 export function recordOfLetter(letter: WholeLetter): LogRecord {
-  return {
+  const record: LogRecord = {
     topic: letter.topic,
     partition: letter.partition,
     offset: Number(letter.offset),
     timestampMs: letter.eventTime.getTime(),
     key: letter.keyBytes,
-    value: letter.editedValue ?? letter.value,
+    value: letter.value,
     headers: letter.headers.map(([name, header]) => [
       name,
       header === null ? null : Buffer.from(header, 'base64'),
     ]),
   }
+  return letter.editedValue === null ? record : editedRecord(record, letter.editedValue)
 }
 
 export async function decodeLetter(

@@ -1,3 +1,5 @@
+import { errorMessage } from '@fairlead/base'
+import { EventFailure, classifyFailure } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { ProjectionRunner } from '../projection-runner.ts'
 import type { Database } from '../store/database.ts'
@@ -10,6 +12,7 @@ import {
   findVersion,
   keysOf,
   nothingSelected,
+  refuseFollower,
   replayProgress,
   requestReplay,
 } from '../store/letter-orders.ts'
@@ -35,12 +38,19 @@ import {
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 const RATE_MAX = 1_000_000
+const VERSION_MAX = 2 ** 31 - 1
+const PAGE_OFFSET_MAX = 1_000_000_000
+const AGE_MAX_MS = 100 * 365 * 86_400_000
 
 const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
-const version = { type: 'integer', minimum: 1 } as const
+const version = { type: 'integer', minimum: 1, maximum: VERSION_MAX } as const
 const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const
-const text = { type: 'string' } as const
-const filledText = { type: 'string', minLength: 1, maxLength: 1_000 } as const
+// Postgres has no text with NUL in it.
+const text = { type: 'string', pattern: '^[^\\u0000]*$' } as const
+const filledText = { ...text, minLength: 1, maxLength: 1_000 } as const
+// No tenant is empty: keys without one have none.
+const tenant = { ...text, minLength: 1 } as const
+const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 const letterId = { type: 'string', pattern: '^\\d{1,18}$' } as const
 
 const querySchema = (properties: Readonly<Record<string, object>>) => ({
@@ -74,6 +84,10 @@ type KeyQuery = {
   readonly offset: number
 }
 
+type CauseQuery = Pick<LetterQuery, 'projection' | 'version' | 'tenant' | 'limit'>
+
+type ActionQuery = Pick<LetterQuery, 'projection' | 'version' | 'key' | 'limit'>
+
 /** What an order is about, and who gives it. */
 type OrderBody = {
   readonly projection: string
@@ -103,9 +117,9 @@ const orderSchema = (properties: Readonly<Record<string, object>> = {}) => ({
       version,
       id: letterId,
       key: text,
-      tenant: text,
+      tenant,
       fingerprint,
-      errorClass: text,
+      errorClass: filledText,
       all: { const: true },
       actor: filledText,
       reason: filledText,
@@ -175,7 +189,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
     projection: text,
     version,
     key: text,
-    tenant: text,
+    tenant,
     kind: { enum: ['failed', 'blocked'] },
     fingerprint,
     errorClass: text,
@@ -193,12 +207,12 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   const keySchema = querySchema({
     projection: text,
     version,
-    tenant: text,
+    tenant,
     fingerprint,
     errorClass: text,
-    olderThanMs: { type: 'integer', minimum: 0 },
+    olderThanMs: { type: 'integer', minimum: 0, maximum: AGE_MAX_MS },
     limit,
-    offset: { type: 'integer', minimum: 0, default: 0 },
+    offset: { type: 'integer', minimum: 0, maximum: PAGE_OFFSET_MAX, default: 0 },
   })
   http.get<{ Querystring: KeyQuery }>(
     '/dead-letters/keys',
@@ -208,16 +222,14 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
       return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })) }
     },
   )
-  const pageSchema = querySchema({ projection: text, limit })
-  type Page = { readonly projection?: string; readonly limit: number }
-  http.get<{ Querystring: Page }>(
+  http.get<{ Querystring: CauseQuery }>(
     '/dead-letters/causes',
-    { schema: pageSchema },
+    { schema: querySchema({ projection: text, version, tenant, limit }) },
     async ({ query }) => ({ causes: await listCauses(db, query) }),
   )
-  http.get<{ Querystring: Page }>(
+  http.get<{ Querystring: ActionQuery }>(
     '/dead-letters/log',
-    { schema: pageSchema },
+    { schema: querySchema({ projection: text, version, key: text, limit }) },
     async ({ query }) => ({
       actions: (await listActions(db, query)).map((action) => ({
         ...action,
@@ -253,10 +265,10 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
     '/dead-letters/replays/:request',
     {
       schema: {
-        params: { type: 'object', properties: { request: { type: 'string', format: 'uuid' } } },
+        params: { type: 'object', properties: { request: { type: 'string', pattern: UUID } } },
       },
     },
-    ({ params }) => replayProgress(db, params.request),
+    ({ params }, reply) => answering(reply, () => replayProgress(db, params.request)),
   )
   http.post<{ Body: OrderBody }>(
     '/dead-letters/discard',
@@ -274,6 +286,7 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
       answering(reply, async () => {
         const ids = await findVersion(db, body.projection, body.version)
         const { registered, reader } = runnerOf(source, ids)
+        if (body.id !== undefined) await refuseFollower(db, ids, BigInt(body.id))
         return dryRunAll(db, { registered, reader }, selectionOf(body))
       }),
   )
@@ -361,10 +374,20 @@ async function answering(reply: Reply, answer: () => Promise<unknown>): Promise<
   try {
     return await answer()
   } catch (error) {
-    if (!(error instanceof LetterOrderError)) throw error
-    const { code, message } = error
-    return reply.code(STATUS[code]).send({ code, message })
+    const [status, code] = statusOf(error)
+    return reply.code(status).send({ code, message: errorMessage(error) })
   }
+}
+
+/** @throws the error itself when nobody but us can do something about it. */
+function statusOf(error: unknown): readonly [status: number, code: string] {
+  if (error instanceof LetterOrderError) return [STATUS[error.code], error.code]
+  if (error instanceof EventFailure) return [409, 'STOPS_PROJECTION']
+  const failureClass = classifyFailure(error, 'handler')
+  // A dry run does not wait for the batches of its projection for long.
+  if (failureClass === 'contention') return [409, 'BUSY']
+  if (failureClass === 'infra') return [503, 'UNAVAILABLE']
+  throw error
 }
 
 /** The schema of an order lets exactly one of them through. */

@@ -6,6 +6,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
 import { discardLetters, findVersion } from '../store/letter-orders.ts'
+import { takeStrictly } from '../strict-requests.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from '../testing/projector.test-fixture.ts'
@@ -40,6 +41,7 @@ async function serve(
   running = startProjector(database.url, log, projections, options)
   const { projector, metrics } = running
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
+  takeStrictly(http)
   addLetterRoutes(http, {
     db: projector.db,
     runners: () => projector.runners,
@@ -391,9 +393,133 @@ test('letters are listed by projection, kind and page, with where they come from
   expect(shown.body).not.toHaveProperty('valueBase64')
 })
 
-test('orders that name nothing, or two things, are refused', async () => {
+test('a letter whose schema is named in a header is replayed with its edited value', async () => {
+  await serve()
+  const header = ['__value_schema_id', Uint8Array.of(1, ...Buffer.alloc(16, 7))] as const
+  const { value, ...record } = deposited(accountId(1), 0, [header])
+  log.append(0, { ...record, value: value.subarray(5) })
+  await appliedUpTo(1, 0)
+  const id = await idAt(0)
+  const edit = { value: { accountId: accountId(1), amount: 40 }, ...ANA }
+  expect(await ask('PUT', `/dead-letters/${id}/value`, edit)).toMatchObject({ status: 200 })
+  expect((await ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ value: { amount: 40 } })
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', id, ...ANA })
+  await until(async () => expect(await balances()).toEqual({ [accountId(1)]: 40 }))
+})
+
+test('a dry run that cannot be had says why', async () => {
+  let isStopping = false
+  await serve([{ ...accounts, classify: () => (isStopping ? 'stop' : 'park') }])
+  log.append(0, deposited(accountId(1), 0), deposited(accountId(1), 2))
+  await appliedUpTo(2, 0)
+  const dryRun = async (selection: object) => {
+    const { status, body } = await ask('POST', '/dead-letters/dry-run', {
+      projection: 'accounts',
+      ...selection,
+    })
+    return [status, body['code']]
+  }
+  expect(await dryRun({ id: await idAt(1) })).toEqual([409, 'NOT_THE_HEAD'])
+  expect(await dryRun({ id: '999' })).toEqual([404, 'NOT_FOUND'])
+  isStopping = true
+  expect(await dryRun({ all: true })).toEqual([409, 'STOPS_PROJECTION'])
+  isStopping = false
+  await db.transaction().execute(async (trx) => {
+    await sql`lock table rm_accounts_v1.account in share row exclusive mode`.execute(trx)
+    expect(await dryRun({ all: true })).toEqual([409, 'BUSY'])
+  })
+  expect(await dryRun({ all: true })).toEqual([200, undefined])
+})
+
+test('a replay that another one takes over is under way until that one ends', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  log.append(0, deposited(accountId(1), -1), deposited(accountId(1), 2))
+  await appliedUpTo(2, 0)
+  // Nobody drains there, so that both orders are under way.
+  await sql`update evt.parked_key set part = 9`.execute(db)
+  const order = async () =>
+    (await ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })).body
+  const progress = async ({ request }: Readonly<Record<string, unknown>>) =>
+    (await ask('GET', `/dead-letters/replays/${String(request)}`)).body
+  const [first, second] = [await order(), await order()]
+  expect(await progress(first)).toMatchObject({ pendingKeys: 1 })
+  expect(await progress(second)).toMatchObject({ pendingKeys: 1 })
+
+  state.isCured = true
+  await sql`update evt.parked_key set part = 0`.execute(db)
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  expect(await progress(first)).toEqual({ pendingKeys: 0, failedKeys: 0, replayed: 0 })
+  expect(await progress(second)).toEqual({ pendingKeys: 0, failedKeys: 0, replayed: 2 })
+  const never = await ask('GET', '/dead-letters/replays/00000000-0000-4000-8000-000000000000')
+  expect(never).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
+})
+
+test('a replay at a rate holds up no other, and has its rate behind one without', async () => {
+  const { state, projection } = curable()
+  await serve([projection])
+  const keys = Array.from({ length: 6 }, (_, index) => accountId(index))
+  log.append(0, ...keys.map((key) => deposited(key, -1)))
+  await appliedUpTo(6, 0)
+  state.isCured = true
+  const slow = keys.slice(0, 3)
+  // Asked for at once, before the partition looks again.
+  await sql`update evt.parked_key set part = 9`.execute(db)
+  const replay = async (key: string, options: object = {}) =>
+    ask('POST', '/dead-letters/replay', { projection: 'accounts', key, ...options, ...ANA })
+  await replay(slow[0] ?? '', { lettersPerSecond: 1 })
+  await sql`update evt.parked_key k set drain_request = s.drain_request,
+      drain_requested_at = s.drain_requested_at, drain_actor = s.drain_actor,
+      drain_reason = s.drain_reason,
+      drain_letters_per_second = s.drain_letters_per_second
+    from evt.parked_key s where s.drain_requested_at is not null
+      and k.key = any(${slow}::text[])`.execute(db)
+  for (const key of keys.slice(3)) await replay(key)
+  await sql`update evt.parked_key set part = 0`.execute(db)
+  await until(async () => expect(await parkedKeys()).toHaveLength(2))
+  expect(slow).toEqual(expect.arrayContaining([...(await parkedKeys())]))
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+})
+
+test('lists are narrowed by what they are asked, or refuse it', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0), deposited(accountId(2), 0))
+  await appliedUpTo(2, 0)
+  await ask('POST', '/dead-letters/discard', { projection: 'accounts', key: accountId(1), ...ANA })
+  const list = async (path: string, of: string) => {
+    const { status, body } = await ask('GET', `/dead-letters${path}`)
+    return status === 200 ? (body[of] as readonly unknown[]).length : status
+  }
+  expect(await list('/causes?version=1', 'causes')).toBe(1)
+  expect(await list('/causes?version=2', 'causes')).toBe(0)
+  expect(await list('/causes?tenant=acme', 'causes')).toBe(0)
+  expect(await list(`/log?key=${accountId(1)}&version=1`, 'actions')).toBe(1)
+  expect(await list(`/log?key=${accountId(2)}`, 'actions')).toBe(0)
+  expect(await list('/log?version=2', 'actions')).toBe(0)
+  const refused = [
+    '/causes?kind=failed',
+    '/log?actor=ana',
+    '?versoin=1',
+    '?version=99999999999',
+    '?key=%00',
+    '?tenant=',
+    '/keys?offset=1e300',
+    '/keys?olderThanMs=1e300',
+  ]
+  for (const path of refused) expect([path, await list(path, '')]).toEqual([path, 400])
+})
+
+test('orders that name nothing, or two things, or what there is not, are refused', async () => {
   await serve()
   const order = async (body: object) => (await ask('POST', '/dead-letters/replay', body)).status
+  const all = { projection: 'accounts', all: true, ...ANA }
+  expect(await order({ ...all, versoin: 2 })).toBe(400)
+  expect(await order({ ...all, version: '2' })).toBe(400)
+  expect(await order({ projection: 'accounts', ...ANA, tenant: null })).toBe(400)
+  expect(await order({ projection: 'accounts', ...ANA, tenant: '' })).toBe(400)
+  expect(await order({ projection: 'accounts', ...ANA, key: null })).toBe(400)
+  expect(await order({ projection: 'accounts', ...ANA, key: 'a\0b' })).toBe(400)
+  expect(await order({ ...all, reason: 'a\0b' })).toBe(400)
   expect(await order({ projection: 'accounts', ...ANA })).toBe(400)
   expect(await order({ projection: 'accounts', key: 'a', all: true, ...ANA })).toBe(400)
   expect(await order({ projection: 'accounts', all: true })).toBe(400)

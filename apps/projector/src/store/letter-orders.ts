@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { OperationalError } from '@fairlead/base'
-import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.ts'
+
+/** So many replays of a key are told of its end, the last ones. */
+const JOINED_MAX = 8
 
 /** Who does something to letters, and why. */
 export type Actor = { readonly actor: string; readonly reason: string }
@@ -72,6 +75,8 @@ export async function requestReplay(
     const selected = await keysOf(trx, version, selection)
     const { numAffectedRows } = await sql`
       update evt.parked_key k set drain_request = ${request},
+        drain_joined = case when drain_requested_at is null then '{}'
+          else (drain_joined || drain_request)[greatest(1, cardinality(drain_joined) + 2 - ${JOINED_MAX}):] end,
         drain_requested_at = clock_timestamp(), drain_actor = ${options.actor},
         drain_reason = ${options.reason}, drain_failed = false,
         drain_letters_left = ${selection.by === 'id' ? 1 : null}::int,
@@ -79,13 +84,19 @@ export async function requestReplay(
       where ${isOfVersion(version)} and ${selected}`.execute(trx)
     const keys = Number(numAffectedRows ?? 0n)
     if (keys === 0) throw nothingSelected(selection)
+    await sql`insert into evt.replay_request (id, projection_id, version)
+      values (${request}, ${version.projectionId}, ${version.version})`.execute(trx)
     return { request, keys }
   })
 }
 
-/** The key's order is what parking is for: nothing overtakes the letter at its head. */
-async function refuseFollower(
-  trx: Transaction<unknown>,
+/**
+ * The key's order is what parking is for: nothing overtakes the letter at its head.
+ *
+ * @throws {LetterOrderError} NOT_THE_HEAD
+ */
+export async function refuseFollower(
+  db: Kysely<unknown>,
   version: VersionIds,
   id: bigint,
 ): Promise<void> {
@@ -93,7 +104,7 @@ async function refuseFollower(
     select l.id, l.key from evt.parked_key k
     cross join lateral (select * from evt.dead_letter l where ${IS_OF_KEY}
       order by (l.part = k.part), l.part, l.log_offset limit 1) l
-    where ${isOfVersion(version)} and ${await keysOf(trx, version, { by: 'id', id })}`.execute(trx)
+    where ${isOfVersion(version)} and ${await keysOf(db, version, { by: 'id', id })}`.execute(db)
   const [head] = rows
   if (head === undefined || head.id === id) return
   throw new LetterOrderError(
@@ -107,18 +118,29 @@ export type ReplayProgress = {
   readonly pendingKeys: number
   /** Keys whose letter failed again. */
   readonly failedKeys: number
-  /** Letters applied so far. */
+  /** Letters applied so far; those that a later replay of the key applied are that one's. */
   readonly replayed: number
 }
 
+/** @throws {LetterOrderError} NOT_FOUND */
 export async function replayProgress(db: Database, request: string): Promise<ReplayProgress> {
   const { rows } = await sql<ReplayProgress>`
     select
-      count(*) filter (where drain_requested_at is not null)::int as "pendingKeys",
-      count(*) filter (where drain_failed)::int as "failedKeys",
+      (select count(*) filter (where drain_requested_at is not null)::int from evt.parked_key
+        where ${isOfRequest(request)}) as "pendingKeys",
+      (select count(*) filter (where drain_failed)::int from evt.parked_key
+        where ${isOfRequest(request)}) as "failedKeys",
       (select count(*)::int from evt.dead_letter_log where request = ${request}::uuid) as replayed
-    from evt.parked_key where drain_request = ${request}::uuid`.execute(db)
-  return rows[0] as ReplayProgress
+    from evt.replay_request where id = ${request}::uuid`.execute(db)
+  const [progress] = rows
+  if (progress !== undefined) return progress
+  throw new LetterOrderError('NOT_FOUND', `there is no replay ${request}`)
+}
+
+/** A replay that another one took a key over from is under way while that one is. */
+function isOfRequest(request: string): RawBuilder<boolean> {
+  return sql`(drain_request = ${request}::uuid
+    or (drain_joined <> '{}' and drain_joined @> array[${request}::uuid]))`
 }
 
 /**

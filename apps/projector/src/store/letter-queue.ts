@@ -1,6 +1,7 @@
 import { invariant } from '@fairlead/base'
 import type { Letter, LogRecord } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { editedRecord } from './edited-record.ts'
 import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
 import { StaleKeysError } from './park-letters.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
@@ -20,13 +21,16 @@ export type QueuedKey = {
   readonly revision: number
   /** Null: all. */
   readonly lettersLeft: number | null
-  readonly lettersPerSecond: number | null
 }
 
 /** A letter as the record that it was, or was edited to. */
 export type QueuedLetter = { readonly id: bigint; readonly key: string; readonly record: LogRecord }
 
 export type LetterQueue = {
+  /** The replay that the keys are of; undefined when nobody asked for one. */
+  readonly request?: string
+  /** Of that replay; null: as fast as it goes. */
+  readonly lettersPerSecond?: number | null
   readonly keys: readonly QueuedKey[]
   /** Key by key, each in the order in which its letters are to be applied. */
   readonly letters: readonly QueuedLetter[]
@@ -34,21 +38,30 @@ export type LetterQueue = {
   readonly isCut: boolean
 }
 
-const QUEUED_KEY = sql`key, key_md5 as "keyMd5", part as "partition", revision, drain_letters_left as "lettersLeft",
-  drain_letters_per_second as "lettersPerSecond"`
-
-/** The replays that are due in a partition, as much of them as one transaction takes. */
+/**
+ * The oldest replay that is due in a partition, as much of it as one transaction takes. `resting` are
+ * replays that have had all that their rate lets them have for now.
+ */
 export async function readDueLetters(
   db: Kysely<unknown>,
   partition: ProjectionPartition,
+  resting: readonly string[],
 ): Promise<LetterQueue> {
+  const isDue = sql`${isOfTopic(partition)} and part = ${partition.partition}
+    and drain_requested_at is not null`
+  const { rows } = await sql<{ request: string; lettersPerSecond: number | null }>`
+    select drain_request as request, drain_letters_per_second as "lettersPerSecond"
+    from evt.parked_key where ${isDue} and drain_request <> all(${resting}::uuid[])
+    order by drain_requested_at, key_md5 limit 1`.execute(db)
+  const [oldest] = rows
+  if (oldest === undefined) return { keys: [], letters: [], isCut: false }
   const { rows: keys } = await sql<QueuedKey>`
-    select ${QUEUED_KEY} from evt.parked_key
-    where ${isOfTopic(partition)} and part = ${partition.partition}
-      and drain_requested_at is not null
-    order by drain_requested_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
-  const rate = keys[0]?.lettersPerSecond ?? LETTERS_PER_DRAIN_MAX
-  return readLettersOf(db, partition, keys, Math.min(rate, LETTERS_PER_DRAIN_MAX))
+    select key, key_md5 as "keyMd5", part as "partition", revision,
+      drain_letters_left as "lettersLeft"
+    from evt.parked_key where ${isDue} and drain_request = ${oldest.request}
+    order by key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
+  const lettersMax = Math.min(oldest.lettersPerSecond ?? Infinity, LETTERS_PER_DRAIN_MAX)
+  return { ...oldest, ...(await readLettersOf(db, partition, keys, lettersMax)) }
 }
 
 /** Parked keys as they would be replayed whole; the oldest first. */
@@ -58,8 +71,7 @@ export async function readParkedKeys(
   condition: RawBuilder<boolean>,
 ): Promise<readonly QueuedKey[]> {
   const { rows } = await sql<QueuedKey>`
-    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
-      null as "lettersPerSecond"
+    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft"
     from evt.parked_key k where ${isOfTopic(partition)} and ${condition}
     order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
   return rows
@@ -111,6 +123,7 @@ type LetterRow = {
   readonly event_time: Date
   readonly key_bytes: Buffer | null
   readonly value: Buffer | null
+  readonly edited_value: Buffer | null
   readonly headers: readonly (readonly [string, string | null])[]
 }
 
@@ -120,14 +133,14 @@ async function readRecords(
 ): Promise<readonly QueuedLetter[]> {
   const { rows } = await sql<LetterRow>`
     select id, l.key, topic, part, log_offset, event_time, key_bytes,
-      coalesce(edited_value, value) as value, headers
+      value, edited_value, headers
     from unnest(${ids}::bigint[]) with ordinality as wanted (id, position)
     join evt.dead_letter l using (id) order by position`.execute(db)
   return rows.map((row) => ({ id: row.id, key: row.key, record: recordOf(row) }))
 }
 
 function recordOf(row: LetterRow): LogRecord {
-  return {
+  const record: LogRecord = {
     topic: row.topic,
     partition: row.part,
     offset: Number(row.log_offset),
@@ -139,6 +152,7 @@ function recordOf(row: LetterRow): LogRecord {
       value === null ? null : Buffer.from(value, 'base64'),
     ]),
   }
+  return row.edited_value === null ? record : editedRecord(record, row.edited_value)
 }
 
 /**

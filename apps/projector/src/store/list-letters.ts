@@ -185,18 +185,18 @@ export type ListedCause = {
 /** Failures by their cause; the one that parks most keys first. */
 export async function listCauses(
   db: Kysely<unknown>,
-  filter: { readonly projection?: string | undefined; readonly limit: number },
+  filter: Pick<LetterFilter, 'projection' | 'version' | 'tenant' | 'limit'>,
 ): Promise<readonly ListedCause[]> {
-  const { projection } = filter
+  const { limit, ...of } = filter
   const { rows } = await sql<ListedCause>`
     select p.name as projection, l.version, l.fingerprint, min(l.stage) as stage,
       min(l.error_class) as "errorClass", min(l.error_code) as "errorCode",
       (array_agg(l.error_message order by l.id desc))[1] as "errorMessage",
       count(distinct l.key)::int as keys, min(l.first_at) as "firstAt", max(l.last_at) as "lastAt"
     from ${LETTERS}
-    where l.kind = 'failed' and ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
+    where ${matches({ ...of, kind: 'failed' })}
     group by p.name, l.version, l.fingerprint order by keys desc, l.fingerprint
-    limit ${filter.limit}`.execute(db)
+    limit ${limit}`.execute(db)
   return rows
 }
 
@@ -215,14 +215,16 @@ export type ListedAction = {
 /** What was done to letters, newest first. */
 export async function listActions(
   db: Kysely<unknown>,
-  filter: { readonly projection?: string | undefined; readonly limit: number },
+  filter: Pick<LetterFilter, 'projection' | 'version' | 'key' | 'limit'>,
 ): Promise<readonly ListedAction[]> {
-  const { projection } = filter
+  const { projection, version, key } = filter
   const { rows } = await sql<ListedAction>`
     select a.id, a.at, a.actor, a.reason, a.action, p.name as projection, a.version,
       a.letter->>'key' as key, a.letter->>'id' as "letterId"
     from evt.dead_letter_log a join evt.projection p on p.id = a.projection_id
     where ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
+      and ${version === undefined ? sql`true` : sql`a.version = ${version}`}
+      and ${key === undefined ? sql`true` : sql`a.letter->>'key' = ${key}`}
     order by a.id desc limit ${filter.limit}`.execute(db)
   return rows
 }

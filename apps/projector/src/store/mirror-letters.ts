@@ -1,4 +1,4 @@
-import { type BatchLedger, type Letter, headersText } from '@fairlead/projection'
+import { type BatchLedger, type Letter, type LogRecord, keyText } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { inPortions } from './park-letters.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
@@ -42,7 +42,7 @@ export async function mirrorLetters(
     await sql`
       insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
       select ${aggregateType}, key, type, payload, headers
-      from unnest(${copies.map(({ key }) => key)}::text[],
+      from unnest(${copies.map(({ record }) => keyText(record))}::text[],
         ${copies.map(({ eventType }) => storable(eventType ?? 'unknown'))}::text[],
         ${copies.map(({ record }) => bufferOf(record.value))}::bytea[],
         ${copies.map((letter) => JSON.stringify(headersOf(letter, partition, mirror)))}::jsonb[])
@@ -50,6 +50,8 @@ export async function mirrorLetters(
       order by position`.execute(trx)
   }
 }
+
+const BASE64_PREFIX = 'fairlead.dlq.base64.'
 
 /** Where in a Kafka Connect task it would have failed (KIP-298). */
 const CONNECT_STAGES = {
@@ -67,7 +69,7 @@ function headersOf(
   { record, cause }: Letter,
   { projection, partition }: ProjectionPartition,
   { groupIdPrefix }: LetterMirror,
-): Readonly<Record<string, string>> {
+): Readonly<Record<string, string | null>> {
   const { name, version } = projection
   const failed = cause.kind === 'failed' ? cause : undefined
   const place = { topic: record.topic, partition: `${partition}`, offset: `${record.offset}` }
@@ -77,7 +79,7 @@ function headersOf(
     stack: failed?.errorStack ?? '',
   }
   const headers = {
-    ...headersText(record),
+    ...ownHeaders(record),
     '__connect.errors.topic': place.topic,
     '__connect.errors.partition': place.partition,
     '__connect.errors.offset': place.offset,
@@ -110,8 +112,31 @@ function headersOf(
     'fairlead.dlq.version': `${version}`,
   }
   return Object.fromEntries(
-    Object.entries(headers).map(([header, text]) => [storable(header), storable(text)]),
+    Object.entries(headers).map(([header, text]) => [
+      storable(header),
+      text === null ? null : storable(text),
+    ]),
   )
+}
+
+const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * The headers that the record came with. Those of a row in the outbox are text: bytes that are none are
+ * in Base64, under another name.
+ */
+function ownHeaders(record: LogRecord): Readonly<Record<string, string | null>> {
+  const entries = record.headers.map(([name, value]) => {
+    if (value === null) return [name, null]
+    try {
+      const text = strictText.decode(value)
+      if (!text.includes('\0')) return [name, text]
+    } catch {
+      // No UTF-8: below.
+    }
+    return [`${BASE64_PREFIX}${name}`, Buffer.from(value).toString('base64')]
+  })
+  return Object.fromEntries(entries) as Readonly<Record<string, string | null>>
 }
 
 /** Postgres has no text with NUL in it. */

@@ -177,7 +177,10 @@ export class JsonSerde implements Pick<AvroSerde, 'decoder' | 'subjectVersion'> 
     if (this.isRegistryAway) {
       throw new OperationalError('the registry is away', { code: 'NETWORK', retryable: true })
     }
-    return { decode: (bytes) => parseJson(bytes.subarray(WIRE_PREFIX_BYTES)) }
+    return {
+      decode: (bytes, payloadOffset = WIRE_PREFIX_BYTES) =>
+        parseJson(bytes.subarray(payloadOffset)),
+    }
   }
 
   /** Ids are versions here. */

@@ -1,0 +1,84 @@
+import { defineEvents } from '@fairlead/avro'
+import { type LogRecord, type Projection, defineProjection, tables } from '@fairlead/projection'
+import { withWirePrefix } from '@fairlead/serde'
+import { expect, test } from 'vitest'
+import { RecordReader } from '../log/prepare-records.ts'
+import { JsonSerde } from '../testing/accounts.test-fixture.ts'
+import { encodeEdit } from './edit-value.ts'
+
+const TOPIC = 'outbox.event.parcel'
+/** Byte 1 and a GUID (Confluent 8). */
+const SCHEMA_ID = ['__value_schema_id', Uint8Array.of(1, ...Buffer.alloc(16, 7))] as const
+
+const parcels: Projection = defineProjection({
+  name: 'parcels',
+  version: 1,
+  from: defineEvents({
+    topic: TOPIC,
+    key: 'id',
+    events: {
+      Sent: {
+        type: 'record',
+        name: 'Sent',
+        namespace: 'post',
+        fields: [
+          { name: 'id', type: 'string' },
+          {
+            name: 'first',
+            type: {
+              type: 'record',
+              name: 'Stop',
+              fields: [
+                { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+                { name: 'grams', type: 'long' },
+              ],
+            },
+          },
+          { name: 'last', type: ['null', 'post.Stop'], default: null },
+        ],
+      },
+    },
+  }),
+  into: tables<{ parcel: { id: string } }>()('parcel', 'id', { id: 'text' }),
+}).fold({ initial: (id) => ({ id }), on: { Sent: (row) => row } })
+
+/** What was encoded, as JSON, and the bytes that it became. */
+async function edited(json: unknown, headers: LogRecord['headers'] = []) {
+  const written: string[] = []
+  const payloads = {
+    load: async (subject: string) => ({
+      subject,
+      schemaId: 1,
+      version: 1,
+      schemaType: 'AVRO' as const,
+      encode: (text: string) => {
+        written.push(text)
+        return withWirePrefix(1, Buffer.from(text))
+      },
+    }),
+  }
+  const record: LogRecord = {
+    topic: TOPIC,
+    partition: 0,
+    offset: 0,
+    timestampMs: 0,
+    key: Buffer.from('p'),
+    value: null,
+    headers: [['eventType', Buffer.from('Sent')], ...headers],
+  }
+  const reader = new RecordReader(parcels, new JsonSerde(), { nowMs: () => 0, aheadMaxMs: 1 })
+  const edit = { projection: parcels, eventType: 'Sent', json, record, reader }
+  return { value: await encodeEdit(payloads, edit), written }
+}
+
+test('times and longs are read in every use of a named type', async () => {
+  const stop = { at: '1970-01-01T00:00:01.000Z', grams: '9007199254740993' }
+  const { written } = await edited({ id: 'p', first: stop, last: stop })
+  const encoded = '{"at":1000,"grams":9007199254740993}'
+  expect(written).toEqual([`{"id":"p","first":${encoded},"last":${encoded}}`])
+})
+
+test('a value whose schema was named in a header has its own id once it is edited', async () => {
+  const { value } = await edited({ id: 'p', first: null }, [SCHEMA_ID])
+  expect(Buffer.from(value.subarray(5)).toString()).toBe('{"id":"p","first":null}')
+})

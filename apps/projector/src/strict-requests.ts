@@ -1,0 +1,20 @@
+import { Ajv } from 'ajv'
+import type { AppContext, ConfigSpec } from '@fairlead/service'
+
+/**
+ * Has requests taken as they are. Fastify would leave out what a schema does not know, and bend a body
+ * until it fits, null to "": an order with a typing error in it would then mean something else.
+ * Query strings and paths are text, of which numbers are read.
+ */
+export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
+  const bodies = new Ajv({ useDefaults: true, allowUnionTypes: true })
+  const texts = new Ajv({ useDefaults: true, coerceTypes: true })
+  http.setValidatorCompiler<object>(({ schema, httpPart }) =>
+    (httpPart === 'body' ? bodies : texts).compile(schema),
+  )
+  http.addHook('onRequest', async ({ url }, reply) => {
+    // Postgres has no text with NUL in it.
+    if (!url.includes('%00')) return
+    return reply.code(400).send({ message: 'there is a NUL in the address' })
+  })
+}
