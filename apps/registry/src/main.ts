@@ -3,6 +3,8 @@ import { invariant } from '@fairlead/base'
 import { releaseMemory } from '@fairlead/runtime'
 import { runApp } from '@fairlead/service'
 import type { FastifyInstance } from 'fastify'
+import { Inquiries } from './checking/inquiries.ts'
+import { InquiryThread } from './checking/inquiry-thread.ts'
 import { REGISTRY_CONFIG, registryConfigProblems } from './config.ts'
 import { configuredListeners } from './http/configured-listeners.ts'
 import { registryRoutes } from './http/registry-routes.ts'
@@ -63,12 +65,15 @@ await runApp({
         logger,
       }),
     })
-    const measured = registryMetrics(metrics, { registry, store })
+    const onEnded = (reason: string): void =>
+      logger.warn({ reason }, 'the thread that checks large schemas was ended')
+    const inquiries = new Inquiries(registry, new InquiryThread({ onEnded }))
+    const measured = registryMetrics(metrics, { registry, store, inquiries })
     const guarded = await configuredGuard(config, logger)
     const parts = {
       guard: guarded?.guard,
       limits: configuredLimits(config),
-      requests: new RegistryRequests(registry, store),
+      requests: new RegistryRequests({ registry, store, inquiries }),
       metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
       readers: new ConsumerReaders(() => Date.now()),
       onCheck: measured.onCheck,
@@ -87,6 +92,7 @@ await runApp({
       stop: async () => {
         await guarded?.files.close()
         await listeners?.close()
+        await inquiries.stop()
         await store.close()
       },
     }

@@ -1,6 +1,7 @@
 import type { Metrics } from '@fairlead/service'
 import type { RegistryRecord, SchemaRegistry } from '@fairlead/schemas'
 import type { FastifyInstance } from 'fastify'
+import type { Inquiries } from './checking/inquiries.ts'
 import type { OnCheck } from './http/compatibility-routes.ts'
 import { RequestDurations } from './request-durations.ts'
 import type { RegistryStore } from './store/registry-store.ts'
@@ -23,9 +24,11 @@ export function registryMetrics(
   {
     registry,
     store,
+    inquiries,
   }: {
     readonly registry: SchemaRegistry
     readonly store: RegistryStore
+    readonly inquiries: Inquiries
   },
 ): RegistryMetrics {
   const { view, log } = registry
@@ -48,6 +51,12 @@ export function registryMetrics(
     'schema_registry_writes_queued',
     'Writes that wait for their turn.',
     () => store.queuedWriteCount,
+  )
+  gauge(
+    metrics,
+    'schema_registry_large_checks_queued',
+    'Checks of large schemas that wait for the thread that does them, or are under way.',
+    () => inquiries.waitingCount,
   )
   gauge(
     metrics,

@@ -119,6 +119,44 @@ const COSTLY_SCHEMAS: Readonly<Record<string, (number: number) => object>> = {
       })),
     ),
   }),
+  'a record of 10,000 fields': (number) => ({
+    schema: JSON.stringify({
+      type: 'record',
+      name: 'Wide',
+      fields: Array.from({ length: 10_000 + (number % 3) }, (_, index) => ({
+        name: `field${index}`,
+        type: ['null', 'string'],
+        default: null,
+      })),
+    }),
+  }),
+  'an object of 15,000 properties': (number) => ({
+    schemaType: 'JSON',
+    schema: JSON.stringify({
+      type: 'object',
+      properties: Object.fromEntries(
+        Array.from({ length: 15_000 + (number % 3) }, (_, index) => [
+          `property${index}`,
+          { type: 'string', maxLength: 10 },
+        ]),
+      ),
+      additionalProperties: false,
+    }),
+  }),
+  'an enum that no record of the topic can hold': (number) => ({
+    schema: JSON.stringify({
+      type: 'enum',
+      name: `Large${number % 3}`,
+      symbols: Array.from({ length: 150_000 }, (_, index) => `S${index}`),
+    }),
+  }),
+  '12,000 messages': (number) => ({
+    schemaType: 'PROTOBUF',
+    schema: Array.from(
+      { length: 12_000 + (number % 3) },
+      (_, index) => `message Message${index} { string field = 1; repeated int64 other = 2; }`,
+    ).join('\n'),
+  }),
   'a type that holds itself twice': () => ({
     schema:
       '{"type":"record","name":"T","fields":[{"name":"l","type":"T"},{"name":"r","type":["T","null"]}]}',
@@ -214,6 +252,7 @@ const KINDS: readonly ((random: SeededRandom, number: number) => HostileRequest)
     const path = pick([
       REGISTER,
       '/subjects/hostile-json/versions',
+      `/subjects/hostile-${number % 3}/versions`,
       '/subjects/hostile-json',
       '/compatibility/subjects/hostile/versions?verbose=true',
       '/compatibility/subjects/hostile-json/versions/latest?verbose=true',

@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   REFERENCE_EXISTS: 42206,
   ID_DOES_NOT_MATCH: 42207,
   INVALID_SUBJECT: 42208,
+  SCHEMA_TOO_LARGE: 42209,
   INVALID_RULESET: 42210,
   CONTEXT_NOT_EMPTY: 42211,
 } as const
@@ -38,6 +39,14 @@ export function success<Value>(value: Value): Outcome<Value> {
 
 export function failed(errorName: keyof typeof ERROR_CODES, message: string): Refused {
   return { ok: false, failure: { errorCode: ERROR_CODES[errorName], message } }
+}
+
+/** Of a value that is there; a failure stays what it is. */
+export function mapped<Value, Mapped>(
+  outcome: Outcome<Value>,
+  map: (value: Value) => Mapped,
+): Outcome<Mapped> {
+  return outcome.ok ? success(map(outcome.value)) : outcome
 }
 
 /** An outcome that fits wherever an outcome is due. */

@@ -14,6 +14,15 @@ export {
   success,
 } from './failure.ts'
 export {
+  type Answers,
+  type Inquiry,
+  type InquiryAnswer,
+  type InquiryBasis,
+  type InquiryOf,
+  basisRecords,
+  isSameBasis,
+} from './inquiry.ts'
+export {
   type SchemaExtras,
   definedMembers,
   hasRuleOfType,
@@ -36,7 +45,7 @@ export {
   type ReplayResult,
 } from './registry-log.ts'
 export { type RegistryImage, guidOf } from './registry-image.ts'
-export { SchemaRegistry } from './schema-registry.ts'
+export { SchemaRegistry, type SchemaRegistryOptions, answerApart } from './schema-registry.ts'
 export {
   COMPATIBILITY_LEVELS,
   type CompatibilityLevel,

@@ -32,14 +32,13 @@ export class ParsedSchemas {
   readonly #image: RegistryImage
   readonly #profile: Profile
   /** A stored text never changes, and its references cannot be deleted before it. */
-  readonly #cache = new WeightedCache<SchemaVersion, SchemaDocument>({
-    countMax: CACHE_ENTRIES_MAX,
-    weightMax: CACHE_LENGTH_MAX,
-  })
+  readonly #cache: WeightedCache<SchemaVersion, SchemaDocument>
 
-  constructor(image: RegistryImage, profile: Profile) {
+  constructor(image: RegistryImage, profile: Profile, parsedLengthMax: number = CACHE_LENGTH_MAX) {
     this.#image = image
     this.#profile = profile
+    const weightMax = parsedLengthMax
+    this.#cache = new WeightedCache({ countMax: CACHE_ENTRIES_MAX, weightMax })
   }
 
   /** A new schema: it must satisfy everything. */

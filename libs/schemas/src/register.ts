@@ -1,13 +1,12 @@
-import { type RegistryParts, verdictAgainst } from './check-compatibility.ts'
-import { comparableVersions } from './comparable-versions.ts'
-import { comparedVersions } from './compatibility.ts'
+import type { RegistryParts } from './check-compatibility.ts'
 import { contextOf, isContextName } from './context.ts'
 import { type Decision, refusal } from './decision.ts'
 import { type Outcome, failed, referenceExists, success } from './failure.ts'
+import { type Judgement, judge } from './judgement.ts'
 import { type SchemaExtras, checkRuleSet } from './metadata.ts'
 import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
 import { type SchemaContent, contentKey } from './registry-image.ts'
-import type { Candidate, SubjectView } from './subject-view.ts'
+import type { SubjectView } from './subject-view.ts'
 
 /** The body of a request that carries a schema. */
 export type SchemaRequest = SchemaExtras & {
@@ -36,45 +35,43 @@ export function decideRegister(
   parts: RegistryParts,
   subject: string,
   request: SchemaRequest,
+  /** Of this request and this image, where it was made before. */
+  judged?: Outcome<Judgement>,
 ): Decision<Registration> {
-  const { view, schemas } = parts
+  const { view } = parts
   const named = checkSubject(subject)
   if (!named.ok) return refusal(named)
   const ruled = checkRuleSet(request.ruleSet)
   if (!ruled.ok) return refusal(ruled)
   const writable = view.checkWritable(subject)
   if (!writable.ok) return refusal(writable)
-  const candidate = view.candidate(schemas, subject, request)
-  if (!candidate.ok) return refusal(candidate)
+  const judgement = judged ?? judge(parts, subject, request)
+  if (!judgement.ok) return refusal(judgement)
 
   if (view.effectiveMode(subject) === 'IMPORT') {
-    return decideImport(view, subject, { request, content: candidate.value })
+    return decideImport(view, subject, { request, content: judgement.value.content })
   }
   if (request.schemaId !== undefined && request.schemaId >= 0) {
     return refusal(failed('OPERATION_NOT_PERMITTED', `Subject ${subject} is not in import mode`))
   }
-  const live = view.versions(subject, {})
-  const found = view.find(schemas, live, candidate.value)
+  const found = judgement.value.found()
   if (found !== undefined) return { records: [], response: success(found) }
-  return decideNewVersion(parts, { subject, request, candidate: candidate.value })
+  return decideNewVersion(view, { subject, request, judgement: judgement.value })
 }
 
 function decideNewVersion(
-  parts: RegistryParts,
+  view: SubjectView,
   {
     subject,
     request,
-    candidate,
-  }: { readonly subject: string; readonly request: SchemaRequest; readonly candidate: Candidate },
+    judgement,
+  }: { readonly subject: string; readonly request: SchemaRequest; readonly judgement: Judgement },
 ): Decision<Registration> {
-  const { view } = parts
   const version = nextVersion(view, subject)
   if (request.version !== undefined && request.version > 0 && request.version !== version) {
     return refusal(failed('INVALID_SCHEMA', 'Version is not one more than previous version'))
   }
-  const level = view.effectiveSettings(subject).compatibilityLevel
-  const versions = comparedVersions(level, comparableVersions(view, subject, candidate))
-  const verdict = verdictAgainst(parts, { subject, versions, candidate })
+  const verdict = judgement.verdict()
   if (!verdict.isCompatible) {
     return refusal(
       failed(
@@ -85,11 +82,12 @@ function decideNewVersion(
   }
   const context = contextOf(subject)
   const { image } = view
-  const schemaId = image.idOfContent(context, candidate) ?? image.highestId(context) + 1
+  const { content } = judgement
+  const schemaId = image.idOfContent(context, content) ?? image.highestId(context) + 1
   if (schemaId > SCHEMA_ID_MAX) {
     return refusal(failed('OPERATION_NOT_PERMITTED', 'All schema ids are in use'))
   }
-  return writeVersion(view, newVersion(candidate, { subject, version, schemaId }))
+  return writeVersion(view, newVersion(content, { subject, version, schemaId }))
 }
 
 /** Takes id and version as they come from another registry; nothing is compared. */

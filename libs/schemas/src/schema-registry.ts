@@ -1,13 +1,23 @@
+import { assertNever, invariant } from '@fairlead/base'
 import { type Decision, refusal } from './decision.ts'
 import { type DeleteOptions, decideDeleteSubject, decideDeleteVersion } from './delete.ts'
-import { type Outcome, failed, success } from './failure.ts'
+import { type Outcome, failed, mapped, success } from './failure.ts'
 import type { SchemaChange } from './explain/avro-changes.ts'
 import { type Explanation, documentChanges, explainCompatibility } from './explain/explain.ts'
+import {
+  type Inquiry,
+  type InquiryAnswer,
+  type InquiryBasis,
+  type InquiryOf,
+  inquiryBasis,
+} from './inquiry.ts'
+import { type JudgedSchema, type Judgement, judge } from './judgement.ts'
 import { ParsedSchemas, type Profile } from './parsed-schemas.ts'
 import type { Mode, VersionNumber } from './settings.ts'
 import type { Registration, SchemaRequest } from './register.ts'
 import { decideRegister } from './register.ts'
-import type { SchemaVersion, Settings } from './records.ts'
+import type { RegistryRecord, SchemaVersion, Settings } from './records.ts'
+import type { SchemaContent } from './registry-image.ts'
 import { RegistryLog } from './registry-log.ts'
 import type { CompatibilityLevel } from './settings.ts'
 import {
@@ -20,7 +30,19 @@ import {
 import { formattedText } from './schema-document.ts'
 import { readerMessages } from './check-reader.ts'
 import { SubjectView } from './subject-view.ts'
-import { type CompatibilityVerdict, checkCompatibility } from './check-compatibility.ts'
+import {
+  type CompatibilityVerdict,
+  type RegistryParts,
+  checkCompatibility,
+} from './check-compatibility.ts'
+
+export type SchemaRegistryOptions = {
+  readonly defaultCompatibilityLevel: CompatibilityLevel
+  /** Default 8. */
+  readonly profile?: Profile
+  /** Of the texts of schemas that stay parsed; default 16 million. */
+  readonly parsedLengthMax?: number
+}
 
 /**
  * The schema registry as a state machine over the topic `_schemas`.
@@ -32,17 +54,15 @@ import { type CompatibilityVerdict, checkCompatibility } from './check-compatibi
  */
 export class SchemaRegistry {
   readonly log: RegistryLog = new RegistryLog()
+  readonly options: SchemaRegistryOptions
   readonly profile: Profile
   readonly #view: SubjectView
   readonly #schemas: ParsedSchemas
 
-  constructor(options: {
-    readonly defaultCompatibilityLevel: CompatibilityLevel
-    /** Default 8. */
-    readonly profile?: Profile
-  }) {
+  constructor(options: SchemaRegistryOptions) {
+    this.options = options
     this.profile = options.profile ?? 8
-    this.#schemas = new ParsedSchemas(this.log.image, this.profile)
+    this.#schemas = new ParsedSchemas(this.log.image, this.profile, options.parsedLengthMax)
     this.#view = new SubjectView(this.log.image, options.defaultCompatibilityLevel)
   }
 
@@ -51,8 +71,23 @@ export class SchemaRegistry {
     return this.#view
   }
 
-  decideRegister(subject: string, request: SchemaRequest): Decision<Registration> {
-    return decideRegister({ view: this.#view, schemas: this.#schemas }, subject, request)
+  /** @param judged the answer to the inquiry of kind `judge`, if nothing of its basis has changed. */
+  decideRegister(
+    subject: string,
+    request: SchemaRequest,
+    judged?: InquiryAnswer<'judge'>,
+  ): Decision<Registration> {
+    const judgement = judged && this.#judgementOf(subject, judged)
+    return decideRegister(this.#parts, subject, request, judgement)
+  }
+
+  /** Answers what takes reading schemas; `inquiryBasis` tells on what the answer depends. */
+  answer<Kind extends Inquiry['kind']>(inquiry: InquiryOf<Kind>): InquiryAnswer<Kind> {
+    return this.#answer(inquiry) as InquiryAnswer<Kind>
+  }
+
+  inquiryBasis(inquiry: Inquiry): InquiryBasis {
+    return inquiryBasis(this.#view, inquiry)
   }
 
   decideDeleteSubject(subject: string, options: DeleteOptions): Decision<readonly number[]> {
@@ -124,10 +159,7 @@ export class SchemaRegistry {
     version: VersionNumber | undefined,
     request: SchemaRequest,
   ): Outcome<Explanation> {
-    return explainCompatibility(
-      { view: this.#view, schemas: this.#schemas },
-      { subject, version, request },
-    )
+    return explainCompatibility(this.#parts, { subject, version, request })
   }
 
   /** The text of a version in `format`, or as it is stored where its type has no such format. */
@@ -151,8 +183,7 @@ export class SchemaRegistry {
     next: SchemaRequest,
     reader: SchemaRequest,
   ): Outcome<readonly string[]> {
-    const parts = { view: this.#view, schemas: this.#schemas }
-    return readerMessages(parts, { subject, next, reader })
+    return readerMessages(this.#parts, { subject, next, reader })
   }
 
   /** Checks against one version, or against all that the subject's level names. */
@@ -161,11 +192,101 @@ export class SchemaRegistry {
     version: VersionNumber | undefined,
     request: SchemaRequest,
   ): Outcome<CompatibilityVerdict> {
-    return checkCompatibility(
-      { view: this.#view, schemas: this.#schemas },
-      { subject, version, request },
-    )
+    return checkCompatibility(this.#parts, { subject, version, request })
   }
+
+  get #parts(): RegistryParts {
+    return { view: this.#view, schemas: this.#schemas }
+  }
+
+  #answer(inquiry: Inquiry): InquiryAnswer<Inquiry['kind']> {
+    const { kind, subject } = inquiry
+    switch (kind) {
+      case 'judge':
+        return this.#judged(subject, inquiry.request)
+      case 'lookup': {
+        const { request, deleted } = inquiry
+        return mapped(this.lookup(subject, request, { deleted }), ({ version }) => version)
+      }
+      case 'check': {
+        const verdict = this.checkCompatibility(subject, inquiry.version, inquiry.request)
+        return mapped(verdict, withoutDocuments)
+      }
+      case 'explain': {
+        const explained = this.explainCompatibility(subject, inquiry.version, inquiry.request)
+        return mapped(explained, (explanation) => ({
+          ...explanation,
+          verdict: withoutDocuments(explanation.verdict),
+        }))
+      }
+      case 'reader':
+        return this.readerMessages(subject, inquiry.request, inquiry.reader)
+      case 'text':
+        return this.textOf(inquiry.of, inquiry.format)
+      default:
+        return assertNever(kind)
+    }
+  }
+
+  #judged(subject: string, request: SchemaRequest): Outcome<JudgedSchema> {
+    return mapped(judge(this.#parts, subject, request), ({ content, found, verdict }) => {
+      const judged = {
+        content: withoutDocument(content),
+        foundVersion: undefined,
+        verdict: undefined,
+      }
+      // What is imported is compared with nothing.
+      if (this.#view.effectiveMode(subject) === 'IMPORT') return judged
+      const foundVersion = found()?.version
+      if (foundVersion !== undefined) return { ...judged, foundVersion }
+      return { ...judged, verdict: withoutDocuments(verdict()) }
+    })
+  }
+
+  #judgementOf(subject: string, judged: Outcome<JudgedSchema>): Outcome<Judgement> {
+    return mapped(judged, ({ content, foundVersion, verdict }) => ({
+      content,
+      found: () => this.#view.versions(subject, {}).find(({ version }) => version === foundVersion),
+      verdict: () => {
+        invariant(verdict !== undefined, 'a schema that is new to its subject was compared')
+        return verdict
+      },
+    }))
+  }
+}
+
+/** One inquiry reads a version twice at most: the newest one, which is large. */
+const PARSED_LENGTH_APART_MAX = 2_000_000
+
+/** As `SchemaRegistry.answer`, from the records of the inquiry's basis alone. */
+export function answerApart(
+  options: SchemaRegistryOptions,
+  records: readonly RegistryRecord[],
+  inquiry: Inquiry,
+): InquiryAnswer<Inquiry['kind']> {
+  const registry = new SchemaRegistry({ ...options, parsedLengthMax: PARSED_LENGTH_APART_MAX })
+  for (const record of records) registry.log.image.apply(record)
+  return registry.answer(inquiry)
+}
+
+function withoutDocument({
+  schemaType,
+  schema,
+  references,
+  metadata,
+  ruleSet,
+}: SchemaContent): SchemaContent {
+  return {
+    schemaType,
+    schema,
+    references,
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(ruleSet === undefined ? {} : { ruleSet }),
+  }
+}
+
+function withoutDocuments({ isCompatible, messages }: CompatibilityVerdict): CompatibilityVerdict {
+  return { isCompatible, messages }
 }
 
 function subjectNotFound(subject: string): Outcome<never> {

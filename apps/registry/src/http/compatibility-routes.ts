@@ -4,6 +4,7 @@ import {
   ERROR_CODES,
   type Explanation,
   patchText,
+  success,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ConsumerReaders } from '../readers/consumer-readers.ts'
@@ -28,8 +29,8 @@ export function compatibilityRoutes(
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const verbose = flag(request, 'verbose')
     const verdict = await requests
-      .read(request, (view) =>
-        requests.registry.checkCompatibility(view.aliased(subject), version, body),
+      .inquire(request, (view) =>
+        success({ kind: 'check', subject: view.aliased(subject), version, request: body }),
       )
       .catch((error: unknown) => unparsable(error, verbose))
     const level = requests.registry.view.effectiveSettings(subject).compatibilityLevel
@@ -52,8 +53,8 @@ export function compatibilityRoutes(
     if (!flag(request, 'verbose')) return answer
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const explanation = await requests
-      .read(request, (view) =>
-        requests.registry.explainCompatibility(view.aliased(subject), version, body),
+      .inquire(request, (view) =>
+        success({ kind: 'explain', subject: view.aliased(subject), version, request: body }),
       )
       .catch(() => undefined)
     return explanation === undefined ? answer : { ...answer, ...explanationEntity(explanation) }

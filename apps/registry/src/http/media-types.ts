@@ -62,16 +62,20 @@ function jsonOf(text: string): unknown {
   }
 }
 
+const [QUOTE, BACKSLASH] = [0x22, 0x5c]
+const [OPEN_BRACKET, CLOSE_BRACKET] = [0x5b, 0x5d]
+const [OPEN_BRACE, CLOSE_BRACE] = [0x7b, 0x7d]
+
 /** Whether text nests more arrays and objects than that, if it is JSON. */
 function isDeeperThan(text: string, depthMax: number): boolean {
   let depth = 0
   let isInString = false
   for (let index = 0; index < text.length; index += 1) {
-    const character = text[index]
-    if (character === '"') isInString = !isInString
-    else if (isInString) index += character === '\\' ? 1 : 0
-    else if (character === '[' || character === '{') depth += 1
-    else if (character === ']' || character === '}') depth -= 1
+    const unit = text.charCodeAt(index)
+    if (unit === QUOTE) isInString = !isInString
+    else if (isInString) index += unit === BACKSLASH ? 1 : 0
+    else if (unit === OPEN_BRACKET || unit === OPEN_BRACE) depth += 1
+    else if (unit === CLOSE_BRACKET || unit === CLOSE_BRACE) depth -= 1
     if (depth > depthMax) return true
   }
   return false

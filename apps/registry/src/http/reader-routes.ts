@@ -32,12 +32,13 @@ export function readerRoutes(
         ({ isDeleted, subject }) => !isDeleted && mayRead(subject),
       )
       const names = [...new Set(holders.map(({ subject }) => subject))]
-      const [first] = names
-      if (first === undefined) return failed('SCHEMA_NOT_FOUND', 'Schema not found')
-      // Refuses a schema that none could read with.
-      const checked = requests.registry.readerMessages(first, schema, schema)
-      return checked.ok ? success(names) : checked
+      return names.length === 0 ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(names)
     })
+    const [subject = ''] = subjects
+    // Refuses a schema that none could read with.
+    await requests.inquire(request, () =>
+      success({ kind: 'reader', subject, request: schema, reader: schema }),
+    )
     for (const subject of subjects) readers.report({ subject, group, member, schema })
     return { subjects }
   }
@@ -67,8 +68,8 @@ export async function consumersOf(
   const subject = await requests.read(request, (view) => success(view.aliased(named)))
   const consumers: object[] = []
   for (const reader of readers.of(subject)) {
-    const messages = await requests.read(request, (view) =>
-      requests.registry.readerMessages(view.aliased(subject), next, reader.schema),
+    const messages = await requests.inquire(request, () =>
+      success({ kind: 'reader', subject, request: next, reader: reader.schema }),
     )
     consumers.push({ ...readerEntity(reader), is_broken: messages.length > 0, messages })
   }

@@ -1,14 +1,24 @@
-import type {
-  Decision,
-  Failure,
-  Outcome,
-  Profile,
-  SchemaRegistry,
-  SchemaVersion,
-  SubjectView,
+import {
+  type Answers,
+  type Decision,
+  type Failure,
+  type Inquiry,
+  type InquiryAnswer,
+  type InquiryOf,
+  type Outcome,
+  type Profile,
+  type Registration,
+  type SchemaRegistry,
+  type SchemaRequest,
+  type SchemaVersion,
+  type SubjectView,
+  isSameBasis,
+  success,
 } from '@fairlead/schemas'
 import type { FastifyRequest } from 'fastify'
+import type { Inquiries } from '../checking/inquiries.ts'
 import type { RegistryStore } from '../store/registry-store.ts'
+import { StoreError } from '../store/store-error.ts'
 import { type HttpFailure, failureOf } from './errors.ts'
 
 /** What the user of a request may do, as the image is now. */
@@ -20,6 +30,9 @@ export interface Permissions {
 
 /** Where there are no users, everybody may do everything. */
 const ALL_PERMISSIONS: Permissions = { check: () => undefined, mayRead: () => true }
+
+/** Each one in vain means that another client registered under the same subject. */
+const JUDGEMENTS_MAX = 20
 
 /** Of the image; it is also told which subjects the user may read. */
 type Question<Value> = (view: SubjectView, mayRead: (subject: string) => boolean) => Outcome<Value>
@@ -33,21 +46,27 @@ type Question<Value> = (view: SubjectView, mayRead: (subject: string) => boolean
 export class RegistryRequests {
   readonly registry: SchemaRegistry
   readonly #store: RegistryStore
+  readonly #inquiries: Inquiries
   readonly #permissions: Permissions
 
   constructor(
-    registry: SchemaRegistry,
-    store: RegistryStore,
+    parts: {
+      readonly registry: SchemaRegistry
+      readonly store: RegistryStore
+      readonly inquiries: Inquiries
+    },
     permissions: Permissions = ALL_PERMISSIONS,
   ) {
-    this.registry = registry
-    this.#store = store
+    this.registry = parts.registry
+    this.#store = parts.store
+    this.#inquiries = parts.inquiries
     this.#permissions = permissions
   }
 
   /** The same for users who may not do everything. */
   limitedTo(permissions: Permissions): RegistryRequests {
-    return new RegistryRequests(this.registry, this.#store, permissions)
+    const parts = { registry: this.registry, store: this.#store, inquiries: this.#inquiries }
+    return new RegistryRequests(parts, permissions)
   }
 
   get profile(): Profile {
@@ -64,7 +83,7 @@ export class RegistryRequests {
   async read<Value>(request: FastifyRequest, ask: Question<Value>): Promise<Value> {
     await this.untilCaughtUp()
     let outcome = this.#checkAndAsk(request, ask)
-    if (!outcome.ok && String(outcome.failure.errorCode).startsWith('404')) {
+    if (isNotFound(outcome)) {
       await this.#store.catchUp()
       outcome = this.#checkAndAsk(request, ask)
     }
@@ -93,11 +112,75 @@ export class RegistryRequests {
     if (!this.#store.isCaughtUp) await this.#store.catchUp()
   }
 
-  /** The text of a version in the format that the query asks for. */
-  textOf(version: SchemaVersion, format: string | undefined): string {
-    const text = this.registry.textOf(version, format)
+  /**
+   * As `read`, for what takes reading schemas.
+   *
+   * @throws as `read`, and what `Inquiries.answer` throws.
+   */
+  async inquire<Kind extends Inquiry['kind']>(
+    request: FastifyRequest,
+    ask: Question<InquiryOf<Kind>>,
+  ): Promise<Answers[Kind]> {
+    const answered = async (): Promise<InquiryAnswer<Kind>> => {
+      const inquiry = this.#checkAndAsk(request, ask)
+      return inquiry.ok ? this.#inquiries.answer(inquiry.value) : inquiry
+    }
+    await this.untilCaughtUp()
+    let outcome = await answered()
+    if (isNotFound(outcome)) {
+      await this.#store.catchUp()
+      outcome = await answered()
+    }
+    if (outcome.ok) return outcome.value
+    throw this.#failure(outcome.failure)
+  }
+
+  /** The text of a version in the format that the query asks for. @throws {HttpFailure} */
+  async textOf(version: SchemaVersion, format: string | undefined): Promise<string> {
+    if (format === undefined || format === '') return version.schema
+    const { subject } = version
+    const text = await this.#inquiries.answer({ kind: 'text', subject, of: version, format })
     if (text.ok) return text.value
     throw this.#failure(text.failure)
+  }
+
+  /**
+   * Registers a schema under the subject or its alias. What is large is judged before its turn to write
+   * comes, and once more when what it was compared with has changed by then.
+   *
+   * @throws {HttpFailure} @throws {StoreError}
+   */
+  async register(
+    request: FastifyRequest,
+    named: string,
+    body: SchemaRequest,
+  ): Promise<Registration> {
+    const { registry } = this
+    const asked = () => {
+      const subject = registry.view.aliased(named)
+      const inquiry = { kind: 'judge', subject, request: body } as const
+      return { subject, inquiry, basis: registry.inquiryBasis(inquiry) }
+    }
+    await this.untilCaughtUp()
+    for (let attempt = 1; attempt <= JUDGEMENTS_MAX; attempt += 1) {
+      this.#permissions.check(request)
+      const before = asked()
+      const judged = this.#inquiries.isForThread(before.inquiry, before.basis)
+        ? await this.#inquiries.answer(before.inquiry, before.basis)
+        : undefined
+      const registered = await this.write(request, (): Decision<Registration | undefined> => {
+        const { subject, inquiry, basis } = asked()
+        if (!this.#inquiries.isForThread(inquiry, basis))
+          return registry.decideRegister(subject, body)
+        const isJudged = judged !== undefined && isSameBasis(before.basis, basis)
+        return isJudged
+          ? registry.decideRegister(subject, body, judged)
+          : { records: [], response: success(undefined) }
+      })
+      if (registered !== undefined) return registered
+    }
+    const message = `Subject '${named}' changed ${JUDGEMENTS_MAX} times while a schema was checked`
+    throw new StoreError(message, { errorCode: 50001 })
   }
 
   /** @throws {HttpFailure} @throws {StoreError} */
@@ -121,4 +204,8 @@ export class RegistryRequests {
   #failure(failure: Failure): HttpFailure {
     return failureOf(failure, this.profile)
   }
+}
+
+function isNotFound(outcome: Outcome<unknown>): boolean {
+  return !outcome.ok && String(outcome.failure.errorCode).startsWith('404')
 }

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Profile, SchemaRegistry } from '@fairlead/schemas'
+import { Inquiries } from '../checking/inquiries.ts'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { RegistryStore } from '../store/registry-store.ts'
 import { ConsumerReaders } from '../readers/consumer-readers.ts'
@@ -32,16 +33,17 @@ export const startRegistry = (
       throw error
     },
   })
+  const inquiries = new Inquiries(registry)
   const http = Fastify(SERVER_OPTIONS)
   registryRoutes(http, {
-    requests: new RegistryRequests(registry, store),
+    requests: new RegistryRequests({ registry, store, inquiries }),
     metadata: { version: '0.0.0', clusterName: 'schema-registry' },
     readers: new ConsumerReaders(() => 1_700_000_000_000),
     onCheck: () => undefined,
     ...security,
   })
   store.start()
-  started.push(store, http)
+  started.push(store, http, { close: () => inquiries.stop() })
   return { http, log, states }
 }
 

@@ -86,7 +86,7 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
       view.schema(schemaId, subject, mayRead),
     )
     return found instanceof Promise
-      ? found.then((version) => answerById(request, reply, version))
+      ? found.then<object | string>((version) => answerById(request, reply, version))
       : answerById(request, reply, found)
   })
 
@@ -94,17 +94,23 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     request: FastifyRequest,
     reply: FastifyReply,
     found: SchemaVersion,
-  ): object | string => {
+  ): Promise<object> | string => {
+    const isPlain =
+      queryText(request, 'format') === undefined &&
+      queryText(request, 'referenceFormat') === undefined &&
+      !flag(request, 'fetchMaxId')
+    if (!isPlain) return entityById(request, found)
+    void reply.serializer(String)
+    return plainBodies.of(found)
+  }
+
+  const entityById = async (request: FastifyRequest, found: SchemaVersion): Promise<object> => {
     const { image } = requests.registry.view
     const [format, withMaxId] = [queryText(request, 'format'), flag(request, 'fetchMaxId')]
     const referenceFormat = queryText(request, 'referenceFormat')
-    if (format === undefined && !withMaxId && referenceFormat === undefined) {
-      void reply.serializer(String)
-      return plainBodies.of(found)
-    }
     const entity = schemaStringEntity(found, {
       profile: requests.profile,
-      schema: requests.textOf(found, format),
+      schema: await requests.textOf(found, format),
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
     return withReferenceFormat(entity, { subject: found.subject, format: referenceFormat })
@@ -116,7 +122,7 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const found = await requests.read(request, (view, mayRead) =>
       view.schema(schemaId, subject, mayRead),
     )
-    const text = requests.textOf(found, queryText(request, 'format'))
+    const text = await requests.textOf(found, queryText(request, 'format'))
     return reply.serializer(String).send(text)
   })
 
@@ -158,10 +164,10 @@ function aliasesOf(
 }
 
 function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {
-  const answer = (found: SchemaVersion, format: string | undefined): object =>
+  const answer = async (found: SchemaVersion, format: string | undefined): Promise<object> =>
     schemaStringEntity(found, {
       profile: requests.profile,
-      schema: requests.textOf(found, format),
+      schema: await requests.textOf(found, format),
       highestId: undefined,
     })
 

@@ -26,10 +26,13 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   http.post('/subjects/:subject', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
     const deleted = flag(request, 'deleted')
-    const found = await requests.read(request, (view) =>
-      requests.registry.lookup(view.aliased(subject), body, { deleted }),
+    const version = await requests.inquire(request, (view) =>
+      success({ kind: 'lookup', subject: view.aliased(subject), request: body, deleted }),
     )
-    const text = requests.textOf(found, queryText(request, 'format'))
+    const found = await requests.read(request, (view) =>
+      view.version(view.aliased(subject), version, { deleted: true }),
+    )
+    const text = await requests.textOf(found, queryText(request, 'format'))
     return schemaEntity(found, requests.profile, text)
   })
 
@@ -62,10 +65,8 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
 
   http.post('/subjects/:subject/versions', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
-    const registered = await requests.write(request, (registry) =>
-      registry.decideRegister(registry.view.aliased(subject), body),
-    )
-    const text = requests.textOf(registered, queryText(request, 'format'))
+    const registered = await requests.register(request, subject, body)
+    const text = await requests.textOf(registered, queryText(request, 'format'))
     return registrationEntity(registered, requests.profile, text)
   })
 
@@ -84,7 +85,7 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
       )
       return latest === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(latest)
     })
-    const text = requests.textOf(found, queryText(request, 'format'))
+    const text = await requests.textOf(found, queryText(request, 'format'))
     return schemaEntity(found, requests.profile, text)
   })
 
@@ -109,7 +110,7 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
       const named = checkSubject(subject)
       return named.ok ? view.version(view.aliased(subject), version, visibility) : named
     })
-    const text = requests.textOf(found, queryText(request, 'format'))
+    const text = await requests.textOf(found, queryText(request, 'format'))
     return withReferenceFormat(schemaEntity(found, requests.profile, text), {
       subject: found.subject,
       format: queryText(request, 'referenceFormat'),
@@ -122,7 +123,7 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
     const found = await requests.read(request, (view) =>
       view.version(view.aliased(subject), version, visibility),
     )
-    const text = requests.textOf(found, queryText(request, 'format'))
+    const text = await requests.textOf(found, queryText(request, 'format'))
     return reply.serializer(String).send(text)
   })
 

@@ -10,9 +10,10 @@ import {
   createProducer,
   createReader,
 } from '@fairlead/kafka'
-import type { EncodedRecord } from '@fairlead/schemas'
+import { ERROR_CODES, type EncodedRecord } from '@fairlead/schemas'
 import { type TopicIdentity, entryOf, headersOf } from './log-record.ts'
 import type { LogPage, SchemaLog } from './schema-log.ts'
+import { StoreError } from './store-error.ts'
 
 const PARTITION = 0
 const READ_WAIT_MS = 500
@@ -80,7 +81,7 @@ export class KafkaSchemaLog implements SchemaLog {
       this.#producer = undefined
       // What it still has under way is judged by its expected offsets, like everything else.
       void producer.close().catch(() => undefined)
-      throw error
+      throw isTooLarge(error) ? tooLargeError(error) : error
     }
   }
 
@@ -135,4 +136,17 @@ export class KafkaSchemaLog implements SchemaLog {
   async close(): Promise<void> {
     await Promise.allSettled([this.#producer?.close(), this.#reader.close(), this.#admin.close()])
   }
+}
+
+/** The producer's own limit, or the topic's. */
+const TOO_LARGE_CODES = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']
+
+function isTooLarge(error: unknown): boolean {
+  if (!(error instanceof KafkaError)) return false
+  return error.rejectedRecords.some(({ code }) => TOO_LARGE_CODES.includes(code))
+}
+
+function tooLargeError(cause: unknown): StoreError {
+  const message = 'Register operation failed because schema is too large'
+  return new StoreError(message, { errorCode: ERROR_CODES.SCHEMA_TOO_LARGE, cause })
 }

@@ -10,6 +10,7 @@ export interface SchemaLog {
   /**
    * Appends one batch and answers the offset of each record. The records carry their expected
    * offsets from `expectedOffset` on; whether they landed there is for the caller to see.
+   * Records that are too large for the topic are a `StoreError` with code 42209.
    */
   append(records: readonly EncodedRecord[], expectedOffset: number): Promise<readonly number[]>
   /** Waits a while for records from `fromOffset` on; none is a valid answer. */

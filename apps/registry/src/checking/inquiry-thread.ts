@@ -1,0 +1,157 @@
+import { Worker } from 'node:worker_threads'
+import { errorMessage } from '@fairlead/base'
+import {
+  ERROR_CODES,
+  type Inquiry,
+  type Outcome,
+  type RegistryRecord,
+  type SchemaRegistryOptions,
+} from '@fairlead/schemas'
+import { HttpFailure } from '../http/errors.ts'
+
+/** One question, with the part of the image that it depends on. */
+export type InquiryJob = {
+  readonly options: SchemaRegistryOptions
+  readonly records: readonly RegistryRecord[]
+  readonly inquiry: Inquiry
+}
+
+/** What the thread answers; a failure of the thread itself is an event of its own. */
+export type InquiryOutcome = Outcome<unknown>
+
+export type InquiryThreadOptions = {
+  /** Of one inquiry; the thread is ended when it takes longer. Default 10 s. */
+  readonly timeMaxMs?: number
+  /** Of the thread's objects. Default 128 MB. */
+  readonly heapMegabytesMax?: number
+  /** Inquiries that wait for their turn. Default 50. */
+  readonly waitingMax?: number
+  /** Told when the thread had to be ended, or ended itself. */
+  readonly onEnded?: (reason: string) => void
+}
+
+const TIME_MAX_MS = 10_000
+/** Twice what comparing two schemas of 1 MB takes, with patches for what is incompatible. */
+const HEAP_MEGABYTES_MAX = 128
+/** Of what is new: the less, the more often it is collected. */
+const YOUNG_MEGABYTES_MAX = 16
+const WAITING_MAX = 50
+const STOPPED = 'the registry stops'
+
+type Waiting = {
+  /** Made when its turn comes: what waits holds no copy of the image. */
+  readonly job: () => InquiryJob
+  readonly resolve: (outcome: InquiryOutcome) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * A thread for inquiries that would hold up the event loop. It starts with the first one, and takes one
+ * at a time: what it is asked costs no more than a processor, and no more memory than it is granted.
+ */
+export class InquiryThread {
+  readonly #timeMaxMs: number
+  readonly #heapMegabytesMax: number
+  readonly #waitingMax: number
+  readonly #onEnded: (reason: string) => void
+  readonly #waiting: Waiting[] = []
+  #current: Waiting | undefined
+  #timer: NodeJS.Timeout | undefined
+  #worker: Worker | undefined
+  #isStopped = false
+
+  constructor(options: InquiryThreadOptions = {}) {
+    this.#timeMaxMs = options.timeMaxMs ?? TIME_MAX_MS
+    this.#heapMegabytesMax = options.heapMegabytesMax ?? HEAP_MEGABYTES_MAX
+    this.#waitingMax = options.waitingMax ?? WAITING_MAX
+    this.#onEnded = options.onEnded ?? (() => undefined)
+  }
+
+  /** Those under way included. */
+  get waitingCount(): number {
+    return this.#waiting.length + (this.#current === undefined ? 0 : 1)
+  }
+
+  /**
+   * @throws {HttpFailure} 429 when too many wait, 42201 for what takes too long or too much memory.
+   * @throws {Error} for a failure of the thread.
+   */
+  ask(job: () => InquiryJob): Promise<InquiryOutcome> {
+    if (this.#isStopped) return Promise.reject(new Error(STOPPED))
+    if (this.#waiting.length >= this.#waitingMax) {
+      const message = 'Too many large schemas wait to be checked: try again later'
+      return Promise.reject(new HttpFailure({ errorCode: 429, message, retryAfterSeconds: 1 }))
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<InquiryOutcome>()
+    this.#waiting.push({ job, resolve, reject })
+    this.#takeNext()
+    return promise
+  }
+
+  /** Ends the thread for good. What it has not answered, and what is to come, is refused. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error(STOPPED))
+    await this.#end(new Error(STOPPED))
+  }
+
+  #takeNext(): void {
+    if (this.#current !== undefined) return
+    const next = this.#waiting.shift()
+    if (next === undefined) return
+    this.#current = next
+    try {
+      this.#worker ??= this.#startWorker()
+      this.#worker.postMessage(next.job(), [])
+    } catch (error) {
+      this.#settle(({ reject }) => reject(error))
+      return
+    }
+    this.#timer = setTimeout(() => {
+      const seconds = this.#timeMaxMs / 1_000
+      this.#onEnded(`an inquiry took more than ${seconds} s`)
+      void this.#end(tooCostly(`more than ${seconds} s`))
+    }, this.#timeMaxMs).unref()
+  }
+
+  #startWorker(): Worker {
+    const worker = new Worker(new URL('./inquiry-thread-main.ts', import.meta.url), {
+      resourceLimits: {
+        maxOldGenerationSizeMb: this.#heapMegabytesMax,
+        maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX,
+      },
+    })
+    worker.unref()
+    worker.on('message', (outcome: InquiryOutcome) =>
+      this.#settle(({ resolve }) => resolve(outcome)),
+    )
+    worker.on('error', (error: Error & { readonly code?: string }) => {
+      if (this.#worker !== worker) return
+      this.#onEnded(errorMessage(error))
+      const isTooLarge = error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+      void this.#end(isTooLarge ? tooCostly(`more than ${this.#heapMegabytesMax} MB`) : error)
+    })
+    return worker
+  }
+
+  async #end(reason: Error): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    const ended = worker?.terminate()
+    this.#settle(({ reject }) => reject(reason))
+    await ended
+  }
+
+  #settle(settle: (current: Waiting) => void): void {
+    clearTimeout(this.#timer)
+    const current = this.#current
+    this.#current = undefined
+    if (current !== undefined) settle(current)
+    this.#takeNext()
+  }
+}
+
+function tooCostly(what: string): HttpFailure {
+  const message = `Invalid schema: to check it takes ${what}`
+  return new HttpFailure({ errorCode: ERROR_CODES.INVALID_SCHEMA, message })
+}
