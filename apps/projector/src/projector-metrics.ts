@@ -3,7 +3,7 @@ import type { Metrics } from '@fairlead/service'
 import type { JobProgress } from './store/jobs.ts'
 import type { TopicPartition } from './log/event-log.ts'
 import type { LetterCount, ParkedKeyCount } from './store/list-letters.ts'
-import type { CommittedBatch, WorkerObserver, WorkerState } from './partition-worker.ts'
+import type { CommittedBatch, WorkerObserver, WorkerState } from './worker-observer.ts'
 
 /** Seconds; a batch of 2 000 events takes about 50 ms. */
 const APPLY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]

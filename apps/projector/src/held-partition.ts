@@ -1,0 +1,114 @@
+import { OperationalError, invariant } from '@fairlead/base'
+import type { Progress } from '@fairlead/projection'
+import type { BatchEnd } from './log/batch-source.ts'
+import type { EventLog } from './log/event-log.ts'
+import { ParkedKeys } from './parked-keys.ts'
+import { StopRequired, explainNewTopic } from './stop-reasons.ts'
+import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
+import type { Database } from './store/database.ts'
+import type { ProjectionPartition } from './store/registered-projection.ts'
+import type { WorkerObserver } from './worker-observer.ts'
+
+type HeldPartitionOptions = {
+  readonly db: Database
+  readonly log: Pick<EventLog, 'earliestOffset' | 'topicId'>
+  readonly partition: ProjectionPartition
+  readonly observer: Pick<WorkerObserver, 'held'>
+}
+
+/**
+ * A partition as its owner holds it: what the database says of it, as last read or committed, and the
+ * fence under which the owner may change that.
+ */
+export class HeldPartition {
+  readonly #options: HeldPartitionOptions
+  readonly parkedKeys: ParkedKeys
+  #checkpoint: HeldCheckpoint | undefined
+  #topicId = ''
+
+  constructor(options: HeldPartitionOptions) {
+    this.#options = options
+    this.parkedKeys = new ParkedKeys(options.db, options.partition)
+  }
+
+  /** Offset of the next record to apply; undefined before the take-over. */
+  get nextOffset(): number | undefined {
+    return this.#checkpoint?.progress.nextOffset
+  }
+
+  get progress(): Progress {
+    return this.#held.progress
+  }
+
+  get fence(): bigint {
+    return this.#held.fence
+  }
+
+  /** Where to read on. */
+  get end(): BatchEnd {
+    const { progress, leaderEpoch } = this.#held
+    return { nextOffset: progress.nextOffset, leaderEpoch }
+  }
+
+  /** The topic that the offsets are of. */
+  get topicId(): string {
+    return this.#topicId
+  }
+
+  /**
+   * Raises the fence and reads where to begin.
+   *
+   * @throws {StopRequired} when the checkpoint is of a former topic. What database and log throw.
+   */
+  async takeOver(): Promise<void> {
+    const { db, log, partition } = this.#options
+    const { topic } = partition
+    const known = await readCheckpoint(db, partition)
+    const offset = known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
+    const topicId = await log.topicId(topic)
+    if (topicId === undefined) throw topicAway(topic)
+    const checkpoint = await takeOver(db, partition, { offset, topicId })
+    if (checkpoint.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
+    this.#topicId = topicId
+    await this.#hold(checkpoint)
+  }
+
+  /** Reads what the database holds; false when another worker has taken the partition over. */
+  async reload(): Promise<boolean> {
+    const { db, partition } = this.#options
+    const checkpoint = await readCheckpoint(db, partition)
+    if (checkpoint === undefined || checkpoint.fence !== this.fence) return false
+    await this.#hold(checkpoint)
+    return true
+  }
+
+  /** A batch is committed. */
+  committed(batch: {
+    readonly to: Progress
+    readonly leaderEpoch: number
+    readonly parkedKeys: ReadonlySet<string>
+  }): void {
+    const { to, leaderEpoch, parkedKeys } = batch
+    this.parkedKeys.parked(parkedKeys)
+    this.#checkpoint = { ...this.#held, progress: to, leaderEpoch }
+    this.#options.observer.held(to)
+  }
+
+  async #hold(checkpoint: HeldCheckpoint): Promise<void> {
+    await this.parkedKeys.reload()
+    this.#checkpoint = checkpoint
+    this.#options.observer.held(checkpoint.progress)
+  }
+
+  get #held(): HeldCheckpoint {
+    invariant(this.#checkpoint !== undefined, 'a partition is taken over before it is worked on')
+    return this.#checkpoint
+  }
+}
+
+function topicAway(topic: string): OperationalError {
+  return new OperationalError(`there is no topic ${topic}`, {
+    code: 'UNKNOWN_TOPIC_OR_PARTITION',
+    retryable: true,
+  })
+}

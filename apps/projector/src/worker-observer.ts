@@ -1,0 +1,37 @@
+import type { Admitted, BatchLedger, FailureClass, Progress } from '@fairlead/projection'
+import type { Drained } from './drain-letters.ts'
+
+export type WorkerState =
+  | { readonly kind: 'running' }
+  | PausedState
+  /** Needs somebody to act, and a restart. */
+  | { readonly kind: 'faulted'; readonly reason: string }
+
+/** Waits for the world to change; goes on by itself. */
+export type PausedState = {
+  readonly kind: 'paused'
+  readonly failureClass: FailureClass | 'flood' | 'operator' | 'order'
+  readonly reason: string
+}
+
+/** What a worker tells about itself. Must not throw. */
+export interface WorkerObserver {
+  state(state: WorkerState): void
+  failed(failure: { readonly error: unknown; readonly failureClass: FailureClass | 'flood' }): void
+  /** The checkpoint was read or moved. */
+  held(progress: Progress): void
+  fetched(position: { readonly highWatermark: number }): void
+  committed(batch: CommittedBatch): void
+  /** Letters were applied again, or failed once more. */
+  drained(drained: Drained): void
+  /** The worker is done with the partition. */
+  released(): void
+  /** The worker itself is broken. */
+  crashed(error: unknown): void
+}
+
+export type CommittedBatch = {
+  readonly admitted: Admitted
+  readonly ledger: BatchLedger
+  readonly durationMs: number
+}
