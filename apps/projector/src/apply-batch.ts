@@ -15,12 +15,15 @@ import {
   type Stage,
   addUpBatch,
   changeOf,
+  changesOf,
   classifyFailure,
   foldBatch,
   foldOne,
   isEventFault,
   rowKeyOf,
   rowKeysOf,
+  setSuspectsApart,
+  trialFold,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { moveCheckpoint } from './store/checkpoints.ts'
@@ -28,6 +31,7 @@ import type { Database } from './store/database.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
 import { type LetterMirror, mirrorLetters } from './store/mirror-letters.ts'
+import { inTrial, refusedRows, writesAll } from './store/refused-rows.ts'
 import { parkLetters } from './store/park-letters.ts'
 import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
 import { readEffectRanges } from './store/versions.ts'
@@ -39,7 +43,8 @@ import { readEffectRanges } from './store/versions.ts'
  * - `fast`: folds write many rows at once; SQL handlers run without savepoints. A refused row or a
  *   failed statement fails the batch, and nobody knows which event is to blame.
  * - `isolated`: one event after the other, each behind a savepoint, so that only the one to blame is
- *   set aside. For the batch that failed in the fast mode.
+ *   set aside. For the batch that failed in the fast mode. Of a fold, only what may have to do with the
+ *   failure; see `foldApart`.
  */
 export type BatchMode = 'fast' | 'isolated'
 
@@ -167,7 +172,7 @@ export async function applyRecords(
     case 'fold':
       if (projection.mayShareRows) await waitForOtherPartitions(batch)
       if (mode === 'fast') await foldAll(projection, batch)
-      else await foldEach(projection, batch)
+      else await foldApart(projection, batch)
       break
     case 'commutative':
       if (mode === 'fast') await addAll(projection, batch)
@@ -191,6 +196,40 @@ async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> 
   const enriched = await enrichAll(projection, batch)
   const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
   await table.write(trx, foldBatch(projection, { records, rows, ledger, enriched }))
+}
+
+/**
+ * Only what may have to do with a failure is folded event by event: of a batch with one row that the
+ * database refuses, all others are written at once.
+ */
+async function foldApart(projection: FoldProjection, batch: Batch): Promise<void> {
+  const { trx, ledger, records } = batch
+  const table = new FoldTable(projection, batch.schemaName)
+  const trial = await inTrial(trx, async () => {
+    const enriched = await enrichAll(projection, batch)
+    const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
+    const { changed, rowKeys, suspects } = trialFold(projection, {
+      records,
+      rows,
+      ledger,
+      enriched,
+    })
+    const refused = await refusedRows(trx, table, changesOf(changed, rows))
+    const suspectRows = new Set([...suspects.rows, ...refused])
+    const parts = setSuspectsApart(records, rowKeys, { ...suspects, rows: suspectRows })
+    const changedRest = new Map(changed)
+    for (const prepared of parts.apart) {
+      const rowKey = rowKeys.get(prepared)
+      if (rowKey !== undefined) changedRest.delete(rowKey)
+    }
+    return { ...parts, changes: changesOf(changedRest, rows) }
+  })
+  if (trial === undefined || !(await writesAll(trx, table, trial.changes))) {
+    await foldEach(projection, batch)
+    return
+  }
+  for (const prepared of trial.rest) if (ledger.open(prepared) !== null) ledger.applied()
+  await foldEach(projection, { ...batch, records: trial.apart })
 }
 
 async function foldEach(projection: FoldProjection, batch: Batch): Promise<void> {

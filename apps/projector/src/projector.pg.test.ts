@@ -179,6 +179,81 @@ describe('a fold', () => {
     ])
   })
 
+  test('writes all rows of a batch at once but those that the database refuses', async () => {
+    log.append(0, deposited(accountId(0), 1))
+    start(database.url, log, [accounts])
+    await until(async () => expect(await nextOffset()).toBe(1))
+    // A sequence counts the statements that were taken back, too.
+    await sql`create sequence written`.execute(db)
+    await sql`create function count_written() returns trigger language plpgsql as $$ begin
+      perform nextval('public.written'); return null; end $$`.execute(db)
+    await sql`create trigger count_written after insert or update on rm_accounts_v1.account
+      for each statement execute function count_written()`.execute(db)
+
+    const round = (amount: number) =>
+      Array.from({ length: 200 }, (_, index) => deposited(accountId(index), amount))
+    log.append(
+      0,
+      ...round(1),
+      deposited(accountId(7), 2_147_483_647),
+      deposited(accountId(150), 0),
+      ...round(2),
+    )
+    await until(async () => expect(await nextOffset()).toBe(403))
+    const rows = await readAccounts()
+    expect(rows).toEqual(
+      balances(4, ...Array.from({ length: 199 }, (_, of) => (of === 6 || of === 149 ? 1 : 3))),
+    )
+    expect(await letters()).toMatchObject([
+      { key: accountId(7), offset: 201, kind: 'failed', stage: 'write', code: '22003' },
+      { key: accountId(150), offset: 202, kind: 'failed', stage: 'handle' },
+      { key: accountId(7), offset: 210, kind: 'blocked' },
+      { key: accountId(150), offset: 353, kind: 'blocked' },
+    ])
+    const written = await sql<{ count: bigint }>`select last_value as count from written`.execute(
+      db,
+    )
+    expect(written.rows[0]?.count).toBeLessThan(60n)
+  })
+
+  test('comes to the same whichever rows the database refuses', async () => {
+    const { projector } = start(database.url, log, [accounts], { parkedKeysPerMinuteMax: 100_000 })
+    log.append(0, deposited(accountId(0), 1))
+    await until(async () => expect(await nextOffset()).toBe(1))
+    await projector.stop()
+    // Amounts that overflow the balance sooner or later, or that the handler refuses.
+    const amounts = [1, 2, 0, 1_500_000_000, 3]
+    const random = (limit: number, seed: number) => (Math.imul(seed + 1, 0x9e37_79b1) >>> 8) % limit
+    const events = Array.from({ length: 600 }, (_, index) => {
+      const account = random(120, index)
+      return {
+        account,
+        amount: account < 40 ? (amounts[random(5, index + 7_000)] ?? 1) : 1 + account,
+      }
+    })
+    log.append(0, ...events.map(({ account, amount }) => deposited(accountId(account), amount)))
+    start(database.url, log, [accounts], { parkedKeysPerMinuteMax: 100_000, batchRecordsMax: 250 })
+
+    const sums = new Map([[0, 1]])
+    const parked = new Map<number, number>()
+    for (const [index, { account, amount }] of events.entries()) {
+      const sum = (sums.get(account) ?? 0) + amount
+      if (!parked.has(account) && amount > 0 && sum < 2 ** 31) sums.set(account, sum)
+      else if (!parked.has(account)) parked.set(account, index + 1)
+    }
+    await until(async () => expect(await nextOffset()).toBe(601))
+    const rows = await readAccounts()
+    expect(new Map(rows.map(({ id, balance }) => [id, balance]))).toEqual(
+      new Map([...sums].map(([account, sum]) => [accountId(account), sum])),
+    )
+    const { rows: failed } = await sql<{ key: string; at: number }>`
+      select key, log_offset::int as at from evt.dead_letter where kind = 'failed'`.execute(db)
+    expect(new Map(failed.map(({ key, at }) => [key, at]))).toEqual(
+      new Map([...parked].map(([account, at]) => [accountId(account), at])),
+    )
+    expect(parked.size).toBeGreaterThan(10)
+  })
+
   test('finds its row when the key is spelled otherwise', async () => {
     const id = '00000000-0000-4000-8000-00000000abcd'
     log.append(0, deposited(id, 1), deposited(id.toUpperCase(), 2))

@@ -83,7 +83,7 @@ export function foldOne(
 }
 
 /** The row after the event; undefined when it is deleted. */
-function foldEvent(
+export function foldEvent(
   projection: FoldProjection,
   input: {
     readonly rowKey: RowKey

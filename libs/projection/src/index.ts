@@ -42,6 +42,7 @@ export {
   INFRA_BACKOFF,
   classifyFailure,
   decideBatchFailure,
+  errorCode,
   isEventFault,
 } from './failure.ts'
 export { FloodBreaker, type KeyCounts } from './flood-breaker.ts'
@@ -66,6 +67,7 @@ export {
   unitOf,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
+export { type Suspects, setSuspectsApart, trialFold } from './trial-fold.ts'
 export { CompletionRate } from './completion-rate.ts'
 export { EffectRanges, type StoredRanges } from './effect-ranges.ts'
 export { comesBefore } from './merge-order.ts'

@@ -35,6 +35,10 @@ export class FoldTable {
     )
   }
 
+  keyOf(row: Row): RowKey {
+    return row[this.#table.keyColumn] as RowKey
+  }
+
   /** One parameter per column, whatever the number of rows. */
   async write(trx: Transaction<unknown>, changes: RowChanges): Promise<void> {
     await this.delete(trx, changes.deletes)
