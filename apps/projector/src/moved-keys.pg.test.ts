@@ -12,7 +12,7 @@ import { notePartitionCount } from './store/partition-growth.ts'
 import { registerProjection } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { JsonSerde, accounts, deposited } from './testing/accounts.test-fixture.ts'
-import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+import { MemoryLog, TOPIC_ID } from './testing/memory-log.test-fixture.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 const TOPIC = 'outbox.event.account'
@@ -60,7 +60,8 @@ async function applied(...counts: readonly number[]): Promise<void> {
     partition,
     progress: { nextOffset, source: null, eventTimeMs: null },
   }))
-  await db.transaction().execute((trx) => writeCheckpoints(trx, registered, positions))
+  const topicIds = { [TOPIC]: TOPIC_ID }
+  await db.transaction().execute((trx) => writeCheckpoints(trx, registered, positions, topicIds))
 }
 
 /** Of partition 3, in a topic that had three partitions when the clock was at `LONG_AGO_MS`. */

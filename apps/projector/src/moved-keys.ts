@@ -4,11 +4,8 @@ import type { EventLog } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { type PartitionProgress, readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import { type Growth, notePartitionCount } from './store/partition-growth.ts'
+import { type Growth, SETTLED_AFTER_MS, notePartitionCount } from './store/partition-growth.ts'
 import { type ProjectionPartition, versionOf } from './store/registered-projection.ts'
-
-/** A producer hears of new partitions within `metadata.max.age.ms`, 5 min as a rule; twice that. */
-const SETTLED_AFTER_MS = 600_000
 
 /** A producer may choose partitions in another way than Kafka's; then many keys look misplaced. */
 const LOOK_INTERVAL_MS = 1_000

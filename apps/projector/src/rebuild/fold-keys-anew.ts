@@ -9,7 +9,7 @@ import { VersionError } from '../store/versions.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
 import { KeyTexts } from './key-texts.ts'
-import { refuseMissingHistory } from './missing-history.ts'
+import { refuseOtherHistory } from './history.ts'
 import { releaseLetters } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
@@ -36,7 +36,7 @@ export async function foldKeysAnew(options: RebuildOptions): Promise<void> {
   const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
   const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })
-  await refuseMissingHistory(options, 'the rows would lack them. Nothing was changed')
+  await refuseOtherHistory(options, 'the rows would lack them. Nothing was changed')
   const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => 0 })
   try {
     let total = 0

@@ -43,6 +43,7 @@ const LETTER_OVERHEAD_BYTES = 2_000
 export class FoldLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
+  readonly #topicIds: Readonly<Record<string, string>>
   readonly #projection: FoldProjection
   readonly #table: FoldTable
   readonly #memoryBytesMax: number
@@ -59,6 +60,8 @@ export class FoldLoad {
   constructor(options: {
     readonly session: BuildSession
     readonly registered: RegisteredProjection
+    /** By topic: of which one the positions are places. */
+    readonly topicIds: Readonly<Record<string, string>>
     readonly projection: FoldProjection
     readonly memoryBytesMax: number
     readonly parkedKeys: ParkedKeysByTopic
@@ -67,6 +70,7 @@ export class FoldLoad {
   }) {
     this.#session = options.session
     this.#registered = options.registered
+    this.#topicIds = options.topicIds
     // A pure function that failed would fail again.
     const retry = { ...options.projection.retry, retries: 0 }
     this.#projection = { ...options.projection, retry }
@@ -122,7 +126,7 @@ export class FoldLoad {
       if (this.#isWritten) await this.#merge(trx)
       else await this.#copyFirst(trx, { isLast })
       await parkByPartition(trx, this.#registered, this.#letters)
-      await writeCheckpoints(trx, this.#registered, positions)
+      await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     this.#isWritten ||= !isLast
     this.#changed = new Map()

@@ -11,8 +11,15 @@ import type { EventLog, Fetched, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { pause } from '../pause.ts'
 import type { PartitionProgress } from '../store/checkpoints.ts'
+import { RebuildFailed } from './rebuild-failed.ts'
 
 const FETCH_WAIT_MAX_MS = 500
+
+/**
+ * A new leader may not know for a moment how far records are committed. Thereafter a log that ends
+ * before the end that it had was cut.
+ */
+const SHORT_FETCHES_MAX = 10
 
 /** What is to be read of a partition. */
 export type LogSection = TopicPartition & {
@@ -58,8 +65,8 @@ export class MergedLog {
   /**
    * Up to `recordsMax` events that are to be applied; empty at the end.
    *
-   * @throws {OperationalError} OFFSET_OUT_OF_RANGE when the log has lost what comes next; what ends
-   *   the wait when `signal` fires.
+   * @throws {OperationalError} OFFSET_OUT_OF_RANGE when the log has lost what comes next,
+   *   {RebuildFailed} its end; what ends the wait when `signal` fires.
    */
   async next(recordsMax: number): Promise<readonly PreparedRecord[]> {
     const records: PreparedRecord[] = []
@@ -169,14 +176,19 @@ class Cursor {
 
   async #fetch(fromOffset: number): Promise<Batch> {
     const { log, reader, fetchBytesMax, onTrouble, signal } = this.#options
-    const { topic, partition } = this.#section
+    const { topic, partition, end } = this.#section
+    let shortCount = 0
     for (let attempt = 1; ; attempt += 1) {
       signal.throwIfAborted()
       try {
         const maxWaitMs = FETCH_WAIT_MAX_MS
         const at = { topic, partition, fromOffset }
         const fetched = await log.read({ ...at, maxBytes: fetchBytesMax, maxWaitMs, signal })
-        if (fetched.nextOffset === fromOffset) continue
+        if (fetched.nextOffset === fromOffset) {
+          shortCount = fetched.highWatermark < end ? shortCount + 1 : 0
+          if (shortCount >= SHORT_FETCHES_MAX) throw logWasCut(this.#section, fetched)
+          continue
+        }
         return await this.#cut(fetched, reader)
       } catch (error) {
         if (signal.aborted || isLasting(error)) throw error
@@ -196,7 +208,16 @@ class Cursor {
   }
 }
 
+function logWasCut(
+  { topic, partition, end }: LogSection,
+  { highWatermark }: Fetched,
+): RebuildFailed {
+  return new RebuildFailed(
+    `${topic}-${partition} ends at offset ${highWatermark}, and ended at ${end} when this began: it lost its tail, or was created anew`,
+  )
+}
+
 function isLasting(error: unknown): boolean {
   if (error instanceof InvariantViolation) return true
-  return error instanceof OperationalError ? error.code === 'OFFSET_OUT_OF_RANGE' : true
+  return error instanceof OperationalError ? !error.retryable : true
 }

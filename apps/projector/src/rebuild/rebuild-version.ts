@@ -10,7 +10,7 @@ import {
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
-import { type EventLog, type TopicPartition, partitionAt, placeOf } from '../log/event-log.ts'
+import type { EventLog, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { explainUnknown } from '../stop-reasons.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
@@ -19,16 +19,24 @@ import type { Database } from '../store/database.ts'
 import { type Job, type JobProgress, type JobRequest, finishJob } from '../store/jobs.ts'
 import {
   type RegisteredProjection,
+  isVersion,
   projectionLabel,
   versionOf,
 } from '../store/registered-projection.ts'
 import { VersionError, expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
+import {
+  type BuildTarget,
+  findTarget,
+  readTarget,
+  refuseOtherTopics,
+  storeTarget,
+} from './build-target.ts'
 import { FoldLoad } from './fold-load.ts'
 import { JobReporter, measureCopy, measureIndex } from './job-progress.ts'
 import { type LogSection, MergedLog } from './merged-log.ts'
-import { refuseLateBeginning } from './missing-history.ts'
+import { refuseLateBeginning } from './history.ts'
 import { readParkedKeys } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 import { StatementLoad } from './statement-load.ts'
@@ -49,9 +57,6 @@ export type RebuildOptions = {
   readonly onProgress: (progress: JobProgress | null) => void
   readonly signal: AbortSignal
 }
-
-/** Of each partition, the first offset that is not read. */
-type LogEnds = readonly (TopicPartition & { readonly end: number })[]
 
 /** A history in which more keys fail is not one with some poison in it: the code does not fit. */
 const PARKED_KEYS_MAX = 10_000
@@ -91,10 +96,11 @@ class VersionBuild {
   }
 
   async run(): Promise<void> {
-    const { registered, session, job } = this.#options
-    const ends = await this.#prepare()
-    await this.#load(ends)
-    await this.#index()
+    const { registered, session, job, log } = this.#options
+    const target = await this.#prepare()
+    await this.#load(target)
+    await this.#index(target)
+    await refuseOtherTopics(log, Object.entries(target.topicIds))
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered)
       const state = job.version < 0 ? 'ready' : 'catching_up'
@@ -102,65 +108,24 @@ class VersionBuild {
         update evt.projection_version set state = ${state},
           ready_at = ${state === 'ready' ? sql`clock_timestamp()` : null}
         where ${isVersion(registered)}`.execute(trx)
-      await this.#notePartitions(trx, ends)
       await finishJob(trx, job.id, null)
     })
   }
 
-  /** Keys that have moved by now are in order; those that move from now on are the workers' task. */
-  async #notePartitions(trx: Transaction<unknown>, ends: LogEnds): Promise<void> {
-    const counts = Map.groupBy(ends, ({ topic }) => topic)
-    const partitions = Object.fromEntries(
-      [...counts].map(([topic, of]) => [topic, { partitionCount: of.length, before: [] }]),
-    )
-    await sql`
-      update evt.projection_version set partitions = ${JSON.stringify(partitions)}
-      where ${isVersion(this.#options.registered)}`.execute(trx)
-  }
-
   /** Tables to fill, and the ends of the log that are to be reached, as they were at the start. */
-  async #prepare(): Promise<LogEnds> {
-    const { registered, session } = this.#options
-    const known = await this.#storedTarget()
+  async #prepare(): Promise<BuildTarget> {
+    const { registered, session, log, job } = this.#options
+    const known = await readTarget(session.db, registered)
     const started = await readCheckpoints(session.db, versionOf(registered))
     if (known !== null && started.length > 0) return known
-    const ends = await this.#endsOfLog()
-    const target = Object.fromEntries(ends.map((at) => [placeOf(at), at.end]))
+    const target = await findTarget(log, registered, job.request.untilMs)
+    for (const at of target.ends) await this.#refuseMissingHistory(at)
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered)
       await createTables(trx, registered, { isBulk: true })
-      await sql`
-        update evt.projection_version set target = ${JSON.stringify(target)}
-        where ${isVersion(registered)}`.execute(trx)
+      await storeTarget(trx, registered, target)
     })
-    return ends
-  }
-
-  async #storedTarget(): Promise<LogEnds | null> {
-    const { session, registered } = this.#options
-    const { rows } = await sql<{ target: Readonly<Record<string, number>> | null }>`
-      select target from evt.projection_version where ${isVersion(registered)}`.execute(session.db)
-    const target = rows[0]?.target ?? null
-    if (target === null) return null
-    return Object.entries(target).map(([place, end]) => ({ ...partitionAt(place), end }))
-  }
-
-  async #endsOfLog(): Promise<LogEnds> {
-    const { log, registered, job } = this.#options
-    const { untilMs } = job.request
-    const ends: (TopicPartition & { readonly end: number })[] = []
-    for (const { topic } of registered.projection.sources) {
-      const count = await log.partitionCount(topic)
-      for (let partition = 0; partition < count; partition += 1) {
-        const end =
-          untilMs === undefined
-            ? await log.endOffset(topic, partition)
-            : await log.offsetAt(topic, partition, untilMs + 1)
-        await this.#refuseMissingHistory({ topic, partition })
-        ends.push({ topic, partition, end })
-      }
-    }
-    return ends
+    return target
   }
 
   /** A table without its oldest events would look whole, and be wrong. */
@@ -174,12 +139,12 @@ class VersionBuild {
     )
   }
 
-  async #load(ends: LogEnds): Promise<void> {
+  async #load(target: BuildTarget): Promise<void> {
     const { registered } = this.#options
     const { projection } = registered
     if (projection.kind === 'fold') {
       try {
-        await this.#fold(projection, ends)
+        await this.#fold(projection, target)
         return
       } catch (error) {
         this.#options.signal.throwIfAborted()
@@ -191,22 +156,23 @@ class VersionBuild {
         await this.#giveTableItsKey(projection)
       }
     }
-    await this.#applyStatements(ends)
+    await this.#applyStatements(target)
   }
 
-  async #fold(projection: FoldProjection, ends: LogEnds): Promise<void> {
+  async #fold(projection: FoldProjection, target: BuildTarget): Promise<void> {
     const { session, registered, memoryBytesMax } = this.#options
-    const log = await this.#openLog(ends)
+    const log = await this.#openLog(target)
     if (log === null) return
     const load = new FoldLoad({
       session,
       registered,
       projection,
+      topicIds: target.topicIds,
       memoryBytesMax,
       parkedKeys: await readParkedKeys(session.db, registered),
       isWritten: await hasKey(session.db, projection.table, registered.schemaName),
     })
-    await this.#enterLoading(log, ends, load)
+    await this.#enterLoading(log, target, load)
     for (;;) {
       const records = await this.#next(log, FOLD_RECORDS)
       if (records.length === 0) break
@@ -219,13 +185,14 @@ class VersionBuild {
     await load.write(log.positions(), { isLast: true })
   }
 
-  async #applyStatements(ends: LogEnds): Promise<void> {
+  async #applyStatements(target: BuildTarget): Promise<void> {
     const { session, registered, batchRecordsMax, signal } = this.#options
-    const log = await this.#openLog(ends)
+    const log = await this.#openLog(target)
     if (log === null) return
     const parkedKeys = await readParkedKeys(session.db, registered)
-    const load = new StatementLoad({ session, registered, parkedKeys, signal })
-    await this.#enterLoading(log, ends, load)
+    const { topicIds } = target
+    const load = new StatementLoad({ session, registered, topicIds, parkedKeys, signal })
+    await this.#enterLoading(log, target, load)
     for (;;) {
       const records = await this.#next(log, batchRecordsMax)
       await load.apply({ records, positions: log.positions() })
@@ -234,14 +201,17 @@ class VersionBuild {
   }
 
   /** From the checkpoints of an attempt that was killed on; null when that one had done it all. */
-  async #openLog(ends: LogEnds): Promise<MergedLog | null> {
+  async #openLog({ ends, topicIds }: BuildTarget): Promise<MergedLog | null> {
     const { session, registered, log, reader, fetchBytesMax, signal, logger } = this.#options
     const { projection } = registered
+    await refuseOtherTopics(log, Object.entries(topicIds))
     const stored = await readCheckpoints(session.db, versionOf(registered))
     const partitions = await Promise.all(
       ends.map(async ({ topic, partition, end }): Promise<LogSection> => {
         const known = stored.find((at) => at.topic === topic && at.partition === partition)
         if (known !== undefined) return { topic, partition, end, start: known.progress }
+        // What was there when the rebuild began may be gone by now that it begins once more.
+        await this.#refuseMissingHistory({ topic, partition })
         const nextOffset = Math.min(end, await log.earliestOffset(topic, partition))
         return { topic, partition, end, start: { nextOffset, source: null, eventTimeMs: null } }
       }),
@@ -261,7 +231,7 @@ class VersionBuild {
 
   async #enterLoading(
     log: MergedLog,
-    ends: LogEnds,
+    { ends }: BuildTarget,
     load: { readonly parkedCount: number },
   ): Promise<void> {
     this.#parkedCount = () => load.parkedCount
@@ -279,10 +249,16 @@ class VersionBuild {
         `more than ${PARKED_KEYS_MAX} keys fail: look at the version's dead letters, and give the projection a new version that handles them`,
       )
     }
-    const records = await log.next(recordsMax)
-    this.#refuseUnknown(records)
     const until = untilOf(job.request)
-    return until === null ? records : records.filter(until)
+    for (;;) {
+      const records = await log.next(recordsMax)
+      this.#refuseUnknown(records)
+      const within = until === null ? records : records.filter(until)
+      // None that counts is not the end: later ones may.
+      if (within.length > 0 || records.length === 0) return within
+      signal.throwIfAborted()
+      await setImmediate()
+    }
   }
 
   /** Skipping an event of a type that the definitions do not have could never be put right. */
@@ -296,7 +272,7 @@ class VersionBuild {
   }
 
   /** What was copied without a key has one afterwards, as the table of a live fold. */
-  async #index(): Promise<void> {
+  async #index(target: BuildTarget): Promise<void> {
     const { db, session, registered } = this.#options
     const { projection, schemaName } = registered
     await this.#reporter.enter('indexing', measureIndex(db, session.pid))
@@ -308,17 +284,16 @@ class VersionBuild {
         }
       } catch (error) {
         if (!isRefusedRow(error)) throw error
-        await this.#startOver(projection)
+        await this.#startOver(projection, target)
       }
       await sql`analyze ${sql.table(`${schemaName}.${table.name}`)}`.execute(session.db)
     }
   }
 
   /** Two keys that are one to the database, such as a uuid in two spellings: by statements it works. */
-  async #startOver(projection: FoldProjection): Promise<void> {
+  async #startOver(projection: FoldProjection, target: BuildTarget): Promise<void> {
     await this.#giveTableItsKey(projection)
-    const ends = await this.#storedTarget()
-    await this.#applyStatements(ends ?? [])
+    await this.#applyStatements(target)
   }
 
   /** Rows that were copied in this rebuild are void; those that a write committed behind a key stay. */
@@ -343,11 +318,6 @@ async function forgetProgress(
   for (const table of ['checkpoint', 'parked_key', 'dead_letter']) {
     await sql`delete from ${sql.id('evt', table)} where ${isVersion(registered)}`.execute(trx)
   }
-}
-
-/** SQL condition for the rows of a version. */
-function isVersion({ projection, projectionId }: RegisteredProjection) {
-  return sql`projection_id = ${projectionId} and version = ${projection.version}`
 }
 
 /** Of the database, or of the text that it would be given: live, the event to blame would be parked. */

@@ -28,6 +28,7 @@ type Portion = {
 export class StatementLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
+  readonly #topicIds: Readonly<Record<string, string>>
   /** By topic: in each, a key is parked on its own. */
   readonly #parkedKeys: ReadonlyMap<string, Set<string>>
   readonly #signal: AbortSignal
@@ -35,11 +36,14 @@ export class StatementLoad {
   constructor(options: {
     readonly session: BuildSession
     readonly registered: RegisteredProjection
+    /** By topic: of which one the positions are places. */
+    readonly topicIds: Readonly<Record<string, string>>
     readonly parkedKeys: ParkedKeysByTopic
     readonly signal: AbortSignal
   }) {
     this.#session = options.session
     this.#registered = options.registered
+    this.#topicIds = options.topicIds
     this.#parkedKeys = new Map(
       [...options.parkedKeys].map(([topic, keys]) => [topic, new Set(keys)]),
     )
@@ -92,7 +96,7 @@ export class StatementLoad {
       }
       const letters = [...ledgers.values()].flatMap((ledger) => ledger.letters)
       await parkByPartition(trx, this.#registered, letters)
-      await writeCheckpoints(trx, this.#registered, positions)
+      await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     return ledgers
   }

@@ -9,7 +9,7 @@ import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
 import { KeySample } from './key-sample.ts'
 import { KeyTexts } from './key-texts.ts'
-import { refuseMissingHistory } from './missing-history.ts'
+import { refuseOtherHistory } from './history.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
 import { copyStatement, copyText } from './row-text.ts'
 
@@ -46,7 +46,7 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
       `${projection.name} has handlers in SQL: what a row should be is not known without running them. Compare a rebuilt version with the live one.`,
     )
   }
-  await refuseMissingHistory(
+  await refuseOtherHistory(
     options,
     'what the rows should be is not known. If they were made without these events too, accept it (acceptMissingHistory)',
   )

@@ -82,29 +82,33 @@ export async function takeOver(
 /** How far a version has come in one partition. */
 export type PartitionProgress = TopicPartition & { readonly progress: Progress }
 
+type StoredCheckpoint = PartitionProgress & Pick<HeldCheckpoint, 'topicId'>
+
 /** Where every partition of a version stands; empty before its first checkpoint. */
 export async function readCheckpoints(
   db: Kysely<unknown>,
   of: { readonly projectionId: number; readonly version: number },
-): Promise<readonly PartitionProgress[]> {
+): Promise<readonly StoredCheckpoint[]> {
   const { rows } = await sql<CheckpointRow & TopicPartition>`
     select topic, part as "partition", ${COLUMNS} from evt.checkpoint
     where projection_id = ${of.projectionId} and version = ${of.version}
     order by topic, part`.execute(db)
   return rows.map((row) => {
     const { topic, partition } = row
-    return { topic, partition, progress: heldCheckpoint(row).progress }
+    const { progress, topicId } = heldCheckpoint(row)
+    return { topic, partition, progress, topicId }
   })
 }
 
 /**
- * Stores where the partitions of a version stand that nobody owns, as it is being built. The caller
- * holds the lock of the version.
+ * Stores where the partitions of a version stand that nobody owns, as it is being built, and of which
+ * topics these are places. The caller holds the lock of the version.
  */
 export async function writeCheckpoints(
   trx: Transaction<unknown>,
   { projection, projectionId }: RegisteredProjection,
   positions: readonly PartitionProgress[],
+  topicIds: Readonly<Record<string, string>>,
 ): Promise<void> {
   const values = positions.map(({ topic, partition, progress }) => {
     const { nextOffset, source, eventTimeMs } = progress
@@ -113,19 +117,19 @@ export async function writeCheckpoints(
       ${source?.index ?? null}::bigint,
       ${source === null ? null : new Date(source.commitTimeMs)}::timestamptz,
       ${source?.recentTransactionIds ?? []}::bigint[],
-      ${eventTimeMs === null ? null : storableTime(eventTimeMs)}::timestamptz)`
+      ${eventTimeMs === null ? null : storableTime(eventTimeMs)}::timestamptz,
+      ${topicIds[topic] ?? null}::uuid)`
   })
   if (values.length === 0) return
   await sql`
     insert into evt.checkpoint (projection_id, version, topic, part, next_offset, source_lsn,
-      source_seq, source_time, recent_transactions, event_time)
+      source_seq, source_time, recent_transactions, event_time, topic_id)
     values ${sql.join(values)}
     on conflict (projection_id, version, topic, part) do update set
       next_offset = excluded.next_offset, source_lsn = excluded.source_lsn,
       source_seq = excluded.source_seq, source_time = excluded.source_time,
-      recent_transactions = excluded.recent_transactions, event_time = excluded.event_time, updated_at = clock_timestamp()`.execute(
-    trx,
-  )
+      recent_transactions = excluded.recent_transactions, event_time = excluded.event_time,
+      topic_id = excluded.topic_id, updated_at = clock_timestamp()`.execute(trx)
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Projection } from '@fairlead/projection'
+import { type RawBuilder, sql } from 'kysely'
 
 /** A projection whose version is in `evt.projection_version`. */
 export type RegisteredProjection = {
@@ -20,6 +21,12 @@ export function versionOf({ projection, projectionId }: RegisteredProjection): {
   readonly version: number
 } {
   return { projectionId, version: projection.version }
+}
+
+/** SQL condition for the rows of a version. */
+export function isVersion(registered: RegisteredProjection): RawBuilder<boolean> {
+  const { projectionId, version } = versionOf(registered)
+  return sql`projection_id = ${projectionId} and version = ${version}`
 }
 
 /** `order_summary v2`, for people. */

@@ -12,7 +12,7 @@ type Appended = Omit<LogRecord, 'topic' | 'partition' | 'offset' | 'timestampMs'
   readonly timestampMs?: number
 }
 
-const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
+export const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
 
 /**
  * A topic in memory behind the port of the log. Every member gets the partitions it asks for, even
@@ -20,7 +20,7 @@ const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
  */
 export class MemoryLog {
   readonly topic: string
-  readonly #topics: ReadonlyMap<string, readonly LogRecord[][]>
+  readonly #topics: ReadonlyMap<string, LogRecord[][]>
   readonly #waiting = new Set<() => void>()
   readonly #members = new Set<JoinOptions>()
   /** Next offsets as committed to the group, by partition. */
@@ -54,6 +54,13 @@ export class MemoryLog {
       for (const records of partitions) records.splice(0, count)
     }
     this.logStartOffset = offset
+  }
+
+  /** More partitions for every topic; members keep to those that they have. */
+  grow(partitionCount: number): void {
+    for (const partitions of this.#topics.values()) {
+      while (partitions.length < partitionCount) partitions.push([])
+    }
   }
 
   recordsOf(partition: number): readonly LogRecord[] {
