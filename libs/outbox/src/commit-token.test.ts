@@ -2,8 +2,10 @@ import { lsn } from '@fairlead/base'
 import { expect, test } from 'vitest'
 import {
   type CommitPosition,
+  type CommitToken,
   CommitTokenError,
   formatCommitToken,
+  isCutCommitToken,
   joinCommitTokens,
   parseCommitToken,
 } from './commit-token.ts'
@@ -26,9 +28,31 @@ test('a token says what it was made of, in characters that a header and a cookie
     { transactionId: '4294967299' },
     { transactionId: '4294967300' },
   ])
-  const many = joinCommitTokens(token, token, token, joinCommitTokens(token, later))
-  expect(parseCommitToken(many)).toHaveLength(4)
-  expect(many).toMatch(/^[\w~.-]+$/)
+  expect(parseCommitToken(joinCommitTokens(token, joinCommitTokens(token, later)))).toHaveLength(2)
+})
+
+const written = (index: number): CommitToken =>
+  formatCommitToken({
+    lsn: lsn(BigInt(index)),
+    transactionId: String(index),
+    keyHashes: new Map([['outbox.event.order', [0x7fff_ffff - index]]]),
+  })
+
+test('a token holds many writes, and says so when it could not hold them all', () => {
+  let joined: string = written(0)
+  for (let index = 1; index < 25; index += 1) joined = joinCommitTokens(joined, written(index))
+  expect(parseCommitToken(joined)).toHaveLength(25)
+  expect(isCutCommitToken(joined)).toBe(false)
+
+  for (let index = 25; index < 200; index += 1) joined = joinCommitTokens(joined, written(index))
+  expect(joined).toMatch(/^[\w~.-]+$/)
+  expect(
+    `consistency-token=${joined}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`.length,
+  ).toBeLessThan(4_096)
+  expect(isCutCommitToken(joined)).toBe(true)
+  const positions = parseCommitToken(joined)
+  expect(positions.length).toBeGreaterThan(25)
+  expect(positions.at(-1)?.transactionId).toBe('199')
 })
 
 const encoded = (json: unknown) => `1.${Buffer.from(JSON.stringify(json)).toString('base64url')}`
@@ -39,6 +63,8 @@ test.for([
   '1.',
   '1.%%%',
   '2.e30',
+  'cut',
+  'cut~',
   encoded({}),
   encoded(['0/1', 7, {}]),
   encoded(['0/1', 'x', {}]),

@@ -19,7 +19,7 @@ export type CommitPosition = {
   readonly keyHashes: ReadonlyMap<string, readonly number[] | null>
 }
 
-/** A cookie holds 4 KiB, for up to four tokens; a hash takes up to 15 characters. */
+/** A hash takes up to 15 characters of a token, and {@link JOINED_LENGTH_MAX} are for all tokens of a client. */
 export const KEYS_PER_TOPIC_MAX = 50
 
 /** A text that no outbox made. */
@@ -41,20 +41,38 @@ export function formatCommitToken(position: CommitPosition): CommitToken {
   return (VERSION + Buffer.from(json).toString('base64url')) as CommitToken
 }
 
-/** One token for several writes, of which the last {@link TOKENS_MAX} count. */
+/**
+ * One token for several writes, the oldest first. It holds some 40 writes of one event, and forgets the
+ * oldest when they are more: then nothing that waits for it is called fresh, see {@link isCutCommitToken}.
+ */
 export function joinCommitTokens(...tokens: readonly string[]): CommitToken {
-  const single = tokens.flatMap((token) => token.split(SEPARATOR))
-  return single.slice(-TOKENS_MAX).join(SEPARATOR) as CommitToken
+  const all = tokens.flatMap((token) => token.split(SEPARATOR))
+  const single = [...new Set(all)].filter((token) => token !== CUT)
+  const kept: string[] = []
+  let lengthLeft = JOINED_LENGTH_MAX
+  for (const token of single.toReversed()) {
+    lengthLeft -= token.length + SEPARATOR.length
+    if (lengthLeft < 0 && kept.length > 0) break
+    kept.unshift(token)
+  }
+  const isCut = all.includes(CUT) || kept.length < single.length
+  return [...(isCut ? [CUT] : []), ...kept].join(SEPARATOR) as CommitToken
+}
+
+/** Whether a token was joined of more writes than it could hold, so that it does not name them all. */
+export function isCutCommitToken(text: string): boolean {
+  return text.startsWith(`${CUT}${SEPARATOR}`)
 }
 
 /**
- * The writes that a token is for.
+ * The writes that a token is for, but for those that it has forgotten.
  *
  * @throws {CommitTokenError}
  */
 export function parseCommitToken(text: string): readonly CommitPosition[] {
   if (text.length > TOKEN_LENGTH_MAX) throw new CommitTokenError()
-  return text.split(SEPARATOR).map(parseOne)
+  const single = isCutCommitToken(text) ? text.slice(CUT.length + SEPARATOR.length) : text
+  return single.split(SEPARATOR).map(parseOne)
 }
 
 function parseOne(text: string): CommitPosition {
@@ -71,7 +89,10 @@ function parseOne(text: string): CommitPosition {
 
 const VERSION = '1.'
 const SEPARATOR = '~'
-const TOKENS_MAX = 4
+/** Stands first in a token that has forgotten some. */
+const CUT = 'cut'
+/** A cookie has 4,096 bytes, its name and attributes among them. */
+const JOINED_LENGTH_MAX = 3_800
 const TOKEN_LENGTH_MAX = 16_384
 
 function checked(json: unknown): CommitPosition {

@@ -3,6 +3,7 @@ export {
   type CommitToken,
   CommitTokenError,
   formatCommitToken,
+  isCutCommitToken,
   joinCommitTokens,
   parseCommitToken,
 } from './commit-token.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Lsn, OperationalError, parseLsn } from '@fairlead/base'
+import { type Lsn, invariant, parseLsn } from '@fairlead/base'
 import { type QueryExecutorProvider, sql } from 'kysely'
 
 /** Pause between two looks: short for those who have just come, longer for those who wait long. */
@@ -38,8 +38,8 @@ type CheckpointRow = {
 
 /**
  * Looks at the checkpoints for everybody who waits, one query at a time, and only while somebody
- * waits. A checkpoint that has passed a point never goes back, so the answer of a query that began
- * before somebody came counts for him too.
+ * waits. What readers see never goes back, over a promotion either unless its operator lets it, so the
+ * answer of a query that began before somebody came counts for him too.
  */
 export class CheckpointPoller {
   readonly #db: QueryExecutorProvider
@@ -58,14 +58,13 @@ export class CheckpointPoller {
     return this.#lastError
   }
 
-  /** Resolves when the waiter is satisfied; never, when `signal` fires before. */
+  get isFull(): boolean {
+    return this.#waiting.size >= this.#waitersMax
+  }
+
+  /** Resolves when the waiter is satisfied; never, when `signal` fires before. Not while it is full. */
   async wait(waiter: CheckpointWaiter, signal: AbortSignal): Promise<true> {
-    if (this.#waiting.size >= this.#waitersMax) {
-      throw new OperationalError(`${this.#waitersMax} reads wait for their projections already`, {
-        code: 'TOO_MANY_WAITERS',
-        retryable: true,
-      })
-    }
+    invariant(!this.isFull, 'more waiters than a process may have')
     const { promise, resolve } = Promise.withResolvers<true>()
     const waiting = { ...waiter, sinceMs: performance.now(), resolve: () => resolve(true) }
     this.#waiting.add(waiting)

@@ -43,8 +43,8 @@ const COOKIE_MAX_AGE_SECONDS = 60
  *
  *     await app.register(readYourWrites, { projections, reads: [orderSummary], onTimeout: 'stale' })
  *
- * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, and passed
- * over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
+ * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, of a write
+ * before it is carried out, and passed over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
  * as it is (`onTimeout: 'stale'`) with the header `x-consistency: stale`.
  */
 export async function readYourWrites(
@@ -53,7 +53,7 @@ export async function readYourWrites(
 ): Promise<void> {
   const { projections, reads, cookieMaxAgeSeconds = COOKIE_MAX_AGE_SECONDS, ...wait } = options
   app.decorateReply('commitToken', function (this: FastifyReply, token: CommitToken) {
-    const earlier = tokenOf(this.request)
+    const earlier = tokenIn(this.request).token
     const joined = earlier === undefined ? token : joinCommitTokens(earlier, token)
     const attributes = `Path=/; Max-Age=${cookieMaxAgeSeconds}; HttpOnly; SameSite=Lax`
     return this.header(TOKEN_HEADER, joined).header(
@@ -62,8 +62,9 @@ export async function readYourWrites(
     )
   })
   app.addHook('preHandler', async (request, reply) => {
+    const { token, isForeign } = tokenIn(request)
+    if (isForeign) throw new InvalidTokenError()
     if (request.method !== 'GET' && request.method !== 'HEAD') return
-    const token = tokenOf(request)
     const awaited = request.routeOptions.config.readYourWrites ?? reads
     if (token === undefined || awaited.length === 0) return
     const results = await Promise.all(
@@ -80,15 +81,22 @@ Object.assign(readYourWrites, {
   [Symbol.for('plugin-meta')]: { name: 'read-your-writes', fastify: '5.x' },
 })
 
-/** @throws {InvalidTokenError} for a header that no outbox made. */
-function tokenOf({ headers }: FastifyRequest): string | undefined {
+type Brought = {
+  readonly token: string | undefined
+  /** It is in a header, and no outbox made it. */
+  readonly isForeign: boolean
+}
+
+function tokenIn({ headers }: FastifyRequest): Brought {
   const header = headers[TOKEN_HEADER]
   if (typeof header === 'string') {
-    if (!isToken(header)) throw new InvalidTokenError()
-    return header
+    return isToken(header)
+      ? { token: header, isForeign: false }
+      : { token: undefined, isForeign: true }
   }
   const cookie = cookieOf(headers.cookie ?? '')
-  return cookie !== undefined && isToken(cookie) ? cookie : undefined
+  const isOurs = cookie !== undefined && isToken(cookie)
+  return { token: isOurs ? cookie : undefined, isForeign: false }
 }
 
 class InvalidTokenError extends CommitTokenError {

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError, keyHash } from '@fairlead/base'
-import { type CommitPosition, type CommitToken, parseCommitToken } from '@fairlead/outbox'
+import {
+  type CommitPosition,
+  type CommitToken,
+  isCutCommitToken,
+  parseCommitToken,
+} from '@fairlead/outbox'
 import { type Duration, durationMs } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
@@ -25,7 +30,10 @@ export type WaitOptions = {
 }
 
 export type Freshness = {
-  /** The projection has taken in the events of the transaction; false with `onTimeout: 'stale'`. */
+  /**
+   * The projection has taken in the events of the transaction. False with `onTimeout: 'stale'`, and for a
+   * token that was joined of more writes than it can hold: those that it names are taken in then.
+   */
   readonly fresh: boolean
   readonly waitedMs: number
 }
@@ -36,11 +44,12 @@ export class StaleReadError extends OperationalError {
   /** For HTTP frameworks. */
   readonly statusCode = 503
 
-  constructor(projection: string, timeout: Duration, cause?: unknown) {
-    super(
-      `${projection} had not applied the write after ${timeout}: it is behind, or the event is not of its topics' log yet. Ask again, or read with onTimeout: 'stale'`,
-      { code: 'STALE_READ', retryable: true, cause },
-    )
+  constructor(message: string, cause?: unknown) {
+    super(`${message}. Ask again, or read with onTimeout: 'stale'`, {
+      code: 'STALE_READ',
+      retryable: true,
+      cause,
+    })
   }
 }
 
@@ -52,7 +61,8 @@ export interface Projections {
    *
    * All waits of a process share one query at a time; there is none while nobody waits.
    *
-   * @throws {StaleReadError} after `timeout`, unless `onTimeout` is `stale`.
+   * @throws {StaleReadError} after `timeout`, and at once when too many others wait, unless `onTimeout`
+   *   is `stale`.
    * @throws {CommitTokenError} for a text that no outbox made.
    */
   waitFor(
@@ -65,10 +75,15 @@ export interface Projections {
 export type ProjectionsOptions<DB> = {
   /** Database of the read models: the one that the projector writes. */
   readonly db: Kysely<DB>
+  /** How many reads may wait at once; further ones are answered at once, as after their timeout. Default 10,000. */
+  readonly waitersMax?: number
 }
 
-export function createProjections<DB>({ db }: ProjectionsOptions<DB>): Projections {
-  return new PostgresProjections(new CheckpointPoller(db, { waitersMax: WAITERS_MAX }))
+export function createProjections<DB>({
+  db,
+  waitersMax = WAITERS_MAX,
+}: ProjectionsOptions<DB>): Projections {
+  return new PostgresProjections(new CheckpointPoller(db, { waitersMax }))
 }
 
 class PostgresProjections implements Projections {
@@ -88,22 +103,33 @@ class PostgresProjections implements Projections {
     const waitedMs = (): number => performance.now() - startedMs
     const topics = new Set(sources.map(({ topic }) => topic))
     const writes = parseCommitToken(token).flatMap((position) => writesOf(position, topics, key))
-    if (writes.length === 0) return { fresh: true, waitedMs: waitedMs() }
+    const isTakenIn = writes.length === 0 || (await this.#wait(name, writes, timeout))
+    if (isTakenIn === true) return { fresh: !isCutCommitToken(token), waitedMs: waitedMs() }
+    if (onTimeout === 'throw') throw isTakenIn
+    return { fresh: false, waitedMs: waitedMs() }
+  }
 
-    const over = new AbortController()
-    const waiter = {
-      projection: name,
-      isSatisfied: (applied: readonly AppliedPosition[]) =>
-        writes.every((write) => isApplied(applied, write)),
+  /** True once the writes are taken in, or why they are not known to be. */
+  async #wait(
+    projection: string,
+    writes: readonly Write[],
+    timeout: Duration,
+  ): Promise<true | StaleReadError> {
+    if (this.#poller.isFull) {
+      return new StaleReadError(`too many reads wait for their projections already`)
     }
-    const fresh = await Promise.race([
-      this.#poller.wait(waiter, over.signal),
+    const over = new AbortController()
+    const isSatisfied = (applied: readonly AppliedPosition[]): boolean =>
+      writes.every((write) => isApplied(applied, write))
+    const isTakenIn = await Promise.race([
+      this.#poller.wait({ projection, isSatisfied }, over.signal),
       sleep(durationMs(timeout), false, { signal: over.signal }),
     ]).finally(() => over.abort())
-    if (!fresh && onTimeout === 'throw') {
-      throw new StaleReadError(name, timeout, this.#poller.lastError)
-    }
-    return { fresh, waitedMs: waitedMs() }
+    if (isTakenIn) return true
+    return new StaleReadError(
+      `${projection} had not applied the write after ${timeout}: it is behind, or the event is not of its topics' log yet`,
+      this.#poller.lastError,
+    )
   }
 }
 

@@ -120,6 +120,18 @@ describe('a read is fresh', () => {
     expect(await isFresh(both)).toBe(true)
   })
 
+  test('never for a token that does not name all writes; those that it names are waited for', async () => {
+    const many = joinCommitTokens(
+      ...Array.from({ length: 100 }, (_, index) =>
+        token({ below: 100n, transactionId: String(900 + index) }),
+      ),
+    )
+    await apply(1, 100n)
+    const { fresh, waitedMs } = await projections.waitFor(orders, many, { timeout: '10s' })
+    expect(fresh).toBe(false)
+    expect(waitedMs).toBeLessThan(5_000)
+  })
+
   test('at once when the projection does not read the topic, without a query', async () => {
     const others = { name: 'orders', sources: [{ topic: 'elsewhere' }] }
     expect((await projections.waitFor(others, token({ below: 1n }))).fresh).toBe(true)
@@ -161,7 +173,20 @@ test('a wait that times out says so, with the trouble of the database as its cau
   ).rejects.toMatchObject({ cause: { code: '42P01' } })
 })
 
+test('a read beyond those that may wait is answered at once, as after its timeout', async () => {
+  const few = createProjections({ db, waitersMax: 1 })
+  const waiting = few.waitFor(orders, token({ below: 100n }), { timeout: '20s' })
+  const next = (onTimeout: 'throw' | 'stale') =>
+    few.waitFor(orders, token({ below: 100n }), { timeout: '20s', onTimeout })
+  expect(await next('stale')).toMatchObject({ fresh: false })
+  await expect(next('throw')).rejects.toMatchObject({ code: 'STALE_READ', statusCode: 503 })
+  await apply(1, 100n)
+  expect(await waiting).toMatchObject({ fresh: true })
+})
+
 describe('the Fastify plugin', () => {
+  let writes = 0
+
   async function openApp(onTimeout: 'throw' | 'stale') {
     const app = fastify()
     await app.register(readYourWrites, {
@@ -170,9 +195,10 @@ describe('the Fastify plugin', () => {
       timeout: '30ms',
       onTimeout,
     })
-    app.post<{ Body: { below: number } }>('/orders', (request, reply) =>
-      reply.commitToken(token({ below: BigInt(request.body.below) })).send({ ok: true }),
-    )
+    app.post<{ Body: { below: number } }>('/orders', (request, reply) => {
+      writes += 1
+      return reply.commitToken(token({ below: BigInt(request.body.below) })).send({ ok: true })
+    })
     app.get('/orders', () => ({ rows: [] }))
     app.get('/plain', { config: { readYourWrites: [] } }, () => ({ rows: [] }))
     return app
@@ -199,8 +225,22 @@ describe('the Fastify plugin', () => {
     const payload = { below: 100 }
     const first = await app.inject({ method: 'POST', url: '/orders', payload })
     const headers = { 'x-consistency-token': String(first.headers['x-consistency-token']) }
-    const second = await app.inject({ method: 'POST', url: '/orders', payload, headers })
+    const next = { method: 'POST', url: '/orders', payload: { below: 101 }, headers } as const
+    const second = await app.inject(next)
     expect(String(second.headers['x-consistency-token']).split('~')).toHaveLength(2)
+  })
+
+  test('refuses a write with a foreign token before it is carried out', async () => {
+    const app = await openApp('stale')
+    const headers = { 'x-consistency-token': 'hello' }
+    const before = writes
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/orders',
+      payload: { below: 1 },
+      headers,
+    })
+    expect([answer.statusCode, writes - before]).toEqual([400, 0])
   })
 
   test('answers a read that is late with 503, and a foreign token in a header with 400', async () => {
