@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { chaos } from './chaos.ts'
 import { given } from './given.ts'
 import { Orders, orderSummary, placed, revenue, sales } from './orders.test-fixture.ts'
 
@@ -44,6 +45,14 @@ test('a handler that throws fails, unless its key is expected to be parked', asy
   await expect(outcome.then([{ order_id: 'o2' }], { parked: ['o1', 'o2'] })).rejects.toThrow(
     'keys that should be parked, and are not',
   )
+})
+
+test('poison is parked at once, however often it would be tried again', async () => {
+  const retrying = { ...orderSummary, retry: { retries: 5, baseMs: 100, maxMs: 100 } }
+  await given(retrying)
+    .events(placed('o1', 0), placed('o2', 1))
+    .then([{ order_id: 'o2' }], { parked: ['o1'] })
+  await chaos(retrying, [placed('o1', 0), placed('o2', 1)], { runs: 3, seed: 1 })
 })
 
 test('a commutative projection adds up', async () => {

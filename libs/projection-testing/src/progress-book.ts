@@ -19,7 +19,8 @@ export class ProgressBook {
   readonly #letters: Letter[] = []
 
   constructor(projection: Projection) {
-    this.#projection = projection
+    // No time passes here in which another attempt could do better: poison is parked at once.
+    this.#projection = { ...projection, retry: { ...projection.retry, retries: 0 } }
   }
 
   get letters(): readonly Letter[] {

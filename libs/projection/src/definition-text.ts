@@ -1,17 +1,19 @@
-import type { Projection } from './definition.ts'
+import type { AnyEvents } from '@fairlead/avro'
+import { type Projection, leaveToDefault } from './definition.ts'
+import { sourceText } from './source-text.ts'
 import type { Table } from './table.ts'
 
 /**
  * The text of everything in a definition that decides about rows. Its hash is stored with the
  * version: two definitions with different texts are two versions.
  *
- * White space outside of quotes does not count. Limits: functions that handlers call are not part of
- * the text, nor are the schemas of the events, which evolve compatibly.
+ * Comments and white space do not count. Limits: functions that handlers call are not part of the text,
+ * nor are the schemas of the events, which evolve compatibly.
  */
 export function definitionText(projection: Projection): string {
   const handlers = Object.keys(projection.on)
     .sort()
-    .map((type) => [type, sourceOf(projection.on[type])])
+    .map((type) => [type, sourceText(projection.on[type])])
   const topics = projection.sources.map(({ topic }) => topic)
   const common: unknown[] = [
     projection.name,
@@ -19,47 +21,41 @@ export function definitionText(projection: Projection): string {
     topics.length === 1 ? topics[0] : topics,
     handlers,
   ]
-  if (projection.enrich !== undefined) common.push({ enrich: sourceOf(projection.enrich) })
+  if (projection.enrich !== undefined) common.push({ enrich: sourceText(projection.enrich) })
+  const upcasts = projection.sources.flatMap(upcastParts)
+  if (upcasts.length > 0) common.push({ upcasts })
+  const classify = sourceText(projection.classify)
+  if (classify !== sourceText(leaveToDefault)) common.push({ classify })
   switch (projection.kind) {
     case 'fold': {
       const { rowKey, initial } = projection
-      const parts = [...tableParts(projection.table), sourceOf(rowKey), sourceOf(initial)]
+      const parts = [...tableParts(projection.table), sourceText(rowKey), sourceText(initial)]
       return JSON.stringify([...common, ...parts])
     }
     case 'commutative': {
       const { rowKey, operations } = projection
       const columns = Object.entries(operations).sort(([a], [b]) => (a < b ? -1 : 1))
-      return JSON.stringify([...common, ...tableParts(projection.table), sourceOf(rowKey), columns])
+      return JSON.stringify([
+        ...common,
+        ...tableParts(projection.table),
+        sourceText(rowKey),
+        columns,
+      ])
     }
     case 'sql':
-      return JSON.stringify([...common, sourceOf(projection.migrate)])
+      return JSON.stringify([...common, sourceText(projection.migrate)])
   }
+}
+
+function upcastParts({ upcasts }: AnyEvents): readonly unknown[] {
+  return Object.entries(upcasts)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([type, byVersion]) => [
+      type,
+      Object.entries(byVersion).map(([version, upcast]) => [version, sourceText(upcast)]),
+    ])
 }
 
 function tableParts({ name, keyColumn, columns }: Table): readonly unknown[] {
   return [name, keyColumn, Object.entries(columns)]
-}
-
-const QUOTES = '\'"`'
-
-/** Source text of a function without the white space that a formatter may change. */
-function sourceOf(fn: unknown): string {
-  const source = String(fn)
-  let text = ''
-  let quote = ''
-  for (let index = 0; index < source.length; index += 1) {
-    const character = source.charAt(index)
-    if (quote === '') {
-      if (/\s/.test(character)) continue
-      if (QUOTES.includes(character)) quote = character
-    } else if (character === '\\') {
-      index += 1
-      text += character + source.charAt(index)
-      continue
-    } else if (character === quote) {
-      quote = ''
-    }
-    text += character
-  }
-  return text
 }

@@ -257,6 +257,9 @@ export function defineProjection(
   }
 }
 
+/** Of a projection without a `classify` of its own. */
+export const leaveToDefault = (): undefined => undefined
+
 const DEFAULT_RETRY_BASE: Duration = '100ms'
 const DEFAULT_RETRY_MAX: Duration = '30s'
 
@@ -271,7 +274,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     version,
     sources: sourcesOf(name, from),
     ...(enrich === undefined ? {} : { enrich }),
-    classify: errors?.classify ?? (() => undefined),
+    classify: errors?.classify ?? leaveToDefault,
     retry: {
       retries: errors?.retry?.retries ?? 0,
       baseMs: durationMs(errors?.retry?.base ?? DEFAULT_RETRY_BASE),
