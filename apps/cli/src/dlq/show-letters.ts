@@ -8,6 +8,7 @@ import {
   isSet,
   textOption,
 } from '../command/command.ts'
+import { type HttpApi, HttpApiError } from '../command/http-api.ts'
 import type { Column, JsonObject } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 
@@ -59,6 +60,7 @@ type Action = JsonObject & {
 }
 
 const LIMIT_MAX = 1_000
+const NOT_FOUND = 404
 /** Of a message, in a table. */
 const MESSAGE_LENGTH_MAX = 60
 
@@ -249,13 +251,27 @@ export const EXPORT_LETTERS: Command = {
       )
       for (const { id } of deadLetters) {
         if (signal.aborted) return EXIT.interrupted
-        const path = `/dead-letters/${id}?reveal=${isSet(options, 'reveal')}`
-        output.raw(`${JSON.stringify(await api.get<JsonObject>(path))}\n`)
+        const letter = await letterOf(api, id, isSet(options, 'reveal'))
+        if (letter !== undefined) output.raw(`${JSON.stringify(letter)}\n`)
       }
       after = deadLetters.length < LIMIT_MAX ? undefined : deadLetters.at(-1)?.id
     }
     return EXIT.ok
   },
+}
+
+/** Undefined for one that was replayed or discarded since it was listed. */
+async function letterOf(
+  api: HttpApi,
+  id: string,
+  isRevealed: boolean,
+): Promise<JsonObject | undefined> {
+  try {
+    return await api.get<JsonObject>(`/dead-letters/${id}?reveal=${isRevealed}`)
+  } catch (error) {
+    if (error instanceof HttpApiError && error.status === NOT_FOUND) return undefined
+    throw error
+  }
 }
 
 function queryOf(options: OptionValues, projection: string | undefined): URLSearchParams {

@@ -54,6 +54,9 @@ export const REBUILD_PROJECTION: Command = {
     if (isPart && isSet(options, 'promote')) {
       throw new UsageError('only a whole version can be promoted: leave --promote out')
     }
+    if (isSet(options, 'no-wait') && isSet(options, 'promote')) {
+      throw new UsageError('--promote waits until the version has caught up: leave --no-wait out')
+    }
     const api = projectorApi(options)
     const started = await start(api, name, invocation)
     if (isSet(options, 'no-wait')) {

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { runAgainst } from '../command/run-against.test-fixture.ts'
+import { EXPORT_LETTERS } from './show-letters.ts'
+
+test('an export passes over letters that are gone since they were listed', async () => {
+  const { exitCode, stdout } = await runAgainst(
+    (request) => {
+      if (request.startsWith('GET /dead-letters?')) {
+        return { body: { deadLetters: [{ id: '1' }, { id: '2' }, { id: '3' }] } }
+      }
+      if (request.startsWith('GET /dead-letters/2')) {
+        return { status: 404, body: { code: 'NOT_FOUND', message: 'there is no letter 2' } }
+      }
+      return { body: { path: request } }
+    },
+    EXPORT_LETTERS,
+    'orders',
+  )
+  const line = (id: number) => `{"path":"GET /dead-letters/${id}?reveal=false"}\n`
+  expect([exitCode, stdout]).toEqual([0, line(1) + line(3)])
+})
+
+test('an export that the projector refuses fails', async () => {
+  const refused = () => ({ status: 503, body: { code: 'AWAY', message: 'the database is away' } })
+  expect((await runAgainst(refused, EXPORT_LETTERS, 'orders')).exitCode).toBe(1)
+})
