@@ -105,6 +105,44 @@ describe.for(['ENOSPC', 'EDQUOT'])('a disk that answers %s', (code) => {
     }
   })
 
+  test('that began the next segment in vain does not let the one before pass where it begins', () => {
+    for (const isKilled of [false, true]) {
+      const disk = new SimulatedDisk()
+      const log = open(disk, { config: SEGMENTS })
+      expect(produce(log, 0, 2)).toEqual([true, true])
+      const empty = fill(disk, code, ['syncDirectory'])
+      const large = batch({ values: ['x'.repeat(150)] })
+      expect(append(log, large)).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+      empty()
+      const next = isKilled ? disk.afterKill() : disk
+      const current = isKilled ? open(next, { config: SEGMENTS }) : log
+      // It would have room in the first segment, but the name of the second may be on the disk for good.
+      expect(produce(current, 2, 1)).toEqual([true])
+      const content = readAll(current)
+      for (let kept = 0; kept < 8; kept += 1) {
+        const keptEntries = (count: number) => Math.min(kept, count)
+        const survivor = next.survivor({ ...KEEP_UNSYNCED, keptEntries })
+        expect(readAll(open(survivor, { config: SEGMENTS }))).toEqual(content)
+      }
+    }
+  })
+
+  test('and then fails to take back what it wrote in part ends the log', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk)
+    expect(produce(log, 0, 1)).toEqual([true])
+    const content = readAll(log)
+    disk.hook = ({ kind }) => {
+      if (kind === 'write') return { kind: 'fail', code, keptBytes: 20 }
+      return kind === 'truncate' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+    }
+    expect(append(log, sequenced(1))).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+    disk.hook = () => ({ kind: 'proceed' })
+    expect(log.failure?.code).toBe('EIO')
+    expect(append(log, sequenced(1))).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+    expect(readAll(open(disk.survivor(KEEP_UNSYNCED)))).toEqual(content)
+  })
+
   test('at any operation of a life costs nothing that was acknowledged, and no log', () => {
     for (const durability of ['group', 'os'] as const) {
       for (const kinds of [NEEDS_SPACE, ['write']]) {

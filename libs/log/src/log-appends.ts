@@ -65,6 +65,7 @@ export class LogAppends {
           const { indexIntervalBytes } = this.#config
           files.roll(end, { createdMs, indexIntervalBytes }, done)
         },
+        hasBegunNext: () => files.hasBegunNext,
         onDiskFull: (error) => this.#onDiskFull(error),
         onFailure,
       },

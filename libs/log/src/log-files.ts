@@ -56,6 +56,7 @@ export class LogFiles {
   #hasEnded = false
   /** The directory has segments of a swap that the log does not serve yet. */
   #isSwapping = false
+  #hasBegunNext = false
 
   constructor(options: LogFilesOptions) {
     invariant(options.segments.length > 0, 'a log has a segment')
@@ -81,6 +82,11 @@ export class LogFiles {
     const active = this.#segments.at(-1)
     invariant(active !== undefined, 'a log that is open has a segment')
     return active
+  }
+
+  /** Whether the file of the next segment may be there: it begins where the active one ends now. */
+  get hasBegunNext(): boolean {
+    return this.#hasBegunNext
   }
 
   /** Everything below was compacted at least once. */
@@ -190,8 +196,9 @@ export class LogFiles {
     this.#refuseBeyondBudget()
     const { directory, producers, leaderEpochs } = this.#options
     yield* directory.checkpoint(end, producers, leaderEpochs)
-    // A full disk must be met before the next segment exists: this one goes on, past that name.
+    // A full disk is better met before the next segment exists: this one may still go on.
     yield* end.segment.finishIndex(end)
+    this.#hasBegunNext = true
     const segment = yield* createSegment({
       disk: directory.disk,
       directory: directory.path,
@@ -201,6 +208,7 @@ export class LogFiles {
       nowMs: next.createdMs,
       indexIntervalBytes: next.indexIntervalBytes,
     })
+    this.#hasBegunNext = false
     yield* end.segment.close()
     this.#segments.push(segment)
     this.#countFiles(1)

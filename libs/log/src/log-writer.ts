@@ -26,6 +26,8 @@ export type LogWriterEvents = {
   readonly onDurable: (batches: readonly PlacedBatch[]) => void
   /** Begins the next segment at `end`, which is durable and the end of the active one. */
   readonly roll: (end: DurablePoint, nowMs: number, done: DiskCallback<Segment>) => void
+  /** Whether a roll that failed may have left the next segment: the active one must not pass its name. */
+  readonly hasBegunNext: () => boolean
   /**
    * The disk is full: what was placed is not written, and never will be; what was written stays. The
    * next batch is the one after the last that was written.
@@ -197,6 +199,7 @@ export class LogWriter {
     const { sizeBytes, createdMs, baseOffset } = this.#segment
     if (sizeBytes === 0) return false
     return (
+      this.#events.hasBegunNext() ||
       sizeBytes + batch.bytes.length > this.#config.segmentBytes ||
       batch.nowMs - createdMs >= this.#config.segmentMs ||
       batch.nextOffset - baseOffset > RELATIVE_OFFSET_MAX

@@ -300,7 +300,10 @@ export class Segment {
   }
 }
 
-/** Creates an empty segment. Its name survives a crash: the directory is synced before it returns. */
+/**
+ * Creates an empty segment. Its name survives a crash: the directory is synced before it returns. When
+ * that fails the name may survive all the same, now or after a removal: it stays, to be tried again.
+ */
 export function* createSegment(
   options: Pick<
     SegmentOptions,
@@ -313,9 +316,7 @@ export function* createSegment(
   try {
     yield* perform<void>((done) => disk.syncDirectory(directory, done))
   } catch (error) {
-    // The segment before it goes on, past the offset in this name.
     yield* perform<void>((done) => file.close(done))
-    yield* perform<void>((done) => disk.removeFile(path, done))
     throw error
   }
   return new Segment({
