@@ -391,9 +391,8 @@ function* tidiedNames(
     const next = bases[index + 1]
     return next !== undefined && next <= known.logStart && base < known.logStart
   })
+  // Whatever of this a crash brings back is below the log start, and goes with the next start.
   yield* remove(obsolete.flatMap((base) => segmentFiles(base, names)))
-  if (obsolete.length === 0) return names
-  yield* perform<void>((done) => disk.syncDirectory(directory, done))
   return names.filter((name) => !obsolete.includes(segmentBaseOffset(name) ?? -1))
 }
 
