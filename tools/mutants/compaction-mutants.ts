@@ -2,6 +2,8 @@ import type { Mutant } from './mutants.ts'
 
 const FILTER = 'libs/log/src/compaction/batch-filter.ts'
 const SWAP = 'libs/log/src/compaction/swap.ts'
+const PLAN = 'libs/log/src/compaction/plan.ts'
+const COMPACTION = 'libs/log/src/compaction/compact-log.ts'
 const TESTS = ['libs/log/src/compaction']
 
 /** Compaction, and how its segments take the place of others. */
@@ -97,7 +99,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L11',
     rule: 'nothing above the last stable offset is touched',
-    file: 'libs/log/src/compaction/plan.ts',
+    file: PLAN,
     before: 'segment.endOffset > state.lastStableOffset ||',
     after: '',
     tests: TESTS,
@@ -105,9 +107,131 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'L11',
     rule: 'records younger than min.compaction.lag.ms are not touched',
-    file: 'libs/log/src/compaction/plan.ts',
+    file: PLAN,
     before: 'return newestMs > nowMs - minCompactionLagMs',
     after: 'return newestMs > nowMs',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L7',
+    rule: 'a swap that the cleaner checkpoint does not name is reported',
+    file: SWAP,
+    before: 'if (swap === undefined || swapFile(swap.baseOffset) !== name) {',
+    after: 'if (swap === undefined) {',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L10',
+    rule: 'a swap that has begun is not given up',
+    file: 'libs/log/src/log-files.ts',
+    before: 'isShortage(result.error) && !this.#isSwapping',
+    after: 'isShortage(result.error)',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L10',
+    rule: 'a compacted segment replaces only what is still there',
+    file: 'libs/log/src/log-files.ts',
+    before: 'if (this.#hasEnded || from < 0 || to <= from) return false',
+    after: 'if (this.#hasEnded) return false',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L10',
+    rule: 'the cleaner checkpoint says where batches may be missing',
+    file: 'libs/log/src/log-files.ts',
+    before: 'const compactedTo = Math.max(this.#cleaner.compactedTo, range.endOffset)',
+    after: 'const { compactedTo } = this.#cleaner',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'a damaged cleaner checkpoint makes no compacted segment a damaged one',
+    file: 'libs/log/src/checkpoints.ts',
+    before: 'compactedTo = Number.POSITIVE_INFINITY',
+    after: 'compactedTo = 0',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'records of aborted transactions go',
+    file: FILTER,
+    before: ': transactions.isAborted(header)',
+    after: ': false',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'records of aborted transactions make no other obsolete',
+    file: COMPACTION,
+    before: 'if (transactions.isAborted(header) || records === undefined) return undefined',
+    after: 'if (records === undefined) return undefined',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'the time of a tombstone begins when the map covers it',
+    file: FILTER,
+    before: ' && lastOffset < this.#options.mapEndOffset',
+    after: '',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'the time of a tombstone begins once',
+    file: FILTER,
+    before: 'isWanted && !header.hasDeleteHorizon && ',
+    after: 'isWanted && ',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'what was written is compared with the map before it counts',
+    file: COMPACTION,
+    before: 'if (found.equals(latest) && recordCount',
+    after: 'if (recordCount',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'the records that were written are counted before they count',
+    file: COMPACTION,
+    before: 'if (found.equals(latest) && recordCount === filter.retainedRecordCount) return',
+    after: 'if (found.equals(latest)) return',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'a bad batch is not copied',
+    file: COMPACTION,
+    before: 'const problem = end.problem ?? passes',
+    after: 'const problem = passes',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'a batch whose records cannot be read stays whole',
+    file: FILTER,
+    before: `this.unreadBatchCount += 1
+      return 'all'`,
+    after: `this.unreadBatchCount += 1
+      return 'none'`,
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'the segment that takes the appends is not compacted',
+    file: PLAN,
+    before: 'const closed = state.segments.slice(0, -1)',
+    after: 'const closed = state.segments',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L11',
+    rule: 'a segment is durable before it takes the place of others',
+    file: COMPACTION,
+    before: 'yield* perform<void>((done) => file.datasync(done))',
+    after: '',
     tests: TESTS,
   },
 ]

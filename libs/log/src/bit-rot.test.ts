@@ -74,6 +74,34 @@ test('and so it is when a recovery was killed before, at any of its operations',
   }
 })
 
+test('nothing is acknowledged that the index cannot say, so that damage is never taken for a torn write', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  append(log, batch())
+  disk.hook = ({ kind, path }) =>
+    kind === 'write' && path.endsWith('.idx') ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+  expect(append(log, batch())).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  expect(log.failure?.code).toBe('EIO')
+})
+
+test('a sync that failed is not tried again when the log is closed', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config: { segmentBytes: 1 } })
+  append(log, batch())
+  disk.hook = ({ kind, path }) =>
+    kind === 'datasync' && path.endsWith('.idx')
+      ? { kind: 'fail', code: 'EIO' }
+      : { kind: 'proceed' }
+  expect(append(log, batch())).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
+  const operations: string[] = []
+  disk.hook = ({ kind }) => {
+    operations.push(kind)
+    return { kind: 'proceed' }
+  }
+  settled<void>((done) => log.close(done))
+  expect(operations).toEqual([])
+})
+
 test('a segment that lost what was acknowledged is reported, wherever it ends', () => {
   const disk = new SimulatedDisk()
   lived(disk)

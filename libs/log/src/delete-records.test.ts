@@ -58,6 +58,17 @@ describe('deleting records', () => {
     }
   })
 
+  test('takes the times of the records with them', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { messageTimestampType: 'LogAppendTime' } })
+    // The clock was set back in between.
+    for (const nowMs of [NOW_MS, NOW_MS - 1000]) append(log, batch(), { nowMs })
+    expect(deleteRecords(log, 1)).toMatchObject({ ok: true })
+    const at = (timestampMs: number) => lookUp((done) => log.offsetForTimestamp(timestampMs, done))
+    expect(at(NOW_MS - 1000)).toMatchObject({ found: { offset: 1, timestampMs: NOW_MS - 1000 } })
+    expect(at(NOW_MS - 999)).toEqual({ ok: true, found: null })
+  })
+
   test('is not taken back by damage to what says where the log starts', () => {
     const disk = new SimulatedDisk()
     // In the first segment: nothing else tells that its first records are deleted.

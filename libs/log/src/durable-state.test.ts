@@ -1,3 +1,4 @@
+import { DecodeError } from '@fairlead/base'
 import { crc32c } from '@fairlead/protocol'
 import { expect, test } from 'vitest'
 import { type DurableState, decodeDurableState, encodeDurableState } from './durable-state.ts'
@@ -49,4 +50,17 @@ test('and read from them', () => {
   })
   expect(leaderEpochs.startedBelow(12)).toEqual(someState().leaderEpochs.startedBelow(12))
   expect([...producers.entries()]).toMatchObject([...someState().producers.entries()])
+})
+
+test('another version, another magic, and a body that was cut short or changed are refused', () => {
+  const bytes = encodeDurableState(someState(), crc32c)
+  for (const position of [3, 7, 11, 30]) {
+    const other = bytes.slice()
+    other[position] = (other[position] ?? 0) + 1
+    expect(() => decodeDurableState(other, { nowMs: NOW_MS, crc32c })).toThrow(DecodeError)
+  }
+  for (const sizeBytes of [0, 11, bytes.length - 1]) {
+    const short = bytes.subarray(0, sizeBytes)
+    expect(() => decodeDurableState(short, { nowMs: NOW_MS, crc32c })).toThrow(DecodeError)
+  }
 })

@@ -69,6 +69,15 @@ test('a segment is as old as its first append, not as its creation', () => {
   expect(logPaths(disk).map((path) => path.slice(-8))).toEqual(['0000.log', '0002.log'])
 })
 
+test('the leader epochs are written as Kafka writes them', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk)
+  for (const leaderEpoch of [0, 0, 3]) append(log, batch(), { leaderEpoch })
+  settled<void>((done) => log.checkpoint(done))
+  const bytes = disk.contentOf(`${DIRECTORY}/leader-epoch-checkpoint`)
+  expect(new TextDecoder().decode(bytes)).toBe('0\n2\n0 0\n3 2\n')
+})
+
 test('two snapshots of the producers are kept, however many segments there are', () => {
   const disk = new SimulatedDisk()
   const log = open(disk, { config: { segmentBytes: 100 } })

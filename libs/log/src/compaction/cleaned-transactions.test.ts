@@ -1,7 +1,8 @@
 import { crc32c, encodeBatch, readBatchHeader } from '@fairlead/protocol'
+import { SimulatedDisk } from '@fairlead/simulation'
 import { describe, expect, test } from 'vitest'
-import { keyed } from '../testing/compaction-fixture.ts'
-import { NOW_MS } from '../testing/log-fixture.ts'
+import { compact, keyed, records } from '../testing/compaction-fixture.ts'
+import { NOW_MS, append, open } from '../testing/log-fixture.ts'
 import { BatchFilter, type BatchFilterOptions } from './batch-filter.ts'
 import { CleanedTransactions } from './cleaned-transactions.ts'
 import { OffsetMap } from './offset-map.ts'
@@ -96,4 +97,17 @@ describe('a compaction', () => {
     expect(kept && readBatchHeader(kept, 0)).toMatchObject({ baseOffset: 5, recordCount: 0 })
     expect(retain(keyed([{ key: 'old', value: 'value' }], { baseOffset: 6 }))).toBeUndefined()
   })
+})
+
+test('a record of an aborted transaction makes no other of its key obsolete', () => {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config: { segmentBytes: 1, cleanupPolicy: ['compact'] } })
+  const stored = [data(0, 'a'), marker(1, 'commit'), data(2, 'a'), marker(3, 'abort')]
+  for (const batch of [...stored, keyed([{ key: 'b', value: 'value' }])]) {
+    append(log, batch, { origin: 'coordinator' })
+  }
+  const abortedTransactions = [{ producerId: 7, firstOffset: 2 }]
+  expect(compact(disk, log, { abortedTransactions })).toMatchObject({ ok: true })
+  const ofKey = records(log).filter(({ key }) => key === 'a')
+  expect(ofKey).toMatchObject([{ offset: 0, key: 'a', value: 'value' }])
 })

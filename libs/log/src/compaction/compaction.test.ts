@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { LogConfig } from '../index.ts'
+import { CLEANER_FILE, writeCheckpoint } from '../checkpoints.ts'
+import { runTask, writeNewFile } from '../disk-task.ts'
+import type { LogConfig, ReadResult } from '../index.ts'
 import {
   type KeyedRecord,
   altered,
@@ -11,11 +13,26 @@ import {
   shown,
 } from '../testing/compaction-fixture.ts'
 import { INDEX_SLOT_BYTES } from '../index-file.ts'
-import { DIRECTORY, NOW_MS, append, open, read, settled, tryOpen } from '../testing/log-fixture.ts'
-import { BATCH_HEADER_BYTES, splitBatches } from '@fairlead/protocol'
+import {
+  DIRECTORY,
+  NOW_MS,
+  append,
+  open,
+  read,
+  readAll,
+  settled,
+  tryOpen,
+} from '../testing/log-fixture.ts'
+import { BATCH_HEADER_BYTES, crc32c, splitBatches } from '@fairlead/protocol'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
 const DAY_MS = 86_400_000
+const CLEANER_PATH = `${DIRECTORY}/${CLEANER_FILE}`
+
+/** In a batch of one record whose key is a letter. */
+const KEY = 66
+/** The last byte of the number of records. */
+const RECORD_COUNT = 60
 
 /** Two records of this size fill a segment. */
 const CONFIG: Partial<LogConfig> = {
@@ -58,6 +75,87 @@ test('a compacted segment whose index lost its end is read again, and nothing of
     expect(damaged.contentOf(path)).toEqual(disk.contentOf(path))
   }
   expect(indexes.length).toBeGreaterThan(2)
+})
+
+test('damage to the cleaner checkpoint costs a compaction, and no log', () => {
+  const sets = ['a', 'a', 'a', 'a', 'b', 'b', 'c'].map((key, at) => [key, String(at)] as const)
+  const { disk, log } = logOf(sets)
+  compact(disk, log)
+  const content = shown(log)
+  expect(content.length).toBeLessThan(sets.length)
+  settled<void>((done) => log.close(done))
+  const sizeBytes = disk.contentOf(CLEANER_PATH).length
+  for (let position = 0; position < sizeBytes; position += 1) {
+    const damaged = disk.survivor(LOSE_UNSYNCED)
+    const bytes = damaged.contentOf(CLEANER_PATH)
+    bytes[position] = (bytes[position] ?? 0) ^ 1
+    const reopened = open(damaged, { config: CONFIG })
+    expect(shown(reopened)).toEqual(content)
+    expect(plan(reopened)?.plan.firstDirtyOffset).toBe(0)
+  }
+})
+
+test('a swap that the cleaner checkpoint does not name is reported, and removes no other segments', () => {
+  const sets = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((key, at) => [key, String(at)] as const)
+  const { disk, log } = logOf(sets)
+  settled<void>((done) => log.close(done))
+  const segment = `${DIRECTORY}/00000000000000000000.log`
+  const swapped = writeNewFile(disk, `${segment}.swap`, disk.contentOf(segment))
+  settled<void>((done) => runTask(swapped, done))
+  const target = { disk, directory: DIRECTORY, name: CLEANER_FILE }
+  const stale = [
+    [0, 4],
+    [2, 4],
+  ]
+  settled<void>((done) => runTask(writeCheckpoint(target, stale, crc32c), done))
+  const before = disk.paths()
+  const opened = tryOpen(disk, { config: CONFIG })
+  expect(opened).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
+  expect(disk.paths()).toEqual(before)
+})
+
+test('a compacted segment does not take the place of segments that were deleted meanwhile', () => {
+  const { disk, log } = logOf(['a', 'b', 'a', 'c', 'd'].map((key) => [key, 'value'] as const))
+  settled((done) => log.deleteRecords(2, (result) => done({ ok: true, value: result })))
+  const content = shown(log)
+  const before = disk.paths()
+  for (const [baseOffset, endOffset] of [
+    [0, 2],
+    [0, 4],
+    [2, 3],
+  ] as const) {
+    const range = { baseOffset, endOffset }
+    const replaced = settled<boolean>((done) => log.replaceSegments(range, NOW_MS, done))
+    expect(replaced).toEqual({ ok: true, value: false })
+  }
+  expect(log.failure).toBeUndefined()
+  expect([shown(log), disk.paths()]).toEqual([content, before])
+})
+
+test('a read of a segment that is replaced meanwhile does not go by the index of the other', () => {
+  const waiting: (() => void)[] = []
+  let isReading = false
+  const disk = new SimulatedDisk({
+    completion: (complete) => (isReading ? waiting.push(complete) : complete()),
+  })
+  const log = open(disk, { config: { ...CONFIG, segmentBytes: 800 } })
+  for (const key of 'aaabcdefghijklmnopqrstu') append(log, keyed(set(key, 'value')))
+  expect(log.segmentCount).toBe(3)
+  // The index of the second segment takes the place of that of the first in memory.
+  const content = readAll(log)
+  isReading = true
+  const answers: ReadResult[] = []
+  log.read({ fetchOffset: 8, maxBytes: 1 }, (result) => answers.push(result))
+  isReading = false
+  compact(disk, log)
+  expect(answers).toEqual([])
+  expect(splitBatches(disk.contentOf(`${DIRECTORY}/00000000000000000000.log`))).toHaveLength(8)
+  while (waiting.length > 0) waiting.shift()?.()
+  const wanted = splitBatches(content)[8]
+  const position = wanted?.position ?? 0
+  expect(answers).toMatchObject([
+    { ok: true, chunks: [content.slice(position, position + (wanted?.sizeBytes ?? 0))] },
+  ])
 })
 
 test('a compacted segment without an index is not opened without what rotted in it', () => {
@@ -254,6 +352,38 @@ describe('a compaction', () => {
     expect(shown(log)).toEqual(['a=0@0', 'b=1@1', 'c=2@2', 'a=3@3', 'a=4@4'])
   })
 
+  test.for([
+    { what: 'the latest record of a key', position: KEY, value: 0x7a },
+    { what: 'a record behind what the map covers', position: RECORD_COUNT, value: 0 },
+  ])('does not count when $what is missing from what was written', ({ position, value }) => {
+    const { disk, log } = logOf([
+      ['a', '0'],
+      ['a', '1'],
+      ['b', '2'],
+      ['c', '3'],
+      ['d', '4'],
+    ])
+    const before = shown(log)
+    const cleaned = `${DIRECTORY}/00000000000000000002.log.cleaned`
+    const isOfLatest = position === KEY
+    disk.hook = ({ kind, path }) => {
+      if (kind === 'datasync' && path === cleaned) {
+        const content = disk.contentOf(path)
+        const [first, second] = splitBatches(content)
+        const at = (isOfLatest ? first : second)?.position ?? 0
+        const written = content.subarray(at, at + (first?.sizeBytes ?? 0))
+        written[position] = value
+        new DataView(written.buffer, written.byteOffset).setUint32(17, crc32c(written.subarray(21)))
+      }
+      return { kind: 'proceed' }
+    }
+    const room = { mapBytes: 24 * 3, mapLoadFactor: 0.7 }
+    const result = compact(disk, log, room)
+    expect(result).toMatchObject({ ok: false, error: { code: 'COMPACTION_MISMATCH' } })
+    expect(shown(log).at(-1)).toBe(before.at(-1))
+    expect(shown(log)).toEqual(before.slice(1))
+  })
+
   test('a full disk ends it, and the log goes on', () => {
     const { disk, log } = logOf([
       ['a', '0'],
@@ -367,6 +497,23 @@ describe('a tombstone', () => {
     )
     compact(disk, log, { mapBytes: 24 * 3, mapLoadFactor: 0.7 })
     expect(batches(log).map(({ hasDeleteHorizon }) => hasDeleteHorizon)).not.toContain(true)
+  })
+
+  test('that the map does not cover, in a batch that it covers in part, does not begin its time', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...config, segmentBytes: 1 } })
+    append(log, keyed(set('a', '0')))
+    const straddling = ['b', 'c', 'a'].map((key) => ({ key, value: key === 'a' ? null : 'value' }))
+    append(log, keyed(straddling))
+    append(log, keyed(set('d', '4')))
+    const room = { mapBytes: 24 * 3, mapLoadFactor: 0.7 }
+    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 2 } })
+    // A day on, this one removes what was before the tombstone: its day begins.
+    const later = { ...room, nowMs: NOW_MS + DAY_MS }
+    expect(compact(disk, log, later)).toMatchObject({ ok: true, value: { firstDirtyOffset: 4 } })
+    expect(shown(log)).toEqual(['b=value@1', 'c=value@2', 'a=null@3', 'd=4@4'])
+    const horizonMs = NOW_MS + 2 * DAY_MS
+    expect(batches(log)[0]).toMatchObject({ hasDeleteHorizon: true, baseTimestampMs: horizonMs })
   })
 
   test('whose time is over stays while what was before it does', () => {

@@ -65,7 +65,8 @@ const SMALL_JOB: Pick<CompactionJob, 'nowMs' | 'mapBytes' | 'mapLoadFactor' | 'b
   bufferBytes: 100,
 }
 
-export type CompactOptions = Partial<typeof SMALL_JOB> & { readonly codecs?: BatchCodecs }
+export type CompactOptions = Partial<typeof SMALL_JOB> &
+  Partial<Pick<CompactionJob, 'abortedTransactions'>> & { readonly codecs?: BatchCodecs }
 
 /** Plans a compaction; undefined while the disk has not answered. */
 export function plan(log: PartitionLog, nowMs: number = NOW_MS): PlannedCompaction | undefined {
@@ -80,10 +81,13 @@ export function compact(
   log: PartitionLog,
   options: CompactOptions = {},
 ): DiskResult<CompactionResult> | undefined {
-  const { codecs = TURNING, ...limits } = options
+  const { codecs = TURNING, abortedTransactions = [], ...limits } = options
   const planned = plan(log, options.nowMs)
   if (planned === undefined || planned.plan.cleanableBytes === 0) return undefined
-  const job: CompactionJob = log.compactionJob(planned, { ...SMALL_JOB, ...limits })
+  const job: CompactionJob = {
+    ...log.compactionJob(planned, { ...SMALL_JOB, ...limits }),
+    abortedTransactions,
+  }
   let result: DiskResult<CompactionResult> | undefined
   const task = compactLog(job, {
     disk,
