@@ -12,6 +12,14 @@ export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
   http.setValidatorCompiler<object>(({ schema, httpPart }) =>
     (httpPart === 'body' ? bodies : texts).compile(schema),
   )
+  http.setSchemaErrorFormatter(([first], part) => {
+    const unknown = first?.params['additionalProperty']
+    const problem =
+      typeof unknown === 'string'
+        ? ` has "${unknown}", which is unknown here`
+        : `${first?.instancePath} ${first?.message}`
+    return new Error(part + problem)
+  })
   http.addHook('onRequest', async ({ url }, reply) => {
     // Postgres has no text with NUL in it.
     if (!url.includes('%00')) return

@@ -513,7 +513,10 @@ test('orders that name nothing, or two things, or what there is not, are refused
   await serve()
   const order = async (body: object) => (await ask('POST', '/dead-letters/replay', body)).status
   const all = { projection: 'accounts', all: true, ...ANA }
-  expect(await order({ ...all, versoin: 2 })).toBe(400)
+  expect(await ask('POST', '/dead-letters/replay', { ...all, versoin: 2 })).toMatchObject({
+    status: 400,
+    body: { message: 'body has "versoin", which is unknown here' },
+  })
   expect(await order({ ...all, version: '2' })).toBe(400)
   expect(await order({ projection: 'accounts', ...ANA, tenant: null })).toBe(400)
   expect(await order({ projection: 'accounts', ...ANA, tenant: '' })).toBe(400)
