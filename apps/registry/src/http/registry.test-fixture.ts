@@ -44,7 +44,7 @@ export const startRegistry = (
   })
   store.start()
   started.push(store, http, { close: () => inquiries.stop() })
-  return { http, log, states }
+  return { http, log, states, store }
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'

@@ -46,3 +46,79 @@ test('who waits for the log when the store ends is told', async () => {
   await closed
   expect(log.entries).toHaveLength(2)
 })
+
+/** Counts how often it is asked for its end. */
+class CountingLog extends MemorySchemaLog {
+  endCount = 0
+
+  override endOffset(): Promise<number> {
+    this.endCount += 1
+    return super.endOffset()
+  }
+}
+
+test('writes that wait together ask for the end of the log together', async () => {
+  const log = new CountingLog()
+  const { http, store } = startRegistry(log)
+  await call(http, 'PUT /config', { compatibility: 'NONE' })
+  log.endCount = 0
+  const allWait = Promise.withResolvers<void>()
+  log.beforeAppend = () => allWait.promise
+  const written = Array.from({ length: 20 }, (_, index) =>
+    call(http, `POST /subjects/s${index}/versions`, { schema: '"int"' }),
+  )
+  while (store.queuedWriteCount < written.length) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  allWait.resolve()
+  const answers = await Promise.all(written)
+  expect(new Set(answers.map(([status]) => status))).toEqual(new Set([200]))
+  // For the first write, and for those that came after it had asked.
+  expect(log.endCount).toBeLessThanOrEqual(2)
+})
+
+test('questions for what is not there ask for the end of the log together', async () => {
+  const log = new CountingLog()
+  const { http } = startRegistry(log)
+  await call(http, 'PUT /config', { compatibility: 'NONE' })
+  log.endCount = 0
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => call(http, `GET /schemas/ids/${index + 1}`)),
+  )
+  expect(new Set(answers.map(([status]) => status))).toEqual(new Set([404]))
+  expect(log.endCount).toBeLessThanOrEqual(2)
+})
+
+test('a write sees what another registry wrote before it came, also behind a write under way', async () => {
+  const log = new MemorySchemaLog()
+  const [one, other] = [startRegistry(log), startRegistry(log)]
+  await call(one.http, 'POST /subjects/s/versions', { schema: '"int"' })
+  const [appending, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  log.beforeAppend = () => {
+    log.beforeAppend = () => Promise.resolve()
+    appending.resolve()
+    return released.promise
+  }
+  const underWay = call(one.http, 'PUT /mode/t', { mode: 'READONLY' })
+  await appending.promise
+  await call(other.http, 'PUT /config/s', { compatibility: 'NONE' })
+  const incompatible = call(one.http, 'POST /subjects/s/versions', { schema: '"string"' })
+  released.resolve()
+  expect((await underWay)[0]).toBe(200)
+  expect((await incompatible)[0]).toBe(200)
+})
+
+test('a failure to read the end of the log is met by those who asked, and not by later ones', async () => {
+  const log = new CountingLog()
+  const { http } = startRegistry(log)
+  await call(http, 'POST /subjects/s/versions', { schema: '"int"' })
+  log.isDown = true
+  const failed = await Promise.all(
+    ['GET /schemas/ids/7', 'DELETE /subjects/s', 'DELETE /subjects/s'].map((request) =>
+      call(http, request as 'GET /schemas/ids/7'),
+    ),
+  )
+  expect(failed.map(([status]) => status)).toEqual([500, 500, 500])
+  log.isDown = false
+  expect(await call(http, 'DELETE /subjects/s')).toEqual([200, [1]])
+})

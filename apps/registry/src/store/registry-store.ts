@@ -49,9 +49,12 @@ type Waiter = {
 /**
  * Keeps the registry's image up to date with the log, and writes to the log, one decision at a time.
  *
- * A write reads to the end of the log, decides, appends with expected offsets, and answers once its
- * records have been read back. When another registry wrote in between, the records count for
+ * A write reads what was in the log when it came, decides, appends with expected offsets, and answers
+ * once its records have been read back. When another registry wrote in between, the records count for
  * nothing, to every reader alike, and the decision is made again on what the other one wrote.
+ *
+ * Those who wait together ask for the end of the log together: an answer to a question that was asked
+ * after they came is as good as one of their own.
  */
 export class RegistryStore {
   readonly #options: RegistryStoreOptions
@@ -60,6 +63,12 @@ export class RegistryStore {
   readonly #waiters = new Set<Waiter>()
   #writes: Promise<unknown> = Promise.resolve()
   #queuedCount = 0
+  /** Of the write that came last, and of the last one that came before the end was asked for. */
+  #lastWriteNumber = 0
+  #readForWriteNumber = 0
+  /** The reading to the end that has begun last, and the one that begins when it is done. */
+  #endReading: Promise<void> | undefined
+  #nextEndReading: Promise<void> | undefined
   #isCaughtUp = false
   #clusterId: string | null | undefined
   #reading: Promise<void> | undefined
@@ -127,16 +136,20 @@ export class RegistryStore {
       throw new StoreError('Too many writes wait for the store', { errorCode: 50001 })
     }
     this.#queuedCount += 1
-    const written = this.#writes.then(() => this.#decideAndWrite(decide))
+    const number = (this.#lastWriteNumber += 1)
+    const written = this.#writes.then(() => this.#decideAndWrite(decide, number))
     this.#writes = written.catch(() => undefined).finally(() => (this.#queuedCount -= 1))
     return this.#withTimeout(written, 'Timed out waiting for the write to reach the store')
   }
 
-  async #decideAndWrite<Value>(decide: () => Decision<Value>): Promise<Outcome<Value>> {
+  async #decideAndWrite<Value>(
+    decide: () => Decision<Value>,
+    number: number,
+  ): Promise<Outcome<Value>> {
     const { log, registry, onWriting } = this.#options
+    await this.#readForWrite(number)
     let lost: readonly RegistryRecord[] = []
     for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt += 1) {
-      await this.#readToEnd()
       const decision = decide()
       const records = registry.log.withRepairs(decision.records, lost)
       if (records.length === 0) return decision.response
@@ -159,7 +172,26 @@ export class RegistryStore {
     throw new StoreError(`Lost ${WRITE_ATTEMPTS_MAX} races for the log`, { errorCode: 50001 })
   }
 
-  async #readToEnd(): Promise<void> {
+  /** Reads what was in the log when the write came. */
+  async #readForWrite(number: number): Promise<void> {
+    if (this.#readForWriteNumber >= number) return
+    const lastNumber = this.#lastWriteNumber
+    await this.#readToEnd()
+    this.#readForWriteNumber = lastNumber
+  }
+
+  /** Reads what is in the log now: the end is asked for after this call, for everybody who waits. */
+  #readToEnd(): Promise<void> {
+    this.#nextEndReading ??= this.#readToEndAfter(this.#endReading)
+    return this.#nextEndReading
+  }
+
+  async #readToEndAfter(previous: Promise<void> | undefined): Promise<void> {
+    // Its failure is for those who waited for it.
+    await previous?.catch(() => undefined)
+    await Promise.resolve()
+    this.#endReading = this.#nextEndReading
+    this.#nextEndReading = undefined
     await this.#hasRead(await this.#options.log.endOffset())
   }
 
