@@ -115,3 +115,14 @@ test('a later version is shown once it is promoted, and the earlier one again af
   expect(await live()).toEqual([1])
   expect(await promote(3)).toBe(404)
 })
+
+test('the lag counts partitions that nobody has begun', async () => {
+  log.grow(2)
+  log.append(1, deposited(accountId(0), 1), deposited(accountId(0), 2))
+  const { body } = await get('/projections/accounts/lag')
+  const begun = { topic: log.topic, partition: 0, nextOffset: 3, endOffset: 3, lagRecords: 0 }
+  const notBegun = { topic: log.topic, partition: 1, nextOffset: 0, endOffset: 2, lagRecords: 2 }
+  expect(body).toMatchObject({
+    versions: [{ version: 1, state: 'live', lagRecords: 2, partitions: [begun, notBegun] }],
+  })
+})

@@ -1,8 +1,6 @@
 import { errorMessage, parseLsn } from '@fairlead/base'
 import type { CompletionRate } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
-import type { EventLog } from './log/event-log.ts'
-import { readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import {
   type Job,
@@ -25,6 +23,7 @@ import {
   readVersions,
   setPaused,
 } from './store/versions.ts'
+import { type LagLog, readLags } from './version-lag.ts'
 
 /** A read behind the swap sees no less than one before it. */
 const PROMOTE_LAG_RECORDS_DEFAULT = 0
@@ -68,7 +67,7 @@ type OfVersionOrAll = { readonly version?: number }
 
 export type VersionSource = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'endOffset'>
+  readonly log: LagLog
   /** The versions whose code is here. */
   readonly registered: () => readonly RegisteredProjection[]
   /** How fast a version catches up, by its schema. */
@@ -88,7 +87,8 @@ export type VersionSource = {
  * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&acceptLostEffects=&timeoutMs=`,
  *   `…/rollback`, `…/retire?version=&acceptLostEffects=`.
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
- * - `GET /projections/:name/lag`: how far each version is behind the end of the log.
+ * - `GET /projections/:name/lag`: how far each version is behind the end of the log, in every partition
+ *   of its topics.
  * - `GET /projection-jobs/:id`: what was ordered, and what has become of it.
  */
 export function addVersionRoutes(
@@ -399,17 +399,18 @@ async function lagOf(source: VersionSource, name: string) {
   return { name, versions: lags }
 }
 
-async function lagOfVersion({ db, log }: VersionSource, of: Version) {
-  const checkpoints = await readCheckpoints(db, of)
-  const partitions = await Promise.all(
-    checkpoints.map(async ({ topic, partition, progress: { nextOffset, eventTimeMs } }) => {
-      const endOffset = await log.endOffset(topic, partition)
-      const lagRecords = Math.max(0, endOffset - nextOffset)
-      const behindMs = eventTimeMs === null ? null : Math.max(0, Date.now() - eventTimeMs)
-      const lagSeconds = lagRecords === 0 ? 0 : behindMs === null ? null : behindMs / 1_000
-      return { topic, partition, nextOffset, endOffset, lagRecords, lagSeconds }
-    }),
-  )
+async function lagOfVersion(source: VersionSource, of: Version) {
+  const code = source.registered().find(({ projectionId, projection: { version } }) => {
+    return projectionId === of.projectionId && version === of.version
+  })
+  // Without the code here, the topics are those that somebody has begun.
+  const topics = code?.projection.sources.map(({ topic }) => topic) ?? []
+  const lags = await readLags(source, of, topics)
+  const partitions = lags.map(({ eventTimeMs, ...lag }) => {
+    const behindMs = eventTimeMs === null ? null : Math.max(0, Date.now() - eventTimeMs)
+    const lagSeconds = lag.lagRecords === 0 ? 0 : behindMs === null ? null : behindMs / 1_000
+    return { ...lag, lagSeconds }
+  })
   return {
     lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
     nextOffsets: partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0),

@@ -1,12 +1,15 @@
 import { errorMessage } from '@fairlead/base'
 import { CompletionRate } from '@fairlead/projection'
 import { sql } from 'kysely'
-import type { EventLog } from './log/event-log.ts'
 import { pauseFor } from './pause.ts'
-import { readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
-import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
+import {
+  type RegisteredProjection,
+  projectionLabel,
+  versionOf,
+} from './store/registered-projection.ts'
 import { type Version, readVersionsById } from './store/versions.ts'
+import { type LagLog, readLags } from './version-lag.ts'
 
 /** How soon every process obeys a pause, a promotion or a retirement. */
 const POLL_INTERVAL_MS = 500
@@ -16,9 +19,9 @@ const READY_LAG_RECORDS = 1_000
 
 export type VersionWatchOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'endOffset'>
+  readonly log: LagLog
   readonly registered: readonly RegisteredProjection[]
-  /** Called with each look at the database. Must not throw. */
+  /** Called with each look at the database. */
   readonly onSeen: (registered: RegisteredProjection, version: Version) => Promise<void>
   readonly nowMs: () => number
   readonly logger: { warn(fields: object, message: string): void }
@@ -34,6 +37,10 @@ export class VersionWatch {
   #wake = new AbortController()
   /** By schema: how fast versions that catch up do. */
   readonly #rates = new Map<string, CompletionRate>()
+  /** By schema: measurements under way. */
+  readonly #measuring = new Map<string, Promise<void>>()
+  /** What goes wrong, and why. */
+  readonly #troubles = new Map<string, string>()
   readonly #done: Promise<void>
 
   constructor(options: VersionWatchOptions) {
@@ -58,20 +65,23 @@ export class VersionWatch {
 
   async #run(): Promise<void> {
     const { signal } = this.#abort
-    let trouble = ''
     while (!signal.aborted) {
-      try {
-        await this.#look()
-        trouble = ''
-      } catch (error) {
-        const reason = errorMessage(error)
-        if (reason !== trouble) {
-          this.#options.logger.warn({ err: error }, 'states of projections cannot be read')
-        }
-        trouble = reason
-      }
+      await this.#attempt('states of projections cannot be read', () => this.#look())
       this.#wake = new AbortController()
       await pauseFor(POLL_INTERVAL_MS, AbortSignal.any([signal, this.#wake.signal]))
+    }
+    await Promise.all(this.#measuring.values())
+  }
+
+  /** A failure is told once, until it is over or another one. */
+  async #attempt(what: string, attemptOnce: () => Promise<void>): Promise<void> {
+    try {
+      await attemptOnce()
+      this.#troubles.delete(what)
+    } catch (error) {
+      const reason = errorMessage(error)
+      if (this.#troubles.get(what) !== reason) this.#options.logger.warn({ err: error }, what)
+      this.#troubles.set(what, reason)
     }
   }
 
@@ -85,28 +95,39 @@ export class VersionWatch {
           projectionId === each.projectionId && number === each.projection.version,
       )
       if (version === undefined) continue
-      await onSeen(each, version)
-      if (version.state === 'catching_up') await this.#markReady(each)
+      const label = projectionLabel(each.projection)
+      await this.#attempt(`${label} is not run as it should be`, () => onSeen(each, version))
+      if (version.state === 'catching_up') this.#measure(each)
       else this.#rates.delete(each.schemaName)
     }
   }
 
+  /** Apart from the looks, one at a time of a version: the log may take long to answer, or be away. */
+  #measure(registered: RegisteredProjection): void {
+    const { schemaName, projection } = registered
+    if (this.#measuring.has(schemaName)) return
+    const what = `whether ${projectionLabel(projection)} has caught up is not known`
+    const measuring = this.#attempt(what, () => this.#markReady(registered))
+    this.#measuring.set(
+      schemaName,
+      measuring.then(() => void this.#measuring.delete(schemaName)),
+    )
+  }
+
   async #markReady(registered: RegisteredProjection): Promise<void> {
-    const { db, log } = this.#options
     const { projection, projectionId } = registered
-    let [lag, done] = [0, 0]
-    for (const at of await readCheckpoints(db, versionOf(registered))) {
-      const { nextOffset } = at.progress
-      done += nextOffset
-      lag += (await log.endOffset(at.topic, at.partition)) - nextOffset
-    }
+    const topics = projection.sources.map(({ topic }) => topic)
+    const lags = await readLags(this.#options, versionOf(registered), topics)
     const rate = this.#rates.get(registered.schemaName) ?? new CompletionRate()
     this.#rates.set(registered.schemaName, rate)
+    const done = lags.reduce((sum, { nextOffset }) => sum + nextOffset, 0)
     rate.measure(done, this.#options.nowMs())
+    if (topics.some((each) => !lags.some(({ topic }) => topic === each))) return
+    const lag = lags.reduce((sum, { lagRecords }) => sum + lagRecords, 0)
     if (lag > READY_LAG_RECORDS) return
     await sql`
       update evt.projection_version set state = 'ready', ready_at = clock_timestamp()
       where projection_id = ${projectionId} and version = ${projection.version}
-        and state = 'catching_up'`.execute(db)
+        and state = 'catching_up'`.execute(this.#options.db)
   }
 }

@@ -118,7 +118,10 @@ export const PROJECTION_LAG: Command = {
   positionals: '<projection>',
   positionalCount: { min: 1, max: 1 },
   options: {
-    'fail-above': { value: 'records', doc: 'exit code 10 when the live version lags further' },
+    'fail-above': {
+      value: 'records',
+      doc: 'exit code 10 when the live version lags further, or none is live',
+    },
     ...PROJECTOR_OPTION,
   },
   async run({ options, output, positionals: [name = ''] }) {
@@ -130,6 +133,8 @@ export const PROJECTION_LAG: Command = {
     output.list(lags, LAG_COLUMNS)
     const live = lags.filter(({ state }) => state === 'live')
     const lag = live.reduce((sum, { lagRecords }) => sum + lagRecords, 0)
-    return max !== undefined && lag > max ? EXIT.unhealthy : EXIT.ok
+    // Where no partition is known nothing is read, however little it would be.
+    const isBehind = max !== undefined && (live.length === 0 || lag > max)
+    return isBehind ? EXIT.unhealthy : EXIT.ok
   },
 }
