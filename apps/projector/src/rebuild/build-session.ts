@@ -8,6 +8,16 @@ const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_DELAY_MS = 5_000
 
 /**
+ * An index of many rows takes as long as it takes, and so does what is folded between two writes,
+ * whatever is set for the role or the database. `pg` passes no timeout of 0 on; which ones there are
+ * depends on the version of the server.
+ */
+const WITHOUT_TIMEOUTS = `
+  select set_config(name, '0', false) from pg_settings
+  where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout',
+    'idle_in_transaction_session_timeout')`
+
+/**
  * A connection that holds the lock of a job, and through which all of the job's writes go: nobody else
  * does the job while the session lives, and what it had not committed is gone with it.
  */
@@ -31,8 +41,6 @@ export class BuildSession {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
-      // An index of many rows takes as long as it takes.
-      statement_timeout: 0,
       types: VALUE_TYPES,
     })
     // A lost connection also rejects the statement that runs, or the next one.
@@ -44,7 +52,10 @@ export class BuildSession {
         [JOB_LOCK_CLASS, jobLockKey(jobId)],
       )
       const [row] = rows
-      if (row?.locked === true) return new BuildSession(client, row.pid)
+      if (row?.locked === true) {
+        await client.query(WITHOUT_TIMEOUTS)
+        return new BuildSession(client, row.pid)
+      }
     } catch (error) {
       await client.end()
       throw error

@@ -62,8 +62,8 @@ export class JobRunner {
     const { signal } = this.#abort
     while (!signal.aborted) {
       try {
-        const hadOne = await this.#runNext()
-        if (!hadOne) await pauseFor(POLL_INTERVAL_MS, signal)
+        const delayMs = await this.#runOpen()
+        if (delayMs > 0) await pauseFor(delayMs, signal)
       } catch (error) {
         if (error instanceof InvariantViolation) {
           this.#options.fail(error)
@@ -75,22 +75,36 @@ export class JobRunner {
     }
   }
 
-  async #runNext(): Promise<boolean> {
-    const { db, databaseUrl, registered } = this.#options
+  /** Runs one job that can be run now; answers how long to wait before the next look at the jobs. */
+  async #runOpen(): Promise<number> {
+    const { db, registered, logger } = this.#options
     const ids = new Set(registered.map(({ projectionId }) => projectionId))
+    let delayMs = POLL_INTERVAL_MS
     for (const job of await openJobs(db, [...ids])) {
-      const of = await this.#registrationOf(job)
-      if (of === undefined) continue
-      const session = await BuildSession.open(databaseUrl, job.id)
-      if (session === null) continue
       try {
-        await this.#runJob(job, of, session)
-      } finally {
-        await session.close()
+        if (await this.#runAlone(job)) return 0
+      } catch (error) {
+        if (error instanceof InvariantViolation) throw error
+        // Those behind it may be of a log or a table that is not in trouble.
+        logger.warn({ err: error, job: String(job.id), kind: job.kind }, 'a job waits')
+        delayMs = RETRY_DELAY_MS
       }
-      return true
     }
-    return false
+    return delayMs
+  }
+
+  /** False when the code of the job's version is not here, or another session has the job. */
+  async #runAlone(job: Job): Promise<boolean> {
+    const of = await this.#registrationOf(job)
+    if (of === undefined) return false
+    const session = await BuildSession.open(this.#options.databaseUrl, job.id)
+    if (session === null) return false
+    try {
+      await this.#runJob(job, of, session)
+    } finally {
+      await session.close()
+    }
+    return true
   }
 
   /** What the code of a job's version is here; that of a moment is the code of another version. */

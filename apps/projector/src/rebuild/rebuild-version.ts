@@ -340,15 +340,15 @@ function untilOf({
   return ({ record }) => record.timestampMs <= untilMs
 }
 
-/** What is told of a rebuild that failed; null when another attempt may pass. */
+/** What is told of a job that failed; null when another attempt may pass. */
 export function failureReason(error: unknown): string | null {
-  if (error instanceof RebuildFailed) return error.message
-  if (error instanceof VersionError) return error.message
   if (error instanceof EventFailure) return error.message
+  if (error instanceof VersionError) return error.message
   if (error instanceof OperationalError) {
+    if (error.retryable) return null
     return error.code === 'OFFSET_OUT_OF_RANGE'
       ? `${error.message}: the log lost events while the rebuild read them; keep the topic for longer and rebuild again`
-      : null
+      : error.message
   }
   const failureClass = classifyPostgresError(error)
   return failureClass === 'infra' || failureClass === 'contention' ? null : errorMessage(error)
