@@ -1,5 +1,6 @@
 import { type JsonObject, type JsonValue, readJson } from '@fairlead/avro'
 import {
+  ERROR_CODES,
   type SchemaReference,
   type SchemaRequest,
   definedMembers,
@@ -73,6 +74,25 @@ export function schemaRequestOf(request: FastifyRequest): SchemaRequest {
     schemaId: optionalInteger(body, 'id') ?? -1,
     ...extrasOf(body),
   }
+}
+
+/**
+ * Members that would have the registry write tags into the schema, which it does not: what is stored
+ * would not be what the client asked for.
+ *
+ * @throws {HttpFailure} 42201
+ */
+export function refuseSchemaTags(request: FastifyRequest): void {
+  const body = bodyOf(request)
+  const hasItems = (value: unknown): boolean => Array.isArray(value) && value.length > 0
+  const isAsked =
+    hasItems(member(body, 'schemaTagsToAdd')) ||
+    hasItems(member(body, 'schemaTagsToRemove')) ||
+    member(body, 'propagateSchemaTags') === true
+  if (!isAsked) return
+  const message =
+    'Invalid schema: this registry writes no tags into schemas (schemaTagsToAdd, schemaTagsToRemove, propagateSchemaTags): send the schema with its tags'
+  throw new HttpFailure({ errorCode: ERROR_CODES.INVALID_SCHEMA, message })
 }
 
 /** `metadata` and `ruleSet`. */

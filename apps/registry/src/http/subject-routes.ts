@@ -10,7 +10,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { registrationEntity, schemaEntity, withReferenceFormat } from './entities.ts'
 import { badRequest } from './errors.ts'
 import type { RegistryRequests } from './registry-requests.ts'
-import { flag, page, queryText, schemaRequestOf, subjectOf, versionOf } from './request.ts'
+import {
+  flag,
+  page,
+  queryText,
+  refuseSchemaTags,
+  schemaRequestOf,
+  subjectOf,
+  versionOf,
+} from './request.ts'
 
 /** `/subjects`: registration, lookup, versions, deletes. */
 export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests): void {
@@ -65,6 +73,7 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
 
   http.post('/subjects/:subject/versions', async (request) => {
     const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
+    refuseSchemaTags(request)
     const registered = await requests.register(request, subject, body)
     const text = await requests.textOf(registered, queryText(request, 'format'))
     return registrationEntity(registered, requests.profile, text)
