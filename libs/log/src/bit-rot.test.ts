@@ -2,6 +2,7 @@ import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulatio
 import { describe, expect, test } from 'vitest'
 import {
   DIRECTORY,
+  NOW_MS,
   append,
   batch,
   open,
@@ -84,22 +85,23 @@ test('nothing is acknowledged that the index cannot say, so that damage is never
   expect(log.failure?.code).toBe('EIO')
 })
 
-test('a sync that failed is not tried again when the log is closed', () => {
-  const disk = new SimulatedDisk()
-  const log = open(disk, { config: { segmentBytes: 1 } })
-  append(log, batch())
-  disk.hook = ({ kind, path }) =>
-    kind === 'datasync' && path.endsWith('.idx')
-      ? { kind: 'fail', code: 'EIO' }
-      : { kind: 'proceed' }
-  expect(append(log, batch())).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR' })
-  const operations: string[] = []
-  disk.hook = ({ kind }) => {
-    operations.push(kind)
-    return { kind: 'proceed' }
+test('a sync that failed is not tried again, by whoever waits for one', () => {
+  const disk = new SimulatedDisk({ completion: 'queued' })
+  const log = open(disk)
+  log.append(batch(), { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' }, () => {})
+  disk.drain()
+  let syncs = 0
+  disk.hook = ({ kind, path }) => {
+    if (kind !== 'datasync' || !path.endsWith('.idx')) return { kind: 'proceed' }
+    syncs += 1
+    return { kind: 'fail', code: 'EIO' }
   }
-  settled<void>((done) => log.close(done))
-  expect(operations).toEqual([])
+  log.checkpoint(() => {})
+  log.checkpoint(() => {})
+  log.close(() => {})
+  disk.drain()
+  expect(syncs).toBe(1)
+  expect(log.failure?.code).toBe('EIO')
 })
 
 test('a segment that lost what was acknowledged is reported, wherever it ends', () => {
