@@ -398,6 +398,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'L4',
+    rule: 'the greatest timestamp is that of a record that is left',
+    file: 'libs/log/src/timestamp-lookup.ts',
+    before: 'return found ?? (yield* findMaxOfRemaining(segments, range))',
+    after: 'return found',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L4',
     rule: 'an index leads to the first interval that holds a time',
     file: 'libs/log/src/segment-index.ts',
     before: '(this.#maxTimestamps[at] ?? 0) >= timestampMs',

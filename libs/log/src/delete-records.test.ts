@@ -69,6 +69,25 @@ describe('deleting records', () => {
     expect(at(NOW_MS - 999)).toEqual({ ok: true, found: null })
   })
 
+  test('leaves the greatest timestamp of the records that remain', () => {
+    const log = open(new SimulatedDisk())
+    const greatest = () => lookUp((done) => log.offsetOfMaxTimestamp(done))
+    append(log, batch({ timestampsMs: [90] }))
+    append(log, batch({ values: ['a', 'b', 'c', 'd'], timestampsMs: [80, 20, 40, 30] }))
+    append(log, batch({ timestampsMs: [10] }))
+    // A batch that is gone, then one of which the latest record is gone.
+    const latest = (beforeOffset: number) => {
+      expect(deleteRecords(log, beforeOffset)).toMatchObject({ ok: true })
+      return greatest()
+    }
+    expect(greatest()).toMatchObject({ found: { offset: 0, timestampMs: 90 } })
+    expect(latest(1)).toMatchObject({ found: { offset: 1, timestampMs: 80 } })
+    expect(latest(2)).toMatchObject({ found: { offset: 3, timestampMs: 40 } })
+    expect(latest(4)).toMatchObject({ found: { offset: 4, timestampMs: 30 } })
+    expect(latest(5)).toMatchObject({ found: { offset: 5, timestampMs: 10 } })
+    expect(latest(6)).toEqual({ ok: true, found: null })
+  })
+
   test('is not taken back by damage to what says where the log starts', () => {
     const disk = new SimulatedDisk()
     // In the first segment: nothing else tells that its first records are deleted.

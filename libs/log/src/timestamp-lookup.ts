@@ -55,14 +55,18 @@ function* nextCandidate(
   range: LookupRange,
 ): DiskTask<CandidateBatch | undefined> {
   let candidate: CandidateBatch | undefined
-  yield* visitReadable(segment, start, range, ({ header, bytes, position }) => {
-    if (header.maxTimestampMs < timestampMs) return 'continue'
-    const next = { position: position + header.sizeBytes, offset: nextOffsetOf(header) }
-    // The buffer of the scan, which ends here, is nobody else's.
-    candidate = { header, bytes, next }
+  yield* visitReadable(segment, start, range, (batch) => {
+    if (batch.header.maxTimestampMs < timestampMs) return 'continue'
+    candidate = candidateOf(batch)
     return 'stop'
   })
   return candidate
+}
+
+/** The buffer of the scan is nobody else's: the next part of the segment is read into another. */
+function candidateOf({ header, bytes, position }: ScannedBatch): CandidateBatch {
+  const next = { position: position + header.sizeBytes, offset: nextOffsetOf(header) }
+  return { header, bytes, next }
 }
 
 /** The first record that has the greatest timestamp; null when nothing can be read. */
@@ -75,7 +79,48 @@ export function* findMaxTimestamp(
     const maxMs = yield* maxTimestampOf(segment, range)
     maxTimestampMs = Math.max(maxTimestampMs, maxMs)
   }
+  const found = yield* findTimestamp(segments, maxTimestampMs, range)
+  return found ?? (yield* findMaxOfRemaining(segments, range))
+}
+
+/**
+ * The same, when the batch that has the greatest timestamp has lost the record of it: to a log start in
+ * the middle of its segment, or to compaction, which keeps batches without records. Reads the whole log.
+ */
+function* findMaxOfRemaining(
+  segments: readonly Segment[],
+  range: LookupRange,
+): DiskTask<FoundOffset | null> {
+  let cut: CandidateBatch | undefined
+  let maxTimestampMs = Number.NEGATIVE_INFINITY
+  for (const segment of segments) {
+    if (range.hasEnded()) return null
+    const start = { position: 0, offset: segment.baseOffset }
+    yield* visitReadable(segment, start, range, (batch) => {
+      const { header } = batch
+      if (header.baseOffset < range.logStartOffset) cut = candidateOf(batch)
+      else if (header.recordCount > 0) {
+        maxTimestampMs = Math.max(maxTimestampMs, header.maxTimestampMs)
+      }
+      return 'continue'
+    })
+  }
+  const inCut = cut === undefined ? null : yield* findMaxInBatch(cut, range)
+  if (inCut !== null && inCut.timestampMs >= maxTimestampMs) return inCut
   return yield* findTimestamp(segments, maxTimestampMs, range)
+}
+
+/** The first record of the batch with its greatest timestamp, by halving what is possible. */
+function* findMaxInBatch(batch: CandidateBatch, range: LookupRange): DiskTask<FoundOffset | null> {
+  let latest = yield* findInBatch(batch, Number.MIN_SAFE_INTEGER, range)
+  let limitMs = batch.header.maxTimestampMs
+  while (latest !== null && latest.timestampMs < limitMs) {
+    const middleMs = latest.timestampMs + Math.ceil((limitMs - latest.timestampMs) / 2)
+    const later: FoundOffset | null = yield* findInBatch(batch, middleMs, range)
+    if (later === null) limitMs = middleMs - 1
+    else latest = later
+  }
+  return latest
 }
 
 /** What a segment knows of itself includes batches that nobody may see yet. */

@@ -17,6 +17,7 @@ import {
   DIRECTORY,
   NOW_MS,
   append,
+  lookUp,
   open,
   read,
   readAll,
@@ -571,6 +572,18 @@ describe('the last batch of a producer', () => {
       errorCode: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
     })
     expect(append(reopened, produced('a', 3))).toMatchObject({ ok: true, duplicate: false })
+  })
+
+  test('without its records does not hide the greatest timestamp of those that are left', () => {
+    const disk = new SimulatedDisk()
+    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
+    const producer = { producerId: 7, producerEpoch: 1, baseSequence: 0 }
+    append(log, keyed([{ key: 'a', value: '0', timestampMs: NOW_MS + 5 }], producer))
+    for (const key of ['b', 'a', 'c']) append(log, keyed(set(key, 'value')))
+    compact(disk, log)
+    expect(batches(log)[0]).toMatchObject({ recordCount: 0, producerId: 7 })
+    const greatest = lookUp((done) => log.offsetOfMaxTimestamp(done))
+    expect(greatest).toMatchObject({ ok: true, found: { offset: 1, timestampMs: NOW_MS } })
   })
 
   test('goes once the producer is forgotten', () => {
