@@ -302,6 +302,13 @@ export const RELAY_CONFIG = defineConfig({
     min: 1_024,
     doc: 'Most bytes sent to the brokers at a time; one larger event goes alone.',
   },
+  'max.batches.in.flight': {
+    type: 'int',
+    default: 2,
+    min: 1,
+    max: 5,
+    doc: 'Batches that are on their way to the brokers at a time; with delivery=transactional it is one.',
+  },
   'max.queue.size.in.bytes': {
     type: 'int',
     default: 8_388_608,

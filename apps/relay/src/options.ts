@@ -44,6 +44,7 @@ export type RelayOptions = {
     readonly batchRecordsMax: number
     readonly batchBytesMax: number
     readonly queueBytesMax: number
+    readonly batchesInFlightMax: number
     readonly recordBytesMax: number
     readonly deliveryTimeoutMs: number
     readonly deadLetterTopic: string | undefined
@@ -114,6 +115,8 @@ export function relayOptions(config: RelayConfig): RelayOptions {
       batchRecordsMax: config['max.batch.size'],
       batchBytesMax: config['max.batch.bytes'],
       queueBytesMax: config['max.queue.size.in.bytes'],
+      // A producer has one transaction at a time.
+      batchesInFlightMax: config.delivery === 'transactional' ? 1 : config['max.batches.in.flight'],
       recordBytesMax: config['producer.max.request.size'],
       deliveryTimeoutMs: config['producer.delivery.timeout.ms'],
       deadLetterTopic: config['errors.deadletterqueue.topic.name'],

@@ -493,6 +493,34 @@ test('a record that only the broker refuses holds back its aggregate, and no oth
   expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked', 'blocked'])
 })
 
+test('behind a refused event nothing of its aggregate is stored, though it was on its way by then', async () => {
+  fixture = await createFixture({
+    'max.batch.size': '2',
+    'topic.creation.default.partitions': '1',
+  })
+  await fixture.started()
+  const [first] = await fixture.insert([{ key: 'other' }])
+  await fixture.until(() => fixture.publishedIds().length === 1)
+  const held = Promise.withResolvers<void>()
+  fixture.brokers.hold = held.promise
+  fixture.brokers.rejects = ({ value }) => value?.length === 77
+  const ids = await fixture.insert([
+    { key: 'refused', bytes: 77 },
+    { key: 'healthy' },
+    { key: 'refused' },
+    { key: 'other' },
+  ])
+  await fixture.until(() => fixture.brokers.sendsInFlight === 2)
+  held.resolve()
+  await fixture.until(() => fixture.publishedIds().includes(ids[3] ?? ''))
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual([first, ids[1], ids[3]])
+  expect(await parkedRows()).toEqual([
+    { event_id: ids[0], kind: 'failed', reason_code: 'INVALID_RECORD' },
+    { event_id: ids[2], kind: 'blocked', reason_code: 'BLOCKED' },
+  ])
+})
+
 test('a row of 30 MB is parked with a pointer to it, and others go on', async () => {
   fixture = await createFixture()
   await fixture.started()

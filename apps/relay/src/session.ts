@@ -161,9 +161,7 @@ export class Session {
       source: name,
       partitions: options.sink.partitions,
       replicationFactor: options.sink.replicationFactor,
-      batchRecordsMax: options.sink.batchRecordsMax,
-      batchBytesMax: options.sink.batchBytesMax,
-      queueBytesMax: options.sink.queueBytesMax,
+      batches: options.sink,
       isEncoded: parts.encoder !== undefined,
       tails: parts.tails,
     })
@@ -286,7 +284,8 @@ export class Session {
     if (end.kind === 'backpressure') await this.#openTopics()
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
-    const settled = Promise.all([this.#sink.close(), publishing, snapshotsStopped])
+    const landed = this.#publisher.landed()
+    const settled = Promise.all([this.#sink.close(), publishing, landed, snapshotsStopped])
     // It may be waiting for a server that is gone without a word.
     const late = setTimeout(() => cutClient(this.#parts.control), CONTROL_DEADLINE_MS)
     await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)

@@ -1,6 +1,7 @@
 import type { Compression } from './record-batch-encoder.ts'
 import type { IncomingRecord, OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
 import type { KafkaError } from './kafka-error.ts'
+import type { RejectedKeys } from './rejected-keys.ts'
 
 /** What the services tell a log about; a pino logger fits. */
 export interface KafkaLogger {
@@ -42,8 +43,13 @@ export interface IdempotentProducer {
    *   all others are stored. Any other failure
    *   ends the producer: what of its unanswered sends is stored is unknown, each later `send`
    *   rejects, and the caller makes a new one and compares the tail of the topic.
+   * @param rejectedKeys the same for sends of which a later one is called before an earlier one is
+   *   answered: a key that one of them has rejected is rejected in those behind it, too.
    */
-  send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]>
+  send(
+    records: readonly OutgoingRecord[],
+    rejectedKeys?: RejectedKeys,
+  ): Promise<readonly RecordLocation[]>
   /** Waits up to 10 s for unanswered sends, rejects the rest with CLOSED, closes the connections. */
   close(): Promise<void>
 }

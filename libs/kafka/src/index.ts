@@ -47,6 +47,7 @@ export { PRECEDING_RECORD_REJECTED } from './partition-queue.ts'
 export { createProducer } from './producer.ts'
 export { createTransactionalProducer } from './transactional-producer.ts'
 export { createReader } from './reader.ts'
+export { RejectedKeys } from './rejected-keys.ts'
 export type { Compression } from './record-batch-encoder.ts'
 export type {
   IncomingRecord,

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type BatchAnswer, PartitionQueue, type QueuedBatch } from './partition-queue.ts'
+import {
+  type BatchAnswer,
+  PRECEDING_RECORD_REJECTED,
+  PartitionQueue,
+  type QueuedBatch,
+} from './partition-queue.ts'
 import { recordSizeBytesMax } from './record-batch-encoder.ts'
+import { RejectedKeys } from './rejected-keys.ts'
 
 type Batch = QueuedBatch<number>
 
@@ -26,7 +32,7 @@ function enqueue(queue: PartitionQueue<number>, owner: number): void {
     record,
     sizeBytesMax: recordSizeBytesMax(record),
     deadlineMs: 1,
-    send: queue,
+    rejectedKeys: new RejectedKeys(),
     owner,
   })
 }
@@ -204,7 +210,10 @@ test('whatever gets lost, acceptable records are stored once and in order, the o
 })
 
 describe('behind a refused record', () => {
-  function keyed(keys: readonly string[], send: object): PartitionQueue<number> {
+  function keyed(
+    keys: readonly string[],
+    rejectedKeys = new RejectedKeys(),
+  ): PartitionQueue<number> {
     const queue = new PartitionQueue<number>('t', 0)
     for (const [owner, key] of keys.entries()) {
       const record = {
@@ -215,7 +224,7 @@ describe('behind a refused record', () => {
         headers: [],
         timestampMs: 0,
       }
-      queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, send, owner })
+      queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
     }
     return queue
   }
@@ -226,7 +235,7 @@ describe('behind a refused record', () => {
       : undefined
 
   test('those of its key are refused with it, those before it and of other keys are not', () => {
-    const queue = keyed(['k', 'k', 'other', 'k'], {})
+    const queue = keyed(['k', 'k', 'other', 'k'])
     take(queue)
     const recordErrors = [{ batchIndex: 1, message: null }]
     expect(refusals(queue.answered(answer('INVALID_RECORD', { recordErrors })))).toEqual([
@@ -237,7 +246,7 @@ describe('behind a refused record', () => {
   })
 
   test('those of its key in other halves and not yet in a batch are refused, too', () => {
-    const queue = keyed(['k', 'other', 'k', 'k'], {})
+    const queue = keyed(['k', 'other', 'k', 'k'])
     queue.take({ ...options, sizeBytesMax: 400 })
     expect(refusals(queue.answered(answer('MESSAGE_TOO_LARGE')))).toEqual([])
     take(queue)
@@ -253,8 +262,78 @@ describe('behind a refused record', () => {
     expect(queue.isEmpty).toBe(true)
   })
 
+  test('those of its key in another send with the same rejected keys are refused, too', () => {
+    const rejectedKeys = new RejectedKeys()
+    const queue = keyed(['k'], rejectedKeys)
+    take(queue)
+    for (const [owner, key] of [
+      [8, 'k'],
+      [9, 'other'],
+    ] as const) {
+      const record = { topic: 't', partition: 0, value: null, headers: [], timestampMs: 0 }
+      const keyOf = { ...record, key: Buffer.from(key) }
+      queue.enqueue({ record: keyOf, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
+    }
+    expect(refusals(queue.answered(answer('INVALID_RECORD')))).toEqual([
+      [0, 'INVALID_RECORD'],
+      [8, 'PRECEDING_RECORD_REJECTED'],
+    ])
+    expect(owners(take(queue))).toEqual([9])
+    const place = { topic: 't', partition: 0 }
+    expect(rejectedKeys.has(place, Buffer.from('k'))).toBe(true)
+    expect(rejectedKeys.has({ ...place, partition: 1 }, Buffer.from('k'))).toBe(false)
+  })
+
+  test('whatever gets lost, no record of its key that was sent along is stored', () => {
+    const faults = fc.array(fc.constantFrom('none', 'unsent'), { maxLength: 40 })
+    const keys = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 30, maxLength: 30 })
+    const tooLarge = fc.array(fc.nat(29), { maxLength: 5 })
+    const sizes = fc.integer({ min: 1, max: 8 })
+    fc.assert(
+      fc.property(faults, keys, tooLarge, sizes, (script, keyOf, oversized, countMax) => {
+        const queue = new PartitionQueue<number>('t', 0)
+        const broker = new ModelPartition(countMax, new Set(oversized))
+        const rejectedKeys = new RejectedKeys()
+        const codes = new Map<number, string>()
+        const send = (owner: number): void => {
+          const key = Buffer.from(keyOf[owner] ?? '')
+          const place = { topic: 't', partition: 0 }
+          if (rejectedKeys.has(place, key)) codes.set(owner, PRECEDING_RECORD_REJECTED)
+          else {
+            const record = { ...place, key, value: null, headers: [], timestampMs: 0 }
+            queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
+          }
+        }
+        for (let owner = 0; owner < 10; owner += 1) send(owner)
+        for (let turn = 0; queue.isReady; turn += 1) {
+          const batch = take(queue)
+          // The next send, while this batch is on its way.
+          const from = Math.min(30, 10 * (turn + 1))
+          for (let owner = from; owner < Math.min(30, from + 10); owner += 1) send(owner)
+          if (script[turn] === 'unsent') queue.unanswered(false)
+          else {
+            const verdict = queue.answered(broker.append(batch))
+            if (verdict.kind === 'rejected') {
+              for (const { item, code } of verdict.rejected) codes.set(item.owner, code)
+            }
+          }
+        }
+        for (const stored of broker.log) {
+          const refused = [...codes].filter(([, code]) => code !== PRECEDING_RECORD_REJECTED)
+          const before = refused.filter(
+            ([owner]) => owner < stored && keyOf[owner] === keyOf[stored],
+          )
+          expect(before).toEqual([])
+        }
+        expect(broker.log.length + codes.size).toBeGreaterThanOrEqual(10)
+        expect(new Set([...broker.log, ...codes.keys()]).size).toBe(broker.log.length + codes.size)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   test('another send of its key goes on', () => {
-    const queue = keyed(['k'], { send: 1 })
+    const queue = keyed(['k'])
     take(queue)
     const record = {
       topic: 't',
@@ -264,7 +343,8 @@ describe('behind a refused record', () => {
       headers: [],
       timestampMs: 0,
     }
-    queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, send: { send: 2 }, owner: 9 })
+    const rejectedKeys = new RejectedKeys()
+    queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner: 9 })
     expect(refusals(queue.answered(answer('INVALID_RECORD')))).toEqual([[0, 'INVALID_RECORD']])
     expect(owners(take(queue))).toEqual([9])
   })

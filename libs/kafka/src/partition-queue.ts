@@ -6,6 +6,8 @@ import {
   encodeRecordBatch,
   type StampedRecord,
 } from './record-batch-encoder.ts'
+import type { TopicPartition } from './records.ts'
+import type { RejectedKeys } from './rejected-keys.ts'
 
 /** Sequence numbers wrap from 2^31 - 1 to 0. */
 const SEQUENCE_COUNT = 2 ** 31
@@ -26,8 +28,8 @@ export type QueuedRecord<Owner> = {
   readonly sizeBytesMax: number
   /** The record is given up at this time of the caller's clock. */
   readonly deadlineMs: number
-  /** Records of one send: what is behind a refused one of the same key is refused with it. */
-  readonly send: object
+  /** Of its send, and of others that are on their way with it. */
+  readonly rejectedKeys: RejectedKeys
   readonly owner: Owner
 }
 
@@ -75,7 +77,7 @@ export type Verdict<Owner> =
  * that its record is stored; until then a retry repeats the same bytes. A refusal is believed only
  * when no attempt before it went unanswered: that one may have been stored, and its sequence numbers
  * given to other records would make the broker drop those as duplicates. A record does not overtake
- * a refused one of the same key and send.
+ * a refused one of the same key and the same `RejectedKeys`.
  */
 export class PartitionQueue<Owner> {
   readonly topic: string
@@ -231,7 +233,7 @@ export class PartitionQueue<Owner> {
       this.#parts.unshift(items.slice(0, half), items.slice(half))
       return []
     }
-    const refusal = new Refusal<Owner>(code)
+    const refusal = new Refusal<Owner>(this, code)
     const accepted = items.filter((item, index) =>
       refusal.admits(item, isNamed ? named.get(index) : message),
     )
@@ -245,24 +247,23 @@ export class PartitionQueue<Owner> {
 /** Sorts records, in their order, into refused ones with those that follow them, and all others. */
 class Refusal<Owner> {
   readonly rejected: Rejected<Owner>[] = []
+  readonly #place: TopicPartition
   readonly #code: string
-  readonly #keysBySend = new Map<object, Set<string>>()
 
-  constructor(code: string) {
+  constructor(place: TopicPartition, code: string) {
+    this.#place = place
     this.#code = code
   }
 
   /** `message` is set when the broker refuses this very record. */
   admits(item: QueuedRecord<Owner>, message?: string): boolean {
-    const { key } = item.record
-    const keyText = key === null ? undefined : Buffer.from(key).toString('latin1')
-    const keys = this.#keysBySend.get(item.send) ?? new Set()
+    const { record, rejectedKeys } = item
     if (message !== undefined) {
-      if (keyText !== undefined) this.#keysBySend.set(item.send, keys.add(keyText))
+      rejectedKeys.add(this.#place, record.key)
       this.rejected.push({ item, code: this.#code, message })
       return false
     }
-    if (keyText === undefined || !keys.has(keyText)) return true
+    if (!rejectedKeys.has(this.#place, record.key)) return true
     const reason = 'an earlier record of this key was rejected'
     this.rejected.push({ item, code: PRECEDING_RECORD_REJECTED, message: reason })
     return false

@@ -3,6 +3,7 @@ import { FakeBroker, type ProduceFault } from './fake-broker.ts'
 import { KafkaError } from './kafka-error.ts'
 import { createProducer } from './producer.ts'
 import { createReader } from './reader.ts'
+import { RejectedKeys } from './rejected-keys.ts'
 
 const closers: (() => Promise<void>)[] = []
 
@@ -82,6 +83,22 @@ test('a record that is too large is rejected alone', async () => {
     rejectedRecords: [{ recordIndex: 1 }],
   })
   expect(broker.stored).toEqual(['a', 'b'])
+})
+
+test('sends with the same rejected keys keep the order of a key together', async () => {
+  const { broker, producer } = await connected([], { maxRequestSizeBytes: 1_000 })
+  const rejectedKeys = new RejectedKeys()
+  const keyed = (key: string, value: string) =>
+    records(value).map((record) => ({ ...record, key: Buffer.from(key) }))
+  const first = producer.send(keyed('k', 'x'.repeat(2_000)), rejectedKeys)
+  const behind = producer.send([...keyed('k', 'b'), ...keyed('other', 'c')], rejectedKeys)
+  const apart = producer.send(keyed('k', 'd'))
+  await expect(first).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+  await expect(behind).rejects.toMatchObject({
+    rejectedRecords: [{ recordIndex: 0, code: 'PRECEDING_RECORD_REJECTED' }],
+  })
+  await apart
+  expect(broker.stored).toEqual(['c', 'd'])
 })
 
 test('a producer that may not send any more sends no retry', async () => {

@@ -19,6 +19,7 @@ import {
   recordSizeBytesMax,
 } from './record-batch-encoder.ts'
 import type { OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
+import { RejectedKeys } from './rejected-keys.ts'
 import { delay, retrying } from './retrying.ts'
 import { type ProducerIdentity, TransactionRequests } from './transaction-requests.ts'
 
@@ -37,7 +38,10 @@ const INVALID_TOPIC = 'INVALID_TOPIC_EXCEPTION'
 
 export function createProducer(options: ProducerOptions): IdempotentProducer {
   const producer = new Producer(options)
-  return { send: (records) => producer.send(records), close: () => producer.close() }
+  return {
+    send: (records, rejectedKeys) => producer.send(records, rejectedKeys),
+    close: () => producer.close(),
+  }
 }
 
 /**
@@ -113,7 +117,10 @@ export class Producer {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  send(records: readonly OutgoingRecord[]): Promise<readonly RecordLocation[]> {
+  send(
+    records: readonly OutgoingRecord[],
+    rejectedKeys: RejectedKeys = new RejectedKeys(),
+  ): Promise<readonly RecordLocation[]> {
     if (this.#isClosing) return Promise.reject(closedError())
     const delivery = new Delivery(records.length)
     this.#deliveries.add(delivery)
@@ -121,7 +128,7 @@ export class Producer {
     delivery.settled.then(done, done)
     const deadlineMs = performance.now() + this.#deliveryTimeoutMs
     this.#admission = this.#admission
-      .then(() => this.#admit(records, delivery, deadlineMs))
+      .then(() => this.#admit(records, { delivery, deadlineMs, rejectedKeys }))
       .catch((error: unknown) => this.#fail(toKafkaError(error, 'send')))
     return delivery.settled
   }
@@ -138,8 +145,7 @@ export class Producer {
 
   async #admit(
     records: readonly OutgoingRecord[],
-    delivery: Delivery,
-    deadlineMs: number,
+    { delivery, deadlineMs, rejectedKeys }: Send,
   ): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     this.#sender ??= await this.#createSender()
@@ -151,7 +157,7 @@ export class Producer {
     const sizesBytesMax = records.map(recordSizeBytesMax)
     await this.#waitForRoom(this.#sender, sizesBytesMax)
     if (this.#failure !== undefined) throw this.#failure
-    const admission = { sender: this.#sender, deadlineMs, refusedKeys: new Set<string>() }
+    const admission = { sender: this.#sender, deadlineMs, rejectedKeys }
     for (const [recordIndex, record] of records.entries()) {
       this.#enqueue(record, admission, {
         partition: this.#choosePartition(record, keyless),
@@ -163,13 +169,13 @@ export class Producer {
   }
 
   #enqueue(record: OutgoingRecord, admission: Admission, place: RecordPlace): void {
-    const { sender, deadlineMs, refusedKeys } = admission
+    const { sender, deadlineMs, rejectedKeys } = admission
     const { partition, sizeBytesMax, owner } = place
     const { delivery } = owner
-    const refusal = this.#refusalOf(record, place, refusedKeys)
+    const refusal = this.#refusalOf(record, place, rejectedKeys)
     if (refusal !== undefined || partition === undefined) {
       const { code, message } = refusal ?? { code: INVALID_TOPIC, message: record.topic }
-      if (record.key !== null) refusedKeys.add(keyText(record.topic, record.key))
+      if (partition !== undefined) rejectedKeys.add({ topic: record.topic, partition }, record.key)
       delivery.rejected({ recordIndex: owner.recordIndex, code, message })
       return
     }
@@ -177,7 +183,7 @@ export class Producer {
       record: stamped(record),
       sizeBytesMax,
       deadlineMs,
-      send: delivery,
+      rejectedKeys,
       owner,
     })
   }
@@ -186,7 +192,7 @@ export class Producer {
   #refusalOf(
     { topic, key }: OutgoingRecord,
     { partition, sizeBytesMax }: RecordPlace,
-    refusedKeys: ReadonlySet<string>,
+    rejectedKeys: RejectedKeys,
   ): { readonly code: string; readonly message: string } | undefined {
     if (partition === undefined) {
       return { code: INVALID_TOPIC, message: `topic ${topic} cannot exist` }
@@ -195,7 +201,7 @@ export class Producer {
       const limit = `max.request.size is ${this.#requestSizeBytesMax}`
       return { code: 'MESSAGE_TOO_LARGE', message: `up to ${sizeBytesMax} bytes, ${limit}` }
     }
-    if (refusedKeys.size > 0 && key !== null && refusedKeys.has(keyText(topic, key))) {
+    if (rejectedKeys.has({ topic, partition }, key)) {
       const message = 'an earlier record of this key was rejected'
       return { code: PRECEDING_RECORD_REJECTED, message }
     }
@@ -306,11 +312,17 @@ type Transactions = {
   readonly requests: TransactionRequests
 }
 
+type Send = {
+  readonly delivery: Delivery
+  readonly deadlineMs: number
+  readonly rejectedKeys: RejectedKeys
+}
+
 /** What the records of one `send` have in common. */
 type Admission = {
   readonly sender: BatchSender
   readonly deadlineMs: number
-  readonly refusedKeys: Set<string>
+  readonly rejectedKeys: RejectedKeys
 }
 
 type RecordPlace = {
@@ -334,8 +346,4 @@ function stamped(record: OutgoingRecord): StampedRecord {
   const { timestampMs } = record
   if (timestampMs !== undefined) return record as StampedRecord
   return { ...record, timestampMs: Date.now() }
-}
-
-function keyText(topic: string, key: Uint8Array): string {
-  return `${topic} ${Buffer.from(key).toString('latin1')}`
 }

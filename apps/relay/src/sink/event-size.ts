@@ -9,9 +9,36 @@ const RECORD_OVERHEAD_BYTES_MAX = 41
 const HEADER_OVERHEAD_BYTES_MAX = 10
 const UTF8_BYTES_PER_UNIT_MAX = 3
 
-/** Of what an event takes in memory, what goes to the brokers, roughly. */
-export function sentBytes(sizeBytes: number): number {
-  return sizeBytes - EVENT_OVERHEAD_BYTES
+/** Of what so many events take in memory, what goes to the brokers, roughly. */
+export function sentBytes(sizeBytes: number, eventCount: number): number {
+  return sizeBytes - eventCount * EVENT_OVERHEAD_BYTES
+}
+
+export type BatchBounds = {
+  readonly batchRecordsMax: number
+  readonly batchBytesMax: number
+  /** Of all events in memory. */
+  readonly queueBytesMax: number
+  /** Batches that are on their way at a time. */
+  readonly batchesInFlightMax: number
+}
+
+/** What a batch may take of the memory of all events: at least half of it is for others. */
+export function batchMemoryMax({ queueBytesMax, batchesInFlightMax }: BatchBounds): number {
+  return queueBytesMax / Math.max(2, batchesInFlightMax)
+}
+
+/**
+ * How far a record that is missing in a topic can lie behind the newest one: of the batches that were on
+ * their way when the relay died a record may have been refused, and not parked yet. Bytes are those sent.
+ */
+export function inFlightMax(bounds: BatchBounds): {
+  readonly records: number
+  readonly bytes: number
+} {
+  const { batchRecordsMax, batchBytesMax, batchesInFlightMax } = bounds
+  const records = Math.min(batchRecordsMax, eventCountMax(batchMemoryMax(bounds)))
+  return { records: records * batchesInFlightMax, bytes: batchBytesMax * batchesInFlightMax }
 }
 
 /** What an event takes in memory, for the bound on all of them. */
@@ -33,7 +60,7 @@ export function recordSizeBytes({
 }
 
 /** How many events can take so much memory together. */
-export function eventCountMax(bytesMax: number): number {
+function eventCountMax(bytesMax: number): number {
   return Math.max(1, Math.floor(bytesMax / EVENT_OVERHEAD_BYTES))
 }
 

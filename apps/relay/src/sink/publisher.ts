@@ -1,13 +1,18 @@
 import { invariant } from '@fairlead/base'
 import type { PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
-import { KafkaError, type PlacedRecord, PRECEDING_RECORD_REJECTED } from '@fairlead/kafka'
+import {
+  KafkaError,
+  type PlacedRecord,
+  PRECEDING_RECORD_REJECTED,
+  RejectedKeys,
+} from '@fairlead/kafka'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
 import type { ParkedEvent, ParkedEvents } from '../source/parked-events.ts'
 import { sendDeadLetters } from './dead-letters.ts'
 import type { EventEncoder } from './event-encoder.ts'
-import { eventSizeBytes, sentBytes, sizeFault } from './event-size.ts'
+import { batchMemoryMax, eventSizeBytes, sentBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { inParallel } from './in-parallel.ts'
 import type { EventProducer } from './sink-clients.ts'
@@ -26,6 +31,8 @@ export type PublisherOptions = {
   readonly batchBytesMax: number
   /** Of all events in memory. */
   readonly queueBytesMax: number
+  /** Batches that are on their way at a time. */
+  readonly batchesInFlightMax: number
   readonly recordBytesMax: number
   readonly wallNowMs: () => number
   readonly interlude: Interlude
@@ -60,21 +67,29 @@ const TOPICS_AT_ONCE = 16
 const BLOCKED_REASON = 'an earlier event of this aggregate is parked'
 
 /**
- * Publishes events in commit order: one batch at a time, and a batch is whatever came in while the
- * former one was on its way. So an idle relay sends at once, and a busy one sends large batches;
- * there is no linger to tune.
+ * Publishes events in commit order, in batches: a batch is whatever came in while the former ones were on
+ * their way. So an idle relay sends at once, and a busy one sends large batches; there is no linger to
+ * tune. A full batch is made ready, and handed to the producer, while the one before it is on its way.
  *
  * For each event: what the topic holds already is skipped; what cannot be published, or comes
  * behind such an event of its aggregate, is parked; the rest is sent. Events are parked before
- * anything of their batch is sent, and acknowledged only when they are durable.
+ * anything of their batch is sent, and acknowledged only when they are durable. Batches that are on their
+ * way together share their rejected keys: of an aggregate whose event a broker refuses, nothing behind it
+ * is stored, in whichever of them it is.
  *
  * Trouble of the brokers or the database parks nothing: it fails `run`, and with it the session.
  */
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #queue: Queued[] = []
-  /** The one that is being published. */
+  /** The one that is being made ready. */
   #batch: readonly Queued[] = []
+  /** Batches that are on their way; what is in here never rejects. */
+  readonly #inFlight = new Set<Promise<void>>()
+  /** Of all batches since the last time that none was on its way. */
+  #rejectedKeys = new RejectedKeys()
+  #failure: { readonly error: unknown } | undefined
+  #queuedBytes = 0
   #pendingBytes = 0
   #pendingEvents = 0
   #publishedEvents = 0
@@ -108,19 +123,65 @@ export class Publisher {
     const sizeBytes = eventSizeBytes(event)
     transaction.eventReceived()
     this.#queue.push({ event, origin, transaction, sizeBytes })
+    this.#queuedBytes += sizeBytes
     this.#pendingBytes += sizeBytes
     this.#pendingEvents += 1
     this.#wake?.()
   }
 
-  /** Runs until `stop`. Rejects with the failure that ends the session. */
+  /** Runs until `stop`. Rejects with the failure that ends the session; something may be on its way then. */
   async run(parked: ParkedEvents): Promise<void> {
+    while (!this.#isStopped) await this.#step(parked)
+    await this.landed()
+    this.#throwFailure()
+  }
+
+  /** Resolves when nothing is on its way any more, however that went. */
+  async landed(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+  }
+
+  async #step(parked: ParkedEvents): Promise<void> {
     const { interlude } = this.#options
-    while (!this.#isStopped) {
-      if (interlude.isDue) await interlude.step(parked)
-      if (this.#queue.length > 0) await this.#publish(this.#takeBatch(), parked)
-      else if (!interlude.isDue) await this.#nextEvent()
-    }
+    this.#throwFailure()
+    if (this.#mayHaveTurn()) await interlude.step(parked)
+    if (this.#mayTakeBatch()) {
+      const toSend = await this.#prepare(this.#takeBatch(), parked)
+      this.#throwFailure()
+      this.#launch(toSend, parked)
+    } else if (!this.#mayHaveTurn()) await this.#nextEvent()
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** The interlude. */
+  #mayHaveTurn(): boolean {
+    return this.#options.interlude.isDue && this.#inFlight.size === 0
+  }
+
+  /** While another one is on its way only one that would not become larger by waiting. */
+  #mayTakeBatch(): boolean {
+    const { batchesInFlightMax, interlude } = this.#options
+    if (this.#queue.length === 0 || this.#isStopped) return false
+    if (this.#inFlight.size === 0) return true
+    return !interlude.isDue && this.#inFlight.size < batchesInFlightMax && this.#isBatchFull()
+  }
+
+  #isBatchFull(): boolean {
+    const { batchRecordsMax, batchBytesMax } = this.#options
+    const count = this.#queue.length
+    return (
+      count >= batchRecordsMax ||
+      this.#queuedBytes >= this.#batchMemoryMax ||
+      sentBytes(this.#queuedBytes, count) >= batchBytesMax
+    )
+  }
+
+  /** What a batch may take of the memory: one more of them comes in while the others are on their way. */
+  get #batchMemoryMax(): number {
+    return batchMemoryMax(this.#options)
   }
 
   /** The interlude is due. */
@@ -150,29 +211,31 @@ export class Publisher {
   }
 
   /**
-   * Bounded by what is sent, and to half of what may be in memory: the other half comes in while the batch
-   * is on its way. A small event takes several times as much in memory as in a request. It ends before a
-   * topic too many that is not open: opening takes time, and nothing is durable until then.
+   * Bounded by what is sent, and by its share of what may be in memory. A small event takes several times as
+   * much in memory as in a request. It ends before a topic too many that is not open: opening takes time,
+   * and nothing is durable until then.
    */
   #takeBatch(): readonly Queued[] {
-    const { batchRecordsMax, batchBytesMax, queueBytesMax, topics } = this.#options
+    const { batchRecordsMax, batchBytesMax, topics } = this.#options
     const unopened = new Set<string>()
     let count = 0
     let sizeBytes = 0
-    let requestBytes = 0
     for (const queued of this.#queue) {
       const { event } = queued
       if (count === batchRecordsMax) break
-      sizeBytes += queued.sizeBytes
-      requestBytes += sentBytes(queued.sizeBytes)
-      if (count > 0 && (requestBytes > batchBytesMax || sizeBytes > queueBytesMax / 2)) break
+      const withIt = sizeBytes + queued.sizeBytes
+      const isTooMuch =
+        sentBytes(withIt, count + 1) > batchBytesMax || withIt > this.#batchMemoryMax
+      if (count > 0 && isTooMuch) break
       if (event.kind === 'routed' && topics.known(event.topic) === undefined) {
         unopened.add(event.topic)
         if (unopened.size > TOPICS_AT_ONCE) break
       }
       count += 1
+      sizeBytes = withIt
     }
     this.#batch = this.#queue.splice(0, count)
+    this.#queuedBytes -= sizeBytes
     return this.#batch
   }
 
@@ -184,7 +247,8 @@ export class Publisher {
     })
   }
 
-  async #publish(taken: readonly Queued[], parked: ParkedEvents): Promise<void> {
+  /** Does with the events of a batch all but send them; answers those that are to be sent. */
+  async #prepare(taken: readonly Queued[], parked: ParkedEvents): Promise<readonly ToSend[]> {
     const batch = taken.every(({ event }) => isWhole(event)) ? taken : await this.#allWhole(taken)
     const topics = await this.#opened(batch)
     const toSend: ToSend[] = []
@@ -200,8 +264,23 @@ export class Publisher {
     }
     this.#acknowledge(published, 'duplicate')
     await this.#park(toPark, parked)
-    await this.#send(toSend, parked)
-    this.#options.onProgress()
+    this.#batch = []
+    return toSend
+  }
+
+  #launch(toSend: readonly ToSend[], parked: ParkedEvents): void {
+    if (this.#inFlight.size === 0) this.#rejectedKeys = new RejectedKeys()
+    const flight = this.#send(toSend, parked).then(
+      () => this.#options.onProgress(),
+      (error: unknown) => {
+        this.#failure ??= { error }
+      },
+    )
+    const landed = flight.then(() => {
+      this.#inFlight.delete(landed)
+      this.#wake?.()
+    })
+    this.#inFlight.add(landed)
   }
 
   /** The topics of a batch, by name; the error of one that cannot be. */
@@ -314,7 +393,7 @@ export class Publisher {
     try {
       const sent =
         producer.commit === undefined || last === undefined
-          ? producer.send(records)
+          ? producer.send(records, this.#rejectedKeys)
           : producer.commit(records, last)
       setImmediate(() => failpoint('sending'))
       await sent

@@ -7,6 +7,8 @@ import { TailProgress, type TailRequest, readTail } from './read-tail.ts'
 const SOURCE = '1/slot'
 const TEXT = new TextEncoder()
 
+type TailBounds = Pick<TailRequest, 'tailRecordCount' | 'tailBytes' | 'countedBytesMax'>
+
 /** A partition of records without a copy of each: ours where `isOurs` says so, `valueBytes` large. */
 class FakePartition {
   end: number
@@ -22,7 +24,7 @@ class FakePartition {
     this.#value = new Uint8Array(valueBytes)
   }
 
-  readonly request = (bounds: Pick<TailRequest, 'tailRecordCount' | 'tailBytes'>): TailRequest => ({
+  readonly request = (bounds: TailBounds): TailRequest => ({
     admin: {
       listOffsets: ({ timestamp }) => Promise.resolve(timestamp === 'earliest' ? 0 : this.end),
     } as TailRequest['admin'],
@@ -84,6 +86,14 @@ test('of large records no more is read than a batch can have, and a little', asy
   const tail = await readTail(partition.request(bounds))
   expect(tail.count).toBeGreaterThanOrEqual(11)
   expect(tail.count).toBeLessThan(32)
+})
+
+test('a record that is larger than a batch counts as the batch that it was', async () => {
+  const partition = new FakePartition(10_000, () => true, 5_000_000)
+  const batchBytesMax = 1_048_576
+  const bounds = { tailBytes: 40 * batchBytesMax, countedBytesMax: batchBytesMax }
+  const tail = await readTail(partition.request({ tailRecordCount: 400, ...bounds }))
+  expect(tail.count).toBeGreaterThanOrEqual(40)
 })
 
 test('what an earlier session has read is not read again, and what came since is', async () => {

@@ -15,6 +15,8 @@ export type TailRequest = {
   readonly tailRecordCount: number
   /** Fewer are, too, once so much of them was sent. */
   readonly tailBytes?: number
+  /** Of these, what one record counts at most: a larger one was a batch of its own. */
+  readonly countedBytesMax?: number
   /** Records of others behind ours beyond which nobody looks for them. */
   readonly scanMax?: number
 }
@@ -105,16 +107,18 @@ export async function readTail(
 
 /** Of the records of our source from offset `from` up to before `to`. */
 async function readPiece(
-  { reader, source, topic, partition }: TailRequest,
+  request: TailRequest,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<Piece> {
+  const { reader, source, topic, partition } = request
+  const { countedBytesMax = Number.POSITIVE_INFINITY } = request
   const positions: EventPosition[] = []
   let sizeBytes = 0
   await readRecords(reader, { topic, partition, from, to }, (record) => {
     const position = positionOf(record, source)
     if (position === undefined) return
     positions.push(position)
-    sizeBytes += sentBytes(recordSizeBytes(record))
+    sizeBytes += Math.min(sentBytes(recordSizeBytes(record), 1), countedBytesMax)
   })
   return { positions, sizeBytes }
 }

@@ -4,6 +4,7 @@ import {
   type KafkaLogger,
   type PlacedRecord,
   type Reader,
+  type RejectedKeys,
   createAdmin,
   createProducer,
   createReader,
@@ -16,7 +17,7 @@ import { TransactionalEvents } from './transactional-events.ts'
 /** Where events go. */
 export interface EventProducer {
   /** As `IdempotentProducer.send`: what is not rejected is stored. */
-  send(records: readonly PlacedRecord[]): Promise<unknown>
+  send(records: readonly PlacedRecord[], rejectedKeys?: RejectedKeys): Promise<unknown>
   /**
    * With transactions: a batch of events, and that they are published up to `last`. When it rejects
    * records none is stored.

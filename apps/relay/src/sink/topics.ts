@@ -1,6 +1,6 @@
 import { type EventPosition, type RoutedEvent, comparePositions } from '@fairlead/cdc'
 import { type Admin, type Reader, partitionOfKey } from '@fairlead/kafka'
-import { eventCountMax } from './event-size.ts'
+import { type BatchBounds, inFlightMax } from './event-size.ts'
 import { inParallel } from './in-parallel.ts'
 import { PartitionTail } from './partition-tail.ts'
 import { readTail } from './read-tail.ts'
@@ -14,9 +14,7 @@ export type TopicsOptions = {
   readonly partitions: number
   readonly replicationFactor: number
   /** Bounds of what is sent at a time: so much of a partition's end is read. */
-  readonly batchRecordsMax: number
-  readonly batchBytesMax: number
-  readonly queueBytesMax: number
+  readonly batches: BatchBounds
   /** Values are encoded after the size of a batch is known: those in the topic do not tell it. */
   readonly isEncoded: boolean
   /** What former sessions of this process have read. */
@@ -168,16 +166,16 @@ export class Topics {
   }
 
   async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
-    const { tails, source, batchRecordsMax, batchBytesMax, queueBytesMax, isEncoded } =
-      this.#options
+    const { tails, source, batches, isEncoded } = this.#options
     if (isNew) tails.forget(source, topic, partition)
     if (isNew || this.#publishedUntil !== undefined) return new PartitionTail([], { isWhole: true })
+    const { records, bytes } = inFlightMax(batches)
     const request = {
       ...this.#options,
       topic,
       partition,
-      tailRecordCount: Math.min(batchRecordsMax, eventCountMax(queueBytesMax / 2)),
-      ...(!isEncoded && { tailBytes: batchBytesMax }),
+      tailRecordCount: records,
+      ...(!isEncoded && { tailBytes: bytes, countedBytesMax: batches.batchBytesMax }),
     }
     return readTail(request, tails.of(source, topic, partition))
   }

@@ -4,6 +4,7 @@ import {
   KafkaError,
   type OutgoingRecord,
   PRECEDING_RECORD_REJECTED,
+  RejectedKeys,
   type RejectedRecord,
 } from '@fairlead/kafka'
 import type { SinkClients } from '../sink/sink-clients.ts'
@@ -32,6 +33,8 @@ export class FakeBrokers {
   hold: Promise<void> | undefined
   /** While true, sends wait. */
   isStuck = false
+  /** Not answered yet. Those of one client are stored one after the other; a failure is its last answer. */
+  sendsInFlight = 0
   #waiting: (() => void)[] = []
 
   records(topic: string): readonly StoredRecord[] {
@@ -54,6 +57,21 @@ export class FakeBrokers {
 
   readonly open = (isPermitted: () => boolean = () => true): SinkClients => {
     const closed = new AbortController()
+    let turn: Promise<unknown> = Promise.resolve()
+    let failure: unknown
+    const inTurn = (send: () => Promise<unknown>): Promise<unknown> => {
+      this.sendsInFlight += 1
+      const sent = turn
+        .then(() => {
+          if (failure !== undefined) throw failure
+          return send()
+        })
+        .finally(() => (this.sendsInFlight -= 1))
+      turn = sent.catch((error: unknown) => {
+        if (!(error instanceof KafkaError && error.rejectedRecords.length > 0)) failure ??= error
+      })
+      return sent
+    }
     return {
       producer: {
         ...(this.isTransactional && {
@@ -62,17 +80,18 @@ export class FakeBrokers {
             return this.#commit(records, last)
           },
         }),
-        send: async (records) => {
-          if (this.isStuck && !closed.signal.aborted) await this.#untilUnstuck()
-          const { hold } = this
-          this.hold = undefined
-          await hold
-          if (hold === undefined && closed.signal.aborted) {
-            throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
-          }
-          if (!isPermitted()) throw new KafkaError('', { code: 'REVOKED', retryable: false })
-          return this.#send(records)
-        },
+        send: (records, rejectedKeys) =>
+          inTurn(async () => {
+            if (this.isStuck && !closed.signal.aborted) await this.#untilUnstuck()
+            const { hold } = this
+            this.hold = undefined
+            await hold
+            if (hold === undefined && closed.signal.aborted) {
+              throw new KafkaError('closed', { code: 'CLOSED', retryable: false })
+            }
+            if (!isPermitted()) throw new KafkaError('', { code: 'REVOKED', retryable: false })
+            return this.#send(records, rejectedKeys)
+          }),
         close: () => Promise.resolve(),
       },
       begin: () => Promise.resolve(this.#publishedUntil),
@@ -115,14 +134,14 @@ export class FakeBrokers {
     return Promise.resolve()
   }
 
-  #send(records: readonly OutgoingRecord[]) {
+  #send(records: readonly OutgoingRecord[], rejectedKeys?: RejectedKeys) {
     try {
       this.beforeSend()
     } catch (error) {
       this.#store(records.slice(0, Math.floor(records.length * this.storedShare())))
       throw error
     }
-    const rejectedRecords = this.#rejected(records)
+    const rejectedRecords = this.#rejected(records, rejectedKeys)
     const indexes = new Set(rejectedRecords.map(({ recordIndex }) => recordIndex))
     const locations = this.#store(records.filter((_, index) => !indexes.has(index)))
     this.afterSend()
@@ -130,16 +149,17 @@ export class FakeBrokers {
     throw new KafkaError('', { code: 'INVALID_RECORD', retryable: false, rejectedRecords })
   }
 
-  #rejected(records: readonly OutgoingRecord[]): readonly RejectedRecord[] {
-    const rejectedKeys = new Set<string>()
+  #rejected(
+    records: readonly OutgoingRecord[],
+    rejectedKeys = new RejectedKeys(),
+  ): readonly RejectedRecord[] {
     return records.flatMap((record, recordIndex) => {
-      const key = String(record.key)
-      const isBehind = rejectedKeys.has(key)
+      const { topic, partition = 0, key } = record
+      const isBehind = rejectedKeys.has({ topic, partition }, key)
       if (!isBehind && !this.rejects(record)) return []
-      rejectedKeys.add(key)
-      return [
-        { recordIndex, code: isBehind ? PRECEDING_RECORD_REJECTED : 'INVALID_RECORD', message: '' },
-      ]
+      rejectedKeys.add({ topic, partition }, key)
+      const code = isBehind ? PRECEDING_RECORD_REJECTED : 'INVALID_RECORD'
+      return [{ recordIndex, code, message: '' }]
     })
   }
 
