@@ -23,13 +23,24 @@ const RESERVED: ReadonlySet<string> = new Set([
   EVENT_HEADERS.replayed,
 ])
 
-/** Writes the headers of events; each event of a transaction shares what the transaction says. */
+/** Positions within transactions whose headers are kept: those of nearly all events. */
+const KEPT_INDEXES = 4_096
+const TEXT = new TextEncoder()
+
+/**
+ * Writes the headers of events. What events have in common they share, since thousands of them are in
+ * memory: a transaction its position and time, all of one type the type, and so on.
+ */
 export class HeaderWriter {
   readonly #arena: ByteArena
   readonly #source: EventHeader
   readonly #tracesAll: boolean
   #commitLsn: bigint | undefined
   #commitHeaders: readonly [lsn: EventHeader, timestamp: EventHeader] | undefined
+  /** Of the event before, and its header. */
+  #type: string | undefined
+  #typeHeader: EventHeader | undefined
+  readonly #indexHeaders: EventHeader[] = []
 
   constructor(
     arena: ByteArena,
@@ -40,7 +51,7 @@ export class HeaderWriter {
     },
   ) {
     this.#arena = arena
-    this.#source = [SOURCE_HEADER, new TextEncoder().encode(options.source)]
+    this.#source = [SOURCE_HEADER, TEXT.encode(options.source)]
     this.#tracesAll = options.tracesAll
   }
 
@@ -60,7 +71,7 @@ export class HeaderWriter {
     const headers: EventHeader[] = [
       ...first,
       commitLsn,
-      this.#text(EVENT_HEADERS.commitIndex, `${event.position.commitIndex}`),
+      this.#ofIndex(event.position.commitIndex),
       commitTimestamp,
       this.#source,
     ]
@@ -72,7 +83,24 @@ export class HeaderWriter {
   }
 
   #identityOf({ eventId, type }: EventIdentity): readonly EventHeader[] {
-    return [this.#text(EVENT_HEADERS.id, eventId ?? ''), this.#text(EVENT_HEADERS.type, type ?? '')]
+    return [this.#text(EVENT_HEADERS.id, eventId ?? ''), this.#ofType(type ?? '')]
+  }
+
+  #ofType(type: string): EventHeader {
+    if (this.#typeHeader === undefined || this.#type !== type) {
+      this.#type = type
+      this.#typeHeader = [EVENT_HEADERS.type, TEXT.encode(type)]
+    }
+    return this.#typeHeader
+  }
+
+  #ofIndex(index: number): EventHeader {
+    const kept = this.#indexHeaders[index]
+    if (kept !== undefined) return kept
+    const header: EventHeader = [EVENT_HEADERS.commitIndex, TEXT.encode(`${index}`)]
+    // In their order, so that the array has no gaps.
+    if (index === this.#indexHeaders.length && index < KEPT_INDEXES) this.#indexHeaders.push(header)
+    return header
   }
 
   #ofTransaction(event: EventIdentity): readonly [EventHeader, EventHeader] {

@@ -126,7 +126,7 @@ export class OutboxRouter {
   readonly #headers: HeaderWriter
   readonly #repeated = new RepeatedTexts()
   readonly #topics = new Map<string, TopicOutcome>()
-  /** Postgres sends a new Relation object whenever a definition changed. */
+  /** Of outbox tables; Postgres sends a new Relation object whenever a definition changed. */
   readonly #columns = new WeakMap<Relation, OutboxColumns>()
   readonly #records = new WeakMap<Relation, OutboxRecords>()
   /** Of messages that are written as events of an outbox. */
@@ -149,7 +149,7 @@ export class OutboxRouter {
       this.#messages ??= new OutboxRouter(messageOptions(this.#options))
       return this.#messages.route(row)
     }
-    if (!this.#tables.has(`${relation.schema}.${relation.table}`)) {
+    if (!this.#isOutbox(relation)) {
       return { kind: 'ignored', reason: 'OTHER_TABLE' }
     }
     if (change.kind === 'update') return this.#invalidOperation(row)
@@ -161,6 +161,12 @@ export class OutboxRouter {
     const place = `${relation.schema}.${relation.table} at ${formatPosition(position)}`
     const behavior = this.#options.onInvalidOperation
     return { kind: 'invalid-operation', behavior, reason: `a row of ${place} was updated` }
+  }
+
+  /** Without a name to be put together for each row. */
+  #isOutbox(relation: Relation): boolean {
+    if (this.#columns.has(relation)) return true
+    return this.#tables.has(`${relation.schema}.${relation.table}`)
   }
 
   #columnsOf(relation: Relation): OutboxColumns {
