@@ -27,6 +27,7 @@ test('a long reader makes the promotion step back, and others read on meanwhile'
   const reader = await stack.pool.connect()
   await reader.query('begin; select count(*) from public.account')
   await using readers = pollReaders(stack)
+  const rolledBack = await rollbacks(stack)
   const promoting = cli(second, 'promote', 'accounts', '--version', '2')
   await waitFor('the promotion to wait for the reader', 30_000, async () => {
     const { rowCount } = await stack.pool.query(
@@ -38,7 +39,7 @@ test('a long reader makes the promotion step back, and others read on meanwhile'
   await waitFor(
     'it to step back and come again',
     30_000,
-    async () => (await lockTimeouts(stack)) > 1,
+    async () => (await rollbacks(stack)) > rolledBack + 1,
   )
   expect(await stateOf(stack, 2)).toBe('ready')
   await reader.query('commit')
@@ -180,8 +181,8 @@ function pollReaders(
   return { stop, [Symbol.asyncDispose]: async () => void (await stop()) }
 }
 
-/** How often the server has refused a lock in time, to whomever: only promotions set a timeout. */
-async function lockTimeouts(stack: ProjectionStack): Promise<number> {
+/** Transactions that did not commit: meanwhile, those of promotions that could not have a lock in time. */
+async function rollbacks(stack: ProjectionStack): Promise<number> {
   const { rows } = await stack.pool.query<{ count: number }>(
     'select xact_rollback::int as count from pg_stat_database where datname = current_database()',
   )

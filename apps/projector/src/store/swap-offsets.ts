@@ -103,7 +103,12 @@ async function catchUp(trx: Transaction<unknown>, swap: Swap): Promise<void> {
   for (;;) {
     const lag = lagOf(await readOffsets(trx, swap))
     if (lag <= swap.lagRecordsMax) return
-    if (performance.now() >= deadlineMs) throw new StillBehind('LAGS_BEHIND', explainLag(swap, lag))
+    if (performance.now() >= deadlineMs) {
+      throw new StillBehind(
+        'LAGS_BEHIND',
+        `${explainLag(swap, lag)} (lagRecordsMax). Under load it needs more connections (database.connections.max) than there are partitions`,
+      )
+    }
     await sleep(CATCH_UP_POLL_MS)
   }
 }
