@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isShortage } from '@fairlead/log'
+import { syncDirectory } from './durable-directory.ts'
 
 /** Kafka's name and content. */
 const FILE = '.kafka_cleanshutdown'
@@ -35,10 +36,4 @@ export function takeCleanShutdown(directory: string): boolean {
   rmSync(path)
   syncDirectory(directory)
   return true
-}
-
-function syncDirectory(directory: string): void {
-  const handle = openSync(directory, 'r')
-  fsyncSync(handle)
-  closeSync(handle)
 }

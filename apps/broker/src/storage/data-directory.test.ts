@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DirectoryLockedError, lockDirectory } from '@fairlead/runtime'
+import { makeDirectory } from './durable-directory.ts'
 import { WrongDirectoryError, openMetaProperties } from './meta-properties.ts'
 
 let directory: string
@@ -16,6 +17,15 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'fairlead-directory-'))
 })
 afterEach(() => rmSync(directory, { recursive: true }))
+
+test('the names of all directories that are made for the data are durable', () => {
+  const synced: string[] = []
+  const path = join(directory, 'var', 'lib', 'kafka')
+  makeDirectory(path, (parent) => synced.push(parent))
+  expect(synced).toEqual([join(directory, 'var', 'lib'), join(directory, 'var'), directory])
+  makeDirectory(path, (parent) => synced.push(parent))
+  expect(synced).toHaveLength(3)
+})
 
 test('a directory has one owner at a time', () => {
   const release = lockDirectory(directory)

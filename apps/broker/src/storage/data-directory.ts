@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Random } from '@fairlead/base'
 import { isNoSpace } from '@fairlead/log'
 import { lockDirectory } from '@fairlead/runtime'
+import { makeDirectory } from './durable-directory.ts'
 import { DirectorySpace, type MeasureVolume, dropBallast } from './directory-space.ts'
 import { type MetaProperties, openMetaProperties } from './meta-properties.ts'
 
@@ -28,7 +28,7 @@ export function openDataDirectory(
   { clusterId, nodeId, random, reserveBytes, measureVolume }: DataDirectoryOptions,
 ): DataDirectory {
   const path = resolve(directory)
-  mkdirSync(path, { recursive: true })
+  makeDirectory(path)
   const release = withoutBallast(path, () => lockDirectory(path))
   try {
     const expected = { clusterId, nodeId, random }

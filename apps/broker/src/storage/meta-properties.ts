@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { join } from 'node:path'
 import { OperationalError, type Random } from '@fairlead/base'
 import { randomUuid } from '@fairlead/metadata'
+import { syncDirectory } from './durable-directory.ts'
 
 const FILE = 'meta.properties'
 const VERSION = '1'
@@ -108,7 +109,5 @@ function writeProperties(directory: string, meta: MetaProperties): void {
   fsyncSync(file)
   closeSync(file)
   renameSync(temporary, path)
-  const parent = openSync(directory, 'r')
-  fsyncSync(parent)
-  closeSync(parent)
+  syncDirectory(directory)
 }
