@@ -175,6 +175,7 @@ export class Projector {
       eventAheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
       memoryBytesMax: options.rebuildMemoryBytesMax,
+      mirror: options.mirror,
       metrics: this.#metrics,
       nowMs: () => performance.now(),
       onEnd: () => this.refresh(),

@@ -18,6 +18,7 @@ import { BlameNeeded } from '../apply-batch.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { addKey } from '../store/columns.ts'
 import { FoldTable } from '../store/fold-table.ts'
+import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
@@ -44,6 +45,7 @@ export class FoldLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
   readonly #topicIds: Readonly<Record<string, string>>
+  readonly #mirror: LetterMirror | undefined
   readonly #projection: FoldProjection
   readonly #table: FoldTable
   readonly #memoryBytesMax: number
@@ -62,6 +64,7 @@ export class FoldLoad {
     readonly registered: RegisteredProjection
     /** By topic: of which one the positions are places. */
     readonly topicIds: Readonly<Record<string, string>>
+    readonly mirror: LetterMirror | undefined
     readonly projection: FoldProjection
     readonly memoryBytesMax: number
     readonly parkedKeys: ParkedKeysByTopic
@@ -71,6 +74,7 @@ export class FoldLoad {
     this.#session = options.session
     this.#registered = options.registered
     this.#topicIds = options.topicIds
+    this.#mirror = options.mirror
     // A pure function that failed would fail again.
     const retry = { ...options.projection.retry, retries: 0 }
     this.#projection = { ...options.projection, retry }
@@ -125,7 +129,7 @@ export class FoldLoad {
       await expectBuilding(trx, this.#registered)
       if (this.#isWritten) await this.#merge(trx)
       else await this.#copyFirst(trx, { isLast })
-      await parkByPartition(trx, this.#registered, this.#letters)
+      await parkByPartition(trx, this.#registered, this.#letters, this.#mirror)
       await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     this.#isWritten ||= !isLast

@@ -7,6 +7,7 @@ import type { RunnerLogger } from '../projection-runner.ts'
 import type { ProjectorMetrics } from '../projector-metrics.ts'
 import type { Database } from '../store/database.ts'
 import { type Job, type JobProgress, failJob, openJobs } from '../store/jobs.ts'
+import type { LetterMirror } from '../store/mirror-letters.ts'
 import { momentSchema } from '../store/register.ts'
 import { type RegisteredProjection, projectionLabel } from '../store/registered-projection.ts'
 import { BuildSession } from './build-session.ts'
@@ -29,6 +30,8 @@ export type JobRunnerOptions = {
   readonly eventAheadMaxMs: number
   readonly tenantHeader: string | undefined
   readonly memoryBytesMax: number
+  /** Gets a copy of each letter of a version that is filled. */
+  readonly mirror: LetterMirror | undefined
   readonly nowMs: () => number
   readonly logger: RunnerLogger
   readonly metrics: Pick<ProjectorMetrics, 'rebuild'>

@@ -1,6 +1,7 @@
 import type { Letter, LogRecord } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { placeOf } from '../log/event-log.ts'
+import { type LetterMirror, mirrorLetters } from '../store/mirror-letters.ts'
 import { parkLetters } from '../store/park-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 
@@ -73,23 +74,25 @@ function isAt({ projection, projectionId }: RegisteredProjection): RawBuilder<bo
     and l.topic = place.topic and l.part = place.part and l.log_offset = place.log_offset`
 }
 
-/** Stores letters of any partitions, and parks the keys of those that failed. */
+/** Stores letters of any partitions, with their copies, and parks the keys of those that failed. */
 export async function parkByPartition(
   trx: Transaction<unknown>,
   registered: RegisteredProjection,
   letters: readonly Letter[],
+  mirror: LetterMirror | undefined,
 ): Promise<void> {
   // Those that failed first: a key may be parked in one partition, and blocked in another.
   const failed = letters.filter(({ cause }) => cause.kind === 'failed')
   const blocked = letters.filter(({ cause }) => cause.kind === 'blocked')
-  await parkGroups(trx, registered, failed)
-  await parkGroups(trx, registered, blocked)
+  await parkGroups(trx, registered, failed, mirror)
+  await parkGroups(trx, registered, blocked, mirror)
 }
 
 async function parkGroups(
   trx: Transaction<unknown>,
   registered: RegisteredProjection,
   letters: readonly Letter[],
+  mirror: LetterMirror | undefined,
 ): Promise<void> {
   for (const group of Map.groupBy(letters, ({ record }) => placeOf(record)).values()) {
     const [first] = group
@@ -97,6 +100,8 @@ async function parkGroups(
     const { topic, partition } = first.record
     const failed = group.filter(({ cause }) => cause.kind === 'failed')
     const parkedKeys = new Set(failed.map(({ key }) => key))
-    await parkLetters(trx, { ...registered, topic, partition }, { letters: group, parkedKeys })
+    const at = { ...registered, topic, partition }
+    await parkLetters(trx, at, { letters: group, parkedKeys })
+    if (mirror !== undefined) await mirrorLetters(trx, at, { letters: group }, mirror)
   }
 }

@@ -17,6 +17,7 @@ import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
 import { type Job, type JobProgress, type JobRequest, finishJob } from '../store/jobs.ts'
+import type { LetterMirror } from '../store/mirror-letters.ts'
 import {
   type RegisteredProjection,
   isVersion,
@@ -48,6 +49,8 @@ export type RebuildOptions = {
   readonly reader: RecordReader
   readonly registered: RegisteredProjection
   readonly job: Job
+  /** Gets a copy of each letter. */
+  readonly mirror: LetterMirror | undefined
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly memoryBytesMax: number
@@ -159,6 +162,12 @@ class VersionBuild {
     await this.#applyStatements(target)
   }
 
+  /** What a throw-away version sets aside is nobody's news. */
+  get #mirror(): LetterMirror | undefined {
+    const { job, mirror } = this.#options
+    return job.version < 0 ? undefined : mirror
+  }
+
   async #fold(projection: FoldProjection, target: BuildTarget): Promise<void> {
     const { session, registered, memoryBytesMax } = this.#options
     const log = await this.#openLog(target)
@@ -168,6 +177,7 @@ class VersionBuild {
       registered,
       projection,
       topicIds: target.topicIds,
+      mirror: this.#mirror,
       memoryBytesMax,
       parkedKeys: await readParkedKeys(session.db, registered),
       isWritten: await hasKey(session.db, projection.table, registered.schemaName),
@@ -191,7 +201,8 @@ class VersionBuild {
     if (log === null) return
     const parkedKeys = await readParkedKeys(session.db, registered)
     const { topicIds } = target
-    const load = new StatementLoad({ session, registered, topicIds, parkedKeys, signal })
+    const about = { session, registered, topicIds, parkedKeys, signal }
+    const load = new StatementLoad({ ...about, mirror: this.#mirror })
     await this.#enterLoading(log, target, load)
     for (;;) {
       const records = await this.#next(log, batchRecordsMax)

@@ -2,6 +2,7 @@ import { type FoldProjection, type Projection, keyText } from '@fairlead/project
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from '../store/database.ts'
+import { registerMoment } from '../store/register.ts'
 import {
   BranchEvents,
   accountId,
@@ -135,4 +136,29 @@ test('a key that is parked in one topic goes on in another one', async () => {
     { key: 'monday', offset: 0, kind: 'failed' },
     { key: 'monday', offset: 1, kind: 'blocked' },
   ])
+})
+
+test.for([
+  { what: 'in bulk', rows: [0] },
+  { what: 'by statements', rows: [0, 2_147_483_647, 1] },
+])('what a rebuild $what sets aside is mirrored, and what a moment does is not', async (of) => {
+  const mirror = { topic: 'outbox.event.dead', groupIdPrefix: 'test' }
+  log.append(0, ...of.rows.map((amount, key) => deposited(accountId(key), amount)))
+  log.append(0, deposited(accountId(1), 1))
+  const { projector } = fixture.start([accounts, asVersion(2, accounts)], { mirror })
+  await fixture.hasState('accounts', 2, 'ready')
+  await fixture.hasBalances('public', await fixture.balancesIn('rm_accounts_v2'))
+  const [registered] = projector.registered
+  if (registered === undefined) throw new Error('nothing is registered')
+  const moment = await registerMoment(db, registered, { untilMs: Date.now() })
+  await fixture.hasState('accounts', moment.version, 'ready')
+  const { rows } = await sql`
+    select headers ->> 'fairlead.dlq.version' as version, count(*)::int as count
+    from outbox.events group by 1 order by 1`.execute(db)
+  const { length: count } = await fixture.letters(1)
+  expect(rows).toEqual([
+    { version: '1', count },
+    { version: '2', count },
+  ])
+  expect(await fixture.letters(moment.version)).toHaveLength(count)
 })

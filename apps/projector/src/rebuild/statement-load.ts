@@ -10,6 +10,7 @@ import {
 import { type BatchMode, BlameNeeded, applyRecords } from '../apply-batch.ts'
 import { pause } from '../pause.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
+import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
@@ -29,6 +30,7 @@ export class StatementLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
   readonly #topicIds: Readonly<Record<string, string>>
+  readonly #mirror: LetterMirror | undefined
   /** By topic: in each, a key is parked on its own. */
   readonly #parkedKeys: ReadonlyMap<string, Set<string>>
   readonly #signal: AbortSignal
@@ -38,12 +40,14 @@ export class StatementLoad {
     readonly registered: RegisteredProjection
     /** By topic: of which one the positions are places. */
     readonly topicIds: Readonly<Record<string, string>>
+    readonly mirror: LetterMirror | undefined
     readonly parkedKeys: ParkedKeysByTopic
     readonly signal: AbortSignal
   }) {
     this.#session = options.session
     this.#registered = options.registered
     this.#topicIds = options.topicIds
+    this.#mirror = options.mirror
     this.#parkedKeys = new Map(
       [...options.parkedKeys].map(([topic, keys]) => [topic, new Set(keys)]),
     )
@@ -95,7 +99,7 @@ export class StatementLoad {
         await applyRecords({ trx, ledger, schemaName, ...applied }, this.#registered, mode)
       }
       const letters = [...ledgers.values()].flatMap((ledger) => ledger.letters)
-      await parkByPartition(trx, this.#registered, letters)
+      await parkByPartition(trx, this.#registered, letters, this.#mirror)
       await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     return ledgers

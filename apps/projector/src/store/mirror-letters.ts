@@ -34,7 +34,7 @@ export function mirrorOf(
 export async function mirrorLetters(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  { letters }: BatchLedger,
+  { letters }: Pick<BatchLedger, 'letters'>,
   mirror: LetterMirror,
 ): Promise<void> {
   const aggregateType = mirror.topic.slice(MIRROR_TOPIC_PREFIX.length)
