@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { ProjectionStack } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { AccountEvents } from './accounts.ts'
 import {
   cli,
   deposits,
@@ -103,18 +104,20 @@ test('a promotion that is killed has not happened, and happens when it is asked 
 
 test('rows that outgrow the memory are written in between, and a rebuild goes on behind them', async () => {
   await using stack = await startStack()
-  await publishSmall(stack)
+  await publishSmall(stack, single)
   const live = release(stack, 'accounts:1')
   await stack.caughtUp('accounts')
   await live.ready()
-  // About two thirds of its rows.
+  // Less than half of its rows.
   const limited = { 'rebuild.memory.bytes.max': 1_048_576, ...SMALL_FETCHES }
+  await installBlocks(stack)
+  const unblock = await blockCheckpoints(stack, 2, { when: 'there are some' })
   const first = release(stack, 'accounts:2', limited)
-  await waitFor('a part to be written', 60_000, async () => {
-    const checkpoints = await stack.checkpoints('accounts', 2)
-    return checkpoints.size > 0 || (await stateOf(stack, 2)) === 'ready'
-  })
+  await waitFor('all but a part to be written', 60_000, () => isWaiting(stack))
   await first.stop('SIGKILL')
+  await unblock()
+  expect(await stateOf(stack, 2)).toBe('building')
+  expect((await stack.checkpoints('accounts', 2)).size).toBeGreaterThan(0)
   release(stack, 'accounts:2', limited)
   await hasState(stack, 2, ['ready'])
   expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
@@ -146,6 +149,14 @@ async function installBlocks(stack: ProjectionStack): Promise<void> {
       perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
       return new;
     end $$;
+    create function public.wait_behind_checkpoints() returns trigger language plpgsql as $$
+    begin
+      if exists (select from evt.checkpoint where version = new.version
+          and xmin <> pg_current_xact_id()::xid) then
+        perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
+      end if;
+      return new;
+    end $$;
     create event trigger wait_while_blocked on ddl_command_start
       execute function public.wait_while_blocked()`)
 }
@@ -171,10 +182,16 @@ async function isWaiting(stack: ProjectionStack): Promise<boolean> {
 }
 
 /** The rows are copied, and the checkpoints behind them are about to be stored: nothing has committed. */
-async function blockCheckpoints(stack: ProjectionStack, version: number): Promise<Release> {
+async function blockCheckpoints(
+  stack: ProjectionStack,
+  version: number,
+  { when }: { readonly when: 'always' | 'there are some' } = { when: 'always' },
+): Promise<Release> {
   await stack.pool.query(`
     create trigger blocked before insert on evt.checkpoint for each row
-      when (new.version = ${version}) execute function public.wait_for_lock()`)
+      when (new.version = ${version}) execute function public.${
+        when === 'always' ? 'wait_for_lock' : 'wait_behind_checkpoints'
+      }()`)
   const blocker = await stack.pool.connect()
   await blocker.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
   return async () => {
@@ -191,10 +208,17 @@ async function isLoading(stack: ProjectionStack, version: number): Promise<boole
 }
 
 /** Batches of the log that a fetch can take one by one. */
-async function publishSmall(stack: ProjectionStack): Promise<void> {
+async function publishSmall(stack: ProjectionStack, events = deposits): Promise<void> {
   for (let from = 0; from < EVENTS; from += SMALL_BATCH) {
-    await stack.publish(...deposits(SMALL_BATCH, from))
+    await stack.publish(...events(SMALL_BATCH, from))
   }
+}
+
+/** Deposits of an account each. */
+function single(count: number, from = 0): ReturnType<typeof deposits> {
+  return Array.from({ length: count }, (_, index) =>
+    AccountEvents.Deposited({ accountId: `single-${from + index}`, amount: 1 }),
+  )
 }
 
 /** More has come in than counts as having caught up. */
