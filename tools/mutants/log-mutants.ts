@@ -390,14 +390,6 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'L4',
-    rule: 'the greatest timestamp is that of what may be read',
-    file: 'libs/log/src/timestamp-lookup.ts',
-    before: 'if (segment.nextOffset <= range.highWatermark) return segment.maxTimestampMs',
-    after: 'if (segment.nextOffset >= 0) return segment.maxTimestampMs',
-    tests: TESTS,
-  },
-  {
-    invariant: 'L4',
     rule: 'the greatest timestamp is that of a record that is left',
     file: 'libs/log/src/timestamp-lookup.ts',
     before: 'return found ?? (yield* findMaxOfRemaining(segments, range))',
