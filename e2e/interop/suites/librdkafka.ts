@@ -86,6 +86,8 @@ const SPECIAL_RUNS: readonly Run[] = [
   },
   // Known to fail on macOS.
   { number: '0047', resultName: '0047_partial_buf_tmout', flags: ['-k'] },
+  // Its members are to be in one generation from the first on.
+  { number: '0102', resultName: '0102_static_group_rebalance', isStrict: true },
   {
     number: '0109',
     resultName: '0109_auto_create_topics/without ACLs',
