@@ -304,10 +304,10 @@ export const RELAY_CONFIG = defineConfig({
   },
   'max.batches.in.flight': {
     type: 'int',
-    default: 2,
+    default: 1,
     min: 1,
     max: 5,
-    doc: 'Batches that are on their way to the brokers at a time; with delivery=transactional it is one.',
+    doc: 'Batches that are on their way to the brokers at a time. More of them help where a broker takes its time to answer; beside it, smaller batches only cost processor time. With delivery=transactional it is one.',
   },
   'max.queue.size.in.bytes': {
     type: 'int',

@@ -496,6 +496,7 @@ test('a record that only the broker refuses holds back its aggregate, and no oth
 test('behind a refused event nothing of its aggregate is stored, though it was on its way by then', async () => {
   fixture = await createFixture({
     'max.batch.size': '2',
+    'max.batches.in.flight': '2',
     'topic.creation.default.partitions': '1',
   })
   await fixture.started()
