@@ -6,10 +6,11 @@ import { waitFor } from '../support/wait-for.ts'
 const TOPIC = 'outbox.event.order'
 const EVENTS = 6_000
 const CHUNK_ROWS = 1_000
+const CONFIG = { 'incremental.snapshot.chunk.size': CHUNK_ROWS }
 
 test('a snapshot by the command line goes on after kill -9, while events flow', async () => {
   await using stack = await RelayStack.start()
-  let relay = stack.relay()
+  let relay = stack.relay(CONFIG)
   await relay.ready()
   await stack.pool.query(
     `insert into outbox.events (aggregatetype, aggregateid, type, payload)
@@ -34,7 +35,7 @@ test('a snapshot by the command line goes on after kill -9, while events flow', 
   await waitFor('a chunk', 60_000, async () => (await replayed()).length >= CHUNK_ROWS)
   await relay.stop('SIGKILL')
   await stack.insertKeys('meanwhile')
-  relay = stack.relay()
+  relay = stack.relay(CONFIG)
   await relay.ready()
   await waitFor('the end of the snapshot', 60_000, async () => {
     const { stdout } = await fairlead(['relay', 'snapshot', 'status', '--relay', relay.url])
