@@ -5,6 +5,8 @@ import { waitFor } from '../support/wait-for.ts'
 
 const TOPIC = 'outbox.event.order'
 const EVENTS = 20_000
+const BATCH_EVENTS = 100
+const KILL_AT_BATCH = 30
 
 test('a slot whose WAL is gone is made good by the command line, through kill -9, with nothing lost or twice', async () => {
   await using stack = await RelayStack.start({ postgres: { max_slot_wal_keep_size: '1MB' } })
@@ -23,19 +25,18 @@ test('a slot whose WAL is gone is made good by the command line, through kill -9
     await stack.pool.query('select pg_switch_wal()')
   }
   await stack.pool.query('checkpoint')
-  let relay = stack.relay({ 'max.batch.size': 100 })
+  // It dies behind this many batches of the replay: it has published nothing else.
+  let relay = stack.relay(
+    { 'max.batch.size': BATCH_EVENTS },
+    { FAIRLEAD_FAILPOINT: `acknowledged:${KILL_AT_BATCH}` },
+  )
   await stack.hasState(relay, 'halted')
   const command = (url: string) =>
     fairlead(['relay', 'replay-table', '--since', 'beginning', '--yes', '--relay', url])
   const interrupted = command(relay.url)
-  await waitFor(
-    'the replay to be under way',
-    60_000,
-    async () => (await stack.records(TOPIC)).length > 1_000,
-  )
-  await relay.stop('SIGKILL')
+  await waitFor('the relay to die', 60_000, () => !relay.isRunning)
   expect((await interrupted).exitCode).not.toBe(0)
-  relay = stack.relay({ 'max.batch.size': 100 })
+  relay = stack.relay({ 'max.batch.size': BATCH_EVENTS })
   await stack.hasState(relay, 'streaming')
   await stack.insertKeys('after')
   await stack.confirmed()

@@ -6,9 +6,9 @@ test('a rotation that was interrupted in the middle is finished by the next rela
   await using stack = await RelayStack.start()
   let relay = stack.relay()
   await relay.ready()
-  await stack.pool.query(`select relay.partition_outbox('outbox.events', '1 hour', '1 hour')`)
+  await stack.pool.query(`select relay.partition_outbox('outbox.events', '1 day', '1 day')`)
   const bounds = await stack.pool.query<{ begins: string; ends: string }>(
-    `select (now() - interval '9 hours')::text as begins, (now() - interval '8 hours')::text as ends`,
+    `select (now() - interval '9 days')::text as begins, (now() - interval '8 days')::text as ends`,
   )
   const { begins, ends } = bounds.rows[0] ?? { begins: '', ends: '' }
   await stack.pool.query(
