@@ -33,7 +33,10 @@ export class RunningPlatform {
   readonly #child: ChildProcess
   readonly #output: string[]
 
-  static async start(flags: readonly string[] = []): Promise<RunningPlatform> {
+  static async start(
+    flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<RunningPlatform> {
     const dataDirectory = await mkdtemp(join(tmpdir(), 'fairlead-e2e-'))
     await chmod(dataDirectory, 0o711)
     const startedMs = performance.now()
@@ -41,13 +44,16 @@ export class RunningPlatform {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
+      env: { ...process.env, ...env },
     })
     const output: string[] = []
     child.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => output.push(text))
     const platform = await ready(child, output, dataDirectory).catch(async (error: unknown) => {
-      signalGroup(child, 'SIGKILL')
-      await once(child, 'exit')
+      if (child.exitCode === null && child.signalCode === null) {
+        signalGroup(child, 'SIGKILL')
+        await once(child, 'exit')
+      }
       throw new Error(`the platform did not start:\n${output.join('')}`, { cause: error })
     })
     return new RunningPlatform({

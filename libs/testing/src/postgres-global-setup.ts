@@ -14,8 +14,16 @@ declare module 'vitest' {
 /** Others may enter, so that the unprivileged user of the server reaches its own folder. */
 const ENTER_ONLY = 0o711
 
-/** One real server for all `*.pg.test.ts` of a run; each test makes its own database in it. */
+/**
+ * One real server for all `*.pg.test.ts` of a run; each test makes its own database in it. The embedded
+ * one, or that of `TEST_DATABASE_URL`: another version, with `wal_level=logical` and a superuser.
+ */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env['TEST_DATABASE_URL']
+  if (given !== undefined) {
+    project.provide('postgresUrl', given)
+    return () => Promise.resolve()
+  }
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-test-'))
   await chmod(directory, ENTER_ONLY)
   const server = await startEmbeddedPostgres({

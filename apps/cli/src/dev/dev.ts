@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorMessage } from '@fairlead/base'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@fairlead/postgres'
+import { checkDatabase } from './check-database.ts'
 import { type DataFolder, type DataFolderChoice, openDataFolder } from './data-folder.ts'
 import { databaseLogger } from './database-logger.ts'
 import {
@@ -69,6 +70,7 @@ async function startPlatform(
   folder: DataFolder,
   options: DevOptions,
 ): Promise<Endpoints> {
+  if (options.databaseUrl !== undefined) await checkDatabase(options.databaseUrl)
   const logs = join(folder.path, 'logs')
   await mkdir(logs, { recursive: true })
   const ports = await choosePorts({
