@@ -84,9 +84,9 @@ export const RELAY_CONFIG = defineConfig({
   },
   'snapshot.mode': {
     type: 'enum',
-    values: ['initial', 'always', 'no_data', 'never'],
+    values: ['initial', 'always', 'when_needed', 'initial_only', 'no_data', 'never'],
     default: 'initial',
-    doc: 'Rows that are older than the slot: initial publishes them, always those of captured tables at each start, too; never is no_data.',
+    doc: 'Rows that are older than the slot: initial publishes them, always those of captured tables at each start, too; when_needed also makes a lost slot good from the tables; initial_only reads the tables once, and no log; never is no_data.',
   },
   'incremental.snapshot.chunk.size': {
     type: 'int',

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '@fairlead/service'
@@ -6,7 +6,8 @@ import { expect, test } from 'vitest'
 import { RELAY_CONFIG } from './config.ts'
 import { checkRelayConfig, relayOptions } from './options.ts'
 
-const TEXT = readFileSync(join(import.meta.dirname, '../../../docs/relay.md'), 'utf8')
+const ROOT = join(import.meta.dirname, '../../..')
+const TEXT = readFileSync(join(ROOT, 'docs/relay.md'), 'utf8')
 const BLOCKS = [...TEXT.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, block = '']) => block)
 
 function load(yaml: string) {
@@ -58,4 +59,38 @@ test.for([
 
 test('an unknown key is refused with the nearest one', () => {
   expect(() => load('route.topic.replacment: x')).toThrow('did you mean route.topic.replacement?')
+})
+
+/** By path, from the root. */
+function testFiles(): readonly string[] {
+  return ['apps/relay', 'e2e', 'libs/base', 'libs/cdc', 'libs/kafka'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.test.ts') && !path.includes('node_modules'))
+      .map((path) => join(folder, path)),
+  )
+}
+
+/** What a row says of tests that is not so. */
+function wrongReferences(row: string, files: readonly string[]): readonly string[] {
+  const wrong: string[] = []
+  let text = ''
+  const references = (row.split('|')[4] ?? '').matchAll(/`([\w./-]+\.test\.ts)`|"([^"]+)"/g)
+  for (const [, path, quoted = ''] of references) {
+    if (path === undefined) {
+      if (!text.includes(quoted)) wrong.push(quoted)
+      continue
+    }
+    const found = files.filter((file) => file === path || file.endsWith(`/${path}`))
+    if (found.length !== 1) wrong.push(path)
+    text = found[0] === undefined ? '' : readFileSync(join(ROOT, found[0]), 'utf8')
+  }
+  return wrong
+}
+
+test('the tests that docs/relay-faults.md names exist, and say what it quotes of them', () => {
+  const text = readFileSync(join(ROOT, 'docs/relay-faults.md'), 'utf8')
+  const rows = text.match(/^\| F\d.*$/gm) ?? []
+  expect(new Set(rows.map((row) => /F\d+/.exec(row)?.[0])).size).toBe(35)
+  const files = testFiles()
+  expect(rows.flatMap((row) => wrongReferences(row, files))).toEqual([])
 })

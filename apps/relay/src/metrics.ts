@@ -9,6 +9,7 @@ const STATES: readonly RelayState[] = [
   'streaming',
   'backpressure',
   'reconnecting',
+  'completed',
   'halted',
   'stopped',
 ]
@@ -37,6 +38,7 @@ export class RelayMetrics {
   readonly #snapshotRows
   readonly #chunksSpoilt
   readonly #restarts
+  readonly #recoveries
   readonly #lagBytes
   readonly #lagSeconds
   readonly #slotActive
@@ -128,6 +130,11 @@ export class RelayMetrics {
       name: 'outbox_relay_restarts_total',
       help: 'Sessions that ended, by reason.',
       labelNames: ['reason'],
+    })
+    this.#recoveries = metrics.counter({
+      name: 'relay_slot_recoveries_total',
+      help: 'Slots made anew, and filled up from the tables, by snapshot.mode=when_needed.',
+      labelNames: ['code'],
     })
     this.#lagBytes = gauge('outbox_relay_source_lag_bytes', 'WAL not confirmed yet.')
     this.#lagSeconds = gauge(
@@ -252,6 +259,11 @@ export class RelayMetrics {
 
   sessionEnded(reason: string): void {
     this.#restarts.inc({ reason })
+  }
+
+  /** `code` is that of the loss. */
+  slotRecovered(code: string): void {
+    this.#recoveries.inc({ code })
   }
 
   positions(position: {

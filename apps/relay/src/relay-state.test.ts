@@ -26,6 +26,12 @@ test.for<{ end: SessionEnd; state: string; firstMs: number; laterMs: number }>([
     laterMs: 30_000,
   },
   {
+    end: { kind: 'source-lost', code: 'CERT_HAS_EXPIRED', reason },
+    state: 'reconnecting',
+    firstMs: 2_000,
+    laterMs: 30_000,
+  },
+  {
     end: { kind: 'halted', code: 'SLOT_LOST', reason },
     state: 'halted',
     firstMs: 10_000,
@@ -40,8 +46,14 @@ test('a relay that was asked to stop stops', () => {
   expect(afterSession({ kind: 'stopped' }, 1, RANDOM)).toEqual({ kind: 'stop' })
 })
 
-test('a relay is ready when it streams or stands by', () => {
+test('a relay that has nothing left to do rests', () => {
+  const end: SessionEnd = { kind: 'completed', reason }
+  expect(afterSession(end, 1, RANDOM)).toEqual({ kind: 'rest', state: 'completed' })
+})
+
+test('a relay is ready when it streams, stands by or is done', () => {
   expect(readiness('streaming', '')).toBe(true)
   expect(readiness('standby', reason)).toBe(true)
+  expect(readiness('completed', reason)).toBe(true)
   expect(readiness('halted', reason)).toBe('halted: a reason')
 })

@@ -1,4 +1,5 @@
 import { type BackoffPolicy, type Random, backoffDelayMs } from '@fairlead/base'
+import { isTlsErrorCode } from '@fairlead/postgres'
 
 /**
  * - `starting`: connecting to the source.
@@ -6,6 +7,7 @@ import { type BackoffPolicy, type Random, backoffDelayMs } from '@fairlead/base'
  * - `streaming`: events flow.
  * - `backpressure`: the brokers take nothing; disconnected from Postgres until they are tried again.
  * - `reconnecting`: the source or the producer was lost.
+ * - `completed`: `snapshot.mode=initial_only`, and everything that the tables held is published.
  * - `halted`: going on would lose events or cannot work; `code` and `reason` say what to do.
  * - `stopped`: asked to.
  */
@@ -15,12 +17,14 @@ export type RelayState =
   | 'streaming'
   | 'backpressure'
   | 'reconnecting'
+  | 'completed'
   | 'halted'
   | 'stopped'
 
 /** Why a session ended. */
 export type SessionEnd =
   | { readonly kind: 'stopped' }
+  | { readonly kind: 'completed'; readonly reason: string }
   | { readonly kind: 'slot-in-use'; readonly reason: string }
   | { readonly kind: 'backpressure'; readonly reason: string }
   | { readonly kind: 'source-lost'; readonly code: string; readonly reason: string }
@@ -49,12 +53,17 @@ export type HaltCode =
 
 export type NextStep =
   | { readonly kind: 'stop' }
+  /** There is nothing left to do, until it is stopped. */
+  | { readonly kind: 'rest'; readonly state: RelayState }
   | { readonly kind: 'retry'; readonly state: RelayState; readonly delayMs: number }
 
 /** Between two looks at a slot that another relay reads. */
 const STANDBY_POLL: BackoffPolicy = { baseMs: 250, maxMs: 250 }
 const SOURCE_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 10_000 }
-/** A password that was changed is not right again in a moment, and some servers lock out who asks too often. */
+/**
+ * A password that was changed, or a certificate that has expired, is not right again in a moment, and some
+ * servers lock out who asks too often.
+ */
 const AUTHORIZATION_BACKOFF: BackoffPolicy = { baseMs: 2_000, maxMs: 30_000 }
 /** SQLSTATE class 28: invalid authorization specification. */
 const AUTHORIZATION_CLASS = '28'
@@ -76,6 +85,8 @@ export function afterSession(end: SessionEnd, failures: number, random: Random):
   switch (end.kind) {
     case 'stopped':
       return { kind: 'stop' }
+    case 'completed':
+      return { kind: 'rest', state: 'completed' }
     case 'slot-in-use':
       return retry('standby', STANDBY_POLL)
     case 'backpressure':
@@ -85,14 +96,18 @@ export function afterSession(end: SessionEnd, failures: number, random: Random):
     case 'source-lost':
       return retry(
         'reconnecting',
-        end.code.startsWith(AUTHORIZATION_CLASS) ? AUTHORIZATION_BACKOFF : SOURCE_BACKOFF,
+        end.code.startsWith(AUTHORIZATION_CLASS) || isTlsErrorCode(end.code)
+          ? AUTHORIZATION_BACKOFF
+          : SOURCE_BACKOFF,
       )
     case 'halted':
       return retry('halted', HALTED_POLL)
   }
 }
 
-/** Whether traffic may rely on this relay: it works, or another one does. Lag is not a reason. */
+const READY_STATES: readonly RelayState[] = ['streaming', 'standby', 'completed']
+
+/** Whether traffic may rely on this relay: it works, or has, or another one does. Lag is not a reason. */
 export function readiness(state: RelayState, reason: string): true | string {
-  return state === 'streaming' || state === 'standby' ? true : `${state}: ${reason}`
+  return READY_STATES.includes(state) ? true : `${state}: ${reason}`
 }

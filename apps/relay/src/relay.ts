@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { type Random, errorMessage, formatLsn } from '@fairlead/base'
 import { OutboxRouter } from '@fairlead/cdc'
@@ -7,6 +8,7 @@ import {
   MigrationError,
   classifyPostgresError,
   closeClient,
+  isTlsErrorCode,
   migrate,
   oneAtATime,
   postgresErrorCode,
@@ -14,6 +16,8 @@ import {
 import pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
+import { orderWhenNeeded } from './recovery/order-when-needed.ts'
+import type { TableSource } from './recovery/publish-unseen.ts'
 import { replayTable } from './recovery/replay-table.ts'
 import { type RelayState, type SessionEnd, afterSession } from './relay-state.ts'
 import { SessionFailure } from './session-failure.ts'
@@ -24,12 +28,14 @@ import type { EventEncoder } from './sink/event-encoder.ts'
 import { loadEncoder } from './sink/load-encoder.ts'
 import { sinkFailure } from './sink/sink-failure.ts'
 import type { SinkFactory } from './sink/sink-clients.ts'
+import { findUnreadTables, publishTables } from './snapshot/initial-only.ts'
 import { TailStore } from './sink/tail-store.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
-import { type Source, preflight, sourceName } from './source/preflight.ts'
+import { type Source, checkPublishedTables, preflight, sourceName } from './source/preflight.ts'
 import { PublishedUntil } from './source/published-until.ts'
 import type { EndedSession } from './source/slot-session.ts'
 import { checkTimeline } from './timeline/check-timeline.ts'
+import type { SystemIdentity } from './timeline/identify-system.ts'
 import { newestPublished } from './timeline/newest-published.ts'
 
 export type RelayParts = {
@@ -62,7 +68,8 @@ const STATEMENT_TIMEOUT_MS = 30_000
 const QUERY_TIMEOUT_MS = 40_000
 /** A network that swallows everything is noticed by the system a few seconds behind it. */
 const KEEP_ALIVE_DELAY_MS = 5_000
-const PUBLISHED_UNTIL_INTERVAL_MS = 5_000
+/** Between two looks at how far the slot is, and at what is published. */
+const LOOK_INTERVAL_MS = 5_000
 
 const RANDOM: Random = { int: randomInt, bytes: randomBytes }
 
@@ -119,13 +126,15 @@ export class Relay {
     this.#encoder = await loadEncoder(this.#parts.options.registry)
     let failures = 0
     while (!this.#stopped.signal.aborted) {
-      const { end, publishedEvents } = await this.#runSession()
+      const { end: sessionEnd, publishedEvents } = await this.#runSession()
+      const end = await this.#madeGood(sessionEnd)
       failures = publishedEvents > 0 ? 1 : failures + 1
       const next = afterSession(end, failures, RANDOM)
       this.#log(end, next.kind === 'retry' ? next.delayMs : 0)
       if (next.kind === 'stop') break
       this.#enter(next.state, 'reason' in end ? end.reason : '')
-      if (next.state === 'standby') await this.#standBy(next.delayMs)
+      if (next.kind === 'rest') await this.#untilStopped()
+      else if (next.state === 'standby') await this.#standBy(next.delayMs)
       else await this.#pause(next.delayMs)
     }
     this.#enter('stopped', 'asked to stop')
@@ -134,15 +143,21 @@ export class Relay {
   async #runSession(): Promise<{ readonly end: SessionEnd; readonly publishedEvents: number }> {
     // The stream, the publisher, signals and snapshots ask through it, each when it needs to.
     const control = oneAtATime(this.#client())
-    let noting: NodeJS.Timeout | undefined
+    let looking: NodeJS.Timeout | undefined
     try {
       await control.connect()
-      const session = await this.#openSession(control)
+      if (this.#parts.options.source.snapshotMode === 'initial_only') {
+        return { end: await this.#publishTablesOnce(control), publishedEvents: 0 }
+      }
+      const { session, source } = await this.#openSession(control)
       this.#session = session
       if (this.#stopped.signal.aborted) session.stop()
       const publishedUntil = new PublishedUntil(control, this.#slotName)
       this.#notePublished(publishedUntil)
-      noting = setInterval(() => this.#notePublished(publishedUntil), PUBLISHED_UNTIL_INTERVAL_MS)
+      looking = setInterval(() => {
+        this.#notePublished(publishedUntil)
+        this.#checkPublished(control, session, source)
+      }, LOOK_INTERVAL_MS)
       const end = await session.run()
       this.#lastSession = session.endedSession ?? this.#lastSession
       // After trouble of the brokers what was read may not be there any more.
@@ -151,20 +166,22 @@ export class Relay {
     } catch (error) {
       return { end: endOfStart(error), publishedEvents: 0 }
     } finally {
-      clearInterval(noting)
+      clearInterval(looking)
       this.#session = undefined
       await closeClient(control)
     }
   }
 
-  async #openSession(control: pg.Client): Promise<Session> {
+  async #openSession(
+    control: pg.Client,
+  ): Promise<{ readonly session: Session; readonly source: Source }> {
     const { options, openSink, metrics, logger } = this.#parts
     await this.#migrate(control)
     const source = await preflight(control, options.source, (found) =>
       this.#recover(control, found),
     )
     await this.#checkTimeline(control, source)
-    return Session.open({
+    const session = await Session.open({
       options,
       control,
       source,
@@ -180,6 +197,7 @@ export class Relay {
       onNotice: (level, reason) => logger[level]({ reason }, 'a change is passed over'),
       onStreaming: () => this.#enter('streaming', ''),
     })
+    return { session, source }
   }
 
   async #checkTimeline(control: pg.Client, source: Source): Promise<void> {
@@ -198,31 +216,85 @@ export class Relay {
     })
   }
 
-  /** Only when an operator has ordered it: see `replayTable`. */
+  /** Only when an operator has ordered it, or `snapshot.mode` says so: see `replayTable`. */
   async #recover(control: pg.Client, found: Omit<Source, 'startLsn'>): Promise<void> {
-    const { options, openSink, metrics, logger } = this.#parts
-    const signals = new Signals(control, options.source.slotName)
+    const { logger } = this.#parts
+    const signals = new Signals(control, this.#slotName)
     const order = await signals.next(['replay-table'])
     if (order === undefined) return
     this.#enter('starting', 'the outbox table is replayed')
+    const { capturedTables } = found
+    await this.#withTables(control, found, (source) =>
+      replayTable({ ...source, capturedTables, signals, logger }, order),
+    )
+  }
+
+  /** In the place of sessions, with `snapshot.mode=initial_only`. */
+  async #publishTablesOnce(control: pg.Client): Promise<SessionEnd> {
+    await this.#migrate(control)
+    const unread = await findUnreadTables(control, this.#parts.options.source)
+    if (typeof unread === 'string') return { kind: 'completed', reason: unread }
+    this.#enter('starting', 'the tables are read')
+    const count = await this.#withTables(control, unread, (source) => publishTables(source, unread))
+    return { kind: 'completed', reason: `${count} rows were published` }
+  }
+
+  async #withTables<Result>(
+    control: pg.Client,
+    { system, catalog }: Pick<Source, 'catalog'> & { readonly system: SystemIdentity },
+    action: (source: TableSource) => Promise<Result>,
+  ): Promise<Result> {
+    const { options, openSink, metrics } = this.#parts
     let isConnected = true
     control.on('end', () => (isConnected = false))
     const isPermitted = () => isConnected && !this.#stopped.signal.aborted
-    const source = sourceName(found, options.source.slotName)
-    const { catalog, capturedTables } = found
+    const source = sourceName({ system }, this.#slotName)
     const { tables } = options.source
     const sink = openSink(isPermitted, source)
     try {
       await beginDelivery(sink)
-      const router = new OutboxRouter({ ...options.routing, tables, source, catalog })
-      const wallNowMs = () => Date.now()
-      const onParked = (events: readonly ParkedEvent[]) => this.#logParked(events)
-      const encoder = this.#encoder
-      const shared = { control, options, source, router, sink, encoder, signals, metrics, logger }
-      const replay = { ...shared, capturedTables, isPermitted, wallNowMs, onParked }
-      await replayTable(replay, order)
+      return await action({
+        control,
+        options,
+        source,
+        router: new OutboxRouter({ ...options.routing, tables, source, catalog }),
+        sink,
+        encoder: this.#encoder,
+        metrics,
+        isPermitted,
+        wallNowMs: () => Date.now(),
+        onParked: (events) => this.#logParked(events),
+      })
     } finally {
       await sink.close()
+    }
+  }
+
+  /** With `snapshot.mode=when_needed`, a slot that is lost is made good in the next session. */
+  async #madeGood(end: SessionEnd): Promise<SessionEnd> {
+    const { options, logger, metrics } = this.#parts
+    if (options.source.snapshotMode !== 'when_needed' || !isSlotLost(end)) return end
+    const client = this.#client('recovery')
+    try {
+      await client.connect()
+      const outcome = await orderWhenNeeded(client, this.#slotName)
+      if (outcome.kind === 'needless') return end
+      if (outcome.kind === 'refused') {
+        const reason = `${end.reason}. snapshot.mode=when_needed has tried that, and failed: ${outcome.reason}`
+        return { ...end, reason }
+      }
+      if (outcome.kind === 'ordered') {
+        metrics.slotRecovered(end.code)
+        logger.warn(
+          { code: end.code, reason: end.reason },
+          'the slot is made anew, and what is missing published from the tables, as snapshot.mode=when_needed says',
+        )
+      }
+      return { kind: 'source-lost', code: end.code, reason: end.reason }
+    } catch (error) {
+      return endOfStart(error)
+    } finally {
+      await closeClient(client)
     }
   }
 
@@ -241,6 +313,18 @@ export class Relay {
     })
   }
 
+  #checkPublished(control: pg.Client, session: Session, { capturedTables }: Source): void {
+    checkPublishedTables(control, this.#parts.options.source, capturedTables).catch(
+      (error: unknown) => {
+        if (error instanceof SessionFailure) session.fail(error)
+        else {
+          const reason = errorMessage(error)
+          this.#parts.logger.debug({ reason }, 'what is published was not looked at')
+        }
+      },
+    )
+  }
+
   #enter(state: RelayState, reason: string): void {
     this.#state = state
     this.#reason = reason
@@ -254,6 +338,7 @@ export class Relay {
     const fields = { ...end, retryInMs: Math.round(retryInMs) }
     if (end.kind === 'halted') logger.error(fields, 'the relay is halted')
     else if (end.kind === 'stopped') logger.info(fields, 'the session has ended')
+    else if (end.kind === 'completed') logger.info(fields, 'nothing is left to be published')
     else if (end.kind === 'slot-in-use') logger.info(fields, 'standing by: the slot is in use')
     else logger.warn(fields, 'the session has ended, another one follows')
   }
@@ -316,6 +401,11 @@ export class Relay {
     return this.#parts.options.source.slotName
   }
 
+  async #untilStopped(): Promise<void> {
+    const { signal } = this.#stopped
+    if (!signal.aborted) await once(signal, 'abort')
+  }
+
   async #pause(delayMs: number): Promise<void> {
     await setTimeout(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined)
   }
@@ -329,6 +419,11 @@ async function isSlotRead(client: pg.Client, slotName: string): Promise<boolean>
   return rowCount !== 0
 }
 
+/** What lies between its slot and what was published may be missing. */
+function isSlotLost(end: SessionEnd): end is Extract<SessionEnd, { readonly kind: 'halted' }> {
+  return end.kind === 'halted' && (end.code === 'SLOT_LOST' || end.code === 'SLOT_AHEAD')
+}
+
 /** A session that did not get as far as to run. */
 function endOfStart(error: unknown): SessionEnd {
   if (error instanceof SessionFailure) return error.end
@@ -336,5 +431,7 @@ function endOfStart(error: unknown): SessionEnd {
   if (error instanceof MigrationError && errorClass !== 'infra') throw error
   if (errorClass === 'unknown') throw error
   const code = postgresErrorCode(error) ?? 'CONNECTION_LOST'
-  return { kind: 'source-lost', code, reason: errorMessage(error) }
+  const message = errorMessage(error)
+  const reason = isTlsErrorCode(code) ? `no TLS with the database: ${message} (${code})` : message
+  return { kind: 'source-lost', code, reason }
 }

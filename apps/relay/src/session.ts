@@ -265,6 +265,11 @@ export class Session {
     this.#end({ kind: 'stopped' })
   }
 
+  /** Ends the session for what was found out beside the stream. */
+  fail(failure: SessionFailure): void {
+    this.#fail(failure)
+  }
+
   /** Publishes until the session ends; then releases the slot. Never rejects. */
   async run(): Promise<SessionEnd> {
     const timers = [

@@ -75,6 +75,14 @@ export function classifyPostgresError(error: unknown): PostgresErrorClass {
   return error.cause === undefined ? 'unknown' : classifyPostgresError(error.cause)
 }
 
+/**
+ * Of a certificate that is not accepted, or of TLS that does not come about: by either side. Nothing that
+ * is right again in a moment.
+ */
+export function isTlsErrorCode(code: string): boolean {
+  return TLS_ERRORS.test(code)
+}
+
 /** SQLSTATE or system error code of a failure, such as `57P01` or `ECONNRESET`. */
 export function postgresErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined

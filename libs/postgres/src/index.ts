@@ -1,6 +1,7 @@
 export {
   type PostgresErrorClass,
   classifyPostgresError,
+  isTlsErrorCode,
   postgresErrorCode,
 } from './classify-error.ts'
 export { closeClient, cutClient } from './close-client.ts'

@@ -78,7 +78,7 @@ export async function observeWal(client: pg.ClientBase): Promise<WalObservation>
        pg_snapshot_xmax(pg_current_snapshot())::text as next,
        pg_current_wal_insert_lsn()::text as wal,
        (select array_agg(case when wal_status is distinct from 'lost' then confirmed_flush_lsn::text end)
-        from (select slot_name from relay.slot union
+        from (select slot_name from relay.slot where state <> 'snapshot' union
               select slot_name from pg_replication_slots
               where database = current_database() and slot_type = 'logical' and not temporary) as known
           left join pg_replication_slots using (slot_name)) as confirmed`,

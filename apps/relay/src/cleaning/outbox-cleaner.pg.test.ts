@@ -116,6 +116,22 @@ test('a slot that has not confirmed a partition keeps it, and one that is gone d
   expect(await hours()).toContain(-5)
 })
 
+test('a relay that has read the tables without a slot keeps nothing', async () => {
+  await createFixture()
+  await partitionOutbox()
+  await addOldPartition(6)
+  await insertOld(6)
+  const relay = fixture.relay({ 'snapshot.mode': 'initial_only' })
+  relay.start()
+  await fixture.until(() => relay.status.state === 'completed')
+  const rounds = cleaner()
+  await fixture.until(async () => {
+    await rounds.runRound()
+    return !(await hours()).includes(-5)
+  })
+  expect(fixture.publishedIds().length).toBe(1)
+})
+
 test('rows of a partition that was dropped by hand are published all the same', async () => {
   await createFixture()
   await partitionOutbox()

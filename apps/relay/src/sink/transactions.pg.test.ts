@@ -42,3 +42,16 @@ test('what was committed is left out by its position when Postgres sends it agai
   expect(fixture.publishedIds()).toEqual(ids)
   expect(sends).toBeGreaterThan(6)
 })
+
+test('F31: where the position is lost the topics tell what is published', async () => {
+  // The answer is lost, so that the slot does not learn of it either.
+  fixture.brokers.afterSend = () => {
+    fixture.brokers.afterSend = () => undefined
+    fixture.brokers.losePosition()
+    throw new KafkaError('', { code: 'NETWORK', retryable: false })
+  }
+  await fixture.started()
+  const ids = await fixture.insert(Array.from({ length: 12 }, () => ({})))
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual(ids)
+})

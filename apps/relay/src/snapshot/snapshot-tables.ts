@@ -55,9 +55,16 @@ export class SnapshotTables {
 
   /** What of the table its publication has. @throws {Error} when it is not published. */
   async publishedPart(client: pg.ClientBase, table: string): Promise<PublishedPart> {
-    const { outbox, captured } = this.#options
-    const isCaptured = captured?.tables.includes(table) === true
-    const { publicationName } = isCaptured ? captured : outbox
+    const part = await this.findPublishedPart(client, table)
+    if (part !== undefined) return part
+    throw new Error(`publication ${this.#publicationOf(table)} does not publish ${table}`)
+  }
+
+  /** Undefined when it is not published. */
+  async findPublishedPart(
+    client: pg.ClientBase,
+    table: string,
+  ): Promise<PublishedPart | undefined> {
     // Before PostgreSQL 15 a publication has neither lists of columns nor filters of rows.
     const { rows } = await client.query<PublishedPart>(
       `select to_jsonb(p) ->> 'rowfilter' as "rowFilter",
@@ -65,11 +72,15 @@ export class SnapshotTables {
            as columns
        from pg_publication_tables as p
        where pubname = $1 and schemaname || '.' || tablename = $2`,
-      [publicationName, table],
+      [this.#publicationOf(table), table],
     )
-    const [part] = rows
-    if (part !== undefined) return part
-    throw new Error(`publication ${publicationName} does not publish ${table}`)
+    return rows[0]
+  }
+
+  #publicationOf(table: string): string {
+    const { outbox, captured } = this.#options
+    const isCaptured = captured?.tables.includes(table) === true
+    return isCaptured ? captured.publicationName : outbox.publicationName
   }
 
   /** Undefined for a row that is no event. */
@@ -88,12 +99,22 @@ export class SnapshotTables {
       const event = captured.capture.read({ ...place, relation, tuple: tupleOf(row), snapshot })
       return { event: replayed(event), origin: originOf(relation) }
     }
-    const change = insertOf(place, relation, row)
-    const outcome = router.route(change)
-    if (outcome.kind === 'routed') return { event: replayed(outcome), origin: originOf(relation) }
-    if (outcome.kind === 'unroutable') return { event: outcome, origin: originWithRow(change) }
-    return undefined
+    return outboxEventOf(router, relation, row, place)
   }
+}
+
+/** Of a row of an outbox table; undefined when it is no event. */
+export function outboxEventOf(
+  router: OutboxRouter,
+  relation: Relation,
+  row: TableRow,
+  place: { readonly position: EventPosition; readonly commitTimestampMs: number },
+): SnapshotEvent | undefined {
+  const change = insertOf(place, relation, row)
+  const outcome = router.route(change)
+  if (outcome.kind === 'routed') return { event: replayed(outcome), origin: originOf(relation) }
+  if (outcome.kind === 'unroutable') return { event: outcome, origin: originWithRow(change) }
+  return undefined
 }
 
 /** Its place in its topic says nothing of what else was published. */

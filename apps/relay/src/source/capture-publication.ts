@@ -5,6 +5,10 @@ import { type CaptureSource, quotedTable } from './source-options.ts'
 /** What a publication of captured tables has to publish. */
 const OPERATIONS = ['pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate'] as const
 
+/** Of a table that its publication does not have. */
+export const NOT_IN_THE_LOG =
+  'What is written without that is not in the log: "fairlead relay replay-table --force" then publishes what the tables hold'
+
 /**
  * Makes the publication of the captured tables when there is none, and checks the one there is. Not
  * the publication of the outbox: that has inserts alone, since an update or delete of a table
@@ -40,12 +44,12 @@ export async function ensureCapturePublication(
       `publication ${capture.publicationName} does not publish every operation: alter publication ${name} set (publish = 'insert, update, delete, truncate')`,
     )
   }
-  await checkTables(client, capture, tables)
+  await checkCapturedTables(client, capture, tables)
   return tables
 }
 
 /** Partitions are published as their root. */
-async function matchingTables(
+export async function matchingTables(
   client: pg.Client,
   { tables: patterns, except }: CaptureSource,
 ): Promise<readonly string[]> {
@@ -81,7 +85,8 @@ async function createPublication(
   )
 }
 
-async function checkTables(
+/** @throws {SessionFailure} `TABLE_MISSING` when the publication does not have all of them. */
+export async function checkCapturedTables(
   client: pg.Client,
   { publicationName }: CaptureSource,
   tables: readonly string[],
@@ -96,6 +101,6 @@ async function checkTables(
   const name = pg.escapeIdentifier(publicationName)
   throw halt(
     'TABLE_MISSING',
-    `publication ${publicationName} does not publish ${missing.join(', ')}: alter publication ${name} add table ${missing.map(quotedTable).join(', ')}`,
+    `publication ${publicationName} does not publish ${missing.join(', ')}: alter publication ${name} add table ${missing.map(quotedTable).join(', ')}. ${NOT_IN_THE_LOG}`,
   )
 }

@@ -4,7 +4,11 @@ import pg from 'pg'
 import { halt } from '../session-failure.ts'
 import { type SystemIdentity, identifySystem } from '../timeline/identify-system.ts'
 import { knownTimeline } from '../timeline/check-timeline.ts'
-import { ensureCapturePublication } from './capture-publication.ts'
+import {
+  NOT_IN_THE_LOG,
+  checkCapturedTables,
+  ensureCapturePublication,
+} from './capture-publication.ts'
 import { readCatalog } from './read-catalog.ts'
 import { ensureSlot } from './slot.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
@@ -19,12 +23,15 @@ export type Source = {
 }
 
 /** As the records' header `cdc.source` has it. */
-export function sourceName({ system }: Pick<Source, 'system'>, slotName: string): string {
+export function sourceName(
+  { system }: { readonly system: SystemIdentity },
+  slotName: string,
+): string {
   return `${system.systemIdentifier}/${slotName}`
 }
 
 /** One relay at a time looks at the publication and the slot. */
-const ADVISORY_LOCK = "hashtextextended('fairlead relay preflight ' || $1, 0)"
+export const PREFLIGHT_LOCK = "hashtextextended('fairlead relay preflight ' || $1, 0)"
 
 /**
  * Checks that the source can be read without a gap, and makes what is missing on the very first
@@ -40,7 +47,7 @@ export async function preflight(
   recover: (source: Omit<Source, 'startLsn'>) => Promise<void>,
 ): Promise<Source> {
   await checkServer(client)
-  await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`, [options.slotName])
+  await client.query(`select pg_advisory_lock(${PREFLIGHT_LOCK})`, [options.slotName])
   try {
     if (options.tables.length > 0) await ensurePublication(client, options)
     const capturedTables =
@@ -56,7 +63,7 @@ export async function preflight(
     const startLsn = await ensureSlot(client, options, source)
     return { ...source, startLsn }
   } finally {
-    await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`, [options.slotName])
+    await client.query(`select pg_advisory_unlock(${PREFLIGHT_LOCK})`, [options.slotName])
   }
 }
 
@@ -82,7 +89,7 @@ async function checkServer(client: pg.Client): Promise<void> {
 }
 
 async function ensurePublication(client: pg.Client, options: SourceOptions): Promise<void> {
-  const { publicationName, tables } = options
+  const { publicationName } = options
   const publications = await client.query<{ pubinsert: boolean }>(
     'select pubinsert from pg_publication where pubname = $1',
     [publicationName],
@@ -94,6 +101,28 @@ async function ensurePublication(client: pg.Client, options: SourceOptions): Pro
       `publication ${publicationName} publishes no inserts: alter publication ${publicationName} set (publish = 'insert')`,
     )
   }
+  await checkOutboxTables(client, options)
+}
+
+/**
+ * Called while the slot is read: what a publication does not have any more, since the table was dropped or
+ * taken out, the log goes on without, and says nothing.
+ *
+ * @throws {SessionFailure} `TABLE_MISSING`
+ */
+export async function checkPublishedTables(
+  client: pg.Client,
+  options: SourceOptions,
+  capturedTables: readonly string[],
+): Promise<void> {
+  if (options.tables.length > 0) await checkOutboxTables(client, options)
+  if (options.capture !== undefined) {
+    await checkCapturedTables(client, options.capture, capturedTables)
+  }
+}
+
+async function checkOutboxTables(client: pg.Client, options: SourceOptions): Promise<void> {
+  const { publicationName, tables } = options
   const { rows } = await client.query<{ name: string }>(
     `select schemaname || '.' || tablename as name from pg_publication_tables where pubname = $1`,
     [publicationName],
@@ -103,7 +132,7 @@ async function ensurePublication(client: pg.Client, options: SourceOptions): Pro
   if (missing.length > 0) {
     throw halt(
       'TABLE_MISSING',
-      `publication ${publicationName} does not publish ${missing.join(', ')}: alter publication ${publicationName} add table …`,
+      `publication ${publicationName} does not publish ${missing.join(', ')}: alter publication ${publicationName} add table …. ${NOT_IN_THE_LOG}`,
     )
   }
 }
@@ -132,7 +161,7 @@ async function createPublication(client: pg.Client, options: SourceOptions): Pro
 }
 
 /** A wrong name would set every event aside. */
-async function checkColumns(client: pg.Client, options: SourceOptions): Promise<void> {
+export async function checkColumns(client: pg.Client, options: SourceOptions): Promise<void> {
   const { rows } = await client.query<{ table: string; column: string }>(
     `select "table", "column" from unnest($1::text[], $2::text[]) as t(name, "table"),
        unnest($3::text[]) as "column"

@@ -12,7 +12,7 @@ type SlotRow = {
   is_ours: boolean
   wal_status: string | null
   /** Of relay.slot: null when no relay has made the slot. */
-  state: 'creating' | 'created' | null
+  state: 'creating' | 'created' | 'snapshot' | null
   dropped_reason: string | null
 }
 

@@ -1,5 +1,14 @@
 import pg from 'pg'
 
+/**
+ * - `initial`: rows that are older than the slot are published.
+ * - `always`: those of captured tables at each start of the process, too.
+ * - `when_needed`: as `initial`, and a slot that is lost is made good from the tables.
+ * - `initial_only`: what the tables hold is published once, and the log is not read.
+ * - `no_data`: nothing that is older than the slot.
+ */
+type SnapshotMode = 'initial' | 'always' | 'when_needed' | 'initial_only' | 'no_data'
+
 export type SourceOptions = {
   readonly slotName: string
   readonly failover: boolean
@@ -15,11 +24,8 @@ export type SourceOptions = {
     /** A table may lack it. */
     readonly timestamp: string
   }
-  /**
-   * Debezium's `snapshot.mode`: whether rows that are older than the slot are published; `always`
-   * reads captured tables at each start of the process, too.
-   */
-  readonly snapshotMode: 'initial' | 'always' | 'no_data'
+  /** Debezium's `snapshot.mode`. */
+  readonly snapshotMode: SnapshotMode
 }
 
 /** Ordinary tables whose changes are published. */

@@ -50,6 +50,11 @@ export class FakeBrokers {
     for (let added = 0; added < count; added += 1) partitions?.push([])
   }
 
+  /** As when the topic of positions is deleted. */
+  losePosition(): void {
+    this.#publishedUntil = undefined
+  }
+
   unstick(): void {
     this.isStuck = false
     for (const resolve of this.#waiting.splice(0)) resolve()

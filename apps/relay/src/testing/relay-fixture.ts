@@ -9,11 +9,15 @@ import { Relay } from '../relay.ts'
 import { FakeBrokers } from './fake-brokers.ts'
 
 const WAIT = { timeout: 30_000, interval: 20 }
-const LOGGER = { debug: ignore, info: ignore, warn: ignore, error: ignore }
-
 function ignore(): void {
   // The tests look at the state, not at the log.
 }
+
+/** What piles up on an emitter or a signal: Node tells once for each kind. */
+const leaks: string[] = []
+process.on('warning', ({ name, message }) => {
+  if (name === 'MaxListenersExceededWarning') leaks.push(message)
+})
 
 /** A relay between a database of its own and brokers in memory. */
 export class RelayFixture {
@@ -28,6 +32,8 @@ export class RelayFixture {
   /** Of the relay that was made last. */
   #metrics: Metrics | undefined
   isSnapshotHeldBack = false
+  /** Texts of the log. */
+  readonly loggedWarnings: string[] = []
 
   constructor(
     database: { readonly url: string; drop(): Promise<void> },
@@ -55,7 +61,12 @@ export class RelayFixture {
       options: relayOptions(config),
       openSink: this.brokers.open,
       metrics: new RelayMetrics(this.#metrics),
-      logger: LOGGER,
+      logger: {
+        debug: ignore,
+        info: ignore,
+        warn: (_, text) => void this.loggedWarnings.push(text),
+        error: ignore,
+      },
       isSnapshotHeldBack: () => this.isSnapshotHeldBack,
       onState: ignore,
       onFatal: (error) => this.fatal.push(error),
@@ -120,5 +131,6 @@ export class RelayFixture {
     await Promise.all(this.relays.map((relay) => relay.stop()))
     await this.pool.end()
     await this.#drop()
+    if (leaks.length > 0) throw new Error(leaks.join('; '))
   }
 }

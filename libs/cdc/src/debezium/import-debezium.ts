@@ -167,12 +167,13 @@ class Importer {
   }
 
   #snapshotMode(): void {
-    const mode = this.#take('snapshot.mode')
-    if (mode === undefined) return
+    const given = this.#take('snapshot.mode')
+    if (given === undefined) return
+    const mode = given.trim().toLowerCase()
     if (SNAPSHOT_MODES.has(mode)) this.#carry('snapshot.mode', mode)
     else {
-      const note = `the relay has ${[...SNAPSHOT_MODES].join(', ')}; a slot that is lost halts it`
-      this.#say('snapshot.mode', mode, 'missing', note)
+      const note = `the relay has ${[...SNAPSHOT_MODES].join(', ')}`
+      this.#say('snapshot.mode', given, 'missing', note)
     }
   }
 
@@ -314,7 +315,15 @@ class Importer {
   }
 }
 
-const SNAPSHOT_MODES: ReadonlySet<string> = new Set(['initial', 'always', 'no_data', 'never'])
+/** `never` is what `no_data` was called before Debezium 3, which refuses it. */
+const SNAPSHOT_MODES: ReadonlySet<string> = new Set([
+  'initial',
+  'always',
+  'when_needed',
+  'initial_only',
+  'no_data',
+  'never',
+])
 const KNOWN_CONVERTERS =
   /(String|Json|ByteArray|ByteBuffer|BinaryData|SimpleHeader|Avro)\w*Converter$/
 const CONVERTER_SETTINGS: ReadonlySet<string> = new Set([

@@ -1,0 +1,51 @@
+import { getEventListeners } from 'node:events'
+import { CutOffProxy, testDatabase } from '@fairlead/testing'
+import { afterEach, expect, test, vi } from 'vitest'
+import { RelayFixture } from './testing/relay-fixture.ts'
+
+let fixture: RelayFixture
+
+afterEach(() => fixture.close())
+
+async function createFixture(): Promise<RelayFixture> {
+  return new RelayFixture(await testDatabase())
+}
+
+async function parkedRows() {
+  const { rows } = await fixture.pool.query<{
+    event_id: string
+    kind: string
+    reason_code: string
+  }>('select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index')
+  return rows
+}
+
+test('a database that is gone without a word holds up no more than one session', async () => {
+  fixture = await createFixture()
+  const proxy = await CutOffProxy.inFrontOf(fixture.url)
+  const relay = await fixture.started({ 'database.url': proxy.url })
+  await fixture.insert([{}])
+  await fixture.confirmed()
+  proxy.hold()
+  // Its insert into relay.parked_event waits for an answer.
+  await fixture.insert([{ type: 'no topic' }])
+  await fixture.until(() => relay.status.state !== 'streaming')
+  proxy.release()
+  await fixture.until(() => relay.status.state === 'streaming')
+  await fixture.until(async () => (await parkedRows()).length === 1)
+  await relay.stop()
+  await proxy.close()
+})
+
+test('a relay that tries again and again keeps nothing of each pause', async () => {
+  fixture = await createFixture()
+  const listening = vi.spyOn(EventTarget.prototype, 'addEventListener')
+  fixture.relay({ 'database.url': 'postgres://127.0.0.1:1/nowhere' }).start()
+  const busiest = () => {
+    const signals = listening.mock.contexts.filter((target) => target instanceof AbortSignal)
+    return signals.find((one) => signals.filter((other) => other === one).length > 3)
+  }
+  await fixture.until(() => busiest() !== undefined)
+  expect(getEventListeners(busiest() ?? new EventTarget(), 'abort').length).toBeLessThan(2)
+  listening.mockRestore()
+})

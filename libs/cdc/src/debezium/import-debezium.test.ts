@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { importDebezium } from './import-debezium.ts'
+
+function imported(settings: Readonly<Record<string, string>>) {
+  const connector = 'io.debezium.connector.postgresql.PostgresConnector'
+  return importDebezium([new Map(Object.entries({ 'connector.class': connector, ...settings }))])
+}
+
+test.for([
+  ['initial', 'initial'],
+  ['always', 'always'],
+  ['when_needed', 'when_needed'],
+  ['initial_only', 'initial_only'],
+  ['no_data', 'no_data'],
+  ['never', 'never'],
+  // Debezium looks at neither case nor blanks.
+  [' INITIAL_ONLY', 'initial_only'],
+] as const)('snapshot.mode %s is carried as %s', ([given, carried]) => {
+  const { settings, report } = imported({ 'snapshot.mode': given })
+  expect(new Map(settings).get('snapshot.mode')).toBe(carried)
+  expect(report.find(({ key }) => key === 'snapshot.mode')?.outcome).toBe('carried')
+})
+
+test.for(['configuration_based', 'custom', 'schema_only'])(
+  'snapshot.mode %s has no counterpart',
+  (mode) => {
+    const { settings, report } = imported({ 'snapshot.mode': mode })
+    expect(new Map(settings).has('snapshot.mode')).toBe(false)
+    expect(report.find(({ key }) => key === 'snapshot.mode')).toMatchObject({
+      value: mode,
+      outcome: 'missing',
+    })
+  },
+)
