@@ -5,6 +5,16 @@ const POSTGRES_TESTS = '**/*.pg.test.ts'
 const INTEROP_TESTS = 'e2e/**/*.interop.test.ts'
 /** Whole systems, too, but without processes, sockets or waiting: quick enough for every change. */
 const SIMULATIONS = 'e2e/simulation/**/*.test.ts'
+/** They time what they see, load the machine by themselves, or use the ports of the README. */
+const E2E_ALONE = [
+  'e2e/hostile/**/*.test.ts',
+  'e2e/kills/**/*.test.ts',
+  'e2e/pipeline/**/*.test.ts',
+  'e2e/**/*chaos.test.ts',
+  'e2e/relay/broker-down.test.ts',
+  'e2e/relay/takeover.test.ts',
+  'e2e/projections/rebuild-traffic.test.ts',
+]
 const SOURCES = [
   'libs/*/src/**/*.test.ts',
   'apps/*/src/**/*.test.ts',
@@ -38,10 +48,22 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
-          exclude: [SIMULATIONS, INTEROP_TESTS, '**/node_modules/**'],
+          exclude: [...E2E_ALONE, SIMULATIONS, INTEROP_TESTS, '**/node_modules/**'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          // Most of them wait for time-outs of others most of the time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e-alone',
+          include: E2E_ALONE,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -52,6 +74,7 @@ export default defineConfig({
           // The first run fetches and builds what it tests.
           hookTimeout: 900_000,
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -7,6 +7,7 @@ import { RunningApp } from '../support/running-app.ts'
 import { poll } from './poll.ts'
 import { measureLatency } from './relay-latency.ts'
 import { type BenchRow, median } from './report.ts'
+import { sectionsOf } from './sections.ts'
 import {
   type RunningBroker,
   createTopic,
@@ -67,10 +68,7 @@ export async function* benchRelay({
   only,
   rounds,
 }: RelayBenchOptions): AsyncIterable<readonly BenchRow[]> {
-  const unknown = only.filter((name) => !Object.hasOwn(SECTIONS, name))
-  if (unknown.length > 0) {
-    throw new Error(`no section "${unknown.join(', ')}": ${Object.keys(SECTIONS).join(', ')}`)
-  }
+  const sections = sectionsOf(SECTIONS, only)
   using directory = await temporaryDirectory()
   await using postgres = await startPostgres(join(directory.path, 'postgres'))
   await using broker = await startBroker(join(directory.path, 'kafka'), 'group')
@@ -78,8 +76,7 @@ export async function* benchRelay({
   const admin = createAdmin({ bootstrapServers: [broker.address], clientId: 'bench' })
   await client.connect()
   try {
-    for (const [name, section] of Object.entries(SECTIONS)) {
-      if (only.length > 0 && !only.includes(name)) continue
+    for (const section of sections) {
       yield await section({ databaseUrl: postgres.url, client, broker, admin }, rounds)
     }
   } finally {

@@ -8,7 +8,7 @@ import { seededRandom } from '../support/seeded-random.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { IdempotentProducer } from './idempotent-producer.ts'
 
-/** `KILLS=1000 npx vitest run --project e2e e2e/kills` is the long run. */
+/** `KILLS=1000 npm run test:e2e -- e2e/kills` is the long run. */
 const KILLS = Number(process.env['KILLS'] ?? 12)
 const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
 const PARTITIONS = 3

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { apacheKafkaAbsence } from '../../support/apache-kafka.ts'
 import type { BenchRow } from '../report.ts'
+import { sectionsOf } from '../sections.ts'
 import { temporaryDirectory } from '../services.ts'
 import { usageOf } from '../usage.ts'
 import { benchConnections } from './connections.ts'
@@ -43,10 +44,7 @@ const QUICK_SCALE = 0.25
 export async function* benchBroker(
   options: BrokerBenchOptions,
 ): AsyncGenerator<readonly BenchRow[]> {
-  const unknown = options.only.filter((name) => !Object.hasOwn(SECTIONS, name))
-  if (unknown.length > 0) {
-    throw new Error(`no section "${unknown.join(', ')}": ${Object.keys(SECTIONS).join(', ')}`)
-  }
+  const sections = sectionsOf(SECTIONS, options.only)
   using directory = await temporaryDirectory()
   await using servers = new AsyncDisposableStack()
   const performance = await performanceProgram()
@@ -60,8 +58,7 @@ export async function* benchBroker(
       options.match.length === 0 || options.match.some((part) => load.includes(part)),
   }
   let isWarm = false
-  for (const [name, section] of Object.entries(SECTIONS)) {
-    if (options.only.length > 0 && !options.only.includes(name)) continue
+  for (const section of sections) {
     if (section.needsPerformance && performance === undefined) continue
     // After the starts, which begin with a new process.
     if (section.needsPerformance && !isWarm) await warmUp(setting)

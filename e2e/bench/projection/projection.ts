@@ -5,6 +5,7 @@ import { benchReads } from './reads.ts'
 import { benchSqlHandlers } from './sql-handlers.ts'
 import { ProjectionStack } from './stack.ts'
 import type { BenchRow } from '../report.ts'
+import { sectionsOf } from '../sections.ts'
 
 export type ProjectionBenchOptions = {
   readonly isQuick: boolean
@@ -36,8 +37,7 @@ export async function* benchProjection(
 ): AsyncIterable<readonly BenchRow[]> {
   const { isQuick, only, rounds, events } = options
   const eventCount = events ?? (isQuick ? EVENTS_QUICK : EVENTS_DEFAULT)
-  for (const [name, section] of Object.entries(SECTIONS)) {
-    if (only.length > 0 && !only.includes(name)) continue
+  for (const section of sectionsOf(SECTIONS, only)) {
     await using stack = await ProjectionStack.start()
     yield* section(stack, { eventCount, rounds })
   }
