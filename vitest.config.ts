@@ -12,7 +12,9 @@ const E2E_ALONE = [
   'e2e/pipeline/**/*.test.ts',
   'e2e/**/*chaos.test.ts',
   'e2e/relay/broker-down.test.ts',
+  'e2e/relay/network.test.ts',
   'e2e/relay/takeover.test.ts',
+  'e2e/projections/rebuild-promote.test.ts',
   'e2e/projections/rebuild-traffic.test.ts',
 ]
 const SOURCES = [
