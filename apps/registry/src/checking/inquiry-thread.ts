@@ -19,8 +19,13 @@ export type InquiryJob = {
 /** What the thread answers; a failure of the thread itself is an event of its own. */
 export type InquiryOutcome = Outcome<unknown>
 
+/** What the thread says of an inquiry, in this order. */
+export type InquiryReply =
+  | { readonly kind: 'begun' }
+  | { readonly kind: 'answered'; readonly outcome: InquiryOutcome }
+
 export type InquiryThreadOptions = {
-  /** Of one inquiry; the thread is ended when it takes longer. Default 10 s. */
+  /** Of one inquiry, from when the thread has it; the thread is ended when it takes longer. Default 10 s. */
   readonly timeMaxMs?: number
   /** Of the thread's objects. Default 128 MB. */
   readonly heapMegabytesMax?: number
@@ -31,6 +36,8 @@ export type InquiryThreadOptions = {
 }
 
 const TIME_MAX_MS = 10_000
+/** Until a thread begins with an inquiry, which it does at once unless it has to start. */
+const BEGIN_MAX_MS = 30_000
 /** Twice what comparing two schemas of 1 MB takes, with patches for what is incompatible. */
 const HEAP_MEGABYTES_MAX = 128
 /** Of what is new: the less, the more often it is collected. */
@@ -107,11 +114,27 @@ export class InquiryThread {
       this.#settle(({ reject }) => reject(error))
       return
     }
+    this.#endAfter(BEGIN_MAX_MS, () => {
+      const reason = `the thread for large schemas did not begin within ${BEGIN_MAX_MS / 1_000} s`
+      return { reason, error: new Error(reason) }
+    })
+  }
+
+  /** The start of the thread is not the inquiry's: on a busy machine it takes seconds. */
+  #begun(): void {
+    this.#endAfter(this.#timeMaxMs, () => {
+      const tooLong = `more than ${this.#timeMaxMs / 1_000} s`
+      return { reason: `an inquiry took ${tooLong}`, error: tooCostly(tooLong) }
+    })
+  }
+
+  #endAfter(timeMs: number, cause: () => { readonly reason: string; readonly error: Error }): void {
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      const seconds = this.#timeMaxMs / 1_000
-      this.#onEnded(`an inquiry took more than ${seconds} s`)
-      void this.#end(tooCostly(`more than ${seconds} s`))
-    }, this.#timeMaxMs).unref()
+      const { reason, error } = cause()
+      this.#onEnded(reason)
+      void this.#end(error)
+    }, timeMs).unref()
   }
 
   #startWorker(): Worker {
@@ -122,9 +145,11 @@ export class InquiryThread {
       },
     })
     worker.unref()
-    worker.on('message', (outcome: InquiryOutcome) =>
-      this.#settle(({ resolve }) => resolve(outcome)),
-    )
+    worker.on('message', (reply: InquiryReply) => {
+      if (this.#worker !== worker) return
+      if (reply.kind === 'begun') this.#begun()
+      else this.#settle(({ resolve }) => resolve(reply.outcome))
+    })
     worker.on('error', (error: Error & { readonly code?: string }) => {
       if (this.#worker !== worker) return
       this.#onEnded(errorMessage(error))
