@@ -1,6 +1,6 @@
 import type { RegistryParts } from './check-compatibility.ts'
 import { type Outcome, success } from './failure.ts'
-import type { SchemaRequest } from './register.ts'
+import type { SchemaRequest } from './schema-request.ts'
 import { documentReasons } from './schema-document.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { type Decision, refusal } from './decision.ts'
-import { failed, referenceExists, success } from './failure.ts'
+import { type Outcome, failed, noLiveVersion, referenceExists, success } from './failure.ts'
 import type { RegistryRecord, SchemaVersion } from './records.ts'
 import type { VersionNumber } from './settings.ts'
 import type { SubjectView } from './subject-view.ts'
@@ -38,6 +38,11 @@ export function decideDeleteSubject(
         'SUBJECT_NOT_SOFT_DELETED',
         `Subject '${subject}' was not deleted first before being permanently deleted`,
       ),
+    )
+  }
+  if (view.image.associations.ofSubject(subject).length > 0) {
+    return refusal(
+      failed('SUBJECT_IS_ASSOCIATED', `An association already exists for subject '${subject}'`),
     )
   }
   const referenced = all.find(({ version }) => {
@@ -83,6 +88,10 @@ export function decideDeleteVersion(
       ),
     )
   }
+  const isLast = view.versions(subject, {}).every((version) => version === target)
+  if (!permanent && isLast && view.image.associations.ofSubject(subject).length > 0) {
+    return refusal(noLiveVersion(subject))
+  }
   if (view.image.referrers(subject, target.version, { deleted: permanent }).length > 0) {
     return refusal(referenceExists(target))
   }
@@ -90,6 +99,22 @@ export function decideDeleteVersion(
   if (permanent) return { records: hardDelete(view, subject, [target]), response }
   const value = { ...target, isDeleted: true }
   return { records: [{ kind: 'schema', subject, version: target.version, value }], response }
+}
+
+/**
+ * Both deletions of a subject at once.
+ *
+ * @throws nothing: refused while others refer to it, soft-deleted ones included.
+ */
+export function deleteForGood(view: SubjectView, subject: string): Outcome<RegistryRecord[]> {
+  const all = view.image.versions(subject)
+  const referenced = all.find(({ version }) =>
+    view.image
+      .referrers(subject, version, { deleted: true })
+      .some((referrer) => referrer.subject !== subject),
+  )
+  if (referenced !== undefined) return referenceExists(referenced)
+  return success(all.length === 0 ? [] : hardDelete(view, subject, all))
 }
 
 /** With the last version of a subject go its settings; the highest id is written down first. */

@@ -18,7 +18,13 @@ export const ERROR_CODES = {
   VERSION_NOT_SOFT_DELETED: 40407,
   SUBJECT_CONFIG_NOT_FOUND: 40408,
   SUBJECT_MODE_NOT_FOUND: 40409,
+  ASSOCIATION_NOT_FOUND: 40410,
   INCOMPATIBLE_SCHEMA: 40901,
+  RESOURCE_IS_ASSOCIATED: 40903,
+  SUBJECT_IS_ASSOCIATED: 40904,
+  SUBJECT_IS_OWNED: 40905,
+  NO_LIVE_VERSION: 40907,
+  ASSOCIATION_FROZEN: 40908,
   INVALID_SCHEMA: 42201,
   INVALID_VERSION: 42202,
   INVALID_COMPATIBILITY_LEVEL: 42203,
@@ -30,6 +36,7 @@ export const ERROR_CODES = {
   SCHEMA_TOO_LARGE: 42209,
   INVALID_RULESET: 42210,
   CONTEXT_NOT_EMPTY: 42211,
+  INVALID_ASSOCIATION: 42212,
 } as const
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES]
 
@@ -63,5 +70,13 @@ export function referenceExists({
   return failed(
     'REFERENCE_EXISTS',
     `One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=${subject},version=${version}}.`,
+  )
+}
+
+/** What an association leads to has a version that is live. */
+export function noLiveVersion(subject: string): Refused {
+  return failed(
+    'NO_LIVE_VERSION',
+    `No active (non-deleted) version exists for subject '${subject}'`,
   )
 }

@@ -1,6 +1,30 @@
+export {
+  type Association,
+  type AssociationFilter,
+  DEFAULT_RESOURCE_TYPE,
+  LIFECYCLES,
+  type Lifecycle,
+} from './associations/association.ts'
+export {
+  type AssociationWish,
+  type AssociationsOptions,
+  type AssociationsRequest,
+  type CheckedAssociations,
+  type Resource,
+  checkAssociationType,
+  checkAssociations,
+  checkResource,
+  invalid as invalidAssociation,
+} from './associations/association-request.ts'
+export type { AssociationAnswer, AssociationsAnswer } from './associations/decide-associations.ts'
+export {
+  type PlannedAssociation,
+  planAssociations,
+  subjectsOf,
+} from './associations/planned-association.ts'
 export type { CompatibilityVerdict } from './check-compatibility.ts'
 export { DEFAULT_CONTEXT, contextOf, plainSubject, qualifiedLike } from './context.ts'
-export type { Decision } from './decision.ts'
+export { type Decision, refusal } from './decision.ts'
 export type { SchemaChange } from './explain/avro-changes.ts'
 export { type CompatibilityDetail, type Explanation, patchText } from './explain/explain.ts'
 export { type PatchOperation, patched, valueAt } from './explain/json-patch.ts'
@@ -24,6 +48,7 @@ export {
 } from './inquiry.ts'
 export {
   type SchemaExtras,
+  canonicalMetadata,
   definedMembers,
   hasRuleOfType,
   metadataProperty,
@@ -37,7 +62,8 @@ export type {
   SchemaVersion,
   Settings,
 } from './records.ts'
-export { type Registration, type SchemaRequest, checkSubject } from './register.ts'
+export { type Registration, checkSubject } from './register.ts'
+export type { SchemaRequest } from './schema-request.ts'
 export {
   EXPECTED_OFFSET_HEADER,
   type LogEntry,
@@ -57,4 +83,12 @@ export {
 } from './settings.ts'
 export type { SettingsChange } from './settings-decisions.ts'
 export type { SubjectView, Visibility } from './subject-view.ts'
+export { type TagRequest, registrationOf } from './tag-request.ts'
+export {
+  ENTITY_TYPES,
+  type EntityType,
+  type SchemaEntity,
+  type SchemaTags,
+  type TagChange,
+} from './tags/schema-tags.ts'
 export { WeightedCache } from './weighted-cache.ts'

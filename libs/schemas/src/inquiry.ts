@@ -4,9 +4,10 @@ import type { Explanation } from './explain/explain.ts'
 import type { Outcome } from './failure.ts'
 import type { JudgedSchema } from './judgement.ts'
 import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
-import type { SchemaRequest } from './register.ts'
+import type { SchemaRequest } from './schema-request.ts'
 import type { VersionNumber } from './settings.ts'
 import type { SubjectView } from './subject-view.ts'
+import type { SchemaTags, TagChange } from './tags/schema-tags.ts'
 
 /**
  * A question that takes parsing, printing or comparing of schemas. The answer depends on nothing but the
@@ -34,6 +35,13 @@ export type Inquiry =
       readonly of: SchemaVersion
       readonly format: string
     }
+  | {
+      readonly kind: 'tags'
+      readonly subject: string
+      readonly of: SchemaVersion
+      /** Also those of the schemas that it refers to. */
+      readonly ofReferences: boolean
+    }
 
 type VersionQuestion = {
   readonly subject: string
@@ -49,6 +57,7 @@ export type Answers = {
   readonly explain: Explanation
   readonly reader: readonly string[]
   readonly text: string
+  readonly tags: readonly SchemaTags[]
 }
 
 export type InquiryOf<Kind extends Inquiry['kind']> = Extract<Inquiry, { readonly kind: Kind }>
@@ -85,17 +94,28 @@ export function inquiryBasis(view: SubjectView, inquiry: Inquiry): InquiryBasis 
       add(reference.version === -1 ? latest() : image.version(target, reference.version))
     }
   }
-  if (inquiry.kind === 'text') add(inquiry.of)
+  if ('of' in inquiry) add(inquiry.of)
   else view.versions(subject, { deleted: isOfDeleted(inquiry) }).forEach(add)
+  // Soft-deleted or not, it tells the number of the next one.
+  if (inquiry.kind === 'judge') add(image.versions(subject).at(-1))
   for (const { references } of requests) addReferred(subject, references)
 
-  const texts = [...versions, ...requests].map(({ schema }) => schema.length)
+  const lengths = [
+    ...[...versions, ...requests].map(({ schema }) => schema.length),
+    ...requests.map(({ schemaTags }) => (schemaTags === undefined ? 0 : tagsLength(schemaTags))),
+  ]
   return {
     subject,
     versions: [...versions],
     settings: settingsOf(view, subject),
-    textLength: texts.reduce((sum, length) => sum + length, 0),
+    textLength: lengths.reduce((sum, length) => sum + length, 0),
   }
+}
+
+function tagsLength({ add, remove }: TagChange): number {
+  return [...add, ...remove]
+    .flatMap(({ schemaEntity, tags }) => [schemaEntity.entityPath, ...tags])
+    .reduce((sum, text) => sum + text.length, 0)
 }
 
 /** Whether nothing has changed that an answer depends on. */

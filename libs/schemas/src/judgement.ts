@@ -6,9 +6,10 @@ import {
 import { comparableVersions } from './comparable-versions.ts'
 import { comparedVersions } from './compatibility.ts'
 import { type Outcome, success } from './failure.ts'
+import { findVersion } from './find-version.ts'
 import type { SchemaVersion } from './records.ts'
 import type { SchemaContent } from './registry-image.ts'
-import type { SchemaRequest } from './register.ts'
+import { type SchemaRequest, askedVersion } from './schema-request.ts'
 
 /** What takes time in a registration: everything that reads schemas, and nothing that writes. */
 export type Judgement = {
@@ -37,7 +38,13 @@ export function judge(
   if (!candidate.ok) return candidate
   return success({
     content: candidate.value,
-    found: () => view.find(schemas, view.versions(subject, {}), candidate.value),
+    found: () => {
+      const versions = view.versions(subject, {})
+      const asked = askedVersion(request)
+      if (typeof asked === 'number') return undefined
+      const latest = asked === 'next' ? versions.slice(-1) : versions
+      return findVersion({ view, schemas }, latest, candidate.value)
+    },
     verdict: () => {
       const level = view.effectiveSettings(subject).compatibilityLevel
       const versions = comparedVersions(level, comparableVersions(view, subject, candidate.value))

@@ -1,9 +1,12 @@
 import {
+  type JsonArray,
   type JsonObject,
+  type JsonString,
   type JsonValue,
   compareText,
   sortMembers,
   writeJson,
+  writeJsonString,
 } from '@fairlead/avro'
 import { type Outcome, failed, success } from './failure.ts'
 
@@ -40,7 +43,7 @@ export function metadataProperty({ metadata }: SchemaExtras, name: string): stri
 export function mergeExtras(...layers: readonly SchemaExtras[]): SchemaExtras {
   const metadata = mergeAll(
     layers.map((layer) => layer.metadata),
-    mergeJson,
+    mergeMetadata,
   )
   const ruleSet = mergeAll(
     layers.map((layer) => layer.ruleSet),
@@ -77,24 +80,112 @@ function mergeObjects(
   return { ...base, members }
 }
 
-/** Objects by member, lists of texts as sets. */
-function mergeJson(base: JsonValue, over: JsonValue): JsonValue {
-  if (base.kind === 'object' && over.kind === 'object') return mergeObjects(base, over, mergeJson)
+/** Tags and properties by their names, lists of texts as sets. */
+function mergeMetadata(base: JsonValue, over: JsonValue): JsonValue {
+  if (base.kind === 'object' && over.kind === 'object') {
+    return sortMembers(mergeObjects(base, over, (_base, value) => value))
+  }
   if (base.kind !== 'array' || over.kind !== 'array') return over
-  const items = new Map([...base.items, ...over.items].map((item) => [writeJson(item), item]))
-  return { ...over, items: [...items.values()] }
+  return textSet({ ...over, items: [...base.items, ...over.items] })
 }
 
-/** Lists of rules by the rules' names. */
+/** Lists of rules by the rules' names; what is new comes last, as in Confluent's registry. */
 function mergeRules(base: JsonValue, over: JsonValue): JsonValue {
   if (base.kind !== 'array' || over.kind !== 'array') return over
-  const nameOf = (rule: JsonValue): string =>
-    rule.kind === 'object' ? writeJson(rule.members.get('name') ?? rule) : writeJson(rule)
-  const rules = new Map([...base.items, ...over.items].map((rule) => [nameOf(rule), rule]))
-  return { ...over, items: [...rules.values()] }
+  const names = new Set(over.items.map(ruleName))
+  return {
+    ...over,
+    items: [...base.items.filter((rule) => !names.has(ruleName(rule))), ...over.items],
+  }
+}
+
+function ruleName(rule: JsonValue): string {
+  return writeJson(rule.kind === 'object' ? (rule.members.get('name') ?? rule) : rule)
+}
+
+/** The rules of `base` with others: those of `merge` replace or follow, those named in `remove` go. */
+export function changedRuleSet(
+  base: JsonObject | undefined,
+  { merge, remove }: { readonly merge: JsonObject | undefined; readonly remove: readonly string[] },
+): JsonObject | undefined {
+  const merged = mergeAll([base, merge], mergeRules)
+  if (merged === undefined || remove.length === 0) return merged
+  const removed = new Set(remove.map(writeJsonString))
+  const members = new Map(merged.members)
+  for (const list of RULE_LISTS) {
+    const rules = members.get(list)
+    if (rules?.kind !== 'array') continue
+    members.set(list, {
+      ...rules,
+      items: rules.items.filter((rule) => !removed.has(ruleName(rule))),
+    })
+  }
+  return { ...merged, members }
+}
+
+/**
+ * Metadata as Confluent's registry keeps it: tags, properties and sensitive names, sorted, each once, and
+ * nothing else; texts in place of numbers and booleans. Undefined for what is no metadata.
+ */
+export function canonicalMetadata(json: JsonObject): JsonObject | undefined {
+  const members = new Map<string, JsonValue>()
+  for (const [name, canonical] of METADATA_MEMBERS) {
+    const value = json.members.get(name)
+    if (value === undefined || value.kind === 'null') continue
+    const kept = canonical(value)
+    if (kept === undefined) return undefined
+    const size = kept.kind === 'object' ? kept.members.size : kept.items.length
+    if (size > 0) members.set(name, kept)
+  }
+  return { ...json, members }
+}
+
+type Canonical = (value: JsonValue) => JsonObject | JsonArray | undefined
+
+const METADATA_MEMBERS: readonly (readonly [string, Canonical])[] = [
+  ['tags', (value) => eachMember(value, textSetOf)],
+  ['properties', (value) => eachMember(value, plainTextOf)],
+  ['sensitive', textSetOf],
+]
+
+function eachMember(
+  json: JsonValue,
+  canonical: (value: JsonValue) => JsonValue | undefined,
+): JsonObject | undefined {
+  if (json.kind !== 'object') return undefined
+  const members: (readonly [string, JsonValue])[] = []
+  for (const [name, value] of json.members) {
+    if (value.kind === 'null') continue
+    const kept = canonical(value)
+    if (kept === undefined) return undefined
+    members.push([name, kept])
+  }
+  members.sort(([left], [right]) => compareText(left, right))
+  return { ...json, members: new Map(members) }
+}
+
+function textSetOf(json: JsonValue): JsonArray | undefined {
+  if (json.kind !== 'array') return undefined
+  const items = json.items.map(plainTextOf)
+  return items.every((item) => item !== undefined) ? textSet({ ...json, items }) : undefined
+}
+
+function textSet(list: JsonArray): JsonArray {
+  const items = new Map(list.items.map((item) => [writeJson(item), item]))
+  return {
+    ...list,
+    items: [...items].sort(([left], [right]) => compareText(left, right)).map(([, item]) => item),
+  }
+}
+
+function plainTextOf(json: JsonValue): JsonString | undefined {
+  if (json.kind === 'string') return json
+  const isPlain = json.kind === 'integer' || json.kind === 'decimal' || json.kind === 'boolean'
+  return isPlain ? { kind: 'string', value: writeJson(json), position: json.position } : undefined
 }
 
 const RULE_LISTS = ['migrationRules', 'domainRules', 'encodingRules']
+
 /** Whether one of the rules has this type, such as `CEL` or `ENCRYPT`. */
 export function hasRuleOfType({ ruleSet }: SchemaExtras, type: string): boolean {
   return RULE_LISTS.some((list) => {

@@ -8,6 +8,8 @@ import { type ProtoReference, loadProto } from './protobuf/load-proto.ts'
 import type { SchemaReference, SchemaType, SchemaVersion } from './records.ts'
 import type { RegistryImage } from './registry-image.ts'
 import type { SchemaDocument } from './schema-document.ts'
+import { documentTags, ownTags, textWithTags } from './tags/document-tags.ts'
+import type { SchemaTags, TagChange } from './tags/schema-tags.ts'
 import { WeightedCache } from './weighted-cache.ts'
 
 /** Schemas kept parsed: checks compare with the newest versions of the subjects in use. */
@@ -88,6 +90,25 @@ export class ParsedSchemas {
     return document
   }
 
+  /** The text of a new schema with other tags. */
+  retagged(subject: string, schema: NewSchema, change: TagChange): Outcome<string> {
+    const document = this.parseNew(subject, schema)
+    if (!document.ok) return document
+    return attempted(schema, () => textWithTags(document.value, change))
+  }
+
+  /** The tags of a stored schema, with those of schemas that it refers to. */
+  tags(version: SchemaVersion): Outcome<readonly SchemaTags[]> {
+    const document = this.parseStored(version)
+    return document.ok ? attempted(version, () => documentTags(document.value)) : document
+  }
+
+  /** The tags that stand in a stored schema itself. */
+  ownTags(version: SchemaVersion): Outcome<readonly SchemaTags[]> {
+    const document = this.parseStored(version)
+    return document.ok ? attempted(version, () => ownTags(document.value)) : document
+  }
+
   /** All dependencies, each after those that it depends on itself. */
   #resolve(
     parent: string,
@@ -142,19 +163,29 @@ function parsed(
     readonly checkDefaults: boolean
   },
 ): Outcome<SchemaDocument> {
-  try {
+  return attempted({ schemaType, schema: text }, () => {
     switch (schemaType) {
       case 'AVRO':
-        return success({ schemaType, avro: parseSchema(text, { mode, references, checkDefaults }) })
+        return { schemaType, avro: parseSchema(text, { mode, references, checkDefaults }) }
       case 'JSON':
-        return success({ schemaType, json: loadJsonSchema(text, references) })
+        return { schemaType, json: loadJsonSchema(text, references) }
       case 'PROTOBUF': {
         const isStrict = mode !== 'lenient'
-        return success({ schemaType, proto: loadProto(text, references, { isStrict }) })
+        return { schemaType, proto: loadProto(text, references, { isStrict }) }
       }
     }
+  })
+}
+
+/** Work on a schema; what is wrong with the schema itself is a refusal. */
+function attempted<Value>(
+  { schemaType, schema }: Pick<NewSchema, 'schemaType' | 'schema'>,
+  work: () => Value,
+): Outcome<Value> {
+  try {
+    return success(work())
   } catch (error) {
-    return refused(schemaType, text, error)
+    return refused(schemaType, schema, error)
   }
 }
 

@@ -6,6 +6,7 @@ import {
   writeJson,
   writeJsonString,
 } from '@fairlead/avro'
+import { type Association, type AssociationKey, LIFECYCLES } from './associations/association.ts'
 import { DEFAULT_CONTEXT } from './context.ts'
 import { SCHEMA_TYPES } from './records.ts'
 import type {
@@ -43,6 +44,15 @@ export function keyText(record: RegistryRecord): string {
       return `{"keytype":"DELETE_SUBJECT","subject":${writeJsonString(record.subject)},"magic":0}`
     case 'clearSubject':
       return `{"keytype":"CLEAR_SUBJECT","subject":${writeJsonString(record.subject)},"magic":0}`
+    case 'association':
+      return object([
+        ['keytype', '"ASSOC"'],
+        ['tenant', TENANT],
+        ...ASSOCIATION_KEY_MEMBERS.map(
+          (name) => [name, writeJsonString(record.key[name])] as const,
+        ),
+        ['magic', '0'],
+      ])
     case 'noop':
       return '{"keytype":"NOOP","magic":0}'
     default:
@@ -51,8 +61,8 @@ export function keyText(record: RegistryRecord): string {
 }
 
 /**
- * Reads a record; undefined for a key type that this registry does not know (CONTEXT, ASSOC, and
- * what newer versions add), which a reader passes over.
+ * Reads a record; undefined for a key type that this registry does not know (CONTEXT, and what newer
+ * versions add), which a reader passes over.
  *
  * @throws {DecodeError} when key or value do not have the form of their type.
  */
@@ -79,6 +89,8 @@ export function decodeRecord(
       }
     case 'CLEAR_SUBJECT':
       return { kind: 'clearSubject', subject: required(subject, 'subject') }
+    case 'ASSOC':
+      return decodeAssociation(key, value)
     case 'NOOP':
       return { kind: 'noop', highestIds: value === null ? new Map() : highestIdsOf(value) }
     default:
@@ -119,6 +131,8 @@ function valueText(record: RegistryRecord): string | null {
       ])
     case 'clearSubject':
       return object([['subject', writeJsonString(record.subject)]])
+    case 'association':
+      return record.value && associationText(record.value)
     case 'noop':
       return record.highestIds.size === 0 ? null : highestIdsText(record.highestIds)
     default:
@@ -147,6 +161,69 @@ function schemaText(value: SchemaVersion): string {
     ['schema', writeJsonString(value.schema)],
     ['deleted', String(value.isDeleted)],
   ])
+}
+
+/** Of keys: whom an association is for, in Confluent's cloud; its own registry knows this one alone. */
+const TENANT_NAME = 'default'
+const TENANT = writeJsonString(TENANT_NAME)
+
+const ASSOCIATION_KEY_MEMBERS = [
+  'resourceName',
+  'resourceNamespace',
+  'resourceType',
+  'associationType',
+  'subject',
+] as const
+
+function associationText(association: Association): string {
+  const { guid, resourceId, lifecycle, isFrozen, createTimestampMs } = association
+  return object([
+    ['guid', writeJsonString(guid)],
+    ['tenant', TENANT],
+    ['resourceName', writeJsonString(association.resourceName)],
+    ['resourceNamespace', writeJsonString(association.resourceNamespace)],
+    ['resourceId', writeJsonString(resourceId)],
+    ['resourceType', writeJsonString(association.resourceType)],
+    ['associationType', writeJsonString(association.associationType)],
+    ['subject', writeJsonString(association.subject)],
+    ['lifecycle', writeJsonString(lifecycle)],
+    ['frozen', String(isFrozen)],
+    ['createTs', createTimestampMs === undefined ? undefined : String(createTimestampMs)],
+  ])
+}
+
+function decodeAssociation(
+  keyJson: JsonObject,
+  bytes: Uint8Array | null,
+): RegistryRecord | undefined {
+  if (optionalText(keyJson, 'tenant') !== TENANT_NAME) return undefined
+  const key = associationKey(keyJson)
+  if (bytes === null) return { kind: 'association', key, value: null }
+  const json = objectOf(bytes, 'value')
+  const lifecycle = LIFECYCLES.find((each) => each === optionalText(json, 'lifecycle'))
+  if (lifecycle === undefined) throw new DecodeError('unknown lifecycle', json.position)
+  const createTs = json.members.get('createTs')
+  const value = {
+    ...associationKey(json),
+    guid: required(optionalText(json, 'guid'), 'guid'),
+    resourceId: required(optionalText(json, 'resourceId'), 'resourceId'),
+    lifecycle,
+    isFrozen: booleanOf(json, 'frozen') ?? false,
+    createTimestampMs: createTs?.kind === 'integer' ? Number(createTs.value) : undefined,
+    updateTimestampMs: undefined,
+  }
+  return { kind: 'association', key, value }
+}
+
+function associationKey(json: JsonObject): AssociationKey {
+  const text = (name: string): string => required(optionalText(json, name), name)
+  return {
+    resourceName: text('resourceName'),
+    resourceNamespace: text('resourceNamespace'),
+    resourceType: text('resourceType'),
+    associationType: text('associationType'),
+    subject: text('subject'),
+  }
 }
 
 function settingsText(subject: string | undefined, settings: Settings): string {

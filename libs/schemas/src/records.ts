@@ -1,4 +1,5 @@
 import type { JsonValue } from '@fairlead/avro'
+import type { Association, AssociationKey } from './associations/association.ts'
 import type { SchemaExtras } from './metadata.ts'
 import type { CompatibilityLevel, Mode } from './settings.ts'
 
@@ -60,6 +61,11 @@ export type RegistryRecord =
       readonly version: number | null
     }
   | { readonly kind: 'clearSubject'; readonly subject: string }
+  | {
+      readonly kind: 'association'
+      readonly key: AssociationKey
+      readonly value: Association | null
+    }
   | {
       /**
        * Nothing happened. Ours carries the highest id ever given in each context, so that compaction

@@ -3,24 +3,11 @@ import { contextOf, isContextName } from './context.ts'
 import { type Decision, refusal } from './decision.ts'
 import { type Outcome, failed, referenceExists, success } from './failure.ts'
 import { type Judgement, judge } from './judgement.ts'
-import { type SchemaExtras, checkRuleSet } from './metadata.ts'
-import type { RegistryRecord, SchemaReference, SchemaVersion } from './records.ts'
+import { checkRuleSet } from './metadata.ts'
+import type { RegistryRecord, SchemaVersion } from './records.ts'
 import { type SchemaContent, contentKey } from './registry-image.ts'
+import { type SchemaRequest, askedVersion } from './schema-request.ts'
 import type { SubjectView } from './subject-view.ts'
-
-/** The body of a request that carries a schema. */
-export type SchemaRequest = SchemaExtras & {
-  readonly schema: string
-  /** As sent: AVRO, JSON or PROTOBUF. */
-  readonly schemaType: string
-  /** A version of -1 is the latest. */
-  readonly references: readonly SchemaReference[]
-  readonly normalize: boolean
-  /** Expected version, or -1 for the next; undefined when it does not matter. */
-  readonly version?: number
-  /** Id to give it, in mode IMPORT only. */
-  readonly schemaId?: number
-}
 
 export type Registration = SchemaVersion
 
@@ -37,6 +24,8 @@ export function decideRegister(
   request: SchemaRequest,
   /** Of this request and this image, where it was made before. */
   judged?: Outcome<Judgement>,
+  /** Versions that the same decision makes before this one. */
+  before: readonly SchemaVersion[] = [],
 ): Decision<Registration> {
   const { view } = parts
   const named = checkSubject(subject)
@@ -56,7 +45,7 @@ export function decideRegister(
   }
   const found = judgement.value.found()
   if (found !== undefined) return { records: [], response: success(found) }
-  return decideNewVersion(view, { subject, request, judgement: judgement.value })
+  return decideNewVersion(view, { subject, request, judgement: judgement.value, before })
 }
 
 function decideNewVersion(
@@ -65,10 +54,17 @@ function decideNewVersion(
     subject,
     request,
     judgement,
-  }: { readonly subject: string; readonly request: SchemaRequest; readonly judgement: Judgement },
+    before,
+  }: {
+    readonly subject: string
+    readonly request: SchemaRequest
+    readonly judgement: Judgement
+    readonly before: readonly SchemaVersion[]
+  },
 ): Decision<Registration> {
-  const version = nextVersion(view, subject)
-  if (request.version !== undefined && request.version > 0 && request.version !== version) {
+  const version = view.nextVersion(subject)
+  const asked = askedVersion(request)
+  if (typeof asked === 'number' && asked !== version) {
     return refusal(failed('INVALID_SCHEMA', 'Version is not one more than previous version'))
   }
   const verdict = judgement.verdict()
@@ -83,7 +79,10 @@ function decideNewVersion(
   const context = contextOf(subject)
   const { image } = view
   const { content } = judgement
-  const schemaId = image.idOfContent(context, content) ?? image.highestId(context) + 1
+  const beside = before.filter((version) => contextOf(version.subject) === context)
+  const same = beside.find((version) => contentKey(version) === contentKey(content))
+  const highestId = Math.max(image.highestId(context), ...beside.map((version) => version.schemaId))
+  const schemaId = image.idOfContent(context, content) ?? same?.schemaId ?? highestId + 1
   if (schemaId > SCHEMA_ID_MAX) {
     return refusal(failed('OPERATION_NOT_PERMITTED', 'All schema ids are in use'))
   }
@@ -115,7 +114,7 @@ function decideImport(
     )
   }
   const isGiven = request.version !== undefined && request.version > 0
-  const version = isGiven ? (request.version ?? 1) : nextVersion(view, subject)
+  const version = isGiven ? (request.version ?? 1) : view.nextVersion(subject)
   const imported = newVersion(content, { subject, version, schemaId })
   const current = view.image.version(subject, version)
   if (current !== undefined && contentKey(current) === contentKey(imported) && !current.isDeleted) {
@@ -159,11 +158,6 @@ function newVersion(
     isDeleted: false,
     otherMembers: new Map(),
   }
-}
-
-/** Soft-deleted versions keep their numbers. */
-function nextVersion(view: SubjectView, subject: string): number {
-  return (view.image.versions(subject).at(-1)?.version ?? 0) + 1
 }
 
 /** `@throws` nothing: a subject is any text but the reserved names, without control characters. */

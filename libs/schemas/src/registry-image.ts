@@ -1,5 +1,6 @@
 import { schemaGuid } from '@fairlead/avro'
 import { invariant } from '@fairlead/base'
+import { AssociationIndex } from './associations/association-index.ts'
 import { DEFAULT_CONTEXT, contextOf, qualifiedLike } from './context.ts'
 import { type SchemaExtras, extrasHashTexts, extrasKey } from './metadata.ts'
 import type {
@@ -45,6 +46,7 @@ export class RegistryImage {
   readonly #modes = new Map<string | undefined, Mode>()
   readonly #deleteSubjectVersions = new Map<string, number>()
   readonly #highestIds = new Map<string, number>()
+  readonly #associations = new AssociationIndex()
 
   /** False when the record contradicts the image and changed nothing. */
   apply(record: RegistryRecord): boolean {
@@ -64,10 +66,17 @@ export class RegistryImage {
       case 'clearSubject':
         for (const version of this.versions(record.subject)) this.#remove(version)
         return true
+      case 'association':
+        this.#associations.set(record.key, record.value)
+        return true
       case 'noop':
         for (const [context, id] of record.highestIds) this.#spend(context, id)
         return true
     }
+  }
+
+  get associations(): Omit<AssociationIndex, 'set'> {
+    return this.#associations
   }
 
   /** The greatest id that any schema of the context ever had; 0 before the first. */

@@ -10,6 +10,8 @@ export type LogEntry = {
   readonly value: Uint8Array | null
   /** Of the header {@link EXPECTED_OFFSET_HEADER}; undefined when the record has none. */
   readonly expectedOffset: number | undefined
+  /** Undefined where the log tells no times. */
+  readonly timestampMs?: number | undefined
 }
 
 /**
@@ -47,7 +49,7 @@ export class RegistryLog {
     this.#nextOffset = Math.max(this.#nextOffset, entry.offset + 1)
     let record: RegistryRecord | undefined
     try {
-      record = decodeRecord(entry.key, entry.value)
+      record = withTimes(decodeRecord(entry.key, entry.value), entry.timestampMs)
     } catch (error) {
       this.#unreadable(entry.key)
       return { kind: 'skipped', reason: errorMessage(error) }
@@ -113,6 +115,19 @@ export class RegistryLog {
   }
 }
 
+/** An association is as old as its record, unless the record says otherwise. */
+function withTimes(
+  record: RegistryRecord | undefined,
+  timestampMs: number | undefined,
+): RegistryRecord | undefined {
+  if (record?.kind !== 'association' || record.value === null) return record
+  const createTimestampMs = record.value.createTimestampMs ?? timestampMs
+  return {
+    ...record,
+    value: { ...record.value, createTimestampMs, updateTimestampMs: timestampMs },
+  }
+}
+
 /** What counts for the key of `record`, as records that change nothing. */
 function currentRecords(image: RegistryImage, record: RegistryRecord): readonly RegistryRecord[] {
   switch (record.kind) {
@@ -126,6 +141,8 @@ function currentRecords(image: RegistryImage, record: RegistryRecord): readonly 
       return [{ ...record, value: image.mode(record.subject) ?? null }]
     case 'deleteSubject':
       return [...deletedVersions(image, record.subject), { ...record, version: null }]
+    case 'association':
+      return [{ ...record, value: image.associations.get(record.key) ?? null }]
     case 'noop':
       return [{ ...record, highestIds: image.highestIds }]
     case 'clearSubject':

@@ -1,7 +1,16 @@
 import { assertNever, invariant } from '@fairlead/base'
+import type { Association } from './associations/association.ts'
+import type { Resource } from './associations/association-request.ts'
+import {
+  type AssociationsAnswer,
+  decideAssociations,
+  decideDeleteAssociations,
+} from './associations/decide-associations.ts'
+import type { PlannedAssociation } from './associations/planned-association.ts'
 import { type Decision, refusal } from './decision.ts'
 import { type DeleteOptions, decideDeleteSubject, decideDeleteVersion } from './delete.ts'
 import { type Outcome, failed, mapped, success } from './failure.ts'
+import { findVersion, findWithoutExtras } from './find-version.ts'
 import type { SchemaChange } from './explain/avro-changes.ts'
 import { type Explanation, documentChanges, explainCompatibility } from './explain/explain.ts'
 import {
@@ -14,7 +23,8 @@ import {
 import { type JudgedSchema, type Judgement, judge } from './judgement.ts'
 import { ParsedSchemas, type Profile } from './parsed-schemas.ts'
 import type { Mode, VersionNumber } from './settings.ts'
-import type { Registration, SchemaRequest } from './register.ts'
+import type { Registration } from './register.ts'
+import type { SchemaRequest } from './schema-request.ts'
 import { decideRegister } from './register.ts'
 import type { RegistryRecord, SchemaVersion, Settings } from './records.ts'
 import type { SchemaContent } from './registry-image.ts'
@@ -79,6 +89,40 @@ export class SchemaRegistry {
   ): Decision<Registration> {
     const judgement = judged && this.#judgementOf(subject, judged)
     return decideRegister(this.#parts, subject, request, judgement)
+  }
+
+  /**
+   * Makes or changes the associations of a resource as `planned`, which is what `planAssociations` makes of a
+   * request on the image as it is now.
+   *
+   * @param judged the answers to inquiries of kind `judge` for the schemas of the plans.
+   */
+  decideAssociations(
+    resource: Resource,
+    {
+      judged,
+      ...change
+    }: {
+      readonly planned: readonly PlannedAssociation[]
+      readonly judged: readonly (InquiryAnswer<'judge'> | undefined)[]
+      readonly isCreate: boolean
+      readonly isDryRun: boolean
+      readonly newGuid: () => string
+    },
+  ): Decision<AssociationsAnswer> {
+    const judgements = change.planned.map(({ subject }, index) => {
+      const answer = judged[index]
+      return answer && this.#judgementOf(subject, answer)
+    })
+    return decideAssociations(this.#parts, resource, { ...change, judged: judgements })
+  }
+
+  /** Takes associations away that are stored. */
+  decideDeleteAssociations(
+    associations: readonly Association[],
+    options: { readonly isCascade: boolean; readonly isDryRun: boolean },
+  ): Decision<readonly Association[]> {
+    return decideDeleteAssociations(this.#view, associations, options)
   }
 
   /** Answers what takes reading schemas; `inquiryBasis` tells on what the answer depends. */
@@ -148,8 +192,8 @@ export class SchemaRegistry {
     const candidate = this.#view.candidate(this.#schemas, subject, request)
     if (!candidate.ok) return candidate
     const found =
-      this.#view.find(this.#schemas, versions, candidate.value) ??
-      this.#view.findWithoutExtras(versions, request, candidate.value)
+      findVersion(this.#parts, versions, candidate.value) ??
+      findWithoutExtras(versions, request, candidate.value)
     return found === undefined ? failed('SCHEMA_NOT_FOUND', 'Schema not found') : success(found)
   }
 
@@ -223,6 +267,10 @@ export class SchemaRegistry {
         return this.readerMessages(subject, inquiry.request, inquiry.reader)
       case 'text':
         return this.textOf(inquiry.of, inquiry.format)
+      case 'tags':
+        return inquiry.ofReferences
+          ? this.#schemas.tags(inquiry.of)
+          : this.#schemas.ownTags(inquiry.of)
       default:
         return assertNever(kind)
     }

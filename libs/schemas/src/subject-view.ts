@@ -1,16 +1,25 @@
 import { compareText } from '@fairlead/avro'
 import { DEFAULT_CONTEXT, contextOf, qualifiedLike, scopesOf } from './context.ts'
 import { type Outcome, failed, success } from './failure.ts'
-import { type SchemaExtras, extrasKey, mergeExtras } from './metadata.ts'
-import type { ParsedSchemas } from './parsed-schemas.ts'
+import { hasConfluentVersion, withConfluentVersion } from './confluent-version.ts'
+import { type SchemaExtras, mergeExtras } from './metadata.ts'
+import type { NewSchema, ParsedSchemas } from './parsed-schemas.ts'
 import { SCHEMA_TYPES, type SchemaReference, type SchemaVersion, type Settings } from './records.ts'
-import type { SchemaRequest } from './register.ts'
-import { type RegistryImage, type SchemaContent, contentKey } from './registry-image.ts'
+import type { SchemaRequest } from './schema-request.ts'
+import { askedVersion } from './schema-request.ts'
+import type { RegistryImage, SchemaContent } from './registry-image.ts'
 import { type SchemaDocument, documentText } from './schema-document.ts'
 import type { CompatibilityLevel, Mode, VersionNumber } from './settings.ts'
+import type { TagChange } from './tags/schema-tags.ts'
 
 /** A schema of a request: parsed, and in the form in which it would be stored. */
-export type Candidate = SchemaContent & { readonly document: SchemaDocument }
+export type Candidate = SchemaContent & {
+  readonly document: SchemaDocument
+  /** Metadata and rules by which the request may mean a version that is stored already. */
+  readonly given: SchemaExtras
+  /** As it would be stored, without a number of its own. */
+  readonly merged: SchemaExtras
+}
 
 export type Visibility = {
   /** Soft-deleted versions too. */
@@ -149,7 +158,15 @@ export class SubjectView {
     return failed('OPERATION_NOT_PERMITTED', `${what} is in read-only mode`)
   }
 
-  /** Parses the schema of a request, resolves `-1` in its references, and prints it canonically. */
+  /** The number that the next version of the subject gets: soft-deleted ones keep theirs. */
+  nextVersion(subject: string): number {
+    return (this.image.versions(subject).at(-1)?.version ?? 0) + 1
+  }
+
+  /**
+   * Parses the schema of a request, writes its tags, resolves `-1` in its references, and prints it
+   * canonically.
+   */
   candidate(schemas: ParsedSchemas, subject: string, request: SchemaRequest): Outcome<Candidate> {
     const schemaType = SCHEMA_TYPES.find((type) => type === request.schemaType)
     if (schemaType === undefined) {
@@ -160,13 +177,14 @@ export class SubjectView {
       )
     }
     const references = this.#resolvedReferences(subject, request.references)
-    const text = request.schema.trim() === '' ? this.#latestText(subject) : request.schema
-    if (text === undefined) return failed('INVALID_SCHEMA', 'Empty schema')
     const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
-    const document = schemas.parseNew(subject, { schemaType, schema: text, references, normalize })
+    const text = this.#text(schemas, subject, { request, schemaType, references, normalize })
+    if (!text.ok) return text
+    const unparsed = { schemaType, schema: text.value, references, normalize }
+    const document = schemas.parseNew(subject, unparsed)
     if (!document.ok) return document
     const schema = documentText(document.value, normalize ? 'normalized' : 'stored')
-    if (schema !== text) {
+    if (schema !== text.value) {
       const readBack = schemas.parseBack(subject, { schemaType, schema, references })
       if (!readBack.ok) return readBack
     }
@@ -179,45 +197,39 @@ export class SubjectView {
     })
   }
 
-  /**
-   * The newest version with the same content; failing that, one that differs only in what Confluent
-   * calls equivalent: order of properties and aliases, referenced types written out.
-   */
-  find(
+  /** The schema of the request, or the latest one, with the tags that are asked for. */
+  #text(
     schemas: ParsedSchemas,
-    versions: readonly SchemaVersion[],
-    candidate: Candidate,
-  ): SchemaVersion | undefined {
-    const key = contentKey(candidate)
-    const newestFirst = versions.toReversed()
-    const same = newestFirst.find((version) => contentKey(version) === key)
-    if (same !== undefined || candidate.schemaType !== 'AVRO') return same
-
-    const text = documentText(candidate.document, 'equivalence')
-    return newestFirst.find((version) => {
-      if (version.schemaType !== candidate.schemaType) return false
-      if (extrasKey(version) !== extrasKey(candidate)) return false
-      if (!mayBeEquivalent(version.references, candidate.references)) return false
-      const document = schemas.parseStored(version)
-      return document.ok && documentText(document.value, 'equivalence') === text
-    })
-  }
-
-  /** Who asks without metadata and rules means the schema, whatever it carries. */
-  findWithoutExtras(
-    versions: readonly SchemaVersion[],
-    request: SchemaRequest,
-    candidate: Candidate,
-  ): SchemaVersion | undefined {
-    if (request.metadata !== undefined || request.ruleSet !== undefined) return undefined
-    const keyOf = ({ schemaType, schema, references }: SchemaContent): string =>
-      contentKey({ schemaType, schema, references })
-    const key = keyOf(candidate)
-    return versions.toReversed().find((version) => keyOf(version) === key)
+    subject: string,
+    { request, ...unparsed }: Omit<NewSchema, 'schema'> & { readonly request: SchemaRequest },
+  ): Outcome<string> {
+    const { schemaTags, propagateSchemaTags } = request
+    const latest = this.versions(subject, {}).at(-1)
+    const isEmpty = request.schema.trim() === ''
+    const own = isEmpty && schemaTags === undefined ? latest?.schema : request.schema
+    if (own === undefined || own.trim() === '') return failed('INVALID_SCHEMA', 'Empty schema')
+    let text = success(own)
+    const change = (add: TagChange): void => {
+      if (text.ok) text = schemas.retagged(subject, { ...unparsed, schema: text.value }, add)
+    }
+    if (schemaTags !== undefined) change(schemaTags)
+    if (propagateSchemaTags !== true || latest === undefined) return text
+    // What is imported stays as it is.
+    if (this.effectiveMode(subject) === 'IMPORT') return text
+    const tags = schemas.ownTags(latest)
+    if (!tags.ok) return tags
+    if (tags.value.length > 0) change({ add: tags.value, remove: [] })
+    return text
   }
 
   /** Metadata and rules: the defaults, then what is given or the latest version has, the overrides. */
-  #extras(subject: string, request: SchemaRequest): SchemaExtras {
+  #extras(
+    subject: string,
+    request: SchemaRequest,
+  ): SchemaExtras & { readonly given: SchemaExtras; readonly merged: SchemaExtras } {
+    const given = extrasOf(request)
+    // What is imported comes with all that it has.
+    if (this.effectiveMode(subject) === 'IMPORT') return { ...given, given, merged: given }
     const { otherMembers } = this.effectiveSettings(subject)
     const layer = (prefix: string): SchemaExtras => {
       const [metadata, ruleSet] = [`${prefix}Metadata`, `${prefix}RuleSet`].map((name) =>
@@ -228,12 +240,14 @@ export class SubjectView {
         ...(ruleSet?.kind === 'object' ? { ruleSet } : {}),
       }
     }
-    const { metadata, ruleSet } = { ...this.versions(subject, {}).at(-1), ...given(request) }
-    const own = {
-      ...(metadata === undefined ? {} : { metadata }),
-      ...(ruleSet === undefined ? {} : { ruleSet }),
-    }
-    return mergeExtras(layer('default'), own, layer('override'))
+    const layers = { before: layer('default'), after: layer('override') }
+    const own = extrasOf({ ...this.versions(subject, {}).at(-1), ...given })
+    const merged = mergeExtras(layers.before, own, layers.after)
+    const isNumbered = askedVersion(request) !== 'any' || hasConfluentVersion(merged)
+    const stored = isNumbered ? withConfluentVersion(merged, this.nextVersion(subject)) : merged
+    const isMerging = Object.keys({ ...layers.before, ...layers.after }).length > 0
+    // With defaults and overrides in force, what was stored before them is another content.
+    return { ...stored, given: isMerging ? merged : given, merged }
   }
 
   #resolvedReferences(parent: string, references: readonly SchemaReference[]): SchemaReference[] {
@@ -243,13 +257,9 @@ export class SubjectView {
       return latest === undefined ? reference : { ...reference, version: latest.version }
     })
   }
-
-  #latestText(subject: string): string | undefined {
-    return this.versions(subject, {}).at(-1)?.schema
-  }
 }
 
-function given({ metadata, ruleSet }: SchemaRequest): SchemaExtras {
+function extrasOf({ metadata, ruleSet }: SchemaExtras): SchemaExtras {
   return {
     ...(metadata === undefined ? {} : { metadata }),
     ...(ruleSet === undefined ? {} : { ruleSet }),
@@ -260,13 +270,6 @@ function liveOrAny(holders: readonly SchemaVersion[], label: string): Outcome<Sc
   const found = holders.find(({ isDeleted }) => !isDeleted) ?? holders[0]
   if (found !== undefined) return success(found)
   return failed('SCHEMA_NOT_FOUND', `Schema ${label} not found`)
-}
-
-function mayBeEquivalent(
-  left: readonly SchemaReference[],
-  right: readonly SchemaReference[],
-): boolean {
-  return left.length === 0 || right.length === 0 || JSON.stringify(left) === JSON.stringify(right)
 }
 
 function compareReferences(left: SchemaReference, right: SchemaReference): number {

@@ -15,19 +15,34 @@ export function withoutContextPath(url: string): string {
   if (context === '.') return query === undefined ? path : `${path}?${query}`
   const prefix = encodeURIComponent(`:${context}:`)
 
-  const subject = /^(\/(?:compatibility\/)?subjects\/|\/(?:config|mode)\/)([^/]*)(.*)$/.exec(path)
+  const subject =
+    /^(\/(?:(?:compatibility|associations)\/)?subjects\/|\/(?:config|mode)\/)([^/]*)(.*)$/.exec(
+      path,
+    )
   if (subject !== null) {
     const [, before = '', name = '', after = ''] = subject
     const isQualified = /^(?:%3a|:)\./i.test(name)
     return withQuery(`${before}${isQualified ? name : `${prefix}${name}`}${after}`, query)
   }
   if (/^\/(?:config|mode)\/?$/.test(path)) return withQuery(`/${resource}/${prefix}`, query)
+  if (resource.startsWith('associations')) {
+    return withParameter(path, {
+      parameter: 'context',
+      prefix,
+      query: withoutParameter(query, 'context'),
+    })
+  }
   const parameter = /^\/(?:subjects|schemas)\/?$/.test(path) ? 'subjectPrefix' : 'subject'
   return withParameter(path, { parameter, prefix, query })
 }
 
 function withQuery(path: string, query: string | undefined): string {
   return query === undefined ? path : `${path}?${query}`
+}
+
+function withoutParameter(query: string | undefined, parameter: string): string | undefined {
+  const parts = query?.split('&').filter((part) => !part.startsWith(`${parameter}=`))
+  return parts?.join('&')
 }
 
 /** Qualifies the parameter if it is there, and adds it otherwise. */

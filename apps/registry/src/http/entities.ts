@@ -2,6 +2,7 @@ import { writeJson } from '@fairlead/avro'
 import {
   type Profile,
   type SchemaReference,
+  type SchemaTags,
   type SchemaVersion,
   type Settings,
   guidOf,
@@ -90,6 +91,14 @@ function content(version: SchemaVersion, profile: Profile, schema: string) {
     ...(ruleSet === undefined ? {} : { ruleSet: JSON.parse(writeJson(ruleSet)) as unknown }),
     schema,
   }
+}
+
+/** With the tagged records and fields, where they are asked for. */
+export function withTags<Entity extends object>(
+  entity: Entity,
+  schemaTags: readonly SchemaTags[] | undefined,
+): Entity {
+  return schemaTags === undefined || schemaTags.length === 0 ? entity : { ...entity, schemaTags }
 }
 
 /** With `referenceFormat=qualified` references name their contexts, which they otherwise inherit. */

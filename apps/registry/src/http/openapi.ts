@@ -1,11 +1,12 @@
+import { ENTITY_TYPES, LIFECYCLES } from '@fairlead/schemas'
 import type { FastifyInstance } from 'fastify'
 import { MEDIA_TYPES } from './media-types.ts'
 import { OPERATIONS, type Operation } from './operations.ts'
 
 type Route = { readonly method: string; readonly path: string }
 
-/** Fastify writes `:name`, OpenAPI `{name}`. */
-const PARAMETER = /:(\w+)/g
+/** Fastify writes `:name`, OpenAPI `{name}`; a colon of the path itself is doubled. */
+const PARAMETER = /(?<!:):(\w+)/g
 
 /** Serves an OpenAPI document of every route that is added after this call. */
 export function useOpenApi(http: FastifyInstance, version: string): void {
@@ -13,7 +14,8 @@ export function useOpenApi(http: FastifyInstance, version: string): void {
   http.addHook('onRoute', ({ method, url, config }) => {
     if (config !== undefined && 'isRefusal' in config) return
     for (const each of [method].flat()) {
-      if (each !== 'HEAD') routes.push({ method: each, path: url.replace(PARAMETER, '{$1}') })
+      if (each !== 'HEAD')
+        routes.push({ method: each, path: url.replace(PARAMETER, '{$1}').replace('::', ':') })
     }
   })
   http.get('/openapi.json', async () => openApiDocument(routes, version))
@@ -70,6 +72,51 @@ function contentOf(reference: string): object {
 }
 
 const text = { type: 'string' }
+const texts = { type: 'array', items: text }
+const schemaTags = {
+  type: 'array',
+  items: {
+    type: 'object',
+    required: ['schemaEntity', 'tags'],
+    properties: {
+      schemaEntity: {
+        type: 'object',
+        required: ['entityPath', 'entityType'],
+        properties: { entityPath: text, entityType: { enum: ENTITY_TYPES } },
+      },
+      tags: texts,
+    },
+  },
+}
+const SCHEMA_PROPERTIES = {
+  schema: text,
+  schemaType: { enum: ['AVRO', 'JSON', 'PROTOBUF'] },
+  references: {
+    type: 'array',
+    items: {
+      type: 'object',
+      properties: { name: text, subject: text, version: { type: 'integer' } },
+    },
+  },
+  metadata: { type: 'object' },
+  ruleSet: { type: 'object' },
+  version: { type: 'integer' },
+  id: { type: 'integer' },
+}
+const RESOURCE_PROPERTIES = {
+  resourceName: text,
+  resourceNamespace: text,
+  resourceId: text,
+  resourceType: text,
+}
+const ASSOCIATION_PROPERTIES = {
+  subject: text,
+  associationType: { enum: ['key', 'value'] },
+  lifecycle: { enum: LIFECYCLES },
+  frozen: { type: 'boolean' },
+  schema: { $ref: '#/components/schemas/registration' },
+  normalize: { type: 'boolean' },
+}
 const SCHEMAS = {
   error: {
     type: 'object',
@@ -77,22 +124,26 @@ const SCHEMAS = {
     properties: { error_code: { type: 'integer' }, message: text },
     additionalProperties: false,
   },
-  schema: {
+  schema: { type: 'object', properties: SCHEMA_PROPERTIES },
+  registration: {
     type: 'object',
     properties: {
-      schema: text,
-      schemaType: { enum: ['AVRO', 'JSON', 'PROTOBUF'] },
-      references: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: { name: text, subject: text, version: { type: 'integer' } },
-        },
-      },
+      ...SCHEMA_PROPERTIES,
+      schemaTagsToAdd: schemaTags,
+      schemaTagsToRemove: schemaTags,
+      propagateSchemaTags: { type: 'boolean' },
+    },
+  },
+  tags: {
+    type: 'object',
+    properties: {
+      newVersion: { type: 'integer' },
+      tagsToAdd: schemaTags,
+      tagsToRemove: schemaTags,
       metadata: { type: 'object' },
       ruleSet: { type: 'object' },
-      version: { type: 'integer' },
-      id: { type: 'integer' },
+      rulesToMerge: { type: 'object' },
+      rulesToRemove: texts,
     },
   },
   reader: {
@@ -112,6 +163,46 @@ const SCHEMAS = {
       overrideMetadata: { type: 'object' },
       defaultRuleSet: { type: 'object' },
       overrideRuleSet: { type: 'object' },
+    },
+  },
+  associations: {
+    type: 'object',
+    required: ['resourceName', 'resourceNamespace', 'associations'],
+    properties: {
+      ...RESOURCE_PROPERTIES,
+      associations: {
+        type: 'array',
+        items: { type: 'object', properties: ASSOCIATION_PROPERTIES },
+      },
+    },
+  },
+  associationsBatch: {
+    type: 'object',
+    required: ['requests'],
+    properties: {
+      requests: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            ...RESOURCE_PROPERTIES,
+            associationTypes: texts,
+            lifecycle: { enum: LIFECYCLES },
+            associations: {
+              type: 'array',
+              items: {
+                type: 'object',
+                required: ['opType'],
+                properties: {
+                  ...ASSOCIATION_PROPERTIES,
+                  opType: { enum: ['CREATE', 'UPSERT', 'DELETE'] },
+                  cascadeLifecycle: { type: 'boolean' },
+                },
+              },
+            },
+          },
+        },
+      },
     },
   },
   mode: { type: 'object', properties: { mode: { enum: ['READWRITE', 'READONLY', 'IMPORT'] } } },

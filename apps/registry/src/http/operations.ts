@@ -2,11 +2,20 @@
 export type Operation = {
   readonly summary: string
   readonly query?: readonly string[]
-  readonly body?: 'schema' | 'reader' | 'config' | 'mode'
+  readonly body?:
+    | 'schema'
+    | 'registration'
+    | 'tags'
+    | 'reader'
+    | 'config'
+    | 'mode'
+    | 'associations'
+    | 'associationsBatch'
 }
 
 const PAGE = ['offset', 'limit']
 const VISIBILITY = ['deleted', 'deletedOnly']
+const ASSOCIATIONS = ['resourceType', 'associationType', 'lifecycle', ...PAGE]
 
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /': { summary: 'Nothing; the registry is there' },
@@ -29,15 +38,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'POST /subjects/{subject}/versions': {
     summary: 'Registers a schema',
     query: ['normalize', 'format'],
-    body: 'schema',
+    body: 'registration',
   },
   'GET /subjects/{subject}/versions/{version}': {
     summary: 'A version, by its number or "latest"',
-    query: ['deleted', 'format', 'referenceFormat'],
+    query: ['deleted', 'format', 'referenceFormat', 'findTags'],
   },
   'GET /subjects/{subject}/versions/{version}/schema': {
     summary: 'The schema of a version alone',
     query: ['deleted', 'format'],
+  },
+  'POST /subjects/{subject}/versions/{version}/tags': {
+    summary: 'Registers the schema of a version with other tags, metadata or rules',
+    body: 'tags',
   },
   'GET /subjects/{subject}/versions/{version}/referencedby': {
     summary: 'Ids of the schemas that refer to a version',
@@ -49,12 +62,22 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'GET /schemas': {
     summary: 'Versions of all subjects',
-    query: ['subjectPrefix', 'deleted', 'latestOnly', 'aliases', 'ruleType', ...PAGE],
+    query: [
+      'subjectPrefix',
+      'deleted',
+      'latestOnly',
+      'aliases',
+      'ruleType',
+      'resourceType',
+      'associationType',
+      'lifecycle',
+      ...PAGE,
+    ],
   },
   'GET /schemas/types': { summary: 'Types of schemas' },
   'GET /schemas/ids/{id}': {
     summary: 'A schema',
-    query: ['subject', 'format', 'referenceFormat', 'fetchMaxId'],
+    query: ['subject', 'format', 'referenceFormat', 'findTags', 'fetchMaxId'],
   },
   'GET /schemas/ids/{id}/schema': { summary: 'A schema alone', query: ['subject', 'format'] },
   'GET /schemas/ids/{id}/subjects': {
@@ -106,7 +129,42 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/metadata/version': { summary: 'Version of this registry' },
   'GET /v1/metadata/deployment': { summary: 'Attributes of the deployment: none' },
-  'GET /associations/subjects/{subject}': { summary: 'Associations of a subject: none' },
-  'GET /associations/resources/{namespace}/{name}': { summary: 'Associations of a resource: none' },
+  'GET /associations/subjects/{subject}': {
+    summary: 'Associations of a subject',
+    query: ASSOCIATIONS,
+  },
+  'GET /associations/resources/{id}': {
+    summary: 'Associations of a resource by its id',
+    query: ASSOCIATIONS,
+  },
+  'GET /associations/resources/{namespace}/{name}': {
+    summary: 'Associations of a resource by its name; "-" is any namespace or name',
+    query: ASSOCIATIONS,
+  },
+  'POST /associations': {
+    summary: 'Associates a resource with subjects',
+    query: ['context', 'dryRun'],
+    body: 'associations',
+  },
+  'PUT /associations/resources/{id}': {
+    summary: 'Makes or changes the associations of a resource',
+    query: ['context', 'dryRun'],
+    body: 'associations',
+  },
+  'DELETE /associations/resources/{id}': {
+    summary:
+      'Removes associations of a resource, with cascadeLifecycle also the subjects that they own',
+    query: ['resourceType', 'associationType', 'cascadeLifecycle', 'dryRun'],
+  },
+  'POST /associations:batchGet': {
+    summary: 'Associations of several resources',
+    query: ['includeSchemas'],
+    body: 'associationsBatch',
+  },
+  'POST /associations:batchMutate': {
+    summary: 'Makes, changes and removes associations of several resources',
+    query: ['context', 'dryRun'],
+    body: 'associationsBatch',
+  },
   'GET /openapi.json': { summary: 'This document' },
 }

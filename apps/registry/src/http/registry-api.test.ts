@@ -108,18 +108,6 @@ describe('registering', () => {
     expect(status).toBe(200)
   })
 
-  test.for([
-    { schemaTagsToAdd: [{ schemaEntity: {}, tags: ['PII'] }] },
-    { schemaTagsToRemove: [{ schemaEntity: {}, tags: ['PII'] }] },
-    { propagateSchemaTags: true },
-  ])('%j, which would change the schema, is refused and not passed over', async (tags) => {
-    const { http, log } = startRegistry()
-    const body = { ...schemaOf('int'), ...tags }
-    const [status, answer] = await call(http, 'POST /subjects/s/versions', body)
-    expect([status, answer]).toMatchObject([422, { error_code: 42201 }])
-    expect(log.entries).toEqual([])
-  })
-
   test('tags that would change nothing are as good as none', async () => {
     const { http } = startRegistry()
     const tags = { schemaTagsToAdd: [], schemaTagsToRemove: null, propagateSchemaTags: false }

@@ -4,18 +4,24 @@ import {
   type Failure,
   type Inquiry,
   type InquiryAnswer,
+  type InquiryBasis,
   type InquiryOf,
   type Outcome,
   type Profile,
   type Registration,
   type SchemaRegistry,
   type SchemaRequest,
+  type SchemaTags,
   type SchemaVersion,
   type SubjectView,
   isSameBasis,
+  qualifiedLike,
+  refusal,
   success,
 } from '@fairlead/schemas'
+import { invariant } from '@fairlead/base'
 import type { FastifyRequest } from 'fastify'
+import type { Role } from '../security/users.ts'
 import type { Inquiries } from '../checking/inquiries.ts'
 import type { RegistryStore } from '../store/registry-store.ts'
 import { StoreError } from '../store/store-error.ts'
@@ -25,17 +31,22 @@ import { type HttpFailure, failureOf } from './errors.ts'
 export interface Permissions {
   /** @throws {HttpFailure} 403 unless the user may do what the request asks for. */
   check(request: FastifyRequest): void
-  mayRead(request: FastifyRequest, subject: string): boolean
+  may(request: FastifyRequest, role: Role, subject: string): boolean
 }
 
 /** Where there are no users, everybody may do everything. */
-const ALL_PERMISSIONS: Permissions = { check: () => undefined, mayRead: () => true }
+const ALL_PERMISSIONS: Permissions = { check: () => undefined, may: () => true }
 
 /** Each one in vain means that another client registered under the same subject. */
 const JUDGEMENTS_MAX = 20
 
 /** Of the image; it is also told which subjects the user may read. */
 type Question<Value> = (view: SubjectView, mayRead: (subject: string) => boolean) => Outcome<Value>
+
+/** A schema on its way into a subject; undefined where a plan has none. */
+type SchemaToRegister = { readonly subject: string; readonly schema: SchemaRequest | undefined }
+
+type JudgedOnBasis = { readonly basis: InquiryBasis; readonly answer: InquiryAnswer<'judge'> }
 
 /**
  * How routes reach the registry: reads that see everything written before, and writes.
@@ -104,7 +115,7 @@ export class RegistryRequests {
 
   #checkAndAsk<Value>(request: FastifyRequest, ask: Question<Value>): Outcome<Value> {
     this.#permissions.check(request)
-    return ask(this.registry.view, (subject) => this.#permissions.mayRead(request, subject))
+    return ask(this.registry.view, (subject) => this.may(request, 'read', subject))
   }
 
   /** Answers once everything that was in the log at start has been read. @throws {StoreError} */
@@ -145,42 +156,137 @@ export class RegistryRequests {
   }
 
   /**
-   * Registers a schema under the subject or its alias. What is large is judged before its turn to write
-   * comes, and once more when what it was compared with has changed by then.
+   * Tagged records and fields of a version, those of schemas that it refers to among them if the user may read
+   * them.
+   *
+   * @throws {HttpFailure}
+   */
+  async tagsOf(request: FastifyRequest, version: SchemaVersion): Promise<readonly SchemaTags[]> {
+    const { subject, references } = version
+    const ofReferences = references.every((reference) =>
+      this.may(request, 'read', qualifiedLike(subject, reference.subject)),
+    )
+    const inquiry = { kind: 'tags', subject, of: version, ofReferences } as const
+    const tags = await this.#inquiries.answer(inquiry)
+    if (tags.ok) return tags.value
+    throw this.#failure(tags.failure)
+  }
+
+  /**
+   * As `read`, of a list: one that is empty is read once more with what other registries wrote.
+   *
+   * @throws {HttpFailure} 403. @throws {StoreError}
+   */
+  async readList<Item>(
+    request: FastifyRequest,
+    ask: (view: SubjectView, mayRead: (subject: string) => boolean) => readonly Item[],
+  ): Promise<readonly Item[]> {
+    const asked: Question<readonly Item[]> = (view, mayRead) => success(ask(view, mayRead))
+    const found = await this.read(request, asked)
+    if (found.length > 0) return found
+    await this.#store.catchUp()
+    return this.read(request, asked)
+  }
+
+  /** Whether the user may act on a subject, where the route alone does not tell which. */
+  may(request: FastifyRequest, role: Role, subject: string): boolean {
+    return this.#permissions.may(request, role, subject)
+  }
+
+  /**
+   * Registers a schema under the subject or its alias.
    *
    * @throws {HttpFailure} @throws {StoreError}
    */
   async register(
     request: FastifyRequest,
     named: string,
-    body: SchemaRequest,
+    ask: (view: SubjectView, subject: string) => Outcome<SchemaRequest>,
   ): Promise<Registration> {
     const { registry } = this
-    const asked = () => {
-      const subject = registry.view.aliased(named)
-      const inquiry = { kind: 'judge', subject, request: body } as const
-      return { subject, inquiry, basis: registry.inquiryBasis(inquiry) }
-    }
+    return this.writeSchemas<SchemaToRegister, Registration>(request, {
+      plan: () => {
+        const subject = registry.view.aliased(named)
+        const asked = ask(registry.view, subject)
+        return asked.ok ? success([{ subject, schema: asked.value }]) : asked
+      },
+      decide: ([asked], [judged]) => {
+        invariant(asked?.schema !== undefined, 'a registration is of one schema')
+        return registry.decideRegister(asked.subject, asked.schema, judged)
+      },
+    })
+  }
+
+  /**
+   * A write that registers schemas. What is large is judged before its turn to write comes, and once more when
+   * what it was compared with has changed by then.
+   *
+   * @throws {HttpFailure} @throws {StoreError}
+   */
+  async writeSchemas<Plan extends SchemaToRegister, Value>(
+    request: FastifyRequest,
+    {
+      plan,
+      decide,
+    }: {
+      /** What is to be registered, as the image is now. */
+      readonly plan: () => Outcome<readonly Plan[]>
+      readonly decide: (
+        plans: readonly Plan[],
+        judged: readonly (InquiryAnswer<'judge'> | undefined)[],
+      ) => Decision<Value>
+    },
+  ): Promise<Value> {
     await this.untilCaughtUp()
     for (let attempt = 1; attempt <= JUDGEMENTS_MAX; attempt += 1) {
       this.#permissions.check(request)
-      const before = asked()
-      const judged = this.#inquiries.isForThread(before.inquiry, before.basis)
-        ? await this.#inquiries.answer(before.inquiry, before.basis)
-        : undefined
-      const registered = await this.write(request, (): Decision<Registration | undefined> => {
-        const { subject, inquiry, basis } = asked()
-        if (!this.#inquiries.isForThread(inquiry, basis))
-          return registry.decideRegister(subject, body)
-        const isJudged = judged !== undefined && isSameBasis(before.basis, basis)
-        return isJudged
-          ? registry.decideRegister(subject, body, judged)
-          : { records: [], response: success(undefined) }
-      })
-      if (registered !== undefined) return registered
+      const before = plan()
+      const judged = before.ok
+        ? await Promise.all(before.value.map((each) => this.#judge(each)))
+        : []
+      const written = await this.write(
+        request,
+        (): Decision<{ readonly value: Value } | 'again'> => {
+          const now = plan()
+          if (!now.ok) return refusal(now)
+          const answers = this.#judgedStill(now.value, judged)
+          if (answers === undefined) return { records: [], response: success('again') }
+          const { records, response } = decide(now.value, answers)
+          return { records, response: response.ok ? success({ value: response.value }) : response }
+        },
+      )
+      if (written !== 'again') return written.value
     }
-    const message = `Subject '${named}' changed ${JUDGEMENTS_MAX} times while a schema was checked`
+    const message = `A subject changed ${JUDGEMENTS_MAX} times while a schema was checked`
     throw new StoreError(message, { errorCode: 50001 })
+  }
+
+  /** What takes long to judge, judged; undefined for what does not. */
+  async #judge({ subject, schema }: SchemaToRegister): Promise<JudgedOnBasis | undefined> {
+    if (schema === undefined) return undefined
+    const inquiry = { kind: 'judge', subject, request: schema } as const
+    const basis = this.registry.inquiryBasis(inquiry)
+    if (!this.#inquiries.isForThread(inquiry, basis)) return undefined
+    return { basis, answer: await this.#inquiries.answer(inquiry, basis) }
+  }
+
+  /** The answers that hold for what is stored now; undefined when one has to be found anew. */
+  #judgedStill(
+    plans: readonly SchemaToRegister[],
+    judged: readonly (JudgedOnBasis | undefined)[],
+  ): readonly (InquiryAnswer<'judge'> | undefined)[] | undefined {
+    const answers: (InquiryAnswer<'judge'> | undefined)[] = []
+    for (const [index, { subject, schema }] of plans.entries()) {
+      const inquiry = schema && ({ kind: 'judge', subject, request: schema } as const)
+      const basis = inquiry && this.registry.inquiryBasis(inquiry)
+      const isLarge =
+        inquiry !== undefined && basis !== undefined && this.#inquiries.isForThread(inquiry, basis)
+      const known = judged[index]
+      const holds = isLarge && known !== undefined && isSameBasis(known.basis, basis)
+      if (isLarge && !holds) return undefined
+      answers.push(holds ? known.answer : undefined)
+    }
+    return answers
   }
 
   /** @throws {HttpFailure} @throws {StoreError} */

@@ -1,5 +1,6 @@
 import { DEFAULT_CONTEXT, contextOf, success } from '@fairlead/schemas'
 import type { FastifyError, FastifyInstance } from 'fastify'
+import { associationRoutes } from './association-routes.ts'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
 import { type GuardOptions, useGuard } from '../security/guard.ts'
 import type { RateLimits } from '../security/rate-limits.ts'
@@ -61,6 +62,7 @@ export function registryRoutes(
     compatibilityRoutes(http, requests, parts)
     readerRoutes(http, requests, parts.readers)
     settingsRoutes(http, requests)
+    associationRoutes(http, requests)
     metadataRoutes(http, { requests, metadata: parts.metadata })
     refuseOtherMethods(http)
   })
@@ -101,10 +103,6 @@ function metadataRoutes(
   })
   http.get('/v1/metadata/version', async () => ({ version: metadata.version, commitId: '' }))
   http.get('/v1/metadata/deployment', async () => ({ attributes: [] }))
-  // Java clients from 8.2 on ask for associations before the first record; none means that the
-  // subject's name comes from the topic.
-  http.get('/associations/subjects/:subject', async () => [])
-  http.get('/associations/resources/:namespace/:name', async () => [])
 }
 
 const PATHS = [
@@ -114,6 +112,7 @@ const PATHS = [
   '/subjects/:subject/versions/:version',
   '/subjects/:subject/versions/:version/schema',
   '/subjects/:subject/versions/:version/referencedby',
+  '/subjects/:subject/versions/:version/tags',
   '/subjects/:subject/metadata',
   '/schemas',
   '/schemas/ids/:id',
@@ -134,6 +133,12 @@ const PATHS = [
   '/mode/:subject',
   '/contexts',
   '/contexts/:context',
+  '/associations',
+  '/associations::batchGet',
+  '/associations::batchMutate',
+  '/associations/subjects/:subject',
+  '/associations/resources/:id',
+  '/associations/resources/:namespace/:name',
 ]
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
 

@@ -1,8 +1,9 @@
 import { type JsonObject, type JsonValue, readJson } from '@fairlead/avro'
 import {
-  ERROR_CODES,
+  type SchemaExtras,
   type SchemaReference,
   type SchemaRequest,
+  canonicalMetadata,
   definedMembers,
   parseVersion,
   plainSubject,
@@ -50,6 +51,13 @@ export function queryText(request: FastifyRequest, name: string): string | undef
   return typeof value === 'string' ? value : undefined
 }
 
+/** Each value of a parameter that may come several times. */
+export function queryTexts(request: FastifyRequest, name: string): readonly string[] {
+  const query = request.query as Readonly<Record<string, unknown>>
+  const values = Object.hasOwn(query, name) ? [query[name]].flat() : []
+  return values.filter((value) => typeof value === 'string')
+}
+
 /** One page of a list, by `offset` and `limit`; a negative limit means all. */
 export function page<Item>(
   request: FastifyRequest,
@@ -64,54 +72,45 @@ export function page<Item>(
 
 /** @throws {HttpFailure} 400 for a body of the wrong shape. */
 export function schemaRequestOf(request: FastifyRequest): SchemaRequest {
-  const body = bodyOf(request)
+  return schemaOf(bodyOf(request), { normalize: flag(request, 'normalize') })
+}
+
+/** The same within another body. @throws {HttpFailure} 400 */
+export function schemaOf(
+  body: Body,
+  { normalize }: { readonly normalize: boolean },
+): SchemaRequest {
   return {
     schema: optionalString(body, 'schema') ?? '',
     schemaType: optionalString(body, 'schemaType') ?? 'AVRO',
     references: referencesOf(body['references']),
-    normalize: flag(request, 'normalize'),
-    version: optionalInteger(body, 'version') ?? -1,
+    normalize,
+    version: optionalInteger(body, 'version') ?? 0,
     schemaId: optionalInteger(body, 'id') ?? -1,
     ...extrasOf(body),
   }
 }
 
-/**
- * Members that would have the registry write tags into the schema, which it does not: what is stored
- * would not be what the client asked for.
- *
- * @throws {HttpFailure} 42201
- */
-export function refuseSchemaTags(request: FastifyRequest): void {
-  const body = bodyOf(request)
-  const hasItems = (value: unknown): boolean => Array.isArray(value) && value.length > 0
-  const isAsked =
-    hasItems(member(body, 'schemaTagsToAdd')) ||
-    hasItems(member(body, 'schemaTagsToRemove')) ||
-    member(body, 'propagateSchemaTags') === true
-  if (!isAsked) return
-  const message =
-    'Invalid schema: this registry writes no tags into schemas (schemaTagsToAdd, schemaTagsToRemove, propagateSchemaTags): send the schema with its tags'
-  throw new HttpFailure({ errorCode: ERROR_CODES.INVALID_SCHEMA, message })
-}
-
-/** `metadata` and `ruleSet`. */
-function extrasOf(body: Body): Pick<SchemaRequest, 'metadata' | 'ruleSet'> {
-  const [metadata, ruleSet] = ['metadata', 'ruleSet'].map((name) => optionalObject(body, name))
-  for (const list of ['tags', 'properties', 'sensitive']) {
-    const value = metadata?.members.get(list)
-    const isRight =
-      value === undefined || value.kind === (list === 'sensitive' ? 'array' : 'object')
-    if (!isRight) throw badRequest(`"metadata.${list}" has the wrong type`)
-  }
+/** `metadata` and `ruleSet`. @throws {HttpFailure} 400 */
+export function extrasOf(body: Body): SchemaExtras {
+  const metadata = metadataOf(body)
+  const ruleSet = optionalObject(body, 'ruleSet')
   return {
-    ...(metadata === undefined ? {} : { metadata: definedMembers(metadata) }),
+    ...(metadata === undefined ? {} : { metadata }),
     ...(ruleSet === undefined ? {} : { ruleSet: definedMembers(ruleSet) }),
   }
 }
 
+function metadataOf(body: Body): JsonObject | undefined {
+  const given = optionalObject(body, 'metadata')
+  if (given === undefined) return undefined
+  const metadata = canonicalMetadata(given)
+  if (metadata !== undefined) return metadata
+  throw badRequest('"metadata" has tags (lists of texts by path), properties (texts) and sensitive')
+}
+
 /** An object as JSON of ours; undefined when it is absent or null. */
-function optionalObject(body: Body, name: string): JsonObject | undefined {
+export function optionalObject(body: Body, name: string): JsonObject | undefined {
   const json = jsonMember(body, name)
   if (json === undefined || json.kind === 'null') return undefined
   if (json.kind === 'object') return json
@@ -139,7 +138,7 @@ export function optionalString(body: Body, name: string): string | null | undefi
   throw badRequest(`"${name}" must be a string`)
 }
 
-function optionalInteger(body: Body, name: string): number | undefined {
+export function optionalInteger(body: Body, name: string): number | undefined {
   const value = member(body, name)
   if (value === undefined || value === null) return undefined
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value
@@ -160,7 +159,8 @@ function referencesOf(value: unknown): SchemaReference[] {
   })
 }
 
-function member(body: Body, name: string): unknown {
+/** Own ones alone. */
+export function member(body: Body, name: string): unknown {
   return Object.hasOwn(body, name) ? body[name] : undefined
 }
 

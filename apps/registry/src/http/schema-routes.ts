@@ -1,5 +1,8 @@
 import {
+  type Association,
+  LIFECYCLES,
   type Profile,
+  type RegistryImage,
   type SchemaVersion,
   type SubjectView,
   WeightedCache,
@@ -9,9 +12,12 @@ import {
   success,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { schemaEntity, schemaStringEntity, withReferenceFormat } from './entities.ts'
+import { associationEntity } from './association-entities.ts'
+import { notFound } from './errors.ts'
+import { schemaEntity, schemaStringEntity, withReferenceFormat, withTags } from './entities.ts'
 import type { RegistryRequests } from './registry-requests.ts'
-import { flag, page, querySubject, queryText, schemaIdOf } from './request.ts'
+import { flag, page, querySubject, queryText, queryTexts, schemaIdOf } from './request.ts'
+import { foundTags } from './schema-tags.ts'
 import { matchesPrefix } from './subject-routes.ts'
 
 /** Confluent's default and maximum. */
@@ -58,12 +64,14 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const latestOnly = flag(request, 'latestOnly')
     const ruleType = queryText(request, 'ruleType') ?? ''
     const withAliases = flag(request, 'aliases')
+    const associated = associatedFilter(request)
     const { versions, aliases } = await requests.read(request, (view, mayRead) => {
       const isListed = (subject: string): boolean => matches(subject) && mayRead(subject)
       const found = withAliases ? aliasesOf(view, isListed) : NO_ALIASES
       const ofSubjects = view
         .subjects({ deleted })
         .filter((subject) => mayRead(subject) && (matches(subject) || found.has(subject)))
+        .filter((subject) => associated(view.image, subject) !== undefined)
         .flatMap((subject) =>
           view
             .versions(subject, { deleted })
@@ -72,10 +80,15 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
         )
       return success({ versions: ofSubjects, aliases: found })
     })
-    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) => ({
-      ...schemaEntity(version, requests.profile),
-      ...(aliases.has(version.subject) ? { aliases: aliases.get(version.subject) } : {}),
-    }))
+    const { image } = requests.registry.view
+    return page(request, versions, SCHEMAS_PER_PAGE_MAX).map((version) => {
+      const associations = associated(image, version.subject) ?? []
+      return {
+        ...schemaEntity(version, requests.profile),
+        ...(aliases.has(version.subject) ? { aliases: aliases.get(version.subject) } : {}),
+        ...(associations.length === 0 ? {} : { associations: associations.map(associationEntity) }),
+      }
+    })
   })
 
   const plainBodies = new PlainBodies(requests.profile)
@@ -98,6 +111,7 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const isPlain =
       queryText(request, 'format') === undefined &&
       queryText(request, 'referenceFormat') === undefined &&
+      queryTexts(request, 'findTags').length === 0 &&
       !flag(request, 'fetchMaxId')
     if (!isPlain) return entityById(request, found)
     void reply.serializer(String)
@@ -113,7 +127,11 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
       schema: await requests.textOf(found, format),
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
-    return withReferenceFormat(entity, { subject: found.subject, format: referenceFormat })
+    const schemaTags = await foundTags(request, requests, found)
+    return withReferenceFormat(withTags(entity, schemaTags), {
+      subject: found.subject,
+      format: referenceFormat,
+    })
   }
 
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
@@ -161,6 +179,28 @@ function aliasesOf(
     .filter((subject) => matches(subject) && view.aliased(subject) !== subject)
     .sort()
   return Map.groupBy(aliases, (alias) => view.aliased(alias))
+}
+
+/**
+ * Of a subject, the associations that the query asks for, or undefined when it is not to be listed; none where
+ * the query asks for no associations. `NONE` as a lifecycle means subjects without associations.
+ */
+function associatedFilter(
+  request: FastifyRequest,
+): (image: RegistryImage, subject: string) => readonly Association[] | undefined {
+  const resourceType = queryText(request, 'resourceType')
+  const associationTypes = queryTexts(request, 'associationType')
+  const lifecycles = queryTexts(request, 'lifecycle')
+  if (!lifecycles.every((each) => [...LIFECYCLES, 'NONE'].includes(each))) throw notFound()
+  const isAsked = resourceType !== undefined || associationTypes.length + lifecycles.length > 0
+  if (!isAsked) return () => []
+  return ({ associations }, subject) => {
+    const all = associations.ofSubject(subject, { resourceType, associationTypes })
+    if (all.length === 0) return lifecycles.includes('NONE') ? [] : undefined
+    if (lifecycles.length === 0) return all
+    const found = all.filter(({ lifecycle }) => lifecycles.includes(lifecycle))
+    return found.length === 0 ? undefined : found
+  }
 }
 
 function guidRoutes(http: FastifyInstance, requests: RegistryRequests): void {

@@ -1,5 +1,11 @@
-import { type JsonValue, writeJson } from '@fairlead/avro'
-import { type SettingsChange, definedMembers, failed, success } from '@fairlead/schemas'
+import { type JsonObject, type JsonValue, writeJson } from '@fairlead/avro'
+import {
+  type SettingsChange,
+  canonicalMetadata,
+  definedMembers,
+  failed,
+  success,
+} from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { settingsEntity } from './entities.ts'
 import { badRequest } from './errors.ts'
@@ -123,9 +129,15 @@ function otherSettingsOf(body: Body): ReadonlyMap<string, JsonValue> {
     if (value === undefined) continue
     if (value.kind !== kind && value.kind !== 'null')
       throw badRequest(`"${name}" must be a ${kind}`)
-    others.set(name, value.kind === 'object' ? definedMembers(value) : value)
+    const kept = value.kind === 'object' ? settingObject(name, value) : value
+    if (kept === undefined) throw badRequest(`"${name}" is no metadata`)
+    others.set(name, kept)
   }
   return others
+}
+
+function settingObject(name: string, value: JsonObject): JsonObject | undefined {
+  return name.endsWith('Metadata') ? canonicalMetadata(value) : definedMembers(value)
 }
 
 /** Confluent echoes what was set. */

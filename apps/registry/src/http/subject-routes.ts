@@ -4,21 +4,15 @@ import {
   contextOf,
   failed,
   metadataProperty,
+  registrationOf,
   success,
 } from '@fairlead/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { registrationEntity, schemaEntity, withReferenceFormat } from './entities.ts'
+import { registrationEntity, schemaEntity, withReferenceFormat, withTags } from './entities.ts'
 import { badRequest } from './errors.ts'
 import type { RegistryRequests } from './registry-requests.ts'
-import {
-  flag,
-  page,
-  queryText,
-  refuseSchemaTags,
-  schemaRequestOf,
-  subjectOf,
-  versionOf,
-} from './request.ts'
+import { flag, page, queryText, schemaRequestOf, subjectOf, versionOf } from './request.ts'
+import { foundTags, registrationRequestOf, tagRequestOf } from './schema-tags.ts'
 
 /** `/subjects`: registration, lookup, versions, deletes. */
 export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests): void {
@@ -72,9 +66,8 @@ export function subjectRoutes(http: FastifyInstance, requests: RegistryRequests)
   })
 
   http.post('/subjects/:subject/versions', async (request) => {
-    const [subject, body] = [subjectOf(request), schemaRequestOf(request)]
-    refuseSchemaTags(request)
-    const registered = await requests.register(request, subject, body)
+    const [subject, body] = [subjectOf(request), registrationRequestOf(request)]
+    const registered = await requests.register(request, subject, () => success(body))
     const text = await requests.textOf(registered, queryText(request, 'format'))
     return registrationEntity(registered, requests.profile, text)
   })
@@ -120,7 +113,9 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
       return named.ok ? view.version(view.aliased(subject), version, visibility) : named
     })
     const text = await requests.textOf(found, queryText(request, 'format'))
-    return withReferenceFormat(schemaEntity(found, requests.profile, text), {
+    const schemaTags = await foundTags(request, requests, found)
+    const entity = withTags(schemaEntity(found, requests.profile, text), schemaTags)
+    return withReferenceFormat(entity, {
       subject: found.subject,
       format: queryText(request, 'referenceFormat'),
     })
@@ -134,6 +129,16 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
     )
     const text = await requests.textOf(found, queryText(request, 'format'))
     return reply.serializer(String).send(text)
+  })
+
+  http.post('/subjects/:subject/versions/:version/tags', async (request) => {
+    const [subject, version] = [subjectOf(request), versionOf(request)]
+    const body = tagRequestOf(request)
+    const registered = await requests.register(request, subject, (view, named) => {
+      const checked = checkSubject(subject)
+      return checked.ok ? registrationOf(view, { subject: named, version }, body) : checked
+    })
+    return registrationEntity(registered, requests.profile, registered.schema)
   })
 
   http.get('/subjects/:subject/versions/:version/referencedby', async (request) => {

@@ -29,11 +29,18 @@ const OPEN_ROUTES: readonly string[] = [
   'GET /v1/metadata/id',
   'GET /v1/metadata/version',
   'GET /v1/metadata/deployment',
-  'GET /associations/resources/:namespace/:name',
   'GET /openapi.json',
   // Their answers have only what the user may read.
   'GET /subjects',
   'GET /schemas',
+  'GET /associations/resources/:id',
+  'GET /associations/resources/:namespace/:name',
+  'POST /associations::batchGet',
+  // Which subjects they act on depends on the body and what is stored: they ask for each themselves.
+  'POST /associations',
+  'PUT /associations/resources/:id',
+  'DELETE /associations/resources/:id',
+  'POST /associations::batchMutate',
 ]
 
 /** Undefined when any user may. A route that is not known here needs everything. */
@@ -51,15 +58,20 @@ export function accessTo(question: AccessQuestion): Access | undefined {
   return { role, subjects: [...new Set(subjects)], of: 'each' }
 }
 
+const WRITING_ROUTES: readonly string[] = [
+  '/subjects/:subject/versions',
+  '/subjects/:subject/versions/:version/tags',
+]
+
 function roleOf(method: string, route: string): Role {
   if (route.startsWith('/mode')) return method === 'GET' ? 'read' : 'admin'
   if (route.startsWith('/config')) return method === 'GET' ? 'read' : 'config'
-  if (route.startsWith('/readers/')) return 'read'
+  if (route.startsWith('/readers/') || route.startsWith('/associations/subjects/')) return 'read'
   if (route.startsWith('/subjects/') || route.startsWith('/compatibility/')) {
     if (method === 'GET') return 'read'
     if (method === 'DELETE') return 'delete'
     // Lookups and checks are sent as POST.
-    return route === '/subjects/:subject/versions' ? 'write' : 'read'
+    return WRITING_ROUTES.includes(route) ? 'write' : 'read'
   }
   return 'admin'
 }

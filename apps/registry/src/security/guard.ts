@@ -6,7 +6,7 @@ import { querySubject } from '../http/request.ts'
 import { accessTo } from './access.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { Authenticator } from './authenticator.ts'
-import { type User, isAllowed, mayReadAnything } from './users.ts'
+import { type Role, type User, isAllowed, mayReadAnything } from './users.ts'
 
 export interface AuditLogger {
   info(fields: object, message: string): void
@@ -63,11 +63,11 @@ export function useGuard(http: FastifyInstance, options: GuardOptions): Permissi
     if (isRefused || request.method !== 'GET')
       audit.info(auditEntry(request, reply, users), 'audit')
   })
-  const mayRead = (request: FastifyRequest, subject: string): boolean => {
+  const may = (request: FastifyRequest, role: Role, subject: string): boolean => {
     const user = users.get(request)
-    return user !== undefined && isAllowed(user, 'read', subject)
+    return user !== undefined && isAllowed(user, role, subject)
   }
-  return { check, mayRead }
+  return { check, may }
 }
 
 function auditEntry(

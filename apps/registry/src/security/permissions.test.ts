@@ -73,7 +73,8 @@ const started = (log: MemorySchemaLog) => {
       },
       ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
     })
-    return [response.statusCode, response.json<unknown>()] as const
+    const answer: unknown = response.body === '' ? undefined : response.json()
+    return [response.statusCode, answer] as const
   }
 }
 
@@ -211,4 +212,104 @@ test('behind an alias, references are to the context of the other subject', asyn
   ] as const
   expect((await ask('both', ...registering))[0]).toBe(403)
   expect((await ask('writer', ...registering))[0]).toBe(200)
+})
+
+test('tags take what a registration takes, and tell nothing of what they refer to', async () => {
+  const ask = await filled()
+  const tags = (subject: string) => `POST /subjects/${subject}/versions/latest/tags`
+  expect((await ask('eve', tags('orders-a'), {}))[0]).toBe(403)
+  expect((await ask('ana', tags('secret'), {}))[0]).toBe(403)
+  expect((await ask('writer', tags('orders-a'), {}))[0]).toBe(200)
+  const secret = { type: 'record', name: 'Secret', fields: [], 'confluent:tags': ['PII'] }
+  await ask('root', 'POST /subjects/secret-r/versions', { schema: JSON.stringify(secret) })
+  await ask('root', 'POST /subjects/orders-r/versions', {
+    schema: JSON.stringify({
+      type: 'record',
+      name: 'Order',
+      'confluent:tags': ['ORDER'],
+      fields: [{ name: 'secret', type: 'Secret' }],
+    }),
+    references: [{ name: 'Secret', subject: 'secret-r', version: 1 }],
+  })
+  const found = async (name: string) => {
+    const [, answer] = await ask(name, 'GET /subjects/orders-r/versions/1?findTags=*')
+    const { schemaTags } = answer as { schemaTags: { tags: string[] }[] }
+    return schemaTags.flatMap((each) => each.tags)
+  }
+  expect(await found('root')).toEqual(['ORDER', 'PII'])
+  expect(await found('ana')).toEqual(['ORDER'])
+})
+
+describe('associations', () => {
+  const of = (resourceName: string, wish: object) => ({
+    resourceName,
+    resourceNamespace: 'default',
+    resourceId: `id-${resourceName}`,
+    associations: [{ associationType: 'value', ...wish }],
+  })
+  const weak = (subject: string) => ({ subject, lifecycle: 'WEAK' })
+
+  test.for([
+    ['nobody associates without permissions', 'eve', of('orders-t', weak('orders-a')), 403],
+    ['the subject of the topic takes settings', 'writer', of('orders-t', weak('orders-a')), 403],
+    ['nor is a topic of others redirected', 'ana', of('payments', weak('orders-a')), 403],
+    ['the other subject takes writing', 'ana', of('orders-t', weak('secret')), 403],
+    ['and so does what an alias leads to', 'ana', of('orders-t', weak('orders-al')), 403],
+    ['refusals do not tell what there is', 'ana', of('orders-t', weak('secret-none')), 403],
+    [
+      'a frozen one takes writing in its own context',
+      'ana',
+      of('orders-t', { schema: { schema: '"int"' } }),
+      403,
+    ],
+    ['who has both may', 'ana', of('orders-t', weak('orders-a')), 200],
+  ] as const)('%s: %s', async ([, name, body, status]) => {
+    const ask = await filled()
+    await ask('root', 'PUT /config/orders-al', { alias: 'secret' })
+    expect((await ask(name, 'POST /associations', body))[0]).toBe(status)
+    const put = `PUT /associations/resources/${body.resourceId}`
+    expect((await ask(name, put, body))[0]).toBe(status)
+    const operation = { ...body.associations[0], opType: 'CREATE' }
+    const requests = [{ ...body, associations: [operation] }]
+    const [batchStatus, answer] = await ask(name, 'POST /associations:batchMutate', { requests })
+    expect(batchStatus).toBe(207)
+    const [result] = (answer as { results: { error?: { error_code: number } }[] }).results
+    expect(result?.error?.error_code ?? 200).toBe(status)
+  })
+
+  test('references of their schemas take reading', async () => {
+    const ask = await filled()
+    await ask('root', 'POST /subjects/orders-s/versions', { schema: '"int"' })
+    const strong = { subject: 'orders-s', lifecycle: 'STRONG' }
+    expect((await ask('ana', 'POST /associations', of('orders-t', strong)))[0]).toBe(200)
+    const schema = {
+      schema: '"int"',
+      references: [{ name: 'secret', subject: 'secret', version: 1 }],
+    }
+    const put = of('orders-t', { schema })
+    expect((await ask('ana', 'PUT /associations/resources/id-orders-t', put))[0]).toBe(403)
+  })
+
+  test('are listed, and removed, as far as the user may', async () => {
+    const ask = await filled()
+    await ask('root', 'POST /associations', of('orders-t', weak('secret')))
+    await ask('root', 'POST /associations', of('orders-u', weak('orders-a')))
+    await ask('root', 'POST /associations', of('payments', weak('orders-a')))
+    expect((await ask('root', 'GET /associations/resources/-/-'))[1]).toHaveLength(3)
+    expect((await ask('ana', 'GET /associations/resources/-/-'))[1]).toHaveLength(2)
+    expect((await ask('eve', 'GET /associations/resources/-/-'))[1]).toEqual([])
+    expect((await ask('ana', 'GET /associations/resources/id-orders-t'))[1]).toEqual([])
+    expect((await ask('ana', 'GET /associations/subjects/secret'))[0]).toBe(403)
+    const requests = [{ resourceId: 'id-orders-t' }]
+    expect((await ask('ana', 'POST /associations:batchGet', { requests }))[1]).toEqual({
+      results: [{ result: { resourceId: 'id-orders-t', resourceType: 'topic' } }],
+    })
+    const remove = async (name: string, id: string) =>
+      (await ask(name, `DELETE /associations/resources/${id}`))[0]
+    expect(await remove('ana', 'id-orders-t')).toBe(404)
+    expect(await remove('writer', 'id-orders-u')).toBe(403)
+    expect(await remove('ana', 'id-payments')).toBe(403)
+    expect(await remove('ana', 'id-orders-u?cascadeLifecycle=true')).toBe(403)
+    expect(await remove('ana', 'id-orders-u')).toBe(204)
+  })
 })

@@ -9,6 +9,7 @@ const recordAt = (offset: number, headers: ReturnType<typeof headersOf>) => ({
   key: null,
   value: null,
   headers,
+  timestampMs: 1_700_000_000_000,
 })
 
 test('a record of this topic at another offset lost, and is read', () => {
@@ -35,6 +36,7 @@ test.for([
     key: null,
     value: null,
     expectedOffset,
+    timestampMs: 1_700_000_000_000,
   })
 })
 

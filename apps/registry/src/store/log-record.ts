@@ -34,7 +34,13 @@ export function headersOf(
  *   that lost would take away what it holds.
  */
 export function entryOf(
-  { offset, key, value, headers }: Pick<IncomingRecord, 'offset' | 'key' | 'value' | 'headers'>,
+  {
+    offset,
+    key,
+    value,
+    headers,
+    timestampMs,
+  }: Pick<IncomingRecord, 'offset' | 'key' | 'value' | 'headers' | 'timestampMs'>,
   { topic, topicId }: TopicIdentity,
 ): LogEntry {
   const header = (name: string): string | undefined => {
@@ -50,7 +56,7 @@ export function entryOf(
       { code: 'SCHEMAS_TOPIC_COPIED', retryable: false },
     )
   }
-  return { offset, key, value, expectedOffset }
+  return { offset, key, value, expectedOffset, timestampMs }
 }
 
 /** A header that is no offset never equals one: the record counts for nothing. */

@@ -9,7 +9,7 @@ import {
 import { compatibilityReasons } from '../compatibility.ts'
 import { type Outcome, success } from '../failure.ts'
 import type { SchemaVersion } from '../records.ts'
-import type { SchemaRequest } from '../register.ts'
+import type { SchemaRequest } from '../schema-request.ts'
 import type { CompatibilityReason, SchemaDocument } from '../schema-document.ts'
 import type { CompatibilityLevel, VersionNumber } from '../settings.ts'
 import { type SchemaChange, avroChanges } from './avro-changes.ts'
