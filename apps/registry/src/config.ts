@@ -132,6 +132,11 @@ export const REGISTRY_CONFIG = defineConfig({
     values: ['7', '8'],
     doc: "Major version of Confluent's registry to answer like: error codes, members of bodies, what is valid.",
   },
+  'associations.enable': {
+    type: 'boolean',
+    default: true,
+    doc: 'Serve /associations: which subjects the keys and values of topics have their schemas in.',
+  },
   'schema.registry.group.id': {
     type: 'string',
     default: 'schema-registry',

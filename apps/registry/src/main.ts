@@ -76,6 +76,7 @@ await runApp({
       requests: new RegistryRequests({ registry, store, inquiries }),
       metadata: { version: VERSION, clusterName: config['schema.registry.group.id'] },
       readers: new ConsumerReaders(() => Date.now()),
+      hasAssociations: config['associations.enable'],
       onCheck: measured.onCheck,
     }
     const addRoutes = (server: FastifyInstance): void => {

@@ -39,6 +39,10 @@ const REFUSED = [422] as const
 const repeated = (count: number, open: string, close: string, inner = '"int"'): string =>
   `${open.repeat(count)}${inner}${close.repeat(count)}`
 
+function tagsOf(entityPath: string, ...tags: string[]): object {
+  return { schemaEntity: { entityPath, entityType: 'sr_field' }, tags }
+}
+
 /** Schemas that must be refused, by what is wrong with them. */
 const REFUSED_SCHEMAS: Readonly<Record<string, object>> = {
   'a schema that is no JSON': { schema: '{' },
@@ -97,6 +101,15 @@ const REFUSED_SCHEMAS: Readonly<Record<string, object>> = {
   'a reference to itself': {
     schema: '"int"',
     references: [{ name: 'hostile', subject: 'hostile', version: 2 ** 31 - 1 }],
+  },
+  'a tag behind a million dots': {
+    schema: '{"type":"record","name":"R","fields":[]}',
+    schemaTagsToAdd: [tagsOf('.'.repeat(1_000_000))],
+  },
+  'a tag on a member of every object': {
+    schema: '{"type":"object","properties":{}}',
+    schemaType: 'JSON',
+    schemaTagsToAdd: [tagsOf('object.constructor.prototype')],
   },
   'rules that are none': { schema: '"int"', ruleSet: { domainRules: [{ kind: 'x' }] } },
 }
@@ -176,6 +189,30 @@ const COSTLY_SCHEMAS: Readonly<Record<string, (number: number) => object>> = {
     schemaType: 'JSON',
     schema: repeated(900, '{"not":', '}', '{}'),
   }),
+  'a tag on each of 5,000 fields': (number) => ({
+    schema: JSON.stringify({
+      type: 'record',
+      name: `Tagged${number % 3}`,
+      fields: Array.from({ length: 5_000 }, (_, index) => ({ name: `f${index}`, type: 'int' })),
+    }),
+    schemaTagsToAdd: Array.from({ length: 5_000 }, (_, index) =>
+      tagsOf(`Tagged${number % 3}.f${index}`, `T${number % 3}`),
+    ),
+    propagateSchemaTags: true,
+  }),
+  'tags behind a union that is sorted for each': (number) => ({
+    schemaType: 'JSON',
+    schema: JSON.stringify({
+      anyOf: Array.from({ length: 3_000 }, (_, index) => ({
+        type: 'object',
+        title: `t${(index * 7) % 3_000}`,
+        properties: { [`p${number % 3}`]: { type: 'string' } },
+      })),
+    }),
+    schemaTagsToAdd: Array.from({ length: 3_000 }, (_, index) =>
+      tagsOf(`anyof.${index}.object.p${number % 3}`, 'T'),
+    ),
+  }),
   'a union of 300 objects': (number) => ({
     schemaType: 'JSON',
     schema: JSON.stringify({
@@ -201,6 +238,11 @@ const BAD_BODIES: Readonly<Record<string, Body>> = {
   'a version that is too large': {
     schema: '"int"',
     references: [{ name: 'x', subject: 'x', version: 2 ** 60 }],
+  },
+  'tags that are none': { schema: '"int"', schemaTagsToAdd: [null] },
+  '20,000 tags': {
+    schema: '"int"',
+    schemaTagsToAdd: [tagsOf('x', ...Array.from({ length: 20_000 }, (_, index) => `T${index}`))],
   },
   'metadata that is a list': { schema: '"int"', metadata: [] },
   'tags that are a number': { schema: '"int"', metadata: { tags: 5 } },
@@ -239,6 +281,13 @@ const ODD_PATHS: readonly (readonly [string, string, readonly number[]])[] = [
   ['DELETE', '/subjects/__proto__', [404]],
   ['GET', '/config/__proto__', [404]],
   ['GET', '/mode/constructor', [404]],
+  ['GET', '/subjects/hostile/versions/latest?findTags=*&findTags=__proto__', [200, 404]],
+  ['PUT', '/subjects/hostile/versions/latest/tags', [405]],
+  ['GET', '/associations/resources/-/-?limit=-5', [200]],
+  ['GET', '/associations/resources/__proto__', [200]],
+  ['GET', '/associations/subjects/constructor?lifecycle=__proto__', [404]],
+  ['DELETE', '/associations/resources/__proto__?cascadeLifecycle=true', [404]],
+  ['GET', '/associations:batchGet', [405]],
   ['GET', '/no/such/path', [404]],
 ]
 
@@ -314,6 +363,34 @@ const KINDS: readonly ((random: SeededRandom, number: number) => HostileRequest)
     bytes: request({ path: `/subjects/flood-${number}/versions`, body: { schema: '"int"' } }),
     answers: [200],
   }),
+  ({ pick }, number) => {
+    const names = { resourceName: '__proto__', resourceNamespace: 'constructor', resourceId: 'x' }
+    const wish = pick([
+      {},
+      { subject: 'hostile', lifecycle: 'WEAK' },
+      { subject: '__proto__', lifecycle: 'STRONG' },
+      { schema: { schema: '"int"', schemaTagsToAdd: [tagsOf('a.b')] } },
+      { schema: { schema: `{"type":"fixed","name":"F${number}","size":1}` } },
+    ])
+    const associations = [{ ...wish, associationType: pick(['key', 'value', 'constructor']) }]
+    const [method, path, body] = pick([
+      ['POST', '/associations', { ...names, associations }],
+      ['PUT', '/associations/resources/x', { ...names, associations }],
+      ['POST', '/associations:batchGet', { requests: [names, {}, { resourceId: '__proto__' }] }],
+      [
+        'POST',
+        '/associations:batchMutate',
+        {
+          requests: Array.from({ length: 50 }, () => ({
+            ...names,
+            associations: [{ ...wish, opType: pick(['CREATE', 'UPSERT', 'DELETE']) }],
+          })),
+        },
+      ],
+    ] as const)
+    const answers = [200, 207, 409, 422] as const
+    return { kind: `${method} ${path}`, bytes: request({ method, path, body }), answers }
+  },
   ({ pick }) => {
     const body = `{"__proto__":{"isAdmin":true,"schema":"\\"long\\""},"constructor":{"prototype":{"x":1}}}`
     const path = pick([REGISTER, '/config/hostile', '/mode/hostile'])

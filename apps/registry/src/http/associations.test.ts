@@ -580,3 +580,10 @@ test('a registry that has not read an association yet asks the log before it say
     [{ subject: 's1' }],
   ])
 })
+
+test('a registry without associations has none of their paths', async () => {
+  const { http } = startRegistry(new MemorySchemaLog(), 8, { hasAssociations: false })
+  for (const request of [create, 'GET /associations/resources/-/topic1'] as const) {
+    expect(await call(http, request, undefined)).toMatchObject(error(404, 404))
+  }
+})

@@ -78,6 +78,14 @@ describe('contexts', () => {
       422,
       { error_code: 42206 },
     ])
+    await call(http, 'DELETE /subjects/:.c:user')
+    for (const [query, ids] of [
+      ['', []],
+      ['?deleted=true', [2]],
+    ] as const) {
+      const path = `GET /subjects/:.c:address/versions/1/referencedby${query}` as const
+      expect(await call(http, path)).toEqual([200, ids])
+    }
   })
 
   test('settings and modes of a context hold for its subjects', async () => {

@@ -54,7 +54,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'GET /subjects/{subject}/versions/{version}/referencedby': {
     summary: 'Ids of the schemas that refer to a version',
-    query: PAGE,
+    query: ['deleted', ...PAGE],
   },
   'DELETE /subjects/{subject}/versions/{version}': {
     summary: 'Deletes a version',

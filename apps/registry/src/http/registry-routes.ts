@@ -29,6 +29,8 @@ export function registryRoutes(
     readonly metadata: RegistryMetadata
     readonly readers: ConsumerReaders
     readonly onCheck: OnCheck
+    /** False leaves `/associations` out. Default true. */
+    readonly hasAssociations?: boolean
     /** Undefined lets everybody do everything. */
     readonly guard?: Omit<GuardOptions, 'requests' | 'limits'> | undefined
     /** Undefined lets everybody ask as often as they like. */
@@ -62,9 +64,10 @@ export function registryRoutes(
     compatibilityRoutes(http, requests, parts)
     readerRoutes(http, requests, parts.readers)
     settingsRoutes(http, requests)
-    associationRoutes(http, requests)
+    const { hasAssociations = true } = parts
+    if (hasAssociations) associationRoutes(http, requests)
     metadataRoutes(http, { requests, metadata: parts.metadata })
-    refuseOtherMethods(http)
+    refuseOtherMethods(http, hasAssociations ? [...PATHS, ...ASSOCIATION_PATHS] : PATHS)
   })
 }
 
@@ -133,6 +136,8 @@ const PATHS = [
   '/mode/:subject',
   '/contexts',
   '/contexts/:context',
+]
+const ASSOCIATION_PATHS = [
   '/associations',
   '/associations::batchGet',
   '/associations::batchMutate',
@@ -143,8 +148,8 @@ const PATHS = [
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
 
 /** A known path with another method is 405, not 404. */
-function refuseOtherMethods(http: FastifyInstance): void {
-  for (const url of PATHS) {
+function refuseOtherMethods(http: FastifyInstance, paths: readonly string[]): void {
+  for (const url of paths) {
     const method = METHODS.filter((candidate) => !http.hasRoute({ method: candidate, url }))
     http.route({
       method,

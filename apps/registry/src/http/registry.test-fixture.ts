@@ -19,7 +19,7 @@ export const closeRegistries = async (): Promise<void> => {
 export const startRegistry = (
   log: MemorySchemaLog = new MemorySchemaLog(),
   profile: Profile = 8,
-  security: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits'> = {},
+  options: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits' | 'hasAssociations'> = {},
 ) => {
   const registry = new SchemaRegistry({ defaultCompatibilityLevel: 'BACKWARD', profile })
   const states: (true | string)[] = []
@@ -40,7 +40,7 @@ export const startRegistry = (
     metadata: { version: '0.0.0', clusterName: 'schema-registry' },
     readers: new ConsumerReaders(() => 1_700_000_000_000),
     onCheck: () => undefined,
-    ...security,
+    ...options,
   })
   store.start()
   started.push(store, http, { close: () => inquiries.stop() })

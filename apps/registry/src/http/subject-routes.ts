@@ -142,11 +142,13 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
   })
 
   http.get('/subjects/:subject/versions/:version/referencedby', async (request) => {
-    const [subject, version] = [subjectOf(request), versionOf(request)]
+    const [named, version] = [subjectOf(request), versionOf(request)]
+    const deleted = flag(request, 'deleted')
     const ids = await requests.read(request, (view) => {
-      const found = view.version(subject, version, { deleted: true })
+      const found = view.version(view.aliased(named), version, { deleted: true })
       if (!found.ok) return found
-      const referrers = view.image.referrers(subject, found.value.version)
+      const { subject } = found.value
+      const referrers = view.image.referrers(subject, found.value.version, { deleted })
       return success([...new Set(referrers.map(({ schemaId }) => schemaId))])
     })
     return page(request, ids)
