@@ -1,5 +1,5 @@
 import type { RegistryParts } from './check-compatibility.ts'
-import { hasConfluentVersion, isSameBut } from './confluent-version.ts'
+import { isSameBut } from './confluent-version.ts'
 import type { SchemaExtras } from './metadata.ts'
 import type { SchemaVersion } from './records.ts'
 import type { SchemaRequest } from './schema-request.ts'
@@ -9,51 +9,41 @@ import type { Candidate } from './subject-view.ts'
 
 /**
  * The newest version with the candidate's schema and the metadata and rules of the request; failing that, with
- * those that it would be stored with.
+ * those that it would be stored with. Texts are the same, or differ only in what Confluent calls equivalent: order
+ * of properties and aliases, referenced types written out.
  */
 export function findVersion(
-  parts: RegistryParts,
+  { schemas }: RegistryParts,
   versions: readonly SchemaVersion[],
   candidate: Candidate,
 ): SchemaVersion | undefined {
-  const newestFirst = versions.toReversed()
-  const { given, merged } = candidate
-  return (
-    findWith(parts, newestFirst, { candidate, extras: given }) ??
-    findWith(parts, newestFirst, { candidate, extras: merged })
-  )
-}
-
-/**
- * Texts are the same, or differ only in what Confluent calls equivalent: order of properties and aliases,
- * referenced types written out.
- */
-function findWith(
-  { schemas }: RegistryParts,
-  newestFirst: readonly SchemaVersion[],
-  { candidate, extras }: { readonly candidate: Candidate; readonly extras: SchemaExtras },
-): SchemaVersion | undefined {
-  const { schemaType, schema, references, document } = candidate
-  const key = contentKey({ schemaType, schema, references, ...extras })
-  const same = newestFirst.find((version) => contentKey(version) === key)
-  if (same !== undefined) return same
-
-  const bare = bareKey(candidate)
-  const sameBut = newestFirst.find(
-    (version) =>
-      (hasConfluentVersion(version) || hasConfluentVersion(extras)) &&
-      isSameBut(extras, version) &&
-      bareKey(version) === bare,
-  )
-  if (sameBut !== undefined || schemaType !== 'AVRO') return sameBut
+  const { given, merged, schemaType, schema, references, document } = candidate
+  const sameText = versions.filter((version) => version.schema === schema).toReversed()
+  const same = findSame(sameText, candidate, given) ?? findSame(sameText, candidate, merged)
+  if (same !== undefined || schemaType !== 'AVRO') return same
 
   const text = documentText(document, 'equivalence')
-  return newestFirst.find((version) => {
-    if (version.schemaType !== schemaType || !isSameBut(extras, version)) return false
+  return versions.toReversed().find((version) => {
+    if (version.schemaType !== schemaType) return false
+    if (!isSameBut(given, version) && !isSameBut(merged, version)) return false
     if (!mayBeEquivalent(version.references, references)) return false
     const stored = schemas.parseStored(version)
     return stored.ok && documentText(stored.value, 'equivalence') === text
   })
+}
+
+/** What is equal in all comes before what differs in its number. */
+function findSame(
+  newestFirst: readonly SchemaVersion[],
+  { schemaType, schema, references }: Candidate,
+  extras: SchemaExtras,
+): SchemaVersion | undefined {
+  const key = contentKey({ schemaType, schema, references, ...extras })
+  const bare = bareKey({ schemaType, schema, references })
+  return (
+    newestFirst.find((version) => contentKey(version) === key) ??
+    newestFirst.find((version) => isSameBut(extras, version) && bareKey(version) === bare)
+  )
 }
 
 /** Who asks without metadata and rules means the schema, whatever it carries. */

@@ -11,7 +11,7 @@ import { tagMembersOf } from './schema-tags.ts'
 /** Operations of one batch: each is a write of its own. */
 const OPERATIONS_MAX = 1_000
 
-export type AssociationOperation =
+type AssociationOperation =
   | { readonly kind: 'CREATE' | 'UPSERT'; readonly wish: AssociationWish }
   | {
       readonly kind: 'DELETE'

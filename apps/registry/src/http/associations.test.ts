@@ -346,6 +346,16 @@ test.for([
     body({ schema: { schema: '"int"', references: [{ name: 'x', subject: 'x', version: 1 }] } }),
     error(422, 42201),
   ],
+  [
+    create,
+    { ...body(weak('s1')), resourceId: 'x'.repeat(2_001) },
+    invalid('resourceId', 'exceeds max length of 2000'),
+  ],
+  [
+    upsert,
+    body({ subject: 'x'.repeat(2_001), schema }),
+    invalid('subject', 'exceeds max length of 2000'),
+  ],
   [create, body({ lifecycle: 'X' }), error(400, 400)],
   [create, body({ frozen: 1 }), error(400, 400)],
   [create, body({ schema: [] }), error(400, 400)],

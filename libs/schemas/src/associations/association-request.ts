@@ -70,6 +70,7 @@ export function checkResource(
     nameProblem('resourceName', resourceName) ?? nameProblem('resourceNamespace', resourceNamespace)
   if (named !== undefined) return named
   if (!isDryRun && resourceId === '') return invalid('resourceId', 'cannot be null or empty')
+  if (resourceId.length > ID_LENGTH_MAX) return tooLong('resourceId')
   const resourceType = request.resourceType || DEFAULT_RESOURCE_TYPE
   if (resourceType !== DEFAULT_RESOURCE_TYPE) {
     return invalid('resourceType', `must be '${DEFAULT_RESOURCE_TYPE}'`)
@@ -83,6 +84,12 @@ export function checkResource(
 }
 
 const NAME_LENGTH_MAX = 256
+/** Of what paths name as well, which may be no longer. */
+const ID_LENGTH_MAX = 2_000
+
+function tooLong(property: string): Refused {
+  return invalid(property, `exceeds max length of ${ID_LENGTH_MAX}`)
+}
 
 function nameProblem(property: string, name: string): Refused | undefined {
   if (name === '') return invalid(property, 'cannot be null or empty')
@@ -109,6 +116,7 @@ function checkWish(
   if (wish.subject !== undefined && (wish.subject === '' || /\p{Cc}/u.test(wish.subject))) {
     return invalid('subject', 'must not be empty')
   }
+  if (wish.subject !== undefined && wish.subject.length > ID_LENGTH_MAX) return tooLong('subject')
   const filled = isCreate ? withDefaults(wish, { isCreate }) : success(wish)
   if (!filled.ok) return filled
   const associationType = checkAssociationType(wish.associationType)
