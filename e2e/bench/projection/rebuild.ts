@@ -110,8 +110,8 @@ async function makeLive(client: pg.Client, { name, table }: FoldProjection): Pro
     create view public.${table.name} as
       select ${Object.keys(table.columns).join()} from rm_${name}_v1.${table.name};
     insert into evt.projection (name, live_version) values ('${name}', 1);
-    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash)
-      select id, 1, 'live', 'rm_${name}_v1', '' from evt.projection`)
+    insert into evt.projection_version (projection_id, version, state, schema_name, code_hash, kind)
+      select id, 1, 'live', 'rm_${name}_v1', '', 'fold' from evt.projection`)
 }
 
 /** From the order to the promotion; without the start of the process. */
