@@ -2,9 +2,7 @@ import { CoalescingCache } from '../coalescing-cache.ts'
 import { RegistryError } from '../registry-error.ts'
 import type { RegistryClient } from '../types.ts'
 import { avroPayloadEncoder } from './avro-payload.ts'
-import { jsonSchemaPayloadEncoder } from './json-schema-payload.ts'
 import { type LoadedSchema, type PayloadEncoder, loadReferences } from './payload-encoder.ts'
-import { protobufPayloadEncoder } from './protobuf-payload.ts'
 
 export type PayloadEncodersOptions = {
   readonly registry: RegistryClient
@@ -67,14 +65,19 @@ export class PayloadEncoders {
       .finally(() => this.#refreshing.delete(subject))
   }
 
-  #encoderOf(loaded: LoadedSchema): PayloadEncoder {
+  /** The libraries of the other formats are loaded with their first schema: few processes have one. */
+  async #encoderOf(loaded: LoadedSchema): Promise<PayloadEncoder> {
     switch (loaded.schemaType) {
       case 'AVRO':
         return avroPayloadEncoder(loaded)
-      case 'JSON':
+      case 'JSON': {
+        const { jsonSchemaPayloadEncoder } = await import('./json-schema-payload.ts')
         return jsonSchemaPayloadEncoder(loaded)
-      case 'PROTOBUF':
+      }
+      case 'PROTOBUF': {
+        const { protobufPayloadEncoder } = await import('./protobuf-payload.ts')
         return protobufPayloadEncoder(loaded, this.#options.messageName)
+      }
       default:
         throw new RegistryError(
           `subject ${loaded.subject} has schemas of type ${loaded.schemaType}, which is unknown here`,

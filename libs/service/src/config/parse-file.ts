@@ -1,4 +1,5 @@
-import { parse } from 'yaml'
+import { createRequire } from 'node:module'
+import type * as Yaml from 'yaml'
 
 /** A value as a file has it: text, or already typed by YAML. */
 export type RawValue = string | number | boolean | readonly string[]
@@ -13,7 +14,11 @@ export function parseConfigFile(path: string, text: string): Map<string, RawValu
   return /\.(ya?ml|json)$/.test(path) ? parseYaml(text) : parseProperties(text)
 }
 
+const require = createRequire(import.meta.url)
+
 function parseYaml(text: string): Map<string, RawValue> {
+  // Loaded by those who have such a file: it is 72 modules, with each start of an app.
+  const { parse } = require('yaml') as typeof Yaml
   const document: unknown = parse(text)
   const values = new Map<string, RawValue>()
   if (document === null || document === undefined) return values
