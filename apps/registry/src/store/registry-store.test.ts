@@ -50,9 +50,12 @@ test('who waits for the log when the store ends is told', async () => {
 /** Counts how often it is asked for its end. */
 class CountingLog extends MemorySchemaLog {
   endCount = 0
+  /** What an answer waits for. */
+  beforeEnd: Promise<void> = Promise.resolve()
 
-  override endOffset(): Promise<number> {
+  override async endOffset(): Promise<number> {
     this.endCount += 1
+    await this.beforeEnd
     return super.endOffset()
   }
 }
@@ -63,7 +66,7 @@ test('writes that wait together ask for the end of the log together', async () =
   await call(http, 'PUT /config', { compatibility: 'NONE' })
   log.endCount = 0
   const allWait = Promise.withResolvers<void>()
-  log.beforeAppend = () => allWait.promise
+  log.beforeEnd = allWait.promise
   const written = Array.from({ length: 20 }, (_, index) =>
     call(http, `POST /subjects/s${index}/versions`, { schema: '"int"' }),
   )
@@ -73,7 +76,7 @@ test('writes that wait together ask for the end of the log together', async () =
   allWait.resolve()
   const answers = await Promise.all(written)
   expect(new Set(answers.map(([status]) => status))).toEqual(new Set([200]))
-  // For the first write, and for those that came after it had asked.
+  // For the first write, and for those that came while it waited for the answer.
   expect(log.endCount).toBeLessThanOrEqual(2)
 })
 
@@ -121,4 +124,25 @@ test('a failure to read the end of the log is met by those who asked, and not by
   expect(failed.map(([status]) => status)).toEqual([500, 500, 500])
   log.isDown = false
   expect(await call(http, 'DELETE /subjects/s')).toEqual([200, [1]])
+})
+
+test('what needs no record is answered while a record of another request is on its way', async () => {
+  const log = new MemorySchemaLog()
+  const { http } = startRegistry(log)
+  await call(http, 'POST /subjects/s/versions', { schema: '"int"' })
+  const [appending, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  log.beforeAppend = () => {
+    log.beforeAppend = () => Promise.resolve()
+    appending.resolve()
+    return released.promise
+  }
+  const underWay = call(http, 'POST /subjects/t/versions', { schema: '"long"' })
+  await appending.promise
+  expect(await call(http, 'POST /subjects/s/versions', { schema: '"int"' })).toMatchObject([
+    200,
+    { id: 1 },
+  ])
+  expect(await call(http, 'POST /subjects/s/versions', { schema: 'none' })).toMatchObject([422, {}])
+  released.resolve()
+  expect((await underWay)[0]).toBe(200)
 })

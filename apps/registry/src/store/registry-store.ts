@@ -46,12 +46,16 @@ type Waiter = {
   readonly reject: (error: StoreError) => void
 }
 
+/** A decision on what was read below an offset. */
+type Decided<Value> = { readonly decision: Decision<Value>; readonly nextOffset: number }
+
 /**
  * Keeps the registry's image up to date with the log, and writes to the log, one decision at a time.
  *
- * A write reads what was in the log when it came, decides, appends with expected offsets, and answers
- * once its records have been read back. When another registry wrote in between, the records count for
- * nothing, to every reader alike, and the decision is made again on what the other one wrote.
+ * A write reads what was in the log when it came, decides, and if the decision has records, appends them in
+ * its turn with expected offsets, and answers once they have been read back. When another registry wrote in
+ * between, the records count for nothing, to every reader alike, and the decision is made again on what the
+ * other one wrote.
  *
  * Those who wait together ask for the end of the log together: an answer to a question that was asked
  * after they came is as good as one of their own.
@@ -137,25 +141,43 @@ export class RegistryStore {
     }
     this.#queuedCount += 1
     const number = (this.#lastWriteNumber += 1)
-    const written = this.#writes.then(() => this.#decideAndWrite(decide, number))
-    this.#writes = written.catch(() => undefined).finally(() => (this.#queuedCount -= 1))
+    const written = this.#decideAndWrite(decide, number).finally(() => (this.#queuedCount -= 1))
     return this.#withTimeout(written, 'Timed out waiting for the write to reach the store')
   }
 
+  /** What needs no record, as most registrations do, waits for nobody's turn. */
   async #decideAndWrite<Value>(
     decide: () => Decision<Value>,
     number: number,
   ): Promise<Outcome<Value>> {
-    const { log, registry, onWriting } = this.#options
     await this.#readForWrite(number)
+    const first = this.#decided(decide)
+    if (first.decision.records.length === 0) return first.decision.response
+    const written = this.#writes.then(() => this.#append(decide, first))
+    this.#writes = written.catch(() => undefined)
+    return written
+  }
+
+  /** The decision holds for as long as nothing else is read. */
+  #decided<Value>(decide: () => Decision<Value>): Decided<Value> {
+    const { nextOffset } = this.#options.registry.log
+    return { decision: decide(), nextOffset }
+  }
+
+  async #append<Value>(
+    decide: () => Decision<Value>,
+    first: Decided<Value>,
+  ): Promise<Outcome<Value>> {
+    const { log, registry, onWriting } = this.#options
+    let decided = first
     let lost: readonly RegistryRecord[] = []
     for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt += 1) {
-      const decision = decide()
+      if (registry.log.nextOffset !== decided.nextOffset) decided = this.#decided(decide)
+      const { decision, nextOffset: expectedOffset } = decided
       const records = registry.log.withRepairs(decision.records, lost)
       if (records.length === 0) return decision.response
 
       const onWritten = onWriting?.(decision.records)
-      const expectedOffset = registry.log.nextOffset
       const offsets = await log.append(records.map(encodeRecord), expectedOffset)
       const lastOffset = offsets.at(-1) ?? expectedOffset
       await this.#hasRead(lastOffset + 1)
