@@ -37,6 +37,16 @@ const order = (...fields: readonly object[]) => ({
   fields: [{ name: 'id', type: 'string' }, ...fields],
 })
 
+const associate = async (association: object, resourceName: string): Promise<void> => {
+  const resource = { resourceName, resourceNamespace: 'lkc-1', resourceId: `id-${resourceName}` }
+  const response = await fetch(`${source.url}/associations`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...resource, associations: [association] }),
+  })
+  expect(response.status, await response.text()).toBe(200)
+}
+
 test('schemas are created, shown, compared, deleted, and moved to another registry', async () => {
   const first = await file('order.avsc', order())
   expect(await schema(['create', 'order-value', first])).toMatchObject({
@@ -82,11 +92,14 @@ test('schemas are created, shown, compared, deleted, and moved to another regist
   expect(await schema(['delete', 'order-value', '1', '--yes'])).toMatchObject({ exitCode: 0 })
   expect(await schema(['get', 'order-value', '1'])).toMatchObject({ exitCode: 3 })
 
+  await associate({ subject: 'uses', associationType: 'key', lifecycle: 'WEAK' }, 'shared')
+  const owned = { schema: '{"type":"fixed","name":"Owned","size":1}' }
+  await associate({ associationType: 'value', schema: owned }, 'owned')
   const exported = await file('export.jsonl', (await schema(['export', '--deleted'])).stdout)
   for (const from of [exported, exported, source.url]) {
     expect(await schema(['import', from, '--settings'], target)).toMatchObject({
       exitCode: 0,
-      stdout: '4 versions imported\n',
+      stdout: '5 versions imported, 2 associations\n',
     })
     const [here, there] = await Promise.all([
       schema(['export', '--deleted']),

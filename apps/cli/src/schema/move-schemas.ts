@@ -4,9 +4,22 @@ import { RegistryApi, subjectPath, unlessMissing } from './registry-api.ts'
 import { storedVersions } from './show-schemas.ts'
 import type { StoredVersion } from './stored-version.ts'
 
-/** One line of an export: a version, or settings of a subject (`null` for those of all). */
+/** Which subject the keys or values of a topic have their schemas in. */
+type Association = {
+  readonly subject: string
+  readonly resourceName: string
+  readonly resourceNamespace: string
+  readonly resourceId: string
+  readonly resourceType: string
+  readonly associationType: string
+  readonly lifecycle: string
+  readonly frozen?: boolean
+}
+
+/** One line of an export: a version, an association, or settings of a subject (`null` for those of all). */
 type ExportLine =
   | ({ readonly kind: 'schema' } & StoredVersion)
+  | ({ readonly kind: 'association' } & Association)
   | { readonly kind: 'config'; readonly subject: string | null; readonly config: object }
   | { readonly kind: 'mode'; readonly subject: string | null; readonly mode: string }
 
@@ -36,6 +49,11 @@ async function exportOf(
     (left, right) => left.id - right.id || left.version - right.version,
   )
   const lines: ExportLine[] = ordered.map((version) => ({ kind: 'schema', ...version }))
+  for (const association of await storedAssociations(api)) {
+    if (association.subject.startsWith(prefix)) {
+      lines.push({ kind: 'association', ...movedParts(association) })
+    }
+  }
   const subjects = [null, ...new Set(versions.map(({ subject }) => subject))]
   for (const subject of subjects) {
     const rest = subject === null ? '' : `/${encodeURIComponent(subject)}`
@@ -45,6 +63,20 @@ async function exportOf(
     if (mode !== undefined) lines.push({ kind: 'mode', subject, ...mode })
   }
   return lines
+}
+
+const ASSOCIATIONS_PER_PAGE = 1_000
+
+/** All of them; none of a registry that has none, such as Confluent's before 8.2. */
+async function storedAssociations(api: RegistryApi): Promise<Association[]> {
+  const all: Association[] = []
+  for (;;) {
+    const query = `?offset=${all.length}&limit=${ASSOCIATIONS_PER_PAGE}`
+    const path = `/associations/resources/-/-${query}`
+    const page = (await unlessMissing(api.get<Association[]>(path))) ?? []
+    all.push(...page)
+    if (page.length < ASSOCIATIONS_PER_PAGE) return all
+  }
 }
 
 export const IMPORT_SCHEMAS: Command = {
@@ -65,10 +97,14 @@ export const IMPORT_SCHEMAS: Command = {
       : parseLines(await readFile(source, 'utf8'))
     const api = new RegistryApi(connection)
     const versions = lines.filter((line) => line.kind === 'schema')
-    await importVersions(api, versions)
+    const associations = lines.filter((line) => line.kind === 'association')
+    await importVersions(api, { versions, associations })
     if (isSet(options, 'settings')) await importSettings(api, lines)
-    const count = versions.length
-    output.object({ imported: count }, [{ title: '', text: `${count} versions imported\n` }])
+    const [count, associationCount] = [versions.length, associations.length]
+    const others = associationCount === 0 ? '' : `, ${associationCount} associations`
+    output.object({ imported: count, associations: associationCount }, [
+      { title: '', text: `${count} versions imported${others}\n` },
+    ])
     return EXIT.ok
   },
 }
@@ -88,7 +124,13 @@ function parseLines(text: string): ExportLine[] {
 
 async function importVersions(
   api: RegistryApi,
-  versions: readonly (ExportLine & { kind: 'schema' })[],
+  {
+    versions,
+    associations,
+  }: {
+    readonly versions: readonly (ExportLine & { kind: 'schema' })[]
+    readonly associations: readonly Association[]
+  },
 ): Promise<void> {
   const modes = new Map<string, string | undefined>()
   for (const { subject } of versions) {
@@ -109,12 +151,36 @@ async function importVersions(
       if (deleted === true)
         await unlessMissing(api.delete(subjectPath(subject, `/versions/${version}`)))
     }
+    // In this mode a frozen one may come without its schema, which is there already.
+    for (const association of associations) await importAssociation(api, association)
   } finally {
     for (const [subject, mode] of modes) {
       if (mode !== undefined) await setMode(api, subject, mode)
       else await unlessMissing(api.delete(`/mode/${encodeURIComponent(subject)}`))
     }
   }
+}
+
+/** Another registry gives it a GUID and times of its own. */
+function movedParts({
+  resourceName,
+  resourceNamespace,
+  resourceId,
+  resourceType,
+  subject,
+  associationType,
+  lifecycle,
+  // Registries after Confluent 8.4 leave out what follows from the lifecycle.
+  frozen = lifecycle === 'STRONG',
+}: Association): Association {
+  const resource = { resourceName, resourceNamespace, resourceId, resourceType }
+  return { ...resource, subject, associationType, lifecycle, frozen }
+}
+
+async function importAssociation(api: RegistryApi, association: Association): Promise<void> {
+  const { subject, associationType, lifecycle, frozen, ...resource } = movedParts(association)
+  const associations = [{ subject, associationType, lifecycle, frozen }]
+  await api.post('/associations', { ...resource, associations })
 }
 
 async function importOnce(
