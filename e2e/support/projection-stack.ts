@@ -39,15 +39,19 @@ export type StackOptions = {
   /** What the topics of the projections have; they are created with it. Default 1. */
   readonly partitions?: number
   readonly events: AnyEvents
+  /** Of further topics of the projections. */
+  readonly otherEvents?: readonly AnyEvents[]
   /** Module with the projections, as the key `projections` of a projector names it. */
   readonly projections: string
   readonly broker?: Config
+  /** Runs on these brokers, which the caller ends, and has none of its own. */
+  readonly bootstrapServers?: string
   readonly postgres?: Readonly<Record<string, string>>
   readonly topicConfigs?: Readonly<Record<string, string>>
 }
 
 /** A record that a test makes by hand; the others come from `publish`. */
-export type RawRecord = Partial<Omit<OutgoingRecord, 'topic'>>
+export type RawRecord = Partial<OutgoingRecord>
 
 /**
  * A real Postgres, a real broker and a real schema registry, with projectors beside them as processes
@@ -55,13 +59,13 @@ export type RawRecord = Partial<Omit<OutgoingRecord, 'topic'>>
  */
 export class ProjectionStack {
   readonly postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>
-  readonly broker: BrokerProcess
   readonly registry: RegistryProcess
   readonly pool: pg.Pool
   readonly admin: Admin
   readonly topic: string
   readonly #options: StackOptions
   readonly #directory: string
+  readonly #broker: BrokerProcess | undefined
   readonly #apps = new Set<RunningApp>()
   #producer: IdempotentProducer | undefined
   #encoders: ReadonlyMap<string, AvroEncoder> | undefined
@@ -80,13 +84,15 @@ export class ProjectionStack {
   private constructor(
     options: StackOptions,
     directory: string,
-    peers: Pick<ProjectionStack, 'postgres' | 'broker' | 'registry'>,
+    peers: Pick<ProjectionStack, 'postgres' | 'registry'> & {
+      readonly broker: BrokerProcess | undefined
+    },
   ) {
     this.#options = options
     this.#directory = directory
     this.topic = options.events.topic
     this.postgres = peers.postgres
-    this.broker = peers.broker
+    this.#broker = peers.broker
     this.registry = peers.registry
     this.pool = createPool({
       url: peers.postgres.url,
@@ -96,13 +102,24 @@ export class ProjectionStack {
     this.admin = createAdmin(this.#client)
   }
 
+  get broker(): BrokerProcess {
+    if (this.#broker === undefined) throw new TypeError('the stack has no broker of its own')
+    return this.#broker
+  }
+
+  get bootstrapServers(): string {
+    return this.#options.bootstrapServers ?? this.broker.address
+  }
+
   async createTopic(): Promise<void> {
     const { partitions = 1, topicConfigs: configs } = this.#options
-    await this.admin.ensureTopic({
-      topic: this.topic,
-      partitions,
-      ...(configs === undefined ? {} : { configs }),
-    })
+    for (const { topic } of this.#eventSets) {
+      await this.admin.ensureTopic({
+        topic,
+        partitions,
+        ...(configs === undefined ? {} : { configs }),
+      })
+    }
   }
 
   /** Starts a projector and does not wait for it. */
@@ -111,7 +128,7 @@ export class ProjectionStack {
       PROJECTOR,
       {
         'database.url': this.postgres.url,
-        'bootstrap.servers': this.broker.address,
+        'bootstrap.servers': this.bootstrapServers,
         'schema.registry.url': this.registry.url,
         projections: this.#options.projections,
         ...PROJECTOR_SETTINGS,
@@ -125,7 +142,7 @@ export class ProjectionStack {
   relay(config: Config = {}): RunningApp {
     return this.#launch(RELAY, {
       'database.url': this.postgres.url,
-      'bootstrap.servers': this.broker.address,
+      'bootstrap.servers': this.bootstrapServers,
       ...config,
     })
   }
@@ -143,6 +160,7 @@ export class ProjectionStack {
       if (encoder === undefined) throw new TypeError(`no schema for ${event.type}`)
       const type = Buffer.from(event.type)
       return {
+        topic: event.topic,
         key: Buffer.from(event.key),
         value: encoder.encode(event.data),
         headers: [['eventType', type]],
@@ -281,13 +299,13 @@ export class ProjectionStack {
     await this.admin.close()
     await this.pool.end()
     await this.registry.stop()
-    await this.broker.stop()
+    await this.#broker?.stop()
     await this.postgres.stop()
     await rm(this.#directory, { recursive: true, force: true })
   }
 
   get #client() {
-    return { bootstrapServers: [this.broker.address], clientId: 'e2e' }
+    return { bootstrapServers: [this.bootstrapServers], clientId: 'e2e' }
   }
 
   #launch(entry: string, config: Config, env: Readonly<Record<string, string>> = {}): RunningApp {
@@ -296,14 +314,19 @@ export class ProjectionStack {
     return app
   }
 
+  get #eventSets(): readonly AnyEvents[] {
+    return [this.#options.events, ...(this.#options.otherEvents ?? [])]
+  }
+
   async #registerSchemas(): Promise<ReadonlyMap<string, AvroEncoder>> {
-    const { topic, definitions } = this.#options.events
     const registry = createRegistryClient({ url: this.registry.url })
     const serde = createAvroSerde({ registry })
     const encoders = new Map<string, AvroEncoder>()
-    for (const [type, definition] of Object.entries(definitions)) {
-      const subject = `${topic}-${definition.namespace}.${definition.name}`
-      encoders.set(type, await serde.encoder(subject, { schema: JSON.stringify(definition) }))
+    for (const { topic, definitions } of this.#eventSets) {
+      for (const [type, definition] of Object.entries(definitions)) {
+        const subject = `${topic}-${definition.namespace}.${definition.name}`
+        encoders.set(type, await serde.encoder(subject, { schema: JSON.stringify(definition) }))
+      }
     }
     return encoders
   }
@@ -323,6 +346,10 @@ async function startPostgres(
 }
 
 async function startBroker(options: StackOptions) {
+  const { bootstrapServers } = options
+  if (bootstrapServers !== undefined) {
+    return { broker: undefined, registry: await RegistryProcess.start(bootstrapServers) }
+  }
   const broker = await BrokerProcess.start({ ...BROKER_SETTINGS, ...options.broker })
   return { broker, registry: await RegistryProcess.start(broker.address) }
 }

@@ -4,10 +4,11 @@ import {
   describeConfigsV4,
   listOffsetsV7,
 } from '@platformatic/kafka'
-import type { Admin, ClientOptions, OffsetTimestamp, TopicSpec } from './clients.ts'
+import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
+import { ISOLATIONS } from './fetch-exchange.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
 import { type Remaining, retrying } from './retrying.ts'
@@ -16,7 +17,6 @@ const TIMESTAMPS = { earliest: -2n, latest: -1n, logEnd: -1n } as const
 const CONSUMER_REPLICA_ID = -1
 /** Kafka's `DEBUGGING_REPLICA_ID`: sees the log as a replica does, beyond the high watermark. */
 const DEBUGGING_REPLICA_ID = -2
-const READ_UNCOMMITTED = 0
 const RESOURCE_TYPE_TOPIC = 2
 
 export function createAdmin(options: ClientOptions): Admin {
@@ -119,9 +119,9 @@ async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promis
 
 async function listOffsets(
   cluster: Cluster,
-  target: TopicPartition & { readonly timestamp: OffsetTimestamp },
+  target: Parameters<Admin['listOffsets']>[0],
 ): Promise<number> {
-  const { topic, partition } = target
+  const { topic, partition, isolation = 'read_uncommitted' } = target
   const timestamp =
     typeof target.timestamp === 'number' ? BigInt(target.timestamp) : TIMESTAMPS[target.timestamp]
   const what = `ListOffsets of ${topic}-${partition}`
@@ -136,7 +136,7 @@ async function listOffsets(
       const response = await cluster.withBroker(
         leader,
         (connection) =>
-          connection.call(listOffsetsV7.api, [replicaId, READ_UNCOMMITTED, topics], options),
+          connection.call(listOffsetsV7.api, [replicaId, ISOLATIONS[isolation], topics], options),
         options,
       )
       const answer = response.topics[0]?.partitions[0]

@@ -107,9 +107,16 @@ export interface Admin {
   /**
    * `latest` is the offset of the next record that can be read; `logEnd` that of the next record to
    * be appended, behind those that are written and not durable yet. A time gives the first record
-   * stamped at or after it, and -1 when there is none.
+   * stamped at or after it, and -1 when there is none. For readers of committed records (`isolation`)
+   * `latest` is in front of the first transaction that is open.
    */
-  listOffsets(target: TopicPartition & { readonly timestamp: OffsetTimestamp }): Promise<number>
+  listOffsets(
+    target: TopicPartition & {
+      readonly timestamp: OffsetTimestamp
+      /** Default `read_uncommitted`. */
+      readonly isolation?: Isolation
+    },
+  ): Promise<number>
   /** Answers when some broker does. @throws {KafkaError} when none did within `timeoutMs`. */
   ping(timeoutMs: number): Promise<void>
   /** Effective configuration of a topic; a value is null when the broker hides it. */

@@ -8,7 +8,8 @@ const FETCH_KEY = 1
 const CONSUMER_REPLICA_ID = -1
 /** A response comes with the first record. */
 const MIN_BYTES = 1
-const ISOLATIONS = { read_uncommitted: 0, read_committed: 1 } as const
+/** `IsolationLevel` of the protocol. */
+export const ISOLATIONS = { read_uncommitted: 0, read_committed: 1 } as const
 const NO_SESSION = { id: 0, epoch: -1 } as const
 /** A leader epoch that is not known. */
 export const NO_EPOCH = -1

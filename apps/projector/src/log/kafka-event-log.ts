@@ -1,6 +1,9 @@
 import { type ClientOptions, createAdmin, createGroupMember, createReader } from '@fairlead/kafka'
 import type { EventLog, JoinOptions, Membership } from './event-log.ts'
 
+/** What a producer aborted never happened; our own relay may publish in transactions, too. */
+const ISOLATION = 'read_committed'
+
 /** A worker gives its partitions up within seconds; nobody waits longer for one that does not. */
 const REBALANCE_TIMEOUT_MS = 30_000
 
@@ -16,7 +19,7 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
   const admin = createAdmin(client)
   const reader = createReader(client)
   const endOffset = (topic: string, partition: number): Promise<number> =>
-    admin.listOffsets({ topic, partition, timestamp: 'latest' })
+    admin.listOffsets({ topic, partition, timestamp: 'latest', isolation: ISOLATION })
   return {
     join: (options) => joinGroup(client, group, options),
     earliestOffset: (topic, partition) =>
@@ -28,7 +31,7 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
       return offset === -1 ? endOffset(topic, partition) : offset
     },
     partitionCount: async (topic) => (await admin.partitionCount(topic)) ?? 0,
-    read: (request) => reader.fetch(request),
+    read: (request) => reader.fetch({ ...request, isolation: ISOLATION }),
     close: async () => {
       await Promise.all([admin.close(), reader.close()])
     },
@@ -56,7 +59,7 @@ async function joinGroup(
     onError: (error) => options.onError(error, { isFatal: !error.retryable }),
   })
   return {
-    fetch: (request) => member.fetch(request),
+    fetch: (request) => member.fetch({ ...request, isolation: ISOLATION }),
     commit: (positions) => member.commit(positions),
     close: () => member.close(),
   }
