@@ -115,6 +115,8 @@ export const accountsOfTenants: FoldProjection = defineProjection({
   from: AccountEvents,
   into: t('account_of_tenant', 'id', { id: 'text', balance: 'integer' }),
   key: ({ headers, key }) => `${headers['tenant']}/${key}`,
+  // All events of a row have one key.
+  order: 'none',
 }).fold({
   initial: (id) => ({ id, balance: 0 }),
   on: {

@@ -202,6 +202,22 @@ test('what does not commute is refused over several topics, with the reason', ()
   expect(() => defineProjection(sql).sql({ migrate, on: {} })).toThrow(reason)
 })
 
+test('a fold whose rows have another key than its events is refused, unless no order is needed', () => {
+  const byDay = { ...header, key: () => 'all' } as const
+  expect(() => defineProjection(byDay).fold({ initial, on: {} })).toThrow(
+    /order_summary has rows of another key .*\.commutative\(.*order: 'none'/,
+  )
+  const declared = defineProjection({ ...byDay, order: 'none' }).fold({ initial, on: {} })
+  expect(declared.mayShareRows).toBe(true)
+})
+
+test('an inbox keeps ids for an hour at least', () => {
+  const define = (retention: '7d' | '59m') =>
+    defineProjection({ ...header, inbox: { retention } }).fold({ initial, on: {} })
+  expect(define('7d').inbox).toEqual({ retentionMs: 7 * 86_400_000 })
+  expect(() => define('59m')).toThrow('keeps ids for an hour at least')
+})
+
 test('two event sets with one topic, or with an event type of one name, are refused', () => {
   const twice = { ...totals, from: [OrderEvents, OrderEvents] } as const
   expect(() => defineProjection(twice)).toThrow('reads outbox.event.order twice')

@@ -12,6 +12,7 @@ import {
   type SourceEvent,
   type SourceType,
   refuseLostOrder,
+  refuseOtherKeys,
   sourcesOf,
 } from './event-source.ts'
 import type { Row, RowKey, Table, TableOf, TablesOf } from './table.ts'
@@ -55,8 +56,15 @@ type Common = {
   readonly sources: readonly AnyEvents[]
   /** Looks up what handlers need beside their events, for a whole batch at once. */
   readonly enrich?: Enrich
+  /** Undefined where positions alone tell what repeats. */
+  readonly inbox?: InboxOptions
   readonly classify: (error: unknown, event: AnyEvent) => EventFailureAction | undefined
   readonly retry: RetryPolicy
+}
+
+export type InboxOptions = {
+  /** Ids are known for so long. */
+  readonly retentionMs: number
 }
 
 type RetryPolicy = {
@@ -135,6 +143,13 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
   readonly from: F
   readonly errors?: ErrorOptions<E>
   /**
+   * For topics that somebody else than the relay writes to, and may send an event to again: an event
+   * counts once by the id in its header `id`, which every record must have. Ids are kept for
+   * `retention`, 1 hour at least. An event that is older than that is parked, as nobody can tell any more
+   * whether it was applied. Costs a row for each event; events of the relay need none of it.
+   */
+  readonly inbox?: { readonly retention: Duration }
+  /**
    * Looks up what the handlers need, once for all events of a batch, in the transaction of the batch.
    * Handlers get what it returns, a `Map` as a rule. A rebuild looks up what is there then.
    */
@@ -146,7 +161,7 @@ export interface RowsBuilder<F extends EventSource, R, K extends keyof R, X> {
    * `initial` gives the row before its first event. A handler gets a frozen row and returns the next
    * one, whole. It is pure: it may run again for the same event.
    *
-   * @throws {TypeError} when `from` names several topics.
+   * @throws {TypeError} when `from` names several topics, or there is a `key` and no `order`.
    */
   fold(form: {
     readonly initial: (key: R[K]) => R
@@ -211,11 +226,17 @@ export function defineProjection<
   header: Header<F, DB, X> & {
     readonly into: TableOf<R, K, DB>
     /**
-     * Key of the row that an event changes; default: the event's own key. A fold that has one applies
-     * the batches of its partitions one at a time, since they may read and write the same rows. Events of
-     * different keys then meet in one row in no certain order: what they do should commute.
+     * Key of the row that an event changes; default: the event's own key. Events of different keys, and so
+     * of different partitions, then meet in one row in no certain order.
      */
     readonly key?: (event: SourceEvent<F>) => NoInfer<R[K]>
+    /**
+     * Of a fold with a `key`, which is refused without it: its rows come to the same in whatever order
+     * events of different keys come, since what they do commutes, or since all events of a row have
+     * one key, of which `key` makes a longer one. `chaos` finds out whether that is so. Such a fold
+     * applies the batches of its partitions one at a time: they may read and write the same rows.
+     */
+    readonly order?: 'none'
   },
 ): RowsBuilder<F, R, K, X>
 export function defineProjection<const F extends EventSource, DB, X = undefined>(
@@ -225,6 +246,7 @@ export function defineProjection(
   header: Header<EventSource, unknown, unknown, AnyEvent> & {
     readonly into?: Table
     readonly key?: (event: AnyEvent) => RowKey
+    readonly order?: 'none'
   },
 ): unknown {
   const common = commonOf(header)
@@ -237,6 +259,7 @@ export function defineProjection(
     fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {
       refuseLostOrder(common)
       const mayShareRows = header.key !== undefined
+      if (mayShareRows && header.order === undefined) refuseOtherKeys(common)
       return checked({ ...common, ...rows, kind: 'fold', mayShareRows, ...form })
     },
     commutative: ({
@@ -262,9 +285,11 @@ export const leaveToDefault = (): undefined => undefined
 
 const DEFAULT_RETRY_BASE: Duration = '100ms'
 const DEFAULT_RETRY_MAX: Duration = '30s'
+/** What clocks of producers and projectors are apart must be small beside it. */
+const INBOX_RETENTION_MIN_MS = 3_600_000
 
 function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
-  const { name, version, from, errors, enrich } = header
+  const { name, version, from, errors, enrich, inbox } = header
   if (!NAME.test(name)) throw new TypeError(`"${name}" is not a lower-case projection name`)
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`${name}: ${version} is not a version; versions count from 1`)
@@ -274,6 +299,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     version,
     sources: sourcesOf(name, from),
     ...(enrich === undefined ? {} : { enrich }),
+    ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     classify: errors?.classify ?? leaveToDefault,
     retry: {
       retries: errors?.retry?.retries ?? 0,
@@ -281,6 +307,12 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
       maxMs: durationMs(errors?.retry?.max ?? DEFAULT_RETRY_MAX),
     },
   }
+}
+
+function inboxOptions(name: string, { retention }: { readonly retention: Duration }): InboxOptions {
+  const retentionMs = durationMs(retention)
+  if (retentionMs >= INBOX_RETENTION_MIN_MS) return { retentionMs }
+  throw new TypeError(`${name}: an inbox keeps ids for an hour at least, not for ${retention}`)
 }
 
 function checked(projection: Projection): Projection {

@@ -64,3 +64,14 @@ export function refuseLostOrder(projection: {
     `${projection.name} reads ${topics}, whose events have no order among each other: two runs over the same log would leave different rows. Define it with .commutative({ … }), or as one projection per topic`,
   )
 }
+
+/**
+ * A row that takes events of several record keys takes them from several partitions.
+ *
+ * @throws {TypeError} always.
+ */
+export function refuseOtherKeys({ name }: { readonly name: string }): never {
+  throw new TypeError(
+    `${name} has rows of another key than its events have, which come from several partitions in no order: two runs over the same log may leave different rows. Define it with .commutative({ … }), or say order: 'none' if what events of different keys do to a row commutes`,
+  )
+}
