@@ -66,3 +66,36 @@ test('what one tenant breaks holds up nothing of another, under the same key', a
   await caughtUp()
   expect(await balances(stack)).toEqual({ 'other/a': 11, 'acme/a': 3 })
 })
+
+test('what fails for one tenant in numbers is parked, and nobody waits for him', async () => {
+  await using stack = await ProjectionStack.start({
+    events: AccountEvents,
+    projections: join(import.meta.dirname, 'accounts-of-tenants.ts'),
+  })
+  const app = stack.projector({ 'tenant.header': 'tenant', 'parked.keys.per.minute.max': 5 })
+  const send = async (tenant: string, count: number, amount: number) => {
+    const events = Array.from({ length: count }, (_, index) =>
+      AccountEvents.Deposited({ accountId: `a${index}`, amount }),
+    )
+    const header = ['tenant', Buffer.from(tenant)] as const
+    const records = await stack.encode(...events)
+    await stack.publishRaw(
+      ...records.map((record) => ({ ...record, headers: [...(record.headers ?? []), header] })),
+    )
+  }
+  await send('acme', 40, 0)
+  await send('other', 40, 1)
+  await stack.caughtUp('accounts_of_tenants')
+  expect(Object.keys(await balances(stack))).toHaveLength(40)
+  const parked = await stack.pool.query<{ tenant: string; count: number }>(
+    'select tenant, count(*)::int as count from evt.parked_key group by tenant',
+  )
+  expect(parked.rows).toEqual([{ tenant: 'acme', count: 40 }])
+  expect(
+    await stack.metric(app, 'projection_errors_total', { error_class: 'flood' }),
+  ).toBeGreaterThan(0)
+
+  // For two tenants it is the fault of the projection.
+  await send('third', 40, 0)
+  await stack.hasHealth(app, 'projection accounts_of_tenants v1', /keys for one cause/)
+})

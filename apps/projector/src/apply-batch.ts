@@ -28,6 +28,7 @@ import {
 import { type Transaction, sql } from 'kysely'
 import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
+import type { Inbox } from './store/inbox.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
 import { type LetterMirror, mirrorLetters } from './store/mirror-letters.ts'
@@ -65,9 +66,13 @@ export type BatchContext = ApplyContext & {
   readonly parkedKeys: ReadonlySet<string>
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
+  /** Where ids tell what repeats. */
+  readonly inbox: Inbox | undefined
   /** Of the last batch of the log that the records come from. */
   readonly leaderEpoch: number
   readonly nowMs: number
+  /** Events of one tenant fail in numbers; they are parked, since others would have to wait for him. */
+  readonly tenantFlooded: (error: unknown) => void
 }
 
 /** A handler failed in the fast mode; the isolated mode finds out what is to be done about it. */
@@ -109,16 +114,34 @@ export async function applyBatch(
     // versions waits for it, too: what is read behind it holds until the commit.
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
     const ranges = await readEffectRanges(trx, partition)
-    const batch = { trx, ledger, schemaName, records: admitted.records, effects, ranges }
+    const records = await newRecords(context, trx, admitted.records, ledger)
+    const batch = { trx, ledger, schemaName, records, effects, ranges }
     await applyRecords(batch, partition, mode)
-    const cause = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
-    if (cause !== undefined) throw floodError(ledger, cause)
+    const flood = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
+    if (flood !== undefined) {
+      const error = floodError(ledger, flood.cause)
+      if (flood.scope === 'all') throw error
+      context.tenantFlooded(error)
+    }
     await parkLetters(trx, partition, ledger)
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
   breaker.committed(keyCounts(ledger, admitted), nowMs)
   await haveEffects(effects, context)
   return ledger
+}
+
+/** Without those whose event was in another record before. */
+async function newRecords(
+  { inbox }: BatchContext,
+  trx: Transaction<unknown>,
+  records: readonly PreparedRecord[],
+  ledger: BatchLedger,
+): Promise<readonly PreparedRecord[]> {
+  if (inbox === undefined) return records
+  const sorted = await inbox.sortOut(trx, records)
+  ledger.repeated(sorted.repeatedCount)
+  return sorted.records
 }
 
 /**
@@ -350,12 +373,10 @@ async function isolateEach(
 }
 
 function keyCounts(ledger: BatchLedger, admitted: Admitted): KeyCounts {
-  const parkedByCause = new Map<string, number>()
-  for (const { cause } of ledger.letters) {
-    if (cause.kind === 'blocked') continue
-    parkedByCause.set(cause.fingerprint, 1 + (parkedByCause.get(cause.fingerprint) ?? 0))
-  }
-  return { parkedByCause, keyCount: new Set(admitted.records.map(({ key }) => key)).size }
+  const parked = ledger.letters.flatMap(({ cause, tenant }) =>
+    cause.kind === 'blocked' ? [] : [{ cause: cause.fingerprint, tenant }],
+  )
+  return { parked, keyCount: new Set(admitted.records.map(({ key }) => key)).size }
 }
 
 function floodError(ledger: BatchLedger, fingerprint: string): FloodError {

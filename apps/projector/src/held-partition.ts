@@ -6,6 +6,7 @@ import { ParkedKeys } from './parked-keys.ts'
 import { StopRequired, explainNewTopic } from './stop-reasons.ts'
 import { type HeldCheckpoint, readCheckpoint, takeOver } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
+import { Inbox } from './store/inbox.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 
@@ -25,6 +26,7 @@ export class HeldPartition {
   readonly parkedKeys: ParkedKeys
   #checkpoint: HeldCheckpoint | undefined
   #topicId = ''
+  #inbox: Inbox | undefined
 
   constructor(options: HeldPartitionOptions) {
     this.#options = options
@@ -50,6 +52,11 @@ export class HeldPartition {
     return { nextOffset: progress.nextOffset, leaderEpoch }
   }
 
+  /** Undefined for a projection that has none. */
+  get inbox(): Inbox | undefined {
+    return this.#inbox
+  }
+
   /** The topic that the offsets are of. */
   get topicId(): string {
     return this.#topicId
@@ -70,6 +77,9 @@ export class HeldPartition {
     const checkpoint = await takeOver(db, partition, { offset, topicId })
     if (checkpoint.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
     this.#topicId = topicId
+    if (partition.projection.inbox !== undefined) {
+      this.#inbox = await Inbox.open(db, partition, topic)
+    }
     await this.#hold(checkpoint)
   }
 

@@ -7,6 +7,7 @@ import { LetterDrain } from './letter-drain.ts'
 import { type Batch, type BatchEnd, BatchSource } from './log/batch-source.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
+import type { PartitionSpans } from './partition-spans.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { type Portion, Portions } from './portions.ts'
 import { Recovery } from './recovery.ts'
@@ -33,6 +34,7 @@ export type WorkerOptions = {
   readonly fetchBytesMax: number
   readonly nowMs: () => number
   readonly observer: WorkerObserver
+  readonly spans: PartitionSpans
 }
 
 /**
@@ -151,7 +153,9 @@ export class PartitionWorker {
   }
 
   async #fetch({ nextOffset, leaderEpoch }: BatchEnd): Promise<Fetched> {
-    const { partition, observer } = this.#options
+    const { partition, observer, spans, nowMs } = this.#options
+    const startTime = Date.now()
+    const startedMs = nowMs()
     const fetched = await this.#fetchOf({
       topic: partition.topic,
       topicId: this.#held.topicId,
@@ -163,7 +167,12 @@ export class PartitionWorker {
       signal: this.#abort.signal,
     })
     this.#batchSize.fetched(fetched.highWatermark - fetched.nextOffset)
-    observer.fetched({ highWatermark: fetched.highWatermark })
+    observer.fetched({
+      highWatermark: fetched.highWatermark,
+      recordCount: fetched.records.length,
+      durationMs: nowMs() - startedMs,
+    })
+    spans.polled(fetched, startTime)
     return fetched
   }
 
@@ -206,25 +215,24 @@ export class PartitionWorker {
   }
 
   async #apply(portion: Portion, admitted: Admitted, mode: BatchMode): Promise<void> {
-    const { db, partition, breaker, mirror, nowMs, observer } = this.#options
+    const { db, partition, breaker, mirror, nowMs, observer, spans } = this.#options
     const { leaderEpoch, parkedKeys } = portion
     const startMs = nowMs()
-    const ledger = await applyBatch(
-      {
-        db,
-        partition,
-        breaker,
-        mirror,
-        leaderEpoch,
-        parkedKeys,
-        fence: this.#held.fence,
-        attempts: this.#recovery.attempts,
-        nowMs: startMs,
-        codeFailed: (error) => observer.failed({ error, failureClass: 'code' }),
-      },
-      admitted,
-      mode,
-    )
+    const context = {
+      db,
+      partition,
+      breaker,
+      mirror,
+      inbox: this.#held.inbox,
+      leaderEpoch,
+      parkedKeys,
+      fence: this.#held.fence,
+      attempts: this.#recovery.attempts,
+      nowMs: startMs,
+      codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
+      tenantFlooded: (error: unknown) => observer.failed({ error, failureClass: 'flood' }),
+    }
+    const ledger = await spans.process(admitted, () => applyBatch(context, admitted, mode))
     this.#batchSize.committed()
     this.#recovery.committed()
     this.#held.committed({ to: admitted.to, leaderEpoch, parkedKeys: ledger.parkedKeys })

@@ -5,6 +5,7 @@ import { FloodBreaker } from '@fairlead/projection'
 import { type EventLog, type Membership, type TopicPartition, placeOf } from './log/event-log.ts'
 import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { reportingSerde } from './log/reporting-serde.ts'
+import { PartitionSpans } from './partition-spans.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import type { WorkerObserver, WorkerState } from './worker-observer.ts'
@@ -148,6 +149,7 @@ export class ProjectionRunner {
       if (assigned?.worker === worker) assigned.status = { ...assigned.status, ...changes }
     }
     const observer = this.#options.observe({ topic, partition })
+    const at = { ...registered, topic, partition }
     const worker: PartitionWorker = new PartitionWorker({
       db,
       log,
@@ -155,7 +157,8 @@ export class ProjectionRunner {
       mirror: this.#options.mirror,
       reader: this.reader,
       gate,
-      partition: { ...registered, topic, partition },
+      partition: at,
+      spans: new PartitionSpans(at, { groupId: groupIdOf(this.#options) }),
       membership: { fetch: (request) => this.#joined().fetch(request) },
       batchRecordsMax,
       fetchBytesMax,

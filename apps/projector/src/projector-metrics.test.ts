@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { ProjectorMetrics } from './projector-metrics.ts'
 import { accounts } from './testing/accounts.test-fixture.ts'
 
+const PROGRESS = { done: 5, total: 10, perSecond: 1, eta: null, parked: 0 }
 const PLACE = { topic: 'outbox.event.account', partition: 3 }
 
 function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) {
@@ -15,11 +16,11 @@ function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) 
       { projection: 'accounts', version: 1, ...PLACE, partition: 4, keys: 7 },
     ],
   })
-  const valuesOf = async (name: string): Promise<readonly number[]> => {
-    const metric = await registry.registry.getSingleMetric(name)?.get()
-    return metric?.values.map(({ value }) => value) ?? []
-  }
-  return { metrics, valuesOf }
+  const seriesOf = async (name: string) =>
+    (await registry.registry.getSingleMetric(name)?.get())?.values ?? []
+  const valuesOf = async (name: string): Promise<readonly number[]> =>
+    (await seriesOf(name)).map(({ value }) => value)
+  return { metrics, seriesOf, valuesOf }
 }
 
 test('a worker that ends after its successor has begun takes nothing of it away', async () => {
@@ -28,10 +29,10 @@ test('a worker that ends after its successor has begun takes nothing of it away'
   late.state({ kind: 'running' })
   const successor = metrics.observer(accounts, PLACE)
   successor.state({ kind: 'running' })
-  successor.fetched({ highWatermark: 9 })
+  successor.fetched({ highWatermark: 9, recordCount: 2, durationMs: 5 })
   late.state({ kind: 'faulted', reason: 'it was fenced' })
   late.released()
-  expect(await valuesOf('projection_state')).toEqual([1, 0, 0])
+  expect(await valuesOf('projection_state')).toEqual([1, 0, 0, 0])
   expect(await valuesOf('projection_head_position')).toEqual([9])
   expect(await valuesOf('projection_heartbeat_timestamp_seconds')).toHaveLength(1)
   successor.released()
@@ -46,4 +47,19 @@ test('parked keys are what the database has of the partitions that are here', as
   expect(await valuesOf('projection_parked_keys')).toEqual([5])
   answer = () => Promise.reject(new Error('the database is away'))
   expect(await valuesOf('projection_parked_keys')).toEqual([5])
+})
+
+test('a partition of a version that has yet to catch up says so, and a version that is filled', async () => {
+  const { metrics, seriesOf } = projectorMetrics()
+  metrics.observer(accounts, PLACE).state({ kind: 'running' })
+  metrics.versionSeen(accounts, 'catching_up')
+  metrics.rebuild({ ...accounts, version: 2 }, { phase: 'loading', ...PROGRESS })
+  const current = async () =>
+    (await seriesOf('projection_state')).flatMap(({ value, labels }) =>
+      value === 1 ? [`v${labels['version']} ${labels['state']}`] : [],
+    )
+  expect(await current()).toEqual(['v1 catching_up', 'v2 rebuilding'])
+  metrics.versionSeen(accounts, 'ready')
+  metrics.rebuild({ ...accounts, version: 2 }, null)
+  expect(await current()).toEqual(['v1 running'])
 })

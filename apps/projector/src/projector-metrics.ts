@@ -1,6 +1,7 @@
 import type { FailureClass, Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { JobProgress } from './store/jobs.ts'
+import type { VersionState } from './store/versions.ts'
 import type { TopicPartition } from './log/event-log.ts'
 import type { LetterCount, ParkedKeyCount } from './store/list-letters.ts'
 import type { CommittedBatch, WorkerObserver, WorkerState } from './worker-observer.ts'
@@ -9,14 +10,22 @@ import type { CommittedBatch, WorkerObserver, WorkerState } from './worker-obser
 const APPLY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const BATCH_SIZE_BUCKETS = [1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000]
 
-const STATES = ['running', 'paused', 'faulted'] as const satisfies readonly WorkerState['kind'][]
+/** Of a partition here; `catching_up` is one that runs, of a version that has not caught up yet. */
+const STATES = ['running', 'catching_up', 'paused', 'faulted'] as const
+/** Fetches wait for records. */
+const FETCH_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const PARTITION_LABELS = ['projection', 'version', 'topic', 'partition'] as const
 const LABELS = ['projection', 'version'] as const
+/** Of metrics that have the names of OpenTelemetry. */
+const MESSAGING_LABELS = ['messaging_system', 'messaging_destination_name', 'projection'] as const
 
+type VersionLabels = Readonly<Record<(typeof LABELS)[number], string>>
 type PartitionLabels = Readonly<Record<(typeof PARTITION_LABELS)[number], string>>
 
 type Position = {
   readonly labels: PartitionLabels
+  /** Undefined before the take-over. */
+  worker: WorkerState['kind'] | undefined
   nextOffset: number | undefined
   highWatermark: number | undefined
   eventTimeMs: number | null
@@ -26,10 +35,25 @@ type Position = {
 export class ProjectorMetrics {
   /** By partition: a worker that is slow to end may still report when its successor does. */
   readonly #positions = new Map<string, Position>()
+  /** Versions that are filled here, and those that have yet to catch up. */
+  readonly #rebuilding = new Map<string, VersionLabels>()
+  readonly #catchingUp = new Set<string>()
   readonly #metrics: ReturnType<typeof defineMetrics>
 
   constructor(metrics: Metrics, counts: StoredCounts) {
     this.#metrics = defineMetrics(metrics, { positions: this.#positions, counts })
+    defineStates(metrics, {
+      positions: this.#positions,
+      rebuilding: this.#rebuilding,
+      catchingUp: this.#catchingUp,
+    })
+  }
+
+  /** What the database says of a version whose code is here. */
+  versionSeen({ name, version }: Projection, state: VersionState): void {
+    const label = versionText({ projection: name, version: String(version) })
+    if (state === 'catching_up') this.#catchingUp.add(label)
+    else this.#catchingUp.delete(label)
   }
 
   /** How far a rebuild is in its phase; null once it is over. */
@@ -37,7 +61,11 @@ export class ProjectorMetrics {
     const { rebuildDone, rebuildTotal, rebuildRatio, rebuildEta } = this.#metrics
     const labels = { projection: name, version: String(version) }
     for (const gauge of [rebuildDone, rebuildTotal, rebuildRatio, rebuildEta]) gauge.remove(labels)
-    if (progress === null) return
+    if (progress === null) {
+      this.#rebuilding.delete(versionText(labels))
+      return
+    }
+    this.#rebuilding.set(versionText(labels), labels)
     const { done, total, eta } = progress
     rebuildDone.set(labels, done)
     rebuildTotal.set(labels, total)
@@ -55,19 +83,22 @@ export class ProjectorMetrics {
     const partitionLabels = { ...labels, topic, partition: String(partition) }
     const position: Position = {
       labels: partitionLabels,
+      worker: undefined,
       nextOffset: undefined,
       highWatermark: undefined,
       eventTimeMs: null,
+    }
+    const messaging = {
+      messaging_system: 'kafka',
+      messaging_destination_name: topic,
+      projection: projection.name,
     }
     const place = placeText(partitionLabels)
     this.#positions.set(place, position)
     const isCurrent = () => this.#positions.get(place) === position
     return {
-      state: (state) => {
-        if (!isCurrent()) return
-        for (const name of STATES) {
-          metrics.state.set({ ...partitionLabels, state: name }, state.kind === name ? 1 : 0)
-        }
+      state: ({ kind }) => {
+        position.worker = kind
       },
       failed: ({ failureClass }) => {
         metrics.errors.inc({ ...labels, error_class: failureClass })
@@ -76,13 +107,19 @@ export class ProjectorMetrics {
       held: ({ nextOffset, eventTimeMs }) => {
         Object.assign(position, { nextOffset, eventTimeMs })
       },
-      fetched: ({ highWatermark }) => {
+      fetched: ({ highWatermark, recordCount, durationMs }) => {
         position.highWatermark = highWatermark
+        metrics.consumed.inc(messaging, recordCount)
+        metrics.operation.observe(
+          { ...messaging, messaging_operation_name: 'poll' },
+          durationMs / 1000,
+        )
         if (isCurrent()) metrics.heartbeat.set(partitionLabels, Date.now() / 1000)
       },
       committed: (batch) => {
         if (isCurrent()) metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
         metrics.applyDuration.observe(labels, batch.durationMs / 1000)
+        metrics.process.observe(messaging, batch.durationMs / 1000)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
       },
@@ -97,7 +134,6 @@ export class ProjectorMetrics {
         for (const gauge of [metrics.lastAdvance, metrics.heartbeat, metrics.parkedKeys]) {
           gauge.remove(partitionLabels)
         }
-        for (const state of STATES) metrics.state.remove({ ...partitionLabels, state })
       },
     }
   }
@@ -107,7 +143,8 @@ export class ProjectorMetrics {
     const labels = { projection: projection.name, version: String(projection.version) }
     events.inc({ ...labels, result: 'applied' }, ledger.appliedCount)
     events.inc({ ...labels, result: 'skipped' }, ledger.skippedCount + admitted.ignoredCount)
-    events.inc({ ...labels, result: 'duplicate' }, admitted.duplicateCount)
+    const duplicateCount = admitted.duplicateCount + ledger.repeatedCount
+    events.inc({ ...labels, result: 'duplicate' }, duplicateCount)
     events.inc({ ...labels, result: 'dlq' }, ledger.letters.length)
     this.#countFailures(labels, ledger.failureCounts)
     for (const { cause } of ledger.letters) {
@@ -149,10 +186,22 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     lastAdvance: gauge('projection_last_advance_timestamp_seconds', 'Last commit of a batch.'),
     heartbeat: gauge('projection_heartbeat_timestamp_seconds', 'Last fetch, records or not.'),
     parkedKeys: defineParkedKeys(metrics, sources),
-    state: metrics.gauge({
-      name: 'projection_state',
-      help: '1 for the state that the partition is in.',
-      labelNames: [...PARTITION_LABELS, 'state'],
+    consumed: metrics.counter({
+      name: 'messaging_client_consumed_messages_total',
+      help: 'Records that were fetched.',
+      labelNames: [...MESSAGING_LABELS],
+    }),
+    operation: metrics.histogram({
+      name: 'messaging_client_operation_duration_seconds',
+      help: 'Time of a fetch, with its wait for records.',
+      labelNames: [...MESSAGING_LABELS, 'messaging_operation_name'],
+      buckets: FETCH_BUCKETS,
+    }),
+    process: metrics.histogram({
+      name: 'messaging_process_duration_seconds',
+      help: 'As projection_apply_duration_seconds, as OpenTelemetry calls it.',
+      labelNames: [...MESSAGING_LABELS],
+      buckets: APPLY_BUCKETS,
     }),
     events: metrics.counter({
       name: 'projection_events_total',
@@ -192,6 +241,38 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
       buckets: BATCH_SIZE_BUCKETS,
     }),
   }
+}
+
+/** A version that is filled has no partitions: its series has none in its labels. */
+function defineStates(
+  metrics: Metrics,
+  of: {
+    readonly positions: ReadonlyMap<string, Position>
+    readonly rebuilding: ReadonlyMap<string, VersionLabels>
+    readonly catchingUp: ReadonlySet<string>
+  },
+): void {
+  metrics.gauge({
+    name: 'projection_state',
+    help: '1 for the state that the partition, or a version that is filled here, is in.',
+    labelNames: [...PARTITION_LABELS, 'state'],
+    collect() {
+      this.reset()
+      for (const { labels, worker } of of.positions.values()) {
+        if (worker === undefined) continue
+        const isBehind = worker === 'running' && of.catchingUp.has(versionText(labels))
+        const current = isBehind ? 'catching_up' : worker
+        for (const state of STATES) this.set({ ...labels, state }, state === current ? 1 : 0)
+      }
+      for (const labels of of.rebuilding.values()) {
+        this.set({ ...labels, topic: '', partition: '', state: 'rebuilding' }, 1)
+      }
+    },
+  })
+}
+
+function versionText({ projection, version }: VersionLabels): string {
+  return `${projection} ${version}`
 }
 
 /** Read at each scrape: the lag in seconds grows while a partition waits. */

@@ -12,6 +12,7 @@ import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
+import { InboxKeeper } from './inbox-keeper.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
@@ -72,6 +73,7 @@ export class Projector {
   #versions: readonly RunningVersion[] = []
   #watch: VersionWatch | undefined
   #jobs: JobRunner | undefined
+  #inboxKeeper: InboxKeeper | undefined
 
   constructor(options: ProjectorOptions) {
     this.#options = options
@@ -117,7 +119,7 @@ export class Projector {
 
   async #stopAll(): Promise<void> {
     await this.#started
-    await Promise.all([this.#watch?.stop(), this.#jobs?.stop()])
+    await Promise.all([this.#watch?.stop(), this.#jobs?.stop(), this.#inboxKeeper?.stop()])
     await Promise.all(this.#versions.map((version) => version.stop()))
     await this.#options.log.close()
     await this.db.destroy()
@@ -160,9 +162,11 @@ export class Projector {
       nowMs: () => performance.now(),
       onSeen: async (each, version) => {
         const running = this.#versions.find((candidate) => candidate.registered === each)
+        this.#metrics.versionSeen(each.projection, version.state)
         await running?.obey(version)
       },
     })
+    this.#inboxKeeper = new InboxKeeper({ db: this.db, log, logger, registered })
     this.#jobs = new JobRunner({
       db: this.db,
       databaseUrl: options.databaseUrl,
@@ -220,7 +224,10 @@ export class Projector {
         metrics.failed(failure)
         const { error, failureClass } = failure
         if (failureClass === 'flood') {
-          logger.error({ ...fields, err: error }, 'too many keys fail for one cause: pausing')
+          logger.error(
+            { ...fields, err: error },
+            'too many keys fail for one cause: pausing, or parking those of one tenant',
+          )
         } else logger.warn({ ...fields, err: error, failureClass }, 'a batch or a read failed')
       },
       committed: (batch) => {
@@ -232,7 +239,7 @@ export class Projector {
             {
               ...fields,
               offset: record.offset,
-              trace_id: traceIdOf(headersText(record)),
+              ...traceOf(headersText(record)),
               eventType,
               stage,
               errorClass,
@@ -274,7 +281,8 @@ export class Projector {
   }
 }
 
-/** The trace of the write that the event is from, by its W3C header; undefined without one. */
-function traceIdOf(headers: Readonly<Record<string, string>>): string | undefined {
-  return headers[EVENT_HEADERS.traceparent]?.split('-')[1]
+/** Trace and span of the write that the event is from, by its W3C header. */
+function traceOf(headers: Readonly<Record<string, string>>) {
+  const [, traceId, spanId] = headers[EVENT_HEADERS.traceparent]?.split('-') ?? []
+  return { trace_id: traceId, span_id: spanId }
 }

@@ -68,6 +68,7 @@ test('projections are listed with their partitions', async () => {
         state: 'running',
         lagRecords: 0,
         parkedKeys: 1,
+        duplicatesKnownBy: ['offset', 'position'],
         partitions: [{ partition: 0, nextOffset: 3, highWatermark: 3, state: 'running' }],
       },
     ],

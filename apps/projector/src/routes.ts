@@ -38,6 +38,8 @@ type VersionJson = {
   readonly pausedBy: string | null
   readonly lagRecords: number | null
   readonly parkedKeys: number
+  /** What tells that a record repeats another one: its place in the log, its source's, its event's id. */
+  readonly duplicatesKnownBy: readonly ('offset' | 'position' | 'id')[]
   readonly partitions: readonly PartitionJson[]
 }
 
@@ -80,6 +82,7 @@ function groupVersions(
         pausedBy: first.pausedBy,
         lagRecords: sumOrNull(partitions.map(({ lagRecords }) => lagRecords)),
         parkedKeys: partitions.reduce((sum, { parkedKeys }) => sum + parkedKeys, 0),
+        duplicatesKnownBy: first.hasInbox ? ['offset', 'position', 'id'] : ['offset', 'position'],
         partitions,
       },
     ]

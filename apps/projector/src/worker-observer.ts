@@ -20,7 +20,7 @@ export interface WorkerObserver {
   failed(failure: { readonly error: unknown; readonly failureClass: FailureClass | 'flood' }): void
   /** The checkpoint was read or moved. */
   held(progress: Progress): void
-  fetched(position: { readonly highWatermark: number }): void
+  fetched(fetch: FetchEnd): void
   committed(batch: CommittedBatch): void
   /** Letters were applied again, or failed once more. */
   drained(drained: Drained): void
@@ -28,6 +28,12 @@ export interface WorkerObserver {
   released(): void
   /** The worker itself is broken. */
   crashed(error: unknown): void
+}
+
+type FetchEnd = {
+  readonly highWatermark: number
+  readonly recordCount: number
+  readonly durationMs: number
 }
 
 export type CommittedBatch = {

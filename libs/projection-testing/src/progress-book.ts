@@ -5,6 +5,7 @@ import {
   type Letter,
   type Progress,
   type Projection,
+  SeenIds,
   admit,
 } from '@fairlead/projection'
 import type { RecordBatch } from './read-model.ts'
@@ -17,6 +18,7 @@ export class ProgressBook {
   readonly #progress = new Map<string, Progress>()
   readonly #parkedKeys = new Map<string, Set<string>>()
   readonly #letters: Letter[] = []
+  readonly #seenIds = new SeenIds()
 
   constructor(projection: Projection) {
     // No time passes here in which another attempt could do better: poison is parked at once.
@@ -36,8 +38,13 @@ export class ProgressBook {
     readonly ledger: BatchLedger
   } {
     const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
+    const admitted = admit(this.#held(topic), { records, nextOffset })
+    const news =
+      this.#projection.inbox === undefined
+        ? admitted.records
+        : admitted.records.filter((record) => !this.#seenIds.isRepeat(record))
     return {
-      admitted: admit(this.#held(topic), { records, nextOffset }),
+      admitted: { ...admitted, records: news },
       ledger: new BatchLedger({
         projection: this.#projection,
         parkedKeys: this.#parkedOf(topic),

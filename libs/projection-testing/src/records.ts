@@ -1,5 +1,5 @@
 import type { NewEvent } from '@fairlead/avro'
-import { lsn } from '@fairlead/base'
+import { EVENT_HEADERS, lsn } from '@fairlead/base'
 import type { AnyEvent, PreparedRecord, Projection } from '@fairlead/projection'
 
 /** When the first event happens, unless the test says otherwise; each later one is a second later. */
@@ -49,6 +49,8 @@ export function recordOf(
     headers: {},
   }
   const timestampMs = at.getTime()
+  // What has an inbox is to do without positions.
+  const hasInbox = projection.inbox !== undefined
   return {
     record: {
       topic,
@@ -57,17 +59,19 @@ export function recordOf(
       timestampMs,
       key: NO_BYTES,
       value: NO_BYTES,
-      headers: [],
+      headers: hasInbox ? [[EVENT_HEADERS.id, new TextEncoder().encode(event.id)]] : [],
     },
     key,
     tenant: '',
     eventType: type,
-    source: {
-      commitLsn: lsn(BigInt(commit) + 1n),
-      index: 0,
-      commitTimeMs: commit,
-      transactionId: null,
-    },
+    source: hasInbox
+      ? null
+      : {
+          commitLsn: lsn(BigInt(commit) + 1n),
+          index: 0,
+          commitTimeMs: commit,
+          transactionId: null,
+        },
     content: Object.hasOwn(projection.on, type) ? { kind: 'event', event } : { kind: 'ignored' },
   }
 }

@@ -59,6 +59,7 @@ export class BatchLedger {
   readonly #classifyFailed: (error: unknown) => void
   #appliedCount = 0
   #skippedCount = 0
+  #repeatedCount = 0
 
   constructor(options: {
     readonly projection: Projection
@@ -88,6 +89,11 @@ export class BatchLedger {
 
   get skippedCount(): number {
     return this.#skippedCount
+  }
+
+  /** Records whose event the inbox knew. */
+  get repeatedCount(): number {
+    return this.#repeatedCount
   }
 
   /** Events that failed for good, parked or skipped, by whose fault it was. */
@@ -124,6 +130,11 @@ export class BatchLedger {
 
   applied(): void {
     this.#appliedCount += 1
+  }
+
+  /** So many records were left out, as their events were in other records before. */
+  repeated(count: number): void {
+    this.#repeatedCount += count
   }
 
   /**

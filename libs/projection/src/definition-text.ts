@@ -22,6 +22,8 @@ export function definitionText(projection: Projection): string {
     handlers,
   ]
   if (projection.enrich !== undefined) common.push({ enrich: sourceText(projection.enrich) })
+  // For how long ids are kept decides about no row.
+  if (projection.inbox !== undefined) common.push({ inbox: true })
   const upcasts = projection.sources.flatMap(upcastParts)
   if (upcasts.length > 0) common.push({ upcasts })
   const classify = sourceText(projection.classify)

@@ -62,7 +62,7 @@ type Common = {
   readonly retry: RetryPolicy
 }
 
-export type InboxOptions = {
+type InboxOptions = {
   /** Ids are known for so long. */
   readonly retentionMs: number
 }

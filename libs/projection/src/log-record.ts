@@ -109,6 +109,10 @@ export function planRecord(
     return { kind: 'undecodable', error }
   }
   if (!Object.hasOwn(projection.on, eventType)) return { kind: 'ignored' }
+  if (projection.inbox !== undefined && (headers[EVENT_HEADERS.id] ?? '') === '') {
+    const message = `the record has no header ${EVENT_HEADERS.id}, by which repetitions are told`
+    return { kind: 'undecodable', error: new DecodeError(message, 0) }
+  }
   return { kind: 'event', eventType, value: record.value }
 }
 

@@ -10,6 +10,7 @@ import {
   type PreparedRecord,
   type Row,
   type RowKey,
+  SeenIds,
   foldInto,
   keyText,
   rowKeyOf,
@@ -65,11 +66,14 @@ export class KeyFold {
   readonly #failing = new Set<string>()
   readonly #parked = new Set<string>()
   readonly #letters: Place[] = []
+  /** With an inbox. It holds ids of the rows' events: those of all events may be any number. */
+  readonly #seenIds: SeenIds | undefined
   #readCount = 0
 
   constructor(options: KeyFoldOptions) {
     this.#options = options
     const { projection, db } = options
+    if (projection.inbox !== undefined) this.#seenIds = new SeenIds()
     this.#keyTexts = new KeyTexts(db, projection.table)
     const retry = { ...projection.retry, retries: 0 }
     const rowKey = (event: AnyEvent): RowKey => this.#spellingOf(rowKeyOf(projection, event))
@@ -146,7 +150,7 @@ export class KeyFold {
       if (records.length === 0) break
       const wanted = await this.#wantedOf(records)
       await this.#noteParked(wanted, parkedKeys)
-      await this.#fold(wanted)
+      await this.#fold(this.#withoutRepeats(wanted))
     }
     this.#positions = merged.positions()
   }
@@ -217,6 +221,11 @@ export class KeyFold {
     if (places.length === 0) return
     const { session, registered } = this.#options
     this.#letters.push(...(await readLetterPlaces(session.db, registered, places)))
+  }
+
+  #withoutRepeats<T>(wanted: ReadonlyMap<PreparedRecord, T>): ReadonlyMap<PreparedRecord, T> {
+    if (this.#seenIds === undefined) return wanted
+    return new Map([...wanted].filter(([prepared]) => this.#seenIds?.isRepeat(prepared) !== true))
   }
 
   async #fold(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {

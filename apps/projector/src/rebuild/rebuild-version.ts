@@ -16,6 +16,7 @@ import { explainUnknown } from '../stop-reasons.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
+import { Inboxes, forgetInbox } from '../store/inbox.ts'
 import { type Job, type JobProgress, type JobRequest, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import {
@@ -83,6 +84,8 @@ export async function rebuildVersion(options: RebuildOptions): Promise<void> {
 class VersionBuild {
   readonly #options: RebuildOptions
   readonly #reporter: JobReporter
+  /** Of the version, with the ids of all of its history. */
+  #inboxes: Inboxes | undefined
   #parkedCount: () => number = () => 0
 
   constructor(options: RebuildOptions) {
@@ -101,6 +104,7 @@ class VersionBuild {
   async run(): Promise<void> {
     const { registered, session, job, log } = this.#options
     const target = await this.#prepare()
+    this.#inboxes = await Inboxes.open(session.db, registered)
     await this.#load(target)
     await this.#index(target)
     await refuseOtherTopics(log, Object.entries(target.topicIds))
@@ -126,6 +130,7 @@ class VersionBuild {
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered)
       await createTables(trx, registered, { isBulk: true })
+      await forgetInbox(trx, registered)
       await storeTarget(trx, registered, target)
     })
     return target
@@ -264,12 +269,20 @@ class VersionBuild {
     for (;;) {
       const records = await log.next(recordsMax)
       this.#refuseUnknown(records)
-      const within = until === null ? records : records.filter(until)
+      const upTo = until === null ? records : records.filter(until)
+      const within = await this.#withoutRepeats(upTo)
       // None that counts is not the end: later ones may.
       if (within.length > 0 || records.length === 0) return within
       signal.throwIfAborted()
       await setImmediate()
     }
+  }
+
+  /** Ids are stored ahead of the rows: a record that is read again is no repetition of itself. */
+  async #withoutRepeats(records: readonly PreparedRecord[]): Promise<readonly PreparedRecord[]> {
+    const { session } = this.#options
+    if (this.#inboxes === undefined) return records
+    return this.#inboxes.withoutRepeats(session.db, records)
   }
 
   /** Skipping an event of a type that the definitions do not have could never be put right. */

@@ -16,6 +16,8 @@ export type StoredPartition = {
   readonly eventTime: Date | null
   readonly updatedAt: Date | null
   readonly parkedKeys: bigint
+  /** Ids tell what repeats. */
+  readonly hasInbox: boolean
 }
 
 /** Every version with every partition that has a checkpoint; one row for a version without any. */
@@ -29,7 +31,9 @@ export async function listStoredPartitions(
       c.next_offset as "nextOffset", c.fence, c.source_lsn as "sourceLsn",
       c.event_time as "eventTime", c.updated_at as "updatedAt",
       (select count(*) from evt.parked_key k where k.projection_id = c.projection_id
-        and k.version = c.version and k.topic = c.topic and k.part = c.part) as "parkedKeys"
+        and k.version = c.version and k.topic = c.topic and k.part = c.part) as "parkedKeys",
+      exists (select from evt.inbox_consumer i where i.projection_id = v.projection_id
+        and i.version = v.version) as "hasInbox"
     from evt.projection p
     join evt.projection_version v on v.projection_id = p.id
     left join evt.checkpoint c on c.projection_id = v.projection_id and c.version = v.version

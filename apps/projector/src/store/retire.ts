@@ -42,7 +42,7 @@ export async function retire(
     await sql`
       update evt.projection_job set state = 'failed', reason = 'the version was retired'
       where ${ofVersion} and state in ('requested', 'running')`.execute(trx)
-    for (const table of ['checkpoint', 'parked_key', 'dead_letter']) {
+    for (const table of ['checkpoint', 'parked_key', 'dead_letter', 'inbox_consumer']) {
       await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
     }
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)

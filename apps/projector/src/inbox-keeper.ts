@@ -1,0 +1,89 @@
+import { errorMessage } from '@fairlead/base'
+import type { Kysely } from 'kysely'
+import { pauseFor } from './pause.ts'
+import type { Database } from './store/database.ts'
+import { forgetIds, keepInboxTables } from './store/inbox-retention.ts'
+import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
+import { isRunning, readVersionsById } from './store/versions.ts'
+import { type LagLog, type PartitionLag, readLags } from './version-lag.ts'
+
+const ROUND_INTERVAL_MS = 60_000
+
+type KeeperOptions = {
+  readonly db: Database
+  readonly log: LagLog
+  readonly registered: readonly RegisteredProjection[]
+  readonly logger: { warn(fields: object, message: string): void }
+  /** Wall clock. */
+  readonly wallMs?: () => number
+}
+
+/**
+ * Adds the days to come to the inbox and forgets ids that are older than the retention, once a minute;
+ * in every process, as only the code of a projection says what its retention is.
+ */
+export class InboxKeeper {
+  readonly #options: KeeperOptions
+  readonly #abort = new AbortController()
+  readonly #done: Promise<void>
+
+  constructor(options: KeeperOptions) {
+    const registered = options.registered.filter(({ projection }) => projection.inbox !== undefined)
+    this.#options = { ...options, registered }
+    this.#done = registered.length === 0 ? Promise.resolve() : this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { logger } = this.#options
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      await keepInboxes(this.#options).catch((error: unknown) =>
+        logger.warn(
+          { reason: errorMessage(error) },
+          'the inbox was not cleaned; the next round will',
+        ),
+      )
+      await pauseFor(ROUND_INTERVAL_MS, signal)
+    }
+  }
+}
+
+/** One round. A version that does not follow the log keeps what it has. */
+export async function keepInboxes(options: Omit<KeeperOptions, 'logger'>): Promise<void> {
+  const { db, log, registered, wallMs = Date.now } = options
+  const ids = new Set(registered.map(({ projectionId }) => projectionId))
+  const versions = await readVersionsById(db, [...ids])
+  for (const each of registered) {
+    const { projection, projectionId } = each
+    const version = versions.find(
+      (candidate) =>
+        candidate.projectionId === projectionId && candidate.version === projection.version,
+    )
+    if (version === undefined || !isRunning(version.state) || projection.inbox === undefined)
+      continue
+    for (const { topic } of projection.sources) {
+      const lags = await readLags({ db, log }, versionOf(each), [topic])
+      const ofTopic = lags.filter((lag) => lag.topic === topic)
+      const horizonMs = horizonOf(ofTopic, wallMs()) - projection.inbox.retentionMs
+      if (Number.isFinite(horizonMs)) await forgetIds(db, each, topic, horizonMs)
+    }
+  }
+  await db.connection().execute((connection: Kysely<unknown>) => keepInboxTables(connection))
+}
+
+/**
+ * What the version has come to in the partition that is the furthest behind: an event of a history that is
+ * caught up with is not old. A partition without any more records is up to date.
+ */
+function horizonOf(lags: readonly PartitionLag[], nowMs: number): number {
+  if (lags.length === 0) return Number.NEGATIVE_INFINITY
+  const times = lags.map(({ lagRecords, eventTimeMs }) =>
+    lagRecords === 0 ? nowMs : (eventTimeMs ?? Number.NEGATIVE_INFINITY),
+  )
+  return Math.min(nowMs, ...times)
+}
