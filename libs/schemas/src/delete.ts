@@ -48,7 +48,7 @@ export function decideDeleteSubject(
   const referenced = all.find(({ version }) => {
     const referrers = view.image.referrers(subject, version, { deleted: permanent })
     // With the subject go all of its versions.
-    return referrers.some((referrer) => !permanent || referrer.subject !== subject)
+    return referrers.some((referrer) => referrer.subject !== subject)
   })
   if (referenced !== undefined) return refusal(referenceExists(referenced))
 
@@ -68,7 +68,7 @@ export function decideDeleteVersion(
 ): Decision<number> {
   const writable = view.checkWritable(subject)
   if (!writable.ok) return refusal(writable)
-  const found = view.version(subject, version, { deleted: version !== 'latest' || permanent })
+  const found = view.version(subject, version, { deleted: true })
   if (!found.ok) return refusal(found)
   const target = found.value
   const label = `Subject '${subject}' Version ${target.version}`

@@ -27,6 +27,9 @@ export type Visibility = {
   readonly deletedOnly?: boolean
 }
 
+/** How requests and messages write `latest` as a number. */
+const LATEST_VERSION = -1
+
 const NO_SETTINGS: Settings = {
   compatibilityLevel: undefined,
   normalize: undefined,
@@ -56,18 +59,23 @@ export class SubjectView {
       .filter(({ isDeleted }) => (deletedOnly ? isDeleted : deleted || !isDeleted))
   }
 
-  /** One visible version; `latest` is the newest visible one. */
-  version(subject: string, version: VersionNumber, visibility: Visibility): Outcome<SchemaVersion> {
+  /** One visible version; `latest` is the newest that is not deleted, whatever else is visible. */
+  version(
+    subject: string,
+    version: VersionNumber,
+    visibility: Pick<Visibility, 'deleted'>,
+  ): Outcome<SchemaVersion> {
     const versions = this.versions(subject, visibility)
     const found =
       version === 'latest'
-        ? versions.at(-1)
+        ? versions.findLast(({ isDeleted }) => !isDeleted)
         : versions.find((candidate) => candidate.version === version)
     if (found !== undefined) return success(found)
-    if (versions.length === 0 && this.image.versions(subject).length === 0) {
+    if (versions.length === 0) {
       return failed('SUBJECT_NOT_FOUND', `Subject '${subject}' not found.`)
     }
-    return failed('VERSION_NOT_FOUND', `Version ${version} not found.`)
+    const label = version === 'latest' ? LATEST_VERSION : version
+    return failed('VERSION_NOT_FOUND', `Version ${label} not found.`)
   }
 
   /**

@@ -107,10 +107,10 @@ function metadataPairs(request: FastifyRequest): (readonly [string, string])[] {
 function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void {
   http.get('/subjects/:subject/versions/:version', async (request) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
-    const visibility = visibilityOf(request)
+    const deleted = flag(request, 'deleted')
     const found = await requests.read(request, (view) => {
       const named = checkSubject(subject)
-      return named.ok ? view.version(view.aliased(subject), version, visibility) : named
+      return named.ok ? view.version(view.aliased(subject), version, { deleted }) : named
     })
     const text = await requests.textOf(found, queryText(request, 'format'))
     const schemaTags = await foundTags(request, requests, found)
@@ -123,9 +123,9 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
 
   http.get('/subjects/:subject/versions/:version/schema', async (request, reply) => {
     const [subject, version] = [subjectOf(request), versionOf(request)]
-    const visibility = visibilityOf(request)
+    const deleted = flag(request, 'deleted')
     const found = await requests.read(request, (view) =>
-      view.version(view.aliased(subject), version, visibility),
+      view.version(view.aliased(subject), version, { deleted }),
     )
     const text = await requests.textOf(found, queryText(request, 'format'))
     return reply.serializer(String).send(text)
@@ -149,7 +149,8 @@ function versionRoutes(http: FastifyInstance, requests: RegistryRequests): void 
       if (!found.ok) return found
       const { subject } = found.value
       const referrers = view.image.referrers(subject, found.value.version, { deleted })
-      return success([...new Set(referrers.map(({ schemaId }) => schemaId))])
+      const schemaIds = new Set(referrers.map(({ schemaId }) => schemaId))
+      return success([...schemaIds].sort((left, right) => left - right))
     })
     return page(request, ids)
   })
