@@ -88,3 +88,17 @@ test('format=serialized: wherever a schema is answered', async () => {
     expect([status, schema], request).toEqual([200, expect.stringMatching(/^[A-Za-z0-9+/]+=*$/)])
   }
 })
+
+test('GET /schemas/ids/{id} tells the subjects that have it live, when asked with includeSubjects', async () => {
+  const { http } = startRegistry()
+  for (const subject of ['b', 'a', 'gone']) {
+    await call(http, `POST /subjects/${subject}/versions`, { schema: '"int"' })
+  }
+  await call(http, 'DELETE /subjects/gone')
+  const [, plain] = await call(http, 'GET /schemas/ids/1')
+  expect(plain).not.toHaveProperty('subjects')
+  expect(await call(http, 'GET /schemas/ids/1?includeSubjects=True')).toEqual([
+    200,
+    { ...(plain as object), subjects: ['a', 'b'] },
+  ])
+})

@@ -39,12 +39,19 @@ export function useMediaTypes(http: FastifyInstance): void {
   http.addHook('onRequest', (request, reply, done) => {
     const mediaType = acceptedType(request.headers.accept)
     if (mediaType === undefined) {
-      void reply.type(MEDIA_TYPES[0])
       throw new HttpFailure({ errorCode: 406, message: 'HTTP 406 Not Acceptable' })
     }
-    void reply.type(mediaType).header('x-request-id', request.id)
+    answerIn(reply, mediaType).header('x-request-id', request.id)
     done()
   })
+}
+
+/**
+ * With a serializer of its own an answer has the media type alone: Fastify would add a charset, which
+ * JSON does not have, and clients compare the whole header.
+ */
+function answerIn(reply: FastifyReply, mediaType: string): FastifyReply {
+  return reply.type(mediaType).serializer(JSON.stringify)
 }
 
 /** As Confluent's reader has it; what is deeper would overflow the stack of whoever walks it. */
@@ -83,7 +90,7 @@ function isDeeperThan(text: string, depthMax: number): boolean {
 
 /** Errors speak the client's media type as well; Fastify drops the one that was set before. */
 export function useErrorMediaType(request: FastifyRequest, reply: FastifyReply): void {
-  void reply.type(acceptedType(request.headers.accept) ?? MEDIA_TYPES[0])
+  answerIn(reply, acceptedType(request.headers.accept) ?? MEDIA_TYPES[0])
 }
 
 /** Clients send the same few headers over and over; whoever sends others only makes them forgotten. */
@@ -92,7 +99,7 @@ const acceptedTypes = new WeightedCache<string, string>({
   weightMax: 10_000,
 })
 
-/** The most preferred of our types that the client takes; quality values only exclude (q=0). */
+/** The most preferred of our types that the client takes. */
 function acceptedType(accept = ''): string | undefined {
   const known = acceptedTypes.get(accept)
   if (known !== undefined) return known
@@ -103,12 +110,40 @@ function acceptedType(accept = ''): string | undefined {
 
 function acceptedTypeOf(accept: string): string | undefined {
   if (accept.trim() === '') return MEDIA_TYPES[0]
-  const ranges = accept
-    .split(',')
-    .map((range) => range.trim().toLowerCase())
-    .filter((range) => !/;\s*q=0(\.0*)?\s*(;|$)/.test(range))
-    .map((range) => range.split(';')[0]?.trim())
-  if (ranges.includes(EXPLAINING_TYPE)) return EXPLAINING_TYPE
-  if (ranges.includes('*/*') || ranges.includes('application/*')) return MEDIA_TYPES[0]
-  return MEDIA_TYPES.find((mediaType) => ranges.includes(mediaType))
+  const ranges = accept.split(',').map(mediaRangeOf)
+  if (ranges.some(({ range, quality }) => range === EXPLAINING_TYPE && quality > 0)) {
+    return EXPLAINING_TYPE
+  }
+  const ofConfluent = MEDIA_TYPES.filter((mediaType) => mediaType !== EXPLAINING_TYPE)
+  const [best] = ofConfluent
+    .map((mediaType) => ({ mediaType, ...closestRange(ranges, mediaType) }))
+    .filter(({ quality }) => quality > 0)
+    .sort((one, other) => other.quality - one.quality || other.closeness - one.closeness)
+  return best?.mediaType
+}
+
+type MediaRange = { readonly range: string; readonly quality: number }
+
+function mediaRangeOf(text: string): MediaRange {
+  const [range = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  const quality = parameters.find((parameter) => /^q\s*=/.test(parameter))?.split('=')[1]
+  return { range, quality: quality === undefined ? 1 : Number(quality) }
+}
+
+/** A type that is named outweighs `application/*`, and that everything: so `q=0` takes one type out. */
+function closestRange(
+  ranges: readonly MediaRange[],
+  mediaType: string,
+): { readonly closeness: number; readonly quality: number } {
+  const [closest = { closeness: 0, quality: 0 }] = ranges
+    .map(({ range, quality }) => ({ quality, closeness: closenessOf(range, mediaType) }))
+    .filter(({ closeness }) => closeness > 0)
+    .sort((one, other) => other.closeness - one.closeness || other.quality - one.quality)
+  return closest
+}
+
+function closenessOf(range: string, mediaType: string): number {
+  if (range === mediaType) return 3
+  if (range === 'application/*') return 2
+  return range === '*' || range.startsWith('*/') ? 1 : 0
 }

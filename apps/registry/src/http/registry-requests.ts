@@ -80,6 +80,11 @@ export class RegistryRequests {
     return new RegistryRequests(parts, permissions)
   }
 
+  /** Whether everything that was in the log at start has been read. */
+  get isCaughtUp(): boolean {
+    return this.#store.isCaughtUp
+  }
+
   get profile(): Profile {
     return this.registry.profile
   }

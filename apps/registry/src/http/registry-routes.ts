@@ -45,6 +45,7 @@ export function registryRoutes(
     useErrorMediaType(request, reply)
     void reply.code(404).send({ error_code: 404, message: 'HTTP 404 Not Found' })
   })
+  availabilityRoute(server, parts.requests)
   void server.register(async (http) => {
     useMediaTypes(http)
     const { guard, limits } = parts
@@ -68,6 +69,17 @@ export function registryRoutes(
     if (hasAssociations) associationRoutes(http, requests)
     metadataRoutes(http, { requests, metadata: parts.metadata })
     refuseOtherMethods(http, hasAssociations ? [...PATHS, ...ASSOCIATION_PATHS] : PATHS)
+  })
+}
+
+/**
+ * What clients of Karapace ask before they write, in whatever media type and without a user: every
+ * registry of ours writes, as soon as it has read what is in the topic.
+ */
+function availabilityRoute(server: FastifyInstance, requests: RegistryRequests): void {
+  server.get('/master_available', async (_request, reply) => {
+    void reply.type('application/json').header('cache-control', 'no-store, no-cache, must-revalidate')
+    return { master_available: requests.isCaughtUp }
   })
 }
 

@@ -40,7 +40,7 @@ export class RequestBodies {
         stream.off('data', onData).off('end', onEnd).off('error', onAbort).off('close', onAbort)
         this.#receiving.delete(body)
         this.#receivingBytes -= body.receivedBytes
-        if (failure === undefined) resolve(Buffer.concat(body.chunks).toString('utf8'))
+        if (failure === undefined) resolve(textOf(Buffer.concat(body.chunks)))
         else reject(failure)
       }
       this.#receiving.add(body)
@@ -64,4 +64,17 @@ export class RequestBodies {
     const message = 'Too many bodies of requests are being received: try again later'
     largest.refuse(new HttpFailure({ errorCode: 429, message, retryAfterSeconds: 1 }))
   }
+}
+
+/**
+ * JSON begins with a character of ASCII: where its zero byte is, or the byte order mark, tells UTF-16,
+ * whatever the header says. A mark is no part of the text.
+ */
+function textOf(bytes: Buffer): string {
+  const [first, second] = bytes
+  const isLittleEndian = second === 0 || (first === 0xff && second === 0xfe)
+  const isBigEndian = first === 0 || (first === 0xfe && second === 0xff)
+  if (isLittleEndian) return new TextDecoder('utf-16le').decode(bytes)
+  if (isBigEndian) return new TextDecoder('utf-16be').decode(bytes)
+  return first === 0xef ? new TextDecoder().decode(bytes) : bytes.toString('utf8')
 }

@@ -112,7 +112,8 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
       queryText(request, 'format') === undefined &&
       queryText(request, 'referenceFormat') === undefined &&
       queryTexts(request, 'findTags').length === 0 &&
-      !flag(request, 'fetchMaxId')
+      !flag(request, 'fetchMaxId') &&
+      !flag(request, 'includeSubjects')
     if (!isPlain) return entityById(request, found)
     void reply.serializer(String)
     return plainBodies.of(found)
@@ -128,10 +129,13 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
       highestId: withMaxId ? image.highestId(contextOf(found.subject)) : undefined,
     })
     const schemaTags = await foundTags(request, requests, found)
-    return withReferenceFormat(withTags(entity, schemaTags), {
+    const qualified = withReferenceFormat(withTags(entity, schemaTags), {
       subject: found.subject,
       format: referenceFormat,
     })
+    if (!flag(request, 'includeSubjects')) return qualified
+    // Karapace's: its REST proxy finds out with it which subject an id stands for.
+    return { ...qualified, subjects: subjectsOf(await holdersOf(requests, request)) }
   }
 
   http.get('/schemas/ids/:id/schema', async (request, reply) => {
@@ -145,12 +149,10 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
   })
 
   http.get('/schemas/ids/:id/subjects', async (request) => {
-    const holders = await holdersOf(requests, request)
     const only = onlySubject(request)
-    const subjects = [...new Set(holders.map(({ subject }) => subject))].sort()
     return page(
       request,
-      subjects.filter((subject) => only === undefined || subject === only),
+      subjectsOf(await holdersOf(requests, request)).filter((subject) => only === undefined || subject === only),
     )
   })
 
@@ -246,6 +248,10 @@ function holdersOf(
       holders.filter(({ isDeleted, subject: name }) => (deleted || !isDeleted) && mayRead(name)),
     )
   })
+}
+
+function subjectsOf(holders: readonly SchemaVersion[]): string[] {
+  return [...new Set(holders.map(({ subject }) => subject))].sort()
 }
 
 /** The query's `subject`, unless it names a context alone. */
