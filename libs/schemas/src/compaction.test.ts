@@ -102,6 +102,21 @@ test.for([
   expect(kept.restarted().state).toEqual(state)
 })
 
+test('a record with an empty value removes, as Karapace does it, and is not taken back', () => {
+  const kept = new Kept()
+  kept.register('s', '"int"')
+  kept.register('t', '"long"')
+  kept.decided(kept.registry.decideMode('t', 'IMPORT', { force: true }))
+  kept.foreign({ keytype: 'CONFIG', subject: 't', magic: 0 }, '{"compatibilityLevel":"FULL"}')
+  kept.foreign(schemaKey('s', 1), '')
+  kept.foreign({ keytype: 'CONFIG', subject: 't', magic: 0 }, '')
+  kept.foreign({ keytype: 'MODE', subject: 't', magic: 0 }, '')
+  expect(kept.state).toMatchObject({ versions: [{ subject: 't', version: 1, schemaId: 2 }] })
+  const { image } = kept.registry.view
+  expect([image.settings('t'), image.mode('t')]).toEqual([undefined, undefined])
+  expect(kept.registry.log.repairs()).toEqual([])
+})
+
 test('what cannot be read, where nothing else is, stays for those who can', () => {
   const kept = new Kept()
   kept.foreign(schemaKey('s', 1), '{"subject":"s"}')

@@ -62,7 +62,7 @@ export function keyText(record: RegistryRecord): string {
 
 /**
  * Reads a record; undefined for a key type that this registry does not know (CONTEXT, and what newer
- * versions add), which a reader passes over.
+ * versions add), which a reader passes over. An empty value is as good as none: Karapace removes with it.
  *
  * @throws {DecodeError} when key or value do not have the form of their type.
  */
@@ -72,7 +72,7 @@ export function decodeRecord(
 ): RegistryRecord | undefined {
   if (keyBytes === null) throw new DecodeError('a record of the registry has a key', 0)
   const key = objectOf(keyBytes, 'key')
-  const value = valueBytes === null ? null : valueBytes
+  const value = valueBytes?.length === 0 ? null : valueBytes
   const subject = optionalText(key, 'subject')
   switch (optionalText(key, 'keytype') ?? '') {
     case 'SCHEMA':
