@@ -22,11 +22,16 @@ const DEPENDENCIES_MAX = 1_000
 /** The major version of Confluent's registry whose rules and answers are in force. */
 export type Profile = 7 | 8
 
-export type NewSchema = {
+export type GivenSchema = {
   readonly schemaType: SchemaType
   readonly schema: string
   readonly references: readonly SchemaReference[]
   readonly normalize: boolean
+  /**
+   * Whether it must satisfy what holds for new schemas. What is looked up or imported was valid by the
+   * rules of its time, and may refer to what has been deleted since.
+   */
+  readonly isNew: boolean
 }
 
 /** Turns text into schemas, with the types of their references. */
@@ -43,25 +48,26 @@ export class ParsedSchemas {
     this.#cache = new WeightedCache({ countMax: CACHE_ENTRIES_MAX, weightMax })
   }
 
-  /** A new schema: it must satisfy everything. */
-  parseNew(subject: string, schema: NewSchema): Outcome<SchemaDocument> {
-    const resolved = this.#resolve(subject, schema.references, { liveOnly: true })
+  /** The schema of a request. */
+  parseGiven(subject: string, schema: GivenSchema): Outcome<SchemaDocument> {
+    const { isNew, normalize } = schema
+    const resolved = this.#resolve(subject, schema.references, { liveOnly: isNew })
     if (!resolved.ok) return resolved
     const isLatest = this.#profile === 8
     return parsed(schema.schemaType, schema.schema, {
       references: resolved.value,
-      mode: isLatest ? 'strict' : 'version-7',
+      mode: isLatest && isNew ? 'strict' : 'version-7',
       // Confluent 7 looks at defaults only when it normalizes.
-      checkDefaults: isLatest || schema.normalize,
+      checkDefaults: isNew && (isLatest || normalize),
     })
   }
 
   /**
-   * What a new schema is stored as. It has to be readable: types that are written out where they are
-   * used first may nest too deep, and numbers may turn out not to be any.
+   * What a schema of a request is stored as. It has to be readable: types that are written out where
+   * they are used first may nest too deep, and numbers may turn out not to be any.
    */
-  parseBack(subject: string, schema: Omit<NewSchema, 'normalize'>): Outcome<SchemaDocument> {
-    const resolved = this.#resolve(subject, schema.references, { liveOnly: true })
+  parseBack(subject: string, schema: Omit<GivenSchema, 'normalize'>): Outcome<SchemaDocument> {
+    const resolved = this.#resolve(subject, schema.references, { liveOnly: schema.isNew })
     if (!resolved.ok) return resolved
     return parsed(schema.schemaType, schema.schema, {
       references: resolved.value,
@@ -91,8 +97,8 @@ export class ParsedSchemas {
   }
 
   /** The text of a new schema with other tags. */
-  retagged(subject: string, schema: NewSchema, change: TagChange): Outcome<string> {
-    const document = this.parseNew(subject, schema)
+  retagged(subject: string, schema: GivenSchema, change: TagChange): Outcome<string> {
+    const document = this.parseGiven(subject, schema)
     if (!document.ok) return document
     return attempted(schema, () => textWithTags(document.value, change))
   }
@@ -179,7 +185,7 @@ function parsed(
 
 /** Work on a schema; what is wrong with the schema itself is a refusal. */
 function attempted<Value>(
-  { schemaType, schema }: Pick<NewSchema, 'schemaType' | 'schema'>,
+  { schemaType, schema }: Pick<GivenSchema, 'schemaType' | 'schema'>,
   work: () => Value,
 ): Outcome<Value> {
   try {

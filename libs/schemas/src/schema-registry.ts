@@ -189,7 +189,7 @@ export class SchemaRegistry {
   ): Outcome<SchemaVersion> {
     const versions = this.#view.versions(subject, options)
     if (versions.length === 0) return subjectNotFound(subject)
-    const candidate = this.#view.candidate(this.#schemas, subject, request)
+    const candidate = this.#view.candidate(this.#schemas, subject, request, { isKnown: true })
     if (!candidate.ok) return candidate
     const found =
       findVersion(this.#parts, versions, candidate.value) ??

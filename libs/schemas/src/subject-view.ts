@@ -3,7 +3,7 @@ import { DEFAULT_CONTEXT, contextOf, qualifiedLike, scopesOf } from './context.t
 import { type Outcome, failed, success } from './failure.ts'
 import { hasConfluentVersion, withConfluentVersion } from './confluent-version.ts'
 import { type SchemaExtras, mergeExtras } from './metadata.ts'
-import type { NewSchema, ParsedSchemas } from './parsed-schemas.ts'
+import type { GivenSchema, ParsedSchemas } from './parsed-schemas.ts'
 import { SCHEMA_TYPES, type SchemaReference, type SchemaVersion, type Settings } from './records.ts'
 import type { SchemaRequest } from './schema-request.ts'
 import { askedVersion } from './schema-request.ts'
@@ -173,9 +173,15 @@ export class SubjectView {
 
   /**
    * Parses the schema of a request, writes its tags, resolves `-1` in its references, and prints it
-   * canonically.
+   * canonically. Unless `isKnown`, it must satisfy what holds for new schemas where the subject asks
+   * for that.
    */
-  candidate(schemas: ParsedSchemas, subject: string, request: SchemaRequest): Outcome<Candidate> {
+  candidate(
+    schemas: ParsedSchemas,
+    subject: string,
+    request: SchemaRequest,
+    { isKnown = false }: { readonly isKnown?: boolean } = {},
+  ): Outcome<Candidate> {
     const schemaType = SCHEMA_TYPES.find((type) => type === request.schemaType)
     if (schemaType === undefined) {
       const types = SCHEMA_TYPES.join(', ')
@@ -185,15 +191,17 @@ export class SubjectView {
       )
     }
     const references = this.#resolvedReferences(subject, request.references)
-    const normalize = request.normalize || this.effectiveSettings(subject).normalize === true
-    const text = this.#text(schemas, subject, { request, schemaType, references, normalize })
+    const settings = this.effectiveSettings(subject)
+    const normalize = request.normalize || settings.normalize === true
+    const isNew = !isKnown && !hasId(request) && validatesNewSchemas(settings)
+    const untexted = { schemaType, references, normalize, isNew }
+    const text = this.#text(schemas, subject, { request, ...untexted })
     if (!text.ok) return text
-    const unparsed = { schemaType, schema: text.value, references, normalize }
-    const document = schemas.parseNew(subject, unparsed)
+    const document = schemas.parseGiven(subject, { ...untexted, schema: text.value })
     if (!document.ok) return document
     const schema = documentText(document.value, normalize ? 'normalized' : 'stored')
     if (schema !== text.value) {
-      const readBack = schemas.parseBack(subject, { schemaType, schema, references })
+      const readBack = schemas.parseBack(subject, { schemaType, schema, references, isNew })
       if (!readBack.ok) return readBack
     }
     return success({
@@ -209,7 +217,7 @@ export class SubjectView {
   #text(
     schemas: ParsedSchemas,
     subject: string,
-    { request, ...unparsed }: Omit<NewSchema, 'schema'> & { readonly request: SchemaRequest },
+    { request, ...unparsed }: Omit<GivenSchema, 'schema'> & { readonly request: SchemaRequest },
   ): Outcome<string> {
     const { schemaTags, propagateSchemaTags } = request
     const latest = this.versions(subject, {}).at(-1)
@@ -265,6 +273,16 @@ export class SubjectView {
       return latest === undefined ? reference : { ...reference, version: latest.version }
     })
   }
+}
+
+/** Only an import gives an id: of a schema that another registry took. */
+function hasId({ schemaId = -1 }: SchemaRequest): boolean {
+  return schemaId >= 0
+}
+
+function validatesNewSchemas({ otherMembers }: Settings): boolean {
+  const value = otherMembers.get('validateNewSchemas')
+  return value?.kind !== 'boolean' || value.value
 }
 
 function extrasOf({ metadata, ruleSet }: SchemaExtras): SchemaExtras {
