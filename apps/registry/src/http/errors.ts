@@ -34,6 +34,12 @@ export function failureOf({ errorCode, message }: Failure, profile: Profile): Ht
   return new HttpFailure({ errorCode: isPlain ? 409 : errorCode, message })
 }
 
+/** Confluent's words for what the server says in others, or should not say at all. */
+const MESSAGES: Readonly<Record<number, string>> = {
+  415: 'HTTP 415 Unsupported Media Type',
+  500: 'Internal Server Error',
+}
+
 /** Turns whatever a route threw into Confluent's error body; unknown errors keep their secrets. */
 export function handleError(
   error: FastifyError | HttpFailure,
@@ -44,13 +50,12 @@ export function handleError(
   if (errorCode >= 50000 || errorCode === 500) {
     request.log.error({ err: error }, 'request failed')
   }
-  const isUnexpected = errorCode === 500
   if (error instanceof HttpFailure && error.retryAfterSeconds !== undefined) {
     void reply.header('retry-after', error.retryAfterSeconds)
   }
   void reply.code(Number(String(errorCode).slice(0, 3))).send({
     error_code: errorCode,
-    message: isUnexpected ? 'Internal Server Error' : error.message,
+    message: MESSAGES[errorCode] ?? error.message,
   })
 }
 

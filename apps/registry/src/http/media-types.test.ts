@@ -37,7 +37,7 @@ test.for([
   [`${JSON_TYPE}, ${V1}`, V1],
   [`${V1};q=0.5, ${UNVERSIONED};q=0.9`, UNVERSIONED],
   [`${V1};q=0.2, */*;q=0.9`, UNVERSIONED],
-  [`${JSON_TYPE}, */*`, JSON_TYPE],
+  [`${JSON_TYPE}, */*`, V1],
   [`${JSON_TYPE}, */*;q=0.1`, JSON_TYPE],
   [`${V1};q=0, */*`, UNVERSIONED],
   [`${JSON_TYPE};q=0`, 406],
@@ -52,6 +52,23 @@ test.for([
     headers: { accept },
   })
   expect(statusCode === 200 ? headers['content-type'] : statusCode).toBe(expected)
+})
+
+test('the root answers whoever asks whether the registry is there', async () => {
+  const { http } = startRegistry()
+  const headers = { accept: 'text/html' }
+  const answer = await http.inject({ method: 'GET', url: '/', headers })
+  expect([answer.statusCode, answer.json()]).toEqual([200, {}])
+})
+
+test('a body of another type is refused with the words of Confluent', async () => {
+  const { http } = startRegistry()
+  const headers = { 'content-type': 'text/html' }
+  const url = '/subjects/s/versions'
+  const refused = await http.inject({ method: 'POST', url, headers, payload: '{}' })
+  const message = 'HTTP 415 Unsupported Media Type'
+  expect([refused.statusCode, refused.json()]).toEqual([415, { error_code: 415, message }])
+  expect(refused.headers['content-type']).toBe(CONTENT_TYPE)
 })
 
 describe('a body of JSON is read in each encoding that JSON has', () => {

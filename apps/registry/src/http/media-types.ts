@@ -37,7 +37,9 @@ export function useMediaTypes(http: FastifyInstance): void {
     async (_request: FastifyRequest, stream: Readable) => jsonOf(await bodies.receive(stream)),
   )
   http.addHook('onRequest', (request, reply, done) => {
-    const mediaType = acceptedType(request.headers.accept)
+    const accepted = acceptedType(request.headers.accept)
+    // Who asks for the root asks whether the registry is there: browsers and load balancers, too.
+    const mediaType = request.routeOptions.url === '/' ? (accepted ?? MEDIA_TYPES[0]) : accepted
     if (mediaType === undefined) {
       throw new HttpFailure({ errorCode: 406, message: 'HTTP 406 Not Acceptable' })
     }
@@ -99,7 +101,7 @@ const acceptedTypes = new WeightedCache<string, string>({
   weightMax: 10_000,
 })
 
-/** The most preferred of our types that the client takes. */
+/** The type that the client prefers; of those that it takes as readily, the first. */
 function acceptedType(accept = ''): string | undefined {
   const known = acceptedTypes.get(accept)
   if (known !== undefined) return known
@@ -116,9 +118,9 @@ function acceptedTypeOf(accept: string): string | undefined {
   }
   const ofConfluent = MEDIA_TYPES.filter((mediaType) => mediaType !== EXPLAINING_TYPE)
   const [best] = ofConfluent
-    .map((mediaType) => ({ mediaType, ...closestRange(ranges, mediaType) }))
+    .map((mediaType) => ({ mediaType, quality: qualityOf(mediaType, ranges) }))
     .filter(({ quality }) => quality > 0)
-    .sort((one, other) => other.quality - one.quality || other.closeness - one.closeness)
+    .sort((one, other) => other.quality - one.quality)
   return best?.mediaType
 }
 
@@ -131,15 +133,12 @@ function mediaRangeOf(text: string): MediaRange {
 }
 
 /** A type that is named outweighs `application/*`, and that everything: so `q=0` takes one type out. */
-function closestRange(
-  ranges: readonly MediaRange[],
-  mediaType: string,
-): { readonly closeness: number; readonly quality: number } {
-  const [closest = { closeness: 0, quality: 0 }] = ranges
+function qualityOf(mediaType: string, ranges: readonly MediaRange[]): number {
+  const [closest] = ranges
     .map(({ range, quality }) => ({ quality, closeness: closenessOf(range, mediaType) }))
     .filter(({ closeness }) => closeness > 0)
     .sort((one, other) => other.closeness - one.closeness || other.quality - one.quality)
-  return closest
+  return closest?.quality ?? 0
 }
 
 function closenessOf(range: string, mediaType: string): number {

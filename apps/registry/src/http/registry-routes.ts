@@ -78,7 +78,9 @@ export function registryRoutes(
  */
 function availabilityRoute(server: FastifyInstance, requests: RegistryRequests): void {
   server.get('/master_available', async (_request, reply) => {
-    void reply.type('application/json').header('cache-control', 'no-store, no-cache, must-revalidate')
+    void reply
+      .type('application/json')
+      .header('cache-control', 'no-store, no-cache, must-revalidate')
     return { master_available: requests.isCaughtUp }
   })
 }

@@ -152,7 +152,9 @@ export function schemaRoutes(http: FastifyInstance, requests: RegistryRequests):
     const only = onlySubject(request)
     return page(
       request,
-      subjectsOf(await holdersOf(requests, request)).filter((subject) => only === undefined || subject === only),
+      subjectsOf(await holdersOf(requests, request)).filter(
+        (subject) => only === undefined || subject === only,
+      ),
     )
   })
 
