@@ -194,10 +194,10 @@ export class SubjectView {
     const settings = this.effectiveSettings(subject)
     const normalize = request.normalize || settings.normalize === true
     const isNew = !isKnown && !hasId(request) && validatesNewSchemas(settings)
-    const untexted = { schemaType, references, normalize, isNew }
-    const text = this.#text(schemas, subject, { request, ...untexted })
+    const unparsed = { schemaType, references, normalize, isNew }
+    const text = this.#text(schemas, subject, { request, ...unparsed })
     if (!text.ok) return text
-    const document = schemas.parseGiven(subject, { ...untexted, schema: text.value })
+    const document = schemas.parseGiven(subject, { ...unparsed, schema: text.value })
     if (!document.ok) return document
     const schema = documentText(document.value, normalize ? 'normalized' : 'stored')
     if (schema !== text.value) {

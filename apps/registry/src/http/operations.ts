@@ -77,14 +77,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /schemas/types': { summary: 'Types of schemas' },
   'GET /schemas/ids/{id}': {
     summary: 'A schema',
-    query: [
-      'subject',
-      'format',
-      'referenceFormat',
-      'findTags',
-      'fetchMaxId',
-      'includeSubjects',
-    ],
+    query: ['subject', 'format', 'referenceFormat', 'findTags', 'fetchMaxId', 'includeSubjects'],
   },
   'GET /schemas/ids/{id}/schema': { summary: 'A schema alone', query: ['subject', 'format'] },
   'GET /schemas/ids/{id}/subjects': {
