@@ -192,7 +192,9 @@ export class SubjectView {
     }
     const references = this.#resolvedReferences(subject, request.references)
     const settings = this.effectiveSettings(subject)
-    const normalize = request.normalize || settings.normalize === true
+    // What is imported stays as it is.
+    const isImported = this.effectiveMode(subject) === 'IMPORT'
+    const normalize = !isImported && (request.normalize || settings.normalize === true)
     const isNew = !isKnown && !hasId(request) && validatesNewSchemas(settings)
     const unparsed = { schemaType, references, normalize, isNew }
     const text = this.#text(schemas, subject, { request, ...unparsed })

@@ -1,12 +1,15 @@
 /** A context as the first part of the path: `/contexts/.ctx/subjects/name`. */
 const CONTEXT_PATH = /^\/contexts\/([^/?]+)\/([^/?]+)([^?]*)(?:\?(.*))?$/
 
+/** The default context has no settings and no mode but those of the registry. */
+const SETTINGS_OF_DEFAULT = /^\/(config|mode)\/(?::|%3a)\.(?::|%3a)\/?(?=\?|$)/i
+
 /**
  * The path without its context, which goes where Confluent's registry puts it: before the subject,
  * or, where the path has none, into the query. Other paths stay as they are.
  */
 export function withoutContextPath(url: string): string {
-  if (!url.startsWith('/contexts/')) return url
+  if (!url.startsWith('/contexts/')) return url.replace(SETTINGS_OF_DEFAULT, '/$1')
   const [, given = '', resource = '', rest = '', query] = CONTEXT_PATH.exec(url) ?? []
   const context = contextName(given)
   if (context === undefined) return url

@@ -24,6 +24,9 @@ test.for([
   ['/contexts/.c/schemas/ids/1?subject=s', '/schemas/ids/1?subject=%3A.c%3As'],
   ['/contexts/./schemas/ids/1?a=b', '/schemas/ids/1?a=b'],
   ['/contexts/:.:/subjects', '/subjects'],
+  ['/config/:.:?defaultToGlobal=true', '/config?defaultToGlobal=true'],
+  ['/mode/%3A.%3a', '/mode'],
+  ['/mode/:.:s', '/mode/:.:s'],
   ['/contexts/%E0%A4%A/subjects', '/contexts/%E0%A4%A/subjects'],
   ['/contexts', '/contexts'],
   ['/subjects/s', '/subjects/s'],
@@ -48,6 +51,21 @@ describe('contexts', () => {
       200,
       { schema: '"long"', subject: ':.c:b' },
     ])
+  })
+
+  test('the settings and the mode of the default context are those of the registry', async () => {
+    const { http } = startRegistry()
+    await call(http, 'PUT /config/:.:', { compatibility: 'FORWARD' })
+    expect(await call(http, 'GET /config')).toEqual([200, { compatibilityLevel: 'FORWARD' }])
+    expect(await call(http, 'DELETE /config/:.:')).toEqual([200, { compatibilityLevel: 'FORWARD' }])
+    expect(await call(http, 'GET /config/:.:')).toEqual([200, { compatibilityLevel: 'BACKWARD' }])
+    await call(http, 'PUT /mode/:.:', { mode: 'READONLY' })
+    expect(await call(http, 'POST /subjects/s/versions', INT)).toMatchObject([
+      422,
+      { error_code: 42205 },
+    ])
+    expect(await call(http, 'DELETE /mode/:.:')).toEqual([200, { mode: 'READONLY' }])
+    expect(await call(http, 'GET /mode')).toEqual([200, { mode: 'READWRITE' }])
   })
 
   test('an id that the default context lacks is looked for in the others', async () => {

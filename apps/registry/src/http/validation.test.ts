@@ -65,6 +65,18 @@ describe.for([
   })
 })
 
+test('what is imported is not normalized, whoever asks for it', async () => {
+  const property = (name: string) => ({ type: 'int', [name]: 1, a: 2 })
+  const body = { schema: JSON.stringify(property('z')), id: 7, version: 1 }
+  await call(http, 'PUT /config/new', { normalize: true })
+  await call(http, 'PUT /mode/new?force=true', { mode: 'IMPORT' })
+  await call(http, 'POST /subjects/new/versions?normalize=true', body)
+  expect(await call(http, 'GET /subjects/new/versions/1')).toMatchObject([
+    200,
+    { id: 7, schema: body.schema },
+  ])
+})
+
 test('what is no name is refused nevertheless', async () => {
   const dashedField = {
     schema: JSON.stringify({
