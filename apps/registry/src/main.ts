@@ -11,6 +11,7 @@ import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
 import { SERVER_OPTIONS } from './http/server-options.ts'
 import { countChanges, registryMetrics } from './metrics.ts'
+import { nativeMd5 } from './guids.ts'
 import { ConsumerReaders } from './readers/consumer-readers.ts'
 import { configuredGuard, configuredLimits } from './security/configured-guard.ts'
 import { KafkaSchemaLog } from './store/kafka-schema-log.ts'
@@ -42,10 +43,8 @@ await runApp({
   async start({ config, logger, metrics, health, http, listen, fail }) {
     const level = parseCompatibilityLevel(config['schema.compatibility.level'])
     invariant(level !== undefined, 'the configuration allows known levels only')
-    const registry = new SchemaRegistry({
-      defaultCompatibilityLevel: level,
-      profile: config.profile === '7' ? 7 : 8,
-    })
+    const profile = config.profile === '7' ? 7 : 8
+    const registry = new SchemaRegistry({ defaultCompatibilityLevel: level, profile }, nativeMd5)
     const store = new RegistryStore({
       registry,
       logger,

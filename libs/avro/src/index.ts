@@ -19,7 +19,7 @@ export {
   recordName,
 } from './events/define-events.ts'
 export { isValidDefault } from './default-value.ts'
-export { type GuidReference, schemaGuid } from './guid.ts'
+export { type GuidReference, type Md5, schemaGuid } from './guid.ts'
 export { incompatibilities } from './incompatibilities.ts'
 export {
   type Incompatibility,

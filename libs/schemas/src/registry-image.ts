@@ -1,4 +1,4 @@
-import { schemaGuid } from '@fairlead/avro'
+import { type Md5, schemaGuid } from '@fairlead/avro'
 import { invariant } from '@fairlead/base'
 import { AssociationIndex } from './associations/association-index.ts'
 import { DEFAULT_CONTEXT, contextOf, qualifiedLike } from './context.ts'
@@ -47,6 +47,12 @@ export class RegistryImage {
   readonly #deleteSubjectVersions = new Map<string, number>()
   readonly #highestIds = new Map<string, number>()
   readonly #associations = new AssociationIndex()
+  readonly #md5: Md5 | undefined
+
+  /** @param digest of GUIDs, if the platform has a quicker one. */
+  constructor(digest?: Md5) {
+    this.#md5 = digest
+  }
 
   /** False when the record contradicts the image and changed nothing. */
   apply(record: RegistryRecord): boolean {
@@ -182,7 +188,7 @@ export class RegistryImage {
     if (this.#byGuid !== undefined) return this.#byGuid
     const index = new Map<string, OneOrMore<SchemaVersion>>()
     for (const versions of this.#subjects.values()) {
-      for (const version of versions.values()) addTo(index, guidOf(version), version)
+      for (const version of versions.values()) addTo(index, guidOf(version, this.#md5), version)
     }
     this.#byGuid = index
     return index
@@ -209,7 +215,7 @@ export class RegistryImage {
     const context = contextOf(subject)
     addTo(this.#byId, `${context} ${schemaId}`, version)
     addTo(this.#byContent, contentHash(context, version), version)
-    if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version), version)
+    if (this.#byGuid !== undefined) addTo(this.#byGuid, guidOf(version, this.#md5), version)
     for (const location of referredLocations(version)) addTo(this.#referrers, location, version)
   }
 
@@ -221,7 +227,7 @@ export class RegistryImage {
     const context = contextOf(version.subject)
     removeFrom(this.#byId, `${context} ${version.schemaId}`, version)
     removeFrom(this.#byContent, contentHash(context, version), version)
-    if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version), version)
+    if (this.#byGuid !== undefined) removeFrom(this.#byGuid, guidOf(version, this.#md5), version)
     for (const location of referredLocations(version)) {
       removeFrom(this.#referrers, location, version)
     }
@@ -235,8 +241,8 @@ export function contentKey(content: SchemaContent): string {
 }
 
 /** The id of a content that is the same in every registry. */
-export function guidOf(content: SchemaContent): string {
-  return schemaGuid(content.schema, content.references, extrasHashTexts(content))
+export function guidOf(content: SchemaContent, digest?: Md5): string {
+  return schemaGuid(content.schema, content.references, extrasHashTexts(content), digest)
 }
 
 /** Each once: two references may lead to one version, by different names. */

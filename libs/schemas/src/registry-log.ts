@@ -1,3 +1,4 @@
+import type { Md5 } from '@fairlead/avro'
 import { errorMessage } from '@fairlead/base'
 import { decodeRecord, encodeRecord, keyText } from './record-codec.ts'
 import type { RegistryRecord } from './records.ts'
@@ -39,10 +40,14 @@ export type ReplayResult =
  * it is overwritten with what counts (`repairs`), the key is at risk.
  */
 export class RegistryLog {
-  readonly image: RegistryImage = new RegistryImage()
+  readonly image: RegistryImage
   /** Keys whose last record does not count, with that record. */
   readonly #atRisk = new Map<string, RegistryRecord>()
   #nextOffset = 0
+
+  constructor(digest?: Md5) {
+    this.image = new RegistryImage(digest)
+  }
 
   /** Call once per record, in log order. */
   replay(entry: LogEntry): ReplayResult {

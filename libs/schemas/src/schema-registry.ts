@@ -1,3 +1,4 @@
+import type { Md5 } from '@fairlead/avro'
 import { assertNever, invariant } from '@fairlead/base'
 import type { Association } from './associations/association.ts'
 import type { Resource } from './associations/association-request.ts'
@@ -63,14 +64,16 @@ export type SchemaRegistryOptions = {
  * State changes only in `log.replay`.
  */
 export class SchemaRegistry {
-  readonly log: RegistryLog = new RegistryLog()
+  readonly log: RegistryLog
   readonly options: SchemaRegistryOptions
   readonly profile: Profile
   readonly #view: SubjectView
   readonly #schemas: ParsedSchemas
 
-  constructor(options: SchemaRegistryOptions) {
+  /** @param digest of GUIDs, if the platform has a quicker one. */
+  constructor(options: SchemaRegistryOptions, digest?: Md5) {
     this.options = options
+    this.log = new RegistryLog(digest)
     this.profile = options.profile ?? 8
     this.#schemas = new ParsedSchemas(this.log.image, this.profile, options.parsedLengthMax)
     this.#view = new SubjectView(this.log.image, options.defaultCompatibilityLevel)

@@ -5,9 +5,9 @@ import {
   type SchemaTags,
   type SchemaVersion,
   type Settings,
-  guidOf,
   qualifiedLike,
 } from '@fairlead/schemas'
+import { guidOfVersion } from '../guids.ts'
 
 /** JSON bodies of a profile: members that have no value are left out. */
 
@@ -84,7 +84,7 @@ function content(version: SchemaVersion, profile: Profile, schema: string) {
   const { schemaType, references, metadata, ruleSet } = version
   const isTold = profile === 8 || schemaType !== 'AVRO'
   return {
-    ...(profile === 8 ? { guid: guidOf(version) } : {}),
+    ...(profile === 8 ? { guid: guidOfVersion(version) } : {}),
     ...(isTold ? { schemaType } : {}),
     ...(references.length === 0 ? {} : { references }),
     ...(metadata === undefined ? {} : { metadata: JSON.parse(writeJson(metadata)) as unknown }),

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Profile, SchemaRegistry } from '@fairlead/schemas'
+import { nativeMd5 } from '../guids.ts'
 import { Inquiries } from '../checking/inquiries.ts'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { RegistryStore } from '../store/registry-store.ts'
@@ -21,7 +22,7 @@ export const startRegistry = (
   profile: Profile = 8,
   options: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits' | 'hasAssociations'> = {},
 ) => {
-  const registry = new SchemaRegistry({ defaultCompatibilityLevel: 'BACKWARD', profile })
+  const registry = new SchemaRegistry({ defaultCompatibilityLevel: 'BACKWARD', profile }, nativeMd5)
   const states: (true | string)[] = []
   const store = new RegistryStore({
     log,
