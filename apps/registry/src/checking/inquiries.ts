@@ -36,7 +36,7 @@ export class Inquiries {
     if (!this.isForThread(inquiry, basis)) return this.#registry.answer(inquiry)
     const { options } = this.#registry
     const job = () => ({ options, records: basisRecords(basis), inquiry })
-    return (await this.#thread.ask(job)) as InquiryAnswer<Kind>
+    return (await this.#thread.ask(job, basis.textLength)) as InquiryAnswer<Kind>
   }
 
   get waitingCount(): number {

@@ -98,6 +98,45 @@ test('only so many wait', async () => {
   expect(await Promise.all(asked)).toEqual([COMPATIBLE, COMPATIBLE, COMPATIBLE])
 })
 
+/** In which order inquiries of these lengths are answered behind one that is under way. */
+const orderOf = async (lengths: readonly number[]): Promise<readonly number[]> => {
+  const thread = started()
+  const order: number[] = []
+  const asked = [thread.ask(() => jobOf('"int"'))]
+  for (const [index, length] of lengths.entries()) {
+    asked.push(
+      thread.ask(() => {
+        order.push(index)
+        return jobOf('"int"')
+      }, length),
+    )
+  }
+  await Promise.all(asked)
+  return order
+}
+
+test('the smallest goes first, and of two that are as small the one that came first', async () => {
+  expect(await orderOf([900, 30, 500, 20, 30])).toEqual([3, 1, 4, 2, 0])
+})
+
+test('a large one lets ten smaller ones go first, and no more', async () => {
+  const order = await orderOf([900, ...Array.from({ length: 15 }, () => 1)])
+  expect(order.indexOf(0)).toBe(10)
+})
+
+test('where no more may wait, the largest makes room for a smaller one', async () => {
+  const thread = started({ waitingMax: 2 })
+  const first = thread.ask(() => jobOf('"int"'), 1)
+  const [large, medium] = [
+    thread.ask(() => jobOf('"int"'), 900),
+    thread.ask(() => jobOf('"int"'), 500),
+  ]
+  const small = thread.ask(() => jobOf('"int"'), 20)
+  await expect(large).rejects.toMatchObject({ errorCode: 429 })
+  await expect(thread.ask(() => jobOf('"int"'), 600)).rejects.toMatchObject({ errorCode: 429 })
+  expect(await Promise.all([first, medium, small])).toEqual([COMPATIBLE, COMPATIBLE, COMPATIBLE])
+})
+
 test('an inquiry that cannot be asked is its own failure alone', async () => {
   const thread = started()
   const broken = thread.ask(() => {

@@ -29,7 +29,7 @@ export type InquiryThreadOptions = {
   readonly timeMaxMs?: number
   /** Of the thread's objects. Default 128 MB. */
   readonly heapMegabytesMax?: number
-  /** Inquiries that wait for their turn. Default 50. */
+  /** Inquiries that wait for their turn; beyond it, the largest is refused. Default 50. */
   readonly waitingMax?: number
   /** Told when the thread had to be ended, or ended itself. */
   readonly onEnded?: (reason: string) => void
@@ -45,16 +45,23 @@ const YOUNG_MEGABYTES_MAX = 16
 const WAITING_MAX = 50
 const STOPPED = 'the registry stops'
 
+/** Smaller ones that a waiting inquiry lets go first. */
+const PASSED_OVER_MAX = 10
+
 type Waiting = {
   /** Made when its turn comes: what waits holds no copy of the image. */
   readonly job: () => InquiryJob
+  /** Of all that it may read, by which its time is told beforehand. */
+  readonly textLength: number
+  passedOverCount: number
   readonly resolve: (outcome: InquiryOutcome) => void
   readonly reject: (error: unknown) => void
 }
 
 /**
  * A thread for inquiries that would hold up the event loop. It starts with the first one, and takes one
- * at a time: what it is asked costs no more than a processor, and no more memory than it is granted.
+ * at a time: what it is asked costs no more than a processor, and no more memory than it is granted. The
+ * smallest goes first, so that those who send the largest wait for each other and not the others for them.
  */
 export class InquiryThread {
   readonly #timeMaxMs: number
@@ -80,18 +87,16 @@ export class InquiryThread {
   }
 
   /**
-   * @throws {HttpFailure} 429 when too many wait, 42201 for what takes too long or too much memory.
+   * @throws {HttpFailure} 429 when too many wait and this is the largest, 42201 for what takes too long or too
+   *   much memory.
    * @throws {Error} for a failure of the thread.
    */
-  ask(job: () => InquiryJob): Promise<InquiryOutcome> {
+  ask(job: () => InquiryJob, textLength = 0): Promise<InquiryOutcome> {
     if (this.#isStopped) return Promise.reject(new Error(STOPPED))
-    if (this.#waiting.length >= this.#waitingMax) {
-      const message = 'Too many large schemas wait to be checked: try again later'
-      return Promise.reject(new HttpFailure({ errorCode: 429, message, retryAfterSeconds: 1 }))
-    }
     const { promise, resolve, reject } = Promise.withResolvers<InquiryOutcome>()
-    this.#waiting.push({ job, resolve, reject })
+    this.#waiting.push({ job, textLength, passedOverCount: 0, resolve, reject })
     this.#takeNext()
+    if (this.#waiting.length > this.#waitingMax) this.#refuseLargest()
     return promise
   }
 
@@ -102,10 +107,29 @@ export class InquiryThread {
     await this.#end(new Error(STOPPED))
   }
 
+  /** Of several, the one that came last. */
+  #refuseLargest(): void {
+    const largest = Math.max(...this.#waiting.map(({ textLength }) => textLength))
+    const index = this.#waiting.findLastIndex(({ textLength }) => textLength === largest)
+    const message = 'Too many large schemas wait to be checked: try again later'
+    const refusal = new HttpFailure({ errorCode: 429, message, retryAfterSeconds: 1 })
+    for (const { reject } of this.#waiting.splice(index, 1)) reject(refusal)
+  }
+
+  /** The smallest, unless one has let enough of them go first; of several, the one that came first. */
+  #nextIndex(): number {
+    const due = this.#waiting.findIndex((each) => each.passedOverCount >= PASSED_OVER_MAX)
+    if (due !== -1) return due
+    const smallest = Math.min(...this.#waiting.map(({ textLength }) => textLength))
+    return this.#waiting.findIndex(({ textLength }) => textLength === smallest)
+  }
+
   #takeNext(): void {
-    if (this.#current !== undefined) return
-    const next = this.#waiting.shift()
+    if (this.#current !== undefined || this.#waiting.length === 0) return
+    const index = this.#nextIndex()
+    const [next] = this.#waiting.splice(index, 1)
     if (next === undefined) return
+    for (const passedOver of this.#waiting.slice(0, index)) passedOver.passedOverCount += 1
     this.#current = next
     try {
       this.#worker ??= this.#startWorker()
