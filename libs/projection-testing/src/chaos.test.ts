@@ -21,7 +21,9 @@ const replaced = (OrderPlaced: FoldHandler) => ({
   on: { ...orderSummary.on, OrderPlaced },
 })
 
-test.for([orderSummary, sales])(
+const withInbox = { ...orderSummary, name: 'order_summary_with_inbox', inbox: { retentionMs: 1 } }
+
+test.for([orderSummary, sales, withInbox])(
   '$name comes to the same rows whatever happens',
   async (correct) => {
     const report = await chaos(correct, history, { seed: 7, runs: 100 })
