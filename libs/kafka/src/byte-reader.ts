@@ -1,6 +1,9 @@
 import { DecodeError } from '@fairlead/base'
 
 const VARINT_BYTES_MAX = 10
+/** Of seven bits each: as many as an int of 32 bits has place for. */
+const VARINT_INT_BYTES_MAX = 4
+const INT31_MAX = 2 ** 31 - 1
 
 const utf8 = new TextDecoder()
 
@@ -70,6 +73,22 @@ export class ByteReader {
   }
 
   unsignedVarint(): number {
+    const bytes = this.#bytes
+    const end = Math.min(bytes.length, this.#position + VARINT_INT_BYTES_MAX)
+    let value = 0
+    for (let position = this.#position, shift = 0; position < end; position += 1, shift += 7) {
+      const byte = bytes[position] as number
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) {
+        this.#position = position + 1
+        return value
+      }
+    }
+    return this.#longUnsignedVarint()
+  }
+
+  /** Of any length: in doubles, which the others do without. */
+  #longUnsignedVarint(): number {
     let value = 0
     let scale = 1
     for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
@@ -166,5 +185,6 @@ export class ByteReader {
 }
 
 function unzigzag(value: number): number {
+  if (value <= INT31_MAX) return (value >>> 1) ^ -(value & 1)
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2
 }

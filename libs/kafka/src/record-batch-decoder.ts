@@ -2,7 +2,7 @@ import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
 import { DecodeError } from '@fairlead/base'
 import { ByteReader } from './byte-reader.ts'
 import type { AbortedTransaction } from './fetch-exchange.ts'
-import { BatchBytes, FetchedRecord } from './fetched-record.ts'
+import { FetchedBatch, FetchedRecord } from './fetched-record.ts'
 import type { IncomingRecord, TopicPartition } from './records.ts'
 
 const BATCH_PREFIX_BYTES = 12
@@ -85,14 +85,15 @@ function decodeBatch(
 
   const decoder = new RecordDecoder(recordReader(reader, attributes), {
     ...target,
+    recordCount,
     baseOffset,
     baseTimestampMs,
     logAppendTimeMs:
       (attributes & LOG_APPEND_TIME) === 0 ? undefined : timestampOf(maxTimestampMs, 0),
   })
   for (let index = 0; index < recordCount; index += 1) {
-    const record = decoder.next()
-    if (record.offset >= target.fromOffset) records.push(record)
+    const offset = decoder.next(index)
+    if (offset >= target.fromOffset) records.push(new FetchedRecord(decoder.batch, index))
   }
   return lastOffset
 }
@@ -146,7 +147,11 @@ function timestampOf(baseMs: number | bigint, deltaMs: number | bigint): number 
   return Math.min(Math.max(timestampMs, -TIMESTAMP_MAX_MS), TIMESTAMP_MAX_MS)
 }
 
+/** Length, attributes, two deltas, two lengths and a count of headers, of a byte each at least. */
+const RECORD_BYTES_MIN = 7
+
 type BatchContext = TopicPartition & {
+  readonly recordCount: number
   readonly baseOffset: number
   readonly baseTimestampMs: number | bigint
   /** Time of every record; undefined when each has its own. */
@@ -155,19 +160,26 @@ type BatchContext = TopicPartition & {
 
 /** Reads the records of one batch, one after the other. */
 class RecordDecoder {
+  readonly batch: FetchedBatch
   readonly #reader: ByteReader
-  readonly #batch: BatchContext
-  readonly #bytes: BatchBytes
+  readonly #context: BatchContext
 
-  constructor(reader: ByteReader, batch: BatchContext) {
+  constructor(reader: ByteReader, context: BatchContext) {
     this.#reader = reader
-    this.#batch = batch
-    this.#bytes = new BatchBytes(reader)
+    this.#context = context
+    const { topic, partition, recordCount } = context
+    // The count is whatever the batch says; there are no more records than bytes for them.
+    const recordCountMax = Math.min(
+      Math.max(0, recordCount),
+      Math.ceil(reader.remaining / RECORD_BYTES_MIN),
+    )
+    this.batch = new FetchedBatch(reader, { topic, partition, recordCountMax })
   }
 
-  next(): IncomingRecord {
+  /** Its offset. */
+  next(index: number): number {
     const reader = this.#reader
-    const { topic, partition, baseOffset, baseTimestampMs, logAppendTimeMs } = this.#batch
+    const { baseOffset, baseTimestampMs, logAppendTimeMs } = this.#context
     const lengthBytes = reader.varint()
     const end = reader.position + lengthBytes
     reader.int8()
@@ -182,9 +194,7 @@ class RecordDecoder {
       throw new DecodeError(`a record of ${lengthBytes} bytes ends elsewhere`, reader.position)
     }
     const timestampMs = logAppendTimeMs ?? ownTimestampMs
-    return new FetchedRecord(this.#bytes, {
-      topic,
-      partition,
+    this.batch.set(index, {
       offset,
       timestampMs,
       keyEnd,
@@ -192,6 +202,7 @@ class RecordDecoder {
       valueEnd,
       valueLengthBytes,
     })
+    return offset
   }
 
   /** Only checks that they are whole. */

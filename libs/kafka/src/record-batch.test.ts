@@ -42,7 +42,7 @@ test('a decoded batch has the records that were encoded, compressed or not', () 
   )
 })
 
-test('keys and headers of a fetched record as text are those of its bytes', () => {
+test('keys and headers of a fetched record as text, and its value in place, are those of its bytes', () => {
   const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
   const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
   const textOf = (key: Uint8Array | null): string | null => {
@@ -56,7 +56,7 @@ test('keys and headers of a fetched record as text are those of its bytes', () =
   const value = fc.oneof(bytes, fc.constantFrom(Buffer.from('Placed'), Buffer.from('Placec')))
   const name = fc.constantFrom('id', 'type', '__proto__', '\ufeffname')
   const given = fc.array(
-    fc.record({ key: value, headers: fc.array(fc.tuple(name, value), { maxLength: 5 }) }),
+    fc.record({ key: value, value, headers: fc.array(fc.tuple(name, value), { maxLength: 5 }) }),
     { minLength: 1, maxLength: 10 },
   )
   fc.assert(
@@ -67,6 +67,10 @@ test('keys and headers of a fetched record as text are those of its bytes', () =
       )
       const { records: fetched } = decodeRecordBatches(batch, target)
       expect(fetched.map((one) => one.textKey?.())).toEqual(some.map(({ key }) => textOf(key)))
+      const inPlace = fetched.map((one) =>
+        one.readValue?.((within, start, end) => within.subarray(start, end)),
+      )
+      expect(inPlace).toEqual(fetched.map((one) => one.value))
       // Twice: a text that is known by now is the same one.
       for (const one of [...fetched, ...fetched]) {
         const texts = Object.entries(one.textHeaders?.() ?? {})

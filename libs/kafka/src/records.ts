@@ -26,6 +26,12 @@ export type IncomingRecord = {
    * is empty; what is no UTF-8 is replaced (U+FFFD). Only records that were fetched have it.
    */
   textHeaders?(): Readonly<Record<string, string>>
+  /**
+   * What `read` makes of the value where it lies, from `start` up to `end` of the bytes of its batch; null
+   * when the value is null. A view of each value takes longer to make than most values to read.
+   * Only records that were fetched have it.
+   */
+  readValue?<T>(read: (bytes: Uint8Array, start: number, end: number) => T): T | null
 }
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }
