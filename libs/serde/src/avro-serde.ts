@@ -103,7 +103,8 @@ class RegistryAvroSerde implements AvroSerde {
     return this.#decoders.get(key, async () => {
       const decoder = await this.#compile(schema, readerSchema)
       return {
-        decode: (bytes, payloadOffset = WIRE_PREFIX_BYTES) => decoder.decode(bytes, payloadOffset),
+        decode: (bytes, payloadOffset = WIRE_PREFIX_BYTES, end = bytes.length) =>
+          decoder.decode(bytes, payloadOffset, end),
       }
     })
   }

@@ -31,7 +31,9 @@ export type {
 } from './types.ts'
 export {
   type SchemaName,
+  VALUE_SCHEMA_ID_HEADER,
   WIRE_PREFIX_BYTES,
+  prefixedSchemaId,
   schemaIdOf,
   withWirePrefix,
   withoutSchemaId,

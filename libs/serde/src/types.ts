@@ -123,9 +123,10 @@ export interface AvroDecoder {
   /**
    * @param payloadOffset where the payload begins, as `writtenWith` tells; by default behind a wire
    *   prefix with an id, which is not looked at.
+   * @param end where it ends; by default, where the bytes do.
    * @throws {DecodeError}
    */
-  decode(bytes: Uint8Array, payloadOffset?: number): unknown
+  decode(bytes: Uint8Array, payloadOffset?: number, end?: number): unknown
 }
 
 /** Avro with Confluent's wire prefix. */

@@ -25,10 +25,12 @@ export type SchemaName = number | string
 /** Headers of a record, as it has them: the same name may come more than once. */
 export type RecordHeaders = readonly (readonly [name: string, value: Uint8Array | null])[]
 
-/** Names of the headers that hold what otherwise is before the value (Confluent 8). */
+/** The header that holds what otherwise is before the value of a record (Confluent 8). */
+export const VALUE_SCHEMA_ID_HEADER = '__value_schema_id'
+
 const SCHEMA_ID_HEADERS: Readonly<Record<RecordPart, string>> = {
   key: '__key_schema_id',
-  value: '__value_schema_id',
+  value: VALUE_SCHEMA_ID_HEADER,
 }
 
 /**
@@ -65,12 +67,29 @@ export function schemaIdOf(bytes: Uint8Array): number {
     throw new DecodeError(`${bytes.length} bytes are too few for a schema id`, bytes.length)
   }
   if (bytes[0] !== MAGIC) throw new DecodeError(`unknown magic byte ${bytes[0]}`, 0)
-  // A view would cost more than the four bytes; all are there.
+  return int32At(bytes, 1)
+}
+
+/**
+ * The schema id of the value from `start` to `end`, when it has it before the payload, as nearly all have;
+ * else undefined: {@link writtenWith} reads the other forms, and says what is wrong with the rest.
+ */
+export function prefixedSchemaId(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number | undefined {
+  if (end - start < WIRE_PREFIX_BYTES || bytes[start] !== MAGIC) return undefined
+  return int32At(bytes, start + 1)
+}
+
+/** A view would cost more than the four bytes; all are there. */
+function int32At(bytes: Uint8Array, position: number): number {
   return (
-    ((bytes[1] as number) << 24) |
-    ((bytes[2] as number) << 16) |
-    ((bytes[3] as number) << 8) |
-    (bytes[4] as number)
+    ((bytes[position] as number) << 24) |
+    ((bytes[position + 1] as number) << 16) |
+    ((bytes[position + 2] as number) << 8) |
+    (bytes[position + 3] as number)
   )
 }
 

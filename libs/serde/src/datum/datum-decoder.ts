@@ -25,18 +25,19 @@ export class DatumDecoder {
   }
 
   /**
-   * Decodes from `position` to the end of the bytes.
+   * Decodes what is from `position` to `end`.
    *
    * @throws {DecodeError}
    */
-  decode(bytes: Uint8Array, position: number = 0): Datum {
+  decode(bytes: Uint8Array, position: number = 0, end: number = bytes.length): Datum {
     const buffer = Buffer.isBuffer(bytes)
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     try {
       const { value, offset } = this.#type.decode(buffer, position, this.#resolver)
-      if (offset < 0) throw new DecodeError('the bytes end within a value', bytes.length)
-      if (offset < bytes.length) {
+      // Of what is behind the end nothing stays in a value that ends before it.
+      if (offset < 0 || offset > end) throw new DecodeError('the bytes end within a value', end)
+      if (offset < end) {
         throw new DecodeError('bytes are left over behind the value', offset)
       }
       return this.#convert === undefined ? value : this.#convert(value)

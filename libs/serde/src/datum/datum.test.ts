@@ -88,6 +88,21 @@ test('what is encoded is decoded as the same value', () => {
   )
 })
 
+test('a value is read where it lies among other bytes, and ends where it is said to end', () => {
+  const decoder = new DatumDecoder(EVERYTHING)
+  fc.assert(
+    fc.property(everything, bytes(), bytes(), (value, before, behind) => {
+      const encoded = encodeDatum(EVERYTHING, value)
+      const among = Buffer.concat([before, encoded, Buffer.from([0]), behind])
+      const start = before.length
+      const end = start + encoded.length
+      expect(decoder.decode(among, start, end)).toEqual(value)
+      expect(() => decoder.decode(among, start, end - 1)).toThrow(DecodeError)
+      expect(() => decoder.decode(among, start, end + 1)).toThrow('left over behind the value')
+    }),
+  )
+})
+
 test('bytes are equal to those of avsc', () => {
   const schema = record(
     'R',
