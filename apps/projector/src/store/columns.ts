@@ -1,6 +1,6 @@
 import type { Row, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { arrayText } from './array-text.ts'
+import { arrayParameter } from './array-parameter.ts'
 
 const NULLABLE = / null$/
 
@@ -16,7 +16,7 @@ export function columnArrays(table: Table, rows: readonly Row[]): RawBuilder<unk
   const arrays = Object.keys(table.columns).map((column) => {
     const type = columnType(table, column)
     const values = rows.map((row) => parameter(row[column], type))
-    return sql`${arrayText(values)}::${sql.raw(type)}[]`
+    return sql`${arrayParameter(values, type)}::${sql.raw(type)}[]`
   })
   return sql.join(arrays)
 }

@@ -1,6 +1,6 @@
 import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
-import { arrayText } from './array-text.ts'
+import { arrayParameter } from './array-parameter.ts'
 import { columnArrays, columnType } from './columns.ts'
 
 /** One table of a version, as rows go in and out of it: whole, and many at a time. */
@@ -10,11 +10,13 @@ export class FoldTable {
   readonly qualifiedName: string
   readonly #name: RawBuilder<unknown>
   readonly #keyType: string
+  readonly #columns: readonly string[]
 
   constructor(projection: FoldProjection, schemaName: string) {
     this.#table = projection.table
     this.qualifiedName = `${schemaName}.${projection.table.name}`
     this.#name = sql.table(this.qualifiedName)
+    this.#columns = Object.keys(projection.table.columns)
     this.#keyType = columnType(this.#table, this.#table.keyColumn)
   }
 
@@ -24,15 +26,22 @@ export class FoldTable {
    */
   async load(trx: Kysely<unknown>, keys: readonly RowKey[]): Promise<Map<RowKey, Row>> {
     if (keys.length === 0) return new Map()
-    const { keyColumn, columns } = this.#table
-    const selected = Object.keys(columns).map((column) => sql.ref(`t.${column}`))
-    const { rows } = await sql<Record<string, unknown> & { fold_position: bigint }>`
-      select ${sql.join(selected)}, k.fold_position
-      from unnest(${arrayText(keys)}::${sql.raw(this.#keyType)}[]) with ordinality as k(key, fold_position)
+    const { keyColumn } = this.#table
+    const selected = this.#columns.map((column) => sql.ref(`t.${column}`))
+    const { rows } = await sql<Record<string, unknown> & { fold_position: number }>`
+      select ${sql.join(selected)}, k.fold_position::integer as fold_position
+      from unnest(${arrayParameter(keys, this.#keyType)}::${sql.raw(this.#keyType)}[]) with ordinality as k(key, fold_position)
       join ${this.#name} t on t.${sql.ref(keyColumn)} = k.key`.execute(trx)
     return new Map(
-      rows.map(({ fold_position, ...row }) => [keys[Number(fold_position) - 1] as RowKey, row]),
+      rows.map((found) => [keys[found.fold_position - 1] as RowKey, this.#rowOf(found)]),
     )
+  }
+
+  /** Without the position; column by column, which is several times as quick as to take it out. */
+  #rowOf(found: Readonly<Record<string, unknown>>): Row {
+    const row: Record<string, unknown> = {}
+    for (const column of this.#columns) row[column] = found[column]
+    return row
   }
 
   keyOf(row: Row): RowKey {
@@ -49,7 +58,7 @@ export class FoldTable {
   async delete(trx: Transaction<unknown>, keys: readonly RowKey[]): Promise<void> {
     if (keys.length === 0) return
     await sql`delete from ${this.#name} where ${sql.ref(this.#table.keyColumn)}
-      = any(${arrayText(keys)}::${sql.raw(this.#keyType)}[])`.execute(trx)
+      = any(${arrayParameter(keys, this.#keyType)}::${sql.raw(this.#keyType)}[])`.execute(trx)
   }
 
   /** Writes the rows of another table with the same columns. */
@@ -58,8 +67,8 @@ export class FoldTable {
   }
 
   async #upsert(trx: Transaction<unknown>, rows: RawBuilder<unknown>): Promise<void> {
-    const { keyColumn, columns } = this.#table
-    const names = Object.keys(columns)
+    const { keyColumn } = this.#table
+    const names = this.#columns
     const updates = names
       .filter((column) => column !== keyColumn)
       .map((column) => sql`${sql.ref(column)} = excluded.${sql.ref(column)}`)
