@@ -108,6 +108,7 @@ export async function applyBatch(
     attempts,
     classifyFailed: context.codeFailed,
   })
+  const keyCount = new Set(admitted.records.map(({ key }) => key)).size
   const effects: Effect[] = []
   await db.transaction().execute(async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
@@ -117,7 +118,7 @@ export async function applyBatch(
     const records = await newRecords(context, trx, admitted.records, ledger)
     const batch = { trx, ledger, schemaName, records, effects, ranges }
     await applyRecords(batch, partition, mode)
-    const flood = breaker.floodOf(keyCounts(ledger, admitted), nowMs)
+    const flood = breaker.floodOf(keyCounts(ledger, keyCount), nowMs)
     if (flood !== undefined) {
       const error = floodError(ledger, flood.cause)
       if (flood.scope === 'all') throw error
@@ -126,7 +127,7 @@ export async function applyBatch(
     await parkLetters(trx, partition, ledger)
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
-  breaker.committed(keyCounts(ledger, admitted), nowMs)
+  breaker.committed(keyCounts(ledger, keyCount), nowMs)
   await haveEffects(effects, context)
   return ledger
 }
@@ -372,11 +373,11 @@ async function isolateEach(
   }
 }
 
-function keyCounts(ledger: BatchLedger, admitted: Admitted): KeyCounts {
+function keyCounts(ledger: BatchLedger, keyCount: number): KeyCounts {
   const parked = ledger.letters.flatMap(({ cause, tenant }) =>
     cause.kind === 'blocked' ? [] : [{ cause: cause.fingerprint, tenant }],
   )
-  return { parked, keyCount: new Set(admitted.records.map(({ key }) => key)).size }
+  return { parked, keyCount }
 }
 
 function floodError(ledger: BatchLedger, fingerprint: string): FloodError {

@@ -1,4 +1,4 @@
-import type { PreparedRecord } from '@fairlead/projection'
+import { type PreparedRecord, planOf } from '@fairlead/projection'
 import type { Database } from './store/database.ts'
 import { findParkedKeys, loadParkedKeys } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
@@ -76,8 +76,9 @@ export class ParkedKeys {
 
 /** Of the records that can be set aside. */
 function keysOfEvents(records: readonly PreparedRecord[]): ReadonlySet<string> {
-  const ofEvents = records.filter(
-    ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
-  )
+  const ofEvents = records.filter((record) => {
+    const plan = planOf(record)
+    return plan === 'event' || plan === 'undecodable'
+  })
   return new Set(ofEvents.map(({ key }) => key))
 }

@@ -1,5 +1,5 @@
 import { invariant } from '@fairlead/base'
-import type { PreparedRecord, Progress } from '@fairlead/projection'
+import { type PreparedRecord, type Progress, planOf } from '@fairlead/projection'
 import type { BatchSize } from './batch-size.ts'
 import type { HeldPartition } from './held-partition.ts'
 import type { Batch } from './log/batch-source.ts'
@@ -104,11 +104,12 @@ export class Portions {
   #endOf({ records }: Batch, start: number): number {
     const end = Math.min(records.length, start + this.#options.batchSize.recordsMax)
     for (let index = start; index < end; index += 1) {
-      const content = records[index]?.content
-      if (content?.kind !== 'unknown') continue
+      const record = records[index]
+      if (record === undefined || planOf(record) !== 'unknown') continue
       if (index > start) return index
       const { topic, projection } = this.#options.partition
-      throw new StopRequired(explainUnknown({ eventType: content.eventType, topic, projection }))
+      const eventType = record.eventType ?? ''
+      throw new StopRequired(explainUnknown({ eventType, topic, projection }))
     }
     return end
   }

@@ -103,15 +103,15 @@ export class BatchLedger {
 
   /** The event to handle now; null when the record is set aside instead. Call in log order. */
   open(prepared: PreparedRecord): AnyEvent | null {
+    if (this.isParked(prepared.key)) {
+      this.#setAside(prepared, { kind: 'blocked' })
+      return null
+    }
     const { content } = prepared
     invariant(
       content.kind === 'event' || content.kind === 'undecodable',
       'ignored and unknown records are not applied',
     )
-    if (this.isParked(prepared.key)) {
-      this.#setAside(prepared, { kind: 'blocked' })
-      return null
-    }
     if (content.kind === 'undecodable') {
       this.#countFailure('decode')
       this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1 })

@@ -215,3 +215,53 @@ describe('a handler that breaks the rules is to blame itself', () => {
     expect(cause).toMatchObject({ kind: 'failed', errorClass })
   })
 })
+
+test('of a record that is not decoded yet, the row of its key is wanted', () => {
+  const sample = sampleRecord({ type: 'Deposited', key: 'a', amount: 1 }, 0, 0)
+  const undecoded: PreparedRecord = {
+    ...sample,
+    plan: 'event',
+    eventKey: 'a',
+    get content(): PreparedRecord['content'] {
+      throw new Error('it was decoded')
+    },
+  }
+  const ledgerOf = (parkedKeys: ReadonlySet<string>) =>
+    new BatchLedger({ projection: accounts, parkedKeys, attempts: Attempts.none })
+  expect(rowKeysOf(accounts, [undecoded, undecoded], ledgerOf(new Set()))).toEqual(['a'])
+  expect(rowKeysOf(accounts, [undecoded], ledgerOf(new Set(['a'])))).toEqual([])
+  const shared = { ...accounts, mayShareRows: true }
+  expect(() => rowKeysOf(shared, [undecoded], ledgerOf(new Set()))).toThrow('it was decoded')
+})
+
+test.for([
+  ['lacks a column', { id: 'a', balance: 1 }, 'the row of account lacks events'],
+  [
+    'lacks one and has another',
+    { id: 'a', balance: 1, evnets: 1 },
+    'the row of account lacks events',
+  ],
+  [
+    'has a column that is none',
+    { id: 'a', balance: 1, events: 1, note: '' },
+    'account has no column "note"',
+  ],
+  [
+    'has another key',
+    { id: 'b', balance: 1, events: 1 },
+    'a handler changed the key id of a row of account',
+  ],
+] as const)('a row that %s is the fault of its event', ([, row, message]) => {
+  const projection = { ...accounts, on: { Deposited: () => row } }
+  const ledger = new BatchLedger({
+    projection,
+    parkedKeys: new Set(),
+    attempts: Attempts.none,
+  })
+  const records = [sampleRecord({ type: 'Deposited', key: 'a', amount: 1 }, 0, 0)]
+  expect(foldBatch(projection, { records, rows: new Map(), ledger })).toEqual({
+    upserts: [],
+    deletes: [],
+  })
+  expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorMessage: message } }])
+})

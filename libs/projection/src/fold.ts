@@ -10,16 +10,19 @@ export type RowChanges = {
   readonly deletes: readonly RowKey[]
 }
 
-/** Keys of the rows that the records may change: those to load before `foldBatch`. */
+/**
+ * Keys of the rows that the records may change: those to load before `foldBatch`. Of a record that is not
+ * decoded yet, the key of its event counts, whether or not it can be decoded.
+ */
 export function rowKeysOf(
   projection: FoldProjection,
   records: readonly PreparedRecord[],
   ledger: BatchLedger,
 ): readonly RowKey[] {
   const keys = new Set<RowKey>()
-  for (const { content, key } of records) {
-    if (content.kind !== 'event' || ledger.isParked(key)) continue
-    const rowKey = tryRowKey(projection, content.event)
+  for (const prepared of records) {
+    if (ledger.isParked(prepared.key)) continue
+    const rowKey = tryRowKey(projection, prepared)
     if (rowKey !== undefined) keys.add(rowKey)
   }
   return [...keys]
@@ -58,7 +61,9 @@ export function foldInto(
     if (event === null) continue
     try {
       const rowKey = rowKeyOf(projection, event)
-      const row = changed.has(rowKey) ? changed.get(rowKey) : rows.get(rowKey)
+      const before = changed.get(rowKey)
+      const isKnown = before !== undefined || changed.has(rowKey)
+      const row = isKnown ? before : rows.get(rowKey)
       changed.set(rowKey, foldEvent(projection, { rowKey, row, event, enriched }))
       ledger.applied()
     } catch (error) {
@@ -105,17 +110,24 @@ export function foldEvent(
 /** Types let extra properties and foreign keys pass; a write would fail later, and blame nobody. */
 function checkRow(projection: FoldProjection, before: Row, after: Row): void {
   const { columns, keyColumn, name } = projection.table
+  let columnCount = 0
   for (const column in columns) {
     if (after[column] === undefined) throw new TypeError(`the row of ${name} lacks ${column}`)
+    columnCount += 1
   }
-  for (const column in after) {
-    if (!Object.hasOwn(columns, column)) {
-      throw new TypeError(`${name} has no column "${column}"`)
-    }
-  }
+  let valueCount = 0
+  for (const _column in after) valueCount += 1
+  // All columns are there: it is exactly these, or more.
+  if (valueCount !== columnCount)
+    throw new TypeError(`${name} has no column "${foreignIn(projection, after)}"`)
   if (after[keyColumn] !== before[keyColumn]) {
     throw new TypeError(`a handler changed the key ${keyColumn} of a row of ${name}`)
   }
+}
+
+function foreignIn({ table: { columns } }: FoldProjection, row: Row): string | undefined {
+  for (const column in row) if (!Object.hasOwn(columns, column)) return column
+  return undefined
 }
 
 /** What is to be written for `changed`, given the rows that were loaded. */
@@ -147,9 +159,12 @@ export function rowKeyOf(
   throw new TypeError(`the row key of ${projection.name} is a ${typeof key}`)
 }
 
-function tryRowKey(projection: FoldProjection, event: AnyEvent): RowKey | undefined {
+function tryRowKey(projection: FoldProjection, prepared: PreparedRecord): RowKey | undefined {
+  if (!projection.mayShareRows && prepared.eventKey !== undefined) return prepared.eventKey
+  const { content } = prepared
+  if (content.kind !== 'event') return undefined
   try {
-    return rowKeyOf(projection, event)
+    return rowKeyOf(projection, content.event)
   } catch {
     // It throws again when the event is folded, and is blamed there.
     return undefined

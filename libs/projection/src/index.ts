@@ -62,8 +62,10 @@ export {
   type RecordPlan,
   headersText,
   keyText,
+  planOf,
   planRecord,
   readSource,
+  readValue,
   unitOf,
 } from './log-record.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'

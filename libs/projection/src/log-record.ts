@@ -15,18 +15,26 @@ export type LogRecord = {
   /** Where the log has a quicker way to text. */
   textKey?(): string | null
   textHeaders?(): Readonly<Record<string, string>>
+  /** Reads the value where it lies among other bytes, without a view of it; null when it is null. */
+  readValue?<T>(read: ReadBytes<T>): T | null
 }
+
+/** Reads `bytes` from `start` up to, and without, `end`. */
+export type ReadBytes<T> = (bytes: Uint8Array, start: number, end: number) => T
 
 /** What a record is to a projection, before its value is decoded. */
 export type RecordPlan =
   /** The projection has no handler for it. */
   | { readonly kind: 'ignored' }
-  | { readonly kind: 'event'; readonly eventType: string; readonly value: Uint8Array }
+  | { readonly kind: 'event'; readonly eventType: string }
   /** Of a type that no event set has: written by a newer release. */
   | { readonly kind: 'unknown'; readonly eventType: string }
   | { readonly kind: 'undecodable'; readonly error: unknown }
 
-/** A record that is ready to be applied. */
+/**
+ * A record that is ready to be applied. Its content may be decoded anew each time that it is asked for:
+ * who needs it twice keeps it.
+ */
 export type PreparedRecord = {
   readonly record: LogRecord
   /** The unit of order and of failure; see `unitOf`. */
@@ -35,11 +43,23 @@ export type PreparedRecord = {
   readonly tenant: string
   readonly eventType: string | null
   readonly source: SourcePosition | null
+  /** Key of the event; absent where `content` is decoded already, and has it. */
+  readonly eventKey?: string
+  /**
+   * What `content` is, as far as one can tell without decoding it: an event may turn out to be
+   * undecodable. Absent where it is decoded already.
+   */
+  readonly plan?: RecordPlan['kind']
   readonly content:
     | { readonly kind: 'ignored' }
     | { readonly kind: 'event'; readonly event: AnyEvent }
     | { readonly kind: 'unknown'; readonly eventType: string }
     | { readonly kind: 'undecodable'; readonly error: unknown }
+}
+
+/** See {@link PreparedRecord.plan}. */
+export function planOf(prepared: PreparedRecord): RecordPlan['kind'] {
+  return prepared.plan ?? prepared.content.kind
 }
 
 /** What a release may call an event type; U+FFFD is what bytes that are no UTF-8 become. */
@@ -97,7 +117,7 @@ export function planRecord(
   headers: Readonly<Record<string, string>>,
 ): RecordPlan {
   // A tombstone says that a key has no more events; it is none itself.
-  if (record.value === null) return { kind: 'ignored' }
+  if (readValue(record, () => true) === null) return { kind: 'ignored' }
   const eventType = headers[EVENT_HEADERS.type]
   if (eventType === undefined) {
     const error = new DecodeError(`the record has no header ${EVENT_HEADERS.type}`, 0)
@@ -113,7 +133,14 @@ export function planRecord(
     const message = `the record has no header ${EVENT_HEADERS.id}, by which repetitions are told`
     return { kind: 'undecodable', error: new DecodeError(message, 0) }
   }
-  return { kind: 'event', eventType, value: record.value }
+  return { kind: 'event', eventType }
+}
+
+/** What `read` makes of the value; null without one. */
+export function readValue<T>(record: LogRecord, read: ReadBytes<T>): T | null {
+  if (record.readValue !== undefined) return record.readValue(read)
+  const { value } = record
+  return value === null ? null : read(value, 0, value.length)
 }
 
 function sourceOf({ sources }: Projection, topic: string): AnyEvents {

@@ -1,5 +1,5 @@
 import { invariant } from '@fairlead/base'
-import type { PreparedRecord } from './log-record.ts'
+import { type PreparedRecord, planOf } from './log-record.ts'
 import {
   type SourcePosition,
   type SourceProgress,
@@ -64,7 +64,7 @@ export function admit(
       positions.push(prepared.source)
     }
     eventTimeMs = timestampMs
-    if (prepared.content.kind === 'ignored') ignoredCount += 1
+    if (planOf(prepared) === 'ignored') ignoredCount += 1
     else records.push(prepared)
   }
   if (source !== null && positions.length > 0) {

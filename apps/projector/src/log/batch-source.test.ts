@@ -27,7 +27,7 @@ function sourceOf(answers: readonly (Fetched | Error)[], recordsMax: () => numbe
       return answer
     },
     reader: {
-      prepare: async (records) => {
+      prepareLazily: async (records) => {
         preparedCounts.push(records.length)
         return records.map(
           (record): PreparedRecord => ({

@@ -12,7 +12,7 @@ export type BatchEnd = {
 export type Batch = BatchEnd & { readonly records: readonly PreparedRecord[] }
 
 type BatchSourceOptions = {
-  readonly reader: Pick<RecordReader, 'prepare'>
+  readonly reader: Pick<RecordReader, 'prepareLazily'>
   /** Fetches what is behind a place; empty when there is nothing for a while. */
   readonly fetch: (from: BatchEnd) => Promise<Fetched>
   /** How many records a batch has at most, asked for each. */
@@ -21,8 +21,8 @@ type BatchSourceOptions = {
 }
 
 /**
- * One partition in batches: what is fetched lies there as bytes, and is decoded a batch at a time, as events
- * take several times the memory of their records. While a fetch is worked off, the next one is under
+ * One partition in batches: what is fetched lies there as bytes, as events take several times the memory of
+ * their records, and only its headers are read before a batch is applied. While a fetch is worked off, the next one is under
  * way: two of them are in memory at most.
  */
 export class BatchSource {
@@ -46,7 +46,7 @@ export class BatchSource {
     const batchCount = Math.max(1, Math.ceil(restCount / this.#options.recordsMax()))
     const first = this.#takenCount
     const behind = first + Math.ceil(restCount / batchCount)
-    const records = await this.#options.reader.prepare(this.#records.slice(first, behind))
+    const records = await this.#options.reader.prepareLazily(this.#records.slice(first, behind))
     this.#takenCount = behind
     const { leaderEpoch, nextOffset } = this.#end
     const next = this.#records[behind]

@@ -171,6 +171,37 @@ test('a registry that is away fails the read; one that lacks the schema, the rec
   await expect(read(written(2, 10), { registry })).rejects.toThrow(OperationalError)
 })
 
+test('an event that is decoded later is the same, and is decoded again whenever it is asked for', async () => {
+  const serde = createAvroSerde({ registry: new Versions() })
+  const reader = new RecordReader(projectionOf(Events), serde, CLOCK)
+  const records = [recordOf(written(1, 10)), recordOf(written(1, 9)), recordOf(written(9, 1))]
+  const [event, refused, unknownSchema] = await reader.prepareLazily(records)
+  const [decoded] = await reader.prepare(records)
+  expect(event).toMatchObject({ key: 'p', eventKey: 'p', eventType: 'Paid', plan: 'event' })
+  expect(event?.content).toEqual(decoded?.content)
+  expect(event?.content).not.toBe(event?.content)
+  expect(refused).toMatchObject({ plan: 'event', content: { kind: 'undecodable' } })
+  expect(unknownSchema).toMatchObject({ content: { kind: 'undecodable' } })
+})
+
+test('a projection that looks at its events twice gets them decoded', async () => {
+  const serde = createAvroSerde({ registry: new Versions() })
+  const common = { name: 'payments', version: 1, from: Events }
+  const into = tables<{ payment: { id: string } }>()('payment', 'id', { id: 'text' })
+  const form = {
+    initial: (id: string) => ({ id }),
+    on: { Paid: (row: { readonly id: string }) => row },
+  }
+  const enriched = defineProjection({ ...common, into, enrich: () => new Map() }).fold(form)
+  const keyed = defineProjection({ ...common, into, key: ({ key }) => key }).fold(form)
+  for (const projection of [enriched, keyed]) {
+    const reader = new RecordReader(projection, serde, CLOCK)
+    const [prepared] = await reader.prepareLazily([recordOf(written(1, 10))])
+    expect(prepared?.content).toMatchObject({ kind: 'event' })
+    expect(prepared?.content).toBe(prepared?.content)
+  }
+})
+
 test('the schema that a group reads with is told, not the version that is read as it was written', async () => {
   const told: Reading[] = []
   const serde = createAvroSerde({ registry: new Versions() })

@@ -1,6 +1,7 @@
 import { type AnyEvents, recordName } from '@fairlead/avro'
 import { DecodeError, EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
 import {
+  type AnyEvent,
   type LogRecord,
   type PreparedRecord,
   type Projection,
@@ -8,12 +9,16 @@ import {
   keyText,
   planRecord,
   readSource,
+  readValue,
   unitOf,
 } from '@fairlead/projection'
 import {
   type AvroSerde,
   SUBJECT_NAME_STRATEGIES,
   type SchemaName,
+  VALUE_SCHEMA_ID_HEADER,
+  WIRE_PREFIX_BYTES,
+  prefixedSchemaId,
   writtenWith,
 } from '@fairlead/serde'
 
@@ -29,7 +34,8 @@ export type ReaderOptions = {
   readonly tenantHeader?: string | undefined
 }
 
-type DecodeValue = (bytes: Uint8Array, payloadOffset: number) => unknown
+/** The payload is from `start` to `end`. */
+type DecodeValue = (bytes: Uint8Array, start: number, end: number) => unknown
 
 /** Decoders of one event type, by the schema that the record names. */
 type TypeDecoders = {
@@ -62,61 +68,88 @@ export class RecordReader {
    */
   async prepare(records: readonly LogRecord[]): Promise<readonly PreparedRecord[]> {
     const prepared: PreparedRecord[] = []
+    const nowMs = this.#options.nowMs()
     for (const record of records) {
-      const one = this.#prepareOne(record)
+      const one = this.#prepareOne(record, nowMs)
+      const ready = one instanceof Promise ? await one : one
+      prepared.push(ready instanceof EncodedEvent ? ready.decoded() : ready)
+    }
+    return prepared
+  }
+
+  /**
+   * As {@link prepare}, but an event is decoded when its content is asked for, and whenever it is: a fold
+   * lets go of each event before it takes the next one, so that a batch is never in memory as
+   * events, which take several times what their records do. Projections that look at their
+   * events more than once get them as `prepare` makes them.
+   */
+  async prepareLazily(records: readonly LogRecord[]): Promise<readonly PreparedRecord[]> {
+    if (this.#looksTwice) return this.prepare(records)
+    const prepared: PreparedRecord[] = []
+    const nowMs = this.#options.nowMs()
+    for (const record of records) {
+      const one = this.#prepareOne(record, nowMs)
       prepared.push(one instanceof Promise ? await one : one)
     }
     return prepared
   }
 
-  #prepareOne(record: LogRecord): PreparedRecord | Promise<PreparedRecord> {
+  /** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
+  get #looksTwice(): boolean {
+    const { kind, enrich } = this.#projection
+    return enrich !== undefined || (kind === 'fold' && this.#projection.mayShareRows)
+  }
+
+  #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
     const headers = headersText(record)
     const source = readSource(headers)
     const plan = planRecord(this.#projection, record, headers)
-    const key = keyText(record)
+    const eventKey = keyText(record)
     const tenant = this.#tenantOf(headers)
+    const key = unitOf(tenant, eventKey)
+    if (plan.kind === 'event' && source.ok) {
+      const aheadMs = record.timestampMs - nowMs
+      if (aheadMs <= this.#options.aheadMaxMs) {
+        const { eventType } = plan
+        return this.#encodedEvent({
+          record,
+          key,
+          tenant,
+          eventType,
+          eventKey,
+          source: source.source,
+          headers,
+        })
+      }
+    }
     const common = {
       record,
       tenant,
-      key: unitOf(tenant, key),
+      key,
       eventType: plan.kind === 'event' || plan.kind === 'unknown' ? plan.eventType : null,
       source: source.ok ? source.source : null,
     }
     if (plan.kind !== 'event') return { ...common, content: plan }
-    if (!source.ok) return { ...common, content: { kind: 'undecodable', error: source.error } }
-    const aheadMs = record.timestampMs - this.#options.nowMs()
-    if (aheadMs > this.#options.aheadMaxMs) {
-      return { ...common, content: { kind: 'undecodable', error: tooFarAhead(aheadMs) } }
+    return {
+      ...common,
+      content: {
+        kind: 'undecodable',
+        error: source.ok ? tooFarAhead(record.timestampMs - nowMs) : source.error,
+      },
     }
+  }
 
-    const { eventType, value } = plan
-    const contentOf = (decode: DecodeValue, payloadOffset: number): PreparedRecord['content'] => {
-      const { topic, partition, offset } = record
-      return {
-        kind: 'event',
-        event: {
-          type: eventType,
-          data: decode(value, payloadOffset),
-          id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
-          key,
-          at: new Date(record.timestampMs),
-          source: { topic, partition, offset },
-          headers,
-        },
-      }
-    }
+  #encodedEvent(encoded: Encoded): PreparedRecord | Promise<PreparedRecord> {
     try {
-      const { schema, payloadOffset } = writtenWith(value, record.headers)
-      const decode = this.#decoderOf(eventType, schema)
-      if (typeof decode === 'function') {
-        return { ...common, content: contentOf(decode, payloadOffset) }
-      }
+      const { schema, payloadOffset } = writtenIn(encoded)
+      const decode = this.#decoderOf(encoded.eventType, schema)
+      if (typeof decode === 'function') return new EncodedEvent(encoded, decode, payloadOffset)
       return decode.then(
-        (loaded) => ({ ...common, content: orUndecodable(() => contentOf(loaded, payloadOffset)) }),
-        (error: unknown) => ({ ...common, content: undecodable(error) }),
+        (loaded) => new EncodedEvent(encoded, loaded, payloadOffset),
+        (error: unknown) => undecodableRecord(encoded, error),
       )
     } catch (error) {
-      return { ...common, content: undecodable(error) }
+      return undecodableRecord(encoded, error)
     }
   }
 
@@ -161,25 +194,100 @@ export class RecordReader {
       if (upcast !== undefined) {
         const old = await this.#serde.decoder(schema)
         // Its parameter is the shape that the version has; no type knows the versions of a registry.
-        return (bytes, payloadOffset) => upcast(old.decode(bytes, payloadOffset) as never)
+        return (bytes, start, end) => upcast(old.decode(bytes, start, end) as never)
       }
     }
     const decoder = await this.#serde.decoder(schema, { schema: JSON.stringify(definition) })
-    return (bytes, payloadOffset) => decoder.decode(bytes, payloadOffset)
+    return (bytes, start, end) => decoder.decode(bytes, start, end)
+  }
+}
+
+type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>> & {
+  readonly eventType: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** The schema of an event's value, and where its payload begins in it. */
+function writtenIn({ record, headers }: Encoded): ReturnType<typeof writtenWith> {
+  if (headers[VALUE_SCHEMA_ID_HEADER] === undefined) {
+    const schema = readValue(record, prefixedSchemaId)
+    if (typeof schema === 'number') return { schema, payloadOffset: WIRE_PREFIX_BYTES }
+  }
+  return writtenWith(valueOf(record), record.headers)
+}
+
+function valueOf({ value }: LogRecord): Uint8Array {
+  invariant(value !== null, 'an event has a value')
+  return value
+}
+
+function undecodableRecord(encoded: Encoded, error: unknown): PreparedRecord {
+  const { record, key, tenant, eventType, source } = encoded
+  return { record, key, tenant, eventType, source, content: undecodable(error) }
+}
+
+/** An event as its record has it. */
+class EncodedEvent implements PreparedRecord {
+  readonly record: LogRecord
+  readonly key: string
+  readonly tenant: string
+  readonly eventType: string
+  readonly eventKey: string
+  readonly source: PreparedRecord['source']
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #decode: DecodeValue
+  readonly #payloadOffset: number
+
+  constructor(encoded: Encoded, decode: DecodeValue, payloadOffset: number) {
+    this.record = encoded.record
+    this.key = encoded.key
+    this.tenant = encoded.tenant
+    this.eventType = encoded.eventType
+    this.eventKey = encoded.eventKey
+    this.source = encoded.source
+    this.#headers = encoded.headers
+    this.#decode = decode
+    this.#payloadOffset = payloadOffset
+  }
+
+  get plan(): 'event' {
+    return 'event'
+  }
+
+  /** Decoded anew each time. */
+  get content(): PreparedRecord['content'] {
+    try {
+      return { kind: 'event', event: this.#event() }
+    } catch (error) {
+      return undecodable(error)
+    }
+  }
+
+  decoded(): PreparedRecord {
+    const { record, key, tenant, eventType, source, content } = this
+    return { record, key, tenant, eventType, source, content }
+  }
+
+  #event(): AnyEvent {
+    const { topic, partition, offset, timestampMs } = this.record
+    const headers = this.#headers
+    return {
+      type: this.eventType,
+      data: readValue(this.record, (bytes, start, end) =>
+        this.#decode(bytes, start + this.#payloadOffset, end),
+      ),
+      id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
+      key: this.eventKey,
+      at: new Date(timestampMs),
+      source: { topic, partition, offset },
+      headers,
+    }
   }
 }
 
 /** Its time would be that of the read model, and of the lag, until the clock gets there. */
 function tooFarAhead(aheadMs: number): DecodeError {
   return new DecodeError(`the record is ${Math.round(aheadMs / 1_000)} s ahead of the clock`, 0)
-}
-
-function orUndecodable(contentOf: () => PreparedRecord['content']): PreparedRecord['content'] {
-  try {
-    return contentOf()
-  } catch (error) {
-    return undecodable(error)
-  }
 }
 
 /** @throws the error itself when it is not the record's fault. */
