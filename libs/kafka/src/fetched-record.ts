@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { ByteReader } from './byte-reader.ts'
-import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
+import type { HeaderInPlace, IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
 
 /**
  * A record as a place in its batch. Views are made when somebody asks, anew each time: most readers
@@ -51,6 +51,10 @@ export class FetchedRecord implements IncomingRecord {
     return this.#batch.textHeaders(this.#index)
   }
 
+  visitHeaders(visit: (header: HeaderInPlace) => void): void {
+    this.#batch.visitHeaders(this.#index, visit)
+  }
+
   readValue<T>(read: (bytes: Uint8Array, start: number, end: number) => T): T | null {
     return this.#batch.readValue(this.#index, read)
   }
@@ -86,13 +90,15 @@ export class FetchedBatch implements TopicPartition {
   readonly #times: Float64Array
   /** End and length of the key, end and length of the value; headers are behind the value. */
   readonly #places: Int32Array
-  readonly #names: KnownText[] = []
-  readonly #values: KnownText[] = []
+  readonly #names: KnownTexts
+  readonly #header: CurrentHeader
 
   constructor(reader: ByteReader, of: TopicPartition & { readonly recordCountMax: number }) {
     this.topic = of.topic
     this.partition = of.partition
     this.#reader = reader
+    this.#names = new KnownTexts(reader.bytes)
+    this.#header = new CurrentHeader(reader.bytes)
     this.#times = new Float64Array(of.recordCountMax * TIMES_PER_RECORD)
     this.#places = new Int32Array(of.recordCountMax * PLACES_PER_RECORD)
   }
@@ -139,10 +145,15 @@ export class FetchedBatch implements TopicPartition {
 
   headers(index: number): RecordHeader[] {
     const headers: RecordHeader[] = []
-    this.#eachHeader(index, (name, start, lengthBytes) => {
-      headers.push([name, this.#view(start + lengthBytes, lengthBytes)])
+    this.#eachHeader(index, (header) => {
+      headers.push([header.name, this.#view(header.end, header.lengthBytes)])
     })
     return headers
+  }
+
+  /** @see IncomingRecord.visitHeaders */
+  visitHeaders(index: number, visit: (header: HeaderInPlace) => void): void {
+    this.#eachHeader(index, visit)
   }
 
   /** @see IncomingRecord.textKey */
@@ -160,12 +171,13 @@ export class FetchedBatch implements TopicPartition {
   /** @see IncomingRecord.textHeaders */
   textHeaders(index: number): Record<string, string> {
     const headers: Record<string, string> = {}
-    this.#eachHeader(index, (name, start, lengthBytes, position) => {
-      const text = lengthBytes < 0 ? '' : this.#text(this.#values, position, start, lengthBytes)
+    this.#eachHeader(index, (header) => {
+      const { name } = header
+      const value = header.text()
       if (name === '__proto__') {
-        Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true })
+        Object.defineProperty(headers, name, { value, enumerable: true, configurable: true })
       } else {
-        headers[name] = text
+        headers[name] = value
       }
     })
     return headers
@@ -175,34 +187,69 @@ export class FetchedBatch implements TopicPartition {
     return lengthBytes < 0 ? null : this.#reader.bytes.subarray(end - lengthBytes, end)
   }
 
-  #eachHeader(
-    index: number,
-    onHeader: (name: string, start: number, lengthBytes: number, position: number) => void,
-  ): void {
+  /** One header after the other, in one object. */
+  #eachHeader(index: number, visit: (header: CurrentHeader) => void): void {
     const reader = this.#reader
+    const header = this.#header
     reader.seek(this.#places[index * PLACES_PER_RECORD + 2] as number)
     const count = reader.varint()
     for (let position = 0; position < count; position += 1) {
       const nameLengthBytes = reader.skipVarintBytes()
       const nameStart = reader.position - nameLengthBytes
       const lengthBytes = reader.skipVarintBytes()
-      const start = reader.position - Math.max(0, lengthBytes)
-      const name = this.#text(this.#names, position, nameStart, nameLengthBytes)
-      onHeader(name, start, lengthBytes, position)
+      // A visitor may read other records of the batch.
+      const end = reader.position
+      header.name = this.#names.text(position, nameStart, nameStart + nameLengthBytes)
+      header.position = position
+      header.lengthBytes = lengthBytes
+      header.start = end - Math.max(0, lengthBytes)
+      header.end = end
+      visit(header)
+      reader.seek(end)
     }
   }
+}
 
-  #text(known: KnownText[], position: number, start: number, lengthBytes: number): string {
-    const before = known[position]
-    if (before !== undefined && this.#isSame(before, start, lengthBytes)) return before.text
-    const { bytes } = this.#reader
-    const end = start + lengthBytes
+class CurrentHeader implements HeaderInPlace {
+  readonly bytes: Buffer
+  readonly #values: KnownTexts
+  name = ''
+  /** Among the headers of its record. */
+  position = 0
+  start = 0
+  end = 0
+  /** -1 stands for null. */
+  lengthBytes = 0
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+    this.#values = new KnownTexts(bytes)
+  }
+
+  text(): string {
+    return this.#values.text(this.position, this.start, this.end)
+  }
+}
+
+/** Of the names, or of the values, of the headers of a batch, by their positions in the records. */
+class KnownTexts {
+  readonly #bytes: Buffer
+  readonly #known: KnownText[] = []
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  text(position: number, start: number, end: number): string {
+    const before = this.#known[position]
+    if (before !== undefined && this.#isSame(before, start, end - start)) return before.text
+    const bytes = this.#bytes
     const text = bytes.toString(isAscii(bytes, start, end) ? 'latin1' : 'utf8', start, end)
     if (before === undefined) {
-      known[position] = { start, lengthBytes, text }
+      this.#known[position] = { start, lengthBytes: end - start, text }
     } else {
       before.start = start
-      before.lengthBytes = lengthBytes
+      before.lengthBytes = end - start
       before.text = text
     }
     return text
@@ -210,7 +257,7 @@ export class FetchedBatch implements TopicPartition {
 
   #isSame(known: KnownText, start: number, lengthBytes: number): boolean {
     if (lengthBytes !== known.lengthBytes) return false
-    const { bytes } = this.#reader
+    const bytes = this.#bytes
     // Ids and positions differ at their ends.
     for (let index = lengthBytes - 1; index >= 0; index -= 1) {
       if (bytes[start + index] !== bytes[known.start + index]) return false

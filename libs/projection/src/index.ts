@@ -33,6 +33,7 @@ export {
 } from './table.ts'
 export { Attempts } from './attempts.ts'
 export { BatchLedger, type Letter, type Stage } from './batch-ledger.ts'
+export { type EventHeaders, EventHeadersReader } from './event-headers.ts'
 export { definitionText } from './definition-text.ts'
 export {
   type BatchDecision,
@@ -64,7 +65,6 @@ export {
   keyText,
   planOf,
   planRecord,
-  readSource,
   readValue,
   unitOf,
 } from './log-record.ts'

@@ -29,7 +29,7 @@ describe('the key of a record', () => {
 describe('by its headers a record is', () => {
   const kindOf = (changes: Partial<LogRecord>): string => {
     const subject = record(changes)
-    return planRecord(accounts, subject, headersText(subject)).kind
+    return planRecord(accounts, subject, headersText(subject)['eventType']).kind
   }
   test.for([
     ['an event that the projection handles', {}, 'event'],

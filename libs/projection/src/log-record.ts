@@ -1,7 +1,7 @@
 import { EVENT_HEADERS, DecodeError, invariant } from '@fairlead/base'
 import type { AnyEvents } from '@fairlead/avro'
 import type { AnyEvent, Projection } from './definition.ts'
-import { type SourcePosition, sourcePosition } from './source-position.ts'
+import type { SourcePosition } from './source-position.ts'
 
 /** A record of a partition, as it is in the log. */
 export type LogRecord = {
@@ -15,8 +15,19 @@ export type LogRecord = {
   /** Where the log has a quicker way to text. */
   textKey?(): string | null
   textHeaders?(): Readonly<Record<string, string>>
+  /** Calls `visit` for each header, which is as it is until the call returns. */
+  visitHeaders?(visit: (header: HeaderInPlace) => void): void
   /** Reads the value where it lies among other bytes, without a view of it; null when it is null. */
   readValue?<T>(read: ReadBytes<T>): T | null
+}
+
+/** A header whose value lies among other bytes. A null is empty. */
+export interface HeaderInPlace {
+  readonly name: string
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+  text(): string
 }
 
 /** Reads `bytes` from `start` up to, and without, `end`. */
@@ -110,15 +121,14 @@ export function headersText(record: LogRecord): Readonly<Record<string, string>>
   return headers
 }
 
-/** Looks at a record's headers only. */
+/** What a record is by the text of its header {@link EVENT_HEADERS.type}. */
 export function planRecord(
   projection: Projection,
   record: LogRecord,
-  headers: Readonly<Record<string, string>>,
+  eventType: string | undefined,
 ): RecordPlan {
   // A tombstone says that a key has no more events; it is none itself.
   if (readValue(record, () => true) === null) return { kind: 'ignored' }
-  const eventType = headers[EVENT_HEADERS.type]
   if (eventType === undefined) {
     const error = new DecodeError(`the record has no header ${EVENT_HEADERS.type}`, 0)
     return { kind: 'undecodable', error }
@@ -147,17 +157,4 @@ function sourceOf({ sources }: Projection, topic: string): AnyEvents {
   const source = sources.find((candidate) => candidate.topic === topic)
   invariant(source !== undefined, 'records come from the topics of the projection')
   return source
-}
-
-/** The position of a record in its source, or the reason why its headers make no sense. */
-export function readSource(
-  headers: Readonly<Record<string, string>>,
-):
-  | { readonly ok: true; readonly source: SourcePosition | null }
-  | { readonly ok: false; readonly error: unknown } {
-  try {
-    return { ok: true, source: sourcePosition(headers) }
-  } catch (error) {
-    return { ok: false, error }
-  }
 }

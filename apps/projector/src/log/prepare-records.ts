@@ -2,13 +2,13 @@ import { type AnyEvents, recordName } from '@fairlead/avro'
 import { DecodeError, EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
 import {
   type AnyEvent,
+  EventHeadersReader,
   type LogRecord,
   type PreparedRecord,
   type Projection,
   headersText,
   keyText,
   planRecord,
-  readSource,
   readValue,
   unitOf,
 } from '@fairlead/projection'
@@ -48,12 +48,17 @@ export class RecordReader {
   readonly #projection: Projection
   readonly #serde: ValueSerde
   readonly #options: ReaderOptions
+  readonly #headers: EventHeadersReader
   readonly #decoders = new Map<string, TypeDecoders>()
 
   constructor(projection: Projection, serde: ValueSerde, options: ReaderOptions) {
     this.#projection = projection
     this.#serde = serde
     this.#options = options
+    this.#headers = new EventHeadersReader({
+      tenant: options.tenantHeader,
+      schema: VALUE_SCHEMA_ID_HEADER,
+    })
     for (const source of projection.sources) {
       for (const eventType of Object.keys(source.definitions)) {
         this.#decoders.set(eventType, { source, bySchema: new Map() })
@@ -101,25 +106,24 @@ export class RecordReader {
   }
 
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
-    const headers = headersText(record)
-    const source = readSource(headers)
-    const plan = planRecord(this.#projection, record, headers)
+    const { eventType, tenant: tenantText = '', namesSchema, source } = this.#headers.read(record)
+    const plan = planRecord(this.#projection, record, eventType)
     const eventKey = keyText(record)
-    const tenant = this.#tenantOf(headers)
+    // Postgres has no text with NUL in it.
+    const tenant = tenantText === '' ? '' : tenantText.replaceAll('\0', '')
     const key = unitOf(tenant, eventKey)
     if (plan.kind === 'event' && source.ok) {
       const aheadMs = record.timestampMs - nowMs
       if (aheadMs <= this.#options.aheadMaxMs) {
-        const { eventType } = plan
-        return this.#encodedEvent({
+        const encoded = {
           record,
           key,
           tenant,
-          eventType,
+          eventType: plan.eventType,
           eventKey,
           source: source.source,
-          headers,
-        })
+        }
+        return this.#encodedEvent(encoded, namesSchema)
       }
     }
     const common = {
@@ -139,9 +143,9 @@ export class RecordReader {
     }
   }
 
-  #encodedEvent(encoded: Encoded): PreparedRecord | Promise<PreparedRecord> {
+  #encodedEvent(encoded: Encoded, namesSchema: boolean): PreparedRecord | Promise<PreparedRecord> {
     try {
-      const { schema, payloadOffset } = writtenIn(encoded)
+      const { schema, payloadOffset } = writtenIn(encoded.record, namesSchema)
       const decode = this.#decoderOf(encoded.eventType, schema)
       if (typeof decode === 'function') return new EncodedEvent(encoded, decode, payloadOffset)
       return decode.then(
@@ -151,12 +155,6 @@ export class RecordReader {
     } catch (error) {
       return undecodableRecord(encoded, error)
     }
-  }
-
-  #tenantOf(headers: Readonly<Record<string, string>>): string {
-    const { tenantHeader } = this.#options
-    // Postgres has no text with NUL in it.
-    return tenantHeader === undefined ? '' : (headers[tenantHeader] ?? '').replaceAll('\0', '')
   }
 
   #decoderOf(eventType: string, schema: SchemaName): DecodeValue | Promise<DecodeValue> {
@@ -204,12 +202,11 @@ export class RecordReader {
 
 type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>> & {
   readonly eventType: string
-  readonly headers: Readonly<Record<string, string>>
 }
 
 /** The schema of an event's value, and where its payload begins in it. */
-function writtenIn({ record, headers }: Encoded): ReturnType<typeof writtenWith> {
-  if (headers[VALUE_SCHEMA_ID_HEADER] === undefined) {
+function writtenIn(record: LogRecord, namesSchema: boolean): ReturnType<typeof writtenWith> {
+  if (!namesSchema) {
     const schema = readValue(record, prefixedSchemaId)
     if (typeof schema === 'number') return { schema, payloadOffset: WIRE_PREFIX_BYTES }
   }
@@ -234,7 +231,6 @@ class EncodedEvent implements PreparedRecord {
   readonly eventType: string
   readonly eventKey: string
   readonly source: PreparedRecord['source']
-  readonly #headers: Readonly<Record<string, string>>
   readonly #decode: DecodeValue
   readonly #payloadOffset: number
 
@@ -245,7 +241,6 @@ class EncodedEvent implements PreparedRecord {
     this.eventType = encoded.eventType
     this.eventKey = encoded.eventKey
     this.source = encoded.source
-    this.#headers = encoded.headers
     this.#decode = decode
     this.#payloadOffset = payloadOffset
   }
@@ -270,7 +265,7 @@ class EncodedEvent implements PreparedRecord {
 
   #event(): AnyEvent {
     const { topic, partition, offset, timestampMs } = this.record
-    const headers = this.#headers
+    const headers = headersText(this.record)
     return {
       type: this.eventType,
       data: readValue(this.record, (bytes, start, end) =>

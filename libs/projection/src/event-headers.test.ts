@@ -1,0 +1,99 @@
+import { EVENT_HEADERS, lsn } from '@fairlead/base'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { EventHeadersReader } from './event-headers.ts'
+import type { LogRecord } from './log-record.ts'
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+type Headers = readonly (readonly [string, Uint8Array | null])[]
+
+function record(headers: Headers): LogRecord {
+  const place = { topic: 't', partition: 0, offset: 0, timestampMs: 0 }
+  return { ...place, key: null, value: null, headers }
+}
+
+/** As the log has it: values among each other's bytes. */
+function inPlace(headers: Headers): LogRecord {
+  const values = headers.map(([, value]) => value ?? new Uint8Array())
+  const bytes = Uint8Array.from(values.flatMap((value) => [...value, 0x31]))
+  return {
+    ...record(headers),
+    visitHeaders: (visit) => {
+      let start = 0
+      for (const [index, [name]] of headers.entries()) {
+        const end = start + (values[index]?.length ?? 0)
+        visit({ name, bytes, start, end, text: () => text.decode(bytes.subarray(start, end)) })
+        start = end + 1
+      }
+    },
+  }
+}
+
+const written = (entries: Readonly<Record<string, string>>): Headers =>
+  Object.entries(entries).map(([name, value]) => [name, utf8.encode(value)])
+
+const OF_RELAY = {
+  [EVENT_HEADERS.id]: 'e1',
+  [EVENT_HEADERS.type]: 'Placed',
+  [EVENT_HEADERS.commitLsn]: '1A/16b3748',
+  [EVENT_HEADERS.commitIndex]: '2',
+  [EVENT_HEADERS.commitTimestampMs]: '1700000000000',
+}
+
+test.for([
+  ['of the relay', OF_RELAY, null],
+  ['with a transaction', { ...OF_RELAY, [EVENT_HEADERS.transactionId]: '77' }, '77'],
+  ['with a transaction that is none', { ...OF_RELAY, [EVENT_HEADERS.transactionId]: 'x' }, null],
+] as const)('headers %s', ([, headers, transactionId]) => {
+  const reader = new EventHeadersReader({ tenant: undefined, schema: 'schema' })
+  const expected = {
+    eventType: 'Placed',
+    tenant: undefined,
+    namesSchema: false,
+    source: {
+      ok: true,
+      source: {
+        commitLsn: lsn(0x1a_016b_3748n),
+        index: 2,
+        commitTimeMs: 1_700_000_000_000,
+        transactionId,
+      },
+    },
+  }
+  expect(reader.read(record(written(headers)))).toEqual(expected)
+  expect(reader.read(inPlace(written(headers)))).toEqual(expected)
+})
+
+test('headers in place say what their texts say', () => {
+  const names = fc.constantFrom(...Object.values(EVENT_HEADERS), 'tenant', 'schema', 'else')
+  const values = fc.oneof(
+    fc
+      .constantFrom(
+        ...['', '0', '007', '12', '123456789012345', '1234567890123456', '-1', '1.5', ' 1'],
+        ...['0/0', '0/16B3748', 'ffffffff/ffffffff', '1fffff/ffffffff', '200000/0', '123456789/0'],
+        ...['/', '1/', '/1', '1/1/1', '0/16G3748', 'Placed', 'true', '\0', 'ä'],
+      )
+      .map((value) => utf8.encode(value)),
+    fc.uint8Array({ maxLength: 4 }),
+    fc.constant(null),
+  )
+  const tenants = fc.constantFrom(undefined, 'tenant', EVENT_HEADERS.type, EVENT_HEADERS.commitLsn)
+  const others = fc.array(fc.tuple(names, values), { maxLength: 8 })
+  const some = fc.oneof(
+    others,
+    others.map((more) => [...written(OF_RELAY), ...more]),
+    fc.shuffledSubarray(written(OF_RELAY) as [string, Uint8Array][]),
+  )
+  fc.assert(
+    fc.property(some, tenants, (headers, tenant) => {
+      const reader = new EventHeadersReader({ tenant, schema: 'schema' })
+      // Twice: nothing of a record is left for the next one.
+      for (const one of [headers, written(OF_RELAY), headers]) {
+        expect(reader.read(inPlace(one))).toEqual(reader.read(record(one)))
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})
