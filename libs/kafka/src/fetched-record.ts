@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { DecodeError } from '@fairlead/base'
 import type { ByteReader } from './byte-reader.ts'
 import type { HeaderInPlace, IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
 
@@ -72,38 +73,67 @@ export type RecordPlaces = {
 
 /** Numbers of a record beside each other. */
 const TIMES_PER_RECORD = 2
-const PLACES_PER_RECORD = 4
+const PLACES_PER_RECORD = 6
+/** Numbers of a header beside each other: where its value ends, and its length. */
+const PLACES_PER_HEADER = 2
+/** What there is place for at first, for each record. */
+const HEADERS_EXPECTED = 4
+/** A topic has records of a few kinds. */
+const SHAPES_COMPARED_MAX = 4
 
 /**
- * A batch, decompressed, and where its records lie in it, which was checked when it was decoded. A fetch has
- * tens of thousands of records: as objects with these numbers they would be what the garbage collector
- * is busy with.
+ * A batch, decompressed, and where its records lie in it. A fetch has tens of thousands of records: as
+ * objects with these numbers they would be what the garbage collector is busy with.
  *
- * Records of a batch mostly have the same headers at the same places, and many of the same values: a
- * text that is the one before is not decoded again.
+ * It is filled record by record: first the headers of one are read, then its places are set.
  */
 export class FetchedBatch implements TopicPartition {
   readonly topic: string
   readonly partition: number
-  readonly #reader: ByteReader
+  readonly #bytes: Buffer
   /** Offset and timestamp of each record. */
   readonly #times: Float64Array
-  /** End and length of the key, end and length of the value; headers are behind the value. */
+  /** End and length of the key and of the value, then the first header and the shape of the headers. */
   readonly #places: Int32Array
-  readonly #names: KnownTexts
+  #headerPlaces: Int32Array
+  #headerCount = 0
+  readonly #shapes: HeaderShape[] = []
   readonly #header: CurrentHeader
+  /** Ends and lengths of the names that are being read. */
+  readonly #namePlaces: number[] = []
 
-  constructor(reader: ByteReader, of: TopicPartition & { readonly recordCountMax: number }) {
-    this.topic = of.topic
-    this.partition = of.partition
-    this.#reader = reader
-    this.#names = new KnownTexts(reader.bytes)
-    this.#header = new CurrentHeader(reader.bytes)
-    this.#times = new Float64Array(of.recordCountMax * TIMES_PER_RECORD)
-    this.#places = new Int32Array(of.recordCountMax * PLACES_PER_RECORD)
+  constructor(bytes: Buffer, of: TopicPartition & { readonly recordCountMax: number }) {
+    const { topic, partition, recordCountMax } = of
+    this.topic = topic
+    this.partition = partition
+    this.#bytes = bytes
+    this.#times = new Float64Array(recordCountMax * TIMES_PER_RECORD)
+    this.#places = new Int32Array(recordCountMax * PLACES_PER_RECORD)
+    this.#headerPlaces = new Int32Array(recordCountMax * HEADERS_EXPECTED * PLACES_PER_HEADER)
+    this.#header = new CurrentHeader(bytes)
   }
 
-  set(index: number, places: RecordPlaces): void {
+  /**
+   * Notes where the headers of the record `index` are.
+   *
+   * @throws {DecodeError} when they are not whole.
+   */
+  readHeaders(index: number, reader: ByteReader): void {
+    const count = reader.varint()
+    const names = this.#namePlaces
+    names.length = 0
+    this.#places[index * PLACES_PER_RECORD + 4] = this.#headerCount
+    for (let header = 0; header < count; header += 1) {
+      const nameLengthBytes = reader.skipVarintBytes()
+      if (nameLengthBytes < 0) throw new DecodeError('a header has no name', reader.position)
+      names.push(reader.position, nameLengthBytes)
+      const lengthBytes = reader.skipVarintBytes()
+      this.#noteHeader(reader.position, lengthBytes)
+    }
+    this.#places[index * PLACES_PER_RECORD + 5] = this.#shapeOf(names)
+  }
+
+  setPlaces(index: number, places: RecordPlaces): void {
     const time = index * TIMES_PER_RECORD
     this.#times[time] = places.offset
     this.#times[time + 1] = places.timestampMs
@@ -140,13 +170,13 @@ export class FetchedBatch implements TopicPartition {
     const place = index * PLACES_PER_RECORD
     const end = this.#places[place + 2] as number
     const lengthBytes = this.#places[place + 3] as number
-    return lengthBytes < 0 ? null : read(this.#reader.bytes, end - lengthBytes, end)
+    return lengthBytes < 0 ? null : read(this.#bytes, end - lengthBytes, end)
   }
 
   headers(index: number): RecordHeader[] {
     const headers: RecordHeader[] = []
-    this.#eachHeader(index, (header) => {
-      headers.push([header.name, this.#view(header.end, header.lengthBytes)])
+    this.#eachHeader(index, ({ name, end, lengthBytes }) => {
+      headers.push([name, this.#view(end, lengthBytes)])
     })
     return headers
   }
@@ -162,15 +192,15 @@ export class FetchedBatch implements TopicPartition {
     const end = this.#places[place] as number
     const lengthBytes = this.#places[place + 1] as number
     if (lengthBytes < 0) return null
-    const { bytes } = this.#reader
+    const bytes = this.#bytes
     const start = end - lengthBytes
-    if (isAscii(bytes, start, end)) return bytes.toString('latin1', start, end)
+    if (isAscii(bytes, start, end)) return asciiText(bytes, start, end)
     return isUtf8(bytes.subarray(start, end)) ? bytes.toString('utf8', start, end) : null
   }
 
   /** @see IncomingRecord.textHeaders */
   textHeaders(index: number): Record<string, string> {
-    const headers: Record<string, string> = {}
+    const headers = this.#shape(index).newTexts()
     this.#eachHeader(index, (header) => {
       const { name } = header
       const value = header.text()
@@ -184,35 +214,103 @@ export class FetchedBatch implements TopicPartition {
   }
 
   #view(end: number, lengthBytes: number): Uint8Array | null {
-    return lengthBytes < 0 ? null : this.#reader.bytes.subarray(end - lengthBytes, end)
+    return lengthBytes < 0 ? null : this.#bytes.subarray(end - lengthBytes, end)
+  }
+
+  #shape(index: number): HeaderShape {
+    return this.#shapes[this.#places[index * PLACES_PER_RECORD + 5] as number] as HeaderShape
   }
 
   /** One header after the other, in one object. */
   #eachHeader(index: number, visit: (header: CurrentHeader) => void): void {
-    const reader = this.#reader
+    const { names, values } = this.#shape(index)
     const header = this.#header
-    reader.seek(this.#places[index * PLACES_PER_RECORD + 2] as number)
-    const count = reader.varint()
-    for (let position = 0; position < count; position += 1) {
-      const nameLengthBytes = reader.skipVarintBytes()
-      const nameStart = reader.position - nameLengthBytes
-      const lengthBytes = reader.skipVarintBytes()
-      // A visitor may read other records of the batch.
-      const end = reader.position
-      header.name = this.#names.text(position, nameStart, nameStart + nameLengthBytes)
+    let place = (this.#places[index * PLACES_PER_RECORD + 4] as number) * PLACES_PER_HEADER
+    for (let position = 0; position < names.length; position += 1) {
+      const end = this.#headerPlaces[place] as number
+      const lengthBytes = this.#headerPlaces[place + 1] as number
+      header.name = names[position] as string
       header.position = position
+      header.values = values
       header.lengthBytes = lengthBytes
-      header.start = end - Math.max(0, lengthBytes)
+      header.start = lengthBytes < 0 ? end : end - lengthBytes
       header.end = end
       visit(header)
-      reader.seek(end)
+      place += PLACES_PER_HEADER
     }
+  }
+
+  #noteHeader(end: number, lengthBytes: number): void {
+    const place = this.#headerCount * PLACES_PER_HEADER
+    if (place === this.#headerPlaces.length) {
+      const larger = new Int32Array(2 * place + PLACES_PER_HEADER)
+      larger.set(this.#headerPlaces)
+      this.#headerPlaces = larger
+    }
+    this.#headerPlaces[place] = end
+    this.#headerPlaces[place + 1] = lengthBytes
+    this.#headerCount += 1
+  }
+
+  #shapeOf(namePlaces: readonly number[]): number {
+    const last = this.#shapes.length - 1
+    for (let index = last; index >= 0 && index > last - SHAPES_COMPARED_MAX; index -= 1) {
+      if (this.#shapes[index]?.hasNames(namePlaces) === true) return index
+    }
+    this.#shapes.push(new HeaderShape(this.#bytes, [...namePlaces]))
+    return last + 1
+  }
+}
+
+/**
+ * The names of the headers of a record. Records of a batch mostly have the same headers in the same order, and
+ * many of the same values: a text that is the one before is not decoded again.
+ */
+class HeaderShape {
+  readonly names: readonly string[]
+  readonly values: KnownTexts
+  readonly #bytes: Buffer
+  /** Ends and lengths, where they first were. */
+  readonly #namePlaces: readonly number[]
+  readonly #noTexts: Readonly<Record<string, string>> = {}
+
+  constructor(bytes: Buffer, namePlaces: readonly number[]) {
+    const names: string[] = []
+    for (let place = 0; place < namePlaces.length; place += 2) {
+      const end = namePlaces[place] as number
+      names.push(textAt(bytes, end - (namePlaces[place + 1] as number), end))
+    }
+    this.names = names
+    this.values = new KnownTexts(bytes)
+    this.#bytes = bytes
+    this.#namePlaces = namePlaces
+    if (!names.includes('__proto__')) {
+      this.#noTexts = Object.fromEntries(names.map((name) => [name, '']))
+    }
+  }
+
+  hasNames(namePlaces: readonly number[]): boolean {
+    const known = this.#namePlaces
+    if (known.length !== namePlaces.length) return false
+    for (let place = 0; place < known.length; place += 2) {
+      const lengthBytes = known[place + 1] as number
+      if (lengthBytes !== namePlaces[place + 1]) return false
+      const start = (known[place] as number) - lengthBytes
+      const other = (namePlaces[place] as number) - lengthBytes
+      if (!isSame(this.#bytes, start, other, lengthBytes)) return false
+    }
+    return true
+  }
+
+  /** An object that has the names already, which takes less than to give them to it one by one. */
+  newTexts(): Record<string, string> {
+    return { ...this.#noTexts }
   }
 }
 
 class CurrentHeader implements HeaderInPlace {
   readonly bytes: Buffer
-  readonly #values: KnownTexts
+  values: KnownTexts
   name = ''
   /** Among the headers of its record. */
   position = 0
@@ -223,15 +321,15 @@ class CurrentHeader implements HeaderInPlace {
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
-    this.#values = new KnownTexts(bytes)
+    this.values = new KnownTexts(bytes)
   }
 
   text(): string {
-    return this.#values.text(this.position, this.start, this.end)
+    return this.values.text(this.position, this.start, this.end)
   }
 }
 
-/** Of the names, or of the values, of the headers of a batch, by their positions in the records. */
+/** The last text at each position among the headers. */
 class KnownTexts {
   readonly #bytes: Buffer
   readonly #known: KnownText[] = []
@@ -242,32 +340,47 @@ class KnownTexts {
 
   text(position: number, start: number, end: number): string {
     const before = this.#known[position]
-    if (before !== undefined && this.#isSame(before, start, end - start)) return before.text
-    const bytes = this.#bytes
-    const text = bytes.toString(isAscii(bytes, start, end) ? 'latin1' : 'utf8', start, end)
+    const lengthBytes = end - start
     if (before === undefined) {
-      this.#known[position] = { start, lengthBytes: end - start, text }
-    } else {
+      const text = textAt(this.#bytes, start, end)
+      this.#known[position] = { start, lengthBytes, text }
+      return text
+    }
+    const isKnown =
+      before.lengthBytes === lengthBytes && isSame(this.#bytes, before.start, start, lengthBytes)
+    if (!isKnown) {
       before.start = start
-      before.lengthBytes = end - start
-      before.text = text
+      before.lengthBytes = lengthBytes
+      before.text = textAt(this.#bytes, start, end)
     }
-    return text
-  }
-
-  #isSame(known: KnownText, start: number, lengthBytes: number): boolean {
-    if (lengthBytes !== known.lengthBytes) return false
-    const bytes = this.#bytes
-    // Ids and positions differ at their ends.
-    for (let index = lengthBytes - 1; index >= 0; index -= 1) {
-      if (bytes[start + index] !== bytes[known.start + index]) return false
-    }
-    return true
+    return before.text
   }
 }
 
 /** A text at its last place in the batch. */
 type KnownText = { start: number; lengthBytes: number; text: string }
+
+function isSame(bytes: Buffer, start: number, other: number, lengthBytes: number): boolean {
+  // Ids and positions differ at their ends.
+  for (let index = lengthBytes - 1; index >= 0; index -= 1) {
+    if (bytes[start + index] !== bytes[other + index]) return false
+  }
+  return true
+}
+
+/** What is no UTF-8 is replaced (U+FFFD). */
+function textAt(bytes: Buffer, start: number, end: number): string {
+  return isAscii(bytes, start, end)
+    ? asciiText(bytes, start, end)
+    : bytes.toString('utf8', start, end)
+}
+
+/** Of Node's `Buffer`, where only the types do not know of it; `toString` takes half as long again. */
+type WithSlices = Buffer & { latin1Slice(start: number, end: number): string }
+
+function asciiText(bytes: Buffer, start: number, end: number): string {
+  return (bytes as WithSlices).latin1Slice(start, end)
+}
 
 /** ASCII is nearly all that there is, and quicker to copy than to decode. */
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {

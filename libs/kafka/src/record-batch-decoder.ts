@@ -173,7 +173,7 @@ class RecordDecoder {
       Math.max(0, recordCount),
       Math.ceil(reader.remaining / RECORD_BYTES_MIN),
     )
-    this.batch = new FetchedBatch(reader, { topic, partition, recordCountMax })
+    this.batch = new FetchedBatch(reader.bytes, { topic, partition, recordCountMax })
   }
 
   /** Its offset. */
@@ -189,12 +189,12 @@ class RecordDecoder {
     const keyEnd = reader.position
     const valueLengthBytes = reader.skipVarintBytes()
     const valueEnd = reader.position
-    this.#skipHeaders()
+    this.batch.readHeaders(index, reader)
     if (reader.position !== end) {
       throw new DecodeError(`a record of ${lengthBytes} bytes ends elsewhere`, reader.position)
     }
     const timestampMs = logAppendTimeMs ?? ownTimestampMs
-    this.batch.set(index, {
+    this.batch.setPlaces(index, {
       offset,
       timestampMs,
       keyEnd,
@@ -203,17 +203,5 @@ class RecordDecoder {
       valueLengthBytes,
     })
     return offset
-  }
-
-  /** Only checks that they are whole. */
-  #skipHeaders(): void {
-    const reader = this.#reader
-    const count = reader.varint()
-    for (let index = 0; index < count; index += 1) {
-      if (reader.skipVarintBytes() < 0) {
-        throw new DecodeError('a header has no name', reader.position)
-      }
-      reader.skipVarintBytes()
-    }
   }
 }
