@@ -66,16 +66,15 @@ test.for([
   expect(reader.read(inPlace(written(headers)))).toEqual(expected)
 })
 
+/** Numbers, positions and names, and what is nearly one of these. */
+const NUMBERS = ['', '0', '007', '12', '123456789012345', '1234567890123456', '-1', '1.5', ' 1']
+const LSNS = ['0/0', '0/16B3748', 'ffffffff/ffffffff', '1fffff/ffffffff', '200000/0', '123456789/0']
+const OTHERS = ['/', '1/', '/1', '1/1/1', '0/16G3748', 'Placed', 'true', '\0', 'ä']
+
 test('headers in place say what their texts say', () => {
   const names = fc.constantFrom(...Object.values(EVENT_HEADERS), 'tenant', 'schema', 'else')
   const values = fc.oneof(
-    fc
-      .constantFrom(
-        ...['', '0', '007', '12', '123456789012345', '1234567890123456', '-1', '1.5', ' 1'],
-        ...['0/0', '0/16B3748', 'ffffffff/ffffffff', '1fffff/ffffffff', '200000/0', '123456789/0'],
-        ...['/', '1/', '/1', '1/1/1', '0/16G3748', 'Placed', 'true', '\0', 'ä'],
-      )
-      .map((value) => utf8.encode(value)),
+    fc.constantFrom(...NUMBERS, ...LSNS, ...OTHERS).map((value) => utf8.encode(value)),
     fc.uint8Array({ maxLength: 4 }),
     fc.constant(null),
   )

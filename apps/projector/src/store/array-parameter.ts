@@ -18,7 +18,7 @@ type ElementFormat = {
   readonly oid: number
   /** Bytes that the value takes at most; undefined when it is left to the text form. */
   readonly bytesMaxOf: (value: unknown) => number | undefined
-  /** Writes a value that `bytesMaxOf` takes, and answers the position behind it. */
+  /** Writes a value that `bytesMaxOf` takes, and answers the position behind it, or LEFT_TO_TEXT. */
   readonly write: (target: Target, position: number, value: never) => number
 }
 
@@ -29,6 +29,7 @@ const HEADER_BYTES = 20
 const EMPTY_HEADER_BYTES = 12
 const LENGTH_BYTES = 4
 const NULL_LENGTH = -1
+const LEFT_TO_TEXT = -1
 
 function arrayBytes(values: readonly unknown[], format: ElementFormat): Buffer | undefined {
   const { oid, bytesMaxOf, write } = format
@@ -57,6 +58,7 @@ function arrayBytes(values: readonly unknown[], format: ElementFormat): Buffer |
       continue
     }
     const end = write(target, start, value as never)
+    if (end === LEFT_TO_TEXT) return undefined
     view.setInt32(position, end - start)
     position = end
   }
@@ -150,16 +152,9 @@ const BYTEA: ElementFormat = {
 
 const UUID: ElementFormat = {
   oid: 2950,
-  bytesMaxOf: (value) => (typeof value === 'string' && isUuid(value) ? 16 : undefined),
-  write: ({ bytes }, position, value: string) => {
-    let next = position
-    for (let index = 0; index < UUID_LENGTH; index += 2) {
-      if (isHyphenPlace(index)) index += 1
-      bytes[next] = (digitAt(value, index) << 4) | digitAt(value, index + 1)
-      next += 1
-    }
-    return next
-  },
+  bytesMaxOf: (value) =>
+    typeof value === 'string' && value.length === UUID_LENGTH ? 16 : undefined,
+  write: ({ bytes }, position, value: string) => writeUuid(bytes, position, value),
 }
 
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1)
@@ -203,30 +198,36 @@ function writeText(bytes: Buffer, position: number, text: string): number {
 }
 
 const UUID_LENGTH = 36
+/** Where the groups of eight, four, four, four and twelve digits begin; hyphens are between them. */
+const UUID_GROUPS = [0, 9, 14, 19, 24, UUID_LENGTH + 1] as const
+const HYPHEN = 0x2d
+const ASCII_MAX = 0x7f
 /** Value of a hexadecimal digit by its character code; -1 for what is none. */
-const DIGITS = Int8Array.from({ length: 128 }, (_, code) => {
+const DIGITS = Int8Array.from({ length: ASCII_MAX + 1 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16)
   return Number.isNaN(value) ? -1 : value
 })
-const HYPHEN = 0x2d
 
-/** Eight, four, four, four and twelve digits. The server reads others too, from text. */
-function isUuid(text: string): boolean {
-  if (text.length !== UUID_LENGTH) return false
-  for (let index = 0; index < UUID_LENGTH; index += 1) {
-    const code = text.charCodeAt(index)
-    const isExpected = isHyphenPlace(index) ? code === HYPHEN : (DIGITS[code] ?? -1) >= 0
-    if (!isExpected) return false
+/** The server reads uuids of other forms, too: from text. */
+function writeUuid(bytes: Buffer, position: number, text: string): number {
+  let next = position
+  // Negative once a digit is none, and beyond ASCII once a character is.
+  let digits = 0
+  let codes = 0
+  for (let group = 0; group < UUID_GROUPS.length - 1; group += 1) {
+    const end = (UUID_GROUPS[group + 1] as number) - 1
+    for (let index = UUID_GROUPS[group] as number; index < end; index += 2) {
+      const high = text.charCodeAt(index)
+      const low = text.charCodeAt(index + 1)
+      const byte = ((DIGITS[high] as number) << 4) | (DIGITS[low] as number)
+      codes |= high | low
+      digits |= byte
+      bytes[next] = byte
+      next += 1
+    }
+    if (end < UUID_LENGTH && text.charCodeAt(end) !== HYPHEN) return LEFT_TO_TEXT
   }
-  return true
-}
-
-function isHyphenPlace(index: number): boolean {
-  return index === 8 || index === 13 || index === 18 || index === 23
-}
-
-function digitAt(text: string, index: number): number {
-  return DIGITS[text.charCodeAt(index)] as number
+  return digits < 0 || codes > ASCII_MAX ? LEFT_TO_TEXT : next
 }
 
 /** Of the types that a column may have, those with a binary form that is simple. */

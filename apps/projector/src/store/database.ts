@@ -1,6 +1,7 @@
 import { type Logger, createKysely, createPool } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
+import { TIMESTAMPTZ, parseTimestamp } from './parse-timestamp.ts'
 
 const STATEMENT_TIMEOUT_MS = 30_000
 /**
@@ -35,7 +36,6 @@ export function openDatabase(options: {
 /** OIDs of `pg_type`; fixed for ever. */
 const INT8 = 20
 const DATE = 1082
-const TIMESTAMPTZ = 1184
 
 const parserOf: (oid: number, format?: 'text' | 'binary') => unknown = pg.types.getTypeParser
 
@@ -47,15 +47,4 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === DATE) return String
   if (oid === TIMESTAMPTZ) return parseTimestamp
   return parserOf(oid, format)
-}
-
-const parseAnyTimestamp = parserOf(TIMESTAMPTZ) as (text: string) => Date
-const UTC_TIMESTAMP = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$/
-
-/** The text of a server in UTC, which `pg` reads ten times as slowly; all other text it reads. */
-function parseTimestamp(text: string): Date {
-  if (!UTC_TIMESTAMP.test(text)) return parseAnyTimestamp(text)
-  // To milliseconds, as `pg` does it: what is finer is cut off.
-  const fraction = text.length > 22 ? Number(text.slice(20, -3).padEnd(3, '0').slice(0, 3)) : 0
-  return new Date(Date.parse(`${text.slice(0, 10)}T${text.slice(11, 19)}Z`) + fraction)
 }
