@@ -72,12 +72,22 @@ export type RecordPlaces = {
 }
 
 /** Numbers of a record beside each other. */
-const TIMES_PER_RECORD = 2
-const PLACES_PER_RECORD = 6
+const NUMBERS_PER_RECORD = 8
+const OFFSET = 0
+const TIMESTAMP_MS = 1
+const KEY_END = 2
+const KEY_LENGTH = 3
+const VALUE_END = 4
+const VALUE_LENGTH = 5
+const FIRST_HEADER = 6
+/** Which of the shapes of the batch the headers have. */
+const SHAPE = 7
+const NO_HEADERS = -1
 /** Numbers of a header beside each other: where its value ends, and its length. */
 const PLACES_PER_HEADER = 2
 /** What there is place for at first, for each record. */
 const HEADERS_EXPECTED = 4
+const NO_PLACES = new Int32Array()
 /** A topic has records of a few kinds. */
 const SHAPES_COMPARED_MAX = 4
 
@@ -91,14 +101,12 @@ export class FetchedBatch implements TopicPartition {
   readonly topic: string
   readonly partition: number
   readonly #bytes: Buffer
-  /** Offset and timestamp of each record. */
-  readonly #times: Float64Array
-  /** End and length of the key and of the value, then the first header and the shape of the headers. */
-  readonly #places: Int32Array
-  #headerPlaces: Int32Array
+  readonly #numbers: Float64Array
+  readonly #recordCountMax: number
+  #headerPlaces = NO_PLACES
   #headerCount = 0
   readonly #shapes: HeaderShape[] = []
-  readonly #header: CurrentHeader
+  #header: CurrentHeader | undefined
   /** Ends and lengths of the names that are being read. */
   readonly #namePlaces: number[] = []
 
@@ -107,10 +115,8 @@ export class FetchedBatch implements TopicPartition {
     this.topic = topic
     this.partition = partition
     this.#bytes = bytes
-    this.#times = new Float64Array(recordCountMax * TIMES_PER_RECORD)
-    this.#places = new Int32Array(recordCountMax * PLACES_PER_RECORD)
-    this.#headerPlaces = new Int32Array(recordCountMax * HEADERS_EXPECTED * PLACES_PER_HEADER)
-    this.#header = new CurrentHeader(bytes)
+    this.#recordCountMax = recordCountMax
+    this.#numbers = new Float64Array(recordCountMax * NUMBERS_PER_RECORD)
   }
 
   /**
@@ -122,7 +128,7 @@ export class FetchedBatch implements TopicPartition {
     const count = reader.varint()
     const names = this.#namePlaces
     names.length = 0
-    this.#places[index * PLACES_PER_RECORD + 4] = this.#headerCount
+    this.#numbers[index * NUMBERS_PER_RECORD + FIRST_HEADER] = this.#headerCount
     for (let header = 0; header < count; header += 1) {
       const nameLengthBytes = reader.skipVarintBytes()
       if (nameLengthBytes < 0) throw new DecodeError('a header has no name', reader.position)
@@ -130,36 +136,34 @@ export class FetchedBatch implements TopicPartition {
       const lengthBytes = reader.skipVarintBytes()
       this.#noteHeader(reader.position, lengthBytes)
     }
-    this.#places[index * PLACES_PER_RECORD + 5] = this.#shapeOf(names)
+    this.#numbers[index * NUMBERS_PER_RECORD + SHAPE] = this.#shapeOf(names)
   }
 
   setPlaces(index: number, places: RecordPlaces): void {
-    const time = index * TIMES_PER_RECORD
-    this.#times[time] = places.offset
-    this.#times[time + 1] = places.timestampMs
-    const place = index * PLACES_PER_RECORD
-    this.#places[place] = places.keyEnd
-    this.#places[place + 1] = places.keyLengthBytes
-    this.#places[place + 2] = places.valueEnd
-    this.#places[place + 3] = places.valueLengthBytes
+    const numbers = this.#numbers
+    const first = index * NUMBERS_PER_RECORD
+    numbers[first + OFFSET] = places.offset
+    numbers[first + TIMESTAMP_MS] = places.timestampMs
+    numbers[first + KEY_END] = places.keyEnd
+    numbers[first + KEY_LENGTH] = places.keyLengthBytes
+    numbers[first + VALUE_END] = places.valueEnd
+    numbers[first + VALUE_LENGTH] = places.valueLengthBytes
   }
 
   offset(index: number): number {
-    return this.#times[index * TIMES_PER_RECORD] as number
+    return this.#number(index, OFFSET)
   }
 
   timestampMs(index: number): number {
-    return this.#times[index * TIMES_PER_RECORD + 1] as number
+    return this.#number(index, TIMESTAMP_MS)
   }
 
   key(index: number): Uint8Array | null {
-    const place = index * PLACES_PER_RECORD
-    return this.#view(this.#places[place] as number, this.#places[place + 1] as number)
+    return this.#view(this.#number(index, KEY_END), this.#number(index, KEY_LENGTH))
   }
 
   value(index: number): Uint8Array | null {
-    const place = index * PLACES_PER_RECORD
-    return this.#view(this.#places[place + 2] as number, this.#places[place + 3] as number)
+    return this.#view(this.#number(index, VALUE_END), this.#number(index, VALUE_LENGTH))
   }
 
   /** @see IncomingRecord.readValue */
@@ -167,9 +171,8 @@ export class FetchedBatch implements TopicPartition {
     index: number,
     read: (bytes: Uint8Array, start: number, end: number) => T,
   ): T | null {
-    const place = index * PLACES_PER_RECORD
-    const end = this.#places[place + 2] as number
-    const lengthBytes = this.#places[place + 3] as number
+    const end = this.#number(index, VALUE_END)
+    const lengthBytes = this.#number(index, VALUE_LENGTH)
     return lengthBytes < 0 ? null : read(this.#bytes, end - lengthBytes, end)
   }
 
@@ -188,9 +191,8 @@ export class FetchedBatch implements TopicPartition {
 
   /** @see IncomingRecord.textKey */
   textKey(index: number): string | null {
-    const place = index * PLACES_PER_RECORD
-    const end = this.#places[place] as number
-    const lengthBytes = this.#places[place + 1] as number
+    const end = this.#number(index, KEY_END)
+    const lengthBytes = this.#number(index, KEY_LENGTH)
     if (lengthBytes < 0) return null
     const bytes = this.#bytes
     const start = end - lengthBytes
@@ -200,7 +202,7 @@ export class FetchedBatch implements TopicPartition {
 
   /** @see IncomingRecord.textHeaders */
   textHeaders(index: number): Record<string, string> {
-    const headers = this.#shape(index).newTexts()
+    const headers = this.#shape(index)?.newTexts() ?? {}
     this.#eachHeader(index, (header) => {
       const { name } = header
       const value = header.text()
@@ -213,19 +215,27 @@ export class FetchedBatch implements TopicPartition {
     return headers
   }
 
+  #number(index: number, which: number): number {
+    return this.#numbers[index * NUMBERS_PER_RECORD + which] as number
+  }
+
   #view(end: number, lengthBytes: number): Uint8Array | null {
     return lengthBytes < 0 ? null : this.#bytes.subarray(end - lengthBytes, end)
   }
 
-  #shape(index: number): HeaderShape {
-    return this.#shapes[this.#places[index * PLACES_PER_RECORD + 5] as number] as HeaderShape
+  /** Undefined without headers. */
+  #shape(index: number): HeaderShape | undefined {
+    return this.#shapes[this.#number(index, SHAPE)]
   }
 
   /** One header after the other, in one object. */
   #eachHeader(index: number, visit: (header: CurrentHeader) => void): void {
-    const { names, values } = this.#shape(index)
+    const shape = this.#shape(index)
+    if (shape === undefined) return
+    const { names, values } = shape
+    this.#header ??= new CurrentHeader(this.#bytes, values)
     const header = this.#header
-    let place = (this.#places[index * PLACES_PER_RECORD + 4] as number) * PLACES_PER_HEADER
+    let place = this.#number(index, FIRST_HEADER) * PLACES_PER_HEADER
     for (let position = 0; position < names.length; position += 1) {
       const end = this.#headerPlaces[place] as number
       const lengthBytes = this.#headerPlaces[place + 1] as number
@@ -243,7 +253,8 @@ export class FetchedBatch implements TopicPartition {
   #noteHeader(end: number, lengthBytes: number): void {
     const place = this.#headerCount * PLACES_PER_HEADER
     if (place === this.#headerPlaces.length) {
-      const larger = new Int32Array(2 * place + PLACES_PER_HEADER)
+      const expected = this.#recordCountMax * HEADERS_EXPECTED * PLACES_PER_HEADER
+      const larger = new Int32Array(Math.max(expected, 2 * place))
       larger.set(this.#headerPlaces)
       this.#headerPlaces = larger
     }
@@ -253,6 +264,7 @@ export class FetchedBatch implements TopicPartition {
   }
 
   #shapeOf(namePlaces: readonly number[]): number {
+    if (namePlaces.length === 0) return NO_HEADERS
     const last = this.#shapes.length - 1
     for (let index = last; index >= 0 && index > last - SHAPES_COMPARED_MAX; index -= 1) {
       if (this.#shapes[index]?.hasNames(namePlaces) === true) return index
@@ -272,7 +284,7 @@ class HeaderShape {
   readonly #bytes: Buffer
   /** Ends and lengths, where they first were. */
   readonly #namePlaces: readonly number[]
-  readonly #noTexts: Readonly<Record<string, string>> = {}
+  #noTexts: Readonly<Record<string, string>> | undefined
 
   constructor(bytes: Buffer, namePlaces: readonly number[]) {
     const names: string[] = []
@@ -284,9 +296,6 @@ class HeaderShape {
     this.values = new KnownTexts(bytes)
     this.#bytes = bytes
     this.#namePlaces = namePlaces
-    if (!names.includes('__proto__')) {
-      this.#noTexts = Object.fromEntries(names.map((name) => [name, '']))
-    }
   }
 
   hasNames(namePlaces: readonly number[]): boolean {
@@ -304,8 +313,16 @@ class HeaderShape {
 
   /** An object that has the names already, which takes less than to give them to it one by one. */
   newTexts(): Record<string, string> {
+    this.#noTexts ??= noTexts(this.names)
     return { ...this.#noTexts }
   }
+}
+
+function noTexts(names: readonly string[]): Record<string, string> {
+  const texts: Record<string, string> = {}
+  // `__proto__` is no name to give a value by assigning it.
+  for (const name of names) if (name !== '__proto__') texts[name] = ''
+  return texts
 }
 
 class CurrentHeader implements HeaderInPlace {
@@ -319,9 +336,9 @@ class CurrentHeader implements HeaderInPlace {
   /** -1 stands for null. */
   lengthBytes = 0
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, values: KnownTexts) {
     this.bytes = bytes
-    this.values = new KnownTexts(bytes)
+    this.values = values
   }
 
   text(): string {
