@@ -139,7 +139,7 @@ export function planRecord(
     return { kind: 'undecodable', error }
   }
   if (!Object.hasOwn(projection.on, eventType)) return { kind: 'ignored' }
-  if (projection.inbox !== undefined && (headers[EVENT_HEADERS.id] ?? '') === '') {
+  if (projection.inbox !== undefined && (headersText(record)[EVENT_HEADERS.id] ?? '') === '') {
     const message = `the record has no header ${EVENT_HEADERS.id}, by which repetitions are told`
     return { kind: 'undecodable', error: new DecodeError(message, 0) }
   }
