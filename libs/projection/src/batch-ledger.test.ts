@@ -3,6 +3,7 @@ import { Attempts } from './attempts.ts'
 import { BatchLedger } from './batch-ledger.ts'
 import type { EventFailureAction } from './definition.ts'
 import { EventFailure } from './failure.ts'
+import type { PreparedRecord } from './log-record.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
 const poison = sampleRecord({ type: 'Deposited', key: 'a', amount: -1 }, 7, 0)
@@ -123,6 +124,22 @@ test('nobody is blamed for a database that is down, whatever the projection says
   const down = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
   expect(() => ledger.failed(poison, down, 'handle')).toThrow(down)
   expect(ledger.letters).toEqual([])
+})
+
+test('an event that fails is decoded once: another time it might be refused', () => {
+  let decodedCount = 0
+  const encoded: PreparedRecord = {
+    ...poison,
+    get content(): PreparedRecord['content'] {
+      decodedCount += 1
+      return decodedCount === 1 ? poison.content : { kind: 'undecodable', error: new Error('no') }
+    },
+  }
+  const ledger = ledgerThat({ says: 'park' })
+  expect(ledger.open(encoded)).not.toBeNull()
+  ledger.failed(encoded, new RangeError('bad'), 'handle')
+  expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorClass: 'RangeError' } }])
+  expect(decodedCount).toBe(1)
 })
 
 test('events of a key that was parked before are set aside unread', () => {

@@ -57,6 +57,9 @@ export class BatchLedger {
   readonly #failureCounts = new Map<FailureClass, number>()
   readonly #attempts: Attempts
   readonly #classifyFailed: (error: unknown) => void
+  /** What was opened last, and its event. */
+  #opened: PreparedRecord | undefined
+  #event: AnyEvent | undefined
   #appliedCount = 0
   #skippedCount = 0
   #repeatedCount = 0
@@ -117,6 +120,8 @@ export class BatchLedger {
       this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1 })
       return null
     }
+    this.#opened = prepared
+    this.#event = content.event
     return content.event
   }
 
@@ -144,7 +149,7 @@ export class BatchLedger {
    * @throws the error itself when it is not the event's fault.
    */
   failed(prepared: PreparedRecord, error: unknown, stage: Stage): void {
-    invariant(prepared.content.kind === 'event', 'only events are handled')
+    const event = this.#eventOf(prepared)
     const failureClass = classifyFailure(error, stage === 'write' ? 'database' : 'handler')
     if (!isEventFault(failureClass)) throw error
 
@@ -152,7 +157,7 @@ export class BatchLedger {
     const attempt = 1 + this.#attempts.countOf(record)
     const action = decideEventFailure({
       attempt,
-      classified: this.#classify(error, prepared.content.event),
+      classified: this.#classify(error, event),
       retries: this.#attempts.mayRetry(record) ? this.#projection.retry.retries : 0,
     })
     switch (action) {
@@ -163,10 +168,18 @@ export class BatchLedger {
         this.#skippedCount += 1
         break
       case 'park':
-        this.#park(prepared, { error, stage, attempts: attempt })
+        this.#park(prepared, { error, stage, attempts: attempt, event })
         break
     }
     this.#countFailure(failureClass)
+  }
+
+  /** What was opened last is not decoded again, which an upcast that is not pure may refuse. */
+  #eventOf(prepared: PreparedRecord): AnyEvent {
+    if (prepared === this.#opened && this.#event !== undefined) return this.#event
+    const { content } = prepared
+    invariant(content.kind === 'event', 'only events are handled')
+    return content.event
   }
 
   /** A `classify` that throws is no reason to stop: it says nothing about the event. */
@@ -185,13 +198,19 @@ export class BatchLedger {
 
   #park(
     prepared: PreparedRecord,
-    failure: { readonly error: unknown; readonly stage: Stage; readonly attempts: number },
+    failure: {
+      readonly error: unknown
+      readonly stage: Stage
+      readonly attempts: number
+      /** Undefined when it could not be decoded. */
+      readonly event?: AnyEvent
+    },
   ): void {
-    const { error, stage, attempts } = failure
+    const { error, stage, attempts, event } = failure
     this.#parked.add(prepared.key)
     const described = describeError(error)
     const fingerprint = fingerprintOf({ stage, ...described })
-    const redacted = redactText(this.#projection, prepared)
+    const redacted = redactText(this.#projection, event)
     this.#setAside(prepared, {
       kind: 'failed',
       stage,
@@ -219,9 +238,9 @@ function describeError(error: unknown) {
 }
 
 /** Takes personal data of the event out of what an error says about it. */
-function redactText(projection: Projection, { content }: PreparedRecord): (text: string) => string {
-  if (content.kind !== 'event') return (text) => text
-  const secrets = personalTexts(projection.sources, content.event)
+function redactText(projection: Projection, event: AnyEvent | undefined): (text: string) => string {
+  if (event === undefined) return (text) => text
+  const secrets = personalTexts(projection.sources, event)
   return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 }
 
