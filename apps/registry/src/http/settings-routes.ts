@@ -24,10 +24,15 @@ function configRoutes(http: FastifyInstance, requests: RegistryRequests): void {
     await requests.write(request, (registry) => registry.decideSettings(subject, change))
     return echoOf(change)
   }
-  const remove = async (request: FastifyRequest, subject: string | undefined) =>
-    settingsEntity(
-      await requests.write(request, (registry) => registry.decideDeleteSettings(subject)),
+  const remove = async (request: FastifyRequest, subject: string | undefined) => {
+    const removed = await requests.write(request, (registry) =>
+      registry.decideDeleteSettings(subject),
     )
+    const { compatibilityLevel } = removed
+    // franz-go and Karapace's clients read the level by the name that it has in requests.
+    const named = compatibilityLevel === undefined ? {} : { compatibility: compatibilityLevel }
+    return { ...settingsEntity(removed), ...named }
+  }
 
   http.get('/config', async (request) =>
     settingsEntity(await requests.read(request, (view) => success(view.globalSettings()))),
