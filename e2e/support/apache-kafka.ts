@@ -48,12 +48,17 @@ export class ApacheKafka implements AsyncDisposable {
   readonly #logLines: string[] = []
   #child: ChildProcess
 
-  static async start(config: Config = {}): Promise<ApacheKafka> {
+  /** `listeners` beside the plain one: ports by name. */
+  static async start(
+    config: Config = {},
+    listeners: Readonly<Record<string, number>> = {},
+  ): Promise<ApacheKafka> {
     const classPath = await apacheKafkaClassPath()
     const dataDirectory = await mkdtemp(join(tmpdir(), 'apache-kafka-'))
     const port = await freePort()
     const propertiesFile = join(dataDirectory, 'server.properties')
-    const properties = serverProperties({ port, controllerPort: await freePort(), dataDirectory })
+    const controllerPort = await freePort()
+    const properties = serverProperties({ port, controllerPort, dataDirectory, listeners })
     await writeFile(propertiesFile, propertiesText({ ...properties, ...config }))
     const format = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', propertiesFile]
     await run('java', [...javaFlags(classPath, TOOL_JVM_FLAGS), ...format])
@@ -190,14 +195,18 @@ function serverProperties(given: {
   readonly port: number
   readonly controllerPort: number
   readonly dataDirectory: string
+  readonly listeners: Readonly<Record<string, number>>
 }): Config {
   const controller = `127.0.0.1:${given.controllerPort}`
+  const clients = Object.entries({ PLAINTEXT: given.port, ...given.listeners })
+    .map(([name, port]) => `${name}://127.0.0.1:${port}`)
+    .join()
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${given.port},CONTROLLER://${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${given.port}`,
+    listeners: `${clients},CONTROLLER://${controller}`,
+    'advertised.listeners': clients,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': join(given.dataDirectory, 'log'),

@@ -1,5 +1,6 @@
 import { defineConfig } from '@fairlead/service'
 import { CONVERTER_CONFIG } from './converter-config.ts'
+import { BROKER_SECURITY_CONFIG } from './sink/broker-security.ts'
 
 /** Debezium's names where it has the option; its values and defaults too, except where stated. */
 export const RELAY_CONFIG = defineConfig({
@@ -15,6 +16,7 @@ export const RELAY_CONFIG = defineConfig({
     default: ['127.0.0.1:9092'],
     doc: 'Brokers, host:port, comma-separated.',
   },
+  ...BROKER_SECURITY_CONFIG,
   'migrations.directory': {
     type: 'string',
     doc: 'Numbered SQL files applied at the start. Default: sql/migrations of this installation.',

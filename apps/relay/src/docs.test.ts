@@ -52,6 +52,17 @@ test.for([
   },
   { yaml: 'table.include.list: []', problem: 'name a table' },
   { yaml: 'signal.enabled.channels: [source, kafka]', problem: 'none of source, log' },
+  { yaml: 'security.protocol: SASL_SSL', problem: 'say who the relay is' },
+  { yaml: 'sasl.username: ann', problem: 'set SASL_SSL' },
+  {
+    yaml: 'security.protocol: SASL_PLAINTEXT\nsasl.username: ann\nsasl.mechanism: PLAIN',
+    problem: 'would be readable on the way',
+  },
+  { yaml: 'ssl.truststore.location: /ca.pem', problem: 'set SSL or SASL_SSL' },
+  {
+    yaml: 'security.protocol: SSL\nssl.truststore.location: /no/such.pem',
+    problem: 'ssl.truststore.location: ENOENT',
+  },
   { yaml: 'signal.enabled.channels: [log]', problem: 'source cannot be left out' },
 ])('$yaml is refused: $problem', ({ yaml, problem }) => {
   expect(checkRelayConfig(load(yaml)).join()).toContain(problem)

@@ -8,6 +8,7 @@ import {
   parsePlacements,
   requiredColumns,
 } from '@fairlead/cdc'
+import type { ClientSecurity } from '@fairlead/kafka'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
 import {
@@ -16,6 +17,7 @@ import {
   registryOptions,
   valueOptions,
 } from './converter-options.ts'
+import { brokerSecurity, brokerSecurityProblems } from './sink/broker-security.ts'
 import type { SourceOptions } from './source/source-options.ts'
 import type { WalPolicy } from './watch/slot-watch.ts'
 
@@ -39,6 +41,8 @@ export type RelayOptions = {
   readonly sink: {
     readonly bootstrapServers: readonly string[]
     readonly clientId: string
+    /** Undefined for plain text, as nobody. */
+    readonly security: ClientSecurity | undefined
     readonly partitions: number
     readonly replicationFactor: number
     readonly batchRecordsMax: number
@@ -110,6 +114,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     sink: {
       bootstrapServers: config['bootstrap.servers'],
       clientId: `fairlead-relay-${config['slot.name']}`,
+      security: brokerSecurity(config),
       partitions: config['topic.creation.default.partitions'],
       replicationFactor: config['topic.creation.default.replication.factor'],
       batchRecordsMax: config['max.batch.size'],
@@ -141,10 +146,12 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
   try {
     const routing = routingOptions(config)
     captureOptions(config, routing)
+    brokerSecurity(config)
     const { placements, converters: chosen } = routing
     return [
       ...sourceProblems(config),
       ...walProblems(config),
+      ...brokerSecurityProblems(config),
       ...channelProblems(config['signal.enabled.channels']),
       ...envelopeProblems(placements, chosen.value.kind),
       ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),

@@ -57,6 +57,7 @@ await runApp({
       createAdmin({
         bootstrapServers: options.sink.bootstrapServers,
         clientId: `${options.sink.clientId}-probe`,
+        security: options.sink.security,
       }),
       (state) => context.health.set('broker', state),
     )

@@ -7,6 +7,7 @@ import {
   apiVersionsV3,
   protocolAPIsById,
 } from '@platformatic/kafka'
+import { type ClientSecurity, connectionSecurity } from './client-security.ts'
 import { KafkaError } from './kafka-error.ts'
 import {
   abortedError,
@@ -24,6 +25,11 @@ const CLIENT_SOFTWARE = { name: 'fairlead', version: '0.1.0' } as const
 export type BrokerAddress = { readonly host: string; readonly port: number }
 
 export type CallOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }
+
+type OpenOptions = CallOptions & {
+  readonly clientId: string
+  readonly security: ClientSecurity | undefined
+}
 
 /** A request whose bytes we write and read ourselves, alike in a range of flexible versions. */
 export type Exchange<Response> = {
@@ -47,9 +53,13 @@ export class BrokerConnection {
     new Map()
   #isDestroyed = false
 
-  private constructor(address: BrokerAddress, clientId: string) {
+  private constructor(
+    address: BrokerAddress,
+    { clientId, security }: Pick<OpenOptions, 'clientId' | 'security'>,
+  ) {
     this.#address = address
     this.#connection = new Connection(clientId, {
+      ...connectionSecurity(security, address.host),
       connectTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: PACKAGE_TIMEOUT_MS,
       maxInflights: 1,
@@ -57,11 +67,8 @@ export class BrokerConnection {
     this.#connection.on('error', () => undefined)
   }
 
-  static async open(
-    address: BrokerAddress,
-    options: CallOptions & { readonly clientId: string },
-  ): Promise<BrokerConnection> {
-    const opened = new BrokerConnection(address, options.clientId)
+  static async open(address: BrokerAddress, options: OpenOptions): Promise<BrokerConnection> {
+    const opened = new BrokerConnection(address, options)
     const timeoutMs = Math.min(options.timeoutMs, CONNECT_TIMEOUT_MS)
     const deadlineMs = performance.now() + timeoutMs
     await opened.#run<void>('connect', { ...options, timeoutMs }, (connection, callback) => {

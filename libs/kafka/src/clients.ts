@@ -1,3 +1,4 @@
+import type { ClientSecurity } from './client-security.ts'
 import type { Compression } from './record-batch-encoder.ts'
 import type { IncomingRecord, OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
 import type { KafkaError } from './kafka-error.ts'
@@ -15,6 +16,8 @@ export type ClientOptions = {
   readonly bootstrapServers: readonly string[]
   readonly clientId: string
   readonly logger?: KafkaLogger
+  /** Default: plain text, as nobody. */
+  readonly security?: ClientSecurity | undefined
   /** Deadline of one request and its response. Default 30 000. */
   readonly requestTimeoutMs?: number
 }

@@ -2,6 +2,7 @@ import { invariant } from '@fairlead/base'
 import { setMaxListeners } from 'node:events'
 import { findCoordinatorV4, metadataV11 } from '@platformatic/kafka'
 import { type BrokerAddress, BrokerConnection, type CallOptions } from './broker-connection.ts'
+import type { ClientSecurity } from './client-security.ts'
 import type { ClientOptions, KafkaLogger } from './clients.ts'
 import {
   closedError,
@@ -40,6 +41,7 @@ export class Cluster {
   readonly clientId: string
   readonly logger: KafkaLogger | undefined
   readonly requestTimeoutMs: number
+  readonly #security: ClientSecurity | undefined
   readonly #bootstrap: readonly Target[]
   readonly #brokers = new Map<number, Target>()
   readonly #topics = new Map<string, TopicMetadata>()
@@ -52,6 +54,7 @@ export class Cluster {
     invariant(options.bootstrapServers.length > 0, 'there is at least one bootstrap server')
     this.clientId = options.clientId
     this.logger = options.logger
+    this.#security = options.security
     this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_DEFAULT_MS
     this.#bootstrap = options.bootstrapServers.map(parseAddress)
   }
@@ -246,6 +249,7 @@ export class Cluster {
       options.signal === undefined ? this.closing : AbortSignal.any([options.signal, this.closing])
     return BrokerConnection.open(target, {
       clientId: this.clientId,
+      security: this.#security,
       timeoutMs: options.timeoutMs,
       signal,
     })

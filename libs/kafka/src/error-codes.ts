@@ -45,11 +45,20 @@ export function toKafkaError(error: unknown, what: string): KafkaError {
   if (error instanceof InvariantViolation) throw error
   const isNetwork = error instanceof NetworkError
   const isTimeout = error instanceof TimeoutError
-  return new KafkaError(`${what} failed: ${errorMessage(error)}`, {
+  return new KafkaError(`${what} failed: ${withCauses(error)}`, {
     code: isTimeout ? 'TIMEOUT' : isNetwork ? 'NETWORK' : 'CORRUPT_RESPONSE',
     retryable: isNetwork || isTimeout,
     cause: error,
   })
+}
+
+/** The package says that a connection failed, and why in the cause: a certificate, a password. */
+function withCauses(error: unknown): string {
+  const message = errorMessage(error)
+  if (!(error instanceof Error)) return message
+  const causes = error instanceof AggregateError ? error.errors : [error.cause]
+  const [cause] = causes.filter((item) => item instanceof Error)
+  return cause === undefined ? message : `${message.replace(/\.$/, '')}: ${withCauses(cause)}`
 }
 
 export function closedError(): KafkaError {

@@ -1,4 +1,5 @@
 export { createAdmin } from './admin.ts'
+export type { ClientSecurity, SaslCredentials, TlsSettings } from './client-security.ts'
 export type {
   Admin,
   AssignedPartition,

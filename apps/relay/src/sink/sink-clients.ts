@@ -53,6 +53,7 @@ export function kafkaSink(options: RelayOptions['sink'], logger: KafkaLogger): S
     const client = {
       bootstrapServers: options.bootstrapServers,
       clientId: options.clientId,
+      security: options.security,
       logger,
     }
     const delivery = {

@@ -32,3 +32,24 @@ test.for(['configuration_based', 'custom', 'schema_only'])(
     })
   },
 )
+
+test.for(['', 'producer.', 'sink.kafka.producer.'])(
+  'how brokers are spoken to is carried from %s…, and no password is told',
+  (prefix) => {
+    const { settings, report } = imported({
+      [`${prefix}security.protocol`]: 'SASL_SSL',
+      [`${prefix}sasl.mechanism`]: 'SCRAM-SHA-512',
+      [`${prefix}sasl.jaas.config`]:
+        'org.apache…ScramLoginModule required username="ann" password="key";',
+      [`${prefix}ssl.truststore.password`]: 'of the store',
+    })
+    expect(Object.fromEntries(settings)).toMatchObject({
+      'security.protocol': 'SASL_SSL',
+      'sasl.mechanism': 'SCRAM-SHA-512',
+      'sasl.username': 'ann',
+      'sasl.password': 'key',
+    })
+    expect(JSON.stringify(report)).not.toMatch(/password=|of the store/)
+    expect(report.find(({ key }) => key.includes('ssl.truststore'))?.outcome).toBe('missing')
+  },
+)

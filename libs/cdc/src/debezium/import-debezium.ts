@@ -9,6 +9,7 @@ import { CARRIED, MISSING, MISSING_FAMILIES, NEEDLESS, NEEDLESS_FAMILIES } from 
 
 const CONNECTOR = /(^|\.)Postgres(ql)?Connector$/
 const ROUTER = 'io.debezium.transforms.outbox.EventRouter'
+const MASKED = '********'
 const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter'
 const SIMPLE_HEADER_CONVERTER = 'org.apache.kafka.connect.storage.SimpleHeaderConverter'
 
@@ -48,6 +49,7 @@ class Importer {
 
   import(): DebeziumImport {
     this.#database()
+    this.#security()
     this.#slot()
     this.#tables()
     this.#snapshotMode()
@@ -87,6 +89,44 @@ class Importer {
         'assumed',
         "127.0.0.1:9092: in Kafka Connect it is the worker's",
       )
+  }
+
+  /** Of a worker, of its producers, or of Debezium Server. */
+  #security(): void {
+    for (const prefix of ['', 'producer.', 'sink.kafka.producer.']) {
+      for (const key of ['security.protocol', 'sasl.mechanism']) {
+        const value = this.#take(prefix + key)
+        if (value === undefined) continue
+        this.#set(key, value)
+        this.#say(prefix + key, value, 'carried', prefix === '' ? '' : `as ${key}`)
+      }
+      this.#credentials(`${prefix}sasl.jaas.config`)
+      for (const key of this.#entries.keys()) {
+        if (!key.startsWith(`${prefix}ssl.`) || this.#done.has(key)) continue
+        this.#take(key)
+        const note = 'the relay reads PEM: see ssl.truststore.location and ssl.keystore.location'
+        this.#say(key, MASKED, 'missing', note)
+      }
+    }
+  }
+
+  #credentials(key: string): void {
+    const jaas = this.#take(key)
+    if (jaas === undefined) return
+    const [, username] = /\busername="([^"]*)"/.exec(jaas) ?? []
+    const [, password] = /\bpassword="([^"]*)"/.exec(jaas) ?? []
+    if (username === undefined || password === undefined) {
+      this.#say(
+        key,
+        MASKED,
+        'missing',
+        'no username and password: set sasl.username, sasl.password',
+      )
+      return
+    }
+    this.#set('sasl.username', username)
+    this.#set('sasl.password', password)
+    this.#say(key, MASKED, 'carried', 'as sasl.username and sasl.password')
   }
 
   /** The same slot: the relay goes on where Debezium has stopped. Both must not run at a time. */
@@ -311,7 +351,7 @@ class Importer {
 
   #say(key: string, value: string, outcome: ImportOutcome, note: string): void {
     const isSecret = /password|secret/i.test(key)
-    this.#report.push({ key, value: isSecret ? '********' : value, outcome, note })
+    this.#report.push({ key, value: isSecret ? MASKED : value, outcome, note })
   }
 }
 

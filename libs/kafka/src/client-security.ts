@@ -1,0 +1,55 @@
+import { isIP } from 'node:net'
+import type { ConnectionOptions } from '@platformatic/kafka'
+
+/** How brokers are spoken to. Without `tls` in plain text, without `sasl` as nobody. */
+export type ClientSecurity = {
+  readonly tls?: TlsSettings
+  readonly sasl?: SaslCredentials
+}
+
+/** In PEM. */
+export type TlsSettings = {
+  /** Whom to trust; without it the authorities that Node knows. */
+  readonly ca?: string
+  /** For brokers that ask for a certificate: ours, with its chain, and the key. */
+  readonly certificate?: string
+  readonly key?: string
+  readonly keyPassphrase?: string
+  /** False takes any name in the certificate of a broker: `ssl.endpoint.identification.algorithm` is empty. */
+  readonly isNameChecked: boolean
+}
+
+type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+
+export type SaslCredentials = {
+  readonly mechanism: SaslMechanism
+  readonly username: string
+  readonly password: string
+}
+
+/** What the package is told for a connection to `host`. */
+export function connectionSecurity(
+  security: ClientSecurity | undefined,
+  host: string,
+): Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'> {
+  const { tls, sasl } = security ?? {}
+  return {
+    ...(tls !== undefined && {
+      tls: tlsOptions(tls),
+      // TLS names no address, RFC 6066; that of the certificate is compared all the same.
+      tlsServerName: isIP(host) === 0,
+    }),
+    ...(sasl !== undefined && { sasl }),
+  }
+}
+
+function tlsOptions(tls: TlsSettings): NonNullable<ConnectionOptions['tls']> {
+  const { ca, certificate, key, keyPassphrase, isNameChecked } = tls
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key }),
+    ...(keyPassphrase !== undefined && { passphrase: keyPassphrase }),
+    ...(!isNameChecked && { checkServerIdentity: () => undefined }),
+  }
+}
