@@ -33,6 +33,7 @@ import {
 import { VERIFY_PROJECTION } from './projection/verify-projection.ts'
 import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
+import { RELAY_DOCTOR } from './relay/doctor.ts'
 import { RELAY_STATUS } from './relay/relay-status.ts'
 import { REPLAY_TABLE } from './relay/replay-table.ts'
 import {
@@ -88,6 +89,7 @@ export const COMMANDS: readonly Command[] = [
   LIST_LETTER_ACTIONS,
   IMPORT_DEBEZIUM,
   RELAY_STATUS,
+  RELAY_DOCTOR,
   LIST_PARKED,
   SHOW_PARKED,
   REPLAY_PARKED,

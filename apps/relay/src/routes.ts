@@ -1,5 +1,6 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
+import { type DoctorParts, addDoctorRoute } from './doctor/doctor-route.ts'
 import { addParkedRoutes } from './parked/parked-routes.ts'
 import type { Relay } from './relay.ts'
 import type { SlotWatch } from './watch/slot-watch.ts'
@@ -16,12 +17,15 @@ export function relayRoutes(
     readonly watch: SlotWatch
     readonly pool: pg.Pool
     readonly slotName: string
+    readonly options: DoctorParts['options']
+    readonly brokerState: DoctorParts['brokerState']
   },
 ): void {
   http.get('/status', () => {
     const { status } = parts.watch
     return { ...parts.relay.status, lagBytes: status?.lagBytes ?? null, wal: status ?? null }
   })
+  addDoctorRoute(http, parts)
   addParkedRoutes(http, parts)
   addSignalRoutes(http, parts)
 }

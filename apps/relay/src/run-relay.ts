@@ -52,14 +52,25 @@ await runApp({
       applicationName: 'fairlead-relay-http',
       logger: context.logger,
     })
-    relayRoutes(context.http, { relay, watch, pool, slotName: options.source.slotName })
+    let brokerState: true | string = 'no broker was asked yet'
+    relayRoutes(context.http, {
+      relay,
+      watch,
+      pool,
+      slotName: options.source.slotName,
+      options,
+      brokerState: () => brokerState,
+    })
     const probe = new BrokerProbe(
       createAdmin({
         bootstrapServers: options.sink.bootstrapServers,
         clientId: `${options.sink.clientId}-probe`,
         security: options.sink.security,
       }),
-      (state) => context.health.set('broker', state),
+      (state) => {
+        brokerState = state
+        context.health.set('broker', state)
+      },
     )
     const cleaner = new OutboxCleaner({
       databaseUrl: options.databaseUrl,

@@ -50,7 +50,7 @@ export async function ensureCapturePublication(
 
 /** Partitions are published as their root. */
 export async function matchingTables(
-  client: pg.Client,
+  client: pg.ClientBase | pg.Pool,
   { tables: patterns, except }: CaptureSource,
 ): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(

@@ -4,7 +4,7 @@ import type pg from 'pg'
 import { vi } from 'vitest'
 import { RELAY_CONFIG } from '../config.ts'
 import { RelayMetrics } from '../metrics.ts'
-import { relayOptions } from '../options.ts'
+import { type RelayOptions, relayOptions } from '../options.ts'
 import { Relay } from '../relay.ts'
 import { FakeBrokers } from './fake-brokers.ts'
 
@@ -46,8 +46,7 @@ export class RelayFixture {
     this.pool = createPool({ url: database.url, max: 8, applicationName: 'relay-test' })
   }
 
-  /** Another relay on the same slot. */
-  relay(settings: Readonly<Record<string, string>> = {}): Relay {
+  options(settings: Readonly<Record<string, string>> = {}): RelayOptions {
     const argv = Object.entries({
       'database.url': this.url,
       'slot.name': this.slotName,
@@ -56,9 +55,14 @@ export class RelayFixture {
       ...settings,
     }).map(([key, value]) => `--${key}=${value}`)
     const { config } = loadConfig(RELAY_CONFIG, { argv, env: {}, envPrefix: 'RELAY_' })
+    return relayOptions(config)
+  }
+
+  /** Another relay on the same slot. */
+  relay(settings: Readonly<Record<string, string>> = {}): Relay {
     this.#metrics = new Metrics({ service: 'relay', version: 'test' })
     const relay = new Relay({
-      options: relayOptions(config),
+      options: this.options(settings),
       openSink: this.brokers.open,
       metrics: new RelayMetrics(this.#metrics),
       logger: {
