@@ -114,6 +114,20 @@ test('a table that is taken out of its publication while events flow halts the r
   expect(relay.status.reason).toContain('replay-table --force')
 })
 
+test('of captured tables one that is dropped is no fault, and one that is made anew is', async () => {
+  fixture = await createFixture({
+    'capture.table.include.list': String.raw`public\.(item|part)`,
+    'topic.prefix': 'shop',
+  })
+  await fixture.pool.query(`create table item (id int primary key);
+    create table part (id int primary key)`)
+  const relay = await fixture.started()
+  await fixture.pool.query(`drop table item; drop table part;
+    create table part (id int primary key)`)
+  await fixture.until(() => relay.status.state === 'halted')
+  expect(relay.status.reason).toContain('does not publish public.part:')
+})
+
 async function terminateRelay(): Promise<void> {
   await fixture.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity

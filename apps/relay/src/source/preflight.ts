@@ -116,9 +116,15 @@ export async function checkPublishedTables(
   capturedTables: readonly string[],
 ): Promise<void> {
   if (options.tables.length > 0) await checkOutboxTables(client, options)
-  if (options.capture !== undefined) {
-    await checkCapturedTables(client, options.capture, capturedTables)
-  }
+  if (options.capture === undefined) return
+  // A captured table may be dropped; one that was made anew under its name is another one.
+  const { rows } = await client.query<{ table: string }>(
+    `select "table" from unnest($1::text[], $2::text[]) as t(name, "table")
+     where to_regclass(name) is not null`,
+    [capturedTables.map(quotedTable), capturedTables],
+  )
+  const present = rows.map(({ table }) => table)
+  await checkCapturedTables(client, options.capture, present)
 }
 
 async function checkOutboxTables(client: pg.Client, options: SourceOptions): Promise<void> {
