@@ -1,4 +1,5 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { type TlsOptions, createServer as createTlsServer } from 'node:tls'
 import { Reader, Writer } from '@platformatic/kafka'
 
 const NODE_ID = 1
@@ -31,13 +32,14 @@ export class FakeBroker {
   initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
   #nextSequence = 0
 
-  private constructor(faults: readonly ProduceFault[]) {
+  private constructor(faults: readonly ProduceFault[], tls: TlsOptions | undefined) {
     this.#faults = [...faults]
-    this.#server = createServer((socket) => this.#accept(socket))
+    const accept = (socket: Socket) => this.#accept(socket)
+    this.#server = tls === undefined ? createServer(accept) : createTlsServer(tls, accept)
   }
 
-  static async listen(faults: readonly ProduceFault[] = []): Promise<FakeBroker> {
-    const broker = new FakeBroker(faults)
+  static async listen(faults: readonly ProduceFault[] = [], tls?: TlsOptions): Promise<FakeBroker> {
+    const broker = new FakeBroker(faults, tls)
     await new Promise<void>((resolve) => {
       broker.#server.listen(0, '127.0.0.1', resolve)
     })

@@ -40,7 +40,7 @@ test('what is wrong is told, with what to do', async () => {
   await fixture.pool.query(`create table item (id int, note text);
     create table part (id int primary key, note text, size int);
     create table whole (id int, note text); alter table whole replica identity full;
-    create publication fairlead_capture for table part;
+    create publication fairlead_capture for table part with (publish_via_partition_root = true);
     alter publication fairlead_outbox drop table outbox.events`)
   const findings = await found({
     'capture.table.include.list': String.raw`public\.(item|part|whole)`,
