@@ -2,6 +2,7 @@ import { EVENT_HEADERS } from '@fairlead/base'
 import { type BatchLedger, type Letter, type LogRecord, headersText } from '@fairlead/projection'
 import { schemaIdOf } from '@fairlead/serde'
 import { type Kysely, type Transaction, sql } from 'kysely'
+import { arrayText } from './array-text.ts'
 import { storableTime } from './event-time.ts'
 import { isOfTopic, ownerColumns } from './letter-owner.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
@@ -63,18 +64,26 @@ export async function parkLetters(
       on conflict (projection_id, version, topic, key_md5)
         do update set part = excluded.part`.execute(trx)
   }
-  for (const letters of inPortions(all)) {
-    const values = letters.map(
-      (letter) =>
-        sql`(${ownerColumns(partition)}, ${partition.partition}::int, ${sql.join(letterValues(letter))})`,
-    )
-    await sql`
-      insert into evt.dead_letter (projection_id, version, topic, part, key, tenant, log_offset, event_type,
-        message_id, schema_id, traceparent, key_bytes, value, headers, event_time, kind, stage,
-        error_class, error_code, error_message, error_stack, fingerprint, attempts)
-      values ${sql.join(values)}
-      on conflict (projection_id, version, topic, part, log_offset) do nothing`.execute(trx)
-  }
+  for (const letters of inPortions(all)) await insertLetters(trx, partition, letters)
+}
+
+/** A parameter per column, whatever the number of letters. */
+async function insertLetters(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  letters: readonly Letter[],
+): Promise<void> {
+  const rows = letters.map(letterValues)
+  const columns = Object.entries(LETTER_COLUMNS) as [keyof LetterValues, string][]
+  const names = sql.join(columns.map(([name]) => sql.ref(name)))
+  const arrays = columns.map(
+    ([name, type]) => sql`${arrayText(rows.map((row) => row[name]))}::${sql.raw(type)}[]`,
+  )
+  await sql`
+    insert into evt.dead_letter (projection_id, version, topic, part, ${names})
+    select ${ownerColumns(partition)}, ${partition.partition}::int, letter.*
+    from unnest(${sql.join(arrays)}) as letter (${names})
+    on conflict (projection_id, version, topic, part, log_offset) do nothing`.execute(trx)
 }
 
 /**
@@ -128,30 +137,54 @@ function tenantsOf({
   return new Map(ofLetters.filter(([key]) => parkedKeys.has(key)))
 }
 
-function letterValues({ key, tenant, eventType, record, cause }: Letter): readonly unknown[] {
+const LETTER_COLUMNS = {
+  key: 'text',
+  tenant: 'text',
+  log_offset: 'bigint',
+  event_type: 'text',
+  message_id: 'text',
+  schema_id: 'int',
+  traceparent: 'text',
+  key_bytes: 'bytea',
+  value: 'bytea',
+  headers: 'jsonb',
+  event_time: 'timestamptz',
+  kind: 'text',
+  stage: 'text',
+  error_class: 'text',
+  error_code: 'text',
+  error_message: 'text',
+  error_stack: 'text',
+  fingerprint: 'text',
+  attempts: 'int',
+}
+
+type LetterValues = Readonly<Record<keyof typeof LETTER_COLUMNS, unknown>>
+
+function letterValues({ key, tenant, eventType, record, cause }: Letter): LetterValues {
   const error = cause.kind === 'failed' ? cause : undefined
   const headers = headersText(record)
-  return [
+  return {
     key,
     tenant,
-    record.offset,
-    storable(eventType ?? undefined),
-    storable(headers[EVENT_HEADERS.id]),
-    schemaIdOrNull(record.value),
-    storable(headers[EVENT_HEADERS.traceparent]),
-    record.key,
-    record.value,
-    headersJson(record),
-    storableTime(record.timestampMs),
-    cause.kind,
-    error?.stage ?? null,
-    error?.errorClass ?? null,
-    error?.errorCode ?? null,
-    error?.errorMessage ?? null,
-    error?.errorStack ?? null,
-    error?.fingerprint ?? null,
-    error?.attempts ?? 0,
-  ]
+    log_offset: record.offset,
+    event_type: storable(eventType ?? undefined),
+    message_id: storable(headers[EVENT_HEADERS.id]),
+    schema_id: schemaIdOrNull(record.value),
+    traceparent: storable(headers[EVENT_HEADERS.traceparent]),
+    key_bytes: record.key,
+    value: record.value,
+    headers: headersJson(record),
+    event_time: storableTime(record.timestampMs),
+    kind: cause.kind,
+    stage: error?.stage ?? null,
+    error_class: error?.errorClass ?? null,
+    error_code: error?.errorCode ?? null,
+    error_message: error?.errorMessage ?? null,
+    error_stack: error?.errorStack ?? null,
+    fingerprint: error?.fingerprint ?? null,
+    attempts: error?.attempts ?? 0,
+  }
 }
 
 /** Postgres has no text with NUL in it. */
