@@ -29,6 +29,20 @@ test('rows arrive whole wherever their chunks are cut, and are counted', async (
   expect(rows).toEqual([{ count: 200_000, same: 200_000 }])
 })
 
+test('rows may come as bytes, one chunk after the other', async () => {
+  const client = await connect()
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    const all = Buffer.from('1\tä\n2\tb\n')
+    for (const byte of all.keys()) yield all.subarray(byte, byte + 1)
+  }
+  expect(await copyIn(client, COPY, chunks())).toBe(2)
+  const { rows } = await client.query('select n, note from t order by n')
+  expect(rows).toEqual([
+    { n: 1, note: 'ä' },
+    { n: 2, note: 'b' },
+  ])
+})
+
 test('a row that the server refuses leaves nothing, and the connection is usable', async () => {
   const client = await connect()
   await expect(copyIn(client, COPY, ['1\ta\n', 'one\tb\n'])).rejects.toMatchObject({

@@ -9,6 +9,8 @@ type CopyConnection = pg.Connection & {
   sendCopyFail(message: string): void
 }
 
+type CopyChunks = Iterable<string> | AsyncIterable<Uint8Array>
+
 /**
  * Runs a `copy … from stdin` on a client that nothing else uses meanwhile, and resolves with the
  * number of rows. Chunks are sent as they are, and no faster than the server takes them; where they
@@ -20,7 +22,7 @@ type CopyConnection = pg.Connection & {
 export function copyIn(
   client: pg.ClientBase,
   statement: string,
-  chunks: Iterable<string>,
+  chunks: CopyChunks,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     client.query(new CopyIn(statement, chunks, { resolve, reject }))
@@ -35,13 +37,13 @@ type Settle = {
 /** A query in the form in which `pg` runs it: it is called with the messages of the server. */
 class CopyIn implements pg.Submittable {
   readonly #statement: string
-  readonly #chunks: Iterable<string>
+  readonly #chunks: CopyChunks
   readonly #settle: Settle
   /** The first failure: of the server, of the connection, or of `chunks`. */
   #failure: { readonly error: unknown } | undefined
   #rowCount = 0
 
-  constructor(statement: string, chunks: Iterable<string>, settle: Settle) {
+  constructor(statement: string, chunks: CopyChunks, settle: Settle) {
     this.#statement = statement
     this.#chunks = chunks
     this.#settle = settle
@@ -78,9 +80,9 @@ class CopyIn implements pg.Submittable {
   async #send(connection: CopyConnection): Promise<void> {
     const { stream } = connection
     try {
-      for (const chunk of this.#chunks) {
+      for await (const chunk of this.#chunks) {
         if (this.#failure !== undefined || stream.destroyed) return
-        connection.sendCopyFromChunk(Buffer.from(chunk))
+        connection.sendCopyFromChunk(bufferOf(chunk))
         if (stream.writableNeedDrain) await drained(stream)
       }
       connection.endCopyFrom()
@@ -89,6 +91,11 @@ class CopyIn implements pg.Submittable {
       connection.sendCopyFail(errorMessage(error).slice(0, 1_000))
     }
   }
+}
+
+function bufferOf(chunk: string | Uint8Array): Buffer {
+  if (typeof chunk === 'string') return Buffer.from(chunk)
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
 /** Until the socket takes more, or is gone: then `pg` tells. */
