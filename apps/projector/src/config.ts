@@ -75,6 +75,13 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 68_719_476_736,
     doc: 'About what the rows of a rebuild may take in memory; more of them are written in between.',
   },
+  'rebuild.threads.max': {
+    type: 'int',
+    default: 4,
+    min: 0,
+    max: 64,
+    doc: 'Threads that fold a long history in a rebuild, each some partitions; no more than there are processors. Each imports the modules of projections. 0: none.',
+  },
   'parked.keys.per.minute.max': {
     type: 'int',
     default: 20,

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import type { Projection } from '@fairlead/projection'
-import { projectionLabel } from './store/registered-projection.ts'
+import { projectionLabel } from './projection-label.ts'
 
 /** A module of `projections` cannot be used. */
 class ProjectionModuleError extends OperationalError {

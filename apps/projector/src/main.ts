@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import {
   PayloadEncoders,
   ReaderReports,
@@ -9,7 +10,8 @@ import { PROJECTOR_CONFIG } from './config.ts'
 import { loadProjections } from './load-projections.ts'
 import { addLetterRoutes } from './letters/letter-routes.ts'
 import { kafkaEventLog } from './log/kafka-event-log.ts'
-import { Projector } from './projector.ts'
+import { Projector, type ProjectorOptions } from './projector.ts'
+import type { FoldSources } from './rebuild/fold-thread.ts'
 import { mirrorOf } from './store/mirror-letters.ts'
 import { takeStrictly } from './strict-requests.ts'
 import { addRoutes } from './routes.ts'
@@ -24,15 +26,17 @@ await runApp({
   needsCredentials: true,
   start: async ({ config, logger, metrics, health, http, fail }) => {
     const projections = await loadProjections(config.projections)
+    const client = { bootstrapServers: config['bootstrap.servers'], clientId: 'fairlead-projector' }
+    const registryUrl = config['schema.registry.url']
     const log = kafkaEventLog(
-      { bootstrapServers: config['bootstrap.servers'], clientId: 'fairlead-projector', logger },
+      { ...client, logger },
       {
         sessionTimeoutMs: config['session.timeout.ms'],
         heartbeatIntervalMs: config['heartbeat.interval.ms'],
         instanceId: config['group.instance.id'],
       },
     )
-    const registry = createRegistryClient({ url: config['schema.registry.url'] })
+    const registry = createRegistryClient({ url: registryUrl })
     const reports = new ReaderReports({ registry })
     const projector = new Projector({
       databaseUrl: config['database.url'],
@@ -45,6 +49,11 @@ await runApp({
       batchRecordsMax: config['batch.records.max'],
       fetchBytesMax: config['fetch.bytes.max'],
       rebuildMemoryBytesMax: config['rebuild.memory.bytes.max'],
+      foldThreads: foldThreadsOf(config['rebuild.threads.max'], {
+        ...client,
+        modules: config.projections,
+        registryUrl,
+      }),
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
       eventAheadMaxMs: config['event.time.ahead.max.ms'],
       tenantHeader: config['tenant.header'],
@@ -79,3 +88,9 @@ await runApp({
     }
   },
 })
+
+/** More threads than processors would only take turns. */
+function foldThreadsOf(threadsMax: number, sources: FoldSources): ProjectorOptions['foldThreads'] {
+  if (threadsMax === 0) return undefined
+  return { sources, threadsMax: Math.min(threadsMax, availableParallelism()) }
+}

@@ -11,7 +11,8 @@ import { PartitionWorker } from './partition-worker.ts'
 import type { WorkerObserver, WorkerState } from './worker-observer.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
-import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
+import { projectionLabel } from './projection-label.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
 
 /** Lag tools look every few seconds; the group's coordinator writes each commit to its disk. */
 const OFFSET_COMMIT_INTERVAL_MS = 1_000

@@ -18,13 +18,14 @@ import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
-import { JobRunner } from './rebuild/job-runner.ts'
+import { JobRunner, type JobRunnerOptions } from './rebuild/job-runner.ts'
 import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { countLetters, countParkedKeys } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
-import { type RegisteredProjection, projectionLabel } from './store/registered-projection.ts'
+import { projectionLabel } from './projection-label.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
 import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
@@ -45,6 +46,8 @@ export type ProjectorOptions = {
   readonly fetchBytesMax: number
   /** Of the rows of a rebuild that are not written yet. */
   readonly rebuildMemoryBytesMax: number
+  /** For rebuilds of folds; undefined where there are no threads. */
+  readonly foldThreads?: JobRunnerOptions['foldThreads']
   readonly parkedKeysPerMinuteMax: number
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly eventAheadMaxMs: number
@@ -179,6 +182,7 @@ export class Projector {
       eventAheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
       memoryBytesMax: options.rebuildMemoryBytesMax,
+      foldThreads: options.foldThreads,
       mirror: options.mirror,
       metrics: this.#metrics,
       nowMs: () => performance.now(),

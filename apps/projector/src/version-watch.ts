@@ -3,11 +3,8 @@ import { CompletionRate } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { pauseFor } from './pause.ts'
 import type { Database } from './store/database.ts'
-import {
-  type RegisteredProjection,
-  projectionLabel,
-  versionOf,
-} from './store/registered-projection.ts'
+import { projectionLabel } from './projection-label.ts'
+import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
 import { type Version, readVersionsById } from './store/versions.ts'
 import { type LagLog, readLags } from './version-lag.ts'
 

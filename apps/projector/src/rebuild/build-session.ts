@@ -65,7 +65,7 @@ export class BuildSession {
   }
 
   /** Inside or outside of a transaction of `db`. */
-  copy(statement: string, chunks: Iterable<string>): Promise<number> {
+  copy(statement: string, chunks: Iterable<string> | AsyncIterable<Uint8Array>): Promise<number> {
     return copyIn(this.#client, statement, chunks)
   }
 

@@ -1,7 +1,7 @@
 import type { FoldProjection, Row } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
-import { columnType } from '../store/columns.ts'
+import { columnType } from '../store/column-type.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { versionOf } from '../store/registered-projection.ts'

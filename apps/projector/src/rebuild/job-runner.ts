@@ -9,15 +9,20 @@ import type { Database } from '../store/database.ts'
 import { type Job, type JobProgress, failJob, openJobs } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { momentSchema } from '../store/register.ts'
-import { type RegisteredProjection, projectionLabel } from '../store/registered-projection.ts'
+import { projectionLabel } from '../projection-label.ts'
+import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { BuildSession } from './build-session.ts'
 import { foldKeysAnew } from './fold-keys-anew.ts'
+import type { FoldThreadsSetup } from './fold-threads.ts'
 import { failureReason, rebuildVersion } from './rebuild-version.ts'
 import { verifyVersion } from './verify-version.ts'
 
 const POLL_INTERVAL_MS = 500
 /** After a failure that may pass: of the database, the log or the registry. */
 const RETRY_DELAY_MS = 2_000
+
+/** The version that a job is of, and the version in whose definition its code is. */
+type JobCode = { readonly registered: RegisteredProjection; readonly codeVersion: number }
 
 export type JobRunnerOptions = {
   readonly db: Database
@@ -30,6 +35,8 @@ export type JobRunnerOptions = {
   readonly eventAheadMaxMs: number
   readonly tenantHeader: string | undefined
   readonly memoryBytesMax: number
+  /** For rebuilds of folds; undefined where there are no threads. */
+  readonly foldThreads: Pick<FoldThreadsSetup, 'sources' | 'threadsMax'> | undefined
   /** Gets a copy of each letter of a version that is filled. */
   readonly mirror: LetterMirror | undefined
   readonly nowMs: () => number
@@ -98,12 +105,12 @@ export class JobRunner {
 
   /** False when the code of the job's version is not here, or another session has the job. */
   async #runAlone(job: Job): Promise<boolean> {
-    const of = await this.#registrationOf(job)
-    if (of === undefined) return false
+    const code = await this.#codeOf(job)
+    if (code === undefined) return false
     const session = await BuildSession.open(this.#options.databaseUrl, job.id)
     if (session === null) return false
     try {
-      await this.#runJob(job, of, session)
+      await this.#runJob(job, code, session)
     } finally {
       await session.close()
     }
@@ -111,11 +118,12 @@ export class JobRunner {
   }
 
   /** What the code of a job's version is here; that of a moment is the code of another version. */
-  async #registrationOf(job: Job): Promise<RegisteredProjection | undefined> {
+  async #codeOf(job: Job): Promise<JobCode | undefined> {
     const { db, registered } = this.#options
     const ofProjection = registered.filter((each) => each.projectionId === job.projectionId)
     if (job.version > 0) {
-      return ofProjection.find(({ projection }) => projection.version === job.version)
+      const own = ofProjection.find(({ projection }) => projection.version === job.version)
+      return own && { registered: own, codeVersion: job.version }
     }
     const { rows } = await sql<{ code_version: number }>`
       select code_version from evt.projection_version
@@ -123,14 +131,19 @@ export class JobRunner {
     const code = ofProjection.find(({ projection }) => projection.version === rows[0]?.code_version)
     if (code === undefined) return undefined
     const { projection, projectionId } = code
-    return {
+    const moment = {
       projection: { ...projection, version: job.version },
       projectionId,
       schemaName: momentSchema(projection.name, job.version),
     }
+    return { registered: moment, codeVersion: projection.version }
   }
 
-  async #runJob(job: Job, registered: RegisteredProjection, session: BuildSession): Promise<void> {
+  async #runJob(
+    job: Job,
+    { registered, codeVersion }: JobCode,
+    session: BuildSession,
+  ): Promise<void> {
     const { logger, serde, onEnd } = this.#options
     const fields = { projection: projectionLabel(registered.projection), job: String(job.id) }
     const reader = new RecordReader(registered.projection, serde, {
@@ -144,8 +157,9 @@ export class JobRunner {
       const { signal } = this.#abort
       const onProgress = (progress: JobProgress | null): void =>
         this.#options.metrics.rebuild(registered.projection, progress)
-      const context = { ...this.#options, session, registered, reader, job, signal, onProgress }
-      await PROCEDURES[job.kind](context)
+      const threads = this.#threadsOf(registered, codeVersion)
+      const work = { session, registered, reader, job, threads, signal, onProgress }
+      await PROCEDURES[job.kind]({ ...this.#options, ...work })
       const tookMs = Math.round(this.#options.nowMs() - startedMs)
       logger.info({ ...fields, kind: job.kind, tookMs }, 'a job is done')
     } catch (error) {
@@ -157,6 +171,15 @@ export class JobRunner {
     } finally {
       onEnd()
     }
+  }
+
+  #threadsOf(
+    { projection: { name } }: RegisteredProjection,
+    codeVersion: number,
+  ): FoldThreadsSetup | undefined {
+    const { foldThreads, eventAheadMaxMs: aheadMaxMs, tenantHeader } = this.#options
+    if (foldThreads === undefined) return undefined
+    return { ...foldThreads, projection: { name, version: codeVersion }, aheadMaxMs, tenantHeader }
   }
 
   async #markFailed(job: Job, reason: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { type RowKey, type Table, classifyFailure, isEventFault } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { arrayText } from '../store/array-text.ts'
-import { columnType } from '../store/columns.ts'
+import { columnType } from '../store/column-type.ts'
 
 /** As Postgres writes one. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

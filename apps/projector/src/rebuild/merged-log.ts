@@ -2,6 +2,7 @@ import { InvariantViolation, OperationalError, errorMessage, invariant } from '@
 import {
   type Admitted,
   INFRA_BACKOFF,
+  type LogRecord,
   type PreparedRecord,
   type Progress,
   admit,
@@ -14,6 +15,8 @@ import type { PartitionProgress } from '../store/checkpoints.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 
 const FETCH_WAIT_MAX_MS = 500
+/** Few enough that events are done with before the young generation is collected. */
+const SLICE_RECORDS = 500
 
 /**
  * A new leader may not know for a moment how far records are committed. Thereafter a log that ends
@@ -38,7 +41,10 @@ type MergedLogOptions = {
   readonly signal: AbortSignal
 }
 
-type Batch = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
+/** Up to the end that is to be reached. */
+type Fetch = { readonly records: readonly LogRecord[]; readonly nextOffset: number }
+
+type Slice = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
 
 /**
  * All partitions of a topic as one stream, in the order of the source: so that a key whose partition
@@ -97,22 +103,28 @@ export class MergedLog {
   }
 }
 
-/** One partition: the records of a fetch that are not taken yet, while the next fetch is under way. */
+/**
+ * One partition, a slice at a time: what is fetched lies there as bytes, as events take several times the
+ * memory of their records. While a fetch is worked off, the next one is under way.
+ */
 class Cursor {
   readonly #options: MergedLogOptions
   readonly #section: LogSection
-  /** Behind the batch before the current one. */
+  #fetched: Fetch
+  #preparedCount = 0
+  #fetching: Promise<Fetch> | undefined
+  /** Behind the slice before the current one. */
   #before: Progress
-  #batch: Batch | undefined
+  #slice: Slice | undefined
   #admitted: Admitted | undefined
   #taken = 0
-  #fetching: Promise<Batch> | undefined
 
   constructor(options: MergedLogOptions, section: LogSection) {
     const { start, end } = section
     this.#options = options
     this.#section = section
     this.#before = start
+    this.#fetched = { records: [], nextOffset: start.nextOffset }
     if (start.nextOffset < end) this.#fetching = this.#fetchAhead(start.nextOffset)
   }
 
@@ -138,15 +150,14 @@ class Cursor {
     return this.head.record.offset
   }
 
-  /** Takes the next fetch that has a record to apply; empty when the end is reached. */
+  /** Takes the next slice that has a record to apply; empty when the end is reached. */
   async fill(): Promise<void> {
-    while (this.isEmpty && this.#fetching !== undefined) {
+    while (this.isEmpty) {
+      const slice = await this.#nextSlice()
+      if (slice === undefined) return
       if (this.#admitted !== undefined) this.#before = this.#admitted.to
-      const batch = await this.#fetching
-      const { nextOffset } = batch
-      this.#fetching = nextOffset < this.#section.end ? this.#fetchAhead(nextOffset) : undefined
-      this.#batch = batch
-      this.#admitted = admit(this.#before, batch)
+      this.#slice = slice
+      this.#admitted = admit(this.#before, slice)
       this.#taken = 0
     }
   }
@@ -158,52 +169,67 @@ class Cursor {
   }
 
   #progress(): Progress {
-    if (this.#admitted === undefined || this.#batch === undefined) return this.#before
+    if (this.#admitted === undefined || this.#slice === undefined) return this.#before
     if (this.isEmpty) return this.#admitted.to
     const last = this.#admitted.records[this.#taken - 1]
     if (last === undefined) return this.#before
     const { offset } = last.record
-    const records = this.#batch.records.filter(({ record }) => record.offset <= offset)
+    const records = this.#slice.records.filter(({ record }) => record.offset <= offset)
     return admit(this.#before, { records, nextOffset: offset + 1 }).to
   }
 
-  #fetchAhead(fromOffset: number): Promise<Batch> {
+  /** Undefined at the end. */
+  async #nextSlice(): Promise<Slice | undefined> {
+    if (this.#preparedCount >= this.#fetched.records.length) {
+      if (this.#fetching === undefined) return undefined
+      this.#fetched = await this.#fetching
+      this.#preparedCount = 0
+      const { nextOffset } = this.#fetched
+      this.#fetching = nextOffset < this.#section.end ? this.#fetchAhead(nextOffset) : undefined
+    }
+    const { records: fetched, nextOffset } = this.#fetched
+    const slice = fetched.slice(this.#preparedCount, this.#preparedCount + SLICE_RECORDS)
+    const records = await this.#untilDone(() => this.#options.reader.prepare(slice))
+    this.#preparedCount += slice.length
+    return { records, nextOffset: fetched[this.#preparedCount]?.offset ?? nextOffset }
+  }
+
+  #fetchAhead(fromOffset: number): Promise<Fetch> {
     const fetching = this.#fetch(fromOffset)
     // Whoever awaits it sees the failure; nobody does when the stream is given up.
     fetching.catch(() => undefined)
     return fetching
   }
 
-  async #fetch(fromOffset: number): Promise<Batch> {
-    const { log, reader, fetchBytesMax, onTrouble, signal } = this.#options
+  async #fetch(fromOffset: number): Promise<Fetch> {
+    const { log, fetchBytesMax: maxBytes, signal } = this.#options
     const { topic, partition, end } = this.#section
-    let shortCount = 0
+    const at = { topic, partition, fromOffset }
+    for (let shortCount = 0; ; ) {
+      const fetched = await this.#untilDone(() =>
+        log.read({ ...at, maxBytes, maxWaitMs: FETCH_WAIT_MAX_MS, signal }),
+      )
+      if (fetched.nextOffset > fromOffset) {
+        const records = fetched.records.filter(({ offset }) => offset < end)
+        return { records, nextOffset: Math.min(fetched.nextOffset, end) }
+      }
+      shortCount = fetched.highWatermark < end ? shortCount + 1 : 0
+      if (shortCount >= SHORT_FETCHES_MAX) throw logWasCut(this.#section, fetched)
+    }
+  }
+
+  /** Waits for peers that are away. */
+  async #untilDone<T>(attemptOnce: () => Promise<T>): Promise<T> {
+    const { onTrouble, signal } = this.#options
     for (let attempt = 1; ; attempt += 1) {
       signal.throwIfAborted()
       try {
-        const maxWaitMs = FETCH_WAIT_MAX_MS
-        const at = { topic, partition, fromOffset }
-        const fetched = await log.read({ ...at, maxBytes: fetchBytesMax, maxWaitMs, signal })
-        if (fetched.nextOffset === fromOffset) {
-          shortCount = fetched.highWatermark < end ? shortCount + 1 : 0
-          if (shortCount >= SHORT_FETCHES_MAX) throw logWasCut(this.#section, fetched)
-          continue
-        }
-        return await this.#cut(fetched, reader)
+        return await attemptOnce()
       } catch (error) {
         if (signal.aborted || isLasting(error)) throw error
         onTrouble(errorMessage(error))
         await pause(attempt, INFRA_BACKOFF, signal)
       }
-    }
-  }
-
-  async #cut({ records, nextOffset }: Fetched, reader: RecordReader): Promise<Batch> {
-    const { end } = this.#section
-    const within = records.filter(({ offset }) => offset < end)
-    return {
-      records: await reader.prepare(within),
-      nextOffset: Math.min(nextOffset, end),
     }
   }
 }

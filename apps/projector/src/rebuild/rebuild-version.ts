@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { InvariantViolation, OperationalError, errorMessage, parseLsn } from '@fairlead/base'
+import { InvariantViolation, OperationalError, errorMessage } from '@fairlead/base'
 import { classifyPostgresError } from '@fairlead/postgres'
 import {
   EventFailure,
@@ -12,19 +12,16 @@ import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
 import type { EventLog, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
+import type { RunnerLogger } from '../projection-runner.ts'
 import { explainUnknown } from '../stop-reasons.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
 import { Inboxes, forgetInbox } from '../store/inbox.ts'
-import { type Job, type JobProgress, type JobRequest, finishJob } from '../store/jobs.ts'
+import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
-import {
-  type RegisteredProjection,
-  isVersion,
-  projectionLabel,
-  versionOf,
-} from '../store/registered-projection.ts'
+import { projectionLabel } from '../projection-label.ts'
+import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
 import { VersionError, expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
@@ -35,13 +32,16 @@ import {
   refuseOtherTopics,
   storeTarget,
 } from './build-target.ts'
+import { isWithin } from './event-bound.ts'
 import { FoldLoad } from './fold-load.ts'
+import { FoldThreads, type FoldThreadsSetup, ThreadGaveUp } from './fold-threads.ts'
 import { JobReporter, measureCopy, measureIndex } from './job-progress.ts'
 import { type LogSection, MergedLog } from './merged-log.ts'
 import { refuseLateBeginning } from './history.ts'
 import { readParkedKeys } from './parked-keys.ts'
-import { RebuildFailed } from './rebuild-failed.ts'
+import { RebuildFailed, refuseFlood } from './rebuild-failed.ts'
 import { StatementLoad } from './statement-load.ts'
+import { type Filled, writeWhole } from './write-whole.ts'
 
 export type RebuildOptions = {
   readonly db: Database
@@ -55,15 +55,17 @@ export type RebuildOptions = {
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly memoryBytesMax: number
+  /** For a fold of a long history; undefined where there are no threads. */
+  readonly threads: FoldThreadsSetup | undefined
   readonly nowMs: () => number
-  readonly logger: { warn(fields: object, message: string): void }
+  readonly logger: Pick<RunnerLogger, 'info' | 'warn'>
   /** Called twice a second; null once the rebuild is over. */
   readonly onProgress: (progress: JobProgress | null) => void
   readonly signal: AbortSignal
 }
 
-/** A history in which more keys fail is not one with some poison in it: the code does not fit. */
-const PARKED_KEYS_MAX = 10_000
+/** Fewer are folded by the time that threads have started. */
+const RECORDS_FOR_THREADS_MIN = 20_000
 
 /** Events of a fold that are folded between two looks at the memory. */
 const FOLD_RECORDS = 1_000
@@ -175,14 +177,10 @@ class VersionBuild {
 
   async #fold(projection: FoldProjection, target: BuildTarget): Promise<void> {
     const { session, registered, memoryBytesMax } = this.#options
+    if (await this.#foldInThreads(projection, target)) return
     const log = await this.#openLog(target)
     if (log === null) return
-    const load = new FoldLoad({
-      session,
-      registered,
-      projection,
-      topicIds: target.topicIds,
-      mirror: this.#mirror,
+    const load = new FoldLoad(this.#filled(projection, target), {
       memoryBytesMax,
       parkedKeys: await readParkedKeys(session.db, registered),
       isWritten: await hasKey(session.db, projection.table, registered.schemaName),
@@ -195,9 +193,61 @@ class VersionBuild {
       if (!load.isFull) continue
       await load.write(log.positions(), { isLast: false })
     }
-    const { db } = this.#options
-    await this.#reporter.enter('copying', measureCopy(db, session.pid, load.rowCount))
+    await this.#enterCopying(load.rowCount)
     await load.write(log.positions(), { isLast: true })
+  }
+
+  /** False when it is for one thread, which takes all events in the order of their source. */
+  async #foldInThreads(projection: FoldProjection, target: BuildTarget): Promise<boolean> {
+    const { log, job, threads, signal, logger } = this.#options
+    if (threads === undefined || !isFoldedApart(projection)) return false
+    await refuseOtherTopics(log, Object.entries(target.topicIds))
+    const { partitions, isBegun } = await this.#partitionsOf(target)
+    const recordCount = partitions.reduce((sum, { start, end }) => sum + end - start.nextOffset, 0)
+    if (isBegun || recordCount < RECORDS_FOR_THREADS_MIN) return false
+    const fold = new FoldThreads({
+      ...threads,
+      partitions,
+      bound: job.request,
+      fetchBytesMax: this.#options.fetchBytesMax,
+      memoryBytesMax: this.#options.memoryBytesMax,
+      onTrouble: (reason) => this.#tellWait(reason),
+      signal,
+    })
+    const label = projectionLabel(projection)
+    logger.info({ projection: label, threads: fold.count }, 'the rebuild folds in threads')
+    try {
+      await this.#enterLoading(fold, target, fold)
+      const folded = await fold.folded()
+      await this.#enterCopying(folded.rowCount)
+      await writeWhole(this.#filled(projection, target), { ...folded, chunks: fold.chunks() })
+      return true
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof ThreadGaveUp)) throw error
+      logger.warn(
+        { projection: label, reason: error.message },
+        'the rebuild folds all partitions in one thread, in the order of their source',
+      )
+      return false
+    } finally {
+      await fold.stop()
+    }
+  }
+
+  #tellWait(reason: string): void {
+    const { registered, logger } = this.#options
+    logger.warn({ projection: projectionLabel(registered.projection), reason }, 'the rebuild waits')
+  }
+
+  #filled(projection: FoldProjection, { topicIds }: BuildTarget): Filled {
+    const { session, registered } = this.#options
+    return { session, registered, projection, topicIds, mirror: this.#mirror }
+  }
+
+  async #enterCopying(rowCount: number): Promise<void> {
+    const { db, session } = this.#options
+    await this.#reporter.enter('copying', measureCopy(db, session.pid, rowCount))
   }
 
   async #applyStatements(target: BuildTarget): Promise<void> {
@@ -217,10 +267,25 @@ class VersionBuild {
   }
 
   /** From the checkpoints of an attempt that was killed on; null when that one had done it all. */
-  async #openLog({ ends, topicIds }: BuildTarget): Promise<MergedLog | null> {
-    const { session, registered, log, reader, fetchBytesMax, signal, logger } = this.#options
-    const { projection } = registered
-    await refuseOtherTopics(log, Object.entries(topicIds))
+  async #openLog(target: BuildTarget): Promise<MergedLog | null> {
+    const { log, reader, fetchBytesMax, signal } = this.#options
+    await refuseOtherTopics(log, Object.entries(target.topicIds))
+    const { partitions, isBegun } = await this.#partitionsOf(target)
+    const isDone = partitions.every(({ start, end }) => start.nextOffset >= end)
+    if (isDone && isBegun) return null
+    return new MergedLog({
+      log,
+      reader,
+      partitions,
+      fetchBytesMax,
+      signal,
+      onTrouble: (reason) => this.#tellWait(reason),
+    })
+  }
+
+  /** What is to be read; `isBegun`: behind what an attempt that was killed has written. */
+  async #partitionsOf({ ends }: BuildTarget) {
+    const { session, registered, log } = this.#options
     const stored = await readCheckpoints(session.db, versionOf(registered))
     const partitions = await Promise.all(
       ends.map(async ({ topic, partition, end }): Promise<LogSection> => {
@@ -232,21 +297,11 @@ class VersionBuild {
         return { topic, partition, end, start: { nextOffset, source: null, eventTimeMs: null } }
       }),
     )
-    const isDone = partitions.every(({ start, end }) => start.nextOffset >= end)
-    if (isDone && stored.length > 0) return null
-    return new MergedLog({
-      log,
-      reader,
-      partitions,
-      fetchBytesMax,
-      signal,
-      onTrouble: (reason) =>
-        logger.warn({ projection: projectionLabel(projection), reason }, 'the rebuild waits'),
-    })
+    return { partitions, isBegun: stored.length > 0 }
   }
 
   async #enterLoading(
-    log: MergedLog,
+    log: { readonly readCount: number },
     { ends }: BuildTarget,
     load: { readonly parkedCount: number },
   ): Promise<void> {
@@ -260,17 +315,13 @@ class VersionBuild {
     // Records that are in memory already would keep live batches of this process from their turn.
     await setImmediate()
     signal.throwIfAborted()
-    if (this.#parkedCount() > PARKED_KEYS_MAX) {
-      throw new RebuildFailed(
-        `more than ${PARKED_KEYS_MAX} keys fail: look at the version's dead letters, and give the projection a new version that handles them`,
-      )
-    }
-    const until = untilOf(job.request)
+    refuseFlood(this.#parkedCount())
+    const isOfBound = isWithin(job.request)
     for (;;) {
       const records = await log.next(recordsMax)
       this.#refuseUnknown(records)
-      const upTo = until === null ? records : records.filter(until)
-      const within = await this.#withoutRepeats(upTo)
+      const ofBound = isOfBound === null ? records : records.filter(isOfBound)
+      const within = await this.#withoutRepeats(ofBound)
       // None that counts is not the end: later ones may.
       if (within.length > 0 || records.length === 0) return within
       signal.throwIfAborted()
@@ -344,24 +395,17 @@ async function forgetProgress(
   }
 }
 
+/** What becomes of an event depends on those of its key alone, and on nothing in the database. */
+function isFoldedApart({ mayShareRows, enrich, inbox }: FoldProjection): boolean {
+  return !mayShareRows && enrich === undefined && inbox === undefined
+}
+
 /** Of the database, or of the text that it would be given: live, the event to blame would be parked. */
 function isRefusedRow(error: unknown): boolean {
   if (error instanceof BlameNeeded) return true
   if (error instanceof InvariantViolation || error instanceof EventFailure) return false
   if (error instanceof OperationalError) return false
   return isEventFault(classifyFailure(error, 'database'))
-}
-
-function untilOf({
-  untilLsn,
-  untilMs,
-}: JobRequest): ((prepared: PreparedRecord) => boolean) | null {
-  if (untilLsn !== undefined) {
-    const last = parseLsn(untilLsn)
-    return ({ source }) => source === null || source.commitLsn <= last
-  }
-  if (untilMs === undefined) return null
-  return ({ record }) => record.timestampMs <= untilMs
 }
 
 /** What is told of a job that failed; null when another attempt may pass. */

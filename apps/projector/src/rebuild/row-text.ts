@@ -1,6 +1,6 @@
 import type { Row, Table } from '@fairlead/projection'
 import { timestampText } from '../store/array-text.ts'
-import { columnType } from '../store/columns.ts'
+import { columnType } from '../store/column-type.ts'
 
 /** Large enough that a chunk costs little, small enough to be let go of soon. */
 const CHUNK_CHARACTERS = 65_536

@@ -3,11 +3,8 @@ import { FencedError, type Progress } from '@fairlead/projection'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import type { TopicPartition } from '../log/event-log.ts'
 import { storableTime } from './event-time.ts'
-import {
-  type ProjectionPartition,
-  type RegisteredProjection,
-  projectionLabel,
-} from './registered-projection.ts'
+import { projectionLabel } from '../projection-label.ts'
+import type { ProjectionPartition, RegisteredProjection } from './registered-projection.ts'
 import { RUNNING_STATES } from './versions.ts'
 
 /** A checkpoint and the fence under which its owner may move it. */

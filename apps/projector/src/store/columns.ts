@@ -1,15 +1,7 @@
 import type { Row, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { arrayParameter } from './array-parameter.ts'
-
-const NULLABLE = / null$/
-
-/** The SQL type of a column, without whether it is nullable. */
-export function columnType(table: Table, column: string): string {
-  const type = table.columns[column]
-  if (type === undefined) throw new TypeError(`${table.name} has no column ${column}`)
-  return type.replace(NULLABLE, '')
-}
+import { columnType, isNullable } from './column-type.ts'
 
 /** One parameter per column, whatever the number of rows. */
 export function columnArrays(table: Table, rows: readonly Row[]): RawBuilder<unknown> {
@@ -34,7 +26,7 @@ export async function createTable(
   schemaName: string,
 ): Promise<void> {
   const columns = Object.entries(table.columns).map(([column, type]) => {
-    const constraint = NULLABLE.test(type) ? '' : ' not null'
+    const constraint = isNullable(type) ? '' : ' not null'
     return sql`${sql.ref(column)} ${sql.raw(columnType(table, column) + constraint)}`
   })
   await sql`create table ${sql.table(`${schemaName}.${table.name}`)}

@@ -1,6 +1,7 @@
 import type { CommutativeProjection, Operation, Row } from '@fairlead/projection'
 import { type RawBuilder, type Transaction, sql } from 'kysely'
-import { columnArrays, columnType } from './columns.ts'
+import { columnType } from './column-type.ts'
+import { columnArrays } from './columns.ts'
 
 /** The table of a commutative projection: rows are changed by what is added, and never read. */
 export class CommutativeTable {

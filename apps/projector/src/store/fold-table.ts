@@ -1,7 +1,8 @@
 import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { arrayParameter } from './array-parameter.ts'
-import { columnArrays, columnType } from './columns.ts'
+import { columnType } from './column-type.ts'
+import { columnArrays } from './columns.ts'
 
 /** One table of a version, as rows go in and out of it: whole, and many at a time. */
 export class FoldTable {

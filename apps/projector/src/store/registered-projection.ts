@@ -28,8 +28,3 @@ export function isVersion(registered: RegisteredProjection): RawBuilder<boolean>
   const { projectionId, version } = versionOf(registered)
   return sql`projection_id = ${projectionId} and version = ${version}`
 }
-
-/** `order_summary v2`, for people. */
-export function projectionLabel({ name, version }: Projection): string {
-  return `${name} v${version}`
-}

@@ -1,0 +1,137 @@
+import { createClusterAdmin, partitionOfKey } from '@fairlead/kafka'
+import { expect, test } from 'vitest'
+import type { ProjectionStack } from '../support/projection-stack.ts'
+import type { RunningApp } from '../support/running-app.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { foldAccounts } from './account-oracle.ts'
+import { AccountEvents, nextTrail } from './accounts.ts'
+import {
+  deposits,
+  hasState,
+  oracleRows,
+  rebuildOf,
+  release,
+  rowsOf,
+  startStack,
+} from './rebuild-stack.ts'
+
+/** So long a history is folded in threads. */
+const EVENTS = 24_000
+const BATCH_EVENTS = 4_000
+const IN_THREADS = 'the rebuild folds in threads'
+const IN_ONE_THREAD = 'the rebuild folds all partitions in one thread, in the order of their source'
+
+test('a long history is folded in threads, with the letters of its poison', async () => {
+  await using stack = await startStack()
+  await publish(stack)
+  const poison = (number: number) =>
+    AccountEvents.Deposited({ accountId: `account-${number}`, amount: 0 })
+  await stack.publish(poison(1), poison(2), poison(3), ...deposits(1_000))
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2')
+  await hasState(stack, 2, ['ready'])
+  expect(messages(second)).toContain(IN_THREADS)
+  expect(messages(second)).not.toContain(IN_ONE_THREAD)
+  const { rows, letters } = await foldAccounts(stack)
+  expect(await rowsOf(stack, 2)).toEqual(rows)
+  expect(await lettersOf(stack, 2)).toEqual(letters)
+  // Of three accounts of 997: the poison, and what comes behind it.
+  expect(letters.size).toBeGreaterThan(3)
+})
+
+test('threads that are killed while they fold leave the rebuild to the next process', async () => {
+  await using stack = await startStack()
+  await publish(stack)
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const first = release(stack, 'accounts:2')
+  await waitFor('the threads', 60_000, () => messages(first).includes(IN_THREADS))
+  await first.stop('SIGKILL')
+  const second = release(stack, 'accounts:2')
+  await hasState(stack, 2, ['ready'])
+  expect(messages(second)).toContain(IN_THREADS)
+  expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+})
+
+test('a rebuild stops in time while its threads fold', async () => {
+  await using stack = await startStack()
+  await publish(stack)
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const first = release(stack, 'accounts:2')
+  await waitFor('the threads', 60_000, () => messages(first).includes(IN_THREADS))
+  await first.stop()
+  expect(first.exitCode).toBe(0)
+  expect((await rebuildOf(stack, 2))?.state).not.toBe('failed')
+  release(stack, 'accounts:2')
+  await hasState(stack, 2, ['ready'])
+  expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+})
+
+test('keys that were moved by new partitions are folded in their order, in one thread', async () => {
+  await using stack = await startStack({ partitions: 2 })
+  const before = deposits(EVENTS / 2)
+  const after = deposits(EVENTS / 2, EVENTS / 2)
+  await stack.publish(...before)
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const cluster = createClusterAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  await cluster.createPartitions(stack.topic, 5, { validateOnly: false })
+  await cluster.close()
+  const moved = (await stack.encode(...after)).map((record) => ({
+    ...record,
+    partition: partitionOfKey(record.key ?? Buffer.of(), 5),
+  }))
+  await stack.publishRaw(...moved)
+  const second = release(stack, 'accounts:2')
+  await hasState(stack, 2, ['ready'])
+  expect(messages(second)).toContain(IN_ONE_THREAD)
+  const trails = new Map<string, bigint>()
+  for (const { key, data } of [...before, ...after]) {
+    trails.set(key, nextTrail(trails.get(key) ?? 0n, (data as { readonly amount: number }).amount))
+  }
+  const rows = await rowsOf(stack, 2)
+  expect(new Map(rows.map(({ id, trail }) => [id, trail]))).toEqual(trails)
+})
+
+test('rows that outgrow the memory of the threads are folded in one, and written in between', async () => {
+  await using stack = await startStack()
+  for (let from = 0; from < EVENTS; from += BATCH_EVENTS) {
+    await stack.publish(...single(BATCH_EVENTS, from))
+  }
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2', { 'rebuild.memory.bytes.max': 1_048_576 })
+  await hasState(stack, 2, ['ready'])
+  expect(messages(second)).toContain(IN_ONE_THREAD)
+  expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+})
+
+async function publish(stack: ProjectionStack): Promise<void> {
+  for (let from = 0; from < EVENTS; from += BATCH_EVENTS) {
+    await stack.publish(...deposits(BATCH_EVENTS, from))
+  }
+}
+
+/** Deposits of an account each. */
+function single(count: number, from: number) {
+  return Array.from({ length: count }, (_, index) =>
+    AccountEvents.Deposited({ accountId: `single-${from + index}`, amount: 1 }),
+  )
+}
+
+function messages(app: RunningApp): readonly unknown[] {
+  return app.logLines.map((line) => (JSON.parse(line) as { readonly msg: unknown }).msg)
+}
+
+async function lettersOf(
+  stack: ProjectionStack,
+  version: number,
+): Promise<ReadonlyMap<string, 'failed' | 'blocked'>> {
+  const { rows } = await stack.pool.query<{ at: string; kind: 'failed' | 'blocked' }>(
+    "select part || '@' || log_offset as at, kind from evt.dead_letter where version = $1",
+    [version],
+  )
+  return new Map(rows.map(({ at, kind }) => [at, kind]))
+}
