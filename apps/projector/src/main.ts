@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
 import {
   PayloadEncoders,
@@ -88,6 +89,8 @@ await runApp({
     }
   },
 })
+// A process that is killed later does not leave it to the next one to compile all of this again.
+flushCompileCache()
 
 /** More threads than processors would only take turns. */
 function foldThreadsOf(threadsMax: number, sources: FoldSources): ProjectorOptions['foldThreads'] {

@@ -39,7 +39,7 @@ export type WorkerOptions = {
 
 /**
  * Applies one partition to one projection, from assignment to revocation: one batch at a time, while
- * the next one is fetched and decoded.
+ * the next one is fetched and decoded, where the log has it already.
  *
  * What is true in the database is never guessed: after every failed transaction, one whose outcome is
  * unknown included, the checkpoint is read again, and the batch is admitted against it anew. A commit
@@ -135,9 +135,12 @@ export class PartitionWorker {
       if (!(await this.#drain.drainUntil(fetching))) break
       const batch = await fetching
       if (batch === null) break
-      fetching = this.#prepareAhead(source)
+      const { hasMore } = source
+      if (hasMore) fetching = this.#prepareAhead(source)
       const isHeld = await this.#applyAll(batch)
       if (!isHeld) break
+      // At the end of the log: all that has come in meanwhile is one batch.
+      if (!hasMore) fetching = this.#prepareAhead(source)
     }
     // Their results are void: the next take-over says where to begin.
     await fetching

@@ -71,6 +71,17 @@ test('a fetch is worked off in batches of one size, each of which ends where the
   expect(shape(await source.next())).toEqual({ offsets: [23], nextOffset: 24, leaderEpoch: 5 })
 })
 
+test('at the end of the log nothing is fetched ahead', async () => {
+  const { source, asked } = sourceOf([fetched([98, 99], 100), fetched([100], 101)], () => 1)
+  expect(shape(await source.next()).offsets).toEqual([98])
+  expect(source.hasMore).toBe(true)
+  expect(shape(await source.next()).offsets).toEqual([99])
+  expect(source.hasMore).toBe(false)
+  expect(asked).toHaveLength(1)
+  expect(shape(await source.next()).offsets).toEqual([100])
+  expect(asked).toHaveLength(2)
+})
+
 test('the size of a batch may change within a fetch', async () => {
   let recordsMax = 6
   const { source } = sourceOf([fetched([10, 11, 12, 13, 14, 15, 16, 17], 18)], () => recordsMax)

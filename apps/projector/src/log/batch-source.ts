@@ -22,8 +22,8 @@ type BatchSourceOptions = {
 
 /**
  * One partition in batches: what is fetched lies there as bytes, as events take several times the memory of
- * their records, and only its headers are read before a batch is applied. While a fetch is worked off, the next one is under
- * way: two of them are in memory at most.
+ * their records, and only its headers are read before a batch is applied. While a fetch is worked off, the
+ * next one is under way, but for the end of the log: two of them are in memory at most.
  */
 export class BatchSource {
   readonly #options: BatchSourceOptions
@@ -32,10 +32,17 @@ export class BatchSource {
   /** Where the current fetch ends. */
   #end: BatchEnd
   #ahead: Promise<Fetched> | undefined
+  /** The log had more than the current fetch. */
+  #isCut = false
 
   constructor(options: BatchSourceOptions) {
     this.#options = options
     this.#end = options.from
+  }
+
+  /** There is more to take already: `next` waits for nobody to write anything. */
+  get hasMore(): boolean {
+    return this.#isCut || this.#takenCount < this.#records.length
   }
 
   /** May be called again after it has thrown: it goes on where it was. */
@@ -70,8 +77,9 @@ export class BatchSource {
     this.#takenCount = 0
     const leaderEpoch = fetched.leaderEpoch ?? this.#end.leaderEpoch
     this.#end = { nextOffset: fetched.nextOffset, leaderEpoch }
-    // At the end of the log there is nothing to work off meanwhile, and `next` is called at once.
-    if (fetched.records.length > 0) this.#ahead = this.#fetchAhead()
+    this.#isCut = fetched.nextOffset < fetched.highWatermark
+    // At the end of the log it would be answered with the first record that comes in, and no other.
+    if (this.#isCut && fetched.records.length > 0) this.#ahead = this.#fetchAhead()
   }
 
   #fetchAhead(): Promise<Fetched> {

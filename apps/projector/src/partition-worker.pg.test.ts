@@ -1,0 +1,54 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Metrics } from '@fairlead/service'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
+
+let fixture: OneTopicFixture
+
+beforeEach(async () => {
+  fixture = await OneTopicFixture.open()
+})
+
+afterEach(() => fixture.close())
+
+/** Transactions of batches so far. */
+async function batchCount({ registry }: Metrics): Promise<number> {
+  const metric = await registry.getSingleMetric('projection_batch_size')?.get()
+  const counts = metric?.values.filter(
+    (value) => 'metricName' in value && value.metricName === 'projection_batch_size_count',
+  )
+  return counts?.reduce((sum, { value }) => sum + value, 0) ?? 0
+}
+
+test('all that comes in while a batch is applied is one batch', async () => {
+  const { db, log } = fixture
+  log.append(0, deposited(accountId(0), 1))
+  const { metrics } = fixture.start([accounts])
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  const release = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const holding = db.transaction().execute(async (trx) => {
+    await sql`select from evt.checkpoint for update`.execute(trx)
+    held.resolve()
+    await release.promise
+  })
+  await held.promise
+  log.append(0, deposited(accountId(0), 2))
+  await until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+    expect(rows).toHaveLength(1)
+  })
+  for (const amount of [3, 4, 5]) {
+    log.append(0, deposited(accountId(0), amount))
+    await setImmediate()
+  }
+  release.resolve()
+  await holding
+  await until(async () => expect(await fixture.nextOffset()).toBe(5))
+  await until(async () => expect(await batchCount(metrics)).toBe(3))
+  expect(await fixture.readAccounts()).toEqual(balances(15))
+})
