@@ -3,7 +3,7 @@ import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { errorMessage, invariant } from '@fairlead/base'
 import { createReader, partitionOfKey } from '@fairlead/kafka'
-import type { FoldProjection, PreparedRecord } from '@fairlead/projection'
+import { type FoldProjection, type PreparedRecord, planOf } from '@fairlead/projection'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { loadProjections } from '../load-projections.ts'
 import { RecordReader } from '../log/prepare-records.ts'
@@ -66,13 +66,14 @@ function openLog(job: FoldJob, projection: FoldProjection) {
   const { bootstrapServers, clientId, registryUrl } = sources
   const reader = createReader({ bootstrapServers, clientId })
   const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
+  const records = new RecordReader(projection, serde, {
+    nowMs: () => Date.now(),
+    aheadMaxMs,
+    tenantHeader,
+  })
   const log = new MergedLog({
     log: { read: (request) => reader.fetch(request) },
-    reader: new RecordReader(projection, serde, {
-      nowMs: () => Date.now(),
-      aheadMaxMs,
-      tenantHeader,
-    }),
+    prepare: (fetched) => records.prepareLazily(fetched),
     partitions: sections,
     fetchBytesMax,
     onTrouble: (reason) => tell({ kind: 'trouble', reason }),
@@ -92,9 +93,10 @@ function refuseOthers(
   { changed }: FoldedRows,
   { partitionCount }: FoldJob,
 ): void {
-  for (const { content, record } of records) {
-    if (content.kind === 'unknown') throw new Error(`${content.eventType} is not defined`)
-    if (content.kind === 'event' && changed.has(content.event.key)) continue
+  for (const prepared of records) {
+    const { eventType, eventKey, record } = prepared
+    if (planOf(prepared) === 'unknown') throw new Error(`${eventType} is not defined`)
+    if (eventKey !== undefined && changed.has(eventKey)) continue
     const { key, partition, offset } = record
     if (key === null || partitionOfKey(key, partitionCount) === partition) continue
     throw new Error(

@@ -141,7 +141,8 @@ export class KeyFold {
       }),
     )
     const onTrouble = (): void => undefined
-    const merged = new MergedLog({ log, reader, partitions, fetchBytesMax, signal, onTrouble })
+    const prepare: RecordReader['prepare'] = (records) => reader.prepare(records)
+    const merged = new MergedLog({ log, prepare, partitions, fetchBytesMax, signal, onTrouble })
     for (;;) {
       await setImmediate()
       signal.throwIfAborted()

@@ -15,7 +15,7 @@ import type { PartitionProgress } from '../store/checkpoints.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 
 const FETCH_WAIT_MAX_MS = 500
-/** Few enough that events are done with before the young generation is collected. */
+/** Few enough that they are done with before the young generation is collected. */
 const SLICE_RECORDS = 500
 
 /**
@@ -33,7 +33,8 @@ export type LogSection = TopicPartition & {
 
 type MergedLogOptions = {
   readonly log: Pick<EventLog, 'read'>
-  readonly reader: RecordReader
+  /** Makes records ready. */
+  readonly prepare: RecordReader['prepare']
   readonly partitions: readonly LogSection[]
   readonly fetchBytesMax: number
   /** A peer is away; the read goes on by itself. */
@@ -189,7 +190,7 @@ class Cursor {
     }
     const { records: fetched, nextOffset } = this.#fetched
     const slice = fetched.slice(this.#preparedCount, this.#preparedCount + SLICE_RECORDS)
-    const records = await this.#untilDone(() => this.#options.reader.prepare(slice))
+    const records = await this.#untilDone(() => this.#options.prepare(slice))
     this.#preparedCount += slice.length
     return { records, nextOffset: fetched[this.#preparedCount]?.offset ?? nextOffset }
   }

@@ -7,6 +7,7 @@ import {
   type PreparedRecord,
   classifyFailure,
   isEventFault,
+  planOf,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
@@ -275,7 +276,7 @@ class VersionBuild {
     if (isDone && isBegun) return null
     return new MergedLog({
       log,
-      reader,
+      prepare: (records) => reader.prepareLazily(records),
       partitions,
       fetchBytesMax,
       signal,
@@ -339,10 +340,11 @@ class VersionBuild {
   /** Skipping an event of a type that the definitions do not have could never be put right. */
   #refuseUnknown(records: readonly PreparedRecord[]): void {
     const { projection } = this.#options.registered
-    for (const { content, record } of records) {
-      if (content.kind !== 'unknown') continue
-      const { topic } = record
-      throw new RebuildFailed(explainUnknown({ eventType: content.eventType, topic, projection }))
+    for (const prepared of records) {
+      if (planOf(prepared) !== 'unknown') continue
+      const { topic } = prepared.record
+      const eventType = prepared.eventType ?? ''
+      throw new RebuildFailed(explainUnknown({ eventType, topic, projection }))
     }
   }
 
