@@ -17,7 +17,7 @@ export type GroupOptions = {
 /** The log of a Kafka cluster, read as a member of a consumer group. */
 export function kafkaEventLog(client: ClientOptions, group: GroupOptions): EventLog {
   const admin = createAdmin(client)
-  const reader = createReader(client)
+  const reader = kafkaLogReader(client)
   const endOffset = (topic: string, partition: number): Promise<number> =>
     admin.listOffsets({ topic, partition, timestamp: 'latest', isolation: ISOLATION })
   return {
@@ -31,10 +31,19 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
       return offset === -1 ? endOffset(topic, partition) : offset
     },
     partitionCount: async (topic) => (await admin.partitionCount(topic)) ?? 0,
-    read: (request) => reader.fetch({ ...request, isolation: ISOLATION }),
+    read: (request) => reader.read(request),
     close: async () => {
       await Promise.all([admin.close(), reader.close()])
     },
+  }
+}
+
+/** The part of {@link kafkaEventLog} that reads records. */
+export function kafkaLogReader(client: ClientOptions): Pick<EventLog, 'read' | 'close'> {
+  const reader = createReader(client)
+  return {
+    read: (request) => reader.fetch({ ...request, isolation: ISOLATION }),
+    close: () => reader.close(),
   }
 }
 

@@ -2,10 +2,11 @@ import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { errorMessage, invariant } from '@fairlead/base'
-import { createReader, partitionOfKey } from '@fairlead/kafka'
+import { partitionOfKey } from '@fairlead/kafka'
 import { type FoldProjection, type PreparedRecord, planOf } from '@fairlead/projection'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { loadProjections } from '../load-projections.ts'
+import { kafkaLogReader } from '../log/kafka-event-log.ts'
 import { RecordReader } from '../log/prepare-records.ts'
 import { isWithin } from './event-bound.ts'
 import type { FoldJob, FoldMessage } from './fold-thread.ts'
@@ -33,7 +34,7 @@ try {
 
 async function run(job: FoldJob): Promise<void> {
   const projection = await findProjection(job)
-  const { log, reader } = openLog(job, projection)
+  const { log, close } = openLog(job, projection)
   const folded = new FoldedRows(projection, [])
   const isOfBound = isWithin(job.bound)
   for (;;) {
@@ -46,7 +47,7 @@ async function run(job: FoldJob): Promise<void> {
     const parkedCount = folded.parkedKeys.size
     tell({ kind: 'progress', progress: { readCount: log.readCount, parkedCount } })
   }
-  await reader.close()
+  await close()
   const positions = log.positions()
   const { letters, changed } = folded
   tell({ kind: 'folded', folded: { rowCount: changed.size, positions, letters } })
@@ -64,7 +65,7 @@ async function findProjection({ sources, projection }: FoldJob): Promise<FoldPro
 function openLog(job: FoldJob, projection: FoldProjection) {
   const { sources, sections, fetchBytesMax, aheadMaxMs, tenantHeader } = job
   const { bootstrapServers, clientId, registryUrl } = sources
-  const reader = createReader({ bootstrapServers, clientId })
+  const topic = kafkaLogReader({ bootstrapServers, clientId })
   const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
   const records = new RecordReader(projection, serde, {
     nowMs: () => Date.now(),
@@ -72,7 +73,7 @@ function openLog(job: FoldJob, projection: FoldProjection) {
     tenantHeader,
   })
   const log = new MergedLog({
-    log: { read: (request) => reader.fetch(request) },
+    log: topic,
     prepare: (fetched) => records.prepareLazily(fetched),
     partitions: sections,
     fetchBytesMax,
@@ -80,7 +81,7 @@ function openLog(job: FoldJob, projection: FoldProjection) {
     // The thread is ended from outside.
     signal: new AbortController().signal,
   })
-  return { log, reader }
+  return { log, close: () => topic.close() }
 }
 
 /**
