@@ -22,6 +22,8 @@ import { type Lsn, formatLsn, invariant } from '@fairlead/base'
 export class ConfirmedLsn {
   /** In commit order; the last one may be open. Bounded by the caller's bound on events in flight. */
   readonly #transactions: Transaction[] = []
+  /** One for all: there may be thousands of transactions. */
+  readonly #onComplete = (): void => this.#advance()
   #confirmed: Lsn
   #newestEnd: Lsn
 
@@ -43,7 +45,7 @@ export class ConfirmedLsn {
   /** A Begin message arrived. Its rows are counted on the returned transaction. */
   begin(): PendingTransaction {
     invariant(!this.#isOpen(), 'transactions do not overlap in the stream')
-    const transaction = new Transaction(() => this.#advance())
+    const transaction = new Transaction(this.#onComplete)
     this.#transactions.push(transaction)
     return transaction
   }

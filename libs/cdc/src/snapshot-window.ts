@@ -44,7 +44,9 @@ type Chunk<Row> = {
  */
 export class SnapshotWindow<Row> {
   #chunk: Chunk<Row> | undefined
-  #recentXids = new Set<number>()
+  /** A ring of the last ones. */
+  readonly #recentXids: number[] = []
+  #nextXidIndex = 0
 
   /** The next chunk; its low watermark is about to be written. An unfinished one is forgotten. */
   begin(chunkId: string): void {
@@ -68,11 +70,8 @@ export class SnapshotWindow<Row> {
 
   /** The log brings a transaction. */
   transactionSeen(xid: number): void {
-    this.#recentXids.delete(xid)
-    this.#recentXids.add(xid)
-    if (this.#recentXids.size <= RECENT_XIDS_MAX) return
-    const oldest = this.#recentXids.values().next().value
-    if (oldest !== undefined) this.#recentXids.delete(oldest)
+    this.#recentXids[this.#nextXidIndex] = xid
+    this.#nextXidIndex = (this.#nextXidIndex + 1) % RECENT_XIDS_MAX
   }
 
   /** The log brings a change of a row of the table that is read. */
