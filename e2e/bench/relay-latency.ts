@@ -80,8 +80,9 @@ async function readSlot(
     startLsn: lsn(0n),
     applicationName: 'bench-reader',
     walSenderTimeoutMs: WAL_SENDER_TIMEOUT_MS,
-    onMessage: (bytes) => {
-      const message = decoder.decode(bytes)
+    onRead: () => undefined,
+    onMessage: (bytes, start, end) => {
+      const message = decoder.decode(bytes, start, end)
       if (message.kind === 'commit') onCommit(message.commitTimestampMs)
     },
     onKeepalive: ({ walEnd, replyRequested }) => {

@@ -56,7 +56,7 @@ export class RelayMetrics {
   readonly #connected
   readonly #behind
   readonly #seen
-  readonly #transactions
+  #transactionCount = 0
   #lastLagMs = 0
 
   constructor(metrics: Metrics) {
@@ -78,12 +78,12 @@ export class RelayMetrics {
       help: 'Events by what became of them.',
       labelNames: ['topic', 'result'],
     })
-    this.#eventLag = metrics.histogram({
+    this.#eventLag = metrics.plainHistogram({
       name: 'outbox_relay_event_lag_seconds',
       help: 'From the commit of an event to its acknowledgement.',
       buckets: LAG_BUCKETS_SECONDS,
     })
-    this.#transactionRows = metrics.histogram({
+    this.#transactionRows = metrics.plainHistogram({
       name: 'outbox_relay_transaction_size_rows',
       help: 'Events per transaction.',
       buckets: ROW_BUCKETS,
@@ -179,7 +179,14 @@ export class RelayMetrics {
     this.#connected = gauge('debezium_metrics_Connected', 'As in Debezium.')
     this.#behind = gauge('debezium_metrics_MilliSecondsBehindSource', 'As in Debezium.')
     this.#seen = gauge('debezium_metrics_TotalNumberOfEventsSeen', 'As in Debezium.')
-    this.#transactions = gauge('debezium_metrics_NumberOfCommittedTransactions', 'As in Debezium.')
+    const transactionCount = () => this.#transactionCount
+    metrics.gauge({
+      name: 'debezium_metrics_NumberOfCommittedTransactions',
+      help: 'As in Debezium.',
+      collect() {
+        this.set(transactionCount())
+      },
+    })
   }
 
   stateChanged(current: RelayState): void {
@@ -194,9 +201,9 @@ export class RelayMetrics {
     this.#seen.inc(count)
   }
 
-  /** Of an event that became durable just now. */
-  eventLag(lagMs: number): void {
-    this.#eventLag.observe(lagMs / 1000)
+  /** Of so many events that became durable just now. */
+  eventLag(lagMs: number, count: number): void {
+    this.#eventLag.add(lagMs / 1000, count)
     this.#lastLagMs = lagMs
   }
 
@@ -205,8 +212,8 @@ export class RelayMetrics {
   }
 
   transactionReceived(rowCount: number): void {
-    this.#transactionRows.observe(rowCount)
-    this.#transactions.inc()
+    this.#transactionRows.add(rowCount)
+    this.#transactionCount += 1
   }
 
   parked(reason: string): void {

@@ -1,51 +1,36 @@
-import { DecodeError, InvariantViolation, type Lsn, errorMessage, lsn } from '@fairlead/base'
+import { type Lsn, lsn } from '@fairlead/base'
 import {
   ConfirmedLsn,
-  type EmittedMessage,
-  type LogicalMessage,
   OutboxMessages,
   OutboxRouter,
-  type PendingTransaction,
-  PgOutputDecoder,
-  type Relation,
-  type RouteOutcome,
-  type RowChange,
   TableCapture,
-  TransactionAssembler,
   encodeStandbyStatus,
 } from '@fairlead/cdc'
-import {
-  type Keepalive,
-  ReplicationConnection,
-  ReplicationError,
-  classifyPostgresError,
-  cutClient,
-  postgresErrorCode,
-} from '@fairlead/postgres'
+import { type Keepalive, ReplicationConnection, cutClient } from '@fairlead/postgres'
 import type pg from 'pg'
 import { failpoint } from './failpoint.ts'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayOptions } from './options.ts'
-import type { SessionEnd } from './relay-state.ts'
 import { ParkedReplay, type ParkedReplayOptions } from './parked/parked-replay.ts'
-import { originOf, originWithRow, tableOrigin } from './parked/stored-event.ts'
-import { SessionFailure, halt } from './session-failure.ts'
-import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
-import { SnapshotTables } from './snapshot/snapshot-tables.ts'
+import type { SessionEnd } from './relay-state.ts'
+import { sessionEndOf, sourceLost } from './session-end.ts'
+import { SessionFailure } from './session-failure.ts'
 import { Signals } from './signals/signals.ts'
 import { beginDelivery } from './sink/begin-delivery.ts'
-import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
 import { Publisher } from './sink/publisher.ts'
+import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { TailStore } from './sink/tail-store.ts'
 import { Topics } from './sink/topics.ts'
-import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
+import { SnapshotRunner } from './snapshot/snapshot-runner.ts'
+import { SnapshotTables } from './snapshot/snapshot-tables.ts'
+import { ChangeIntake } from './source/change-intake.ts'
 import { LiveCatalog } from './source/live-catalog.ts'
+import { type ParkedEvent, ParkedEvents } from './source/parked-events.ts'
 import { type Source, sourceName } from './source/preflight.ts'
-import { publicationNames } from './source/source-options.ts'
-import { slotLostReason } from './source/slot.ts'
 import { SlotLease } from './source/slot-lease.ts'
 import { type EndedSession, SlotSession } from './source/slot-session.ts'
+import { publicationNames } from './source/source-options.ts'
 
 export type SessionParts = {
   readonly options: RelayOptions
@@ -72,8 +57,6 @@ export type SessionParts = {
 const PAUSE_MAX_MS = 5_000
 /** Of the bound on memory: reading goes on as soon as this share is free again. */
 const RESUME_SHARE = 0.9
-/** Of a logical decoding message that is an order to the relay. */
-const SIGNAL_PREFIX = 'fairlead.signal'
 const DRAIN_DEADLINE_MS = 2_000
 /** Postgres may be waiting for us to shut down, and that should take it no more than two seconds. */
 const SOURCE_LOST_DRAIN_DEADLINE_MS = 1_000
@@ -96,12 +79,7 @@ const WATCHDOG_POLL_MS = 1_000
  */
 export class Session {
   readonly #parts: SessionParts
-  readonly #decoder = new PgOutputDecoder()
-  readonly #assembler = new TransactionAssembler()
-  readonly #catalog: LiveCatalog
-  readonly #router: OutboxRouter
-  readonly #messages: OutboxMessages
-  readonly #capture: TableCapture | undefined
+  readonly #intake: ChangeIntake
   /** From 0: Postgres takes that as "nothing to confirm" and leaves the slot where it is. */
   readonly #confirmed = new ConfirmedLsn(lsn(0n))
   readonly #lease: SlotLease
@@ -119,10 +97,7 @@ export class Session {
   #endedSession: EndedSession | undefined
   /** Set by the last status update: nothing is confirmed after it. */
   #finalLsn: Lsn | undefined
-  #transaction: PendingTransaction | undefined
   #receivedLsn: Lsn = lsn(0n)
-  /** While the catalog is read: the messages that came since. One read of the socket has no more. */
-  #held: Uint8Array[] | undefined
   #isDraining = false
   #pausedSinceMs: number | undefined
   #heardAtMs = performance.now()
@@ -133,15 +108,13 @@ export class Session {
     const name = sourceName(source, options.source.slotName)
     this.#parts = parts
     const catalog = new LiveCatalog(parts.control, source.catalog)
-    this.#catalog = catalog
-    this.#router = new OutboxRouter({
+    const router = new OutboxRouter({
       ...options.routing,
       tables: options.source.tables,
       source: name,
       catalog,
     })
-    this.#messages = new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs)
-    this.#capture =
+    const capture =
       options.capture === undefined
         ? undefined
         : new TableCapture({
@@ -175,7 +148,7 @@ export class Session {
       sink: this.#sink,
       topics: this.#topics,
       encoder: parts.encoder,
-      router: this.#router,
+      router,
       idColumn: options.source.columns.id,
       isPermitted,
       metrics: parts.metrics,
@@ -197,7 +170,7 @@ export class Session {
     this.#snapshots = new SnapshotRunner({
       databaseUrl: options.databaseUrl,
       slotName: options.source.slotName,
-      tables: this.#snapshotTables(),
+      tables: snapshotTables(parts, router, capture),
       timeColumn: options.source.columns.timestamp,
       chunkRowsMax: options.snapshotChunkRowsMax,
       signals: this.#signals,
@@ -207,22 +180,31 @@ export class Session {
       isHeldBack: parts.isSnapshotHeldBack,
       onFailure: (error) => this.#fail(error),
     })
-  }
-
-  #snapshotTables(): SnapshotTables {
-    const { options, source } = this.#parts
-    const { tables, publicationName, capture } = options.source
-    return new SnapshotTables({
-      outbox: { tables, publicationName },
-      router: this.#router,
-      captured:
-        capture === undefined || this.#capture === undefined
-          ? undefined
-          : {
-              tables: source.capturedTables,
-              publicationName: capture.publicationName,
-              capture: this.#capture,
-            },
+    this.#intake = new ChangeIntake({
+      tables: options.source.tables,
+      catalog,
+      router,
+      messages: new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs),
+      capture,
+      confirmed: this.#confirmed,
+      publisher: this.#publisher,
+      snapshots: this.#snapshots,
+      signals: this.#signals,
+      metrics: parts.metrics,
+      areLogSignalsTaken: options.areLogSignalsTaken,
+      onNotice: (level, reason) => parts.onNotice(level, reason),
+      onHeld: () => this.#pause(),
+      onReleased: () => {
+        if (!this.#isQueueFull()) this.#resume()
+      },
+      onEnqueued: () => {
+        if (this.#isQueueFull()) this.#pause()
+      },
+      onCommit: (endLsn) => {
+        this.#received(endLsn)
+        this.#scheduleStatus()
+      },
+      onFailure: (error) => this.#fail(error),
     })
   }
 
@@ -334,15 +316,16 @@ export class Session {
         startLsn: source.startLsn,
         applicationName: `fairlead-relay-${slotName}`,
         walSenderTimeoutMs: options.walSenderTimeoutMs,
-        onMessage: (bytes) => this.#guarded(() => this.#onMessage(bytes)),
+        onRead: (nowMs) => this.#hear(nowMs),
+        onMessage: (bytes, start, end) => this.#onMessage(bytes, start, end),
         onKeepalive: (keepalive) => this.#onKeepalive(keepalive),
       })
     } catch (error) {
-      throw new SessionFailure(this.#endOf(error), error)
+      throw new SessionFailure(sessionEndOf(error, slotName), error)
     }
     // The first rows may have come in one read with the start of the stream, before there was anything to pause.
     if (this.#pausedSinceMs !== undefined) this.#connection.pause()
-    this.#hear()
+    this.#hear(performance.now())
     void this.#connection.closed.then((error) => {
       this.#lease.end()
       if (error === undefined) this.#end(sourceLost('the server ended the stream'))
@@ -351,150 +334,25 @@ export class Session {
     this.#parts.onStreaming()
   }
 
-  #hear(): void {
-    this.#heardAtMs = performance.now()
-    this.#lease.heard(this.#heardAtMs)
+  #hear(nowMs: number): void {
+    this.#heardAtMs = nowMs
+    this.#lease.heard(nowMs)
   }
 
-  #onMessage(bytes: Uint8Array): void {
-    this.#hear()
-    this.#take(bytes)
-  }
-
-  #take(bytes: Uint8Array): void {
-    // What is not taken in is not confirmed either: Postgres sends it again.
-    if (this.#isDraining) return
-    if (this.#held === undefined) this.#accept(bytes)
-    // Not `slice`: of a Buffer that is a view of memory that the next read may overwrite.
-    else this.#held.push(new Uint8Array(bytes))
-  }
-
-  #accept(bytes: Uint8Array): void {
-    const message = this.#decoder.decode(bytes)
-    if (message.kind === 'relation') this.#onRelation(message.relation)
-    const item = this.#assembler.accept(message)
-    failpoint('received')
-    switch (item?.kind) {
-      case 'begin':
-        this.#transaction = this.#confirmed.begin()
-        this.#snapshots.transactionSeen(item.xid)
-        return
-      case 'row':
-        this.#onRow(item)
-        return
-      case 'commit':
-        this.#received(item.endLsn)
-        this.#parts.metrics.transactionReceived(item.rowCount)
-        this.#transaction = undefined
-        this.#confirmed.commit(item.endLsn)
-        this.#scheduleStatus()
-        return
-      case 'message':
-        this.#snapshots.messageSeen(item.message)
-        if (item.message.prefix === SIGNAL_PREFIX) this.#onSignal(item.message)
-        else this.#onLogicalMessage(item)
-        return
-      case 'truncate':
-        this.#snapshots.tablesTruncated(item.relations)
-        for (const event of this.#capture?.captureTruncate(item) ?? []) {
-          this.#enqueue(event, tableOrigin(event.aggregateType ?? ''), this.#opened())
-        }
-        return
-      case undefined:
+  /** Nothing may be thrown into the socket's event. */
+  #onMessage(bytes: Uint8Array, start: number, end: number): void {
+    try {
+      this.#intake.take(bytes, start, end)
+    } catch (error) {
+      this.#fail(error)
     }
   }
 
-  /**
-   * What the log does not tell of the table is read before its rows: they wait, and the socket with them.
-   * What had been read from that waits here. A relation comes within a transaction, so that a keepalive
-   * meanwhile confirms nothing.
-   */
-  #onRelation(relation: Relation): void {
-    const table = `${relation.schema}.${relation.table}`
-    const isOutbox = this.#parts.options.source.tables.includes(table)
-    if (!isOutbox && this.#capture?.captures(relation) !== true) return
-    this.#held = []
-    this.#pause()
-    this.#catalog.refresh(table).then(
-      () => this.#guarded(() => this.#release()),
-      (error: unknown) => this.#fail(error),
-    )
-  }
-
-  /** Up to another relation, if one is among what waits. */
-  #release(): void {
-    const held = this.#held ?? []
-    this.#held = undefined
-    for (const bytes of held) this.#take(bytes)
-    if (this.#publisher.pendingBytes <= this.#parts.options.sink.queueBytesMax) this.#resume()
-  }
-
-  /** It is in the database before its transaction is confirmed. */
-  #onSignal({ messageLsn, content }: LogicalMessage): void {
-    if (!this.#parts.options.areLogSignalsTaken) return
-    const transaction = this.#transaction
-    transaction?.eventReceived()
-    this.#signals.takeMessage(messageLsn, new TextDecoder().decode(content)).then(
-      (refusal) => {
-        if (refusal !== undefined) this.#parts.onNotice('warn', `a signal in the log: ${refusal}`)
-        transaction?.eventAcknowledged()
-      },
-      (error: unknown) => this.#fail(error),
-    )
-  }
-
-  #onRow(row: RowChange): void {
-    this.#snapshots.rowSeen(row.change)
-    const { relation } = row.change
-    if (this.#capture?.captures(relation) === true) {
-      for (const event of this.#capture.capture(row)) {
-        this.#enqueue(event, originOf(relation), this.#opened())
-      }
-      return
-    }
-    this.#onOutcome(this.#router.route(row), row, this.#opened())
-  }
-
-  /** A message outside of transactions is one of its own, which ends where it ends. */
-  #onLogicalMessage(item: EmittedMessage): void {
-    const row = this.#messages.rowOf(item)
-    if (row === undefined) return
-    const { isTransactional, messageLsn } = item.message
-    const transaction = isTransactional ? this.#opened() : this.#confirmed.begin()
-    if (row.kind === 'row') this.#onOutcome(this.#router.route(row), row, transaction)
-    else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
-    if (!isTransactional) this.#confirmed.commit(messageLsn)
-  }
-
-  #onOutcome(outcome: RouteOutcome, row: RowChange, transaction: PendingTransaction): void {
-    switch (outcome.kind) {
-      case 'routed':
-        this.#enqueue(outcome, originOf(row.change.relation), transaction)
-        return
-      case 'unroutable':
-        this.#enqueue(outcome, originWithRow(row), transaction)
-        return
-      case 'invalid-operation':
-        if (outcome.behavior === 'fatal') throw halt('OUTBOX_UPDATED', outcome.reason)
-        this.#parts.onNotice(outcome.behavior, `${outcome.reason}: the update is passed over`)
-        return
-      case 'ignored':
-    }
-  }
-
-  #enqueue(...item: Parameters<Publisher['enqueue']>): void {
-    this.#publisher.enqueue(...item)
-    failpoint('queued')
-    if (this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax) this.#pause()
-  }
-
-  #opened(): PendingTransaction {
-    if (this.#transaction === undefined) throw new DecodeError('a change has no transaction', 0)
-    return this.#transaction
+  #isQueueFull(): boolean {
+    return this.#publisher.pendingBytes > this.#parts.options.sink.queueBytesMax
   }
 
   #onKeepalive({ walEnd, replyRequested }: Keepalive): void {
-    this.#hear()
     this.#received(walEnd)
     // While draining, messages are dropped: what lies before walEnd is not all published.
     if (!this.#isDraining) this.#confirmed.keepalive(walEnd)
@@ -521,9 +379,9 @@ export class Session {
   }
 
   #resume(): void {
-    if (this.#pausedSinceMs === undefined || this.#held !== undefined || this.#isDraining) return
+    if (this.#pausedSinceMs === undefined || this.#intake.isHeld || this.#isDraining) return
     this.#pausedSinceMs = undefined
-    this.#hear()
+    this.#hear(performance.now())
     this.#connection?.resume()
   }
 
@@ -533,7 +391,7 @@ export class Session {
     if (this.#pausedSinceMs !== undefined) {
       this.#lease.heard(nowMs)
       if (nowMs - this.#pausedSinceMs < PAUSE_MAX_MS - WATCHDOG_POLL_MS) return
-      const isForCatalog = this.#held !== undefined
+      const isForCatalog = this.#intake.isHeld
       const reason = 'the brokers take events too slowly or not at all'
       this.#end(
         isForCatalog
@@ -616,57 +474,35 @@ export class Session {
     await Promise.race([noted, later(NOTE_DEADLINE_MS)])
   }
 
-  /** Nothing may be thrown into the socket's event. */
-  #guarded(action: () => void): void {
-    try {
-      action()
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
   #fail(error: unknown): void {
-    this.#end(this.#endOf(error))
+    this.#end(sessionEndOf(error, this.#parts.options.source.slotName))
   }
 
   #end(end: SessionEnd): void {
     this.#isDraining = true
+    this.#intake.stop()
     this.#ended.resolve(end)
-  }
-
-  #endOf(error: unknown): SessionEnd {
-    if (error instanceof SessionFailure) return error.end
-    const reason = errorMessage(error)
-    if (error instanceof DecodeError) {
-      return { kind: 'halted', code: 'STREAM_NOT_UNDERSTOOD', reason }
-    }
-    const code = postgresErrorCode(error) ?? 'CONNECTION_LOST'
-    if (error instanceof ReplicationError) return this.#endOfStream(code, reason)
-    // A bug must not be retried for ever as if it were the network: the process ends.
-    if (error instanceof InvariantViolation || classifyPostgresError(error) === 'unknown')
-      throw error
-    return { kind: 'source-lost', code, reason }
-  }
-
-  #endOfStream(code: string, reason: string): SessionEnd {
-    const { slotName } = this.#parts.options.source
-    switch (code) {
-      case '55006':
-        return { kind: 'slot-in-use', reason }
-      case '55000':
-        return { kind: 'halted', code: 'SLOT_LOST', reason: slotLostReason(slotName, reason) }
-      case '42704':
-        return reason.includes('publication')
-          ? { kind: 'halted', code: 'PUBLICATION_MISSING', reason }
-          : { kind: 'halted', code: 'SLOT_LOST', reason: slotLostReason(slotName, reason) }
-      default:
-        return { kind: 'source-lost', code, reason }
-    }
   }
 }
 
-function sourceLost(reason: string): SessionEnd {
-  return { kind: 'source-lost', code: 'CONNECTION_LOST', reason }
+function snapshotTables(
+  { options, source }: SessionParts,
+  router: OutboxRouter,
+  capture: TableCapture | undefined,
+): SnapshotTables {
+  const { tables, publicationName, capture: captured } = options.source
+  return new SnapshotTables({
+    outbox: { tables, publicationName },
+    router,
+    captured:
+      captured === undefined || capture === undefined
+        ? undefined
+        : {
+            tables: source.capturedTables,
+            publicationName: captured.publicationName,
+            capture,
+          },
+  })
 }
 
 function later(delayMs: number): Promise<void> {

@@ -10,8 +10,16 @@ export {
 export { EVENT_HEADERS } from './event-headers.ts'
 export { InvariantViolation, assertNever, invariant } from './invariant.ts'
 export { type Lsn, formatLsn, lsn, parseLsn } from './lsn.ts'
-export { keyHash, partitionOfKey } from './murmur2.ts'
+export { keyHash, partitionOfBytes, partitionOfKey } from './murmur2.ts'
 export { nearestName } from './nearest-name.ts'
 export { type Offset, offset, offsetAfter } from './offset.ts'
 export type { Clock, Random, Timers } from './ports.ts'
+export {
+  copyBytes,
+  nullableBytesSize,
+  readVarint,
+  varintSize,
+  writeNullableBytes,
+  writeVarint,
+} from './record-bytes.ts'
 export { truncated } from './truncated.ts'

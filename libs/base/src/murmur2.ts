@@ -1,18 +1,19 @@
 /**
- * MurmurHash2 with Kafka's seed, over the bytes of a record key: `Utils.murmur2` of the Java client.
- * Every client that partitions by key must agree on it.
+ * MurmurHash2 with Kafka's seed, over the bytes of a record key, which stand in `bytes` from `start` up to
+ * before `end`: `Utils.murmur2` of the Java client. Every client that partitions by key must agree on it.
  */
-export function murmur2(key: Uint8Array): number {
-  const tailStart = key.length & ~3
-  let hash = SEED ^ key.length
-  for (let position = 0; position < tailStart; position += 4) {
-    let word = Math.imul(littleEndianWord(key, position), MIX)
+export function murmur2(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
+  const length = end - start
+  const tailStart = start + (length & ~3)
+  let hash = SEED ^ length
+  for (let position = start; position < tailStart; position += 4) {
+    let word = Math.imul(littleEndianWord(bytes, position), MIX)
     word = Math.imul(word ^ (word >>> 24), MIX)
     hash = Math.imul(hash, MIX) ^ word
   }
-  if (tailStart < key.length) {
-    for (let position = key.length - 1; position >= tailStart; position -= 1) {
-      hash ^= (key[position] ?? 0) << (8 * (position - tailStart))
+  if (tailStart < end) {
+    for (let position = end - 1; position >= tailStart; position -= 1) {
+      hash ^= (bytes[position] ?? 0) << (8 * (position - tailStart))
     }
     hash = Math.imul(hash, MIX)
   }
@@ -37,7 +38,17 @@ export function keyHash(key: Uint8Array): number {
 
 /** Partition of a key, as Kafka's default partitioner has it. */
 export function partitionOfKey(key: Uint8Array, partitionCount: number): number {
-  return keyHash(key) % partitionCount
+  return partitionOfBytes(key, 0, key.length, partitionCount)
+}
+
+/** The same of a key that stands in `bytes` from `start` up to before `end`. */
+export function partitionOfBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  partitionCount: number,
+): number {
+  return (murmur2(bytes, start, end) & 0x7fff_ffff) % partitionCount
 }
 
 const SEED = 0x9747_b28c

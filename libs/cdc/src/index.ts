@@ -28,7 +28,7 @@ export {
   positionWithin,
 } from './event-position.ts'
 export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
-export { type EventHeader, SOURCE_HEADER } from './outbox-headers.ts'
+export { SOURCE_HEADER } from './outbox-headers.ts'
 export { OutboxMessages } from './outbox-message.ts'
 export {
   type Converters,
@@ -37,16 +37,7 @@ export {
   type TenantRouting,
   parsePlacements,
 } from './outbox-options.ts'
-export {
-  type EventIdentity,
-  type InvalidOperation,
-  OutboxRouter,
-  type RegistryEncoding,
-  type RouteOutcome,
-  type RoutedEvent,
-  type UnroutableCode,
-  type UnroutableEvent,
-} from './outbox-router.ts'
+export { type InvalidOperation, OutboxRouter, type RouteOutcome } from './outbox-router.ts'
 export {
   type RangePartition,
   type TimeRange,
@@ -63,6 +54,16 @@ export type {
   RelationColumn,
   RowMessage,
 } from './pgoutput-message.ts'
+export type { EventHeader, RecordBody } from './record-body.ts'
+export {
+  type EventIdentity,
+  type RegistryEncoding,
+  RoutedEvent,
+  type RoutedParts,
+  type UnroutableCode,
+  type UnroutableEvent,
+  identityOf,
+} from './routed-event.ts'
 export { RetirementGate, type WalObservation } from './retirement-gate.ts'
 export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { type TimelineSwitch, parseTimelineHistory, sharedUntil } from './timeline-history.ts'

@@ -6,21 +6,43 @@ const TEXT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export const POSTGRES_EPOCH_MS = 946_684_800_000
 
 /**
- * Reads the fields of one pgoutput message, in network byte order. Every read is checked against
- * the end of the message; what does not fit is a DecodeError.
+ * Reads the fields of pgoutput messages, one after the other, in network byte order. Every read is checked
+ * against the end of the message; what does not fit is a DecodeError. Positions count from where the
+ * message starts in `bytes`, for errors, and from where those do, for everything else.
  */
 export class MessageReader {
-  readonly bytes: Uint8Array
-  readonly #view: DataView
+  #bytes: Uint8Array = new Uint8Array()
+  /** Made once for all messages that stand in the same bytes. */
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  #start = 0
   #position = 0
+  #end = 0
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  /** The next message stands in `bytes` from `start` up to before `end`. */
+  open(bytes: Uint8Array, start: number, end: number): void {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    }
+    this.#start = start
+    this.#position = start
+    this.#end = end
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
   }
 
   get position(): number {
     return this.#position
+  }
+
+  get messageBytes(): number {
+    return this.#end - this.#start
+  }
+
+  failure(what: string, position: number = this.#position): DecodeError {
+    return new DecodeError(what, position - this.#start)
   }
 
   uint8(): number {
@@ -58,40 +80,35 @@ export class MessageReader {
 
   /** Text up to a zero byte. */
   string(): string {
-    const end = this.bytes.indexOf(0, this.#position)
-    if (end < 0) throw new DecodeError('a string has no end', this.#position)
     const start = this.#position
+    const end = this.#bytes.indexOf(0, start)
+    if (end < 0 || end >= this.#end) throw this.failure('a string has no end')
     this.#position = end + 1
-    return decodeText(this.bytes.subarray(start, end), start)
+    try {
+      return TEXT.decode(this.#bytes.subarray(start, end))
+    } catch {
+      throw this.failure('text is not UTF-8', start)
+    }
   }
 
   /** Moves over `length` bytes and gives the position of the first one. */
   skip(length: number): number {
-    if (length < 0) throw new DecodeError(`a length of ${length}`, this.#position)
+    if (length < 0) throw this.failure(`a length of ${length}`)
     return this.#take(length)
   }
 
   /** Nothing may follow: a longer message than we understand is not one we understand. */
   end(): void {
-    const left = this.bytes.length - this.#position
-    if (left > 0) throw new DecodeError(`${left} bytes after the message`, this.#position)
+    const left = this.#end - this.#position
+    if (left > 0) throw this.failure(`${left} bytes after the message`)
   }
 
   #take(length: number): number {
     const start = this.#position
-    if (length > this.bytes.length - start) {
-      throw new DecodeError(`${length} bytes do not fit into the message`, start)
+    if (length > this.#end - start) {
+      throw this.failure(`${length} bytes do not fit into the message`)
     }
     this.#position = start + length
     return start
-  }
-}
-
-/** @throws {DecodeError} when the bytes are not UTF-8. */
-function decodeText(bytes: Uint8Array, position = 0): string {
-  try {
-    return TEXT.decode(bytes)
-  } catch {
-    throw new DecodeError('text is not UTF-8', position)
   }
 }

@@ -1,9 +1,7 @@
-import { EVENT_HEADERS, formatLsn } from '@fairlead/base'
-import type { ByteArena } from './byte-arena.ts'
+import { EVENT_HEADERS, type Lsn, formatLsn } from '@fairlead/base'
 import { jsonObjectEntries } from './json-object-entries.ts'
-import type { EventIdentity } from './outbox-router.ts'
-
-export type EventHeader = readonly [name: string, value: Uint8Array | null]
+import type { EventHeader, RecordBodyWriter } from './record-body.ts'
+import type { CommitStamp, EventIdentity } from './routed-event.ts'
 
 /**
  * Header that names whose LSNs the position headers are: the system identifier of the database
@@ -23,125 +21,78 @@ const RESERVED: ReadonlySet<string> = new Set([
   EVENT_HEADERS.replayed,
 ])
 
-/** Positions within transactions whose headers are kept: those of nearly all events. */
-const KEPT_INDEXES = 4_096
+/** Of every event: those that `writePosition` writes. */
+export const POSITION_HEADER_COUNT = 4
+const NO_HEADERS: readonly EventHeader[] = []
 const TEXT = new TextEncoder()
 
-/**
- * Writes the headers of events. What events have in common they share, since thousands of them are in
- * memory: a transaction its position and time, all of one type the type, and so on.
- */
+/** Writes the headers of events that are not in their rows as they are. */
 export class HeaderWriter {
-  readonly #arena: ByteArena
-  readonly #source: EventHeader
-  readonly #tracesAll: boolean
-  #commitLsn: bigint | undefined
-  #commitHeaders: readonly [lsn: EventHeader, timestamp: EventHeader] | undefined
-  /** Of the event before, and its header. */
-  #type: string | undefined
-  #typeHeader: EventHeader | undefined
-  readonly #indexHeaders: EventHeader[] = []
+  readonly #source: string
+  #stamp: CommitStamp | undefined
+  /** Of that transaction, as text. */
+  #commitLsn = ''
+  #commitTimestamp = ''
 
-  constructor(
-    arena: ByteArena,
-    options: {
-      readonly source: string
-      /** An event without a trace context begins a trace. */
-      readonly tracesAll: boolean
-    },
-  ) {
-    this.#arena = arena
-    this.#source = [SOURCE_HEADER, TEXT.encode(options.source)]
-    this.#tracesAll = options.tracesAll
+  constructor(options: { readonly source: string }) {
+    this.#source = options.source
   }
 
-  /**
-   * Undefined when the headers column holds something else than a JSON object. `first` stands in
-   * place of the id and the type.
-   */
-  headersOf(
-    event: EventIdentity,
-    trace: string | null,
-    first: readonly EventHeader[] = this.#identityOf(event),
-  ): readonly EventHeader[] | undefined {
-    const isPlain = event.headersText === null || event.headersText === '{}'
-    const entries = isPlain ? [] : jsonObjectEntries(event.headersText)
-    if (entries === undefined) return undefined
-    const [commitLsn, commitTimestamp] = this.#ofTransaction(event)
-    const headers: EventHeader[] = [
-      ...first,
-      commitLsn,
-      this.#ofIndex(event.position.commitIndex),
-      commitTimestamp,
-      this.#source,
-    ]
-    if (entries.length > 0 || trace !== null) this.#addOwn(headers, entries, trace ?? '')
-    if (this.#tracesAll && !headers.some(([name]) => name === EVENT_HEADERS.traceparent)) {
-      headers.push(this.#text(EVENT_HEADERS.traceparent, newTraceparent(event)))
+  /** One for all events of a transaction that are asked for one after the other. */
+  stampOf(commitLsn: Lsn, commitTimestampMs: number): CommitStamp {
+    const known = this.#stamp
+    if (known?.commitLsn === commitLsn && known.commitTimestampMs === commitTimestampMs) {
+      return known
     }
-    return headers
+    const stamp = { commitLsn, commitTimestampMs }
+    this.#stamp = stamp
+    this.#commitLsn = formatLsn(commitLsn)
+    this.#commitTimestamp = `${commitTimestampMs}`
+    return stamp
   }
 
-  #identityOf({ eventId, type }: EventIdentity): readonly EventHeader[] {
-    return [this.#text(EVENT_HEADERS.id, eventId ?? ''), this.#ofType(type ?? '')]
+  /** Of the transaction that `stampOf` was last asked for. */
+  writePosition(body: RecordBodyWriter, commitIndex: number): void {
+    body.text(EVENT_HEADERS.commitLsn)
+    body.text(this.#commitLsn)
+    body.text(EVENT_HEADERS.commitIndex)
+    body.text(`${commitIndex}`)
+    body.text(EVENT_HEADERS.commitTimestampMs)
+    body.text(this.#commitTimestamp)
+    body.text(SOURCE_HEADER)
+    body.text(this.#source)
   }
+}
 
-  #ofType(type: string): EventHeader {
-    if (this.#typeHeader === undefined || this.#type !== type) {
-      this.#type = type
-      this.#typeHeader = [EVENT_HEADERS.type, TEXT.encode(type)]
-    }
-    return this.#typeHeader
+/**
+ * The headers that a row brings: the entries of its headers column, and its trace context. Undefined when the
+ * column holds something else than a JSON object.
+ */
+export function ownHeaders(
+  headersText: string | null,
+  trace: string | null,
+): readonly EventHeader[] | undefined {
+  const isPlain = headersText === null || headersText === '{}'
+  if (isPlain && trace === null) return NO_HEADERS
+  const entries = isPlain ? [] : jsonObjectEntries(headersText)
+  if (entries === undefined) return undefined
+  const headers: EventHeader[] = []
+  const names = new Set(RESERVED)
+  for (const [name, json] of entries) {
+    if (names.has(name)) continue
+    names.add(name)
+    headers.push([name, jsonValue(json)])
   }
+  for (const [name, value] of traceEntries(trace ?? '')) {
+    if (!names.has(name)) headers.push([name, TEXT.encode(value)])
+  }
+  return headers
+}
 
-  #ofIndex(index: number): EventHeader {
-    const kept = this.#indexHeaders[index]
-    if (kept !== undefined) return kept
-    const header: EventHeader = [EVENT_HEADERS.commitIndex, TEXT.encode(`${index}`)]
-    // In their order, so that the array has no gaps.
-    if (index === this.#indexHeaders.length && index < KEPT_INDEXES) this.#indexHeaders.push(header)
-    return header
-  }
-
-  #ofTransaction(event: EventIdentity): readonly [EventHeader, EventHeader] {
-    const { commitLsn } = event.position
-    if (this.#commitHeaders !== undefined && this.#commitLsn === commitLsn) {
-      return this.#commitHeaders
-    }
-    this.#commitLsn = commitLsn
-    this.#commitHeaders = [
-      this.#text(EVENT_HEADERS.commitLsn, formatLsn(commitLsn)),
-      this.#text(EVENT_HEADERS.commitTimestampMs, `${event.commitTimestampMs}`),
-    ]
-    return this.#commitHeaders
-  }
-
-  /** Those of the row. */
-  #addOwn(
-    headers: EventHeader[],
-    entries: readonly (readonly [name: string, json: string])[],
-    trace: string,
-  ): void {
-    const names = new Set(RESERVED)
-    for (const [name, json] of entries) {
-      if (names.has(name)) continue
-      names.add(name)
-      headers.push([name, this.#jsonValue(json)])
-    }
-    for (const [name, value] of traceEntries(trace)) {
-      if (!names.has(name)) headers.push(this.#text(name, value))
-    }
-  }
-
-  /** Text as it is, null as null, everything else as its JSON. */
-  #jsonValue(json: string): Uint8Array | null {
-    if (json === 'null') return null
-    return this.#arena.text(json.startsWith('"') ? (JSON.parse(json) as string) : json)
-  }
-
-  #text(name: string, value: string): EventHeader {
-    return [name, this.#arena.text(value)]
-  }
+/** Text as it is, null as null, everything else as its JSON. */
+function jsonValue(json: string): Uint8Array | null {
+  if (json === 'null') return null
+  return TEXT.encode(json.startsWith('"') ? (JSON.parse(json) as string) : json)
 }
 
 /** Java escapes `=`, `:`, `#`, `!` and blanks in a property with a backslash. */
@@ -153,7 +104,10 @@ function unescaped(property: string): string {
  * The same for an event whenever it is routed: nothing is random here, and a record that is sent
  * again is the same record. The trace has the id of the event, if that is a UUID.
  */
-function newTraceparent({ eventId, position }: EventIdentity): string {
+export function newTraceparent({
+  eventId,
+  position,
+}: Pick<EventIdentity, 'eventId' | 'position'>): string {
   const place =
     position.commitLsn.toString(16).padStart(16, '0') +
     (position.commitIndex + 1).toString(16).padStart(16, '0')

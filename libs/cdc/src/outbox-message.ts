@@ -1,7 +1,7 @@
 import { jsonObjectEntries } from './json-object-entries.ts'
-import type { UnroutableEvent } from './outbox-router.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS } from './postgres-text.ts'
+import type { UnroutableEvent } from './routed-event.ts'
 import type { EmittedMessage, RowChange } from './transaction-assembler.ts'
 import { tupleOf } from './tuple.ts'
 

@@ -1,5 +1,4 @@
 import { DecodeError, EVENT_HEADERS, invariant } from '@fairlead/base'
-import type { ByteArena } from './byte-arena.ts'
 import { type TableColumn, tableColumns } from './columns/table-schema.ts'
 import {
   type ConnectDatum,
@@ -18,13 +17,13 @@ import {
   isFault,
 } from './connect/converter.ts'
 import { expandJson } from './connect/expand-json.ts'
-import type { EventHeader } from './outbox-headers.ts'
 import type { FieldPlacement, OutboxRouterOptions } from './outbox-options.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea } from './postgres-text.ts'
+import type { EventHeader } from './record-body.ts'
 import type { Tuple } from './tuple.ts'
 
-/** What a row gives to its record, but for the topic. */
+/** What a row gives to its record, but for the topic; the bytes may be views of the row. */
 export type OutboxRecord = {
   readonly key: Converted
   readonly value: Converted
@@ -48,15 +47,13 @@ const INT32_MAX = 2 ** 31 - 1
  */
 export class OutboxRecords {
   readonly #options: OutboxRouterOptions
-  readonly #arena: ByteArena
   readonly #relation: Relation
   readonly #columns: ReadonlyMap<string, TableColumn>
   readonly #placements: readonly (FieldPlacement & { readonly column: TableColumn })[]
   readonly #valueSchemas = new Map<string, ConnectSchema>()
 
-  constructor(relation: Relation, options: OutboxRouterOptions, arena: ByteArena) {
+  constructor(relation: Relation, options: OutboxRouterOptions) {
     this.#options = options
-    this.#arena = arena
     this.#relation = relation
     const columns = tableColumns(relation, options.catalog, options.values)
     this.#columns = new Map(columns.map((column) => [column.name, column]))
@@ -87,7 +84,7 @@ export class OutboxRecords {
       if (!isFault(value)) headers.push([name, value])
     }
     for (const [name, text] of contextHeaders) {
-      add(name, convertOrText(converters.header, this.#arena, text))
+      add(name, convertOrText(converters.header, text))
     }
     const placed = this.#placements.filter(({ placement }) => placement === 'header')
     const sources = [{ alias: EVENT_HEADERS.id as string, field: fields.id }, ...placed]
@@ -100,7 +97,7 @@ export class OutboxRecords {
       add(EVENT_HEADERS.type, this.#columnBytes({ kind: 'raw' }, tuple, fields.type))
     }
     if (routing !== undefined && routing.header !== '' && tenant !== null) {
-      headers.push([routing.header, this.#arena.text(tenant)])
+      headers.push([routing.header, TEXT.encode(tenant)])
     }
     return headers
   }
@@ -232,9 +229,9 @@ export class OutboxRecords {
       return isFault(datum) ? datum : convert(converter, datum)
     }
     if (!(value instanceof Uint8Array)) return null
-    if (!this.#isBytea(column)) return this.#arena.copy(value)
+    if (!this.#isBytea(column)) return value
     try {
-      return parseBytea(value, (sizeBytes) => this.#arena.allocate(sizeBytes))
+      return parseBytea(value)
     } catch (error) {
       if (error instanceof DecodeError) return { fault: error.message }
       throw error
@@ -242,15 +239,12 @@ export class OutboxRecords {
   }
 }
 
+const TEXT = new TextEncoder()
 const BLANK = 0x20
 /** `\x` */
 const BYTEA_PREFIX_BYTES = 2
 
-function convertOrText(
-  converter: Converter,
-  arena: ByteArena,
-  text: string,
-): Uint8Array | null | ConversionFault {
-  if (converter.kind === 'raw') return arena.text(text)
+function convertOrText(converter: Converter, text: string): Uint8Array | null | ConversionFault {
+  if (converter.kind === 'raw') return TEXT.encode(text)
   return convert(converter, { schema: required('string'), value: text })
 }

@@ -1,17 +1,30 @@
-import { DecodeError } from '@fairlead/base'
-import { ByteArena } from './byte-arena.ts'
+import { DecodeError, EVENT_HEADERS } from '@fairlead/base'
 import type { Converted } from './connect/converter.ts'
-import { type EventPosition, formatPosition } from './event-position.ts'
-import { type EventHeader, HeaderWriter } from './outbox-headers.ts'
+import { formatPosition } from './event-position.ts'
+import {
+  HeaderWriter,
+  POSITION_HEADER_COUNT,
+  newTraceparent,
+  ownHeaders,
+} from './outbox-headers.ts'
 import { type OutboxColumns, outboxColumns } from './outbox-columns.ts'
 import { MESSAGE_FIELDS, MESSAGE_SCHEMA } from './outbox-message.ts'
 import type { OutboxRouterOptions } from './outbox-options.ts'
 import { type OutboxRecord, OutboxRecords } from './outbox-record.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
+import { type EventHeader, RecordBodyWriter } from './record-body.ts'
+import {
+  IN_RECORD,
+  type RegistryEncoding,
+  RoutedEvent,
+  type UnroutableCode,
+  type UnroutableEvent,
+  extrasOf,
+} from './routed-event.ts'
 import { topicNameFault } from './topic-name.ts'
 import type { RowChange } from './transaction-assembler.ts'
-import type { ColumnValue, Tuple } from './tuple.ts'
+import type { Tuple } from './tuple.ts'
 
 /** What becomes of a row. */
 export type RouteOutcome =
@@ -28,35 +41,6 @@ export type InvalidOperation = {
   readonly reason: string
 }
 
-/** A record to publish. It owns its bytes: nothing in it is a view of the message. */
-export type RoutedEvent = EventIdentity & {
-  readonly kind: 'routed'
-  readonly topic: string
-  /** Null where the configuration allows it. */
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  readonly headers: readonly EventHeader[]
-  readonly timestampMs: number
-  /** Where the row names its partition; all others follow from the key. */
-  readonly partition?: number
-  /** Gives the partition of a record without a key. */
-  readonly partitionKey?: Uint8Array
-  /** What the schema registry has to do before the record is whole. */
-  readonly encoding?: RegistryEncoding
-}
-
-/**
- * Key and value lack what only a registry knows. The subject of an Avro schema is `<topic>-key` or
- * `<topic>-value`.
- */
-export type RegistryEncoding = {
-  /** The key is Avro, and the id of this schema goes before it. */
-  readonly keySchema?: string
-  readonly valueSchema?: string
-  /** The value is JSON, to be encoded by the latest schema of this subject. */
-  readonly documentSubject?: string
-}
-
 export function registryEncoding(
   key: Converted | undefined,
   value: Converted | undefined,
@@ -69,49 +53,14 @@ export function registryEncoding(
   }
 }
 
-export type UnroutableEvent = EventIdentity & {
-  readonly kind: 'unroutable'
-  readonly code: UnroutableCode
-  readonly reason: string
-  readonly value: Uint8Array | null
-}
-
-export type UnroutableCode =
-  | 'INVALID_TOPIC'
-  | 'INVALID_KEY'
-  | 'INVALID_HEADERS'
-  | 'INVALID_PAYLOAD'
-  | 'INVALID_PARTITION'
-  /** A value that the type of its column does not have. */
-  | 'INVALID_VALUE'
-  | 'INVALID_MESSAGE'
-  /** The value does not fit the schema of its subject. */
-  | 'SCHEMA_MISMATCH'
-  /** The registry takes no such schema for the subject. */
-  | 'SCHEMA_REFUSED'
-  | 'INVALID_TENANT'
-  /** Larger than any record may be. */
-  | 'ROW_TOO_LARGE'
-  /** The table lacked a column that the configuration names when the row was written. */
-  | 'MISSING_COLUMN'
-
-/** What names an event to people; null where the row has a null or no such column. */
-export type EventIdentity = {
-  readonly position: EventPosition
-  readonly commitTimestampMs: number
-  readonly eventId: string | null
-  readonly aggregateType: string | null
-  readonly aggregateId: string | null
-  readonly type: string | null
-  /** The headers column as it is. */
-  readonly headersText: string | null
-}
-
 /**
  * A database with encoding SQL_ASCII may hold bytes that are no UTF-8. They show up as U+FFFD in
  * names, which no topic name may contain; key and payload are passed on as bytes.
  */
 const LENIENT_TEXT = new TextDecoder('utf-8', { ignoreBOM: true })
+const TEXT = new TextEncoder()
+/** `\\x` */
+const BYTEA_PREFIX_BYTES = 2
 
 /**
  * Turns rows of an outbox table into records: the rules of Debezium's outbox event router.
@@ -121,10 +70,11 @@ export class OutboxRouter {
   readonly #options: OutboxRouterOptions
   readonly #tables: ReadonlySet<string>
   readonly #wholeRegex: RegExp
-  readonly #arena = new ByteArena()
-  readonly #allocate = (sizeBytes: number) => this.#arena.allocate(sizeBytes)
+  readonly #body = new RecordBodyWriter()
   readonly #headers: HeaderWriter
-  readonly #repeated = new RepeatedTexts()
+  readonly #routes = new RepeatedText()
+  readonly #types = new RepeatedText()
+  readonly #headersTexts = new RepeatedText()
   readonly #topics = new Map<string, TopicOutcome>()
   /** Of outbox tables; Postgres sends a new Relation object whenever a definition changed. */
   readonly #columns = new WeakMap<Relation, OutboxColumns>()
@@ -138,7 +88,7 @@ export class OutboxRouter {
     this.#options = options
     this.#tables = new Set(options.tables)
     this.#wholeRegex = new RegExp(`^(?:${options.topicRegex.source})$`, 's')
-    this.#headers = new HeaderWriter(this.#arena, options)
+    this.#headers = new HeaderWriter(options)
     this.#isPlain = isPlain(options)
   }
 
@@ -180,80 +130,164 @@ export class OutboxRouter {
   #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RoutedEvent | UnroutableEvent {
     const columns = this.#columnsOf(relation)
     if (tuple.sizeBytes > this.#options.rowBytesMax) return this.#tooLarge(row, tuple, columns)
-    const identity: EventIdentity = {
-      position: row.position,
-      commitTimestampMs: row.commitTimestampMs,
-      eventId: text(tuple, columns.id),
-      aggregateType: this.#repeated.textOf('route', valueOf(tuple, columns.route)),
-      aggregateId: text(tuple, columns.key),
-      type: this.#repeated.textOf('type', valueOf(tuple, columns.type)),
-      headersText: this.#repeated.textOf('headers', valueOf(tuple, columns.headers)),
-    }
-    const payload = this.#payloadOf(tuple, columns)
-    const unroutable = (code: UnroutableCode, reason: string): UnroutableEvent => ({
-      ...identity,
-      kind: 'unroutable',
-      code,
-      reason,
-      value: payload instanceof DecodeError ? null : payload,
-    })
-
+    const unroutable = (code: UnroutableCode, reason: string) =>
+      unroutableRow(row, tuple, columns, { code, reason })
     if (columns.missing.length > 0) {
       return unroutable('MISSING_COLUMN', `the table has no column ${columns.missing.join(', ')}`)
     }
-    if (payload instanceof DecodeError) return unroutable('INVALID_PAYLOAD', payload.message)
-    if (identity.aggregateType === null) {
+    const aggregateType = this.#routes.of(tuple, columns.route)
+    if (aggregateType === null) {
       return unroutable('INVALID_TOPIC', 'the column that names the topic is null')
     }
     const tenant = text(tuple, columns.tenant)
     if (this.#options.tenant !== undefined && (tenant === null || tenant === '')) {
       return unroutable('INVALID_TENANT', 'the tenant is null or empty')
     }
-    const { topic, fault } = this.#topicOf(identity.aggregateType, tenant)
+    const { topic, fault } = this.#topicOf(aggregateType, tenant)
     if (fault !== undefined) return unroutable('INVALID_TOPIC', fault)
-    const hasKey = identity.aggregateId !== null && identity.aggregateId !== ''
-    if (!hasKey && this.#options.nullKeys === 'error') {
+    if (!hasBytes(tuple, columns.key) && this.#options.nullKeys === 'error') {
       return unroutable('INVALID_KEY', 'the key is null or empty')
     }
     const record = this.#isPlain
       ? undefined
-      : this.#recordsOf(relation).recordOf(tuple, identity.aggregateType, tenant)
+      : this.#recordsOf(relation).recordOf(tuple, aggregateType, tenant)
     if (record !== undefined && 'fault' in record) return unroutable(record.code, record.fault)
-    const headers = this.#headers.headersOf(identity, text(tuple, columns.trace), record?.headers)
-    if (headers === undefined) {
+    const headersText = this.#headersTexts.of(tuple, columns.headers)
+    const own = ownHeaders(headersText, text(tuple, columns.trace))
+    if (own === undefined) {
       return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
     }
-    const event: RoutedEvent = {
-      ...identity,
-      kind: 'routed',
-      topic,
-      key: record === undefined ? this.#own(valueOf(tuple, columns.key)) : record.key.bytes,
-      value: record === undefined ? this.#valueOf(payload) : record.value.bytes,
-      headers,
-      timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
-    }
-    if (record === undefined && event.key !== null && this.#options.documentSubject === '') {
-      return event
-    }
-    const encoding = this.#encodingOf(event, record)
-    return {
-      ...event,
-      ...(event.key === null && { partitionKey: this.#arena.text(identity.eventId ?? '') }),
-      ...(record?.partition !== undefined && { partition: record.partition }),
-      ...(encoding !== undefined && { encoding }),
+    try {
+      return this.#event(row, tuple, columns, { aggregateType, topic, headersText, record, own })
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      return unroutable('INVALID_PAYLOAD', error.message)
     }
   }
 
-  #encodingOf(
-    { topic, type, value }: RoutedEvent,
-    record: OutboxRecord | undefined,
-  ): RegistryEncoding | undefined {
-    const { documentSubject: subject } = this.#options
-    if (subject === '') return registryEncoding(record?.key, record?.value)
-    if (value === null) return undefined
-    const documentSubject = subject
-      .replaceAll('${topic}', () => topic)
-      .replaceAll('${type}', () => type ?? '')
+  /** @throws {DecodeError} for a payload that is no bytea. */
+  #event(
+    row: RowChange,
+    tuple: Tuple,
+    columns: OutboxColumns,
+    routed: {
+      readonly aggregateType: string
+      readonly topic: string
+      readonly headersText: string | null
+      readonly record: OutboxRecord | undefined
+      readonly own: readonly EventHeader[]
+    },
+  ): RoutedEvent {
+    const { aggregateType, topic, headersText, record } = routed
+    const { commitLsn, commitIndex } = row.position
+    const commit = this.#headers.stampOf(commitLsn, row.commitTimestampMs)
+    const type = this.#types.of(tuple, columns.type)
+    const isIdPlain = record === undefined && isAscii(tuple, columns.id)
+    const eventId = isIdPlain ? IN_RECORD : text(tuple, columns.id)
+    const own = this.#options.tracesAll ? this.#traced(row, tuple, columns, routed) : routed.own
+    const body = this.#body
+    body.begin()
+    if (record === undefined) {
+      writeColumn(body, tuple, columns.key)
+      this.#payload(body, tuple, columns)
+      body.headerCount(2 + POSITION_HEADER_COUNT + own.length)
+      body.text(EVENT_HEADERS.id)
+      if (eventId === IN_RECORD) writeColumn(body, tuple, columns.id)
+      else body.text(eventId ?? '')
+      body.text(EVENT_HEADERS.type)
+      body.text(type ?? '')
+    } else {
+      body.bytes(record.key.bytes)
+      body.bytes(record.value.bytes)
+      body.headerCount(record.headers.length + POSITION_HEADER_COUNT + own.length)
+      for (const header of record.headers) body.header(header)
+    }
+    this.#headers.writePosition(body, commitIndex)
+    for (const header of own) body.header(header)
+    return new RoutedEvent({
+      topic,
+      commit,
+      commitIndex,
+      aggregateType,
+      type,
+      headersText,
+      body: body.end(),
+      eventId,
+      aggregateId:
+        record === undefined && tuple.start(columns.key) >= 0
+          ? IN_RECORD
+          : text(tuple, columns.key),
+      timestampMs: timestampOf(tuple, columns) ?? row.commitTimestampMs,
+      extras: this.#extrasOf(tuple, columns, { topic, type, record }),
+    })
+  }
+
+  #payload(body: RecordBodyWriter, tuple: Tuple, columns: OutboxColumns): void {
+    if (this.#isTombstone(tuple, columns)) body.null()
+    else if (columns.payloadTypeOid !== TYPE_OIDS.bytea) writeColumn(body, tuple, columns.payload)
+    else body.bytea(tuple.bytes, tuple.start(columns.payload), tuple.end(columns.payload))
+  }
+
+  #isTombstone(tuple: Tuple, { payload, payloadTypeOid }: OutboxColumns): boolean {
+    const start = tuple.start(payload)
+    if (start < 0 || !this.#options.tombstoneOnEmptyPayload) return start < 0
+    const emptyBytes = payloadTypeOid === TYPE_OIDS.bytea ? BYTEA_PREFIX_BYTES : 0
+    return tuple.end(payload) - start === emptyBytes
+  }
+
+  /** The row's own headers, and the begin of a trace when they are in none. */
+  #traced(
+    { position }: RowChange,
+    tuple: Tuple,
+    columns: OutboxColumns,
+    {
+      record,
+      own,
+    }: { readonly record: OutboxRecord | undefined; readonly own: readonly EventHeader[] },
+  ): readonly EventHeader[] {
+    const isTraced = ([name]: EventHeader) => name === EVENT_HEADERS.traceparent
+    if (own.some(isTraced) || record?.headers.some(isTraced) === true) return own
+    const traceparent = newTraceparent({ position, eventId: text(tuple, columns.id) })
+    return [...own, [EVENT_HEADERS.traceparent, TEXT.encode(traceparent)]]
+  }
+
+  #extrasOf(
+    tuple: Tuple,
+    columns: OutboxColumns,
+    {
+      topic,
+      type,
+      record,
+    }: {
+      readonly topic: string
+      readonly type: string | null
+      readonly record: OutboxRecord | undefined
+    },
+  ) {
+    const hasKey = record === undefined ? tuple.start(columns.key) >= 0 : record.key.bytes !== null
+    const { documentSubject } = this.#options
+    if (record === undefined && hasKey && documentSubject === '') return undefined
+    const isTombstone =
+      record === undefined ? this.#isTombstone(tuple, columns) : record.value.bytes === null
+    return extrasOf({
+      partition: record?.partition,
+      partitionKey: hasKey ? undefined : TEXT.encode(text(tuple, columns.id) ?? ''),
+      encoding:
+        documentSubject === ''
+          ? registryEncoding(record?.key, record?.value)
+          : this.#documentEncoding({ topic, type, isTombstone }),
+    })
+  }
+
+  #documentEncoding(event: {
+    readonly topic: string
+    readonly type: string | null
+    readonly isTombstone: boolean
+  }): RegistryEncoding | undefined {
+    if (event.isTombstone) return undefined
+    const documentSubject = this.#options.documentSubject
+      .replaceAll('${topic}', () => event.topic)
+      .replaceAll('${type}', () => event.type ?? '')
     return { documentSubject }
   }
 
@@ -278,7 +312,7 @@ export class OutboxRouter {
   #recordsOf(relation: Relation): OutboxRecords {
     const known = this.#records.get(relation)
     if (known !== undefined) return known
-    const records = new OutboxRecords(relation, this.#options, this.#arena)
+    const records = new OutboxRecords(relation, this.#options)
     this.#records.set(relation, records)
     return records
   }
@@ -302,26 +336,6 @@ export class OutboxRouter {
     return routing.topicReplacement
       .replaceAll('${tenant}', () => tenant ?? '')
       .replaceAll('${topic}', () => topic)
-  }
-
-  #valueOf(payload: Uint8Array | null): Uint8Array | null {
-    return this.#options.tombstoneOnEmptyPayload && payload?.length === 0 ? null : payload
-  }
-
-  #payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
-    const value = valueOf(tuple, columns.payload)
-    if (!(value instanceof Uint8Array)) return null
-    if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return this.#arena.copy(value)
-    try {
-      return parseBytea(value, this.#allocate)
-    } catch (error) {
-      if (error instanceof DecodeError) return error
-      throw error
-    }
-  }
-
-  #own(value: ColumnValue | undefined): Uint8Array | null {
-    return value instanceof Uint8Array ? this.#arena.copy(value) : null
   }
 }
 
@@ -379,42 +393,103 @@ function replaceGroups(replacement: string, match: RegExpExecArray): string {
   )
 }
 
-function timestampOf(tuple: Tuple, columns: OutboxColumns): number | undefined {
-  const value = valueOf(tuple, columns.timestamp)
-  return value instanceof Uint8Array ? parseTimestampMs(value) : undefined
+/** With what names the row to people, and its payload where that can be read. */
+function unroutableRow(
+  row: RowChange,
+  tuple: Tuple,
+  columns: OutboxColumns,
+  fault: { readonly code: UnroutableCode; readonly reason: string },
+): UnroutableEvent {
+  const payload = payloadOf(tuple, columns)
+  const isPayloadAtFault = payload instanceof DecodeError && fault.code !== 'MISSING_COLUMN'
+  return {
+    kind: 'unroutable',
+    code: isPayloadAtFault ? 'INVALID_PAYLOAD' : fault.code,
+    reason: isPayloadAtFault ? payload.message : fault.reason,
+    position: row.position,
+    commitTimestampMs: row.commitTimestampMs,
+    eventId: text(tuple, columns.id),
+    aggregateType: text(tuple, columns.route),
+    aggregateId: text(tuple, columns.key),
+    type: text(tuple, columns.type),
+    headersText: text(tuple, columns.headers),
+    value: payload instanceof DecodeError ? null : payload,
+  }
 }
 
-/** Texts of columns that mostly have the value of the row before. */
-class RepeatedTexts {
-  readonly #last = new Map<string, { readonly bytes: Uint8Array; readonly text: string }>()
+function payloadOf(tuple: Tuple, columns: OutboxColumns): Uint8Array | null | DecodeError {
+  const start = tuple.start(columns.payload)
+  if (start < 0) return null
+  // Not `slice`: of a Buffer of Node that is a view of the same memory.
+  const payload = new Uint8Array(tuple.bytes.subarray(start, tuple.end(columns.payload)))
+  if (columns.payloadTypeOid !== TYPE_OIDS.bytea) return payload
+  try {
+    return parseBytea(payload)
+  } catch (error) {
+    if (error instanceof DecodeError) return error
+    throw error
+  }
+}
 
-  textOf(column: string, value: ColumnValue | undefined): string | null {
-    if (!(value instanceof Uint8Array)) return null
-    const last = this.#last.get(column)
-    if (last !== undefined && isSame(last.bytes, value)) return last.text
-    const decoded = LENIENT_TEXT.decode(value)
-    if (value.length <= REPEATED_BYTES_MAX) {
-      this.#last.set(column, { bytes: new Uint8Array(value), text: decoded })
+function timestampOf(tuple: Tuple, { timestamp }: OutboxColumns): number | undefined {
+  const start = tuple.start(timestamp)
+  return start < 0 ? undefined : parseTimestampMs(tuple.bytes, start, tuple.end(timestamp))
+}
+
+/** Texts of a column that mostly has the value of the row before. */
+class RepeatedText {
+  #bytes = new Uint8Array()
+  #text = ''
+
+  of(tuple: Tuple, column: number | undefined): string | null {
+    const start = tuple.start(column)
+    if (start < 0) return null
+    const end = tuple.end(column)
+    if (this.#isSame(tuple.bytes, start, end)) return this.#text
+    const decoded = LENIENT_TEXT.decode(tuple.bytes.subarray(start, end))
+    if (end - start <= REPEATED_BYTES_MAX) {
+      this.#bytes = new Uint8Array(tuple.bytes.subarray(start, end))
+      this.#text = decoded
     }
     return decoded
+  }
+
+  #isSame(bytes: Uint8Array, start: number, end: number): boolean {
+    const last = this.#bytes
+    if (last.length !== end - start) return false
+    for (let index = 0; index < last.length; index += 1) {
+      if (last[index] !== bytes[start + index]) return false
+    }
+    return true
   }
 }
 
 const REPEATED_BYTES_MAX = 64
-
-function isSame(left: Uint8Array, right: Uint8Array): boolean {
-  if (left.length !== right.length) return false
-  for (let index = 0; index < left.length; index += 1) {
-    if (left[index] !== right[index]) return false
-  }
-  return true
-}
+const ASCII_MAX = 0x7f
 
 function text(tuple: Tuple, column: number | undefined): string | null {
-  const value = valueOf(tuple, column)
-  return value instanceof Uint8Array ? LENIENT_TEXT.decode(value) : null
+  const start = tuple.start(column)
+  return start < 0 ? null : LENIENT_TEXT.decode(tuple.bytes.subarray(start, tuple.end(column)))
 }
 
-function valueOf(tuple: Tuple, column: number | undefined): ColumnValue | undefined {
-  return column === undefined ? undefined : tuple.value(column)
+function hasBytes(tuple: Tuple, column: number | undefined): boolean {
+  const start = tuple.start(column)
+  return start >= 0 && tuple.end(column) > start
+}
+
+/** The bytes of the column are the text that is read from them. Not of a null. */
+function isAscii(tuple: Tuple, column: number | undefined): boolean {
+  const { bytes } = tuple
+  const start = tuple.start(column)
+  const end = tuple.end(column)
+  for (let position = start; position < end; position += 1) {
+    if ((bytes[position] as number) > ASCII_MAX) return false
+  }
+  return start >= 0
+}
+
+function writeColumn(body: RecordBodyWriter, tuple: Tuple, column: number | undefined): void {
+  const start = tuple.start(column)
+  if (start < 0) body.null()
+  else body.range(tuple.bytes, start, tuple.end(column))
 }

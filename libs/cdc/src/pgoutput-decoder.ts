@@ -43,9 +43,14 @@ const MESSAGE_IS_TRANSACTIONAL = 1
  */
 export class PgOutputDecoder {
   readonly #relations = new Map<number, Relation>()
+  readonly #reader = new MessageReader()
+  /** Of the row before: rows of one table come one after the other. */
+  #relation: Relation | undefined
 
-  decode(bytes: Uint8Array): PgOutputMessage {
-    const reader = new MessageReader(bytes)
+  /** A message that stands in `bytes`; its rows are valid as long as those are. */
+  decode(bytes: Uint8Array, start = 0, end: number = bytes.length): PgOutputMessage {
+    const reader = this.#reader
+    reader.open(bytes, start, end)
     const message = this.#decodeBody(String.fromCharCode(reader.uint8()), reader)
     reader.end()
     return message
@@ -60,7 +65,7 @@ export class PgOutputDecoder {
       case 'C':
         return commit(reader)
       case 'R':
-        return { kind: 'relation', relation: this.#relation(reader) }
+        return { kind: 'relation', relation: this.#announce(reader) }
       case 'U':
         return this.#update(reader)
       case 'D':
@@ -86,7 +91,7 @@ export class PgOutputDecoder {
     }
   }
 
-  #relation(reader: MessageReader): Relation {
+  #announce(reader: MessageReader): Relation {
     const relation: Relation = {
       relationOid: reader.uint32(),
       // Postgres leaves the name of pg_catalog out.
@@ -96,6 +101,7 @@ export class PgOutputDecoder {
       columns: columns(reader),
     }
     this.#relations.set(relation.relationOid, relation)
+    this.#relation = undefined
     if (this.#relations.size > RELATIONS_MAX) {
       throw new DecodeError(`more than ${RELATIONS_MAX} relations`, 0)
     }
@@ -133,10 +139,12 @@ export class PgOutputDecoder {
   #announced(reader: MessageReader): Relation {
     const position = reader.position
     const relationOid = reader.uint32()
+    if (this.#relation?.relationOid === relationOid) return this.#relation
     const relation = this.#relations.get(relationOid)
     if (relation === undefined) {
-      throw new DecodeError(`relation ${relationOid} was not announced`, position)
+      throw reader.failure(`relation ${relationOid} was not announced`, position)
     }
+    this.#relation = relation
     return relation
   }
 }
@@ -186,7 +194,7 @@ function expectTag(reader: MessageReader, expected: string): string {
   const position = reader.position
   const tag = String.fromCharCode(reader.uint8())
   if (expected.includes(tag)) return tag
-  throw new DecodeError(`tuple tag ${JSON.stringify(tag)} instead of ${expected}`, position)
+  throw reader.failure(`tuple tag ${JSON.stringify(tag)} instead of ${expected}`, position)
 }
 
 /** Columns are addressed by the index that the Relation message gave them. */
@@ -194,7 +202,7 @@ function tupleOf(relation: Relation, reader: MessageReader): Tuple {
   const position = reader.position
   const tuple = decodeTuple(reader)
   if (tuple.columnCount === relation.columns.length) return tuple
-  throw new DecodeError(
+  throw reader.failure(
     `${tuple.columnCount} values for ${relation.columns.length} columns of ${relation.table}`,
     position,
   )

@@ -9,30 +9,43 @@ const NOT_HEX = 0xff
 const HEX_DIGITS = hexDigits()
 
 /**
- * A bytea in its hex form, `\x00ff`, in memory that `allocate` gives. The session must have
- * `bytea_output = hex`, the default.
+ * A bytea in its hex form, `\x00ff`. The session must have `bytea_output = hex`, the default.
  *
  * @throws {DecodeError} for anything else.
  */
-export function parseBytea(
-  text: Uint8Array,
-  allocate: (sizeBytes: number) => Uint8Array = (sizeBytes) => new Uint8Array(sizeBytes),
-): Uint8Array {
-  if (text[0] !== BACKSLASH || text[1] !== LETTER_X || text.length % 2 !== 0) {
+export function parseBytea(text: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(byteaBytes(text, 0, text.length))
+  writeBytea(text, 0, text.length, bytes, 0)
+  return bytes
+}
+
+/** How many bytes `writeBytea` writes. @throws {DecodeError} */
+export function byteaBytes(text: Uint8Array, start: number, end: number): number {
+  const length = end - start
+  const isHex = text[start] === BACKSLASH && text[start + 1] === LETTER_X
+  if (length < 2 || !isHex || length % 2 !== 0) {
     throw new DecodeError('bytea is not in hex form', 0)
   }
-  const sizeBytes = text.length / 2 - 1
-  const bytes = allocate(sizeBytes)
+  return length / 2 - 1
+}
+
+/** Of the text from `start` up to before `end`, whose form `byteaBytes` has checked. @throws {DecodeError} */
+export function writeBytea(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  position: number,
+): void {
   // Checked once, at the end: a digit that is none leaves a bit that no digit has.
   let seen = 0
-  for (let index = 0, position = 2; index < sizeBytes; index += 1, position += 2) {
-    const high = HEX_DIGITS[text[position] as number] as number
-    const low = HEX_DIGITS[text[position + 1] as number] as number
+  for (let from = start + 2, to = position; from < end; from += 2, to += 1) {
+    const high = HEX_DIGITS[text[from] as number] as number
+    const low = HEX_DIGITS[text[from + 1] as number] as number
     seen |= high | low
-    bytes[index] = (high << 4) | low
+    target[to] = (high << 4) | low
   }
   if (seen > 0x0f) throw new DecodeError('bytea has a digit that is not hex', 2)
-  return bytes
 }
 
 function hexDigits(): Uint8Array {
@@ -57,8 +70,12 @@ const ASCII = new TextDecoder()
  * Without an offset it is taken as UTC. Undefined for `infinity`, times before 1970 and after the
  * year 9999, which no record timestamp should express.
  */
-export function parseTimestampMs(text: Uint8Array): number | undefined {
-  return parseUtcTimestampMs(text) ?? parseAnyTimestampMs(text)
+export function parseTimestampMs(
+  bytes: Uint8Array,
+  start = 0,
+  end: number = bytes.length,
+): number | undefined {
+  return parseUtcTimestampMs(bytes, start, end) ?? parseAnyTimestampMs(bytes.subarray(start, end))
 }
 
 const DIGIT_ZERO = 0x30
@@ -66,23 +83,25 @@ const DIGIT_ZERO = 0x30
 const SECONDS_LENGTH = 19
 
 /** The form that nearly all have, `2026-11-21 03:08:47[.123456]+00`; undefined for all others. */
-function parseUtcTimestampMs(text: Uint8Array): number | undefined {
-  const end = text.length - 3
-  if (end < SECONDS_LENGTH || !isUtc(text, end) || !hasTimestampForm(text)) return undefined
+function parseUtcTimestampMs(text: Uint8Array, start: number, end: number): number | undefined {
+  const zone = end - 3
+  const fraction = start + SECONDS_LENGTH
+  if (zone < fraction || !isUtc(text, zone) || !hasTimestampForm(text, start)) return undefined
   let milliseconds = 0
-  if (end > SECONDS_LENGTH) {
-    if (text[SECONDS_LENGTH] !== 0x2e || end > SECONDS_LENGTH + 7) return undefined
+  if (zone > fraction) {
+    if (text[fraction] !== 0x2e || zone > fraction + 7) return undefined
     for (let place = 1; place <= 3; place += 1) {
-      const position = SECONDS_LENGTH + place
-      milliseconds = milliseconds * 10 + (position < end ? digit(text, position) : 0)
+      const position = fraction + place
+      milliseconds = milliseconds * 10 + (position < zone ? digit(text, position) : 0)
     }
-    for (let position = SECONDS_LENGTH + 4; position < end; position += 1) {
+    for (let position = fraction + 4; position < zone; position += 1) {
       if (!(digit(text, position) >= 0)) return undefined
     }
   }
-  const year = digits2(text, 0) * 100 + digits2(text, 2)
-  const days = daysFromEpoch(year, digits2(text, 5), digits2(text, 8))
-  const seconds = (digits2(text, 11) * 60 + digits2(text, 14)) * 60 + digits2(text, 17)
+  const year = digits2(text, start) * 100 + digits2(text, start + 2)
+  const days = daysFromEpoch(year, digits2(text, start + 5), digits2(text, start + 8))
+  const hours = digits2(text, start + 11)
+  const seconds = (hours * 60 + digits2(text, start + 14)) * 60 + digits2(text, start + 17)
   const timestampMs = days * DAY_MS + seconds * 1000 + milliseconds
   return timestampMs >= 0 ? timestampMs : undefined
 }
@@ -92,13 +111,13 @@ function isUtc(text: Uint8Array, start: number): boolean {
   return text[start] === 0x2b && text[start + 1] === DIGIT_ZERO && text[start + 2] === DIGIT_ZERO
 }
 
-function hasTimestampForm(text: Uint8Array): boolean {
+function hasTimestampForm(text: Uint8Array, start: number): boolean {
   return (
-    text[4] === 0x2d &&
-    text[7] === 0x2d &&
-    text[10] === 0x20 &&
-    text[13] === 0x3a &&
-    text[16] === 0x3a
+    text[start + 4] === 0x2d &&
+    text[start + 7] === 0x2d &&
+    text[start + 10] === 0x20 &&
+    text[start + 13] === 0x3a &&
+    text[start + 16] === 0x3a
   )
 }
 

@@ -1,4 +1,4 @@
-import { DecodeError, invariant } from '@fairlead/base'
+import { invariant } from '@fairlead/base'
 import type { MessageReader } from './message-reader.ts'
 
 /** Value of a column: bytes in Postgres' text form, SQL null, or a TOAST value that did not change. */
@@ -18,13 +18,16 @@ const IS_UNCHANGED = -2
  * the message and valid as long as that is.
  */
 export class Tuple {
-  readonly #bytes: Uint8Array
+  readonly bytes: Uint8Array
+  /** Of all columns together, and what is between them. */
+  readonly sizeBytes: number
   /** Start and end of each column; a negative start is a kind without bytes. */
   readonly #bounds: readonly number[]
 
-  constructor(bytes: Uint8Array, bounds: readonly number[]) {
+  constructor(bytes: Uint8Array, bounds: readonly number[], sizeBytes: number = bytes.length) {
     invariant(bounds.length % 2 === 0, 'every column has a start and an end')
-    this.#bytes = bytes
+    this.bytes = bytes
+    this.sizeBytes = sizeBytes
     this.#bounds = bounds
   }
 
@@ -32,9 +35,14 @@ export class Tuple {
     return this.#bounds.length / 2
   }
 
-  /** Of all columns together, and what is between them. */
-  get sizeBytes(): number {
-    return this.#bytes.length
+  /** Where the value starts in `bytes`; negative where it has no bytes, or there is no such column. */
+  start(columnIndex: number | undefined): number {
+    return columnIndex === undefined ? IS_NULL : (this.#bounds[columnIndex * 2] ?? IS_NULL)
+  }
+
+  /** Behind a value that has bytes. */
+  end(columnIndex: number | undefined): number {
+    return columnIndex === undefined ? 0 : (this.#bounds[columnIndex * 2 + 1] ?? 0)
   }
 
   /** Undefined when there is no such column. */
@@ -43,7 +51,7 @@ export class Tuple {
     if (start === undefined) return undefined
     if (start === IS_NULL) return null
     if (start === IS_UNCHANGED) return UNCHANGED
-    return this.#bytes.subarray(start, this.#bounds[columnIndex * 2 + 1])
+    return this.bytes.subarray(start, this.#bounds[columnIndex * 2 + 1])
   }
 }
 
@@ -72,17 +80,18 @@ export function decodeTuple(reader: MessageReader): Tuple {
   for (let column = 0; column < columnCount; column += 1) {
     const kindPosition = reader.position
     const kind = reader.uint8()
+    let start = IS_NULL
+    let end = 0
     if (kind === KIND_TEXT) {
       const length = reader.int32()
-      const start = reader.skip(length)
-      bounds.push(start, start + length)
-    } else if (kind === KIND_NULL) {
-      bounds.push(IS_NULL, 0)
+      start = reader.skip(length)
+      end = start + length
     } else if (kind === KIND_UNCHANGED) {
-      bounds.push(IS_UNCHANGED, 0)
-    } else {
-      throw new DecodeError(`unknown kind ${kind} of column ${column}`, kindPosition)
+      start = IS_UNCHANGED
+    } else if (kind !== KIND_NULL) {
+      throw reader.failure(`unknown kind ${kind} of column ${column}`, kindPosition)
     }
+    bounds.push(start, end)
   }
-  return new Tuple(reader.bytes, bounds)
+  return new Tuple(reader.bytes, bounds, reader.messageBytes)
 }

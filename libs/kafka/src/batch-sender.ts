@@ -13,6 +13,7 @@ import {
   PartitionQueue,
   type QueuedBatch,
   type QueuedRecord,
+  type QueuedSend,
   type Rejected,
 } from './partition-queue.ts'
 import { type ProduceAnswer, produceExchange } from './produce-exchange.ts'
@@ -20,13 +21,13 @@ import type { Compression } from './record-batch-encoder.ts'
 import type { ProducerIdentity } from './transaction-requests.ts'
 import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'
 
-export type Owner = { readonly delivery: Delivery; readonly recordIndex: number }
-type Queue = PartitionQueue<Owner>
+export type Send = QueuedSend & { readonly delivery: Delivery }
+type Queue = PartitionQueue<Send>
 
 /** Failures of a request that no other attempt would cure. */
 const FINAL_CODES: ReadonlySet<string> = new Set(['UNSUPPORTED_VERSION', 'REVOKED'])
 
-type Flight = { readonly queue: Queue; readonly batch: QueuedBatch<Owner> }
+type Flight = { readonly queue: Queue; readonly batch: QueuedBatch<Send> }
 
 export type BatchSenderOptions = {
   readonly cluster: Cluster
@@ -52,7 +53,10 @@ export type BatchSenderOptions = {
 export class BatchSender {
   readonly #options: BatchSenderOptions
   readonly #cluster: Cluster
-  readonly #queues = new Map<string, Queue>()
+  /** In the order in which they have their turn. */
+  readonly #queues = new Set<Queue>()
+  /** By topic and partition: a record is placed without a name to be put together for it. */
+  readonly #places = new Map<string, Map<number, Queue>>()
   readonly #busyBrokers = new Set<number>()
   readonly #failureCounts = new Map<number, number>()
   #bufferedBytes = 0
@@ -71,7 +75,7 @@ export class BatchSender {
     return this.#bufferedBytes
   }
 
-  enqueue(partition: number, item: QueuedRecord<Owner>): void {
+  enqueue(partition: number, item: QueuedRecord<Send>): void {
     this.#bufferedBytes += item.sizeBytesMax
     this.#queueOf(item.record.topic, partition).enqueue(item)
   }
@@ -86,7 +90,7 @@ export class BatchSender {
     const byLeader = new Map<number, Queue[]>()
     const leaderless = new Set<string>()
     let nextDeadlineMs = Number.POSITIVE_INFINITY
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#queues) {
       const { deadlineMs } = queue
       if (deadlineMs === undefined) continue
       nextDeadlineMs = Math.min(nextDeadlineMs, deadlineMs)
@@ -149,9 +153,8 @@ export class BatchSender {
       roomBytes -= batch.bytes.length
       flights.push({ queue, batch })
       // Last in line next time, so that no partition starves behind full ones.
-      const name = `${queue.topic}-${queue.partition}`
-      this.#queues.delete(name)
-      this.#queues.set(name, queue)
+      this.#queues.delete(queue)
+      this.#queues.add(queue)
     }
     invariant(flights.length > 0, 'an empty request has room for every batch')
     return flights
@@ -208,10 +211,10 @@ export class BatchSender {
     const verdict = queue.answered({ ...answer, code, message })
     switch (verdict.kind) {
       case 'stored':
-        for (const [index, { owner, sizeBytesMax }] of verdict.items.entries()) {
+        for (const [index, { send, recordIndex, sizeBytesMax }] of verdict.items.entries()) {
           const offset = answer.baseOffset < 0 ? -1 : answer.baseOffset + index
           this.#bufferedBytes -= sizeBytesMax
-          owner.delivery.stored(owner.recordIndex, { topic, partition, offset })
+          send.delivery.stored(recordIndex, { topic, partition, offset })
         }
         return true
       case 'rejected':
@@ -226,10 +229,10 @@ export class BatchSender {
     }
   }
 
-  #rejectRecords(rejected: readonly Rejected<Owner>[]): void {
+  #rejectRecords(rejected: readonly Rejected<Send>[]): void {
     for (const { item, code, message } of rejected) {
       this.#bufferedBytes -= item.sizeBytesMax
-      item.owner.delivery.rejected({ recordIndex: item.owner.recordIndex, code, message })
+      item.send.delivery.rejected({ recordIndex: item.recordIndex, code, message })
     }
   }
 
@@ -245,7 +248,7 @@ export class BatchSender {
     } catch (error) {
       this.#note(toKafkaError(error, 'Metadata'))
     }
-    const isResolved = [...this.#queues.values()].every(
+    const isResolved = [...this.#queues].every(
       ({ topic, partition, isEmpty }) =>
         isEmpty || this.#cluster.leaderOf(topic, partition) !== undefined,
     )
@@ -260,7 +263,7 @@ export class BatchSender {
   #rejectInvalidTopic(topic: string): void {
     const code = this.#cluster.topicError(topic)
     if (code !== 'INVALID_TOPIC_EXCEPTION') return
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#queues) {
       if (queue.topic !== topic || !queue.isReady || queue.hasAmbiguousBatch) continue
       this.#rejectRecords(queue.rejectAll(code, `topic ${topic} cannot exist`))
     }
@@ -281,16 +284,18 @@ export class BatchSender {
     this.#isFailed = true
     clearTimeout(this.#expiry)
     this.#queues.clear()
+    this.#places.clear()
     this.#bufferedBytes = 0
     this.#options.onFailure(error)
   }
 
   #queueOf(topic: string, partition: number): Queue {
-    const name = `${topic}-${partition}`
-    const existing = this.#queues.get(name)
+    const existing = this.#places.get(topic)?.get(partition)
     if (existing !== undefined) return existing
-    const queue = new PartitionQueue<Owner>(topic, partition)
-    this.#queues.set(name, queue)
+    const queue = new PartitionQueue<Send>(topic, partition)
+    this.#queues.add(queue)
+    const ofTopic = this.#places.get(topic) ?? new Map<number, Queue>()
+    this.#places.set(topic, ofTopic.set(partition, queue))
     return queue
   }
 }

@@ -51,6 +51,7 @@ export { createReader } from './reader.ts'
 export { RejectedKeys } from './rejected-keys.ts'
 export type { Compression } from './record-batch-encoder.ts'
 export type {
+  EncodedBody,
   IncomingRecord,
   OutgoingRecord,
   RecordHeader,

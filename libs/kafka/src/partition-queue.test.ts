@@ -9,7 +9,7 @@ import {
 import { recordSizeBytesMax } from './record-batch-encoder.ts'
 import { RejectedKeys } from './rejected-keys.ts'
 
-type Batch = QueuedBatch<number>
+type Batch = QueuedBatch
 
 const options = {
   producerId: 1,
@@ -19,25 +19,24 @@ const options = {
   compression: 'none',
 } as const
 
-function queueOf(count: number): PartitionQueue<number> {
-  const queue = new PartitionQueue<number>('t', 0)
+function queueOf(count: number): PartitionQueue {
+  const queue = new PartitionQueue('t', 0)
   for (let owner = 0; owner < count; owner += 1) enqueue(queue, owner)
   return queue
 }
 
-function enqueue(queue: PartitionQueue<number>, owner: number): void {
+function enqueue(queue: PartitionQueue, owner: number): void {
   const value = Buffer.from(String(owner))
   const record = { topic: 't', partition: 0, key: null, value, headers: [], timestampMs: 0 }
   queue.enqueue({
     record,
     sizeBytesMax: recordSizeBytesMax(record),
-    deadlineMs: 1,
-    rejectedKeys: new RejectedKeys(),
-    owner,
+    send: { deadlineMs: 1, rejectedKeys: new RejectedKeys() },
+    recordIndex: owner,
   })
 }
 
-function take(queue: PartitionQueue<number>): Batch {
+function take(queue: PartitionQueue): Batch {
   const batch = queue.take(options)
   if (batch === undefined) throw new Error('nothing to take')
   return batch
@@ -47,7 +46,7 @@ function answer(code: string, changes: Partial<BatchAnswer> = {}): BatchAnswer {
   return { code, message: code, baseOffset: code === 'NONE' ? 0 : -1, recordErrors: [], ...changes }
 }
 
-const owners = (batch: Batch) => batch.items.map(({ owner }) => owner)
+const owners = (batch: Batch) => batch.items.map(({ recordIndex }) => recordIndex)
 
 describe('a batch whose answer is lost', () => {
   test('is sent again with the same bytes, before anything newer', () => {
@@ -112,7 +111,7 @@ test('records that the broker names are rejected; the others keep order and sequ
   const verdict = queue.answered(answer('INVALID_RECORD', { recordErrors }))
   expect(verdict).toMatchObject({
     kind: 'rejected',
-    rejected: [{ item: { owner: 1 }, code: 'INVALID_RECORD', message: 'no key' }],
+    rejected: [{ item: { recordIndex: 1 }, code: 'INVALID_RECORD', message: 'no key' }],
   })
   const rest = take(queue)
   expect(owners(rest)).toEqual([0, 2, 3])
@@ -150,7 +149,7 @@ class ModelPartition {
   append(batch: Batch): BatchAnswer {
     const isTooLarge =
       batch.items.length > this.#recordCountMax ||
-      batch.items.some(({ owner }) => this.#tooLarge.has(owner))
+      batch.items.some(({ recordIndex }) => this.#tooLarge.has(recordIndex))
     if (isTooLarge) return answer('MESSAGE_TOO_LARGE')
     const baseSequence = batch.bytes.readInt32BE(53)
     if (baseSequence < this.#nextSequence) return answer('NONE', { baseOffset: baseSequence })
@@ -187,7 +186,7 @@ test('whatever gets lost, acceptable records are stored once and in order, the o
             const verdict = queue.answered(answered)
             if (verdict.kind === 'stored') stored.push(...owners(batch))
             if (verdict.kind === 'rejected') {
-              rejected.push(...verdict.rejected.map(({ item }) => item.owner))
+              rejected.push(...verdict.rejected.map(({ item }) => item.recordIndex))
             }
             // A refusal after a lost answer: the producer gives up rather than guess.
             isAmbiguousRefusal = verdict.kind === 'fatal'
@@ -210,11 +209,8 @@ test('whatever gets lost, acceptable records are stored once and in order, the o
 })
 
 describe('behind a refused record', () => {
-  function keyed(
-    keys: readonly string[],
-    rejectedKeys = new RejectedKeys(),
-  ): PartitionQueue<number> {
-    const queue = new PartitionQueue<number>('t', 0)
+  function keyed(keys: readonly string[], rejectedKeys = new RejectedKeys()): PartitionQueue {
+    const queue = new PartitionQueue('t', 0)
     for (const [owner, key] of keys.entries()) {
       const record = {
         topic: 't',
@@ -224,14 +220,19 @@ describe('behind a refused record', () => {
         headers: [],
         timestampMs: 0,
       }
-      queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
+      queue.enqueue({
+        record,
+        sizeBytesMax: 100,
+        send: { deadlineMs: 1, rejectedKeys },
+        recordIndex: owner,
+      })
     }
     return queue
   }
 
-  const refusals = (verdict: ReturnType<PartitionQueue<number>['answered']>) =>
+  const refusals = (verdict: ReturnType<PartitionQueue['answered']>) =>
     verdict.kind === 'rejected'
-      ? verdict.rejected.map(({ item, code }) => [item.owner, code])
+      ? verdict.rejected.map(({ item, code }) => [item.recordIndex, code])
       : undefined
 
   test('those of its key are refused with it, those before it and of other keys are not', () => {
@@ -272,7 +273,12 @@ describe('behind a refused record', () => {
     ] as const) {
       const record = { topic: 't', partition: 0, value: null, headers: [], timestampMs: 0 }
       const keyOf = { ...record, key: Buffer.from(key) }
-      queue.enqueue({ record: keyOf, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
+      queue.enqueue({
+        record: keyOf,
+        sizeBytesMax: 100,
+        send: { deadlineMs: 1, rejectedKeys },
+        recordIndex: owner,
+      })
     }
     expect(refusals(queue.answered(answer('INVALID_RECORD')))).toEqual([
       [0, 'INVALID_RECORD'],
@@ -291,7 +297,7 @@ describe('behind a refused record', () => {
     const sizes = fc.integer({ min: 1, max: 8 })
     fc.assert(
       fc.property(faults, keys, tooLarge, sizes, (script, keyOf, oversized, countMax) => {
-        const queue = new PartitionQueue<number>('t', 0)
+        const queue = new PartitionQueue('t', 0)
         const broker = new ModelPartition(countMax, new Set(oversized))
         const rejectedKeys = new RejectedKeys()
         const codes = new Map<number, string>()
@@ -301,7 +307,12 @@ describe('behind a refused record', () => {
           if (rejectedKeys.has(place, key)) codes.set(owner, PRECEDING_RECORD_REJECTED)
           else {
             const record = { ...place, key, value: null, headers: [], timestampMs: 0 }
-            queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner })
+            queue.enqueue({
+              record,
+              sizeBytesMax: 100,
+              send: { deadlineMs: 1, rejectedKeys },
+              recordIndex: owner,
+            })
           }
         }
         for (let owner = 0; owner < 10; owner += 1) send(owner)
@@ -314,7 +325,7 @@ describe('behind a refused record', () => {
           else {
             const verdict = queue.answered(broker.append(batch))
             if (verdict.kind === 'rejected') {
-              for (const { item, code } of verdict.rejected) codes.set(item.owner, code)
+              for (const { item, code } of verdict.rejected) codes.set(item.recordIndex, code)
             }
           }
         }
@@ -344,7 +355,12 @@ describe('behind a refused record', () => {
       timestampMs: 0,
     }
     const rejectedKeys = new RejectedKeys()
-    queue.enqueue({ record, sizeBytesMax: 100, deadlineMs: 1, rejectedKeys, owner: 9 })
+    queue.enqueue({
+      record,
+      sizeBytesMax: 100,
+      send: { deadlineMs: 1, rejectedKeys },
+      recordIndex: 9,
+    })
     expect(refusals(queue.answered(answer('INVALID_RECORD')))).toEqual([[0, 'INVALID_RECORD']])
     expect(owners(take(queue))).toEqual([9])
   })

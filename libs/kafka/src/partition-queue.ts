@@ -23,18 +23,24 @@ export const PRECEDING_RECORD_REJECTED = 'PRECEDING_RECORD_REJECTED'
 /** Stored by an earlier attempt, too long ago for the broker to say where. */
 const DUPLICATE = 'DUPLICATE_SEQUENCE_NUMBER'
 
-export type QueuedRecord<Owner> = {
-  readonly record: StampedRecord
-  readonly sizeBytesMax: number
-  /** The record is given up at this time of the caller's clock. */
+/** What the records of one send have in common. */
+export type QueuedSend = {
+  /** Its records are given up at this time of the caller's clock. */
   readonly deadlineMs: number
-  /** Of its send, and of others that are on their way with it. */
+  /** Its own, and those of others that are on their way with it. */
   readonly rejectedKeys: RejectedKeys
-  readonly owner: Owner
 }
 
-export type QueuedBatch<Owner> = {
-  readonly items: readonly QueuedRecord<Owner>[]
+export type QueuedRecord<Send extends QueuedSend = QueuedSend> = {
+  readonly record: StampedRecord
+  readonly sizeBytesMax: number
+  readonly send: Send
+  /** Its place in the send. */
+  readonly recordIndex: number
+}
+
+export type QueuedBatch<Send extends QueuedSend = QueuedSend> = {
+  readonly items: readonly QueuedRecord<Send>[]
   /** The same bytes in every attempt, so that the broker recognises a batch that it already has. */
   readonly bytes: Buffer
   readonly baseSequence: number
@@ -52,21 +58,21 @@ export type BatchAnswer = {
   readonly recordErrors: readonly { readonly batchIndex: number; readonly message: string | null }[]
 }
 
-export type Rejected<Owner> = {
-  readonly item: QueuedRecord<Owner>
+export type Rejected<Send extends QueuedSend = QueuedSend> = {
+  readonly item: QueuedRecord<Send>
   readonly code: string
   readonly message: string
 }
 
-export type Verdict<Owner> =
+export type Verdict<Send extends QueuedSend = QueuedSend> =
   | {
       readonly kind: 'stored'
-      readonly items: readonly QueuedRecord<Owner>[]
+      readonly items: readonly QueuedRecord<Send>[]
       readonly baseOffset: number
     }
   | { readonly kind: 'retry' }
   /** Empty when the batch was only split. */
-  | { readonly kind: 'rejected'; readonly rejected: readonly Rejected<Owner>[] }
+  | { readonly kind: 'rejected'; readonly rejected: readonly Rejected<Send>[] }
   | { readonly kind: 'fatal' }
 
 /**
@@ -79,16 +85,16 @@ export type Verdict<Owner> =
  * given to other records would make the broker drop those as duplicates. A record does not overtake
  * a refused one of the same key and the same `RejectedKeys`.
  */
-export class PartitionQueue<Owner> {
+export class PartitionQueue<Send extends QueuedSend = QueuedSend> {
   readonly topic: string
   readonly partition: number
   /** Not yet in a batch, in order. */
-  #queued: QueuedRecord<Owner>[] = []
+  #queued: QueuedRecord<Send>[] = []
   /** Parts of a refused batch, in order, before everything queued. */
-  #parts: (readonly QueuedRecord<Owner>[])[] = []
+  #parts: (readonly QueuedRecord<Send>[])[] = []
   /** Waits for its next attempt. */
-  #retained: QueuedBatch<Owner> | undefined
-  #inFlight: QueuedBatch<Owner> | undefined
+  #retained: QueuedBatch<Send> | undefined
+  #inFlight: QueuedBatch<Send> | undefined
   #nextSequence = 0
 
   constructor(topic: string, partition: number) {
@@ -106,10 +112,10 @@ export class PartitionQueue<Owner> {
 
   /** Deadline of the record that is next; undefined when there is none or a batch is in flight. */
   get deadlineMs(): number | undefined {
-    return this.#inFlight === undefined ? this.#oldest()?.deadlineMs : undefined
+    return this.#inFlight === undefined ? this.#oldest()?.send.deadlineMs : undefined
   }
 
-  enqueue(item: QueuedRecord<Owner>): void {
+  enqueue(item: QueuedRecord<Send>): void {
     this.#queued.push(item)
   }
 
@@ -124,7 +130,7 @@ export class PartitionQueue<Owner> {
     readonly producerEpoch: number
     readonly isTransactional: boolean
     readonly compression: Compression
-  }): QueuedBatch<Owner> | undefined {
+  }): QueuedBatch<Send> | undefined {
     invariant(this.isReady, 'one batch of a partition is in flight at a time')
     const retained = this.#retained
     if (retained !== undefined) {
@@ -142,7 +148,7 @@ export class PartitionQueue<Owner> {
     for (const item of items) {
       records.push(item.record)
       sizeBytesMax += item.sizeBytesMax
-      deadlineMs = Math.min(deadlineMs, item.deadlineMs)
+      deadlineMs = Math.min(deadlineMs, item.send.deadlineMs)
     }
     const bytes = encodeRecordBatch(records, { ...options, baseSequence }, sizeBytesMax)
     this.#inFlight = { items, bytes, baseSequence, deadlineMs, isAmbiguous: false }
@@ -155,7 +161,7 @@ export class PartitionQueue<Owner> {
     this.#retained = wasSent ? { ...batch, isAmbiguous: true } : batch
   }
 
-  answered(answer: BatchAnswer): Verdict<Owner> {
+  answered(answer: BatchAnswer): Verdict<Send> {
     const batch = this.#land()
     const { code } = answer
     if (code === 'NONE' || code === DUPLICATE) {
@@ -175,7 +181,7 @@ export class PartitionQueue<Owner> {
   }
 
   /** Gives up everything that waits, because the topic cannot exist. Not while in flight. */
-  rejectAll(code: string, message: string): readonly Rejected<Owner>[] {
+  rejectAll(code: string, message: string): readonly Rejected<Send>[] {
     invariant(this.#inFlight === undefined, 'an unanswered batch is not rejected')
     invariant(this.#retained?.isAmbiguous !== true, 'a batch that may be stored is not rejected')
     const items = [...(this.#retained?.items ?? []), ...this.#parts.flat(), ...this.#queued]
@@ -189,11 +195,11 @@ export class PartitionQueue<Owner> {
     return this.#retained?.isAmbiguous === true
   }
 
-  #oldest(): QueuedRecord<Owner> | undefined {
+  #oldest(): QueuedRecord<Send> | undefined {
     return this.#retained?.items[0] ?? this.#parts[0]?.[0] ?? this.#queued[0]
   }
 
-  #takeItems(sizeBytesMax: number): readonly QueuedRecord<Owner>[] {
+  #takeItems(sizeBytesMax: number): readonly QueuedRecord<Send>[] {
     const part = this.#parts[0]
     if (part !== undefined) {
       if (batchSizeBytesMax(part) > sizeBytesMax) return []
@@ -210,7 +216,7 @@ export class PartitionQueue<Owner> {
     return this.#queued.splice(0, count)
   }
 
-  #land(): QueuedBatch<Owner> {
+  #land(): QueuedBatch<Send> {
     const batch = this.#inFlight
     invariant(batch !== undefined, 'an answer belongs to the batch in flight')
     this.#inFlight = undefined
@@ -218,7 +224,7 @@ export class PartitionQueue<Owner> {
   }
 
   /** The rejected records; the others stand first in line again, under the same sequence numbers. */
-  #reject(batch: QueuedBatch<Owner>, answer: BatchAnswer): readonly Rejected<Owner>[] {
+  #reject(batch: QueuedBatch<Send>, answer: BatchAnswer): readonly Rejected<Send>[] {
     const { items } = batch
     const { code, message } = answer
     const named = new Map(
@@ -233,7 +239,7 @@ export class PartitionQueue<Owner> {
       this.#parts.unshift(items.slice(0, half), items.slice(half))
       return []
     }
-    const refusal = new Refusal<Owner>(this, code)
+    const refusal = new Refusal<Send>(this, code)
     const accepted = items.filter((item, index) =>
       refusal.admits(item, isNamed ? named.get(index) : message),
     )
@@ -245,8 +251,8 @@ export class PartitionQueue<Owner> {
 }
 
 /** Sorts records, in their order, into refused ones with those that follow them, and all others. */
-class Refusal<Owner> {
-  readonly rejected: Rejected<Owner>[] = []
+class Refusal<Send extends QueuedSend> {
+  readonly rejected: Rejected<Send>[] = []
   readonly #place: TopicPartition
   readonly #code: string
 
@@ -256,14 +262,15 @@ class Refusal<Owner> {
   }
 
   /** `message` is set when the broker refuses this very record. */
-  admits(item: QueuedRecord<Owner>, message?: string): boolean {
-    const { record, rejectedKeys } = item
+  admits(item: QueuedRecord<Send>, message?: string): boolean {
+    const { record, send } = item
+    const { rejectedKeys } = send
     if (message !== undefined) {
       rejectedKeys.add(this.#place, record.key)
       this.rejected.push({ item, code: this.#code, message })
       return false
     }
-    if (!rejectedKeys.has(this.#place, record.key)) return true
+    if (rejectedKeys.isEmpty || !rejectedKeys.has(this.#place, record.key)) return true
     const reason = 'an earlier record of this key was rejected'
     this.rejected.push({ item, code: PRECEDING_RECORD_REJECTED, message: reason })
     return false

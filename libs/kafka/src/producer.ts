@@ -1,7 +1,7 @@
 import { invariant } from '@fairlead/base'
 import { initProducerIdV4 } from '@platformatic/kafka'
 import { partitionOfKey } from '@fairlead/base'
-import { BatchSender, type Owner } from './batch-sender.ts'
+import { BatchSender, type Send } from './batch-sender.ts'
 import type {
   IdempotentProducer,
   ProducerOptions,
@@ -143,10 +143,7 @@ export class Producer {
     this.#cluster.close()
   }
 
-  async #admit(
-    records: readonly OutgoingRecord[],
-    { delivery, deadlineMs, rejectedKeys }: Send,
-  ): Promise<void> {
+  async #admit(records: readonly OutgoingRecord[], send: Send): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     this.#sender ??= await this.#createSender()
     const keyless = new Map<string, number>()
@@ -157,51 +154,41 @@ export class Producer {
     const sizesBytesMax = records.map(recordSizeBytesMax)
     await this.#waitForRoom(this.#sender, sizesBytesMax)
     if (this.#failure !== undefined) throw this.#failure
-    const admission = { sender: this.#sender, deadlineMs, rejectedKeys }
     for (const [recordIndex, record] of records.entries()) {
-      this.#enqueue(record, admission, {
-        partition: this.#choosePartition(record, keyless),
-        sizeBytesMax: sizesBytesMax[recordIndex] ?? 0,
-        owner: { delivery, recordIndex },
-      })
+      const partition = this.#choosePartition(record, keyless)
+      const sizeBytesMax = sizesBytesMax[recordIndex] ?? 0
+      const refusal = this.#refusalOf(record, partition, sizeBytesMax, send)
+      if (refusal === undefined && partition !== undefined) {
+        this.#sender.enqueue(partition, {
+          record: stamped(record),
+          sizeBytesMax,
+          send,
+          recordIndex,
+        })
+        continue
+      }
+      if (partition !== undefined) {
+        send.rejectedKeys.add({ topic: record.topic, partition }, record.key)
+      }
+      send.delivery.rejected({ recordIndex, ...(refusal ?? invalidTopic(record.topic)) })
     }
     this.#sender.dispatch()
   }
 
-  #enqueue(record: OutgoingRecord, admission: Admission, place: RecordPlace): void {
-    const { sender, deadlineMs, rejectedKeys } = admission
-    const { partition, sizeBytesMax, owner } = place
-    const { delivery } = owner
-    const refusal = this.#refusalOf(record, place, rejectedKeys)
-    if (refusal !== undefined || partition === undefined) {
-      const { code, message } = refusal ?? { code: INVALID_TOPIC, message: record.topic }
-      if (partition !== undefined) rejectedKeys.add({ topic: record.topic, partition }, record.key)
-      delivery.rejected({ recordIndex: owner.recordIndex, code, message })
-      return
-    }
-    sender.enqueue(partition, {
-      record: stamped(record),
-      sizeBytesMax,
-      deadlineMs,
-      rejectedKeys,
-      owner,
-    })
-  }
-
   /** Why the record is not sent at all. */
   #refusalOf(
-    { topic, key }: OutgoingRecord,
-    { partition, sizeBytesMax }: RecordPlace,
-    rejectedKeys: RejectedKeys,
-  ): { readonly code: string; readonly message: string } | undefined {
-    if (partition === undefined) {
-      return { code: INVALID_TOPIC, message: `topic ${topic} cannot exist` }
-    }
+    record: OutgoingRecord,
+    partition: number | undefined,
+    sizeBytesMax: number,
+    { rejectedKeys }: Send,
+  ): Refusal | undefined {
+    if (partition === undefined) return invalidTopic(record.topic)
     if (sizeBytesMax + BATCH_HEADER_BYTES > this.#requestSizeBytesMax) {
       const limit = `max.request.size is ${this.#requestSizeBytesMax}`
       return { code: 'MESSAGE_TOO_LARGE', message: `up to ${sizeBytesMax} bytes, ${limit}` }
     }
-    if (rejectedKeys.has({ topic, partition }, key)) {
+    if (rejectedKeys.isEmpty) return undefined
+    if (rejectedKeys.has({ topic: record.topic, partition }, record.key)) {
       const message = 'an earlier record of this key was rejected'
       return { code: PRECEDING_RECORD_REJECTED, message }
     }
@@ -210,10 +197,11 @@ export class Producer {
 
   /** Undefined when the topic has an invalid name: all others have a partition count by now. */
   #choosePartition(
-    { topic, partition, key }: OutgoingRecord,
+    record: OutgoingRecord,
     keyless: ReadonlyMap<string, number>,
   ): number | undefined {
-    if (partition !== undefined) return partition
+    if (record.partition !== undefined) return record.partition
+    const { topic, key } = record
     const count = this.#cluster.partitionCount(topic)
     if (count === undefined) return undefined
     return key === null ? keyless.get(topic) : partitionOfKey(key, count)
@@ -312,32 +300,18 @@ type Transactions = {
   readonly requests: TransactionRequests
 }
 
-type Send = {
-  readonly delivery: Delivery
-  readonly deadlineMs: number
-  readonly rejectedKeys: RejectedKeys
-}
+type Refusal = { readonly code: string; readonly message: string }
 
-/** What the records of one `send` have in common. */
-type Admission = {
-  readonly sender: BatchSender
-  readonly deadlineMs: number
-  readonly rejectedKeys: RejectedKeys
-}
-
-type RecordPlace = {
-  readonly partition: number | undefined
-  readonly sizeBytesMax: number
-  readonly owner: Owner
+function invalidTopic(topic: string): Refusal {
+  return { code: INVALID_TOPIC, message: `topic ${topic} cannot exist` }
 }
 
 /** The topics, and for each whether its partitions must be known to place the records. */
 function topicsOf(records: readonly OutgoingRecord[]): ReadonlyMap<string, boolean> {
   const topics = new Map<string, boolean>()
   for (const { topic, partition } of records) {
-    const needsCount = partition === undefined
-    if (needsCount || !topics.has(topic))
-      topics.set(topic, needsCount || topics.get(topic) === true)
+    if (partition === undefined) topics.set(topic, true)
+    else if (!topics.has(topic)) topics.set(topic, false)
   }
   return topics
 }

@@ -1,5 +1,12 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
-import { invariant } from '@fairlead/base'
+import {
+  copyBytes,
+  invariant,
+  nullableBytesSize,
+  varintSize,
+  writeNullableBytes,
+  writeVarint,
+} from '@fairlead/base'
 import type { OutgoingRecord } from './records.ts'
 
 /** Bytes of a batch before its records (magic 2). */
@@ -13,8 +20,6 @@ const ATTRIBUTES_POSITION = 21
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count. */
 const RECORD_OVERHEAD_BYTES_MAX = 5 + 1 + 10 + 5 + 5 + 5 + 5
 const HEADER_OVERHEAD_BYTES_MAX = 5 + 5
-/** Below, a loop is faster than the call that copies. */
-const LOOP_BYTES_MAX = 40
 
 export type StampedRecord = OutgoingRecord & { readonly timestampMs: number }
 
@@ -82,6 +87,8 @@ function compressed(
 
 /** No encoding of `record` in a batch takes more; exact enough to fill batches by. */
 export function recordSizeBytesMax(record: OutgoingRecord): number {
+  const { body } = record
+  if (body !== undefined) return RECORD_OVERHEAD_BYTES_MAX + body.end - body.start
   let sizeBytes =
     RECORD_OVERHEAD_BYTES_MAX + (record.key?.length ?? 0) + (record.value?.length ?? 0)
   for (const [key, value] of record.headers) {
@@ -103,19 +110,18 @@ class RecordWriter {
     this.#buffer = buffer
   }
 
-  record(record: OutgoingRecord, deltas: RecordDeltas): void {
-    const { headers } = record
-    this.#varint(this.#recordLength(record, deltas))
+  record(record: OutgoingRecord, { timestampDeltaMs, offsetDelta }: RecordDeltas): void {
+    const { body } = record
+    const bodyBytes = body === undefined ? this.#bodyBytes(record) : body.end - body.start
+    this.#varint(1 + varintSize(timestampDeltaMs) + varintSize(offsetDelta) + bodyBytes)
     this.#buffer[this.#position] = 0
     this.#position += 1
-    this.#varint(deltas.timestampDeltaMs)
-    this.#varint(deltas.offsetDelta)
-    this.#nullableBytes(record.key)
-    this.#nullableBytes(record.value)
-    this.#varint(headers.length)
-    for (const [key, value] of headers) {
-      this.#nullableBytes(this.#headerName(key))
-      this.#nullableBytes(value)
+    this.#varint(timestampDeltaMs)
+    this.#varint(offsetDelta)
+    if (body === undefined) this.#body(record)
+    else {
+      const { bytes, start, end } = body
+      this.#position = copyBytes(bytes, start, end, this.#buffer, this.#position)
     }
   }
 
@@ -123,70 +129,39 @@ class RecordWriter {
     return this.#buffer.subarray(0, this.#position)
   }
 
-  #headerName(key: string): Uint8Array {
-    const known = this.#headerNames.get(key)
+  #body({ key, value, headers }: OutgoingRecord): void {
+    this.#nullableBytes(key)
+    this.#nullableBytes(value)
+    this.#varint(headers.length)
+    for (const [name, bytes] of headers) {
+      this.#nullableBytes(this.#headerName(name))
+      this.#nullableBytes(bytes)
+    }
+  }
+
+  #bodyBytes({ key, value, headers }: OutgoingRecord): number {
+    let sizeBytes = nullableBytesSize(key) + nullableBytesSize(value) + varintSize(headers.length)
+    for (const [name, bytes] of headers) {
+      sizeBytes += nullableBytesSize(this.#headerName(name)) + nullableBytesSize(bytes)
+    }
+    return sizeBytes
+  }
+
+  #headerName(name: string): Uint8Array {
+    const known = this.#headerNames.get(name)
     if (known !== undefined) return known
-    const bytes = Buffer.from(key)
-    this.#headerNames.set(key, bytes)
+    const bytes = Buffer.from(name)
+    this.#headerNames.set(name, bytes)
     return bytes
   }
 
   #nullableBytes(bytes: Uint8Array | null): void {
-    if (bytes === null) {
-      this.#varint(-1)
-      return
-    }
-    const { length } = bytes
-    this.#varint(length)
-    const buffer = this.#buffer
-    const position = this.#position
-    if (length > LOOP_BYTES_MAX) buffer.set(bytes, position)
-    else {
-      for (let index = 0; index < length; index += 1) {
-        buffer[position + index] = bytes[index] as number
-      }
-    }
-    this.#position = position + length
-  }
-
-  #recordLength({ key, value, headers }: OutgoingRecord, deltas: RecordDeltas): number {
-    let length = 1 + varintSize(deltas.timestampDeltaMs) + varintSize(deltas.offsetDelta)
-    length += bytesSize(key) + bytesSize(value) + varintSize(headers.length)
-    for (const [name, header] of headers) {
-      length += bytesSize(this.#headerName(name)) + bytesSize(header)
-    }
-    return length
+    this.#position = writeNullableBytes(this.#buffer, this.#position, bytes)
   }
 
   #varint(value: number): void {
-    if (value >= 0 && value < 0x40) {
-      this.#buffer[this.#position] = value * 2
-      this.#position += 1
-      return
-    }
-    let rest = zigzag(value)
-    while (rest >= 0x80) {
-      this.#buffer[this.#position] = (rest % 0x80) | 0x80
-      this.#position += 1
-      rest = Math.floor(rest / 0x80)
-    }
-    this.#buffer[this.#position] = rest
-    this.#position += 1
+    this.#position = writeVarint(this.#buffer, this.#position, value)
   }
-}
-
-function bytesSize(bytes: Uint8Array | null): number {
-  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length
-}
-
-function varintSize(value: number): number {
-  let size = 1
-  for (let rest = zigzag(value); rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1
-  return size
-}
-
-function zigzag(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value
 }
 
 function setInt64(view: DataView, position: number, value: number): void {

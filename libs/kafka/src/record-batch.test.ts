@@ -42,6 +42,19 @@ test('a decoded batch has the records that were encoded, compressed or not', () 
   )
 })
 
+test('records that are encoded already make the batch that their parts make', () => {
+  fc.assert(
+    fc.property(records, (given) => {
+      const encoded = given.map((record) => {
+        const bytes = encodeRecordBatch([record], identity)
+        const body = { bytes, start: bodyStart(bytes), end: bytes.length }
+        return { ...record, key: null, value: null, headers: [], body }
+      })
+      expect(encodeRecordBatch(encoded, identity)).toEqual(encodeRecordBatch(given, identity))
+    }),
+  )
+})
+
 test('keys and headers of a fetched record as text, and its value in place, are those of its bytes', () => {
   const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
   const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
@@ -239,6 +252,13 @@ function outcomeOf(batch: Buffer): string {
   } catch (error) {
     return error instanceof DecodeError ? 'DecodeError' : String(error)
   }
+}
+
+/** Of the only record of a batch: behind its length, the attributes, and both deltas, which are 0. */
+function bodyStart(batch: Buffer): number {
+  let position = 61
+  while ((batch[position] ?? 0) >= 0x80) position += 1
+  return position + 1 + 3
 }
 
 function record(value: string) {

@@ -1,5 +1,12 @@
 export type RecordHeader = readonly [key: string, value: Uint8Array | null]
 
+/** Key, value and headers as a record batch has them (magic 2), in `bytes` from `start` up to before `end`. */
+export type EncodedBody = {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
 export type OutgoingRecord = {
   readonly topic: string
   /** Undefined: Kafka's default, murmur2 of the key; without a key, the partition the batch sticks to. */
@@ -9,6 +16,8 @@ export type OutgoingRecord = {
   readonly headers: readonly RecordHeader[]
   /** Milliseconds since the Unix epoch; the time of `send` when absent. */
   readonly timestampMs?: number
+  /** Of a record whose key, value and headers are encoded already: they are then only copied. */
+  readonly body?: EncodedBody
 }
 
 export type IncomingRecord = {

@@ -8,6 +8,10 @@ import type { TopicPartition } from './records.ts'
 export class RejectedKeys {
   readonly #keys = new Set<string>()
 
+  get isEmpty(): boolean {
+    return this.#keys.size === 0
+  }
+
   /** A record without a key has nothing behind it. */
   add(place: TopicPartition, key: Uint8Array | null): void {
     if (key !== null) this.#keys.add(textOf(place, key))

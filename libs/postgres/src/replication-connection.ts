@@ -1,9 +1,16 @@
-import { OperationalError, type Lsn, errorMessage, formatLsn, parseLsn } from '@fairlead/base'
+import {
+  InvariantViolation,
+  type Lsn,
+  OperationalError,
+  errorMessage,
+  formatLsn,
+  parseLsn,
+} from '@fairlead/base'
 import pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
+import { BackendMessages } from './backend-messages.ts'
 import { postgresErrorCode } from './classify-error.ts'
 import { ReadPace } from './read-pace.ts'
-import { WholeMessages } from './whole-messages.ts'
 
 export type ReplicationOptions = {
   readonly url: string
@@ -14,11 +21,13 @@ export type ReplicationOptions = {
   readonly applicationName: string
   /** The server cuts a connection that it hears nothing from for this long. */
   readonly walSenderTimeoutMs: number
+  /** Bytes came, and what is in them follows. */
+  onRead(nowMs: number): void
   /**
-   * A pgoutput message; the bytes are overwritten once the call returns. Called from the socket's
-   * own event, as `onKeepalive` is: what either of them throws ends the process.
+   * A pgoutput message, from `start` up to before `end`; the bytes are overwritten once the call returns.
+   * Called from the socket's own event, as `onKeepalive` is: what either of them throws ends the process.
    */
-  onMessage(bytes: Uint8Array): void
+  onMessage(bytes: Uint8Array, start: number, end: number): void
   onKeepalive(keepalive: Keepalive): void
 }
 
@@ -52,10 +61,10 @@ const LINGER_AFTER_COPY_DONE_MS = 500
 /**
  * A logical replication stream, from the connection to the end of the copy.
  *
- * The transport is `pg-logical-replication`, with a plugin of our own that passes raw messages on,
- * and without any of its acknowledgements: its `acknowledge` adds one to the LSN and its timer
- * sends what was received, and both lose events (docs/adr/0004-replication-transport.md). Status
- * updates go out only through `sendStatus`.
+ * The transport is `pg-logical-replication`: it connects, with a plugin of our own that starts the stream, and
+ * tells keepalives. WAL data does not pass through it, and none of its acknowledgements is used: its
+ * `acknowledge` adds one to the LSN and its timer sends what was received, and both lose events
+ * (docs/adr/0004-replication-transport.md). Status updates go out only through `sendStatus`.
  */
 export class ReplicationConnection {
   readonly #service: LogicalReplicationService
@@ -93,7 +102,6 @@ export class ReplicationConnection {
     let stream: Stream | undefined
     // The failure that matters also rejects `subscribe`; without a listener the process would end.
     service.on('error', () => undefined)
-    service.on('data', (_lsn: string, bytes: Uint8Array) => options.onMessage(bytes))
     service.on('heartbeat', (walEnd: string, _timestamp: number, replyRequested: boolean) =>
       options.onKeepalive({ walEnd: parseLsn(walEnd), replyRequested }),
     )
@@ -102,7 +110,7 @@ export class ReplicationConnection {
       .subscribe(
         rawPlugin(options, (connected) => {
           stream = { client: connected, pace: new ReadPace(connected.connection.stream) }
-          putMessagesTogether(stream)
+          takeWalData(stream, options)
         }),
         options.slotName,
       )
@@ -163,7 +171,7 @@ export class ReplicationConnection {
   }
 }
 
-/** Takes the place of the package's decoders: START_REPLICATION as we want it, and raw bytes. */
+/** Takes the place of the package's decoders: START_REPLICATION as we want it. */
 function rawPlugin(options: ReplicationOptions, onClient: (client: pg.Client) => void) {
   return {
     name: 'pgoutput',
@@ -178,22 +186,31 @@ function rawPlugin(options: ReplicationOptions, onClient: (client: pg.Client) =>
           proto_version '1', messages 'true', publication_names ${pg.escapeLiteral(publications.join(','))})`,
       )
     },
-    parse: (bytes: Uint8Array): Uint8Array => bytes,
+    parse: (): never => {
+      throw new InvariantViolation('WAL data is taken before the package sees it')
+    },
   }
 }
 
 type Stream = { readonly client: pg.Client; readonly pace: ReadPace }
 
-/** Nothing is on its way from the server: what comes next begins a message. */
-function putMessagesTogether({ client, pace }: Stream): void {
+/**
+ * Takes WAL data out of the stream; what is left goes to `pg`, in order. Nothing is on its way from the
+ * server: what comes next begins a message.
+ */
+function takeWalData({ client, pace }: Stream, options: ReplicationOptions): void {
   const { stream } = client.connection
   const listeners = stream.listeners('data') as ((bytes: Buffer) => void)[]
   stream.removeAllListeners('data')
-  const whole = new WholeMessages((bytes) => {
-    for (const listener of listeners) listener.call(stream, bytes)
+  const messages = new BackendMessages({
+    onWalData: (bytes, start, end) => options.onMessage(bytes, start, end),
+    onOther: (message) => {
+      for (const listener of listeners) listener.call(stream, message)
+    },
   })
   stream.on('data', (bytes: Buffer) => {
-    whole.push(bytes)
+    options.onRead(performance.now())
+    messages.push(bytes)
     pace.received(performance.now())
   })
 }

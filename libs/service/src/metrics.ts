@@ -9,6 +9,7 @@ import {
   Registry,
   collectDefaultMetrics,
 } from 'prom-client'
+import { PlainHistogram } from './plain-histogram.ts'
 
 const SAMPLE_MS = 10
 
@@ -36,6 +37,10 @@ export class Metrics {
 
   histogram<Label extends string>(options: HistogramConfiguration<Label>): Histogram<Label> {
     return new Histogram({ ...options, registers: [this.registry] })
+  }
+
+  plainHistogram(options: { name: string; help: string; buckets: number[] }): PlainHistogram {
+    return new PlainHistogram({ ...options, registers: [this.registry] })
   }
 
   /** Since the last scrape: prom-client's own lag metrics are for the whole life of the process. */

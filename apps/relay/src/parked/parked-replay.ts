@@ -14,6 +14,7 @@ import type { Signal, SignalProgress, Signals } from '../signals/signals.ts'
 import { sizeFault } from '../sink/event-size.ts'
 import type { EventEncoder } from '../sink/event-encoder.ts'
 import { findTopic } from '../sink/find-topic.ts'
+import { PlacedEvent } from '../sink/placed-event.ts'
 import type { Interlude } from '../sink/publisher.ts'
 import { headerText, readRecords } from '../sink/read-tail.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
@@ -198,16 +199,17 @@ export class ParkedReplay implements Interlude {
     const { encoder } = this.#options
     const topicName = work.signal.data['topic']
     const routed =
-      typeof topicName !== 'string' ? publishable : { ...publishable, topic: topicName }
-    const event = encoder === undefined ? routed : await encoder.encode(routed)
-    if (event.kind === 'unroutable') return event
+      typeof topicName !== 'string' ? publishable : publishable.with({ topic: topicName })
+    const encoded = encoder === undefined ? routed : await encoder.encode(routed)
+    if (encoded.kind === 'unroutable') return encoded
+    const event = encoded.with({ headers: [...encoded.headers, REPLAYED_HEADER] })
     const topic = await findTopic(this.#options.topics, event.topic)
     if (topic instanceof KafkaError) return { code: topic.code, reason: topic.message }
     await this.#refresh(event.topic, work)
     const bytesMax = Math.min(this.#options.recordBytesMax, topic.messageBytesMax)
     const fault = sizeFault(event, bytesMax)
     if (fault !== undefined) return { code: 'MESSAGE_TOO_LARGE', reason: fault }
-    const partition = topic.partitionFor(event)
+    const partition = event.partitionOf(topic.partitionCount)
     if (partition < topic.partitionCount) return { row, event, partition }
     return { code: 'INVALID_PARTITION', reason: partitionFault(event.topic, partition, topic) }
   }
@@ -267,14 +269,7 @@ export class ParkedReplay implements Interlude {
   async #sendRecords(sending: readonly Sending[]): Promise<readonly RejectedRecord[]> {
     try {
       await this.#options.sink.producer.send(
-        sending.map(({ event, partition }) => ({
-          topic: event.topic,
-          partition,
-          key: event.key,
-          value: event.value,
-          headers: [...event.headers, REPLAYED_HEADER],
-          timestampMs: event.timestampMs,
-        })),
+        sending.map(({ event, partition }) => new PlacedEvent(event, partition)),
       )
       return []
     } catch (error) {

@@ -1,5 +1,11 @@
-import type { EventHeader, EventIdentity, Relation, RoutedEvent, RowChange } from '@fairlead/cdc'
-import { tupleOf } from '@fairlead/cdc'
+import {
+  type EventHeader,
+  type EventIdentity,
+  type Relation,
+  RoutedEvent,
+  type RowChange,
+  tupleOf,
+} from '@fairlead/cdc'
 
 /** A routed event as `relay.parked_event.record` holds it; its value is in `payload`. */
 export type StoredRecord = {
@@ -78,9 +84,8 @@ export function routedEvent(
   record: StoredRecord,
   value: Uint8Array | null,
 ): RoutedEvent {
-  return {
+  return RoutedEvent.of({
     ...identity,
-    kind: 'routed',
     topic: record.topic,
     key: bytes(record.keyBase64),
     ...(record.partition !== undefined && { partition: record.partition }),
@@ -90,7 +95,7 @@ export function routedEvent(
     value,
     headers: record.headers.map(([name, valueBase64]): EventHeader => [name, bytes(valueBase64)]),
     timestampMs: record.timestampMs,
-  }
+  })
 }
 
 export function rowChange(identity: EventIdentity, row: StoredRow): RowChange {

@@ -1,4 +1,4 @@
-import { KafkaError, type OutgoingRecord } from '@fairlead/kafka'
+import { KafkaError, type OutgoingRecord, partitionOfKey } from '@fairlead/kafka'
 import type { ParkedEvent } from '../source/parked-events.ts'
 import { findTopic } from './find-topic.ts'
 import type { EventProducer } from './sink-clients.ts'
@@ -35,7 +35,7 @@ export async function sendDeadLetters(
     await producer.send(
       events.map((event) => {
         const key = event.event.aggregateId === null ? null : TEXT.encode(event.event.aggregateId)
-        const partition = topic.partitionFor({ key: key ?? NO_KEY })
+        const partition = partitionOfKey(key ?? NO_KEY, topic.partitionCount)
         return {
           ...letter(event, options.slotName, valueBytesMax),
           topic: topicName,

@@ -1,5 +1,5 @@
 import { invariant } from '@fairlead/base'
-import type { EventIdentity, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
+import { RoutedEvent, type RoutedParts, type UnroutableEvent, identityOf } from '@fairlead/cdc'
 import {
   EncodeError,
   type PayloadEncoder,
@@ -105,10 +105,10 @@ export class EventEncoder {
 
 function whole(
   event: RoutedEvent,
-  parts: Partial<Pick<RoutedEvent, 'key' | 'value'>>,
+  parts: Partial<Pick<RoutedParts, 'key' | 'value'>>,
 ): RoutedEvent {
-  const { encoding: _, ...rest } = event
-  return { ...rest, ...parts }
+  const { encoding: _, ...rest } = event.parts()
+  return RoutedEvent.of({ ...rest, ...parts })
 }
 
 function refused(
@@ -116,16 +116,7 @@ function refused(
   code: 'SCHEMA_MISMATCH' | 'SCHEMA_REFUSED',
   reason: string,
 ): UnroutableEvent {
-  const identity: EventIdentity = {
-    position: event.position,
-    commitTimestampMs: event.commitTimestampMs,
-    eventId: event.eventId,
-    aggregateType: event.aggregateType,
-    aggregateId: event.aggregateId,
-    type: event.type,
-    headersText: event.headersText,
-  }
-  return { ...identity, kind: 'unroutable', code, reason, value: event.value }
+  return { ...identityOf(event), kind: 'unroutable', code, reason, value: event.value }
 }
 
 function registryFailure(error: unknown, what: string): unknown {

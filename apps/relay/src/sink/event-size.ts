@@ -1,13 +1,11 @@
 import type { RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
 import type { OutgoingRecord } from '@fairlead/kafka'
 
-/** Objects and strings around the bytes of an event in memory, roughly. */
-const EVENT_OVERHEAD_BYTES = 2_560
+/** Objects around the bytes of an event in memory, roughly. */
+const EVENT_OVERHEAD_BYTES = 640
 const BATCH_HEADER_BYTES = 61
 /** Length, attributes, two deltas, two lengths and a header count, each at its longest. */
 const RECORD_OVERHEAD_BYTES_MAX = 41
-const HEADER_OVERHEAD_BYTES_MAX = 10
-const UTF8_BYTES_PER_UNIT_MAX = 3
 
 /** Of what so many events take in memory, what goes to the brokers, roughly. */
 export function sentBytes(sizeBytes: number, eventCount: number): number {
@@ -44,7 +42,7 @@ export function inFlightMax(bounds: BatchBounds): {
 /** What an event takes in memory, for the bound on all of them. */
 export function eventSizeBytes(event: RoutedEvent | UnroutableEvent): number {
   const text = event.headersText?.length ?? 0
-  if (event.kind === 'routed') return recordSizeBytes(event) + text
+  if (event.kind === 'routed') return EVENT_OVERHEAD_BYTES + text + bodyBytes(event)
   return EVENT_OVERHEAD_BYTES + text + (event.value?.length ?? 0)
 }
 
@@ -73,11 +71,9 @@ export function sizeFault(event: RoutedEvent, bytesMax: number): string | undefi
 
 /** The most that a batch with only this record can take on the wire. */
 function recordBatchBytesMax(event: RoutedEvent): number {
-  let sizeBytes = BATCH_HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX
-  sizeBytes += (event.key?.length ?? 0) + (event.value?.length ?? 0)
-  for (const [name, value] of event.headers) {
-    sizeBytes += HEADER_OVERHEAD_BYTES_MAX
-    sizeBytes += name.length * UTF8_BYTES_PER_UNIT_MAX + (value?.length ?? 0)
-  }
-  return sizeBytes
+  return BATCH_HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX + bodyBytes(event)
+}
+
+function bodyBytes({ body: { start, end } }: RoutedEvent): number {
+  return end - start
 }

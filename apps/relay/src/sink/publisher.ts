@@ -1,11 +1,6 @@
 import { invariant } from '@fairlead/base'
 import type { PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
-import {
-  KafkaError,
-  type PlacedRecord,
-  PRECEDING_RECORD_REJECTED,
-  RejectedKeys,
-} from '@fairlead/kafka'
+import { KafkaError, PRECEDING_RECORD_REJECTED, RejectedKeys } from '@fairlead/kafka'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { type EventOrigin, storedRecord } from '../parked/stored-event.ts'
@@ -15,6 +10,7 @@ import type { EventEncoder } from './event-encoder.ts'
 import { batchMemoryMax, eventSizeBytes, sentBytes, sizeFault } from './event-size.ts'
 import { findTopic } from './find-topic.ts'
 import { inParallel } from './in-parallel.ts'
+import { PlacedEvent } from './placed-event.ts'
 import type { EventProducer } from './sink-clients.ts'
 import { sinkFailure, slotUncertain } from './sink-failure.ts'
 import { type Topic, type Topics, partitionFault } from './topics.ts'
@@ -59,7 +55,7 @@ type Queued = {
   readonly sizeBytes: number
 }
 
-type ToSend = { readonly queued: Queued; readonly record: PlacedRecord }
+type ToSend = { readonly queued: Queued; readonly record: PlacedEvent }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
 /** Topics that are opened at a time. */
@@ -323,7 +319,7 @@ export class Publisher {
     if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
     invariant(topic !== undefined, 'the topic of a routed event was opened')
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
-    const partition = topic.partitionFor(event)
+    const partition = event.partitionOf(topic.partitionCount)
     if (partition >= topic.partitionCount) {
       const reason = partitionFault(event.topic, partition, topic)
       return failed(queued, parked, 'INVALID_PARTITION', reason)
@@ -333,8 +329,7 @@ export class Publisher {
     const { recordBytesMax } = this.#options
     const fault = sizeFault(event, Math.min(recordBytesMax, topic.messageBytesMax))
     if (fault !== undefined) return failed(queued, parked, 'MESSAGE_TOO_LARGE', fault)
-    const { key, value, headers, timestampMs } = event
-    return { queued, record: { topic: event.topic, partition, key, value, headers, timestampMs } }
+    return { queued, record: new PlacedEvent(event, partition) }
   }
 
   async #park(toPark: readonly ToPark[], parked: ParkedEvents): Promise<void> {
@@ -410,29 +405,59 @@ export class Publisher {
   /** The events are durable. */
   #acknowledge(events: readonly Queued[], result: 'published' | 'duplicate' | 'parked'): void {
     if (events.length === 0) return
-    const nowMs = this.#options.wallNowMs()
-    const countByTopic = new Map<string, number>()
+    const { metrics, wallNowMs } = this.#options
+    const nowMs = wallNowMs()
+    const countByTopic = new Counts<string>()
+    const countByTime = new Counts<number>()
     for (const { event, transaction, sizeBytes } of events) {
       transaction.eventAcknowledged()
       this.#pendingBytes -= sizeBytes
-      this.#pendingEvents -= 1
-      const topic = event.kind === 'routed' ? event.topic : ''
-      countByTopic.set(topic, (countByTopic.get(topic) ?? 0) + 1)
-      if (result === 'published') {
-        this.#options.metrics.eventLag(Math.max(0, nowMs - event.commitTimestampMs))
-      }
+      countByTopic.add(event.kind === 'routed' ? event.topic : '')
+      if (result === 'published') countByTime.add(event.commitTimestampMs)
     }
-    for (const [topic, count] of countByTopic) {
-      this.#options.metrics.eventsDone(topic, result, count)
+    this.#pendingEvents -= events.length
+    for (const [timestampMs, count] of countByTime.entries) {
+      metrics.eventLag(Math.max(0, nowMs - timestampMs), count)
     }
+    for (const [topic, count] of countByTopic.entries) metrics.eventsDone(topic, result, count)
     if (this.#pendingEvents > 0) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
 }
 
+/** How often each value comes, in its order; mostly it is the one that came before. */
+class Counts<Value> {
+  readonly #counts = new Map<Value, number>()
+  #last: Value | undefined
+  #lastCount = 0
+
+  add(value: Value): void {
+    if (value !== this.#last) this.#note()
+    this.#last = value
+    this.#lastCount += 1
+  }
+
+  get entries(): Iterable<[Value, number]> {
+    this.#note()
+    return this.#counts
+  }
+
+  #note(): void {
+    if (this.#last !== undefined) {
+      this.#counts.set(this.#last, (this.#counts.get(this.#last) ?? 0) + this.#lastCount)
+    }
+    this.#lastCount = 0
+  }
+}
+
 function topicsOf(queue: readonly Queued[]): Set<string> {
   const names = new Set<string>()
-  for (const { event } of queue) if (event.kind === 'routed') names.add(event.topic)
+  let last: string | undefined
+  for (const { event } of queue) {
+    if (event.kind === 'unroutable' || event.topic === last) continue
+    last = event.topic
+    names.add(last)
+  }
   return names
 }
 

@@ -1,5 +1,5 @@
-import { type EventPosition, type RoutedEvent, comparePositions } from '@fairlead/cdc'
-import { type Admin, type Reader, partitionOfKey } from '@fairlead/kafka'
+import { type EventPosition, comparePositions } from '@fairlead/cdc'
+import type { Admin, Reader } from '@fairlead/kafka'
 import { type BatchBounds, inFlightMax } from './event-size.ts'
 import { inParallel } from './in-parallel.ts'
 import { PartitionTail } from './partition-tail.ts'
@@ -39,10 +39,6 @@ export function partitionFault(name: string, partition: number, topic: Topic): s
   return `${name} has ${topic.partitionCount} partitions, and none is ${partition}`
 }
 
-type PartitionChoice = Pick<RoutedEvent, 'partition' | 'key' | 'partitionKey'>
-
-const NO_KEY = new Uint8Array()
-
 /** A topic as one session knows it. Events are asked for in commit order. */
 export class Topic {
   readonly partitionCount: number
@@ -66,11 +62,6 @@ export class Topic {
       .flatMap(({ newest }) => (newest === undefined ? [] : [newest]))
       .sort(comparePositions)
       .at(-1)
-  }
-
-  /** The one that the row names, or the one of its key; there may be no such partition. */
-  partitionFor({ partition, key, partitionKey }: PartitionChoice): number {
-    return partition ?? partitionOfKey(key ?? partitionKey ?? NO_KEY, this.partitionCount)
   }
 
   /**

@@ -120,5 +120,5 @@ export function outboxEventOf(
 /** Its place in its topic says nothing of what else was published. */
 function replayed(event: RoutedEvent | UnroutableEvent): RoutedEvent | UnroutableEvent {
   if (event.kind === 'unroutable') return event
-  return { ...event, headers: [...event.headers, REPLAYED_HEADER] }
+  return event.with({ headers: [...event.headers, REPLAYED_HEADER] })
 }

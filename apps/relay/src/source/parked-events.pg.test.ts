@@ -1,4 +1,5 @@
 import { lsn } from '@fairlead/base'
+import { RoutedEvent } from '@fairlead/cdc'
 import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +11,7 @@ const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.me
 
 function parkedEvent(commitIndex: number, eventId: string): ParkedEvent {
   return {
-    event: {
+    event: RoutedEvent.of({
       position: { commitLsn: lsn(1n), commitIndex },
       commitTimestampMs: 0,
       eventId,
@@ -18,7 +19,12 @@ function parkedEvent(commitIndex: number, eventId: string): ParkedEvent {
       aggregateId: 'k',
       type: null,
       headersText: null,
-    },
+      topic: 'Größe',
+      key: null,
+      value: null,
+      headers: [],
+      timestampMs: 0,
+    }),
     kind: 'failed',
     reasonCode: 'TESTED',
     reason: 'a reason',

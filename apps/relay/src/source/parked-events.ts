@@ -4,6 +4,7 @@ import {
   type EventPosition,
   comparePositions,
   formatPosition,
+  identityOf,
 } from '@fairlead/cdc'
 import { classifyPostgresError } from '@fairlead/postgres'
 import type pg from 'pg'
@@ -255,7 +256,7 @@ function plainParked(parked: ParkedEvent): ParkedEvent {
   return {
     ...parked,
     event: {
-      ...event,
+      ...identityOf(event),
       eventId: plain(event.eventId),
       aggregateType: plain(event.aggregateType),
       aggregateId: plain(event.aggregateId),

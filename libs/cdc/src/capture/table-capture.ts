@@ -1,5 +1,4 @@
 import { DecodeError, invariant } from '@fairlead/base'
-import { ByteArena } from '../byte-arena.ts'
 import type { SourceCatalog } from '../columns/source-catalog.ts'
 import { type TableColumn, keyColumnNames, tableColumns } from '../columns/table-schema.ts'
 import type { ValueOptions } from '../columns/value-options.ts'
@@ -14,15 +13,12 @@ import {
 import { type Converter, convert, convertPart, isFault } from '../connect/converter.ts'
 import { toConnectJson } from '../connect/json-converter.ts'
 import type { EventPosition } from '../event-position.ts'
-import { type EventHeader, HeaderWriter } from '../outbox-headers.ts'
+import { HeaderWriter, POSITION_HEADER_COUNT } from '../outbox-headers.ts'
 import type { Converters, OutboxRouterOptions } from '../outbox-options.ts'
-import {
-  type EventIdentity,
-  type RoutedEvent,
-  type UnroutableEvent,
-  registryEncoding,
-} from '../outbox-router.ts'
+import { registryEncoding } from '../outbox-router.ts'
 import type { Relation, RowMessage } from '../pgoutput-message.ts'
+import { type EventHeader, RecordBodyWriter } from '../record-body.ts'
+import { type EventIdentity, RoutedEvent, type UnroutableEvent, extrasOf } from '../routed-event.ts'
 import { topicNameFault } from '../topic-name.ts'
 import type { RowChange, TruncatedTables } from '../transaction-assembler.ts'
 import { type Tuple, UNCHANGED } from '../tuple.ts'
@@ -88,6 +84,7 @@ type Part = {
   readonly keyHeader?: readonly [name: string, key: ConnectDatum]
 }
 
+const TEXT = new TextEncoder()
 const OLD_KEY_HEADER = '__debezium.oldkey'
 const NEW_KEY_HEADER = '__debezium.newkey'
 
@@ -100,7 +97,7 @@ const NEW_KEY_HEADER = '__debezium.newkey'
  */
 export class TableCapture {
   readonly #options: TableCaptureOptions
-  readonly #arena = new ByteArena()
+  readonly #body = new RecordBodyWriter()
   readonly #headers: HeaderWriter
   readonly #facts: SourceFacts
   readonly #plans = new WeakMap<Relation, Plan>()
@@ -108,7 +105,7 @@ export class TableCapture {
 
   constructor(options: TableCaptureOptions) {
     this.#options = { ...options, converters: structured(options.converters) }
-    this.#headers = new HeaderWriter(this.#arena, { source: options.source, tracesAll: false })
+    this.#headers = new HeaderWriter({ source: options.source })
     this.#facts = {
       version: options.version,
       name: options.topicPrefix,
@@ -304,23 +301,30 @@ export class TableCapture {
     if (isFault(key)) return unroutable(identity, 'INVALID_KEY', key.fault)
     const value = convertPart(converters.value, part.value)
     if (isFault(value)) return unroutable(identity, 'INVALID_VALUE', value.fault)
-    const first = this.#firstHeaders(part)
-    const event: RoutedEvent = {
+    const { commitLsn, commitIndex } = change.position
+    const commit = this.#headers.stampOf(commitLsn, change.commitTimestampMs)
+    const headers = this.#firstHeaders(part)
+    const body = this.#body
+    body.begin()
+    body.bytes(key.bytes)
+    body.bytes(value.bytes)
+    body.headerCount(headers.length + POSITION_HEADER_COUNT)
+    for (const header of headers) body.header(header)
+    this.#headers.writePosition(body, commitIndex)
+    return new RoutedEvent({
       ...identity,
-      kind: 'routed',
       topic: plan.topic,
-      key: key.bytes,
-      value: value.bytes,
-      headers: this.#headers.headersOf(identity, null, first) ?? first,
+      commit,
+      commitIndex,
+      body: body.end(),
       timestampMs: change.commitTimestampMs,
-    }
-    const encoding = registryEncoding(key, value)
-    return {
-      ...event,
-      // Rows of a table without a key share a partition, so that their order is kept.
-      ...(event.key === null && { partitionKey: this.#arena.text(plan.table) }),
-      ...(encoding !== undefined && { encoding }),
-    }
+      extras: extrasOf({
+        partition: undefined,
+        // Rows of a table without a key share a partition, so that their order is kept.
+        partitionKey: key.bytes === null ? TEXT.encode(plan.table) : undefined,
+        encoding: registryEncoding(key, value),
+      }),
+    })
   }
 
   #firstHeaders({ keyHeader }: Part): readonly EventHeader[] {

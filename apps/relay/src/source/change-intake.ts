@@ -1,0 +1,211 @@
+import { DecodeError, type Lsn } from '@fairlead/base'
+import {
+  type ConfirmedLsn,
+  type EmittedMessage,
+  type LogicalMessage,
+  type OutboxMessages,
+  type OutboxRouter,
+  type PendingTransaction,
+  PgOutputDecoder,
+  type Relation,
+  type RouteOutcome,
+  type RowChange,
+  type TableCapture,
+  TransactionAssembler,
+} from '@fairlead/cdc'
+import { failpoint } from '../failpoint.ts'
+import type { RelayMetrics } from '../metrics.ts'
+import { originOf, originWithRow, tableOrigin } from '../parked/stored-event.ts'
+import { halt } from '../session-failure.ts'
+import type { Signals } from '../signals/signals.ts'
+import type { Publisher } from '../sink/publisher.ts'
+import type { SnapshotRunner } from '../snapshot/snapshot-runner.ts'
+import type { LiveCatalog } from './live-catalog.ts'
+
+export type ChangeIntakeOptions = {
+  /** Outboxes, as `schema.table`. */
+  readonly tables: readonly string[]
+  readonly catalog: LiveCatalog
+  readonly router: OutboxRouter
+  readonly messages: OutboxMessages
+  readonly capture: TableCapture | undefined
+  readonly confirmed: ConfirmedLsn
+  readonly publisher: Publisher
+  readonly snapshots: SnapshotRunner
+  readonly signals: Signals
+  readonly metrics: RelayMetrics
+  readonly areLogSignalsTaken: boolean
+  /** Something that is passed over; for the log. */
+  readonly onNotice: (level: 'warn' | 'error', reason: string) => void
+  /** Nothing more should come until `onReleased`. */
+  readonly onHeld: () => void
+  readonly onReleased: () => void
+  /** An event waits with those that wait already. */
+  readonly onEnqueued: () => void
+  readonly onCommit: (endLsn: Lsn) => void
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Of a logical decoding message that is an order to the relay. */
+const SIGNAL_PREFIX = 'fairlead.signal'
+
+/** What the log brings becomes events in the publisher's queue, transactions that wait for them, and signals. */
+export class ChangeIntake {
+  readonly #options: ChangeIntakeOptions
+  readonly #decoder = new PgOutputDecoder()
+  readonly #assembler = new TransactionAssembler()
+  #transaction: PendingTransaction | undefined
+  /** While the catalog is read: the messages that came since. One read of the socket has no more. */
+  #held: Uint8Array[] | undefined
+  #isStopped = false
+
+  constructor(options: ChangeIntakeOptions) {
+    this.#options = options
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** What is not taken in is not confirmed either: Postgres sends it again. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /**
+   * A message of the log, from `start` up to before `end`.
+   *
+   * @throws {DecodeError} for what is no message that belongs here.
+   * @throws {SessionFailure}
+   */
+  take(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isStopped) return
+    if (this.#held === undefined) this.#accept(bytes, start, end)
+    // Not `slice`: of a Buffer that is a view of memory that the next read may overwrite.
+    else this.#held.push(new Uint8Array(bytes.subarray(start, end)))
+  }
+
+  #accept(bytes: Uint8Array, start: number, end: number): void {
+    const { confirmed, metrics, snapshots, capture } = this.#options
+    const message = this.#decoder.decode(bytes, start, end)
+    if (message.kind === 'relation') this.#onRelation(message.relation)
+    const item = this.#assembler.accept(message)
+    failpoint('received')
+    switch (item?.kind) {
+      case 'begin':
+        this.#transaction = confirmed.begin()
+        snapshots.transactionSeen(item.xid)
+        return
+      case 'row':
+        this.#onRow(item)
+        return
+      case 'commit':
+        metrics.transactionReceived(item.rowCount)
+        this.#transaction = undefined
+        confirmed.commit(item.endLsn)
+        this.#options.onCommit(item.endLsn)
+        return
+      case 'message':
+        snapshots.messageSeen(item.message)
+        if (item.message.prefix === SIGNAL_PREFIX) this.#onSignal(item.message)
+        else this.#onLogicalMessage(item)
+        return
+      case 'truncate':
+        snapshots.tablesTruncated(item.relations)
+        for (const event of capture?.captureTruncate(item) ?? []) {
+          this.#enqueue(event, tableOrigin(event.aggregateType ?? ''), this.#opened())
+        }
+        return
+      case undefined:
+    }
+  }
+
+  /**
+   * What the log does not tell of the table is read before its rows: they wait, and the socket with them.
+   * What had been read from that waits here. A relation comes within a transaction, so that a keepalive
+   * meanwhile confirms nothing.
+   */
+  #onRelation(relation: Relation): void {
+    const { tables, capture, catalog, onHeld, onFailure } = this.#options
+    const table = `${relation.schema}.${relation.table}`
+    if (!tables.includes(table) && capture?.captures(relation) !== true) return
+    this.#held = []
+    onHeld()
+    catalog
+      .refresh(table)
+      .then(() => this.#release())
+      .catch(onFailure)
+  }
+
+  /** Up to another relation, if one is among what waits. */
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const bytes of held) this.take(bytes, 0, bytes.length)
+    this.#options.onReleased()
+  }
+
+  /** It is in the database before its transaction is confirmed. */
+  #onSignal({ messageLsn, content }: LogicalMessage): void {
+    const { areLogSignalsTaken, signals, onNotice, onFailure } = this.#options
+    if (!areLogSignalsTaken) return
+    const transaction = this.#transaction
+    transaction?.eventReceived()
+    signals.takeMessage(messageLsn, new TextDecoder().decode(content)).then((refusal) => {
+      if (refusal !== undefined) onNotice('warn', `a signal in the log: ${refusal}`)
+      transaction?.eventAcknowledged()
+    }, onFailure)
+  }
+
+  #onRow(row: RowChange): void {
+    const { snapshots, capture, router } = this.#options
+    snapshots.rowSeen(row.change)
+    const { relation } = row.change
+    if (capture?.captures(relation) === true) {
+      for (const event of capture.capture(row)) {
+        this.#enqueue(event, originOf(relation), this.#opened())
+      }
+      return
+    }
+    this.#onOutcome(router.route(row), row, this.#opened())
+  }
+
+  /** A message outside of transactions is one of its own, which ends where it ends. */
+  #onLogicalMessage(item: EmittedMessage): void {
+    const { messages, router, confirmed } = this.#options
+    const row = messages.rowOf(item)
+    if (row === undefined) return
+    const { isTransactional, messageLsn } = item.message
+    const transaction = isTransactional ? this.#opened() : confirmed.begin()
+    if (row.kind === 'row') this.#onOutcome(router.route(row), row, transaction)
+    else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
+    if (!isTransactional) confirmed.commit(messageLsn)
+  }
+
+  #onOutcome(outcome: RouteOutcome, row: RowChange, transaction: PendingTransaction): void {
+    switch (outcome.kind) {
+      case 'routed':
+        this.#enqueue(outcome, originOf(row.change.relation), transaction)
+        return
+      case 'unroutable':
+        this.#enqueue(outcome, originWithRow(row), transaction)
+        return
+      case 'invalid-operation':
+        if (outcome.behavior === 'fatal') throw halt('OUTBOX_UPDATED', outcome.reason)
+        this.#options.onNotice(outcome.behavior, `${outcome.reason}: the update is passed over`)
+        return
+      case 'ignored':
+    }
+  }
+
+  #enqueue(...item: Parameters<Publisher['enqueue']>): void {
+    this.#options.publisher.enqueue(...item)
+    failpoint('queued')
+    this.#options.onEnqueued()
+  }
+
+  #opened(): PendingTransaction {
+    if (this.#transaction === undefined) throw new DecodeError('a change has no transaction', 0)
+    return this.#transaction
+  }
+}
