@@ -1,7 +1,7 @@
 import { DecodeError, lsn } from '@fairlead/base'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { PgOutputDecoder, UNCHANGED, UnsupportedMessageError } from './index.ts'
+import { PgOutputDecoder, type Tuple, UNCHANGED, UnsupportedMessageError } from './index.ts'
 import { MessageWriter, messages } from './testing/message-writer.ts'
 
 const ORDERS = 0xffff_fff0 // an oid above 2^31
@@ -56,6 +56,29 @@ test('update and delete carry the old row under either tag', () => {
   expect(decoder.decode(update.done()).kind).toBe('update')
   const removal = new MessageWriter().tag('D').uint32(ORDERS).tag('O').tuple(row).done()
   expect(decoder.decode(removal).kind).toBe('delete')
+})
+
+test('both rows of an update have their own columns, however many', () => {
+  const columns = Array.from({ length: 200 }, (_, index) => ({ name: `c${index}` }))
+  const decoder = new PgOutputDecoder()
+  decoder.decode(messages.relation(ORDERS, 'public', 'wide', columns))
+  const values = (prefix: string) => columns.map(({ name }) => prefix + name)
+  const message = decoder.decode(messages.update(ORDERS, values('old'), values('new')))
+  if (message.kind !== 'update') throw new Error('not an update')
+  const read = (row: Tuple | undefined) => columns.map((_, index) => text(row?.value(index)))
+  expect(read(message.oldRow)).toEqual(values('old'))
+  expect(read(message.row)).toEqual(values('new'))
+  expect(message.oldRow?.value(200)).toBeUndefined()
+})
+
+test('a message is read where it stands in the bytes, and no further', () => {
+  const decoder = decoderWithOrders()
+  const insert = messages.insert(ORDERS, ['7', null, 'x'])
+  const bytes = Uint8Array.of(1, 2, 3, ...insert, ...insert)
+  const message = decoder.decode(bytes, 3, 3 + insert.length)
+  if (message.kind !== 'insert') throw new Error('not an insert')
+  expect([text(message.row.value(0)), message.row.value(1)]).toEqual(['7', null])
+  expect(() => decoder.decode(bytes, 3, 2 + insert.length)).toThrow(DecodeError)
 })
 
 test('a logical message has prefix and content, in or out of a transaction', () => {

@@ -1,7 +1,7 @@
 import { DecodeError } from '@fairlead/base'
 import { MessageReader } from './message-reader.ts'
 import type { PgOutputMessage, Relation, RelationColumn, RowMessage } from './pgoutput-message.ts'
-import { type Tuple, decodeTuple } from './tuple.ts'
+import { ColumnBounds, type Tuple, decodeTuple } from './tuple.ts'
 
 /**
  * A message that belongs to a later protocol version or to an option that we do not ask for:
@@ -44,13 +44,19 @@ const MESSAGE_IS_TRANSACTIONAL = 1
 export class PgOutputDecoder {
   readonly #relations = new Map<number, Relation>()
   readonly #reader = new MessageReader()
+  /** Of the tuples of the message. */
+  readonly #bounds = new ColumnBounds()
   /** Of the row before: rows of one table come one after the other. */
   #relation: Relation | undefined
 
-  /** A message that stands in `bytes`; its rows are valid as long as those are. */
+  /**
+   * The message that stands in `bytes` from `start` up to before `end`. Its rows are valid as long as those
+   * bytes are, and until the next message is decoded.
+   */
   decode(bytes: Uint8Array, start = 0, end: number = bytes.length): PgOutputMessage {
     const reader = this.#reader
     reader.open(bytes, start, end)
+    this.#bounds.clear()
     const message = this.#decodeBody(String.fromCharCode(reader.uint8()), reader)
     reader.end()
     return message
@@ -111,21 +117,33 @@ export class PgOutputDecoder {
   #insert(reader: MessageReader): RowMessage {
     const relation = this.#announced(reader)
     expectTag(reader, 'N')
-    return { kind: 'insert', relation, row: tupleOf(relation, reader) }
+    return { kind: 'insert', relation, row: this.#tuple(relation) }
   }
 
   #update(reader: MessageReader): RowMessage {
     const relation = this.#announced(reader)
     const tag = expectTag(reader, 'NKO')
-    const oldRow = tag === 'N' ? undefined : tupleOf(relation, reader)
+    const oldRow = tag === 'N' ? undefined : this.#tuple(relation)
     if (oldRow !== undefined) expectTag(reader, 'N')
-    return { kind: 'update', relation, oldRow, row: tupleOf(relation, reader) }
+    return { kind: 'update', relation, oldRow, row: this.#tuple(relation) }
   }
 
   #delete(reader: MessageReader): RowMessage {
     const relation = this.#announced(reader)
     expectTag(reader, 'KO')
-    return { kind: 'delete', relation, oldRow: tupleOf(relation, reader) }
+    return { kind: 'delete', relation, oldRow: this.#tuple(relation) }
+  }
+
+  /** Columns are addressed by the index that the Relation message gave them. */
+  #tuple(relation: Relation): Tuple {
+    const reader = this.#reader
+    const { position } = reader
+    const tuple = decodeTuple(reader, this.#bounds)
+    if (tuple.columnCount === relation.columns.length) return tuple
+    throw reader.failure(
+      `${tuple.columnCount} values for ${relation.columns.length} columns of ${relation.table}`,
+      position,
+    )
   }
 
   #truncate(reader: MessageReader): PgOutputMessage {
@@ -195,15 +213,4 @@ function expectTag(reader: MessageReader, expected: string): string {
   const tag = String.fromCharCode(reader.uint8())
   if (expected.includes(tag)) return tag
   throw reader.failure(`tuple tag ${JSON.stringify(tag)} instead of ${expected}`, position)
-}
-
-/** Columns are addressed by the index that the Relation message gave them. */
-function tupleOf(relation: Relation, reader: MessageReader): Tuple {
-  const position = reader.position
-  const tuple = decodeTuple(reader)
-  if (tuple.columnCount === relation.columns.length) return tuple
-  throw reader.failure(
-    `${tuple.columnCount} values for ${relation.columns.length} columns of ${relation.table}`,
-    position,
-  )
 }

@@ -1,15 +1,10 @@
-import {
-  createTopicsV7,
-  deleteTopicsV6,
-  describeConfigsV4,
-  listOffsetsV7,
-} from '@platformatic/kafka'
 import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
 import { ISOLATIONS } from './fetch-exchange.ts'
 import { KafkaError } from './kafka-error.ts'
+import { createTopicsV7, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from './platformatic.ts'
 import type { TopicPartition } from './records.ts'
 import { type Remaining, retrying } from './retrying.ts'
 

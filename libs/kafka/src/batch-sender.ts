@@ -211,10 +211,11 @@ export class BatchSender {
     const verdict = queue.answered({ ...answer, code, message })
     switch (verdict.kind) {
       case 'stored':
-        for (const [index, { send, recordIndex, sizeBytesMax }] of verdict.items.entries()) {
-          const offset = answer.baseOffset < 0 ? -1 : answer.baseOffset + index
+        let offset = answer.baseOffset
+        for (const { send, recordIndex, sizeBytesMax } of verdict.items) {
           this.#bufferedBytes -= sizeBytesMax
           send.delivery.stored(recordIndex, { topic, partition, offset })
+          if (offset >= 0) offset += 1
         }
         return true
       case 'rejected':

@@ -6,7 +6,7 @@ import {
   type Writer,
   apiVersionsV3,
   protocolAPIsById,
-} from '@platformatic/kafka'
+} from './platformatic.ts'
 import { type ClientSecurity, connectionSecurity } from './client-security.ts'
 import { KafkaError } from './kafka-error.ts'
 import {

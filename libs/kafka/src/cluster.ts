@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import { setMaxListeners } from 'node:events'
-import { findCoordinatorV4, metadataV11 } from '@platformatic/kafka'
+import { findCoordinatorV4, metadataV11 } from './platformatic.ts'
 import { type BrokerAddress, BrokerConnection, type CallOptions } from './broker-connection.ts'
 import type { ClientSecurity } from './client-security.ts'
 import type { ClientOptions, KafkaLogger } from './clients.ts'

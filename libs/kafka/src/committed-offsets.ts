@@ -1,4 +1,4 @@
-import { offsetFetchV8 } from '@platformatic/kafka'
+import { offsetFetchV8 } from './platformatic.ts'
 import type { CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import { expectNoError, responseError } from './error-codes.ts'

@@ -3,7 +3,7 @@ import {
   TimeoutError,
   protocolErrors,
   protocolErrorsCodesById,
-} from '@platformatic/kafka'
+} from './platformatic.ts'
 import { InvariantViolation, errorMessage } from '@fairlead/base'
 import { KafkaError } from './kafka-error.ts'
 

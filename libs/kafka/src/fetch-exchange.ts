@@ -1,5 +1,5 @@
 import { DecodeError } from '@fairlead/base'
-import { Writer } from '@platformatic/kafka'
+import { Writer } from './platformatic.ts'
 import type { Exchange } from './broker-connection.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { Isolation } from './clients.ts'

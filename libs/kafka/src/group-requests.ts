@@ -8,7 +8,7 @@ import {
   leaveGroupV4,
   offsetCommitV8,
   syncGroupV5,
-} from '@platformatic/kafka'
+} from './platformatic.ts'
 import { type Assignment, type AssignorName, type SubscribedMember } from './assignors.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import type { BrokerConnection, CallOptions } from './broker-connection.ts'

@@ -1,4 +1,4 @@
-import { Writer } from '@platformatic/kafka'
+import { Writer } from './platformatic.ts'
 import type { Exchange } from './broker-connection.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { TopicPartition } from './records.ts'

@@ -1,5 +1,5 @@
 import { invariant } from '@fairlead/base'
-import { initProducerIdV4 } from '@platformatic/kafka'
+import { initProducerIdV4 } from './platformatic.ts'
 import { partitionOfKey } from '@fairlead/base'
 import { BatchSender, type Send } from './batch-sender.ts'
 import type {
@@ -154,7 +154,10 @@ export class Producer {
     const sizesBytesMax = records.map(recordSizeBytesMax)
     await this.#waitForRoom(this.#sender, sizesBytesMax)
     if (this.#failure !== undefined) throw this.#failure
-    for (const [recordIndex, record] of records.entries()) {
+    let nextIndex = 0
+    for (const record of records) {
+      const recordIndex = nextIndex
+      nextIndex += 1
       const partition = this.#choosePartition(record, keyless)
       const sizeBytesMax = sizesBytesMax[recordIndex] ?? 0
       const refusal = this.#refusalOf(record, partition, sizeBytesMax, send)

@@ -1,4 +1,4 @@
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
+import { compressionsAlgorithmsByBitmask, crc32c } from './platformatic.ts'
 import { DecodeError } from '@fairlead/base'
 import { ByteReader } from './byte-reader.ts'
 import type { AbortedTransaction } from './fetch-exchange.ts'

@@ -1,4 +1,4 @@
-import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
+import { compressionsAlgorithms, crc32c } from './platformatic.ts'
 import {
   copyBytes,
   invariant,
@@ -48,12 +48,12 @@ export function encodeRecordBatch(
   invariant(first !== undefined, 'a batch holds at least one record')
   const body = new RecordWriter(Buffer.allocUnsafe(BATCH_HEADER_BYTES + sizeBytesMax))
   let maxTimestampMs = first.timestampMs
-  for (const [index, record] of records.entries()) {
-    body.record(record, {
-      offsetDelta: index,
-      timestampDeltaMs: record.timestampMs - first.timestampMs,
-    })
-    maxTimestampMs = Math.max(maxTimestampMs, record.timestampMs)
+  let offsetDelta = 0
+  for (const record of records) {
+    const { timestampMs } = record
+    body.record(record, offsetDelta, timestampMs - first.timestampMs)
+    offsetDelta += 1
+    maxTimestampMs = Math.max(maxTimestampMs, timestampMs)
   }
   const { batch, attributes } = compressed(body.written(), compression)
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength)
@@ -97,8 +97,6 @@ export function recordSizeBytesMax(record: OutgoingRecord): number {
   return sizeBytes
 }
 
-type RecordDeltas = { readonly offsetDelta: number; readonly timestampDeltaMs: number }
-
 /** Writes records behind the space of the batch header. */
 class RecordWriter {
   readonly #buffer: Buffer
@@ -110,7 +108,7 @@ class RecordWriter {
     this.#buffer = buffer
   }
 
-  record(record: OutgoingRecord, { timestampDeltaMs, offsetDelta }: RecordDeltas): void {
+  record(record: OutgoingRecord, offsetDelta: number, timestampDeltaMs: number): void {
     const { body } = record
     const bodyBytes = body === undefined ? this.#bodyBytes(record) : body.end - body.start
     this.#varint(1 + varintSize(timestampDeltaMs) + varintSize(offsetDelta) + bodyBytes)

@@ -1,4 +1,4 @@
-import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4 } from '@platformatic/kafka'
+import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4 } from './platformatic.ts'
 import type { BackoffPolicy } from '@fairlead/base'
 import type { BrokerConnection, CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'

@@ -289,6 +289,7 @@ export class Publisher {
       if (known === undefined) unopened.push(name)
       else found.set(name, known)
     }
+    if (unopened.length === 0) return found
     await inParallel(TOPICS_AT_ONCE, unopened, async (name) => {
       found.set(name, await findTopic(topics, name))
     })
@@ -315,7 +316,8 @@ export class Publisher {
     parked: ParkedEvents,
   ): ToSend | ToPark | 'published' {
     const { event } = queued
-    if (parked.isSettled(event.position)) return 'published'
+    const { position } = event
+    if (parked.isSettled(position)) return 'published'
     if (event.kind === 'unroutable') return failed(queued, parked, event.code, event.reason)
     invariant(topic !== undefined, 'the topic of a routed event was opened')
     if (topic instanceof KafkaError) return failed(queued, parked, topic.code, topic.message)
@@ -324,7 +326,7 @@ export class Publisher {
       const reason = partitionFault(event.topic, partition, topic)
       return failed(queued, parked, 'INVALID_PARTITION', reason)
     }
-    if (topic.holds(event.position, partition)) return 'published'
+    if (topic.holds(position, partition)) return 'published'
     if (parked.isBlocked(event)) return toPark(queued, 'blocked', 'BLOCKED', BLOCKED_REASON)
     const { recordBytesMax } = this.#options
     const fault = sizeFault(event, Math.min(recordBytesMax, topic.messageBytesMax))

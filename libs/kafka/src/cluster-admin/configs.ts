@@ -1,4 +1,8 @@
-import { describeConfigsV4, incrementalAlterConfigsV1 } from '@platformatic/kafka'
+import {
+  type IncrementalAlterConfigsRequestConfig,
+  describeConfigsV4,
+  incrementalAlterConfigsV1,
+} from '../platformatic.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError } from '../error-codes.ts'
 import { attempts, toAnyBroker } from './attempts.ts'
@@ -60,7 +64,7 @@ export async function alterConfigs(
     resourceType: RESOURCE_TYPES[resource.type],
     resourceName: resource.name,
     configs: changes.map(
-      ({ name, value }): incrementalAlterConfigsV1.IncrementalAlterConfigsRequestConfig =>
+      ({ name, value }): IncrementalAlterConfigsRequestConfig =>
         value === null ? { name, configOperation: DELETE } : { name, configOperation: SET, value },
     ),
   }

@@ -5,7 +5,7 @@ import {
   offsetCommitV8,
   offsetDeleteV0,
   offsetFetchV8,
-} from '@platformatic/kafka'
+} from '../platformatic.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError } from '../error-codes.ts'
 import type { TopicPartition } from '../records.ts'

@@ -1,9 +1,10 @@
 import {
+  type AlterClientQuotasRequestOp,
   type ClientQuotaEntityType,
   type ClientQuotaKey,
   alterClientQuotasV1,
   describeClientQuotasV0,
-} from '@platformatic/kafka'
+} from '../platformatic.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError } from '../error-codes.ts'
 import { toAnyBroker } from './attempts.ts'
@@ -47,7 +48,7 @@ export async function alterQuotas(
   options: { readonly validateOnly: boolean },
 ): Promise<void> {
   const what = `quotas of ${quotaEntityText(entity)}`
-  const ops = changes.map(({ key, value }): alterClientQuotasV1.AlterClientQuotasRequestOp => {
+  const ops = changes.map(({ key, value }): AlterClientQuotasRequestOp => {
     // The broker knows which keys there are.
     const name = key as ClientQuotaKey
     return value === null ? { key: name, remove: true } : { key: name, value, remove: false }

@@ -4,7 +4,7 @@ import {
   deleteRecordsV2,
   deleteTopicsV6,
   metadataV11,
-} from '@platformatic/kafka'
+} from '../platformatic.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError, toKafkaError } from '../error-codes.ts'
 import { retrying } from '../retrying.ts'
