@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { createOutbox } from '@fairlead/outbox'
-import { createKysely, createPool, migrate } from '@fairlead/postgres'
+import { createPool, migrate } from '@fairlead/postgres'
 import { createProjections, readYourWrites } from '@fairlead/read-your-writes'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { type AppContext, type RunningApp, untilSucceeds } from '@fairlead/service'
+import { Kysely, PostgresDialect } from 'kysely'
 import type { ShopConfig } from './config.ts'
 import type { ShopDatabase } from './database.ts'
 import { OrderEvents } from './events.ts'
@@ -22,7 +23,7 @@ export async function startShop(context: AppContext<ShopConfig>): Promise<Runnin
   const abort = new AbortController()
   const url = config['database.url']
   const pool = createPool({ url, max: POOL_SIZE_MAX, applicationName: 'shop', logger })
-  const database = createKysely<ShopDatabase>(pool)
+  const database = new Kysely<ShopDatabase>({ dialect: new PostgresDialect({ pool }) })
 
   let service: OrderService | undefined
   let traffic: Traffic | undefined

@@ -12,11 +12,10 @@ export {
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from './embedded-postgres.ts'
-export { kyselyOfClient } from './kysely-of-client.ts'
 export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
 export { oneAtATime } from './one-at-a-time.ts'
-export { type PoolOptions, createKysely, createPool } from './pool.ts'
+export { type PoolOptions, createPool } from './pool.ts'
 export { mayTraverse, serverUser } from './server-user.ts'
 export {
   type Keepalive,

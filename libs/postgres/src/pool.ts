@@ -1,4 +1,3 @@
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { postgresErrorCode } from './classify-error.ts'
 import type { Logger } from './logger.ts'
@@ -55,9 +54,4 @@ export function createPool(options: PoolOptions): pg.Pool {
   )
   pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
-}
-
-/** Kysely over a pool; `destroy` of the result ends the pool. */
-export function createKysely<Database>(pool: pg.Pool): Kysely<Database> {
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }

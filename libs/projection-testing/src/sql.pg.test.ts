@@ -1,5 +1,5 @@
-import { createKysely, createPool } from '@fairlead/postgres'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { createPool } from '@fairlead/postgres'
+import { type TestDatabase, createKysely, testDatabase } from '@fairlead/testing'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { chaos } from './chaos.ts'

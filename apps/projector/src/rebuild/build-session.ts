@@ -1,8 +1,9 @@
-import { copyIn, kyselyOfClient } from '@fairlead/postgres'
+import { copyIn } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 import { VALUE_TYPES } from '../store/database.ts'
 import { JOB_LOCK_CLASS, jobLockKey } from '../store/jobs.ts'
+import { kyselyOfClient } from '../store/kysely.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_DELAY_MS = 5_000

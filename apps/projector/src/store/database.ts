@@ -1,6 +1,7 @@
-import { type Logger, createKysely, createPool } from '@fairlead/postgres'
+import { type Logger, createPool } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
+import { createKysely } from './kysely.ts'
 import { TIMESTAMPTZ, parseTimestamp } from './parse-timestamp.ts'
 
 const STATEMENT_TIMEOUT_MS = 30_000
