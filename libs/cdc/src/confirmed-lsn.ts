@@ -20,8 +20,12 @@ import { type Lsn, formatLsn, invariant } from '@fairlead/base'
  * Invariant: the value never decreases, and no unacknowledged event lies before it.
  */
 export class ConfirmedLsn {
-  /** In commit order; the last one may be open. Bounded by the caller's bound on events in flight. */
-  readonly #transactions: Transaction[] = []
+  /**
+   * In commit order, from `#oldestIndex` on; the last one may be open. Bounded by the caller's bound on events
+   * in flight: thousands, which `shift` would move each time.
+   */
+  #transactions: Transaction[] = []
+  #oldestIndex = 0
   /** One for all: there may be thousands of transactions. */
   readonly #onComplete = (): void => this.#advance()
   #confirmed: Lsn
@@ -39,7 +43,7 @@ export class ConfirmedLsn {
 
   /** No transaction is open, and every event is acknowledged. */
   get isIdle(): boolean {
-    return this.#transactions.length === 0
+    return this.#oldestIndex === this.#transactions.length
   }
 
   /** A Begin message arrived. Its rows are counted on the returned transaction. */
@@ -69,18 +73,25 @@ export class ConfirmedLsn {
     if (this.isIdle && walEnd > this.#confirmed) this.#confirmed = walEnd
   }
 
+  /** Those that are confirmed: at least as many as are left, so that a transaction is moved once at most. */
+  #forget(): void {
+    this.#transactions = this.#transactions.slice(this.#oldestIndex)
+    this.#oldestIndex = 0
+  }
+
   #isOpen(): boolean {
     const newest = this.#transactions.at(-1)
-    return newest !== undefined && newest.endLsn === undefined
+    return !this.isIdle && newest?.endLsn === undefined
   }
 
   #advance(): void {
-    let oldest = this.#transactions[0]
+    let oldest = this.#transactions[this.#oldestIndex]
     while (oldest?.endLsn !== undefined && oldest.unacknowledgedEvents === 0) {
       if (oldest.endLsn > this.#confirmed) this.#confirmed = oldest.endLsn
-      this.#transactions.shift()
-      oldest = this.#transactions[0]
+      this.#oldestIndex += 1
+      oldest = this.#transactions[this.#oldestIndex]
     }
+    if (this.#oldestIndex * 2 > this.#transactions.length) this.#forget()
   }
 }
 
