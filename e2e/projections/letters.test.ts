@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createClusterAdmin, partitionOfKey } from '@fairlead/kafka'
 import { expect, test } from 'vitest'
 import { OrderEvents } from '../../examples/shop/src/events.ts'
 import { CLI_ENVIRONMENT, fairlead } from '../support/cli.ts'
@@ -9,8 +10,10 @@ import { ProjectionStack } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { foldAccounts, readAccounts, readLetters } from './account-oracle.ts'
-import { AccountEvents } from './accounts.ts'
+import { AccountEvents, nextTrail } from './accounts.ts'
 
+/** Moves both keys that are refused. */
+const PARTITIONS_LATER = 7
 const WHY = ['--reason', 'the table takes them now']
 
 const start = (partitions = 1): Promise<ProjectionStack> =>
@@ -145,6 +148,52 @@ test('a drain that fails again keeps what it did; one that is killed goes on', a
     { action: 'replay' },
   ])
 }, 300_000)
+
+test('a parked key that moves to a new partition is found there, and drained in the order of both', async () => {
+  await using stack = await start(2)
+  const app = await refusing(stack, '5')
+  const round = (from: number) =>
+    Array.from({ length: 20 }, (_, index) => deposit(`account-${index}`, from + index))
+  await stack.publish(...round(1))
+  await stack.caughtUp('accounts')
+
+  const cluster = createClusterAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  await cluster.createPartitions(stack.topic, PARTITIONS_LATER, { validateOnly: false })
+  await cluster.close()
+  const later = [...(await stack.encode(...round(50))), ...(await stack.encode(...round(90)))]
+  const moved = later.map((record) => ({
+    ...record,
+    partition: partitionOfKey(record.key ?? Buffer.of(), PARTITIONS_LATER),
+  }))
+  await stack.publishRaw(...moved)
+  await stack.caughtUp('accounts')
+  const { rows } = await stack.pool.query(
+    'select key, count(distinct part)::int as parts from evt.dead_letter group by key order by key',
+  )
+  expect(rows).toEqual([
+    { key: 'account-15', parts: 2 },
+    { key: 'account-5', parts: 2 },
+  ])
+
+  await heal(stack)
+  expect(await dlq(app, 'replay', 'accounts', '--all', ...WHY)).toMatchObject({ exitCode: 0 })
+  await stack.publishRaw(...moved.slice(0, 20))
+  await stack.caughtUp('accounts')
+  expect(await readLetters(stack)).toEqual(new Map())
+  const trails = (await readAccounts(stack)).filter(({ id }) => id.endsWith('5'))
+  expect(trails).toEqual(
+    ['account-15', 'account-5'].map((id) => {
+      const number = Number(id.slice('account-'.length))
+      const amounts = [1, 50, 90, 50].map((from) => from + number)
+      return {
+        id,
+        events: 4,
+        balance: amounts.reduce((sum, amount) => sum + amount, 0),
+        trail: amounts.reduce(nextTrail, 0n),
+      }
+    }),
+  )
+})
 
 test('what cannot be done ends with the exit code that says why', async () => {
   await using stack = await start()
