@@ -66,7 +66,10 @@ describe.skipIf(apacheKafkaAbsence())(`Apache Kafka ${APACHE_KAFKA_VERSION}, wit
       const user = ['--entity-type', 'users', '--entity-name', USER]
       const change = ['--alter', '--add-config', `${mechanism}=[password=${PASSWORD}]`]
       const flags = ['--bootstrap-server', kafka.address, ...user, ...change]
-      const { exitCode, complaints } = await kafkaTool('kafka.admin.ConfigCommand', flags)
+      const { exitCode, complaints } = await kafkaTool(
+        'org.apache.kafka.tools.ConfigCommand',
+        flags,
+      )
       if (exitCode !== 0) throw new Error(`the user was not made: ${complaints}`)
     }
   })
