@@ -89,8 +89,12 @@ describe.skipIf(apacheKafkaAbsence())(`Apache Kafka ${APACHE_KAFKA_VERSION}, wit
     }
     const refused = stack.relay({ ...secured, 'sasl.password': 'of nobody' })
     await stack.insertKeys(mechanism)
+    // The relay tells it for as long as it tries again, and its probe of the brokers every second.
     await waitFor('the reason', 60_000, async () => {
-      return (await stack.statusOf(refused))?.reason.includes('authentication failed') === true
+      const status = await stack.statusOf(refused)
+      if (status === undefined) return false
+      const readiness = await (await fetch(`${refused.url}/readyz`)).text()
+      return `${status.reason} ${readiness}`.includes('authentication failed')
     })
     await refused.stop()
     const relay = stack.relay({ ...secured, 'sasl.password': PASSWORD })
