@@ -67,15 +67,10 @@ export function commitOffsets(
 ): OffsetCommitResponse {
   const member = group.members.get(request.memberId)
   if (member !== undefined) extendSession(member, turn)
-  const response = answerPartitions(request, (topic, partition) => {
-    const name =
-      context.apiVersion >= TOPIC_IDS_SINCE_VERSION
-        ? context.topics.topicName(topic.topicId)
-        : topic.name
-    if (name === undefined) return 'UNKNOWN_TOPIC_ID'
+  const response = answerPartitions(request, context, (name, partition) => {
     const errorCode = turn.isFull()
       ? 'INVALID_COMMIT_OFFSET_SIZE'
-      : checkPartition(group, name, partition, context)
+      : checkPartition(group, name, partition, context.config)
     if (errorCode === 'NONE') store(group, name, { partition, request, turn })
     return errorCode
   })
@@ -83,25 +78,36 @@ export function commitOffsets(
   return response
 }
 
-/** Every partition of the request gets the same error. */
+/** Every partition of the request that there is gets the same error. */
 export function refusedCommit(
   request: OffsetCommitRequest,
+  context: Pick<CommitContext, 'apiVersion' | 'topics'>,
   errorCode: ErrorCode,
 ): OffsetCommitResponse {
-  return answerPartitions(request, () => errorCode)
+  return answerPartitions(request, context, () => errorCode)
 }
 
+/** What does not exist is told so before the group is looked at, as Kafka's broker does. */
 function answerPartitions(
   request: OffsetCommitRequest,
-  outcomeOf: (topic: TopicCommit, partition: PartitionCommit) => ErrorCode,
+  { apiVersion, topics }: Pick<CommitContext, 'apiVersion' | 'topics'>,
+  outcomeOf: (topicName: string, partition: PartitionCommit) => ErrorCode,
 ): OffsetCommitResponse {
+  const hasTopicIds = apiVersion >= TOPIC_IDS_SINCE_VERSION
+  const errorCodeOf = (topic: TopicCommit, partition: PartitionCommit): ErrorCode => {
+    const name = hasTopicIds ? topics.topicName(topic.topicId) : topic.name
+    if (name === undefined) return 'UNKNOWN_TOPIC_ID'
+    return topics.hasPartition(name, partition.partitionIndex)
+      ? outcomeOf(name, partition)
+      : 'UNKNOWN_TOPIC_OR_PARTITION'
+  }
   return {
     topics: request.topics.map((topic) => ({
       name: topic.name,
       topicId: topic.topicId ?? ZERO_UUID,
       partitions: topic.partitions.map((partition) => ({
         partitionIndex: partition.partitionIndex,
-        errorCode: outcomeOf(topic, partition),
+        errorCode: errorCodeOf(topic, partition),
       })),
     })),
   }
@@ -111,9 +117,8 @@ function checkPartition(
   group: Group,
   topic: string,
   { partitionIndex, committedMetadata }: PartitionCommit,
-  { config, topics }: CommitContext,
+  config: GroupConfig,
 ): ErrorCode {
-  if (!topics.hasPartition(topic, partitionIndex)) return 'UNKNOWN_TOPIC_OR_PARTITION'
   if ((committedMetadata ?? '').length > config.offsetMetadataMaxBytes) {
     return 'OFFSET_METADATA_TOO_LARGE'
   }

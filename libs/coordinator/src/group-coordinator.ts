@@ -218,13 +218,13 @@ export class GroupCoordinator {
     context: RequestContext,
   ): Decision<OffsetCommitResponse> {
     const { groupId } = request
-    const refuse = (errorCode: ErrorCode) => refusedCommit(request, errorCode)
+    const { apiVersion } = context
+    const options = { apiVersion, config: this.#config, topics: this.#topics }
+    const refuse = (errorCode: ErrorCode) => refusedCommit(request, options, errorCode)
     return this.#decide(groupId, context, refuse, (shard, turn) => {
-      const errorCode = checkCommitter(shard.group(groupId), request, context.apiVersion)
+      const errorCode = checkCommitter(shard.group(groupId), request, apiVersion)
       if (errorCode !== 'NONE') return refuse(errorCode)
       if (!this.#hasRoomFor(groupId, shard)) return refuse('COORDINATOR_NOT_AVAILABLE')
-      const { apiVersion } = context
-      const options = { apiVersion, config: this.#config, topics: this.#topics }
       return commitOffsets(shard.groupOrNew(groupId), request, options, turn)
     })
   }

@@ -80,6 +80,22 @@ test.for([
   expect(harness.log).toEqual([])
 })
 
+test.for([
+  [{ partition: 40 }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  [{ topic: 'absent' }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  [{}, 'UNKNOWN_MEMBER_ID'],
+] as const)(
+  'what a stranger commits with %o is looked up before the stranger',
+  ([options, error]) => {
+    const { harness } = stableGroup()
+    const stranger = { memberId: 'stranger', generationId: 1 }
+    expect(harness.commit({ offset: 1, ...stranger, ...options })).toBe(error)
+    harness.coordinator.unload(harness.coordinator.partitionFor(GROUP))
+    const refused = 'partition' in options || 'topic' in options ? error : 'NOT_COORDINATOR'
+    expect(harness.commit({ offset: 1, ...stranger, ...options })).toBe(refused)
+  },
+)
+
 test('a group has no more committed partitions than it may', () => {
   const harness = new Harness({ committedPartitionsMax: 2 })
   expect([0, 1, 2, 0].map((partition) => harness.commit({ partition, offset: 9 }))).toEqual([
