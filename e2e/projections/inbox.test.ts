@@ -77,11 +77,7 @@ test('a producer without positions that sends everything again, and a kill: each
 
 test('what a relay wrote is known by its id, too, when it comes again without its position', async () => {
   await using stack = await start(1)
-  stack.relay()
-  await waitFor('the relay to have its slot', 60_000, async () => {
-    const { rowCount } = await stack.pool.query('select from pg_replication_slots where active')
-    return rowCount === 1
-  })
+  await stack.relayWithSlot()
   const app = stack.projector()
   const [event] = await stack.encode(AccountEvents.Deposited({ accountId: 'account-0', amount: 1 }))
   for (let count = 0; count < 20; count += 1) {

@@ -17,15 +17,6 @@ const start = (): Promise<ProjectionStack> =>
     topicConfigs: { 'message.timestamp.after.max.ms': String(365 * DAY_MS) },
   })
 
-/** A relay that has its slot: what is committed from now on, it reads in the order of the commits. */
-async function startRelay(stack: ProjectionStack): Promise<void> {
-  stack.relay()
-  await waitFor('the relay to have its slot', 60_000, async () => {
-    const { rowCount } = await stack.pool.query('select from pg_replication_slots where active')
-    return rowCount === 1
-  })
-}
-
 type Session = Pick<ProjectionStack['pool'], 'query'>
 
 /** Writes one deposit into the outbox of the database, as a service does. */
@@ -47,7 +38,7 @@ async function published(stack: ProjectionStack, count: number): Promise<void> {
 
 test('transactions that interleave in the source are applied in the order of their commits', async () => {
   await using stack = await start()
-  await startRelay(stack)
+  await stack.relayWithSlot()
   stack.projector()
   const [one, two] = [await stack.pool.connect(), await stack.pool.connect()]
   await one.query('begin')
@@ -67,7 +58,7 @@ test('transactions that interleave in the source are applied in the order of the
 
 test('what the relay publishes again after its crash is dropped by its position in the source', async () => {
   await using stack = await start()
-  await startRelay(stack)
+  await stack.relayWithSlot()
   const app = stack.projector()
   for (let amount = 1; amount <= 30; amount += 1) await write(stack, stack.pool, amount)
   await published(stack, 30)

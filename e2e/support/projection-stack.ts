@@ -147,6 +147,18 @@ export class ProjectionStack {
     })
   }
 
+  /** The same; what is committed from now on, it reads in the order of the commits. */
+  async relayWithSlot(): Promise<void> {
+    this.relay()
+    await waitFor('the relay to have its slot', 60_000, async () => {
+      // A slot that is being made has no position yet: what is written then is read as earlier rows.
+      const { rowCount } = await this.pool.query(
+        'select from pg_replication_slots where active and confirmed_flush_lsn is not null',
+      )
+      return rowCount === 1
+    })
+  }
+
   /** Encoded with the schemas that this registers, and stored in the order given. */
   async publish(...events: readonly NewEvent[]): Promise<void> {
     await this.publishRaw(...(await this.encode(...events)))
