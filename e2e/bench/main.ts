@@ -5,6 +5,7 @@ import { benchProduce } from './produce.ts'
 import { type ProjectionBenchOptions, benchProjection } from './projection/projection.ts'
 import { benchRegistry } from './registry.ts'
 import { benchRestart } from './restart.ts'
+import { benchRowWrites } from './row-writes.ts'
 import { type RelayBenchOptions, benchRelay } from './relay.ts'
 import type { BenchRow } from './report.ts'
 import { printReport } from './report.ts'
@@ -26,6 +27,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'event-loop': benchEventLoop,
   relay: benchRelay,
   projection: benchProjection,
+  'row-writes': benchRowWrites,
   registry: benchRegistry,
 }
 
