@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { copyIn, migrate, startEmbeddedPostgres } from '@fairlead/postgres'
 import pg from 'pg'
 import { freePort } from '../support/free-port.ts'
 import { ROOT } from '../support/platform.ts'
 import { type BenchRow, median } from './report.ts'
+import { temporaryDirectory } from './services.ts'
 import { usageOf } from './usage.ts'
 
 /** Accounts that there are; each transaction changes some of them, drawn at random. */
@@ -96,9 +95,9 @@ export async function benchRowWrites(options: {
   readonly isQuick: boolean
   readonly rounds: number
 }): Promise<readonly BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), 'fairlead-bench-rows-'))
+  using directory = await temporaryDirectory()
   const postgres = await startEmbeddedPostgres({
-    dataDirectory: join(directory, 'postgres'),
+    dataDirectory: join(directory.path, 'postgres'),
     port: await freePort(),
     settings: { shared_buffers: '512MB', max_wal_size: '4GB' },
   })
@@ -107,7 +106,6 @@ export async function benchRowWrites(options: {
     return await measure(postgres.url, options)
   } finally {
     await postgres.stop()
-    await rm(directory, { recursive: true, force: true })
   }
 }
 
