@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   type Association,
   type AssociationFilter,
@@ -36,6 +37,8 @@ import { StoreError } from '../store/store-error.ts'
 
 /** Confluent's default and maximum. */
 const ASSOCIATIONS_PER_PAGE_MAX = 1_000
+/** Of the schemas in the answer of one batch, in UTF-16 units; a batch may ask for one of them many times. */
+const BATCH_TEXT_LENGTH_MAX = 16 * 1_024 * 1_024
 
 /** Some of several requests may have failed. */
 const MULTI_STATUS = 207
@@ -118,10 +121,15 @@ function batchRoutes(
     const questions = filled(resourceQuestionsOf(bodyOf(request)), requests)
     const withSchemas = flag(request, 'includeSchemas')
     const results: object[] = []
+    let textLength = 0
     for (const question of questions) {
+      // Each looks at all associations, and nothing that it waits for need be slow.
+      await nextTurn()
       results.push(
         await resultOf(async () => {
           const answer = await answerTo(request, requests, { question, withSchemas })
+          for (const { schema } of answer.associations) textLength += schema?.schema.length ?? 0
+          if (textLength > BATCH_TEXT_LENGTH_MAX) throw tooMuchText()
           return associationsEntity(answer, requests.profile)
         }),
       )
@@ -141,6 +149,11 @@ function batchRoutes(
     }
     return reply.code(MULTI_STATUS).send({ results })
   })
+}
+
+function tooMuchText(): HttpFailure {
+  const message = `The schemas of one batch have more than ${BATCH_TEXT_LENGTH_MAX} characters: ask for fewer resources at a time`
+  return new HttpFailure({ errorCode: 413, message })
 }
 
 function filled<Item>(list: readonly Item[], { profile }: RegistryRequests): readonly Item[] {
@@ -316,13 +329,13 @@ class AssociationChanges {
    * `<topic>-key` or `<topic>-value` take, as an alias would, and writing to the subject that is meant.
    */
   #check(request: FastifyRequest, checked: CheckedAssociations, context: string): void {
-    const { resource, wishes } = checked
-    for (const { subject, associationType } of subjectsOf(
+    const { wishes } = checked
+    for (const { resourceName, subject, associationType } of subjectsOf(
       this.#requests.registry.view,
       checked,
       context,
     )) {
-      this.#checkTopic(request, { ...resource, associationType })
+      this.#checkTopic(request, { resourceName, associationType })
       this.#require(request, 'write', subject)
       const { schema } = wishes.find((wish) => wish.associationType === associationType) ?? {}
       for (const reference of schema?.references ?? []) {

@@ -460,6 +460,33 @@ test('nothing is associated in read-only mode, and aliases and contexts are foll
   expect(await call(http, 'DELETE /associations/resources/id-1')).toMatchObject(error(422, 42205))
 })
 
+test('a subject that is read-only is associated as it is, whether it is named or not', async () => {
+  const http = await started()
+  await call(http, create, body(weak('s2')))
+  await call(http, 'PUT /mode/s2', { mode: 'READONLY' })
+  for (const subject of ['s2', undefined]) {
+    const wish = { associationType: 'value', subject, lifecycle: 'STRONG' }
+    expect(await call(http, upsert, body(wish))).toMatchObject(error(422, 42205))
+  }
+})
+
+test('a batch has so much of schemas, however often it asks for one', async () => {
+  const http = await started()
+  const doc = 'x'.repeat(20_000)
+  const large = { schema: JSON.stringify({ type: 'fixed', name: 'F', size: 1, doc }) }
+  await call(http, 'POST /subjects/large/versions', large)
+  await call(http, create, body(weak('large')))
+  const requests = Array.from({ length: 1_000 }, () => ({ resourceId: 'id-1' }))
+  const [status, answer] = await call(http, 'POST /associations:batchGet?includeSchemas=true', {
+    requests,
+  })
+  const { results } = answer as { results: { error?: { error_code: number } }[] }
+  expect([status, results.length]).toEqual([207, 1_000])
+  const refused = results.filter((result) => result.error?.error_code === 413)
+  expect(refused.length).toBeGreaterThan(100)
+  expect(results.at(0)).toHaveProperty('result')
+})
+
 describe('batches', () => {
   const mutate = 'POST /associations:batchMutate'
 

@@ -15,7 +15,6 @@ import {
   type SchemaVersion,
   type SubjectView,
   isSameBasis,
-  qualifiedLike,
   refusal,
   success,
 } from '@fairlead/schemas'
@@ -167,11 +166,12 @@ export class RegistryRequests {
    * @throws {HttpFailure}
    */
   async tagsOf(request: FastifyRequest, version: SchemaVersion): Promise<readonly SchemaTags[]> {
-    const { subject, references } = version
-    const ofReferences = references.every((reference) =>
-      this.may(request, 'read', qualifiedLike(subject, reference.subject)),
-    )
-    const inquiry = { kind: 'tags', subject, of: version, ofReferences } as const
+    const { subject } = version
+    const question = { kind: 'tags', subject, of: version } as const
+    // Those that references refer to are among them.
+    const { versions } = this.registry.inquiryBasis({ ...question, ofReferences: true })
+    const ofReferences = versions.every((each) => this.may(request, 'read', each.subject))
+    const inquiry = { ...question, ofReferences }
     const tags = await this.#inquiries.answer(inquiry)
     if (tags.ok) return tags.value
     throw this.#failure(tags.failure)

@@ -240,6 +240,27 @@ test('tags take what a registration takes, and tell nothing of what they refer t
   expect(await found('ana')).toEqual(['ORDER'])
 })
 
+test('tags of what a reference refers to are told to whom may read that', async () => {
+  const ask = await filled()
+  const record = (name: string, type: unknown) =>
+    JSON.stringify({
+      type: 'record',
+      name,
+      'confluent:tags': [name],
+      fields: [{ name: 'f', type }],
+    })
+  const registering = (subject: string, schema: string, ...references: object[]) =>
+    ask('root', `POST /subjects/${subject}/versions`, { schema, references })
+  await registering('secret-r', record('Secret', 'int'))
+  const secret = { name: 'Secret', subject: 'secret-r', version: 1 }
+  await registering('orders-r', record('Order', 'Secret'), secret)
+  const order = { name: 'Order', subject: 'orders-r', version: 1 }
+  await registering('orders-s', record('Orders', 'Order'), order)
+  const [, answer] = await ask('ana', 'GET /subjects/orders-s/versions/1?findTags=*')
+  const { schemaTags } = answer as { schemaTags: { tags: string[] }[] }
+  expect(schemaTags.flatMap((each) => each.tags)).toEqual(['Orders'])
+})
+
 describe('associations', () => {
   const of = (resourceName: string, wish: object) => ({
     resourceName,
@@ -275,6 +296,20 @@ describe('associations', () => {
     expect(batchStatus).toBe(207)
     const [result] = (answer as { results: { error?: { error_code: number } }[] }).results
     expect(result?.error?.error_code ?? 200).toBe(status)
+  })
+
+  test('an association of another topic is not changed under the name of theirs', async () => {
+    const ask = await filled()
+    await ask('root', 'POST /associations', of('payments', weak('orders-a')))
+    const put = 'PUT /associations/resources/id-payments'
+    const strong = {
+      ...of('orders-t', { subject: 'orders-a', lifecycle: 'STRONG' }),
+      resourceId: 'id-payments',
+    }
+    expect(await ask('ana', put, strong)).toMatchObject([403, {}])
+    expect((await ask('root', 'GET /associations/resources/id-payments'))[1]).toMatchObject([
+      { lifecycle: 'WEAK' },
+    ])
   })
 
   test('references of their schemas take reading', async () => {

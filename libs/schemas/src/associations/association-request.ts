@@ -163,7 +163,7 @@ function withSubject(wish: CheckedWish, resource: Resource): Outcome<CheckedWish
 
 /** The subject that belongs to the resource alone: in a context that has the name of its namespace. */
 export function defaultSubject(
-  { resourceName, resourceNamespace }: Resource,
+  { resourceName, resourceNamespace }: Pick<Resource, 'resourceName' | 'resourceNamespace'>,
   associationType: string,
 ): string {
   return `:.${resourceNamespace}:${resourceName}-${associationType}`

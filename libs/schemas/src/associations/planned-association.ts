@@ -51,6 +51,9 @@ export function planAssociations(
   for (const wish of inPlace) {
     const plan = planOne(wish, { resource, existing: known.get(wish.associationType), options })
     if (!plan.ok) return plan
+    // Also where the subject was not named.
+    const writable = view.checkWritable(plan.value.subject)
+    if (!writable.ok) return writable
     planned.push(plan.value)
   }
   for (const plan of planned) {
@@ -64,20 +67,25 @@ export function planAssociations(
   return success(planned)
 }
 
-/** Every subject that a request may write to or change, as it is named and behind its alias. */
+/**
+ * Every subject that a request may write to or change, as it is named and behind its alias, and the resource
+ * that it is one of: an association that is there is found by its id alone, and may be another name's.
+ */
 export function subjectsOf(
   view: SubjectView,
   { resource, wishes }: CheckedAssociations,
   context: string,
-): readonly { readonly associationType: string; readonly subject: string }[] {
-  const { resourceId = '', resourceType } = resource
+): readonly Pick<Association, 'resourceName' | 'associationType' | 'subject'>[] {
+  const { resourceId = '', resourceType, resourceName } = resource
   return wishes.flatMap(({ subject, associationType }) => {
-    const existing = view.image.associations
-      .ofResourceId(resourceId, { resourceType, associationTypes: [associationType] })
-      .map((association) => association.subject)
+    const existing = view.image.associations.ofResourceId(resourceId, {
+      resourceType,
+      associationTypes: [associationType],
+    })
     const named = qualifiedLike(context, subject ?? defaultSubject(resource, associationType))
-    const subjects = new Set([...existing, named, view.aliased(named)])
-    return [...subjects].map((each) => ({ associationType, subject: each }))
+    const subjects = new Set([named, view.aliased(named)])
+    const asked = [...subjects].map((each) => ({ resourceName, associationType, subject: each }))
+    return [...existing, ...asked]
   })
 }
 
@@ -128,7 +136,7 @@ function planOne(
   const filled = isNewByUpdate ? withDefaults(asked, { isCreate: false }) : success(asked)
   if (!filled.ok) return filled
   const wish = filled.value
-  const ofResource = defaultSubject(resource, wish.associationType)
+  const ofResource = defaultSubject(existing ?? resource, wish.associationType)
   const subject =
     wish.subject ?? existing?.subject ?? (wish.lifecycle === 'STRONG' ? ofResource : undefined)
   if (subject === undefined) return weakWithoutSubject()

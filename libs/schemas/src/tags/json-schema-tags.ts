@@ -42,7 +42,13 @@ export function jsonSchemaTags(json: JsonValue): readonly SchemaTags[] {
     if (shape === undefined) return
     const { kind, json: at, parts, criterion } = shape
     if (kind === 'combined') {
-      parts.forEach((part, index) => visit(part, `${scope}${criterion}.${index}.`, false))
+      // A type that a list repeats has the same entities: walked twice at each level, they would be 2^n.
+      const walked = new Set<string>()
+      parts.forEach((part, index) => {
+        const isRepeated = part.json === at && part.kind !== 'combined' && walked.has(part.kind)
+        walked.add(part.kind)
+        if (!isRepeated) visit(part, `${scope}${criterion}.${index}.`, false)
+      })
     } else if (kind === 'object') visitObject(at, `${scope}object`, isProperty)
     else if (kind === 'array') visit(shapes.of(at.members.get('items')), `${scope}array.`, false)
     else if (kind === 'not') visit(shapes.of(at.members.get('not')), `${scope}not.`, false)

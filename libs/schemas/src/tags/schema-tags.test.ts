@@ -172,6 +172,14 @@ describe('Avro', () => {
 })
 
 describe('JSON Schema', () => {
+  test('a type that a list repeats is walked once', () => {
+    let schema: object = { type: 'object' }
+    for (let depth = 0; depth < 40; depth += 1) {
+      schema = { type: ['object', 'object'], properties: { a: schema } }
+    }
+    expect(foundIn('JSON', schema)).toEqual([])
+  })
+
   const text = { type: 'string' }
   const object = (properties: object, rest: object = {}) => ({
     type: 'object',
