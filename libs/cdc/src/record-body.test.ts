@@ -87,6 +87,14 @@ test('a record that is larger than a piece of memory has memory of its own', () 
   expect(next.bytes.buffer).toBe(small.bytes.buffer)
 })
 
+test('a record that is made alone holds on to little more than itself, however long its headers', () => {
+  const body = RecordBody.of(new Uint8Array(36), new Uint8Array(300), [
+    ['traceparent', new Uint8Array(55)],
+    ['baggage', new Uint8Array(1_500)],
+  ])
+  expect(body.bytes.length).toBeLessThan(3_000)
+})
+
 test('a text that is no well-formed UTF-16 is written as TextEncoder would', () => {
   const writer = new RecordBodyWriter()
   writer.begin()

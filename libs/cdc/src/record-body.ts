@@ -9,6 +9,8 @@ const SHARED_BYTES_MAX = SLAB_BYTES / 16
 /** What follows the part of a record that did not fit: mostly the headers. */
 const SPARE_BYTES = 512
 const VARINT_BYTES_MAX = 5
+/** Of one UTF-16 unit. */
+const UTF8_BYTES_MAX = 3
 const ASCII_MAX = 0x7f
 const NULL_LENGTH = -1
 
@@ -145,7 +147,11 @@ export class RecordBody {
     value: Uint8Array | null,
     headers: readonly EventHeader[],
   ): RecordBody {
-    const sizeBytes = (key?.length ?? 0) + (value?.length ?? 0) + SPARE_BYTES
+    // What is too small is moved to a slab, which this record alone would hold.
+    let sizeBytes = (key?.length ?? 0) + (value?.length ?? 0) + SPARE_BYTES
+    for (const [name, bytes] of headers) {
+      sizeBytes += UTF8_BYTES_MAX * name.length + (bytes?.length ?? 0) + 2 * VARINT_BYTES_MAX
+    }
     const writer = new RecordBodyWriter(sizeBytes)
     writer.begin()
     writer.bytes(key)
