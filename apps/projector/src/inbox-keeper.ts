@@ -58,6 +58,7 @@ export async function keepInboxes(options: Omit<KeeperOptions, 'logger'>): Promi
   const { db, log, registered, wallMs = Date.now } = options
   const ids = new Set(registered.map(({ projectionId }) => projectionId))
   const versions = await readVersionsById(db, [...ids])
+  const failures: unknown[] = []
   for (const each of registered) {
     const { projection, projectionId } = each
     const version = versions.find(
@@ -67,13 +68,19 @@ export async function keepInboxes(options: Omit<KeeperOptions, 'logger'>): Promi
     if (version === undefined || !isRunning(version.state) || projection.inbox === undefined)
       continue
     for (const { topic } of projection.sources) {
-      const lags = await readLags({ db, log }, versionOf(each), [topic])
-      const ofTopic = lags.filter((lag) => lag.topic === topic)
-      const horizonMs = horizonOf(ofTopic, wallMs()) - projection.inbox.retentionMs
-      if (Number.isFinite(horizonMs)) await forgetIds(db, each, topic, horizonMs)
+      const { retentionMs } = projection.inbox
+      const forgotten = async (): Promise<void> => {
+        const lags = await readLags({ db, log }, versionOf(each), [topic])
+        const ofTopic = lags.filter((lag) => lag.topic === topic)
+        const horizonMs = horizonOf(ofTopic, wallMs()) - retentionMs
+        if (Number.isFinite(horizonMs)) await forgetIds(db, each, topic, horizonMs)
+      }
+      await forgotten().catch((error: unknown) => failures.push(error))
     }
   }
   await db.connection().execute((connection: Kysely<unknown>) => keepInboxTables(connection))
+  // One topic that is away keeps no other projection from its days to come.
+  if (failures.length > 0) throw failures[0]
 }
 
 /**

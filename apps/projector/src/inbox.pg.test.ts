@@ -70,6 +70,28 @@ async function keep({ projector }: TestProjector, wallMs = Date.now()): Promise<
   await keepInboxes({ db, log: fixture.log.open(), registered, wallMs: () => wallMs })
 }
 
+test('a topic that is away keeps no other projection from its days to come', async () => {
+  const { projector } = fixture.start([withInbox])
+  fixture.log.append(0, sent(idAt(Date.now()), 5))
+  await isAt(1, 0)
+  await until(() => expect(projector.registered).not.toEqual([]))
+  const days = async (): Promise<number> => {
+    const { rows } = await sql<{ name: string }>`
+      select inhrelid::regclass as name from pg_inherits where inhparent = 'evt.inbox'::regclass
+      order by 1 desc`.execute(db)
+    return rows.length
+  }
+  const before = await days()
+  const { rows } = await sql<{ name: string }>`
+    select inhrelid::regclass::text as name from pg_inherits
+    where inhparent = 'evt.inbox'::regclass order by 1 desc limit 1`.execute(db)
+  await sql.raw(`drop table ${rows[0]?.name}`).execute(db)
+  const log = { ...fixture.log.open(), endOffset: () => Promise.reject(new Error('it is away')) }
+  const round = keepInboxes({ db, log, registered: projector.registered })
+  await expect(round).rejects.toThrow('it is away')
+  expect(await days()).toBe(before)
+})
+
 describe('an event that comes again without a position', () => {
   const now = Date.now()
   test.for([

@@ -122,8 +122,9 @@ export class Projector {
 
   async #stopAll(): Promise<void> {
     await this.#started
-    await Promise.all([this.#watch?.stop(), this.#jobs?.stop(), this.#inboxKeeper?.stop()])
-    await Promise.all(this.#versions.map((version) => version.stop()))
+    await Promise.all([this.#watch?.stop(), this.#jobs?.stop()])
+    const versions = this.#versions.map((version) => version.stop())
+    await Promise.all([...versions, this.#inboxKeeper?.stop()])
     await this.#options.log.close()
     await this.db.destroy()
   }

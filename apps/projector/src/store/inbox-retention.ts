@@ -64,9 +64,8 @@ async function dropForgottenDays(connection: Kysely<unknown>): Promise<void> {
     where i.inhparent = 'evt.inbox'::regclass
       and d.day < (clock_timestamp() at time zone 'UTC')::date - ${KEPT_DAYS}::int
       and (d.day + 1)::timestamp at time zone 'UTC'
-        <= coalesce((select min(forgotten_before) from evt.inbox_consumer), 'infinity')`.execute(
-    connection,
-  )
+        <= coalesce((select min(forgotten_before) from evt.inbox_consumer), 'infinity')
+    order by i.inhdetachpending desc, c.relname`.execute(connection)
   for (const { name, isDetaching } of rows) {
     const table = sql.id('evt', name)
     const how = sql.raw(isDetaching ? 'finalize' : 'concurrently')
