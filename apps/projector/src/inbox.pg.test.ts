@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { keepInboxes } from './inbox-keeper.ts'
 import type { Database } from './store/database.ts'
+import { registerMoment } from './store/register.ts'
 import { retire } from './store/retire.ts'
 import { setPaused } from './store/versions.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
@@ -197,6 +198,8 @@ describe('once the retention of an id is over', () => {
   test('its day is dropped, and days to come are there', async () => {
     const started = fixture.start([withInbox])
     await isAt(0, 0)
+    // Its own rounds are not to come in between.
+    await started.projector.stop()
     await sql`
       create table evt.inbox_20260101 (like evt.inbox including all)`.execute(db)
     await sql`
@@ -297,6 +300,30 @@ describe('a rebuild', () => {
     await fixture.hasState('accounts', 2, 'ready')
     expect(await fixture.balancesIn('rm_accounts_v2')).toEqual(balances(6))
   })
+})
+
+test('a throw-away version keeps no ids, and no days of the others', async () => {
+  const now = Date.now()
+  const id = idAt(now)
+  fixture.log.append(0, sent(id, 5), sent(id, 5), sent('order 5', 1, 0, now))
+  fixture.log.append(1, sent(id, 5, 1), sent(idAt(now), 2, 1))
+  const started = fixture.start([withInbox])
+  await isAt(3, 2)
+  const [registered] = started.projector.registered
+  if (registered === undefined) throw new Error('nothing is registered')
+  const moment = await registerMoment(db, registered, { untilMs: now + HOUR_MS })
+  const { version } = moment
+  await fixture.hasState('accounts', version, 'ready')
+  const { rows } = await sql<{ holds: boolean }>`
+    select bool_or(forgotten_before < 'infinity') as holds
+    from evt.inbox_consumer where version = ${version}`.execute(db)
+  expect(rows).toEqual([{ holds: false }])
+  await keep(started)
+  expect((await storedIds()).untimed).toBe(1)
+
+  expect(await fixture.balancesIn(moment.schemaName)).toEqual(balances(6, 2))
+  const verified = await fixture.runJob('accounts', { version, kind: 'verify', request: {} })
+  expect(verified).toMatchObject({ state: 'done', result: { isEqual: true } })
 })
 
 test('ids of a version that is retired are removed', async () => {

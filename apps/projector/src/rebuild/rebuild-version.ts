@@ -18,7 +18,7 @@ import { explainUnknown } from '../stop-reasons.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
-import { Inboxes, forgetInbox } from '../store/inbox.ts'
+import { Inboxes, closeInbox, forgetInbox } from '../store/inbox.ts'
 import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
@@ -118,6 +118,7 @@ class VersionBuild {
         update evt.projection_version set state = ${state},
           ready_at = ${state === 'ready' ? sql`clock_timestamp()` : null}
         where ${isVersion(registered)}`.execute(trx)
+      if (state === 'ready') await closeInbox(trx, registered)
       await finishJob(trx, job.id, null)
     })
   }

@@ -131,9 +131,9 @@ export class Inbox {
 
   /** Until the transaction ends, no id is forgotten that is not by now. */
   async #holdHorizon(db: Kysely<unknown>): Promise<number> {
-    const { rows } = await sql<{ ms: number }>`
-      select extract(epoch from forgotten_before)::float8 * 1000 as ms
-      from evt.inbox_consumer where id = ${this.#consumerId} for share`.execute(db)
+    const { rows } = await sql<{ ms: number | null }>`
+      select extract(epoch from evt.hold_inbox_horizon(${this.#consumerId}))::float8 * 1000
+        as ms`.execute(db)
     // The version was retired meanwhile; its checkpoints are gone, too, so that nothing commits.
     return rows[0]?.ms ?? Number.NEGATIVE_INFINITY
   }
@@ -255,6 +255,16 @@ export class Inboxes {
     }
     return records.flatMap((prepared) => kept.get(logPlace(prepared)) ?? [])
   }
+}
+
+/** Of a version that is filled and will read no more: its ids keep no days of other versions. */
+export async function closeInbox(
+  trx: Kysely<unknown>,
+  registered: RegisteredProjection,
+): Promise<void> {
+  await sql`
+    update evt.inbox_consumer set forgotten_before = 'infinity'
+    where ${isVersion(registered)}`.execute(trx)
 }
 
 /** For a version that begins at the beginning: its ids may be of a topic that had the name before. */
