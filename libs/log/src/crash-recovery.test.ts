@@ -356,6 +356,17 @@ describe('files beside the segments', () => {
     )
   })
 
+  test('an index of an earlier segment of this name says nothing of the one that begins', () => {
+    const disk = new SimulatedDisk()
+    const earlier = open(disk, { config: CONFIG })
+    for (const value of ['x', 'y', 'z']) append(earlier, batch({ values: [value] }))
+    for (const path of disk.paths()) if (!path.endsWith('.idx')) disk.removeFile(path, () => {})
+    const log = open(disk, { config: CONFIG })
+    append(log, batch({ values: ['another'] }))
+    const content = readAll(log)
+    expect(readAll(open(disk.survivor(KEEP_UNSYNCED), { config: CONFIG }))).toEqual(content)
+  })
+
   test('leftovers of an interrupted replacement are removed', () => {
     const disk = new SimulatedDisk()
     live(disk)

@@ -78,6 +78,8 @@ export type StoredIndex = IndexHead & {
   readonly claim: Interval | undefined
   /** Whether that is all of them. */
   readonly isWhole: boolean
+  /** How many slots the file has after its head, damaged ones included, a piece of one at its end not. */
+  readonly slotCount: number
 }
 
 /** @throws {DecodeError} when the head is damaged, or that of another segment or version. */
@@ -96,7 +98,14 @@ export function decodeIndex(bytes: Uint8Array, baseOffset: number, crc32c: Crc32
     const isNext = index.count === number && index.startOf(number).position === startPosition
     if (isNext && index.mayAdd(interval)) index.add(interval)
   }
-  return { ...head, index, claim, isWhole: index.count === slotCount }
+  const isWhole = index.count === slotCount
+  return {
+    ...head,
+    index,
+    claim,
+    isWhole,
+    slotCount: Math.floor(bytes.length / INDEX_SLOT_BYTES) - 1,
+  }
 }
 
 function sealed(crc32c: Crc32c, write: (view: DataView) => void): Uint8Array {

@@ -135,6 +135,8 @@ describe('in mode interval', () => {
 test('appends beyond 64 MiB that wait for the disk are refused, to be retried', () => {
   const disk = new SimulatedDisk({ completion: 'queued' })
   const log = open(disk)
+  appendAll(log, [batch()])
+  disk.drain()
   const answers = appendAll(
     log,
     Array.from({ length: 67 }, () => LARGE.slice()),

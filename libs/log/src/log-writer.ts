@@ -196,14 +196,18 @@ export class LogWriter {
   }
 
   #mustRoll(batch: PlacedBatch): boolean {
-    const { sizeBytes, createdMs, baseOffset } = this.#segment
+    const { sizeBytes, createdMs } = this.#segment
     if (sizeBytes === 0) return false
     return (
       this.#events.hasBegunNext() ||
       sizeBytes + batch.bytes.length > this.#config.segmentBytes ||
       batch.nowMs - createdMs >= this.#config.segmentMs ||
-      batch.nextOffset - baseOffset > RELATIVE_OFFSET_MAX
+      this.#isTooFar(batch)
     )
+  }
+
+  #isTooFar({ nextOffset }: PlacedBatch): boolean {
+    return nextOffset - this.#segment.baseOffset > RELATIVE_OFFSET_MAX
   }
 
   #roll(nowMs: number): void {
@@ -222,10 +226,26 @@ export class LogWriter {
     })
   }
 
+  /**
+   * First of all the index gets a place: what is written and synced is always said there, so that it is
+   * never taken for torn once it was acknowledged, even if the disk has no more room then.
+   */
   #writeNext(): void {
-    const batches = this.#takeForSegment()
     const segment = this.#segment
     this.#isWriting = true
+    if (segment.hasIndexPlace) {
+      this.#writeBatches(segment)
+      return
+    }
+    runTask(segment.reserveIndex(), (reserved) => {
+      this.#isWriting = false
+      if (!reserved.ok) this.#end(reserved.error)
+      else if (!this.#reportIdle()) this.#advance()
+    })
+  }
+
+  #writeBatches(segment: Segment): void {
+    const batches = this.#takeForSegment()
     const chunks = batches.map((batch) => batch.bytes)
     segment.file.write(segment.sizeBytes, chunks, (result) => {
       if (!result.ok && isShortage(result.error)) {
@@ -256,7 +276,8 @@ export class LogWriter {
     let takenBytes = 0
     for (let next = this.#placed.first(); next !== undefined; next = this.#placed.first()) {
       takenBytes += next.bytes.length
-      if (batches.length > 0 && (takenBytes > limitBytes || this.#mustRoll(next))) break
+      const isForNext = takenBytes > limitBytes || this.#isTooFar(next) || this.#mustRoll(next)
+      if (batches.length > 0 && isForNext) break
       batches.push(next)
       this.#placed.shift()
       this.#placedBytes -= next.bytes.length

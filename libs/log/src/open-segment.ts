@@ -53,7 +53,7 @@ export function unknownSegment(
     file,
     summary: emptySummary(baseOffset, place.nowMs),
     index: new SegmentIndex(baseOffset),
-    storedCount: undefined,
+    stored: undefined,
     isCompacted,
   })
 }
@@ -62,7 +62,7 @@ export function unknownSegment(
 export function knownSegment(
   place: SegmentPlace,
   { file }: SegmentFile,
-  { baseOffset, createdMs, index }: StoredIndex,
+  { baseOffset, createdMs, index, slotCount }: StoredIndex,
   count: number,
 ): Segment {
   const kept = index
@@ -73,7 +73,7 @@ export function knownSegment(
     file,
     summary,
     index: kept,
-    storedCount: count,
+    stored: { count, slotCount },
     isCompacted: false,
   })
 }
@@ -87,7 +87,7 @@ export function* closedSegment(
   const stored = yield* readIndexEnd(place, baseOffset)
   if (stored === undefined || (stored.last?.endPosition ?? 0) !== sizeBytes) return undefined
   const summary = summaryOf(stored.head, stored.last)
-  return new Segment({ ...place, file, summary, index: undefined, storedCount: 0, isCompacted })
+  return new Segment({ ...place, file, summary, index: undefined, stored: undefined, isCompacted })
 }
 
 /** Undefined when there is none, or its head is damaged. */

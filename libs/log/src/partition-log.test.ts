@@ -139,9 +139,30 @@ test('a batch whose offsets are not as many as its records is refused, also a co
 })
 
 describe('durability', () => {
+  const completeEach = (disk: SimulatedDisk, operations: readonly string[]) => {
+    for (const _ of operations) {
+      expect(disk.queuedCount).toBe(1)
+      disk.complete(0)
+    }
+  }
+
+  test('the first append of a segment waits for a place in the index', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk)
+    let isAppended = false
+    log.append(batch(), { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' }, ({ ok }) => {
+      isAppended = ok
+    })
+    completeEach(disk, ['open the index', 'empty it', 'make a place'])
+    completeEach(disk, ['write', 'datasync', 'write the index'])
+    expect([isAppended, disk.queuedCount]).toEqual([true, 0])
+  })
+
   test('in mode group an append counts only after the sync that covers it', () => {
     const disk = new SimulatedDisk({ completion: 'queued' })
     const log = open(disk)
+    append(log, batch())
+    disk.drain()
     const answers: number[] = []
     for (const index of [0, 1, 2]) {
       log.append(batch(), { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' }, ({ ok }) => {
@@ -149,18 +170,12 @@ describe('durability', () => {
       })
     }
     // The first write went out alone, the other two waited for its sync.
-    disk.complete(0)
-    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[], 0, 1])
-    const untilIndexed = (operations: readonly string[]) => {
-      for (const _ of operations) {
-        expect(disk.queuedCount).toBe(1)
-        disk.complete(0)
-      }
-    }
-    untilIndexed(['datasync', 'open the index', 'empty it', 'write it'])
-    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[0], 1, 1])
-    untilIndexed(['write', 'datasync', 'write the index'])
-    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[0, 1, 2], 3, 0])
+    completeEach(disk, ['write'])
+    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[], 1, 1])
+    completeEach(disk, ['datasync', 'write the index'])
+    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[0], 2, 1])
+    completeEach(disk, ['write', 'datasync', 'write the index'])
+    expect([answers, log.highWatermark, disk.queuedCount]).toEqual([[0, 1, 2], 4, 0])
   })
 
   test('in mode os an append counts after the write', () => {
@@ -169,8 +184,9 @@ describe('durability', () => {
     const answers: boolean[] = []
     const context = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const
     log.append(batch(), context, ({ ok }) => answers.push(ok))
+    completeEach(disk, ['open the index', 'empty it', 'make a place'])
     expect(answers).toEqual([])
-    disk.complete(0)
+    completeEach(disk, ['write'])
     expect(answers).toEqual([true])
     expect(log.highWatermark).toBe(1)
   })

@@ -4,7 +4,7 @@ import { type Disk, type DiskFile, corruptLog } from './disk.ts'
 import { type DiskTask, perform, readFileIfExists } from './disk-task.ts'
 import type { IndexCache } from './index-cache.ts'
 import { INDEX_SLOT_BYTES, decodeIndex } from './index-file.ts'
-import { IndexWriter, writeWholeIndex } from './index-writer.ts'
+import { IndexWriter, type StoredSlots, writeWholeIndex } from './index-writer.ts'
 import { type IndexEnd, SegmentIndex } from './segment-index.ts'
 import { mayFollow, scanBatches } from './segment-scan.ts'
 
@@ -56,8 +56,8 @@ export type SegmentOptions = {
   readonly summary: SegmentSummary
   /** Read when it is needed, for a closed segment, when left out. */
   readonly index: SegmentIndex | undefined
-  /** How many intervals the index file holds; undefined when it is to be written anew. */
-  readonly storedCount: number | undefined
+  /** What the index file holds; undefined when it is to be written anew. */
+  readonly stored: StoredSlots | undefined
   readonly indexIntervalBytes: number
   /** Whether batches may be missing. */
   readonly isCompacted: boolean
@@ -88,7 +88,7 @@ export class Segment {
   #onIdle: (() => void) | undefined
 
   constructor(options: SegmentOptions) {
-    const { summary, file, isCompacted, index, indexIntervalBytes, storedCount } = options
+    const { summary, file, isCompacted, index, indexIntervalBytes, stored } = options
     const { disk, crc32c } = options
     this.#options = options
     this.baseOffset = summary.baseOffset
@@ -102,7 +102,7 @@ export class Segment {
       disk,
       crc32c,
       path: this.#indexPath('.idx'),
-      storedCount: storedCount === undefined ? undefined : Math.min(storedCount, index?.count ?? 0),
+      stored: stored && { ...stored, count: Math.min(stored.count, index?.count ?? 0) },
     })
   }
 
@@ -189,6 +189,16 @@ export class Segment {
   dropIndex(): void {
     invariant(this.#isClosed, 'the index of the active segment stays in memory')
     this.#index = undefined
+  }
+
+  /** Whether the index has a place for what is appended next; see `IndexWriter`. */
+  get hasIndexPlace(): boolean {
+    return this.#indexWriter.hasPlace
+  }
+
+  /** Makes it; all of the segment is durable. */
+  *reserveIndex(): DiskTask<void> {
+    yield* this.#indexWriter.reserve(this.#summary, this.#growing(), this.end.index)
   }
 
   /** Writes the index up to `end`, which is durable; see `IndexWriter`. */
@@ -324,7 +334,7 @@ export function* createSegment(
     file,
     summary: emptySummary(baseOffset, nowMs),
     index: new SegmentIndex(baseOffset),
-    storedCount: undefined,
+    stored: undefined,
     isCompacted: false,
   })
 }

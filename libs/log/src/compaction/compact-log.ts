@@ -252,7 +252,7 @@ class Compaction {
       summary: emptySummary(baseOffset, createdMs),
       index: new SegmentIndex(baseOffset),
       indexCache: new IndexCache({ budgetBytes: 0 }),
-      storedCount: undefined,
+      stored: undefined,
       indexIntervalBytes,
       isCompacted: true,
     })
