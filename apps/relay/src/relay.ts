@@ -31,6 +31,7 @@ import type { SinkFactory } from './sink/sink-clients.ts'
 import { findUnreadTables, publishTables } from './snapshot/initial-only.ts'
 import { TailStore } from './sink/tail-store.ts'
 import type { ParkedEvent } from './source/parked-events.ts'
+import { isInUse } from './source/preflight-lock.ts'
 import { type Source, checkPublishedTables, preflight, sourceName } from './source/preflight.ts'
 import { PublishedUntil } from './source/published-until.ts'
 import type { EndedSession } from './source/slot-session.ts'
@@ -364,14 +365,14 @@ export class Relay {
   }
 
   /**
-   * Until nobody reads the slot: a look at it costs much less than a session. Where that fails the next
+   * Until nobody has the slot: a look at it costs much less than a session. Where that fails the next
    * session will tell why.
    */
   async #standBy(pollMs: number): Promise<void> {
     const client = this.#client('standby')
     try {
       await client.connect()
-      while (!this.#stopped.signal.aborted && (await isSlotRead(client, this.#slotName))) {
+      while (!this.#stopped.signal.aborted && (await isInUse(client, this.#slotName))) {
         await this.#pause(pollMs)
       }
     } catch (error) {
@@ -409,14 +410,6 @@ export class Relay {
   async #pause(delayMs: number): Promise<void> {
     await setTimeout(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined)
   }
-}
-
-async function isSlotRead(client: pg.Client, slotName: string): Promise<boolean> {
-  const { rowCount } = await client.query(
-    'select from pg_replication_slots where slot_name = $1 and active',
-    [slotName],
-  )
-  return rowCount !== 0
 }
 
 /** What lies between its slot and what was published may be missing. */

@@ -103,3 +103,37 @@ test('with another mode the relay goes on as if it were new', async () => {
   await fixture.until(() => fixture.publishedIds().length === 3)
   expect(fixture.publishedIds()).toEqual([first, first, second])
 })
+
+test('a second relay stands by while one reads the tables, and takes over where that one ends', async () => {
+  await createFixture()
+  const ids = await fixture.insert([{}, {}])
+  fixture.brokers.isStuck = true
+  const first = fixture.relay()
+  first.start()
+  await fixture.until(() => fixture.brokers.sendsInFlight > 0)
+  const second = fixture.relay()
+  second.start()
+  await fixture.until(() => second.status.state === 'standby')
+  expect(second.status.reason).toContain('another relay')
+  expect(readiness(second.status.state, second.status.reason)).toBe(true)
+  fixture.brokers.unstick()
+  await fixture.until(() => second.status.state === 'completed')
+  expect(second.status.reason).toContain('everything was published at')
+  expect(first.status.reason).toBe('2 rows were published')
+  expect(fixture.publishedIds()).toEqual(ids)
+})
+
+test('a relay with a slot stands by, too, while the tables are read', async () => {
+  await createFixture()
+  await fixture.insert([{}])
+  fixture.brokers.isStuck = true
+  const first = fixture.relay()
+  first.start()
+  await fixture.until(() => fixture.brokers.sendsInFlight > 0)
+  const second = fixture.relay({ 'snapshot.mode': 'no_data' })
+  second.start()
+  await fixture.until(() => second.status.state === 'standby')
+  fixture.brokers.unstick()
+  await first.stop()
+  await fixture.until(() => second.status.state === 'streaming')
+})

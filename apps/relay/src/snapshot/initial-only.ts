@@ -7,7 +7,8 @@ import {
   publishUnseen,
 } from '../recovery/publish-unseen.ts'
 import { matchingTables } from '../source/capture-publication.ts'
-import { PREFLIGHT_LOCK, checkColumns } from '../source/preflight.ts'
+import { takePreflightLock } from '../source/preflight-lock.ts'
+import { checkColumns } from '../source/preflight.ts'
 import { readCatalog } from '../source/read-catalog.ts'
 import type { SourceOptions } from '../source/source-options.ts'
 import { type SystemIdentity, identifySystem } from '../timeline/identify-system.ts'
@@ -30,14 +31,14 @@ export type UnreadTables = {
  * to do any more when it was done before: as in Debezium, a relay that has read its slot has a position
  * already.
  *
- * @throws {SessionFailure} `OUTBOX_COLUMNS`
+ * @throws {SessionFailure} `OUTBOX_COLUMNS`; `slot-in-use` while another relay is at it.
  */
 export async function findUnreadTables(
   client: pg.Client,
   options: SourceOptions,
 ): Promise<UnreadTables | string> {
   const { slotName, tables, capture } = options
-  await client.query(`select pg_advisory_lock(${PREFLIGHT_LOCK})`, [slotName])
+  await takePreflightLock(client, slotName)
   const { rows } = await client.query<{ state: string; since: Date }>(
     'select state, created_at as since from relay.slot where slot_name = $1',
     [slotName],

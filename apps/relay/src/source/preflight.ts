@@ -9,6 +9,7 @@ import {
   checkCapturedTables,
   ensureCapturePublication,
 } from './capture-publication.ts'
+import { giveBackPreflightLock, takePreflightLock } from './preflight-lock.ts'
 import { readCatalog } from './read-catalog.ts'
 import { ensureSlot } from './slot.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
@@ -30,16 +31,14 @@ export function sourceName(
   return `${system.systemIdentifier}/${slotName}`
 }
 
-/** One relay at a time looks at the publication and the slot. */
-export const PREFLIGHT_LOCK = "hashtextextended('fairlead relay preflight ' || $1, 0)"
-
 /**
  * Checks that the source can be read without a gap, and makes what is missing on the very first
  * start: the publication before the slot, because a slot that reads a change from before its
  * publication existed can never get past it.
  *
  * @param recover carries out the order of an operator to make a lost slot good, if there is one.
- * @throws {SessionFailure} `halted` when events may have been lost, or nothing can work.
+ * @throws {SessionFailure} `halted` when events may have been lost, or nothing can work; `slot-in-use` while
+ * another relay is at it.
  */
 export async function preflight(
   client: pg.Client,
@@ -47,7 +46,7 @@ export async function preflight(
   recover: (source: Omit<Source, 'startLsn'>) => Promise<void>,
 ): Promise<Source> {
   await checkServer(client)
-  await client.query(`select pg_advisory_lock(${PREFLIGHT_LOCK})`, [options.slotName])
+  await takePreflightLock(client, options.slotName)
   try {
     if (options.tables.length > 0) await ensurePublication(client, options)
     const capturedTables =
@@ -63,7 +62,7 @@ export async function preflight(
     const startLsn = await ensureSlot(client, options, source)
     return { ...source, startLsn }
   } finally {
-    await client.query(`select pg_advisory_unlock(${PREFLIGHT_LOCK})`, [options.slotName])
+    await giveBackPreflightLock(client, options.slotName)
   }
 }
 
