@@ -70,7 +70,9 @@ test('an expired certificate of the database is told of, and the relay goes on o
   })
   expect(await stack.statusOf(relay)).toMatchObject({
     state: 'reconnecting',
-    reason: 'no TLS with the database: certificate has expired (CERT_HAS_EXPIRED)',
+    reason: expect.stringContaining(
+      'certificate has expired (CERT_HAS_EXPIRED); database.sslmode is verify-full',
+    ) as string,
   })
   const readiness = await fetch(`${relay.url}/readyz`)
   expect(readiness.status).toBe(503)
@@ -81,4 +83,43 @@ test('an expired certificate of the database is told of, and the relay goes on o
   await stack.confirmed()
   const keys = (await stack.records(TOPIC)).map(({ key }) => Buffer.from(key ?? []).toString())
   expect(keys.toSorted()).toEqual(['before', 'meanwhile'])
+})
+
+test('the certificate is checked as far as database.sslmode says', async () => {
+  await using stack = await RelayStack.start()
+  const authority = await CertificateAuthority.create(stack.directory)
+  await installCertificate(stack, authority, 2)
+  const trusted = `${stack.postgres.url}?sslmode=verify-full&sslrootcert=${authority.file}`
+  await waitFor('TLS', 30_000, async () => (await refusalOf(trusted)) === '')
+  // Reaches this machine, by an address that the certificate does not name.
+  const elsewhere = new URL(stack.postgres.url)
+  elsewhere.hostname = '0.0.0.0'
+  const encryptedCount = async () => {
+    const { rows } = await stack.pool.query<{ count: number }>(
+      `select count(*)::int from pg_stat_ssl join pg_stat_activity using (pid)
+       where application_name like 'fairlead-relay%' and ssl`,
+    )
+    return rows[0]?.count ?? 0
+  }
+  const refusals = [
+    [{}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    [{ 'database.sslrootcert': authority.file }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  ] as const
+  for (const [settings, reason] of refusals) {
+    const relay = stack.relay({ 'database.url': elsewhere.href, ...settings })
+    await waitFor(reason, 30_000, async () => {
+      return (await stack.statusOf(relay))?.reason.includes(reason) === true
+    })
+    await relay.stop()
+  }
+  const accepted = [
+    { 'database.sslmode': 'require' },
+    { 'database.sslmode': 'verify-ca', 'database.sslrootcert': authority.file },
+  ]
+  for (const settings of accepted) {
+    const relay = stack.relay({ 'database.url': elsewhere.href, ...settings })
+    await relay.ready()
+    expect(await encryptedCount()).toBeGreaterThan(0)
+    await relay.stop()
+  }
 })

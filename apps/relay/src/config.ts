@@ -11,6 +11,20 @@ export const RELAY_CONFIG = defineConfig({
     protocols: ['postgres:', 'postgresql:'],
     doc: 'Source database; its user needs REPLICATION and owns, or may publish, the outbox table.',
   },
+  'database.sslmode': {
+    type: 'enum',
+    values: ['disable', 'require', 'verify-ca', 'verify-full'],
+    doc: 'TLS with the database: none; unchecked; the certificate is checked; and that it names the host, too. Default: verify-full, disable for a server on this machine. What database.url says goes for as much.',
+  },
+  'database.sslrootcert': {
+    type: 'string',
+    doc: "PEM file with whom to trust for the database's certificate. Default: whom Node trusts.",
+  },
+  'database.sslcert': {
+    type: 'string',
+    doc: "PEM file with the relay's own certificate for the database.",
+  },
+  'database.sslkey': { type: 'string', doc: 'PEM file with its key.' },
   'bootstrap.servers': {
     type: 'list',
     default: ['127.0.0.1:9092'],

@@ -26,7 +26,7 @@ test.for(BLOCKS)('the configurations of docs/relay.md are valid (%#)', (block) =
 test('every key that docs/relay.md names is one', () => {
   expect(BLOCKS.length).toBeGreaterThan(3)
   const keys = new Set(Object.keys(RELAY_CONFIG))
-  const named = [...TEXT.matchAll(/`((?:table|route|capture|value|tracing)\.[a-z.]+)`/g)]
+  const named = [...TEXT.matchAll(/`((?:table|route|capture|value|tracing|database)\.[a-z.]+)`/g)]
   for (const [, key = ''] of named) expect(keys).toContain(key)
 })
 
@@ -63,6 +63,15 @@ test.for([
     yaml: 'security.protocol: SSL\nssl.truststore.location: /no/such.pem',
     problem: 'ssl.truststore.location: ENOENT',
   },
+  {
+    yaml: 'database.sslmode: verify-ca',
+    problem: 'database.sslrootcert is not set',
+  },
+  {
+    yaml: 'database.sslmode: disable\ndatabase.sslrootcert: package.json',
+    problem: 'database.sslrootcert is set and database.sslmode is disable',
+  },
+  { yaml: 'database.sslkey: /no/such.pem', problem: 'database.sslkey: ENOENT' },
   { yaml: 'signal.enabled.channels: [log]', problem: 'source cannot be left out' },
 ])('$yaml is refused: $problem', ({ yaml, problem }) => {
   expect(checkRelayConfig(load(yaml)).join()).toContain(problem)

@@ -158,3 +158,23 @@ async function query<Row extends pg.QueryResultRow>(url: string, text: string) {
     await client.end()
   }
 }
+
+test('a host that is not this machine is spoken to with TLS, and one without is told of', async () => {
+  fixture = new RelayFixture(await testDatabase())
+  const url = new URL(fixture.url)
+  // Reaches this machine, by an address that does not say so.
+  url.hostname = '0.0.0.0'
+  const relay = fixture.relay({ 'database.url': url.href })
+  relay.start()
+  await fixture.until(() => relay.status.state === 'reconnecting')
+  expect(relay.status.reason).toMatch(
+    /the server offers none, and database\.sslmode is verify-full.*set database\.sslmode=disable/,
+  )
+  expect(fixture.fatal).toEqual([])
+
+  const plain = await fixture.started({
+    'database.url': url.href,
+    'database.sslmode': 'disable',
+  })
+  expect(plain.status.state).toBe('streaming')
+})

@@ -9,6 +9,7 @@ import {
   requiredColumns,
 } from '@fairlead/cdc'
 import type { ClientSecurity } from '@fairlead/kafka'
+import { withTls } from '@fairlead/postgres'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
 import {
@@ -18,6 +19,7 @@ import {
   valueOptions,
 } from './converter-options.ts'
 import { brokerSecurity, brokerSecurityProblems } from './sink/broker-security.ts'
+import { databaseTls, databaseTlsProblems } from './source/database-security.ts'
 import type { SourceOptions } from './source/source-options.ts'
 import type { WalPolicy } from './watch/slot-watch.ts'
 
@@ -71,15 +73,16 @@ const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.
 export function relayOptions(config: RelayConfig): RelayOptions {
   const routing = routingOptions(config)
   const { fields } = routing
+  const databaseUrl = withTls(config['database.url'], databaseTls(config))
   return {
-    databaseUrl: config['database.url'],
+    databaseUrl,
     migrationsDirectory: config['migrations.directory'] ?? MIGRATIONS,
     source: {
       slotName: config['slot.name'],
       failover: config['slot.failover'],
       publicationName: config['publication.name'],
       tables: config['table.include.list'],
-      databaseUrl: config['database.url'],
+      databaseUrl,
       columns: {
         required: requiredColumns(fields),
         id: fields.id,
@@ -150,6 +153,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
     const { placements, converters: chosen } = routing
     return [
       ...sourceProblems(config),
+      ...databaseTlsProblems(config),
       ...walProblems(config),
       ...brokerSecurityProblems(config),
       ...channelProblems(config['signal.enabled.channels']),

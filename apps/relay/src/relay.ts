@@ -8,10 +8,11 @@ import {
   MigrationError,
   classifyPostgresError,
   closeClient,
-  isTlsErrorCode,
   migrate,
   oneAtATime,
   postgresErrorCode,
+  tlsErrorCode,
+  tlsFailure,
 } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from './metrics.ts'
@@ -165,7 +166,8 @@ export class Relay {
       if (end.kind !== 'backpressure') this.#tails.clear()
       return { end, publishedEvents: session.publishedEvents }
     } catch (error) {
-      return { end: endOfStart(error), publishedEvents: 0 }
+      const end = endOfStart(error, this.#parts.options.databaseUrl)
+      return { end, publishedEvents: 0 }
     } finally {
       clearInterval(looking)
       this.#session = undefined
@@ -293,7 +295,7 @@ export class Relay {
       }
       return { kind: 'source-lost', code: end.code, reason: end.reason }
     } catch (error) {
-      return endOfStart(error)
+      return endOfStart(error, options.databaseUrl)
     } finally {
       await closeClient(client)
     }
@@ -418,13 +420,12 @@ function isSlotLost(end: SessionEnd): end is Extract<SessionEnd, { readonly kind
 }
 
 /** A session that did not get as far as to run. */
-function endOfStart(error: unknown): SessionEnd {
+function endOfStart(error: unknown, databaseUrl: string): SessionEnd {
   if (error instanceof SessionFailure) return error.end
   const errorClass = classifyPostgresError(error)
   if (error instanceof MigrationError && errorClass !== 'infra') throw error
   if (errorClass === 'unknown') throw error
-  const code = postgresErrorCode(error) ?? 'CONNECTION_LOST'
-  const message = errorMessage(error)
-  const reason = isTlsErrorCode(code) ? `no TLS with the database: ${message} (${code})` : message
+  const code = tlsErrorCode(error) ?? postgresErrorCode(error) ?? 'CONNECTION_LOST'
+  const reason = tlsFailure(databaseUrl, error) ?? errorMessage(error)
   return { kind: 'source-lost', code, reason }
 }

@@ -58,6 +58,12 @@ const SYSTEM_ERRORS = new Set([
 const TLS_ERRORS =
   /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_)/
 
+/** Of our own: a server that offers no TLS. */
+export const NO_TLS_CODE = 'ERR_TLS_NOT_OFFERED'
+/** `pg` tells of it without a code. */
+const NO_TLS_MESSAGES =
+  /^(?:The server does not support SSL connections|There was an error establishing an SSL connection)$/
+
 /** `pg` reports the loss of its connection and its own timeouts without a code. */
 const CONNECTION_MESSAGES =
   /connection terminated|timeout expired|query read timeout|timeout exceeded when trying to connect|not queryable|client was closed/i
@@ -71,6 +77,7 @@ export function classifyPostgresError(error: unknown): PostgresErrorClass {
     if (known !== undefined) return known
   }
   if (!(error instanceof Error)) return 'unknown'
+  if (NO_TLS_MESSAGES.test(error.message)) return 'infra'
   if (CONNECTION_MESSAGES.test(error.message)) return 'infra'
   return error.cause === undefined ? 'unknown' : classifyPostgresError(error.cause)
 }
@@ -81,6 +88,13 @@ export function classifyPostgresError(error: unknown): PostgresErrorClass {
  */
 export function isTlsErrorCode(code: string): boolean {
   return TLS_ERRORS.test(code)
+}
+
+/** Of a failure to come to TLS, a server that offers none included; undefined for any other. */
+export function tlsErrorCode(error: unknown): string | undefined {
+  if (error instanceof Error && NO_TLS_MESSAGES.test(error.message)) return NO_TLS_CODE
+  const code = postgresErrorCode(error)
+  return code !== undefined && isTlsErrorCode(code) ? code : undefined
 }
 
 /** SQLSTATE or system error code of a failure, such as `57P01` or `ECONNRESET`. */

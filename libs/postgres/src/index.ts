@@ -3,9 +3,16 @@ export {
   classifyPostgresError,
   isTlsErrorCode,
   postgresErrorCode,
+  tlsErrorCode,
 } from './classify-error.ts'
 export { closeClient, cutClient } from './close-client.ts'
 export { copyIn } from './copy-in.ts'
+export {
+  type DatabaseTls,
+  tlsFailure,
+  tlsSaidTwice,
+  withTls,
+} from './database-tls.ts'
 export { EmbeddedPostgresError } from './embedded-errors.ts'
 export {
   EmbeddedPostgres,

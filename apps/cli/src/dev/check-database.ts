@@ -1,5 +1,5 @@
 import { errorMessage } from '@fairlead/base'
-import { createPool } from '@fairlead/postgres'
+import { createPool, tlsFailure, withTls } from '@fairlead/postgres'
 
 /**
  * Looks at a Postgres that somebody else runs before anything is started on it.
@@ -15,14 +15,15 @@ export async function checkDatabase(url: string): Promise<void> {
 }
 
 async function readWalLevel(url: string): Promise<string> {
-  const pool = createPool({ url, max: 1, applicationName: 'fairlead-dev' })
+  // As the relay will speak to it.
+  const secured = withTls(url)
+  const pool = createPool({ url: secured, max: 1, applicationName: 'fairlead-dev' })
   try {
     const { rows } = await pool.query<{ wal_level: string }>('show wal_level')
     return rows[0]?.wal_level ?? 'unknown'
   } catch (error) {
-    throw new Error(`the Postgres of DATABASE_URL cannot be used: ${errorMessage(error)}`, {
-      cause: error,
-    })
+    const reason = tlsFailure(secured, error) ?? errorMessage(error)
+    throw new Error(`the Postgres of DATABASE_URL cannot be used: ${reason}`, { cause: error })
   } finally {
     await pool.end()
   }

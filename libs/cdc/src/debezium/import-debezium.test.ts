@@ -53,3 +53,31 @@ test.for(['', 'producer.', 'sink.kafka.producer.'])(
     expect(report.find(({ key }) => key.includes('ssl.truststore'))?.outcome).toBe('missing')
   },
 )
+
+test.for(['disable', 'require', 'verify-ca', 'Verify-Full'])(
+  'database.sslmode %s is carried, with its files',
+  (mode) => {
+    const { settings, report } = imported({
+      'database.hostname': 'db.example',
+      'database.sslmode': mode,
+      'database.sslrootcert': '/ca.pem',
+      'database.sslkey': '/key.pk8',
+    })
+    expect(Object.fromEntries(settings)).toMatchObject({
+      'database.url': 'postgres://postgres@db.example:5432/postgres',
+      'database.sslmode': mode.toLowerCase(),
+      'database.sslrootcert': '/ca.pem',
+    })
+    expect(report.find(({ key }) => key === 'database.sslkey')?.outcome).toBe('missing')
+  },
+)
+
+test.for([
+  [{}, 'verify-full', 'assumed'],
+  [{ 'database.sslmode': 'prefer' }, 'prefer', 'missing'],
+  [{ 'database.sslmode': 'allow' }, 'allow', 'missing'],
+] as const)('what takes any server has no counterpart: %j', ([given, value, outcome]) => {
+  const { settings, report } = imported(given)
+  expect(new Map(settings).has('database.sslmode')).toBe(false)
+  expect(report.find(({ key }) => key === 'database.sslmode')).toMatchObject({ value, outcome })
+})

@@ -67,11 +67,10 @@ class Importer {
     const [user, password] = [part('user', 'postgres'), part('password', '')]
     const credentials = `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}`
     const address = `${part('hostname', 'localhost')}:${part('port', '5432')}`
-    const sslmode = this.#take('database.sslmode')
-    const query = sslmode === undefined ? '' : `?sslmode=${sslmode}`
     const name = encodeURIComponent(part('dbname', 'postgres'))
-    this.#set('database.url', `postgres://${credentials}@${address}/${name}${query}`)
+    this.#set('database.url', `postgres://${credentials}@${address}/${name}`)
     this.#say('database.*', address, 'carried', 'as database.url')
+    this.#databaseTls()
     if (/\$\{/.test(user + password)) {
       this.#say(
         'database.password',
@@ -89,6 +88,19 @@ class Importer {
         'assumed',
         "127.0.0.1:9092: in Kafka Connect it is the worker's",
       )
+  }
+
+  /** Debezium takes what the server offers unless it is told otherwise, and checks no certificate then. */
+  #databaseTls(): void {
+    const given = this.#take('database.sslmode')
+    const mode = given?.trim().toLowerCase()
+    if (mode === undefined) this.#say('database.sslmode', 'verify-full', 'assumed', SSLMODE_NOTE)
+    else if (SSL_MODES.has(mode)) this.#carry('database.sslmode', mode)
+    else this.#say('database.sslmode', given ?? '', 'missing', SSLMODE_NOTE)
+    for (const key of ['database.sslrootcert', 'database.sslcert']) {
+      const file = this.#take(key)
+      if (file !== undefined) this.#carry(key, file)
+    }
   }
 
   /** Of a worker, of its producers, or of Debezium Server. */
@@ -366,6 +378,9 @@ const SNAPSHOT_MODES: ReadonlySet<string> = new Set([
 ])
 const KNOWN_CONVERTERS =
   /(String|Json|ByteArray|ByteBuffer|BinaryData|SimpleHeader|Avro)\w*Converter$/
+const SSL_MODES: ReadonlySet<string> = new Set(['disable', 'require', 'verify-ca', 'verify-full'])
+const SSLMODE_NOTE =
+  "Debezium's prefer takes plain text where the server offers no TLS, and any certificate: the relay checks it, but for a server on this machine; say require or disable if that is what is meant"
 const CONVERTER_SETTINGS: ReadonlySet<string> = new Set([
   'schemas.enable',
   'delegate.converter.type',

@@ -103,5 +103,6 @@ export const MISSING_FAMILIES: Readonly<Record<string, string>> = {
   converters: 'columns have the types that docs/relay.md lists',
   'producer.': 'see the producer keys of the relay',
   'sink.kafka.producer.': 'see the producer keys of the relay',
-  'database.ssl': 'put sslmode, sslrootcert, sslcert and sslkey into database.url',
+  'database.ssl':
+    'the relay reads PEM: see database.sslrootcert, database.sslcert, database.sslkey',
 }
