@@ -36,6 +36,7 @@ import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay
 import { RELAY_DOCTOR } from './relay/doctor.ts'
 import { RELAY_STATUS } from './relay/relay-status.ts'
 import { REPLAY_TABLE } from './relay/replay-table.ts'
+import { RESET_POSITION } from './relay/reset-position.ts'
 import {
   PAUSE_SNAPSHOT,
   RESUME_SNAPSHOT,
@@ -95,6 +96,7 @@ export const COMMANDS: readonly Command[] = [
   REPLAY_PARKED,
   DISCARD_PARKED,
   REPLAY_TABLE,
+  RESET_POSITION,
   START_SNAPSHOT,
   SNAPSHOT_STATUS,
   PAUSE_SNAPSHOT,

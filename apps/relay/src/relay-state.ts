@@ -47,6 +47,8 @@ export type HaltCode =
   | 'TOO_MANY_PARKED_KEYS'
   /** `delivery=transactional`, and brokers without. */
   | 'NO_TRANSACTIONS'
+  /** `delivery=transactional`, and the topic of positions has not what it had. */
+  | 'POSITION_LOST'
   | 'STREAM_NOT_UNDERSTOOD'
   /** `table.op.invalid.behavior=fatal` */
   | 'OUTBOX_UPDATED'

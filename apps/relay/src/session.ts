@@ -18,6 +18,7 @@ import { SessionFailure } from './session-failure.ts'
 import { Signals } from './signals/signals.ts'
 import { beginDelivery } from './sink/begin-delivery.ts'
 import type { EventEncoder } from './sink/event-encoder.ts'
+import { KeptPosition } from './sink/kept-position.ts'
 import { Publisher } from './sink/publisher.ts'
 import type { SinkClients, SinkFactory } from './sink/sink-clients.ts'
 import type { TailStore } from './sink/tail-store.ts'
@@ -87,6 +88,7 @@ export class Session {
   readonly #topics: Topics
   readonly #publisher: Publisher
   readonly #signals: Signals
+  readonly #keptPosition: KeptPosition
   readonly #replay: ParkedReplay
   readonly #snapshots: SnapshotRunner
   readonly #ended = Promise.withResolvers<SessionEnd>()
@@ -139,6 +141,12 @@ export class Session {
       tails: parts.tails,
     })
     this.#signals = new Signals(parts.control, options.source.slotName)
+    this.#keptPosition = new KeptPosition({
+      control: parts.control,
+      signals: this.#signals,
+      slotName: options.source.slotName,
+      topic: options.sink.transactional?.positionTopic,
+    })
     this.#replay = new ParkedReplay({
       ...options.sink,
       control: parts.control,
@@ -284,7 +292,8 @@ export class Session {
   async #publish(): Promise<void> {
     const { control, options, metrics, lastSession } = this.#parts
     this.#slotSession = await SlotSession.begin(control, options.source.slotName, lastSession)
-    this.#topics.publishedUntil(await beginDelivery(this.#sink))
+    const found = await beginDelivery(this.#sink)
+    this.#topics.publishedUntil(await this.#keptPosition.begin(found))
     const parked = await ParkedEvents.load(control, {
       slotName: options.source.slotName,
       keysMax: options.parkedKeysMax,
@@ -295,6 +304,7 @@ export class Session {
       await this.#signals.orderInitialSnapshot(this.#parts.source.capturedTables)
     }
     await this.#signals.listen(() => {
+      this.#keptPosition.refuseOrders().catch((error: unknown) => this.#fail(error))
       this.#replay.signalled()
       this.#publisher.wake()
       this.#snapshots.signalled()
@@ -365,6 +375,9 @@ export class Session {
     const { pendingBytes, pendingEvents } = this.#publisher
     if (pendingBytes < options.sink.queueBytesMax * RESUME_SHARE) this.#resume()
     if (pendingEvents === 0) metrics.nothingPending()
+    if (this.#publisher.publishedEvents > 0) {
+      this.#keptPosition.committed().catch((error: unknown) => this.#fail(error))
+    }
     this.#scheduleStatus()
   }
 

@@ -138,7 +138,7 @@ async function rangeOf(
 async function dropSlot(control: pg.Client, slotName: string): Promise<void> {
   await control.query(
     `update relay.slot set state = 'creating', start_lsn = null, confirmed_lsn = null, dropped_reason = null,
-       session_id = session_id + 1 where slot_name = $1`,
+       position_topic = null, session_id = session_id + 1 where slot_name = $1`,
     [slotName],
   )
   await control.query(

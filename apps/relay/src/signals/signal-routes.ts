@@ -32,6 +32,7 @@ const signalBody = {
     type: {
       enum: [
         'replay-table',
+        'reset-position',
         'execute-snapshot',
         'stop-snapshot',
         'pause-snapshot',

@@ -22,6 +22,7 @@ export type SignalType =
   | 'replay-parked'
   | 'discard-parked'
   | 'replay-table'
+  | 'reset-position'
   | (typeof LOG_SIGNAL_TYPES)[number]
 
 export type SignalProgress = Readonly<Record<string, number | string>>

@@ -110,7 +110,8 @@ async function recordSlot(
 ): Promise<void> {
   await client.query(
     `insert into relay.slot (slot_name, system_identifier, state) values ($1, $2, $3)
-     on conflict (slot_name) do update set system_identifier = $2, state = $3
+     on conflict (slot_name) do update set system_identifier = $2, state = $3,
+       position_topic = case when $3 = 'created' then slot.position_topic end
      where slot.state <> $3 or slot.system_identifier <> $2`,
     [slot.slotName, slot.systemIdentifier, slot.state],
   )
