@@ -33,7 +33,9 @@ export function printReport(rows: readonly BenchRow[]): void {
 }
 
 function ratioText(row: BenchRow, rows: readonly BenchRow[]): string {
-  if (row.baseline === undefined) return 'baseline'
+  if (row.baseline === undefined) {
+    return rows.some(({ baseline }) => baseline === row.name) ? 'baseline' : ''
+  }
   const base = rows.find(({ name }) => name === row.baseline)
   if (base === undefined) return 'not measured'
   const ratio = row.rate / base.rate

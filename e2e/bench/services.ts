@@ -3,7 +3,7 @@ import { chmod, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdmin } from '@fairlead/kafka'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '@fairlead/postgres'
+import { startEmbeddedPostgres } from '@fairlead/postgres'
 import { freePort } from '../support/free-port.ts'
 import { RunningApp } from '../support/running-app.ts'
 
@@ -46,9 +46,11 @@ export async function startBroker(
 
 export async function startPostgres(
   dataDirectory: string,
-): Promise<AsyncDisposable & Pick<EmbeddedPostgres, 'url'>> {
+): Promise<AsyncDisposable & { readonly url: string; readonly pid: number }> {
   const server = await startEmbeddedPostgres({ dataDirectory, port: await freePort() })
-  return { url: server.url, [Symbol.asyncDispose]: () => server.stop() }
+  const { url, pid } = server
+  if (pid === undefined) throw new Error('Postgres has no process')
+  return { url, pid, [Symbol.asyncDispose]: () => server.stop() }
 }
 
 export async function createTopic(

@@ -1,12 +1,14 @@
 import { type Shape, SHAPES, depositSet } from './accounts.ts'
-import { deposits } from './deposits.ts'
+import { type Deposits, deposits } from './deposits.ts'
 import { encodeBatches, upsertBatches } from './raw-upsert.ts'
 import {
+  BATCH_EVENTS,
   CATCH_UP_BATCH_EVENTS,
   PARTITIONS,
   type Measured,
   type ProjectionStack,
   hashOf,
+  secondsBetween,
   withClient,
 } from './stack.ts'
 import { type BenchRow, median } from '../report.ts'
@@ -17,44 +19,69 @@ const EXACTNESS_RATIO_MIN = 0.95
 /**
  * Each shape of keys: a fold from the broker into Postgres, exactly once, against the bare upsert of
  * the rows that the same batches fold to, encoded before the clock starts; and that upsert with a
- * checkpoint in its transaction against the same without.
+ * checkpoint in its transaction against the same without. In batches as a projector that is far behind makes
+ * them, and held to the number of events that a batch has otherwise.
  */
 export async function* benchLive(
   stack: ProjectionStack,
   options: { readonly eventCount: number; readonly rounds: number },
 ): AsyncIterable<readonly BenchRow[]> {
-  for (const shape of SHAPES) yield await benchShape(stack, shape, options)
+  for (const shape of SHAPES) {
+    const { eventCount } = options
+    const logs = await stack.publish(shape, (events) =>
+      deposits(events, { shape, count: eventCount, partitions: PARTITIONS }),
+    )
+    for (const batchEvents of [CATCH_UP_BATCH_EVENTS, BATCH_EVENTS]) {
+      yield await benchShape(stack, { ...options, shape, batchEvents, logs })
+    }
+  }
+}
+
+type ShapeOptions = {
+  readonly shape: Shape
+  readonly logs: Deposits
+  readonly batchEvents: number
+  readonly eventCount: number
+  readonly rounds: number
 }
 
 async function benchShape(
   stack: ProjectionStack,
-  shape: Shape,
-  { eventCount, rounds }: { readonly eventCount: number; readonly rounds: number },
+  { shape, logs, batchEvents, eventCount, rounds }: ShapeOptions,
 ): Promise<readonly BenchRow[]> {
   const { fold } = depositSet(shape)
-  const logs = await stack.publish(shape, (events) =>
-    deposits(events, { shape, count: eventCount, partitions: PARTITIONS }),
-  )
-  const batches = encodeBatches(fold, logs, CATCH_UP_BATCH_EVENTS)
+  const batches = encodeBatches(fold, logs, batchEvents)
   const bare: number[] = []
+  const bareSeconds: number[] = []
   const exact: number[] = []
   const live: Measured[] = []
   for (let round = 0; round < rounds; round += 1) {
     const databaseUrl = await stack.createDatabase()
     const rate = async (table: string, hasCheckpoint: boolean) =>
       eventCount / (await upsertBatches(databaseUrl, fold, batches, { table, hasCheckpoint }))
+    const before = stack.serverSeconds()
     bare.push(await rate('public.raw_bare', false))
-    live.push(await stack.project(databaseUrl, { set: shape, form: 'fold', eventCount }))
+    bareSeconds.push(secondsBetween(before, stack.serverSeconds()).postgres)
+    live.push(
+      await stack.project(databaseUrl, { set: shape, form: 'fold', eventCount, batchEvents }),
+    )
     exact.push(await rate('public.raw_exact', true))
     await checkRows(databaseUrl, ['public.account', 'public.raw_bare', 'public.raw_exact'])
   }
-  const baseline = `${shape} keys: bare upsert of the folded rows`
-  const row = (name: string, rates: readonly number[]): BenchRow => ({
-    name: `${shape} keys: ${name}`,
+  const of = `${shape} keys, batches of ${batchEvents}`
+  const baseline = `${of}: bare upsert of the folded rows`
+  const row = (name: string, rates: readonly number[], unit = 'events/s'): BenchRow => ({
+    name: `${of}: ${name}`,
     rate: median(rates),
     range: [Math.min(...rates), Math.max(...rates)],
-    unit: 'events/s',
+    unit,
   })
+  const microsOf = (name: string, seconds: readonly number[]): BenchRow =>
+    row(
+      name,
+      seconds.map((each) => (each * 1e6) / eventCount),
+      'CPU µs/event',
+    )
   const usage = live.at(-1)?.usage
   return [
     row('bare upsert of the folded rows', bare),
@@ -72,6 +99,22 @@ async function benchShape(
       bar: { atLeast: RATIO_MIN },
       ...(usage === undefined ? {} : { usage }),
     },
+    microsOf('Postgres, bare upsert', bareSeconds),
+    {
+      ...microsOf(
+        'Postgres, projector',
+        live.map(({ servers }) => servers.postgres),
+      ),
+      baseline: `${of}: Postgres, bare upsert`,
+    },
+    microsOf(
+      'broker',
+      live.map(({ servers }) => servers.broker),
+    ),
+    microsOf(
+      'projector',
+      live.map(({ usage: { cpuSeconds } }) => cpuSeconds),
+    ),
   ]
 }
 

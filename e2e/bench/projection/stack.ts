@@ -15,15 +15,16 @@ import {
   startPostgres,
   temporaryDirectory,
 } from '../services.ts'
-import { type Usage, usageBetween, usageOf } from '../usage.ts'
+import { type Usage, cpuSecondsWithChildren, usageBetween, usageOf } from '../usage.ts'
 
 export const PARTITIONS = 4
 /** The default of `batch.records.max`. */
-const BATCH_EVENTS = 2_000
+export const BATCH_EVENTS = 2_000
 /** Emmett's default; of the few events that handlers in SQL get, larger ones would leave no rate. */
 const SQL_BATCH_EVENTS = 100
-/** What a projector takes while it is far behind, as it is here for nearly all of the time. */
-export const CATCH_UP_BATCH_EVENTS = 4 * BATCH_EVENTS
+/** So many times as many are in a batch while a projector is far behind, as it is here nearly all of the time. */
+const CATCH_UP_FACTOR = 4
+export const CATCH_UP_BATCH_EVENTS = CATCH_UP_FACTOR * BATCH_EVENTS
 const CHECKPOINT_POLL_MS = 5
 
 export type Run = {
@@ -32,23 +33,33 @@ export type Run = {
   readonly eventCount: number
   /** Ends the projector so often on its way. */
   readonly kills?: number
+  /** Of a batch while the projector is far behind; `CATCH_UP_BATCH_EVENTS` unless given. */
+  readonly batchEvents?: number
 }
 
-export type Measured = { readonly rate: number; readonly seconds: number; readonly usage: Usage }
+export type Measured = {
+  readonly rate: number
+  readonly seconds: number
+  readonly usage: Usage
+  /** CPU seconds of the servers meanwhile. */
+  readonly servers: ServerSeconds
+}
+
+export type ServerSeconds = { readonly postgres: number; readonly broker: number }
 
 /** Postgres, a broker and a registry for one section, and databases by the number. */
 export class ProjectionStack implements AsyncDisposable {
   readonly broker: RunningBroker
   readonly registry: RunningApp
   readonly #directory: TemporaryDirectory
-  readonly #postgres: AsyncDisposable & { readonly url: string }
+  readonly #postgres: AsyncDisposable & { readonly url: string; readonly pid: number }
   #databaseCount = 0
 
   private constructor(parts: {
     readonly broker: RunningBroker
     readonly registry: RunningApp
     readonly directory: TemporaryDirectory
-    readonly postgres: AsyncDisposable & { readonly url: string }
+    readonly postgres: AsyncDisposable & { readonly url: string; readonly pid: number }
   }) {
     this.broker = parts.broker
     this.registry = parts.registry
@@ -102,6 +113,7 @@ export class ProjectionStack implements AsyncDisposable {
       return await withClient(databaseUrl, async (client) => {
         const firstCount = await appliedAtLeast(client, 1)
         const before = usageOf(app.pid)
+        const serversBefore = this.serverSeconds()
         const startedMs = performance.now()
         for (let kill = 1; kill <= kills; kill += 1) {
           await appliedAtLeast(client, Math.floor((eventCount * kill) / (kills + 1)))
@@ -111,14 +123,30 @@ export class ProjectionStack implements AsyncDisposable {
         await appliedAtLeast(client, eventCount)
         const seconds = (performance.now() - startedMs) / 1_000
         const usage = kills === 0 ? usageBetween(before, usageOf(app.pid)) : usageOf(app.pid)
-        return { rate: (eventCount - firstCount) / seconds, seconds, usage }
+        const rate = (eventCount - firstCount) / seconds
+        return {
+          rate,
+          seconds,
+          usage,
+          servers: secondsBetween(serversBefore, this.serverSeconds()),
+        }
       })
     } finally {
       await app.stop()
     }
   }
 
-  #launchProjector(databaseUrl: string, { set, form }: Run): RunningApp {
+  /** CPU seconds so far. */
+  serverSeconds(): ServerSeconds {
+    return {
+      postgres: cpuSecondsWithChildren(this.#postgres.pid),
+      broker: usageOf(this.broker.app.pid).cpuSeconds,
+    }
+  }
+
+  #launchProjector(databaseUrl: string, { set, form, batchEvents }: Run): RunningApp {
+    const recordsMax =
+      batchEvents === undefined ? BATCH_EVENTS : Math.ceil(batchEvents / CATCH_UP_FACTOR)
     return RunningApp.launch(
       'apps/projector/src/main.ts',
       {
@@ -129,12 +157,16 @@ export class ProjectionStack implements AsyncDisposable {
         // A process that was killed is back under its name, and waits for no session to time out.
         'group.instance.id': 'bench',
         projections: join(import.meta.dirname, 'accounts.ts'),
-        'batch.records.max': form === 'sql' ? SQL_BATCH_EVENTS : BATCH_EVENTS,
+        'batch.records.max': form === 'sql' ? SQL_BATCH_EVENTS : recordsMax,
         'parked.keys.per.minute.max': 100_000,
       },
       { BENCH_SET: set, BENCH_FORM: form },
     )
   }
+}
+
+export function secondsBetween(before: ServerSeconds, after: ServerSeconds): ServerSeconds {
+  return { postgres: after.postgres - before.postgres, broker: after.broker - before.broker }
 }
 
 export async function withClient<T>(
