@@ -26,6 +26,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'dead-letters': ['base', 'avro'],
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
+  'broker-security': ['base', 'kafka', 'service'],
   'read-your-writes': ['base', 'outbox', 'projection'],
   // for tests only
   'projection-testing': ['base', 'avro', 'projection'],

@@ -1,3 +1,4 @@
+import { BROKER_SECURITY_CONFIG } from '@fairlead/broker-security'
 import { defineConfig } from '@fairlead/service'
 
 export const PROJECTOR_CONFIG = defineConfig({
@@ -20,6 +21,7 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: ['localhost:9092'],
     doc: 'host:port of some brokers.',
   },
+  ...BROKER_SECURITY_CONFIG,
   'schema.registry.url': {
     type: 'url',
     default: 'http://localhost:8081',

@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { brokerSecurity, brokerSecurityProblems } from '@fairlead/broker-security'
 import {
   PayloadEncoders,
   ReaderReports,
@@ -24,10 +25,15 @@ await runApp({
   envPrefix: 'PROJECTOR_',
   httpPort: 8084,
   spec: PROJECTOR_CONFIG,
+  check: (config) => brokerSecurityProblems(config),
   needsCredentials: true,
   start: async ({ config, logger, metrics, health, http, fail }) => {
     const projections = await loadProjections(config.projections)
-    const client = { bootstrapServers: config['bootstrap.servers'], clientId: 'fairlead-projector' }
+    const client = {
+      bootstrapServers: config['bootstrap.servers'],
+      clientId: 'fairlead-projector',
+      security: brokerSecurity(config),
+    }
     const registryUrl = config['schema.registry.url']
     const log = kafkaEventLog(
       { ...client, logger },

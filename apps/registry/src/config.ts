@@ -1,7 +1,15 @@
+import {
+  brokerSecurityProblems,
+  prefixedSecurityConfig,
+  unprefixedSecurityConfig,
+} from '@fairlead/broker-security'
 import { COMPATIBILITY_LEVELS } from '@fairlead/schemas'
 import { type ConfigOf, defineConfig } from '@fairlead/service'
 import { parseListener } from './http/listeners.ts'
 import { tlsProblems } from './security/tls.ts'
+
+/** How Confluent's registry begins the keys of its own clients of Kafka. */
+export const KAFKASTORE = 'kafkastore.'
 
 /** Keys in the names of Confluent's registry, where it has one. */
 export const REGISTRY_CONFIG = defineConfig({
@@ -10,6 +18,7 @@ export const REGISTRY_CONFIG = defineConfig({
     default: ['127.0.0.1:9092'],
     doc: 'Brokers that hold the topic of the registry, as host:port.',
   },
+  ...prefixedSecurityConfig(KAFKASTORE),
   'kafkastore.topic': {
     type: 'string',
     default: '_schemas',
@@ -160,6 +169,7 @@ export function registryConfigProblems(config: RegistryConfig): string[] {
   return [
     ...unreadable,
     ...unknown,
+    ...brokerSecurityProblems(unprefixedSecurityConfig(KAFKASTORE, config), KAFKASTORE),
     ...(isSecure ? tlsProblems(config) : []),
     ...(isGuarded && config['authentication.users.file'] === ''
       ? ['authentication.users.file: authentication.method=BASIC needs a file of users']

@@ -1,11 +1,12 @@
 import { parseCompatibilityLevel, SchemaRegistry } from '@fairlead/schemas'
 import { invariant } from '@fairlead/base'
+import { brokerSecurity, unprefixedSecurityConfig } from '@fairlead/broker-security'
 import { releaseMemory } from '@fairlead/runtime'
 import { runApp } from '@fairlead/service'
 import type { FastifyInstance } from 'fastify'
 import { Inquiries } from './checking/inquiries.ts'
 import { InquiryThread } from './checking/inquiry-thread.ts'
-import { REGISTRY_CONFIG, registryConfigProblems } from './config.ts'
+import { KAFKASTORE, REGISTRY_CONFIG, registryConfigProblems } from './config.ts'
 import { configuredListeners } from './http/configured-listeners.ts'
 import { registryRoutes } from './http/registry-routes.ts'
 import { RegistryRequests } from './http/registry-requests.ts'
@@ -56,6 +57,7 @@ await runApp({
       log: new KafkaSchemaLog({
         bootstrapServers: config['kafkastore.bootstrap.servers'],
         clientId: 'schema-registry',
+        security: brokerSecurity(unprefixedSecurityConfig(KAFKASTORE, config)),
         topic: config['kafkastore.topic'],
         replicationFactor: config['kafkastore.topic.replication.factor'],
         // Readiness must tell of a lost broker soon, not after the client's own 30 s.

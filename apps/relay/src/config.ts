@@ -1,6 +1,6 @@
+import { BROKER_SECURITY_CONFIG } from '@fairlead/broker-security'
 import { defineConfig } from '@fairlead/service'
 import { CONVERTER_CONFIG } from './converter-config.ts'
-import { BROKER_SECURITY_CONFIG } from './sink/broker-security.ts'
 
 /** Debezium's names where it has the option; its values and defaults too, except where stated. */
 export const RELAY_CONFIG = defineConfig({

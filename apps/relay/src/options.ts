@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { errorMessage } from '@fairlead/base'
+import { brokerSecurity, brokerSecurityProblems } from '@fairlead/broker-security'
 import {
   type OutboxRouterOptions,
   type TableCaptureOptions,
@@ -18,7 +19,6 @@ import {
   registryOptions,
   valueOptions,
 } from './converter-options.ts'
-import { brokerSecurity, brokerSecurityProblems } from './sink/broker-security.ts'
 import { databaseTls, databaseTlsProblems } from './source/database-security.ts'
 import type { SourceOptions } from './source/source-options.ts'
 import type { WalPolicy } from './watch/slot-watch.ts'
@@ -149,7 +149,6 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
   try {
     const routing = routingOptions(config)
     captureOptions(config, routing)
-    brokerSecurity(config)
     const { placements, converters: chosen } = routing
     return [
       ...sourceProblems(config),

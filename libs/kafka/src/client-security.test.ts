@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { ClientSecurity } from './client-security.ts'
 import { FakeBroker } from './fake-broker.ts'
+import { createAdmin } from './admin.ts'
 import { createProducer } from './producer.ts'
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
@@ -86,4 +87,29 @@ test('a broker that wants TLS gets no record in plain text', async () => {
   broker = await FakeBroker.listen([], server)
   expect(await outcome(undefined)).not.toBe('stored')
   expect(broker.stored).toEqual([])
+})
+
+test('a refused password is tried again, or ends at once where somebody waits', async () => {
+  broker = await FakeBroker.listen()
+  const outcomeOf = async (isRefusalFinal: boolean) => {
+    const sasl = { mechanism: 'PLAIN', username: 'ann', password: 'of ann' } as const
+    const admin = createAdmin({
+      bootstrapServers: [broker.address],
+      clientId: 'test',
+      security: { sasl },
+      requestTimeoutMs: 1_000,
+      isRefusalFinal,
+    })
+    const before = broker.handshakeCount
+    const error: unknown = await admin.listTopics().catch((thrown: unknown) => thrown)
+    await admin.close()
+    return { error, attemptCount: broker.handshakeCount - before }
+  }
+  const retried = await outcomeOf(false)
+  expect(retried.error).toMatchObject({ code: 'NETWORK', retryable: true })
+  expect(retried.attemptCount).toBeGreaterThan(1)
+  const final = await outcomeOf(true)
+  expect(final.error).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED', retryable: false })
+  expect((final.error as Error).message).not.toContain('of ann')
+  expect(final.attemptCount).toBe(1)
 })

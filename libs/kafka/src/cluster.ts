@@ -8,6 +8,7 @@ import {
   closedError,
   errorName,
   expectNoError,
+  finalIfRefused,
   isRetryableName,
   responseError,
   toKafkaError,
@@ -42,6 +43,7 @@ export class Cluster {
   readonly logger: KafkaLogger | undefined
   readonly requestTimeoutMs: number
   readonly #security: ClientSecurity | undefined
+  readonly #isRefusalFinal: boolean
   readonly #bootstrap: readonly Target[]
   readonly #brokers = new Map<number, Target>()
   readonly #topics = new Map<string, TopicMetadata>()
@@ -55,6 +57,7 @@ export class Cluster {
     this.clientId = options.clientId
     this.logger = options.logger
     this.#security = options.security
+    this.#isRefusalFinal = options.isRefusalFinal ?? false
     this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_DEFAULT_MS
     this.#bootstrap = options.bootstrapServers.map(parseAddress)
   }
@@ -244,15 +247,20 @@ export class Cluster {
     }
   }
 
-  #open(target: Target, options: CallOptions): Promise<BrokerConnection> {
+  async #open(target: Target, options: CallOptions): Promise<BrokerConnection> {
     const signal =
       options.signal === undefined ? this.closing : AbortSignal.any([options.signal, this.closing])
-    return BrokerConnection.open(target, {
-      clientId: this.clientId,
-      security: this.#security,
-      timeoutMs: options.timeoutMs,
-      signal,
-    })
+    try {
+      return await BrokerConnection.open(target, {
+        clientId: this.clientId,
+        security: this.#security,
+        timeoutMs: options.timeoutMs,
+        signal,
+      })
+    } catch (thrown) {
+      const error = toKafkaError(thrown, `a connection to ${target.name}`)
+      throw this.#isRefusalFinal ? finalIfRefused(error) : error
+    }
   }
 
   #takeIdle(key: string): BrokerConnection | undefined {

@@ -1,4 +1,5 @@
 import {
+  AuthenticationError,
   NetworkError,
   TimeoutError,
   protocolErrors,
@@ -50,6 +51,16 @@ export function toKafkaError(error: unknown, what: string): KafkaError {
     retryable: isNetwork || isTimeout,
     cause: error,
   })
+}
+
+/** A failure to connect for who we are, as one that ends the operation, as in Kafka's own clients. */
+export function finalIfRefused(error: KafkaError): KafkaError {
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (!(cause instanceof AuthenticationError)) continue
+    const code = 'SASL_AUTHENTICATION_FAILED'
+    return new KafkaError(error.message, { code, retryable: false, cause: error })
+  }
+  return error
 }
 
 /** The package says that a connection failed, and why in the cause: a certificate, a password. */

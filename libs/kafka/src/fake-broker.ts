@@ -4,7 +4,15 @@ import { Reader, Writer } from '@platformatic/kafka'
 
 const NODE_ID = 1
 const PARTITION_COUNT = 1
-const API_KEYS = { produce: 0, fetch: 1, metadata: 3, apiVersions: 18, initProducerId: 22 } as const
+const API_KEYS = {
+  produce: 0,
+  fetch: 1,
+  metadata: 3,
+  saslHandshake: 17,
+  apiVersions: 18,
+  initProducerId: 22,
+} as const
+const UNSUPPORTED_SASL_MECHANISM = 33
 
 /** What happens to one Produce request. */
 export type ProduceFault =
@@ -29,6 +37,8 @@ export class FakeBroker {
   readonly stored: string[] = []
   produceRequestCount = 0
   fetchRequestCount = 0
+  /** Of clients that wanted to say who they are; all of them are refused. */
+  handshakeCount = 0
   initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
   #nextSequence = 0
 
@@ -86,7 +96,7 @@ export class FakeBroker {
     reader.readInt16()
     const correlationId = reader.readInt32()
     reader.readString(false)
-    reader.readTaggedFields()
+    if (reader.remaining > 0) reader.readTaggedFields()
     const respond = (body: Writer, hasHeaderTags = true) => {
       const response = Writer.create().appendInt32(correlationId)
       if (hasHeaderTags) response.appendTaggedFields()
@@ -95,6 +105,15 @@ export class FakeBroker {
     switch (apiKey) {
       case API_KEYS.apiVersions:
         respond(apiVersionsBody(), false)
+        break
+      case API_KEYS.saslHandshake:
+        this.handshakeCount += 1
+        respond(
+          Writer.create()
+            .appendInt16(UNSUPPORTED_SASL_MECHANISM)
+            .appendArray([], () => undefined, false, false),
+          false,
+        )
         break
       case API_KEYS.metadata:
         respond(metadataBody(this.#port))

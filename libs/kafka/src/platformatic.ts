@@ -55,6 +55,7 @@ export const encodeConsumerProtocolAssignment: typeof Package.encodeConsumerProt
 export const encodeConsumerProtocolSubscription: typeof Package.encodeConsumerProtocolSubscription =
   consumerProtocol.encodeConsumerProtocolSubscription
 
+export const AuthenticationError: typeof Package.AuthenticationError = errors.AuthenticationError
 export const NetworkError: typeof Package.NetworkError = errors.NetworkError
 export const ResponseError: typeof Package.ResponseError = errors.ResponseError
 export const TimeoutError: typeof Package.TimeoutError = errors.TimeoutError

@@ -5,6 +5,7 @@ export {
   type ConfigSource,
   type LoadedConfig,
   type UnsupportedNames,
+  checkConfig,
   loadConfig,
 } from './config/load-config.ts'
 export { type ConfigValue, parseValue } from './config/parse-value.ts'
@@ -14,4 +15,4 @@ export { createHttpServer } from './http-server.ts'
 export { Metrics } from './metrics.ts'
 export { type AppContext, type AppDefinition, type RunningApp, runApp } from './run-app.ts'
 export { untilSucceeds } from './until-succeeds.ts'
-export { parseConfigFile } from './config/parse-file.ts'
+export { type RawValue, parseConfigFile } from './config/parse-file.ts'

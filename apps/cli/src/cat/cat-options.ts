@@ -12,7 +12,8 @@ export type StartOffset =
 
 export type CatOptions = {
   readonly mode: CatMode
-  readonly bootstrapServers: readonly string[]
+  /** What was typed; undefined when the properties say it. */
+  readonly brokers: string | undefined
   readonly topic: string | undefined
   readonly partition: number | undefined
   readonly groupId: string | undefined
@@ -36,6 +37,8 @@ export type CatOptions = {
   readonly headers: readonly (readonly [string, string])[]
   readonly avro: { readonly key: boolean; readonly value: boolean }
   readonly registryUrl: string | undefined
+  /** File of properties, which those of -X go before. */
+  readonly configFile: string | undefined
   readonly properties: Readonly<Record<string, string>>
 }
 
@@ -47,9 +50,25 @@ const MODES: Readonly<Record<string, CatMode>> = {
   G: 'group',
 }
 const SWITCHES = new Set(['e', 'J', 'q', 'u', 'Z', 'l', 'O', 'v', 'E', 'T'])
-const VALUES = new Set(['b', 't', 'p', 'o', 'c', 'f', 'D', 'K', 'k', 'H', 's', 'r', 'X', 'z', 'd'])
+const VALUES = new Set([
+  'b',
+  't',
+  'p',
+  'o',
+  'c',
+  'f',
+  'D',
+  'K',
+  'k',
+  'H',
+  's',
+  'r',
+  'X',
+  'z',
+  'd',
+  'F',
+])
 const COMPRESSIONS: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
-const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
 const INT32_MAX = 2 ** 31 - 1
 const OFFSET_RANGE = { min: 0, max: Number.MAX_SAFE_INTEGER }
 
@@ -68,18 +87,12 @@ export function parseCatOptions(
   const letters = readLetters(argv)
   const one = (letter: string): string | undefined => letters.values.get(letter)?.at(-1)
   const is = (letter: string): boolean => letters.switches.has(letter)
-  const properties = assignments(letters.values.get('X') ?? [], '-X')
-  const servers =
-    one('b') ??
-    properties['bootstrap.servers'] ??
-    properties['metadata.broker.list'] ??
-    env['FAIRLEAD_BOOTSTRAP_SERVER'] ??
-    BOOTSTRAP_DEFAULT
+  const properties = kafkaNamed(assignments(letters.values.get('X') ?? [], '-X'))
   const [groupId, ...groupTopics] = letters.operands
   const isGroup = letters.mode === 'group'
   const options: CatOptions = {
     mode: letters.mode ?? (process.stdin.isTTY ? 'consume' : 'produce'),
-    bootstrapServers: servers.split(','),
+    brokers: one('b') ?? properties['bootstrap.servers'] ?? env['FAIRLEAD_BOOTSTRAP_SERVER'],
     topic: one('t'),
     partition: integer(one('p'), '-p', { min: -1, max: INT32_MAX }),
     groupId: isGroup ? groupId : undefined,
@@ -100,10 +113,26 @@ export function parseCatOptions(
     headers: Object.entries(assignments(letters.values.get('H') ?? [], '-H')),
     avro: parseSerdes(letters.values.get('s') ?? []),
     registryUrl: one('r'),
+    configFile: one('F') ?? env['FAIRLEAD_COMMAND_CONFIG'],
     properties,
   }
   checkOptions(options)
   return options
+}
+
+/** librdkafka's names of what Kafka's clients have, too. */
+const KAFKA_NAMES: Readonly<Record<string, string>> = {
+  'metadata.broker.list': 'bootstrap.servers',
+  'sasl.mechanisms': 'sasl.mechanism',
+  'ssl.ca.location': 'ssl.truststore.location',
+}
+
+export function kafkaNamed(
+  properties: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, value]) => [KAFKA_NAMES[name] ?? name, value]),
+  )
 }
 
 /** Letters may stand together (`-CeJ`), and a value may follow at once (`-torders`). */

@@ -1,7 +1,9 @@
+import type { ClientOptions } from '@fairlead/kafka'
 import type { Terminal } from '../command/run-command.ts'
-import { EXIT, type ExitCode, integerOption } from '../command/command.ts'
+import { bootstrapServers, clientConfig, readProperties } from '../command/client-config.ts'
+import { EXIT, type ExitCode } from '../command/command.ts'
 import { failureOf } from '../command/failure.ts'
-import { type CatMode, type CatOptions, parseCatOptions } from './cat-options.ts'
+import { type CatMode, type CatOptions, kafkaNamed, parseCatOptions } from './cat-options.ts'
 import { consumeGroup } from './consume-group.ts'
 import { consume } from './consume.ts'
 import { listMetadata, queryOffsets } from './metadata.ts'
@@ -28,11 +30,13 @@ Options:
   -l                  files hold a record a line        -u  send each record at once
   -s avro -r <url>    decode with the schemas of a registry (also key=avro, value=avro)
   -X <name=value>     client property: bootstrap.servers, client.id, request.timeout.ms,
-                      auto.offset.reset       -q        be quiet
+                      auto.offset.reset, security.protocol, sasl.…, ssl.…
+  -F <file>           of properties (default: $FAIRLEAD_COMMAND_CONFIG)
+  -q                  be quiet
 `
 
 const CLIENT_ID = 'fairlead-cat'
-const TIMEOUT_RANGE = { min: 1, max: 600_000 }
+const TIMEOUT_DEFAULT_MS = 30_000
 
 /** A terminal that also takes and gives bytes. */
 export type CatTerminal = Terminal & {
@@ -52,6 +56,29 @@ const MODES: Readonly<
   >
 > = { consume, produce, list: listMetadata, query: queryOffsets, group: consumeGroup }
 
+/** @throws {UsageError} */
+function withConfigFile(options: CatOptions): CatOptions {
+  const { configFile, properties } = options
+  if (configFile === undefined) return options
+  const ofFile = [...readProperties(configFile)].map(([name, value]) => [name, String(value)])
+  return { ...options, properties: { ...kafkaNamed(Object.fromEntries(ofFile)), ...properties } }
+}
+
+/** @throws {UsageError} */
+function clientOptions(options: CatOptions, { stderr }: CatTerminal): ClientOptions {
+  const { brokers, configFile, properties } = options
+  const origin = configFile === undefined ? '-X' : `-X or ${configFile}`
+  const config = clientConfig(new Map(Object.entries(properties)), origin)
+  for (const warning of config.warnings) stderr(`fairlead cat: ${warning}\n`)
+  return {
+    bootstrapServers: bootstrapServers(brokers, config),
+    clientId: config['client.id'] ?? CLIENT_ID,
+    requestTimeoutMs: config['request.timeout.ms'] ?? TIMEOUT_DEFAULT_MS,
+    security: config.security,
+    isRefusalFinal: true,
+  }
+}
+
 /** Resolves with the exit code. */
 export async function runCat(argv: readonly string[], terminal: CatTerminal): Promise<ExitCode> {
   if (argv.length === 0 || argv.includes('--help') || argv.includes('-h')) {
@@ -59,15 +86,8 @@ export async function runCat(argv: readonly string[], terminal: CatTerminal): Pr
     return EXIT.ok
   }
   try {
-    const options = parseCatOptions(argv, terminal.env)
-    const { bootstrapServers, properties } = options
-    const requestTimeoutMs = integerOption(
-      { 'X request.timeout.ms': properties['request.timeout.ms'] ?? '30000' },
-      'X request.timeout.ms',
-      TIMEOUT_RANGE,
-    )
-    const clientId = properties['client.id'] ?? CLIENT_ID
-    const client = { bootstrapServers, clientId, requestTimeoutMs: requestTimeoutMs ?? 0 }
+    const options = withConfigFile(parseCatOptions(argv, terminal.env))
+    const client = clientOptions(options, terminal)
     return await MODES[options.mode](client, options, terminal)
   } catch (error) {
     if (terminal.signal.aborted) return EXIT.interrupted

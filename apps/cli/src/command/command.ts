@@ -43,7 +43,6 @@ export type Invocation = {
 }
 
 export type ConnectionOptions = {
-  readonly bootstrapServers: readonly string[]
   /** Of the schema registry. */
   readonly registryUrl: string
   readonly requestTimeoutMs: number

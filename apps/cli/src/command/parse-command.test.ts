@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../commands.ts'
-import { connectionOptions, parseCommand } from './parse-command.ts'
+import { brokerOptions, parseCommand } from './parse-command.ts'
 
 test.for([
   [['topic', 'lst'], 'there is no command "topic lst"; did you mean "fairlead topic list"?'],
@@ -26,12 +26,12 @@ test('a negative number is the value of the option before it', () => {
 
 test('brokers come from the option, the environment, or the default port', () => {
   const env = { FAIRLEAD_BOOTSTRAP_SERVER: 'b:2' }
-  expect(connectionOptions({ 'bootstrap-server': 'a:1, c:3' }, env).bootstrapServers).toEqual([
+  expect(brokerOptions({ 'bootstrap-server': 'a:1, c:3' }, env).bootstrapServers).toEqual([
     'a:1',
     'c:3',
   ])
-  expect(connectionOptions({}, env).bootstrapServers).toEqual(['b:2'])
-  expect(connectionOptions({}, {}).bootstrapServers).toEqual(['127.0.0.1:9092'])
+  expect(brokerOptions({}, env).bootstrapServers).toEqual(['b:2'])
+  expect(brokerOptions({}, {}).bootstrapServers).toEqual(['127.0.0.1:9092'])
 })
 
 test('every command is found by its name and has a summary', () => {

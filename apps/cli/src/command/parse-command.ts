@@ -1,5 +1,12 @@
 import { parseArgs } from 'node:util'
 import { errorMessage, nearestName } from '@fairlead/base'
+import type { ClientOptions } from '@fairlead/kafka'
+import {
+  type ClientConfig,
+  bootstrapServers,
+  clientConfig,
+  readProperties,
+} from './client-config.ts'
 import {
   type Command,
   type ConnectionOptions,
@@ -14,7 +21,11 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
   'bootstrap-server': {
     short: 'B',
     value: 'host:port,...',
-    doc: 'brokers to begin with (default: $FAIRLEAD_BOOTSTRAP_SERVER, then 127.0.0.1:9092)',
+    doc: 'brokers to begin with (default: $FAIRLEAD_BOOTSTRAP_SERVER, then bootstrap.servers of --command-config, then 127.0.0.1:9092)',
+  },
+  'command-config': {
+    value: 'file',
+    doc: "properties of Kafka's clients, as its tools take them: security.protocol, sasl.…, ssl.… (default: $FAIRLEAD_COMMAND_CONFIG)",
   },
   registry: {
     value: 'url',
@@ -28,8 +39,8 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
   help: { short: 'h', doc: 'print this text' },
 }
 
-const BOOTSTRAP_DEFAULT = '127.0.0.1:9092'
 const REGISTRY_DEFAULT = 'http://127.0.0.1:8081'
+const CLIENT_ID = 'fairlead-cli'
 const TIMEOUT_DEFAULT_MS = 30_000
 const TIMEOUT_MAX_MS = 600_000
 /** Words of the longest name of a command. */
@@ -125,13 +136,31 @@ export function connectionOptions(
   options: OptionValues,
   env: Readonly<Record<string, string | undefined>>,
 ): ConnectionOptions {
-  const servers =
-    textOption(options, 'bootstrap-server') ?? env['FAIRLEAD_BOOTSTRAP_SERVER'] ?? BOOTSTRAP_DEFAULT
   return {
-    bootstrapServers: servers.split(',').map((server) => server.trim()),
     registryUrl:
       textOption(options, 'registry') ?? env['FAIRLEAD_SCHEMA_REGISTRY'] ?? REGISTRY_DEFAULT,
-    requestTimeoutMs:
-      integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS }) ?? TIMEOUT_DEFAULT_MS,
+    requestTimeoutMs: timeoutOption(options) ?? TIMEOUT_DEFAULT_MS,
   }
+}
+
+/** How brokers are reached. Reads the file of --command-config. @throws {UsageError} */
+export function brokerOptions(
+  options: OptionValues,
+  env: Readonly<Record<string, string | undefined>>,
+): ClientOptions & Pick<ClientConfig, 'warnings'> {
+  const path = textOption(options, 'command-config') ?? env['FAIRLEAD_COMMAND_CONFIG']
+  const config = clientConfig(path === undefined ? new Map() : readProperties(path), path ?? '')
+  const servers = textOption(options, 'bootstrap-server') ?? env['FAIRLEAD_BOOTSTRAP_SERVER']
+  return {
+    bootstrapServers: bootstrapServers(servers, config),
+    clientId: config['client.id'] ?? CLIENT_ID,
+    requestTimeoutMs: timeoutOption(options) ?? config['request.timeout.ms'] ?? TIMEOUT_DEFAULT_MS,
+    security: config.security,
+    isRefusalFinal: true,
+    warnings: config.warnings,
+  }
+}
+
+function timeoutOption(options: OptionValues): number | undefined {
+  return integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS })
 }

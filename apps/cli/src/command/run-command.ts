@@ -3,18 +3,21 @@ import { type ClusterAdmin, createClusterAdmin } from '@fairlead/kafka'
 import { Output, parseOutputFormat } from '../output/output.ts'
 import {
   type Command,
-  type ConnectionOptions,
   EXIT,
   type ExitCode,
+  type OptionValues,
   UsageError,
   isSet,
   textOption,
 } from './command.ts'
 import { failureOf } from './failure.ts'
 import { helpOf } from './help.ts'
-import { type ParsedCommand, connectionOptions, parseCommand } from './parse-command.ts'
-
-const CLIENT_ID = 'fairlead-cli'
+import {
+  type ParsedCommand,
+  brokerOptions,
+  connectionOptions,
+  parseCommand,
+} from './parse-command.ts'
 
 export type Terminal = {
   readonly stdout: (text: string) => void
@@ -62,7 +65,7 @@ async function invoke(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const connection = connectionOptions(options, terminal.env)
-  const cluster = new LazyAdmin(connection)
+  const cluster = new LazyAdmin(options, terminal)
   const close = () => void cluster.close()
   terminal.signal.addEventListener('abort', close)
   try {
@@ -85,16 +88,24 @@ async function invoke(
 
 /** Commands that read files need no broker. */
 class LazyAdmin {
-  readonly #connection: ConnectionOptions
+  readonly #options: OptionValues
+  readonly #terminal: Terminal
   #admin: ClusterAdmin | undefined
 
-  constructor(connection: ConnectionOptions) {
-    this.#connection = connection
+  constructor(options: OptionValues, terminal: Terminal) {
+    this.#options = options
+    this.#terminal = terminal
   }
 
   get admin(): ClusterAdmin {
-    this.#admin ??= createClusterAdmin({ ...this.#connection, clientId: CLIENT_ID })
+    this.#admin ??= this.#create()
     return this.#admin
+  }
+
+  #create(): ClusterAdmin {
+    const { warnings, ...client } = brokerOptions(this.#options, this.#terminal.env)
+    for (const warning of warnings) this.#terminal.stderr(`fairlead: ${warning}\n`)
+    return createClusterAdmin(client)
   }
 
   async close(): Promise<void> {

@@ -64,8 +64,8 @@ async function findProjection({ sources, projection }: FoldJob): Promise<FoldPro
 
 function openLog(job: FoldJob, projection: FoldProjection) {
   const { sources, sections, fetchBytesMax, aheadMaxMs, tenantHeader } = job
-  const { bootstrapServers, clientId, registryUrl } = sources
-  const topic = kafkaLogReader({ bootstrapServers, clientId })
+  const { bootstrapServers, clientId, security, registryUrl } = sources
+  const topic = kafkaLogReader({ bootstrapServers, clientId, security })
   const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
   const records = new RecordReader(projection, serde, {
     nowMs: () => Date.now(),

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { errorMessage } from '@fairlead/base'
+import type { ClientSecurity } from '@fairlead/kafka'
 import type { Letter } from '@fairlead/projection'
 import type { PartitionProgress } from '../store/checkpoints.ts'
 import type { LogSection } from './merged-log.ts'
@@ -18,6 +19,7 @@ export type FoldSources = {
   readonly modules: readonly string[]
   readonly bootstrapServers: readonly string[]
   readonly clientId: string
+  readonly security: ClientSecurity | undefined
   readonly registryUrl: string
 }
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, type TLSSocket, connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type RegistryConfig, registryConfigProblems } from '../config.ts'
+import { loadConfig } from '@fairlead/service'
+import { REGISTRY_CONFIG, type RegistryConfig, registryConfigProblems } from '../config.ts'
 import { selfSigned } from '../security/certificate.test-fixture.ts'
 import { type ConfiguredListeners, configuredListeners } from './configured-listeners.ts'
 import { parseListener } from './listeners.ts'
@@ -157,18 +158,15 @@ test.for([
 })
 
 test.for([
-  [{ listeners: ['nowhere'] }, 'listeners: "nowhere" must be http://host:port'],
-  [{}, 'ssl.keystore.location: an https listener needs'],
-  [{ 'ssl.client.authentication': 'REQUIRED' }, 'ssl.truststore.location: ssl.client.authent'],
-  [{ 'ssl.enabled.protocols': ['TLSv1'] }, 'ssl.enabled.protocols: "TLSv1" must be'],
-  [{ 'authentication.method': 'BASIC' }, 'authentication.users.file: authentication.method=BASIC'],
-] as const)('%j is refused: %s', ([config, problem]) => {
-  const all = {
-    ...DEFAULTS,
-    'ssl.keystore.location': '',
-    'authentication.method': 'NONE',
-    'authentication.users.file': '',
-    ...config,
-  } as unknown as RegistryConfig
-  expect(registryConfigProblems(all).join('\n')).toContain(problem)
+  ['listeners=nowhere', 'listeners: "nowhere" must be http://host:port'],
+  ['listeners=https://127.0.0.1:0', 'ssl.keystore.location: an https listener needs'],
+  ['ssl.client.authentication=REQUIRED', 'ssl.truststore.location: ssl.client.authent'],
+  ['ssl.enabled.protocols=TLSv1', 'ssl.enabled.protocols: "TLSv1" must be'],
+  ['authentication.method=BASIC', 'authentication.users.file: authentication.method=BASIC'],
+  ['kafkastore.security.protocol=SASL_SSL', 'kafkastore.sasl.username is empty'],
+  ['kafkastore.ssl.truststore.location=/ca.pem', 'kafkastore.ssl.truststore.location is set'],
+] as const)('%s is refused: %s', ([setting, problem]) => {
+  const argv = ['--listeners=https://127.0.0.1:0', `--${setting}`]
+  const { config } = loadConfig(REGISTRY_CONFIG, { argv, env: {}, envPrefix: 'X_' })
+  expect(registryConfigProblems(config).join('\n')).toContain(problem)
 })

@@ -66,11 +66,42 @@ export function loadConfig<const Spec extends ConfigSpec>(
     fromEnvironment(spec, options, problems),
     fromFlags(flags),
   ]
+  return checkLayers(spec, { layers, problems, unsupported: options.unsupported })
+}
+
+/**
+ * Checks values that come from one place, such as a file of another program's format, which messages
+ * name as `origin`.
+ *
+ * @throws {ConfigError} as {@link loadConfig}.
+ */
+export function checkConfig<const Spec extends ConfigSpec>(
+  spec: Spec,
+  values: ReadonlyMap<string, RawValue>,
+  origin: string,
+): LoadedConfig<Spec> {
+  const layer = new Map<string, Candidate>(
+    [...values].map(([key, raw]) => [key, { raw, source: 'file', origin }]),
+  )
+  return checkLayers(spec, { layers: [layer], problems: [], unsupported: undefined })
+}
+
+/** A later layer goes before an earlier one. */
+function checkLayers<const Spec extends ConfigSpec>(
+  spec: Spec,
+  given: {
+    readonly layers: readonly ReadonlyMap<string, Candidate>[]
+    /** Those of reading the layers; the others come behind them. */
+    readonly problems: string[]
+    readonly unsupported: UnsupportedNames | undefined
+  },
+): LoadedConfig<Spec> {
+  const { layers, problems, unsupported } = given
   const candidates = new Map<string, Candidate>()
   const warnings: string[] = []
   for (const layer of layers) {
     for (const [key, candidate] of layer) {
-      const reason = unsupportedReason(key, options.unsupported?.prefixes)
+      const reason = unsupportedReason(key, unsupported?.prefixes)
       if (Object.hasOwn(spec, key)) candidates.set(key, candidate)
       else if (reason !== undefined) warnings.push(noEffect(key, candidate.origin, reason))
       else problems.push(unknownKey(key, candidate.origin, Object.keys(spec)))
