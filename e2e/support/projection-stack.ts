@@ -31,7 +31,12 @@ const CATCH_UP_DEADLINE_MS = 120_000
 
 /** Quick to notice a member that died. */
 const BROKER_SETTINGS = { 'group.min.session.timeout.ms': 1_000 }
-const PROJECTOR_SETTINGS = { 'session.timeout.ms': 2_000, 'heartbeat.interval.ms': 300 }
+const PROJECTOR_SETTINGS = {
+  'session.timeout.ms': 2_000,
+  'heartbeat.interval.ms': 300,
+  // What a test has parked stays, however long it takes, until the test asks for it.
+  'parked.key.retries.max': 0,
+}
 
 type Config = Readonly<Record<string, string | number>>
 

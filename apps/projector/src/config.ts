@@ -91,6 +91,27 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 100_000,
     doc: 'A projection that parks more keys in a minute for one cause, and over 5 % of those it sees, pauses.',
   },
+  'parked.key.retries.max': {
+    type: 'int',
+    default: 10,
+    min: 0,
+    max: 1_000,
+    doc: 'How often a parked key is tried again by itself, where its table or its handler refused the event. 0: only when somebody asks for it.',
+  },
+  'parked.key.retry.backoff.ms': {
+    type: 'int',
+    default: 60_000,
+    min: 1,
+    max: 86_400_000,
+    doc: 'How long after it was parked; twice as long each time. A random half is taken off.',
+  },
+  'parked.key.retry.backoff.max.ms': {
+    type: 'int',
+    default: 3_600_000,
+    min: 1,
+    max: 604_800_000,
+    doc: 'The longest time between two tries of a parked key.',
+  },
   'event.time.ahead.max.ms': {
     type: 'int',
     default: 86_400_000,

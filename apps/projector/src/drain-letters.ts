@@ -24,6 +24,8 @@ import {
 import { readEffectRanges } from './store/versions.ts'
 
 export type Drained = {
+  /** Nobody asked for it. */
+  readonly isTimed: boolean
   /** Keys without any letter left: their next event is live. */
   readonly unparked: ReadonlySet<string>
   readonly replayedCount: number
@@ -50,7 +52,7 @@ export async function drainLetters(
   const effects: Effect[] = []
   const drained = await db.transaction().execute(async (trx) => {
     await holdFence(trx, partition, fence)
-    await lockKeys(trx, partition, queue.keys)
+    await lockKeys(trx, partition, queue)
     const ledger = new BatchLedger({
       projection: partition.projection,
       parkedKeys: new Set(),
@@ -64,9 +66,11 @@ export async function drainLetters(
     const ranges = await readEffectRanges(trx, partition)
     const batch = { trx, ledger, schemaName, records: handled, ranges, effects }
     await applyRecords(batch, partition, mode)
-    const settled = outcomesOf(queue, ledger.letters)
+    const { isTimed = false } = queue
+    const settled = { isTimed, ...outcomesOf(queue, ledger.letters) }
     const unparked = await settleLetters(trx, partition, settled)
     return {
+      isTimed,
       unparked,
       replayedCount: settled.appliedIds.length,
       failedCount: settled.outcomes.filter(({ failed }) => failed !== undefined).length,

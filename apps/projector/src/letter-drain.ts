@@ -1,3 +1,4 @@
+import type { FloodBreaker } from '@fairlead/projection'
 import type { BatchMode } from './apply-batch.ts'
 import { drainLetters } from './drain-letters.ts'
 import { DrainPace } from './drain-pace.ts'
@@ -8,6 +9,7 @@ import type { Recovery } from './recovery.ts'
 import type { Database } from './store/database.ts'
 import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
+import { TimedTries } from './timed-tries.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { WorkerTroubles } from './worker-troubles.ts'
 
@@ -19,6 +21,7 @@ type LetterDrainOptions = {
   readonly partition: ProjectionPartition
   readonly reader: RecordReader
   readonly gate: Pick<PauseGate, 'isClosed'>
+  readonly breaker: Pick<FloodBreaker, 'isOpen'>
   readonly held: HeldPartition
   readonly recovery: Recovery
   readonly troubles: WorkerTroubles
@@ -28,15 +31,26 @@ type LetterDrainOptions = {
   readonly signal: AbortSignal
 }
 
-/** Applies the letters of a partition that somebody wants replayed, between its batches. */
+/**
+ * Applies the letters of a partition that somebody wants replayed, and those whose key is due to be tried
+ * again, between its batches.
+ */
 export class LetterDrain {
   readonly #options: LetterDrainOptions
   readonly #pace = new DrainPace()
+  readonly #timedTries: TimedTries
+  /** Where events are tried once: what fails again has the time of the key's next try. */
+  readonly #patient: ProjectionPartition
   /** Orders are looked for from time to time. */
   #nextLookMs = 0
 
   constructor(options: LetterDrainOptions) {
+    const { held, partition } = options
+    const { projection } = partition
     this.#options = options
+    this.#timedTries = new TimedTries({ ...options, parkedKeys: held.parkedKeys })
+    const retry = { ...projection.retry, retries: 0 }
+    this.#patient = { ...partition, projection: { ...projection, retry } }
   }
 
   /**
@@ -44,20 +58,17 @@ export class LetterDrain {
    * long queue gets one transaction after each batch.
    */
   async drainUntil(fetching: Promise<unknown>): Promise<boolean> {
-    const { db, partition, recovery, troubles, nowMs, signal } = this.#options
+    const { recovery, troubles, signal } = this.#options
     let isFetched = false
     const fetched = () => {
       isFetched = true
     }
     fetching.then(fetched, fetched)
     const tries = recovery.begin()
-    while (this.#isDue && !signal.aborted) {
+    while (this.#mayDrain && !signal.aborted) {
       try {
-        const queue = await readDueLetters(db, partition, this.#pace.resting(nowMs()))
-        if (queue.keys.length === 0) {
-          this.#nextLookMs = nowMs() + DRAIN_POLL_MS
-          break
-        }
+        const queue = await this.#nextQueue()
+        if (queue.keys.length === 0) break
         await this.#drain(queue, tries.mode)
         tries.succeeded()
         if (isFetched) break
@@ -69,9 +80,19 @@ export class LetterDrain {
     return true
   }
 
-  get #isDue(): boolean {
-    const { gate, held, nowMs } = this.#options
-    return held.parkedKeys.mayHoldAny && !gate.isClosed && nowMs() >= this.#nextLookMs
+  get #mayDrain(): boolean {
+    const { gate, held } = this.#options
+    return held.parkedKeys.mayHoldAny && !gate.isClosed
+  }
+
+  async #nextQueue(): Promise<LetterQueue> {
+    const { db, partition, nowMs } = this.#options
+    if (nowMs() >= this.#nextLookMs) {
+      const ordered = await readDueLetters(db, partition, this.#pace.resting(nowMs()))
+      if (ordered.keys.length > 0) return ordered
+      this.#nextLookMs = nowMs() + DRAIN_POLL_MS
+    }
+    return this.#timedTries.due()
   }
 
   async #drain(queue: LetterQueue, mode: BatchMode): Promise<void> {
@@ -79,7 +100,7 @@ export class LetterDrain {
     const startMs = nowMs()
     const context = {
       db,
-      partition,
+      partition: queue.isTimed === true ? this.#patient : partition,
       reader,
       fence: held.fence,
       attempts: recovery.attempts,
@@ -88,6 +109,7 @@ export class LetterDrain {
     const drained = await drainLetters(context, queue, mode)
     held.parkedKeys.released(drained.unparked)
     recovery.committed()
+    this.#timedTries.changed()
     this.#pace.replayed(queue, { count: drained.replayedCount, startMs })
     observer.drained(drained)
   }

@@ -62,6 +62,11 @@ await runApp({
         registryUrl,
       }),
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
+      parkedRetry: {
+        retries: config['parked.key.retries.max'],
+        baseMs: config['parked.key.retry.backoff.ms'],
+        maxMs: config['parked.key.retry.backoff.max.ms'],
+      },
       eventAheadMaxMs: config['event.time.ahead.max.ms'],
       tenantHeader: config['tenant.header'],
       mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),

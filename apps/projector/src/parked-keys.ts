@@ -19,6 +19,7 @@ export class ParkedKeys {
   readonly #keysMax: number
   #keys = new Set<string>()
   #isComplete = true
+  #changeCount = 0
 
   constructor(
     db: Database,
@@ -35,8 +36,14 @@ export class ParkedKeys {
     return !this.#isComplete || this.#keys.size > 0
   }
 
+  /** Differs from what it was before once keys were parked, or read from the database again. */
+  get changeCount(): number {
+    return this.#changeCount
+  }
+
   async reload(): Promise<void> {
     const keys = await loadParkedKeys(this.#db, this.#partition, { limit: this.#keysMax + 1 })
+    this.#changeCount += 1
     this.#hold(keys)
   }
 
@@ -58,6 +65,8 @@ export class ParkedKeys {
 
   /** Keys that were parked by a batch that is committed. */
   parked(keys: ReadonlySet<string>): void {
+    if (keys.size === 0) return
+    this.#changeCount += 1
     if (!this.#isComplete) return
     for (const key of keys) this.#keys.add(key)
     this.#hold(this.#keys)

@@ -1,6 +1,8 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BackoffPolicy, backoffDelayMs } from '@fairlead/base'
+import { type BackoffPolicy, type Random, backoffDelayMs } from '@fairlead/base'
+
+export const RANDOM: Pick<Random, 'int'> = { int: (bound) => randomInt(bound) }
 
 /** Waits out the back-off of a failure; returns early, and silently, when `signal` fires. */
 export async function pause(
@@ -8,7 +10,7 @@ export async function pause(
   policy: BackoffPolicy,
   signal: AbortSignal,
 ): Promise<void> {
-  await pauseFor(backoffDelayMs(attempt, policy, { int: (bound) => randomInt(bound) }), signal)
+  await pauseFor(backoffDelayMs(attempt, policy, RANDOM), signal)
 }
 
 /** Waits `delayMs`; returns early, and silently, when `signal` fires. */

@@ -12,8 +12,8 @@ function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) 
   const metrics = new ProjectorMetrics(registry, {
     letters: async () => [],
     parkedKeys: async () => [
-      { projection: 'accounts', version: 1, ...PLACE, keys: await parkedKeys() },
-      { projection: 'accounts', version: 1, ...PLACE, partition: 4, keys: 7 },
+      { projection: 'accounts', version: 1, ...PLACE, keys: await parkedKeys(), retryingKeys: 2 },
+      { projection: 'accounts', version: 1, ...PLACE, partition: 4, keys: 7, retryingKeys: 7 },
     ],
   })
   const seriesOf = async (name: string) =>
@@ -38,6 +38,19 @@ test('a worker that ends after its successor has begun takes nothing of it away'
   successor.released()
   expect(await valuesOf('projection_state')).toEqual([])
   expect(await valuesOf('projection_parked_keys')).toEqual([])
+  expect(await valuesOf('projection_retrying_keys')).toEqual([])
+})
+
+test('letters that were applied by themselves are told from those that somebody had replayed', async () => {
+  const { metrics, seriesOf } = projectorMetrics()
+  const observer = metrics.observer(accounts, PLACE)
+  const drained = { unparked: new Set<string>(), failureCounts: new Map() }
+  observer.drained({ ...drained, isTimed: true, replayedCount: 3, failedCount: 1 })
+  observer.drained({ ...drained, isTimed: false, replayedCount: 5, failedCount: 0 })
+  const counts = async (name: string) =>
+    (await seriesOf(name)).map(({ value, labels }) => `${labels['result']} ${value}`)
+  expect(await counts('dlq_retried_total')).toEqual(['retried 3', 'failed 1'])
+  expect(await counts('dlq_replayed_total')).toEqual(['replayed 5', 'failed 0'])
 })
 
 test('parked keys are what the database has of the partitions that are here', async () => {
@@ -45,6 +58,7 @@ test('parked keys are what the database has of the partitions that are here', as
   const { metrics, valuesOf } = projectorMetrics({ parkedKeys: () => answer() })
   metrics.observer(accounts, PLACE)
   expect(await valuesOf('projection_parked_keys')).toEqual([5])
+  expect(await valuesOf('projection_retrying_keys')).toEqual([2])
   answer = () => Promise.reject(new Error('the database is away'))
   expect(await valuesOf('projection_parked_keys')).toEqual([5])
 })

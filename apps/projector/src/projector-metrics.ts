@@ -123,15 +123,17 @@ export class ProjectorMetrics {
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
       },
-      drained: ({ replayedCount, failedCount, failureCounts }) => {
+      drained: ({ isTimed, replayedCount, failedCount, failureCounts }) => {
         this.#countFailures(labels, failureCounts)
-        metrics.replayed.inc({ ...labels, result: 'replayed' }, replayedCount)
-        metrics.replayed.inc({ ...labels, result: 'failed' }, failedCount)
+        const counter = isTimed ? metrics.retried : metrics.replayed
+        counter.inc({ ...labels, result: isTimed ? 'retried' : 'replayed' }, replayedCount)
+        counter.inc({ ...labels, result: 'failed' }, failedCount)
       },
       released: () => {
         if (!isCurrent()) return
         this.#positions.delete(place)
-        for (const gauge of [metrics.lastAdvance, metrics.heartbeat, metrics.parkedKeys]) {
+        const { lastAdvance, heartbeat, parkedKeys, retryingKeys } = metrics
+        for (const gauge of [lastAdvance, heartbeat, parkedKeys, retryingKeys]) {
           gauge.remove(partitionLabels)
         }
       },
@@ -185,7 +187,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     rebuildEta: ofRebuild('eta_seconds', 'What the rest of the phase takes at its speed.'),
     lastAdvance: gauge('projection_last_advance_timestamp_seconds', 'Last commit of a batch.'),
     heartbeat: gauge('projection_heartbeat_timestamp_seconds', 'Last fetch, records or not.'),
-    parkedKeys: defineParkedKeys(metrics, sources),
+    ...defineParkedKeys(metrics, sources),
     consumed: metrics.counter({
       name: 'messaging_client_consumed_messages_total',
       help: 'Records that were fetched.',
@@ -226,6 +228,11 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     replayed: metrics.counter({
       name: 'dlq_replayed_total',
       help: 'Letters that a replay applied, and those that failed again.',
+      labelNames: [...LABELS, 'result'],
+    }),
+    retried: metrics.counter({
+      name: 'dlq_retried_total',
+      help: 'Letters that were applied as the time of their key had come, and those that failed again.',
       labelNames: [...LABELS, 'result'],
     }),
     applyDuration: metrics.histogram({
@@ -302,24 +309,38 @@ function definePositions(metrics: Metrics, positions: ReadonlyMap<string, Positi
 
 /** Of the partitions that this process has: keys are parked and released by others, too. */
 function defineParkedKeys(metrics: Metrics, { positions, counts }: Sources) {
-  return metrics.gauge({
-    name: 'projection_parked_keys',
-    help: 'Keys whose events are set aside.',
-    labelNames: [...PARTITION_LABELS],
-    async collect() {
-      const stored = await counts.parkedKeys().catch(() => undefined)
-      if (stored === undefined) return
-      const keys = new Map(
-        stored.map((count) => {
-          const { topic, partition } = count
-          const labels = { ...labelsOf(count), topic, partition: String(partition) }
-          return [placeText(labels), count.keys]
-        }),
-      )
-      this.reset()
-      for (const [place, { labels }] of positions) this.set(labels, keys.get(place) ?? 0)
-    },
-  })
+  const shared = oncePerScrape(counts.parkedKeys)
+  const gauge = (name: string, help: string, value: (count: ParkedKeyCount) => number) =>
+    metrics.gauge({
+      name,
+      help,
+      labelNames: [...PARTITION_LABELS],
+      async collect() {
+        const stored = await shared().catch(() => undefined)
+        if (stored === undefined) return
+        const keys = new Map(
+          stored.map((count) => {
+            const { topic, partition } = count
+            const labels = { ...labelsOf(count), topic, partition: String(partition) }
+            return [placeText(labels), value(count)]
+          }),
+        )
+        this.reset()
+        for (const [place, { labels }] of positions) this.set(labels, keys.get(place) ?? 0)
+      },
+    })
+  return {
+    parkedKeys: gauge(
+      'projection_parked_keys',
+      'Keys whose events are set aside.',
+      ({ keys }) => keys,
+    ),
+    retryingKeys: gauge(
+      'projection_retrying_keys',
+      'Those of them that are tried again by themselves; the others wait for somebody.',
+      ({ retryingKeys }) => retryingKeys,
+    ),
+  }
 }
 
 function placeText(labels: PartitionLabels): string {

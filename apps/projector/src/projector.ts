@@ -6,6 +6,7 @@ import {
   type CompletionRate,
   INFRA_BACKOFF,
   type Projection,
+  type RetryPolicy,
   headersText,
 } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
@@ -49,6 +50,8 @@ export type ProjectorOptions = {
   /** For rebuilds of folds; undefined where there are no threads. */
   readonly foldThreads?: JobRunnerOptions['foldThreads']
   readonly parkedKeysPerMinuteMax: number
+  /** Of keys whose projection does not say itself how often they are tried again. */
+  readonly parkedRetry: RetryPolicy
   /** An event that claims to be later than this ahead of the clock is set aside. */
   readonly eventAheadMaxMs: number
   /** Header of a record that names its tenant; undefined where there are none. */
@@ -151,7 +154,8 @@ export class Projector {
   async #register(projections: readonly Projection[]): Promise<readonly RegisteredProjection[]> {
     const registered: RegisteredProjection[] = []
     for (const projection of projections.toSorted((a, b) => a.version - b.version)) {
-      registered.push(await registerProjection(this.db, projection))
+      const retryParked = { ...this.#options.parkedRetry, ...projection.retryParked }
+      registered.push(await registerProjection(this.db, { ...projection, retryParked }))
     }
     return registered
   }
@@ -257,10 +261,10 @@ export class Projector {
       },
       drained: (drained) => {
         metrics.drained(drained)
-        const { unparked, replayedCount, failedCount } = drained
+        const { isTimed, unparked, replayedCount, failedCount } = drained
         logger.info(
           { ...fields, unparkedCount: unparked.size, replayedCount, failedCount },
-          'dead letters were replayed',
+          isTimed ? 'parked keys were tried again' : 'dead letters were replayed',
         )
       },
       crashed: fail,

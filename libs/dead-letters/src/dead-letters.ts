@@ -46,8 +46,12 @@ export type ParkedKey = {
   readonly partition: number
   readonly letters: number
   readonly parkedAt: string
-  /** Replays that failed. */
+  /** Replays and tries that failed. */
   readonly attempts: number
+  /** Those of them, of the letter at its head, that nobody asked for. */
+  readonly timedTries: number
+  /** When it is tried again by itself; null: not before somebody asks for it. */
+  readonly nextTryAt: string | null
   readonly isDraining: boolean
   /** The letter that is applied first. */
   readonly headId: string | null
@@ -75,6 +79,8 @@ export type DeadLetter<S extends AnyEvents> = {
   readonly errorStack: string | null
   readonly fingerprint: string | null
   readonly attempts: number
+  /** When its key is tried again by itself; null where nobody does, and behind the letter that is. */
+  readonly nextTryAt: string | null
   readonly isEdited: boolean
   /** Null when the value cannot be decoded. */
   readonly event: LetterEvent<S> | null

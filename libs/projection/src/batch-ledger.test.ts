@@ -1,3 +1,4 @@
+import { DecodeError } from '@fairlead/base'
 import { expect, test } from 'vitest'
 import { Attempts } from './attempts.ts'
 import { BatchLedger } from './batch-ledger.ts'
@@ -169,4 +170,24 @@ test('no text of an error has half of a character in it', () => {
     errorClass: 'Lone\ufffdError',
     errorMessage: expect.stringMatching(/^x+\ufffd$/),
   })
+})
+
+test('a letter may pass later unless its record is no event, or the projection has said to park it', () => {
+  const mayPass = (ledger: BatchLedger): readonly unknown[] =>
+    ledger.letters.map(({ cause }) => cause.kind === 'failed' && cause.mayPass)
+  const failing = (says?: EventFailureAction, error: Error = new RangeError('bad')) => {
+    const ledger = ledgerThat({
+      ...(says === undefined ? {} : { says }),
+      attempts: failedBefore(7, 2),
+    })
+    ledger.failed(poison, error, 'handle')
+    return ledger
+  }
+  expect(mayPass(failing())).toEqual([true])
+  expect(mayPass(failing('retry'))).toEqual([true])
+  expect(mayPass(failing('park'))).toEqual([false])
+  expect(mayPass(failing(undefined, new DecodeError('no date', 0)))).toEqual([false])
+  const undecodable = ledgerThat({})
+  undecodable.open({ ...poison, content: { kind: 'undecodable', error: new Error('no Avro') } })
+  expect(mayPass(undecodable)).toEqual([false])
 })

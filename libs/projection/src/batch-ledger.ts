@@ -37,6 +37,8 @@ export type Letter = {
         /** Names the cause; see `fingerprintOf`. */
         readonly fingerprint: string
         readonly attempts: number
+        /** The event may pass when it is tried again later: what it lacks may come, or what it asks. */
+        readonly mayPass: boolean
       }
 }
 
@@ -117,7 +119,7 @@ export class BatchLedger {
     )
     if (content.kind === 'undecodable') {
       this.#countFailure('decode')
-      this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1 })
+      this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1, mayPass: false })
       return null
     }
     this.#opened = prepared
@@ -155,9 +157,10 @@ export class BatchLedger {
 
     const { record } = prepared
     const attempt = 1 + this.#attempts.countOf(record)
+    const classified = this.#classify(error, event)
     const action = decideEventFailure({
       attempt,
-      classified: this.#classify(error, event),
+      classified,
       retries: this.#attempts.mayRetry(record) ? this.#projection.retry.retries : 0,
     })
     switch (action) {
@@ -167,9 +170,11 @@ export class BatchLedger {
       case 'skip':
         this.#skippedCount += 1
         break
-      case 'park':
-        this.#park(prepared, { error, stage, attempts: attempt, event })
+      case 'park': {
+        const mayPass = failureClass !== 'decode' && classified !== 'park'
+        this.#park(prepared, { error, stage, attempts: attempt, mayPass, event })
         break
+      }
     }
     this.#countFailure(failureClass)
   }
@@ -202,11 +207,12 @@ export class BatchLedger {
       readonly error: unknown
       readonly stage: Stage
       readonly attempts: number
+      readonly mayPass: boolean
       /** Undefined when it could not be decoded. */
       readonly event?: AnyEvent
     },
   ): void {
-    const { error, stage, attempts, event } = failure
+    const { error, stage, attempts, mayPass, event } = failure
     this.#parked.add(prepared.key)
     const described = describeError(error)
     const fingerprint = fingerprintOf({ stage, ...described })
@@ -215,6 +221,7 @@ export class BatchLedger {
       kind: 'failed',
       stage,
       attempts,
+      mayPass,
       ...described,
       errorMessage: redacted(described.errorMessage),
       errorStack: redacted(described.errorStack),

@@ -69,6 +69,7 @@ test('a fold infers its types and keeps what it needs to run', () => {
     errors: {
       classify: (error) => (error instanceof RangeError ? 'park' : undefined),
       retry: { retries: 5, base: '100ms', max: '30s' },
+      retryParked: { retries: 3, max: '2h' },
     },
   }).fold({
     initial: (order_id) => ({
@@ -97,6 +98,8 @@ test('a fold infers its types and keeps what it needs to run', () => {
     table: { name: 'order_summary', keyColumn: 'order_id' },
     retry: { retries: 5, baseMs: 100, maxMs: 30_000 },
   })
+  // How long after it was parked is left to the projector.
+  expect(projection.retryParked).toEqual({ retries: 3, maxMs: 7_200_000 })
 })
 
 test('an SQL projection infers its types', () => {

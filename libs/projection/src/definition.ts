@@ -44,6 +44,17 @@ export type ErrorOptions<E> = {
     readonly base?: Duration
     readonly max?: Duration
   }
+  /**
+   * How often a parked key is tried again by itself, in its order and with all that waits in it, and
+   * after how long: `base`, twice as long each time, up to `max`. Of events that `data` or `code` is to
+   * blame for, unless `classify` says `park`; default: what the projector is configured to.
+   */
+  readonly retryParked?: {
+    /** 0: never. */
+    readonly retries?: number
+    readonly base?: Duration
+    readonly max?: Duration
+  }
 }
 
 /** A projection, its types erased: what the engine runs. */
@@ -60,6 +71,8 @@ type Common = {
   readonly inbox?: InboxOptions
   readonly classify: (error: unknown, event: AnyEvent) => EventFailureAction | undefined
   readonly retry: RetryPolicy
+  /** Of keys that are parked; what is not there is the projector's. */
+  readonly retryParked?: Partial<RetryPolicy>
 }
 
 type InboxOptions = {
@@ -67,7 +80,8 @@ type InboxOptions = {
   readonly retentionMs: number
 }
 
-type RetryPolicy = {
+export type RetryPolicy = {
+  /** So many tries at most; 0: none. */
   readonly retries: number
   readonly baseMs: number
   readonly maxMs: number
@@ -306,6 +320,23 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
       baseMs: durationMs(errors?.retry?.base ?? DEFAULT_RETRY_BASE),
       maxMs: durationMs(errors?.retry?.max ?? DEFAULT_RETRY_MAX),
     },
+    ...(errors?.retryParked === undefined
+      ? {}
+      : { retryParked: parkedRetryOf(name, errors.retryParked) }),
+  }
+}
+
+function parkedRetryOf(
+  name: string,
+  { retries, base, max }: NonNullable<ErrorOptions<AnyEvent>['retryParked']>,
+): Partial<RetryPolicy> {
+  if (retries !== undefined && (!Number.isInteger(retries) || retries < 0)) {
+    throw new TypeError(`${name}: a parked key is tried again 0 times or more, not ${retries}`)
+  }
+  return {
+    ...(retries === undefined ? {} : { retries }),
+    ...(base === undefined ? {} : { baseMs: durationMs(base) }),
+    ...(max === undefined ? {} : { maxMs: durationMs(max) }),
   }
 }
 

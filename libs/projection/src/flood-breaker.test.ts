@@ -52,3 +52,13 @@ test('what fails for several tenants is a flood of all, whoever has the most', (
   expect(window.floodOf(batch(20, { a: 20 }, 'two'), 0)).toEqual({ cause: 'a', scope: 'tenant' })
   expect(window.floodOf(batch(20, { a: 24 }, 'two'), 0)).toEqual({ cause: 'a', scope: 'all' })
 })
+
+test('a breaker that has refused a batch is open until the window ends, but not for one tenant', () => {
+  const window = breaker()
+  expect(window.isOpen(0)).toBe(false)
+  window.floodOf(batch(20, { a: 20 }, 'acme'), 1)
+  expect(window.isOpen(1)).toBe(false)
+  window.floodOf(batch(20, { a: 20 }), 2)
+  expect(window.isOpen(59_999)).toBe(true)
+  expect(window.isOpen(60_000)).toBe(false)
+})

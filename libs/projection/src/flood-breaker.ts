@@ -32,6 +32,7 @@ export class FloodBreaker {
   readonly #parkedKeysMax: number
   #windowStartMs = 0
   #keyCount = 0
+  #isOpen = false
   /** By cause and tenant. */
   #parked: ParkedCounts = new Map()
 
@@ -51,7 +52,10 @@ export class FloodBreaker {
       const byTenant = sumOf(this.#parked.get(cause), added)
       const total = [...byTenant.values()].reduce((sum, count) => sum + count, 0)
       if (!isFlood(total)) continue
-      if (isFlood(total - mostOfTenant(byTenant))) return { cause, scope: 'all' }
+      if (isFlood(total - mostOfTenant(byTenant))) {
+        this.#isOpen = true
+        return { cause, scope: 'all' }
+      }
       ofTenant = { cause, scope: 'tenant' }
     }
     return ofTenant
@@ -65,6 +69,12 @@ export class FloodBreaker {
     }
   }
 
+  /** Whether a batch was refused in this window: what fails now would fail whatever event it is of. */
+  isOpen(nowMs: number): boolean {
+    this.#roll(nowMs)
+    return this.#isOpen
+  }
+
   /** When a refused batch is worth another try. */
   retryAtMs(nowMs: number): number {
     this.#roll(nowMs)
@@ -75,6 +85,7 @@ export class FloodBreaker {
     if (nowMs - this.#windowStartMs < WINDOW_MS) return
     this.#windowStartMs = nowMs
     this.#keyCount = 0
+    this.#isOpen = false
     this.#parked = new Map()
   }
 }

@@ -6,6 +6,7 @@ export {
   type FoldHandler,
   type FoldProjection,
   type Projection,
+  type RetryPolicy,
   type RowsBuilder,
   type SqlBuilder,
   type SqlContext,
@@ -68,6 +69,7 @@ export {
   readValue,
   unitOf,
 } from './log-record.ts'
+export { NEVER_RETRIED, type ParkedFailure, nextTryDelayMs, parkedRetryOf } from './parked-retry.ts'
 export { type Admitted, type Progress, admit } from './progress.ts'
 export { type Suspects, setSuspectsApart, trialFold } from './trial-fold.ts'
 export { CompletionRate } from './completion-rate.ts'

@@ -24,6 +24,8 @@ type Letter = JsonObject & {
   readonly errorClass: string | null
   readonly errorMessage: string | null
   readonly fingerprint: string | null
+  readonly attempts: number
+  readonly nextTryAt: string | null
 }
 
 type ParkedKey = JsonObject & {
@@ -32,6 +34,7 @@ type ParkedKey = JsonObject & {
   readonly letters: number
   readonly parkedAt: string
   readonly attempts: number
+  readonly nextTryAt: string | null
   readonly isDraining: boolean
   readonly headId: string | null
   readonly errorClass: string | null
@@ -95,6 +98,8 @@ const LETTER_COLUMNS: readonly Column<Letter>[] = [
   { title: 'key', value: ({ key }) => key },
   { title: 'type', value: ({ eventType }) => eventType ?? '' },
   { title: 'kind', value: ({ kind }) => kind },
+  { title: 'attempts', value: ({ attempts }) => attempts, align: 'right' },
+  { title: 'next try', value: ({ nextTryAt }) => nextTryAt ?? '' },
   { title: 'fingerprint', value: ({ fingerprint }) => fingerprint ?? '' },
   { title: 'error', value: (letter) => errorText(letter) },
 ]
@@ -104,7 +109,8 @@ const KEY_COLUMNS: readonly Column<ParkedKey>[] = [
   { title: 'key', value: ({ key }) => key },
   { title: 'letters', value: ({ letters }) => letters, align: 'right' },
   { title: 'parked at', value: ({ parkedAt }) => parkedAt },
-  { title: 'replays', value: ({ attempts }) => attempts, align: 'right' },
+  { title: 'attempts', value: ({ attempts }) => attempts, align: 'right' },
+  { title: 'next try', value: ({ nextTryAt }) => nextTryAt ?? '' },
   { title: 'state', value: ({ isDraining }) => (isDraining ? 'draining' : 'parked') },
   { title: 'head', value: ({ headId }) => headId ?? '', align: 'right' },
   { title: 'fingerprint', value: ({ fingerprint }) => fingerprint ?? '' },

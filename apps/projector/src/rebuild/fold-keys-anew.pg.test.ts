@@ -141,7 +141,7 @@ describe('a row of several keys', () => {
     expect(await fixture.balancesIn('public')).toEqual(balances(13))
     expect(await fixture.letters(1)).toMatchObject([{ key: 'ann', offset: 1, kind: 'blocked' }])
     await expect(
-      db.transaction().execute((trx) => lockKeys(trx, elsewhere, replay.keys)),
+      db.transaction().execute((trx) => lockKeys(trx, elsewhere, replay)),
     ).rejects.toThrow(StaleKeysError)
   })
 })

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '@fairlead/base'
+import { NEVER_RETRIED } from '@fairlead/projection'
 import { sql } from 'kysely'
 import type { EventLog } from '../log/event-log.ts'
 import { RecordReader, type ValueSerde } from '../log/prepare-records.ts'
@@ -132,7 +133,8 @@ export class JobRunner {
     if (code === undefined) return undefined
     const { projection, projectionId } = code
     const moment = {
-      projection: { ...projection, version: job.version },
+      // Nothing follows the log for it: what it sets aside stays.
+      projection: { ...projection, version: job.version, retryParked: NEVER_RETRIED },
       projectionId,
       schemaName: momentSchema(projection.name, job.version),
     }

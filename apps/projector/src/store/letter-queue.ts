@@ -1,6 +1,7 @@
 import { invariant } from '@fairlead/base'
-import type { Letter, LogRecord } from '@fairlead/projection'
+import { type Letter, type LogRecord, nextTryDelayMs, parkedRetryOf } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { RANDOM } from '../pause.ts'
 import { editedRecord } from './edited-record.ts'
 import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
 import { StaleKeysError } from './park-letters.ts'
@@ -21,12 +22,16 @@ export type QueuedKey = {
   readonly revision: number
   /** Null: all. */
   readonly lettersLeft: number | null
+  /** Tries of its head that nobody asked for, and that failed. */
+  readonly timedTries: number
 }
 
 /** A letter as the record that it was, or was edited to. */
 export type QueuedLetter = { readonly id: bigint; readonly key: string; readonly record: LogRecord }
 
 export type LetterQueue = {
+  /** Nobody asked for it: the keys are tried again by themselves. */
+  readonly isTimed?: boolean
   /** The replay that the keys are of; undefined when nobody asked for one. */
   readonly request?: string
   /** Of that replay; null: as fast as it goes. */
@@ -57,11 +62,31 @@ export async function readDueLetters(
   if (oldest === undefined) return { keys: [], letters: [], isCut: false }
   const { rows: keys } = await sql<QueuedKey>`
     select key, key_md5 as "keyMd5", part as "partition", revision,
-      drain_letters_left as "lettersLeft"
+      drain_letters_left as "lettersLeft", timed_tries as "timedTries"
     from evt.parked_key where ${isDue} and drain_request = ${oldest.request}
     order by key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
   const lettersMax = Math.min(oldest.lettersPerSecond ?? Infinity, LETTERS_PER_DRAIN_MAX)
   return { ...oldest, ...(await readLettersOf(db, partition, keys, lettersMax)) }
+}
+
+/**
+ * Parked keys of a partition that are due to be tried again, by the clock of the database, as much of them
+ * as one transaction takes; and how long until the next one is due, null when none is going to be.
+ */
+export async function readDueTries(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<{ readonly queue: LetterQueue; readonly nextInMs: number | null }> {
+  const { rows } = await sql<QueuedKey & { readonly dueInMs: number }>`
+    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
+      timed_tries as "timedTries",
+      extract(epoch from next_try_at - statement_timestamp())::float8 * 1000 as "dueInMs"
+    from evt.parked_key where ${isOfTopic(partition)} and part = ${partition.partition}
+      and next_try_at is not null and drain_requested_at is null
+    order by next_try_at limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
+  const keys = rows.filter(({ dueInMs }) => dueInMs <= 0)
+  const queue = { isTimed: true, ...(await readLettersOf(db, partition, keys)) }
+  return { queue, nextInMs: rows[keys.length]?.dueInMs ?? null }
 }
 
 /** Parked keys as they would be replayed whole; the oldest first. */
@@ -71,7 +96,8 @@ export async function readParkedKeys(
   condition: RawBuilder<boolean>,
 ): Promise<readonly QueuedKey[]> {
   const { rows } = await sql<QueuedKey>`
-    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft"
+    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
+      timed_tries as "timedTries"
     from evt.parked_key k where ${isOfTopic(partition)} and ${condition}
     order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
   return rows
@@ -158,21 +184,25 @@ function recordOf(row: LetterRow): LogRecord {
 /**
  * Locks the keys against everybody who changes their letters.
  *
- * @throws {StaleKeysError} when somebody has since they were read.
+ * @throws {StaleKeysError} when somebody has since they were read, or has asked for a replay of one that is
+ *   tried again by itself.
  */
 export async function lockKeys(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  keys: readonly QueuedKey[],
+  { keys, isTimed = false }: Pick<LetterQueue, 'keys' | 'isTimed'>,
 ): Promise<void> {
-  const { rows } = await sql<{ key: string; revision: number }>`
-    select key, revision from evt.parked_key
+  const { rows } = await sql<{ key: string; revision: number; isAsked: boolean }>`
+    select key, revision, drain_requested_at is not null as "isAsked" from evt.parked_key
     where ${isOfTopic(partition)} and part = ${partition.partition}
       and key_md5 = any(${keys.map(({ keyMd5 }) => keyMd5)}::text[])
     order by key_md5 for update`.execute(trx)
   const revisions = new Map(rows.map(({ key, revision }) => [key, revision]))
   if (keys.some(({ key, revision }) => revisions.get(key) !== revision)) {
     throw new StaleKeysError('the letters of a key were changed')
+  }
+  if (isTimed && rows.some(({ isAsked }) => isAsked)) {
+    throw new StaleKeysError('somebody has asked for a replay of a key')
   }
 }
 
@@ -184,30 +214,36 @@ export type KeyOutcome = {
   readonly failed: { readonly id: bigint; readonly letter: Letter } | undefined
 }
 
+/** What became of the letters of a queue. */
+type Settled = {
+  readonly isTimed: boolean
+  readonly appliedIds: readonly bigint[]
+  readonly outcomes: readonly KeyOutcome[]
+}
+
 /**
- * Takes applied letters out of the queue, with a note of who asked for it, and unparks the keys that
+ * Takes applied letters out of the queue, with a note of who asked for it, if anybody did, and unparks the keys that
  * have none left: the key's next event is live again once the transaction commits. Answers these keys.
  */
 export async function settleLetters(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  settled: { readonly appliedIds: readonly bigint[]; readonly outcomes: readonly KeyOutcome[] },
+  settled: Settled,
 ): Promise<ReadonlySet<string>> {
-  const { appliedIds, outcomes } = settled
+  const { appliedIds, outcomes, isTimed } = settled
   if (appliedIds.length > 0) {
     await sql`
       with applied as (delete from evt.dead_letter where id = any(${appliedIds}::bigint[]) returning *)
       insert into evt.dead_letter_log
-        (actor, reason, action, projection_id, version, request, letter)
-      select k.drain_actor, k.drain_reason, 'replay', l.projection_id, l.version, k.drain_request,
-        to_jsonb(l)
+        (projection_id, version, actor, reason, action, request, letter)
+      select l.projection_id, l.version, ${isTimed ? TIMED_NOTE : REPLAY_NOTE}, to_jsonb(l)
       from applied l join evt.parked_key k on (k.projection_id, k.version, k.topic, k.key_md5)
         = (l.projection_id, l.version, l.topic, md5(l.key))
       where k.key_md5 = any(${outcomes.map(({ key }) => key.keyMd5)}::text[])
       order by l.id`.execute(trx)
   }
   for (const { failed } of outcomes) if (failed !== undefined) await noteFailure(trx, failed)
-  await settleRequests(trx, partition, outcomes)
+  await settleKeys(trx, partition, settled)
   return unparkEmpty(trx, partition, outcomes)
 }
 
@@ -225,24 +261,55 @@ async function noteFailure(
     where id = ${id}`.execute(trx)
 }
 
-/** A failure, or the last letter that was asked for, ends the replay of a key. */
-async function settleRequests(
+/** Who has applied a letter, and why: what was asked for, or the key's time. */
+const REPLAY_NOTE = sql`k.drain_actor, k.drain_reason, 'replay', k.drain_request`
+const TIMED_NOTE = sql`'projector', 'try ' || k.timed_tries + 1, 'retry', null::uuid`
+
+/**
+ * A failure, or the last letter that was asked for, ends the replay of a key. A failure is also when it is
+ * decided whether, and when, the key is tried again by itself.
+ */
+async function settleKeys(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  outcomes: readonly KeyOutcome[],
+  { outcomes, isTimed }: Settled,
 ): Promise<void> {
+  const tries = outcomes.map((outcome) => nextTry(partition, outcome, isTimed))
   await sql`
-    update evt.parked_key k set
-      attempts = k.attempts + o.failures, drain_failed = o.failures > 0,
-      drain_letters_left = nullif(k.drain_letters_left - o.applied, 0),
-      drain_requested_at = case when o.failures > 0 or k.drain_letters_left <= o.applied
-        then null else k.drain_requested_at end
+    update evt.parked_key k set attempts = k.attempts + o.failures, timed_tries = o.timed_tries,
+      next_try_at = case when o.failures = 0 then k.next_try_at
+        else clock_timestamp() + o.delay_ms * interval '1 ms' end
+      ${isTimed ? sql`` : REPLAY_ENDS}
     from unnest(${outcomes.map(({ key }) => key.keyMd5)}::text[],
       ${outcomes.map(({ appliedCount }) => appliedCount)}::int[],
-      ${outcomes.map(({ failed }) => (failed === undefined ? 0 : 1))}::int[])
-      as o (key_md5, applied, failures)
+      ${outcomes.map(({ failed }) => (failed === undefined ? 0 : 1))}::int[],
+      ${tries.map(({ timedTries }) => timedTries)}::int[],
+      ${tries.map(({ delayMs }) => delayMs)}::float8[])
+      as o (key_md5, applied, failures, timed_tries, delay_ms)
     where ${isOfTopic(partition)} and k.key_md5 = o.key_md5
-      and (o.failures > 0 or k.drain_letters_left is not null)`.execute(trx)
+      and (o.failures > 0 or k.drain_letters_left is not null or k.timed_tries <> o.timed_tries)`.execute(
+    trx,
+  )
+}
+
+const REPLAY_ENDS = sql`, drain_failed = o.failures > 0,
+  drain_letters_left = nullif(k.drain_letters_left - o.applied, 0),
+  drain_requested_at = case when o.failures > 0 or k.drain_letters_left <= o.applied
+    then null else k.drain_requested_at end`
+
+/** Behind a letter that was applied there is another one at the head, which has not been tried yet. */
+function nextTry(
+  { projection }: ProjectionPartition,
+  { key, appliedCount, failed }: KeyOutcome,
+  isTimed: boolean,
+): { readonly timedTries: number; readonly delayMs: number | null } {
+  const before = appliedCount > 0 ? 0 : key.timedTries
+  if (failed === undefined) return { timedTries: before, delayMs: null }
+  const { cause } = failed.letter
+  const timedTries = isTimed && appliedCount === 0 ? before + 1 : before
+  const mayPass = cause.kind === 'failed' && cause.mayPass
+  const policy = parkedRetryOf(projection)
+  return { timedTries, delayMs: nextTryDelayMs(policy, { mayPass, timedTries }, RANDOM) }
 }
 
 async function unparkEmpty(

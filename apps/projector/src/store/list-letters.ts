@@ -34,6 +34,8 @@ export type ListedLetter = {
   readonly errorMessage: string | null
   readonly fingerprint: string | null
   readonly attempts: number
+  /** When its key is tried again by itself; null where nobody does, and behind the letter that is. */
+  readonly nextTryAt: Date | null
   readonly isEdited: boolean
   readonly eventTime: Date
   readonly firstAt: Date
@@ -44,6 +46,9 @@ const LISTED = sql`l.id, p.name as projection, l.version, l.topic, l.part as "pa
   l.log_offset as "offset", l.key, l.tenant, l.event_type as "eventType", l.message_id as "messageId",
   l.schema_id as "schemaId", l.traceparent, l.kind, l.stage, l.error_class as "errorClass",
   l.error_code as "errorCode", l.error_message as "errorMessage", l.fingerprint, l.attempts,
+  case l.kind when 'failed' then (select k.next_try_at from evt.parked_key k
+    where (k.projection_id, k.version, k.topic, k.key_md5)
+      = (l.projection_id, l.version, l.topic, md5(l.key))) end as "nextTryAt",
   l.edited_value is not null as "isEdited", l.event_time as "eventTime", l.first_at as "firstAt",
   l.last_at as "lastAt"`
 
@@ -110,8 +115,12 @@ export type ListedKey = {
   readonly tenant: string
   readonly letters: number
   readonly parkedAt: Date
-  /** Replays that failed. */
+  /** Replays and tries that failed. */
   readonly attempts: number
+  /** Those of them, of the letter at its head, that nobody asked for. */
+  readonly timedTries: number
+  /** When it is tried again by itself; null: not before somebody asks for it. */
+  readonly nextTryAt: Date | null
   readonly isDraining: boolean
   /** The letter that is applied first. */
   readonly headId: bigint | null
@@ -152,7 +161,8 @@ export async function listParkedKeys(
   const { rows } = await sql<ListedKey>`
     select p.name as projection, k.version, k.topic, k.part as "partition", k.key, k.tenant,
       (select count(*)::int from evt.dead_letter l where ${IS_OF_KEY}) as letters,
-      k.parked_at as "parkedAt", k.attempts, k.drain_requested_at is not null as "isDraining",
+      k.parked_at as "parkedAt", k.attempts, k.timed_tries as "timedTries",
+      k.next_try_at as "nextTryAt", k.drain_requested_at is not null as "isDraining",
       head.id as "headId", head.kind as "headKind", head.error_class as "errorClass",
       head.error_message as "errorMessage", head.fingerprint
     from evt.parked_key k join evt.projection p on p.id = k.projection_id
@@ -205,7 +215,7 @@ export type ListedAction = {
   readonly at: Date
   readonly actor: string
   readonly reason: string
-  readonly action: 'replay' | 'discard' | 'edit'
+  readonly action: 'replay' | 'retry' | 'discard' | 'edit'
   readonly projection: string
   readonly version: number
   readonly key: string
@@ -256,11 +266,14 @@ export type ParkedKeyCount = {
   /** Where the keys were seen last. */
   readonly partition: number
   readonly keys: number
+  /** Those that have a time of their next try. */
+  readonly retryingKeys: number
 }
 
 export async function countParkedKeys(db: Kysely<unknown>): Promise<readonly ParkedKeyCount[]> {
   const { rows } = await sql<ParkedKeyCount>`
-    select p.name as projection, k.version, k.topic, k.part as "partition", count(*)::int as keys
+    select p.name as projection, k.version, k.topic, k.part as "partition", count(*)::int as keys,
+      count(k.next_try_at)::int as "retryingKeys"
     from evt.parked_key k join evt.projection p on p.id = k.projection_id
     group by p.name, k.version, k.topic, k.part`.execute(db)
   return rows

@@ -1,7 +1,15 @@
 import { EVENT_HEADERS } from '@fairlead/base'
-import { type BatchLedger, type Letter, type LogRecord, headersText } from '@fairlead/projection'
+import {
+  type BatchLedger,
+  type Letter,
+  type LogRecord,
+  headersText,
+  nextTryDelayMs,
+  parkedRetryOf,
+} from '@fairlead/projection'
 import { schemaIdOf } from '@fairlead/serde'
 import { type Kysely, type Transaction, sql } from 'kysely'
+import { RANDOM } from '../pause.ts'
 import { arrayText } from './array-text.ts'
 import { storableTime } from './event-time.ts'
 import { isOfTopic, ownerColumns } from './letter-owner.ts'
@@ -55,12 +63,14 @@ export async function parkLetters(
   const blocked = all.map(({ key }) => key).filter((key) => !parkedKeys.has(key))
   await holdKeys(trx, partition, [...new Set(blocked)])
   if (parkedKeys.size > 0) {
-    const tenants = tenantsOf(setAside)
+    const keys = [...keysParkedBy(setAside).values()]
     await sql`
-      insert into evt.parked_key (projection_id, version, topic, part, key, tenant)
-      select ${ownerColumns(partition)}, ${partition.partition}::int, key, tenant
-      from unnest(${[...tenants.keys()]}::text[], ${[...tenants.values()]}::text[])
-        as parked(key, tenant) order by md5(key)
+      insert into evt.parked_key (projection_id, version, topic, part, key, tenant, next_try_at)
+      select ${ownerColumns(partition)}, ${partition.partition}::int, key, tenant,
+        clock_timestamp() + delay_ms * interval '1 ms'
+      from unnest(${keys.map(({ key }) => key)}::text[], ${keys.map(({ tenant }) => tenant)}::text[],
+        ${keys.map((letter) => firstTryDelayMs(partition, letter))}::float8[])
+        as parked(key, tenant, delay_ms) order by md5(key)
       on conflict (projection_id, version, topic, key_md5)
         do update set part = excluded.part`.execute(trx)
   }
@@ -128,13 +138,18 @@ export function* inPortions(letters: readonly Letter[]): Generator<readonly Lett
   if (portion.length > 0) yield portion
 }
 
-/** By key: the keys that a batch parks. */
-function tenantsOf({
+/** By key: the letters that park keys. */
+function keysParkedBy({
   letters,
   parkedKeys,
-}: Pick<BatchLedger, 'letters' | 'parkedKeys'>): ReadonlyMap<string, string> {
-  const ofLetters = letters.map(({ key, tenant }) => [key, tenant] as const)
-  return new Map(ofLetters.filter(([key]) => parkedKeys.has(key)))
+}: Pick<BatchLedger, 'letters' | 'parkedKeys'>): ReadonlyMap<string, Letter> {
+  const failed = letters.filter(({ key, cause }) => cause.kind === 'failed' && parkedKeys.has(key))
+  return new Map(failed.map((letter) => [letter.key, letter]))
+}
+
+function firstTryDelayMs({ projection }: ProjectionPartition, { cause }: Letter): number | null {
+  const mayPass = cause.kind === 'failed' && cause.mayPass
+  return nextTryDelayMs(parkedRetryOf(projection), { mayPass, timedTries: 0 }, RANDOM)
 }
 
 const LETTER_COLUMNS = {

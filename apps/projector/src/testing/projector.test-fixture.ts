@@ -1,4 +1,4 @@
-import type { Projection } from '@fairlead/projection'
+import { NEVER_RETRIED, type Projection } from '@fairlead/projection'
 import { Metrics } from '@fairlead/service'
 import { Projector, type ProjectorOptions } from '../projector.ts'
 import { JsonSerde } from './accounts.test-fixture.ts'
@@ -35,6 +35,7 @@ export function startProjector(
     fetchBytesMax: 1_000_000,
     rebuildMemoryBytesMax: 100_000_000,
     parkedKeysPerMinuteMax: 20,
+    parkedRetry: NEVER_RETRIED,
     eventAheadMaxMs: 86_400_000,
     tenantHeader: undefined,
     mirror: undefined,
