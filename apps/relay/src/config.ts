@@ -251,6 +251,11 @@ export const RELAY_CONFIG = defineConfig({
     default: 'outbox.event.${routedByValue}',
     doc: 'Topic, with ${group} or $1 for what route.topic.regex captured.',
   },
+  'route.topic.include.list': {
+    type: 'list',
+    default: [],
+    doc: 'Topics that events of outboxes may go to, and that are made for them: names, or regular expressions for whole names; an event for another one is parked. Default: any topic.',
+  },
   'route.tombstone.on.empty.payload': {
     type: 'boolean',
     default: false,

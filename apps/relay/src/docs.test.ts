@@ -41,6 +41,7 @@ test.for([
     yaml: 'table.fields.additional.placement: [type:envelope]',
     problem: 'set value.converter to json',
   },
+  { yaml: 'route.topic.include.list: ["("]', problem: 'route.topic.include.list' },
   { yaml: 'value.format: avro', problem: 'schema.registry.url is required' },
   {
     yaml: 'skipped.operations: [x]\ncapture.table.include.list: [a]',

@@ -254,6 +254,9 @@ function routingOptions(config: RelayConfig): RoutingOptions {
     expandJson: config['table.expand.json.payload'] ? expandJson : undefined,
     topicRegex: namingKey('route.topic.regex', () => new RegExp(config['route.topic.regex'])),
     topicReplacement: config['route.topic.replacement'],
+    allowedTopics: namingKey('route.topic.include.list', () =>
+      config['route.topic.include.list'].map(wholePattern),
+    ),
     tombstoneOnEmptyPayload: config['route.tombstone.on.empty.payload'],
     tenant:
       config['route.tenant.field'] === ''

@@ -62,6 +62,65 @@ test('a name that is no topic name is parked', async () => {
   ])
 })
 
+test('a topic that is not among those that are allowed is neither made nor written to', async () => {
+  fixture = await createFixture({
+    'route.topic.include.list': 'outbox.event.order,outbox\\.event\\.shop-[a-z]+',
+    'topic.creation.default.partitions': '3',
+  })
+  const relay = await fixture.started()
+  const [other] = await fixture.insert([{ type: 'other', key: 'poison' }])
+  const [behind] = await fixture.insert([{ type: 'other', key: 'poison' }])
+  const [partly] = await fixture.insert([{ type: 'shop-one-more', key: 'partly' }])
+  const [good, regex] = await fixture.insert([{}, { type: 'shop-one' }])
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual([good])
+  expect(fixture.publishedIds('outbox.event.shop-one')).toEqual([regex])
+  expect((await fixture.brokers.open().admin.listTopics()).toSorted()).toEqual([
+    'outbox.event.order',
+    'outbox.event.shop-one',
+  ])
+  expect(await fixture.brokers.open().admin.partitionCount('outbox.event.order')).toBe(3)
+  const code = 'TOPIC_NOT_ALLOWED'
+  expect(await parkedRows()).toEqual([
+    { event_id: other, kind: 'failed', reason_code: code },
+    { event_id: behind, kind: 'failed', reason_code: code },
+    { event_id: partly, kind: 'failed', reason_code: code },
+  ])
+  const { rows } = await fixture.pool.query<{ reason: string }>(
+    'select distinct reason from relay.parked_event where event_id = $1',
+    [other],
+  )
+  expect(rows).toEqual([
+    { reason: 'topic outbox.event.other matches nothing of route.topic.include.list' },
+  ])
+
+  // Replayed under the list as it is then; an order to another topic has to obey it as well.
+  await relay.stop()
+  await fixture.started({ 'route.topic.include.list': String.raw`outbox\.event\.other` })
+  const settled = async (data: object) => {
+    const { rows: orders } = await fixture.pool.query<{ id: string }>(
+      `select relay.signal($1, 'replay-parked', $2)::text as id`,
+      [fixture.slotName, data],
+    )
+    const outcome = async () => {
+      const { rows: found } = await fixture.pool.query<{ state: string; reason: string | null }>(
+        'select state, reason from relay.signal where signal_id = $1',
+        [orders[0]?.id],
+      )
+      return found[0]
+    }
+    await fixture.until(async () => ['done', 'failed'].includes((await outcome())?.state ?? ''))
+    return outcome()
+  }
+  const aggregate = { aggregateType: 'other', aggregateId: 'poison' }
+  expect(await settled({ ...aggregate, topic: 'elsewhere' })).toMatchObject({
+    state: 'failed',
+    reason: expect.stringContaining('topic elsewhere matches nothing of') as string,
+  })
+  expect((await settled(aggregate))?.state).toBe('done')
+  expect(fixture.publishedIds('outbox.event.other')).toEqual([other, behind])
+})
+
 test('a record that only the broker refuses holds back its aggregate, and no other', async () => {
   fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
   await fixture.started()

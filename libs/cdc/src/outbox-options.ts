@@ -1,3 +1,4 @@
+import type { AllowedTopics } from './allowed-topics.ts'
 import type { SourceCatalog } from './columns/source-catalog.ts'
 import type { ValueOptions } from './columns/value-options.ts'
 import type { Converter } from './connect/converter.ts'
@@ -22,6 +23,8 @@ export type OutboxRouterOptions = {
   readonly topicRegex: RegExp
   /** Topic, with `${group}` or `$1` for what `topicRegex` captured. */
   readonly topicReplacement: string
+  /** `route.topic.include.list` */
+  readonly allowedTopics: AllowedTopics
   /** An empty payload becomes a tombstone. */
   readonly tombstoneOnEmptyPayload: boolean
   readonly tenant: TenantRouting | undefined

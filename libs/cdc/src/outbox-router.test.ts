@@ -54,6 +54,7 @@ const OPTIONS: OutboxRouterOptions = {
   contextHeaders: [],
   topicRegex: /(?<routedByValue>.*)/,
   topicReplacement: 'outbox.event.${routedByValue}',
+  allowedTopics: [],
   tombstoneOnEmptyPayload: false,
   source: '7300000000000000000/relay',
 }

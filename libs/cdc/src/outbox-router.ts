@@ -1,4 +1,5 @@
 import { DecodeError, EVENT_HEADERS } from '@fairlead/base'
+import { notAllowedReason } from './allowed-topics.ts'
 import type { Converted } from './connect/converter.ts'
 import { formatPosition } from './event-position.ts'
 import {
@@ -107,6 +108,12 @@ export class OutboxRouter {
     return this.#routeInsert(row, relation, change.row)
   }
 
+  /** Why an event of this table may not go to a topic; undefined when it may. */
+  refusalOf(table: string, topic: string): string | undefined {
+    const isOutbox = this.#tables.has(table) || table.startsWith(`${MESSAGE_SCHEMA}.`)
+    return isOutbox ? notAllowedReason(topic, this.#options.allowedTopics) : undefined
+  }
+
   #invalidOperation({ change: { relation }, position }: RowChange): InvalidOperation {
     const place = `${relation.schema}.${relation.table} at ${formatPosition(position)}`
     const behavior = this.#options.onInvalidOperation
@@ -144,7 +151,7 @@ export class OutboxRouter {
       return unroutable('INVALID_TENANT', 'the tenant is null or empty')
     }
     const { topic, fault } = this.#topicOf(aggregateType, tenant)
-    if (fault !== undefined) return unroutable('INVALID_TOPIC', fault)
+    if (fault !== undefined) return unroutable(fault.code, fault.reason)
     if (!hasBytes(tuple, columns.key) && this.#options.nullKeys === 'error') {
       return unroutable('INVALID_KEY', 'the key is null or empty')
     }
@@ -322,10 +329,17 @@ export class OutboxRouter {
     const known = this.#topics.get(key)
     if (known !== undefined) return known
     const topic = this.#topicNameOf(routedByValue, tenant)
-    const outcome = { topic, fault: topicNameFault(topic) }
+    const outcome = { topic, fault: this.#topicFault(topic) }
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
     this.#topics.set(key, outcome)
     return outcome
+  }
+
+  #topicFault(topic: string): TopicOutcome['fault'] {
+    const nameFault = topicNameFault(topic)
+    if (nameFault !== undefined) return { code: 'INVALID_TOPIC', reason: nameFault }
+    const reason = notAllowedReason(topic, this.#options.allowedTopics)
+    return reason === undefined ? undefined : { code: 'TOPIC_NOT_ALLOWED', reason }
   }
 
   #topicNameOf(routedByValue: string, tenant: string | null): string {
@@ -339,7 +353,10 @@ export class OutboxRouter {
   }
 }
 
-type TopicOutcome = { readonly topic: string; readonly fault: string | undefined }
+type TopicOutcome = {
+  readonly topic: string
+  readonly fault: { readonly code: UnroutableCode; readonly reason: string } | undefined
+}
 
 /** Remembered; with more, as when every event names a topic of its own, they are found anew. */
 const TOPICS_MAX = 1_000

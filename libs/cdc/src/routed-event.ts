@@ -203,6 +203,8 @@ export type UnroutableEvent = EventIdentity & {
 
 export type UnroutableCode =
   | 'INVALID_TOPIC'
+  /** `route.topic.include.list` does not have it. */
+  | 'TOPIC_NOT_ALLOWED'
   | 'INVALID_KEY'
   | 'INVALID_HEADERS'
   | 'INVALID_PAYLOAD'

@@ -202,6 +202,8 @@ export class ParkedReplay implements Interlude {
       typeof topicName !== 'string' ? publishable : publishable.with({ topic: topicName })
     const encoded = encoder === undefined ? routed : await encoder.encode(routed)
     if (encoded.kind === 'unroutable') return encoded
+    const refusal = this.#options.router.refusalOf(row.sourceTable ?? '', encoded.topic)
+    if (refusal !== undefined) return { code: 'TOPIC_NOT_ALLOWED', reason: refusal }
     const event = encoded.with({ headers: [...encoded.headers, REPLAYED_HEADER] })
     const topic = await findTopic(this.#options.topics, event.topic)
     if (topic instanceof KafkaError) return { code: topic.code, reason: topic.message }

@@ -1,0 +1,12 @@
+/**
+ * The topics that events may go to, as regular expressions for the whole of a name; empty for all. It
+ * guards against data that name topics: without it whoever may write to an outbox may write to, and make,
+ * any topic that the relay may.
+ */
+export type AllowedTopics = readonly RegExp[]
+
+/** Why an event may not go there; undefined when it may. */
+export function notAllowedReason(topic: string, allowed: AllowedTopics): string | undefined {
+  if (allowed.length === 0 || allowed.some((pattern) => pattern.test(topic))) return undefined
+  return `topic ${topic} matches nothing of route.topic.include.list`
+}
