@@ -251,6 +251,10 @@ export const RELAY_CONFIG = defineConfig({
     default: 'outbox.event.${routedByValue}',
     doc: 'Topic, with ${group} or $1 for what route.topic.regex captured.',
   },
+  'route.module': {
+    type: 'string',
+    doc: 'File of JavaScript or TypeScript that exports route, a function that has the last word on topic, key, headers, partition and timestamp of events of outboxes: defineRoute of @fairlead/cdc. Default: none.',
+  },
   'route.topic.include.list': {
     type: 'list',
     default: [],

@@ -23,6 +23,12 @@ test.for(BLOCKS)('the configurations of docs/relay.md are valid (%#)', (block) =
   expect(() => relayOptions(config)).not.toThrow()
 })
 
+test('the function of docs/relay.md is one that is compiled, and run against Postgres', () => {
+  const [, code = ''] = /^```ts\n(.*?)^```/ms.exec(TEXT) ?? []
+  const example = join(import.meta.dirname, 'testing/regions.test-fixture.ts')
+  expect(code).toBe(readFileSync(example, 'utf8'))
+})
+
 test('every key that docs/relay.md names is one', () => {
   expect(BLOCKS.length).toBeGreaterThan(3)
   const keys = new Set(Object.keys(RELAY_CONFIG))
@@ -41,6 +47,7 @@ test.for([
     yaml: 'table.fields.additional.placement: [type:envelope]',
     problem: 'set value.converter to json',
   },
+  { yaml: 'route.module: /no/such/route.ts', problem: '/no/such/route.ts' },
   { yaml: 'route.topic.include.list: ["("]', problem: 'route.topic.include.list' },
   { yaml: 'value.format: avro', problem: 'schema.registry.url is required' },
   {

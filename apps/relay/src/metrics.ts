@@ -196,7 +196,11 @@ export class RelayMetrics {
     this.#connected.set(isUp)
   }
 
-  eventsDone(topic: string, result: 'published' | 'duplicate' | 'parked', count: number): void {
+  eventsDone(
+    topic: string,
+    result: 'published' | 'duplicate' | 'parked' | 'dropped',
+    count: number,
+  ): void {
     this.#events.inc({ topic, result }, count)
     this.#seen.inc(count)
   }

@@ -19,6 +19,7 @@ import {
   registryOptions,
   valueOptions,
 } from './converter-options.ts'
+import { loadRoute } from './route/load-route.ts'
 import { databaseTls, databaseTlsProblems } from './source/database-security.ts'
 import type { SourceOptions } from './source/source-options.ts'
 import type { WalPolicy } from './watch/slot-watch.ts'
@@ -38,6 +39,8 @@ export type RelayOptions = {
   /** Orders to the relay may stand in the log. */
   readonly areLogSignalsTaken: boolean
   readonly routing: RoutingOptions
+  /** File of the function that routes events of outboxes; undefined for none. */
+  readonly routeModule: string | undefined
   readonly capture: CaptureOptions | undefined
   readonly registry: RegistryOptions
   readonly sink: {
@@ -112,6 +115,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     },
     areLogSignalsTaken: config['signal.enabled.channels'].includes('log'),
     routing,
+    routeModule: config['route.module'],
     capture: captureOptions(config, routing),
     registry: registryOptions(config),
     sink: {
@@ -254,6 +258,7 @@ function routingOptions(config: RelayConfig): RoutingOptions {
     expandJson: config['table.expand.json.payload'] ? expandJson : undefined,
     topicRegex: namingKey('route.topic.regex', () => new RegExp(config['route.topic.regex'])),
     topicReplacement: config['route.topic.replacement'],
+    route: config['route.module'] === undefined ? undefined : loadRoute(config['route.module']),
     allowedTopics: namingKey('route.topic.include.list', () =>
       config['route.topic.include.list'].map(wholePattern),
     ),

@@ -64,6 +64,7 @@ export {
   type UnroutableEvent,
   identityOf,
 } from './routed-event.ts'
+export { type OutboxRow, type Route, type RouteFunction, defineRoute } from './route-function.ts'
 export { RetirementGate, type WalObservation } from './retirement-gate.ts'
 export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { type TimelineSwitch, parseTimelineHistory, sharedUntil } from './timeline-history.ts'

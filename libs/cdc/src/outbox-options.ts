@@ -4,6 +4,7 @@ import type { ValueOptions } from './columns/value-options.ts'
 import type { Converter } from './connect/converter.ts'
 import type { ExpandOptions } from './connect/expand-json.ts'
 import type { OutboxFields } from './outbox-columns.ts'
+import type { RouteFunction } from './route-function.ts'
 
 export type OutboxRouterOptions = {
   /** The outbox tables, as `schema.table`. */
@@ -23,6 +24,8 @@ export type OutboxRouterOptions = {
   readonly topicRegex: RegExp
   /** Topic, with `${group}` or `$1` for what `topicRegex` captured. */
   readonly topicReplacement: string
+  /** Has the last word on where an event goes; undefined without `route.module`. */
+  readonly route: RouteFunction | undefined
   /** `route.topic.include.list` */
   readonly allowedTopics: AllowedTopics
   /** An empty payload becomes a tombstone. */

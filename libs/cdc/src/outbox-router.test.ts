@@ -55,6 +55,7 @@ const OPTIONS: OutboxRouterOptions = {
   topicRegex: /(?<routedByValue>.*)/,
   topicReplacement: 'outbox.event.${routedByValue}',
   allowedTopics: [],
+  route: undefined,
   tombstoneOnEmptyPayload: false,
   source: '7300000000000000000/relay',
 }

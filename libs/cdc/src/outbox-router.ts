@@ -1,6 +1,7 @@
 import { DecodeError, EVENT_HEADERS } from '@fairlead/base'
 import { notAllowedReason } from './allowed-topics.ts'
 import type { Converted } from './connect/converter.ts'
+import { type CustomRoute, NO_CUSTOM_ROUTE, askRoute, withCustomRoute } from './custom-route.ts'
 import { formatPosition } from './event-position.ts'
 import {
   HeaderWriter,
@@ -12,6 +13,7 @@ import { type OutboxColumns, outboxColumns } from './outbox-columns.ts'
 import { MESSAGE_FIELDS, MESSAGE_SCHEMA } from './outbox-message.ts'
 import type { OutboxRouterOptions } from './outbox-options.ts'
 import { type OutboxRecord, OutboxRecords } from './outbox-record.ts'
+import { TupleRow } from './outbox-row.ts'
 import type { Relation } from './pgoutput-message.ts'
 import { TYPE_OIDS, parseBytea, parseTimestampMs } from './postgres-text.ts'
 import { type EventHeader, RecordBodyWriter } from './record-body.ts'
@@ -25,6 +27,7 @@ import {
 } from './routed-event.ts'
 import { topicNameFault } from './topic-name.ts'
 import type { RowChange } from './transaction-assembler.ts'
+import { RepeatedText, hasBytes, isAscii, text } from './tuple-text.ts'
 import type { Tuple } from './tuple.ts'
 
 /** What becomes of a row. */
@@ -33,6 +36,8 @@ export type RouteOutcome =
   | UnroutableEvent
   /** Not an event: another table, or a delete of an outbox row. */
   | { readonly kind: 'ignored'; readonly reason: 'OTHER_TABLE' | 'NOT_AN_INSERT' }
+  /** The function of `route.module` says that it goes nowhere. */
+  | { readonly kind: 'dropped' }
   | InvalidOperation
 
 /** An outbox row was updated: events do not change (`table.op.invalid.behavior`). */
@@ -54,11 +59,6 @@ export function registryEncoding(
   }
 }
 
-/**
- * A database with encoding SQL_ASCII may hold bytes that are no UTF-8. They show up as U+FFFD in
- * names, which no topic name may contain; key and payload are passed on as bytes.
- */
-const LENIENT_TEXT = new TextDecoder('utf-8', { ignoreBOM: true })
 const TEXT = new TextEncoder()
 /** `\\x` */
 const BYTEA_PREFIX_BYTES = 2
@@ -91,6 +91,11 @@ export class OutboxRouter {
     this.#wholeRegex = new RegExp(`^(?:${options.topicRegex.source})$`, 's')
     this.#headers = new HeaderWriter(options)
     this.#isPlain = isPlain(options)
+  }
+
+  /** A function has the last word: what it says of an event may be otherwise with the next version of it. */
+  get isCustom(): boolean {
+    return this.#options.route !== undefined
   }
 
   route(row: RowChange): RouteOutcome {
@@ -134,7 +139,7 @@ export class OutboxRouter {
     return columns
   }
 
-  #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RoutedEvent | UnroutableEvent {
+  #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RouteOutcome {
     const columns = this.#columnsOf(relation)
     if (tuple.sizeBytes > this.#options.rowBytesMax) return this.#tooLarge(row, tuple, columns)
     const unroutable = (code: UnroutableCode, reason: string) =>
@@ -150,26 +155,55 @@ export class OutboxRouter {
     if (this.#options.tenant !== undefined && (tenant === null || tenant === '')) {
       return unroutable('INVALID_TENANT', 'the tenant is null or empty')
     }
-    const { topic, fault } = this.#topicOf(aggregateType, tenant)
+    const headersText = this.#headersTexts.of(tuple, columns.headers)
+    const own = ownHeaders(headersText, text(tuple, columns.trace))
+    if (own === undefined) {
+      return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
+    }
+    const custom = this.#customRoute(row, relation, tuple, { columns, aggregateType, tenant, own })
+    if (custom === 'drop') return { kind: 'dropped' }
+    if ('fault' in custom) return unroutable(custom.code, custom.fault)
+    const { topic, fault } =
+      custom.topic === undefined
+        ? this.#topicOf(aggregateType, tenant)
+        : this.#checked(custom.topic)
     if (fault !== undefined) return unroutable(fault.code, fault.reason)
-    if (!hasBytes(tuple, columns.key) && this.#options.nullKeys === 'error') {
+    if (this.#options.nullKeys === 'error' && !hasKey(custom.key, tuple, columns.key)) {
       return unroutable('INVALID_KEY', 'the key is null or empty')
     }
     const record = this.#isPlain
       ? undefined
       : this.#recordsOf(relation).recordOf(tuple, aggregateType, tenant)
     if (record !== undefined && 'fault' in record) return unroutable(record.code, record.fault)
-    const headersText = this.#headersTexts.of(tuple, columns.headers)
-    const own = ownHeaders(headersText, text(tuple, columns.trace))
-    if (own === undefined) {
-      return unroutable('INVALID_HEADERS', 'the headers are not a JSON object')
-    }
     try {
-      return this.#event(row, tuple, columns, { aggregateType, topic, headersText, record, own })
+      const routed = { aggregateType, topic, headersText, record, own }
+      const event = this.#event(row, tuple, columns, routed)
+      const whole = withCustomRoute(event, custom, this.#options.converters.key)
+      return 'fault' in whole ? unroutable(whole.code, whole.fault) : whole
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       return unroutable('INVALID_PAYLOAD', error.message)
     }
+  }
+
+  #customRoute(
+    row: RowChange,
+    relation: Relation,
+    tuple: Tuple,
+    known: {
+      readonly columns: OutboxColumns
+      readonly aggregateType: string
+      readonly tenant: string | null
+      readonly own: readonly EventHeader[]
+    },
+  ): ReturnType<typeof askRoute> {
+    const { route } = this.#options
+    if (route === undefined) return NO_CUSTOM_ROUTE
+    const { columns, aggregateType, tenant, own } = known
+    const timestampMs = timestampOf(tuple, columns) ?? row.commitTimestampMs
+    const { topic } = this.#topicOf(aggregateType, tenant)
+    const asked = { aggregateType, tenant, timestampMs, topic, own }
+    return askRoute(route, new TupleRow(relation, tuple, columns, asked))
   }
 
   /** @throws {DecodeError} for a payload that is no bytea. */
@@ -328,11 +362,14 @@ export class OutboxRouter {
     const key = tenant === null ? routedByValue : `${tenant}\0${routedByValue}`
     const known = this.#topics.get(key)
     if (known !== undefined) return known
-    const topic = this.#topicNameOf(routedByValue, tenant)
-    const outcome = { topic, fault: this.#topicFault(topic) }
+    const outcome = this.#checked(this.#topicNameOf(routedByValue, tenant))
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear()
     this.#topics.set(key, outcome)
     return outcome
+  }
+
+  #checked(topic: string): TopicOutcome {
+    return { topic, fault: this.#topicFault(topic) }
   }
 
   #topicFault(topic: string): TopicOutcome['fault'] {
@@ -453,56 +490,9 @@ function timestampOf(tuple: Tuple, { timestamp }: OutboxColumns): number | undef
   return start < 0 ? undefined : parseTimestampMs(tuple.bytes, start, tuple.end(timestamp))
 }
 
-/** Texts of a column that mostly has the value of the row before. */
-class RepeatedText {
-  #bytes = new Uint8Array()
-  #text = ''
-
-  of(tuple: Tuple, column: number | undefined): string | null {
-    const start = tuple.start(column)
-    if (start < 0) return null
-    const end = tuple.end(column)
-    if (this.#isSame(tuple.bytes, start, end)) return this.#text
-    const decoded = LENIENT_TEXT.decode(tuple.bytes.subarray(start, end))
-    if (end - start <= REPEATED_BYTES_MAX) {
-      this.#bytes = new Uint8Array(tuple.bytes.subarray(start, end))
-      this.#text = decoded
-    }
-    return decoded
-  }
-
-  #isSame(bytes: Uint8Array, start: number, end: number): boolean {
-    const last = this.#bytes
-    if (last.length !== end - start) return false
-    for (let index = 0; index < last.length; index += 1) {
-      if (last[index] !== bytes[start + index]) return false
-    }
-    return true
-  }
-}
-
-const REPEATED_BYTES_MAX = 64
-const ASCII_MAX = 0x7f
-
-function text(tuple: Tuple, column: number | undefined): string | null {
-  const start = tuple.start(column)
-  return start < 0 ? null : LENIENT_TEXT.decode(tuple.bytes.subarray(start, tuple.end(column)))
-}
-
-function hasBytes(tuple: Tuple, column: number | undefined): boolean {
-  const start = tuple.start(column)
-  return start >= 0 && tuple.end(column) > start
-}
-
-/** The bytes of the column are the text that is read from them. Not of a null. */
-function isAscii(tuple: Tuple, column: number | undefined): boolean {
-  const { bytes } = tuple
-  const start = tuple.start(column)
-  const end = tuple.end(column)
-  for (let position = start; position < end; position += 1) {
-    if ((bytes[position] as number) > ASCII_MAX) return false
-  }
-  return start >= 0
+/** What a function says of the key goes before the column. */
+function hasKey(custom: CustomRoute['key'], tuple: Tuple, column: number | undefined): boolean {
+  return custom === undefined ? hasBytes(tuple, column) : custom !== null && custom.length > 0
 }
 
 function writeColumn(body: RecordBodyWriter, tuple: Tuple, column: number | undefined): void {

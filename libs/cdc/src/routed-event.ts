@@ -206,6 +206,10 @@ export type UnroutableCode =
   /** `route.topic.include.list` does not have it. */
   | 'TOPIC_NOT_ALLOWED'
   | 'INVALID_KEY'
+  /** The function of `route.module` threw, or gave a promise. */
+  | 'ROUTE_FAILED'
+  /** What it gave is no route. */
+  | 'INVALID_ROUTE'
   | 'INVALID_HEADERS'
   | 'INVALID_PAYLOAD'
   | 'INVALID_PARTITION'

@@ -1,12 +1,13 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
 import type { RelayOptions } from '../options.ts'
+import { routeModuleFault } from '../route/load-route.ts'
 import { type Finding, findings } from './findings.ts'
 import { readSourceFacts } from './read-facts.ts'
 
 export type DoctorParts = {
   readonly pool: pg.Pool
-  readonly options: Pick<RelayOptions, 'source' | 'wal'>
+  readonly options: Pick<RelayOptions, 'source' | 'wal' | 'routeModule'>
   /** True when they answer; otherwise why they do not. */
   readonly brokerState: () => true | string
 }
@@ -17,7 +18,7 @@ export function addDoctorRoute(http: AppContext<ConfigSpec>['http'], parts: Doct
 }
 
 export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
-  const { source, wal } = parts.options
+  const { source, wal, routeModule } = parts.options
   const facts = await readSourceFacts(parts.pool, source)
   const brokers = parts.brokerState()
   return [
@@ -27,8 +28,20 @@ export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
       snapshotMode: source.snapshotMode,
       walBudgetBytes: wal.budget.budgetBytes,
     }),
+    ...(await routeFindings(routeModule)),
     brokers === true
       ? { level: 'ok', check: 'brokers', text: 'one answers' }
       : { level: 'error', check: 'brokers', text: brokers },
+  ]
+}
+
+/** The relay has loaded the module when it started; the next start loads what the file is by then. */
+async function routeFindings(path: string | undefined): Promise<readonly Finding[]> {
+  if (path === undefined) return []
+  const fault = await routeModuleFault(path)
+  return [
+    fault === undefined
+      ? { level: 'ok', check: 'route.module', text: `${path} can be loaded` }
+      : { level: 'error', check: 'route.module', text: `the next start would fail: ${fault}` },
   ]
 }

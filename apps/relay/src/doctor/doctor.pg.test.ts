@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
 import type { RelayOptions } from '../options.ts'
@@ -59,4 +62,19 @@ test('what is wrong is told, with what to do', async () => {
   expect(findings.get('public.part')).toMatchObject({ level: 'warning' })
   expect(findings.get('public.part')?.text).toContain('leaves note alone')
   expect(findings.get('public.whole')).toMatchObject({ level: 'ok' })
+})
+
+test('a module that the next start could not load is told of', async () => {
+  fixture = new RelayFixture(await testDatabase())
+  await fixture.started()
+  const path = join(mkdtempSync(join(tmpdir(), 'route-')), 'route.mjs')
+  writeFileSync(path, 'export const route = () => ({})')
+  expect((await found({ 'route.module': path })).get('route.module')?.level).toBe('ok')
+  const options = fixture.options({ 'route.module': path })
+  writeFileSync(path, 'export const route = () => ({')
+  const findings = await examine({ pool: fixture.pool, options, brokerState: () => true })
+  expect(findings.find(({ check }) => check === 'route.module')).toMatchObject({
+    level: 'error',
+    text: expect.stringContaining('the next start would fail') as string,
+  })
 })

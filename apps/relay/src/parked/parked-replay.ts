@@ -58,6 +58,7 @@ type Work = {
   discardedEvents: number
 }
 
+type Settled = { readonly parkedId: string; readonly position: EventPosition }
 type Sending = { readonly row: ParkedRow; readonly event: RoutedEvent; readonly partition: number }
 
 const REPLAYED_HEADER = [EVENT_HEADERS.replayed, new TextEncoder().encode('true')] as const
@@ -165,9 +166,13 @@ export class ParkedReplay implements Interlude {
       work.groups.shift()
       return
     }
-    const { sending, fault } = await this.#prepare(rows, work)
+    const { sending, dropped, fault } = await this.#prepare(rows, work)
     const rejected = await this.#send(sending, parked)
     work.replayedEvents += sending.length - rejected.length
+    if (rejected.length === 0) {
+      await this.#settle(dropped, parked, 'discarded')
+      work.discardedEvents += dropped.length
+    }
     await this.#options.signals.report(work.signal.signalId, {
       replayedEvents: work.replayedEvents,
     })
@@ -181,18 +186,25 @@ export class ParkedReplay implements Interlude {
   /** The rows up to the first that cannot be published, and why it cannot. */
   async #prepare(rows: readonly ParkedRow[], work: Work) {
     const sending: Sending[] = []
+    const dropped: Settled[] = []
     for (const row of rows) {
       const publishable = await publishableEvent(row, this.#options)
+      if (publishable.kind === 'dropped') {
+        dropped.push({ parkedId: row.parkedId, position: row.identity.position })
+        continue
+      }
       const prepared = await this.#checked(row, publishable, work)
-      if ('code' in prepared) return { sending, fault: { parkedId: row.parkedId, ...prepared } }
+      if ('code' in prepared) {
+        return { sending, dropped, fault: { parkedId: row.parkedId, ...prepared } }
+      }
       sending.push(prepared)
     }
-    return { sending, fault: undefined }
+    return { sending, dropped, fault: undefined }
   }
 
   async #checked(
     row: ParkedRow,
-    publishable: Publishable,
+    publishable: Exclude<Publishable, { readonly kind: 'dropped' }>,
     work: Work,
   ): Promise<Sending | { readonly code: string; readonly reason: string }> {
     if (publishable.kind === 'unroutable') return publishable
@@ -243,15 +255,16 @@ export class ParkedReplay implements Interlude {
   }
 
   async #settle(
-    rows: readonly { readonly parkedId: string; readonly position: EventPosition }[],
+    rows: readonly Settled[],
     parked: ParkedEvents,
+    state: 'replayed' | 'discarded' = 'replayed',
   ): Promise<void> {
     await this.#rows.settle(
       rows.map(({ parkedId }) => parkedId),
-      'replayed',
+      state,
     )
     for (const { position } of rows) parked.settle(position)
-    this.#options.metrics.settled('replayed', rows.length)
+    this.#options.metrics.settled(state, rows.length)
   }
 
   async #targetsOf(sending: readonly Sending[]): Promise<ReadonlyMap<string, ReplayTarget>> {

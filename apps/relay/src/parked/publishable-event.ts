@@ -9,6 +9,8 @@ import { insertOf, routedEvent, rowChange } from './stored-event.ts'
 export type Publishable =
   | RoutedEvent
   | { readonly kind: 'unroutable'; readonly code: string; readonly reason: string }
+  /** The function of `route.module` says by now that it goes nowhere. */
+  | { readonly kind: 'dropped' }
 
 type Way = {
   readonly control: pg.Client
@@ -18,14 +20,14 @@ type Way = {
 }
 
 /**
- * What was routed once is published as it was. What could not be is routed anew, under the present
- * configuration; what was too large to be kept is read from its table.
+ * What was routed once is published as it was, unless a function has routed it. That, and what could not be
+ * routed, is routed anew, under the present configuration; what was too large to be kept is read from its table.
  */
 export async function publishableEvent(row: ParkedRow, way: Way): Promise<Publishable> {
   const { identity, record, sourceRow } = row
   if (row.isPayloadOmitted) return readAgain(row, way)
-  if (record !== null) return routedEvent(identity, record, row.payload)
   if (sourceRow !== null) return routed(way.router, rowChange(identity, sourceRow))
+  if (record !== null) return routedEvent(identity, record, row.payload)
   return readAgain(row, way)
 }
 
@@ -51,8 +53,10 @@ async function readAgain(row: ParkedRow, way: Way): Promise<Publishable> {
 
 function routed(router: OutboxRouter, change: ReturnType<typeof rowChange>): Publishable {
   const outcome = router.route(change)
-  if (outcome.kind === 'routed' || outcome.kind === 'unroutable') return outcome
-  return gone(`${change.change.relation.table} is not in table.include.list any more`)
+  if (outcome.kind === 'ignored' || outcome.kind === 'invalid-operation') {
+    return gone(`${change.change.relation.table} is not in table.include.list any more`)
+  }
+  return outcome
 }
 
 function gone(reason: string): Publishable {

@@ -1,9 +1,12 @@
 import {
+  type ColumnValue,
   type EventHeader,
   type EventIdentity,
+  type OutboxRouter,
   type Relation,
   RoutedEvent,
   type RowChange,
+  type RowMessage,
   tupleOf,
 } from '@fairlead/cdc'
 
@@ -30,8 +33,10 @@ export type StoredRow = {
 export type EventOrigin = {
   /** `schema.table` */
   readonly table: string
-  /** Of an event that could not be routed, unless it is too large to keep. */
+  /** Of an event that is to be routed again when it is replayed, unless it is too large to keep. */
   readonly row: StoredRow | undefined
+  /** What the row takes in memory beside its event. */
+  readonly sizeBytes?: number
 }
 
 /** Rows above this are found again in their table: they are not kept twice. */
@@ -56,14 +61,47 @@ export function tableOrigin(table: string): EventOrigin {
 export function originWithRow({ change }: RowChange): EventOrigin {
   const { relation } = change
   const origin = originOf(relation)
-  if (change.kind !== 'insert') return origin
-  const values = relation.columns.map((_, index) => {
-    const value = change.row.value(index)
-    return value instanceof Uint8Array ? value : null
-  })
+  const values = keptValues(change)
+  return values === undefined ? origin : { ...origin, row: storedRow(relation, values) }
+}
+
+/**
+ * The origin of a row that can be published. Where a function has routed it its row is kept: should it be parked,
+ * the function of that time routes it when it is replayed.
+ */
+export function routedOrigin({ change }: RowChange, { isCustom }: OutboxRouter): EventOrigin {
+  const { relation } = change
+  const origin = originOf(relation)
+  const values = isCustom ? keptValues(change) : undefined
+  if (values === undefined) return origin
+  // It is needed for few of them, and the message that the values are views of is gone by then.
+  const kept = tupleOf(values)
+  return {
+    table: origin.table,
+    sizeBytes: kept.sizeBytes,
+    get row() {
+      return storedRow(
+        relation,
+        values.map((_, index) => bytesOf(kept.value(index))),
+      )
+    },
+  }
+}
+
+/** Undefined when they are too large to be kept. */
+function keptValues(change: RowMessage): readonly (Uint8Array | null)[] | undefined {
+  if (change.kind !== 'insert') return undefined
+  const values = change.relation.columns.map((_, index) => bytesOf(change.row.value(index)))
   const sizeBytes = values.reduce((sum, value) => sum + (value?.length ?? 0), 0)
-  if (sizeBytes > STORED_ROW_BYTES_MAX) return origin
-  return { ...origin, row: { relation, valuesBase64: values.map(base64) } }
+  return sizeBytes > STORED_ROW_BYTES_MAX ? undefined : values
+}
+
+function bytesOf(value: ColumnValue | undefined): Uint8Array | null {
+  return value instanceof Uint8Array ? value : null
+}
+
+function storedRow(relation: Relation, values: readonly (Uint8Array | null)[]): StoredRow {
+  return { relation, valuesBase64: values.map(base64) }
 }
 
 export function storedRecord(event: RoutedEvent): StoredRecord {

@@ -116,7 +116,7 @@ export class Publisher {
     origin: EventOrigin,
     transaction: PendingTransaction,
   ): void {
-    const sizeBytes = eventSizeBytes(event)
+    const sizeBytes = eventSizeBytes(event) + (origin.sizeBytes ?? 0)
     transaction.eventReceived()
     this.#queue.push({ event, origin, transaction, sizeBytes })
     this.#queuedBytes += sizeBytes

@@ -9,7 +9,13 @@ import {
   tupleOf,
 } from '@fairlead/cdc'
 import type pg from 'pg'
-import { type EventOrigin, insertOf, originOf, originWithRow } from '../parked/stored-event.ts'
+import {
+  type EventOrigin,
+  insertOf,
+  originOf,
+  originWithRow,
+  routedOrigin,
+} from '../parked/stored-event.ts'
 import type { PublishedPart, TableRow } from '../table/table-reader.ts'
 import type { SnapshotType } from './snapshot-progress.ts'
 
@@ -112,7 +118,9 @@ export function outboxEventOf(
 ): SnapshotEvent | undefined {
   const change = insertOf(place, relation, row)
   const outcome = router.route(change)
-  if (outcome.kind === 'routed') return { event: replayed(outcome), origin: originOf(relation) }
+  if (outcome.kind === 'routed') {
+    return { event: replayed(outcome), origin: routedOrigin(change, router) }
+  }
   if (outcome.kind === 'unroutable') return { event: outcome, origin: originWithRow(change) }
   return undefined
 }

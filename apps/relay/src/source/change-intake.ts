@@ -15,7 +15,7 @@ import {
 } from '@fairlead/cdc'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
-import { originOf, originWithRow, tableOrigin } from '../parked/stored-event.ts'
+import { originOf, originWithRow, routedOrigin, tableOrigin } from '../parked/stored-event.ts'
 import { halt } from '../session-failure.ts'
 import type { Signals } from '../signals/signals.ts'
 import type { Publisher } from '../sink/publisher.ts'
@@ -185,10 +185,13 @@ export class ChangeIntake {
   #onOutcome(outcome: RouteOutcome, row: RowChange, transaction: PendingTransaction): void {
     switch (outcome.kind) {
       case 'routed':
-        this.#enqueue(outcome, originOf(row.change.relation), transaction)
+        this.#enqueue(outcome, routedOrigin(row, this.#options.router), transaction)
         return
       case 'unroutable':
         this.#enqueue(outcome, originWithRow(row), transaction)
+        return
+      case 'dropped':
+        this.#options.metrics.eventsDone('', 'dropped', 1)
         return
       case 'invalid-operation':
         if (outcome.behavior === 'fatal') throw halt('OUTBOX_UPDATED', outcome.reason)
