@@ -211,7 +211,7 @@ function takeWalData({ client, pace }: Stream, options: ReplicationOptions): voi
   stream.on('data', (bytes: Buffer) => {
     options.onRead(performance.now())
     messages.push(bytes)
-    pace.received(performance.now())
+    pace.received(performance.now(), bytes.length)
   })
 }
 
