@@ -1,6 +1,6 @@
 import { invariant } from '@fairlead/base'
 import { type Crc32c, combineCrc32c } from '@fairlead/protocol'
-import { type Disk, type DiskFile, isShortage } from './disk.ts'
+import { type Disk, type DiskFile, isNoSpace } from './disk.ts'
 import { type DiskTask, perform, writeNewFile } from './disk-task.ts'
 import { INDEX_SLOT_BYTES, type IndexHead, encodeIndexHead, encodeInterval } from './index-file.ts'
 import type { IndexEnd, Interval, SegmentIndex } from './segment-index.ts'
@@ -65,28 +65,34 @@ export class IndexWriter {
    */
   *reserve(head: IndexHead, index: SegmentIndex, end: IndexEnd): DiskTask<void> {
     const file = yield* this.#opened()
-    if (this.#slotCount > 0) return
     const all = mergedInterval(index, 0, end)
+    // The head of a segment without batches is made again, which is as old as its first one.
+    if (all === undefined) this.#isHeadDue = true
+    if (this.#slotCount > 0) return
     const slot = all === undefined ? EMPTY_SLOT : this.#slot(index, 0, all)
     yield* perform<void>((done) => file.write(0, [this.#head(head), slot], done))
     this.#slotCount = 1
     this.#storedCount = 0
     this.#isWide = all !== undefined
-    // The head of a segment without batches is made again, which is as old as its first one.
     this.#isHeadDue = all === undefined
   }
 
   /**
-   * Writes what is missing up to `end`. A disk that is full, or no file left, leaves it to the next call
-   * where no place was reserved.
+   * Writes what is missing up to `end`. A disk that is full leaves it to the next call where no place was
+   * reserved.
+   *
+   * @throws {StorageError} also when no file is left to open it.
    */
   *write(head: IndexHead, index: SegmentIndex, end: IndexEnd): DiskTask<void> {
     try {
       const file = yield* this.#opened()
       try {
+        // An old slot may reach further than the one that takes its place.
+        const isOldNext = this.#isTailOld && this.#slotCount > this.#storedCount
+        if (isOldNext && !this.#isWide) yield* this.#widen(file, head, index, end)
         yield* this.#writeIntervals(file, head, index, end)
       } catch (error) {
-        if (!isShortage(error) || this.#slotCount === 0) throw error
+        if (!isNoSpace(error) || this.#slotCount === 0) throw error
         yield* this.#widen(file, head, index, end)
         return
       }
@@ -96,8 +102,27 @@ export class IndexWriter {
       yield* perform<void>((done) => file.truncate(endPosition, done))
       this.#isTailOld = false
     } catch (error) {
-      if (!isShortage(error)) throw error
+      if (!isNoSpace(error)) throw error
     }
+  }
+
+  /** Writes what is missing up to `end`, with which the file then ends, and syncs it. */
+  *finish(head: IndexHead, index: SegmentIndex, end: IndexEnd): DiskTask<void> {
+    yield* this.write(head, index, end)
+    const file = this.#file
+    if (file !== undefined && this.#isWide) {
+      // What is behind it is old, or a piece of what found no room.
+      yield* perform<void>((done) => file.truncate(positionOf(this.#storedCount + 1), done))
+      this.#slotCount = this.#storedCount + 1
+      this.#isTailOld = false
+    }
+    yield* this.sync()
+  }
+
+  /** Makes what was written survive the loss of power. */
+  *sync(): DiskTask<void> {
+    const file = this.#file
+    if (file !== undefined) yield* perform<void>((done) => file.datasync(done))
   }
 
   *#writeIntervals(
@@ -146,12 +171,6 @@ export class IndexWriter {
 
   #slot(index: SegmentIndex, number: number, interval: Interval): Uint8Array {
     return encodeInterval(interval, index.startOf(number).position, this.#options.crc32c)
-  }
-
-  /** Makes what was written survive the loss of power. */
-  *sync(): DiskTask<void> {
-    const file = this.#file
-    if (file !== undefined) yield* perform<void>((done) => file.datasync(done))
   }
 
   *close(): DiskTask<void> {

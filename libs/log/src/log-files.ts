@@ -208,8 +208,8 @@ export class LogFiles {
       nowMs: next.createdMs,
       indexIntervalBytes: next.indexIntervalBytes,
     })
-    this.#hasBegunNext = false
     yield* end.segment.close()
+    this.#hasBegunNext = false
     this.#segments.push(segment)
     this.#countFiles(1)
     return segment

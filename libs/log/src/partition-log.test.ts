@@ -526,6 +526,27 @@ describe('closing and deleting', () => {
     expect(disk.openFileCount).toBe(1)
   })
 
+  test('an append is answered when the log is closed while its sync runs', () => {
+    const disk = new SimulatedDisk({ completion: 'queued' })
+    const log = open(disk)
+    append(log, batch())
+    disk.drain()
+    const answers: string[] = []
+    const send = (name: string) =>
+      log.append(batch(), { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' }, ({ ok }) =>
+        answers.push(`${name} ${ok}`),
+      )
+    send('synced')
+    disk.complete(0)
+    log.updateConfig({ ...DEFAULT_LOG_CONFIG, durability: 'os' })
+    disk.capacityBytes = disk.usedBytes
+    send('without room')
+    log.close(() => answers.push('closed'))
+    for (const _ of ['write', 'truncate']) disk.complete(1)
+    disk.drain()
+    expect(answers).toEqual(['without room false', 'synced false', 'closed'])
+  })
+
   test('a closed log reopens with everything, and reads nothing of its segments to do so', () => {
     const disk = new SimulatedDisk()
     const log = open(disk, { config: { segmentBytes: 300 } })

@@ -360,11 +360,14 @@ export class PartitionLog {
     this.#lifecycle.end('closed')
     this.#watermarks.dismiss()
     writer.flush((isDurable) => {
-      const release = (): void =>
+      const release = (): void => {
+        // What waits for a sync that runs will not hear of it.
+        this.#watermarks.waiters.refuse(refused('KAFKA_STORAGE_ERROR', 'the log is closed'))
         writer.stop(() => {
           this.#tail.drop()
           this.#files.close(done)
         })
+      }
       if (isDurable) this.#checkpoints.write(release)
       else release()
     })

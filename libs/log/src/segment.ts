@@ -212,8 +212,7 @@ export class Segment {
 
   /** Makes the index up to `end` durable. The segment may go on: a roll can fail after this. */
   *finishIndex(end: SegmentEnd): DiskTask<void> {
-    yield* this.writeIndex(end)
-    yield* this.syncIndex()
+    yield* this.#indexWriter.finish(this.#summary, this.#growing(), end.index)
   }
 
   /** Nothing is appended any more: the index, which is finished, may be forgotten. */
