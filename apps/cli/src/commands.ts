@@ -30,6 +30,7 @@ import {
   LIST_PROJECTIONS,
   PROJECTION_LAG,
 } from './projection/show-projections.ts'
+import { ADD_TENANT, LIST_TENANTS } from './projection/tenants.ts'
 import { VERIFY_PROJECTION } from './projection/verify-projection.ts'
 import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
@@ -112,6 +113,8 @@ export const COMMANDS: readonly Command[] = [
   PROMOTE_PROJECTION,
   ROLLBACK_PROJECTION,
   RETIRE_PROJECTION,
+  LIST_TENANTS,
+  ADD_TENANT,
   LIST_SCHEMAS,
   GET_SCHEMA,
   CREATE_SCHEMA,

@@ -36,6 +36,7 @@ import { inTrial, refusedRows, writesAll } from './store/refused-rows.ts'
 import { parkLetters } from './store/park-letters.ts'
 import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
 import { readEffectRanges } from './store/versions.ts'
+import { tenantParts } from './tenant-parts.ts'
 
 /**
  * One batch, one transaction: the checkpoint moves, the rows change and the dead letters are stored
@@ -189,9 +190,18 @@ export type Batch = {
  */
 export async function applyRecords(
   batch: Batch,
-  { projection }: RegisteredProjection,
+  registered: RegisteredProjection,
   mode: BatchMode,
 ): Promise<void> {
+  const { projection } = registered
+  if (projection.tenants === undefined) {
+    await applyPart(batch, projection, mode)
+    return
+  }
+  for await (const part of tenantParts(batch, registered)) await applyPart(part, projection, mode)
+}
+
+async function applyPart(batch: Batch, projection: Projection, mode: BatchMode): Promise<void> {
   switch (projection.kind) {
     case 'fold':
       if (projection.mayShareRows) await waitForOtherPartitions(batch)

@@ -1,5 +1,7 @@
-import { BROKER_SECURITY_CONFIG } from '@fairlead/broker-security'
-import { defineConfig } from '@fairlead/service'
+import { BROKER_SECURITY_CONFIG, brokerSecurityProblems } from '@fairlead/broker-security'
+import { type ConfigOf, defineConfig } from '@fairlead/service'
+
+const GROUP_ID_DEFAULT = 'projector'
 
 export const PROJECTOR_CONFIG = defineConfig({
   'database.url': {
@@ -30,7 +32,7 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   'group.id': {
     type: 'string',
-    default: 'projector',
+    default: GROUP_ID_DEFAULT,
     doc: 'Prefix of the consumer groups; each version of a projection has one, <group.id>-<name>-v<version>.',
   },
   'group.instance.id': {
@@ -123,8 +125,43 @@ export const PROJECTOR_CONFIG = defineConfig({
     type: 'string',
     doc: 'Header that names the tenant of an event, as route.tenant.header of the relay writes it. Keys are then parked per tenant.',
   },
+  'tenants.include': {
+    type: 'list',
+    default: [],
+    doc: 'Tenants whose events are taken in, all others passed over: for a database of their own. Needs tenant.header, and a group.id of its own. Empty: all.',
+  },
+  'tenants.unknown': {
+    type: 'enum',
+    values: ['create', 'park'],
+    default: 'create',
+    doc: 'What becomes of the first event of a tenant whose tables are kept apart. create: they are made; park: its key is parked until `fairlead projection add-tenant` and a replay.',
+  },
   'errors.deadletterqueue.topic.name': {
     type: 'string',
     doc: 'Topic that gets a copy of each dead letter, through the outbox of this database: outbox.event.<name>, where its relay publishes.',
   },
 })
+
+/** What is wrong with values that are right one by one. */
+export function projectorConfigProblems(
+  config: ConfigOf<typeof PROJECTOR_CONFIG>,
+): readonly string[] {
+  return [...brokerSecurityProblems(config), ...tenantProblems(config)]
+}
+
+function tenantProblems(config: ConfigOf<typeof PROJECTOR_CONFIG>): readonly string[] {
+  const [tenant] = config['tenants.include']
+  if (tenant === undefined) return []
+  const problems: string[] = []
+  if (config['tenant.header'] === undefined) {
+    problems.push(
+      'tenants.include: set tenant.header, the header that names the tenant of an event',
+    )
+  }
+  if (config['group.id'] === GROUP_ID_DEFAULT) {
+    problems.push(
+      `tenants.include: give group.id a value of its own, such as ${GROUP_ID_DEFAULT}-${tenant}: projectors of one group share the partitions, and each would lack the events of the others'`,
+    )
+  }
+  return problems
+}

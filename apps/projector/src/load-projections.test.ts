@@ -2,7 +2,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { loadProjections } from './load-projections.ts'
+import { loadProjections, refuseWithoutTenants } from './load-projections.ts'
+import { accounts, totals } from './testing/accounts.test-fixture.ts'
 
 const FIXTURE = join(import.meta.dirname, 'testing/accounts.test-fixture.ts')
 
@@ -31,4 +32,13 @@ test.for([
   ['an error', 'throw new Error("broken")', 'broken'],
 ] as const)('a module that has %s is refused', async ([, source, message]) => {
   await expect(loadProjections([await moduleWith(source)])).rejects.toThrow(message)
+})
+
+test('a projection that keeps tenants apart is refused where nobody knows whose events are', () => {
+  const projections = [totals, { ...accounts, tenants: 'schema' as const }]
+  expect(() => refuseWithoutTenants(projections, undefined)).toThrow(
+    /accounts v1 keeps tenants apart: set tenant\.header/,
+  )
+  refuseWithoutTenants(projections, 'tenant')
+  refuseWithoutTenants([totals], undefined)
 })

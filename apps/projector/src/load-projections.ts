@@ -28,6 +28,18 @@ export async function loadProjections(paths: readonly string[]): Promise<readonl
   return projections
 }
 
+/** @throws {ProjectionModuleError} when nobody would know whose events are. */
+export function refuseWithoutTenants(
+  projections: readonly Projection[],
+  tenantHeader: string | undefined,
+): void {
+  const [apart] = projections.filter(({ tenants }) => tenants !== undefined)
+  if (tenantHeader !== undefined || apart === undefined) return
+  throw new ProjectionModuleError(
+    `${projectionLabel(apart)} keeps tenants apart: set tenant.header to the header that names the tenant of an event`,
+  )
+}
+
 async function loadModule(path: string): Promise<readonly Projection[]> {
   const file = resolve(path)
   const module = await importModule(file)

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { brokerSecurity, brokerSecurityProblems } from '@fairlead/broker-security'
+import { brokerSecurity } from '@fairlead/broker-security'
 import {
   PayloadEncoders,
   ReaderReports,
@@ -8,8 +8,8 @@ import {
   createRegistryClient,
 } from '@fairlead/serde'
 import { runApp } from '@fairlead/service'
-import { PROJECTOR_CONFIG } from './config.ts'
-import { loadProjections } from './load-projections.ts'
+import { PROJECTOR_CONFIG, projectorConfigProblems } from './config.ts'
+import { loadProjections, refuseWithoutTenants } from './load-projections.ts'
 import { addLetterRoutes } from './letters/letter-routes.ts'
 import { kafkaEventLog } from './log/kafka-event-log.ts'
 import { Projector, type ProjectorOptions } from './projector.ts'
@@ -25,10 +25,12 @@ await runApp({
   envPrefix: 'PROJECTOR_',
   httpPort: 8084,
   spec: PROJECTOR_CONFIG,
-  check: (config) => brokerSecurityProblems(config),
   needsCredentials: true,
+  check: projectorConfigProblems,
   start: async ({ config, logger, metrics, health, http, fail }) => {
     const projections = await loadProjections(config.projections)
+    refuseWithoutTenants(projections, config['tenant.header'])
+    const includedTenants = config['tenants.include']
     const client = {
       bootstrapServers: config['bootstrap.servers'],
       clientId: 'fairlead-projector',
@@ -69,6 +71,10 @@ await runApp({
       },
       eventAheadMaxMs: config['event.time.ahead.max.ms'],
       tenantHeader: config['tenant.header'],
+      tenants: {
+        ...(includedTenants.length === 0 ? {} : { includedTenants }),
+        unknownTenants: config['tenants.unknown'],
+      },
       mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),
       metrics,
       health,

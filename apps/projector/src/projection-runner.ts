@@ -86,6 +86,7 @@ export class ProjectionRunner {
       nowMs: () => Date.now(),
       aheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
+      includedTenants: options.registered.includedTenants,
     })
   }
 

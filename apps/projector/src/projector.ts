@@ -26,7 +26,7 @@ import { countLetters, countParkedKeys } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
 import { projectionLabel } from './projection-label.ts'
-import type { RegisteredProjection } from './store/registered-projection.ts'
+import type { RegisteredProjection, TenantScope } from './store/registered-projection.ts'
 import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
@@ -56,6 +56,8 @@ export type ProjectorOptions = {
   readonly eventAheadMaxMs: number
   /** Header of a record that names its tenant; undefined where there are none. */
   readonly tenantHeader: string | undefined
+  /** Default: all tenants, whose schemas are made with their first event. */
+  readonly tenants?: TenantScope
   /** Gets a copy of each letter. */
   readonly mirror: LetterMirror | undefined
   readonly metrics: Metrics
@@ -155,7 +157,8 @@ export class Projector {
     const registered: RegisteredProjection[] = []
     for (const projection of projections.toSorted((a, b) => a.version - b.version)) {
       const retryParked = { ...this.#options.parkedRetry, ...projection.retryParked }
-      registered.push(await registerProjection(this.db, { ...projection, retryParked }))
+      const configured = { ...projection, retryParked }
+      registered.push(await registerProjection(this.db, configured, this.#options.tenants))
     }
     return registered
   }

@@ -1,13 +1,14 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
 import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
+import { addTenantRoutes } from './tenant-routes.ts'
 import { type VersionSource, addVersionRoutes } from './version-routes.ts'
 
 /**
  * - `GET /projections`: every version in the database, with the partitions of all processes; states
  *   and lag of those that this process has.
  * - `GET /projections/:name`: the versions of one.
- * - What is done with versions: `version-routes.ts`.
+ * - What is done with versions: `version-routes.ts`; with tenants: `tenant-routes.ts`.
  */
 export function addRoutes(
   http: AppContext<ConfigSpec>['http'],
@@ -15,6 +16,7 @@ export function addRoutes(
 ): void {
   const { db, runners } = source
   addVersionRoutes(http, source)
+  addTenantRoutes(http, source)
   http.get('/projections', async () => {
     return { projections: groupVersions(await listStoredPartitions(db), runners()) }
   })

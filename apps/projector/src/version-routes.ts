@@ -83,7 +83,7 @@ export type VersionSource = {
  * - `POST /projections/:name/pause?version=&by=`, `…/resume?version=`: every process stops or goes on
  *   applying events, and keeps its partitions. Without a version: all of them.
  * - `POST /projections/:name/rebuild?version=&until=&acceptMissingHistory=`, with `{"keys": […]}` as
- *   body for some rows of a version that follows the log. `GET` tells the progress.
+ *   body for some rows of a version that follows the log, and `tenant` where each has rows of its own. `GET` tells the progress.
  * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&acceptLostEffects=&timeoutMs=`,
  *   `…/rollback`, `…/retire?version=&acceptLostEffects=`.
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
@@ -170,12 +170,14 @@ type RebuildQuery = OfVersionOrAll & {
   readonly until?: string
   readonly acceptMissingHistory: boolean
 }
-type RebuildBody = { readonly keys?: readonly string[] } | null
+type RebuildBody = { readonly keys?: readonly string[]; readonly tenant?: string } | null
 
 const rebuildBody = {
   type: ['object', 'null'],
   additionalProperties: false,
+  dependentRequired: { tenant: ['keys'] },
   properties: {
+    tenant: { type: 'string', minLength: 1, pattern: '^[^\\u0000]*$' },
     keys: {
       type: 'array',
       minItems: 1,
@@ -211,7 +213,7 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
     (request, reply) =>
       answer(reply, async () => {
         const { params, query: asked, body } = request
-        const started = await startRebuild(source, params.name, { ...asked, keys: body?.keys })
+        const started = await startRebuild(source, params.name, { ...asked, ...body })
         source.onChange()
         reply.code(202)
         return started
@@ -261,11 +263,11 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
   )
 }
 
-type RebuildOrder = RebuildQuery & { readonly keys: readonly string[] | undefined }
+type RebuildOrder = RebuildQuery & NonNullable<RebuildBody>
 
 async function startRebuild(source: VersionSource, name: string, order: RebuildOrder) {
   const { db } = source
-  const { version, keys, until, acceptMissingHistory } = order
+  const { version, keys, tenant, until, acceptMissingHistory } = order
   const accepted = acceptMissingHistory ? { acceptMissingHistory } : {}
   if (until !== undefined) {
     const code = codeOf(source, name, version)
@@ -276,7 +278,7 @@ async function startRebuild(source: VersionSource, name: string, order: RebuildO
     const of = await versionOrLive(db, name, version)
     refuseIdle(of)
     const { projectionId } = of
-    const request = { ...accepted, keys }
+    const request = { ...accepted, keys, ...(tenant === undefined ? {} : { tenant }) }
     const jobId = await requestJob(db, { projectionId, version: of.version, kind: 'keys', request })
     return { jobId: String(jobId), version: of.version }
   }

@@ -24,6 +24,7 @@ export function definitionText(projection: Projection): string {
   if (projection.enrich !== undefined) common.push({ enrich: sourceText(projection.enrich) })
   // For how long ids are kept decides about no row.
   if (projection.inbox !== undefined) common.push({ inbox: true })
+  if (projection.tenants !== undefined) common.push({ tenants: projection.tenants })
   const upcasts = projection.sources.flatMap(upcastParts)
   if (upcasts.length > 0) common.push({ upcasts })
   const classify = sourceText(projection.classify)

@@ -1,6 +1,7 @@
 import { defineEvents } from '@fairlead/avro'
 import { expect, test } from 'vitest'
 import { defineProjection, remove } from './definition.ts'
+import { definitionText } from './definition-text.ts'
 import { tables } from './table.ts'
 
 const OrderEvents = defineEvents({
@@ -219,6 +220,19 @@ test('an inbox keeps ids for an hour at least', () => {
     defineProjection({ ...header, inbox: { retention } }).fold({ initial, on: {} })
   expect(define('7d').inbox).toEqual({ retentionMs: 7 * 86_400_000 })
   expect(() => define('59m')).toThrow('keeps ids for an hour at least')
+})
+
+test('tenants are kept apart in one of two ways, which is part of the code of a version', () => {
+  const define = (tenants?: 'row' | 'schema') =>
+    defineProjection({ ...header, ...(tenants === undefined ? {} : { tenants }) }).fold({
+      initial,
+      on: {},
+    })
+  expect(define().tenants).toBeUndefined()
+  expect(define('schema').tenants).toBe('schema')
+  expect(() => define('table' as never)).toThrow(/by 'row' or 'schema', not by table/)
+  const texts = [define(), define('row'), define('schema')].map(definitionText)
+  expect(new Set(texts).size).toBe(3)
 })
 
 test('two event sets with one topic, or with an event type of one name, are refused', () => {

@@ -69,11 +69,19 @@ type Common = {
   readonly enrich?: Enrich
   /** Undefined where positions alone tell what repeats. */
   readonly inbox?: InboxOptions
+  /** Undefined where events of several tenants are applied as if they were one's. */
+  readonly tenants?: TenantMode
   readonly classify: (error: unknown, event: AnyEvent) => EventFailureAction | undefined
   readonly retry: RetryPolicy
   /** Of keys that are parked; what is not there is the projector's. */
   readonly retryParked?: Partial<RetryPolicy>
 }
+
+/**
+ * How tenants are kept apart, beyond their keys: `row` applies events tenant by tenant, with the setting
+ * `app.tenant`, in tables that they share; `schema` in tables of their own, too.
+ */
+type TenantMode = 'row' | 'schema'
 
 type InboxOptions = {
   /** Ids are known for so long. */
@@ -163,6 +171,14 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
    * whether it was applied. Costs a row for each event; events of the relay need none of it.
    */
   readonly inbox?: { readonly retention: Duration }
+  /**
+   * How tenants are kept apart, beyond their keys. The events of a batch are then applied tenant by
+   * tenant: handlers, `enrich` and the statements of the engine run with `app.tenant` set to whose
+   * events they are, for policies of row-level security. With `row`, tenants share the tables, whose
+   * keys must have the tenant in them. With `schema`, each has tables of its own: the same definition
+   * in a schema for each, shown by views in the schema `tenant_<name>` instead of `public`.
+   */
+  readonly tenants?: TenantMode
   /**
    * Looks up what the handlers need, once for all events of a batch, in the transaction of the batch.
    * Handlers get what it returns, a `Map` as a rule. A rebuild looks up what is there then.
@@ -303,7 +319,7 @@ const DEFAULT_RETRY_MAX: Duration = '30s'
 const INBOX_RETENTION_MIN_MS = 3_600_000
 
 function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
-  const { name, version, from, errors, enrich, inbox } = header
+  const { name, version, from, errors, enrich, inbox, tenants } = header
   if (!NAME.test(name)) throw new TypeError(`"${name}" is not a lower-case projection name`)
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`${name}: ${version} is not a version; versions count from 1`)
@@ -314,6 +330,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     sources: sourcesOf(name, from),
     ...(enrich === undefined ? {} : { enrich }),
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
+    ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
     classify: errors?.classify ?? leaveToDefault,
     retry: {
       retries: errors?.retry?.retries ?? 0,
@@ -338,6 +355,14 @@ function parkedRetryOf(
     ...(base === undefined ? {} : { baseMs: durationMs(base) }),
     ...(max === undefined ? {} : { maxMs: durationMs(max) }),
   }
+}
+
+function checkedMode(name: string, tenants: TenantMode): TenantMode {
+  // A definition in JavaScript may say anything.
+  if (tenants === 'row' || tenants === 'schema') return tenants
+  throw new TypeError(
+    `${name}: tenants are kept apart by 'row' or 'schema', not by ${String(tenants)}`,
+  )
 }
 
 function inboxOptions(name: string, { retention }: { readonly retention: Duration }): InboxOptions {

@@ -27,6 +27,7 @@ export const REBUILD_PROJECTION: Command = {
   options: {
     version: { value: 'n', doc: 'which one (default: the newest; with --key: the live one)' },
     key: { value: 'key', isRepeatable: true, doc: 'only the row of this key, in its place' },
+    tenant: { value: 'name', doc: 'whose row, with --key, where each tenant has rows of its own' },
     until: {
       value: 'moment',
       doc: 'a throw-away version as of 2026-01-31T12:00:00Z, or of a commit LSN',
@@ -47,6 +48,9 @@ export const REBUILD_PROJECTION: Command = {
     } = invocation
     const keys = listOption(options, 'key')
     const until = textOption(options, 'until')
+    if (textOption(options, 'tenant') !== undefined && keys.length === 0) {
+      throw new UsageError('--tenant says whose rows: give their keys with --key')
+    }
     const isPart = keys.length > 0 || until !== undefined
     if (keys.length > 0 && until !== undefined) {
       throw new UsageError('--key and --until are two things: give one of them')
@@ -81,7 +85,8 @@ async function start(
     acceptMissingHistory: isSet(options, 'accept-missing-history') ? true : undefined,
   }
   try {
-    const body = keys.length === 0 ? {} : { keys }
+    const tenant = textOption(options, 'tenant')
+    const body = keys.length === 0 ? {} : { keys, ...(tenant === undefined ? {} : { tenant }) }
     return await api.send<Started>('POST', projectionPath(name, 'rebuild', query), body)
   } catch (error) {
     const isUnderWay = error instanceof OperationalError && error.code === 'BUSY'

@@ -1,4 +1,10 @@
-import { Attempts, BatchLedger, EffectRanges, type Letter } from '@fairlead/projection'
+import {
+  Attempts,
+  BatchLedger,
+  EffectRanges,
+  type Letter,
+  type PreparedRecord,
+} from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
@@ -6,12 +12,15 @@ import type { RecordReader } from '../log/prepare-records.ts'
 import type { Database } from '../store/database.ts'
 import type { TopicOfProjection } from '../store/letter-owner.ts'
 import type { LetterQueue } from '../store/letter-queue.ts'
+import { versionOf } from '../store/registered-projection.ts'
+import { listTenantSchemas, tenantSchemas } from '../store/tenant-schemas.ts'
 
 /** A dry run holds up the batches of its projection, and gives up rather than wait for one. */
 const LOCK_TIMEOUT_MS = 2_000
 
 /** A row as it is, and as it would be; null where it is not there. */
 type RowChange = {
+  /** With the schema in front where each tenant has one: that of the views. */
   readonly table: string
   readonly before: unknown
   readonly after: unknown
@@ -60,7 +69,9 @@ export async function dryRun(
   })
   try {
     return await db.transaction().execute(async (trx) => {
-      await noteChanges(trx, schemaName)
+      const places = await placesOf(trx, owner, records)
+      await prepareNotes(trx)
+      for (const place of places) await noteChanges(trx, place)
       await applyRecords(
         { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [] },
         owner,
@@ -72,7 +83,7 @@ export async function dryRun(
         failed: outcomes.flatMap(({ failed }) =>
           failed === undefined ? [] : [{ id: failed.id, cause: failed.letter.cause }],
         ),
-        changes: await readChanges(trx, schemaName),
+        changes: await readChanges(trx, places),
         isCut: queue.isCut,
       })
     })
@@ -82,12 +93,36 @@ export async function dryRun(
   }
 }
 
-async function noteChanges(trx: Transaction<unknown>, schemaName: string): Promise<void> {
+/** A schema with tables that may change, and what is put in front of their names. */
+type Place = { readonly schemaName: string; readonly prefix: string }
+
+/** Schemas of tenants that are new to the version are made, and rolled back with all else. */
+async function placesOf(
+  trx: Transaction<unknown>,
+  owner: TopicOfProjection,
+  records: readonly PreparedRecord[],
+): Promise<readonly Place[]> {
+  if (owner.projection.tenants !== 'schema') return [{ schemaName: owner.schemaName, prefix: '' }]
+  const tenants = new Set(records.flatMap(({ tenant }) => (tenant === '' ? [] : [tenant])))
+  await tenantSchemas(trx, owner, [...tenants])
+  const known = await listTenantSchemas(trx, versionOf(owner))
+  return known
+    .filter(({ tenant }) => tenants.has(tenant))
+    .map(({ schemaName, viewSchema }) => ({ schemaName, prefix: `${viewSchema}.` }))
+}
+
+async function prepareNotes(trx: Transaction<unknown>): Promise<void> {
   await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
   await sql`
     create temporary table row_change (
       position bigint generated always as identity, table_name text, before jsonb, after jsonb
     ) on commit drop`.execute(trx)
+}
+
+async function noteChanges(
+  trx: Transaction<unknown>,
+  { schemaName, prefix }: Place,
+): Promise<void> {
   const { rows: tables } = await sql<{ name: string }>`
     select tablename as name from pg_tables where schemaname = ${schemaName} order by 1`.execute(
     trx,
@@ -95,7 +130,7 @@ async function noteChanges(trx: Transaction<unknown>, schemaName: string): Promi
   for (const { name } of tables) {
     await sql`create trigger fairlead_dry_run after insert or update or delete
       on ${sql.table(`${schemaName}.${name}`)}
-      for each row execute function evt.note_row_change()`.execute(trx)
+      for each row execute function evt.note_row_change(${sql.lit(prefix)})`.execute(trx)
   }
 }
 
@@ -108,16 +143,18 @@ type NotedChange = {
 /** Of each row what it was before all changes, and what it is after them. */
 async function readChanges(
   trx: Transaction<unknown>,
-  schemaName: string,
+  places: readonly Place[],
 ): Promise<readonly RowChange[]> {
   const { rows: noted } = await sql<NotedChange>`
     select table_name, before, after from pg_temp.row_change order by position`.execute(trx)
   const { rows: keys } = await sql<{ table_name: string; columns: readonly string[] }>`
-    select c.relname as table_name, array_agg(a.attname::text) as columns
-    from pg_index i join pg_class c on c.oid = i.indrelid
+    select p.prefix || c.relname as table_name, array_agg(a.attname::text) as columns
+    from unnest(${places.map(({ schemaName }) => schemaName)}::text[],
+      ${places.map(({ prefix }) => prefix)}::text[]) as p (schema_name, prefix)
+    join pg_class c on c.relnamespace = p.schema_name::regnamespace
+    join pg_index i on i.indrelid = c.oid and i.indisprimary
     join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
-    where i.indisprimary and c.relnamespace = ${schemaName}::regnamespace
-    group by c.relname`.execute(trx)
+    group by p.prefix, c.relname`.execute(trx)
   const keyColumns = new Map(keys.map(({ table_name, columns }) => [table_name, columns]))
   const byRow = new Map<string, RowChange>()
   for (const [index, { table_name: table, before, after }] of noted.entries()) {

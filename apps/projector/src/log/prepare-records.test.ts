@@ -1,6 +1,7 @@
 import { type AnyEvents, defineEvents } from '@fairlead/avro'
 import { OperationalError } from '@fairlead/base'
 import {
+  type LogRecord,
   type PreparedRecord,
   type Projection,
   defineProjection,
@@ -213,4 +214,31 @@ test('the schema that a group reads with is told, not the version that is read a
   expect(told).toMatchObject([
     { group: 'billing', written: 2, schema: { schema: expect.stringContaining('Paid') } },
   ])
+})
+
+test('events of other tenants are passed over without being looked into, and keep their place', async () => {
+  const reader = new RecordReader(
+    projectionOf(Events),
+    createAvroSerde({ registry: new Versions() }),
+    { ...CLOCK, tenantHeader: 'tenant', includedTenants: ['acme'] },
+  )
+  const of = (tenant: string, eventType: string): LogRecord =>
+    recordOf(written(2, 10), eventType, [['tenant', new TextEncoder().encode(tenant)]])
+  const prepared = await reader.prepare([
+    of('acme', 'Paid'),
+    of('globex', 'Paid'),
+    of('globex', 'NotYetKnown'),
+    recordOf(written(2, 10), 'Paid'),
+    of('acme', 'NotYetKnown'),
+  ])
+  expect(prepared.map(({ content }) => content.kind)).toEqual([
+    'event',
+    'ignored',
+    'ignored',
+    'ignored',
+    'unknown',
+  ])
+  expect(prepared[0]?.content).toMatchObject({ event: { tenant: 'acme' } })
+  const [other] = await reader.ofTenant('globex').prepare([of('globex', 'Paid')])
+  expect(other?.content).toMatchObject({ kind: 'event', event: { tenant: 'globex' } })
 })

@@ -32,6 +32,8 @@ export type ReaderOptions = {
   readonly aheadMaxMs: number
   /** Header that names the tenant; undefined where there are none. */
   readonly tenantHeader?: string | undefined
+  /** Events of all others are ignored, as if they were not there; undefined: none is left out. */
+  readonly includedTenants?: readonly string[] | undefined
 }
 
 /** The payload is from `start` to `end`. */
@@ -49,6 +51,7 @@ export class RecordReader {
   readonly #serde: ValueSerde
   readonly #options: ReaderOptions
   readonly #headers: EventHeadersReader
+  readonly #includedTenants: ReadonlySet<string> | undefined
   readonly #decoders = new Map<string, TypeDecoders>()
 
   constructor(projection: Projection, serde: ValueSerde, options: ReaderOptions) {
@@ -59,11 +62,19 @@ export class RecordReader {
       tenant: options.tenantHeader,
       schema: VALUE_SCHEMA_ID_HEADER,
     })
+    const { includedTenants } = options
+    if (includedTenants !== undefined) this.#includedTenants = new Set(includedTenants)
     for (const source of projection.sources) {
       for (const eventType of Object.keys(source.definitions)) {
         this.#decoders.set(eventType, { source, bySchema: new Map() })
       }
     }
+  }
+
+  /** Reads the same records, and ignores those of all other tenants. */
+  ofTenant(tenant: string): RecordReader {
+    const options = { ...this.#options, includedTenants: [tenant] }
+    return new RecordReader(this.#projection, this.#serde, options)
   }
 
   /**
@@ -107,11 +118,14 @@ export class RecordReader {
 
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
     const { eventType, tenant: tenantText = '', namesSchema, source } = this.#headers.read(record)
-    const plan = planRecord(this.#projection, record, eventType)
     const eventKey = keyText(record)
     // Postgres has no text with NUL in it.
     const tenant = tenantText === '' ? '' : tenantText.replaceAll('\0', '')
     const key = unitOf(tenant, eventKey)
+    if (this.#includedTenants !== undefined && !this.#includedTenants.has(tenant)) {
+      return { record, tenant, key, eventType: null, ...positionOf(source), content: IGNORED }
+    }
+    const plan = planRecord(this.#projection, record, eventType)
     if (plan.kind === 'event' && source.ok) {
       const aheadMs = record.timestampMs - nowMs
       if (aheadMs <= this.#options.aheadMaxMs) {
@@ -200,6 +214,13 @@ export class RecordReader {
   }
 }
 
+const IGNORED = { kind: 'ignored' } as const
+
+/** The place of an event that is passed over counts as much: readers wait for it. */
+function positionOf(source: ReturnType<EventHeadersReader['read']>['source']) {
+  return { source: source.ok ? source.source : null }
+}
+
 type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>> & {
   readonly eventType: string
 }
@@ -266,7 +287,7 @@ class EncodedEvent implements PreparedRecord {
   #event(): AnyEvent {
     const { topic, partition, offset, timestampMs } = this.record
     const headers = headersText(this.record)
-    return {
+    const event = {
       type: this.eventType,
       data: readValue(this.record, (bytes, start, end) =>
         this.#decode(bytes, start + this.#payloadOffset, end),
@@ -277,6 +298,7 @@ class EncodedEvent implements PreparedRecord {
       source: { topic, partition, offset },
       headers,
     }
+    return this.tenant === '' ? event : { ...event, tenant: this.tenant }
   }
 }
 

@@ -13,6 +13,7 @@ import { refuseOtherHistory } from './history.ts'
 import { releaseLetters } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
+import { rowsOfOrder } from './tenant-rows.ts'
 
 /** Records that may be read while the checkpoints are locked: the live batches wait meanwhile. */
 const LOCKED_RECORDS_MAX = 5_000
@@ -29,10 +30,11 @@ const PASSES_MAX = 20
  *
  * @throws {RebuildFailed} when an event of a key fails; then nothing is changed.
  */
-export async function foldKeysAnew(options: RebuildOptions): Promise<void> {
-  const { registered, db, job, nowMs, session } = options
-  const { projection } = registered
+export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
+  const { projection } = order.registered
   if (projection.kind !== 'fold') throw notAFold(projection.name)
+  const options = await rowsOfOrder(order)
+  const { registered, db, job, nowMs, session } = options
   const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
   const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })

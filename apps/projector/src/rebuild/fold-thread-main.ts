@@ -63,7 +63,7 @@ async function findProjection({ sources, projection }: FoldJob): Promise<FoldPro
 }
 
 function openLog(job: FoldJob, projection: FoldProjection) {
-  const { sources, sections, fetchBytesMax, aheadMaxMs, tenantHeader } = job
+  const { sources, sections, fetchBytesMax, aheadMaxMs, tenantHeader, includedTenants } = job
   const { bootstrapServers, clientId, security, registryUrl } = sources
   const topic = kafkaLogReader({ bootstrapServers, clientId, security })
   const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
@@ -71,6 +71,7 @@ function openLog(job: FoldJob, projection: FoldProjection) {
     nowMs: () => Date.now(),
     aheadMaxMs,
     tenantHeader,
+    includedTenants,
   })
   const log = new MergedLog({
     log: topic,

@@ -33,6 +33,7 @@ export type FoldJob = {
   readonly bound: EventBound
   readonly aheadMaxMs: number
   readonly tenantHeader: string | undefined
+  readonly includedTenants: readonly string[] | undefined
   readonly fetchBytesMax: number
   readonly memoryBytesMax: number
 }

@@ -9,7 +9,7 @@ export { ThreadGaveUp } from './fold-thread.ts'
 /** What a process needs to have threads that fold. */
 export type FoldThreadsSetup = Pick<
   FoldJob,
-  'sources' | 'projection' | 'aheadMaxMs' | 'tenantHeader'
+  'sources' | 'projection' | 'aheadMaxMs' | 'tenantHeader' | 'includedTenants'
 > & { readonly threadsMax: number }
 
 type FoldThreadsOptions = FoldThreadsSetup &

@@ -131,11 +131,11 @@ export class JobRunner {
       where projection_id = ${job.projectionId} and version = ${job.version}`.execute(db)
     const code = ofProjection.find(({ projection }) => projection.version === rows[0]?.code_version)
     if (code === undefined) return undefined
-    const { projection, projectionId } = code
+    const { projection } = code
     const moment = {
+      ...code,
       // Nothing follows the log for it: what it sets aside stays.
       projection: { ...projection, version: job.version, retryParked: NEVER_RETRIED },
-      projectionId,
       schemaName: momentSchema(projection.name, job.version),
     }
     return { registered: moment, codeVersion: projection.version }
@@ -152,6 +152,7 @@ export class JobRunner {
       nowMs: () => Date.now(),
       aheadMaxMs: this.#options.eventAheadMaxMs,
       tenantHeader: this.#options.tenantHeader,
+      includedTenants: registered.includedTenants,
     })
     logger.info({ ...fields, kind: job.kind }, 'a job begins')
     const startedMs = this.#options.nowMs()
@@ -176,12 +177,13 @@ export class JobRunner {
   }
 
   #threadsOf(
-    { projection: { name } }: RegisteredProjection,
+    { projection: { name }, includedTenants }: RegisteredProjection,
     codeVersion: number,
   ): FoldThreadsSetup | undefined {
     const { foldThreads, eventAheadMaxMs: aheadMaxMs, tenantHeader } = this.#options
     if (foldThreads === undefined) return undefined
-    return { ...foldThreads, projection: { name, version: codeVersion }, aheadMaxMs, tenantHeader }
+    const read = { aheadMaxMs, tenantHeader, includedTenants }
+    return { ...foldThreads, projection: { name, version: codeVersion }, ...read }
   }
 
   async #markFailed(job: Job, reason: string): Promise<void> {

@@ -22,6 +22,7 @@ import type { Database } from '../store/database.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
 import { KeyTexts } from './key-texts.ts'
+import { setTenant } from '../store/set-tenant.ts'
 import { MergedLog } from './merged-log.ts'
 import { type ParkedKeysByTopic, readLetterPlaces, readParkedKeys } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
@@ -151,7 +152,7 @@ export class KeyFold {
       if (records.length === 0) break
       const wanted = await this.#wantedOf(records)
       await this.#noteParked(wanted, parkedKeys)
-      await this.#fold(this.#withoutRepeats(wanted))
+      await this.#foldByTenant(this.#withoutRepeats(wanted))
     }
     this.#positions = merged.positions()
   }
@@ -227,6 +228,18 @@ export class KeyFold {
   #withoutRepeats<T>(wanted: ReadonlyMap<PreparedRecord, T>): ReadonlyMap<PreparedRecord, T> {
     if (this.#seenIds === undefined) return wanted
     return new Map([...wanted].filter(([prepared]) => this.#seenIds?.isRepeat(prepared) !== true))
+  }
+
+  /** As live: what looks things up for events of a tenant has `app.tenant` set. */
+  async #foldByTenant(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {
+    if (this.#projection.tenants === undefined) {
+      await this.#fold(wanted)
+      return
+    }
+    for (const [tenant, ofTenant] of Map.groupBy(wanted, ([prepared]) => prepared.tenant)) {
+      await setTenant(this.#options.session.db, tenant, { until: 'session' })
+      await this.#fold(new Map(ofTenant))
+    }
   }
 
   async #fold(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {

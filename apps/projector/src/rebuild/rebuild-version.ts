@@ -154,7 +154,7 @@ class VersionBuild {
   async #load(target: BuildTarget): Promise<void> {
     const { registered } = this.#options
     const { projection } = registered
-    if (projection.kind === 'fold') {
+    if (projection.kind === 'fold' && projection.tenants === undefined) {
       try {
         await this.#fold(projection, target)
         return
@@ -354,7 +354,7 @@ class VersionBuild {
     const { db, session, registered } = this.#options
     const { projection, schemaName } = registered
     await this.#reporter.enter('indexing', measureIndex(db, session.pid))
-    if (projection.kind === 'fold') {
+    if (projection.kind === 'fold' && projection.tenants === undefined) {
       const { table } = projection
       try {
         if (!(await hasKey(session.db, table, schemaName))) {

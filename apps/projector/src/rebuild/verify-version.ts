@@ -1,6 +1,6 @@
-import type { FoldProjection, Row } from '@fairlead/projection'
+import { type FoldProjection, type Row, unitOf } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { readCheckpoints } from '../store/checkpoints.ts'
+import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
@@ -12,6 +12,7 @@ import { KeyTexts } from './key-texts.ts'
 import { refuseOtherHistory } from './history.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
 import { copyStatement, copyText } from './row-text.ts'
+import { type TenantRows, rowsByTenant } from './tenant-rows.ts'
 
 const SAMPLE_DEFAULT = 100
 /** Keys of each kind of difference that are named. */
@@ -50,26 +51,72 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
     options,
     'what the rows should be is not known. If they were made without these events too, accept it (acceptMissingHistory)',
   )
+  const ends = await readCheckpoints(session.db, versionOf(registered))
+  const total = ends.reduce((sum, { progress }) => sum + progress.nextOffset, 0)
+  const rows = await rowsByTenant(options)
+  let reading: KeyFold | undefined
+  const found: Verification[] = []
+  const parked = (): number => reading?.failing.size ?? 0
+  const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked })
+  try {
+    await reporter.enter('reading', () =>
+      Promise.resolve({
+        done: found.length * total + (reading?.readCount ?? 0),
+        total: rows.length * total,
+      }),
+    )
+    for (const of of rows) {
+      const onReading = (fold: KeyFold): void => {
+        reading = fold
+      }
+      found.push(await verifyRows(of, projection, ends, onReading))
+    }
+    await reporter.stop()
+    await finishJob(db, job.id, summed(found))
+  } finally {
+    await reporter.stop()
+  }
+}
+
+/** Of all rows, or those of one tenant. */
+async function verifyRows(
+  { options, tenant }: TenantRows,
+  projection: FoldProjection,
+  ends: readonly PartitionProgress[],
+  onReading: (fold: KeyFold) => void,
+): Promise<Verification> {
+  const { session, job } = options
   const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
   const tableKeys = await drawFromTable(projection, options, half)
   const drop = (keyText: string): void => fold.forget(keyText)
   const sample = new KeySample({ known: tableKeys, logKeysMax: half, drop })
   const wants = (keyText: string): boolean => sample.wants(keyText)
   const fold = new KeyFold({ ...options, projection, wants })
-  const ends = await readCheckpoints(session.db, versionOf(registered))
-  const total = ends.reduce((sum, { progress }) => sum + progress.nextOffset, 0)
-  const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => fold.failing.size })
-  try {
-    await reporter.enter('reading', () => Promise.resolve({ done: fold.readCount, total }))
-    await fold.readTo(ends)
-    const verification = await session.db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .execute((trx) => compare(trx, { options, projection, fold, tableKeys }))
-    await reporter.stop()
-    await finishJob(db, job.id, verification)
-  } finally {
-    await reporter.stop()
+  onReading(fold)
+  await fold.readTo(ends)
+  return session.db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute((trx) => compare(trx, { options, tenant, projection, fold, tableKeys }))
+}
+
+/** Of several tenants, each of whose keys has its name in front. */
+function summed(found: readonly Verification[]): Verification {
+  const sum = (count: (of: Verification) => number): number =>
+    found.reduce((total, each) => total + count(each), 0)
+  const keys = (of: (each: Verification) => readonly string[]): readonly string[] =>
+    found.flatMap(of).slice(0, NAMED_MAX)
+  return {
+    isEqual: found.every(({ isEqual }) => isEqual),
+    rowCount: sum(({ rowCount }) => rowCount),
+    liveRowCount: found.some(({ liveRowCount }) => liveRowCount === null)
+      ? null
+      : sum(({ liveRowCount }) => liveRowCount ?? 0),
+    comparedKeys: sum(({ comparedKeys }) => comparedKeys),
+    failingKeys: sum(({ failingKeys }) => failingKeys),
+    missing: keys(({ missing }) => missing),
+    surplus: keys(({ surplus }) => surplus),
+    different: keys(({ different }) => different),
   }
 }
 
@@ -97,12 +144,13 @@ async function compare(
   trx: Transaction<unknown>,
   from: {
     readonly options: RebuildOptions
+    readonly tenant: string | null
     readonly projection: FoldProjection
     readonly fold: KeyFold
     readonly tableKeys: readonly string[]
   },
 ): Promise<Verification> {
-  const { options, projection, fold, tableKeys } = from
+  const { options, tenant, projection, fold, tableKeys } = from
   const { session, registered } = options
   const { table } = projection
   const { qualifiedName } = new FoldTable(projection, registered.schemaName)
@@ -138,15 +186,17 @@ async function compare(
     sql`select t.${key} as key from ${stored} t left join verify_stage e using (${key})
       where e.${key} is null and t.${key} = any(${keyTexts.arrayOf([...compareKeys])})`,
   )
+  const named = (keys: readonly string[]): readonly string[] =>
+    tenant === null ? keys : keys.map((each) => unitOf(tenant, each))
   return {
     isEqual: missing.length + different.length + surplus.length === 0,
     rowCount: await countOf(trx, stored),
-    liveRowCount: await liveCount(trx, registered, table.name),
+    liveRowCount: await liveCount(trx, registered, { tableName: table.name, tenant }),
     comparedKeys: compareKeys.size,
     failingKeys: failing.size,
-    missing,
-    surplus,
-    different,
+    missing: named(missing),
+    surplus: named(surplus),
+    different: named(different),
   }
 }
 
@@ -172,10 +222,14 @@ async function countOf(
 async function liveCount(
   trx: Transaction<unknown>,
   { projectionId }: RegisteredProjection,
-  tableName: string,
+  { tableName, tenant }: { readonly tableName: string; readonly tenant: string | null },
 ): Promise<number | null> {
+  const schemaOfTenant = sql`(select s.schema_name from evt.tenant_schema s
+    join evt.tenant t on t.id = s.tenant_id
+    where s.projection_id = v.projection_id and s.version = v.version and t.name = ${tenant})`
+  const schema = tenant === null ? sql`v.schema_name` : schemaOfTenant
   const { rows } = await sql<{ name: string | null }>`
-    select to_regclass(format('%I.%I', v.schema_name, ${tableName}::text))::text as name
+    select to_regclass(format('%I.%I', ${schema}, ${tableName}::text))::text as name
     from evt.projection_version v
     where v.projection_id = ${projectionId} and v.state = 'live'`.execute(trx)
   const name = rows[0]?.name ?? null

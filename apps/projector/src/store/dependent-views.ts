@@ -5,18 +5,18 @@ import { type KeptView, keptView, restoreView, withOptions } from './kept-view.t
 import { VersionError } from './versions.ts'
 
 /**
- * Views of users that depend on `public.<view>`, directly or through others, in the order in which they
+ * Views of users that depend on a view, directly or through others, in the order in which they
  * can be created.
  *
  * @throws {VersionError} DEPENDENT for a materialized view, which would have to be filled anew.
  */
 export async function dependentsOf(
   trx: Transaction<unknown>,
-  view: string,
+  view: { readonly schema: string; readonly name: string },
 ): Promise<readonly KeptView[]> {
   const { rows } = await sql<DependentRow>`
     with recursive dependent(oid, depth) as (
-      select format('public.%I', ${view}::text)::regclass::oid, 0
+      select format('%I.%I', ${view.schema}::text, ${view.name}::text)::regclass::oid, 0
       union
       select r.ev_class, d.depth + 1
       from dependent d

@@ -8,6 +8,8 @@ type JobKind = 'rebuild' | 'keys' | 'verify'
 export type JobRequest = {
   /** Row keys, of `keys`. */
   readonly keys?: readonly string[]
+  /** Whose rows, of `keys`, where each tenant has rows of its own. */
+  readonly tenant?: string
   /** Milliseconds since the Unix epoch: events up to and with this time, of a throw-away version. */
   readonly untilMs?: number
   /** In Postgres' text form: events of transactions that committed up to and with it. */

@@ -12,8 +12,9 @@ import {
   handedOver,
   stopAbreast,
 } from './swap-offsets.ts'
+import { listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, isRunning, lockVersion, readVersion } from './versions.ts'
-import { type LimitWait, showTables } from './views.ts'
+import { type LimitWait, type Showing, showTables } from './views.ts'
 
 /** Readers of the views queue behind the swap for no longer than this; then it steps back. */
 const LOCK_TIMEOUT_MS = 500
@@ -125,7 +126,7 @@ async function swap(
   const limitBatches = waitLimit(trx, BATCHES_TIMEOUT_MS)
   await limitBatches()
   const target = await lockVersion(trx, options)
-  const { liveVersion, schemaName } = target
+  const { liveVersion } = target
   if (liveVersion === target.version) {
     return { previous: target.previousVersion, effectsPending: 0 }
   }
@@ -142,8 +143,51 @@ async function swap(
   await setLive(trx, target)
   // The views come last: their readers wait from here on.
   const limitWait = waitLimit(trx, LOCK_TIMEOUT_MS)
-  await showTables(trx, schemaName, { schemaName: live.schemaName, limitWait })
+  for (const { into, from, before } of await placesOf(trx, { live, target })) {
+    await showTables(trx, { from, into }, { from: before, limitWait })
+  }
   return { previous: live.version, effectsPending: effectsPending(offsets, live) }
+}
+
+/**
+ * Where views are, what they are to show, and what they show: in `public`, and in the schema of each
+ * tenant of which one of the two versions has tables.
+ */
+async function placesOf(
+  trx: Transaction<unknown>,
+  { live, target }: { readonly live: Version; readonly target: Version },
+): Promise<readonly (Showing & { readonly before: string | null })[]> {
+  const [before, after] = [await shownBy(trx, live), await shownBy(trx, target)]
+  for (const { into, tenant } of before.values()) {
+    if (tenant === null || after.has(into) || after.has('public')) continue
+    throw new VersionError(
+      'NOT_BUILT',
+      `${target.name} v${target.version} has no tables of tenant ${tenant}: their readers would find none. "fairlead projection add-tenant" makes them`,
+    )
+  }
+  const places = new Set([...before.keys(), ...after.keys()])
+  return [...places].map((into) => ({
+    into,
+    from: after.get(into)?.from ?? null,
+    before: before.get(into)?.from ?? null,
+  }))
+}
+
+type Place = { readonly into: string; readonly from: string; readonly tenant: string | null }
+
+/** By the schema of the views. A version that keeps tenants apart has none in `public`. */
+async function shownBy(
+  trx: Transaction<unknown>,
+  version: Version,
+): Promise<ReadonlyMap<string, Place>> {
+  const places = (await listTenantSchemas(trx, version)).map(
+    ({ tenant, schemaName: from, viewSchema: into }): Place => ({ into, from, tenant }),
+  )
+  const { rows } = await sql<{ schema: string | null }>`
+    select to_regnamespace(${version.schemaName})::text as schema`.execute(trx)
+  const common = rows[0]?.schema ?? null
+  if (common !== null) places.push({ into: 'public', from: common, tenant: null })
+  return new Map(places.map((place) => [place.into, place]))
 }
 
 /** All locks together may take as long as one: the readers of the first wait for the last. */

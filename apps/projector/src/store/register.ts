@@ -6,9 +6,10 @@ import { tableMismatch } from './columns.ts'
 import type { Database } from './database.ts'
 import { type JobRequest, requestJob } from './jobs.ts'
 import { projectionLabel } from '../projection-label.ts'
-import type { RegisteredProjection } from './registered-projection.ts'
+import { type RegisteredProjection, type TenantScope, versionOf } from './registered-projection.ts'
 import { createTables } from './version-tables.ts'
 import { type VersionState, isRunning } from './versions.ts'
+import { listTenantSchemas } from './tenant-schemas.ts'
 import { showTables } from './views.ts'
 
 /** A projection may not run here as it is defined. Nobody's retry helps. */
@@ -20,32 +21,38 @@ class RegistrationError extends OperationalError {
   }
 }
 
-type VersionRow = { readonly code_hash: Buffer; readonly state: VersionState }
+type VersionRow = {
+  readonly code_hash: Buffer
+  readonly state: VersionState
+  readonly tenants: readonly string[] | null
+}
 
 /**
  * Makes a version of a projection known, once. The first version of a projection gets its tables and
  * is live at once: views in `public` show them. A later one is rebuilt beside the live version, and
  * shown when it is promoted. Safe when several workers start at once.
  *
- * @throws {RegistrationError} when the version is known with other code, was retired, or is older than
- *   the live one without being known.
+ * @throws {RegistrationError} when the version is known with other code or for other tenants, was
+ *   retired, or is older than the live one without being known.
  */
 export async function registerProjection(
   db: Database,
   projection: Projection,
+  scope: TenantScope = {},
 ): Promise<RegisteredProjection> {
   const codeHash = createHash('sha256').update(definitionText(projection)).digest()
   return db.transaction().execute(async (trx) => {
     const { id, live_version } = await projectionRow(trx, projection.name)
     const schemaName = `rm_${projection.name}_v${projection.version}`
-    const registered = { projection, projectionId: id, schemaName }
+    const registered = { projection, projectionId: id, schemaName, ...scope }
 
     const { rows } = await sql<VersionRow>`
-      select code_hash, state from evt.projection_version
+      select code_hash, state, tenants from evt.projection_version
       where projection_id = ${id} and version = ${projection.version}`.execute(trx)
     const [known] = rows
     if (known !== undefined) {
       refuseChanged(projection, { known, codeHash })
+      refuseOtherTenants(projection, known, scope)
       await noteKind(trx, registered)
       if (isRunning(known.state)) await refuseOtherColumns(trx, registered)
     } else if (live_version === null) {
@@ -91,17 +98,40 @@ function refuseChanged(
   )
 }
 
+/** What it passed over of a tenant is not read again, and what it has of one would not go on. */
+function refuseOtherTenants(
+  projection: Projection,
+  { tenants: stored }: VersionRow,
+  { includedTenants }: TenantScope,
+): void {
+  if (tenantsText(stored) === tenantsText(includedTenants)) return
+  throw new RegistrationError(
+    `${projectionLabel(projection)} takes in the events of ${tenantsText(stored)}, and tenants.include names ${tenantsText(includedTenants)}: its rows would lack events. Give the projection version ${projection.version + 1}`,
+  )
+}
+
+function tenantsText(tenants: readonly string[] | null | undefined): string {
+  return tenants === null || tenants === undefined ? 'all tenants' : tenants.toSorted().join(', ')
+}
+
 /** Somebody altered the table: rows could not be written whole, or would lose what was added. */
 async function refuseOtherColumns(
   trx: Transaction<unknown>,
-  { projection, schemaName }: RegisteredProjection,
+  registered: RegisteredProjection,
 ): Promise<void> {
+  const { projection, schemaName } = registered
   if (projection.kind === 'sql') return
-  const mismatch = await tableMismatch(trx, projection.table, schemaName)
-  if (mismatch === null) return
-  throw new RegistrationError(
-    `${projectionLabel(projection)}: ${mismatch}. Undo what was altered by hand; a change of columns is a new version`,
-  )
+  const schemas =
+    projection.tenants === 'schema'
+      ? (await listTenantSchemas(trx, versionOf(registered))).map((each) => each.schemaName)
+      : [schemaName]
+  for (const schema of schemas) {
+    const mismatch = await tableMismatch(trx, projection.table, schema)
+    if (mismatch === null) continue
+    throw new RegistrationError(
+      `${projectionLabel(projection)}: ${mismatch}. Undo what was altered by hand; a change of columns is a new version`,
+    )
+  }
 }
 
 function refuseOlderThanLive(projection: Projection, liveVersion: number): void {
@@ -117,9 +147,12 @@ async function createFirst(
   codeHash: Buffer,
 ): Promise<void> {
   const { projection, projectionId, schemaName } = registered
-  await createTables(trx, registered, { isBulk: false })
   await insertVersion(trx, registered, { codeHash, state: 'live' })
-  await showTables(trx, schemaName, null)
+  await createTables(trx, registered, { isBulk: false })
+  // Those of tenants are shown as they are made.
+  if (projection.tenants !== 'schema') {
+    await showTables(trx, { from: schemaName, into: 'public' }, null)
+  }
   await sql`
     update evt.projection set live_version = ${projection.version}, promoted_at = clock_timestamp()
     where id = ${projectionId}`.execute(trx)
@@ -127,13 +160,16 @@ async function createFirst(
 
 async function insertVersion(
   trx: Transaction<unknown>,
-  { projection, projectionId, schemaName }: RegisteredProjection,
+  { projection, projectionId, schemaName, includedTenants }: RegisteredProjection,
   { codeHash, state }: { readonly codeHash: Buffer; readonly state: VersionState },
 ): Promise<void> {
   await sql`
-    insert into evt.projection_version (projection_id, version, state, kind, schema_name, code_hash)
+    insert into evt.projection_version
+      (projection_id, version, state, kind, schema_name, code_hash, tenants)
     values (${projectionId}, ${projection.version}, ${state}, ${projection.kind}, ${schemaName},
-      ${codeHash})`.execute(trx)
+      ${codeHash}, ${includedTenants === undefined ? null : JSON.stringify(includedTenants)})`.execute(
+    trx,
+  )
 }
 
 /** Of a version that was registered before its kind was noted. */
@@ -165,9 +201,9 @@ export async function registerMoment(
     const schemaName = momentSchema(projection.name, version)
     await sql`
       insert into evt.projection_version
-        (projection_id, version, code_version, state, kind, schema_name, code_hash)
+        (projection_id, version, code_version, state, kind, schema_name, code_hash, tenants)
       select projection_id, ${version}::int, version, 'building', kind, ${schemaName}::text,
-        code_hash
+        code_hash, tenants
       from evt.projection_version
       where projection_id = ${projectionId} and version = ${projection.version}`.execute(trx)
     const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })

@@ -5,9 +5,20 @@ import { type RawBuilder, sql } from 'kysely'
 export type RegisteredProjection = {
   readonly projection: Projection
   readonly projectionId: number
-  /** Holds the tables of this version. */
+  /** Holds the tables of this version; where each tenant has a schema, theirs begin with its name. */
   readonly schemaName: string
+} & TenantScope
+
+/** Whose events a projector takes in, and what it does about those that it has not met. */
+export type TenantScope = {
+  /** Undefined: events of all tenants, and of none. */
+  readonly includedTenants?: readonly string[]
+  /** What becomes of a tenant that has no schema yet; default `create`. */
+  readonly unknownTenants?: UnknownTenants
 }
+
+/** Either his schemas are made with his first event, or his keys are parked until he is registered. */
+type UnknownTenants = 'create' | 'park'
 
 /** One partition of a topic of one version of a projection: what has a checkpoint. */
 export type ProjectionPartition = RegisteredProjection & {

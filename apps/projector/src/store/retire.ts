@@ -3,6 +3,7 @@ import { EffectRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
+import { dropTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, hasEffects, lockVersion } from './versions.ts'
 
 /** Readers of a table that goes are rare; they are not to wait long for those that stay. */
@@ -46,6 +47,7 @@ export async function retire(
       await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
     }
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
+    await dropTenantSchemas(trx, found)
   })
 }
 

@@ -24,6 +24,8 @@ const OWNER = 'views_test_owner'
 
 const limitWait: LimitWait = () => Promise.resolve()
 
+const inPublic = (from: string) => ({ from, into: 'public' })
+
 let versions: TwoVersions
 
 beforeEach(async () => {
@@ -94,7 +96,7 @@ test('a view that is replaced in its place keeps its options', async () => {
   await versions.db
     .transaction()
     .execute((trx) =>
-      showTables(trx, 'rm_accounts_v1', { schemaName: 'rm_accounts_v1', limitWait }),
+      showTables(trx, inPublic('rm_accounts_v1'), { from: 'rm_accounts_v1', limitWait }),
     )
   expect(await propertiesOf('public.account')).toMatchObject({ options: ['security_barrier=true'] })
 })
@@ -118,8 +120,8 @@ test('the wait for each view is limited on its own', async () => {
       trx,
     )
     const held = rows.map(({ oid }) => oid)
-    const shown = { schemaName: 'rm_accounts_v1', limitWait: countLocked }
-    await showTables(trx, 'rm_accounts_v2', shown)
+    const shown = { from: 'rm_accounts_v1', limitWait: countLocked }
+    await showTables(trx, inPublic('rm_accounts_v2'), shown)
     await countLocked()
   })
   expect(counts.at(-1)).toBe(3)
@@ -152,7 +154,7 @@ describe('a promotion tells what stands in its way:', () => {
     )
     const shown = versions.db.transaction().execute(async (trx) => {
       await sql.raw(`set local role ${OWNER}`).execute(trx)
-      await showTables(trx, 'rm_accounts_v2', { schemaName: 'rm_accounts_v1', limitWait })
+      await showTables(trx, inPublic('rm_accounts_v2'), { from: 'rm_accounts_v1', limitWait })
     })
     await expect(shown).rejects.toMatchObject(isTold(/must be owner of view rich/))
   })

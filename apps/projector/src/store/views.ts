@@ -7,6 +7,7 @@ import { VersionError } from './versions.ts'
 
 type Column = { readonly name: string; readonly type: string }
 type Relation = {
+  readonly schema: string
   readonly name: string
   readonly columns: readonly Column[]
   readonly options: readonly string[]
@@ -17,9 +18,12 @@ export type LimitWait = () => Promise<void>
 
 const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01'
 
+/** Tables of the schema `from`, none where it is null, are shown by views in the schema `into`. */
+export type Showing = { readonly from: string | null; readonly into: string }
+
 /**
- * Lets the views in `public` show the tables of a schema, one view for each, instead of those of
- * `shownBefore`. Columns are named: a view of `*` would keep the columns that the table had on the day
+ * Lets the views in a schema show the tables of another, one view for each, instead of those of
+ * `shownBefore`. The schema of the views is made if it is not there. Columns are named: a view of `*` would keep the columns that the table had on the day
  * it was created.
  *
  * A view whose columns stay is replaced in its place. Another one is dropped and created, with all that
@@ -30,79 +34,79 @@ const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01'
  */
 export async function showTables(
   trx: Transaction<unknown>,
-  schemaName: string,
-  shownBefore: { readonly schemaName: string; readonly limitWait: LimitWait } | null,
+  { from, into }: Showing,
+  shownBefore: { readonly from: string | null; readonly limitWait: LimitWait } | null,
 ): Promise<void> {
   const limitWait = shownBefore?.limitWait ?? (() => Promise.resolve())
-  const tables = await tablesOf(trx, schemaName)
-  const before =
-    shownBefore === null
-      ? []
-      : (await tablesOf(trx, shownBefore.schemaName)).map(({ name }) => name)
+  if (into !== 'public') await sql`create schema if not exists ${sql.id(into)}`.execute(trx)
+  const tables = await tablesOf(trx, from)
+  const before = (await tablesOf(trx, shownBefore?.from ?? null)).map(({ name }) => name)
   for (const table of tables) {
-    await explained(table.name, () =>
-      showTable(trx, schemaName, { table, isShown: before.includes(table.name), limitWait }),
+    const isShown = before.includes(table.name)
+    await explained(`${into}.${table.name}`, () =>
+      showTable(trx, into, { table, isShown, limitWait }),
     )
   }
   for (const name of before.filter((each) => !tables.some((table) => table.name === each))) {
-    await explained(name, async () => {
-      refuseDependents(name, await dependentsOf(trx, name))
+    await explained(`${into}.${name}`, async () => {
+      refuseDependents(name, await dependentsOf(trx, { schema: into, name }))
       await limitWait()
-      await sql`drop view if exists ${publicName(name)}`.execute(trx)
+      await sql`drop view if exists ${sql.id(into, name)}`.execute(trx)
     })
   }
 }
 
 async function showTable(
   trx: Transaction<unknown>,
-  schemaName: string,
+  into: string,
   of: { readonly table: Relation; readonly isShown: boolean; readonly limitWait: LimitWait },
 ): Promise<void> {
   const { table, isShown, limitWait } = of
-  const view = isShown ? await viewOf(trx, table.name) : undefined
+  const view = isShown ? await viewOf(trx, into, table.name) : undefined
   if (view !== undefined && !isExtended(view.columns, table.columns)) {
-    await recreateView(trx, schemaName, of)
+    await recreateView(trx, into, of)
     return
   }
   await limitWait()
-  if (view === undefined) await createView(trx, schemaName, table, [])
-  else await replaceView(trx, schemaName, table, view.options)
+  if (view === undefined) await createView(trx, into, table, [])
+  else await replaceView(trx, into, table, view.options)
 }
 
 async function createView(
   trx: Transaction<unknown>,
-  schemaName: string,
-  { name, columns }: Relation,
+  into: string,
+  table: Relation,
   options: readonly string[],
 ): Promise<void> {
-  await sql`create view ${publicName(name)} ${withOptions(options)} as
-    ${selectOf(schemaName, name, columns)}`.execute(trx)
+  await sql`create view ${sql.id(into, table.name)} ${withOptions(options)} as
+    ${selectOf(table)}`.execute(trx)
 }
 
 /** Options that are not named would be reset. */
 async function replaceView(
   trx: Transaction<unknown>,
-  schemaName: string,
-  { name, columns }: Relation,
+  into: string,
+  table: Relation,
   options: readonly string[],
 ): Promise<void> {
-  await sql`create or replace view ${publicName(name)} ${withOptions(options)} as
-    ${selectOf(schemaName, name, columns)}`.execute(trx)
+  await sql`create or replace view ${sql.id(into, table.name)} ${withOptions(options)} as
+    ${selectOf(table)}`.execute(trx)
 }
 
 async function recreateView(
   trx: Transaction<unknown>,
-  schemaName: string,
+  into: string,
   { table, limitWait }: { readonly table: Relation; readonly limitWait: LimitWait },
 ): Promise<void> {
-  const dependents = await dependentsOf(trx, table.name)
-  const view = await keptView(trx, { schema: 'public', name: table.name })
+  const shown = { schema: into, name: table.name }
+  const dependents = await dependentsOf(trx, shown)
+  const view = await keptView(trx, shown)
   for (const { name } of [view, ...dependents].toReversed()) {
     await limitWait()
     await sql`drop view ${name}`.execute(trx)
   }
   await limitWait()
-  await createView(trx, schemaName, table, view.options)
+  await createView(trx, into, table, view.options)
   await restoreView(
     trx,
     view,
@@ -123,7 +127,7 @@ async function explained(view: string, show: () => Promise<void>): Promise<void>
     if (!isDepended && classifyPostgresError(error) !== 'schema') throw error
     throw new VersionError(
       'DEPENDENT',
-      `the view public.${view} cannot be shown: ${[errorMessage(error), ...detailOf(error)].join('. ')}`,
+      `the view ${view} cannot be shown: ${[errorMessage(error), ...detailOf(error)].join('. ')}`,
     )
   }
 }
@@ -143,17 +147,9 @@ function refuseDependents(view: string, dependents: readonly KeptView[]): void {
   )
 }
 
-function selectOf(
-  schemaName: string,
-  table: string,
-  columns: readonly Column[],
-): RawBuilder<unknown> {
-  const selected = sql.join(columns.map(({ name }) => sql.id(name)))
-  return sql`select ${selected} from ${sql.id(schemaName, table)}`
-}
-
-function publicName(view: string): RawBuilder<unknown> {
-  return sql.id('public', view)
+function selectOf({ schema, name, columns }: Relation): RawBuilder<unknown> {
+  const selected = sql.join(columns.map((column) => sql.id(column.name)))
+  return sql`select ${selected} from ${sql.id(schema, name)}`
 }
 
 /** `create or replace view` takes new columns behind the ones there are, and no other change. */
@@ -163,19 +159,27 @@ function isExtended(before: readonly Column[], after: readonly Column[]): boolea
   )
 }
 
-async function viewOf(trx: Transaction<unknown>, name: string): Promise<Relation | undefined> {
+async function viewOf(
+  trx: Transaction<unknown>,
+  schema: string,
+  name: string,
+): Promise<Relation | undefined> {
   const [view] = await relationsOf(
     trx,
-    sql`c.relnamespace = 'public'::regnamespace
+    sql`c.relnamespace = ${schema}::regnamespace
     and c.relname = ${name} and c.relkind = 'v'`,
   )
   return view
 }
 
-function tablesOf(trx: Transaction<unknown>, schemaName: string): Promise<readonly Relation[]> {
+async function tablesOf(
+  trx: Transaction<unknown>,
+  schema: string | null,
+): Promise<readonly Relation[]> {
+  if (schema === null) return []
   return relationsOf(
     trx,
-    sql`c.relnamespace = ${schemaName}::regnamespace
+    sql`c.relnamespace = ${schema}::regnamespace
     and c.relkind in ('r', 'p')`,
   )
 }
@@ -185,10 +189,10 @@ async function relationsOf(
   condition: RawBuilder<unknown>,
 ): Promise<readonly Relation[]> {
   const { rows } = await sql<Relation>`
-    select c.relname as name, coalesce(c.reloptions, '{}') as options, json_agg(json_build_object('name', a.attname,
+    select c.relnamespace::regnamespace::text as schema, c.relname as name, coalesce(c.reloptions, '{}') as options, json_agg(json_build_object('name', a.attname,
       'type', format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
     from pg_class c join pg_attribute a on a.attrelid = c.oid
     where ${condition} and a.attnum > 0 and not a.attisdropped
-    group by c.relname, c.reloptions order by c.relname`.execute(trx)
+    group by c.relnamespace, c.relname, c.reloptions order by c.relname`.execute(trx)
   return rows
 }

@@ -16,6 +16,8 @@ export type Envelope<T extends string, D> = {
   readonly at: Date
   readonly source: { readonly topic: string; readonly partition: number; readonly offset: number }
   readonly headers: Readonly<Record<string, string>>
+  /** Whose the event is, where the reader knows a header that says so; absent without a tenant. */
+  readonly tenant?: string
 }
 
 /** An event that is yet to be written. */

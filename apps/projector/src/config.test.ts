@@ -1,0 +1,19 @@
+import { loadConfig } from '@fairlead/service'
+import { expect, test } from 'vitest'
+import { PROJECTOR_CONFIG, projectorConfigProblems } from './config.ts'
+
+function problemsOf(...flags: readonly string[]): readonly string[] {
+  const argv = ['--database.url=postgres://localhost/read', '--projections=p.ts', ...flags]
+  const { config } = loadConfig(PROJECTOR_CONFIG, { envPrefix: 'PROJECTOR_', argv, env: {} })
+  return projectorConfigProblems(config)
+}
+
+test('a projector for some tenants has a group of its own, and knows whose events are', () => {
+  expect(problemsOf()).toEqual([])
+  expect(problemsOf('--tenants.include=acme')).toMatchObject([
+    expect.stringContaining('set tenant.header'),
+    expect.stringContaining('such as projector-acme'),
+  ])
+  const own = ['--tenant.header=tenant', '--group.id=projector-acme']
+  expect(problemsOf('--tenants.include=acme', ...own)).toEqual([])
+})

@@ -1,0 +1,106 @@
+import { type Kysely, type Transaction, sql } from 'kysely'
+import { fillSchema } from './fill-schema.ts'
+import { type RegisteredProjection, isVersion } from './registered-projection.ts'
+import { showTables } from './views.ts'
+
+/** Where one tenant's tables of a version are. */
+export type TenantSchema = {
+  readonly tenant: string
+  /** Holds the tables. */
+  readonly schemaName: string
+  /** Holds the views that show them while the version is live. */
+  readonly viewSchema: string
+}
+
+const COLUMNS = sql`t.name as tenant, s.schema_name as "schemaName", t.schema_name as "viewSchema"`
+
+/** Of a version that keeps tenants in schemas; none of any other. In the order of their names. */
+export async function listTenantSchemas(
+  db: Kysely<unknown>,
+  { projectionId, version }: { readonly projectionId: number; readonly version: number },
+): Promise<readonly TenantSchema[]> {
+  const { rows } = await sql<TenantSchema>`
+    select ${COLUMNS} from evt.tenant_schema s join evt.tenant t on t.id = s.tenant_id
+    where s.projection_id = ${projectionId} and s.version = ${version}
+    order by t.name`.execute(db)
+  return rows
+}
+
+/**
+ * The schemas of tenants, by tenant, for a transaction that holds the lock of a checkpoint of the version,
+ * or of its row. What is not there yet is made, and shown if the version is live: all of it becomes
+ * known with the commit. A tenant that nobody has registered is left out with `unknownTenants: 'park'`.
+ */
+export async function tenantSchemas(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+  tenants: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const known = await knownSchemas(trx, registered, tenants)
+  const missing = tenants.filter((tenant) => !known.has(tenant))
+  if (missing.length === 0) return known
+  // Of all projections: they would make the schema of one tenant's views at the same time.
+  await sql`select pg_advisory_xact_lock(hashtextextended('fairlead tenants', 0))`.execute(trx)
+  if (registered.unknownTenants !== 'park') await registerTenants(trx, missing)
+  const { rows } = await sql<{ id: number; name: string; view_schema: string }>`
+    select id, name, schema_name as view_schema from evt.tenant
+    where name = any(${missing}::text[]) and not exists (
+      select from evt.tenant_schema where tenant_id = id and ${isVersion(registered)})
+    order by name`.execute(trx)
+  for (const { id, view_schema } of rows) await createSchema(trx, registered, { id, view_schema })
+  return knownSchemas(trx, registered, tenants)
+}
+
+export async function registerTenants(
+  db: Kysely<unknown>,
+  names: readonly string[],
+): Promise<void> {
+  await sql`
+    insert into evt.tenant (name) select name from unnest(${names}::text[]) as new (name)
+    where not exists (select from evt.tenant t where t.name = new.name)
+    on conflict (name) do nothing`.execute(db)
+}
+
+async function knownSchemas(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+  tenants: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await sql<{ tenant: string; schema_name: string }>`
+    select t.name as tenant, s.schema_name
+    from evt.tenant_schema s join evt.tenant t on t.id = s.tenant_id
+    where ${isVersion(registered)} and t.name = any(${tenants}::text[])`.execute(trx)
+  return new Map(rows.map(({ tenant, schema_name }) => [tenant, schema_name]))
+}
+
+async function createSchema(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+  tenant: { readonly id: number; readonly view_schema: string },
+): Promise<void> {
+  const schemaName = `${registered.schemaName}_t${tenant.id}`
+  await fillSchema(trx, registered.projection, { schemaName, isBulk: false })
+  const { projectionId, projection } = registered
+  const { rows } = await sql<{ is_live: boolean }>`
+    insert into evt.tenant_schema (projection_id, version, tenant_id, schema_name)
+    values (${projectionId}, ${projection.version}, ${tenant.id}, ${schemaName})
+    returning (select state = 'live' from evt.projection_version v
+      where v.projection_id = tenant_schema.projection_id
+        and v.version = tenant_schema.version) as is_live`.execute(trx)
+  if (rows[0]?.is_live === true) {
+    await showTables(trx, { from: schemaName, into: tenant.view_schema }, null)
+  }
+}
+
+/** Drops the tables of all tenants of a version. */
+export async function dropTenantSchemas(
+  trx: Transaction<unknown>,
+  version: { readonly projectionId: number; readonly version: number },
+): Promise<void> {
+  for (const { schemaName } of await listTenantSchemas(trx, version)) {
+    await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
+  }
+  await sql`
+    delete from evt.tenant_schema
+    where projection_id = ${version.projectionId} and version = ${version.version}`.execute(trx)
+}

@@ -1,0 +1,58 @@
+import type { PreparedRecord } from '@fairlead/projection'
+import type { Batch } from './apply-batch.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
+import { setTenant } from './store/set-tenant.ts'
+import { tenantSchemas } from './store/tenant-schemas.ts'
+
+/** Nobody has registered the tenant, or the event has none: there are no tables for it. */
+class UnknownTenantError extends Error {
+  override readonly name = 'UnknownTenantError'
+}
+
+/**
+ * A batch as one part for each tenant, of a projection that keeps them apart: what is done for a part is
+ * done with `app.tenant` set, in the tables of its tenant. Events of one tenant keep their order; those
+ * of tenants without tables are set aside.
+ */
+export async function* tenantParts(
+  batch: Batch,
+  registered: RegisteredProjection,
+): AsyncGenerator<Batch> {
+  const { trx, records } = batch
+  const byTenant = Map.groupBy(records, ({ tenant }) => tenant)
+  // In one order: two batches that write the same rows wait for each other in it.
+  const tenants = [...byTenant.keys()].toSorted()
+  const schemas = await schemasOf(batch, registered, tenants)
+  for (const tenant of tenants) {
+    const ofTenant = byTenant.get(tenant) ?? []
+    const schemaName = schemas(tenant)
+    if (schemaName === undefined) {
+      setAside(batch, ofTenant, tenant)
+      continue
+    }
+    await setTenant(trx, tenant, { until: 'transaction' })
+    yield { ...batch, records: ofTenant, schemaName }
+  }
+}
+
+async function schemasOf(
+  { trx, schemaName }: Batch,
+  registered: RegisteredProjection,
+  tenants: readonly string[],
+): Promise<(tenant: string) => string | undefined> {
+  if (registered.projection.tenants !== 'schema') return () => schemaName
+  const named = tenants.filter((tenant) => tenant !== '')
+  const schemas = await tenantSchemas(trx, registered, named)
+  return (tenant) => schemas.get(tenant)
+}
+
+function setAside({ ledger }: Batch, records: readonly PreparedRecord[], tenant: string): void {
+  const reason =
+    tenant === ''
+      ? 'the record names no tenant'
+      : `the tenant ${tenant} is not registered: "fairlead projection add-tenant", then replay the letters`
+  for (const prepared of records) {
+    if (ledger.open(prepared) === null) continue
+    ledger.failed(prepared, new UnknownTenantError(reason), 'handle')
+  }
+}
