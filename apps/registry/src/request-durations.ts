@@ -1,4 +1,4 @@
-import type { Metrics } from '@fairlead/service'
+import type { ExposedMetric, ExposedSample, Metrics } from '@fairlead/service'
 
 export type RequestDurationsOptions = {
   readonly name: string
@@ -16,21 +16,14 @@ type Series = {
   sumSeconds: number
 }
 
-type Sample = {
-  readonly metricName: string
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
-}
-
 /**
  * A histogram as prom-client exports it, for what is observed with every request: that builds a key out
  * of all labels each time, and looks buckets up by the text of their bounds.
  */
-export class RequestDurations {
+export class RequestDurations implements ExposedMetric {
   readonly name: string
   readonly help: string
   readonly type = 'histogram'
-  readonly aggregator = 'sum'
   readonly #bucketsSeconds: readonly number[]
   /** By route, method and code. */
   readonly #series = new Map<string, Map<string, Map<number, Series>>>()
@@ -39,9 +32,7 @@ export class RequestDurations {
     this.name = name
     this.help = help
     this.#bucketsSeconds = bucketsSeconds
-    // Of a metric the registry asks nothing but its name and `get`, which its types do not say.
-    type Registered = Parameters<typeof metrics.registry.registerMetric>[0]
-    metrics.registry.registerMetric(this as unknown as Registered)
+    metrics.expose(this)
   }
 
   observe(request: Request, seconds: number): void {
@@ -52,12 +43,11 @@ export class RequestDurations {
     series.sumSeconds += seconds
   }
 
-  async get(): Promise<object> {
-    const { name, help, type, aggregator } = this
+  samples(): readonly ExposedSample[] {
     const all = [...this.#series.values()].flatMap((byMethod) =>
       [...byMethod.values()].flatMap((byCode) => [...byCode.values()]),
     )
-    return { name, help, type, aggregator, values: all.flatMap((series) => this.#samples(series)) }
+    return all.flatMap((series) => this.#samplesOf(series))
   }
 
   #seriesOf(request: Request): Series {
@@ -71,7 +61,7 @@ export class RequestDurations {
     return series
   }
 
-  #samples({ request, counts, sumSeconds }: Series): readonly Sample[] {
+  #samplesOf({ request, counts, sumSeconds }: Series): readonly ExposedSample[] {
     let count = 0
     const buckets = counts.map((ofBucket, index) => {
       count += ofBucket

@@ -9,7 +9,8 @@ import {
   Registry,
   collectDefaultMetrics,
 } from 'prom-client'
-import { PlainHistogram } from './plain-histogram.ts'
+import { type ExposedMetric, expose } from './exposed-metric.ts'
+import { PlainHistogram, type PlainHistogramOptions } from './plain-histogram.ts'
 
 const SAMPLE_MS = 10
 
@@ -39,8 +40,15 @@ export class Metrics {
     return new Histogram({ ...options, registers: [this.registry] })
   }
 
-  plainHistogram(options: { name: string; help: string; buckets: number[] }): PlainHistogram {
-    return new PlainHistogram({ ...options, registers: [this.registry] })
+  plainHistogram(options: PlainHistogramOptions): PlainHistogram {
+    const histogram = new PlainHistogram(options)
+    this.expose(histogram)
+    return histogram
+  }
+
+  /** Shows a metric that is counted outside of prom-client. */
+  expose(metric: ExposedMetric): void {
+    expose(metric, this.registry)
   }
 
   /** Since the last scrape: prom-client's own lag metrics are for the whole life of the process. */

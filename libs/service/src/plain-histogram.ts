@@ -1,21 +1,30 @@
-import { Histogram, type HistogramConfiguration } from 'prom-client'
+import type { ExposedMetric, ExposedSample } from './exposed-metric.ts'
+
+export type PlainHistogramOptions = {
+  readonly name: string
+  readonly help: string
+  /** Upper bounds, ascending. */
+  readonly buckets: readonly number[]
+}
 
 /**
  * A histogram without labels, where a value costs an addition: prom-client looks labels up for each value, and
  * that takes as long as everything else about an event.
  */
-export class PlainHistogram extends Histogram<never> {
-  readonly #options: HistogramConfiguration<never>
+export class PlainHistogram implements ExposedMetric {
+  readonly name: string
+  readonly help: string
+  readonly type = 'histogram'
   readonly #bounds: readonly number[]
   /** By bound; the last one is of what is above all of them. */
   readonly #counts: number[]
   #sum = 0
 
-  constructor(options: HistogramConfiguration<never> & { readonly buckets: number[] }) {
-    super(options)
-    this.#options = options
-    this.#bounds = options.buckets
-    this.#counts = [...options.buckets, Number.POSITIVE_INFINITY].map(() => 0)
+  constructor({ name, help, buckets }: PlainHistogramOptions) {
+    this.name = name
+    this.help = help
+    this.#bounds = buckets
+    this.#counts = [...buckets, Number.POSITIVE_INFINITY].map(() => 0)
   }
 
   /** The value was seen so many times. */
@@ -26,21 +35,17 @@ export class PlainHistogram extends Histogram<never> {
     this.#sum += value * count
   }
 
-  /** What prom-client asks of a metric. */
-  getForPromString() {
-    const { name, help } = this.#options
+  samples(): readonly ExposedSample[] {
     let total = 0
     const buckets = this.#counts.map((count, index) => {
       total += count
       const le = this.#bounds[index] ?? '+Inf'
-      return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: {}, value: total }
+      return { metricName: `${this.name}_bucket`, labels: { le }, value: total }
     })
-    const plain = { labels: {}, sharedLabels: {} }
-    const values = [
+    return [
       ...buckets,
-      { metricName: `${name}_sum`, ...plain, value: this.#sum },
-      { metricName: `${name}_count`, ...plain, value: total },
+      { metricName: `${this.name}_sum`, labels: {}, value: this.#sum },
+      { metricName: `${this.name}_count`, labels: {}, value: total },
     ]
-    return Promise.resolve({ name, help, type: 'histogram', aggregator: 'sum', values })
   }
 }

@@ -57,7 +57,7 @@ export class BrokerMetrics {
       help: 'Time from the complete frame to the response, in milliseconds.',
       labelName: 'request',
       quantiles: QUANTILES,
-      registry: metrics.registry,
+      metrics,
     })
   }
 

@@ -1,4 +1,4 @@
-import type { Metric, Registry } from 'prom-client'
+import type { ExposedMetric, ExposedSample, Metrics } from '@fairlead/service'
 import { DecayingQuantiles } from './decaying-quantiles.ts'
 
 export type QuantileSummaryOptions = {
@@ -7,37 +7,29 @@ export type QuantileSummaryOptions = {
   readonly labelName: string
   /** From 0 to 1, ascending. */
   readonly quantiles: readonly number[]
-  readonly registry: Registry
+  readonly metrics: Metrics
 }
 
 type Series = { readonly quantiles: DecayingQuantiles; count: number; sum: number }
-
-type Sample = {
-  readonly metricName?: string
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
-}
 
 /**
  * A summary with one label, as prom-client's is exported, for what is observed with every request: that
  * keeps a digest for each part of its window, which costs several microseconds each time.
  */
-export class QuantileSummary {
+export class QuantileSummary implements ExposedMetric {
   readonly name: string
   readonly help: string
   readonly type = 'summary'
-  readonly aggregator = 'sum'
   readonly #labelName: string
   readonly #quantiles: readonly number[]
   readonly #series = new Map<string, Series>()
 
-  constructor({ name, help, labelName, quantiles, registry }: QuantileSummaryOptions) {
+  constructor({ name, help, labelName, quantiles, metrics }: QuantileSummaryOptions) {
     this.name = name
     this.help = help
     this.#labelName = labelName
     this.#quantiles = quantiles
-    // Of a metric the registry asks nothing but its name and `get`, which its types do not say.
-    registry.registerMetric(this as unknown as Metric)
+    metrics.expose(this)
   }
 
   observe(label: string, value: number, nowMs: number): void {
@@ -51,13 +43,11 @@ export class QuantileSummary {
     series.sum += value
   }
 
-  async get(): Promise<object> {
-    const { name, help, type, aggregator } = this
-    const values = Array.from(this.#series, ([label, series]) => this.#samples(label, series))
-    return { name, help, type, aggregator, values: values.flat() }
+  samples(): readonly ExposedSample[] {
+    return Array.from(this.#series, ([label, series]) => this.#samplesOf(label, series)).flat()
   }
 
-  #samples(label: string, { quantiles, count, sum }: Series): readonly Sample[] {
+  #samplesOf(label: string, { quantiles, count, sum }: Series): readonly ExposedSample[] {
     const labels = { [this.#labelName]: label }
     const values = quantiles.values(this.#quantiles)
     return [
