@@ -108,3 +108,37 @@ test('schemas are created, shown, compared, deleted, and moved to another regist
     expect(there.stdout.split('\n').sort()).toEqual(here.stdout.split('\n').sort())
   }
 })
+
+test('tags of fields and records are added, listed and removed', async () => {
+  const person = {
+    type: 'record',
+    name: 'Person',
+    namespace: 'crm',
+    fields: [{ name: 'email', type: 'string' }],
+  }
+  await schema(['create', 'person', await file('person.avsc', person)])
+  const added = await schema(['tags', 'add', 'person', 'crm.Person.email', 'PII', 'GDPR'])
+  expect(added).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^person: version 2, /),
+  })
+  expect(await schema(['tags', 'add', 'person', 'crm.Person', 'OWNED', '--record'])).toMatchObject({
+    exitCode: 0,
+  })
+  const tags = async (...argv: readonly string[]): Promise<unknown> =>
+    JSON.parse((await schema(['tags', 'list', 'person', ...argv, '--json'])).stdout)
+  const onRecord = { path: 'crm.Person', entity: 'record', tags: ['OWNED'] }
+  const onField = { path: 'crm.Person.email', entity: 'field', tags: ['PII', 'GDPR'] }
+  expect(await tags()).toEqual([onRecord, onField])
+  expect(await tags('2')).toEqual([onField])
+  expect(await tags('--tag', 'OWNED')).toEqual([onRecord])
+
+  await schema(['tags', 'remove', 'person', 'crm.Person.email', 'PII'])
+  expect(await tags()).toEqual([onRecord, { ...onField, tags: ['GDPR'] }])
+  const missing = await schema(['tags', 'add', 'person', 'crm.Person.phone', 'PII'])
+  expect(missing).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining("No matching path 'crm.Person.phone'"),
+  })
+  expect(await schema(['tags', 'list', 'nobody'])).toMatchObject({ exitCode: 3 })
+})

@@ -53,6 +53,7 @@ import {
 } from './schema/change-schemas.ts'
 import { CHECK_SCHEMAS } from './schema/check-schemas.ts'
 import { EXPORT_SCHEMAS, IMPORT_SCHEMAS } from './schema/move-schemas.ts'
+import { ADD_TAGS, LIST_TAGS, REMOVE_TAGS } from './schema/schema-tags.ts'
 import { SCHEMA_TYPES } from './schema/schema-types.ts'
 import { DIFF_SCHEMAS, GET_SCHEMA, LIST_SCHEMAS } from './schema/show-schemas.ts'
 import { ADD_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS, TRIM_TOPIC } from './topic/change-topics.ts'
@@ -125,6 +126,9 @@ export const COMMANDS: readonly Command[] = [
   SCHEMA_MODE,
   EXPORT_SCHEMAS,
   IMPORT_SCHEMAS,
+  LIST_TAGS,
+  ADD_TAGS,
+  REMOVE_TAGS,
   SCHEMA_TYPES,
   DUMP_LOG,
   VERIFY_LOG,
