@@ -53,6 +53,8 @@ import {
   UNSENT_BYTES_MAX,
 } from './limits.ts'
 import { readListeners } from './listeners.ts'
+import { closeExcess } from './network/close-excess.ts'
+import type { Listener } from './network/listener.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { registerCleanerGauges } from './metrics/cleaner-gauges.ts'
 import { registerGauges } from './metrics/gauges.ts'
@@ -307,16 +309,19 @@ async function startOn(
     timers,
     logger,
   })
+  // The first of them has clients before the last one is open.
+  let listeners: readonly Listener[] = []
   const applyConfigs = (): void => {
     const changed = effectiveConfig(config, settings)
     const { connectionsMax, segmentFilesMax } = openFileBudget({
       connectionsMax: changed['max.connections'],
     })
     slots.configure(connectionLimits(changed, connectionsMax))
+    closeExcess(listeners, slots)
     fileBudget.resize(segmentFilesMax)
     cleaner.configure(cleanerConfig(changed))
   }
-  const listeners = await openListeners(
+  listeners = await openListeners(
     readListeners(config).listeners,
     {
       slots,

@@ -82,6 +82,23 @@ describe('limits of connections', () => {
     expect(await isServed(broker.port)).toBe(false)
   })
 
+  test('end what is beyond a lower one, what was silent for the longest time first', async () => {
+    const { broker, client } = await start()
+    const others = Array.from({ length: 4 }, () => new TestClient(broker.port))
+    cleanups.push(async () => others.forEach((other) => other.close()))
+    for (const other of others) await other.call('ApiVersions', SOFTWARE)
+    const [first, second, third, fourth] = others
+    // From here on the second one was silent for the longest time, then the fourth.
+    for (const other of [third, first]) await other?.call('ApiVersions', SOFTWARE)
+    expect(await set(client, { 'max.connections.per.ip': '1' })).toBeNull()
+    expect(await set(client, { 'max.connections': '3' })).toBeNull()
+    expect(await Promise.all([second?.frame(), fourth?.frame()])).toEqual([undefined, undefined])
+    for (const other of [first, third]) await other?.call('ApiVersions', SOFTWARE)
+    const metrics = await broker.metrics.registry.metrics()
+    expect(metrics).toContain('{listener="PLAINTEXT",reason="excess"} 2')
+    expect(await isServed(broker.port)).toBe(false)
+  })
+
   test('of single addresses, too, as long as they make sense', async () => {
     const { broker, client } = await start()
     const key = 'max.connections.per.ip.overrides'

@@ -22,11 +22,16 @@ export const CLOSE_KINDS = [
   'network_error',
   /** `max.connections` and the like. */
   'refused',
+  /** `max.connections` was lowered. */
+  'excess',
   /** The broker erred. */
   'handler_failed',
 ] as const
 
 export type CloseKind = (typeof CLOSE_KINDS)[number]
+
+/** Of a connection that `max.connections` has no place for any more. */
+export const EXCESS: CloseReason = { kind: 'excess', reason: 'max.connections was lowered' }
 
 export type CloseReason = {
   readonly kind: CloseKind

@@ -40,9 +40,14 @@ export class ConnectionSlots {
     this.#quota = quota
   }
 
-  /** New limits; connections that are open stay, even where there are too many. */
+  /** New limits; what is open keeps its place, even where there are too many: see {@link excessCount}. */
   configure(limits: ConnectionLimits): void {
     this.#limits = limits
+  }
+
+  /** How many more are open than `totalMax`, once it was lowered. */
+  get excessCount(): number {
+    return Math.max(0, this.#total - this.#limits.totalMax)
   }
 
   /** Takes a place for a connection from this address, or says which limit forbids it. */

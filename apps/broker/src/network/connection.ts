@@ -191,6 +191,11 @@ export class Connection {
     return this.#cancelThrottle !== undefined
   }
 
+  /** When it last sent something, or was answered. */
+  get lastActivityMs(): number {
+    return this.#lastActivityMs
+  }
+
   get inFlightCount(): number {
     return this.#inFlight.length
   }

@@ -1,5 +1,5 @@
 import { type Socket, connect } from 'node:net'
-import { BufferPool } from '@fairlead/base'
+import { BufferPool, type Timers } from '@fairlead/base'
 import { systemClock, systemTimers } from '@fairlead/runtime'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BUFFER_POOL, IN_FLIGHT_PER_CONNECTION_MAX } from '../limits.ts'
@@ -322,6 +322,30 @@ describe('listener', () => {
     await until(() => clients.some((client) => client.isClosed()))
     expect(listener.connectionCount).toBe(5)
     expect(warnings.join('\n')).toContain('max.connections.per.ip (5)')
+  })
+
+  test('a connection that waits to be let in is closed when its place is gone by then', async () => {
+    const limits = { totalMax: 10, perIpMax: 10, perIpMaxOverrides: new Map<string, number>() }
+    const shared = slots({ ...limits, creationRateMax: 1 })
+    const due: (() => void)[] = []
+    const timers: Timers = {
+      after: (_delayMs, callback) => {
+        due.push(callback)
+        return () => undefined
+      },
+    }
+    const clock = { nowMs: () => 0, wallNowMs: () => 0 }
+    await relisten({ slots: shared, timers, clock })
+    const first = open()
+    await until(() => listener.connectionCount === 1)
+    const waiting = open()
+    await until(() => listener.throttledTotal === 1)
+    shared.configure({ ...limits, totalMax: 1, creationRateMax: 1 })
+    for (const callback of due.splice(0)) callback()
+    await until(() => waiting.isClosed())
+    expect(listener.closedTotals.get('excess')).toBe(1)
+    expect(shared.excessCount).toBe(0)
+    expect(first.isClosed()).toBe(false)
   })
 
   test('draining answers what is under way, and takes nothing more', async () => {

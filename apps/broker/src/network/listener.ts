@@ -1,7 +1,7 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import type { BufferPool, Clock, Timers } from '@fairlead/base'
 import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
-import { CLOSE_KINDS, type CloseKind, type CloseReason } from './close-kind.ts'
+import { CLOSE_KINDS, type CloseKind, type CloseReason, EXCESS } from './close-kind.ts'
 import { Connection, type RequestHandler } from './connection.ts'
 import type { ConnectionSlots } from './connection-slots.ts'
 import { LimitedLog } from './limited-log.ts'
@@ -177,6 +177,12 @@ export class Listener {
 
   #letInLater(socket: Socket, address: string, delayMs: number): void {
     const { giveUp, ignore } = this.#delay(socket, address, delayMs, () => {
+      if (this.#options.slots.excessCount > 0) {
+        giveUp()
+        socket.destroy()
+        this.#count(address, EXCESS)
+        return
+      }
       this.#delayed.delete(socket)
       socket.off('close', giveUp)
       socket.off('error', ignore)
