@@ -8,6 +8,7 @@ import {
   type FloodBreaker,
   type FoldProjection,
   type KeyCounts,
+  type LookedUp,
   type PreparedRecord,
   type Projection,
   type SqlContext,
@@ -17,6 +18,7 @@ import {
   changeOf,
   changesOf,
   classifyFailure,
+  enrichedFor,
   foldBatch,
   foldOne,
   isEventFault,
@@ -24,8 +26,11 @@ import {
   rowKeysOf,
   setSuspectsApart,
   trialFold,
+  unitOf,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import { type Effect, haveEffects } from './effects.ts'
+import type { LookUps } from './look-ups.ts'
 import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import type { Inbox } from './store/inbox.ts'
@@ -50,9 +55,6 @@ import { tenantParts } from './tenant-parts.ts'
  */
 export type BatchMode = 'fast' | 'isolated'
 
-/** The partition waits for its effects: one that never ends would hold it for ever. */
-export const EFFECT_TIMEOUT_MS = 30_000
-
 /** What it takes to apply anything to a partition. */
 export type ApplyContext = {
   readonly db: Database
@@ -65,6 +67,7 @@ export type ApplyContext = {
 
 export type BatchContext = ApplyContext & {
   readonly parkedKeys: ReadonlySet<string>
+  readonly lookUps: LookUps
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
   /** Where ids tell what repeats. */
@@ -111,13 +114,15 @@ export async function applyBatch(
   })
   const keyCount = new Set(admitted.records.map(({ key }) => key)).size
   const effects: Effect[] = []
+  // No transaction, and no lock of one, waits for another service.
+  const lookedUp = await context.lookUps.of(admitted.records, ({ key }) => ledger.isParked(key))
   await db.transaction().execute(async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
     // versions waits for it, too: what is read behind it holds until the commit.
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
     const ranges = await readEffectRanges(trx, partition)
     const records = await newRecords(context, trx, admitted.records, ledger)
-    const batch = { trx, ledger, schemaName, records, effects, ranges }
+    const batch = { trx, ledger, schemaName, records, effects, ranges, lookedUp }
     await applyRecords(batch, partition, mode)
     const flood = breaker.floodOf(keyCounts(ledger, keyCount), nowMs)
     if (flood !== undefined) {
@@ -129,7 +134,10 @@ export async function applyBatch(
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
   breaker.committed(keyCounts(ledger, keyCount), nowMs)
-  await haveEffects(effects, context)
+  await haveEffects(effects, {
+    lanesMax: projection.concurrency ?? 1,
+    codeFailed: context.codeFailed,
+  })
   return ledger
 }
 
@@ -146,31 +154,6 @@ async function newRecords(
   return sorted.records
 }
 
-/**
- * Their transaction has committed: what becomes of them changes nothing about it. One that does not end
- * in time is told as failed, and goes on beside the others.
- */
-export async function haveEffects(
-  effects: readonly Effect[],
-  { codeFailed }: Pick<ApplyContext, 'codeFailed'>,
-): Promise<void> {
-  for (const effect of effects) await inTime(effect).catch(codeFailed)
-}
-
-async function inTime(effect: Effect): Promise<void> {
-  const done = Promise.withResolvers<void>()
-  const timer = setTimeout(
-    () => done.reject(new Error(`an effect did not end within ${EFFECT_TIMEOUT_MS} ms`)),
-    EFFECT_TIMEOUT_MS,
-  )
-  // An effect may throw before it returns a promise.
-  Promise.resolve().then(effect).then(done.resolve, done.reject)
-  await done.promise.finally(() => clearTimeout(timer))
-}
-
-/** What a handler wants to have done once its transaction has committed. */
-export type Effect = () => Promise<void>
-
 /** Records and the transaction that they are applied in. */
 export type Batch = {
   readonly trx: Transaction<unknown>
@@ -181,6 +164,8 @@ export type Batch = {
   readonly ranges: EffectRanges
   /** Filled by handlers. */
   readonly effects: Effect[]
+  /** For its events, where something is looked up for each. */
+  readonly lookedUp: LookedUp | undefined
 }
 
 /**
@@ -296,7 +281,7 @@ async function addEach(projection: CommutativeProjection, batch: Batch): Promise
 
 /** What the handlers of a batch need beside their events; all of it for events that are not parked. */
 async function enrichAll(projection: Projection, batch: Batch): Promise<unknown> {
-  if (projection.enrich === undefined) return undefined
+  if (projection.enrich === undefined) return batch.lookedUp
   const events = batch.records.flatMap(({ key, content }) =>
     content.kind === 'event' && !batch.ledger.isParked(key) ? [content.event] : [],
   )
@@ -309,9 +294,10 @@ async function enrichAll(projection: Projection, batch: Batch): Promise<unknown>
 
 function enrichEvents(
   { enrich }: Projection,
-  { trx }: Batch,
+  { trx, lookedUp }: Batch,
   events: readonly OpenEvent[],
 ): unknown {
+  if (lookedUp !== undefined) return lookedUp
   return events.length === 0 ? undefined : enrich?.(events, { db: trx })
 }
 
@@ -322,7 +308,8 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
     const event = batch.ledger.open(prepared)
     if (event === null) continue
     try {
-      await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched }))
+      const own = enrichedFor(projection, enriched, event)
+      await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched: own }))
     } catch (error) {
       throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
     }
@@ -334,13 +321,14 @@ async function handleEach(projection: SqlProjection, batch: Batch): Promise<void
   const trx = batch.trx.withSchema(batch.schemaName)
   await isolateEach(batch, async (event) => {
     const enriched = await enrichEvents(projection, batch, [event])
-    await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched }))
+    const own = enrichedFor(projection, enriched, event)
+    await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched: own }))
   })
 }
 
 function sqlContext(
   { ranges, effects }: Batch,
-  { source }: OpenEvent,
+  { source, key, tenant }: OpenEvent,
   bound: Pick<SqlContext<unknown, unknown>, 'trx' | 'enriched'>,
 ): SqlContext<unknown, unknown> {
   const replay = !ranges.includes(source.partition, source.offset)
@@ -348,7 +336,7 @@ function sqlContext(
     ...bound,
     replay,
     liveOnly: (effect) => {
-      if (!replay) effects.push(effect)
+      if (!replay) effects.push({ key: unitOf(tenant ?? '', key), run: effect })
     },
   }
 }

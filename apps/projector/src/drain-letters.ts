@@ -5,13 +5,9 @@ import {
   type Letter,
   type PreparedRecord,
 } from '@fairlead/projection'
-import {
-  type ApplyContext,
-  type BatchMode,
-  type Effect,
-  applyRecords,
-  haveEffects,
-} from './apply-batch.ts'
+import { type ApplyContext, type BatchMode, applyRecords } from './apply-batch.ts'
+import { type Effect, haveEffects } from './effects.ts'
+import { LookUps } from './look-ups.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { holdFence } from './store/checkpoints.ts'
 import {
@@ -49,6 +45,10 @@ export async function drainLetters(
 ): Promise<Drained> {
   const { db, partition, fence, attempts, reader } = context
   const records = await prepareLetters(reader, queue.letters)
+  const handled = records.filter(
+    ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
+  )
+  const lookedUp = await new LookUps(partition.projection).of(handled, () => false)
   const effects: Effect[] = []
   const drained = await db.transaction().execute(async (trx) => {
     await holdFence(trx, partition, fence)
@@ -59,12 +59,9 @@ export async function drainLetters(
       attempts,
       classifyFailed: context.codeFailed,
     })
-    const handled = records.filter(
-      ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
-    )
     const { schemaName } = partition
     const ranges = await readEffectRanges(trx, partition)
-    const batch = { trx, ledger, schemaName, records: handled, ranges, effects }
+    const batch = { trx, ledger, schemaName, records: handled, ranges, effects, lookedUp }
     await applyRecords(batch, partition, mode)
     const { isTimed = false } = queue
     const settled = { isTimed, ...outcomesOf(queue, ledger.letters) }
@@ -77,7 +74,8 @@ export async function drainLetters(
       failureCounts: ledger.failureCounts,
     }
   })
-  await haveEffects(effects, context)
+  const lanesMax = partition.projection.concurrency ?? 1
+  await haveEffects(effects, { lanesMax, codeFailed: context.codeFailed })
   return drained
 }
 

@@ -5,6 +5,7 @@ import { BatchSize } from './batch-size.ts'
 import { HeldPartition } from './held-partition.ts'
 import { LetterDrain } from './letter-drain.ts'
 import { type Batch, type BatchEnd, BatchSource } from './log/batch-source.ts'
+import { LookUps } from './look-ups.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import type { PartitionSpans } from './partition-spans.ts'
@@ -54,6 +55,7 @@ export class PartitionWorker {
   readonly #recovery: Recovery
   readonly #portions: Portions
   readonly #drain: LetterDrain
+  readonly #lookUps: LookUps
   readonly #done: Promise<void>
 
   constructor(options: WorkerOptions) {
@@ -63,6 +65,7 @@ export class PartitionWorker {
     this.#batchSize = new BatchSize({ recordsMax: batchRecordsMax, fetchBytesMax })
     this.#troubles = new WorkerTroubles((state) => observer.state(state))
     this.#held = new HeldPartition(options)
+    this.#lookUps = new LookUps(options.partition.projection, signal)
     const parts = {
       ...options,
       signal,
@@ -210,6 +213,8 @@ export class PartitionWorker {
         await this.#apply(portion, admit(from, portion), tries.mode)
         tries.succeeded()
       } catch (error) {
+        // What was being looked up for the batch is not waited for; nothing of it is applied.
+        if (error === this.#abort.signal.reason) break
         if (!(await tries.failed(error))) return false
       }
     }
@@ -226,6 +231,7 @@ export class PartitionWorker {
       partition,
       breaker,
       mirror,
+      lookUps: this.#lookUps,
       inbox: this.#held.inbox,
       leaderEpoch,
       parkedKeys,

@@ -12,7 +12,8 @@ class UnknownTenantError extends Error {
 /**
  * A batch as one part for each tenant, of a projection that keeps them apart: what is done for a part is
  * done with `app.tenant` set, in the tables of its tenant. Events of one tenant keep their order; those
- * of tenants without tables are set aside.
+ * of tenants without tables are set aside. A row's key says which row it is within a part, and not
+ * beyond: what is remembered of rows from one part to another has to be by `schemaName`, too.
  */
 export async function* tenantParts(
   batch: Batch,

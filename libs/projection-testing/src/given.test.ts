@@ -92,3 +92,28 @@ test('what is looked up is given, too', async () => {
     'give { enriched }',
   )
 })
+
+test('what is looked up for each event is asked for, or given; a look-up that fails parks its key', async () => {
+  const lookedUp = {
+    ...orderSummary,
+    enrichEach: ({ key }: { readonly key: string }) => {
+      if (key === 'o2') throw new RangeError('nobody knows o2')
+      return `known ${key}`
+    },
+    on: {
+      OrderPlaced: (row: object, _event: unknown, status: unknown) => ({ ...row, status }),
+    },
+  }
+  await given(lookedUp)
+    .events(placed('o1', 1), placed('o2', 1), placed('o3', 1))
+    .then(
+      [
+        { order_id: 'o1', status: 'known o1' },
+        { order_id: 'o3', status: 'known o3' },
+      ],
+      { parked: ['o2'] },
+    )
+  await given(lookedUp, { enriched: 'given' })
+    .events(placed('o2', 1))
+    .then([{ order_id: 'o2', status: 'given' }])
+})

@@ -93,7 +93,8 @@ export class MemoryReadModel implements ReadModel {
   }
 
   async #enrich(records: readonly PreparedRecord[], ledger: BatchLedger): Promise<unknown> {
-    if (this.#projection.enrich === undefined) return undefined
+    const { enrich, enrichEach } = this.#projection
+    if (enrich === undefined && enrichEach === undefined) return undefined
     const events = records.flatMap(({ key, content }) =>
       content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
     )

@@ -1,5 +1,6 @@
 import type { Projection } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
+import { lookedUpFor } from './looked-up-for.ts'
 import { type LookUp, MemoryReadModel } from './memory-read-model.ts'
 import { PostgresReadModel } from './postgres-read-model.ts'
 import type { ReadModel } from './read-model.ts'
@@ -26,10 +27,12 @@ export async function openReadModel<DB>(
 }
 
 function lookUpOf<DB>(
-  { name, enrich }: Projection,
+  projection: Projection,
   db: Kysely<unknown> | undefined,
   options: ReadModelOptions<DB>,
 ): LookUp {
+  const { name, enrich, enrichEach } = projection
+  if (enrichEach !== undefined) return (events) => lookedUpFor(projection, events, options)
   return (events) => {
     if ('enriched' in options) return options.enriched
     if (db === undefined || enrich === undefined) {

@@ -6,9 +6,11 @@ import {
   type Row,
   type SqlProjection,
   classifyFailure,
+  enrichedFor,
   isEventFault,
 } from '@fairlead/projection'
 import { type Kysely, type KyselyPlugin, type Transaction, sql } from 'kysely'
+import { lookedUpFor } from './looked-up-for.ts'
 import { ProgressBook } from './progress-book.ts'
 import { Crash, type ReadModel, type RecordBatch, Statements, type Tables } from './read-model.ts'
 
@@ -91,8 +93,10 @@ export class PostgresReadModel implements ReadModel {
       if (event === null) continue
       await sql`savepoint event`.execute(trx)
       try {
-        const enriched = await enrich?.([event], { db: counted })
-        await on[event.type]?.(event, { trx: scoped, enriched, ...LIVE })
+        const lookedUp = await lookedUpFor(this.#projection, [event])
+        const enriched = lookedUp ?? (await enrich?.([event], { db: counted }))
+        const own = enrichedFor(this.#projection, enriched, event)
+        await on[event.type]?.(event, { trx: scoped, enriched: own, ...LIVE })
         await sql`set constraints all immediate`.execute(trx)
         await sql`release savepoint event`.execute(trx)
         ledger.applied()

@@ -2,6 +2,7 @@ import type { BatchLedger } from './batch-ledger.ts'
 import { addChanges, changeRow } from './commutative-columns.ts'
 import type { AnyEvent, CommutativeProjection } from './definition.ts'
 import { rowKeyOf, sortedKeys } from './fold.ts'
+import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
 import type { Row, RowKey } from './table.ts'
 
@@ -41,6 +42,6 @@ export function changeOf(
   enriched?: unknown,
 ): { readonly rowKey: RowKey; readonly change: Row } {
   const rowKey = rowKeyOf(projection, event)
-  const change = projection.on[event.type]?.(event, enriched) ?? {}
+  const change = projection.on[event.type]?.(event, enrichedFor(projection, enriched, event)) ?? {}
   return { rowKey, change: changeRow(projection, rowKey, change) }
 }

@@ -22,6 +22,9 @@ export function definitionText(projection: Projection): string {
     handlers,
   ]
   if (projection.enrich !== undefined) common.push({ enrich: sourceText(projection.enrich) })
+  if (projection.enrichEach !== undefined) {
+    common.push({ enrichEach: sourceText(projection.enrichEach) })
+  }
   // For how long ids are kept decides about no row.
   if (projection.inbox !== undefined) common.push({ inbox: true })
   if (projection.tenants !== undefined) common.push({ tenants: projection.tenants })

@@ -278,6 +278,31 @@ test('what is looked up for a batch has its type in the handlers', () => {
   expect(projection.enrich).toBeTypeOf('function')
 })
 
+test('what is looked up for one event has its type in its handler', () => {
+  const define = (concurrency?: number) =>
+    defineProjection({
+      ...header,
+      ...(concurrency === undefined ? {} : { concurrency }),
+      enrichEach: async ({ key }) => ({ owner: `owner of ${key}`, cents: 1n }),
+    }).fold({
+      initial,
+      on: {
+        OrderPlaced: (row, _event, { cents }) => ({ ...row, total: row.total + cents }),
+      },
+    })
+  expect([define().concurrency, define(32).concurrency]).toEqual([undefined, 32])
+  expect(definitionText(define(32))).toBe(definitionText(define()))
+  const without = { ...define(), enrichEach: () => 'something else' }
+  expect(definitionText(without)).not.toBe(definitionText(define()))
+  for (const concurrency of [0, 257, 1.5, Number.NaN]) {
+    expect(() => define(concurrency)).toThrow(`is from 1 to 256, not ${concurrency}`)
+  }
+  const both = { enrich: () => 1, enrichEach: () => 1 }
+  expect(() => defineProjection({ ...header, ...both }).fold({ initial, on: {} })).toThrow(
+    'what one of enrich and enrichEach returns',
+  )
+})
+
 test('mistakes in changes do not compile', () => {
   const mistakes = (): void => {
     const base = defineProjection(totals)

@@ -67,6 +67,10 @@ type Common = {
   readonly sources: readonly AnyEvents[]
   /** Looks up what handlers need beside their events, for a whole batch at once. */
   readonly enrich?: Enrich
+  /** Looks up what the handler of one event needs, outside of any transaction. */
+  readonly enrichEach?: (event: AnyEvent) => unknown
+  /** Keys of which look-ups and effects run at the same time; undefined: 1. */
+  readonly concurrency?: number
   /** Undefined where positions alone tell what repeats. */
   readonly inbox?: InboxOptions
   /** Undefined where events of several tenants are applied as if they were one's. */
@@ -184,6 +188,20 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
    * Handlers get what it returns, a `Map` as a rule. A rebuild looks up what is there then.
    */
   readonly enrich?: (events: readonly E[], context: { readonly db: Kysely<DB> }) => Promise<X> | X
+  /**
+   * In place of `enrich`, for what is not in the database: asks another service for one event. Its
+   * handler gets what it returns. It is called before the transaction of the batch, in lanes (see
+   * `concurrency`), again when the process dies before the commit, and in each rebuild. What it throws
+   * counts as thrown by the handler; a peer that is away pauses the partition, and so does a call
+   * that does not end within 30 s.
+   */
+  readonly enrichEach?: (event: E) => Promise<X> | X
+  /**
+   * Keys of which calls of `enrichEach`, and effects of `liveOnly`, run at the same time. Those of one
+   * key run one after the other, in the order of their events. Default 1: all do, in the order of the
+   * log. At most 256.
+   */
+  readonly concurrency?: number
 }
 
 export interface RowsBuilder<F extends EventSource, R, K extends keyof R, X> {
@@ -315,20 +333,27 @@ export const leaveToDefault = (): undefined => undefined
 
 const DEFAULT_RETRY_BASE: Duration = '100ms'
 const DEFAULT_RETRY_MAX: Duration = '30s'
+/** No service is to be asked by more at once, for each partition, by one line of a definition. */
+const CONCURRENCY_MAX = 256
 /** What clocks of producers and projectors are apart must be small beside it. */
 const INBOX_RETENTION_MIN_MS = 3_600_000
 
 function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
-  const { name, version, from, errors, enrich, inbox, tenants } = header
+  const { name, version, from, errors, enrich, enrichEach, concurrency, inbox, tenants } = header
   if (!NAME.test(name)) throw new TypeError(`"${name}" is not a lower-case projection name`)
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`${name}: ${version} is not a version; versions count from 1`)
+  }
+  if (enrich !== undefined && enrichEach !== undefined) {
+    throw new TypeError(`${name}: handlers are given what one of enrich and enrichEach returns`)
   }
   return {
     name,
     version,
     sources: sourcesOf(name, from),
     ...(enrich === undefined ? {} : { enrich }),
+    ...(enrichEach === undefined ? {} : { enrichEach }),
+    ...(concurrency === undefined ? {} : { concurrency: checkedConcurrency(name, concurrency) }),
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
     classify: errors?.classify ?? leaveToDefault,
@@ -355,6 +380,12 @@ function parkedRetryOf(
     ...(base === undefined ? {} : { baseMs: durationMs(base) }),
     ...(max === undefined ? {} : { maxMs: durationMs(max) }),
   }
+}
+
+function checkedConcurrency(name: string, concurrency: number): number {
+  const isValid = concurrency >= 1 && concurrency <= CONCURRENCY_MAX
+  if (Number.isInteger(concurrency) && isValid) return concurrency
+  throw new TypeError(`${name}: a concurrency is from 1 to ${CONCURRENCY_MAX}, not ${concurrency}`)
 }
 
 function checkedMode(name: string, tenants: TenantMode): TenantMode {

@@ -1,6 +1,7 @@
 import type { AnyEvent, CommutativeProjection, FoldProjection } from './definition.ts'
 import { remove } from './definition.ts'
 import type { BatchLedger } from './batch-ledger.ts'
+import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
 import type { Row, RowKey } from './table.ts'
 
@@ -101,7 +102,7 @@ export function foldEvent(
   const row = Object.freeze(input.row ?? projection.initial(rowKey))
   const handler = projection.on[event.type]
   if (handler === undefined) return input.row
-  const next = handler(row, event, enriched)
+  const next = handler(row, event, enrichedFor(projection, enriched, event))
   if (next === remove) return undefined
   checkRow(projection, row, next)
   return next

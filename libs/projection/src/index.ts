@@ -21,6 +21,8 @@ export {
   type OperationsOf,
   addChanges,
 } from './commutative-columns.ts'
+export { KeyLanes } from './key-lanes.ts'
+export { LookedUp, enrichedFor } from './looked-up.ts'
 export { type Duration, durationMs } from './duration.ts'
 export type { EventSource, SourceEvent, SourceType } from './event-source.ts'
 export {

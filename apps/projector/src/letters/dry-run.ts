@@ -8,6 +8,7 @@ import {
 import { type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
+import { LookUps } from '../look-ups.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import type { Database } from '../store/database.ts'
 import type { TopicOfProjection } from '../store/letter-owner.ts'
@@ -67,13 +68,14 @@ export async function dryRun(
     parkedKeys: new Set(),
     attempts: Attempts.none,
   })
+  const lookedUp = await new LookUps(projection).of(records, () => false)
   try {
     return await db.transaction().execute(async (trx) => {
       const places = await placesOf(trx, owner, records)
       await prepareNotes(trx)
       for (const place of places) await noteChanges(trx, place)
       await applyRecords(
-        { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [] },
+        { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [], lookedUp },
         owner,
         'isolated',
       )

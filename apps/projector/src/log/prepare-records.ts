@@ -112,8 +112,12 @@ export class RecordReader {
 
   /** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
   get #looksTwice(): boolean {
-    const { kind, enrich } = this.#projection
-    return enrich !== undefined || (kind === 'fold' && this.#projection.mayShareRows)
+    const { kind, enrich, enrichEach } = this.#projection
+    return (
+      enrich !== undefined ||
+      enrichEach !== undefined ||
+      (kind === 'fold' && this.#projection.mayShareRows)
+    )
   }
 
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {

@@ -10,6 +10,7 @@ import {
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
+import { LookUps } from '../look-ups.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { addKey } from '../store/columns.ts'
 import { FoldTable } from '../store/fold-table.ts'
@@ -28,6 +29,7 @@ import { type Filled, replaceRows, writeWhole } from './write-whole.ts'
  * when an event needs it. A rebuild that was killed goes on behind the last of these writes.
  */
 export class FoldLoad {
+  readonly #lookUps: LookUps
   readonly #filled: Filled
   readonly #table: FoldTable
   readonly #memoryBytesMax: number
@@ -43,10 +45,12 @@ export class FoldLoad {
       readonly parkedKeys: ParkedKeysByTopic
       /** Rows are in the table, and it has its key. */
       readonly isWritten: boolean
+      readonly signal: AbortSignal
     },
   ) {
     const { projection, registered } = filled
     this.#filled = filled
+    this.#lookUps = new LookUps(projection, options.signal)
     this.#table = new FoldTable(projection, registered.schemaName)
     this.#memoryBytesMax = options.memoryBytesMax
     // A fold reads one topic.
@@ -114,7 +118,7 @@ export class FoldLoad {
   async #enrich(records: readonly PreparedRecord[], ledger: BatchLedger): Promise<unknown> {
     const { projection, session } = this.#filled
     const { enrich } = projection
-    if (enrich === undefined) return undefined
+    if (enrich === undefined) return this.#lookUps.of(records, ({ key }) => ledger.isParked(key))
     const events = records.flatMap(({ key, content }) =>
       content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
     )

@@ -15,6 +15,7 @@ import {
   keyText,
   rowKeyOf,
 } from '@fairlead/projection'
+import { LookUps } from '../look-ups.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import type { PartitionProgress } from '../store/checkpoints.ts'
@@ -55,6 +56,7 @@ export class KeyFold {
   readonly #options: KeyFoldOptions
   readonly #projection: FoldProjection
   readonly #keyTexts: KeyTexts
+  readonly #lookUps: LookUps
   /** What the rows are folded under: of each key, the spelling that came first. */
   readonly #spellings = new Map<string, RowKey>()
   readonly #changed: ChangedRows = new Map()
@@ -79,6 +81,7 @@ export class KeyFold {
     const retry = { ...projection.retry, retries: 0 }
     const rowKey = (event: AnyEvent): RowKey => this.#spellingOf(rowKeyOf(projection, event))
     this.#projection = { ...projection, retry, rowKey }
+    this.#lookUps = new LookUps(this.#projection, options.signal)
   }
 
   /** Rows by the text of their key; undefined where their events end in a deletion. */
@@ -249,7 +252,9 @@ export class KeyFold {
       content.kind === 'event' ? [content.event] : [],
     )
     const { db } = this.#options.session
-    const enriched = await this.#projection.enrich?.(events, { db })
+    const enriched =
+      (await this.#projection.enrich?.(events, { db })) ??
+      (await this.#lookUps.of(records, ({ key }) => this.#failedKeys.has(key)))
     const ledger = new BatchLedger({
       projection: this.#projection,
       parkedKeys: this.#failedKeys,

@@ -184,6 +184,7 @@ class VersionBuild {
     if (log === null) return
     const load = new FoldLoad(this.#filled(projection, target), {
       memoryBytesMax,
+      signal: this.#options.signal,
       parkedKeys: await readParkedKeys(session.db, registered),
       isWritten: await hasKey(session.db, projection.table, registered.schemaName),
     })
@@ -399,8 +400,9 @@ async function forgetProgress(
 }
 
 /** What becomes of an event depends on those of its key alone, and on nothing in the database. */
-function isFoldedApart({ mayShareRows, enrich, inbox }: FoldProjection): boolean {
-  return !mayShareRows && enrich === undefined && inbox === undefined
+function isFoldedApart({ mayShareRows, enrich, enrichEach, inbox }: FoldProjection): boolean {
+  const looksUp = enrich !== undefined || enrichEach !== undefined
+  return !mayShareRows && !looksUp && inbox === undefined
 }
 
 /** Of the database, or of the text that it would be given: live, the event to blame would be parked. */

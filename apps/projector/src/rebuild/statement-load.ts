@@ -8,6 +8,7 @@ import {
   isEventFault,
 } from '@fairlead/projection'
 import { type BatchMode, BlameNeeded, applyRecords } from '../apply-batch.ts'
+import { LookUps } from '../look-ups.ts'
 import { pause } from '../pause.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
@@ -34,6 +35,7 @@ export class StatementLoad {
   /** By topic: in each, a key is parked on its own. */
   readonly #parkedKeys: ReadonlyMap<string, Set<string>>
   readonly #signal: AbortSignal
+  readonly #lookUps: LookUps
 
   constructor(options: {
     readonly session: BuildSession
@@ -52,6 +54,7 @@ export class StatementLoad {
       [...options.parkedKeys].map(([topic, keys]) => [topic, new Set(keys)]),
     )
     this.#signal = options.signal
+    this.#lookUps = new LookUps(options.registered.projection, options.signal)
   }
 
   get parkedCount(): number {
@@ -89,13 +92,16 @@ export class StatementLoad {
   ): Promise<ReadonlyMap<string, BatchLedger>> {
     const { projection, schemaName } = this.#registered
     const ledgers = new Map<string, BatchLedger>()
+    const isParked = ({ key, record }: PreparedRecord): boolean =>
+      this.#parkedKeys.get(record.topic)?.has(key) === true
+    const lookedUp = await this.#lookUps.of(records, isParked)
     await this.#session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, this.#registered)
       for (const [topic, ofTopic] of Map.groupBy(records, ({ record }) => record.topic)) {
         const parkedKeys = this.#parkedKeys.get(topic) ?? new Set()
         const ledger = new BatchLedger({ projection, parkedKeys, attempts })
         ledgers.set(topic, ledger)
-        const applied = { records: ofTopic, ranges: EffectRanges.none, effects: [] }
+        const applied = { records: ofTopic, ranges: EffectRanges.none, effects: [], lookedUp }
         await applyRecords({ trx, ledger, schemaName, ...applied }, this.#registered, mode)
       }
       const letters = [...ledgers.values()].flatMap((ledger) => ledger.letters)
