@@ -77,6 +77,17 @@ export const RELAY_CONFIG = defineConfig({
     default: 'fairlead_capture',
     doc: 'Publication of the captured tables; made when absent.',
   },
+  'provide.transaction.metadata': {
+    type: 'boolean',
+    default: false,
+    doc: 'Begin and end of each transaction in a topic of their own; the transaction of an event and its place there in the envelope of captured tables, and in the headers cdc.transaction.* of events of an outbox.',
+  },
+  'topic.transaction': {
+    type: 'string',
+    default: 'transaction',
+    pattern: /^[a-zA-Z0-9._-]{1,249}$/,
+    doc: 'Ends the name of that topic: <topic.prefix>.<topic.transaction>. The relay makes it with one partition, so that it is in commit order.',
+  },
   'tombstones.on.delete': {
     type: 'boolean',
     default: true,

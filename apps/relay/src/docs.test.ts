@@ -49,6 +49,10 @@ test.for([
   },
   { yaml: 'route.module: /no/such/route.ts', problem: '/no/such/route.ts' },
   { yaml: 'route.topic.include.list: ["("]', problem: 'route.topic.include.list' },
+  {
+    yaml: 'provide.transaction.metadata: true\nvalue.converter: bytes',
+    problem: 'bytes cannot write: set value.converter to json',
+  },
   { yaml: 'value.format: avro', problem: 'schema.registry.url is required' },
   {
     yaml: 'skipped.operations: [x]\ncapture.table.include.list: [a]',

@@ -42,6 +42,8 @@ export type RelayOptions = {
   /** File of the function that routes events of outboxes; undefined for none. */
   readonly routeModule: string | undefined
   readonly capture: CaptureOptions | undefined
+  /** Topic of the begin and end of transactions; undefined when they are not told. */
+  readonly transactionTopic: string | undefined
   readonly registry: RegistryOptions
   readonly sink: {
     readonly bootstrapServers: readonly string[]
@@ -117,6 +119,9 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     routing,
     routeModule: config['route.module'],
     capture: captureOptions(config, routing),
+    transactionTopic: config['provide.transaction.metadata']
+      ? `${config['topic.prefix']}.${config['topic.transaction']}`
+      : undefined,
     registry: registryOptions(config),
     sink: {
       bootstrapServers: config['bootstrap.servers'],
@@ -161,6 +166,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
       ...brokerSecurityProblems(config),
       ...channelProblems(config['signal.enabled.channels']),
       ...envelopeProblems(placements, chosen.value.kind),
+      ...transactionProblems(config, chosen),
       ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
   } catch (error) {
@@ -210,6 +216,20 @@ function envelopeProblems(
   return [
     `table.fields.additional.placement has an envelope, which value.converter ${valueKind} cannot write: set value.converter to json`,
   ]
+}
+
+/** Every transaction would be parked. */
+function transactionProblems(
+  config: RelayConfig,
+  { key, value }: RoutingOptions['converters'],
+): readonly string[] {
+  if (!config['provide.transaction.metadata']) return []
+  return Object.entries({ key, value })
+    .filter(([, converter]) => converter.kind === 'bytes' && converter.delegate === null)
+    .map(
+      ([part]) =>
+        `provide.transaction.metadata gives structure, which ${part}.converter bytes cannot write: set ${part}.converter to json`,
+    )
 }
 
 function registryProblems(config: RelayConfig, kinds: readonly string[]): readonly string[] {

@@ -4,6 +4,7 @@ import {
   OutboxMessages,
   OutboxRouter,
   TableCapture,
+  TransactionMarkers,
   encodeStandbyStatus,
 } from '@fairlead/cdc'
 import { type Keepalive, ReplicationConnection, cutClient } from '@fairlead/postgres'
@@ -135,6 +136,7 @@ export class Session {
       reader,
       source: name,
       partitions: options.sink.partitions,
+      singlePartitionTopic: options.transactionTopic,
       replicationFactor: options.sink.replicationFactor,
       batches: options.sink,
       isEncoded: parts.encoder !== undefined,
@@ -194,6 +196,7 @@ export class Session {
       router,
       messages: new OutboxMessages(options.routing.messagePrefixes, parts.wallNowMs),
       capture,
+      transactions: transactionMarkers(options, name),
       confirmed: this.#confirmed,
       publisher: this.#publisher,
       snapshots: this.#snapshots,
@@ -496,6 +499,14 @@ export class Session {
     this.#intake.stop()
     this.#ended.resolve(end)
   }
+}
+
+function transactionMarkers(
+  { transactionTopic: topic, routing }: RelayOptions,
+  source: string,
+): TransactionMarkers | undefined {
+  if (topic === undefined) return undefined
+  return new TransactionMarkers({ topic, converters: routing.converters, source })
 }
 
 function snapshotTables(

@@ -19,6 +19,13 @@ export const EVENT_HEADERS = {
    */
   replayed: 'cdc.replayed',
   /**
+   * With `provide.transaction.metadata`: the transaction of the event and its place there, with the names and
+   * the meaning of the block `transaction` of Debezium's envelope. Places are in decimal, from 1.
+   */
+  transaction: 'cdc.transaction.id',
+  totalOrder: 'cdc.transaction.total_order',
+  dataCollectionOrder: 'cdc.transaction.data_collection_order',
+  /**
    * `pg_current_xact_id()` of the event's transaction, in decimal. Written by the outbox of a service,
    * for those who wait until a projection has applied what they wrote.
    */

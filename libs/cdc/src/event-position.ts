@@ -7,7 +7,7 @@ import { type Lsn, formatLsn, lsn, parseLsn } from '@fairlead/base'
  */
 export type EventPosition = {
   readonly commitLsn: Lsn
-  /** From 0, over the rows of the transaction that are published. */
+  /** From 0, over the rows of the transaction that are published; -1 is where the transaction begins. */
   readonly commitIndex: number
 }
 
@@ -39,6 +39,6 @@ export function parsePosition(
 ): EventPosition | undefined {
   if (commitLsn === undefined || commitIndex === undefined) return undefined
   if (!/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/.test(commitLsn)) return undefined
-  if (!/^\d{1,10}$/.test(commitIndex)) return undefined
+  if (!/^(-1|\d{1,10})$/.test(commitIndex)) return undefined
   return { commitLsn: parseLsn(commitLsn), commitIndex: Number(commitIndex) }
 }

@@ -70,6 +70,7 @@ export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { type TimelineSwitch, parseTimelineHistory, sharedUntil } from './timeline-history.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
+  type BegunTransaction,
   type CommittedTransaction,
   type EmittedMessage,
   type RowChange,
@@ -77,6 +78,12 @@ export {
   type TruncatedTables,
   TransactionAssembler,
 } from './transaction-assembler.ts'
+export { TransactionEvents, type TransactionOrder } from './transaction-events.ts'
+export {
+  type TransactionBoundary,
+  TransactionMarkers,
+  type TransactionMarkersOptions,
+} from './transaction-markers.ts'
 export {
   type SlotReading,
   WalBudget,

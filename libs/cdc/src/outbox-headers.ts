@@ -2,6 +2,7 @@ import { EVENT_HEADERS, type Lsn, formatLsn } from '@fairlead/base'
 import { jsonObjectEntries } from './json-object-entries.ts'
 import type { EventHeader, RecordBodyWriter } from './record-body.ts'
 import type { CommitStamp, EventIdentity } from './routed-event.ts'
+import type { TransactionOrder } from './transaction-events.ts'
 
 /**
  * Header that names whose LSNs the position headers are: the system identifier of the database
@@ -19,10 +20,15 @@ const RESERVED: ReadonlySet<string> = new Set([
   EVENT_HEADERS.commitIndex,
   EVENT_HEADERS.commitTimestampMs,
   EVENT_HEADERS.replayed,
+  EVENT_HEADERS.transaction,
+  EVENT_HEADERS.totalOrder,
+  EVENT_HEADERS.dataCollectionOrder,
 ])
 
 /** Of every event: those that `writePosition` writes. */
 export const POSITION_HEADER_COUNT = 4
+/** Those that `writeOrder` writes. */
+export const ORDER_HEADER_COUNT = 3
 const NO_HEADERS: readonly EventHeader[] = []
 const TEXT = new TextEncoder()
 
@@ -61,6 +67,15 @@ export class HeaderWriter {
     body.text(this.#commitTimestamp)
     body.text(SOURCE_HEADER)
     body.text(this.#source)
+  }
+
+  writeOrder(body: RecordBodyWriter, order: TransactionOrder): void {
+    body.text(EVENT_HEADERS.transaction)
+    body.text(order.transactionId)
+    body.text(EVENT_HEADERS.totalOrder)
+    body.text(`${order.totalOrder}`)
+    body.text(EVENT_HEADERS.dataCollectionOrder)
+    body.text(`${order.dataCollectionOrder}`)
   }
 }
 

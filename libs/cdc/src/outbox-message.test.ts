@@ -17,6 +17,7 @@ function rowOf(content: string) {
     position: { commitLsn: lsn(1n), commitIndex: 0 },
     commitTimestampMs: 0,
     xid: 1,
+    events: undefined,
   })
 }
 

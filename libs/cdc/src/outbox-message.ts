@@ -47,23 +47,27 @@ export class OutboxMessages {
   /** Undefined when the message is not for us; unroutable when no row could be like it. */
   rowOf({ message, position, ...facts }: EmittedMessage): RowChange | UnroutableEvent | undefined {
     if (!this.#prefixes.has(message.prefix)) return undefined
+    const { events } = facts
     // A message outside of transactions has no commit time.
     const commitTimestampMs = facts.commitTimestampMs ?? this.#wallNowMs()
     const text = LENIENT_TEXT.decode(message.content)
     const entries = jsonObjectEntries(text)
-    const invalid = (reason: string): UnroutableEvent => ({
-      kind: 'unroutable',
-      code: 'INVALID_MESSAGE',
-      reason: `a message with prefix ${message.prefix} ${reason}`,
-      position,
-      commitTimestampMs,
-      eventId: null,
-      aggregateType: null,
-      aggregateId: null,
-      type: null,
-      headersText: null,
-      value: new Uint8Array(message.content),
-    })
+    const invalid = (reason: string): UnroutableEvent => {
+      events?.next(`${MESSAGE_SCHEMA}.${message.prefix}`)
+      return {
+        kind: 'unroutable',
+        code: 'INVALID_MESSAGE',
+        reason: `a message with prefix ${message.prefix} ${reason}`,
+        position,
+        commitTimestampMs,
+        eventId: null,
+        aggregateType: null,
+        aggregateId: null,
+        type: null,
+        headersText: null,
+        value: new Uint8Array(message.content),
+      }
+    }
     if (entries === undefined) return invalid('is not a JSON object')
     const isHex = entries.some(([name, json]) => name === ENCODING_FIELD && json === '"hex"')
     const columns = entries.map(([name, json]) => ({ name, ...columnOf(name, json, isHex) }))
@@ -72,7 +76,7 @@ export class OutboxMessages {
     const relation = this.#relationOf(message.prefix, columns)
     const row = tupleOf(columns.map(({ value }) => value))
     const change = { kind: 'insert', relation, row } as const
-    return { kind: 'row', change, position, commitTimestampMs, xid: facts.xid }
+    return { kind: 'row', change, position, commitTimestampMs, xid: facts.xid, events }
   }
 
   #relationOf(

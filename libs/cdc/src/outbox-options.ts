@@ -100,3 +100,14 @@ export function parsePlacements(items: readonly string[]): readonly FieldPlaceme
     return { field, placement: placement.toLowerCase() as FieldPlacement['placement'], alias }
   })
 }
+
+/** For what has no bytes of its own: without a converter it is JSON. */
+export function structured({ key, value, header }: Converters): Converters {
+  const json: Converter = { kind: 'json', hasSchemas: false }
+  const orJson = (converter: Converter): Converter => (converter.kind === 'raw' ? json : converter)
+  return {
+    key: orJson(key),
+    value: orJson(value),
+    header: header.kind === 'raw' ? { kind: 'simple' } : header,
+  }
+}

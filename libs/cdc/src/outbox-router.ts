@@ -5,6 +5,7 @@ import { type CustomRoute, NO_CUSTOM_ROUTE, askRoute, withCustomRoute } from './
 import { formatPosition } from './event-position.ts'
 import {
   HeaderWriter,
+  ORDER_HEADER_COUNT,
   POSITION_HEADER_COUNT,
   newTraceparent,
   ownHeaders,
@@ -27,6 +28,7 @@ import {
 } from './routed-event.ts'
 import { topicNameFault } from './topic-name.ts'
 import type { RowChange } from './transaction-assembler.ts'
+import type { TransactionOrder } from './transaction-events.ts'
 import { RepeatedText, hasBytes, isAscii, text } from './tuple-text.ts'
 import type { Tuple } from './tuple.ts'
 
@@ -110,7 +112,7 @@ export class OutboxRouter {
     }
     if (change.kind === 'update') return this.#invalidOperation(row)
     if (change.kind !== 'insert') return { kind: 'ignored', reason: 'NOT_AN_INSERT' }
-    return this.#routeInsert(row, relation, change.row)
+    return this.#routeCounted(row, relation, change.row)
   }
 
   /** Why an event of this table may not go to a topic; undefined when it may. */
@@ -139,7 +141,22 @@ export class OutboxRouter {
     return columns
   }
 
-  #routeInsert(row: RowChange, relation: Relation, tuple: Tuple): RouteOutcome {
+  /** An event that is dropped takes no place. */
+  #routeCounted(row: RowChange, relation: Relation, tuple: Tuple): RouteOutcome {
+    const { events } = row
+    if (events === undefined) return this.#routeInsert(row, relation, tuple, undefined)
+    const table = `${relation.schema}.${relation.table}`
+    const outcome = this.#routeInsert(row, relation, tuple, events.next(table))
+    if (outcome.kind === 'dropped') events.takeBack(table)
+    return outcome
+  }
+
+  #routeInsert(
+    row: RowChange,
+    relation: Relation,
+    tuple: Tuple,
+    order: TransactionOrder | undefined,
+  ): RouteOutcome {
     const columns = this.#columnsOf(relation)
     if (tuple.sizeBytes > this.#options.rowBytesMax) return this.#tooLarge(row, tuple, columns)
     const unroutable = (code: UnroutableCode, reason: string) =>
@@ -176,7 +193,7 @@ export class OutboxRouter {
       : this.#recordsOf(relation).recordOf(tuple, aggregateType, tenant)
     if (record !== undefined && 'fault' in record) return unroutable(record.code, record.fault)
     try {
-      const routed = { aggregateType, topic, headersText, record, own }
+      const routed = { aggregateType, topic, headersText, record, own, order }
       const event = this.#event(row, tuple, columns, routed)
       const whole = withCustomRoute(event, custom, this.#options.converters.key)
       return 'fault' in whole ? unroutable(whole.code, whole.fault) : whole
@@ -217,21 +234,23 @@ export class OutboxRouter {
       readonly headersText: string | null
       readonly record: OutboxRecord | undefined
       readonly own: readonly EventHeader[]
+      readonly order: TransactionOrder | undefined
     },
   ): RoutedEvent {
-    const { aggregateType, topic, headersText, record } = routed
+    const { aggregateType, topic, headersText, record, order } = routed
     const { commitLsn, commitIndex } = row.position
     const commit = this.#headers.stampOf(commitLsn, row.commitTimestampMs)
     const type = this.#types.of(tuple, columns.type)
     const isIdPlain = record === undefined && isAscii(tuple, columns.id)
     const eventId = isIdPlain ? IN_RECORD : text(tuple, columns.id)
     const own = this.#options.tracesAll ? this.#traced(row, tuple, columns, routed) : routed.own
+    const cdcHeaderCount = POSITION_HEADER_COUNT + (order === undefined ? 0 : ORDER_HEADER_COUNT)
     const body = this.#body
     body.begin()
     if (record === undefined) {
       writeColumn(body, tuple, columns.key)
       this.#payload(body, tuple, columns)
-      body.headerCount(2 + POSITION_HEADER_COUNT + own.length)
+      body.headerCount(2 + cdcHeaderCount + own.length)
       body.text(EVENT_HEADERS.id)
       if (eventId === IN_RECORD) writeColumn(body, tuple, columns.id)
       else body.text(eventId ?? '')
@@ -240,10 +259,11 @@ export class OutboxRouter {
     } else {
       body.bytes(record.key.bytes)
       body.bytes(record.value.bytes)
-      body.headerCount(record.headers.length + POSITION_HEADER_COUNT + own.length)
+      body.headerCount(record.headers.length + cdcHeaderCount + own.length)
       for (const header of record.headers) body.header(header)
     }
     this.#headers.writePosition(body, commitIndex)
+    if (order !== undefined) this.#headers.writeOrder(body, order)
     for (const header of own) body.header(header)
     return new RoutedEvent({
       topic,

@@ -90,6 +90,10 @@ function routed(outcome: RouteOutcome): RoutedEvent {
   return outcome
 }
 
+function headerOf(event: RoutedEvent, name: string): string | null {
+  return text(event.headers.find(([header]) => header === name)?.[1] ?? null)
+}
+
 const text = (bytes: Uint8Array | null) => (bytes === null ? null : new TextDecoder().decode(bytes))
 
 test('the function sees the row, and what the options say of it', () => {
@@ -156,6 +160,34 @@ test('the function decides on topic, key, headers, partition and timestamp', () 
 
 test('an event may go nowhere', () => {
   expect(route(() => 'drop')).toEqual({ kind: 'dropped' })
+})
+
+test('an event that goes nowhere takes no place in its transaction', () => {
+  const decoder = new PgOutputDecoder()
+  const assembler = new TransactionAssembler({ countsEvents: true })
+  const custom: RouteFunction = ({ type }) => (type === 'Dropped' ? 'drop' : {})
+  const router = new OutboxRouter({ ...OPTIONS, route: custom })
+  const columns = Object.keys(ROW).map((name) => ({ name, typeOid: OIDS[name] ?? 25 }))
+  const insert = (type: string) => messages.insert(EVENTS, Object.values({ ...ROW, type }))
+  const stream = [
+    messages.begin(0x100n, 42),
+    messages.relation(EVENTS, 'outbox', 'events', columns),
+    insert('Dropped'),
+    insert('OrderPlaced'),
+    insert('Dropped'),
+    insert('OrderPlaced'),
+    messages.commit(0x100n, 0x130n),
+  ]
+  const places: (string | null)[] = []
+  let count: number | undefined
+  for (const bytes of stream) {
+    const item = assembler.accept(decoder.decode(bytes))
+    if (item?.kind === 'commit') count = item.events?.count
+    const event = item?.kind === 'row' ? router.route(item) : undefined
+    if (event instanceof RoutedEvent) places.push(headerOf(event, 'cdc.transaction.total_order'))
+  }
+  expect(places).toEqual(['1', '2'])
+  expect(count).toBe(2)
 })
 
 test('a topic of the function stands for one that the options could not give', () => {

@@ -1,5 +1,6 @@
 import { DecodeError, type Lsn, formatLsn } from '@fairlead/base'
 import { type EventPosition, positionWithin } from './event-position.ts'
+import { TransactionEvents } from './transaction-events.ts'
 import type {
   BeginMessage,
   LogicalMessage,
@@ -10,11 +11,20 @@ import type {
 
 /** What a stream of messages means, one item at a time. */
 export type StreamItem =
-  | { readonly kind: 'begin'; readonly commitLsn: Lsn; readonly xid: number }
+  | BegunTransaction
   | RowChange
   | CommittedTransaction
   | TruncatedTables
   | EmittedMessage
+
+export type BegunTransaction = {
+  readonly kind: 'begin'
+  /** Before that of every event. */
+  readonly position: EventPosition
+  readonly commitTimestampMs: number
+  readonly xid: number
+  readonly events: TransactionEvents | undefined
+}
 
 /** A row of a transaction whose end has not arrived yet, though it is known to have committed. */
 export type RowChange = {
@@ -25,6 +35,8 @@ export type RowChange = {
   /** The same in microseconds, of a row that came from the log. */
   readonly commitTimestampUs?: number
   readonly xid: number
+  /** Those of its transaction so far, where they are counted: each event of the row has its place there. */
+  readonly events?: TransactionEvents | undefined
 }
 
 /** Tables of a transaction that were emptied; the position is that of the first. */
@@ -35,6 +47,7 @@ export type TruncatedTables = {
   readonly commitTimestampMs: number
   readonly commitTimestampUs: number
   readonly xid: number
+  readonly events: TransactionEvents | undefined
 }
 
 /**
@@ -47,17 +60,26 @@ export type EmittedMessage = {
   readonly position: EventPosition
   readonly commitTimestampMs: number | undefined
   readonly xid: number
+  readonly events: TransactionEvents | undefined
 }
 
 export type CommittedTransaction = {
   readonly kind: 'commit'
   readonly commitLsn: Lsn
   readonly endLsn: Lsn
+  /** Behind that of every event. */
+  readonly position: EventPosition
   readonly commitTimestampMs: number
   readonly rowCount: number
+  readonly events: TransactionEvents | undefined
 }
 
-type OpenTransaction = { readonly begin: BeginMessage; rowCount: number; nextIndex: number }
+type OpenTransaction = {
+  readonly begin: BeginMessage
+  readonly events: TransactionEvents | undefined
+  rowCount: number
+  nextIndex: number
+}
 
 /**
  * How many records a change can become: a delete has a tombstone behind it, and an update of a key
@@ -65,6 +87,8 @@ type OpenTransaction = { readonly begin: BeginMessage; rowCount: number; nextInd
  * that a position means the same record for ever.
  */
 const RECORDS_MAX = { insert: 1, update: 3, delete: 2 } as const
+/** Before the first event of a transaction, whose index is 0 whatever is configured. */
+const BEGIN_INDEX = -1
 
 /**
  * Stamps each row with its transaction and its index in it, as it streams. A transaction is never
@@ -72,8 +96,14 @@ const RECORDS_MAX = { insert: 1, update: 3, delete: 2 } as const
  * committed transactions, one after the other, and Begin carries the commit LSN.
  */
 export class TransactionAssembler {
+  readonly #countsEvents: boolean
   #newestEnd: Lsn | undefined
   #open: OpenTransaction | undefined
+
+  /** With `countsEvents` the items of a transaction have its events; see {@link TransactionEvents}. */
+  constructor({ countsEvents }: { readonly countsEvents: boolean } = { countsEvents: false }) {
+    this.#countsEvents = countsEvents
+  }
 
   /**
    * What the next message adds; undefined for those that only describe (relation, type, origin).
@@ -107,8 +137,11 @@ export class TransactionAssembler {
     if (this.#newestEnd !== undefined && begin.commitLsn < this.#newestEnd) {
       throw new DecodeError(`transaction ${formatLsn(begin.commitLsn)} is out of commit order`, 0)
     }
-    this.#open = { begin, rowCount: 0, nextIndex: 0 }
-    return { kind: 'begin', commitLsn: begin.commitLsn, xid: begin.xid }
+    const { commitLsn, commitTimestampMs, xid } = begin
+    const events = this.#countsEvents ? new TransactionEvents(xid, commitLsn) : undefined
+    this.#open = { begin, events, rowCount: 0, nextIndex: 0 }
+    const position = { commitLsn, commitIndex: BEGIN_INDEX }
+    return { kind: 'begin', position, commitTimestampMs, xid, events }
   }
 
   #row(change: RowMessage): RowChange {
@@ -117,7 +150,8 @@ export class TransactionAssembler {
     const position = { commitLsn, commitIndex: open.nextIndex }
     open.rowCount += 1
     open.nextIndex += RECORDS_MAX[change.kind]
-    return { kind: 'row', change, position, commitTimestampMs, commitTimestampUs, xid }
+    const { events } = open
+    return { kind: 'row', change, position, commitTimestampMs, commitTimestampUs, xid, events }
   }
 
   #truncate(relations: readonly Relation[]): TruncatedTables {
@@ -125,23 +159,26 @@ export class TransactionAssembler {
     const { commitLsn, commitTimestampMs, commitTimestampUs, xid } = open.begin
     const position = { commitLsn, commitIndex: open.nextIndex }
     open.nextIndex += relations.length
-    return { kind: 'truncate', relations, position, commitTimestampMs, commitTimestampUs, xid }
+    const { events } = open
+    const time = { commitTimestampMs, commitTimestampUs }
+    return { kind: 'truncate', relations, position, ...time, xid, events }
   }
 
   #message(message: LogicalMessage): EmittedMessage {
     if (!message.isTransactional) {
       const position = positionWithin(message.messageLsn, 0)
-      return { kind: 'message', message, position, commitTimestampMs: undefined, xid: 0 }
+      const none = { commitTimestampMs: undefined, xid: 0, events: undefined }
+      return { kind: 'message', message, position, ...none }
     }
     const open = this.#opened('a transactional message')
     const { commitLsn, commitTimestampMs, xid } = open.begin
     const position = { commitLsn, commitIndex: open.nextIndex }
     open.nextIndex += 1
-    return { kind: 'message', message, position, commitTimestampMs, xid }
+    return { kind: 'message', message, position, commitTimestampMs, xid, events: open.events }
   }
 
   #commit(message: PgOutputMessage & { readonly kind: 'commit' }): CommittedTransaction {
-    const { begin, rowCount } = this.#opened('commit')
+    const { begin, rowCount, nextIndex, events } = this.#opened('commit')
     const { commitLsn, endLsn, commitTimestampMs } = message
     if (commitLsn !== begin.commitLsn) {
       throw new DecodeError(
@@ -152,7 +189,8 @@ export class TransactionAssembler {
     if (endLsn <= commitLsn) throw new DecodeError('a transaction ends before its commit', 0)
     this.#open = undefined
     this.#newestEnd = endLsn
-    return { kind: 'commit', commitLsn, endLsn, commitTimestampMs, rowCount }
+    const position = { commitLsn, commitIndex: nextIndex }
+    return { kind: 'commit', commitLsn, endLsn, position, commitTimestampMs, rowCount, events }
   }
 
   #opened(what: string): OpenTransaction {

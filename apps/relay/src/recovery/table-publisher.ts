@@ -55,6 +55,7 @@ export class TablePublisher {
         reader: sink.reader,
         source,
         partitions: options.sink.partitions,
+        singlePartitionTopic: options.transactionTopic,
         replicationFactor: options.sink.replicationFactor,
         batches: options.sink,
         isEncoded: parts.encoder !== undefined,

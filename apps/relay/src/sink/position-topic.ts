@@ -76,6 +76,6 @@ export class PositionTopic {
 
 /** Undefined for what is none: somebody else has written there. */
 function positionIn(text: string): EventPosition | undefined {
-  const [, lsn, seq] = /^\{"lsn":"([^"]+)","seq":(\d+)\}$/.exec(text) ?? []
+  const [, lsn, seq] = /^\{"lsn":"([^"]+)","seq":(-?\d+)\}$/.exec(text) ?? []
   return parsePosition(lsn, seq)
 }

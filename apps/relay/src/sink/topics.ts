@@ -12,6 +12,8 @@ export type TopicsOptions = {
   /** Only records of this source are compared, see {@link SOURCE_HEADER}. */
   readonly source: string
   readonly partitions: number
+  /** Of these one has a single partition when the relay makes it, so that it is in commit order. */
+  readonly singlePartitionTopic: string | undefined
   readonly replicationFactor: number
   /** Bounds of what is sent at a time: so much of a partition's end is read. */
   readonly batches: BatchBounds
@@ -120,7 +122,8 @@ export class Topics {
   }
 
   async #open(name: string): Promise<Topic> {
-    const { admin, partitions, replicationFactor } = this.#options
+    const { admin, replicationFactor, singlePartitionTopic } = this.#options
+    const partitions = name === singlePartitionTopic ? 1 : this.#options.partitions
     const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
     const messageBytesMax = await this.#messageBytesMax(name)
     const tails = await this.#tailsOf(name, ensured)

@@ -139,13 +139,14 @@ export class SnapshotRunner {
     return this.#chunk?.table === `${schema}.${table}`
   }
 
-  /** A watermark of this relay; everything else is ignored. */
-  messageSeen(message: LogicalMessage): void {
-    if (message.prefix !== WATERMARK_PREFIX) return
+  /** Whether it is a watermark. Those of other relays are passed over. */
+  messageSeen(message: LogicalMessage): boolean {
+    if (message.prefix !== WATERMARK_PREFIX) return false
     const [slotName, chunkId, mark] = new TextDecoder().decode(message.content).split(' ')
-    if (slotName !== this.#options.slotName || chunkId === undefined) return
+    if (slotName !== this.#options.slotName || chunkId === undefined) return true
     if (mark === 'low') this.#window.lowSeen(chunkId)
     else this.#highSeen(chunkId, message)
+    return true
   }
 
   #keySeen(relation: Relation, tuple: Tuple): void {

@@ -1,5 +1,7 @@
 import { DecodeError, type Lsn } from '@fairlead/base'
 import {
+  type BegunTransaction,
+  type CommittedTransaction,
   type ConfirmedLsn,
   type EmittedMessage,
   type LogicalMessage,
@@ -12,6 +14,7 @@ import {
   type RowChange,
   type TableCapture,
   TransactionAssembler,
+  type TransactionMarkers,
 } from '@fairlead/cdc'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
@@ -29,6 +32,8 @@ export type ChangeIntakeOptions = {
   readonly router: OutboxRouter
   readonly messages: OutboxMessages
   readonly capture: TableCapture | undefined
+  /** Undefined when begin and end of transactions are not told. */
+  readonly transactions: TransactionMarkers | undefined
   readonly confirmed: ConfirmedLsn
   readonly publisher: Publisher
   readonly snapshots: SnapshotRunner
@@ -53,14 +58,18 @@ const SIGNAL_PREFIX = 'fairlead.signal'
 export class ChangeIntake {
   readonly #options: ChangeIntakeOptions
   readonly #decoder = new PgOutputDecoder()
-  readonly #assembler = new TransactionAssembler()
+  readonly #assembler: TransactionAssembler
   #transaction: PendingTransaction | undefined
+  /** Begun, and not told yet: it may be one that the relay made for itself. */
+  #untold: BegunTransaction | undefined
+  #isOwn = false
   /** While the catalog is read: the messages that came since. One read of the socket has no more. */
   #held: Uint8Array[] | undefined
   #isStopped = false
 
   constructor(options: ChangeIntakeOptions) {
     this.#options = options
+    this.#assembler = new TransactionAssembler({ countsEvents: options.transactions !== undefined })
   }
 
   get isHeld(): boolean {
@@ -94,23 +103,26 @@ export class ChangeIntake {
     switch (item?.kind) {
       case 'begin':
         this.#transaction = confirmed.begin()
+        this.#untold = item
+        this.#isOwn = false
         snapshots.transactionSeen(item.xid)
         return
       case 'row':
+        this.#tellBegin()
         this.#onRow(item)
         return
       case 'commit':
         metrics.transactionReceived(item.rowCount)
+        this.#tellEnd(item)
         this.#transaction = undefined
         confirmed.commit(item.endLsn)
         this.#options.onCommit(item.endLsn)
         return
       case 'message':
-        snapshots.messageSeen(item.message)
-        if (item.message.prefix === SIGNAL_PREFIX) this.#onSignal(item.message)
-        else this.#onLogicalMessage(item)
+        this.#onMessage(item)
         return
       case 'truncate':
+        this.#tellBegin()
         snapshots.tablesTruncated(item.relations)
         for (const event of capture?.captureTruncate(item) ?? []) {
           this.#enqueue(event, tableOrigin(event.aggregateType ?? ''), this.#opened())
@@ -143,6 +155,39 @@ export class ChangeIntake {
     this.#held = undefined
     for (const bytes of held) this.take(bytes, 0, bytes.length)
     this.#options.onReleased()
+  }
+
+  /** As Debezium does: of every transaction that the server sends, also of one without events. */
+  #tellBegin(): void {
+    const begun = this.#untold
+    const { transactions } = this.#options
+    this.#untold = undefined
+    if (begun?.events === undefined || transactions === undefined) return
+    const { position, commitTimestampMs, events } = begun
+    this.#enqueueMarker(transactions.begin({ position, commitTimestampMs, events }))
+  }
+
+  /** Behind all events of the transaction, and before it is confirmed. Those of the relay itself are nobody's business. */
+  #tellEnd({ position, commitTimestampMs, events }: CommittedTransaction): void {
+    const { transactions } = this.#options
+    const isAllOwn = this.#isOwn && this.#untold !== undefined
+    if (events === undefined || transactions === undefined || isAllOwn) return
+    this.#tellBegin()
+    this.#enqueueMarker(transactions.end({ position, commitTimestampMs, events }))
+  }
+
+  #enqueueMarker(marker: ReturnType<TransactionMarkers['begin']>): void {
+    this.#enqueue(marker, tableOrigin(marker.aggregateType ?? ''), this.#opened())
+  }
+
+  #onMessage(item: EmittedMessage): void {
+    const { snapshots } = this.#options
+    const { message } = item
+    const isOwn = snapshots.messageSeen(message)
+    if (isOwn) this.#isOwn = true
+    else if (message.isTransactional) this.#tellBegin()
+    if (message.prefix === SIGNAL_PREFIX) this.#onSignal(message)
+    else if (!isOwn) this.#onLogicalMessage(item)
   }
 
   /** It is in the database before its transaction is confirmed. */

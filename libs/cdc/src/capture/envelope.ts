@@ -1,5 +1,6 @@
 import type { EventPosition } from '../event-position.ts'
 import type { Relation } from '../pgoutput-message.ts'
+import type { TransactionOrder } from '../transaction-events.ts'
 import {
   type ConnectSchema,
   type ConnectValue,
@@ -100,10 +101,17 @@ export function envelope(
   operation: Operation,
   states: { readonly before: ConnectValue; readonly after: ConnectValue },
   source: ConnectValue,
+  order: TransactionOrder | undefined,
   nowMs: number,
 ): ConnectValue {
+  const { before, after } = states
   const now = BigInt(Math.round(nowMs))
-  return [states.before, states.after, source, null, operation, now, now * 1_000n, now * 1_000_000n]
+  const transaction = order === undefined ? null : transactionBlock(order)
+  return [before, after, source, transaction, operation, now, now * 1_000n, now * 1_000_000n]
+}
+
+function transactionBlock(order: TransactionOrder): ConnectValue {
+  return [order.transactionId, BigInt(order.totalOrder), BigInt(order.dataCollectionOrder)]
 }
 
 export function sourceBlock(

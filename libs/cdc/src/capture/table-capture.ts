@@ -10,11 +10,11 @@ import {
   required,
   struct,
 } from '../connect/connect-schema.ts'
-import { type Converter, convert, convertPart, isFault } from '../connect/converter.ts'
+import { convert, convertPart, isFault } from '../connect/converter.ts'
 import { toConnectJson } from '../connect/json-converter.ts'
 import type { EventPosition } from '../event-position.ts'
 import { HeaderWriter, POSITION_HEADER_COUNT } from '../outbox-headers.ts'
-import type { Converters, OutboxRouterOptions } from '../outbox-options.ts'
+import { type Converters, type OutboxRouterOptions, structured } from '../outbox-options.ts'
 import { registryEncoding } from '../outbox-router.ts'
 import type { Relation, RowMessage } from '../pgoutput-message.ts'
 import { type EventHeader, RecordBodyWriter } from '../record-body.ts'
@@ -131,7 +131,8 @@ export class TableCapture {
       return this.#numbered(row, plan, this.#partsOf(row, plan))
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      const { change } = row
+      const { change, events } = row
+      events?.next(plan.table)
       const key = keyOrNone(plan, change.kind === 'delete' ? change.oldRow : change.row)
       return [unroutable(this.#identity(row, plan, key, 'u'), 'INVALID_VALUE', error.message)]
     }
@@ -265,7 +266,7 @@ export class TableCapture {
   #envelope(
     change: { readonly relation: Relation; readonly xid: number | null } & Pick<
       RowChange,
-      'position' | 'commitTimestampMs' | 'commitTimestampUs'
+      'position' | 'commitTimestampMs' | 'commitTimestampUs' | 'events'
     >,
     plan: Plan,
     kind: { readonly operation: Operation; readonly snapshot: SnapshotState },
@@ -276,7 +277,11 @@ export class TableCapture {
     const commitTimestampUs = change.commitTimestampUs ?? commitTimestampMs * 1_000
     const time = { position, xid, commitTimestampUs, nowMs }
     const source = sourceBlock(change.relation, this.#facts, time, kind.snapshot)
-    return { schema: plan.envelope, value: envelope(kind.operation, states, source, nowMs) }
+    const { operation } = kind
+    // A tombstone has no place of its own: it belongs to the delete before it.
+    const isSkipped = this.#options.skippedOperations.has(operation)
+    const order = isSkipped ? undefined : change.events?.next(plan.table)
+    return { schema: plan.envelope, value: envelope(operation, states, source, order, nowMs) }
   }
 
   #numbered(row: RowChange, plan: Plan, parts: readonly Part[]) {
@@ -390,15 +395,4 @@ function fieldOf({ name, schema }: TableColumn): {
   readonly schema: ConnectSchema
 } {
   return { name, schema }
-}
-
-/** A row has no bytes of its own: without a converter it is JSON. */
-function structured({ key, value, header }: Converters): Converters {
-  const json: Converter = { kind: 'json', hasSchemas: false }
-  const orJson = (converter: Converter): Converter => (converter.kind === 'raw' ? json : converter)
-  return {
-    key: orJson(key),
-    value: orJson(value),
-    header: header.kind === 'raw' ? { kind: 'simple' } : header,
-  }
 }

@@ -13,6 +13,8 @@ export const CARRIED: ReadonlySet<string> = new Set([
   'status.update.interval.ms',
   'incremental.snapshot.chunk.size',
   'message.key.columns',
+  'provide.transaction.metadata',
+  'topic.transaction',
   'topic.creation.default.partitions',
   'topic.creation.default.replication.factor',
 ])
@@ -73,7 +75,8 @@ export const MISSING: Readonly<Record<string, string>> = {
     'a publication can name columns: alter publication … set table … (columns)',
   'column.exclude.list':
     'a publication can name columns: alter publication … set table … (columns)',
-  'provide.transaction.metadata': 'cdc.lsn and cdc.seq in the headers tell transactions apart',
+  'transaction.metadata.factory': 'ids of transactions are xid:LSN',
+  'excluded.transaction.metadata.components': 'id and orders are always told',
   'slot.drop.on.stop': 'the relay never drops a slot',
   'slot.stream.params': 'the relay asks pgoutput for nothing more',
   'include.unknown.datatypes': 'a type without a mapping is its text',
