@@ -6,12 +6,13 @@ import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** What a service installs: to write events, to define and test projections, to read its writes. */
+/** What a service installs: to write events, to route them, to define and test projections, to read its writes. */
 const LIBRARIES = [
   'base',
   'avro',
   'serde',
   'outbox',
+  'cdc',
   'projection',
   'projection-testing',
   'read-your-writes',

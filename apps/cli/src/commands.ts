@@ -35,6 +35,7 @@ import { VERIFY_PROJECTION } from './projection/verify-projection.ts'
 import { IMPORT_DEBEZIUM } from './relay/import-debezium.ts'
 import { DISCARD_PARKED, LIST_PARKED, REPLAY_PARKED, SHOW_PARKED } from './relay/parked-events.ts'
 import { RELAY_DOCTOR } from './relay/doctor.ts'
+import { RELAY_PLAN } from './relay/plan.ts'
 import { RELAY_STATUS } from './relay/relay-status.ts'
 import { REPLAY_TABLE } from './relay/replay-table.ts'
 import { RESET_POSITION } from './relay/reset-position.ts'
@@ -93,6 +94,7 @@ export const COMMANDS: readonly Command[] = [
   IMPORT_DEBEZIUM,
   RELAY_STATUS,
   RELAY_DOCTOR,
+  RELAY_PLAN,
   LIST_PARKED,
   SHOW_PARKED,
   REPLAY_PARKED,

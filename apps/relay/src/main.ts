@@ -4,5 +4,6 @@ import { keepHeapSmall } from './small-heap.ts'
 keepHeapSmall()
 // From the second start on the types need not be stripped again: that costs 20 MB for good.
 enableCompileCache()
-await import('./run-relay.ts')
+if (process.argv[2] === 'plan') await import('./plan/run-plan.ts')
+else await import('./run-relay.ts')
 flushCompileCache()

@@ -2,9 +2,9 @@ import { createAdmin } from '@fairlead/kafka'
 import { createPool } from '@fairlead/postgres'
 import { runApp } from '@fairlead/service'
 import { OutboxCleaner } from './cleaning/outbox-cleaner.ts'
-import { RELAY_CONFIG } from './config.ts'
 import { RelayMetrics } from './metrics.ts'
-import { checkRelayConfig, relayOptions } from './options.ts'
+import { relayOptions } from './options.ts'
+import { RELAY_APP } from './relay-app.ts'
 import { readiness } from './relay-state.ts'
 import { Relay } from './relay.ts'
 import { relayRoutes } from './routes.ts'
@@ -21,11 +21,7 @@ await runApp({
   name: 'relay',
   version: '0.1.0',
   description: 'Publishes the rows of a Postgres outbox to Kafka topics, from the write-ahead log.',
-  envPrefix: 'RELAY_',
-  httpPort: 8083,
-  spec: RELAY_CONFIG,
-  check: checkRelayConfig,
-  needsCredentials: true,
+  ...RELAY_APP,
   start: (context) => {
     const options = relayOptions(context.config)
     const metrics = new RelayMetrics(context.metrics)

@@ -20,7 +20,7 @@ export {
   startEmbeddedPostgres,
 } from './embedded-postgres.ts'
 export type { Logger } from './logger.ts'
-export { type MigrateOptions, MigrationError, migrate } from './migrate.ts'
+export { type MigrateOptions, MigrationError, migrate, pendingMigrations } from './migrate.ts'
 export { oneAtATime } from './one-at-a-time.ts'
 export { type PoolOptions, createPool } from './pool.ts'
 export { mayTraverse, serverUser } from './server-user.ts'

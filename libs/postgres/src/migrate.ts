@@ -58,6 +58,23 @@ export async function migrate(options: MigrateOptions): Promise<readonly string[
   }
 }
 
+/**
+ * The names of the files that `migrate` would apply. Nothing is changed.
+ *
+ * @throws {MigrationError} when it would refuse them.
+ */
+export async function pendingMigrations(
+  client: pg.ClientBase,
+  directory: string,
+): Promise<readonly string[]> {
+  const migrations = await readMigrations(directory)
+  const { rows } = await client.query<{ exists: boolean }>(
+    `select to_regclass('fairlead.migration') is not null as exists`,
+  )
+  const applied = rows[0]?.exists === true ? await readChecksums(client) : new Map()
+  return migrations.filter((migration) => !isApplied(migration, applied)).map(({ name }) => name)
+}
+
 async function readMigrations(directory: string): Promise<readonly Migration[]> {
   const migrations: Migration[] = []
   for (const name of (await readdir(directory)).sort()) {
@@ -103,6 +120,10 @@ async function readApplied(client: pg.ClientBase): Promise<AppliedChecksums> {
       checksum text not null,
       applied_at timestamptz not null default clock_timestamp()
     )`)
+  return readChecksums(client)
+}
+
+async function readChecksums(client: pg.ClientBase): Promise<AppliedChecksums> {
   const { rows } = await client.query<{ number: number; name: string; checksum: string }>(
     'select number, name, checksum from fairlead.migration',
   )

@@ -14,6 +14,13 @@ export type { ExposedMetric, ExposedSample } from './exposed-metric.ts'
 export { type CheckState, Health } from './health.ts'
 export { createHttpServer } from './http-server.ts'
 export { Metrics } from './metrics.ts'
-export { type AppContext, type AppDefinition, type RunningApp, runApp } from './run-app.ts'
+export {
+  type AppContext,
+  type AppDefinition,
+  type AppSettings,
+  type RunningApp,
+  loadAppConfig,
+  runApp,
+} from './run-app.ts'
 export { untilSucceeds } from './until-succeeds.ts'
 export { type RawValue, parseConfigFile } from './config/parse-file.ts'

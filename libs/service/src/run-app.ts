@@ -58,6 +58,12 @@ export type AppDefinition<Spec extends ConfigSpec> = {
   start(context: AppContext<Spec>): Promise<RunningApp>
 }
 
+/** What of an app its configuration depends on. */
+export type AppSettings<Spec extends ConfigSpec> = Pick<
+  AppDefinition<Spec>,
+  'spec' | 'envPrefix' | 'httpPort' | 'unsupported' | 'check' | 'needsCredentials'
+>
+
 export type AppContext<Spec extends ConfigSpec> = {
   readonly config: AppConfig<Spec>
   /** The text of each key that somebody set. */
@@ -186,9 +192,44 @@ type LoadedApp<Spec extends ConfigSpec> = {
   readonly warnings: readonly string[]
 }
 
-function loadOrExit<Spec extends ConfigSpec>(app: AppDefinition<Spec>): LoadedApp<Spec> {
+function wholeSpec<Spec extends ConfigSpec>(app: AppSettings<Spec>) {
   const credentials = app.needsCredentials === true ? HTTP_CREDENTIALS_CONFIG : {}
-  const spec = { ...app.spec, ...commonSpec(app.httpPort), ...credentials }
+  return { ...app.spec, ...commonSpec(app.httpPort), ...credentials }
+}
+
+/**
+ * The configuration of an app, checked as its start checks it, for a command that does something else with it.
+ *
+ * @throws {ConfigError}
+ */
+export function loadAppConfig<const Spec extends ConfigSpec>(
+  app: AppSettings<Spec>,
+  argv: readonly string[],
+): AppConfig<Spec> {
+  return loadApp(app, argv).config
+}
+
+function loadApp<Spec extends ConfigSpec>(
+  app: AppSettings<Spec>,
+  argv: readonly string[],
+): LoadedApp<Spec> {
+  const loaded: LoadedApp<Spec> = loadConfig(wholeSpec(app), {
+    envPrefix: app.envPrefix,
+    argv,
+    env: process.env,
+    ...(app.unsupported === undefined ? {} : { unsupported: app.unsupported }),
+  })
+  const common: CommonConfig & CredentialsConfig = loaded.config
+  const problems = [
+    ...(app.check?.(loaded.config) ?? []),
+    ...(app.needsCredentials === true ? credentialsProblems(common, common['http.host']) : []),
+  ]
+  if (problems.length > 0) throw new ConfigError(problems)
+  return loaded
+}
+
+function loadOrExit<Spec extends ConfigSpec>(app: AppDefinition<Spec>): LoadedApp<Spec> {
+  const spec = wholeSpec(app)
   const argv = process.argv.slice(2)
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(describeConfig(spec, app))
@@ -196,18 +237,7 @@ function loadOrExit<Spec extends ConfigSpec>(app: AppDefinition<Spec>): LoadedAp
   }
   try {
     const flags = argv.filter((argument) => argument !== '--print-config')
-    const loaded: LoadedApp<Spec> = loadConfig(spec, {
-      envPrefix: app.envPrefix,
-      argv: flags,
-      env: process.env,
-      ...(app.unsupported === undefined ? {} : { unsupported: app.unsupported }),
-    })
-    const common: CommonConfig & CredentialsConfig = loaded.config
-    const problems = [
-      ...(app.check?.(loaded.config) ?? []),
-      ...(app.needsCredentials === true ? credentialsProblems(common, common['http.host']) : []),
-    ]
-    if (problems.length > 0) throw new ConfigError(problems)
+    const loaded = loadApp(app, flags)
     if (flags.length < argv.length) {
       process.stdout.write(printConfig(spec, loaded.config, loaded.sources))
       process.exit()

@@ -57,6 +57,7 @@ export const EXIT = {
   conflict: 5,
   unreachable: 6,
   unhealthy: 10,
+  changes: 11,
   interrupted: 130,
 } as const
 

@@ -36,6 +36,7 @@ const CONFLICT = new Set([
 ])
 const FILE_NOT_FOUND = 'ENOENT'
 const UNREACHABLE = new Set([
+  'DATABASE_UNREACHABLE',
   'NETWORK',
   'UNREACHABLE',
   'TIMEOUT',

@@ -115,12 +115,20 @@ async function readOutboxTables(
   client: pg.ClientBase | pg.Pool,
   options: SourceOptions,
 ): Promise<readonly OutboxTableFacts[]> {
+  // Before the first start there is no such table.
+  const { rows: cleaning } = await client.query<{ exists: boolean }>(
+    `select to_regclass('relay.outbox_cleaning') is not null as exists`,
+  )
+  const cleaned =
+    cleaning[0]?.exists === true
+      ? 'exists (select from relay.outbox_cleaning where table_name = "table")'
+      : 'false'
   const { rows } = await client.query<OutboxTableFacts>(
     `select "table", to_regclass(name) is not null as exists,
        array(select "column" from unnest($3::text[]) as "column" where not exists (
          select from pg_attribute where attrelid = to_regclass(name) and attname = "column"
            and not attisdropped)) as "missingColumns",
-       exists (select from relay.outbox_cleaning where table_name = "table") as "isCleaned"
+       ${cleaned} as "isCleaned"
      from unnest($1::text[], $2::text[]) as t(name, "table")`,
     [options.tables.map(quotedTable), options.tables, options.columns.required],
   )

@@ -1,0 +1,89 @@
+import { errorMessage } from '@fairlead/base'
+import type { Admin } from '@fairlead/kafka'
+import type { RelayOptions } from '../options.ts'
+import { type PlanStep, stepsOf } from './plan-step.ts'
+import type { PlanFacts } from './read-plan-facts.ts'
+
+/** A list of names at most: a pattern names no topic. */
+const NAME = /^(?:[a-zA-Z0-9_-]|\\?\.)+$/
+
+/** Topics that are there, and those that a start, or an event, makes. */
+export async function brokerSteps(
+  admin: Pick<Admin, 'listTopics' | 'partitionCount'>,
+  options: RelayOptions,
+  facts: PlanFacts,
+): Promise<readonly PlanStep[]> {
+  const step = stepsOf('topic')
+  let topics: ReadonlySet<string>
+  try {
+    topics = new Set(await admin.listTopics())
+  } catch (error) {
+    return [step('unknown', '', `the brokers do not answer: ${errorMessage(error)}`)]
+  }
+  const steps = [...positionSteps(topics, options, facts)]
+  for (const name of expectedTopics(options, facts)) {
+    const count = topics.has(name) ? await admin.partitionCount(name) : undefined
+    steps.push(
+      count === undefined
+        ? step('later', name, `with its first event: ${creationText(options)}`)
+        : step('keep', name, `${count} partitions`),
+    )
+  }
+  return [...steps, ...dataSteps(options)]
+}
+
+/** Names that do not come from data. */
+function expectedTopics({ routing, sink }: RelayOptions, facts: PlanFacts): readonly string[] {
+  const captured = facts.capturedTables.map(({ table }) => `${routing.topicPrefix}.${table}`)
+  const allowed = routing.allowedTopics.map(nameOf).filter((name) => name !== undefined)
+  const letters = sink.deadLetterTopic === undefined ? [] : [sink.deadLetterTopic]
+  return [...captured, ...allowed, ...letters]
+}
+
+/** A pattern for the whole of a name, of one name. */
+function nameOf({ source }: RegExp): string | undefined {
+  const name = source.slice('^(?:'.length, -')$'.length)
+  return NAME.test(name) ? name.replaceAll('\\', '') : undefined
+}
+
+/** Topics that events name. */
+function dataSteps(options: RelayOptions): readonly PlanStep[] {
+  const step = stepsOf('topic')
+  const { routing, routeModule, source } = options
+  if (source.tables.length === 0 && routing.messagePrefixes.length === 0) return []
+  const allowed = routing.allowedTopics
+  const patterns = allowed.filter((pattern) => nameOf(pattern) === undefined)
+  if (allowed.length > 0 && patterns.length === 0) return []
+  const bound = allowed.length === 0 ? '' : ', if route.topic.include.list has them'
+  const name = routeModule === undefined ? routing.topicReplacement : routeModule
+  return [step('later', name, `as events name them${bound}: ${creationText(options)}`)]
+}
+
+function creationText({ sink }: RelayOptions): string {
+  const { partitions, replicationFactor } = sink
+  const replicas = replicationFactor < 0 ? "the brokers' default of" : replicationFactor
+  return `${partitions} partitions, ${replicas} replicas`
+}
+
+/** See `KeptPosition`. */
+function positionSteps(
+  topics: ReadonlySet<string>,
+  { sink, source }: RelayOptions,
+  { notes }: PlanFacts,
+): readonly PlanStep[] {
+  const step = stepsOf('topic')
+  const noted = notes?.positionTopic ?? null
+  const topic = sink.transactional?.positionTopic
+  if (topic === undefined) {
+    if (noted === null) return []
+    return [step('change', noted, 'its position is not believed any more: delivery is idempotent')]
+  }
+  if (noted !== null && noted !== topic) {
+    const text = `the position of slot ${source.slotName} is in topic ${noted}: set offset.storage.topic back`
+    return [step('halt', topic, text)]
+  }
+  if (topics.has(topic)) return [step('keep', topic, 'positions of transactional delivery')]
+  return noted === null
+    ? [step('create', topic, 'positions of transactional delivery: one partition, compacted')]
+    : [step('halt', topic, 'the position is lost: see "fairlead relay reset-position"')]
+}
