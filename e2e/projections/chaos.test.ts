@@ -22,6 +22,13 @@ const PAUSE_MIN_MS = 300
 const PAUSE_SPREAD_MS = 2_500
 const SETTLE_DEADLINE_MS = 180_000
 
+/** What is parked fails again, in the middle of all this. */
+const RETRIES = {
+  'parked.key.retries.max': 1_000,
+  'parked.key.retry.backoff.ms': 300,
+  'parked.key.retry.backoff.max.ms': 1_000,
+}
+
 const VICTIMS = ['projector', 'projector', 'projector', 'broker', 'postgres'] as const
 
 test(`rows and letters are those of one thread, whatever is killed (CHAOS_SEED=${SEED})`, async () => {
@@ -31,7 +38,7 @@ test(`rows and letters are those of one thread, whatever is killed (CHAOS_SEED=$
     partitions: PARTITIONS,
   })
   const random = seededRandom(SEED)
-  const projectors = Array.from({ length: PROJECTORS }, () => stack.projector())
+  const projectors = Array.from({ length: PROJECTORS }, () => stack.projector(RETRIES))
   await stack.publish(AccountEvents.Deposited({ accountId: 'account-0', amount: 1 }))
   await stack.caughtUp('accounts')
 
@@ -75,7 +82,7 @@ async function kill(
     case 'projector': {
       const index = random.int(projectors.length)
       await projectors[index]?.stop('SIGKILL')
-      projectors[index] = stack.projector()
+      projectors[index] = stack.projector(RETRIES)
       return
     }
     case 'broker':

@@ -108,7 +108,7 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   await stack.publish(...deposits(100))
   await waitFor('the sleeper to begin a batch', 30_000, () => proxy.heldCount > 0)
   process.kill(sleeper.pid, 'SIGSTOP')
-  stack.projector()
+  const successor = stack.projector()
   await stack.caughtUp('accounts')
 
   proxy.release()
@@ -116,6 +116,8 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   await waitFor('the sleeper to be fenced', 60_000, async () => {
     return (await stack.metric(sleeper, 'projection_fenced_total')) === 1
   })
+  // It has joined again: alone, it has the partition.
+  await successor.stop()
   await stack.publish(...deposits(50))
   await stack.caughtUp('accounts')
   await expectOracle(stack)

@@ -51,21 +51,29 @@ test.for([
   },
 )
 
-test('poison among statements of SQL: what the others changed stays, and is there once', async () => {
-  await using stack = await start(join(import.meta.dirname, 'turnover.ts'))
-  const events = Array.from({ length: 100 }, (_, index) =>
-    deposit(`account-${index % 10}`, [10, 40, 71].includes(index) ? 0 : index + 1),
-  )
-  await stack.publish(...events, deposit('account-0', 5), deposit('account-1', 5))
-  stack.projector()
-  await stack.caughtUp('turnover')
-  const expected = await foldAccounts(stack)
-  const { rows } = await stack.pool.query<{ id: string; events: number; trail: string }>(
-    'select id, events, trail from public.turnover order by id',
-  )
-  expect(rows).toEqual(
-    expected.rows.map(({ id, events: count, trail }) => ({ id, events: count, trail: `${trail}` })),
-  )
-  expect(await readLetters(stack, 'turnover')).toEqual(expected.letters)
-  expect(new Set(expected.letters.values())).toEqual(new Set(['failed', 'blocked']))
-})
+test.for([{ at: [0] }, { at: [50] }, { at: [99] }, { at: [10, 40, 71] }])(
+  'poison at $at of SQL: what the others changed stays, and is there once',
+  async ({ at }) => {
+    await using stack = await start(join(import.meta.dirname, 'turnover.ts'))
+    const events = Array.from({ length: 100 }, (_, index) =>
+      deposit(`account-${index % 10}`, at.includes(index) ? 0 : index + 1),
+    )
+    const followers = Array.from({ length: 10 }, (_, index) => deposit(`account-${index}`, 5))
+    await stack.publish(...events, ...followers)
+    stack.projector()
+    await stack.caughtUp('turnover')
+    const expected = await foldAccounts(stack)
+    const { rows } = await stack.pool.query<{ id: string; events: number; trail: string }>(
+      'select id, events, trail from public.turnover order by id',
+    )
+    expect(rows).toEqual(
+      expected.rows.map(({ id, events: count, trail }) => ({
+        id,
+        events: count,
+        trail: `${trail}`,
+      })),
+    )
+    expect(await readLetters(stack, 'turnover')).toEqual(expected.letters)
+    expect(new Set(expected.letters.values())).toEqual(new Set(['failed', 'blocked']))
+  },
+)

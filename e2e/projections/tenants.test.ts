@@ -67,6 +67,41 @@ test('what one tenant breaks holds up nothing of another, under the same key', a
   expect(await balances(stack)).toEqual({ 'other/a': 11, 'acme/a': 3 })
 })
 
+test('rows of one tenant are folded anew, and those of another stay as they are', async () => {
+  await using stack = await ProjectionStack.start({
+    events: AccountEvents,
+    projections: join(import.meta.dirname, 'accounts-of-tenants.ts'),
+  })
+  const app = stack.projector({ 'tenant.header': 'tenant' })
+  const send = async (tenant: string, ...amounts: readonly number[]) => {
+    const events = amounts.map((amount) => AccountEvents.Deposited({ accountId: 'a', amount }))
+    const header = ['tenant', Buffer.from(tenant)] as const
+    const records = await stack.encode(...events)
+    await stack.publishRaw(
+      ...records.map((record) => ({ ...record, headers: [...(record.headers ?? []), header] })),
+    )
+    await stack.caughtUp('accounts_of_tenants')
+  }
+  await send('acme', 1, 2)
+  await send('other', 5, 6)
+  await stack.pool.query('update rm_accounts_of_tenants_v1.account_of_tenant set balance = 99')
+  const rebuilt = await fairlead([
+    'projection',
+    'rebuild',
+    'accounts_of_tenants',
+    '--key',
+    'acme/a',
+    '--yes',
+    '--projector',
+    app.url,
+  ])
+  expect(rebuilt.exitCode, rebuilt.stderr).toBe(0)
+  expect(await balances(stack)).toEqual({ 'acme/a': 3, 'other/a': 99 })
+  await send('acme', 4)
+  await send('other', 1)
+  expect(await balances(stack)).toEqual({ 'acme/a': 7, 'other/a': 100 })
+})
+
 test('what fails for one tenant in numbers is parked, and nobody waits for him', async () => {
   await using stack = await ProjectionStack.start({
     events: AccountEvents,

@@ -69,7 +69,8 @@ export class ProjectionStack {
   readonly admin: Admin
   readonly topic: string
   readonly #options: StackOptions
-  readonly #directory: string
+  /** Is removed with the stack. */
+  readonly directory: string
   readonly #broker: BrokerProcess | undefined
   readonly #apps = new Set<RunningApp>()
   #producer: IdempotentProducer | undefined
@@ -94,7 +95,7 @@ export class ProjectionStack {
     },
   ) {
     this.#options = options
-    this.#directory = directory
+    this.directory = directory
     this.topic = options.events.topic
     this.postgres = peers.postgres
     this.#broker = peers.broker
@@ -105,6 +106,11 @@ export class ProjectionStack {
       applicationName: 'e2e',
     })
     this.admin = createAdmin(this.#client)
+  }
+
+  /** Of its server. */
+  get dataDirectory(): string {
+    return join(this.directory, 'postgres')
   }
 
   get broker(): BrokerProcess {
@@ -318,7 +324,7 @@ export class ProjectionStack {
     await this.registry.stop()
     await this.#broker?.stop()
     await this.postgres.stop()
-    await rm(this.#directory, { recursive: true, force: true })
+    await rm(this.directory, { recursive: true, force: true })
   }
 
   get #client() {

@@ -1,5 +1,5 @@
 import { partitionOfKey } from '@fairlead/kafka'
-import type { SqlProjection } from '@fairlead/projection'
+import type { AnyEvent, Row, SqlProjection } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
@@ -21,6 +21,50 @@ function keyThat(isWanted: (partitionOf: (count: number) => number) => boolean):
     if (isWanted((count) => partitionOfKey(Buffer.from(key), count))) return key
   }
 }
+
+describe('a poison event in the middle of a batch', () => {
+  const amounts = [1, 2, 0, 4, 5]
+  const appendAll = (): void =>
+    fixture.log.append(0, ...amounts.map((amount, index) => deposited(accountId(index), amount)))
+  const amountOf = ({ data }: AnyEvent): number => (data as { readonly amount: number }).amount
+
+  test('costs a fold no second pass: the others are committed with its letter', async () => {
+    const handled: number[] = []
+    const deposit = (row: Row, event: AnyEvent): Row => {
+      handled.push(amountOf(event))
+      if (amountOf(event) === 0) throw new RangeError('nothing deposited')
+      return { ...row, balance: Number(row['balance']) + amountOf(event) }
+    }
+    appendAll()
+    fixture.start([{ ...accounts, on: { Deposited: deposit } }])
+    await until(async () => expect(await fixture.nextOffset()).toBe(5))
+    expect(handled).toEqual(amounts)
+    expect(await fixture.readAccounts()).toHaveLength(4)
+    expect(await fixture.letters()).toMatchObject([{ offset: 2, kind: 'failed' }])
+  })
+
+  test('costs SQL one: the first finds out that there is one, and changes nothing', async () => {
+    const handled: number[] = []
+    const handle = totals.on['Deposited']
+    const counting: SqlProjection = {
+      ...totals,
+      on: {
+        Deposited: async (event, context) => {
+          handled.push(amountOf(event))
+          await handle?.(event, context)
+        },
+      },
+    }
+    appendAll()
+    fixture.start([counting])
+    await until(async () => expect(await fixture.nextOffset()).toBe(5))
+    expect(handled).toEqual([1, 2, 0, ...amounts])
+    const { rows } = await sql`select total::int from public.day_total order by 1`.execute(
+      fixture.db,
+    )
+    expect(rows).toEqual([1, 2, 4, 5].map((total) => ({ total })))
+  })
+})
 
 describe('events that are tried again', () => {
   const retrying = { ...accounts, retry: { retries: 2, baseMs: 1, maxMs: 5 } }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Metrics } from '@fairlead/service'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { EventLog, Membership } from './log/event-log.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
 
@@ -21,6 +22,43 @@ async function batchCount({ registry }: Metrics): Promise<number> {
   )
   return counts?.reduce((sum, { value }) => sum + value, 0) ?? 0
 }
+
+test('records below the checkpoint that a fetch brings again cost no transaction', async () => {
+  const { db, log } = fixture
+  const inner = log.open()
+  let rewindCount = 0
+  let rewoundCount = 0
+  const rewinding: EventLog = {
+    ...inner,
+    join: async (options) => {
+      const membership = await inner.join(options)
+      const fetch: Membership['fetch'] = (request) => {
+        if (rewindCount === 0) return membership.fetch(request)
+        rewindCount -= 1
+        rewoundCount += 1
+        return membership.fetch({ ...request, fromOffset: 0 })
+      }
+      return { ...membership, fetch }
+    },
+  }
+  log.append(0, deposited(accountId(0), 1), deposited(accountId(0), 2))
+  const { metrics } = fixture.start([accounts], { log: rewinding })
+  await until(async () => expect(await fixture.nextOffset()).toBe(2))
+  const versionOfCheckpoint = async () =>
+    (await sql<{ xmin: string }>`select xmin::text from evt.checkpoint`.execute(db)).rows[0]?.xmin
+  const before = await versionOfCheckpoint()
+  rewindCount = 3
+  await until(() => expect(rewoundCount).toBe(3))
+  expect(await versionOfCheckpoint()).toBe(before)
+  expect(await batchCount(metrics)).toBe(1)
+
+  // Some of them below it, and one that is not.
+  rewindCount = 1
+  log.append(0, deposited(accountId(0), 4))
+  await until(async () => expect(await fixture.nextOffset()).toBe(3))
+  expect(await fixture.readAccounts()).toEqual(balances(7))
+  expect(await batchCount(metrics)).toBe(2)
+})
 
 test('all that comes in while a batch is applied is one batch', async () => {
   const { db, log } = fixture

@@ -6,7 +6,7 @@ import {
   type Row,
 } from '@fairlead/projection'
 import { type Kysely, type KyselyPlugin, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { drainLetters } from './drain-letters.ts'
 import { RecordReader } from './log/prepare-records.ts'
 import { readCheckpoint } from './store/checkpoints.ts'
@@ -210,6 +210,45 @@ describe('the time of the next try', () => {
       ])
     })
   })
+})
+
+test('a clock of the process that jumps changes neither what is applied nor when a key is due', async () => {
+  const start = performance.now()
+  const startMs = Date.now()
+  let jumpMs = 0
+  const clock = vi
+    .spyOn(Date, 'now')
+    .mockImplementation(() => startMs + jumpMs + (performance.now() - start))
+  try {
+    const { allowed, projection } = curable(LATER)
+    const deposit = (amount: number, account: number) =>
+      fixture.log.append(0, { ...deposited(accountId(account), amount), timestampMs: startMs })
+    const { projector } = fixture.start([projection])
+    jumpMs = 86_400_000
+    deposit(-1, 0)
+    deposit(1, 1)
+    await isAt(2)
+    expect((await parked())[0]?.dueInMs).toBeLessThan(3_601_000)
+    jumpMs = -3_600_000
+    deposit(2, 1)
+    await isAt(3)
+    await projector.stop()
+
+    allowed.add(-1)
+    jumpMs = 86_400_000
+    const { projector: second } = fixture.start([projection])
+    deposit(3, 1)
+    await isAt(4)
+    expect(await parked()).toMatchObject([{ attempts: 0, tries: 0 }])
+    await second.stop()
+    jumpMs = -3_600_000
+    await sql`update evt.parked_key set next_try_at = clock_timestamp()`.execute(db)
+    fixture.start([projection])
+    await isReleased()
+    expect(await fixture.balancesIn('public')).toEqual(balances(folded(-1), folded(1, 2, 3)))
+  } finally {
+    clock.mockRestore()
+  }
 })
 
 describe('people come before the clock', () => {

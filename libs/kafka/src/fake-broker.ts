@@ -37,6 +37,9 @@ export class FakeBroker {
   readonly stored: string[] = []
   produceRequestCount = 0
   fetchRequestCount = 0
+  metadataRequestCount = 0
+  /** What Fetch requests are answered with, one after the other; behind the last one they wait. */
+  readonly fetchErrorCodes: number[] = []
   /** Of clients that wanted to say who they are; all of them are refused. */
   handshakeCount = 0
   initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
@@ -116,6 +119,7 @@ export class FakeBroker {
         )
         break
       case API_KEYS.metadata:
+        this.metadataRequestCount += 1
         respond(metadataBody(this.#port))
         break
       case API_KEYS.initProducerId:
@@ -138,12 +142,18 @@ export class FakeBroker {
         this.#produce(socket, reader, respond)
         break
       case API_KEYS.fetch:
-        // A long poll that never ends.
         this.fetchRequestCount += 1
+        this.#fetch(respond)
         break
       default:
         socket.destroy()
     }
+  }
+
+  /** A long poll that never ends, unless it was told what to answer. */
+  #fetch(respond: (body: Writer) => void): void {
+    const errorCode = this.fetchErrorCodes.shift()
+    if (errorCode !== undefined) respond(fetchBody(errorCode))
   }
 
   #produce(socket: Socket, reader: Reader, respond: (body: Writer) => void): void {
@@ -243,6 +253,28 @@ function metadataBody(port: number): Writer {
         w.appendArray([], () => undefined, true, false)
       })
       writer.appendInt32(-1)
+    })
+    .appendTaggedFields()
+}
+
+/** Of Fetch, version 12: one partition without records. */
+function fetchBody(errorCode: number): Writer {
+  return Writer.create()
+    .appendInt32(0)
+    .appendInt16(0)
+    .appendInt32(0)
+    .appendArray(['t'], (topics, topic) => {
+      topics.appendString(topic).appendArray([0], (writer, partition) => {
+        writer
+          .appendInt32(partition)
+          .appendInt16(errorCode)
+          .appendInt64(0n)
+          .appendInt64(0n)
+          .appendInt64(0n)
+          .appendArray([], () => undefined)
+          .appendInt32(-1)
+          .appendString('')
+      })
     })
     .appendTaggedFields()
 }
