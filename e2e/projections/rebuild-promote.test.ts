@@ -141,6 +141,14 @@ test('two versions at once, one of which is killed: each event has its side effe
   )
   const expected = ends.map((end, part) => ({ part, sent: String(end), offsets: String(end) }))
   expect(rows).toEqual(expected)
+  expect(await schemas(stack)).toEqual(['rm_mail_v1', 'rm_mail_v2'])
+  const partitions = ends.map((_end, partition) => ({ topic: stack.topic, partition }))
+  for (const group of ['projector-mail-v1', 'projector-mail-v2']) {
+    await waitFor(`${group} to be at the end`, 30_000, async () => {
+      const committed = await stack.admin.committedOffsets(group, partitions)
+      return ends.every((end, part) => committed[part]?.offset === end)
+    })
+  }
 })
 
 type Readers = {

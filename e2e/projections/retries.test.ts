@@ -94,7 +94,7 @@ test('what the table refuses for a while is applied by itself, and lists say whe
   expect(key.attempts).toBeGreaterThanOrEqual(3)
   expect(Date.parse(key.nextTryAt)).not.toBeNaN()
   const table = await fairlead(['dlq', 'list', 'accounts', '--projector', app.url, '--limit', '2'])
-  expect(table.stdout).toMatch(/attempts +next try/)
+  expect(table.stdout).toMatch(/ATTEMPTS +NEXT TRY/)
 
   await fillOwners(stack.pool)
   await isHealed(stack)
