@@ -1,189 +1,24 @@
 import { describe, expect, test } from 'vitest'
-import { CLEANER_FILE, writeCheckpoint } from '../checkpoints.ts'
-import { runTask, writeNewFile } from '../disk-task.ts'
-import type { LogConfig, ReadResult } from '../index.ts'
+import type { LogConfig } from '../index.ts'
 import {
-  type KeyedRecord,
+  CONFIG,
   altered,
   batches,
   compact,
   keyed,
+  logOf,
   plan,
-  records,
+  set,
   shown,
 } from '../testing/compaction-fixture.ts'
-import { INDEX_SLOT_BYTES } from '../index-file.ts'
-import {
-  DIRECTORY,
-  NOW_MS,
-  append,
-  lookUp,
-  open,
-  read,
-  readAll,
-  settled,
-  tryOpen,
-} from '../testing/log-fixture.ts'
-import { BATCH_HEADER_BYTES, crc32c, splitBatches } from '@fairlead/protocol'
-import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
-
-const DAY_MS = 86_400_000
-const CLEANER_PATH = `${DIRECTORY}/${CLEANER_FILE}`
+import { DIRECTORY, NOW_MS, append, open, settled } from '../testing/log-fixture.ts'
+import { crc32c, splitBatches } from '@fairlead/protocol'
+import { LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 
 /** In a batch of one record whose key is a letter. */
 const KEY = 66
 /** The last byte of the number of records. */
 const RECORD_COUNT = 60
-
-/** Two records of this size fill a segment. */
-const CONFIG: Partial<LogConfig> = {
-  segmentBytes: 150,
-  indexIntervalBytes: 60,
-  cleanupPolicy: ['compact'],
-}
-
-function set(key: string | null, value: string | null): KeyedRecord[] {
-  return [{ key, value }]
-}
-
-function logOf(
-  sets: readonly (readonly [key: string | null, value: string | null])[],
-  config: Partial<LogConfig> = CONFIG,
-) {
-  const disk = new SimulatedDisk()
-  const log = open(disk, { config, cacheBytes: 1e6 })
-  // As a coordinator: clients may write no records without a key.
-  for (const [key, value] of sets) {
-    append(log, keyed(set(key, value)), { origin: 'coordinator' })
-  }
-  return { disk, log }
-}
-
-test('a compacted segment whose index lost its end is read again, and nothing of it is missing', () => {
-  const sets = ['a', 'b', 'a', 'c', 'd', 'e', 'a'].map((key, at) => [key, String(at)] as const)
-  const { disk, log } = logOf(sets)
-  compact(disk, log)
-  const content = shown(log)
-  settled<void>((done) => log.close(done))
-  const indexes = disk.paths().filter((path) => path.endsWith('.idx'))
-  for (const path of indexes.slice(0, -1)) {
-    const damaged = disk.survivor(LOSE_UNSYNCED)
-    const sizeBytes = damaged.contentOf(path).length - INDEX_SLOT_BYTES
-    damaged.open(path, 'existing', (file) => file.ok && file.value.truncate(sizeBytes, () => {}))
-    expect(damaged.contentOf(path)).toHaveLength(sizeBytes)
-    const reopened = open(damaged, { config: CONFIG })
-    expect(shown(reopened)).toEqual(content)
-    expect(damaged.contentOf(path)).toEqual(disk.contentOf(path))
-  }
-  expect(indexes.length).toBeGreaterThan(2)
-})
-
-test('damage to the cleaner checkpoint costs a compaction, and no log', () => {
-  const sets = ['a', 'a', 'a', 'a', 'b', 'b', 'c'].map((key, at) => [key, String(at)] as const)
-  const { disk, log } = logOf(sets)
-  compact(disk, log)
-  const content = shown(log)
-  expect(content.length).toBeLessThan(sets.length)
-  settled<void>((done) => log.close(done))
-  const sizeBytes = disk.contentOf(CLEANER_PATH).length
-  for (let position = 0; position < sizeBytes; position += 1) {
-    const damaged = disk.survivor(LOSE_UNSYNCED)
-    const bytes = damaged.contentOf(CLEANER_PATH)
-    bytes[position] = (bytes[position] ?? 0) ^ 1
-    const reopened = open(damaged, { config: CONFIG })
-    expect(shown(reopened)).toEqual(content)
-    expect(plan(reopened)?.plan.firstDirtyOffset).toBe(0)
-  }
-})
-
-test('a swap that the cleaner checkpoint does not name is reported, and removes no other segments', () => {
-  const sets = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((key, at) => [key, String(at)] as const)
-  const { disk, log } = logOf(sets)
-  settled<void>((done) => log.close(done))
-  const segment = `${DIRECTORY}/00000000000000000000.log`
-  const swapped = writeNewFile(disk, `${segment}.swap`, disk.contentOf(segment))
-  settled<void>((done) => runTask(swapped, done))
-  const target = { disk, directory: DIRECTORY, name: CLEANER_FILE }
-  const stale = [
-    [0, 4],
-    [2, 4],
-  ]
-  settled<void>((done) => runTask(writeCheckpoint(target, stale, crc32c), done))
-  const before = disk.paths()
-  const opened = tryOpen(disk, { config: CONFIG })
-  expect(opened).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
-  expect(disk.paths()).toEqual(before)
-})
-
-test('a compacted segment does not take the place of segments that were deleted meanwhile', () => {
-  const { disk, log } = logOf(['a', 'b', 'a', 'c', 'd'].map((key) => [key, 'value'] as const))
-  settled((done) => log.deleteRecords(2, (result) => done({ ok: true, value: result })))
-  const content = shown(log)
-  const before = disk.paths()
-  for (const [baseOffset, endOffset] of [
-    [0, 2],
-    [0, 4],
-    [2, 3],
-  ] as const) {
-    const range = { baseOffset, endOffset }
-    const replaced = settled<boolean>((done) => log.replaceSegments(range, NOW_MS, done))
-    expect(replaced).toEqual({ ok: true, value: false })
-  }
-  expect(log.failure).toBeUndefined()
-  expect([shown(log), disk.paths()]).toEqual([content, before])
-})
-
-test('a read of a segment that is replaced meanwhile does not go by the index of the other', () => {
-  const waiting: (() => void)[] = []
-  let isReading = false
-  const disk = new SimulatedDisk({
-    completion: (complete) => (isReading ? waiting.push(complete) : complete()),
-  })
-  const log = open(disk, { config: { ...CONFIG, segmentBytes: 800 } })
-  for (const key of 'aaabcdefghijklmnopqrstu') append(log, keyed(set(key, 'value')))
-  expect(log.segmentCount).toBe(3)
-  // The index of the second segment takes the place of that of the first in memory.
-  const content = readAll(log)
-  isReading = true
-  const answers: ReadResult[] = []
-  log.read({ fetchOffset: 8, maxBytes: 1 }, (result) => answers.push(result))
-  isReading = false
-  compact(disk, log)
-  expect(answers).toEqual([])
-  expect(splitBatches(disk.contentOf(`${DIRECTORY}/00000000000000000000.log`))).toHaveLength(8)
-  while (waiting.length > 0) waiting.shift()?.()
-  const wanted = splitBatches(content)[8]
-  const position = wanted?.position ?? 0
-  expect(answers).toMatchObject([
-    { ok: true, chunks: [content.slice(position, position + (wanted?.sizeBytes ?? 0))] },
-  ])
-})
-
-test('a compacted segment without an index is not opened without what rotted in it', () => {
-  const sets = ['a', 'b', 'a', 'c', 'd', 'e', 'a'].map((key, at) => [key, String(at)] as const)
-  const { disk, log } = logOf(sets)
-  compact(disk, log)
-  settled<void>((done) => log.close(done))
-  for (const path of disk.paths().filter((name) => name.endsWith('.idx'))) {
-    disk.removeFile(path, () => {})
-  }
-  const closed = disk.paths().filter((name) => name.endsWith('.log'))
-  closed.pop()
-  expect(closed.length).toBeGreaterThan(1)
-  for (const path of closed) {
-    const content = disk.survivor(KEEP_UNSYNCED).contentOf(path)
-    for (const { position, sizeBytes } of splitBatches(content)) {
-      for (const at of [position + BATCH_HEADER_BYTES, position + sizeBytes - 1]) {
-        const damaged = disk.survivor(KEEP_UNSYNCED)
-        const bytes = damaged.contentOf(path)
-        bytes[at] = (bytes[at] ?? 0) ^ 1
-        const opened = tryOpen(damaged, { config: CONFIG })
-        expect(opened).toMatchObject({ ok: false, error: { code: 'LOG_CORRUPT' } })
-        expect(damaged.contentOf(path)).toHaveLength(content.length)
-      }
-    }
-  }
-})
 
 describe('a compaction', () => {
   test('leaves the latest record of each key, at its offset, and the active segment as it is', () => {
@@ -297,21 +132,6 @@ describe('a compaction', () => {
     expect(shown(log)).toEqual(['a=5@5', 'b=6@6', 'c=7@7', 'd=8@8', 'e=9@9', 'f=10@10'])
   })
 
-  test('is not seen by a reader in the middle of what it replaces', () => {
-    const { disk, log } = logOf([
-      ['a', '0'],
-      ['a', '1'],
-      ['a', '2'],
-      ['a', '3'],
-      ['b', '4'],
-    ])
-    compact(disk, log)
-    for (const fetchOffset of [0, 1, 2, 3]) {
-      expect(read(log, fetchOffset, { maxBytes: 1 })).toMatchObject({ ok: true, nextOffset: 4 })
-    }
-    expect(read(log, 4)).toMatchObject({ ok: true, nextOffset: 5 })
-  })
-
   test('serves from the disk what the cache remembers otherwise', () => {
     const { disk, log } = logOf([
       ['a', '0'],
@@ -400,38 +220,6 @@ describe('a compaction', () => {
     expect(append(log, keyed(set('a', '3')))).toMatchObject({ ok: true })
     expect(shown(log).length).toBe(4)
   })
-
-  test('a disk that is full once the segments are being replaced ends the log, which opens again', () => {
-    const operations = ['syncDirectory', 'rename', 'open']
-    const outcomes = Array.from({ length: 20 }, (_, fullAt) => {
-      const { disk, log } = logOf([
-        ['a', '0'],
-        ['a', '1'],
-        ['a', '2'],
-      ])
-      let isSwapping = false
-      let count = 0
-      disk.hook = ({ kind, path }) => {
-        isSwapping ||= kind === 'rename' && path.endsWith('.log.cleaned')
-        const isFull = isSwapping && operations.includes(kind) && count === fullAt
-        if (isSwapping && operations.includes(kind)) count += 1
-        return isFull ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
-      }
-      const result = compact(disk, log)
-      disk.hook = () => ({ kind: 'proceed' })
-      for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
-        const reopened = open(disk.survivor(choices), { config: CONFIG })
-        expect(shown(reopened).at(-1)).toBe('a=2@2')
-      }
-      return `${result?.ok === true ? 'compacted' : 'refused'}, ${log.failure?.code ?? 'open'}`
-    })
-    // The rename itself changes nothing when it fails.
-    expect(outcomes[0]).toBe('refused, open')
-    expect(outcomes[1]).toBe('refused, ENOSPC')
-    expect(new Set(outcomes.slice(1))).toEqual(
-      new Set(['refused, ENOSPC', 'refused, open', 'compacted, open']),
-    )
-  })
 })
 
 describe('max.compaction.lag.ms', () => {
@@ -451,151 +239,6 @@ describe('max.compaction.lag.ms', () => {
     expect(plan(reopened, 1110)?.plan).toMatchObject({ delayMs: 10, isDue: true })
     compact(disk, reopened)
     expect(plan(reopened, 9999)?.plan).toMatchObject({ delayMs: 0, isDue: false })
-  })
-})
-
-describe('a tombstone', () => {
-  const config = { ...CONFIG, deleteRetentionMs: DAY_MS }
-
-  test('removes what was before it at once, and goes a day after that', () => {
-    const { disk, log } = logOf(
-      [
-        ['a', '0'],
-        ['a', null],
-        ['b', '2'],
-      ],
-      config,
-    )
-    compact(disk, log)
-    expect(shown(log)).toEqual(['a=null@1', 'b=2@2'])
-    expect(batches(log)[0]).toMatchObject({
-      hasDeleteHorizon: true,
-      baseTimestampMs: NOW_MS + DAY_MS,
-      maxTimestampMs: NOW_MS,
-    })
-    expect(records(log)[0]?.timestampMs).toBe(NOW_MS)
-
-    append(log, keyed(set('b', '3')))
-    append(log, keyed(set('b', '4')))
-    compact(disk, log, { nowMs: NOW_MS + DAY_MS - 1 })
-    expect(shown(log)).toEqual(['a=null@1', 'b=3@3', 'b=4@4'])
-    append(log, keyed(set('b', '5')))
-    append(log, keyed(set('b', '6')))
-    compact(disk, log, { nowMs: NOW_MS + DAY_MS })
-    expect(shown(log)).toEqual(['b=5@5', 'b=6@6'])
-  })
-
-  test('that the map does not cover yet does not begin its time', () => {
-    const { disk, log } = logOf(
-      [
-        ['a', '0'],
-        ['b', '1'],
-        ['c', null],
-        ['d', '3'],
-        ['e', '4'],
-      ],
-      config,
-    )
-    compact(disk, log, { mapBytes: 24 * 3, mapLoadFactor: 0.7 })
-    expect(batches(log).map(({ hasDeleteHorizon }) => hasDeleteHorizon)).not.toContain(true)
-  })
-
-  test('that the map does not cover, in a batch that it covers in part, does not begin its time', () => {
-    const disk = new SimulatedDisk()
-    const log = open(disk, { config: { ...config, segmentBytes: 1 } })
-    append(log, keyed(set('a', '0')))
-    const straddling = ['b', 'c', 'a'].map((key) => ({ key, value: key === 'a' ? null : 'value' }))
-    append(log, keyed(straddling))
-    append(log, keyed(set('d', '4')))
-    const room = { mapBytes: 24 * 3, mapLoadFactor: 0.7 }
-    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 2 } })
-    // A day on, this one removes what was before the tombstone: its day begins.
-    const later = { ...room, nowMs: NOW_MS + DAY_MS }
-    expect(compact(disk, log, later)).toMatchObject({ ok: true, value: { firstDirtyOffset: 4 } })
-    expect(shown(log)).toEqual(['b=value@1', 'c=value@2', 'a=null@3', 'd=4@4'])
-    const horizonMs = NOW_MS + 2 * DAY_MS
-    expect(batches(log)[0]).toMatchObject({ hasDeleteHorizon: true, baseTimestampMs: horizonMs })
-  })
-
-  test('whose time is over stays while what was before it does', () => {
-    const disk = new SimulatedDisk()
-    const log = open(disk, { config: { ...config, segmentBytes: 1 } })
-    append(log, keyed(set('a', '0')))
-    // As it comes from another cluster that has compacted it: its time is in the batch, and over.
-    const copied = keyed([
-      { key: 'b', value: '1' },
-      { key: 'c', value: '2' },
-      { key: 'a', value: null },
-    ])
-    append(log, altered(copied, { hasDeleteHorizon: true }))
-    append(log, keyed(set('d', '4')))
-    const room = { mapBytes: 24 * 3, mapLoadFactor: 0.7 }
-    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 2 } })
-    expect(shown(log)).toEqual(['a=0@0', 'b=1@1', 'c=2@2', 'a=null@3', 'd=4@4'])
-    expect(compact(disk, log, room)).toMatchObject({ ok: true, value: { firstDirtyOffset: 4 } })
-    expect(shown(log)).toEqual(['b=1@1', 'c=2@2', 'd=4@4'])
-  })
-})
-
-describe('the last batch of a producer', () => {
-  const produced = (key: string, sequence: number) =>
-    keyed(set(key, String(sequence)), {
-      producerId: 7,
-      producerEpoch: 1,
-      baseSequence: sequence,
-    })
-
-  test('stays without its records, and still tells a retry', () => {
-    const disk = new SimulatedDisk()
-    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
-    for (let sequence = 0; sequence < 3; sequence += 1) append(log, produced('a', sequence))
-    append(log, keyed(set('a', 'x')))
-    append(log, keyed(set('a', 'y')))
-    compact(disk, log)
-    expect(shown(log)).toEqual(['a=x@3', 'a=y@4'])
-    expect(batches(log)[0]).toMatchObject({
-      baseOffset: 2,
-      producerId: 7,
-      producerEpoch: 1,
-      baseSequence: 2,
-      recordCount: 0,
-      lastOffsetDelta: 0,
-    })
-    // Without snapshots the state comes from the batches alone.
-    for (const path of disk.paths().filter((name) => name.endsWith('.snap'))) {
-      disk.removeFile(path, () => {})
-    }
-    const reopened = open(disk, { config: CONFIG })
-    expect(append(reopened, produced('a', 2))).toMatchObject({ duplicate: true, baseOffset: 2 })
-    expect(append(reopened, produced('a', 4))).toMatchObject({
-      ok: false,
-      errorCode: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
-    })
-    expect(append(reopened, produced('a', 3))).toMatchObject({ ok: true, duplicate: false })
-  })
-
-  test('without its records does not hide the greatest timestamp of those that are left', () => {
-    const disk = new SimulatedDisk()
-    const log = open(disk, { config: { ...CONFIG, segmentBytes: 1 } })
-    const producer = { producerId: 7, producerEpoch: 1, baseSequence: 0 }
-    append(log, keyed([{ key: 'a', value: '0', timestampMs: NOW_MS + 5 }], producer))
-    for (const key of ['b', 'a', 'c']) append(log, keyed(set(key, 'value')))
-    compact(disk, log)
-    expect(batches(log)[0]).toMatchObject({ recordCount: 0, producerId: 7 })
-    const greatest = lookUp((done) => log.offsetOfMaxTimestamp(done))
-    expect(greatest).toMatchObject({ ok: true, found: { offset: 1, timestampMs: NOW_MS } })
-  })
-
-  test('goes once the producer is forgotten', () => {
-    const disk = new SimulatedDisk()
-    const config = { ...CONFIG, segmentBytes: 1, producerIdExpirationMs: 1000 }
-    const log = open(disk, { config })
-    append(log, produced('a', 0))
-    append(log, keyed(set('a', 'x')))
-    append(log, keyed(set('a', 'y')))
-    settled<void>((done) => log.enforceRetention(NOW_MS + 1000, done))
-    compact(disk, log)
-    expect(batches(log).map(({ baseOffset }) => baseOffset)).toEqual([1, 2])
   })
 })
 

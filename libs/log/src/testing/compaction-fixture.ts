@@ -13,14 +13,22 @@ import { type CompactionJob, type CompactionResult, compactLog } from '../compac
 import type { PlannedCompaction } from '../compaction/plan.ts'
 import type { DiskResult } from '../disk.ts'
 import { runTask } from '../disk-task.ts'
+import type { LogConfig } from '../log-config.ts'
 import type { PartitionLog } from '../partition-log.ts'
-import { NOW_MS, readAll, settled } from './log-fixture.ts'
-import type { SimulatedDisk } from '@fairlead/simulation'
+import { NOW_MS, append, open, readAll, settled } from './log-fixture.ts'
+import { SimulatedDisk } from '@fairlead/simulation'
 
 export type KeyedRecord = {
   readonly key: string | null
   readonly value: string | null
   readonly timestampMs?: number
+}
+
+/** Two records of the size that `logOf` appends fill a segment. */
+export const CONFIG: Partial<LogConfig> = {
+  segmentBytes: 150,
+  indexIntervalBytes: 60,
+  cleanupPolicy: ['compact'],
 }
 
 const UTF8 = new TextEncoder()
@@ -50,6 +58,24 @@ export function keyed(
     },
     crc32c,
   )
+}
+
+export function set(key: string | null, value: string | null): KeyedRecord[] {
+  return [{ key, value }]
+}
+
+/** A log of batches of one record. */
+export function logOf(
+  sets: readonly (readonly [key: string | null, value: string | null])[],
+  config: Partial<LogConfig> = CONFIG,
+): { readonly disk: SimulatedDisk; readonly log: PartitionLog } {
+  const disk = new SimulatedDisk()
+  const log = open(disk, { config, cacheBytes: 1e6 })
+  // As a coordinator: clients may write no records without a key.
+  for (const [key, value] of sets) {
+    append(log, keyed(set(key, value)), { origin: 'coordinator' })
+  }
+  return { disk, log }
 }
 
 /** A compression that only a test can undo: every bit is turned. */
