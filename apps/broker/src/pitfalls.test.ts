@@ -7,13 +7,9 @@ import {
   encodeRequest,
   splitBatches,
 } from '@fairlead/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from './testing/test-broker.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { sharedBroker } from './testing/shared-broker.ts'
+import { removeDirectory, startTestBroker, temporaryDirectory } from './testing/test-broker.ts'
 import { TestClient } from './testing/test-client.ts'
 
 /**
@@ -24,34 +20,15 @@ import { TestClient } from './testing/test-client.ts'
 
 const SOFTWARE = { clientSoftwareName: 'pitfalls', clientSoftwareVersion: '1' }
 
-let broker: TestBroker
-let client: TestClient
+const shared = sharedBroker()
 
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
-
-async function createTopic(
+const createTopic = (
   name: string,
   configs: Readonly<Record<string, string>> = {},
-): Promise<string> {
-  const entries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
-  const { topics } = await client.call('CreateTopics', {
-    topics: [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: entries }],
-    timeoutMs: 10_000,
-  })
-  expect(topics[0]?.errorCode).toBe('NONE')
-  return topics[0]?.topicId ?? ZERO_UUID
-}
+): Promise<string> => shared.createTopic(name, { configs })
 
 async function deleteTopic(topicId: string): Promise<void> {
-  const { responses } = await client.call('DeleteTopics', {
+  const { responses } = await shared.client.call('DeleteTopics', {
     topics: [{ name: null, topicId }],
     timeoutMs: 10_000,
   })
@@ -78,7 +55,7 @@ function batch(records: readonly Written[]): Uint8Array {
   )
 }
 
-async function produce(topicId: string, records: Uint8Array, from: TestClient = client) {
+async function produce(topicId: string, records: Uint8Array, from: TestClient = shared.client) {
   const { responses } = await from.call('Produce', {
     acks: -1,
     timeoutMs: 10_000,
@@ -97,7 +74,7 @@ async function fetch(
     readonly from?: TestClient
   } = {},
 ) {
-  const { fetchOffset = 0, maxBytes = 1_000_000, maxWaitMs = 0, from = client } = options
+  const { fetchOffset = 0, maxBytes = 1_000_000, maxWaitMs = 0, from = shared.client } = options
   const { errorCode, responses } = await from.call('Fetch', {
     maxWaitMs,
     minBytes: 1,
@@ -114,7 +91,7 @@ describe('1: an ApiVersions request of the future', () => {
   test.for([6, 99, 32_767])(
     'of version %i is answered in version 0, and the connection goes on',
     async (version) => {
-      const raw = new TestClient(broker.port)
+      const raw = new TestClient(shared.broker.port)
       const answered = raw.frame()
       const [, ...chunks] = encodeRequest({
         name: 'ApiVersions',
@@ -139,12 +116,12 @@ describe('1: an ApiVersions request of the future', () => {
 
   test('that expects another cluster or node is told to look again (KIP-1242)', async () => {
     const expecting = async (clusterId: string | null, nodeId: number) => {
-      const answer = await client.call('ApiVersions', { ...SOFTWARE, clusterId, nodeId })
+      const answer = await shared.client.call('ApiVersions', { ...SOFTWARE, clusterId, nodeId })
       return answer.errorCode
     }
-    expect(await expecting(broker.clusterId, 1)).toBe('NONE')
+    expect(await expecting(shared.broker.clusterId, 1)).toBe('NONE')
     expect(await expecting('another-cluster-AAAAAA', 1)).toBe('REBOOTSTRAP_REQUIRED')
-    expect(await expecting(broker.clusterId, 2)).toBe('REBOOTSTRAP_REQUIRED')
+    expect(await expecting(shared.broker.clusterId, 2)).toBe('REBOOTSTRAP_REQUIRED')
     expect(await expecting(null, 1)).toBe('INVALID_REQUEST')
     expect(await expecting(null, -1)).toBe('NONE')
   })
@@ -152,12 +129,12 @@ describe('1: an ApiVersions request of the future', () => {
 
 describe('2: Produce', () => {
   test('is advertised from version 0, or old librdkafka compresses nothing', async () => {
-    const { apiKeys } = await client.call('ApiVersions', SOFTWARE)
+    const { apiKeys } = await shared.client.call('ApiVersions', SOFTWARE)
     expect(apiKeys.find(({ apiKey }) => apiKey === 0)).toMatchObject({ minVersion: 0 })
   })
 
   test.for([0, 1, 2])('of version %i ends the connection', async (version) => {
-    const old = new TestClient(broker.port)
+    const old = new TestClient(shared.broker.port)
     const [size, ...chunks] = encodeRequest({
       name: 'Produce',
       version: 3,
@@ -199,12 +176,12 @@ describe('4: topic ids', () => {
     expect(topicId).not.toBe(ZERO_UUID)
     const asked = [{ name: 'identified' }]
     for (const version of [10, 11, 12, 13]) {
-      const { topics } = await client.call('Metadata', { topics: asked }, version)
+      const { topics } = await shared.client.call('Metadata', { topics: asked }, version)
       expect(topics[0]?.topicId).toBe(topicId)
     }
-    const byId = await client.call('Metadata', { topics: [{ name: null, topicId }] })
+    const byId = await shared.client.call('Metadata', { topics: [{ name: null, topicId }] })
     expect(byId.topics[0]).toMatchObject({ errorCode: 'NONE', name: 'identified' })
-    const described = await client.call('DescribeTopicPartitions', { topics: asked })
+    const described = await shared.client.call('DescribeTopicPartitions', { topics: asked })
     expect(described.topics[0]?.topicId).toBe(topicId)
   })
 
@@ -221,17 +198,17 @@ describe('4: topic ids', () => {
 
   test('end the waiting of a fetch when the topic is deleted', async () => {
     const topicId = await createTopic('awaited')
-    const reader = new TestClient(broker.port)
+    const reader = new TestClient(shared.broker.port)
     const waiting = fetch(topicId, { maxWaitMs: 60_000, from: reader })
     // Answered in order: the fetch is under way once this is.
-    await client.call('Metadata', { topics: [] })
+    await shared.client.call('Metadata', { topics: [] })
     await deleteTopic(topicId)
     expect(['UNKNOWN_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION']).toContain((await waiting)?.errorCode)
     reader.close()
   })
 
   test('fence writers while a topic is deleted and made again under load', async () => {
-    const writers = [0, 1, 2].map(() => new TestClient(broker.port))
+    const writers = [0, 1, 2].map(() => new TestClient(shared.broker.port))
     let topicId = await createTopic('contended')
     for (let round = 0; round < 5; round += 1) {
       const id = topicId
@@ -252,7 +229,7 @@ describe('4: topic ids', () => {
       expect(left).toMatchObject({ errorCode: 'NONE', highWatermark: 0 })
     }
     for (const writer of writers) writer.close()
-    expect(broker.failures).toEqual([])
+    expect(shared.broker.failures).toEqual([])
   })
 })
 
@@ -281,7 +258,7 @@ describe('6: ListOffsets', () => {
     options: { readonly isolationLevel?: number; readonly version?: number } = {},
   ) {
     const partitions = [{ partitionIndex: 0, timestamp }]
-    const { topics } = await client.call(
+    const { topics } = await shared.client.call(
       'ListOffsets',
       {
         replicaId: -1,
@@ -341,7 +318,7 @@ describe('15: Metadata', () => {
   test('makes a topic that is asked for, when the client allows it', async () => {
     const ask = async (allowAutoTopicCreation: boolean) => {
       const asked = { topics: [{ name: 'made-on-the-way' }], allowAutoTopicCreation }
-      const { topics } = await client.call('Metadata', asked)
+      const { topics } = await shared.client.call('Metadata', asked)
       return topics[0]?.errorCode
     }
     expect(await ask(false)).toBe('UNKNOWN_TOPIC_OR_PARTITION')
@@ -353,7 +330,7 @@ describe('15: Metadata', () => {
     'says of "%s" that it cannot be a topic',
     async (name) => {
       const asked = { topics: [{ name }], allowAutoTopicCreation: true }
-      const { topics } = await client.call('Metadata', asked)
+      const { topics } = await shared.client.call('Metadata', asked)
       expect(topics).toMatchObject([{ errorCode: 'INVALID_TOPIC_EXCEPTION', name }])
     },
   )
@@ -381,7 +358,7 @@ test('16: DescribeConfigs tells a choice from a default, as Connect needs it', a
     resourceName,
     configurationKeys: null,
   }))
-  const { results } = await client.call('DescribeConfigs', { resources })
+  const { results } = await shared.client.call('DescribeConfigs', { resources })
   const policy = results.map(({ configs }) => configs.find(({ name }) => name === 'cleanup.policy'))
   expect(policy).toMatchObject([
     { value: 'compact', configSource: 1, readOnly: false, configType: 7 },
@@ -392,19 +369,21 @@ test('16: DescribeConfigs tells a choice from a default, as Connect needs it', a
 
 describe('17: what a user interface asks first', () => {
   test('is answered by the node', async () => {
-    const cluster = await client.call('DescribeCluster', {
+    const cluster = await shared.client.call('DescribeCluster', {
       includeClusterAuthorizedOperations: true,
     })
     expect(cluster).toMatchObject({
       errorCode: 'NONE',
-      clusterId: broker.clusterId,
+      clusterId: shared.broker.clusterId,
       controllerId: 1,
       clusterAuthorizedOperations: 8096,
     })
-    const directories = await client.call('DescribeLogDirs', { topics: null })
-    expect(directories.results).toMatchObject([{ errorCode: 'NONE', logDir: broker.directory }])
+    const directories = await shared.client.call('DescribeLogDirs', { topics: null })
+    expect(directories.results).toMatchObject([
+      { errorCode: 'NONE', logDir: shared.broker.directory },
+    ])
     const resources = [{ resourceType: 4, resourceName: '1', configurationKeys: null }]
-    const { results } = await client.call('DescribeConfigs', { resources })
+    const { results } = await shared.client.call('DescribeConfigs', { resources })
     const names = new Set(results[0]?.configs.map(({ name }) => name))
     for (const name of ['log.dirs', 'num.partitions', 'auto.create.topics.enable', 'listeners']) {
       expect(names).toContain(name)
@@ -412,7 +391,7 @@ describe('17: what a user interface asks first', () => {
   })
 
   test('about access rules is answered with what is the case', async () => {
-    const { errorCode, errorMessage } = await client.call('DescribeAcls', {
+    const { errorCode, errorMessage } = await shared.client.call('DescribeAcls', {
       resourceTypeFilter: 1,
       resourceNameFilter: null,
       principalFilter: null,
@@ -429,9 +408,9 @@ describe('17: what a user interface asks first', () => {
   test('of topics shows what everybody may do with them', async () => {
     await createTopic('allowed')
     const asked = { topics: [{ name: 'allowed' }], includeTopicAuthorizedOperations: true }
-    const { topics } = await client.call('Metadata', asked)
+    const { topics } = await shared.client.call('Metadata', asked)
     expect(topics[0]?.topicAuthorizedOperations).toBe(3576)
-    const unasked = await client.call('Metadata', { topics: [{ name: 'allowed' }] })
+    const unasked = await shared.client.call('Metadata', { topics: [{ name: 'allowed' }] })
     expect(unasked.topics[0]?.topicAuthorizedOperations).toBe(-2_147_483_648)
   })
 })
@@ -459,7 +438,7 @@ describe('19: an admin request', () => {
   test('of many items is answered with each of them, in its place', async () => {
     await createTopic('echoed')
     const names = ['echoed', 'no-such', 'bad name']
-    const created = await client.call('CreateTopics', {
+    const created = await shared.client.call('CreateTopics', {
       topics: names.map((name) => ({
         name,
         numPartitions: 1,
@@ -471,16 +450,19 @@ describe('19: an admin request', () => {
       validateOnly: true,
     })
     expect(created.topics.map(({ name }) => name)).toEqual(names)
-    const grown = await client.call('CreatePartitions', {
+    const grown = await shared.client.call('CreatePartitions', {
       topics: names.map((name) => ({ name, count: 2, assignments: null })),
       timeoutMs: 10_000,
       validateOnly: true,
     })
     expect(grown.results.map(({ name }) => name)).toEqual(names)
     const resources = names.map((resourceName) => ({ resourceType: 2, resourceName, configs: [] }))
-    const altered = await client.call('IncrementalAlterConfigs', { resources, validateOnly: true })
+    const altered = await shared.client.call('IncrementalAlterConfigs', {
+      resources,
+      validateOnly: true,
+    })
     expect(altered.responses.map(({ resourceName }) => resourceName)).toEqual(names)
-    const deleted = await client.call('DeleteTopics', {
+    const deleted = await shared.client.call('DeleteTopics', {
       topics: names.map((name) => ({ name, topicId: ZERO_UUID })),
       timeoutMs: 10_000,
     })
@@ -495,15 +477,15 @@ describe('19: an admin request', () => {
   test('that names one topic a hundred thousand times is answered with it once', async () => {
     await createTopic('repeated')
     const topics = Array.from({ length: 100_000 }, () => ({ name: 'repeated' }))
-    expect((await client.call('Metadata', { topics })).topics).toHaveLength(1)
-    expect((await client.call('DescribeTopicPartitions', { topics })).topics).toHaveLength(1)
+    expect((await shared.client.call('Metadata', { topics })).topics).toHaveLength(1)
+    expect((await shared.client.call('DescribeTopicPartitions', { topics })).topics).toHaveLength(1)
   })
 
   test('of no items is answered with none', async () => {
     const empty = { resources: [], validateOnly: false }
-    expect((await client.call('IncrementalAlterConfigs', empty)).responses).toEqual([])
+    expect((await shared.client.call('IncrementalAlterConfigs', empty)).responses).toEqual([])
     const nothing = { topics: [], timeoutMs: 1_000, validateOnly: false }
-    expect((await client.call('CreatePartitions', nothing)).results).toEqual([])
+    expect((await shared.client.call('CreatePartitions', nothing)).results).toEqual([])
   })
 
   test('appends to lists and takes from them', async () => {
@@ -511,11 +493,11 @@ describe('19: an admin request', () => {
     const change = async (configOperation: number, value: string) => {
       const configs = [{ name: 'cleanup.policy', configOperation, value }]
       const resources = [{ resourceType: 2, resourceName: 'listed', configs }]
-      await client.call('IncrementalAlterConfigs', { resources, validateOnly: false })
+      await shared.client.call('IncrementalAlterConfigs', { resources, validateOnly: false })
       const asked = [
         { resourceType: 2, resourceName: 'listed', configurationKeys: [configs[0]?.name ?? ''] },
       ]
-      const { results } = await client.call('DescribeConfigs', { resources: asked })
+      const { results } = await shared.client.call('DescribeConfigs', { resources: asked })
       return results[0]?.configs[0]?.value
     }
     expect(await change(2, 'compact')).toBe('delete,compact')
@@ -524,7 +506,7 @@ describe('19: an admin request', () => {
 })
 
 test('what is advertised is the table of APIs, in the order of keys', async () => {
-  const { apiKeys } = await client.call('ApiVersions', SOFTWARE)
+  const { apiKeys } = await shared.client.call('ApiVersions', SOFTWARE)
   const known = Object.values(APIS).map(({ key, minVersion, maxVersion }) => ({
     apiKey: key,
     minVersion,

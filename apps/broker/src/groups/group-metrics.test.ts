@@ -1,31 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
-import { TestClient } from '../testing/test-client.ts'
+import { describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
 import { crc32c, encodeBatch } from '@fairlead/protocol'
 
 const TOPIC = 'measured'
 const GROUP = 'watched'
 
-let broker: TestBroker
-let client: TestClient
-
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
+const shared = sharedBroker()
 
 async function series(prefix: string): Promise<readonly string[]> {
-  const text = await broker.metrics.registry.metrics()
+  const text = await shared.broker.metrics.registry.metrics()
   return text.split('\n').filter((line) => line.startsWith(prefix))
 }
 
@@ -33,7 +16,7 @@ async function produce(index: number, count: number): Promise<void> {
   const record = { key: null, value: new Uint8Array(1), headers: [], timestampMs: 1_000 }
   const records = encodeBatch({ records: Array.from({ length: count }, () => record) }, crc32c)
   const topicData = [{ name: TOPIC, partitionData: [{ index, records }] }]
-  await client.call(
+  await shared.client.call(
     'Produce',
     { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData },
     11,
@@ -49,7 +32,7 @@ async function commit(offsets: readonly number[]): Promise<void> {
   const request = { groupId: GROUP, memberId: '', topics: [{ name: TOPIC, partitions }] }
   await expect
     .poll(async () => {
-      const { topics } = await client.call('OffsetCommit', request, 9)
+      const { topics } = await shared.client.call('OffsetCommit', request, 9)
       return topics[0]?.partitions[0]?.errorCode
     })
     .toBe('NONE')
@@ -57,13 +40,8 @@ async function commit(offsets: readonly number[]): Promise<void> {
 
 describe('metrics of a group', () => {
   test('show offsets and lag by partition and by topic, and count commits', async () => {
-    await client.call('CreateTopics', {
-      topics: [
-        { name: TOPIC, numPartitions: 3, replicationFactor: 1, assignments: [], configs: [] },
-      ],
-      timeoutMs: 10_000,
-    })
-    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [GROUP] })
+    await shared.createTopic(TOPIC, { partitions: 3 })
+    await shared.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [GROUP] })
     await produce(0, 10)
     await produce(1, 5)
     await commit([4, 7])

@@ -1,39 +1,21 @@
 import { APIS, type ApiName, type RequestBody } from '@fairlead/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
-import { TestClient } from '../testing/test-client.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
 
 /** What differs by version, at every version that is advertised, over a socket. */
 
 const TOPIC = 'versioned'
 
-let broker: TestBroker
-let client: TestClient
+const shared = sharedBroker()
 let topicId: string
 
 beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-  const { topics } = await client.call('CreateTopics', {
-    topics: [{ name: TOPIC, numPartitions: 3, replicationFactor: 1, assignments: [], configs: [] }],
-    timeoutMs: 10_000,
-  })
-  topicId = topics[0]?.topicId ?? ''
-  await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['any'] })
+  topicId = await shared.createTopic(TOPIC, { partitions: 3 })
+  await shared.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['any'] })
   const listing = { statesFilter: [], typesFilter: [] }
-  while ((await client.call('ListGroups', listing)).errorCode !== 'NONE') {
+  while ((await shared.client.call('ListGroups', listing)).errorCode !== 'NONE') {
     // The groups are loaded in the background; each question gives them a turn.
   }
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
 })
 
 function versionsOf(name: ApiName): readonly number[] {
@@ -56,7 +38,7 @@ async function fetchOffsets(
   partitionIndexes: readonly number[] | null,
 ) {
   const topics = partitionIndexes === null ? null : [{ name: TOPIC, topicId, partitionIndexes }]
-  const answer = await client.call(
+  const answer = await shared.client.call(
     'OffsetFetch',
     { groupId, topics, groups: [{ groupId, topics }] },
     version,
@@ -71,7 +53,11 @@ describe('OffsetCommit and OffsetFetch', () => {
     'version %i commits for nobody, with metadata',
     async (version) => {
       const groupId = `commit-${version}`
-      const { topics } = await client.call('OffsetCommit', commitRequest(groupId, 'mü'), version)
+      const { topics } = await shared.client.call(
+        'OffsetCommit',
+        commitRequest(groupId, 'mü'),
+        version,
+      )
       expect(topics).toMatchObject([
         {
           ...(version >= 10 ? { topicId } : { name: TOPIC }),
@@ -100,7 +86,7 @@ describe('OffsetCommit and OffsetFetch', () => {
   test.for(versionsOf('OffsetFetch').filter((version) => version >= 2))(
     'version %i takes null topics for all',
     async (version) => {
-      await client.call('OffsetCommit', commitRequest('everything', null), 9)
+      await shared.client.call('OffsetCommit', commitRequest('everything', null), 9)
       const { partitions } = await fetchOffsets('everything', version, null)
       expect(partitions).toMatchObject([{ partitionIndex: 1, committedOffset: 42, metadata: '' }])
     },
@@ -113,7 +99,7 @@ describe('OffsetCommit and OffsetFetch', () => {
       ...request.topics,
       { ...unknown, partitions: request.topics[0]?.partitions ?? [] },
     ]
-    const answer = await client.call('OffsetCommit', { ...request, topics }, 10)
+    const answer = await shared.client.call('OffsetCommit', { ...request, topics }, 10)
     expect(answer.topics.map(({ partitions }) => partitions[0]?.errorCode)).toEqual([
       'NONE',
       'UNKNOWN_TOPIC_ID',
@@ -123,12 +109,12 @@ describe('OffsetCommit and OffsetFetch', () => {
 
 describe('FindCoordinator', () => {
   test.for(versionsOf('FindCoordinator'))('version %i finds this broker', async (version) => {
-    const answer = await client.call(
+    const answer = await shared.client.call(
       'FindCoordinator',
       { key: 'one', keyType: 0, coordinatorKeys: ['one', 'two'] },
       version,
     )
-    const here = { errorCode: 'NONE', nodeId: 1, port: broker.port }
+    const here = { errorCode: 'NONE', nodeId: 1, port: shared.broker.port }
     const batched = {
       coordinators: [
         { key: 'one', ...here },
@@ -141,7 +127,7 @@ describe('FindCoordinator', () => {
   test.for([1, 3, 4, 6])(
     'version %i finds none for transactions, which is final',
     async (version) => {
-      const answer = await client.call(
+      const answer = await shared.client.call(
         'FindCoordinator',
         { key: 't', keyType: 1, coordinatorKeys: ['t'] },
         version,
@@ -158,7 +144,7 @@ describe('JoinGroup to LeaveGroup', () => {
     async (version) => {
       const groupId = `join-${version}`
       const join = (memberId: string) =>
-        client.call(
+        shared.client.call(
           'JoinGroup',
           {
             groupId,
@@ -182,7 +168,7 @@ describe('JoinGroup to LeaveGroup', () => {
         members: [{ memberId: joined.memberId, metadata: new Uint8Array(3) }],
       })
       const member = { groupId, generationId: 1, memberId: joined.memberId }
-      const synced = await client.call(
+      const synced = await shared.client.call(
         'SyncGroup',
         { ...member, protocolType: 'consumer', protocolName: 'range', assignments: [] },
         Math.min(version, APIS.SyncGroup.maxVersion),
@@ -190,10 +176,12 @@ describe('JoinGroup to LeaveGroup', () => {
       // Nobody was assigned anything: empty bytes, never missing ones.
       expect(synced).toMatchObject({ errorCode: 'NONE', assignment: new Uint8Array(0) })
       for (const heartbeatVersion of versionsOf('Heartbeat')) {
-        expect((await client.call('Heartbeat', member, heartbeatVersion)).errorCode).toBe('NONE')
+        expect((await shared.client.call('Heartbeat', member, heartbeatVersion)).errorCode).toBe(
+          'NONE',
+        )
       }
       const leaveVersion = Math.min(version, APIS.LeaveGroup.maxVersion)
-      const left = await client.call(
+      const left = await shared.client.call(
         'LeaveGroup',
         { ...member, members: [{ memberId: joined.memberId, groupInstanceId: null }] },
         leaveVersion,
@@ -206,7 +194,7 @@ describe('JoinGroup to LeaveGroup', () => {
   )
 
   test.for(versionsOf('DescribeGroups'))('version %i of DescribeGroups', async (version) => {
-    const { groups } = await client.call(
+    const { groups } = await shared.client.call(
       'DescribeGroups',
       { groups: ['join-9', 'unheard-of'], includeAuthorizedOperations: true },
       version,
@@ -223,7 +211,7 @@ describe('JoinGroup to LeaveGroup', () => {
 
   test.for(versionsOf('ListGroups'))('version %i of ListGroups', async (version) => {
     const filters = { statesFilter: ['empty'], typesFilter: ['Classic'] }
-    const { groups } = await client.call('ListGroups', filters, version)
+    const { groups } = await shared.client.call('ListGroups', filters, version)
     expect(groups).toContainEqual({
       groupId: 'join-9',
       protocolType: 'consumer',
@@ -233,7 +221,7 @@ describe('JoinGroup to LeaveGroup', () => {
   })
 
   test.for(versionsOf('DeleteGroups'))('version %i of DeleteGroups', async (version) => {
-    const { results } = await client.call(
+    const { results } = await shared.client.call(
       'DeleteGroups',
       { groupsNames: [`join-${version}`, 'unheard-of'] },
       version,

@@ -1,13 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
+import { describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
+import { removeDirectory, startTestBroker, temporaryDirectory } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
 const TOPIC = 2
@@ -15,27 +11,10 @@ const BROKER = 4
 const SET = 0
 const DELETE = 1
 
-let broker: TestBroker
-let client: TestClient
+const shared = sharedBroker()
 
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
-
-async function createTopic(name: string, numPartitions = 1): Promise<string> {
-  const { topics } = await client.call('CreateTopics', {
-    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }],
-    timeoutMs: 10_000,
-  })
-  expect(topics[0]?.errorCode).toBe('NONE')
-  return topics[0]?.topicId ?? ZERO_UUID
-}
+const createTopic = (name: string, partitions = 1): Promise<string> =>
+  shared.createTopic(name, { partitions })
 
 async function produce(topicId: string, values: readonly string[], index = 0) {
   const bytes = (text: string) => new TextEncoder().encode(text)
@@ -49,7 +28,7 @@ async function produce(topicId: string, values: readonly string[], index = 0) {
     },
     crc32c,
   )
-  const { responses } = await client.call('Produce', {
+  const { responses } = await shared.client.call('Produce', {
     acks: -1,
     timeoutMs: 10_000,
     topicData: [{ topicId, partitionData: [{ index, records }] }],
@@ -62,7 +41,7 @@ async function change(
   resourceName: string,
   configs: readonly { configOperation: number; name: string; value: string | null }[],
 ) {
-  const { responses } = await client.call('IncrementalAlterConfigs', {
+  const { responses } = await shared.client.call('IncrementalAlterConfigs', {
     resources: [{ resourceType, resourceName, configs }],
     validateOnly: false,
   })
@@ -70,7 +49,7 @@ async function change(
 }
 
 async function configOf(resourceType: number, resourceName: string, name: string) {
-  const { results } = await client.call('DescribeConfigs', {
+  const { results } = await shared.client.call('DescribeConfigs', {
     resources: [{ resourceType, resourceName, configurationKeys: [name] }],
     includeSynonyms: true,
   })
@@ -175,7 +154,7 @@ describe('configuration', () => {
   test('is replaced as a whole by AlterConfigs', async () => {
     await createTopic('replaced')
     await change(TOPIC, 'replaced', [{ configOperation: SET, name: 'segment.ms', value: '5' }])
-    const { responses } = await client.call('AlterConfigs', {
+    const { responses } = await shared.client.call('AlterConfigs', {
       resources: [{ resourceType: TOPIC, resourceName: 'replaced', configs: [] }],
       validateOnly: false,
     })
@@ -223,7 +202,7 @@ describe('partitions', () => {
     const topicId = await createTopic('trimmed')
     await produce(topicId, ['a', 'b', 'c'])
     const trim = async (offset: number, partitionIndex = 0) => {
-      const { topics } = await client.call('DeleteRecords', {
+      const { topics } = await shared.client.call('DeleteRecords', {
         topics: [{ name: 'trimmed', partitions: [{ partitionIndex, offset }] }],
         timeoutMs: 10_000,
       })
@@ -236,8 +215,8 @@ describe('partitions', () => {
   })
 
   test('of internal topics keep their records', async () => {
-    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['g'] })
-    const { topics } = await client.call('DeleteRecords', {
+    await shared.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['g'] })
+    const { topics } = await shared.client.call('DeleteRecords', {
       topics: [{ name: '__consumer_offsets', partitions: [{ partitionIndex: 0, offset: 0 }] }],
       timeoutMs: 10_000,
     })
@@ -247,7 +226,7 @@ describe('partitions', () => {
   test('tell where a leader epoch ends', async () => {
     const topicId = await createTopic('epochs')
     await produce(topicId, ['a', 'b'])
-    const { topics } = await client.call('OffsetForLeaderEpoch', {
+    const { topics } = await shared.client.call('OffsetForLeaderEpoch', {
       topics: [
         {
           topic: 'epochs',
@@ -276,18 +255,18 @@ describe('partitions', () => {
 
   test('need no election, and are not on the move', async () => {
     await createTopic('settled')
-    const elected = await client.call('ElectLeaders', {
+    const elected = await shared.client.call('ElectLeaders', {
       electionType: 0,
       topicPartitions: [{ topic: 'settled', partitions: [0] }],
     })
     expect(elected.replicaElectionResults[0]?.partitionResult[0]?.errorCode).toBe(
       'ELECTION_NOT_NEEDED',
     )
-    const moved = await client.call('AlterPartitionReassignments', {
+    const moved = await shared.client.call('AlterPartitionReassignments', {
       topics: [{ name: 'settled', partitions: [{ partitionIndex: 0, replicas: [1] }] }],
     })
     expect(moved.responses[0]?.partitions[0]?.errorCode).toBe('NONE')
-    const { topics } = await client.call('ListPartitionReassignments', { topics: null })
+    const { topics } = await shared.client.call('ListPartitionReassignments', { topics: null })
     expect(topics).toEqual([])
   })
 })
@@ -296,12 +275,12 @@ describe('the node', () => {
   test('tells what its directory holds', async () => {
     const topicId = await createTopic('sized', 2)
     await produce(topicId, ['a'])
-    const { errorCode, results } = await client.call('DescribeLogDirs', {
+    const { errorCode, results } = await shared.client.call('DescribeLogDirs', {
       topics: [{ topic: 'sized', partitions: [0, 1, 2] }],
     })
     expect(errorCode).toBe('NONE')
     const [result] = results
-    expect(result).toMatchObject({ errorCode: 'NONE', logDir: broker.directory })
+    expect(result).toMatchObject({ errorCode: 'NONE', logDir: shared.broker.directory })
     expect(result?.totalBytes).toBeGreaterThan(result?.usableBytes ?? 0)
     expect(
       result?.topics[0]?.partitions.map((each) => [each.partitionIndex, each.partitionSize > 0]),
@@ -309,25 +288,25 @@ describe('the node', () => {
       [0, true],
       [1, false],
     ])
-    const all = await client.call('DescribeLogDirs', { topics: null })
+    const all = await shared.client.call('DescribeLogDirs', { topics: null })
     expect(all.results[0]?.topics.map(({ name }) => name)).toContain('sized')
   })
 
   test('moves no replica to another directory', async () => {
     await createTopic('placed')
     const move = async (path: string, partition: number) => {
-      const { results } = await client.call('AlterReplicaLogDirs', {
+      const { results } = await shared.client.call('AlterReplicaLogDirs', {
         dirs: [{ path, topics: [{ name: 'placed', partitions: [partition] }] }],
       })
       return results[0]?.partitions[0]?.errorCode
     }
     expect(await move('/elsewhere', 0)).toBe('LOG_DIR_NOT_FOUND')
-    expect(await move(broker.directory, 0)).toBe('NONE')
-    expect(await move(broker.directory, 1)).toBe('REPLICA_NOT_AVAILABLE')
+    expect(await move(shared.broker.directory, 0)).toBe('NONE')
+    expect(await move(shared.broker.directory, 1)).toBe('REPLICA_NOT_AVAILABLE')
   })
 
   test('is its own quorum', async () => {
-    const { topics, nodes } = await client.call('DescribeQuorum', {
+    const { topics, nodes } = await shared.client.call('DescribeQuorum', {
       topics: [
         { topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] },
         { topicName: 'other', partitions: [{ partitionIndex: 0 }] },
@@ -345,7 +324,11 @@ describe('the node', () => {
 
   test.for([0, 1, 2])('knows no features to update, version %i', async (version) => {
     const featureUpdates = [{ feature: 'metadata.version', maxVersionLevel: 7 }]
-    const { errorCode, results } = await client.call('UpdateFeatures', { featureUpdates }, version)
+    const { errorCode, results } = await shared.client.call(
+      'UpdateFeatures',
+      { featureUpdates },
+      version,
+    )
     expect([errorCode, results]).toEqual(['INVALID_UPDATE_VERSION', []])
   })
 
@@ -358,9 +341,9 @@ describe('the node', () => {
       operation: 1,
       permissionType: 1,
     }
-    const described = await client.call('DescribeAcls', filter)
+    const described = await shared.client.call('DescribeAcls', filter)
     expect(described).toMatchObject({ errorCode: 'SECURITY_DISABLED', resources: [] })
-    const deleted = await client.call('DeleteAcls', { filters: [filter, filter] })
+    const deleted = await shared.client.call('DeleteAcls', { filters: [filter, filter] })
     expect(deleted.filterResults).toMatchObject([
       { errorCode: 'SECURITY_DISABLED' },
       { errorCode: 'SECURITY_DISABLED' },
@@ -373,12 +356,12 @@ describe('the node', () => {
       operation: 3,
       permissionType: 3,
     }
-    const { results } = await client.call('CreateAcls', { creations: [creation] })
+    const { results } = await shared.client.call('CreateAcls', { creations: [creation] })
     expect(results).toMatchObject([{ errorCode: 'SECURITY_DISABLED' }])
   })
 
   test('lists the resources that have a configuration', async () => {
-    const { configResources } = await client.call('ListConfigResources', {
+    const { configResources } = await shared.client.call('ListConfigResources', {
       resourceTypes: [BROKER],
     })
     expect(configResources).toEqual([{ resourceName: '1', resourceType: BROKER }])

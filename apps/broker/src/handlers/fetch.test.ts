@@ -5,48 +5,31 @@ import {
   encodeBatch,
   readBatchHeader,
 } from '@fairlead/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
+import { describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
+import { removeDirectory, startTestBroker, temporaryDirectory } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
 const BY_NAME_VERSION = 12
 const PATIENT_MS = 60_000
 
-let broker: TestBroker
-let client: TestClient
-
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
+const shared = sharedBroker()
 
 function batch(valueBytes = 10): Uint8Array {
   const value = new Uint8Array(valueBytes)
   return encodeBatch({ records: [{ key: null, value, headers: [], timestampMs: 1_000 }] }, crc32c)
 }
 
-async function createTopic(name: string, numPartitions = 2): Promise<string> {
-  const { topics } = await client.call('CreateTopics', {
-    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }],
-    timeoutMs: 10_000,
-  })
-  const [created] = topics
-  if (created?.errorCode !== 'NONE') throw new Error(`${name}: ${created?.errorCode}`)
-  return created.topicId
-}
+const createTopic = (name: string, partitions = 2): Promise<string> =>
+  shared.createTopic(name, { partitions })
 
-async function produce(topicId: string, index: number, records = batch()): Promise<void> {
-  const { responses } = await client.call('Produce', {
+async function produce(
+  topicId: string,
+  index: number,
+  records = batch(),
+  through = shared.client,
+): Promise<void> {
+  const { responses } = await through.call('Produce', {
     transactionalId: null,
     acks: -1,
     timeoutMs: 10_000,
@@ -85,7 +68,7 @@ async function waitUntilWaiting(count: number): Promise<void> {
 }
 
 async function gauge(name: string): Promise<number> {
-  const text = await broker.metrics.registry.getSingleMetricAsString(name)
+  const text = await shared.broker.metrics.registry.getSingleMetricAsString(name)
   return Number(text.trim().split(' ').at(-1))
 }
 
@@ -97,7 +80,7 @@ describe.for([
     const name = `session-${version}`
     const topicId = await createTopic(name)
     const topic = { topic: name, topicId }
-    const call = (body: RequestBody<'Fetch'>) => client.call('Fetch', body, version)
+    const call = (body: RequestBody<'Fetch'>) => shared.client.call('Fetch', body, version)
     await produce(topicId, 1)
 
     const partitions = [from(0, 0), from(1, 0)]
@@ -131,12 +114,8 @@ describe.for([
 
 /** The first connection answers in order, behind a fetch that waits. */
 async function produceFromElsewhere(topicId: string, index: number, records?: Uint8Array) {
-  const [own, other] = [client, new TestClient(broker.port)]
-  client = other
-  await produce(topicId, index, records).finally(() => {
-    client = own
-    other.close()
-  })
+  const other = new TestClient(shared.broker.port)
+  await produce(topicId, index, records, other).finally(() => other.close())
 }
 
 describe('a fetch that waits', () => {
@@ -147,7 +126,7 @@ describe('a fetch that waits', () => {
       minBytes: 2 * size,
       maxWaitMs: PATIENT_MS,
     })
-    const waiting = client.call('Fetch', request)
+    const waiting = shared.client.call('Fetch', request)
     await waitUntilWaiting(1)
     await produceFromElsewhere(topicId, 0, batch(500))
     await waitUntilWaiting(1)
@@ -157,12 +136,12 @@ describe('a fetch that waits', () => {
 
   test('hears of the deletion of its topic', async () => {
     const topicId = await createTopic('short-lived')
-    const waiting = client.call(
+    const waiting = shared.client.call(
       'Fetch',
       fetchRequest([{ topicId, partitions: [from(0, 0)] }], { maxWaitMs: PATIENT_MS }),
     )
     await waitUntilWaiting(1)
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     await other.call('DeleteTopics', { topics: [{ topicId }], timeoutMs: 10_000 })
     other.close()
     const [answer] = summary(await waiting).partitions
@@ -175,7 +154,7 @@ describe('limits', () => {
     const topicId = await createTopic('large-first')
     for (const partition of [0, 1]) await produce(topicId, partition, batch(5_000))
     const partitions = [from(0, 0, 10), from(1, 0, 10)]
-    const answer = await client.call(
+    const answer = await shared.client.call(
       'Fetch',
       fetchRequest([{ topicId, partitions }], { maxBytes: 10 }),
     )
@@ -190,7 +169,10 @@ describe('limits', () => {
     await produce(topicId, 2, batch())
     const partitions = [from(0, 0), from(1, 0), from(2, 0)]
     const limits = { maxBytes: size + 1_000, minBytes: size + 900, maxWaitMs: PATIENT_MS }
-    const response = await client.call('Fetch', fetchRequest([{ topicId, partitions }], limits))
+    const response = await shared.client.call(
+      'Fetch',
+      fetchRequest([{ topicId, partitions }], limits),
+    )
     const sizes = summary(response).partitions.map(({ bytes }) => bytes)
     expect(sizes).toEqual([size, 0, batch().length])
   })
@@ -201,7 +183,10 @@ describe('limits', () => {
     const partitions = [from(0, 0), from(1, 0)]
     const call = (sessionId: number, sessionEpoch: number) => {
       const topics = sessionEpoch === 0 ? [{ topicId, partitions }] : []
-      return client.call('Fetch', fetchRequest(topics, { sessionId, sessionEpoch, maxBytes: 10 }))
+      return shared.client.call(
+        'Fetch',
+        fetchRequest(topics, { sessionId, sessionEpoch, maxBytes: 10 }),
+      )
     }
     const { sessionId } = await call(0, 0)
     const served: number[] = []
@@ -222,7 +207,7 @@ describe('limits', () => {
     for (const partition of [0, 1, 2]) await produce(topicId, partition, batch(700_000))
     const partitions = [0, 1, 2].map((partition) => from(partition, 0))
     // One that has not been slow yet, which would be taken for far away.
-    const near = new TestClient(broker.port)
+    const near = new TestClient(shared.broker.port)
     const ask = async (minBytes: number) => {
       const fields = { sessionEpoch: -1, minBytes }
       const answer = await near.call('Fetch', fetchRequest([{ topicId, partitions }], fields))
@@ -252,11 +237,11 @@ describe('limits', () => {
         protocols: [{ name: 'range', metadata: new Uint8Array(4) }],
         reason: null,
       })
-    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [groupId] })
-    const { memberId } = await join(client, '')
-    expect(await join(client, memberId)).toMatchObject({ errorCode: 'NONE' })
+    await shared.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: [groupId] })
+    const { memberId } = await join(shared.client, '')
+    expect(await join(shared.client, memberId)).toMatchObject({ errorCode: 'NONE' })
 
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     const second = await join(other, '')
     const topics = [{ topicId, partitions: [from(0, 0)] }]
     other.socket.cork()
@@ -264,14 +249,14 @@ describe('limits', () => {
     const fetching = other.call('Fetch', fetchRequest(topics))
     other.socket.uncork()
     const groupState = async () => {
-      const { groups } = await client.call('DescribeGroups', { groups: [groupId] })
+      const { groups } = await shared.client.call('DescribeGroups', { groups: [groupId] })
       return groups[0]?.groupState
     }
     await expect.poll(groupState).toBe('PreparingRebalance')
-    await client.call('Fetch', fetchRequest(topics))
+    await shared.client.call('Fetch', fetchRequest(topics))
     await expect.poll(async () => gauge('fairlead_fetch_memory_used_bytes')).toBe(0)
 
-    await join(client, memberId)
+    await join(shared.client, memberId)
     expect(await joining).toMatchObject({ errorCode: 'NONE' })
     const bytes = batch().length
     expect(summary(await fetching).partitions).toMatchObject([{ errorCode: 'NONE', bytes }])
@@ -279,7 +264,7 @@ describe('limits', () => {
   })
 
   test('a fetch of nothing is answered at once', async () => {
-    const answer = await client.call('Fetch', fetchRequest([], { maxWaitMs: PATIENT_MS }))
+    const answer = await shared.client.call('Fetch', fetchRequest([], { maxWaitMs: PATIENT_MS }))
     expect(answer).toMatchObject({ errorCode: 'NONE', sessionId: 0, responses: [] })
   })
 })

@@ -7,29 +7,13 @@ import {
   encodeBatch,
   encodeRequest,
 } from '@fairlead/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
+import { describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
 const clientSoftware = { clientSoftwareName: 'test', clientSoftwareVersion: '1' }
 
-let broker: TestBroker
-let client: TestClient
-
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
+const shared = sharedBroker()
 
 function batch(...values: readonly string[]): Uint8Array {
   return encodeBatch(
@@ -49,24 +33,17 @@ function text(value: string): Uint8Array {
   return new TextEncoder().encode(value)
 }
 
-async function createTopic(
+const createTopic = (
   name: string,
-  configs: readonly { name: string; value: string }[] = [],
-): Promise<string> {
-  const { topics } = await client.call('CreateTopics', {
-    topics: [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs }],
-    timeoutMs: 10_000,
-  })
-  expect(topics[0]?.errorCode).toBe('NONE')
-  return topics[0]?.topicId ?? ZERO_UUID
-}
+  configs: Readonly<Record<string, string>> = {},
+): Promise<string> => shared.createTopic(name, { configs })
 
 async function produce(
   topicId: string,
   records: Uint8Array | null,
   options: { readonly acks?: number; readonly index?: number } = {},
 ) {
-  const { responses } = await client.call('Produce', {
+  const { responses } = await shared.client.call('Produce', {
     transactionalId: null,
     acks: options.acks ?? -1,
     timeoutMs: 10_000,
@@ -86,7 +63,7 @@ function compressed(plain: Uint8Array): Uint8Array {
 }
 
 async function waitingFetches(): Promise<number> {
-  const text = await broker.metrics.registry.getSingleMetricAsString(
+  const text = await shared.broker.metrics.registry.getSingleMetricAsString(
     'kafka_server_delayedoperationpurgatory_purgatorysize',
   )
   return Number(text.trim().split(' ').at(-1))
@@ -117,7 +94,7 @@ async function fetch(
   } = {},
 ) {
   const { fetchOffset = 0, maxWaitMs = 0, minBytes = 1, currentLeaderEpoch = -1 } = options
-  const response = await client.call('Fetch', {
+  const response = await shared.client.call('Fetch', {
     maxWaitMs,
     minBytes,
     topics: [
@@ -135,7 +112,7 @@ async function fetch(
 
 describe('ApiVersions', () => {
   test('a version that is not known is answered in version 0, and the connection goes on', async () => {
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     const answered = other.frame()
     // Api key 18, version 99, correlation id 7, client id null, and a body that nobody parses.
     other.send([Uint8Array.from([0, 0, 0, 13, 0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 1, 2, 3])])
@@ -151,7 +128,7 @@ describe('ApiVersions', () => {
   })
 
   test('software names that would break a log line or a metric are refused', async () => {
-    const { errorCode } = await client.call('ApiVersions', {
+    const { errorCode } = await shared.client.call('ApiVersions', {
       clientSoftwareName: 'a b\n',
       clientSoftwareVersion: '1',
     })
@@ -165,7 +142,7 @@ describe('ApiVersions', () => {
     { what: 'Produce of version 1', apiKey: 0, apiVersion: 1 },
     { what: 'Produce of version 2', apiKey: 0, apiVersion: 2 },
   ])('$what is told error 35, and the connection ends', async ({ apiKey, apiVersion }) => {
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     const answered = other.frame()
     const request = new DataView(new ArrayBuffer(14))
     request.setInt32(0, 10)
@@ -178,14 +155,14 @@ describe('ApiVersions', () => {
     const view = new DataView(frame.buffer)
     expect([frame.length, view.getInt32(0), view.getInt16(4)]).toEqual([6, 42, 35])
     await expect.poll(() => other.isClosed).toBe(true)
-    expect(broker.warnings.at(-1)).toMatch(/unknown API key 999|version/)
+    expect(shared.broker.warnings.at(-1)).toMatch(/unknown API key 999|version/)
   })
 })
 
 describe('Metadata', () => {
   test('a topic that is asked for comes to be, unless the client forbids it', async () => {
     const ask = (name: string, allowAutoTopicCreation: boolean) =>
-      client.call('Metadata', { topics: [{ name }], allowAutoTopicCreation })
+      shared.client.call('Metadata', { topics: [{ name }], allowAutoTopicCreation })
     const absent = await ask('auto-created', false)
     expect(absent.topics[0]?.errorCode).toBe('UNKNOWN_TOPIC_OR_PARTITION')
 
@@ -193,19 +170,19 @@ describe('Metadata', () => {
     expect(topics[0]).toMatchObject({ errorCode: 'NONE', name: 'auto-created' })
     expect(topics[0]?.topicId).not.toBe(ZERO_UUID)
     expect(topics[0]?.partitions).toMatchObject([{ leaderId: 1, isrNodes: [1] }])
-    expect(brokers).toMatchObject([{ nodeId: 1, host: '127.0.0.1', port: broker.port }])
+    expect(brokers).toMatchObject([{ nodeId: 1, host: '127.0.0.1', port: shared.broker.port }])
     expect(controllerId).toBe(1)
   })
 
   test('a name that no topic can have is refused', async () => {
-    const { topics } = await client.call('Metadata', { topics: [{ name: 'no/slash' }] })
+    const { topics } = await shared.client.call('Metadata', { topics: [{ name: 'no/slash' }] })
     expect(topics[0]?.errorCode).toBe('INVALID_TOPIC_EXCEPTION')
   })
 
   test('null asks for all topics, an empty list for none, except in version 0', async () => {
     await createTopic('one-of-all')
     const names = async (topics: [] | null, version?: number) =>
-      (await client.call('Metadata', { topics }, version)).topics.map(({ name }) => name)
+      (await shared.client.call('Metadata', { topics }, version)).topics.map(({ name }) => name)
     expect(await names(null)).toContain('one-of-all')
     expect(await names([])).toEqual([])
     expect(await names([], 0)).toContain('one-of-all')
@@ -213,9 +190,9 @@ describe('Metadata', () => {
 
   test('a topic can be asked for by its id', async () => {
     const topicId = await createTopic('by-id')
-    const byId = await client.call('Metadata', { topics: [{ name: null, topicId }] })
+    const byId = await shared.client.call('Metadata', { topics: [{ name: null, topicId }] })
     expect(byId.topics[0]?.name).toBe('by-id')
-    const unknown = await client.call('Metadata', {
+    const unknown = await shared.client.call('Metadata', {
       topics: [{ name: null, topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' }],
     })
     expect(unknown.topics[0]?.errorCode).toBe('UNKNOWN_TOPIC_ID')
@@ -244,7 +221,7 @@ describe('Produce and Fetch', () => {
 
   test('a fetch that waits is completed by the append', async () => {
     const topicId = await createTopic('waiting')
-    const consumer = new TestClient(broker.port)
+    const consumer = new TestClient(shared.broker.port)
     const waiting = consumer.call('Fetch', {
       maxWaitMs: 60_000,
       minBytes: batch('a').length + 1,
@@ -278,7 +255,7 @@ describe('Produce and Fetch', () => {
 
   test('partitions fail one by one', async () => {
     const topicId = await createTopic('one-by-one')
-    const { responses } = await client.call('Produce', {
+    const { responses } = await shared.client.call('Produce', {
       transactionalId: null,
       acks: -1,
       timeoutMs: 1_000,
@@ -314,7 +291,7 @@ describe('Produce and Fetch', () => {
   })
 
   test('a record without a key is refused on a compacted topic, and named', async () => {
-    const topicId = await createTopic('compacted', [{ name: 'cleanup.policy', value: 'compact' }])
+    const topicId = await createTopic('compacted', { 'cleanup.policy': 'compact' })
     const record = (key: Uint8Array | null) => ({
       key,
       value: text('v'),
@@ -332,9 +309,7 @@ describe('Produce and Fetch', () => {
   })
 
   test('a record without a key is found in a compressed batch', async () => {
-    const topicId = await createTopic('compacted-gzip', [
-      { name: 'cleanup.policy', value: 'compact' },
-    ])
+    const topicId = await createTopic('compacted-gzip', { 'cleanup.policy': 'compact' })
     const plain = encodeBatch(
       { records: [{ key: null, value: text('v'), headers: [], timestampMs: 1 }] },
       crc32c,
@@ -349,7 +324,7 @@ describe('Produce and Fetch', () => {
     'a fetch that waits is over when its client leaves by %s',
     async (leave) => {
       const topicId = await createTopic(`left-${leave}`)
-      const other = new TestClient(broker.port)
+      const other = new TestClient(shared.broker.port)
       const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000 }]
       const answer = other
         .call('Fetch', {
@@ -369,7 +344,7 @@ describe('Produce and Fetch', () => {
 
   test('acks=0 has no response, and the next request has its own', async () => {
     const topicId = await createTopic('acks-none')
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     other.send(produceWithoutAcks(topicId))
     const { errorCode } = await other.call('ApiVersions', clientSoftware)
     expect(errorCode).toBe('NONE')
@@ -379,15 +354,17 @@ describe('Produce and Fetch', () => {
   })
 
   test('a failure with acks=0 ends the connection', async () => {
-    const other = new TestClient(broker.port)
+    const other = new TestClient(shared.broker.port)
     other.send(produceWithoutAcks('AAAAAAAAAAAAAAAAAAAAAQ'))
     await expect.poll(() => other.isClosed).toBe(true)
-    expect(broker.warnings.at(-1)).toContain('acks=0 failed: UNKNOWN_TOPIC_ID')
+    expect(shared.broker.warnings.at(-1)).toContain('acks=0 failed: UNKNOWN_TOPIC_ID')
   })
 
   test('clients do not write to internal topics', async () => {
-    await client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['g'] })
-    const { topics } = await client.call('Metadata', { topics: [{ name: '__consumer_offsets' }] })
+    await shared.client.call('FindCoordinator', { keyType: 0, coordinatorKeys: ['g'] })
+    const { topics } = await shared.client.call('Metadata', {
+      topics: [{ name: '__consumer_offsets' }],
+    })
     expect(topics[0]).toMatchObject({ errorCode: 'NONE', isInternal: true })
     expect(await produce(topics[0]?.topicId ?? '', batch('a'))).toMatchObject({
       errorCode: 'INVALID_TOPIC_EXCEPTION',
@@ -401,7 +378,7 @@ describe('ListOffsets', () => {
     const topicId = await createTopic(name)
     await produce(topicId, batch('a', 'b'))
     const offsetAt = async (timestamp: number, replicaId = -1) => {
-      const { topics } = await client.call('ListOffsets', {
+      const { topics } = await shared.client.call('ListOffsets', {
         replicaId,
         isolationLevel: 0,
         topics: [{ name, partitions: [{ partitionIndex: 0, timestamp }] }],
@@ -425,7 +402,7 @@ describe('topics and configuration', () => {
     async (name) => {
       const topicId = await createTopic(name)
       await produce(topicId, batch('a'))
-      const { responses } = await client.call('DeleteTopics', {
+      const { responses } = await shared.client.call('DeleteTopics', {
         topics: [{ name, topicId: ZERO_UUID }],
         timeoutMs: 10_000,
       })
@@ -439,8 +416,8 @@ describe('topics and configuration', () => {
   )
 
   test('the configuration of a topic says where each value comes from', async () => {
-    await createTopic('configured', [{ name: 'retention.ms', value: '1234' }])
-    const { results } = await client.call('DescribeConfigs', {
+    await createTopic('configured', { 'retention.ms': '1234' })
+    const { results } = await shared.client.call('DescribeConfigs', {
       resources: [{ resourceType: 2, resourceName: 'configured', configurationKeys: null }],
     })
     const config = (name: string) => results[0]?.configs.find((entry) => entry.name === name)
@@ -449,15 +426,15 @@ describe('topics and configuration', () => {
   })
 
   test('the cluster describes itself', async () => {
-    const cluster = await client.call('DescribeCluster', {
+    const cluster = await shared.client.call('DescribeCluster', {
       includeClusterAuthorizedOperations: false,
     })
     expect(cluster).toMatchObject({
       errorCode: 'NONE',
-      clusterId: broker.clusterId,
-      brokers: [{ brokerId: 1, port: broker.port }],
+      clusterId: shared.broker.clusterId,
+      brokers: [{ brokerId: 1, port: shared.broker.port }],
     })
-    const controllers = await client.call('DescribeCluster', {
+    const controllers = await shared.client.call('DescribeCluster', {
       includeClusterAuthorizedOperations: false,
       endpointType: 2,
     })
@@ -468,7 +445,7 @@ describe('topics and configuration', () => {
 describe('InitProducerId', () => {
   test('every idempotent producer gets an id of its own', async () => {
     const init = () =>
-      client.call('InitProducerId', { transactionalId: null, transactionTimeoutMs: 1_000 })
+      shared.client.call('InitProducerId', { transactionalId: null, transactionTimeoutMs: 1_000 })
     const ids = await Promise.all(Array.from({ length: 20 }, init))
     expect(ids.every(({ errorCode }) => errorCode === 'NONE')).toBe(true)
     expect(new Set(ids.map(({ producerId }) => producerId)).size).toBe(20)
@@ -480,7 +457,10 @@ describe('InitProducerId', () => {
     { transactionalId: 't', producerId: -1, producerEpoch: -1, errorCode: 'UNSUPPORTED_VERSION' },
   ] as const)('$transactionalId with $producerId/$producerEpoch is $errorCode', async (row) => {
     const { errorCode, ...request } = row
-    const answer = await client.call('InitProducerId', { ...request, transactionTimeoutMs: 1_000 })
+    const answer = await shared.client.call('InitProducerId', {
+      ...request,
+      transactionTimeoutMs: 1_000,
+    })
     expect(answer.errorCode).toBe(errorCode)
   })
 })

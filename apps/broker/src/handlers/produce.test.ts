@@ -1,7 +1,6 @@
 import {
   BATCH_HEADER_BYTES,
   type CompressionType,
-  ZERO_UUID,
   crc32c,
   decodeRecords,
   encodeBatch,
@@ -10,44 +9,20 @@ import {
   splitBatches,
 } from '@fairlead/protocol'
 import { boundedDecompress, compress } from '@fairlead/runtime'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type TestBroker,
-  removeDirectory,
-  startTestBroker,
-  temporaryDirectory,
-} from '../testing/test-broker.ts'
-import { TestClient } from '../testing/test-client.ts'
+import { describe, expect, test } from 'vitest'
+import { sharedBroker } from '../testing/shared-broker.ts'
 
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 const HOUR_MS = 3_600_000
 const decompress = boundedDecompress(64 * 1024 * 1024)
 
-let broker: TestBroker
-let client: TestClient
-
-beforeAll(async () => {
-  broker = await startTestBroker(temporaryDirectory())
-  client = new TestClient(broker.port)
-})
-afterAll(async () => {
-  client.close()
-  await broker.stop()
-  removeDirectory(broker.directory)
-})
+const shared = sharedBroker()
 
 let topics = 0
 
-async function createTopic(configs: Readonly<Record<string, string>> = {}): Promise<string> {
+function createTopic(configs: Readonly<Record<string, string>> = {}): Promise<string> {
   topics += 1
-  const name = `topic-${topics}`
-  const entries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
-  const created = await client.call('CreateTopics', {
-    topics: [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: entries }],
-    timeoutMs: 10_000,
-  })
-  expect(created.topics[0]?.errorCode).toBe('NONE')
-  return created.topics[0]?.topicId ?? ZERO_UUID
+  return shared.createTopic(`topic-${topics}`, { configs })
 }
 
 type Written = { readonly key?: string | null; readonly value?: string; readonly ageMs?: number }
@@ -72,7 +47,7 @@ function batch(records: readonly Written[], compression: CompressionType = 'none
 }
 
 async function produce(topicId: string, records: Uint8Array) {
-  const { responses } = await client.call('Produce', {
+  const { responses } = await shared.client.call('Produce', {
     acks: -1,
     timeoutMs: 10_000,
     topicData: [{ topicId, partitionData: [{ index: 0, records }] }],
@@ -82,7 +57,7 @@ async function produce(topicId: string, records: Uint8Array) {
 
 async function stored(topicId: string) {
   const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 2 ** 30 }
-  const { responses } = await client.call('Fetch', {
+  const { responses } = await shared.client.call('Fetch', {
     maxWaitMs: 0,
     minBytes: 0,
     topics: [{ topicId, partitions: [partition] }],
@@ -207,11 +182,11 @@ describe('records', () => {
   test('under zstd need version 7', async () => {
     topics += 1
     const name = `topic-${topics}`
-    await client.call('Metadata', { topics: [{ name }], allowAutoTopicCreation: true })
+    await shared.client.call('Metadata', { topics: [{ name }], allowAutoTopicCreation: true })
     const send = async (version: number) => {
       const partitionData = [{ index: 0, records: batch([{}], 'zstd') }]
       const body = { acks: -1, timeoutMs: 1_000, topicData: [{ name, partitionData }] }
-      const { responses } = await client.call('Produce', body, version)
+      const { responses } = await shared.client.call('Produce', body, version)
       return responses[0]?.partitionResponses[0]?.errorCode
     }
     expect(await send(6)).toBe('UNSUPPORTED_COMPRESSION_TYPE')
