@@ -30,13 +30,19 @@ test('topics that one request creates by asking for them cost one write of the m
     if (kind === 'write' && path.includes('__cluster_metadata')) writeCount += 1
     return undefined
   }
+  const ask = async (...names: readonly string[]) => {
+    const { topics } = await client.call('Metadata', {
+      topics: names.map((name) => ({ name, topicId: ZERO_UUID })),
+      allowAutoTopicCreation: true,
+      includeTopicAuthorizedOperations: false,
+    })
+    return topics
+  }
+  // The first batch of a segment makes a place in its index, too.
+  await ask('first')
+  writeCount = 0
   const names = Array.from({ length: 40 }, (_, index) => `topic-${index}`)
-  const topics = [...names, 'not a name'].map((name) => ({ name, topicId: ZERO_UUID }))
-  const { topics: answered } = await client.call('Metadata', {
-    topics,
-    allowAutoTopicCreation: true,
-    includeTopicAuthorizedOperations: false,
-  })
+  const answered = await ask(...names, 'not a name')
   const errors = Object.groupBy(answered, ({ errorCode }) => errorCode)
   expect(errors.NONE?.map(({ name }) => name)).toEqual(names)
   expect(errors.INVALID_TOPIC_EXCEPTION).toMatchObject([{ name: 'not a name' }])
