@@ -3,6 +3,7 @@ import { InvalidSchemaError } from '../invalid-schema-error.ts'
 import type { Annotated, ArraySchema, Criterion, JsonSchema, ObjectSchema } from './json-schema.ts'
 import { Keywords } from './keywords.ts'
 import { SchemaDocuments } from './schema-documents.ts'
+import { TYPE_KEYWORDS } from './type-keywords.ts'
 
 /** Schema objects, those of references included. */
 const NODES_MAX = 100_000
@@ -32,30 +33,6 @@ export function loadJsonSchema(
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 type Reference = Mutable<Annotated> & { kind: 'reference'; target?: JsonSchema }
-
-const ARRAY_KEYWORDS = [
-  'items',
-  'additionalItems',
-  'prefixItems',
-  'minItems',
-  'maxItems',
-  'uniqueItems',
-  'contains',
-]
-const OBJECT_KEYWORDS = [
-  'properties',
-  'required',
-  'minProperties',
-  'maxProperties',
-  'dependencies',
-  'dependentRequired',
-  'dependentSchemas',
-  'patternProperties',
-  'additionalProperties',
-  'propertyNames',
-]
-const STRING_KEYWORDS = ['minLength', 'maxLength', 'pattern', 'format']
-const NUMBER_KEYWORDS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
 
 class JsonSchemaLoader {
   readonly #documents: SchemaDocuments
@@ -148,15 +125,9 @@ class JsonSchemaLoader {
   #typed(keywords: Keywords, about: Annotated): JsonSchema[] {
     const type = keywords.get('type')
     if (type === undefined) {
-      const sniffed: readonly (readonly [string, readonly string[]])[] = [
-        ['array', ARRAY_KEYWORDS],
-        ['object', OBJECT_KEYWORDS],
-        ['string', STRING_KEYWORDS],
-        ['number', NUMBER_KEYWORDS],
-      ]
-      return sniffed
-        .filter(([, names]) => names.some((name) => keywords.has(name)))
-        .map(([name]) => this.#ofType(name, keywords, about))
+      return TYPE_KEYWORDS.filter(([, names]) => names.some((name) => keywords.has(name))).map(
+        ([name]) => this.#ofType(name, keywords, about),
+      )
     }
     if (type.kind === 'string') return [this.#ofType(type.value, keywords, about)]
     const names = keywords.textList('type') ?? []

@@ -1,4 +1,5 @@
 import { type JsonObject, type JsonValue, compareText, writeJson } from '@fairlead/avro'
+import { TYPE_KEYWORDS } from '../json-schema/type-keywords.ts'
 
 /**
  * The outline of a JSON Schema by which paths to its entities are told: what each schema object is, and
@@ -38,31 +39,6 @@ const COMBINATIONS = [
   ['anyOf', 'anyof'],
   ['oneOf', 'oneof'],
 ] as const
-
-/** Keywords that tell what a schema without a type is. */
-const SNIFFED: readonly (readonly [ShapeKind, readonly string[]])[] = [
-  [
-    'array',
-    ['items', 'additionalItems', 'prefixItems', 'minItems', 'maxItems', 'uniqueItems', 'contains'],
-  ],
-  [
-    'object',
-    [
-      'properties',
-      'required',
-      'minProperties',
-      'maxProperties',
-      'dependencies',
-      'dependentRequired',
-      'dependentSchemas',
-      'patternProperties',
-      'additionalProperties',
-      'propertyNames',
-    ],
-  ],
-  ['string', ['minLength', 'maxLength', 'pattern', 'format']],
-  ['number', ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']],
-]
 
 /** Shapes of one text, each made once. */
 export class Shapes {
@@ -113,8 +89,8 @@ function typedShapes(json: JsonObject): readonly Shape[] {
       ),
     ]
   }
-  return SNIFFED.filter(([, names]) => names.some((name) => json.members.has(name))).map(([kind]) =>
-    leaf(kind, json),
+  return TYPE_KEYWORDS.filter(([, names]) => names.some((name) => json.members.has(name))).map(
+    ([kind]) => leaf(kind, json),
   )
 }
 
