@@ -136,6 +136,13 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: 'create',
     doc: 'What becomes of the first event of a tenant whose tables are kept apart. create: they are made; park: its key is parked until `fairlead projection add-tenant` and a replay.',
   },
+  'tenants.max': {
+    type: 'int',
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    doc: 'So many tenants have their tables made by their first event; keys of further ones are parked, as with tenants.unknown=park.',
+  },
   'errors.deadletterqueue.topic.name': {
     type: 'string',
     doc: 'Topic that gets a copy of each dead letter, through the outbox of this database: outbox.event.<name>, where its relay publishes.',

@@ -74,6 +74,7 @@ await runApp({
       tenants: {
         ...(includedTenants.length === 0 ? {} : { includedTenants }),
         unknownTenants: config['tenants.unknown'],
+        tenantsMax: config['tenants.max'],
       },
       mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),
       metrics,

@@ -51,7 +51,7 @@ function setAside({ ledger }: Batch, records: readonly PreparedRecord[], tenant:
   const reason =
     tenant === ''
       ? 'the record names no tenant'
-      : `the tenant ${tenant} is not registered: "fairlead projection add-tenant", then replay the letters`
+      : `the tenant ${tenant} is not registered, or one too many (tenants.max): "fairlead projection add-tenant" makes its tables; then replay the letters`
   for (const prepared of records) {
     if (ledger.open(prepared) === null) continue
     ledger.failed(prepared, new UnknownTenantError(reason), 'handle')

@@ -5,8 +5,8 @@ import type { RegisteredProjection } from './store/registered-projection.ts'
 import { registerTenants, tenantSchemas } from './store/tenant-schemas.ts'
 import { isRunning, lockVersion } from './store/versions.ts'
 
-/** As long as a key of a record may be, near enough. */
-const NAME_LENGTH_MAX = 10_000
+/** Of a longer name, events have a part; see `RecordReader`. */
+const NAME_LENGTH_MAX = 500
 
 type TenantSource = {
   readonly db: Database

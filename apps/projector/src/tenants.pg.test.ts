@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { FoldProjection, SqlProjection } from '@fairlead/projection'
 import { Health, createHttpServer } from '@fairlead/service'
 import { sql } from 'kysely'
@@ -7,7 +8,9 @@ import { RecordReader } from './log/prepare-records.ts'
 import { type Job, type JobRequest, readJob, requestJob } from './store/jobs.ts'
 import { findVersion, requestReplay } from './store/letter-orders.ts'
 import { readLettersOf, readParkedKeys } from './store/letter-queue.ts'
+import type { Projector } from './projector.ts'
 import { promote } from './store/promote.ts'
+import { registerMoment } from './store/register.ts'
 import { retire } from './store/retire.ts'
 import { registerTenants } from './store/tenant-schemas.ts'
 import { readVersion } from './store/versions.ts'
@@ -193,7 +196,25 @@ describe('each tenant has tables of its own', () => {
   })
 })
 
+test.for(['schema', undefined] as const)(
+  'a tenant with a longer name than an index takes holds nobody up (tenants: %s)',
+  async (tenants) => {
+    const long = () => randomBytes(4_000).toString('base64')
+    const [one, other] = [long(), long()]
+    fixture.log.append(0, of(one, 1, 5), of(other, 2, 0), of('acme', 3, 7))
+    const projection = tenants === undefined ? accounts : { ...accounts, tenants }
+    fixture.start([projection], WITH_TENANTS)
+    await hasCome(3)
+    const { rows } = await sql`
+      select length(tenant) as length from evt.parked_key`.execute(fixture.db)
+    expect(rows).toEqual([{ length: 465 }])
+    expect(await fixture.letters()).toMatchObject([{ offset: 1, error: 'RangeError' }])
+  },
+)
+
 describe('of rows that each tenant has of his own', () => {
+  let projector: Projector
+
   const runJob = async (kind: 'verify' | 'keys', request: JobRequest): Promise<Job | undefined> => {
     const { projectionId } = await readVersion(fixture.db, { name: 'accounts', version: 1 })
     const id = await requestJob(fixture.db, { projectionId, version: 1, kind, request })
@@ -205,7 +226,7 @@ describe('of rows that each tenant has of his own', () => {
 
   beforeEach(async () => {
     fixture.log.append(0, of('acme', 1, 5), of('globex', 1, 7), of('globex', 2, 8))
-    fixture.start([apart], WITH_TENANTS)
+    ;({ projector } = fixture.start([apart], WITH_TENANTS))
     await hasCome(3)
   })
 
@@ -238,6 +259,20 @@ describe('of rows that each tenant has of his own', () => {
     expect(await runJob('keys', { keys, tenant: 'globex' })).toMatchObject({ state: 'done' })
     expect(await balancesIn('tenant_globex')).toEqual([7, 9])
     expect(await balancesIn('tenant_acme')).toEqual([9])
+  })
+
+  test('a moment has tables for each of them, and none is left of it', async () => {
+    const [registered] = projector.registered
+    if (registered === undefined) throw new Error('nothing is registered')
+    const { jobId, ...moment } = await registerMoment(fixture.db, registered, {
+      untilMs: Date.now() + 1_000,
+    })
+    await until(async () => expect((await readJob(fixture.db, jobId))?.state).toBe('done'))
+    expect(await balancesIn(`${moment.schemaName}_t1`)).toEqual([5])
+    expect(await balancesIn(`${moment.schemaName}_t2`)).toEqual([7, 8])
+    await retire(fixture.db, { name: 'accounts', version: moment.version })
+    expect(await relationsIn(`${moment.schemaName}%`)).toEqual([])
+    expect(await balancesIn('tenant_acme')).toEqual([5])
   })
 
   test('a dry run says whose rows would change', async () => {
@@ -319,6 +354,20 @@ describe('tenants that nobody registered', () => {
     await until(async () => expect(await fixture.letters()).toEqual([]))
     expect(await balancesIn('tenant_acme')).toEqual([11])
   })
+})
+
+test('of more tenants than are allowed, the keys of the last ones are parked', async () => {
+  fixture.log.append(0, ...['a', 'b', 'c', 'd'].map((tenant) => of(tenant, 1, 5)))
+  fixture.start([apart], { ...WITH_TENANTS, tenants: { tenantsMax: 3 } })
+  await hasCome(4)
+  fixture.log.append(0, of('d', 2, 1), of('a', 1, 1), of('e', 1, 1))
+  await hasCome(7)
+  expect(await relationsIn('tenant%')).toEqual(
+    ['a', 'b', 'c'].map((each) => `tenant_${each}.account`),
+  )
+  expect(await balancesIn('tenant_a')).toEqual([6])
+  const parked = [3, 4, 6].map((offset) => ({ offset, error: 'UnknownTenantError' }))
+  expect(await fixture.letters()).toMatchObject(parked)
 })
 
 describe('a projector for some tenants', () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type AnyEvents, recordName } from '@fairlead/avro'
 import { DecodeError, EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
 import {
@@ -123,8 +124,7 @@ export class RecordReader {
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
     const { eventType, tenant: tenantText = '', namesSchema, source } = this.#headers.read(record)
     const eventKey = keyText(record)
-    // Postgres has no text with NUL in it.
-    const tenant = tenantText === '' ? '' : tenantText.replaceAll('\0', '')
+    const tenant = tenantText === '' ? '' : tenantOf(tenantText)
     const key = unitOf(tenant, eventKey)
     if (this.#includedTenants !== undefined && !this.#includedTenants.has(tenant)) {
       return { record, tenant, key, eventType: null, ...positionOf(source), content: IGNORED }
@@ -216,6 +216,19 @@ export class RecordReader {
     const decoder = await this.#serde.decoder(schema, { schema: JSON.stringify(definition) })
     return (bytes, start, end) => decoder.decode(bytes, start, end)
   }
+}
+
+/** More of a name is of no use to people, and an entry of an index is 2,704 bytes at most. */
+const TENANT_LENGTH_MAX = 500
+const TENANT_BEGINNING_LENGTH = 400
+
+/** Whose an event is by the text of a header, which a producer may have filled with anything. */
+function tenantOf(text: string): string {
+  // Postgres has no text with NUL in it.
+  const name = text.replaceAll('\0', '')
+  if (name.length <= TENANT_LENGTH_MAX) return name
+  const digest = createHash('sha256').update(name).digest('hex')
+  return `${name.slice(0, TENANT_BEGINNING_LENGTH)}~${digest}`.toWellFormed()
 }
 
 const IGNORED = { kind: 'ignored' } as const

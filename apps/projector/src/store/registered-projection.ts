@@ -15,6 +15,8 @@ export type TenantScope = {
   readonly includedTenants?: readonly string[]
   /** What becomes of a tenant that has no schema yet; default `create`. */
   readonly unknownTenants?: UnknownTenants
+  /** So many are made by their first event, of all projections together; undefined: any number. */
+  readonly tenantsMax?: number
 }
 
 /** Either his schemas are made with his first event, or his keys are parked until he is registered. */

@@ -29,7 +29,8 @@ export async function listTenantSchemas(
 /**
  * The schemas of tenants, by tenant, for a transaction that holds the lock of a checkpoint of the version,
  * or of its row. What is not there yet is made, and shown if the version is live: all of it becomes
- * known with the commit. A tenant that nobody has registered is left out with `unknownTenants: 'park'`.
+ * known with the commit. A tenant that nobody has registered is left out with `unknownTenants: 'park'`,
+ * and when there are as many as `tenantsMax`: a producer may put anything into a header.
  */
 export async function tenantSchemas(
   trx: Transaction<unknown>,
@@ -41,7 +42,10 @@ export async function tenantSchemas(
   if (missing.length === 0) return known
   // Of all projections: they would make the schema of one tenant's views at the same time.
   await sql`select pg_advisory_xact_lock(hashtextextended('fairlead tenants', 0))`.execute(trx)
-  if (registered.unknownTenants !== 'park') await registerTenants(trx, missing)
+  if (registered.unknownTenants !== 'park') {
+    const room = await roomFor(trx, registered)
+    if (room > 0) await registerTenants(trx, missing.slice(0, room))
+  }
   const { rows } = await sql<{ id: number; name: string; view_schema: string }>`
     select id, name, schema_name as view_schema from evt.tenant
     where name = any(${missing}::text[]) and not exists (
@@ -49,6 +53,16 @@ export async function tenantSchemas(
     order by name`.execute(trx)
   for (const { id, view_schema } of rows) await createSchema(trx, registered, { id, view_schema })
   return knownSchemas(trx, registered, tenants)
+}
+
+async function roomFor(
+  trx: Transaction<unknown>,
+  { tenantsMax }: RegisteredProjection,
+): Promise<number> {
+  if (tenantsMax === undefined) return Number.POSITIVE_INFINITY
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from evt.tenant`.execute(trx)
+  return tenantsMax - (rows[0]?.count ?? 0)
 }
 
 export async function registerTenants(
