@@ -11,15 +11,6 @@ async function createFixture(settings?: Readonly<Record<string, string>>): Promi
   return new RelayFixture(await testDatabase(), settings)
 }
 
-async function parkedRows() {
-  const { rows } = await fixture.pool.query<{
-    event_id: string
-    kind: string
-    reason_code: string
-  }>('select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index')
-  return rows
-}
-
 test('trouble of the brokers parks nothing and confirms nothing', async () => {
   fixture = await createFixture()
   const relay = await fixture.started()
@@ -31,7 +22,7 @@ test('trouble of the brokers parks nothing and confirms nothing', async () => {
     [fixture.slotName],
   )
   expect(rows[0]?.ahead).toBe(true)
-  expect(await parkedRows()).toEqual([])
+  expect(await fixture.parkedRows()).toEqual([])
   fixture.brokers.unstick()
   await fixture.until(() => fixture.publishedIds().length === 1)
   expect(fixture.publishedIds()).toEqual(ids)

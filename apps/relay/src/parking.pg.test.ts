@@ -13,15 +13,6 @@ async function createFixture(settings?: Readonly<Record<string, string>>): Promi
 
 const TOPIC = 'outbox.event.order'
 
-async function parkedRows() {
-  const { rows } = await fixture.pool.query<{
-    event_id: string
-    kind: string
-    reason_code: string
-  }>('select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index')
-  return rows
-}
-
 test('a failing event is parked, its aggregate queues behind it, and all others go on', async () => {
   fixture = await createFixture({ 'producer.max.request.size': '2000' })
   await fixture.started()
@@ -30,7 +21,7 @@ test('a failing event is parked, its aggregate queues behind it, and all others 
   const [behind, other] = await fixture.insert([{ key: 'poison' }, { key: 'healthy' }])
   await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
   expect(new Set(fixture.publishedIds())).toEqual(new Set([before, other]))
-  expect(await parkedRows()).toEqual([
+  expect(await fixture.parkedRows()).toEqual([
     { event_id: large, kind: 'failed', reason_code: 'MESSAGE_TOO_LARGE' },
     { event_id: behind, kind: 'blocked', reason_code: 'BLOCKED' },
   ])
@@ -48,7 +39,7 @@ test('a parked aggregate stays blocked after a restart', async () => {
   await fixture.started()
   await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
   expect(fixture.publishedIds()).toEqual([other])
-  expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked'])
+  expect((await fixture.parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked'])
 })
 
 test('a name that is no topic name is parked', async () => {
@@ -57,7 +48,7 @@ test('a name that is no topic name is parked', async () => {
   const [bad] = await fixture.insert([{ type: 'not a topic' }])
   const [good] = await fixture.insert([{}])
   await fixture.until(() => fixture.publishedIds().includes(good ?? ''))
-  expect(await parkedRows()).toEqual([
+  expect(await fixture.parkedRows()).toEqual([
     { event_id: bad, kind: 'failed', reason_code: 'INVALID_TOPIC' },
   ])
 })
@@ -81,7 +72,7 @@ test('a topic that is not among those that are allowed is neither made nor writt
   ])
   expect(await fixture.brokers.open().admin.partitionCount('outbox.event.order')).toBe(3)
   const code = 'TOPIC_NOT_ALLOWED'
-  expect(await parkedRows()).toEqual([
+  expect(await fixture.parkedRows()).toEqual([
     { event_id: other, kind: 'failed', reason_code: code },
     { event_id: behind, kind: 'failed', reason_code: code },
     { event_id: partly, kind: 'failed', reason_code: code },
@@ -141,7 +132,11 @@ test('a record that only the broker refuses holds back its aggregate, and no oth
     .records(TOPIC)
     .map(({ headerTexts }) => headerTexts.get('eventType'))
   expect(types).toEqual(['0', '2'])
-  expect((await parkedRows()).map(({ kind }) => kind)).toEqual(['failed', 'blocked', 'blocked'])
+  expect((await fixture.parkedRows()).map(({ kind }) => kind)).toEqual([
+    'failed',
+    'blocked',
+    'blocked',
+  ])
 })
 
 test('behind a refused event nothing of its aggregate is stored, though it was on its way by then', async () => {
@@ -167,7 +162,7 @@ test('behind a refused event nothing of its aggregate is stored, though it was o
   await fixture.until(() => fixture.publishedIds().includes(ids[3] ?? ''))
   await fixture.confirmed()
   expect(fixture.publishedIds()).toEqual([first, ids[1], ids[3]])
-  expect(await parkedRows()).toEqual([
+  expect(await fixture.parkedRows()).toEqual([
     { event_id: ids[0], kind: 'failed', reason_code: 'INVALID_RECORD' },
     { event_id: ids[2], kind: 'blocked', reason_code: 'BLOCKED' },
   ])
@@ -216,6 +211,6 @@ test('rows that were written while a column was missing are parked, and do not h
   await fixture.pool.query('alter table outbox.events rename column body to payload')
   const [other] = await fixture.insert([{ key: 'other' }])
   await fixture.until(() => fixture.publishedIds().includes(other ?? ''))
-  expect((await parkedRows()).map((row) => row.reason_code)).toEqual(['MISSING_COLUMN'])
+  expect((await fixture.parkedRows()).map((row) => row.reason_code)).toEqual(['MISSING_COLUMN'])
   expect(relay.status.state).toBe('streaming')
 })

@@ -11,15 +11,6 @@ async function createFixture(): Promise<RelayFixture> {
   return new RelayFixture(await testDatabase())
 }
 
-async function parkedRows() {
-  const { rows } = await fixture.pool.query<{
-    event_id: string
-    kind: string
-    reason_code: string
-  }>('select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index')
-  return rows
-}
-
 test('a database that is gone without a word holds up no more than one session', async () => {
   fixture = await createFixture()
   const proxy = await CutOffProxy.inFrontOf(fixture.url)
@@ -32,7 +23,7 @@ test('a database that is gone without a word holds up no more than one session',
   await fixture.until(() => relay.status.state !== 'streaming')
   proxy.release()
   await fixture.until(() => relay.status.state === 'streaming')
-  await fixture.until(async () => (await parkedRows()).length === 1)
+  await fixture.until(async () => (await fixture.parkedRows()).length === 1)
   await relay.stop()
   await proxy.close()
 })

@@ -19,6 +19,8 @@ process.on('warning', ({ name, message }) => {
   if (name === 'MaxListenersExceededWarning') leaks.push(message)
 })
 
+type ParkedRow = { readonly event_id: string; readonly kind: string; readonly reason_code: string }
+
 /** A relay between a database of its own and brokers in memory. */
 export class RelayFixture {
   readonly url: string
@@ -112,6 +114,14 @@ export class RelayFixture {
       ],
     )
     return rows.map(({ id }) => id)
+  }
+
+  /** Events that a relay has set aside, in the order of their commits. */
+  async parkedRows(): Promise<readonly ParkedRow[]> {
+    const { rows } = await this.pool.query<ParkedRow>(
+      'select event_id, kind, reason_code from relay.parked_event order by commit_lsn, commit_index',
+    )
+    return rows
   }
 
   publishedIds(topic = 'outbox.event.order'): readonly string[] {
