@@ -2,6 +2,7 @@ import { ConfigResourceTypes, type Consumer, Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { BROKER_ENDS, resumeWhereCommitted, sharePartitions } from './group-scenarios.ts'
 
 const WAIT_MS = 60_000
 
@@ -51,52 +52,40 @@ test('creates, describes and deletes topics, and describes their configuration',
 test('two members of a group share the partitions, and take over from one that leaves', async () => {
   const admin = kafka.admin()
   await admin.createTopics({ topics: [{ topic: 'shared', numPartitions: 4 }] })
-  const first = await Member.join('sharers', 'shared')
-  await waitFor('four partitions', WAIT_MS, () => first.partitions.length === 4)
-  const second = await Member.join('sharers', 'shared')
-  await waitFor('two partitions each', WAIT_MS, () => {
-    const assigned = new Set([...first.partitions, ...second.partitions])
-    return assigned.size === 4 && first.partitions.length === 2 && second.partitions.length === 2
+  await sharePartitions({
+    join: () => Member.join('sharers', 'shared'),
+    whileShared: async () => {
+      const { groups } = await admin.listGroups()
+      expect(groups).toContainEqual({ groupId: 'sharers', protocolType: 'consumer' })
+      const described = await admin.describeGroups(['sharers'])
+      expect(described.groups[0]).toMatchObject({ state: 'Stable', protocolType: 'consumer' })
+      expect(described.groups[0]?.members).toHaveLength(2)
+    },
   })
-
-  const { groups } = await admin.listGroups()
-  expect(groups).toContainEqual({ groupId: 'sharers', protocolType: 'consumer' })
-  const described = await admin.describeGroups(['sharers'])
-  expect(described.groups[0]).toMatchObject({ state: 'Stable', protocolType: 'consumer' })
-  expect(described.groups[0]?.members).toHaveLength(2)
-
-  await second.leave()
-  await waitFor('four partitions again', WAIT_MS, () => first.partitions.length === 4)
-  await first.leave()
   const left = await admin.describeGroups(['sharers'])
   expect(left.groups[0]?.state).toBe('Empty')
   await admin.disconnect()
 })
 
-test.for([
-  { what: 'a restart', end: () => broker.terminate() },
-  { what: 'kill -9', end: () => broker.kill() },
-])('a group resumes after $what exactly where it committed', async ({ what, end }) => {
-  const topic = `resumed-${what.replaceAll(/\W/g, '')}`
-  const admin = kafka.admin()
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
-  await admin.disconnect()
-  await produce(topic, ['0', '1', '2', '3', '4'])
-
-  const first = await Member.join(topic, topic, { commitAt: 3 })
-  await waitFor('the commit', WAIT_MS, () => first.hasCommitted)
-  await first.leave()
-  await end()
-  broker.restart()
-  await broker.ready()
-
-  const second = await Member.join(topic, topic)
-  await waitFor('the rest', WAIT_MS, () => second.values.length === 2)
-  await produce(topic, ['5'])
-  await waitFor('the new record', WAIT_MS, () => second.values.length === 3)
-  expect(second.values).toEqual(['3', '4', '5'])
-  await second.leave()
-})
+test.for(BROKER_ENDS)(
+  'a group resumes after $what exactly where it committed',
+  async ({ what, end }) => {
+    const topic = `resumed-${what.replaceAll(/\W/g, '')}`
+    const admin = kafka.admin()
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+    await admin.disconnect()
+    await resumeWhereCommitted(broker, {
+      end,
+      produce: (values) => produce(topic, values),
+      joinAndCommitThree: async () => {
+        const member = await Member.join(topic, topic, { commitAt: 3 })
+        await waitFor('the commit', WAIT_MS, () => member.hasCommitted)
+        return member
+      },
+      join: () => Member.join(topic, topic),
+    })
+  },
+)
 
 async function produce(topic: string, values: readonly string[]): Promise<void> {
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })

@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { BROKER_ENDS, resumeWhereCommitted, sharePartitions } from './group-scenarios.ts'
 
 const WAIT_MS = 60_000
 const TOPIC_RESOURCE = 2
@@ -88,47 +89,36 @@ test('reads back what it produced idempotently, and finds the end', async () => 
 
 test('two members of a group share the partitions, and take over from one that leaves', async () => {
   await withAdmin((admin) => admin.createTopics({ topics: ['shared'], partitions: 4 }))
-  const first = await Member.join('sharers', 'shared')
-  await waitFor('four partitions', WAIT_MS, () => first.partitions.length === 4)
-  const second = await Member.join('sharers', 'shared')
-  await waitFor('two partitions each', WAIT_MS, () => {
-    const assigned = new Set([...first.partitions, ...second.partitions])
-    return assigned.size === 4 && first.partitions.length === 2 && second.partitions.length === 2
+  await sharePartitions({
+    join: () => Member.join('sharers', 'shared'),
+    whileShared: () =>
+      withAdmin(async (admin) => {
+        const groups = await admin.listGroups()
+        expect(groups.get('sharers')).toMatchObject({ protocolType: 'consumer' })
+        const described = await admin.describeGroups({ groups: ['sharers'] })
+        expect(described.get('sharers')?.members.size).toBe(2)
+      }),
   })
-
-  await withAdmin(async (admin) => {
-    const groups = await admin.listGroups()
-    expect(groups.get('sharers')).toMatchObject({ protocolType: 'consumer' })
-    const described = await admin.describeGroups({ groups: ['sharers'] })
-    expect(described.get('sharers')?.members.size).toBe(2)
-  })
-  await second.leave()
-  await waitFor('four partitions again', WAIT_MS, () => first.partitions.length === 4)
-  await first.leave()
 })
 
-test.for([
-  { what: 'a restart', end: () => broker.terminate() },
-  { what: 'kill -9', end: () => broker.kill() },
-])('a group resumes after $what exactly where it committed', async ({ what, end }) => {
-  const topic = `resumed-${what.replaceAll(/\W/g, '')}`
-  await withAdmin((admin) => admin.createTopics({ topics: [topic], partitions: 1 }))
-  await produce(topic, ['0', '1', '2', '3', '4'])
-  const first = await Member.join(topic, topic)
-  await waitFor('the records', WAIT_MS, () => first.values.length === 5)
-  await first.commit(topic, 3n)
-  await first.leave()
-  await end()
-  broker.restart()
-  await broker.ready()
-
-  const second = await Member.join(topic, topic)
-  await waitFor('the rest', WAIT_MS, () => second.values.length === 2)
-  await produce(topic, ['5'])
-  await waitFor('the new record', WAIT_MS, () => second.values.length === 3)
-  expect(second.values).toEqual(['3', '4', '5'])
-  await second.leave()
-})
+test.for(BROKER_ENDS)(
+  'a group resumes after $what exactly where it committed',
+  async ({ what, end }) => {
+    const topic = `resumed-${what.replaceAll(/\W/g, '')}`
+    await withAdmin((admin) => admin.createTopics({ topics: [topic], partitions: 1 }))
+    await resumeWhereCommitted(broker, {
+      end,
+      produce: (values) => produce(topic, values),
+      joinAndCommitThree: async () => {
+        const member = await Member.join(topic, topic)
+        await waitFor('the records', WAIT_MS, () => member.values.length === 5)
+        await member.commit(topic, 3n)
+        return member
+      },
+      join: () => Member.join(topic, topic),
+    })
+  },
+)
 
 type StringConsumer = Consumer<string, string, string, string>
 type StringStream = MessagesStream<string, string, string, string>
