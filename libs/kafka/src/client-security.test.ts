@@ -89,27 +89,31 @@ test('a broker that wants TLS gets no record in plain text', async () => {
   expect(broker.stored).toEqual([])
 })
 
+async function refusal(security: ClientSecurity, isRefusalFinal: boolean): Promise<unknown> {
+  const options = { bootstrapServers: [broker.address], clientId: 'test', requestTimeoutMs: 1_000 }
+  const admin = createAdmin({ ...options, security, isRefusalFinal })
+  const error: unknown = await admin.listTopics().catch((thrown: unknown) => thrown)
+  await admin.close()
+  return error
+}
+
 test('a refused password is tried again, or ends at once where somebody waits', async () => {
   broker = await FakeBroker.listen()
-  const outcomeOf = async (isRefusalFinal: boolean) => {
-    const sasl = { mechanism: 'PLAIN', username: 'ann', password: 'of ann' } as const
-    const admin = createAdmin({
-      bootstrapServers: [broker.address],
-      clientId: 'test',
-      security: { sasl },
-      requestTimeoutMs: 1_000,
-      isRefusalFinal,
-    })
-    const before = broker.handshakeCount
-    const error: unknown = await admin.listTopics().catch((thrown: unknown) => thrown)
-    await admin.close()
-    return { error, attemptCount: broker.handshakeCount - before }
-  }
-  const retried = await outcomeOf(false)
-  expect(retried.error).toMatchObject({ code: 'NETWORK', retryable: true })
-  expect(retried.attemptCount).toBeGreaterThan(1)
-  const final = await outcomeOf(true)
-  expect(final.error).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED', retryable: false })
-  expect((final.error as Error).message).not.toContain('of ann')
-  expect(final.attemptCount).toBe(1)
+  const sasl = { mechanism: 'PLAIN', username: 'ann', password: 'of ann' } as const
+  expect(await refusal({ sasl }, false)).toMatchObject({ code: 'NETWORK', retryable: true })
+  const attemptCount = broker.handshakeCount
+  expect(attemptCount).toBeGreaterThan(1)
+  const final = await refusal({ sasl }, true)
+  expect(final).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED', retryable: false })
+  expect((final as Error).message).not.toContain('of ann')
+  expect(broker.handshakeCount).toBe(attemptCount + 1)
+})
+
+test('so is, and does, a certificate of a broker that nobody vouches for, or of another name', async () => {
+  broker = await FakeBroker.listen([], issued('named', 'DNS:elsewhere'))
+  const strange = { tls: { isNameChecked: true } }
+  expect(await refusal(strange, false)).toMatchObject({ code: 'NETWORK', retryable: true })
+  const refused = { code: 'SSL_AUTHENTICATION_FAILED', retryable: false }
+  expect(await refusal(strange, true)).toMatchObject(refused)
+  expect(await refusal({ tls: { ca, isNameChecked: true } }, true)).toMatchObject(refused)
 })

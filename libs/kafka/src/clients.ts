@@ -19,9 +19,10 @@ export type ClientOptions = {
   /** Default: plain text, as nobody. */
   readonly security?: ClientSecurity | undefined
   /**
-   * True fails with SASL_AUTHENTICATION_FAILED as soon as a broker refuses the password, as Kafka's own
-   * clients do: for programs that somebody waits for. By itself it is retried like a lost connection,
-   * since passwords are changed on both sides, and not at once.
+   * True fails with SASL_AUTHENTICATION_FAILED as soon as a broker refuses the password, and with
+   * SSL_AUTHENTICATION_FAILED when its certificate is not accepted, as Kafka's own clients do: for
+   * programs that somebody waits for. By itself it is retried like a lost connection, since these are
+   * changed on both sides, and not at once.
    */
   readonly isRefusalFinal?: boolean
   /** Deadline of one request and its response. Default 30 000. */

@@ -53,14 +53,27 @@ export function toKafkaError(error: unknown, what: string): KafkaError {
   })
 }
 
-/** A failure to connect for who we are, as one that ends the operation, as in Kafka's own clients. */
+/**
+ * A failure to connect for who we or they are, as one that ends the operation, as in Kafka's own clients.
+ * That of TLS has no code among Kafka's; it is named like its exception.
+ */
 export function finalIfRefused(error: KafkaError): KafkaError {
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (!(cause instanceof AuthenticationError)) continue
-    const code = 'SASL_AUTHENTICATION_FAILED'
+    const code = refusalCode(cause)
+    if (code === undefined) continue
     return new KafkaError(error.message, { code, retryable: false, cause: error })
   }
   return error
+}
+
+/** What Node calls failures of OpenSSL, and certificates that it does not accept. */
+const TLS_CODE =
+  /^(ERR_TLS_|ERR_SSL_|UNABLE_TO_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)$)/
+
+function refusalCode(cause: Error): string | undefined {
+  if (cause instanceof AuthenticationError) return 'SASL_AUTHENTICATION_FAILED'
+  const code: unknown = 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' && TLS_CODE.test(code) ? 'SSL_AUTHENTICATION_FAILED' : undefined
 }
 
 /** The package says that a connection failed, and why in the cause: a certificate, a password. */
