@@ -3,7 +3,13 @@ import pg from 'pg'
 import { quotedTable } from '../source/source-options.ts'
 import { TEXT_SETTINGS, readShape, selectRows } from '../table/table-reader.ts'
 import type { ParkedRow } from './parked-rows.ts'
-import { insertOf, routedEvent, rowChange } from './stored-event.ts'
+import {
+  type StoredRecord,
+  insertOf,
+  routedEvent,
+  rowChange,
+  storedHeaders,
+} from './stored-event.ts'
 
 /** A parked event as it can be published now, or why it still cannot. */
 export type Publishable =
@@ -26,7 +32,10 @@ type Way = {
 export async function publishableEvent(row: ParkedRow, way: Way): Promise<Publishable> {
   const { identity, record, sourceRow } = row
   if (row.isPayloadOmitted) return readAgain(row, way)
-  if (sourceRow !== null) return routed(way.router, rowChange(identity, sourceRow))
+  if (sourceRow !== null) {
+    const event = routed(way.router, rowChange(identity, sourceRow))
+    return event.kind === 'routed' && record !== null ? withPlace(event, record) : event
+  }
   if (record !== null) return routedEvent(identity, record, row.payload)
   return readAgain(row, way)
 }
@@ -57,6 +66,15 @@ function routed(router: OutboxRouter, change: ReturnType<typeof rowChange>): Pub
     return gone(`${change.change.relation.table} is not in table.include.list any more`)
   }
   return outcome
+}
+
+/** The log has told the place of an event in its transaction, and a row that was kept does not. */
+function withPlace(event: RoutedEvent, record: StoredRecord): RoutedEvent {
+  const names = new Set(event.headers.map(([name]) => name))
+  const places = storedHeaders(record).filter(
+    ([name]) => name.startsWith('cdc.') && !names.has(name),
+  )
+  return places.length === 0 ? event : event.with({ headers: [...event.headers, ...places] })
 }
 
 function gone(reason: string): Publishable {

@@ -131,9 +131,13 @@ export function routedEvent(
       partitionKey: Buffer.from(record.partitionKeyBase64, 'base64'),
     }),
     value,
-    headers: record.headers.map(([name, valueBase64]): EventHeader => [name, bytes(valueBase64)]),
+    headers: storedHeaders(record),
     timestampMs: record.timestampMs,
   })
+}
+
+export function storedHeaders({ headers }: StoredRecord): readonly EventHeader[] {
+  return headers.map(([name, valueBase64]) => [name, bytes(valueBase64)])
 }
 
 export function rowChange(identity: EventIdentity, row: StoredRow): RowChange {

@@ -23,9 +23,10 @@ export async function brokerSteps(
   const steps = [...positionSteps(topics, options, facts)]
   for (const name of expectedTopics(options, facts)) {
     const count = topics.has(name) ? await admin.partitionCount(name) : undefined
+    const partitions = name === options.transactionTopic ? 1 : options.sink.partitions
     steps.push(
       count === undefined
-        ? step('later', name, `with its first event: ${creationText(options)}`)
+        ? step('later', name, `with its first event: ${creationText(options, partitions)}`)
         : step('keep', name, `${count} partitions`),
     )
   }
@@ -33,11 +34,13 @@ export async function brokerSteps(
 }
 
 /** Names that do not come from data. */
-function expectedTopics({ routing, sink }: RelayOptions, facts: PlanFacts): readonly string[] {
+function expectedTopics(options: RelayOptions, facts: PlanFacts): readonly string[] {
+  const { routing, sink, transactionTopic } = options
   const captured = facts.capturedTables.map(({ table }) => `${routing.topicPrefix}.${table}`)
   const allowed = routing.allowedTopics.map(nameOf).filter((name) => name !== undefined)
   const letters = sink.deadLetterTopic === undefined ? [] : [sink.deadLetterTopic]
-  return [...captured, ...allowed, ...letters]
+  const markers = transactionTopic === undefined ? [] : [transactionTopic]
+  return [...captured, ...allowed, ...letters, ...markers]
 }
 
 /** A pattern for the whole of a name, of one name. */
@@ -59,10 +62,10 @@ function dataSteps(options: RelayOptions): readonly PlanStep[] {
   return [step('later', name, `as events name them${bound}: ${creationText(options)}`)]
 }
 
-function creationText({ sink }: RelayOptions): string {
-  const { partitions, replicationFactor } = sink
+function creationText({ sink }: RelayOptions, partitions = sink.partitions): string {
+  const { replicationFactor } = sink
   const replicas = replicationFactor < 0 ? "the brokers' default of" : replicationFactor
-  return `${partitions} partitions, ${replicas} replicas`
+  return `${partitions} ${partitions === 1 ? 'partition' : 'partitions'}, ${replicas} replicas`
 }
 
 /** See `KeptPosition`. */
