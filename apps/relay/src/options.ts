@@ -6,6 +6,7 @@ import {
   type OutboxRouterOptions,
   type TableCaptureOptions,
   type WalBudgetOptions,
+  allowedTopic,
   parsePlacements,
   requiredColumns,
 } from '@fairlead/cdc'
@@ -280,7 +281,7 @@ function routingOptions(config: RelayConfig): RoutingOptions {
     topicReplacement: config['route.topic.replacement'],
     route: config['route.module'] === undefined ? undefined : loadRoute(config['route.module']),
     allowedTopics: namingKey('route.topic.include.list', () =>
-      config['route.topic.include.list'].map(wholePattern),
+      config['route.topic.include.list'].map(allowedTopic),
     ),
     tombstoneOnEmptyPayload: config['route.tombstone.on.empty.payload'],
     tenant:

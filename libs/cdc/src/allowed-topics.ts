@@ -5,6 +5,14 @@
  */
 export type AllowedTopics = readonly RegExp[]
 
+/** Of such characters alone: a name, whose dots are dots. Anything else is a regular expression. */
+const NAME = /^[a-zA-Z0-9._-]+$/
+
+/** The topics that an entry of the list means. @throws {SyntaxError} */
+export function allowedTopic(entry: string): RegExp {
+  return new RegExp(`^(?:${NAME.test(entry) ? entry.replaceAll('.', String.raw`\.`) : entry})$`)
+}
+
 /** Why an event may not go there; undefined when it may. */
 export function notAllowedReason(topic: string, allowed: AllowedTopics): string | undefined {
   if (allowed.length === 0 || allowed.some((pattern) => pattern.test(topic))) return undefined

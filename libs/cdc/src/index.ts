@@ -1,3 +1,4 @@
+export { allowedTopic } from './allowed-topics.ts'
 export {
   type SnapshotRow,
   TableCapture,
