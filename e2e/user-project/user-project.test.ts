@@ -87,6 +87,13 @@ test('the project type-checks strictly, and its test runs without a database', a
   expect(stdout).toMatch(/pass 3/)
 })
 
+test('a relay takes the function of the project that routes events', async () => {
+  const relay = join(ROOT, 'apps/relay/src/main.ts')
+  const settings = ['--database.url=postgres://localhost/shop', '--route.module=route.ts']
+  const { stdout } = await run(process.execPath, [relay, '--print-config', ...settings])
+  expect(stdout).toMatch(/route\.module.*route\.ts/)
+})
+
 test('the code of docs/projections.md is that of the project', async () => {
   const docs = await readFile(join(ROOT, 'docs/projections.md'), 'utf8')
   const blocks = [...docs.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code.trim())

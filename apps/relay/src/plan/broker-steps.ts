@@ -5,17 +5,24 @@ import { type PlanStep, stepsOf } from './plan-step.ts'
 import type { PlanFacts } from './read-plan-facts.ts'
 
 /** A list of names at most: a pattern names no topic. */
-const NAME = /^(?:[a-zA-Z0-9_-]|\\?\.)+$/
+const NAME = /^(?:[a-zA-Z0-9_-]|\\\.)+$/
+
+/** Somebody waits for the plan; each attempt of a client takes longer. */
+const ANSWER_DEADLINE_MS = 5_000
+
+/** What a plan asks the brokers. */
+export type BrokersAsked = Pick<Admin, 'ping' | 'listTopics' | 'partitionCount'>
 
 /** Topics that are there, and those that a start, or an event, makes. */
 export async function brokerSteps(
-  admin: Pick<Admin, 'listTopics' | 'partitionCount'>,
+  admin: BrokersAsked,
   options: RelayOptions,
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
   const step = stepsOf('topic')
   let topics: ReadonlySet<string>
   try {
+    await admin.ping(ANSWER_DEADLINE_MS)
     topics = new Set(await admin.listTopics())
   } catch (error) {
     return [step('unknown', '', `the brokers do not answer: ${errorMessage(error)}`)]

@@ -156,7 +156,7 @@ test('tables that are read once need neither slot nor publication', async () => 
 
 test('brokers that do not answer are told of', async () => {
   const away = () => Promise.reject(new Error('nobody is there'))
-  const admin = { listTopics: away, partitionCount: away }
+  const admin = { ping: away, listTopics: away, partitionCount: away }
   const steps = await makePlan(fixture.options(), admin)
   expect(steps.filter(({ kind }) => kind === 'topic')).toEqual([
     {

@@ -1,8 +1,7 @@
 import { MigrationError } from '@fairlead/postgres'
-import type { Admin } from '@fairlead/kafka'
 import pg from 'pg'
 import type { RelayOptions } from '../options.ts'
-import { brokerSteps } from './broker-steps.ts'
+import { type BrokersAsked, brokerSteps } from './broker-steps.ts'
 import { type PlanStep, stepsOf } from './plan-step.ts'
 import { type PlanFacts, readPlanFacts } from './read-plan-facts.ts'
 import { sourceSteps } from './source-steps.ts'
@@ -18,7 +17,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
  */
 export async function makePlan(
   options: RelayOptions,
-  admin: Pick<Admin, 'listTopics' | 'partitionCount'>,
+  admin: BrokersAsked,
 ): Promise<readonly PlanStep[]> {
   const facts = await factsOf(options)
   if ('action' in facts) return [facts]
