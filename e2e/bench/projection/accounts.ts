@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { defineEvents } from '@fairlead/avro'
 import {
   type FoldProjection,
@@ -10,6 +11,9 @@ import {
 /** How the keys of events lie: which of them one batch holds. */
 export const SHAPES = ['local', 'uniform', 'hot'] as const
 export type Shape = (typeof SHAPES)[number]
+
+/** A fold, handlers in SQL, and a fold that asks another service for each event. */
+export type Form = 'fold' | 'sql' | 'look-ups'
 
 /** A deposit of so much is refused by the projections. */
 export const POISON_AMOUNT = -1n
@@ -105,7 +109,24 @@ export function depositSet(set: string): {
   return { events, fold: accountFold(events), sql: accountSql(events) }
 }
 
+/** Each event is looked up for, at a service that takes so long or less, by so many keys at a time. */
+const LOOK_UP_MS_MAX = 5
+
+const looksUp = (fold: FoldProjection, concurrency: number): FoldProjection => ({
+  ...fold,
+  concurrency,
+  enrichEach: ({ source }) => sleep((source.offset * 7) % (LOOK_UP_MS_MAX + 1)),
+})
+
 const { fold, sql } = depositSet(process.env['BENCH_SET'] ?? 'none')
 
+const FORMS: Readonly<Record<Form, Projection>> = {
+  fold,
+  sql,
+  'look-ups': looksUp(fold, Number(process.env['BENCH_CONCURRENCY'] ?? 1)),
+}
+
 /** What a projector under test runs. */
-export const projections: readonly Projection[] = [process.env['BENCH_FORM'] === 'sql' ? sql : fold]
+export const projections: readonly Projection[] = [
+  FORMS[(process.env['BENCH_FORM'] ?? 'fold') as Form],
+]

@@ -1,6 +1,7 @@
 import { benchFaults } from './faults.ts'
 import { benchLive } from './live.ts'
 import { benchRebuild } from './rebuild.ts'
+import { benchLookUps } from './look-ups.ts'
 import { benchReads } from './reads.ts'
 import { benchSqlHandlers } from './sql-handlers.ts'
 import { ProjectionStack } from './stack.ts'
@@ -26,6 +27,7 @@ type Section = (
 const SECTIONS: Readonly<Record<string, Section>> = {
   live: benchLive,
   sql: benchSqlHandlers,
+  'look-ups': benchLookUps,
   rebuild: benchRebuild,
   faults: benchFaults,
   reads: benchReads,

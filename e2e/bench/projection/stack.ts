@@ -5,7 +5,7 @@ import pg from 'pg'
 import { ROOT } from '../../support/platform.ts'
 import { RunningApp } from '../../support/running-app.ts'
 import { type Deposits, publish } from './deposits.ts'
-import { type DepositEvents, depositSet } from './accounts.ts'
+import { type DepositEvents, type Form, depositSet } from './accounts.ts'
 import { poll } from '../poll.ts'
 import {
   type RunningBroker,
@@ -29,7 +29,9 @@ const CHECKPOINT_POLL_MS = 5
 
 export type Run = {
   readonly set: string
-  readonly form: 'fold' | 'sql'
+  readonly form: Form
+  /** Of look-ups. */
+  readonly concurrency?: number
   readonly eventCount: number
   /** Ends the projector so often on its way. */
   readonly kills?: number
@@ -144,7 +146,10 @@ export class ProjectionStack implements AsyncDisposable {
     }
   }
 
-  #launchProjector(databaseUrl: string, { set, form, batchEvents }: Run): RunningApp {
+  #launchProjector(
+    databaseUrl: string,
+    { set, form, batchEvents, concurrency = 1 }: Run,
+  ): RunningApp {
     const recordsMax =
       batchEvents === undefined ? BATCH_EVENTS : Math.ceil(batchEvents / CATCH_UP_FACTOR)
     return RunningApp.launch(
@@ -160,7 +165,7 @@ export class ProjectionStack implements AsyncDisposable {
         'batch.records.max': form === 'sql' ? SQL_BATCH_EVENTS : recordsMax,
         'parked.keys.per.minute.max': 100_000,
       },
-      { BENCH_SET: set, BENCH_FORM: form },
+      { BENCH_SET: set, BENCH_FORM: form, BENCH_CONCURRENCY: String(concurrency) },
     )
   }
 }
