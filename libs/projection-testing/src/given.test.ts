@@ -117,3 +117,20 @@ test('what is looked up for each event is asked for, or given; a look-up that fa
     .events(placed('o2', 1))
     .then([{ order_id: 'o2', status: 'given' }])
 })
+
+test('a handler is told whose its event is', async () => {
+  const ofTenants = {
+    ...orderSummary,
+    on: {
+      OrderPlaced: (row: object, { tenant }: { readonly tenant?: string }) => {
+        if (tenant === 'globex') throw new RangeError('globex has no orders')
+        return { ...row, status: tenant ?? 'nobody' }
+      },
+    },
+  }
+  const of = (tenant?: string) =>
+    given(ofTenants, tenant === undefined ? {} : { tenant }).events(placed('o1', 1))
+  await of('acme').then([{ status: 'acme' }])
+  await of().then([{ status: 'nobody' }])
+  await of('globex').then([], { parked: ['globex/o1'] })
+})

@@ -11,6 +11,8 @@ export type GivenOptions<DB = unknown> = {
   readonly db?: Kysely<DB>
   /** What the projection's `enrich` returns, in place of a look-up. */
   readonly enriched?: unknown
+  /** Whose the events are. A key of theirs that is parked is `<tenant>/<key>`. */
+  readonly tenant?: string
   /** When the first event happens; each later one is a second later. Default 2026-01-01 UTC. */
   readonly at?: Date
 }
@@ -50,7 +52,8 @@ export function given<DB>(projection: Projection, options: GivenOptions<DB> = {}
         const { parked = [] } = expected
         const model = await openReadModel(projection, options)
         try {
-          await applyEach(model, projection, { events, firstAt: options.at })
+          const { at: firstAt, tenant = '' } = options
+          await applyEach(model, projection, { events, firstAt, tenant })
           refuseLetters(model.letters, parked)
           compare(await model.rows(), rows, projection)
         } finally {
@@ -64,11 +67,16 @@ export function given<DB>(projection: Projection, options: GivenOptions<DB> = {}
 async function applyEach(
   model: ReadModel,
   projection: Projection,
-  history: { readonly events: readonly NewEvent[]; readonly firstAt: Date | undefined },
+  history: {
+    readonly events: readonly NewEvent[]
+    readonly firstAt: Date | undefined
+    readonly tenant: string
+  },
 ): Promise<void> {
   for (const historic of historyOf(projection, history.events, history.firstAt)) {
     const { topic } = historic.event
-    const record = recordOf(projection, historic, model.nextOffset(topic))
+    const of = { ...historic, tenant: history.tenant }
+    const record = recordOf(projection, of, model.nextOffset(topic))
     await model.apply({ topic, records: [record] })
   }
 }

@@ -86,11 +86,14 @@ export class PostgresReadModel implements ReadModel {
       counted,
     }: { readonly trx: Transaction<unknown>; readonly counted: Transaction<unknown> },
   ): Promise<void> {
-    const { on, enrich } = this.#projection
+    const { on, enrich, tenants } = this.#projection
     const scoped = counted.withSchema(this.#schema)
     for (const prepared of records) {
       const event = ledger.open(prepared)
       if (event === null) continue
+      if (tenants !== undefined) {
+        await sql`select set_config('app.tenant', ${prepared.tenant}, true)`.execute(trx)
+      }
       await sql`savepoint event`.execute(trx)
       try {
         const lookedUp = await lookedUpFor(this.#projection, [event])

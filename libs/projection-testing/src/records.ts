@@ -1,6 +1,6 @@
 import type { NewEvent } from '@fairlead/avro'
 import { EVENT_HEADERS, lsn } from '@fairlead/base'
-import type { AnyEvent, PreparedRecord, Projection } from '@fairlead/projection'
+import { type AnyEvent, type PreparedRecord, type Projection, unitOf } from '@fairlead/projection'
 
 /** When the first event happens, unless the test says otherwise; each later one is a second later. */
 const FIRST_EVENT_MS = Date.UTC(2026, 0, 1)
@@ -14,6 +14,8 @@ export type HistoricEvent = {
   /** The place of its transaction among all, from 0. */
   readonly commit: number
   readonly at: Date
+  /** Whose the event is; empty, or absent, without tenants. */
+  readonly tenant?: string
 }
 
 /** @throws {TypeError} for an event that the projection does not read. */
@@ -36,7 +38,7 @@ export function historyOf(
 /** The event as the engine gets it from partition 0 of its topic. */
 export function recordOf(
   projection: Projection,
-  { event: { type, data, key, topic }, commit, at }: HistoricEvent,
+  { event: { type, data, key, topic }, commit, at, tenant = '' }: HistoricEvent,
   offset: number,
 ): PreparedRecord {
   const event: AnyEvent = {
@@ -47,6 +49,7 @@ export function recordOf(
     at,
     source: { topic, partition: 0, offset },
     headers: {},
+    ...(tenant === '' ? {} : { tenant }),
   }
   const timestampMs = at.getTime()
   // What has an inbox is to do without positions.
@@ -61,8 +64,8 @@ export function recordOf(
       value: NO_BYTES,
       headers: hasInbox ? [[EVENT_HEADERS.id, new TextEncoder().encode(event.id)]] : [],
     },
-    key,
-    tenant: '',
+    key: unitOf(tenant, key),
+    tenant,
     eventType: type,
     source: hasInbox
       ? null

@@ -36,6 +36,22 @@ test('crashes behind each statement leave the sums right', async () => {
   expect(report.crashes).toBeGreaterThan(5)
 })
 
+test('statements of a projection that keeps tenants apart run as the tenant of the event', async () => {
+  const orders = {
+    ...revenue,
+    tenants: 'row' as const,
+    on: {
+      OrderPaid: async (_event: unknown, { trx }: { readonly trx: Transaction<unknown> }) => {
+        const tables = trx.withTables<{ revenue: { orders: number } }>()
+        const length = sql<number>`length(current_setting('app.tenant'))`
+        await tables.updateTable('revenue').set({ orders: length }).execute()
+      },
+    },
+  }
+  const outcome = given(orders, { db, tenant: 'acme' }).events(paid('o1', 5n))
+  await outcome.then([{ orders: 4 }])
+})
+
 test('a handler that counts its calls is found out', async () => {
   let calls = 0
   const counting = {
