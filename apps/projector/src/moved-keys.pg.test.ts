@@ -1,43 +1,39 @@
-import { fileURLToPath } from 'node:url'
 import { partitionOfKey } from '@fairlead/kafka'
-import { migrate } from '@fairlead/postgres'
 import type { PreparedRecord } from '@fairlead/projection'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RecordReader } from './log/prepare-records.ts'
 import { MovedKeys } from './moved-keys.ts'
 import { writeCheckpoints } from './store/checkpoints.ts'
-import { type Database, openDatabase } from './store/database.ts'
+import type { Database } from './store/database.ts'
 import { notePartitionCount } from './store/partition-growth.ts'
 import { registerProjection } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { JsonSerde, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog, TOPIC_ID } from './testing/memory-log.test-fixture.ts'
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+} from './testing/migrated-database.test-fixture.ts'
 
-const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 const TOPIC = 'outbox.event.account'
 const LONG_AGO_MS = 1_000_000
 const SETTLED_MS = LONG_AGO_MS + 600_000
 
-let database: TestDatabase
+let database: MigratedDatabase
 let db: Database
 let registered: RegisteredProjection
 let log: MemoryLog
 let reader: RecordReader
 
 beforeEach(async () => {
-  database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  database = await migratedDatabase()
+  db = database.db
   registered = await registerProjection(db, accounts)
   log = new MemoryLog(TOPIC, 4)
   reader = new RecordReader(accounts, new JsonSerde(), { nowMs: () => Date.now(), aheadMaxMs: 1 })
 })
 
-afterEach(async () => {
-  await db.destroy()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 /** A key that was in partition `from` of three, and is in partition 3 of four. */
 function keyFrom(from: number): string {

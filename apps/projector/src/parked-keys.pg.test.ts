@@ -1,34 +1,30 @@
-import { fileURLToPath } from 'node:url'
-import { migrate } from '@fairlead/postgres'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RecordReader } from './log/prepare-records.ts'
 import { ParkedKeys } from './parked-keys.ts'
-import { type Database, openDatabase } from './store/database.ts'
+import type { Database } from './store/database.ts'
 import { registerProjection } from './store/register.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import { JsonSerde, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+} from './testing/migrated-database.test-fixture.ts'
 
-const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 const TOPIC = 'outbox.event.account'
 const NONE: ReadonlySet<string> = new Set()
 
-let database: TestDatabase
+let database: MigratedDatabase
 let db: Database
 let partition: ProjectionPartition
 
 beforeEach(async () => {
-  database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  database = await migratedDatabase()
+  db = database.db
   partition = { ...(await registerProjection(db, accounts)), topic: TOPIC, partition: 0 }
 })
 
-afterEach(async () => {
-  await db.destroy()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 async function park(...keys: readonly string[]): Promise<void> {
   await sql`insert into evt.parked_key (projection_id, version, topic, part, key)

@@ -1,9 +1,6 @@
-import { fileURLToPath } from 'node:url'
-import { migrate } from '@fairlead/postgres'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Database, openDatabase } from './store/database.ts'
+import type { Database } from './store/database.ts'
 import { registerProjection } from './store/register.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
@@ -12,23 +9,23 @@ import { accounts, totals } from './testing/accounts.test-fixture.ts'
 import { until } from './testing/rebuild.test-fixture.ts'
 import type { LagLog } from './version-lag.ts'
 import { VersionWatch } from './version-watch.ts'
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+} from './testing/migrated-database.test-fixture.ts'
 
-const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
-
-let database: TestDatabase
+let database: MigratedDatabase
 let db: Database
 let watch: VersionWatch | undefined
 
 beforeEach(async () => {
-  database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  database = await migratedDatabase()
+  db = database.db
 })
 
 afterEach(async () => {
   await watch?.stop()
-  await db.destroy()
-  await database.drop()
+  await database.close()
 })
 
 /** Version 2 of the accounts as it is once it has been filled, and another projection. */

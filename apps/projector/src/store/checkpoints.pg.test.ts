@@ -1,26 +1,24 @@
-import { fileURLToPath } from 'node:url'
-import { migrate } from '@fairlead/postgres'
 import { FencedError } from '@fairlead/projection'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
 import { type HeldCheckpoint, moveCheckpoint, readCheckpoint, takeOver } from './checkpoints.ts'
-import { type Database, openDatabase } from './database.ts'
+import type { Database } from './database.ts'
 import { registerProjection } from './register.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
-
-const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+} from '../testing/migrated-database.test-fixture.ts'
 
 const TOPIC_ID = '00000000-0000-4000-8000-00000000000a'
 
-let database: TestDatabase
+let database: MigratedDatabase
 let db: Database
 let partition: ProjectionPartition
 
 beforeEach(async () => {
-  database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 3 })
+  database = await migratedDatabase()
+  db = database.db
   partition = {
     ...(await registerProjection(db, accounts)),
     topic: 'outbox.event.account',
@@ -28,10 +26,7 @@ beforeEach(async () => {
   }
 })
 
-afterEach(async () => {
-  await db.destroy()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 const move = (held: HeldCheckpoint, nextOffset: number): Promise<void> =>
   db.transaction().execute((trx) =>

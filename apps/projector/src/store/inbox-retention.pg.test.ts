@@ -1,37 +1,33 @@
-import { fileURLToPath } from 'node:url'
-import { migrate } from '@fairlead/postgres'
 import type { FoldProjection } from '@fairlead/projection'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
 import { until } from '../testing/rebuild.test-fixture.ts'
-import { type Database, openDatabase } from './database.ts'
+import type { Database } from './database.ts'
 import { Inbox } from './inbox.ts'
 import { forgetIds, keepInboxTables } from './inbox-retention.ts'
 import { registerProjection } from './register.ts'
 import type { RegisteredProjection } from './registered-projection.ts'
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+} from '../testing/migrated-database.test-fixture.ts'
 
-const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
 const TOPIC = 'outbox.event.account'
 
 const withInbox: FoldProjection = { ...accounts, inbox: { retentionMs: 3_600_000 } }
 
-let database: TestDatabase
+let database: MigratedDatabase
 let db: Database
 let registered: RegisteredProjection
 
 beforeEach(async () => {
-  database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  db = openDatabase({ url: database.url, connectionsMax: 5 })
+  database = await migratedDatabase()
+  db = database.db
   registered = await registerProjection(db, withInbox)
 })
 
-afterEach(async () => {
-  await db.destroy()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 /** A batch that has looked at the inbox, and commits when it is told to. */
 function batchOf(inbox: Inbox) {

@@ -16,10 +16,7 @@ async function open(projection: Projection): Promise<TwoVersions> {
   return versions
 }
 
-afterEach(async () => {
-  await versions.db.destroy()
-  await versions.database.drop()
-})
+afterEach(() => versions.close())
 
 const until = (assertion: () => Promise<void> | void): Promise<void> =>
   vi.waitFor(assertion, { timeout: 20_000, interval: 5 })

@@ -39,10 +39,7 @@ beforeEach(async () => {
   }
 })
 
-afterEach(async () => {
-  await versions.db.destroy()
-  await versions.database.drop()
-})
+afterEach(() => versions.close())
 
 async function run(...statements: readonly string[]): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(versions.db)

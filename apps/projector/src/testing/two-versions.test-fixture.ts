@@ -1,26 +1,18 @@
-import { fileURLToPath } from 'node:url'
-import { migrate } from '@fairlead/postgres'
 import type { Projection } from '@fairlead/projection'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { type Database, openDatabase } from '../store/database.ts'
 import { registerProjection } from '../store/register.ts'
 import { createTables } from '../store/version-tables.ts'
-
-const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
+import { type MigratedDatabase, migratedDatabase } from './migrated-database.test-fixture.ts'
 
 /** Version 1 of a projection, live, and version 2 beside it, ready. No worker runs either. */
-export type TwoVersions = {
-  readonly database: TestDatabase
-  readonly db: Database
+export type TwoVersions = MigratedDatabase & {
   /** Sets where a version stands, from partition 0 on. */
   readonly stand: (version: number, ...nextOffsets: readonly number[]) => Promise<void>
 }
 
 export async function openTwoVersions(first: Projection, second: Projection): Promise<TwoVersions> {
-  const database = await testDatabase()
-  await migrate({ url: database.url, directory: MIGRATIONS })
-  const db = openDatabase({ url: database.url, connectionsMax: 5 })
+  const database = await migratedDatabase()
+  const { db } = database
   const { projectionId } = await registerProjection(db, first)
   const registered = await registerProjection(db, second)
   await db.transaction().execute((trx) => createTables(trx, registered, { isBulk: false }))
@@ -35,5 +27,5 @@ export async function openTwoVersions(first: Projection, second: Projection): Pr
           do update set next_offset = excluded.next_offset`.execute(db)
     }
   }
-  return { database, db, stand }
+  return { ...database, stand }
 }
