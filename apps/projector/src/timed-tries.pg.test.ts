@@ -192,6 +192,16 @@ describe('the time of the next try', () => {
     expect(rows).toEqual([{ key: 'no-uuid' }])
   })
 
+  test('is gone once nothing is tried any more', async () => {
+    const { projector } = fixture.start([curable(LATER).projection])
+    append(-1)
+    await isAt(1)
+    expect((await parked())[0]?.dueInMs).not.toBeNull()
+    await projector.stop()
+    fixture.start([curable({ retries: 0 }).projection])
+    await until(async () => expect((await parked())[0]?.dueInMs).toBeNull())
+  })
+
   test('is what the projector says, but for what the projection says itself', async () => {
     const { projection } = curable({ retries: 0 })
     const table = { ...accounts.table, name: 'other_account' }

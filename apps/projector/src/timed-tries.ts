@@ -1,7 +1,7 @@
 import { type FloodBreaker, parkedRetryOf } from '@fairlead/projection'
 import type { ParkedKeys } from './parked-keys.ts'
 import type { Database } from './store/database.ts'
-import { type LetterQueue, readDueTries } from './store/letter-queue.ts'
+import { type LetterQueue, forgetTries, readDueTries } from './store/letter-queue.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /** Keys that moved here from another partition bring their times with them, which nobody tells. */
@@ -24,6 +24,7 @@ export class TimedTries {
   readonly #isOn: boolean
   #nextLookMs = Number.NEGATIVE_INFINITY
   #changeCount = -1
+  #hasForgotten = false
 
   constructor(options: TimedTriesOptions) {
     this.#options = options
@@ -38,13 +39,23 @@ export class TimedTries {
   /** What is due; without keys when nothing is. While keys fail in numbers, none is tried. */
   async due(): Promise<LetterQueue> {
     const { db, partition, breaker, parkedKeys, nowMs } = this.#options
+    if (!this.#isOn) return this.#forget()
     const { changeCount } = parkedKeys
     const isTime = changeCount !== this.#changeCount || nowMs() >= this.#nextLookMs
-    if (!this.#isOn || !isTime || breaker.isOpen(nowMs())) return NOTHING
+    if (!isTime || breaker.isOpen(nowMs())) return NOTHING
     const { queue, nextInMs } = await readDueTries(db, partition)
     if (queue.keys.length > 0) return queue
     this.#changeCount = changeCount
     this.#nextLookMs = nowMs() + Math.min(nextInMs ?? LOOK_INTERVAL_MAX_MS, LOOK_INTERVAL_MAX_MS)
+    return NOTHING
+  }
+
+  /** Times are from when there were tries. */
+  async #forget(): Promise<LetterQueue> {
+    if (this.#hasForgotten) return NOTHING
+    const { db, partition } = this.#options
+    await forgetTries(db, partition)
+    this.#hasForgotten = true
     return NOTHING
   }
 }

@@ -89,6 +89,17 @@ export async function readDueTries(
   return { queue, nextInMs: rows[keys.length]?.dueInMs ?? null }
 }
 
+/** Keys of a partition that has no tries any more: lists are not to tell of one that nobody makes. */
+export async function forgetTries(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<void> {
+  await sql`
+    update evt.parked_key set next_try_at = null
+    where ${isOfTopic(partition)} and part = ${partition.partition}
+      and next_try_at is not null`.execute(db)
+}
+
 /** Parked keys as they would be replayed whole; the oldest first. */
 export async function readParkedKeys(
   db: Kysely<unknown>,
