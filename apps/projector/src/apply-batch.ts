@@ -19,7 +19,7 @@ import {
   changesOf,
   classifyFailure,
   enrichedFor,
-  foldBatch,
+  foldInto,
   foldOne,
   isEventFault,
   rowKeyOf,
@@ -31,6 +31,8 @@ import {
 import { type Transaction, sql } from 'kysely'
 import { type Effect, haveEffects } from './effects.ts'
 import type { LookUps } from './look-ups.ts'
+import { BatchRows } from './batch-rows.ts'
+import type { RowCache } from './row-cache.ts'
 import { moveCheckpoint } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import type { Inbox } from './store/inbox.ts'
@@ -70,6 +72,8 @@ export type BatchContext = ApplyContext & {
   readonly lookUps: LookUps
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
+  /** Rows of the batches before; undefined where there is none. */
+  readonly rowCache: RowCache | undefined
   /** Where ids tell what repeats. */
   readonly inbox: Inbox | undefined
   /** Of the last batch of the log that the records come from. */
@@ -95,7 +99,7 @@ export class FloodError extends Error {
 
 /**
  * @throws {FencedError} when the checkpoint has moved. {EventFailure} when an event is to be tried
- *   again. {BlameNeeded}, {FloodError}, {StaleKeysError}. Anything that the database or a handler threw; then the batch may have
+ *   again. {BlameNeeded}, {FloodError}, {StaleKeysError}, {StaleRowsError}. Anything that the database or a handler threw; then the batch may have
  *   committed nevertheless, when it was the connection that failed.
  */
 export async function applyBatch(
@@ -106,6 +110,7 @@ export async function applyBatch(
   const { db, partition, fence, parkedKeys, attempts, breaker, mirror, leaderEpoch, nowMs } =
     context
   const { projection, schemaName } = partition
+  const { rowCache } = context
   const ledger = new BatchLedger({
     projection,
     parkedKeys,
@@ -122,7 +127,7 @@ export async function applyBatch(
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
     const ranges = await readEffectRanges(trx, partition)
     const records = await newRecords(context, trx, admitted.records, ledger)
-    const batch = { trx, ledger, schemaName, records, effects, ranges, lookedUp }
+    const batch = { trx, ledger, schemaName, records, effects, ranges, lookedUp, rowCache }
     await applyRecords(batch, partition, mode)
     const flood = breaker.floodOf(keyCounts(ledger, keyCount), nowMs)
     if (flood !== undefined) {
@@ -133,6 +138,7 @@ export async function applyBatch(
     await parkLetters(trx, partition, ledger)
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
+  rowCache?.committed()
   breaker.committed(keyCounts(ledger, keyCount), nowMs)
   await haveEffects(effects, {
     lanesMax: projection.concurrency ?? 1,
@@ -166,6 +172,8 @@ export type Batch = {
   readonly effects: Effect[]
   /** For its events, where something is looked up for each. */
   readonly lookedUp: LookedUp | undefined
+  /** Of the partition, for who applies its batches. */
+  readonly rowCache?: RowCache | undefined
 }
 
 /**
@@ -210,11 +218,14 @@ async function waitForOtherPartitions({ trx, schemaName }: Batch): Promise<void>
 }
 
 async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> {
-  const { trx, ledger, records } = batch
-  const table = new FoldTable(projection, batch.schemaName)
+  const { trx, ledger, records, schemaName, rowCache } = batch
+  const batchRows = new BatchRows(projection, { schemaName, cache: rowCache })
   const enriched = await enrichAll(projection, batch)
-  const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
-  await table.write(trx, foldBatch(projection, { records, rows, ledger, enriched }))
+  await batchRows.load(trx, rowKeysOf(projection, records, ledger))
+  const changed = batchRows.fold((rows) =>
+    foldInto(projection, { records, rows, changed: new Map(), ledger, enriched }),
+  )
+  await batchRows.write(trx, changed)
 }
 
 /**

@@ -72,6 +72,13 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 67_108_864,
     doc: 'Soft limit of what one fetch reads, four times as much while a partition is far behind; a partition holds two fetches in memory.',
   },
+  'row.cache.bytes.max': {
+    type: 'int',
+    default: 67_108_864,
+    min: 0,
+    max: 68_719_476_736,
+    doc: 'About what rows that recent batches of folds have written may take in memory, over all partitions: those that come again are not read. 0: none are kept.',
+  },
   'rebuild.memory.bytes.max': {
     type: 'int',
     default: 268_435_456,

@@ -57,6 +57,7 @@ await runApp({
       groupIdPrefix: config['group.id'],
       batchRecordsMax: config['batch.records.max'],
       fetchBytesMax: config['fetch.bytes.max'],
+      rowCacheBytesMax: config['row.cache.bytes.max'],
       rebuildMemoryBytesMax: config['rebuild.memory.bytes.max'],
       foldThreads: foldThreadsOf(config['rebuild.threads.max'], {
         ...client,

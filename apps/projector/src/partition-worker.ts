@@ -13,6 +13,7 @@ import type { PauseGate } from './pause-gate.ts'
 import { type Portion, Portions } from './portions.ts'
 import { Recovery } from './recovery.ts'
 import { StopRequired, explainNewTopic } from './stop-reasons.ts'
+import type { RowCache, RowCaches } from './row-cache.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
@@ -31,6 +32,7 @@ export type WorkerOptions = {
   readonly partition: ProjectionPartition
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
+  readonly rowCaches: RowCaches
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly nowMs: () => number
@@ -56,6 +58,7 @@ export class PartitionWorker {
   readonly #portions: Portions
   readonly #drain: LetterDrain
   readonly #lookUps: LookUps
+  readonly #rowCache: RowCache | undefined
   readonly #done: Promise<void>
 
   constructor(options: WorkerOptions) {
@@ -76,6 +79,7 @@ export class PartitionWorker {
     this.#recovery = new Recovery(parts)
     this.#portions = new Portions({ ...parts, recovery: this.#recovery })
     this.#drain = new LetterDrain({ ...parts, recovery: this.#recovery })
+    this.#rowCache = openRowCache(options)
     options.gate.watch(() => this.#tellGate(), signal)
     this.#done = this.#run()
   }
@@ -89,6 +93,7 @@ export class PartitionWorker {
   async stop(): Promise<void> {
     this.#abort.abort()
     await this.#done
+    this.#rowCache?.clear()
     this.#options.observer.released()
   }
 
@@ -215,6 +220,8 @@ export class PartitionWorker {
       } catch (error) {
         // What was being looked up for the batch is not waited for; nothing of it is applied.
         if (error === this.#abort.signal.reason) break
+        // What is done next may write rows without it.
+        this.#rowCache?.clear()
         if (!(await tries.failed(error))) return false
       }
     }
@@ -232,6 +239,7 @@ export class PartitionWorker {
       breaker,
       mirror,
       lookUps: this.#lookUps,
+      rowCache: this.#rowCache,
       inbox: this.#held.inbox,
       leaderEpoch,
       parkedKeys,
@@ -247,4 +255,15 @@ export class PartitionWorker {
     this.#held.committed({ to: admitted.to, leaderEpoch, parkedKeys: ledger.parkedKeys })
     observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
   }
+}
+
+/**
+ * Rows that other partitions may write, too, would be stale most of the time. Those of tenants that are kept apart
+ * are in several tables, or seen by one tenant only.
+ */
+function openRowCache({ partition, rowCaches, observer }: WorkerOptions): RowCache | undefined {
+  const { projection } = partition
+  if (projection.kind !== 'fold' || projection.mayShareRows) return undefined
+  if (projection.tenants !== undefined) return undefined
+  return rowCaches.open(projection.table, observer.rowCache)
 }

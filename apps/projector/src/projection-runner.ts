@@ -8,6 +8,7 @@ import { reportingSerde } from './log/reporting-serde.ts'
 import { PartitionSpans } from './partition-spans.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker } from './partition-worker.ts'
+import type { RowCaches } from './row-cache.ts'
 import type { WorkerObserver, WorkerState } from './worker-observer.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
@@ -40,6 +41,7 @@ export type RunnerOptions = {
   readonly gate: PauseGate
   /** The projector's `group.id`; each version of a projection has a group of its own in it. */
   readonly groupIdPrefix: string
+  readonly rowCaches: RowCaches
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly parkedKeysPerMinuteMax: number
@@ -162,6 +164,7 @@ export class ProjectionRunner {
       partition: at,
       spans: new PartitionSpans(at, { groupId: groupIdOf(this.#options) }),
       membership: { fetch: (request) => this.#joined().fetch(request) },
+      rowCaches: this.#options.rowCaches,
       batchRecordsMax,
       fetchBytesMax,
       nowMs,

@@ -10,6 +10,7 @@ function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) 
   const registry = new Metrics({ service: 'projector', version: 'test' })
   const { parkedKeys = async () => 0 } = options
   const metrics = new ProjectorMetrics(registry, {
+    rowCacheBytes: () => 0,
     letters: async () => [],
     parkedKeys: async () => [
       { projection: 'accounts', version: 1, ...PLACE, keys: await parkedKeys(), retryingKeys: 2 },

@@ -129,6 +129,13 @@ export class ProjectorMetrics {
         counter.inc({ ...labels, result: isTimed ? 'retried' : 'replayed' }, replayedCount)
         counter.inc({ ...labels, result: 'failed' }, failedCount)
       },
+      rowCache: {
+        used: ({ hitCount, missCount }) => {
+          metrics.cachedRows.inc({ ...labels, result: 'hit' }, hitCount)
+          metrics.cachedRows.inc({ ...labels, result: 'miss' }, missCount)
+        },
+        stale: () => metrics.staleRows.inc(labels),
+      },
       released: () => {
         if (!isCurrent()) return
         this.#positions.delete(place)
@@ -169,6 +176,8 @@ export class ProjectorMetrics {
 export type StoredCounts = {
   readonly letters: () => Promise<readonly LetterCount[]>
   readonly parkedKeys: () => Promise<readonly ParkedKeyCount[]>
+  /** What this process keeps of rows. */
+  readonly rowCacheBytes: () => number
 }
 
 type Sources = { readonly positions: ReadonlyMap<string, Position>; readonly counts: StoredCounts }
@@ -176,6 +185,14 @@ type Sources = { readonly positions: ReadonlyMap<string, Position>; readonly cou
 function defineMetrics(metrics: Metrics, sources: Sources) {
   definePositions(metrics, sources.positions)
   defineLetterCounts(metrics, sources.counts.letters)
+  metrics.gauge({
+    name: 'projection_row_cache_bytes',
+    help: 'About what the rows that are kept in memory take, of all partitions.',
+    labelNames: [],
+    collect() {
+      this.set(sources.counts.rowCacheBytes())
+    },
+  })
   const gauge = (name: string, help: string) =>
     metrics.gauge({ name, help, labelNames: [...PARTITION_LABELS] })
   const ofRebuild = (name: string, help: string) =>
@@ -218,6 +235,16 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     fenced: metrics.counter({
       name: 'projection_fenced_total',
       help: 'Batches that were refused since another worker has the partition.',
+      labelNames: [...LABELS],
+    }),
+    cachedRows: metrics.counter({
+      name: 'projection_row_cache_rows_total',
+      help: 'Rows that a batch looked for in memory: found (hit), or read from the table (miss).',
+      labelNames: [...LABELS, 'result'],
+    }),
+    staleRows: metrics.counter({
+      name: 'projection_row_cache_stale_total',
+      help: 'Batches that were done again, as somebody else had changed a row that was kept in memory.',
       labelNames: [...LABELS],
     }),
     deadLetters: metrics.counter({

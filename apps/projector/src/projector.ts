@@ -20,6 +20,7 @@ import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
 import { JobRunner, type JobRunnerOptions } from './rebuild/job-runner.ts'
+import { RowCaches } from './row-cache.ts'
 import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { countLetters, countParkedKeys } from './store/list-letters.ts'
@@ -45,6 +46,8 @@ export type ProjectorOptions = {
   readonly groupIdPrefix: string
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
+  /** Of the rows of recent batches, over all partitions; 0: none. */
+  readonly rowCacheBytesMax: number
   /** Of the rows of a rebuild that are not written yet. */
   readonly rebuildMemoryBytesMax: number
   /** For rebuilds of folds; undefined where there are no threads. */
@@ -75,6 +78,7 @@ export class Projector {
   readonly db: Database
   readonly #options: ProjectorOptions
   readonly #metrics: ProjectorMetrics
+  readonly #rowCaches: RowCaches
   readonly #abort = new AbortController()
   readonly #started: Promise<void>
   /** One per version whose code is here; it runs while the version follows the log. */
@@ -90,7 +94,9 @@ export class Projector {
       connectionsMax: options.databaseConnectionsMax,
       logger: options.logger,
     })
+    this.#rowCaches = new RowCaches({ bytesMax: options.rowCacheBytesMax })
     this.#metrics = new ProjectorMetrics(options.metrics, {
+      rowCacheBytes: () => this.#rowCaches.bytes,
       letters: () => countLetters(this.db),
       parkedKeys: () => countParkedKeys(this.db),
     })
@@ -208,6 +214,7 @@ export class Projector {
       db: this.db,
       registered,
       gate,
+      rowCaches: this.#rowCaches,
       nowMs: () => performance.now(),
       observe: (partition) => this.#observer(projection, partition),
       onHealth: (state) => health.set(check, state),

@@ -8,6 +8,7 @@ import {
   decideBatchFailure,
 } from '@fairlead/projection'
 import { type BatchMode, BlameNeeded, FloodError } from './apply-batch.ts'
+import { StaleRowsError } from './batch-rows.ts'
 import type { BatchSize } from './batch-size.ts'
 import type { HeldPartition } from './held-partition.ts'
 import { pause, pauseFor } from './pause.ts'
@@ -88,7 +89,8 @@ export class Recovery {
   async #recover(error: unknown, { mode, attempt }: Failed): Promise<BatchMode | 'lost'> {
     if (error instanceof InvariantViolation) throw error
     if (error instanceof BlameNeeded) return 'isolated'
-    if (error instanceof StaleKeysError) return this.#reload(mode)
+    if (error instanceof StaleKeysError || error instanceof StaleRowsError)
+      return this.#reload(mode)
     if (error instanceof FloodError) {
       await this.#sitOut(error)
       return this.#reload(mode)

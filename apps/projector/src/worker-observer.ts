@@ -1,5 +1,6 @@
 import type { Admitted, BatchLedger, FailureClass, Progress } from '@fairlead/projection'
 import type { Drained } from './drain-letters.ts'
+import type { RowCacheObserver } from './row-cache.ts'
 
 export type WorkerState =
   | { readonly kind: 'running' }
@@ -24,6 +25,8 @@ export interface WorkerObserver {
   committed(batch: CommittedBatch): void
   /** Letters were applied again, or failed once more. */
   drained(drained: Drained): void
+  /** What its rows that are kept in memory save. */
+  readonly rowCache: RowCacheObserver
   /** The worker is done with the partition. */
   released(): void
   /** The worker itself is broken. */

@@ -35,9 +35,7 @@ export function rowKeysOf(
  * so that no other event runs twice to find out who failed.
  */
 export function foldBatch(projection: FoldProjection, batch: FoldInput): RowChanges {
-  const changed: ChangedRows = new Map()
-  foldInto(projection, { ...batch, changed })
-  return changesOf(changed, batch.rows)
+  return changesOf(foldInto(projection, { ...batch, changed: new Map() }), batch.rows)
 }
 
 type FoldInput = {
@@ -51,11 +49,11 @@ type FoldInput = {
 /** Rows as folding left them, by key; undefined where the row is deleted. */
 export type ChangedRows = Map<RowKey, Row | undefined>
 
-/** As {@link foldBatch}, for many batches: `changed` is where they go on, and what they change. */
+/** As {@link foldBatch}, for many batches: `changed`, which it returns, is where they go on, and what they change. */
 export function foldInto(
   projection: FoldProjection,
   batch: FoldInput & { readonly changed: ChangedRows },
-): void {
+): ChangedRows {
   const { records, rows, changed, ledger, enriched } = batch
   for (const prepared of records) {
     const event = ledger.open(prepared)
@@ -71,6 +69,7 @@ export function foldInto(
       ledger.failed(prepared, error, 'handle')
     }
   }
+  return changed
 }
 
 /** The changes of one event on its own. */
@@ -172,6 +171,7 @@ function tryRowKey(projection: FoldProjection, prepared: PreparedRecord): RowKey
   }
 }
 
+/** In the order in which rows are written; changes the array. */
 export function sortedKeys(keys: RowKey[]): readonly RowKey[] {
   // In the order of their UTF-16 units, as `<` has it, and in a third of the time.
   if (keys.every((key) => typeof key === 'string')) return keys.sort()

@@ -59,6 +59,7 @@ export {
   foldOne,
   rowKeyOf,
   rowKeysOf,
+  sortedKeys,
 } from './fold.ts'
 export {
   type LogRecord,

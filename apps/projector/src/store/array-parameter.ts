@@ -92,6 +92,15 @@ const INTEGER: ElementFormat = {
   },
 }
 
+const XID: ElementFormat = {
+  oid: 28,
+  bytesMaxOf: (value) => (typeof value === 'number' && value >>> 0 === value ? 4 : undefined),
+  write: ({ view }, position, value: number) => {
+    view.setUint32(position, value)
+    return position + 4
+  },
+}
+
 const SMALLINT: ElementFormat = {
   oid: 21,
   bytesMaxOf: (value) =>
@@ -230,7 +239,7 @@ function writeUuid(bytes: Buffer, position: number, text: string): number {
   return digits < 0 || codes > ASCII_MAX ? LEFT_TO_TEXT : next
 }
 
-/** Of the types that a column may have, those with a binary form that is simple. */
+/** Of the types that a column may have, those with a binary form that is simple; and of `xmin`. */
 const FORMATS: ReadonlyMap<string, ElementFormat> = new Map([
   ['bigint', BIGINT],
   ['integer', INTEGER],
@@ -242,4 +251,5 @@ const FORMATS: ReadonlyMap<string, ElementFormat> = new Map([
   ['bytea', BYTEA],
   ['uuid', UUID],
   ['timestamptz', TIMESTAMPTZ],
+  ['xid', XID],
 ])

@@ -33,6 +33,7 @@ export function startProjector(
     groupIdPrefix: 'test',
     batchRecordsMax: 2_000,
     fetchBytesMax: 1_000_000,
+    rowCacheBytesMax: 10_000_000,
     rebuildMemoryBytesMax: 100_000_000,
     parkedKeysPerMinuteMax: 20,
     parkedRetry: NEVER_RETRIED,

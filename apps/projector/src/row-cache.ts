@@ -1,0 +1,179 @@
+import type { ChangedRows, Row, RowKey, Table } from '@fairlead/projection'
+import { estimatedBytes } from './rebuild/row-size.ts'
+import { columnType } from './store/column-type.ts'
+import { readsBack } from './store/read-back.ts'
+
+/** What V8 and a map need for a row besides its values. */
+const ROW_OVERHEAD_BYTES = 200
+
+/** A row as the last batch that changed it has written it. */
+export type CachedRow = {
+  readonly row: Row
+  /** `pg_current_xact_id()` of that batch: what `xmin` of the row is until somebody writes it again. */
+  readonly writtenBy: number
+}
+
+type Entry = CachedRow & { readonly bytes: number }
+
+/** What a batch got from the cache. */
+export type RowUse = {
+  /** Rows that need not be read. */
+  readonly hitCount: number
+  readonly missCount: number
+}
+
+/** Whom a cache tells what becomes of it. */
+export interface RowCacheObserver {
+  /** Rows of a batch were looked for. */
+  used(use: RowUse): void
+  /** A batch is done again, since a row was not as the cache had it. */
+  stale(): void
+}
+
+/** What the caches of a process hold, and the bound on all of it. */
+export class RowCaches {
+  readonly #bytesMax: number
+  /** The one that was written to last is the last. */
+  readonly #caches = new Set<RowCache>()
+
+  constructor(options: { readonly bytesMax: number }) {
+    this.#bytesMax = options.bytesMax
+  }
+
+  /** About what they hold. */
+  get bytes(): number {
+    let bytes = 0
+    for (const cache of this.#caches) bytes += cache.bytes
+    return bytes
+  }
+
+  /** For the rows of one partition; undefined where there is to be none, or the table has columns that read otherwise. */
+  open(table: Table, observer: RowCacheObserver): RowCache | undefined {
+    const columns = cacheableColumns(table)
+    if (this.#bytesMax === 0 || columns === undefined) return undefined
+    const cache: RowCache = new RowCache(columns, {
+      observer,
+      grew: () => this.#makeRoom(cache),
+      emptied: () => this.#caches.delete(cache),
+    })
+    return cache
+  }
+
+  /** At the cost of those that were not written to for the longest time. */
+  #makeRoom(cache: RowCache): void {
+    this.#caches.delete(cache)
+    this.#caches.add(cache)
+    let excessBytes = this.bytes - this.#bytesMax
+    for (const oldest of this.#caches) {
+      if (excessBytes <= 0) return
+      excessBytes -= oldest.shrink(excessBytes)
+    }
+  }
+}
+
+type Column = { readonly name: string; readonly readsBack: (value: unknown) => boolean }
+
+/** Undefined where a row cannot be told from what is read of it. */
+function cacheableColumns(table: Table): readonly Column[] | undefined {
+  const columns: Column[] = []
+  for (const name of Object.keys(table.columns)) {
+    const ofType = readsBack(columnType(table, name))
+    if (ofType === undefined) return undefined
+    columns.push({ name, readsBack: ofType })
+  }
+  // Of rows that are nothing but keys, there is nothing to update.
+  return columns.length > 1 ? columns : undefined
+}
+
+/**
+ * Rows that recent batches of a partition have written, so that those which come again need not be read.
+ * What is in it is a guess: whoever uses a row has the database tell, in the same transaction, that
+ * it is still as that batch left it. See `BatchRows`.
+ */
+export class RowCache {
+  readonly observer: RowCacheObserver
+  readonly #columns: readonly Column[]
+  readonly #grew: () => void
+  readonly #emptied: () => void
+  /** The one that was written last is the last. */
+  readonly #entries = new Map<RowKey, Entry>()
+  #bytes = 0
+  #staged: { readonly changed: ChangedRows; readonly writtenBy: number } | undefined
+
+  constructor(
+    columns: readonly Column[],
+    options: {
+      readonly observer: RowCacheObserver
+      readonly grew: () => void
+      readonly emptied: () => void
+    },
+  ) {
+    this.#columns = columns
+    this.observer = options.observer
+    this.#grew = options.grew
+    this.#emptied = options.emptied
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get(key: RowKey): CachedRow | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** What a transaction has written, in the case that it commits. */
+  stage(changed: ChangedRows, writtenBy: number): void {
+    this.#staged = { changed, writtenBy }
+  }
+
+  /** The transaction has committed. */
+  committed(): void {
+    if (this.#staged === undefined) return
+    const { changed, writtenBy } = this.#staged
+    this.#staged = undefined
+    for (const [key, row] of changed) {
+      this.#delete(key)
+      if (row !== undefined && this.#readsBack(row)) this.#add(key, row, writtenBy)
+    }
+    this.#grew()
+  }
+
+  /** Forgets so many bytes of the rows that were not written for the longest time; answers how many it were. */
+  shrink(bytes: number): number {
+    const before = this.#bytes
+    for (const key of this.#entries.keys()) {
+      if (before - this.#bytes >= bytes) break
+      this.#delete(key)
+    }
+    return before - this.#bytes
+  }
+
+  clear(): void {
+    this.#staged = undefined
+    this.#entries.clear()
+    this.#bytes = 0
+    this.#emptied()
+  }
+
+  #add(key: RowKey, row: Row, writtenBy: number): void {
+    const bytes = estimatedBytes(row) + ROW_OVERHEAD_BYTES
+    this.#entries.set(key, { row, writtenBy, bytes })
+    this.#bytes += bytes
+  }
+
+  #delete(key: RowKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    this.#bytes -= entry.bytes
+  }
+
+  #readsBack(row: Row): boolean {
+    for (const { name, readsBack } of this.#columns) {
+      const value = row[name]
+      if (value !== null && !readsBack(value)) return false
+    }
+    return true
+  }
+}
