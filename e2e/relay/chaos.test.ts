@@ -13,6 +13,7 @@ const KILLS = Number(process.env['CHAOS_KILLS'] ?? 16)
 const EVENTS_MIN = Number(process.env['CHAOS_EVENTS'] ?? 2_000)
 const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
 const TOPIC = 'outbox.event.order'
+const TRANSACTIONS_TOPIC = 'fairlead.transaction'
 const PAUSE_MIN_MS = 100
 const PAUSE_SPREAD_MS = 1_200
 const BACK_DEADLINE_MS = 120_000
@@ -30,7 +31,7 @@ const FAILPOINTS = [
   'confirmed',
 ] as const
 /** Asked for often, so that keepalives come in the middle of transactions, too. */
-const RELAY = { 'status.update.interval.ms': 100 }
+const RELAY = { 'status.update.interval.ms': 100, 'provide.transaction.metadata': 'true' }
 
 const KINDS = [
   'relay',
@@ -91,6 +92,7 @@ test(`nothing is lost, doubled or out of order, whatever is killed (CHAOS_SEED=$
   expect(ids.size).toBe(filtered.length)
   expect(filtered.length).toBeGreaterThanOrEqual(EVENTS_MIN)
   expect(publishedNumbers(filtered)).toEqual(committed)
+  expectWholeTransactions(withoutDuplicates(await stack.records(TRANSACTIONS_TOPIC)), filtered)
   const parked = await stack.pool.query('select from relay.parked_event')
   expect(parked.rowCount).toBe(0)
 }, 3_600_000)
@@ -194,4 +196,35 @@ function withoutDuplicates(records: readonly IncomingRecord[]): readonly Incomin
       .join(' ')
     return !seen.has(position) && seen.add(position)
   })
+}
+
+/** Each transaction begins and ends once, and its end counts its events. */
+function expectWholeTransactions(
+  markers: readonly IncomingRecord[],
+  events: readonly IncomingRecord[],
+): void {
+  const told = markers
+    .map(({ value }) => JSON.parse(Buffer.from(value ?? []).toString()) as Marker)
+    .map(({ status, id, event_count: count }) => ({ status, id, count }))
+  const begun = told.filter(({ status }) => status === 'BEGIN').map(({ id }) => id)
+  const counts = new Map(
+    told.flatMap(({ status, id, count }) => (status === 'END' ? [[id, count]] : [])),
+  )
+  expect(told.length).toBe(2 * begun.length)
+  expect(new Set(begun)).toEqual(new Set(counts.keys()))
+  const places = Map.groupBy(events, (event) => headerOf(event, 'cdc.transaction.id'))
+  for (const [id, count] of counts) {
+    const found = places.get(id)?.map((event) => headerOf(event, 'cdc.transaction.total_order'))
+    expect(new Set(found)).toEqual(
+      new Set(Array.from({ length: count ?? 0 }, (_, index) => `${index + 1}`)),
+    )
+    expect(found?.length ?? 0).toBe(count)
+  }
+  expect([...places.keys()].filter((id) => !counts.has(id ?? ''))).toEqual([])
+}
+
+type Marker = {
+  readonly status: 'BEGIN' | 'END'
+  readonly id: string
+  readonly event_count: number | null
 }

@@ -3,6 +3,8 @@ import { RelayStack } from '../support/relay-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const TOPIC = 'outbox.event.order'
+const TRANSACTIONS_TOPIC = 'fairlead.transaction'
+const SETTINGS = { 'provide.transaction.metadata': 'true' }
 /** 1,000,000 for the long form. */
 const ROWS = Number(process.env['LARGE_TRANSACTION_ROWS'] ?? 200_000)
 const BATCH_ROWS = 1_000
@@ -13,7 +15,7 @@ const DEADLINE_MS = 240_000
 test('a relay that is killed in the middle of a large transaction goes on with it, and doubles nothing', async () => {
   await using stack = await RelayStack.start()
   let relay = stack.relay(
-    { 'max.batch.size': BATCH_ROWS },
+    { ...SETTINGS, 'max.batch.size': BATCH_ROWS },
     { FAIRLEAD_FAILPOINT: `acknowledged:${KILL_AT_BATCH}` },
   )
   await relay.ready()
@@ -26,7 +28,7 @@ test('a relay that is killed in the middle of a large transaction goes on with i
   const partCount = await stack.recordCount(TOPIC)
   expect(partCount).toBeGreaterThan(0)
   expect(partCount).toBeLessThan(ROWS)
-  relay = stack.relay()
+  relay = stack.relay(SETTINGS)
   await relay.ready()
   await stack.confirmed(DEADLINE_MS)
   const lastByKey = new Map<string, number>()
@@ -40,4 +42,9 @@ test('a relay that is killed in the middle of a large transaction goes on with i
   }
   expect(await stack.recordCount(TOPIC)).toBe(ROWS)
   expect(seen.size).toBe(ROWS)
+  const markers = (await stack.records(TRANSACTIONS_TOPIC)).map(
+    ({ value }) =>
+      JSON.parse(Buffer.from(value ?? []).toString()) as { event_count: number | null },
+  )
+  expect(markers.map(({ event_count: count }) => count)).toEqual([null, ROWS])
 }, 600_000)
