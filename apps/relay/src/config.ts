@@ -137,6 +137,26 @@ export const RELAY_CONFIG = defineConfig({
     doc: 'Postgres cuts a relay that is silent for this long and frees the slot for a standby.',
   },
 
+  'heartbeat.interval.ms': {
+    type: 'int',
+    default: 0,
+    min: 0,
+    max: 86_400_000,
+    doc: 'How often a message is written to the log, to see it come back; 0 for never. An idle slot needs none.',
+  },
+  'heartbeat.timeout.ms': {
+    type: 'int',
+    default: 30_000,
+    min: 1_000,
+    max: 86_400_000,
+    doc: 'A heartbeat that has not come back for so long, while nothing else does, makes the relay not ready.',
+  },
+  'heartbeat.action.query': {
+    type: 'string',
+    default: '',
+    doc: 'Statement that is run with each heartbeat.',
+  },
+
   'wal.budget.bytes': {
     type: 'int',
     default: 0,

@@ -1,6 +1,7 @@
 import type { WalForecast, WalLevel } from '@fairlead/cdc'
 import type { Metrics } from '@fairlead/service'
 import type { RelayState } from './relay-state.ts'
+import type { ClockOffset } from './watch/clock-offset.ts'
 import type { SlotObservation } from './watch/observe-slot.ts'
 
 const STATES: readonly RelayState[] = [
@@ -16,6 +17,7 @@ const STATES: readonly RelayState[] = [
 const WAL_LEVELS: readonly WalLevel[] = ['ok', 'warning', 'critical', 'exhausted', 'lost']
 const WAL_STATUSES = ['reserved', 'extended', 'unreserved', 'lost']
 const LAG_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+const STAGE_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, ...LAG_BUCKETS_SECONDS]
 const ROW_BUCKETS = [1, 2, 5, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
 
 /** The relay's metrics: its own, and those of Debezium's dashboards that have a meaning here. */
@@ -24,6 +26,13 @@ export class RelayMetrics {
   readonly #up
   readonly #events
   readonly #eventLag
+  readonly #received
+  readonly #encoded
+  readonly #acknowledged
+  readonly #heartbeatRoundTrip
+  readonly #heartbeatSeenAt
+  readonly #clockOffset
+  readonly #clockOffsetError
   readonly #transactionRows
   readonly #parked
   readonly #parkedKeys
@@ -83,6 +92,40 @@ export class RelayMetrics {
       help: 'From the commit of an event to its acknowledgement.',
       buckets: LAG_BUCKETS_SECONDS,
     })
+    const stage = (name: string, help: string) =>
+      metrics.plainHistogram({
+        name: `outbox_relay_stage_${name}_seconds`,
+        help,
+        buckets: STAGE_BUCKETS_SECONDS,
+      })
+    this.#received = stage(
+      'received',
+      'From the commit of a transaction to its first row here, by two clocks: see outbox_relay_clock_offset_seconds.',
+    )
+    this.#encoded = stage(
+      'encoded',
+      'From an event that is here to the hand-over of its batch to the producer: routed, waited, encoded.',
+    )
+    this.#acknowledged = stage(
+      'acknowledged',
+      'From the hand-over of an event to its acknowledgement by the brokers.',
+    )
+    this.#heartbeatRoundTrip = absentGauge(
+      'outbox_relay_heartbeat_rtt_seconds',
+      'From writing the last heartbeat that came back to reading it from the log.',
+    )
+    this.#heartbeatSeenAt = absentGauge(
+      'outbox_relay_heartbeat_timestamp_seconds',
+      'When the last heartbeat came back through the log, in seconds since the epoch.',
+    )
+    this.#clockOffset = absentGauge(
+      'outbox_relay_clock_offset_seconds',
+      "By how much the clock of Postgres is ahead of the relay's.",
+    )
+    this.#clockOffsetError = absentGauge(
+      'outbox_relay_clock_offset_error_seconds',
+      'How far off that may be: half of the round trip in which it was asked.',
+    )
     this.#transactionRows = metrics.plainHistogram({
       name: 'outbox_relay_transaction_size_rows',
       help: 'Events per transaction.',
@@ -209,6 +252,29 @@ export class RelayMetrics {
   eventLag(lagMs: number, count: number): void {
     this.#eventLag.add(lagMs / 1000, count)
     this.#lastLagMs = lagMs
+  }
+
+  /** A transaction has begun to arrive. */
+  transactionBegun(sinceCommitMs: number): void {
+    this.#received.add(Math.max(0, sinceCommitMs) / 1000)
+  }
+
+  eventsEncoded(durationMs: number, count: number): void {
+    this.#encoded.add(durationMs / 1000, count)
+  }
+
+  eventsAcknowledged(durationMs: number, count: number): void {
+    this.#acknowledged.add(durationMs / 1000, count)
+  }
+
+  heartbeatSeen(heartbeat: { readonly roundTripMs: number; readonly seenAtMs: number }): void {
+    this.#heartbeatRoundTrip.set(heartbeat.roundTripMs / 1000)
+    this.#heartbeatSeenAt.set(heartbeat.seenAtMs / 1000)
+  }
+
+  clockMeasured({ offsetMs, errorMs }: ClockOffset): void {
+    this.#clockOffset.set(offsetMs / 1000)
+    this.#clockOffsetError.set(errorMs / 1000)
   }
 
   nothingPending(): void {

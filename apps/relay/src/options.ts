@@ -23,6 +23,7 @@ import {
 import { loadRoute } from './route/load-route.ts'
 import { databaseTls, databaseTlsProblems } from './source/database-security.ts'
 import type { SourceOptions } from './source/source-options.ts'
+import type { HeartbeatOptions } from './watch/heartbeats.ts'
 import type { WalPolicy } from './watch/slot-watch.ts'
 
 type RelayConfig = ConfigOf<typeof RELAY_CONFIG>
@@ -34,6 +35,8 @@ export type RelayOptions = {
   readonly source: SourceOptions
   readonly walSenderTimeoutMs: number
   readonly statusIntervalMs: number
+  /** Undefined for none. */
+  readonly heartbeat: HeartbeatOptions | undefined
   readonly parkedKeysMax: number
   readonly snapshotChunkRowsMax: number
   readonly wal: { readonly budget: WalBudgetOptions; readonly policy: WalPolicy }
@@ -106,6 +109,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     },
     walSenderTimeoutMs: config['wal.sender.timeout.ms'],
     statusIntervalMs: config['status.update.interval.ms'],
+    heartbeat: heartbeatOptions(config),
     parkedKeysMax: config['parked.keys.max'],
     snapshotChunkRowsMax: config['incremental.snapshot.chunk.size'],
     wal: {
@@ -143,6 +147,16 @@ export function relayOptions(config: RelayConfig): RelayOptions {
   }
 }
 
+function heartbeatOptions(config: RelayConfig): RelayOptions['heartbeat'] {
+  const intervalMs = config['heartbeat.interval.ms']
+  if (intervalMs === 0) return undefined
+  return {
+    intervalMs,
+    timeoutMs: config['heartbeat.timeout.ms'],
+    actionQuery: config['heartbeat.action.query'],
+  }
+}
+
 function transactionalOptions(config: RelayConfig): RelayOptions['sink']['transactional'] {
   if (config.delivery !== 'transactional') return undefined
   const transactionalId = `relay.${config['slot.name']}`
@@ -164,6 +178,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
       ...sourceProblems(config),
       ...databaseTlsProblems(config),
       ...walProblems(config),
+      ...heartbeatProblems(config),
       ...brokerSecurityProblems(config),
       ...channelProblems(config['signal.enabled.channels']),
       ...envelopeProblems(placements, chosen.value.kind),
@@ -196,6 +211,13 @@ function walProblems(config: RelayConfig): readonly string[] {
     )
   }
   return problems
+}
+
+function heartbeatProblems(config: RelayConfig): readonly string[] {
+  if (config['heartbeat.action.query'] === '' || config['heartbeat.interval.ms'] > 0) return []
+  return [
+    'heartbeat.action.query is set and heartbeat.interval.ms is 0: say how often, or leave it out',
+  ]
 }
 
 function channelProblems(channels: readonly string[]): readonly string[] {

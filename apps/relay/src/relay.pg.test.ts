@@ -64,6 +64,18 @@ test('updates, deletes, truncation and other tables are no events', async () => 
   expect(fixture.publishedIds()).toEqual([...ids, ...last])
 })
 
+test('how long each stage took is told of every event, and of every transaction', async () => {
+  fixture = await createFixture()
+  await fixture.started()
+  await fixture.insert([{}, {}])
+  await fixture.insert([{}])
+  await fixture.confirmed()
+  const text = await fixture.metricsText()
+  const count = (stage: string) =>
+    new RegExp(`^outbox_relay_stage_${stage}_seconds_count (\\d+)$`, 'm').exec(text)?.[1]
+  expect(['received', 'encoded', 'acknowledged'].map(count)).toEqual(['2', '3', '3'])
+})
+
 test('columns that come and go while events flow change nothing for the others', async () => {
   fixture = await createFixture()
   await fixture.started()

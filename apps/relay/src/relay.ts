@@ -39,6 +39,7 @@ import type { EndedSession } from './source/slot-session.ts'
 import { checkTimeline } from './timeline/check-timeline.ts'
 import type { SystemIdentity } from './timeline/identify-system.ts'
 import { newestPublished } from './timeline/newest-published.ts'
+import { type HeartbeatStatus, NO_HEARTBEAT } from './watch/heartbeats.ts'
 
 export type RelayParts = {
   readonly options: RelayOptions
@@ -48,6 +49,8 @@ export type RelayParts = {
   /** Snapshots wait while it says so: the slot keeps back too much of the log. */
   readonly isSnapshotHeldBack: () => boolean
   onState(state: RelayState, reason: string): void
+  /** With `heartbeat.interval.ms`: true, or why none comes back. */
+  onHeartbeat(state: true | string): void
   /** A bug, or migrations that cannot be applied: nothing that trying again would cure. */
   onFatal(error: unknown): void
 }
@@ -62,6 +65,8 @@ export type RelayStatus = {
   readonly confirmedLsn: string | null
   /** Events in memory: received and not durable yet. */
   readonly pendingEvents: number
+  /** Null without `heartbeat.interval.ms`, and while no slot is read. */
+  readonly heartbeat: HeartbeatStatus | null
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -90,6 +95,7 @@ export class Relay {
   #state: RelayState = 'starting'
   #reason = 'not connected yet'
   #session: Session | undefined
+  #heartbeat: HeartbeatStatus | undefined
   #lastSession: EndedSession | undefined
   #isMigrated = false
   #running: Promise<void> | undefined
@@ -121,6 +127,7 @@ export class Relay {
       receivedLsn: session === undefined ? null : formatLsn(session.receivedLsn),
       confirmedLsn: session === undefined ? null : formatLsn(session.confirmedLsn),
       pendingEvents: session?.pendingEvents ?? 0,
+      heartbeat: this.#heartbeat ?? null,
     }
   }
 
@@ -153,6 +160,7 @@ export class Relay {
       }
       const { session, source } = await this.#openSession(control)
       this.#session = session
+      if (this.#parts.options.heartbeat !== undefined) this.#heartbeat = NO_HEARTBEAT
       if (this.#stopped.signal.aborted) session.stop()
       const publishedUntil = new PublishedUntil(control, this.#slotName)
       this.#notePublished(publishedUntil)
@@ -171,6 +179,7 @@ export class Relay {
     } finally {
       clearInterval(looking)
       this.#session = undefined
+      this.#noteHeartbeat(undefined)
       await closeClient(control)
     }
   }
@@ -199,6 +208,8 @@ export class Relay {
       onSettled: (settled) => logger.info(settled, 'parked events were settled'),
       onNotice: (level, reason) => logger[level]({ reason }, 'a change is passed over'),
       onStreaming: () => this.#enter('streaming', ''),
+      onHeartbeat: (status) => this.#noteHeartbeat(status),
+      onHeartbeatNotice: (reason) => logger.warn({ reason }, 'a heartbeat was not whole'),
     })
     return { session, source }
   }
@@ -314,6 +325,19 @@ export class Relay {
       const reason = errorMessage(error)
       this.#parts.logger.debug({ reason }, 'how far events are published was not noted')
     })
+  }
+
+  /** Undefined when no slot is read any more: the state tells then what is wrong. */
+  #noteHeartbeat(status: HeartbeatStatus | undefined): void {
+    const { logger, options } = this.#parts
+    if (options.heartbeat === undefined) return
+    const before = this.#heartbeat?.problem ?? null
+    const problem = status?.problem ?? null
+    this.#heartbeat = status
+    this.#parts.onHeartbeat(problem ?? true)
+    if (problem !== null && before === null) {
+      logger.error({ reason: problem }, 'heartbeats do not come back')
+    } else if (problem === null && before !== null) logger.info({}, 'heartbeats come back again')
   }
 
   #checkPublished(control: pg.Client, session: Session, { capturedTables }: Source): void {

@@ -25,7 +25,7 @@ export function relayRoutes(
     const { status } = parts.watch
     return { ...parts.relay.status, lagBytes: status?.lagBytes ?? null, wal: status ?? null }
   })
-  addDoctorRoute(http, parts)
+  addDoctorRoute(http, { ...parts, heartbeat: () => parts.relay.status.heartbeat })
   addParkedRoutes(http, parts)
   addSignalRoutes(http, parts)
 }

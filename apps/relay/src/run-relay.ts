@@ -40,6 +40,7 @@ await runApp({
       logger: context.logger,
       isSnapshotHeldBack: () => watch.isSnapshotHeldBack,
       onState: (state, reason) => context.health.set('relay', readiness(state, reason)),
+      onHeartbeat: (state) => context.health.set('heartbeat', state),
       onFatal: (error) => context.fail(error),
     })
     const pool = createPool({

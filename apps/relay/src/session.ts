@@ -33,6 +33,7 @@ import { type Source, sourceName } from './source/preflight.ts'
 import { SlotLease } from './source/slot-lease.ts'
 import { type EndedSession, SlotSession } from './source/slot-session.ts'
 import { publicationNames } from './source/source-options.ts'
+import { type HeartbeatStatus, Heartbeats } from './watch/heartbeats.ts'
 
 export type SessionParts = {
   readonly options: RelayOptions
@@ -53,6 +54,8 @@ export type SessionParts = {
   onNotice(level: 'warn' | 'error', reason: string): void
   /** The slot is ours. */
   onStreaming(): void
+  onHeartbeat(status: HeartbeatStatus): void
+  onHeartbeatNotice(reason: string): void
 }
 
 /** A walsender whose socket is full can neither checkpoint nor shut down: never longer than this. */
@@ -92,6 +95,7 @@ export class Session {
   readonly #keptPosition: KeptPosition
   readonly #replay: ParkedReplay
   readonly #snapshots: SnapshotRunner
+  readonly #heartbeats: Heartbeats | undefined
   readonly #ended = Promise.withResolvers<SessionEnd>()
   readonly #stopping = Promise.withResolvers<void>()
   #connection: ReplicationConnection | undefined
@@ -190,6 +194,7 @@ export class Session {
       isHeldBack: parts.isSnapshotHeldBack,
       onFailure: (error) => this.#fail(error),
     })
+    this.#heartbeats = this.#newHeartbeats()
     this.#intake = new ChangeIntake({
       tables: options.source.tables,
       catalog,
@@ -201,7 +206,9 @@ export class Session {
       publisher: this.#publisher,
       snapshots: this.#snapshots,
       signals: this.#signals,
+      heartbeats: this.#heartbeats,
       metrics: parts.metrics,
+      wallNowMs: parts.wallNowMs,
       areLogSignalsTaken: options.areLogSignalsTaken,
       onNotice: (level, reason) => parts.onNotice(level, reason),
       onHeld: () => this.#pause(),
@@ -273,6 +280,7 @@ export class Session {
     const end = await this.#ended.promise
     for (const timer of timers) clearInterval(timer)
     const snapshotsStopped = this.#snapshots.stop()
+    const heartbeatsStopped = this.#heartbeats?.stop()
     await this.#drain(end)
     clearTimeout(this.#statusTimer)
     // From here on another relay may have the slot: nothing is sent a second time.
@@ -283,12 +291,33 @@ export class Session {
     // A later session must not read the tail of a topic while a record is on its way there. Only
     // when the process ends, nobody here does.
     const landed = this.#publisher.landed()
-    const settled = Promise.all([this.#sink.close(), publishing, landed, snapshotsStopped])
+    const settled = Promise.all([
+      this.#sink.close(),
+      publishing,
+      landed,
+      snapshotsStopped,
+      heartbeatsStopped,
+    ])
     // It may be waiting for a server that is gone without a word.
     const late = setTimeout(() => cutClient(this.#parts.control), CONTROL_DEADLINE_MS)
     await (end.kind === 'stopped' ? Promise.race([settled, later(CLOSE_DEADLINE_MS)]) : settled)
     clearTimeout(late)
     return end
+  }
+
+  #newHeartbeats(): Heartbeats | undefined {
+    const { options, metrics, wallNowMs } = this.#parts
+    if (options.heartbeat === undefined) return undefined
+    return new Heartbeats({
+      ...options.heartbeat,
+      databaseUrl: options.databaseUrl,
+      slotName: options.source.slotName,
+      metrics,
+      wallNowMs,
+      messageCount: () => this.#intake.messageCount,
+      onNotice: (reason) => this.#parts.onHeartbeatNotice(reason),
+      onStatus: (status) => this.#parts.onHeartbeat(status),
+    })
   }
 
   /** The parked events are read when the slot is ours: its former reader adds none any more. */
@@ -313,6 +342,7 @@ export class Session {
       this.#snapshots.signalled()
     })
     this.#snapshots.start()
+    this.#heartbeats?.start()
     await this.#publisher.run(parked)
   }
 
@@ -329,7 +359,10 @@ export class Session {
         startLsn: source.startLsn,
         applicationName: `fairlead-relay-${slotName}`,
         walSenderTimeoutMs: options.walSenderTimeoutMs,
-        onRead: (nowMs) => this.#hear(nowMs),
+        onRead: (nowMs) => {
+          this.#hear(nowMs)
+          this.#publisher.arrivesAt(nowMs)
+        },
         onMessage: (bytes, start, end) => this.#onMessage(bytes, start, end),
         onKeepalive: (keepalive) => this.#onKeepalive(keepalive),
       })

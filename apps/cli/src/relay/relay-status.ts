@@ -14,6 +14,12 @@ type WalStatus = {
   readonly policy: string
 }
 
+type HeartbeatStatus = {
+  readonly roundTripMs: number | null
+  readonly seenAt: string | null
+  readonly problem: string | null
+}
+
 type RelayStatus = JsonObject & {
   readonly state: string
   readonly reason: string
@@ -21,6 +27,7 @@ type RelayStatus = JsonObject & {
   readonly pendingEvents: number
   readonly lagBytes: number | null
   readonly wal: WalStatus | null
+  readonly heartbeat: HeartbeatStatus | null
 }
 
 export const RELAY_STATUS: Command = {
@@ -29,23 +36,35 @@ export const RELAY_STATUS: Command = {
   positionals: '',
   positionalCount: { min: 0, max: 0 },
   options: RELAY_OPTION,
-  notes: `The exit code is ${EXIT.unhealthy} when the relay is halted, or its slot has lost its WAL.`,
+  notes: `The exit code is ${EXIT.unhealthy} when the relay is halted, its slot has lost its WAL, or heartbeats do not come back.`,
   async run({ options, output }) {
     const status = await new RelayApi(options).get<RelayStatus>('/status')
     output.object(status, [{ title: '', text: textOf(status) }])
-    return status.state === 'halted' || status.wal?.level === 'lost' ? EXIT.unhealthy : EXIT.ok
+    const isUnhealthy =
+      status.state === 'halted' ||
+      status.wal?.level === 'lost' ||
+      typeof status.heartbeat?.problem === 'string'
+    return isUnhealthy ? EXIT.unhealthy : EXIT.ok
   },
 }
 
-function textOf({ state, reason, slot, pendingEvents, lagBytes, wal }: RelayStatus): string {
+function textOf(status: RelayStatus): string {
+  const { state, reason, slot, pendingEvents, lagBytes, wal, heartbeat } = status
   const lines = [
     ['state', reason === '' ? state : `${state}: ${reason}`],
     ['slot', wal === null ? `${slot}: not seen` : `${slot}, ${wal.walStatus}${readBy(wal)}`],
     ['lag', lagBytes === null ? 'unknown' : sizeText(lagBytes)],
     ['in memory', `${pendingEvents} events`],
     ...(wal === null ? [] : walLines(wal)),
+    ...(heartbeat === null ? [] : [['heartbeat', heartbeatText(heartbeat)]]),
   ]
   return `${lines.map(([name = '', text = '']) => `${name.padEnd(10)} ${text}`).join('\n')}\n`
+}
+
+function heartbeatText({ problem, seenAt, roundTripMs }: HeartbeatStatus): string {
+  if (problem !== null) return problem
+  if (seenAt === null) return 'none has come back yet'
+  return `came back at ${seenAt}, after ${roundTripMs} ms`
 }
 
 function readBy({ isActive }: WalStatus): string {

@@ -2,6 +2,7 @@ import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
 import type { RelayOptions } from '../options.ts'
 import { routeModuleFault } from '../route/load-route.ts'
+import type { HeartbeatStatus } from '../watch/heartbeats.ts'
 import { type Finding, findings } from './findings.ts'
 import { readSourceFacts } from './read-facts.ts'
 
@@ -10,6 +11,8 @@ export type DoctorParts = {
   readonly options: Pick<RelayOptions, 'source' | 'wal' | 'routeModule'>
   /** True when they answer; otherwise why they do not. */
   readonly brokerState: () => true | string
+  /** Null where this relay writes none. */
+  readonly heartbeat: () => HeartbeatStatus | null
 }
 
 /** `GET /doctor`: looks at source and brokers, and says what is wrong, or will be; changes nothing. */
@@ -21,6 +24,7 @@ export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
   const { source, wal, routeModule } = parts.options
   const facts = await readSourceFacts(parts.pool, source)
   const brokers = parts.brokerState()
+  const heartbeat = parts.heartbeat()
   return [
     ...findings(facts, {
       slotName: source.slotName,
@@ -32,6 +36,7 @@ export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
     brokers === true
       ? { level: 'ok', check: 'brokers', text: 'one answers' }
       : { level: 'error', check: 'brokers', text: brokers },
+    ...(heartbeat === null ? [] : [heartbeatFinding(heartbeat)]),
   ]
 }
 
@@ -44,4 +49,14 @@ async function routeFindings(path: string | undefined): Promise<readonly Finding
       ? { level: 'ok', check: 'route.module', text: `${path} can be loaded` }
       : { level: 'error', check: 'route.module', text: `the next start would fail: ${fault}` },
   ]
+}
+
+function heartbeatFinding({ problem, roundTripMs, seenAt }: HeartbeatStatus): Finding {
+  const check = 'heartbeat'
+  if (problem !== null) return { level: 'error', check, text: problem }
+  const text =
+    seenAt === null
+      ? 'none has come back yet'
+      : `the last one came back at ${seenAt}, after ${roundTripMs} ms`
+  return { level: 'ok', check, text }
 }

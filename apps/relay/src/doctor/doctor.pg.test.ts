@@ -13,7 +13,9 @@ afterEach(() => fixture.close())
 
 async function found(settings: Readonly<Record<string, string>> = {}) {
   const options: RelayOptions = fixture.options(settings)
-  const findings = await examine({ pool: fixture.pool, options, brokerState: () => true })
+  const heartbeat = () => fixture.relays.at(-1)?.status.heartbeat ?? null
+  const parts = { pool: fixture.pool, options, brokerState: () => true as const, heartbeat }
+  const findings = await examine(parts)
   return new Map(findings.map(({ check, level, text }) => [check, { level, text }]))
 }
 
@@ -72,7 +74,12 @@ test('a module that the next start could not load is told of', async () => {
   expect((await found({ 'route.module': path })).get('route.module')?.level).toBe('ok')
   const options = fixture.options({ 'route.module': path })
   writeFileSync(path, 'export const route = () => ({')
-  const findings = await examine({ pool: fixture.pool, options, brokerState: () => true })
+  const findings = await examine({
+    pool: fixture.pool,
+    options,
+    brokerState: () => true,
+    heartbeat: () => null,
+  })
   expect(findings.find(({ check }) => check === 'route.module')).toMatchObject({
     level: 'error',
     text: expect.stringContaining('the next start would fail') as string,

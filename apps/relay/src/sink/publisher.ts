@@ -55,6 +55,9 @@ type Queued = {
   readonly sizeBytes: number
 }
 
+/** Events that came with one read of the socket. */
+type Arrival = { readonly atMs: number; eventCount: number }
+
 type ToSend = { readonly queued: Queued; readonly record: PlacedEvent }
 type ToPark = { readonly queued: Queued; readonly parked: ParkedEvent }
 
@@ -87,6 +90,12 @@ export class Publisher {
   #failure: { readonly error: unknown } | undefined
   #queuedBytes = 0
   #pendingBytes = 0
+  /** The last one; undefined for what comes from a table. */
+  #arrival: Arrival | undefined
+  /** Of the events that are queued, in their order. */
+  readonly #arrivals: Arrival[] = []
+  /** Of the batch that is being made ready. */
+  #batchArrivals: readonly Arrival[] = []
   #pendingEvents = 0
   #publishedEvents = 0
   #isStopped = false
@@ -111,6 +120,11 @@ export class Publisher {
     return this.#publishedEvents
   }
 
+  /** What is enqueued from now on came at that time, of `performance.now()`. */
+  arrivesAt(atMs: number): void {
+    this.#arrival = { atMs, eventCount: 0 }
+  }
+
   enqueue(
     event: RoutedEvent | UnroutableEvent,
     origin: EventOrigin,
@@ -119,10 +133,19 @@ export class Publisher {
     const sizeBytes = eventSizeBytes(event) + (origin.sizeBytes ?? 0)
     transaction.eventReceived()
     this.#queue.push({ event, origin, transaction, sizeBytes })
+    this.#countArrival()
     this.#queuedBytes += sizeBytes
     this.#pendingBytes += sizeBytes
     this.#pendingEvents += 1
     this.#wake?.()
+  }
+
+  /** Counted by read, so that an event costs no more than an addition. */
+  #countArrival(): void {
+    const arrival = this.#arrival
+    if (arrival === undefined) return
+    if (arrival.eventCount === 0) this.#arrivals.push(arrival)
+    arrival.eventCount += 1
   }
 
   /** Runs until `stop`. Rejects with the failure that ends the session; something may be on its way then. */
@@ -232,7 +255,24 @@ export class Publisher {
     }
     this.#batch = this.#queue.splice(0, count)
     this.#queuedBytes -= sizeBytes
+    this.#batchArrivals = this.#takeArrivals(count)
     return this.#batch
+  }
+
+  /** Of the first events of the queue. */
+  #takeArrivals(eventCount: number): readonly Arrival[] {
+    const taken: Arrival[] = []
+    let left = eventCount
+    let oldest = this.#arrivals[0]
+    while (left > 0 && oldest !== undefined) {
+      const count = Math.min(left, oldest.eventCount)
+      taken.push({ atMs: oldest.atMs, eventCount: count })
+      left -= count
+      oldest.eventCount -= count
+      if (oldest.eventCount === 0) this.#arrivals.shift()
+      oldest = this.#arrivals[0]
+    }
+    return taken
   }
 
   /** Opens the topics of all events that wait, so that the next session can begin with them. */
@@ -266,7 +306,11 @@ export class Publisher {
 
   #launch(toSend: readonly ToSend[], parked: ParkedEvents): void {
     if (this.#inFlight.size === 0) this.#rejectedKeys = new RejectedKeys()
-    const flight = this.#send(toSend, parked).then(
+    const handedOverAtMs = performance.now()
+    for (const { atMs, eventCount } of this.#batchArrivals) {
+      this.#options.metrics.eventsEncoded(handedOverAtMs - atMs, eventCount)
+    }
+    const flight = this.#send(toSend, parked, handedOverAtMs).then(
       () => this.#options.onProgress(),
       (error: unknown) => {
         this.#failure ??= { error }
@@ -353,7 +397,11 @@ export class Publisher {
     if (topicName !== undefined) await sendDeadLetters(events, { ...this.#options, topicName })
   }
 
-  async #send(toSend: readonly ToSend[], parked: ParkedEvents): Promise<void> {
+  async #send(
+    toSend: readonly ToSend[],
+    parked: ParkedEvents,
+    handedOverAtMs: number,
+  ): Promise<void> {
     if (toSend.length === 0) return
     const rejected = await this.#sendRecords(toSend)
     const refused = rejected.flatMap(({ recordIndex, code, message }) => {
@@ -370,11 +418,13 @@ export class Publisher {
       return this.#send(
         toSend.filter(({ queued }) => !parkedEvents.has(queued)),
         parked,
+        handedOverAtMs,
       )
     }
     const stored: Queued[] = []
     for (const { queued } of toSend) if (!parkedEvents.has(queued)) stored.push(queued)
     this.#publishedEvents += stored.length
+    this.#options.metrics.eventsAcknowledged(performance.now() - handedOverAtMs, stored.length)
     this.#acknowledge(stored, 'published')
     failpoint('acknowledged')
   }

@@ -22,6 +22,7 @@ import { originOf, originWithRow, routedOrigin, tableOrigin } from '../parked/st
 import { halt } from '../session-failure.ts'
 import type { Signals } from '../signals/signals.ts'
 import type { Publisher } from '../sink/publisher.ts'
+import { type Heartbeats, isHeartbeat } from '../watch/heartbeats.ts'
 import type { SnapshotRunner } from '../snapshot/snapshot-runner.ts'
 import type { LiveCatalog } from './live-catalog.ts'
 
@@ -38,7 +39,10 @@ export type ChangeIntakeOptions = {
   readonly publisher: Publisher
   readonly snapshots: SnapshotRunner
   readonly signals: Signals
+  /** Undefined for none. */
+  readonly heartbeats: Heartbeats | undefined
   readonly metrics: RelayMetrics
+  readonly wallNowMs: () => number
   readonly areLogSignalsTaken: boolean
   /** Something that is passed over; for the log. */
   readonly onNotice: (level: 'warn' | 'error', reason: string) => void
@@ -63,6 +67,7 @@ export class ChangeIntake {
   /** Begun, and not told yet: it may be one that the relay made for itself. */
   #untold: BegunTransaction | undefined
   #isOwn = false
+  #messageCount = 0
   /** While the catalog is read: the messages that came since. One read of the socket has no more. */
   #held: Uint8Array[] | undefined
   #isStopped = false
@@ -70,6 +75,11 @@ export class ChangeIntake {
   constructor(options: ChangeIntakeOptions) {
     this.#options = options
     this.#assembler = new TransactionAssembler({ countsEvents: options.transactions !== undefined })
+  }
+
+  /** That the log has brought so far. */
+  get messageCount(): number {
+    return this.#messageCount
   }
 
   get isHeld(): boolean {
@@ -97,11 +107,13 @@ export class ChangeIntake {
   #accept(bytes: Uint8Array, start: number, end: number): void {
     const { confirmed, metrics, snapshots, capture } = this.#options
     const message = this.#decoder.decode(bytes, start, end)
+    this.#messageCount += 1
     if (message.kind === 'relation') this.#onRelation(message.relation)
     const item = this.#assembler.accept(message)
     failpoint('received')
     switch (item?.kind) {
       case 'begin':
+        metrics.transactionBegun(this.#options.wallNowMs() - item.commitTimestampMs)
         this.#transaction = confirmed.begin()
         this.#untold = item
         this.#isOwn = false
@@ -181,9 +193,11 @@ export class ChangeIntake {
   }
 
   #onMessage(item: EmittedMessage): void {
-    const { snapshots } = this.#options
+    const { snapshots, heartbeats } = this.#options
     const { message } = item
-    const isOwn = snapshots.messageSeen(message)
+    // Also of other relays, and of a time when they were on: what is told follows from the log alone.
+    const isOwn = isHeartbeat(message) || snapshots.messageSeen(message)
+    if (isOwn) heartbeats?.messageSeen(message)
     if (isOwn) this.#isOwn = true
     else if (message.isTransactional) this.#tellBegin()
     if (message.prefix === SIGNAL_PREFIX) this.#onSignal(message)

@@ -34,6 +34,8 @@ export class RelayFixture {
   /** Of the relay that was made last. */
   #metrics: Metrics | undefined
   isSnapshotHeldBack = false
+  /** What readiness was told of heartbeats. */
+  readonly heartbeats: (true | string)[] = []
   /** Texts of the log. */
   readonly loggedWarnings: string[] = []
 
@@ -75,6 +77,7 @@ export class RelayFixture {
       },
       isSnapshotHeldBack: () => this.isSnapshotHeldBack,
       onState: ignore,
+      onHeartbeat: (state) => void this.heartbeats.push(state),
       onFatal: (error) => this.fatal.push(error),
     })
     this.relays.push(relay)

@@ -3,6 +3,7 @@ import { WalBudget, type WalBudgetOptions, type WalForecast, type WalLevel } fro
 import { type Logger, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
+import { measureClockOffset } from './clock-offset.ts'
 import { dropSlot } from './drop-slot.ts'
 import { type SlotObservation, observeSlot } from './observe-slot.ts'
 
@@ -91,6 +92,7 @@ export class SlotWatch {
   async #look(): Promise<void> {
     if (this.#isStopped) return
     this.#client ??= await this.#connect()
+    this.#options.metrics.clockMeasured(await measureClockOffset(this.#client))
     const slot = await observeSlot(this.#client, this.#options.slotName)
     if (slot === undefined) {
       this.#status = undefined

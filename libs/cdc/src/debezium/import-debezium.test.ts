@@ -21,6 +21,30 @@ test.for([
   expect(report.find(({ key }) => key === 'snapshot.mode')?.outcome).toBe('carried')
 })
 
+test('the topic of transactions is carried', () => {
+  const given = { 'provide.transaction.metadata': 'true', 'topic.transaction': 'tx' }
+  const { settings, report } = imported({ ...given, 'transaction.metadata.factory': 'x' })
+  expect(Object.fromEntries(settings)).toMatchObject(given)
+  const outcomes = Object.fromEntries(report.map(({ key, outcome }) => [key, outcome]))
+  expect(outcomes).toMatchObject({
+    'provide.transaction.metadata': 'carried',
+    'topic.transaction': 'carried',
+    'transaction.metadata.factory': 'missing',
+  })
+})
+
+test('heartbeats are carried, and their query where there are any', () => {
+  const query = 'update beat set at = now()'
+  const on = imported({ 'heartbeat.interval.ms': '10000', 'heartbeat.action.query': query })
+  expect(Object.fromEntries(on.settings)).toMatchObject({
+    'heartbeat.interval.ms': '10000',
+    'heartbeat.action.query': query,
+  })
+  const off = imported({ 'heartbeat.action.query': query })
+  expect(new Map(off.settings).has('heartbeat.action.query')).toBe(false)
+  expect(off.report.find(({ key }) => key === 'heartbeat.action.query')?.outcome).toBe('needless')
+})
+
 test.for(['configuration_based', 'custom', 'schema_only'])(
   'snapshot.mode %s has no counterpart',
   (mode) => {

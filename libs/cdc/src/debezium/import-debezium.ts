@@ -56,6 +56,7 @@ class Importer {
     this.#transforms()
     this.#converters()
     this.#extendedHeaders()
+    this.#heartbeatQuery()
     for (const [key, value] of this.#entries) {
       if (!this.#done.has(key)) this.#other(key, value)
     }
@@ -328,6 +329,15 @@ class Importer {
       given === undefined ? 'assumed' : 'carried',
       '',
     )
+  }
+
+  /** Debezium runs none without an interval. */
+  #heartbeatQuery(): void {
+    const key = 'heartbeat.action.query'
+    const query = this.#take(key)
+    if (query === undefined) return
+    if (Number(this.#entries.get('heartbeat.interval.ms') ?? 0) > 0) this.#carry(key, query)
+    else this.#say(key, query, 'needless', 'heartbeat.interval.ms is 0')
   }
 
   #other(key: string, value: string): void {

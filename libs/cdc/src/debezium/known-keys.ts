@@ -13,6 +13,7 @@ export const CARRIED: ReadonlySet<string> = new Set([
   'status.update.interval.ms',
   'incremental.snapshot.chunk.size',
   'message.key.columns',
+  'heartbeat.interval.ms',
   'provide.transaction.metadata',
   'topic.transaction',
   'topic.creation.default.partitions',
@@ -21,7 +22,6 @@ export const CARRIED: ReadonlySet<string> = new Set([
 
 const TUNING = 'the relay sizes its batches by what waits, within max.queue.size.in.bytes'
 const WORKER = 'there is no Kafka Connect worker'
-const KEEPALIVES = 'the relay confirms the keepalives of an idle database'
 const OFFSETS = 'the relay keeps its position in the slot and in the topics themselves'
 
 /** Settings without a need, with the reason. */
@@ -31,9 +31,7 @@ export const NEEDLESS: Readonly<Record<string, string>> = {
   'max.queue.size': TUNING,
   'max.queue.size.in.bytes': TUNING,
   'poll.interval.ms': TUNING,
-  'heartbeat.interval.ms': KEEPALIVES,
-  'heartbeat.action.query': KEEPALIVES,
-  'topic.heartbeat.prefix': KEEPALIVES,
+  'topic.heartbeat.prefix': 'heartbeats of the relay go through the log alone, to no topic',
   'publication.autocreate.mode': 'the relay makes the publication for the tables it is told',
   'xmin.fetch.interval.ms': 'source.xmin is null',
   'slot.max.retries': 'the relay tries again for as long as it takes',
