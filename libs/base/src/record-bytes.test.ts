@@ -12,7 +12,7 @@ import {
 test('a varint is read as it was written, and takes as many bytes as was said', () => {
   const value = fc.oneof(
     fc.integer(),
-    fc.maxSafeInteger().map((number) => Math.trunc(number / 2)),
+    fc.maxSafeInteger().map((number) => Math.floor(number / 2)),
   )
   fc.assert(
     fc.property(value, fc.nat(5), (number, position) => {
