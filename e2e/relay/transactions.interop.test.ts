@@ -1,6 +1,7 @@
 import { KafkaError, createAdmin, createReader, createTransactionalProducer } from '@fairlead/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { APACHE_KAFKA_VERSION, ApacheKafka, apacheKafkaAbsence } from '../support/apache-kafka.ts'
+import { fairlead } from '../support/cli.ts'
 import { NumberedWriters, committedNumbers, publishedNumbers } from '../support/numbered-writers.ts'
 import { RelayStack } from '../support/relay-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -123,6 +124,47 @@ describe.skipIf(apacheKafkaAbsence())(`Apache Kafka ${APACHE_KAFKA_VERSION}`, ()
     expect(Buffer.from(position?.value ?? []).toString()).toMatch(
       /^\{"lsn":"[0-9A-F]+\/[0-9A-F]+","seq":\d+\}$/,
     )
+  })
+
+  test('F31: a relay whose topic of positions was deleted halts, and goes on when an operator says so', async () => {
+    await using stack = await RelayStack.start()
+    const slot = 'lost'
+    const settings = {
+      'bootstrap.servers': kafka.address,
+      delivery: 'transactional',
+      'slot.name': slot,
+    }
+    const insert = (key: string) =>
+      stack.pool.query(
+        `insert into outbox.events (aggregatetype, aggregateid, type) values ('lost', $1, 'Tested')`,
+        [key],
+      )
+    const first = stack.relay(settings)
+    await first.ready()
+    await insert('before')
+    await stack.confirmed(60_000, slot)
+    await first.stop()
+    const admin = createAdmin({ bootstrapServers: [kafka.address], clientId: 'e2e' })
+    await admin.deleteTopics([`relay.${slot}.positions`])
+    await admin.close()
+
+    const relay = stack.relay(settings)
+    await stack.hasState(relay, 'halted')
+    expect((await stack.statusOf(relay))?.reason).toContain('fairlead relay reset-position')
+    await insert('meanwhile')
+    const refused = await fairlead(['relay', 'reset-position', '--relay', relay.url])
+    expect(refused.exitCode).toBe(2)
+    const order = ['relay', 'reset-position', '--accept-duplicates', '--relay', relay.url]
+    const accepted = await fairlead(order)
+    expect(accepted).toMatchObject({ exitCode: 0 })
+    await stack.confirmed(60_000, slot)
+    const options = { address: kafka.address, isolation: 'read_committed' } as const
+    const keys = (await stack.records('outbox.event.lost', options)).map(({ key }) =>
+      String(Buffer.from(key ?? [])),
+    )
+    expect(keys.toSorted()).toEqual(['before', 'meanwhile'])
+    const needless = await fairlead(order)
+    expect(needless.exitCode).not.toBe(0)
   })
 
   test('a parked event leaves its batch, and the others are committed', async () => {
