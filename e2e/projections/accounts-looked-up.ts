@@ -6,7 +6,7 @@ const lookedUp: FoldProjection = {
   ...accounts,
   concurrency: 16,
   enrichEach: async ({ key, source }) => {
-    const url = `${process.env['LOOK_UP_URL']}/${key}/${source.offset}`
+    const url = `${process.env['LOOK_UP_URL']}/${process.pid}/${key}/${source.offset}`
     return (await fetch(url)).text()
   },
   on: {
