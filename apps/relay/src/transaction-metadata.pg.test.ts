@@ -175,21 +175,30 @@ test('begin and end are there once each when connections, sends and relays fail 
 })
 
 test('with delivery: transactional, a batch that ends with a begin holds back none of its events', async () => {
-  await createFixture({ 'max.batch.size': '1', 'topic.creation.default.partitions': '1' })
+  await createFixture({
+    delivery: 'transactional',
+    'max.batch.size': '1',
+    'topic.creation.default.partitions': '1',
+  })
   fixture.brokers.isTransactional = true
+  await fixture.started()
+  const ids = [...(await fixture.insert([{}]))]
+  // From here on the position tells what is published.
+  await fixture.confirmed()
   // Committed, and the answer is lost: the session ends, and the next one is sent all of it again.
   let sends = 0
   fixture.brokers.afterSend = () => {
     sends += 1
     throw new KafkaError('', { code: 'NETWORK', retryable: false })
   }
-  await fixture.started()
-  const ids = await fixture.insert([{}, {}])
+  ids.push(...(await fixture.insert([{}, {}])))
   await fixture.until(() => sends >= 4)
   fixture.brokers.afterSend = () => undefined
   await fixture.confirmed()
   expect(fixture.publishedIds()).toEqual(ids)
   expect(markers().map(({ status, event_count: count }) => [status, count])).toEqual([
+    ['BEGIN', null],
+    ['END', 1],
     ['BEGIN', null],
     ['END', 2],
   ])
