@@ -1,10 +1,14 @@
 import { OperationalError, formatLsn, parseLsn } from '@fairlead/base'
 import { FencedError, type Progress } from '@fairlead/projection'
-import { type Kysely, type Transaction, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { TopicPartition } from '../log/event-log.ts'
 import { storableTime } from './event-time.ts'
 import { projectionLabel } from '../projection-label.ts'
-import type { ProjectionPartition, RegisteredProjection } from './registered-projection.ts'
+import {
+  type ProjectionPartition,
+  type RegisteredProjection,
+  versionOf,
+} from './registered-projection.ts'
 import { RUNNING_STATES } from './versions.ts'
 
 /** A checkpoint and the fence under which its owner may move it. */
@@ -130,6 +134,19 @@ export async function writeCheckpoints(
 }
 
 /**
+ * Names the lock that batches of a version share, and a swap has alone. The rows of checkpoints do not do
+ * for it: the next batch has the row again before whoever waits for the one before it gets there. An
+ * advisory lock has a queue, in which nobody overtakes.
+ */
+export function batchesLock(of: {
+  readonly projectionId: number
+  readonly version: number
+}): RawBuilder<bigint> {
+  const name = `evt.batches ${of.projectionId} v${of.version}`
+  return sql`hashtextextended(${name}, 0)`
+}
+
+/**
  * Moves the checkpoint, as a compare-and-set on its offset and fence: together with the rows of the
  * batch in one transaction, this is what makes each event count once.
  *
@@ -156,6 +173,7 @@ export async function moveCheckpoint(
       recent_transactions = ${source?.recentTransactionIds ?? []}::bigint[],
       event_time = ${eventTimeMs === null ? null : storableTime(eventTimeMs)},
       updated_at = clock_timestamp()
+    from (select pg_advisory_xact_lock_shared(${batchesLock(versionOf(partition))}) offset 0) turn
     where ${isRowOf(partition)}
       and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`.execute(trx)
   if (result.numAffectedRows !== 1n) {

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { accounts, totals } from '../testing/accounts.test-fixture.ts'
 import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
+import { moveCheckpoint } from './checkpoints.ts'
 import { promote } from './promote.ts'
 import { retire } from './retire.ts'
 import { readVersion } from './versions.ts'
@@ -138,4 +139,43 @@ test('a promotion waits for all batches together no longer than for one', async 
   expect(limits).toHaveLength(6)
   expect(limits.every((limitMs) => limitMs <= 5_000)).toBe(true)
   expect(limits).toEqual(limits.toSorted((a, b) => b - a))
+})
+
+test('batches that come while a promotion waits for one wait behind it', async () => {
+  await open(accounts)
+  await versions.stand(1, 1, 1)
+  await versions.stand(2, 1, 1)
+  const { db } = versions
+  const { projectionId, schemaName } = await readVersion(db, { name: 'accounts', version: 1 })
+  const from = { nextOffset: 1, source: null, eventTimeMs: null }
+  const batch = (partition: number, commit: Promise<void>) => {
+    const begun = Promise.withResolvers<void>()
+    const at = { projection: accounts, projectionId, schemaName, partition }
+    const topic = 'outbox.event.account'
+    const done = db.transaction().execute(async (trx) => {
+      const move = { from, to: { ...from, nextOffset: 2 }, fence: 0n, leaderEpoch: 0 }
+      await moveCheckpoint(trx, { ...at, topic }, move)
+      begun.resolve()
+      await commit
+    })
+    return { begun: begun.promise, done }
+  }
+  const waits = (count: number): Promise<void> =>
+    until(async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+      expect(rows).toHaveLength(count)
+    })
+  const commit = Promise.withResolvers<void>()
+  const first = batch(0, commit.promise)
+  await first.begun
+  const asked = { ...SWAP, lagRecordsMax: 10, name: 'accounts', version: 2, timeoutMs: 20_000 }
+  const promoting = promote(db, asked)
+  await waits(1)
+  const second = batch(1, Promise.resolve())
+  await waits(2)
+  commit.resolve()
+  expect(await promoting).toMatchObject({ live: 2, attempts: 1 })
+  await Promise.all([first.done, second.done])
 })

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EffectRanges, type StoredRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { type TopicPartition, placeOf } from '../log/event-log.ts'
+import { batchesLock } from './checkpoints.ts'
 import { type Version, VersionError, hasEffects } from './versions.ts'
 import type { LimitWait } from './views.ts'
 
@@ -77,7 +78,10 @@ function refuseStanding(offsets: SwapOffsets, { live, target, firstSeen }: Swap)
   )
 }
 
-/** Row by row, since `limitWait` limits the wait for one of them. */
+/**
+ * Batches first, and then, for whoever else holds a checkpoint, row by row: `limitWait` limits the wait for
+ * one of them.
+ */
 async function lockCheckpoints(
   trx: Transaction<unknown>,
   { projectionId, version }: Version,
@@ -90,6 +94,8 @@ async function lockCheckpoints(
   const { rows } = await sql<TopicPartition>`
     select topic, part as "partition" from evt.checkpoint
     where ${ofVersion} order by topic, part`.execute(trx)
+  await limitWait()
+  await sql`select pg_advisory_xact_lock(${batchesLock({ projectionId, version })})`.execute(trx)
   for (const { topic, partition } of rows) {
     await limitWait()
     await sql`
