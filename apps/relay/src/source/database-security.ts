@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { errorMessage } from '@fairlead/base'
-import { type DatabaseTls, tlsSaidTwice } from '@fairlead/postgres'
+import { type DatabaseTls, tlsSaidTwice, withTls } from '@fairlead/postgres'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from '../config.ts'
 
@@ -25,8 +25,10 @@ export function databaseTls(config: SecurityConfig): DatabaseTls {
 /** One line per problem: key, rule and next step. */
 export function databaseTlsProblems(config: SecurityConfig): readonly string[] {
   const tls = databaseTls(config)
-  const problems = tlsSaidTwice(config['database.url'], tls).map(
-    (name) => `database.${name} is set, and database.url has ${name}, too: leave one of them out`,
+  const url = config['database.url']
+  const problems = tlsSaidTwice(url, tls).map(
+    ({ setting, parameter }) =>
+      `database.${setting} is set, and database.url has ${parameter}, too: leave one of them out`,
   )
   const files = ['database.sslrootcert', 'database.sslcert', 'database.sslkey'] as const
   for (const key of files) {
@@ -36,12 +38,17 @@ export function databaseTlsProblems(config: SecurityConfig): readonly string[] {
       problems.push(`${key} is set and database.sslmode is disable: leave one of them out`)
     }
   }
-  if (tls.sslmode === 'verify-ca' && tls.sslrootcert === undefined) {
+  if (tls.sslmode === 'verify-ca' && !hasAuthority(withTls(url, tls))) {
     problems.push(
       'database.sslmode is verify-ca and database.sslrootcert is not set: whoever has a certificate of a public authority would do; set it, or verify-full',
     )
   }
   return problems
+}
+
+function hasAuthority(url: string): boolean {
+  // Of several `pg` takes the last.
+  return Boolean(new URL(url).searchParams.getAll('sslrootcert').at(-1))
 }
 
 function unreadable(path: string | undefined): string | undefined {
