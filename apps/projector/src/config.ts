@@ -9,7 +9,7 @@ export const PROJECTOR_CONFIG = defineConfig({
     required: true,
     secret: true,
     protocols: ['postgres:', 'postgresql:'],
-    doc: 'Database of the read models; checkpoints and dead letters are in it too.',
+    doc: 'Database of the read models; checkpoints and dead letters are in it too. TLS by its sslmode, sslrootcert, sslcert and sslkey; by itself verify-full, and none with a server on this machine.',
   },
   'database.connections.max': {
     type: 'int',

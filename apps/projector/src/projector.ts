@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
-import { classifyPostgresError, migrate } from '@fairlead/postgres'
+import { classifyPostgresError, migrate, tlsFailure, withTls } from '@fairlead/postgres'
 import {
   type CompletionRate,
   INFRA_BACKOFF,
@@ -36,6 +36,7 @@ const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.
 const STOP_DEADLINE_MS = 5_000
 
 export type ProjectorOptions = {
+  /** Where it says nothing of TLS, a database that is not on this machine is spoken to with `verify-full`. */
   readonly databaseUrl: string
   readonly databaseConnectionsMax: number
   readonly log: EventLog
@@ -88,9 +89,9 @@ export class Projector {
   #inboxKeeper: InboxKeeper | undefined
 
   constructor(options: ProjectorOptions) {
-    this.#options = options
+    this.#options = { ...options, databaseUrl: withTls(options.databaseUrl) }
     this.db = openDatabase({
-      url: options.databaseUrl,
+      url: this.#options.databaseUrl,
       connectionsMax: options.databaseConnectionsMax,
       logger: options.logger,
     })
@@ -283,7 +284,7 @@ export class Projector {
 
   /** Null when the projector stops meanwhile. */
   async #onceDatabaseAnswers<T>(attemptOnce: () => Promise<T>): Promise<T | null> {
-    const { health, logger } = this.#options
+    const { databaseUrl, health, logger } = this.#options
     const { signal } = this.#abort
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       try {
@@ -292,7 +293,7 @@ export class Projector {
         const failureClass = classifyPostgresError(error)
         if (failureClass !== 'infra' && failureClass !== 'contention') throw error
         logger.warn({ err: error, attempt }, 'the database does not answer yet')
-        health.set('database', errorMessage(error))
+        health.set('database', tlsFailure(databaseUrl, error) ?? errorMessage(error))
         await pause(attempt, INFRA_BACKOFF, signal)
       }
     }
