@@ -12,7 +12,7 @@ async function plainServer() {
   const requests: number[] = []
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.once('data', (bytes) => {
+    socket.once('data', (bytes: Buffer) => {
       requests.push(bytes.readInt32BE(4))
       socket.end('N')
     })

@@ -69,6 +69,8 @@ export type RelayStatus = {
   readonly heartbeat: HeartbeatStatus | null
 }
 
+type EndedRun = { readonly end: SessionEnd; readonly publishedEvents: number }
+
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 30_000
 /** For a server that is gone without a word, and so cancels nothing. */
@@ -149,12 +151,18 @@ export class Relay {
     this.#enter('stopped', 'asked to stop')
   }
 
-  async #runSession(): Promise<{ readonly end: SessionEnd; readonly publishedEvents: number }> {
-    // The stream, the publisher, signals and snapshots ask through it, each when it needs to.
-    const control = oneAtATime(this.#client())
+  async #runSession(): Promise<EndedRun> {
+    try {
+      return await this.#withClient('', (control) => this.#runSessionOn(control))
+    } catch (error) {
+      const end = endOfStart(error, this.#parts.options.databaseUrl)
+      return { end, publishedEvents: 0 }
+    }
+  }
+
+  async #runSessionOn(control: pg.Client): Promise<EndedRun> {
     let looking: NodeJS.Timeout | undefined
     try {
-      await control.connect()
       if (this.#parts.options.source.snapshotMode === 'initial_only') {
         return { end: await this.#publishTablesOnce(control), publishedEvents: 0 }
       }
@@ -173,14 +181,10 @@ export class Relay {
       // After trouble of the brokers what was read may not be there any more.
       if (end.kind !== 'backpressure') this.#tails.clear()
       return { end, publishedEvents: session.publishedEvents }
-    } catch (error) {
-      const end = endOfStart(error, this.#parts.options.databaseUrl)
-      return { end, publishedEvents: 0 }
     } finally {
       clearInterval(looking)
       this.#session = undefined
       this.#noteHeartbeat(undefined)
-      await closeClient(control)
     }
   }
 
@@ -288,10 +292,10 @@ export class Relay {
   async #madeGood(end: SessionEnd): Promise<SessionEnd> {
     const { options, logger, metrics } = this.#parts
     if (options.source.snapshotMode !== 'when_needed' || !isSlotLost(end)) return end
-    const client = this.#client('recovery')
     try {
-      await client.connect()
-      const outcome = await orderWhenNeeded(client, this.#slotName)
+      const outcome = await this.#withClient('recovery', (client) =>
+        orderWhenNeeded(client, this.#slotName),
+      )
       if (outcome.kind === 'needless') return end
       if (outcome.kind === 'refused') {
         const reason = `${end.reason}. snapshot.mode=when_needed has tried that, and failed: ${outcome.reason}`
@@ -307,8 +311,6 @@ export class Relay {
       return { kind: 'source-lost', code: end.code, reason: end.reason }
     } catch (error) {
       return endOfStart(error, options.databaseUrl)
-    } finally {
-      await closeClient(client)
     }
   }
 
@@ -395,21 +397,34 @@ export class Relay {
    * session will tell why.
    */
   async #standBy(pollMs: number): Promise<void> {
-    const client = this.#client('standby')
     try {
-      await client.connect()
-      while (!this.#stopped.signal.aborted && (await isInUse(client, this.#slotName))) {
-        await this.#pause(pollMs)
-      }
+      await this.#withClient('standby', async (client) => {
+        while (!this.#stopped.signal.aborted && (await isInUse(client, this.#slotName))) {
+          await this.#pause(pollMs)
+        }
+      })
     } catch (error) {
       this.#parts.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
       await this.#pause(pollMs)
+    }
+  }
+
+  /** Rejects as well where a client cannot even be made, as without the file of a certificate. */
+  async #withClient<Result>(
+    purpose: string,
+    action: (client: pg.Client) => Promise<Result>,
+  ): Promise<Result> {
+    // Of a session: the stream, the publisher, signals and snapshots ask through it, each when it needs to.
+    const client = oneAtATime(this.#client(purpose))
+    try {
+      await client.connect()
+      return await action(client)
     } finally {
       await closeClient(client)
     }
   }
 
-  #client(purpose?: string): pg.Client {
+  #client(purpose: string): pg.Client {
     const client = new pg.Client({
       connectionString: this.#parts.options.databaseUrl,
       application_name: ['fairlead-relay', this.#slotName, purpose].filter(Boolean).join('-'),

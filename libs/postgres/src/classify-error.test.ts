@@ -16,6 +16,7 @@ test.for([
   ['CERT_HAS_EXPIRED', 'infra'],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'infra'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'infra'],
+  ['ERR_OSSL_PEM_NO_START_LINE', 'infra'],
   ['40001', 'contention'],
   ['40P01', 'contention'],
   ['55P03', 'contention'],
@@ -33,6 +34,13 @@ test.for([
 test('the loss of a connection has no code, and is infra', () => {
   expect(classifyPostgresError(new Error('Connection terminated unexpectedly'))).toBe('infra')
   expect(classifyPostgresError(new Error('Query read timeout'))).toBe('infra')
+})
+
+test('a file that is away is infra where it is a socket, or a certificate', () => {
+  const away = (syscall: string) => Object.assign(withCode('ENOENT'), { syscall })
+  expect(classifyPostgresError(away('connect'))).toBe('infra')
+  expect(classifyPostgresError(away('open'))).toBe('infra')
+  expect(classifyPostgresError(away('scandir'))).toBe('unknown')
 })
 
 test('the cause of an error is looked through', () => {

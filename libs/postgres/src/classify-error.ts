@@ -54,9 +54,13 @@ const SYSTEM_ERRORS = new Set([
   'ETIMEDOUT',
 ])
 
+/** Of a socket whose server is down, or of a certificate that is being replaced. */
+const FILE_ERRORS = new Set(['EACCES', 'ENOENT'])
+const FILE_CALLS = new Set(['connect', 'open'])
+
 /** Certificates that are not valid, or not yet, or not any more, as OpenSSL and Node name them. */
 const TLS_ERRORS =
-  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_)/
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_OSSL_)/
 
 /** Of our own: a server that offers no TLS. */
 export const NO_TLS_CODE = 'ERR_TLS_NOT_OFFERED'
@@ -73,6 +77,7 @@ export function classifyPostgresError(error: unknown): PostgresErrorClass {
   const code = postgresErrorCode(error)
   if (code !== undefined) {
     if (SYSTEM_ERRORS.has(code) || TLS_ERRORS.test(code)) return 'infra'
+    if (FILE_ERRORS.has(code) && isFileCall(error)) return 'infra'
     const known = SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)]
     if (known !== undefined) return known
   }
@@ -80,6 +85,11 @@ export function classifyPostgresError(error: unknown): PostgresErrorClass {
   if (NO_TLS_MESSAGES.test(error.message)) return 'infra'
   if (CONNECTION_MESSAGES.test(error.message)) return 'infra'
   return error.cause === undefined ? 'unknown' : classifyPostgresError(error.cause)
+}
+
+function isFileCall(error: unknown): boolean {
+  const isObject = typeof error === 'object' && error !== null
+  return isObject && 'syscall' in error && FILE_CALLS.has(String(error.syscall))
 }
 
 /**

@@ -140,4 +140,7 @@ test('a failure says what the option is, and what to do', () => {
     /certificate has expired \(CERT_HAS_EXPIRED\); database\.sslmode is verify-full.*database\.sslrootcert/,
   )
   expect(tlsFailure(url, new Error('no such table'))).toBeUndefined()
+  const gone = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT', path: '/me.key' })
+  const withFiles = withTls('postgres://ann@db.example/shop?sslcert=/me.pem&sslkey=/me.key')
+  expect(tlsFailure(withFiles, gone)).toBe('database.sslkey: ENOENT: no such file')
 })

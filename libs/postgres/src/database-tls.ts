@@ -63,9 +63,13 @@ export function tlsSaidTwice(
  * `withTls` made.
  */
 export function tlsFailure(url: string, error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { searchParams } = new URL(url)
+  const file = FILES.find((name) => 'path' in error && said(searchParams, name) === error.path)
+  if (file !== undefined) return `database.${file}: ${error.message}`
   const code = tlsErrorCode(error)
-  if (code === undefined || !(error instanceof Error)) return undefined
-  const mode = new URL(url).searchParams.get('sslmode') ?? 'verify-full'
+  if (code === undefined) return undefined
+  const mode = searchParams.get('sslmode') ?? 'verify-full'
   if (code === NO_TLS_CODE) {
     return `no TLS with the database: the server offers none, and database.sslmode is ${mode}. Turn ssl on there; or, where nobody is on the way, set database.sslmode=disable, or sslmode=disable in its URL`
   }
