@@ -28,18 +28,40 @@ export function askRoute(route: RouteFunction, row: OutboxRow): CustomRoute | 'd
   let answer: unknown
   try {
     answer = route(row)
+    const decision = answer === 'drop' ? answer : checkedRoute(answer)
+    if (typeof decision === 'object' && 'fault' in decision) disown(answer)
+    return decision
   } catch (error) {
+    // Also what throws when it is looked at: a getter, a proxy.
+    disown(answer)
+    disown(error)
     return fault('ROUTE_FAILED', `the function threw ${thrownText(error)}`)
   }
-  return answer === 'drop' ? answer : checkedRoute(answer)
+}
+
+/** A promise that rejects while nobody waits for it would end the process. */
+function disown(value: unknown): void {
+  const parts = [value, ...valuesOf(value)]
+  for (const part of [...parts, ...parts.flatMap(valuesOf)]) {
+    Promise.resolve(part).catch(() => undefined)
+  }
+}
+
+/** None of what is no plain object: a function may have returned anything. */
+function valuesOf(value: unknown): readonly unknown[] {
+  try {
+    return isPlainObject(value) ? Object.values(value) : []
+  } catch {
+    return []
+  }
 }
 
 function checkedRoute(answer: unknown): CustomRoute | RouteFault {
-  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) {
-    return invalid(`the function returned ${kindOf(answer)}, which is neither a route nor 'drop'`)
-  }
-  if ('then' in answer) {
+  if (typeof answer === 'object' && answer !== null && 'then' in answer) {
     return fault('ROUTE_FAILED', 'the function returned a promise: it has to answer at once')
+  }
+  if (!isPlainObject(answer)) {
+    return invalid(`the function returned ${kindOf(answer)}, which is neither a route nor 'drop'`)
   }
   const unknown = Object.keys(answer).find((name) => !FIELDS.includes(name))
   if (unknown !== undefined) {
@@ -64,7 +86,7 @@ function checkedRoute(answer: unknown): CustomRoute | RouteFault {
   if (added !== undefined && 'fault' in added) return added
   return {
     ...(topic !== undefined && { topic }),
-    ...(key !== undefined && { key }),
+    ...(key !== undefined && { key: typeof key === 'string' ? key : ownBytes(key) }),
     ...(added !== undefined && { headers: added }),
     ...(partition !== undefined && { partition }),
     ...(timestampMs !== undefined && { timestampMs }),
@@ -72,8 +94,8 @@ function checkedRoute(answer: unknown): CustomRoute | RouteFault {
 }
 
 function checkedHeaders(headers: unknown): readonly EventHeader[] | RouteFault {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
-    return invalid(`headers is ${kindOf(headers)}, and not an object`)
+  if (!isPlainObject(headers)) {
+    return invalid(`headers is ${kindOf(headers)}, and not a plain object`)
   }
   const added: EventHeader[] = []
   for (const [name, value] of Object.entries(headers)) {
@@ -83,7 +105,7 @@ function checkedHeaders(headers: unknown): readonly EventHeader[] | RouteFault {
     if (!isText(value)) {
       return invalid(`headers.${name} is ${kindOf(value)}, and not a string, bytes or null`)
     }
-    added.push([name, typeof value === 'string' ? TEXT.encode(value) : value])
+    added.push([name, typeof value === 'string' ? TEXT.encode(value) : ownBytes(value)])
   }
   return added
 }
@@ -139,17 +161,33 @@ function invalid(what: string): RouteFault {
   return fault('INVALID_ROUTE', what)
 }
 
+/** The reason is kept in a table and in headers: it is cut, whatever the function put into it. */
 function fault(code: UnroutableCode, what: string): RouteFault {
-  return { code, fault: PREFIX + what }
+  return { code, fault: (PREFIX + what).slice(0, REASON_LENGTH_MAX).toWellFormed() }
 }
 
-/** Whatever was thrown: not every value has a text, and a text may be long. */
+/** Of whatever was thrown: not every value has a text. */
 function thrownText(error: unknown): string {
-  if (!(error instanceof Error)) return kindOf(error)
-  return `${error.name}: ${error.message}`.slice(0, REASON_LENGTH_MAX)
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : kindOf(error)
+  } catch {
+    return 'what has no text'
+  }
 }
 
 const REASON_LENGTH_MAX = 1_000
+
+/** A copy that the function cannot change; of what only poses as bytes there is none. */
+function ownBytes(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes === null ? null : new Uint8Array(bytes)
+}
+
+/** Not one whose fields are elsewhere: a `Map` would be a route without fields. */
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
 
 function isText(value: unknown): value is string | Uint8Array | null {
   return value === null || typeof value === 'string' || value instanceof Uint8Array
@@ -161,7 +199,9 @@ function isWithin(value: unknown, max: number): value is number {
 
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'object' && value !== null) {
+    return isPlainObject(value) ? 'an object' : 'an object of a class'
+  }
   if (typeof value === 'function') return 'a function'
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

@@ -252,12 +252,14 @@ test.for<[unknown, string, string]>([
     'ROUTE_FAILED',
     'the function returned a promise: it has to answer at once',
   ],
+  [new Map([['topic', 'a']]), 'INVALID_ROUTE', 'the function returned an object of a class'],
+  [{ headers: new Map() }, 'INVALID_ROUTE', 'headers is an object of a class, and not a plain'],
   [{ topik: 'a' }, 'INVALID_ROUTE', 'topik is no field of a route: topic, key, headers'],
   [{ topic: 7 }, 'INVALID_ROUTE', 'topic is 7, and not a string'],
   [{ topic: null }, 'INVALID_ROUTE', 'topic is null, and not a string'],
   [{ topic: 'no topic' }, 'INVALID_TOPIC', '"no topic" has characters other than'],
   [{ key: 7 }, 'INVALID_ROUTE', 'key is 7, and not a string, bytes or null'],
-  [{ headers: [] }, 'INVALID_ROUTE', 'headers is an array, and not an object'],
+  [{ headers: [] }, 'INVALID_ROUTE', 'headers is an array, and not a plain object'],
   [{ headers: { a: 1 } }, 'INVALID_ROUTE', 'headers.a is 1, and not a string, bytes or null'],
   [{ headers: { id: 'x' } }, 'INVALID_ROUTE', "headers.id is the relay's own"],
   [{ headers: { 'cdc.seq': '1' } }, 'INVALID_ROUTE', "headers.cdc.seq is the relay's own"],
@@ -290,6 +292,77 @@ test('whatever is thrown parks the event, and no more', () => {
     throw Object.create(null)
   })
   expect(outcome).toMatchObject({ reason: 'route.module: the function threw an object' })
+})
+
+const rejecting = () => Promise.reject(new Error('no connection'))
+
+/** It makes its promises when it is asked for. */
+test.for<[string, () => unknown, string]>([
+  ['an answer', rejecting, 'ROUTE_FAILED'],
+  ['a topic', () => ({ topic: rejecting() }), 'INVALID_ROUTE'],
+  ['a header', () => ({ headers: { a: rejecting() } }), 'INVALID_ROUTE'],
+  ['an unknown field', () => ({ topik: rejecting(), key: rejecting() }), 'INVALID_ROUTE'],
+])('%s that is a promise parks the event, and its rejection ends nothing', async (row) => {
+  const [, custom, code] = row
+  const unhandled: unknown[] = []
+  const before = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  process.on('unhandledRejection', (error) => unhandled.push(error))
+  try {
+    expect(route(custom)).toMatchObject({ kind: 'unroutable', code })
+    // Node tells of rejections after the microtasks of this turn.
+    await new Promise(setImmediate)
+    expect(unhandled).toEqual([])
+  } finally {
+    process.removeAllListeners('unhandledRejection')
+    for (const listener of before) process.on('unhandledRejection', listener)
+  }
+})
+
+test.for<[string, () => unknown]>([
+  [
+    'a getter that throws',
+    () => ({
+      get topic() {
+        throw new Error('no')
+      },
+    }),
+  ],
+  [
+    'a proxy that is revoked',
+    () => {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      return proxy
+    },
+  ],
+  ['bytes behind a proxy', () => ({ key: new Proxy(Uint8Array.of(1), {}) })],
+  [
+    'an error whose name has no text',
+    () => {
+      throw Object.assign(new Error('no'), { name: Symbol('no') })
+    },
+  ],
+])('%s parks the event', ([, custom]) => {
+  expect(route(custom)).toMatchObject({ kind: 'unroutable', code: 'ROUTE_FAILED' })
+})
+
+test.for<[string, unknown]>([
+  ['text', 'x'.repeat(5_000_000)],
+  ['a name of a field', { ['x'.repeat(5_000_000)]: 1 }],
+  ['a name of a header', { headers: { ['x'.repeat(5_000_000)]: 1 } }],
+])('a reason with %s that is long is cut', ([, answer]) => {
+  const outcome = route(() => answer)
+  if (outcome.kind !== 'unroutable') throw new Error('routed')
+  expect(outcome.code).toBe('INVALID_ROUTE')
+  expect(outcome.reason.length).toBeLessThanOrEqual(1_000)
+})
+
+test('bytes are what they were when the function returned them', () => {
+  const bytes = Uint8Array.of(1)
+  const event = routed(route(() => ({ key: bytes, headers: { a: bytes } })))
+  bytes[0] = 2
+  expect([event.key, new Map(event.headers).get('a')]).toEqual([Uint8Array.of(1), Uint8Array.of(1)])
 })
 
 test('a topic of the function is bounded by the topics that are allowed', () => {
