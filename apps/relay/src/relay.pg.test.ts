@@ -1,6 +1,7 @@
+import { OutboxRouter } from '@fairlead/cdc'
 import { testDatabase } from '@fairlead/testing'
 import pg from 'pg'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
@@ -124,4 +125,39 @@ test('what another database of the server writes does not keep the log of an idl
   )
   await fixture.confirmed()
   await other.end()
+})
+
+test('after a bug nothing more is taken in, and nothing of it confirmed, until the process has ended', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  const ids = await fixture.insert([{}])
+  await fixture.confirmed()
+  const uncaught: unknown[] = []
+  const listeners = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', (error) => uncaught.push(error))
+  try {
+    vi.spyOn(OutboxRouter.prototype, 'route').mockImplementationOnce(() => {
+      throw new RangeError('a bug')
+    })
+    // More than one read of the socket.
+    await fixture.insert(Array.from({ length: 2_000 }, () => ({ bytes: 200 })))
+    await fixture.until(() => uncaught.length === 1)
+    const { rows } = await fixture.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
+    const isPast = async (position: string | null) => {
+      const reached = 'select $1::pg_lsn >= $2::pg_lsn as "isPast"'
+      const answer = await fixture.pool.query<{ isPast: boolean }>(reached, [
+        position,
+        rows[0]?.lsn,
+      ])
+      return answer.rows[0]?.isPast === true
+    }
+    await fixture.until(() => isPast(relay.status.receivedLsn))
+    expect(fixture.publishedIds()).toEqual(ids)
+    expect(await isPast(relay.status.confirmedLsn)).toBe(false)
+  } finally {
+    vi.restoreAllMocks()
+    process.removeAllListeners('uncaughtException')
+    for (const listener of listeners) process.on('uncaughtException', listener)
+  }
 })

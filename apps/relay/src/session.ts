@@ -524,13 +524,19 @@ export class Session {
   }
 
   #fail(error: unknown): void {
+    // Of a bug `sessionEndOf` throws: until the process has ended nothing of what follows is to be confirmed.
+    this.#takeNoMore()
     this.#end(sessionEndOf(error, this.#parts.options.source.slotName))
   }
 
   #end(end: SessionEnd): void {
+    this.#takeNoMore()
+    this.#ended.resolve(end)
+  }
+
+  #takeNoMore(): void {
     this.#isDraining = true
     this.#intake.stop()
-    this.#ended.resolve(end)
   }
 }
 
