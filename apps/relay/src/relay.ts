@@ -211,6 +211,7 @@ export class Relay {
       onParked: (events) => this.#logParked(events),
       onSettled: (settled) => logger.info(settled, 'parked events were settled'),
       onNotice: (level, reason) => logger[level]({ reason }, 'a change is passed over'),
+      onSlowRoute: (reason) => logger.warn({ reason }, 'events wait for their routes'),
       onStreaming: () => this.#enter('streaming', ''),
       onHeartbeat: (status) => this.#noteHeartbeat(status),
       onHeartbeatNotice: (reason) => logger.warn({ reason }, 'a heartbeat was not whole'),

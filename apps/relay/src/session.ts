@@ -52,6 +52,7 @@ export type SessionParts = {
   onParked(events: readonly ParkedEvent[]): void
   /** Something that is passed over; for the log. */
   onNotice(level: 'warn' | 'error', reason: string): void
+  onSlowRoute(reason: string): void
   /** The slot is ours. */
   onStreaming(): void
   onHeartbeat(status: HeartbeatStatus): void
@@ -211,6 +212,7 @@ export class Session {
       wallNowMs: parts.wallNowMs,
       areLogSignalsTaken: options.areLogSignalsTaken,
       onNotice: (level, reason) => parts.onNotice(level, reason),
+      onSlowRoute: (reason) => parts.onSlowRoute(reason),
       onHeld: () => this.#pause(),
       onReleased: () => {
         if (!this.#isQueueFull()) this.#resume()
@@ -400,8 +402,8 @@ export class Session {
 
   #onKeepalive({ walEnd, replyRequested }: Keepalive): void {
     this.#received(walEnd)
-    // While draining, messages are dropped: what lies before walEnd is not all published.
-    if (!this.#isDraining) this.#confirmed.keepalive(walEnd)
+    // While draining, messages are dropped: what lies before walEnd is not all published. Nor is what is held.
+    if (!this.#isDraining && !this.#intake.isHeld) this.#confirmed.keepalive(walEnd)
     if (replyRequested) this.#sendStatus(false)
     else this.#scheduleStatus()
   }
@@ -439,6 +441,8 @@ export class Session {
     this.#lease.tick(nowMs)
     if (this.#pausedSinceMs !== undefined) {
       this.#lease.heard(nowMs)
+      // It gets on, if slowly: a session that ended for it would begin anew with the same events.
+      if (this.#intake.isRouting) this.#pausedSinceMs = nowMs
       if (nowMs - this.#pausedSinceMs < PAUSE_MAX_MS - WATCHDOG_POLL_MS) return
       const isForCatalog = this.#intake.isHeld
       const reason = 'the brokers take events too slowly or not at all'

@@ -139,6 +139,16 @@ test('rows that are older than the slot are routed by the function', async () =>
   await fixture.until(() => fixture.publishedIds('orders.eu').includes(id))
 })
 
+test('a slow function holds events up, and does not end the progress', async () => {
+  const slow = 'const endMs = Date.now() + 250; while (Date.now() < endMs);'
+  await fixture.started(moduleWith(`${slow} return { topic: 'orders' }`))
+  // One read of the socket: longer than the lease, the server's timeout and the bound on pauses.
+  const ids = await fixture.insert(Array.from({ length: 24 }, () => ({})))
+  await fixture.confirmed()
+  expect(fixture.publishedIds('orders')).toEqual(ids)
+  expect(fixture.loggedWarnings).toContain('events wait for their routes')
+})
+
 test('with another function nothing is lost of what was not confirmed, and what the end of its topic has is not published again', async () => {
   const relay = await fixture.started(moduleWith(`return { topic: 'orders', partition: 0 }`))
   const ids = [await insert({ key: 'a' }), await insert({ key: 'b' })]

@@ -15,6 +15,7 @@ import {
   type TableCapture,
   TransactionAssembler,
   type TransactionMarkers,
+  formatPosition,
 } from '@fairlead/cdc'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
@@ -46,6 +47,8 @@ export type ChangeIntakeOptions = {
   readonly areLogSignalsTaken: boolean
   /** Something that is passed over; for the log. */
   readonly onNotice: (level: 'warn' | 'error', reason: string) => void
+  /** The function of `route.module` holds up all that follows; for the log. */
+  readonly onSlowRoute: (reason: string) => void
   /** Nothing more should come until `onReleased`. */
   readonly onHeld: () => void
   readonly onReleased: () => void
@@ -57,6 +60,11 @@ export type ChangeIntakeOptions = {
 
 /** Of a logical decoding message that is an order to the relay. */
 const SIGNAL_PREFIX = 'fairlead.signal'
+/** Of functions that route, in one turn of the event loop: the server and the brokers are heard between turns. */
+const ROUTING_TURN_MS = 100
+/** Of one event: above it the function is told of, once in a while. */
+const SLOW_ROUTE_MS = 25
+const SLOW_ROUTE_NOTICE_INTERVAL_MS = 60_000
 
 /** What the log brings becomes events in the publisher's queue, transactions that wait for them, and signals. */
 export class ChangeIntake {
@@ -68,8 +76,12 @@ export class ChangeIntake {
   #untold: BegunTransaction | undefined
   #isOwn = false
   #messageCount = 0
-  /** While the catalog is read: the messages that came since. One read of the socket has no more. */
+  /** While the catalog is read, or others have their turn: the messages that came since. One read of the socket has no more. */
   #held: Uint8Array[] | undefined
+  #isRouting = false
+  /** Since others had their turn. */
+  #routingMs = 0
+  #slowRouteNotedAtMs = Number.NEGATIVE_INFINITY
   #isStopped = false
 
   constructor(options: ChangeIntakeOptions) {
@@ -84,6 +96,11 @@ export class ChangeIntake {
 
   get isHeld(): boolean {
     return this.#held !== undefined
+  }
+
+  /** What is held waits for a function that routes, and not for the catalog. */
+  get isRouting(): boolean {
+    return this.#isRouting
   }
 
   /** What is not taken in is not confirmed either: Postgres sends it again. */
@@ -161,10 +178,11 @@ export class ChangeIntake {
       .catch(onFailure)
   }
 
-  /** Up to another relation, if one is among what waits. */
+  /** Up to what holds it up again: another relation, or the next turn of a function that routes. */
   #release(): void {
     const held = this.#held ?? []
     this.#held = undefined
+    this.#isRouting = false
     for (const bytes of held) this.take(bytes, 0, bytes.length)
     this.#options.onReleased()
   }
@@ -226,7 +244,42 @@ export class ChangeIntake {
       }
       return
     }
-    this.#onOutcome(router.route(row), row, this.#opened())
+    this.#onOutcome(router.isCustom ? this.#routed(row) : router.route(row), row, this.#opened())
+  }
+
+  /** By a function, which may take its time. */
+  #routed(row: RowChange): RouteOutcome {
+    const startMs = performance.now()
+    const outcome = this.#options.router.route(row)
+    const endMs = performance.now()
+    const tookMs = endMs - startMs
+    if (tookMs >= SLOW_ROUTE_MS) this.#noteSlowRoute(row, tookMs, endMs)
+    this.#routingMs += tookMs
+    if (this.#routingMs >= ROUTING_TURN_MS) this.#letOthersRun()
+    return outcome
+  }
+
+  #noteSlowRoute({ change, position }: RowChange, tookMs: number, nowMs: number): void {
+    if (nowMs - this.#slowRouteNotedAtMs < SLOW_ROUTE_NOTICE_INTERVAL_MS) return
+    this.#slowRouteNotedAtMs = nowMs
+    const { schema, table } = change.relation
+    const event = `an event of ${schema}.${table} at ${formatPosition(position)}`
+    this.#options.onSlowRoute(`route.module took ${Math.round(tookMs)} ms for ${event}`)
+  }
+
+  /** What follows waits, and the socket with it: the lease, status updates and the brokers come first. */
+  #letOthersRun(): void {
+    this.#routingMs = 0
+    this.#isRouting = true
+    this.#held = []
+    this.#options.onHeld()
+    setImmediate(() => {
+      try {
+        this.#release()
+      } catch (error) {
+        this.#options.onFailure(error)
+      }
+    })
   }
 
   /** A message outside of transactions is one of its own, which ends where it ends. */
@@ -236,8 +289,9 @@ export class ChangeIntake {
     if (row === undefined) return
     const { isTransactional, messageLsn } = item.message
     const transaction = isTransactional ? this.#opened() : confirmed.begin()
-    if (row.kind === 'row') this.#onOutcome(router.route(row), row, transaction)
-    else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
+    if (row.kind === 'row') {
+      this.#onOutcome(router.isCustom ? this.#routed(row) : router.route(row), row, transaction)
+    } else this.#enqueue(row, tableOrigin(item.message.prefix), transaction)
     if (!isTransactional) confirmed.commit(messageLsn)
   }
 
