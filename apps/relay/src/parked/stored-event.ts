@@ -41,6 +41,8 @@ export type EventOrigin = {
 
 /** Rows above this are found again in their table: they are not kept twice. */
 const STORED_ROW_BYTES_MAX = 1_048_576
+/** Objects around the bytes of a row that is kept, roughly. */
+const KEPT_ROW_OVERHEAD_BYTES = 1_280
 const ORIGINS = new WeakMap<Relation, EventOrigin>()
 
 /** The origin of a row that can be published: one object for all rows of a relation. */
@@ -78,11 +80,11 @@ export function routedOrigin({ change }: RowChange, { isCustom }: OutboxRouter):
   const kept = tupleOf(values)
   return {
     table: origin.table,
-    sizeBytes: kept.sizeBytes,
+    sizeBytes: kept.sizeBytes + KEPT_ROW_OVERHEAD_BYTES,
     get row() {
       return storedRow(
         relation,
-        values.map((_, index) => bytesOf(kept.value(index))),
+        Array.from({ length: kept.columnCount }, (_, index) => bytesOf(kept.value(index))),
       )
     },
   }
