@@ -8,7 +8,7 @@ const at = (commitLsn: number, commitIndex: number) => ({
 })
 
 function tailOf(...positions: ReturnType<typeof at>[]): PartitionTail {
-  return new PartitionTail(positions, { isWhole: false })
+  return new PartitionTail(positions, { holdsEarlier: true })
 }
 
 test('an empty tail holds nothing', () => {
@@ -25,8 +25,8 @@ test.for([
   expect(tailOf(at(10, 0), at(20, 1), at(30, 0)).holds(position)).toBe(isHeld)
 })
 
-test('a partition that was read as a whole holds what was seen and nothing else', () => {
-  const whole = new PartitionTail([at(10, 1), at(20, 0)], { isWhole: true })
+test('a tail that is not deep, or whole, holds what was seen and nothing else', () => {
+  const whole = new PartitionTail([at(10, 1), at(20, 0)], { holdsEarlier: false })
   expect(whole.holds(at(10, 1))).toBe(true)
   expect(whole.holds(at(10, 0))).toBe(false)
 })

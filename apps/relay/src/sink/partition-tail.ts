@@ -11,7 +11,8 @@ const CAPACITY_MIN = 16
  * published, too. That is no proof for a partition of which every record was read. Nor is it one
  * near the newest records: of a batch that a crash interrupted an event may be missing (the broker
  * refused it, and it was to be parked) while a later one is there. Therefore a tail must hold as many
- * of our records as one batch has.
+ * of our records as the batches that are on their way at a time. With fewer of them, as where retention has cut the partition,
+ * nothing is known of what lies before: it is published again, rather than lost.
  *
  * There may be thousands of partitions: a position takes 16 bytes.
  */
@@ -20,11 +21,14 @@ export class PartitionTail {
   #indexes = new Float64Array()
   #count = 0
   #isSorted = true
-  /** The partition never held another record of our source than these. */
-  isWhole: boolean
+  /** What lies before the oldest of these was published. */
+  holdsEarlier: boolean
 
-  constructor(positions: readonly EventPosition[], { isWhole }: { readonly isWhole: boolean }) {
-    this.isWhole = isWhole
+  constructor(
+    positions: readonly EventPosition[],
+    { holdsEarlier }: { readonly holdsEarlier: boolean },
+  ) {
+    this.holdsEarlier = holdsEarlier
     for (const position of positions) this.add(position)
   }
 
@@ -65,7 +69,7 @@ export class PartitionTail {
     const { newest } = this
     if (newest === undefined || oldest === undefined) return false
     if (comparePositions(position, newest) > 0) return false
-    if (comparePositions(position, oldest) < 0) return !this.isWhole
+    if (comparePositions(position, oldest) < 0) return this.holdsEarlier
     return this.includes(position)
   }
 

@@ -11,6 +11,7 @@ type TailBounds = Pick<TailRequest, 'tailRecordCount' | 'tailBytes' | 'countedBy
 
 /** A partition of records without a copy of each: ours where `isOurs` says so, `valueBytes` large. */
 class FakePartition {
+  start = 0
   end: number
   fetchedRecords = 0
   /** The next fetch fails after so many. */
@@ -26,7 +27,8 @@ class FakePartition {
 
   readonly request = (bounds: TailBounds): TailRequest => ({
     admin: {
-      listOffsets: ({ timestamp }) => Promise.resolve(timestamp === 'earliest' ? 0 : this.end),
+      listOffsets: ({ timestamp }) =>
+        Promise.resolve(timestamp === 'earliest' ? this.start : this.end),
     } as TailRequest['admin'],
     reader: {
       fetch: ({ fromOffset }) => {
@@ -123,4 +125,21 @@ test('of a log that was cut off, or has grown by much, the end is read anew', as
   const before = partition.fetchedRecords
   expect((await readTail(request, progress)).newest).toEqual(at(399_999))
   expect(partition.fetchedRecords - before).toBeLessThan(5_000)
+})
+
+test.for([
+  {
+    what: 'as many records of ours as can be missing',
+    start: 99,
+    tailRecordCount: 2,
+    isHeld: true,
+  },
+  { what: 'fewer, since the rest was deleted', start: 100, tailRecordCount: 2, isHeld: false },
+  { what: 'all that there ever were', start: 0, tailRecordCount: 1_000, isHeld: false },
+])('with $what, what lies before the oldest is held: $isHeld', async (row) => {
+  const partition = new FakePartition(101, (offset) => offset > 50)
+  partition.start = row.start
+  const tail = await readTail(partition.request({ tailRecordCount: row.tailRecordCount }))
+  expect(tail.newest).toEqual(at(100))
+  expect(tail.holds(at(40))).toBe(row.isHeld)
 })

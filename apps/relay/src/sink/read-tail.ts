@@ -38,7 +38,7 @@ const POSITIONS_MAX = 65_536
  * that did not suffice the next one goes on, after a look at what was appended since.
  */
 export class TailProgress {
-  tail = new PartitionTail([], { isWhole: false })
+  tail = new PartitionTail([], { holdsEarlier: false })
   sizeBytes = 0
   /** Every record from here up to before `to` was read. */
   from = 0
@@ -55,7 +55,7 @@ export class TailProgress {
     const isNear = this.to > 0 && end >= this.to && end - this.to <= CATCH_UP_MAX
     if (isNear && this.tail.count <= POSITIONS_MAX) return
     this.#onChange(-this.tail.count)
-    this.tail = new PartitionTail([], { isWhole: false })
+    this.tail = new PartitionTail([], { holdsEarlier: false })
     this.sizeBytes = 0
     this.from = end
     this.to = end
@@ -93,15 +93,17 @@ export async function readTail(
     progress.to = end
   }
   const { tail } = progress
+  const isDeep = () => tail.count >= tailRecordCount || progress.sizeBytes >= tailBytes
   let step = STEP_MIN
   while (progress.from > start && progress.to - progress.from < scanMax) {
-    if (tail.count >= tailRecordCount || progress.sizeBytes >= tailBytes) break
+    if (isDeep()) break
     const from = Math.max(start, progress.from - step)
     progress.add(await readPiece(request, { from, to: progress.from }))
     progress.from = from
     step = Math.min(step * STEP_GROWTH, STEP_MAX)
   }
-  tail.isWhole = progress.from === 0
+  // Of a partition that was read from its beginning nothing else was ever there.
+  tail.holdsEarlier = progress.from > 0 && isDeep()
   return tail
 }
 

@@ -162,7 +162,9 @@ export class Topics {
   async #tailOf(topic: string, partition: number, isNew: boolean): Promise<PartitionTail> {
     const { tails, source, batches, isEncoded } = this.#options
     if (isNew) tails.forget(source, topic, partition)
-    if (isNew || this.#publishedUntil !== undefined) return new PartitionTail([], { isWhole: true })
+    if (isNew || this.#publishedUntil !== undefined) {
+      return new PartitionTail([], { holdsEarlier: false })
+    }
     const { records, bytes } = inFlightMax(batches)
     const request = {
       ...this.#options,
