@@ -1,6 +1,7 @@
 import { KafkaError } from '@fairlead/kafka'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
+import { readSignal, requestSignal } from './signals/request-signal.ts'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
@@ -227,6 +228,58 @@ test('an event that is parked keeps its place, and the end tells of it', async (
   await fixture.confirmed()
   expect(orders().map(([, place]) => place)).toEqual(['1', '3'])
   expect(markers().at(-1)).toMatchObject({ status: 'END', event_count: 3 })
+})
+
+async function replayAll(): Promise<void> {
+  const order = { type: 'replay-parked', data: { all: true } } as const
+  const id = await requestSignal(fixture.pool, fixture.slotName, order)
+  await fixture.until(async () => {
+    const signal = await readSignal(fixture.pool, fixture.slotName, id)
+    return signal?.state === 'done'
+  })
+}
+
+/** Of what was replayed. */
+function replayedPlaces(topic: string): readonly (string | undefined)[] {
+  return fixture.brokers
+    .records(topic)
+    .filter(({ headerTexts }) => headerTexts.get('cdc.replayed') === 'true')
+    .map(({ headerTexts }) => headerTexts.get('cdc.transaction.total_order'))
+}
+
+test('an event that could not be routed has its place once it is replayed', async () => {
+  await createFixture({ 'topic.creation.default.partitions': '1' })
+  const relay = await fixture.started({ 'route.topic.include.list': 'outbox.event.order' })
+  // The last one is too large to be kept.
+  await fixture.insert([
+    { key: 'a' },
+    { key: 'b', type: 'audit' },
+    { key: 'c', type: 'audit', bytes: 1_100_000 },
+  ])
+  await fixture.confirmed()
+  expect((await fixture.parkedRows()).map(({ reason_code: code }) => code)).toEqual([
+    'TOPIC_NOT_ALLOWED',
+    'TOPIC_NOT_ALLOWED',
+  ])
+  await relay.stop()
+  await fixture.started({ 'producer.max.request.size': '8000000' })
+  fixture.brokers.messageBytesMax = 8_000_000
+  await replayAll()
+  expect(replayedPlaces('outbox.event.audit')).toEqual(['2', '3'])
+})
+
+test('an event whose payload is too large to be kept has its place once it is replayed', async () => {
+  await createFixture({
+    'topic.creation.default.partitions': '1',
+    'producer.max.request.size': '8000000',
+  })
+  fixture.brokers.messageBytesMax = 2_000
+  await fixture.started()
+  await fixture.insert([{ key: 'a' }, { key: 'b', bytes: 1_100_000 }])
+  await fixture.confirmed()
+  fixture.brokers.messageBytesMax = 8_000_000
+  await replayAll()
+  expect(replayedPlaces(EVENTS)).toEqual(['2'])
 })
 
 test('the begin of a large transaction is published before its end is known', async () => {

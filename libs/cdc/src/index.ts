@@ -29,7 +29,7 @@ export {
   positionWithin,
 } from './event-position.ts'
 export { type OutboxFields, requiredColumns } from './outbox-columns.ts'
-export { SOURCE_HEADER } from './outbox-headers.ts'
+export { SOURCE_HEADER, orderHeaders, orderOf } from './outbox-headers.ts'
 export { OutboxMessages } from './outbox-message.ts'
 export {
   type Converters,

@@ -27,10 +27,16 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 /** Of every event: those that `writePosition` writes. */
 export const POSITION_HEADER_COUNT = 4
+const ORDER_NAMES = [
+  EVENT_HEADERS.transaction,
+  EVENT_HEADERS.totalOrder,
+  EVENT_HEADERS.dataCollectionOrder,
+] as const
 /** Those that `writeOrder` writes. */
-export const ORDER_HEADER_COUNT = 3
+export const ORDER_HEADER_COUNT: number = ORDER_NAMES.length
 const NO_HEADERS: readonly EventHeader[] = []
 const TEXT = new TextEncoder()
+const LENIENT_TEXT = new TextDecoder()
 
 /** Writes the headers of events that are not in their rows as they are. */
 export class HeaderWriter {
@@ -76,6 +82,29 @@ export class HeaderWriter {
     body.text(`${order.totalOrder}`)
     body.text(EVENT_HEADERS.dataCollectionOrder)
     body.text(`${order.dataCollectionOrder}`)
+  }
+}
+
+/** The headers that `writeOrder` writes. */
+export function orderHeaders(order: TransactionOrder): readonly EventHeader[] {
+  return [
+    [EVENT_HEADERS.transaction, TEXT.encode(order.transactionId)],
+    [EVENT_HEADERS.totalOrder, TEXT.encode(`${order.totalOrder}`)],
+    [EVENT_HEADERS.dataCollectionOrder, TEXT.encode(`${order.dataCollectionOrder}`)],
+  ]
+}
+
+/** What `writeOrder` wrote; undefined where it did not. */
+export function orderOf(headers: readonly EventHeader[]): TransactionOrder | undefined {
+  const texts = ORDER_NAMES.map((name) => headers.find((header) => header[0] === name)?.[1])
+  const [transactionId, totalOrder, dataCollectionOrder] = texts.map((text) =>
+    text === undefined || text === null ? undefined : LENIENT_TEXT.decode(text),
+  )
+  if (transactionId === undefined) return undefined
+  return {
+    transactionId,
+    totalOrder: Number(totalOrder),
+    dataCollectionOrder: Number(dataCollectionOrder),
   }
 }
 

@@ -146,9 +146,10 @@ export class OutboxRouter {
     const { events } = row
     if (events === undefined) return this.#routeInsert(row, relation, tuple, undefined)
     const table = `${relation.schema}.${relation.table}`
-    const outcome = this.#routeInsert(row, relation, tuple, events.next(table))
+    const order = events.next(table)
+    const outcome = this.#routeInsert(row, relation, tuple, order)
     if (outcome.kind === 'dropped') events.takeBack(table)
-    return outcome
+    return outcome.kind === 'unroutable' ? { ...outcome, order } : outcome
   }
 
   #routeInsert(

@@ -1,6 +1,7 @@
 import { type Lsn, partitionOfBytes } from '@fairlead/base'
 import type { EventPosition } from './event-position.ts'
 import { type EventHeader, RecordBody } from './record-body.ts'
+import type { TransactionOrder } from './transaction-events.ts'
 
 /** What names an event to people; null where the row has a null or no such column. */
 export type EventIdentity = {
@@ -199,6 +200,8 @@ export type UnroutableEvent = EventIdentity & {
   readonly code: UnroutableCode
   readonly reason: string
   readonly value: Uint8Array | null
+  /** The place that it has all the same, where places are counted. */
+  readonly order?: TransactionOrder | undefined
 }
 
 export type UnroutableCode =

@@ -1,5 +1,5 @@
 import { parseLsn } from '@fairlead/base'
-import type { EventIdentity, EventPosition } from '@fairlead/cdc'
+import type { EventIdentity, EventPosition, TransactionOrder } from '@fairlead/cdc'
 import type pg from 'pg'
 import type { StoredRecord, StoredRow } from './stored-event.ts'
 
@@ -16,6 +16,8 @@ export type ParkedRow = {
   readonly record: StoredRecord | null
   readonly sourceRow: StoredRow | null
   readonly sourceTable: string | null
+  /** Its place in its transaction, of an event without a record. */
+  readonly order: TransactionOrder | null
 }
 
 /** Where the replay of an event was about to be written. */
@@ -30,7 +32,8 @@ export type ReplayTarget = {
 const GROUPS_MAX = 20_000
 /** Settled rows are remembered for at least this long, and as long as Postgres may send them again. */
 const SETTLED_RETENTION = '7 days'
-const WITHOUT_CONTENT = 'payload = null, record = null, source_row = null, replay_from = null'
+const WITHOUT_CONTENT =
+  'payload = null, record = null, source_row = null, transaction_order = null, replay_from = null'
 
 /** The rows of `relay.parked_event` of one slot, as replay and discard need them. */
 export class ParkedRows {
@@ -78,7 +81,7 @@ export class ParkedRows {
       `select * from (
          select parked_id::text, commit_lsn::text, commit_index, committed_at, event_id,
            aggregatetype, aggregateid, type, headers, payload, payload_omitted, record, source_row,
-           source_table,
+           source_table, transaction_order,
            sum(coalesce(length(payload), 0)) over place as bytes, row_number() over place as number
          from relay.parked_event where ${whereGroup(group)} and state = 'parked'
          window place as (order by commit_lsn, commit_index)
@@ -199,6 +202,7 @@ type RawRow = {
   record: StoredRecord | null
   source_row: StoredRow | null
   source_table: string | null
+  transaction_order: TransactionOrder | null
 }
 
 function groupOf(parkedId: string, type: string | null, key: string | null): ParkedGroup {
@@ -233,5 +237,6 @@ function parkedRow(row: RawRow): ParkedRow {
     record: row.record,
     sourceRow: row.source_row,
     sourceTable: row.source_table,
+    order: row.transaction_order,
   }
 }

@@ -1,15 +1,9 @@
-import type { OutboxRouter, RoutedEvent } from '@fairlead/cdc'
+import { type OutboxRouter, type RoutedEvent, orderHeaders, orderOf } from '@fairlead/cdc'
 import pg from 'pg'
 import { quotedTable } from '../source/source-options.ts'
 import { TEXT_SETTINGS, readShape, selectRows } from '../table/table-reader.ts'
 import type { ParkedRow } from './parked-rows.ts'
-import {
-  type StoredRecord,
-  insertOf,
-  routedEvent,
-  rowChange,
-  storedHeaders,
-} from './stored-event.ts'
+import { insertOf, routedEvent, rowChange, storedHeaders } from './stored-event.ts'
 
 /** A parked event as it can be published now, or why it still cannot. */
 export type Publishable =
@@ -30,14 +24,15 @@ type Way = {
  * routed, is routed anew, under the present configuration; what was too large to be kept is read from its table.
  */
 export async function publishableEvent(row: ParkedRow, way: Way): Promise<Publishable> {
-  const { identity, record, sourceRow } = row
-  if (row.isPayloadOmitted) return readAgain(row, way)
-  if (sourceRow !== null) {
-    const event = routed(way.router, rowChange(identity, sourceRow))
-    return event.kind === 'routed' && record !== null ? withPlace(event, record) : event
+  const { identity, record, sourceRow, isPayloadOmitted } = row
+  if (record !== null && sourceRow === null && !isPayloadOmitted) {
+    return routedEvent(identity, record, row.payload)
   }
-  if (record !== null) return routedEvent(identity, record, row.payload)
-  return readAgain(row, way)
+  const event =
+    sourceRow === null || isPayloadOmitted
+      ? await readAgain(row, way)
+      : routed(way.router, rowChange(identity, sourceRow))
+  return event.kind === 'routed' ? withPlace(event, row) : event
 }
 
 async function readAgain(row: ParkedRow, way: Way): Promise<Publishable> {
@@ -68,13 +63,11 @@ function routed(router: OutboxRouter, change: ReturnType<typeof rowChange>): Pub
   return outcome
 }
 
-/** The log has told the place of an event in its transaction, and a row that was kept does not. */
-function withPlace(event: RoutedEvent, record: StoredRecord): RoutedEvent {
-  const names = new Set(event.headers.map(([name]) => name))
-  const places = storedHeaders(record).filter(
-    ([name]) => name.startsWith('cdc.') && !names.has(name),
-  )
-  return places.length === 0 ? event : event.with({ headers: [...event.headers, ...places] })
+/** The log has told the place of an event in its transaction, and a row does not. */
+function withPlace(event: RoutedEvent, { record, order }: ParkedRow): RoutedEvent {
+  const place = record === null ? order : orderOf(storedHeaders(record))
+  if (place === null || place === undefined) return event
+  return event.with({ headers: [...event.headers, ...orderHeaders(place)] })
 }
 
 function gone(reason: string): Publishable {

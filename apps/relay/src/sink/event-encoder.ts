@@ -1,5 +1,11 @@
 import { invariant } from '@fairlead/base'
-import { RoutedEvent, type RoutedParts, type UnroutableEvent, identityOf } from '@fairlead/cdc'
+import {
+  RoutedEvent,
+  type RoutedParts,
+  type UnroutableEvent,
+  identityOf,
+  orderOf,
+} from '@fairlead/cdc'
 import {
   EncodeError,
   type PayloadEncoder,
@@ -116,7 +122,9 @@ function refused(
   code: 'SCHEMA_MISMATCH' | 'SCHEMA_REFUSED',
   reason: string,
 ): UnroutableEvent {
-  return { ...identityOf(event), kind: 'unroutable', code, reason, value: event.value }
+  const { value } = event
+  const order = orderOf(event.headers)
+  return { ...identityOf(event), kind: 'unroutable', code, reason, value, order }
 }
 
 function registryFailure(error: unknown, what: string): unknown {

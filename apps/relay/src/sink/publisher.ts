@@ -532,6 +532,8 @@ function toPark(
   const { event, origin } = queued
   const record = event.kind === 'routed' ? storedRecord(event) : null
   const { headersText, value: payload } = event
+  // A record has it in its headers.
+  const order = event.kind === 'routed' ? undefined : event.order
   const cause = { kind, reasonCode, reason }
-  return { queued, parked: { event, ...cause, payload, headersText, record, origin } }
+  return { queued, parked: { event, ...cause, payload, headersText, record, order, origin } }
 }

@@ -2,6 +2,7 @@ import { formatLsn, parseLsn } from '@fairlead/base'
 import {
   type EventIdentity,
   type EventPosition,
+  type TransactionOrder,
   comparePositions,
   formatPosition,
   identityOf,
@@ -22,6 +23,8 @@ export type ParkedEvent = {
   readonly headersText: string | null
   /** As it was routed; null when it could not be. */
   readonly record: StoredRecord | null
+  /** Its place in its transaction, of an event without a record. */
+  readonly order?: TransactionOrder | undefined
   readonly origin: EventOrigin
 }
 
@@ -209,11 +212,12 @@ const COLUMNS = [
   ['source_row', 'json'],
   ['source_table', 'text'],
   ['payload_omitted', 'boolean'],
+  ['transaction_order', 'json'],
 ] as const
 
 /** In the order of COLUMNS. */
 function valuesOf({ event, kind, reasonCode, reason, ...parked }: ParkedEvent) {
-  const { payload, headersText, record, origin } = parked
+  const { payload, headersText, record, order, origin } = parked
   const isKept = record !== null || origin.row !== undefined
   const isLarge = (payload?.length ?? 0) > PAYLOAD_BYTES_MAX
   const isOmitted = (isLarge || !isKept) && event.eventId !== null
@@ -236,11 +240,12 @@ function valuesOf({ event, kind, reasonCode, reason, ...parked }: ParkedEvent) {
     origin.row === undefined ? null : asciiJson(origin.row),
     origin.table,
     isOmitted,
+    order === undefined ? null : asciiJson(order),
   ]
 }
 
 /** Whatever the encoding of the database: Postgres keeps the escapes of `json` as they are. */
-function asciiJson(value: StoredRecord | StoredRow): string {
+function asciiJson(value: StoredRecord | StoredRow | TransactionOrder): string {
   return JSON.stringify(value).replaceAll(
     NOT_ASCII,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
