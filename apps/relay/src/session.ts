@@ -164,6 +164,8 @@ export class Session {
       topics: this.#topics,
       encoder: parts.encoder,
       router,
+      isTopicFixed: (table) =>
+        table === options.transactionTopic || capture?.capturesTable(table) === true,
       idColumn: options.source.columns.id,
       isPermitted,
       metrics: parts.metrics,

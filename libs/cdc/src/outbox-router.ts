@@ -115,10 +115,9 @@ export class OutboxRouter {
     return this.#routeCounted(row, relation, change.row)
   }
 
-  /** Why an event of this table may not go to a topic; undefined when it may. */
-  refusalOf(table: string, topic: string): string | undefined {
-    const isOutbox = this.#tables.has(table) || table.startsWith(`${MESSAGE_SCHEMA}.`)
-    return isOutbox ? notAllowedReason(topic, this.#options.allowedTopics) : undefined
+  /** Why an event may not go to a topic; undefined when it may. */
+  refusalOf(topic: string): string | undefined {
+    return notAllowedReason(topic, this.#options.allowedTopics)
   }
 
   #invalidOperation({ change: { relation }, position }: RowChange): InvalidOperation {

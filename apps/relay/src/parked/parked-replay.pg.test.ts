@@ -116,6 +116,46 @@ test('what could not be routed is routed again under the present configuration',
   expect(replayedIds('fixed')).toEqual([bad])
 })
 
+test.for([null, 'outbox.former', 'outbox.?'])(
+  'the allowed topics bound what is replayed of table %s',
+  async (table) => {
+    fixture = await createFixture()
+    fixture.brokers.messageBytesMax = 2_000
+    const relay = await fixture.started()
+    await fixture.insert([{ key: 'poison', bytes: 5_000 }])
+    await fixture.until(async () => (await parked()).length === 1)
+    await relay.stop()
+    await fixture.pool.query('update relay.parked_event set source_table = $1', [table])
+    fixture.brokers.messageBytesMax = 1_000_000
+    await fixture.started({ 'route.topic.include.list': 'allowed' })
+    expect(await carryOut('replay-parked', KEY)).toMatchObject({
+      state: 'failed',
+      reason: expect.stringContaining('TOPIC_NOT_ALLOWED') as string,
+    })
+    expect(replayedIds()).toEqual([])
+    expect((await carryOut('replay-parked', { ...KEY, topic: 'allowed' }))?.state).toBe('done')
+  },
+)
+
+test('rows of captured tables and transactions are replayed whatever topics are allowed', async () => {
+  fixture = await createFixture({
+    'capture.table.include.list': String.raw`public\.item`,
+    'snapshot.mode': 'no_data',
+    'topic.prefix': 'shop',
+    'provide.transaction.metadata': 'true',
+    'route.topic.include.list': 'allowed',
+  })
+  await fixture.pool.query('create table item (id int primary key, name text)')
+  fixture.brokers.rejects = () => true
+  await fixture.started()
+  await fixture.pool.query("insert into item values (1, 'a')")
+  await fixture.until(async () => (await parked()).length === 3)
+  fixture.brokers.rejects = () => false
+  expect(await carryOut('replay-parked', { all: true })).toMatchObject({ state: 'done' })
+  expect(fixture.brokers.records('shop.public.item').length).toBe(1)
+  expect(fixture.brokers.records('shop.transaction').length).toBe(2)
+})
+
 test('a payload that is too large to keep is read from its row', async () => {
   fixture = await createFixture({ 'producer.max.request.size': '8000000' })
   fixture.brokers.messageBytesMax = 2_000

@@ -33,6 +33,11 @@ export type ParkedReplayOptions = {
   readonly encoder: EventEncoder | undefined
   readonly topics: Topics
   readonly router: OutboxRouter
+  /**
+   * Whether data have no say in where events of this table go, as with captured tables: `route.topic.include.list`
+   * is for all others.
+   */
+  readonly isTopicFixed: (table: string) => boolean
   readonly idColumn: string
   readonly recordBytesMax: number
   readonly batchRecordsMax: number
@@ -214,7 +219,8 @@ export class ParkedReplay implements Interlude {
       typeof topicName !== 'string' ? publishable : publishable.with({ topic: topicName })
     const encoded = encoder === undefined ? routed : await encoder.encode(routed)
     if (encoded.kind === 'unroutable') return encoded
-    const refusal = this.#options.router.refusalOf(row.sourceTable ?? '', encoded.topic)
+    const isTopicOfData = row.sourceTable === null || !this.#options.isTopicFixed(row.sourceTable)
+    const refusal = isTopicOfData ? this.#options.router.refusalOf(encoded.topic) : undefined
     if (refusal !== undefined) return { code: 'TOPIC_NOT_ALLOWED', reason: refusal }
     const event = encoded.with({ headers: [...encoded.headers, REPLAYED_HEADER] })
     const topic = await findTopic(this.#options.topics, event.topic)

@@ -116,11 +116,15 @@ export class TableCapture {
   captures(relation: Relation): boolean {
     const known = this.#isCaptured.get(relation)
     if (known !== undefined) return known
-    const { tables, exceptTables } = this.#options
-    const name = `${relation.schema}.${relation.table}`
-    const isCaptured = tables.some((pattern) => pattern.test(name)) && !exceptTables.includes(name)
+    const isCaptured = this.capturesTable(`${relation.schema}.${relation.table}`)
     this.#isCaptured.set(relation, isCaptured)
     return isCaptured
+  }
+
+  /** By its name, `schema.table`. */
+  capturesTable(name: string): boolean {
+    const { tables, exceptTables } = this.#options
+    return tables.some((pattern) => pattern.test(name)) && !exceptTables.includes(name)
   }
 
   /** The records of a row's change, in order, each with a position of its own. */
