@@ -318,7 +318,10 @@ export class Session {
       slotName: options.source.slotName,
       metrics,
       wallNowMs,
-      messageCount: () => this.#intake.messageCount,
+      progress: () => ({
+        messageCount: this.#intake.messageCount,
+        receivedLsn: this.#receivedLsn,
+      }),
       onNotice: (reason) => this.#parts.onHeartbeatNotice(reason),
       onStatus: (status) => this.#parts.onHeartbeat(status),
     })

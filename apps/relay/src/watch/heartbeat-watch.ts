@@ -1,3 +1,5 @@
+import type { Lsn } from '@fairlead/base'
+
 /** A heartbeat that came back. */
 export type SeenHeartbeat = { readonly roundTripMs: number }
 
@@ -10,16 +12,23 @@ type Pending = {
   failure: string | undefined
 }
 
+/** How far the log has come. */
+export type LogProgress = {
+  readonly messageCount: number
+  /** Moves also while the server reads what is not published: a large transaction brings no message. */
+  readonly receivedLsn: Lsn
+}
+
 /**
  * Whether heartbeats come back through the log: one at a time, since another one behind a missing one says
- * nothing new. A log that brings something else meanwhile has a backlog, and no fault.
+ * nothing new. A log that comes on meanwhile has a backlog, and no fault.
  *
  * Times are of `performance.now()`.
  */
 export class HeartbeatWatch {
   readonly #timeoutMs: number
   #pending: Pending | undefined
-  #messageCount = 0
+  #progress: LogProgress | undefined
   #progressedAtMs = 0
 
   constructor(options: { readonly timeoutMs: number }) {
@@ -51,14 +60,11 @@ export class HeartbeatWatch {
     return { roundTripMs: nowMs - pending.writtenAtMs }
   }
 
-  /**
-   * What is wrong; undefined when nothing is.
-   *
-   * @param messageCount how many messages the log has brought so far.
-   */
-  problem(messageCount: number, nowMs: number): string | undefined {
-    if (messageCount !== this.#messageCount) {
-      this.#messageCount = messageCount
+  /** What is wrong; undefined when nothing is. */
+  problem(progress: LogProgress, nowMs: number): string | undefined {
+    const { messageCount, receivedLsn } = this.#progress ?? {}
+    if (progress.messageCount !== messageCount || progress.receivedLsn !== receivedLsn) {
+      this.#progress = progress
       this.#progressedAtMs = nowMs
     }
     const pending = this.#pending

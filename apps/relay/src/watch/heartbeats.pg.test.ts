@@ -85,6 +85,21 @@ test('the query of a heartbeat is run with each, and one that fails holds up not
   expect(fixture.publishedIds()).toEqual([id])
 })
 
+test('a query that fails within a transaction of its own stops neither heartbeats nor the next query', async () => {
+  await createFixture({
+    ...SOON,
+    'heartbeat.action.query': 'begin; insert into beat default values; commit',
+  })
+  await fixture.started()
+  await fixture.until(() => fixture.loggedWarnings.includes('a heartbeat was not whole'))
+  await fixture.pool.query('create table beat (at timestamptz default now())')
+  await fixture.until(async () => {
+    const { rowCount } = await fixture.pool.query('select from beat')
+    return (rowCount ?? 0) >= 2
+  })
+  expect(wasTold('no heartbeat could be written')).toBe(false)
+})
+
 test('heartbeats that cannot be written are told of, until they can', async () => {
   await createFixture(SOON)
   const relay = await fixture.started()

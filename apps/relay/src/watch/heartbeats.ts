@@ -4,7 +4,7 @@ import type { LogicalMessage } from '@fairlead/cdc'
 import { closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
-import { HeartbeatWatch } from './heartbeat-watch.ts'
+import { HeartbeatWatch, type LogProgress } from './heartbeat-watch.ts'
 
 export type HeartbeatOptions = {
   readonly intervalMs: number
@@ -19,8 +19,7 @@ export type HeartbeatParts = HeartbeatOptions & {
   readonly slotName: string
   readonly metrics: RelayMetrics
   readonly wallNowMs: () => number
-  /** That the log has brought so far. */
-  readonly messageCount: () => number
+  readonly progress: () => LogProgress
   /** Something failed that is tried again; for the log. */
   readonly onNotice: (reason: string) => void
   readonly onStatus: (status: HeartbeatStatus) => void
@@ -81,9 +80,8 @@ export class Heartbeats {
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const timer of this.#timers) clearInterval(timer)
-    const client = this.#client
     // A query that runs ends with its connection.
-    if (client !== undefined) await closeClient(client)
+    await this.#drop()
     await this.#beating
   }
 
@@ -126,8 +124,16 @@ export class Heartbeats {
       await (values === undefined ? client.query(sql) : client.query(sql, [...values]))
       return undefined
     } catch (error) {
+      await this.#drop()
       return errorMessage(error)
     }
+  }
+
+  /** What failed may have begun a transaction, in which nothing would succeed any more. */
+  async #drop(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    if (client !== undefined) await closeClient(client)
   }
 
   async #connect(): Promise<pg.Client> {
@@ -158,7 +164,7 @@ export class Heartbeats {
   }
 
   #check(): void {
-    const problem = this.#watch.problem(this.#parts.messageCount(), performance.now()) ?? null
+    const problem = this.#watch.problem(this.#parts.progress(), performance.now()) ?? null
     if (problem !== this.#status.problem) this.#tell({ ...this.#status, problem })
   }
 
