@@ -11,7 +11,7 @@ const NAME = /^(?:[a-zA-Z0-9_-]|\\\.)+$/
 const ANSWER_DEADLINE_MS = 5_000
 
 /** What a plan asks the brokers. */
-export type BrokersAsked = Pick<Admin, 'ping' | 'listTopics' | 'partitionCount'>
+export type BrokersAsked = Pick<Admin, 'ping' | 'listTopics' | 'partitionCount' | 'listOffsets'>
 
 /** Topics that are there, and those that a start, or an event, makes. */
 export async function brokerSteps(
@@ -19,15 +19,23 @@ export async function brokerSteps(
   options: RelayOptions,
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
-  const step = stepsOf('topic')
-  let topics: ReadonlySet<string>
   try {
     await admin.ping(ANSWER_DEADLINE_MS)
-    topics = new Set(await admin.listTopics())
+    return await topicSteps(admin, options, facts)
   } catch (error) {
-    return [step('unknown', '', `the brokers do not answer: ${errorMessage(error)}`)]
+    const reason = `the brokers do not answer: ${errorMessage(error)}`
+    return [stepsOf('topic')('unknown', '', reason)]
   }
-  const steps = [...positionSteps(topics, options, facts)]
+}
+
+async function topicSteps(
+  admin: BrokersAsked,
+  options: RelayOptions,
+  facts: PlanFacts,
+): Promise<readonly PlanStep[]> {
+  const step = stepsOf('topic')
+  const topics = new Set(await admin.listTopics())
+  const steps = [...(await positionSteps(admin, topics, options, facts))]
   for (const name of expectedTopics(options, facts)) {
     const count = topics.has(name) ? await admin.partitionCount(name) : undefined
     const partitions = name === options.transactionTopic ? 1 : options.sink.partitions
@@ -76,11 +84,12 @@ function creationText({ sink }: RelayOptions, partitions = sink.partitions): str
 }
 
 /** See `KeptPosition`. */
-function positionSteps(
+async function positionSteps(
+  admin: BrokersAsked,
   topics: ReadonlySet<string>,
   { sink, source }: RelayOptions,
-  { notes }: PlanFacts,
-): readonly PlanStep[] {
+  { notes, orders }: PlanFacts,
+): Promise<readonly PlanStep[]> {
   const step = stepsOf('topic')
   const noted = notes?.positionTopic ?? null
   const topic = sink.transactional?.positionTopic
@@ -88,12 +97,26 @@ function positionSteps(
     if (noted === null) return []
     return [step('change', noted, 'its position is not believed any more: delivery is idempotent')]
   }
-  if (noted !== null && noted !== topic) {
+  const isThere = topics.has(topic)
+  // A start that halts for want of a position has made the topic anew.
+  const isLost = noted === topic && (!isThere || (await isEmpty(admin, topic)))
+  const isElsewhere = noted !== null && noted !== topic
+  if ((isLost || isElsewhere) && orders.some(({ type }) => type === 'reset-position')) {
+    return [step('change', topic, 'the topics of events tell what is published, as was ordered')]
+  }
+  if (isElsewhere) {
     const text = `the position of slot ${source.slotName} is in topic ${noted}: set offset.storage.topic back`
     return [step('halt', topic, text)]
   }
-  if (topics.has(topic)) return [step('keep', topic, 'positions of transactional delivery')]
-  return noted === null
-    ? [step('create', topic, 'positions of transactional delivery: one partition, compacted')]
-    : [step('halt', topic, 'the position is lost: see "fairlead relay reset-position"')]
+  if (isLost)
+    return [step('halt', topic, 'the position is lost: see "fairlead relay reset-position"')]
+  return isThere
+    ? [step('keep', topic, 'positions of transactional delivery')]
+    : [step('create', topic, 'positions of transactional delivery: one partition, compacted')]
+}
+
+async function isEmpty(admin: BrokersAsked, topic: string): Promise<boolean> {
+  const place = { topic, partition: 0 }
+  const start = await admin.listOffsets({ ...place, timestamp: 'earliest' })
+  return start === (await admin.listOffsets({ ...place, timestamp: 'logEnd' }))
 }

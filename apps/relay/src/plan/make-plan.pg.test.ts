@@ -2,6 +2,7 @@ import { testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { requestSignal } from '../signals/request-signal.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
+import type { BrokersAsked } from './broker-steps.ts'
 import { makePlan } from './make-plan.ts'
 
 let fixture: RelayFixture
@@ -144,6 +145,40 @@ test('what a start would halt at is told, with what to do', async () => {
   expect(await textOf('slot', { 'snapshot.mode': 'when_needed' })).toContain('change: ')
 })
 
+test('a position that is lost is told of after a start has made its topic anew, until it is reset', async () => {
+  const topic = `relay.${fixture.slotName}.positions`
+  await fixture.started().then((relay) => relay.stop())
+  await fixture.pool.query('update relay.slot set position_topic = $1', [topic])
+  await fixture.brokers.open().admin.ensureTopic({ topic, partitions: 1 })
+  const settings = { delivery: 'transactional' }
+  expect(await textOf('topic', settings)).toContain('halt: the position is lost')
+  await requestSignal(fixture.pool, fixture.slotName, { type: 'reset-position', data: {} })
+  expect(await textOf('topic', settings)).toContain('change: the topics of events tell')
+})
+
+test('what a relay of an earlier version has noted is read', async () => {
+  await fixture.started().then((relay) => relay.stop())
+  await fixture.until(async () => (await changes()).length === 0)
+  await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+  await fixture.pool.query('drop table relay.outbox_cleaning')
+  expect(await textOf('slot')).toContain('halt: slot')
+})
+
+test('subjects of transactions are told', async () => {
+  const converter = 'io.confluent.connect.avro.AvroConverter'
+  const settings = {
+    'key.converter': converter,
+    'value.converter': converter,
+    'schema.registry.url': 'http://127.0.0.1:1',
+    'topic.prefix': 'shop',
+    'provide.transaction.metadata': 'true',
+  }
+  const subjects = (await planned(settings))
+    .filter(({ kind, action }) => kind === 'subject' && action === 'unknown')
+    .map(({ name }) => name)
+  expect(subjects).toEqual(['shop.transaction-key', 'shop.transaction-value'])
+})
+
 test('tables that are read once need neither slot nor publication', async () => {
   const settings = { 'snapshot.mode': 'initial_only' }
   const found = (await changes(settings)).filter((line) => !line.includes('migration'))
@@ -156,14 +191,18 @@ test('tables that are read once need neither slot nor publication', async () => 
 
 test('brokers that do not answer are told of', async () => {
   const away = () => Promise.reject(new Error('nobody is there'))
-  const admin = { ping: away, listTopics: away, partitionCount: away }
-  const steps = await makePlan(fixture.options(), admin)
-  expect(steps.filter(({ kind }) => kind === 'topic')).toEqual([
-    {
-      action: 'unknown',
-      kind: 'topic',
-      name: '',
-      text: 'the brokers do not answer: nobody is there',
-    },
-  ])
+  const admin = { ping: away, listTopics: away, partitionCount: away, listOffsets: away }
+  const unknown = {
+    action: 'unknown',
+    kind: 'topic',
+    name: '',
+    text: 'the brokers do not answer: nobody is there',
+  }
+  const topicStepsOf = async (brokers: typeof admin | BrokersAsked) => {
+    const options = fixture.options({ 'route.topic.include.list': 'events' })
+    return (await makePlan(options, brokers)).filter(({ kind }) => kind === 'topic')
+  }
+  expect(await topicStepsOf(admin)).toEqual([unknown])
+  const half = { ping: () => Promise.resolve(), listTopics: () => Promise.resolve(['events']) }
+  expect(await topicStepsOf({ ...admin, ...half })).toEqual([unknown])
 })

@@ -67,26 +67,30 @@ export async function readPlanFacts(client: pg.Client, options: RelayOptions): P
   const { source, migrationsDirectory } = options
   const { slotName, tables, capture } = source
   const captured = capture === undefined ? [] : await matchingTables(client, capture)
-  const isMigrated = await hasRelayTables(client)
+  const relayTables = await readRelayTables(client)
   return {
     source: await readSourceFacts(client, source),
     pendingMigrations: await pendingMigrations(client, migrationsDirectory),
     slot: await readServerSlot(client, slotName),
-    notes: isMigrated ? await readNotes(client, slotName) : undefined,
-    orders: isMigrated ? await readOrders(client, slotName) : [],
-    parkedKeyCount: isMigrated ? await countParkedKeys(client, slotName) : 0,
+    notes: relayTables.has('relay.slot') ? await readNotes(client, slotName) : undefined,
+    orders: relayTables.has('relay.signal') ? await readOrders(client, slotName) : [],
+    parkedKeyCount: relayTables.has('relay.parked_event')
+      ? await countParkedKeys(client, slotName)
+      : 0,
     outboxTables: await readSizes(client, tables),
     capturedTables: await readSizes(client, captured),
-    rotations: isMigrated ? await readRotations(client) : [],
+    rotations: relayTables.has('relay.outbox_cleaning') ? await readRotations(client) : [],
   }
 }
 
-async function hasRelayTables(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query<{ exists: boolean }>(
-    `select bool_and(to_regclass(name) is not null) as exists
-     from unnest(array['relay.slot', 'relay.signal', 'relay.parked_event', 'relay.outbox_cleaning']) as name`,
+/** Of those that migrations make: an earlier version has only some of them. */
+async function readRelayTables(client: pg.Client): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `select name
+     from unnest(array['relay.slot', 'relay.signal', 'relay.parked_event', 'relay.outbox_cleaning']) as name
+     where to_regclass(name) is not null`,
   )
-  return rows[0]?.exists === true
+  return new Set(rows.map(({ name }) => name))
 }
 
 async function readServerSlot(

@@ -11,22 +11,25 @@ export async function registrySteps(
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
   const steps: PlanStep[] = []
-  for (const subject of capturedSubjects(options, facts)) {
+  for (const subject of knownSubjects(options, facts)) {
     steps.push(await subjectStep(registry, subject))
   }
   return [...steps, ...dataSteps(options)]
 }
 
-/** Of captured tables: their topics are known, and Connect's Avro converter names subjects by them. */
-function capturedSubjects({ routing }: RelayOptions, facts: PlanFacts): readonly string[] {
+/** Of captured tables and transactions: their topics are known, and Connect's Avro converter names subjects by them. */
+function knownSubjects(
+  { routing, transactionTopic }: RelayOptions,
+  facts: PlanFacts,
+): readonly string[] {
   const { key, value } = routing.converters
   const parts = [
     ...(key.kind === 'avro' ? ['key'] : []),
     ...(value.kind === 'avro' ? ['value'] : []),
   ]
-  return facts.capturedTables.flatMap(({ table }) =>
-    parts.map((part) => `${routing.topicPrefix}.${table}-${part}`),
-  )
+  const captured = facts.capturedTables.map(({ table }) => `${routing.topicPrefix}.${table}`)
+  const topics = transactionTopic === undefined ? captured : [...captured, transactionTopic]
+  return topics.flatMap((topic) => parts.map((part) => `${topic}-${part}`))
 }
 
 async function subjectStep(
