@@ -147,8 +147,9 @@ test('rows that are older than the slot are routed by the function', async () =>
 
 test('a slow function holds events up, and does not end the progress', async () => {
   const slow = 'const endMs = Date.now() + 250; while (Date.now() < endMs);'
-  await fixture.started(moduleWith(`${slow} return { topic: 'orders' }`))
-  // One read of the socket: longer than the lease, the server's timeout and the bound on pauses.
+  const settings = moduleWith(`${slow} return { topic: 'orders' }`)
+  await fixture.started({ ...settings, 'wal.sender.timeout.ms': '10000' })
+  // One read of the socket: longer than the lease of 5 s, and the bound on pauses.
   const ids = await fixture.insert(Array.from({ length: 24 }, () => ({})))
   await fixture.confirmed()
   expect(fixture.publishedIds('orders')).toEqual(ids)
