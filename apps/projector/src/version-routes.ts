@@ -175,7 +175,7 @@ type RebuildBody = { readonly keys?: readonly string[]; readonly tenant?: string
 const rebuildBody = {
   type: ['object', 'null'],
   additionalProperties: false,
-  dependentRequired: { tenant: ['keys'] },
+  dependencies: { tenant: ['keys'] },
   properties: {
     tenant: { type: 'string', minLength: 1, pattern: '^[^\\u0000]*$' },
     keys: {
