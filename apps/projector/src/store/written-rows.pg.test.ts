@@ -86,3 +86,27 @@ test('a transaction so long ago that its number may have come again tells nothin
   const anEpochAgo = writtenBy - 2 ** 32
   expect(await write({ kept: [{ key: accountId(0), writtenBy: anEpochAgo }] })).toBe(false)
 })
+
+test('a column may have the name of anything in the statements', async () => {
+  const columns = { fold_key: 'text', fold_writer: 'integer', t: 'integer', n: 'integer' }
+  const odd = { name: 'odd', keyColumn: 'fold_key', columns }
+  await createTable(db, odd, 'public')
+  await addKey(db, odd, 'public')
+  await sql`insert into odd select key, 0, 0, 0 from unnest(array['a', 'b', 'c']) as key`.execute(db)
+  const { rows: writers } = await sql<{ xmin: string }>`select xmin::text from odd`.execute(db)
+  const writtenBy = Number(writers[0]?.xmin)
+  const rows = new WrittenRowsTable(odd, 'public.odd')
+  const isWritten = await db.transaction().execute((trx) =>
+    rows.write(trx, {
+      updates: [{ row: { fold_key: 'a', fold_writer: 1, t: 2, n: 3 }, writtenBy }],
+      deletes: [{ key: 'b', writtenBy }],
+      kept: [{ key: 'c', writtenBy }],
+    }),
+  )
+  expect(isWritten).toBe(true)
+  const { rows: left } = await sql`select * from odd order by fold_key`.execute(db)
+  expect(left).toEqual([
+    { fold_key: 'a', fold_writer: 1, t: 2, n: 3 },
+    { fold_key: 'c', fold_writer: 0, t: 0, n: 0 },
+  ])
+})

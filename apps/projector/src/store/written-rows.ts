@@ -19,6 +19,9 @@ export type WrittenRows = {
 /** Transactions that are farther apart may have the same number in `xmin`. */
 const TRANSACTION_AGE_MAX = 2 ** 31
 
+/** Names of columns are in lower case: no column of a table has this one. */
+const WRITER = sql.ref('Writer')
+
 /**
  * Rows that transactions of ours have written, as long as nobody has written them since: then `xmin` is
  * still the number of that transaction. An update of such a row looks it up by its key, as the
@@ -68,7 +71,7 @@ export class WrittenRowsTable {
     const rows = written.map(({ row }) => row)
     const { numAffectedRows } = await sql`update ${this.#name} as t set ${sql.join(updates)}
       from unnest(${columnArrays(this.#table, rows)}, ${writersOf(written)})
-        as n (${sql.join(names.map((column) => sql.ref(column)))}, fold_writer)
+        as n (${sql.join(names.map((column) => sql.ref(column)))}, ${WRITER})
       where ${this.#isAsWritten(`n.${keyColumn}`, written)}`.execute(trx)
     return numAffectedRows === BigInt(written.length)
   }
@@ -99,13 +102,13 @@ export class WrittenRowsTable {
       this.#keyType,
     )
     return sql`unnest(${keys}::${sql.raw(this.#keyType)}[], ${writersOf(written)})
-      as n (fold_key, fold_writer)`
+      as n (fold_key, ${WRITER})`
   }
 
   #isAsWritten(key: string, written: readonly Written<unknown>[]): RawBuilder<unknown> {
     const oldest = written.reduce((least, { writtenBy }) => Math.min(least, writtenBy), Infinity)
     return sql`${sql.ref(`t.${this.#table.keyColumn}`)} = any(array[${sql.ref(key)}])
-      and t.xmin = any(array[n.fold_writer])
+      and t.xmin = any(array[n.${WRITER}])
       and pg_current_xact_id()::text::bigint < ${oldest + TRANSACTION_AGE_MAX}::bigint`
   }
 }
