@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Row } from '@fairlead/projection'
 import { expect, test } from 'vitest'
 import { type RowCache, RowCaches, type RowUse } from './row-cache.ts'
@@ -102,4 +104,78 @@ test('columns whose values are read in another form leave a table without a cach
     expect(caches.open(table, SILENT)).toBeUndefined()
   }
   expect(new RowCaches({ bytesMax: 0 }).open(TABLE, SILENT)).toBeUndefined()
+})
+
+const PREVIEWS = {
+  name: 'preview',
+  keyColumn: 'id',
+  columns: { id: 'text', text: 'text', author: 'text null' },
+}
+
+function openedForPreviews(bytesMax: number) {
+  const caches = new RowCaches({ bytesMax })
+  const cache = caches.open(PREVIEWS, SILENT)
+  if (cache === undefined) throw new TypeError('previews can be cached')
+  const writeRows = (rows: readonly Row[]): void => {
+    cache.stage(new Map(rows.map((row) => [String(row['id']), row])), 7)
+    cache.committed()
+  }
+  return { caches, cache, writeRows }
+}
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+function heapBytes(): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+test('a row keeps nothing of the texts that its own were cut from', () => {
+  const { cache, writeRows } = openedForPreviews(8_000_000)
+  const bytesBefore = heapBytes()
+  for (let batch = 0; batch < 40; batch += 1) {
+    writeRows(
+      ids(1_000, `batch-${batch}-row-`).map((id, index) => {
+        const body = Buffer.alloc(10_000, 97 + (index % 26)).toString('latin1')
+        return { id, text: body.slice(0, 100), author: body.slice(100, 120) }
+      }),
+    )
+  }
+  expect(heapBytes() - bytesBefore).toBeLessThan(40_000_000)
+  expect(cache.get('batch-39-row-999')?.row).toEqual({
+    id: 'batch-39-row-999',
+    text: 'l'.repeat(100),
+    author: 'l'.repeat(20),
+  })
+})
+
+test('texts are kept as they are, in whatever script, and when they are written again', () => {
+  const { cache, writeRows } = openedForPreviews(1_000_000)
+  const id = 'a key of its own'
+  for (const text of [
+    'short',
+    'Fairlead and more',
+    'Zürich, ÿ'.repeat(3),
+    'Καλημέρα 🌍'.repeat(3),
+  ]) {
+    for (const author of [null, 'Αριστοτέλης ο Σταγειρίτης', 'somebody of the port']) {
+      const row = { id, text, author }
+      writeRows([row])
+      expect(cache.get(id)?.row).toEqual({ id, text, author })
+      expect(row).toEqual({ id, text, author })
+    }
+  }
+})
+
+test('a character that takes two bytes counts as two', () => {
+  const sizeOf = (text: string): number => {
+    const { caches, writeRows } = openedForPreviews(1_000_000)
+    writeRows([{ id: 'a', text, author: null }])
+    return caches.bytes
+  }
+  const narrow = sizeOf('a'.repeat(10_000))
+  expect(sizeOf('ÿ'.repeat(10_000))).toBe(narrow)
+  expect(sizeOf('Ā'.repeat(10_000))).toBe(narrow + 10_000)
+  expect(sizeOf(`${'a'.repeat(9_999)}\uffff`)).toBe(narrow + 10_000)
 })

@@ -1,10 +1,12 @@
 import type { ChangedRows, Row, RowKey, Table } from '@fairlead/projection'
-import { estimatedBytes } from './rebuild/row-size.ts'
+import { estimatedBytes, isTwoByte } from './rebuild/row-size.ts'
 import { columnType } from './store/column-type.ts'
 import { readsBack } from './store/read-back.ts'
 
 /** What V8 and a map need for a row besides its values. */
 const ROW_OVERHEAD_BYTES = 200
+/** From this length on, V8 makes what is cut from a text a view of that text, and keeps all of it. */
+const VIEW_LENGTH_MIN = 13
 
 /** A row as the last batch that changed it has written it. */
 export type CachedRow = {
@@ -133,8 +135,10 @@ export class RowCache {
     const { changed, writtenBy } = this.#staged
     this.#staged = undefined
     for (const [key, row] of changed) {
+      const before = this.#entries.get(key)?.row
       this.#delete(key)
-      if (row !== undefined && this.#readsBack(row)) this.#add(key, row, writtenBy)
+      if (row === undefined || !this.#readsBack(row)) continue
+      this.#add(key, this.#withOwnTexts(row, { key, before }), writtenBy)
     }
     this.#grew()
   }
@@ -162,6 +166,24 @@ export class RowCache {
     this.#bytes += bytes
   }
 
+  /** A text that a handler has cut from its event would keep all of the event's, which the bound does not count. */
+  #withOwnTexts(
+    row: Row,
+    { key, before }: { readonly key: RowKey; readonly before: Row | undefined },
+  ): Row {
+    let own: Record<string, unknown> | undefined
+    for (const { name } of this.#columns) {
+      const value = row[name]
+      if (typeof value !== 'string' || value.length < VIEW_LENGTH_MIN) continue
+      own ??= { ...row }
+      // Most texts stay as they are. Those that are equal are one text in memory, and none is copied twice.
+      if (value === key) own[name] = key
+      else if (value === before?.[name]) own[name] = before[name]
+      else own[name] = copyOf(value)
+    }
+    return own ?? row
+  }
+
   #delete(key: RowKey): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
@@ -176,4 +198,9 @@ export class RowCache {
     }
     return true
   }
+}
+
+function copyOf(text: string): string {
+  const encoding = isTwoByte(text) ? 'utf16le' : 'latin1'
+  return Buffer.from(text, encoding).toString(encoding)
 }

@@ -92,7 +92,9 @@ test('a column may have the name of anything in the statements', async () => {
   const odd = { name: 'odd', keyColumn: 'fold_key', columns }
   await createTable(db, odd, 'public')
   await addKey(db, odd, 'public')
-  await sql`insert into odd select key, 0, 0, 0 from unnest(array['a', 'b', 'c']) as key`.execute(db)
+  await sql`insert into odd select key, 0, 0, 0 from unnest(array['a', 'b', 'c']) as key`.execute(
+    db,
+  )
   const { rows: writers } = await sql<{ xmin: string }>`select xmin::text from odd`.execute(db)
   const writtenBy = Number(writers[0]?.xmin)
   const rows = new WrittenRowsTable(odd, 'public.odd')
