@@ -61,7 +61,9 @@ describe('by its headers a record is', () => {
 })
 
 test('tenants with one key are two units, however they are spelled', () => {
-  expect(unitOf('', 'a/b')).toBe('a/b')
+  expect(unitOf('', 'o1')).toBe('o1')
+  expect(unitOf('', 'acme/o1')).not.toBe(unitOf('acme', 'o1'))
+  expect(unitOf('', '/acme/o1')).not.toBe(unitOf('', 'acme/o1'))
   expect(unitOf('acme', 'o1')).toBe('acme/o1')
   expect(unitOf('a/b', 'c')).not.toBe(unitOf('a', 'b/c'))
   expect(unitOf('a/b', 'c')).not.toBe(unitOf('a%2Fb', 'c'))

@@ -101,10 +101,13 @@ function textKey({ key }: LogRecord): string | null {
 
 /**
  * The unit of order and of failure: the key, and in a topic of several tenants whose it is. Two tenants
- * with one key are two units. No escaped tenant has a slash in it.
+ * with one key are two units. No escaped tenant has a slash in it, and none is empty. Rows of several
+ * tenants in one table may have it for their key.
+ *
+ * @param tenant Empty: the event has none, which makes it nobody's, and not any tenant's.
  */
 export function unitOf(tenant: string, key: string): string {
-  if (tenant === '') return key
+  if (tenant === '') return key.includes('/') ? `/${key}` : key
   return `${tenant.replaceAll('%', '%25').replaceAll('/', '%2F')}/${key}`
 }
 

@@ -8,7 +8,7 @@ import {
   tables,
 } from '@fairlead/projection'
 import { type Reading, RegistryError, createAvroSerde } from '@fairlead/serde'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RecordReader } from './prepare-records.ts'
 import { reportingSerde } from './reporting-serde.ts'
 
@@ -241,4 +241,35 @@ test('events of other tenants are passed over without being looked into, and kee
   expect(prepared[0]?.content).toMatchObject({ event: { tenant: 'acme' } })
   const [other] = await reader.ofTenant('globex').prepare([of('globex', 'Paid')])
   expect(other?.content).toMatchObject({ kind: 'event', event: { tenant: 'globex' } })
+})
+
+describe('of a topic of several tenants', () => {
+  const unitsOf = async (tenantHeader: string | undefined, records: readonly LogRecord[]) => {
+    const serde = createAvroSerde({ registry: new Versions() })
+    const reader = new RecordReader(projectionOf(Events), serde, { ...CLOCK, tenantHeader })
+    return (await reader.prepare(records)).map(({ key, tenant }) => ({ key, tenant }))
+  }
+  const utf8 = new TextEncoder()
+  const of = (tenant: string | null, key: string): LogRecord => ({
+    ...recordOf(written(2, 10), 'Paid', tenant === null ? [] : [['tenant', utf8.encode(tenant)]]),
+    key: utf8.encode(key),
+  })
+
+  test('names that differ in what Postgres has not are names of two tenants', async () => {
+    const units = await unitsOf('tenant', [of('acme', 'k'), of('ac\0me', 'k'), of('\0', 'k')])
+    expect(units).toEqual([
+      { tenant: 'acme', key: 'acme/k' },
+      {
+        tenant: expect.stringMatching(/^acme~[0-9a-f]{64}$/),
+        key: expect.stringMatching(/^acme~[0-9a-f]{64}\/k$/),
+      },
+      { tenant: expect.stringMatching(/^~[0-9a-f]{64}$/), key: expect.any(String) },
+    ])
+  })
+
+  test('an event of no tenant has the unit of none', async () => {
+    const [nobodys, acmes] = await unitsOf('tenant', [of(null, 'acme/k'), of('acme', 'k')])
+    expect(nobodys?.key).not.toBe(acmes?.key)
+    expect(await unitsOf(undefined, [of(null, 'acme/k')])).toMatchObject([{ key: 'acme/k' }])
+  })
 })

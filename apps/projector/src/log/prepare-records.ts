@@ -125,7 +125,7 @@ export class RecordReader {
     const { eventType, tenant: tenantText = '', namesSchema, source } = this.#headers.read(record)
     const eventKey = keyText(record)
     const tenant = tenantText === '' ? '' : tenantOf(tenantText)
-    const key = unitOf(tenant, eventKey)
+    const key = this.#options.tenantHeader === undefined ? eventKey : unitOf(tenant, eventKey)
     if (this.#includedTenants !== undefined && !this.#includedTenants.has(tenant)) {
       return { record, tenant, key, eventType: null, ...positionOf(source), content: IGNORED }
     }
@@ -226,8 +226,8 @@ const TENANT_BEGINNING_LENGTH = 400
 function tenantOf(text: string): string {
   // Postgres has no text with NUL in it.
   const name = text.replaceAll('\0', '')
-  if (name.length <= TENANT_LENGTH_MAX) return name
-  const digest = createHash('sha256').update(name).digest('hex')
+  if (name === text && name.length <= TENANT_LENGTH_MAX) return name
+  const digest = createHash('sha256').update(text).digest('hex')
   return `${name.slice(0, TENANT_BEGINNING_LENGTH)}~${digest}`.toWellFormed()
 }
 
