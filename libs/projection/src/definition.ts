@@ -199,7 +199,7 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
   /**
    * Keys of which calls of `enrichEach`, and effects of `liveOnly`, run at the same time. Those of one
    * key run one after the other, in the order of their events. Default 1: all do, in the order of the
-   * log. At most 256.
+   * log; with `tenants`, effects of a batch tenant by tenant, and of each in that order. At most 256.
    */
   readonly concurrency?: number
 }
