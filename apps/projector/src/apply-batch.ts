@@ -384,7 +384,7 @@ async function isolateEach(
 
 function keyCounts(ledger: BatchLedger, keyCount: number): KeyCounts {
   const parked = ledger.letters.flatMap(({ cause, tenant }) =>
-    cause.kind === 'blocked' ? [] : [{ cause: cause.fingerprint, tenant }],
+    cause.kind === 'blocked' || cause.isOfTenant ? [] : [{ cause: cause.fingerprint, tenant }],
   )
   return { parked, keyCount }
 }

@@ -23,7 +23,7 @@ export async function* tenantParts(
   const byTenant = Map.groupBy(records, ({ tenant }) => tenant)
   // In one order: two batches that write the same rows wait for each other in it.
   const tenants = [...byTenant.keys()].toSorted()
-  const schemas = await schemasOf(batch, registered, tenants)
+  const schemas = await schemasOf(batch, registered, byTenant)
   for (const tenant of tenants) {
     const ofTenant = byTenant.get(tenant) ?? []
     const schemaName = schemas(tenant)
@@ -37,12 +37,15 @@ export async function* tenantParts(
 }
 
 async function schemasOf(
-  { trx, schemaName }: Batch,
+  { trx, ledger, schemaName }: Batch,
   registered: RegisteredProjection,
-  tenants: readonly string[],
+  byTenant: ReadonlyMap<string, readonly PreparedRecord[]>,
 ): Promise<(tenant: string) => string | undefined> {
   if (registered.projection.tenants !== 'schema') return () => schemaName
-  const named = tenants.filter((tenant) => tenant !== '')
+  // Nothing is looked for, or made, for events that are set aside behind others.
+  const named = [...byTenant].flatMap(([tenant, records]) =>
+    tenant === '' || records.every(({ key }) => ledger.isParked(key)) ? [] : [tenant],
+  )
   const schemas = await tenantSchemas(trx, registered, named)
   return (tenant) => schemas.get(tenant)
 }
@@ -54,6 +57,6 @@ function setAside({ ledger }: Batch, records: readonly PreparedRecord[], tenant:
       : `the tenant ${tenant} is not registered, or one too many (tenants.max): "fairlead projection add-tenant" makes its tables; then replay the letters`
   for (const prepared of records) {
     if (ledger.open(prepared) === null) continue
-    ledger.failed(prepared, new UnknownTenantError(reason), 'handle')
+    ledger.park(prepared, new UnknownTenantError(reason))
   }
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { FoldProjection, SqlProjection } from '@fairlead/projection'
 import { Health, createHttpServer } from '@fairlead/service'
 import { sql } from 'kysely'
@@ -354,6 +354,88 @@ describe('tenants that nobody registered', () => {
     await until(async () => expect(await fixture.letters()).toEqual([]))
     expect(await balancesIn('tenant_acme')).toEqual([11])
   })
+
+  test.for([
+    { does: 'skips them', errors: { classify: () => 'skip' as const } },
+    { does: 'stops', errors: { classify: () => 'stop' as const } },
+    { does: 'tries again', errors: { retry: { retries: 5, baseMs: 3_600_000, maxMs: 3_600_000 } } },
+  ])('are parked by a projection that $does when its handlers fail', async ({ errors }) => {
+    fixture.log.append(0, of('acme', 1, 5), of('globex', 1, 5))
+    const tenants = { unknownTenants: 'park' as const }
+    fixture.start([{ ...apart, ...errors }], { ...WITH_TENANTS, tenants })
+    await hasCome(2)
+    expect(await fixture.letters()).toMatchObject(
+      [0, 1].map((offset) => ({ offset, error: 'UnknownTenantError' })),
+    )
+  })
+
+  test('hold up nobody however many they are', async () => {
+    fixture.log.append(0, of('acme', 1, 5))
+    fixture.start([apart], { ...WITH_TENANTS, tenants: { tenantsMax: 1 } })
+    await hasCome(1)
+    // Their names have digits, so that the causes of all of them are one.
+    fixture.log.append(0, ...Array.from({ length: 30 }, () => of(randomUUID(), 1, 5)))
+    fixture.log.append(0, of('acme', 1, 6))
+    await hasCome(32)
+    expect(await balancesIn('tenant_acme')).toEqual([11])
+    expect(await fixture.letters()).toHaveLength(30)
+  })
+
+  test('wait for nobody who makes tables, unless they may get some', async () => {
+    fixture.log.append(0, of('acme', 1, 5), of('globex', 1, 5))
+    fixture.start([apart], { ...WITH_TENANTS, tenants: { tenantsMax: 1 } })
+    await hasCome(2)
+    await whileTablesAreMade(async () => {
+      fixture.log.append(0, of('globex', 1, 1), of('globex', 2, 1), of('acme', 1, 1))
+      await hasCome(5)
+    })
+    await fixture.stopAll()
+    await whileTablesAreMade(async () => {
+      fixture.start([apart], { ...WITH_TENANTS, tenants: { unknownTenants: 'park' } })
+      fixture.log.append(0, of('initech', 1, 1), of('acme', 1, 1))
+      await hasCome(7)
+    })
+    await fixture.stopAll()
+    await whileTablesAreMade(async () => {
+      fixture.start([apart], { ...WITH_TENANTS, tenants: { tenantsMax: 5 } })
+      fixture.log.append(0, of('globex', 1, 1), of('acme', 1, 1))
+      await hasCome(9)
+    })
+    expect(await balancesIn('tenant_acme')).toEqual([8])
+  })
+
+  test('are tried in a dry run that gives up where others make tables', async () => {
+    const options = { ...WITH_TENANTS, tenants: { unknownTenants: 'park' as const } }
+    fixture.log.append(0, of('acme', 1, 5))
+    const { projector } = fixture.start([apart], options)
+    await hasCome(1)
+    await registerTenants(fixture.db, ['acme'])
+    const [registered] = projector.registered
+    if (registered === undefined) throw new Error('the projection is registered')
+    const keys = await readParkedKeys(fixture.db, { ...registered, topic: TOPIC }, sql`true`)
+    const queue = await readLettersOf(
+      fixture.db,
+      { ...registered, topic: TOPIC },
+      keys.map((key) => ({ ...key, lettersLeft: null })),
+    )
+    const reader = new RecordReader(apart, new JsonSerde(), {
+      nowMs: Date.now,
+      aheadMaxMs: 60_000,
+      tenantHeader: 'tenant',
+    })
+    await whileTablesAreMade(async () => {
+      const run = dryRun(fixture.db, { ...registered, topic: TOPIC }, reader, queue)
+      await expect(run).rejects.toMatchObject({ code: '55P03' })
+    })
+  })
+
+  /** Somebody else makes tables of tenants all the while. */
+  async function whileTablesAreMade(run: () => Promise<void>): Promise<void> {
+    await fixture.db.transaction().execute(async (trx) => {
+      await sql`select pg_advisory_xact_lock(hashtextextended('fairlead tenants', 0))`.execute(trx)
+      await run()
+    })
+  }
 })
 
 test('of more tenants than are allowed, the keys of the last ones are parked', async () => {

@@ -172,6 +172,18 @@ test('no text of an error has half of a character in it', () => {
   })
 })
 
+test('a key is parked, with retries left, whatever the projection says about failures', () => {
+  for (const says of ['skip', 'stop', 'retry'] as const) {
+    const ledger = ledgerThat({ says })
+    ledger.park({ ...poison, tenant: 'acme' }, new Error('no tables'))
+    expect(ledger.letters).toMatchObject([
+      { key: 'a', cause: { kind: 'failed', attempts: 1, mayPass: true, isOfTenant: true } },
+    ])
+    expect(ledger.open(follower)).toBeNull()
+    expect(ledger.skippedCount).toBe(0)
+  }
+})
+
 test('a letter may pass later unless its record is no event, or the projection has said to park it', () => {
   const mayPass = (ledger: BatchLedger): readonly unknown[] =>
     ledger.letters.map(({ cause }) => cause.kind === 'failed' && cause.mayPass)

@@ -39,6 +39,8 @@ export type Letter = {
         readonly attempts: number
         /** The event may pass when it is tried again later: what it lacks may come, or what it asks. */
         readonly mayPass: boolean
+        /** The tenant is what is wrong, and no code: however many keys it parks, they are no flood. */
+        readonly isOfTenant: boolean
       }
 }
 
@@ -179,6 +181,17 @@ export class BatchLedger {
     this.#countFailure(failureClass)
   }
 
+  /**
+   * The opened event cannot be handled, and no handler has failed: its key is parked, whatever the
+   * projection does about failures. It may pass later.
+   */
+  park(prepared: PreparedRecord, error: Error): void {
+    const event = this.#eventOf(prepared)
+    const isOfTenant = prepared.tenant !== ''
+    this.#park(prepared, { error, stage: 'handle', attempts: 1, mayPass: true, isOfTenant, event })
+    this.#countFailure(classifyFailure(error, 'handler'))
+  }
+
   /** What was opened last is not decoded again, which an upcast that is not pure may refuse. */
   #eventOf(prepared: PreparedRecord): AnyEvent {
     if (prepared === this.#opened && this.#event !== undefined) return this.#event
@@ -208,11 +221,12 @@ export class BatchLedger {
       readonly stage: Stage
       readonly attempts: number
       readonly mayPass: boolean
+      readonly isOfTenant?: boolean
       /** Undefined when it could not be decoded. */
       readonly event?: AnyEvent
     },
   ): void {
-    const { error, stage, attempts, mayPass, event } = failure
+    const { error, stage, attempts, mayPass, isOfTenant = false, event } = failure
     this.#parked.add(prepared.key)
     const described = describeError(error)
     const fingerprint = fingerprintOf({ stage, ...described })
@@ -222,6 +236,7 @@ export class BatchLedger {
       stage,
       attempts,
       mayPass,
+      isOfTenant,
       ...described,
       errorMessage: redacted(described.errorMessage),
       errorStack: redacted(described.errorStack),

@@ -71,6 +71,7 @@ export async function dryRun(
   const lookedUp = await new LookUps(projection).of(records, () => false)
   try {
     return await db.transaction().execute(async (trx) => {
+      await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
       const places = await placesOf(trx, owner, records)
       await prepareNotes(trx)
       for (const place of places) await noteChanges(trx, place)
@@ -114,7 +115,6 @@ async function placesOf(
 }
 
 async function prepareNotes(trx: Transaction<unknown>): Promise<void> {
-  await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
   await sql`
     create temporary table row_change (
       position bigint generated always as identity, table_name text, before jsonb, after jsonb

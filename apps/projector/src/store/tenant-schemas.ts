@@ -39,7 +39,7 @@ export async function tenantSchemas(
 ): Promise<ReadonlyMap<string, string>> {
   const known = await knownSchemas(trx, registered, tenants)
   const missing = tenants.filter((tenant) => !known.has(tenant))
-  if (missing.length === 0) return known
+  if (missing.length === 0 || !(await mayBeMade(trx, registered, missing))) return known
   // Of all projections: they would make the schema of one tenant's views at the same time.
   await sql`select pg_advisory_xact_lock(hashtextextended('fairlead tenants', 0))`.execute(trx)
   if (registered.unknownTenants !== 'park') {
@@ -53,6 +53,21 @@ export async function tenantSchemas(
     order by name`.execute(trx)
   for (const { id, view_schema } of rows) await createSchema(trx, registered, { id, view_schema })
   return knownSchemas(trx, registered, tenants)
+}
+
+/**
+ * Whether the lock is worth taking, which all who make schemas wait for: not for tenants whose events are
+ * parked anyway.
+ */
+async function mayBeMade(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+  tenants: readonly string[],
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from evt.tenant where name = any(${tenants}::text[]) limit 1`.execute(trx)
+  if (rows.length > 0) return true
+  return registered.unknownTenants !== 'park' && (await roomFor(trx, registered)) > 0
 }
 
 async function roomFor(
