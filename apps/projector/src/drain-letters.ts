@@ -36,19 +36,20 @@ export type Drained = {
  * checkpoint stays where it is. Only the owner of the partition calls it, and no batch meanwhile, so
  * that no event of a key is applied between its letters.
  *
- * @throws {FencedError} {StaleKeysError} and what `applyRecords` throws.
+ * @throws {FencedError} {StaleKeysError} and what look-ups and `applyRecords` throw; the reason of `signal`, which
+ *   ends look-ups.
  */
 export async function drainLetters(
-  context: ApplyContext & { readonly reader: RecordReader },
+  context: ApplyContext & { readonly reader: RecordReader; readonly signal: AbortSignal },
   queue: LetterQueue,
   mode: BatchMode,
 ): Promise<Drained> {
-  const { db, partition, fence, attempts, reader } = context
+  const { db, partition, fence, attempts, reader, signal } = context
   const records = await prepareLetters(reader, queue.letters)
   const handled = records.filter(
     ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
   )
-  const lookedUp = await new LookUps(partition.projection).of(handled, () => false)
+  const lookedUp = await new LookUps(partition.projection, signal).of(handled, () => false)
   const effects: Effect[] = []
   const drained = await db.transaction().execute(async (trx) => {
     await holdFence(trx, partition, fence)

@@ -1,5 +1,12 @@
-import type { FloodBreaker } from '@fairlead/projection'
-import type { BatchMode } from './apply-batch.ts'
+import { InvariantViolation } from '@fairlead/base'
+import {
+  EventFailure,
+  type FloodBreaker,
+  classifyFailure,
+  decideBatchFailure,
+} from '@fairlead/projection'
+import { type BatchMode, BlameNeeded } from './apply-batch.ts'
+import { StaleRowsError } from './batch-rows.ts'
 import { drainLetters } from './drain-letters.ts'
 import { DrainPace } from './drain-pace.ts'
 import type { HeldPartition } from './held-partition.ts'
@@ -7,9 +14,16 @@ import type { RecordReader } from './log/prepare-records.ts'
 import type { PauseGate } from './pause-gate.ts'
 import type { Recovery } from './recovery.ts'
 import type { Database } from './store/database.ts'
-import { type LetterQueue, readDueLetters } from './store/letter-queue.ts'
+import {
+  LETTERS_PER_DRAIN_MAX,
+  type LetterQueue,
+  putOffTry,
+  readDueLetters,
+} from './store/letter-queue.ts'
+import { StaleKeysError } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import { TimedTries } from './timed-tries.ts'
+import { TrySize } from './try-size.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { WorkerTroubles } from './worker-troubles.ts'
 
@@ -39,26 +53,33 @@ export class LetterDrain {
   readonly #options: LetterDrainOptions
   readonly #pace = new DrainPace()
   readonly #timedTries: TimedTries
+  readonly #trySize: TrySize
   /** Where events are tried once: what fails again has the time of the key's next try. */
   readonly #patient: ProjectionPartition
   /** Orders are looked for from time to time. */
   #nextLookMs = 0
+  /** What has failed gives the records as much time as it took. */
+  #restUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LetterDrainOptions) {
     const { held, partition } = options
     const { projection } = partition
     this.#options = options
     this.#timedTries = new TimedTries({ ...options, parkedKeys: held.parkedKeys })
+    const { enrichEach, concurrency = 1 } = projection
+    // Look-ups are made before it is known that the head fails again: the first of them show it.
+    this.#trySize = new TrySize(enrichEach === undefined ? LETTERS_PER_DRAIN_MAX : concurrency)
     const retry = { ...projection.retry, retries: 0 }
     this.#patient = { ...partition, projection: { ...projection, retry } }
   }
 
   /**
    * Until there are records to apply or nothing is due; false when another worker has the partition. A
-   * long queue gets one transaction after each batch.
+   * long queue gets one transaction after each batch. What cannot be applied for now does not keep the
+   * records waiting: a try that nobody asked for is put off, and a replay goes on after the next batch.
    */
   async drainUntil(fetching: Promise<unknown>): Promise<boolean> {
-    const { recovery, troubles, signal } = this.#options
+    const { recovery, troubles, nowMs, signal } = this.#options
     let isFetched = false
     const fetched = () => {
       isFetched = true
@@ -66,14 +87,28 @@ export class LetterDrain {
     fetching.then(fetched, fetched)
     const tries = recovery.begin()
     while (this.#mayDrain && !signal.aborted) {
+      const { mode } = tries
+      const startMs = nowMs()
+      let queue: LetterQueue | undefined
       try {
-        const queue = await this.#nextQueue()
+        queue = await this.#nextQueue()
         if (queue.keys.length === 0) break
-        await this.#drain(queue, tries.mode)
+        await this.#drain(queue, mode)
         tries.succeeded()
         if (isFetched) break
       } catch (error) {
-        if (!(await tries.failed(error))) return false
+        // What was being looked up is not waited for.
+        if (signal.aborted && error === signal.reason) break
+        const ended = queue?.isTimed === true && endsTry(error, mode) ? queue : undefined
+        const isHeld = await (ended === undefined
+          ? tries.failed(error)
+          : this.#putOff(ended, error))
+        if (!isHeld) return false
+        // A failure that changes the mode is no reason to wait: what failed is tried at once as it says.
+        if (ended !== undefined || (isFetched && tries.mode === mode)) {
+          this.#restUntilMs = nowMs() + (nowMs() - startMs)
+          break
+        }
       }
     }
     if (tries.hasFailed) troubles.settle('apply')
@@ -81,8 +116,8 @@ export class LetterDrain {
   }
 
   get #mayDrain(): boolean {
-    const { gate, held } = this.#options
-    return held.parkedKeys.mayHoldAny && !gate.isClosed
+    const { gate, held, nowMs } = this.#options
+    return held.parkedKeys.mayHoldAny && !gate.isClosed && nowMs() >= this.#restUntilMs
   }
 
   async #nextQueue(): Promise<LetterQueue> {
@@ -92,11 +127,11 @@ export class LetterDrain {
       if (ordered.keys.length > 0) return ordered
       this.#nextLookMs = nowMs() + DRAIN_POLL_MS
     }
-    return this.#timedTries.due()
+    return this.#timedTries.due(this.#trySize.lettersMax)
   }
 
   async #drain(queue: LetterQueue, mode: BatchMode): Promise<void> {
-    const { db, partition, reader, held, recovery, nowMs, observer } = this.#options
+    const { db, partition, reader, held, recovery, nowMs, observer, signal } = this.#options
     const startMs = nowMs()
     const context = {
       db,
@@ -105,12 +140,48 @@ export class LetterDrain {
       fence: held.fence,
       attempts: recovery.attempts,
       codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
+      signal,
     }
     const drained = await drainLetters(context, queue, mode)
     held.parkedKeys.released(drained.unparked)
     recovery.committed()
     this.#timedTries.changed()
+    if (drained.isTimed) {
+      this.#trySize.committed({ failedCount: drained.failedCount, tookMs: nowMs() - startMs })
+    }
     this.#pace.replayed(queue, { count: drained.replayedCount, startMs })
     observer.drained(drained)
   }
+  /**
+   * Ends a try that came to nothing. Of several keys none is blamed: each is tried alone from then on. False
+   * when another worker has the partition.
+   */
+  async #putOff({ keys, letters }: LetterQueue, error: unknown): Promise<boolean> {
+    const { db, partition, held, recovery, observer } = this.#options
+    observer.failed({ error, failureClass: classifyFailure(error, 'database') })
+    const [key = keys[0], ...others] = keys.filter((each) =>
+      letters.some((letter) => letter.key === each.key),
+    )
+    this.#trySize.failed()
+    const isHeld = await recovery.untilDone('reload', async () => {
+      // The transaction may have committed all the same.
+      if (!(await held.reload())) return false
+      if (key !== undefined && others.length === 0) {
+        await putOffTry(db, partition, { key, fence: held.fence })
+      }
+      return true
+    })
+    this.#timedTries.changed()
+    return isHeld === true
+  }
+}
+
+/** Whether a failure is one that only waiting, or somebody, cures. */
+function endsTry(error: unknown, mode: BatchMode): boolean {
+  if (error instanceof EventFailure) return true
+  if (error instanceof InvariantViolation || error instanceof BlameNeeded) return false
+  if (error instanceof StaleKeysError || error instanceof StaleRowsError) return false
+  const failureClass = classifyFailure(error, 'database')
+  const { action } = decideBatchFailure({ failureClass, attempt: 1 })
+  return action === 'isolate' ? mode === 'isolated' : action !== 'rejoin'
 }

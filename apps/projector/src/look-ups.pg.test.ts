@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { OperationalError } from '@fairlead/base'
 import type { FoldProjection } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { findVersion, requestReplay } from './store/letter-orders.ts'
 import { readVersion } from './store/versions.ts'
 import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, until } from './testing/one-topic.test-fixture.ts'
@@ -138,6 +140,30 @@ test('a projector that stops waits for no look-up, and the next one, and a rebui
     expect(state).toBe('ready')
   })
   expect(await rowsIn('rm_accounts_v2')).toEqual(await rowsIn('public'))
+})
+
+test('a projector that stops waits for no look-up of a replay, and begins none', async () => {
+  const asked: number[] = []
+  const answer = Promise.withResolvers<string>()
+  let isStuck = false
+  const projection = noting(({ source }) => {
+    asked.push(source.offset)
+    if (isStuck) return answer.promise
+    throw new RangeError('nobody knows the account')
+  })
+  fixture.log.append(0, deposited(accountId(1), 1), deposited(accountId(1), 2))
+  const { failures } = fixture.start([projection])
+  await until(async () => expect(await fixture.letters()).toHaveLength(2))
+  asked.length = 0
+  isStuck = true
+  const version = await findVersion(fixture.db, 'accounts', undefined)
+  await requestReplay(fixture.db, version, { by: 'all' }, { actor: 'ana', reason: 'it is known' })
+  await until(() => expect(asked).toEqual([0]))
+  await fixture.stopAll()
+  expect(failures).toEqual([])
+  answer.resolve('late')
+  await setImmediate()
+  expect(asked).toEqual([0])
 })
 
 test('handlers in SQL are given what was looked up for their event', async () => {

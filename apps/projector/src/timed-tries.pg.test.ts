@@ -280,13 +280,13 @@ describe('people come before the clock', () => {
     await projector.stop()
     await sql`update evt.parked_key set next_try_at = clock_timestamp()`.execute(db)
     const partition = partitionOf(projector.registered)
-    const { queue } = await readDueTries(db, partition)
+    const { queue } = await readDueTries(db, partition, 500)
     expect(queue.keys).toHaveLength(1)
     const version = await findVersion(db, 'accounts', undefined)
     await requestReplay(db, version, { by: 'all' }, ANA)
     const locked = db.transaction().execute((trx) => lockKeys(trx, partition, queue))
     await expect(locked).rejects.toThrow('somebody has asked for a replay')
-    expect((await readDueTries(db, partition)).queue.keys).toEqual([])
+    expect((await readDueTries(db, partition, 500)).queue.keys).toEqual([])
   })
 
   test('an edited letter is what the next try applies; a discarded one is not', async () => {
@@ -325,6 +325,110 @@ describe('people come before the clock', () => {
   })
 })
 
+describe('what cannot be tried for now holds nobody up', () => {
+  const timesUp = () => sql`update evt.parked_key set next_try_at = clock_timestamp()`.execute(db)
+
+  /** Two parked keys, the first of which cannot be looked up, as long as `failure` says so. */
+  function lookingUp(failure: () => unknown, retryParked: FoldProjection['retryParked'] = SOON) {
+    const { allowed, projection } = curable(retryParked)
+    const enrichEach = ({ key }: AnyEvent): undefined => {
+      const error = failure()
+      if (key === accountId(0) && error !== undefined) throw error
+    }
+    return { allowed, projection: { ...projection, enrichEach } }
+  }
+
+  const away = () => Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+
+  test('a peer that is away for a parked key', async () => {
+    let error: unknown
+    const { allowed, projection } = lookingUp(() => error, LATER)
+    fixture.start([projection])
+    append(-1, 2)
+    fixture.log.append(0, deposited(accountId(1), -1))
+    await isAt(3)
+    await fixture.stopAll()
+    allowed.add(-1)
+    error = away()
+    await timesUp()
+    const { failures } = fixture.start([projection])
+    fixture.log.append(0, deposited(accountId(2), 7))
+    await isAt(4)
+    // The first try of both keys shows only that something is wrong; then each is tried for itself.
+    await until(async () => expect(await parked()).toMatchObject([{ attempts: 1, tries: 1 }]))
+    expect((await parked())[0]?.dueInMs).toBeGreaterThan(1_000_000)
+    expect(await fixture.balancesIn('public')).toEqual([
+      [accountId(1), folded(-1)],
+      [accountId(2), folded(7)],
+    ])
+
+    error = undefined
+    await timesUp()
+    fixture.log.append(0, undecodable(accountId(3)))
+    await until(async () => expect(await parked()).toHaveLength(1))
+    expect(failures).toEqual([])
+  })
+
+  test.each([
+    ['a statement that takes too long', { code: '57014' }],
+    ['a table that is not there', { code: '42P01' }],
+  ])('%s, until the tries of the key are used up', async (message, code) => {
+    let error: unknown
+    const { projection } = lookingUp(() => error, { ...SOON, retries: 3 })
+    fixture.start([{ ...projection, retryParked: LATER }])
+    append(-1)
+    await isAt(1)
+    await fixture.stopAll()
+    error = Object.assign(new Error(message), code)
+    await timesUp()
+    const { failures } = fixture.start([projection])
+    fixture.log.append(0, deposited(accountId(1), 7))
+    await isAt(2)
+    await until(async () =>
+      expect(await parked()).toEqual([{ attempts: 3, tries: 3, dueInMs: null }]),
+    )
+    fixture.log.append(0, deposited(accountId(1), 7))
+    await isAt(3)
+    expect(failures).toEqual([])
+  })
+
+  test('an event that the projection wants to stop for', async () => {
+    let says: 'stop' | undefined
+    const projection = { ...curable(LATER).projection, classify: () => says }
+    fixture.start([projection])
+    append(-1)
+    await isAt(1)
+    await fixture.stopAll()
+    await timesUp()
+    says = 'stop'
+    fixture.start([projection])
+    fixture.log.append(0, deposited(accountId(1), 7))
+    await isAt(2)
+    await until(async () => expect((await parked())[0]).toMatchObject({ attempts: 1, tries: 1 }))
+    fixture.log.append(0, deposited(accountId(1), 7))
+    await isAt(3)
+  })
+
+  test('a replay whose look-ups find nobody lets batches by', async () => {
+    let error: unknown
+    const { allowed, projection } = lookingUp(() => error, LATER)
+    fixture.start([projection])
+    append(-1)
+    await isAt(1)
+    error = away()
+    const version = await findVersion(db, 'accounts', undefined)
+    await requestReplay(db, version, { by: 'all' }, ANA)
+    for (const offset of [1, 2, 3]) {
+      fixture.log.append(0, deposited(accountId(1), 7))
+      await isAt(offset + 1)
+    }
+    expect(await parked()).toMatchObject([{ attempts: 0, tries: 0 }])
+    allowed.add(-1)
+    error = undefined
+    await isReleased()
+  })
+})
+
 function partitionOf(
   registered: readonly Omit<ProjectionPartition, 'topic' | 'partition'>[],
 ): ProjectionPartition {
@@ -346,7 +450,7 @@ describe('of a stopped projector', () => {
 
   test('an owner that was replaced changes nothing', async () => {
     await sql`update evt.parked_key set next_try_at = clock_timestamp()`.execute(db)
-    const { queue } = await readDueTries(db, partition)
+    const { queue } = await readDueTries(db, partition, 500)
     const held = await readCheckpoint(db, partition)
     await sql`update evt.checkpoint set fence = fence + 1`.execute(db)
     const before = await parked()
@@ -362,6 +466,7 @@ describe('of a stopped projector', () => {
       fence: held?.fence ?? 0n,
       attempts: Attempts.none,
       codeFailed: () => undefined,
+      signal: new AbortController().signal,
     }
     await expect(drainLetters(context, queue, 'fast')).rejects.toThrow(FencedError)
     expect(await parked()).toMatchObject(before.map(({ attempts, tries }) => ({ attempts, tries })))
@@ -388,7 +493,7 @@ describe('of a stopped projector', () => {
       parkedKeys,
       nowMs: () => nowMs,
     })
-    const isDue = async (): Promise<boolean> => (await tries.due()).keys.length > 0
+    const isDue = async (): Promise<boolean> => (await tries.due(500)).keys.length > 0
     expect([await isDue(), await isDue(), await isDue()]).toEqual([false, false, false])
     expect(askedCount).toBe(1)
     parkedKeys.changeCount += 1

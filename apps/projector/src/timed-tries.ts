@@ -36,14 +36,14 @@ export class TimedTries {
     this.#nextLookMs = Number.NEGATIVE_INFINITY
   }
 
-  /** What is due; without keys when nothing is. While keys fail in numbers, none is tried. */
-  async due(): Promise<LetterQueue> {
+  /** What is due, so many letters of it; without keys when nothing is. While keys fail in numbers, none is tried. */
+  async due(lettersMax: number): Promise<LetterQueue> {
     const { db, partition, breaker, parkedKeys, nowMs } = this.#options
     if (!this.#isOn) return this.#forget()
     const { changeCount } = parkedKeys
     const isTime = changeCount !== this.#changeCount || nowMs() >= this.#nextLookMs
     if (!isTime || breaker.isOpen(nowMs())) return NOTHING
-    const { queue, nextInMs } = await readDueTries(db, partition)
+    const { queue, nextInMs } = await readDueTries(db, partition, lettersMax)
     if (queue.keys.length > 0) return queue
     this.#changeCount = changeCount
     this.#nextLookMs = nowMs() + Math.min(nextInMs ?? LOOK_INTERVAL_MAX_MS, LOOK_INTERVAL_MAX_MS)

@@ -2,14 +2,16 @@ import { invariant } from '@fairlead/base'
 import { type Letter, type LogRecord, nextTryDelayMs, parkedRetryOf } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { RANDOM } from '../pause.ts'
+import { holdFence } from './checkpoints.ts'
 import { editedRecord } from './edited-record.ts'
+import type { Database } from './database.ts'
 import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
 import { StaleKeysError } from './park-letters.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
 
 /** What one transaction of a drain takes at most: it delays the events of all other keys. */
 const KEYS_PER_DRAIN_MAX = 200
-const LETTERS_PER_DRAIN_MAX = 500
+export const LETTERS_PER_DRAIN_MAX = 500
 const BYTES_PER_DRAIN_MAX = 16_777_216
 
 /** A key whose letters are to be applied. */
@@ -70,12 +72,13 @@ export async function readDueLetters(
 }
 
 /**
- * Parked keys of a partition that are due to be tried again, by the clock of the database, as much of them
- * as one transaction takes; and how long until the next one is due, null when none is going to be.
+ * Parked keys of a partition that are due to be tried again, by the clock of the database, `lettersMax` letters of
+ * them at most; and how long until the next one is due, null when none is going to be.
  */
 export async function readDueTries(
   db: Kysely<unknown>,
   partition: ProjectionPartition,
+  lettersMax: number,
 ): Promise<{ readonly queue: LetterQueue; readonly nextInMs: number | null }> {
   const { rows } = await sql<QueuedKey & { readonly dueInMs: number }>`
     select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
@@ -85,8 +88,33 @@ export async function readDueTries(
       and next_try_at is not null and drain_requested_at is null
     order by next_try_at limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
   const keys = rows.filter(({ dueInMs }) => dueInMs <= 0)
-  const queue = { isTimed: true, ...(await readLettersOf(db, partition, keys)) }
+  const queue = { isTimed: true, ...(await readLettersOf(db, partition, keys, lettersMax)) }
   return { queue, nextInMs: rows[keys.length]?.dueInMs ?? null }
+}
+
+/**
+ * Counts a try of a key that changed nothing and blames no letter, and says when the next one is. Nothing
+ * happens when the key has changed since it was read.
+ *
+ * @throws {FencedError} when another worker has taken the partition over.
+ */
+export async function putOffTry(
+  db: Database,
+  partition: ProjectionPartition,
+  { key, fence }: { readonly key: QueuedKey; readonly fence: bigint },
+): Promise<void> {
+  const timedTries = key.timedTries + 1
+  const policy = parkedRetryOf(partition.projection)
+  const delayMs = nextTryDelayMs(policy, { mayPass: true, timedTries }, RANDOM)
+  await db.transaction().execute(async (trx) => {
+    await holdFence(trx, partition, fence)
+    await sql`
+      update evt.parked_key set attempts = attempts + 1, timed_tries = ${timedTries}::int,
+        next_try_at = clock_timestamp() + ${delayMs}::float8 * interval '1 ms'
+      where ${isOfTopic(partition)} and part = ${partition.partition}
+        and key_md5 = ${key.keyMd5} and revision = ${key.revision}
+        and timed_tries = ${key.timedTries} and drain_requested_at is null`.execute(trx)
+  })
 }
 
 /** Keys of a partition that has no tries any more: lists are not to tell of one that nobody makes. */
