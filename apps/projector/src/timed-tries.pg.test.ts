@@ -305,6 +305,33 @@ describe('people come before the clock', () => {
     expect(await fixture.balancesIn('public')).toEqual(balances(folded(9, 3)))
   })
 
+  test('what is behind a discarded head has all of its tries before it', async () => {
+    const { projection } = curable({ ...SOON, retries: 2 })
+    const { projector } = fixture.start([projection])
+    append(-1, -2, 3)
+    await until(async () =>
+      expect(await parked()).toEqual([{ attempts: 2, tries: 2, dueInMs: null }]),
+    )
+    await isAt(3)
+    await projector.stop()
+    const version = await findVersion(db, 'accounts', undefined)
+    const [first, second, third] = await listLetters(db, { limit: 10, afterId: 0n })
+    const discard = (id: bigint = 0n) => discardLetters(db, version, { by: 'id', id }, ANA)
+    await discard(third?.id)
+    expect(await parked()).toEqual([{ attempts: 2, tries: 2, dueInMs: null }])
+    await discard(first?.id)
+    const [key] = await parked()
+    expect(key).toMatchObject({ tries: 0 })
+    expect(key?.dueInMs).not.toBeNull()
+
+    await sql`update evt.parked_key set next_try_at = clock_timestamp()`.execute(db)
+    fixture.start([projection])
+    await until(async () =>
+      expect(await parked()).toEqual([{ attempts: 4, tries: 2, dueInMs: null }]),
+    )
+    expect(await listLetters(db, { limit: 10, afterId: 0n })).toMatchObject([{ id: second?.id }])
+  })
+
   test('a paused projection tries nothing, and goes on where it was', async () => {
     const { allowed, tried, projection } = curable()
     const { health } = fixture.start([projection])
@@ -411,7 +438,11 @@ describe('what cannot be tried for now holds nobody up', () => {
 
   test('a replay whose look-ups find nobody lets batches by', async () => {
     let error: unknown
-    const { allowed, projection } = lookingUp(() => error, LATER)
+    let failedCount = 0
+    const { allowed, projection } = lookingUp(() => {
+      if (error !== undefined) failedCount += 1
+      return error
+    }, LATER)
     fixture.start([projection])
     append(-1)
     await isAt(1)
@@ -419,6 +450,8 @@ describe('what cannot be tried for now holds nobody up', () => {
     const version = await findVersion(db, 'accounts', undefined)
     await requestReplay(db, version, { by: 'all' }, ANA)
     for (const offset of [1, 2, 3]) {
+      const before = failedCount
+      await until(() => expect(failedCount).toBeGreaterThan(before))
       fixture.log.append(0, deposited(accountId(1), 7))
       await isAt(offset + 1)
     }

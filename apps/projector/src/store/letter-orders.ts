@@ -145,7 +145,7 @@ function isOfRequest(request: string): RawBuilder<boolean> {
 
 /**
  * Gives letters up, with a note of each. A key that has none left is released; letters behind a
- * discarded one wait for a replay.
+ * discarded one wait for a replay, or for the key's next try.
  *
  * @throws {LetterOrderError} NOT_FOUND
  */
@@ -187,8 +187,26 @@ export async function discardLetters(
         and k.topic || ' ' || key_md5 <> all(${left.map(({ place }) => place)}::text[])`.execute(
       trx,
     )
+    await forgetTriesOfHeads(trx, version, keyMd5s)
     return { discarded: rows.length }
   })
+}
+
+/**
+ * Tries are those of the letter at the head. One that waited behind a discarded one has not been tried: it has
+ * all tries before it, the first of them once there was time to discard it as well.
+ */
+async function forgetTriesOfHeads(
+  trx: Kysely<unknown>,
+  version: VersionIds,
+  keyMd5s: readonly string[],
+): Promise<void> {
+  await sql`
+    update evt.parked_key k set timed_tries = 0,
+      next_try_at = coalesce(next_try_at, clock_timestamp() + interval '1 minute')
+    where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[]) and timed_tries > 0
+      and 'blocked' = (select l.kind from evt.dead_letter l where ${IS_OF_KEY}
+        order by (l.part = k.part), l.part, l.log_offset limit 1)`.execute(trx)
 }
 
 /**
