@@ -145,7 +145,7 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   'tenants.max': {
     type: 'int',
-    default: 1_000,
+    default: 100,
     min: 1,
     max: 100_000,
     doc: 'So many tenants have their tables made by their first event; keys of further ones are parked, as with tenants.unknown=park.',

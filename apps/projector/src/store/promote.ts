@@ -14,7 +14,7 @@ import {
 } from './swap-offsets.ts'
 import { listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, isRunning, lockVersion, readVersion } from './versions.ts'
-import { type LimitWait, type Showing, showTables } from './views.ts'
+import { type LimitWait, type Showing, planShowing } from './views.ts'
 
 /** Readers of the views queue behind the swap for no longer than this; then it steps back. */
 const LOCK_TIMEOUT_MS = 500
@@ -55,7 +55,8 @@ export type Promoted = {
  * It steps back where it has to wait for long, and comes again after a pause. The version that was live
  * keeps following the log and may be promoted again.
  *
- * An attempt takes up to 8 s: 5 s for all batches, 2 s to catch up, 500 ms for all views.
+ * An attempt waits up to 8 s: 5 s for all batches, 2 s to catch up, 500 ms for all views. To replace the
+ * views takes some milliseconds for each tenant besides, in which readers of the first wait for the last.
  *
  * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, with parked
  *   keys, or over which something in `public` stands; LAGS_BEHIND when it is far behind, or did not
@@ -141,11 +142,13 @@ async function swap(
   await setState(trx, live, { state: 'standby', effects: effects.live })
   await setState(trx, target, { state: 'live', effects: effects.target })
   await setLive(trx, target)
+  const shows: ((limitWait: LimitWait) => Promise<void>)[] = []
+  for (const { into, from, before } of await placesOf(trx, { live, target })) {
+    shows.push(await planShowing(trx, { from, into }, before))
+  }
   // The views come last: their readers wait from here on.
   const limitWait = waitLimit(trx, LOCK_TIMEOUT_MS)
-  for (const { into, from, before } of await placesOf(trx, { live, target })) {
-    await showTables(trx, { from, into }, { from: before, limitWait })
-  }
+  for (const show of shows) await show(limitWait)
   return { previous: live.version, effectsPending: effectsPending(offsets, live) }
 }
 

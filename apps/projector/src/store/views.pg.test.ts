@@ -1,10 +1,10 @@
 import type { Projection } from '@fairlead/projection'
-import { sql } from 'kysely'
+import { type KyselyPlugin, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
 import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
 import { promote } from './promote.ts'
-import { type LimitWait, showTables } from './views.ts'
+import { type LimitWait, planShowing, showTables } from './views.ts'
 
 const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
 const ASKED = { ...SWAP, name: 'accounts', version: 2 }
@@ -124,6 +124,25 @@ test('the wait for each view is limited on its own', async () => {
   expect(counts.at(-1)).toBe(3)
   const steps = counts.slice(1).map((count, index) => count - (counts[index] ?? 0))
   expect(Math.max(...steps)).toBe(1)
+})
+
+test('while a view is taken from its readers nothing is read', async () => {
+  let statementCount = 0
+  const counting: KyselyPlugin = {
+    transformQuery: ({ node }) => {
+      statementCount += 1
+      return node
+    },
+    transformResult: ({ result }) => Promise.resolve(result),
+  }
+  await versions.db.transaction().execute(async (trx) => {
+    const shown = inPublic('rm_accounts_v1')
+    const show = await planShowing(trx.withPlugin(counting), shown, 'rm_accounts_v1')
+    expect(statementCount).toBeGreaterThan(0)
+    statementCount = 0
+    await show(limitWait)
+    expect(statementCount).toBe(1)
+  })
 })
 
 const isTold = (message: RegExp) => ({ code: 'DEPENDENT', message: expect.stringMatching(message) })

@@ -37,15 +37,41 @@ export async function showTables(
   { from, into }: Showing,
   shownBefore: { readonly from: string | null; readonly limitWait: LimitWait } | null,
 ): Promise<void> {
-  const limitWait = shownBefore?.limitWait ?? (() => Promise.resolve())
+  const show = await planShowing(trx, { from, into }, shownBefore?.from ?? null)
+  await show(shownBefore?.limitWait ?? (() => Promise.resolve()))
+}
+
+/**
+ * As {@link showTables}, in two steps: what can be read is read now, and views are taken from their readers
+ * by what is returned.
+ */
+export async function planShowing(
+  trx: Transaction<unknown>,
+  { from, into }: Showing,
+  shownBefore: string | null,
+): Promise<(limitWait: LimitWait) => Promise<void>> {
   if (into !== 'public') await sql`create schema if not exists ${sql.id(into)}`.execute(trx)
   const tables = await tablesOf(trx, from)
-  const before = (await tablesOf(trx, shownBefore?.from ?? null)).map(({ name }) => name)
+  const before = (await tablesOf(trx, shownBefore)).map(({ name }) => name)
+  const views = before.length === 0 ? [] : await viewsOf(trx, into, before)
+  return (limitWait) => showAll(trx, into, { tables, before, views, limitWait })
+}
+
+async function showAll(
+  trx: Transaction<unknown>,
+  into: string,
+  of: {
+    readonly tables: readonly Relation[]
+    /** Names of tables that are shown. */
+    readonly before: readonly string[]
+    readonly views: readonly Relation[]
+    readonly limitWait: LimitWait
+  },
+): Promise<void> {
+  const { tables, before, views, limitWait } = of
   for (const table of tables) {
-    const isShown = before.includes(table.name)
-    await explained(`${into}.${table.name}`, () =>
-      showTable(trx, into, { table, isShown, limitWait }),
-    )
+    const view = views.find(({ name }) => name === table.name)
+    await explained(`${into}.${table.name}`, () => showTable(trx, into, { table, view, limitWait }))
   }
   for (const name of before.filter((each) => !tables.some((table) => table.name === each))) {
     await explained(`${into}.${name}`, async () => {
@@ -59,10 +85,14 @@ export async function showTables(
 async function showTable(
   trx: Transaction<unknown>,
   into: string,
-  of: { readonly table: Relation; readonly isShown: boolean; readonly limitWait: LimitWait },
+  of: {
+    readonly table: Relation
+    /** What shows the table of this name until now. */
+    readonly view: Relation | undefined
+    readonly limitWait: LimitWait
+  },
 ): Promise<void> {
-  const { table, isShown, limitWait } = of
-  const view = isShown ? await viewOf(trx, into, table.name) : undefined
+  const { table, view, limitWait } = of
   if (view !== undefined && !isExtended(view.columns, table.columns)) {
     await recreateView(trx, into, of)
     return
@@ -159,17 +189,16 @@ function isExtended(before: readonly Column[], after: readonly Column[]): boolea
   )
 }
 
-async function viewOf(
+async function viewsOf(
   trx: Transaction<unknown>,
   schema: string,
-  name: string,
-): Promise<Relation | undefined> {
-  const [view] = await relationsOf(
+  names: readonly string[],
+): Promise<readonly Relation[]> {
+  return relationsOf(
     trx,
     sql`c.relnamespace = ${schema}::regnamespace
-    and c.relname = ${name} and c.relkind = 'v'`,
+    and c.relname = any(${names}::text[]) and c.relkind = 'v'`,
   )
-  return view
 }
 
 async function tablesOf(
