@@ -367,7 +367,7 @@ export const RELAY_CONFIG = defineConfig({
   },
   'max.queue.size.in.bytes': {
     type: 'int',
-    default: 8_388_608,
+    default: 4_194_304,
     min: 65_536,
     doc: 'Bytes of events in memory above which the relay stops reading from Postgres.',
   },
