@@ -140,16 +140,18 @@ test('that a row stays as it is, is decided by the row that is there', async () 
   expect(await stale(metrics)).toBe(1)
 })
 
-test('that an event fails, is decided by the row that is there', async () => {
-  const bounded: FoldProjection = {
-    ...accounts,
-    on: {
-      Deposited: (row, event) => {
-        if ((row['balance'] as number) >= 3) throw new RangeError('the account is full')
-        return accounts.on['Deposited']?.(row, event) ?? row
-      },
+/** Takes no deposit once there are three. */
+const bounded: FoldProjection = {
+  ...accounts,
+  on: {
+    Deposited: (row, event) => {
+      if ((row['balance'] as number) >= 3) throw new RangeError('the account is full')
+      return accounts.on['Deposited']?.(row, event) ?? row
     },
-  }
+  },
+}
+
+test('that an event fails, is decided by the row that is there', async () => {
   fixture.start([bounded])
   await deposit(1, 2)
   await sql`update ${ACCOUNT} set balance = 0, total = 0`.execute(fixture.db)
@@ -159,17 +161,7 @@ test('that an event fails, is decided by the row that is there', async () => {
 })
 
 test('that an event stops the projection, is decided by the row that is there', async () => {
-  const bounded: FoldProjection = {
-    ...accounts,
-    classify: () => 'stop',
-    on: {
-      Deposited: (row, event) => {
-        if ((row['balance'] as number) >= 3) throw new RangeError('the account is full')
-        return accounts.on['Deposited']?.(row, event) ?? row
-      },
-    },
-  }
-  fixture.start([bounded])
+  fixture.start([{ ...bounded, classify: () => 'stop' }])
   await deposit(1, 2)
   await sql`update ${ACCOUNT} set balance = 0, total = 0`.execute(fixture.db)
   await deposit(1)

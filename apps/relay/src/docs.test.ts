@@ -53,6 +53,10 @@ test.for([
     yaml: 'provide.transaction.metadata: true\nvalue.converter: bytes',
     problem: 'bytes cannot write: set value.converter to json',
   },
+  {
+    yaml: `provide.transaction.metadata: true\ntopic.transaction: ${'a'.repeat(249)}`,
+    problem: '249 are allowed',
+  },
   { yaml: 'value.format: avro', problem: 'schema.registry.url is required' },
   {
     yaml: 'skipped.operations: [x]\ncapture.table.include.list: [a]',

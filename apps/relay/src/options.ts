@@ -9,6 +9,7 @@ import {
   allowedTopic,
   parsePlacements,
   requiredColumns,
+  topicNameFault,
 } from '@fairlead/cdc'
 import type { ClientSecurity } from '@fairlead/kafka'
 import { withTls } from '@fairlead/postgres'
@@ -125,7 +126,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
     routeModule: config['route.module'],
     capture: captureOptions(config, routing),
     transactionTopic: config['provide.transaction.metadata']
-      ? `${config['topic.prefix']}.${config['topic.transaction']}`
+      ? transactionTopicOf(config)
       : undefined,
     registry: registryOptions(config),
     sink: {
@@ -241,18 +242,26 @@ function envelopeProblems(
   ]
 }
 
+function transactionTopicOf(config: RelayConfig): string {
+  return `${config['topic.prefix']}.${config['topic.transaction']}`
+}
+
 /** Every transaction would be parked. */
 function transactionProblems(
   config: RelayConfig,
   { key, value }: RoutingOptions['converters'],
 ): readonly string[] {
   if (!config['provide.transaction.metadata']) return []
-  return Object.entries({ key, value })
+  const topic = transactionTopicOf(config)
+  const fault = topicNameFault(topic)
+  const named = fault === undefined ? [] : [`topic.transaction makes the topic ${topic}: ${fault}`]
+  const unwritable = Object.entries({ key, value })
     .filter(([, converter]) => converter.kind === 'bytes' && converter.delegate === null)
     .map(
       ([part]) =>
         `provide.transaction.metadata gives structure, which ${part}.converter bytes cannot write: set ${part}.converter to json`,
     )
+  return [...named, ...unwritable]
 }
 
 function registryProblems(config: RelayConfig, kinds: readonly string[]): readonly string[] {

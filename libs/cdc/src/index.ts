@@ -69,6 +69,7 @@ export { type OutboxRow, type Route, type RouteFunction, defineRoute } from './r
 export { RetirementGate, type WalObservation } from './retirement-gate.ts'
 export { type ClosedWindow, SnapshotWindow } from './snapshot-window.ts'
 export { type TimelineSwitch, parseTimelineHistory, sharedUntil } from './timeline-history.ts'
+export { topicNameFault } from './topic-name.ts'
 export { encodeStandbyStatus } from './standby-status.ts'
 export {
   type BegunTransaction,
