@@ -2,11 +2,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readSignal, requestSignal } from './signals/request-signal.ts'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
 /** A registry in Confluent's REST shape with one subject, and what was registered. */
 class FakeRegistry {
   isDown = false
+  isRefusing = false
   readonly registered: { readonly subject: string; readonly schema: string }[] = []
   schemaType = 'JSON'
   schema = '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'
@@ -15,7 +17,7 @@ class FakeRegistry {
     request.on('data', (chunk: Buffer) => (text += chunk.toString()))
     request.on('end', () => {
       const [, subject = ''] = /^\/subjects\/([^/]+)\/versions/.exec(request.url ?? '') ?? []
-      response.statusCode = this.isDown ? 503 : 200
+      response.statusCode = this.isDown ? 503 : this.isRefusing ? 409 : 200
       response.end(JSON.stringify(this.#answer(request.method ?? '', subject, text)))
     })
   })
@@ -32,6 +34,7 @@ class FakeRegistry {
 
   #answer(method: string, subject: string, text: string): object {
     if (this.isDown) return { error_code: 50001, message: 'down' }
+    if (this.isRefusing) return { error_code: 409, message: 'incompatible' }
     if (method === 'GET') {
       return { subject, version: 2, id: 7, schema: this.schema, schemaType: this.schemaType }
     }
@@ -133,4 +136,35 @@ test("the schemas of Connect's Avro converter are registered by topic", async ()
   expect([...(record?.key ?? [])]).toEqual([0, 0, 0, 0, 101, 2])
   // Not before, but after: id 1, name "a".
   expect([...(record?.value?.subarray(0, 11) ?? [])]).toEqual([0, 0, 0, 0, 102, 0, 2, 2, 2, 2, 97])
+})
+
+test('what a registry refuses of captured rows, and of transactions, is published when it takes it', async () => {
+  fixture = new RelayFixture(await testDatabase(), {
+    'schema.registry.url': url,
+    'table.include.list': '',
+    'capture.table.include.list': String.raw`public\.item`,
+    'snapshot.mode': 'no_data',
+    'key.converter': 'avro',
+    'value.converter': 'avro',
+    'topic.prefix': 'shop',
+    'provide.transaction.metadata': 'true',
+  })
+  await fixture.pool.query('create table item (id int primary key, name text)')
+  await fixture.started()
+  registry.isRefusing = true
+  await fixture.pool.query(`insert into item values (1, 'a')`)
+  await fixture.until(async () => {
+    const { rows } = await fixture.pool.query('select reason_code from relay.parked_event')
+    return rows.length === 3 && rows.every((row) => row.reason_code === 'SCHEMA_REFUSED')
+  })
+  registry.isRefusing = false
+  const order = { type: 'replay-parked', data: { all: true } } as const
+  const id = await requestSignal(fixture.pool, fixture.slotName, order)
+  const state = async () => (await readSignal(fixture.pool, fixture.slotName, id))?.state
+  await fixture.until(async () => ['done', 'failed'].includes((await state()) ?? ''))
+  expect(await state()).toBe('done')
+  expect(fixture.brokers.records('shop.public.item')).toHaveLength(1)
+  expect(fixture.brokers.records('shop.transaction')).toHaveLength(2)
+  const [record] = fixture.brokers.records('shop.public.item')
+  expect([...(record?.value?.subarray(0, 4) ?? [])]).toEqual([0, 0, 0, 0])
 })

@@ -202,6 +202,8 @@ export type UnroutableEvent = EventIdentity & {
   readonly value: Uint8Array | null
   /** The place that it has all the same, where places are counted. */
   readonly order?: TransactionOrder | undefined
+  /** What a registry has refused, of an event that nothing names: with its `encoding`, to be tried again. */
+  readonly unencoded?: RoutedEvent
 }
 
 export type UnroutableCode =

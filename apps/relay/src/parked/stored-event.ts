@@ -3,6 +3,7 @@ import {
   type EventHeader,
   type EventIdentity,
   type OutboxRouter,
+  type RegistryEncoding,
   type Relation,
   RoutedEvent,
   type RowChange,
@@ -20,6 +21,8 @@ export type StoredRecord = {
   readonly partitionKeyBase64?: string
   readonly timestampMs: number
   readonly headers: readonly (readonly [name: string, valueBase64: string | null])[]
+  /** What a schema registry still has to do. */
+  readonly encoding?: RegistryEncoding
 }
 
 /** A row as it came from the log, so that it can be routed again. */
@@ -116,6 +119,7 @@ export function storedRecord(event: RoutedEvent): StoredRecord {
     }),
     timestampMs: event.timestampMs,
     headers: event.headers.map(([name, value]) => [name, base64(value)]),
+    ...(event.encoding !== undefined && { encoding: event.encoding }),
   }
 }
 
@@ -135,6 +139,7 @@ export function routedEvent(
     value,
     headers: storedHeaders(record),
     timestampMs: record.timestampMs,
+    ...(record.encoding !== undefined && { encoding: record.encoding }),
   })
 }
 

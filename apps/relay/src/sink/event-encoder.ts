@@ -122,9 +122,18 @@ function refused(
   code: 'SCHEMA_MISMATCH' | 'SCHEMA_REFUSED',
   reason: string,
 ): UnroutableEvent {
-  const { value } = event
+  const { value, eventId } = event
   const order = orderOf(event.headers)
-  return { ...identityOf(event), kind: 'unroutable', code, reason, value, order }
+  const unroutable = {
+    ...identityOf(event),
+    kind: 'unroutable',
+    code,
+    reason,
+    value,
+    order,
+  } as const
+  // An event with an id is routed anew, by what is configured then.
+  return eventId === null ? { ...unroutable, unencoded: event } : unroutable
 }
 
 function registryFailure(error: unknown, what: string): unknown {

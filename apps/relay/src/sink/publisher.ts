@@ -517,6 +517,11 @@ function isWhole(event: RoutedEvent | UnroutableEvent): boolean {
   return event.kind === 'unroutable' || event.encoding === undefined
 }
 
+function recordOf(event: Queued['event']): ParkedEvent['record'] {
+  if (event.kind === 'routed') return storedRecord(event)
+  return event.unencoded === undefined ? null : storedRecord(event.unencoded)
+}
+
 /** Blocks the aggregate at once: its next event may be in the same batch. */
 function failed(queued: Queued, parked: ParkedEvents, reasonCode: string, reason: string): ToPark {
   parked.block(queued.event)
@@ -530,10 +535,10 @@ function toPark(
   reason: string,
 ): ToPark {
   const { event, origin } = queued
-  const record = event.kind === 'routed' ? storedRecord(event) : null
+  const record = recordOf(event)
   const { headersText, value: payload } = event
   // A record has it in its headers.
-  const order = event.kind === 'routed' ? undefined : event.order
+  const order = event.kind === 'routed' || record !== null ? undefined : event.order
   const cause = { kind, reasonCode, reason }
   return { queued, parked: { event, ...cause, payload, headersText, record, order, origin } }
 }
