@@ -176,7 +176,12 @@ export class GroupCoordinator {
   ): Decision<SyncGroupResponse | 'parked'> {
     const { groupId } = request
     if (groupId === '') return this.#refused(groupId, refusedSync('INVALID_GROUP_ID'))
-    return this.#decide(groupId, context, refusedSync, (shard, turn) => {
+    // The Java client fails its poll at COORDINATOR_LOAD_IN_PROGRESS here; the generation is lost anyway.
+    const refuse = (errorCode: ErrorCode) =>
+      refusedSync(
+        errorCode === 'COORDINATOR_LOAD_IN_PROGRESS' ? 'REBALANCE_IN_PROGRESS' : errorCode,
+      )
+    return this.#decide(groupId, context, refuse, (shard, turn) => {
       const group = shard.group(groupId)
       if (group === undefined) return refusedSync('UNKNOWN_MEMBER_ID')
       const outcome = syncGroup(

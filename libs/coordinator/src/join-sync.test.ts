@@ -388,6 +388,16 @@ test('a partition that is loading says so, but to a heartbeat, as in Kafka', () 
   )
 })
 
+test('whoever syncs while the group is loaded is told to join again: the Java client expects no other error', () => {
+  const { harness, memberIds } = stableGroup(1)
+  const [memberId = ''] = memberIds
+  const partition = harness.coordinator.partitionFor(GROUP)
+  harness.coordinator.unload(partition)
+  harness.coordinator.startLoading(partition)
+  const { token } = harness.sync({ memberId, generationId: 1 })
+  expect(harness.synced(token)?.errorCode).toBe('REBALANCE_IN_PROGRESS')
+})
+
 test('a partition that takes no records refuses what would change a group, and serves the rest', () => {
   const { harness, memberIds } = stableGroup(1)
   const [memberId = ''] = memberIds

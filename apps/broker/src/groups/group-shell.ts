@@ -1,8 +1,7 @@
-import { type Clock, type Timers, invariant } from '@fairlead/base'
+import { type Clock, type Timers, assertNever, invariant } from '@fairlead/base'
 import type {
   Completion,
   Decision,
-  Decisions,
   DeleteGroupsRequest,
   DeleteGroupsResponse,
   DescribeGroupsRequest,
@@ -26,6 +25,7 @@ import type {
   OffsetFetchRequest,
   OffsetFetchResponse,
   ParkToken,
+  ReadDecision,
   RequestContext,
   Step,
   SyncGroupRequest,
@@ -37,13 +37,11 @@ import type { OffsetsLog } from './offsets-log.ts'
 
 export type GroupClient = Pick<RequestContext, 'apiVersion' | 'clientId' | 'clientHost'>
 
-type AnswerTo<Kind extends Completion['kind']> = Extract<
-  Completion,
-  { readonly kind: Kind }
->['response']
-
-type ParkOutcome<Kind extends Completion['kind']> =
-  | { readonly kind: 'answered'; readonly answer: AnswerTo<Kind> }
+/** What becomes of a request that was parked. */
+type ParkOutcome =
+  | { readonly kind: 'completed'; readonly completion: Completion }
+  /** The records behind its answer could not be written. */
+  | { readonly kind: 'failed'; readonly error: unknown }
   /** The client left: nobody needs the answer. */
   | { readonly kind: 'left' }
 
@@ -77,6 +75,8 @@ export type GroupShellOptions = {
 const PAUSE_FIRST_MS = 1_000
 const PAUSE_MAX_MS = 30_000
 
+const NOTHING_CHANGED = { records: [], completions: [], events: [] } as const
+
 /**
  * Runs the group coordinator on `__consumer_offsets`: feeds it requests and time, appends what it
  * decided, and lets answers out once the records behind them are durable.
@@ -86,7 +86,8 @@ const PAUSE_MAX_MS = 30_000
  *
  * A failed append (a full disk) leaves memory ahead of the log. The partition is then unloaded, and
  * loaded anew from what is in the log; it takes no changes until a pause is over, which grows while
- * appends go on failing.
+ * appends go on failing. The requests whose answers were kept back are decided again: the coordinator,
+ * which has let go of the partition, tells them to ask again or elsewhere.
  *
  * A partition that could not be opened for lack of room goes on loading until it was: its groups are told
  * to ask again.
@@ -97,7 +98,7 @@ export class GroupShell {
   readonly #reloading = new Set<number>()
   /** How long the last failure paused a partition; gone once an append succeeds. */
   readonly #lastPausesMs = new Map<number, number>()
-  readonly #parked = new Map<ParkToken, (completion: Completion) => void>()
+  readonly #parked = new Map<ParkToken, (outcome: ParkOutcome) => void>()
   #nextToken: ParkToken = 1
   #started: Promise<void> | undefined
   /** Settles once every partition was loaded once. */
@@ -151,68 +152,69 @@ export class GroupShell {
   }
 
   /** Undefined when the client left while it waited; its member stays until its session ends. */
-  async join(
+  join(
     request: JoinGroupRequest,
     client: GroupClient,
     departure: Departure,
   ): Promise<JoinGroupResponse | undefined> {
-    const outcome = await this.#park('JoinGroup', departure, (token) =>
+    return this.#park('JoinGroup', departure, (token) =>
       this.#options.coordinator.joinGroup(request, { ...this.#context(client), token }),
     )
-    return outcome.kind === 'answered' ? outcome.answer : undefined
   }
 
   /** Undefined as with `join`. */
-  async sync(
+  sync(
     request: SyncGroupRequest,
     client: GroupClient,
     departure: Departure,
   ): Promise<SyncGroupResponse | undefined> {
-    const outcome = await this.#park('SyncGroup', departure, (token) =>
+    return this.#park('SyncGroup', departure, (token) =>
       this.#options.coordinator.syncGroup(request, { ...this.#context(client), token }),
     )
-    return outcome.kind === 'answered' ? outcome.answer : undefined
   }
 
   heartbeat(request: HeartbeatRequest): Promise<HeartbeatResponse> {
-    return this.#decided(this.#options.coordinator.heartbeat(request, this.#now()))
+    return this.#decided(() => this.#options.coordinator.heartbeat(request, this.#now()))
   }
 
   leave(request: LeaveGroupRequest, client: GroupClient): Promise<LeaveGroupResponse> {
-    return this.#decided(this.#options.coordinator.leaveGroup(request, this.#context(client)))
+    return this.#decided(() => this.#options.coordinator.leaveGroup(request, this.#context(client)))
   }
 
   commitOffsets(request: OffsetCommitRequest, client: GroupClient): Promise<OffsetCommitResponse> {
-    return this.#decided(this.#options.coordinator.commitOffsets(request, this.#context(client)))
+    return this.#decided(() =>
+      this.#options.coordinator.commitOffsets(request, this.#context(client)),
+    )
   }
 
-  deleteOffsets(request: OffsetDeleteRequest): Promise<OffsetDeleteResponse> {
-    return this.#decidedInSteps(this.#options.coordinator.deleteOffsets(request, this.#now()))
+  async deleteOffsets(request: OffsetDeleteRequest): Promise<OffsetDeleteResponse> {
+    const { steps, response } = this.#options.coordinator.deleteOffsets(request, this.#now())
+    const unwritten = await this.#unwrittenPartitions(steps)
+    return unwritten.size === 0 ? response : this.deleteOffsets(request)
   }
 
-  deleteGroups(request: DeleteGroupsRequest): Promise<DeleteGroupsResponse> {
-    return this.#decidedInSteps(this.#options.coordinator.deleteGroups(request, this.#now()))
+  async deleteGroups({ groupsNames }: DeleteGroupsRequest): Promise<DeleteGroupsResponse> {
+    const { coordinator } = this.#options
+    const { steps, response } = coordinator.deleteGroups({ groupsNames }, this.#now())
+    const unwritten = await this.#unwrittenPartitions(steps)
+    const isWritten = (groupId: string) => !unwritten.has(coordinator.partitionFor(groupId))
+    const results = response.results.filter(({ groupId }) => isWritten(groupId))
+    if (results.length === response.results.length) return response
+    // The others only: what is deleted already would not be found.
+    const again = groupsNames.filter((groupId) => !isWritten(groupId))
+    return { results: [...results, ...(await this.deleteGroups({ groupsNames: again })).results] }
   }
 
-  async fetchOffsets(
-    request: OffsetFetchRequest,
-    client: GroupClient,
-  ): Promise<OffsetFetchResponse> {
-    const { coordinator, offsetsLog } = this.#options
-    const { partitions, response } = coordinator.fetchOffsets(request, this.#context(client))
-    await Promise.all(partitions.map((partition) => offsetsLog.settled(partition)))
-    return response
+  fetchOffsets(request: OffsetFetchRequest, client: GroupClient): Promise<OffsetFetchResponse> {
+    return this.#read(() => this.#options.coordinator.fetchOffsets(request, this.#context(client)))
   }
 
-  async describe(
-    request: DescribeGroupsRequest,
-    client: GroupClient,
-  ): Promise<DescribeGroupsResponse> {
-    const { coordinator, offsetsLog } = this.#options
-    const response = coordinator.describeGroups(request, this.#context(client))
-    const partitions = new Set(request.groups.map((groupId) => coordinator.partitionFor(groupId)))
-    await Promise.all([...partitions].map((partition) => offsetsLog.settled(partition)))
-    return response
+  describe(request: DescribeGroupsRequest, client: GroupClient): Promise<DescribeGroupsResponse> {
+    const { coordinator } = this.#options
+    return this.#read(() => ({
+      partitions: [...new Set(request.groups.map((groupId) => coordinator.partitionFor(groupId)))],
+      response: coordinator.describeGroups(request, this.#context(client)),
+    }))
   }
 
   /** Every group that is loaded, for metrics. */
@@ -347,39 +349,85 @@ export class GroupShell {
     })
   }
 
-  async #park<Kind extends Completion['kind']>(
-    kind: Kind,
+  async #park<Response extends Completion['response']>(
+    kind: Completion['kind'],
     departure: Departure,
-    decide: (token: ParkToken) => Decision<AnswerTo<Kind> | 'parked'>,
-  ): Promise<ParkOutcome<Kind>> {
+    decide: (token: ParkToken) => Decision<Response | 'parked'>,
+  ): Promise<Response | undefined> {
     const token = this.#nextToken
     this.#nextToken += 1
-    const { promise, resolve } = Promise.withResolvers<Completion | undefined>()
+    const { promise, resolve } = Promise.withResolvers<ParkOutcome>()
     const decision = decide(token)
-    const { response } = decision
+    const { partition, response } = decision
     // Registered before the step is carried out, which may complete this very request.
     if (response === 'parked') this.#parked.set(token, resolve)
-    await this.#carryOut(decision)
-    if (response !== 'parked') return { kind: 'answered', answer: response }
+    if (!(await this.#isCarriedOut(decision))) {
+      this.#parked.delete(token)
+      return this.#park(kind, departure, decide)
+    }
+    if (response !== 'parked') return response
     const stopWatching = departure.onLeft(() => {
       this.#parked.delete(token)
-      resolve(undefined)
+      resolve({ kind: 'left' })
     })
-    const completion = await promise
+    const outcome = await promise
     stopWatching()
-    if (completion === undefined) return { kind: 'left' }
-    invariant(completion.kind === kind, 'a request is completed by an answer of its own kind')
-    return { kind: 'answered', answer: completion.response as AnswerTo<Kind> }
+    switch (outcome.kind) {
+      case 'left':
+        return undefined
+      case 'failed':
+        this.#unlessLetGo(partition, outcome.error)
+        return this.#park(kind, departure, decide)
+      case 'completed': {
+        const { completion } = outcome
+        invariant(completion.kind === kind, 'a request is completed by an answer of its own kind')
+        return completion.response as Response
+      }
+      default:
+        return assertNever(outcome)
+    }
   }
 
-  async #decided<Response>(decision: Decision<Response>): Promise<Response> {
-    await this.#carryOut(decision)
-    return decision.response
+  async #decided<Response>(decide: () => Decision<Response>): Promise<Response> {
+    const decision = decide()
+    return (await this.#isCarriedOut(decision)) ? decision.response : this.#decided(decide)
   }
 
-  async #decidedInSteps<Response>({ steps, response }: Decisions<Response>): Promise<Response> {
-    await Promise.all(steps.map((step) => this.#carryOut(step)))
-    return response
+  async #read<Response>(decide: () => ReadDecision<Response>): Promise<Response> {
+    const { partitions, response } = decide()
+    const steps = partitions.map((partition) => ({ partition, ...NOTHING_CHANGED }))
+    const unwritten = await this.#unwrittenPartitions(steps)
+    return unwritten.size === 0 ? response : this.#read(decide)
+  }
+
+  /** Carries out the steps; the partitions that took not all of them. Rejects as `#isCarriedOut`. */
+  async #unwrittenPartitions(steps: readonly Step[]): Promise<ReadonlySet<number>> {
+    const unwritten = new Set<number>()
+    await Promise.all(
+      steps.map(async (step) => {
+        if (!(await this.#isCarriedOut(step))) unwritten.add(step.partition)
+      }),
+    )
+    return unwritten
+  }
+
+  /**
+   * Whether the step is durable, and all before it: else the coordinator has let go of the partition,
+   * and decides differently now. Rejects when it has not, since nothing can be written there any more.
+   */
+  async #isCarriedOut(step: Step): Promise<boolean> {
+    try {
+      await this.#carryOut(step)
+      return true
+    } catch (error) {
+      this.#unlessLetGo(step.partition, error)
+      return false
+    }
+  }
+
+  #unlessLetGo(partition: number, error: unknown): void {
+    const hasLetGo = this.#isStopped || this.#lost.has(partition) || this.#reloading.has(partition)
+    if (!hasLetGo || !(error instanceof StorageError)) throw error
   }
 
   /** Appends what the step changed; once that is durable, answers whom it completes. */
@@ -387,25 +435,30 @@ export class GroupShell {
     const { offsetsLog, onEvent } = this.#options
     for (const event of events) onEvent(event)
     this.#scheduleTick()
-    if (records.length === 0) {
-      await offsetsLog.settled(partition)
-    } else {
-      try {
+    try {
+      if (records.length === 0) {
+        await offsetsLog.settled(partition)
+      } else {
         await offsetsLog.append(partition, records)
-      } catch (error) {
-        this.#appendFailed(partition, error)
-        throw error
+        this.#lastPausesMs.delete(partition)
       }
-      this.#lastPausesMs.delete(partition)
+    } catch (error) {
+      this.#appendFailed(partition, error)
+      for (const { token } of completions) this.#resolve(token, { kind: 'failed', error })
+      throw error
     }
     this.#complete({ completions })
   }
 
   #complete({ completions }: Pick<Step, 'completions'>): void {
     for (const completion of completions) {
-      this.#parked.get(completion.token)?.(completion)
-      this.#parked.delete(completion.token)
+      this.#resolve(completion.token, { kind: 'completed', completion })
     }
+  }
+
+  #resolve(token: ParkToken, outcome: ParkOutcome): void {
+    this.#parked.get(token)?.(outcome)
+    this.#parked.delete(token)
   }
 
   #scheduleTick(): void {
