@@ -32,9 +32,9 @@ export default defineConfig({
           include: [...SOURCES, 'tools/**/*.test.ts', SIMULATIONS],
           exclude: [POSTGRES_TESTS, '**/node_modules/**'],
           // Against what hangs; a machine with other work must fail nothing.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          expect: { poll: { timeout: 30_000 } },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 60_000 } },
         },
       },
       {
@@ -42,8 +42,9 @@ export default defineConfig({
           name: 'pg',
           include: SOURCES.map((pattern) => pattern.replace('*.test.ts', '*.pg.test.ts')),
           globalSetup: ['libs/testing/src/postgres-global-setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 60_000 } },
         },
       },
       {
@@ -52,7 +53,7 @@ export default defineConfig({
           include: ['e2e/**/*.test.ts'],
           exclude: [...E2E_ALONE, SIMULATIONS, INTEROP_TESTS, '**/node_modules/**'],
           testTimeout: 300_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           // Most of them wait for time-outs of others most of the time.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
@@ -63,7 +64,7 @@ export default defineConfig({
           name: 'e2e-alone',
           include: E2E_ALONE,
           testTimeout: 300_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

@@ -12,8 +12,8 @@ const TOPIC = 'neighbours'
 const PARTITIONS = 3
 const INTERVAL_MS = 20
 const COMMIT_EVERY = 50
-const START_TIMEOUT_MS = 60_000
-const DRAIN_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
+const DRAIN_TIMEOUT_MS = 120_000
 
 /** What the neighbours saw. */
 export type NeighboursReport = {

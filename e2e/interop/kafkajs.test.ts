@@ -108,7 +108,7 @@ class Member {
   ): Promise<Member> {
     const consumer = kafka.consumer({
       groupId,
-      sessionTimeout: 10_000,
+      sessionTimeout: 30_000,
       heartbeatInterval: 200,
       maxWaitTimeInMs: 200,
     })

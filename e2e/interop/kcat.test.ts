@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 
 const KCAT = '/usr/bin/kcat'
-const KCAT_TIMEOUT_MS = 30_000
+const KCAT_TIMEOUT_MS = 120_000
 /** In hexadecimal digits: below `message.max.bytes` with everything around it. */
 const LARGE_MESSAGE_BYTES = 1_000_000
 

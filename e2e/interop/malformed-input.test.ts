@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 const TOPIC = 'attacked'
 const CONNECTIONS = 'kafka_server_socket_server_metrics_connection_count'
 
@@ -46,9 +46,9 @@ test.for([
   const socket = open()
   socket.write(Uint8Array.from(bytes))
   await ended(socket)
-  await waitFor('a log line', WAIT_MS, () => broker.logLines.length > linesBefore)
-  expect(reasonOf(broker.logLines.at(-1))).toContain(reason)
-  expect(reasonOf(broker.logLines.at(-1))).not.toBe('')
+  await waitFor(`a log line with a reason: ${reason}`, WAIT_MS, () =>
+    reasonsSince(linesBefore).some((text) => text !== '' && text.includes(reason)),
+  )
 })
 
 test('a peer that leaves inside a frame is named', async () => {
@@ -56,8 +56,9 @@ test('a peer that leaves inside a frame is named', async () => {
   const socket = open()
   socket.end(Uint8Array.from([0, 0, 1, 0, 0, 3]))
   await ended(socket)
-  await waitFor('a log line', WAIT_MS, () => broker.logLines.length > linesBefore)
-  expect(reasonOf(broker.logLines.at(-1))).toBe('the peer left inside a frame')
+  await waitFor('a log line with the reason', WAIT_MS, () =>
+    reasonsSince(linesBefore).includes('the peer left inside a frame'),
+  )
 })
 
 test('a length that lies takes no memory', async () => {
@@ -143,7 +144,9 @@ function answered(socket: Socket): Promise<Buffer> {
   })
 }
 
-function reasonOf(line: string | undefined): string {
-  const { reason } = JSON.parse(line ?? '{}') as { reason?: string }
-  return reason ?? ''
+/** Of the log lines behind so many. */
+function reasonsSince(lineCount: number): readonly string[] {
+  return broker.logLines
+    .slice(lineCount)
+    .map((line) => (JSON.parse(line) as { readonly reason?: string }).reason ?? '')
 }

@@ -82,7 +82,7 @@ test('reads back what it produced idempotently, and finds the end', async () => 
   )
   expect(listed?.partitions[0]?.offset).toBe(1_000n)
   const member = await Member.join('readers', 'produced')
-  await waitFor('all records', WAIT_MS, () => member.values.length === 1_000)
+  await waitFor('all records', WAIT_MS, () => member.hasCount(1_000))
   expect(member.values).toEqual(values)
   await member.leave()
 })
@@ -111,7 +111,7 @@ test.for(BROKER_ENDS)(
       produce: (values) => produce(topic, values),
       joinAndCommitThree: async () => {
         const member = await Member.join(topic, topic)
-        await waitFor('the records', WAIT_MS, () => member.values.length === 5)
+        await waitFor('the records', WAIT_MS, () => member.hasCount(5))
         await member.commit(topic, 3n)
         return member
       },
@@ -127,12 +127,13 @@ class Member {
   readonly values: string[] = []
   readonly #consumer: StringConsumer
   readonly #stream: StringStream
+  #failure: Error | undefined
 
   static async join(groupId: string, topic: string): Promise<Member> {
     const consumer: StringConsumer = new Consumer({
       ...options,
       groupId,
-      sessionTimeout: 10_000,
+      sessionTimeout: 30_000,
       heartbeatInterval: 200,
       deserializers: stringDeserializers,
     })
@@ -150,9 +151,22 @@ class Member {
     this.#consumer = consumer
     this.#stream = stream
     stream.on('data', ({ value }) => this.values.push(value ?? ''))
+    // What nobody listens to would end the run of all tests; here it ends the next wait.
+    const note = (error: Error): void => {
+      this.#failure ??= error
+    }
+    consumer.on('error', note)
+    stream.on('error', note)
+  }
+
+  /** Throws what the client ran into by itself. */
+  hasCount(count: number): boolean {
+    this.#check()
+    return this.values.length === count
   }
 
   get partitions(): readonly number[] {
+    this.#check()
     return this.#consumer.assignments?.flatMap(({ partitions }) => partitions) ?? []
   }
 
@@ -163,5 +177,9 @@ class Member {
   async leave(): Promise<void> {
     await this.#stream.close()
     await this.#consumer.close(true)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 }

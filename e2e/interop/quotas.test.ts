@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { type QuotaEntity, createClusterAdmin } from '@fairlead/kafka'
+import { type QuotaEntity, createAdmin, createClusterAdmin } from '@fairlead/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const KCAT = '/usr/bin/kcat'
 const BYTES_PER_SECOND = 200_000
+/** `LINES` take ten minutes at it. */
+const HELD_BYTES_PER_SECOND = 2_000
 /** A burst of two windows is free. */
 const FREE_BYTES = 2 * BYTES_PER_SECOND
 const LINE_BYTES = 1_000
@@ -25,23 +28,46 @@ beforeAll(async () => {
 })
 afterAll(() => broker.stop())
 
-async function setQuota(entity: QuotaEntity, key: string): Promise<void> {
+async function setQuota(
+  entity: QuotaEntity,
+  key: string,
+  value: number = BYTES_PER_SECOND,
+): Promise<void> {
   const admin = createClusterAdmin({ clientId: 'admin', bootstrapServers: [broker.address] })
-  await admin.alterQuotas(entity, [{ key, value: BYTES_PER_SECOND }], { validateOnly: false })
+  await admin.alterQuotas(entity, [{ key, value }], { validateOnly: false })
   await admin.close()
 }
 
-async function kcat(clientId: string, argv: readonly string[], input = ''): Promise<string> {
+/** 0 for a topic that is not there yet. */
+async function endOffset(topic: string): Promise<number> {
+  const admin = createAdmin({ clientId: 'admin', bootstrapServers: [broker.address] })
+  try {
+    const count = (await admin.partitionCount(topic)) ?? 0
+    if (count === 0) return 0
+    return await admin.listOffsets({ topic, partition: 0, timestamp: 'latest' })
+  } finally {
+    await admin.close()
+  }
+}
+
+function startKcat(clientId: string, argv: readonly string[], input = '') {
   const child = spawn(KCAT, ['-b', broker.address, '-X', `client.id=${clientId}`, ...argv])
   // It may be done before it has read everything.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
-  return text(child.stdout)
+  return child
+}
+
+function kcat(clientId: string, argv: readonly string[], input = ''): Promise<string> {
+  return text(startKcat(clientId, argv, input).stdout)
+}
+
+function produceArguments(topic: string): readonly string[] {
+  return ['-P', '-t', topic, '-X', 'batch.num.messages=50', '-X', 'max.in.flight=1']
 }
 
 function kcatProduces(clientId: string, topic: string): Promise<string> {
-  const batches = ['-X', 'batch.num.messages=50', '-X', 'max.in.flight=1']
-  return kcat(clientId, ['-P', '-t', topic, ...batches], LINES)
+  return kcat(clientId, produceArguments(topic), LINES)
 }
 
 async function timed(work: Promise<unknown>): Promise<number> {
@@ -51,19 +77,25 @@ async function timed(work: Promise<unknown>): Promise<number> {
 }
 
 describe.runIf(existsSync(KCAT))('kcat', () => {
-  test('produces at its quota, and a neighbour as fast as it can', async () => {
+  test('produces at its quota', async () => {
     await setQuota({ 'client-id': 'greedy' }, 'producer_byte_rate')
     await kcatProduces('warm-up', 'greedy')
-    const finished: string[] = []
-    const run = async (clientId: string): Promise<number> => {
-      const elapsedMs = await timed(kcatProduces(clientId, clientId))
-      finished.push(clientId)
-      return elapsedMs
+    const elapsedMs = await timed(kcatProduces('greedy', 'greedy'))
+    expect(elapsedMs).toBeGreaterThan(TRANSFER_MS * SLACK)
+    report('kcat produced', elapsedMs)
+  })
+
+  test('holds up no neighbour while it waits for its quota', async () => {
+    await setQuota({ 'client-id': 'held' }, 'producer_byte_rate', HELD_BYTES_PER_SECOND)
+    const held = startKcat('held', produceArguments('held'), LINES)
+    try {
+      await waitFor('the first records', 60_000, async () => (await endOffset('held')) > 0)
+      await kcatProduces('modest', 'modest')
+      expect(await endOffset('modest')).toBe(LINE_COUNT)
+      expect(await endOffset('held')).toBeLessThan(LINE_COUNT)
+    } finally {
+      held.kill('SIGKILL')
     }
-    const [greedyMs] = await Promise.all([run('greedy'), run('modest')])
-    expect(finished).toEqual(['modest', 'greedy'])
-    expect(greedyMs).toBeGreaterThan(TRANSFER_MS * SLACK)
-    expect(greedyMs).toBeLessThan(TRANSFER_MS * 3)
   })
 
   test('consumes at its quota, and misses nothing', async () => {
@@ -75,7 +107,7 @@ describe.runIf(existsSync(KCAT))('kcat', () => {
     const elapsedMs = performance.now() - startMs
     expect(read.length).toBe(LINES.length)
     expect(elapsedMs).toBeGreaterThan(TRANSFER_MS * SLACK)
-    expect(elapsedMs).toBeLessThan(TRANSFER_MS * 3)
+    report('kcat consumed', elapsedMs)
   })
 })
 
@@ -95,5 +127,12 @@ test('kafkajs produces at its quota', async () => {
   const elapsedMs = await timed(sendAll())
   await producer.disconnect()
   expect(elapsedMs).toBeGreaterThan(TRANSFER_MS * SLACK)
-  expect(elapsedMs).toBeLessThan(TRANSFER_MS * 3)
+  report('kafkajs produced', elapsedMs)
 })
+
+/** How much longer it took than the quota asks for is the machine's. */
+function report(what: string, elapsedMs: number): void {
+  process.stdout.write(
+    `${what} in ${elapsedMs.toFixed()} ms; the quota makes it ${TRANSFER_MS.toFixed()} ms\n`,
+  )
+}

@@ -323,7 +323,8 @@ describe('registries over one topic', () => {
     const isEnough = (): boolean => given.size >= before + after
     const client = createRegistryClient({
       url: registry.url,
-      attemptsMax: 100,
+      // For as long as a registry takes to start on a busy machine.
+      attemptsMax: 1_000,
       backoff: { baseMs: 50, maxMs: 200 },
     })
     let next = 0

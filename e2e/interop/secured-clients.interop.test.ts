@@ -94,7 +94,7 @@ describe.skipIf(apacheKafkaAbsence())(`on a secured Apache Kafka ${APACHE_KAFKA_
       withPrefix('kafkastore.', await withCertificate('registry')),
     )
     expect(await registered(byCertificate, 'b')).toBe(200)
-    await waitFor('both to have both', 30_000, async () => {
+    await waitFor('both to have both', 60_000, async () => {
       const subjects = await (await fetch(`${byPassword.url}/subjects`)).json()
       return JSON.stringify(subjects) === '["a","b"]'
     })

@@ -16,7 +16,7 @@ const KILL_COUNT = 4
 const RECORDS_BETWEEN_KILLS = 3_000
 const RECORDS_PER_SEND = 30
 const SENDS_IN_FLIGHT_MAX = 10
-const PROGRESS_TIMEOUT_MS = 60_000
+const PROGRESS_TIMEOUT_MS = 120_000
 
 let broker: BrokerProcess
 let options: { bootstrapServers: string[]; clientId: string }
@@ -174,7 +174,7 @@ test('a group goes on at its committed offsets after a kill and under a new memb
   await traffic.stop()
   await first.close()
   const second = new Worker(topic)
-  await waitFor('a second member', PROGRESS_TIMEOUT_MS, () => second.assigned.length === 1)
+  await waitFor('a second member', PROGRESS_TIMEOUT_MS, () => second.assigned.length > 0)
   for (const { partition, committedOffset } of second.assigned[0] ?? []) {
     const numbers = first.seen.get(partition) ?? []
     expect(committedOffset).toBe(numbers.length)
@@ -199,8 +199,15 @@ test('members that come and go divide the partitions and repeat no record', asyn
   await waitFor('a first member at work', PROGRESS_TIMEOUT_MS, () => first.seenCount > 200)
   const second = new Worker(topic)
   await waitFor('a second member at work', PROGRESS_TIMEOUT_MS, () => second.seenCount > 200)
-  const owned = [...(first.assigned.at(-1) ?? []), ...(second.assigned.at(-1) ?? [])]
-  expect(owned.map(({ partition }) => partition).sort((a, b) => a - b)).toEqual([...PARTITIONS])
+  await waitFor('each partition to have one owner', PROGRESS_TIMEOUT_MS, () => {
+    const owned = [...(first.assigned.at(-1) ?? []), ...(second.assigned.at(-1) ?? [])]
+    return (
+      owned
+        .map(({ partition }) => partition)
+        .toSorted((a, b) => a - b)
+        .join() === '0,1,2'
+    )
+  })
   await first.close()
   await traffic.stop()
   const total = traffic.sentCounts.reduce((sum, count) => sum + count, 0)

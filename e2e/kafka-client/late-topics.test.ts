@@ -11,7 +11,7 @@ import { waitFor } from '../support/wait-for.ts'
 /** Topics that appear after those who read them. */
 
 const PARTITIONS = 3
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 60_000
 
 let broker: BrokerProcess
 const members: GroupMember[] = []

@@ -30,7 +30,7 @@ test('killed between the commit of the database and that of the group: nothing i
   const proxy = await CutOffProxy.inFrontOf(stack.postgres.url)
   const first = stack.projector({ 'database.url': proxy.url })
   await stack.caughtUp('accounts')
-  await waitFor('the group to be at the end', 30_000, async () => (await committed(stack)) === 50)
+  await waitFor('the group to be at the end', 60_000, async () => (await committed(stack)) === 50)
 
   // The server commits the next batch, and the projector never gets to hear of it.
   proxy.fateOfCommit = () => 'withheld'
@@ -41,7 +41,7 @@ test('killed between the commit of the database and that of the group: nothing i
   await proxy.close()
 
   stack.projector()
-  await waitFor('the group to catch up', 30_000, async () => (await committed(stack)) === 80)
+  await waitFor('the group to catch up', 60_000, async () => (await committed(stack)) === 80)
   await expectOracle(stack)
 })
 
@@ -59,7 +59,7 @@ test('killed while rows are written: the whole batch is rolled back, and applied
   const blocker = await stack.pool.connect()
   await blocker.query('begin; lock table rm_accounts_v1.account in exclusive mode')
   await stack.publish(...deposits(200))
-  await waitFor('the projector to write rows', 30_000, async () => {
+  await waitFor('the projector to write rows', 60_000, async () => {
     const { rowCount } = await stack.pool.query(
       `select from pg_stat_activity where wait_event_type = 'Lock'
        and application_name = 'fairlead-projector' and query ilike 'insert%unnest%'`,
@@ -106,7 +106,7 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   // It has the next records in its memory, and is about to begin the batch.
   proxy.hold()
   await stack.publish(...deposits(100))
-  await waitFor('the sleeper to begin a batch', 30_000, () => proxy.heldCount > 0)
+  await waitFor('the sleeper to begin a batch', 60_000, () => proxy.heldCount > 0)
   process.kill(sleeper.pid, 'SIGSTOP')
   const successor = stack.projector()
   await stack.caughtUp('accounts')
@@ -114,7 +114,7 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   proxy.release()
   process.kill(sleeper.pid, 'SIGCONT')
   await waitFor('the sleeper to be fenced', 60_000, async () => {
-    return (await stack.metric(sleeper, 'projection_fenced_total')) === 1
+    return (await stack.metric(sleeper, 'projection_fenced_total')) > 0
   })
   // It has joined again: alone, it has the partition.
   await successor.stop()
@@ -130,7 +130,7 @@ test('a group whose offsets were set back changes nothing: the checkpoint says w
   await stack.publish(...deposits(100))
   const first = stack.projector()
   await stack.caughtUp('accounts')
-  await waitFor('the group to be at the end', 30_000, async () => (await committed(stack)) === 100)
+  await waitFor('the group to be at the end', 60_000, async () => (await committed(stack)) === 100)
   await first.stop()
   await stack.resetGroup(GROUP, 0)
 

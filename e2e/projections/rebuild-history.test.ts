@@ -130,7 +130,7 @@ test('other code under a version that is known refuses to start', async () => {
   release(stack, 'accounts:1')
   await hasState(stack, 1, ['live'])
   const changed = release(stack, 'accounts:1=reordered')
-  await waitFor('the process to end', 30_000, () => !changed.isRunning)
+  await waitFor('the process to end', 60_000, () => !changed.isRunning)
   expect(changed.exitCode).not.toBe(0)
   expect(changed.logLines.join('\n')).toMatch(/Give the changed projection version 2/)
 })

@@ -85,7 +85,7 @@ test('a promotion that is killed has not happened, and happens when it is asked 
   await installBlocks(stack)
   const unblock = await blockStatement('CREATE VIEW')(stack)
   const promoting = cli(second, 'promote', 'accounts', '--version', '2')
-  await waitFor('the promotion to wait', 30_000, () => isWaiting(stack))
+  await waitFor('the promotion to wait', 60_000, () => isWaiting(stack))
   await second.stop('SIGKILL')
   expect((await promoting).exitCode).toBe(6)
   await unblock()

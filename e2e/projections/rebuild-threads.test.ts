@@ -18,6 +18,7 @@ import {
 /** So long a history is folded in threads. */
 const EVENTS = 24_000
 const BATCH_EVENTS = 4_000
+const ADVISORY_LOCK = 4_711
 const IN_THREADS = 'the rebuild folds in threads'
 const IN_ONE_THREAD = 'the rebuild folds all partitions in one thread, in the order of their source'
 
@@ -45,9 +46,11 @@ test('threads that are killed while they fold leave the rebuild to the next proc
   await publish(stack)
   release(stack, 'accounts:1')
   await stack.caughtUp('accounts')
+  const letGo = await holdBack(stack, 2)
   const first = release(stack, 'accounts:2')
   await waitFor('the threads', 60_000, () => messages(first).includes(IN_THREADS))
   await first.stop('SIGKILL')
+  await letGo()
   const second = release(stack, 'accounts:2')
   await hasState(stack, 2, ['ready'])
   expect(messages(second)).toContain(IN_THREADS)
@@ -107,6 +110,25 @@ test('rows that outgrow the memory of the threads are folded in one, and written
   expect(messages(second)).toContain(IN_ONE_THREAD)
   expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
 })
+
+/** However late it is killed, a rebuild has not ended: it waits where it stores its checkpoints. */
+async function holdBack(stack: ProjectionStack, version: number): Promise<() => Promise<void>> {
+  const holder = await stack.pool.connect()
+  await holder.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
+  await stack.pool.query(`
+    create function public.wait_for_lock() returns trigger language plpgsql as $$
+    begin
+      perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
+      return new;
+    end $$;
+    create trigger held_back before insert on evt.checkpoint for each row
+      when (new.version = ${version}) execute function public.wait_for_lock()`)
+  return async () => {
+    await holder.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`)
+    holder.release()
+    await stack.pool.query('drop trigger held_back on evt.checkpoint')
+  }
+}
 
 async function publish(stack: ProjectionStack): Promise<void> {
   for (let from = 0; from < EVENTS; from += BATCH_EVENTS) {

@@ -46,7 +46,7 @@ test('an expired certificate of the database is told of, and the relay goes on o
   const authority = await CertificateAuthority.create(stack.directory)
   const url = `${stack.postgres.url}?sslmode=verify-full&sslrootcert=${authority.file}`
   await installCertificate(stack, authority, 2)
-  await waitFor('TLS', 30_000, async () => (await refusalOf(url)) === '')
+  await waitFor('TLS', 60_000, async () => (await refusalOf(url)) === '')
   const relay = stack.relay({ 'database.url': url })
   await relay.ready()
   await stack.insertKeys('before')
@@ -58,14 +58,14 @@ test('an expired certificate of the database is told of, and the relay goes on o
   expect(rows).toEqual([{ all_encrypted: true }])
 
   await installCertificate(stack, authority, -1)
-  await waitFor('the expired one', 30_000, async () => {
+  await waitFor('the expired one', 60_000, async () => {
     return (await refusalOf(url)) === 'certificate has expired'
   })
   await stack.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'fairlead-relay%'`,
   )
   await stack.insertKeys('meanwhile')
-  await waitFor('the reason', 30_000, async () => {
+  await waitFor('the reason', 60_000, async () => {
     return (await stack.statusOf(relay))?.reason.includes('certificate has expired') === true
   })
   expect(await stack.statusOf(relay)).toMatchObject({
@@ -90,7 +90,7 @@ test('the certificate is checked as far as database.sslmode says', async () => {
   const authority = await CertificateAuthority.create(stack.directory)
   await installCertificate(stack, authority, 2)
   const trusted = `${stack.postgres.url}?sslmode=verify-full&sslrootcert=${authority.file}`
-  await waitFor('TLS', 30_000, async () => (await refusalOf(trusted)) === '')
+  await waitFor('TLS', 60_000, async () => (await refusalOf(trusted)) === '')
   // Reaches this machine, by an address that the certificate does not name.
   const elsewhere = new URL(stack.postgres.url)
   elsewhere.hostname = '0.0.0.0'
@@ -107,7 +107,7 @@ test('the certificate is checked as far as database.sslmode says', async () => {
   ] as const
   for (const [settings, reason] of refusals) {
     const relay = stack.relay({ 'database.url': elsewhere.href, ...settings })
-    await waitFor(reason, 30_000, async () => {
+    await waitFor(reason, 60_000, async () => {
       return (await stack.statusOf(relay))?.reason.includes(reason) === true
     })
     await relay.stop()

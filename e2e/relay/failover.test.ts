@@ -61,7 +61,7 @@ test('a relay goes on with a promoted standby that has its slot: nothing lost, n
   const writers = new NumberedWriters(stack.pool)
   await slotIsSynced(pool, SLOT)
   const before = await stack.recordCount(TOPIC)
-  await waitFor('events', 30_000, async () => (await stack.recordCount(TOPIC)) > before + 50)
+  await waitFor('events', 60_000, async () => (await stack.recordCount(TOPIC)) > before + 50)
   await pair.failOver()
   await writers.stop()
   await insert(pool, 'after')
@@ -84,7 +84,7 @@ test('a promoted standby that lacks what was published halts the relay, with the
   await stack.confirmed()
   pair.replication.blackHole()
   await insert(stack.pool, 'lost')
-  await waitFor('the event that the standby has not', 30_000, async () => {
+  await waitFor('the event that the standby has not', 60_000, async () => {
     const keys = (await stack.records(TOPIC)).map(({ key }) => Buffer.from(key ?? []).toString())
     return keys.includes('lost')
   })

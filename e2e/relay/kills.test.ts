@@ -23,17 +23,17 @@ test('a relay that was stopped with events in its queue sends none of them when 
   const second = stack.relay()
   await stack.hasState(second, 'standby')
   const writers = new NumberedWriters(stack.pool)
-  await waitFor('some events', 30_000, async () => (await stack.records(TOPIC)).length > 50)
+  await waitFor('some events', 60_000, async () => (await stack.records(TOPIC)).length > 50)
   // With a broker that takes nothing a queue grows in the first relay.
   process.kill(stack.broker.pid, 'SIGSTOP')
-  await waitFor('a queue', 30_000, async () => {
+  await waitFor('a queue', 60_000, async () => {
     return ((await stack.statusOf(first))?.pendingEvents ?? 0) > 40
   })
   process.kill(first.pid, 'SIGSTOP')
   process.kill(stack.broker.pid, 'SIGCONT')
   await stack.hasState(second, 'streaming')
   const before = (await stack.records(TOPIC)).length
-  await waitFor('the successor', 30_000, async () => {
+  await waitFor('the successor', 60_000, async () => {
     return (await stack.records(TOPIC)).length > before + 50
   })
   process.kill(first.pid, 'SIGCONT')

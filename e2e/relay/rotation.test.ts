@@ -27,7 +27,7 @@ test('a rotation that was interrupted in the middle is finished by the next rela
   const detached = stack.pool
     .query(`alter table outbox.events detach partition outbox.old concurrently`)
     .catch((error: unknown) => error)
-  await waitFor('the detachment to be pending', 10_000, async () => {
+  await waitFor('the detachment to be pending', 60_000, async () => {
     const { rowCount } = await stack.pool.query('select from pg_inherits where inhdetachpending')
     return rowCount === 1
   })
@@ -52,6 +52,8 @@ test('a rotation that was interrupted in the middle is finished by the next rela
   await relay.ready()
   await stack.confirmed()
   expect((await stack.records('outbox.event.order')).length).toBe(2)
-  const metrics = await (await fetch(`${relay.url}/metrics`)).text()
-  expect(metrics).toMatch(/relay_outbox_partitions_ahead\{[^}]*table="outbox.events"[^}]*\} 3/)
+  await waitFor('partitions for the days to come', 60_000, async () => {
+    const metrics = await (await fetch(`${relay.url}/metrics`)).text()
+    return /relay_outbox_partitions_ahead\{[^}]*table="outbox.events"[^}]*\} 3/.test(metrics)
+  })
 })

@@ -23,7 +23,7 @@ const ENTRIES: Readonly<Record<Exclude<Part, 'postgres'>, string>> = {
   shop: 'examples/shop/src/main.ts',
 }
 
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 180_000
 
 /** `npm start` on a temporary folder, as a user would run it; `await using` stops it. */
 export class RunningPlatform {
@@ -46,14 +46,14 @@ export class RunningPlatform {
       detached: true,
       env: { ...process.env, ...env },
     })
+    // `close` comes when nobody holds the output any more: when the supervisor has ended, too.
+    const closed = once(child, 'close')
     const output: string[] = []
     child.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => output.push(text))
     const platform = await ready(child, output, dataDirectory).catch(async (error: unknown) => {
-      if (child.exitCode === null && child.signalCode === null) {
-        signalGroup(child, 'SIGKILL')
-        await once(child, 'exit')
-      }
+      if (child.exitCode === null && child.signalCode === null) signalGroup(child, 'SIGKILL')
+      await closed
       throw new Error(`the platform did not start:\n${output.join('')}`, { cause: error })
     })
     return new RunningPlatform({

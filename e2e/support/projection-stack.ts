@@ -301,6 +301,22 @@ export class ProjectionStack {
     return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
   }
 
+  /** Waits until a metric has a value: what the database shows, the process counts a moment later. */
+  async hasMetric(
+    app: RunningApp,
+    name: string,
+    value: number,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    let seen = Number.NaN
+    await waitFor(`${name} to be ${value}`, 60_000, async () => {
+      seen = await this.metric(app, name, labels)
+      return seen === value
+    }).catch((error: unknown) => {
+      throw new Error(`${name} is ${seen}`, { cause: error })
+    })
+  }
+
   /** Health checks by name: `ok`, or what is the matter. */
   async health(app: RunningApp): Promise<Readonly<Record<string, string>>> {
     if (app.logField('httpPort') === undefined) return {}

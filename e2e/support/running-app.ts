@@ -6,7 +6,7 @@ import { waitFor } from './wait-for.ts'
 
 /** As `npm start` has it. */
 const COMPILE_CACHE = join(ROOT, 'node_modules/.cache/node')
-const READY_DEADLINE_MS = 60_000
+const READY_DEADLINE_MS = 120_000
 
 /** What the system grants the process, where it is less than what it grants this one. */
 export type ProcessLimits = { readonly openFilesMax?: number }
@@ -16,6 +16,7 @@ export class RunningApp {
   readonly #child: ChildProcess
   readonly #lines: string[] = []
   readonly #entry: string
+  #hasEnded = false
 
   static async start(
     entry: string,
@@ -55,6 +56,10 @@ export class RunningApp {
     })
     process.prependOnceListener('exit', this.#killWithParent)
     this.#child.once('exit', () => process.off('exit', this.#killWithParent))
+    // `exit` comes before the last of what it has printed.
+    this.#child.once('close', () => {
+      this.#hasEnded = true
+    })
     let rest = ''
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n')
@@ -98,15 +103,16 @@ export class RunningApp {
     return this.#child.exitCode
   }
 
+  /** Until it has ended, and all that it logged is here. */
   get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
+    return !this.#hasEnded
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.isRunning) return
-    const exit = once(this.#child, 'exit')
+    const closed = once(this.#child, 'close')
     this.#child.kill(signal)
-    await exit
+    await closed
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,7 +124,7 @@ export class RunningApp {
   }
 
   async #isReady(): Promise<boolean> {
-    if (this.#child.exitCode !== null) {
+    if (!this.isRunning) {
       throw new Error(`${this.#entry} ended: ${this.#lines.slice(-5).join('\n')}`)
     }
     if (this.logField('httpPort') === undefined) return false

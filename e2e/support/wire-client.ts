@@ -8,7 +8,7 @@ import {
   encodeRequest,
 } from '@fairlead/protocol'
 
-const ANSWER_DEADLINE_MS = 30_000
+const ANSWER_DEADLINE_MS = 120_000
 const SIZE_BYTES = 4
 
 /** A connection that sends exactly the requests it is told to, one at a time. */

@@ -54,7 +54,7 @@ const caughtUp = (version: number): Promise<void> =>
       const state = expect.objectContaining({ version, lagRecords: 0 })
       expect(body).toEqual({ projections: expect.arrayContaining([state]) })
     },
-    { timeout: 20_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   )
 
 test('projections are listed with their partitions', async () => {

@@ -127,9 +127,9 @@ describe('a read is fresh', () => {
       ),
     )
     await apply(1, 100n)
-    const { fresh, waitedMs } = await projections.waitFor(orders, many, { timeout: '10s' })
+    // It is not the end of this time that ends the wait.
+    const { fresh } = await projections.waitFor(orders, many, { timeout: '1h' })
     expect(fresh).toBe(false)
-    expect(waitedMs).toBeLessThan(5_000)
   })
 
   test('at once when the projection does not read the topic, without a query', async () => {
@@ -149,10 +149,10 @@ describe('a read is fresh', () => {
 test('those who wait share one query at a time, and there is none when nobody waits', async () => {
   const waiting = Promise.all(
     Array.from({ length: 500 }, () =>
-      projections.waitFor(orders, token({ below: 100n }), { timeout: '10s' }),
+      projections.waitFor(orders, token({ below: 100n }), { timeout: '100s' }),
     ),
   )
-  await vi.waitFor(() => expect(queries.length).toBeGreaterThan(3))
+  await vi.waitFor(() => expect(queries.length).toBeGreaterThan(3), { timeout: 60_000 })
   await apply(1, 100n)
   const results = await waiting
   expect(results.every(({ fresh }) => fresh)).toBe(true)

@@ -397,5 +397,5 @@ function correlationIds(stream: Buffer): number[] {
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
-  await expect.poll(isTrue, { timeout: 5_000, interval: 2 }).toBe(true)
+  await expect.poll(isTrue, { timeout: 60_000, interval: 2 }).toBe(true)
 }

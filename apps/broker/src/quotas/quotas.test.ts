@@ -8,7 +8,7 @@ import {
 } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
-/** Rates over two seconds at least: waits in the tests are short. */
+/** Rates over two seconds at least: waits of some seconds, which a busy machine does not use up. */
 const SETTINGS = { 'quota.window.num': '3', 'controller.quota.window.num': '3' }
 const BYTES_PER_SECOND = 50_000
 
@@ -95,9 +95,11 @@ function fetchRequest(topicId: string) {
   }
 }
 
-/** How long the broker leaves the next request of the client unanswered. */
-async function silenceMs(client: TestClient): Promise<number> {
-  const startMs = performance.now()
+/** Timers and clocks of a process differ by less. */
+const CLOCK_SLACK_MS = 20
+
+/** Waits until the broker reads the next request of the client; how long that is since `startMs`. */
+async function heardAfterMs(client: TestClient, startMs: number): Promise<number> {
   await client.call('ApiVersions', { clientSoftwareName: 'test', clientSoftwareVersion: '1' })
   return performance.now() - startMs
 }
@@ -109,23 +111,23 @@ describe('a client above its quota', () => {
     await setQuota({ 'client-id': 'greedy' }, 'producer_byte_rate', BYTES_PER_SECOND)
     const first = await client.call('Produce', produceRequest(topicId, 90_000))
     expect(first.throttleTimeMs).toBe(0)
-    const second = await client.call('Produce', produceRequest(topicId, 40_000))
-    // 130 kB in two seconds are allowed in 2.6.
+    const startMs = performance.now()
+    const second = await client.call('Produce', produceRequest(topicId, 250_000))
+    // 340 kB in two seconds are allowed in 6.8; what has passed since the first counts.
     expect(second.responses[0]?.partitionResponses[0]?.errorCode).toBe('NONE')
-    expect(second.throttleTimeMs).toBeGreaterThan(300)
-    expect(second.throttleTimeMs).toBeLessThan(800)
+    expect(second.throttleTimeMs).toBeGreaterThan(0)
+    expect(second.throttleTimeMs).toBeLessThan(5_000)
 
     const neighbour = connect('modest')
     const order: string[] = []
-    const own = silenceMs(client).then((waitedMs) => {
+    const own = heardAfterMs(client, startMs).then((waitedMs) => {
       order.push('greedy')
       return waitedMs
     })
     const other = await neighbour.call('Produce', produceRequest(topicId, 90_000))
     order.push('modest')
     expect(other.throttleTimeMs).toBe(0)
-    // The mute began before the answer was here.
-    expect(await own).toBeGreaterThan(second.throttleTimeMs / 2)
+    expect(await own).toBeGreaterThan(second.throttleTimeMs - CLOCK_SLACK_MS)
     expect(order).toEqual(['modest', 'greedy'])
   })
 
@@ -134,7 +136,7 @@ describe('a client above its quota', () => {
     const { topicId } = await createTopic(client, 'orders')
     await setQuota({ 'client-id': null }, 'producer_byte_rate', BYTES_PER_SECOND)
     const startMs = performance.now()
-    void client.call('Produce', produceRequest(topicId, 130_000, 0)).catch(() => {})
+    void client.call('Produce', produceRequest(topicId, 350_000, 0)).catch(() => {})
     await connect('other').call('ApiVersions', {
       clientSoftwareName: 'test',
       clientSoftwareVersion: '1',
@@ -143,11 +145,9 @@ describe('a client above its quota', () => {
       .poll(() => broker.metrics.registry.getSingleMetricAsString('fairlead_connections_muted'))
       .toContain('fairlead_connections_muted 1')
     await expect
-      .poll(() => broker.metrics.registry.getSingleMetricAsString('fairlead_connections_muted'), {
-        timeout: 5_000,
-      })
+      .poll(() => broker.metrics.registry.getSingleMetricAsString('fairlead_connections_muted'))
       .toContain('fairlead_connections_muted 0')
-    expect(performance.now() - startMs).toBeGreaterThan(400)
+    expect(performance.now() - startMs).toBeGreaterThan(4_000)
   })
 
   test('of bytes it fetches gets none, and all of them later', async () => {
@@ -155,31 +155,38 @@ describe('a client above its quota', () => {
     const { topicId } = await createTopic(client, 'orders')
     await client.call('Produce', produceRequest(topicId, 60_000))
     await setQuota({ user: 'ANONYMOUS' }, 'consumer_byte_rate', BYTES_PER_SECOND)
-    const answers: { sizeBytes: number; throttleTimeMs: number; silentMs: number }[] = []
+    const answers: { sizeBytes: number; throttleTimeMs: number; heardMs: number }[] = []
     while (answers.filter(({ sizeBytes }) => sizeBytes > 0).length < 3) {
+      const startMs = performance.now()
       const { responses, throttleTimeMs } = await client.call('Fetch', fetchRequest(topicId))
       const sizeBytes = responses[0]?.partitions[0]?.records?.length ?? 0
-      answers.push({ sizeBytes, throttleTimeMs, silentMs: await silenceMs(client) })
+      const heardMs = await heardAfterMs(client, startMs)
+      answers.push({ sizeBytes, throttleTimeMs, heardMs })
     }
     const throttled = answers.filter(({ throttleTimeMs }) => throttleTimeMs > 0)
     expect(throttled.length).toBeGreaterThan(0)
     expect(throttled.every(({ sizeBytes }) => sizeBytes === 0)).toBe(true)
-    // The mute began before the answer was here.
-    expect(throttled.every((each) => each.silentMs > each.throttleTimeMs / 2)).toBe(true)
+    for (const { heardMs, throttleTimeMs } of throttled) {
+      expect(heardMs).toBeGreaterThan(throttleTimeMs - CLOCK_SLACK_MS)
+    }
   })
 
   test('of time waits at most a window', async () => {
     const client = connect()
     await setQuota({ user: null }, 'request_percentage', 0.000_1)
+    const startMs = performance.now()
     const { throttleTimeMs } = await client.call('Metadata', { topics: null })
     expect(throttleTimeMs).toBe(1_000)
-    expect(await silenceMs(client)).toBeGreaterThan(500)
+    expect(await heardAfterMs(client, startMs)).toBeGreaterThan(1_000 - CLOCK_SLACK_MS)
   })
 })
 
 describe('a quota of partitions that are created and deleted', () => {
   /** Six at once: three windows. */
   const PER_SECOND = 2
+  /** It takes three seconds until what is beyond the six is made good. */
+  const PARTITIONS = 12
+  const DEBT_MS = 3_000
 
   test('refuses what is above it', async () => {
     const client = connect()
@@ -188,35 +195,35 @@ describe('a quota of partitions that are created and deleted', () => {
       'controller_mutation_rate',
       PER_SECOND,
     )
-    expect(await createTopic(client, 'a', { partitions: 8 })).toMatchObject({
+    expect(await createTopic(client, 'a', { partitions: PARTITIONS })).toMatchObject({
       errorCode: 'NONE',
       throttleTimeMs: 0,
     })
     const refused = await createTopic(client, 'b')
     expect(refused.errorCode).toBe('THROTTLING_QUOTA_EXCEEDED')
-    expect(refused.throttleTimeMs).toBeGreaterThan(500)
-    expect(refused.throttleTimeMs).toBeLessThanOrEqual(1_000)
-    await silenceMs(client)
+    expect(refused.throttleTimeMs).toBeGreaterThan(0)
+    expect(refused.throttleTimeMs).toBeLessThanOrEqual(DEBT_MS)
+    await heardAfterMs(client, 0)
     expect((await createTopic(client, 'b')).errorCode).toBe('NONE')
   })
 
   test('lets old versions wait, which do not know the error', async () => {
     const client = connect()
     await setQuota({ user: 'ANONYMOUS' }, 'controller_mutation_rate', PER_SECOND)
-    const made = await createTopic(client, 'a', { partitions: 8, version: 5 })
+    const made = await createTopic(client, 'a', { partitions: PARTITIONS, version: 5 })
     expect(made.errorCode).toBe('NONE')
-    expect(made.throttleTimeMs).toBeGreaterThan(500)
+    expect(made.throttleTimeMs).toBeGreaterThan(0)
   })
 
   test('holds for topics that are created by asking for them', async () => {
     const client = connect()
     await setQuota({ 'client-id': null }, 'controller_mutation_rate', PER_SECOND)
-    await createTopic(client, 'a', { partitions: 8 })
+    await createTopic(client, 'a', { partitions: PARTITIONS })
     const request = { topics: [{ name: 'asked-for' }], allowAutoTopicCreation: true }
     const { topics, throttleTimeMs } = await client.call('Metadata', request)
     expect(topics.map(({ errorCode }) => errorCode)).toEqual(['UNKNOWN_TOPIC_OR_PARTITION'])
     expect(throttleTimeMs).toBeGreaterThan(0)
-    await silenceMs(client)
+    await heardAfterMs(client, 0)
     const later = await client.call('Metadata', request)
     expect(later.topics.map(({ errorCode }) => errorCode)).toEqual(['NONE'])
   })
@@ -224,12 +231,13 @@ describe('a quota of partitions that are created and deleted', () => {
 
 test('an address that connects too fast is turned away for a while', async () => {
   await setQuota({ ip: '127.0.0.1' }, 'connection_creation_rate', 1)
+  const peers = Array.from({ length: 10 }, () => connect())
   // Two seconds' worth.
-  const admitted = await Promise.all([connect(), connect()].map(silenceMs))
-  expect(admitted).toHaveLength(2)
-  const turnedAway = connect()
-  await expect.poll(() => turnedAway.isClosed, { timeout: 3_000 }).toBe(true)
-  expect(await broker.metrics.registry.metrics()).toContain('fairlead_connections_above_quota 1')
+  await Promise.all(peers.slice(0, 2).map((peer) => heardAfterMs(peer, 0)))
+  await expect.poll(() => peers.at(-1)?.isClosed).toBe(true)
+  expect(await broker.metrics.registry.metrics()).toMatch(
+    /^fairlead_connections_above_quota [1-9]/m,
+  )
 })
 
 test('quotas and what they measure are shown, and are there after a restart', async () => {

@@ -16,7 +16,7 @@ import {
 } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
 
-const SOON = { timeout: 10_000, interval: 20 }
+const SOON = { timeout: 60_000, interval: 20 }
 const FAST = { 'log.scrub.interval.ms': '50', 'log.tail.cache.bytes': '0' }
 
 let broker: TestBroker
@@ -36,7 +36,7 @@ async function start(settings: Readonly<Record<string, string>>) {
   return topicId
 }
 
-describe('the scrub of a broker', { timeout: 20_000 }, () => {
+describe('the scrub of a broker', { timeout: 120_000 }, () => {
   test('finds what the disk has damaged, reports it, and takes it out of service', async () => {
     const topicId = await start(FAST)
     const readBytes = () => gauge(broker, 'fairlead_scrub_read_bytes')

@@ -71,7 +71,7 @@ async function ask(method: Method, url: string, payload?: object) {
 }
 
 const until = (assertion: () => Promise<void> | void): Promise<void> =>
-  vi.waitFor(assertion, { timeout: 20_000, interval: 20 })
+  vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 
 async function appliedUpTo(...offsets: readonly number[]): Promise<void> {
   await until(async () => {

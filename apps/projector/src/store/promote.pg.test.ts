@@ -20,7 +20,7 @@ async function open(projection: Projection): Promise<TwoVersions> {
 afterEach(() => versions.close())
 
 const until = (assertion: () => Promise<void> | void): Promise<void> =>
-  vi.waitFor(assertion, { timeout: 20_000, interval: 5 })
+  vi.waitFor(assertion, { timeout: 60_000, interval: 5 })
 
 describe('side effects are not lost when the live version is behind the one to be shown', () => {
   const asked = { ...SWAP, name: 'totals', version: 2 }

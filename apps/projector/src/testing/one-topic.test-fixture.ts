@@ -24,7 +24,7 @@ export function balances(...amounts: readonly number[]): readonly Account[] {
 }
 
 export function until(assertion: () => Promise<void> | void): Promise<void> {
-  return vi.waitFor(assertion, { timeout: 20_000, interval: 20 })
+  return vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 }
 
 /** A database of its own and a topic of one partition in memory, with projectors over both, for one test. */

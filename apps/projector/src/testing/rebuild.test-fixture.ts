@@ -22,7 +22,7 @@ export function balances(...of: readonly number[]): readonly Balance[] {
 }
 
 export function until(assertion: () => Promise<void> | void): Promise<void> {
-  return vi.waitFor(assertion, { timeout: 20_000, interval: 20 })
+  return vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 }
 
 /** A database of its own and a log in memory, with projectors over both, for one test. */

@@ -24,20 +24,18 @@ test('others are answered while a large schema is registered', async () => {
   // The thread starts with the first of them.
   await call(http, 'POST /subjects/first/versions', wide(10_000))
   const state = { isRegistered: false }
-  const startMs = performance.now()
   const registered = call(http, 'POST /subjects/large/versions', wide(20_000)).then((answer) => {
     state.isRegistered = true
     return answer
   })
-  let longestMs = 0
+  let answeredCount = 0
   while (!state.isRegistered) {
-    const askedMs = performance.now()
     expect((await call(http, 'GET /subjects/small/versions/1'))[0]).toBe(200)
     await new Promise((resolve) => setImmediate(resolve))
-    longestMs = Math.max(longestMs, performance.now() - askedMs)
+    answeredCount += 1
   }
   expect((await registered)[0]).toBe(200)
-  expect(longestMs).toBeLessThan((performance.now() - startMs) / 2)
+  expect(answeredCount).toBeGreaterThan(10)
 })
 
 test('a large schema is answered as a small one is, by every route', async () => {

@@ -8,7 +8,7 @@ import { type RelayOptions, relayOptions } from '../options.ts'
 import { Relay } from '../relay.ts'
 import { FakeBrokers } from './fake-brokers.ts'
 
-const WAIT = { timeout: 30_000, interval: 20 }
+const WAIT = { timeout: 60_000, interval: 20 }
 function ignore(): void {
   // The tests look at the state, not at the log.
 }

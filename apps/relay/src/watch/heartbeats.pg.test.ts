@@ -47,7 +47,7 @@ test('heartbeats come back through the log while nobody writes, and are no event
     text: 'none comes back',
   })
   const text = await fixture.metricsText()
-  expect(text).toMatch(/^outbox_relay_heartbeat_rtt_seconds 0\.\d+$/m)
+  expect(text).toMatch(/^outbox_relay_heartbeat_rtt_seconds \d+(\.\d+)?$/m)
   expect(text).toMatch(/^outbox_relay_heartbeat_timestamp_seconds \d{10}/m)
   await fixture.confirmed()
   expect(fixture.brokers.records('fairlead.transaction')).toEqual([])
@@ -87,7 +87,6 @@ test('the query of a heartbeat is run with each, and one that fails holds up not
 
 test('a query that fails within a transaction of its own stops neither heartbeats nor the next query', async () => {
   await createFixture({
-    ...SOON,
     'heartbeat.action.query': 'begin; insert into beat default values; commit',
   })
   await fixture.started()
