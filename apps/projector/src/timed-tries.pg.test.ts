@@ -28,7 +28,7 @@ import { TimedTries } from './timed-tries.ts'
 
 const TOPIC = 'outbox.event.account'
 const ANA = { actor: 'ana', reason: 'the bank was closed' }
-const SOON = { retries: 50, baseMs: 20, maxMs: 50 }
+const SOON = { retries: 10_000, baseMs: 20, maxMs: 50 }
 const LATER = { retries: 10, baseMs: 3_600_000, maxMs: 3_600_000 }
 
 let fixture: RebuildFixture

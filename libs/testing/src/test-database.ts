@@ -26,7 +26,7 @@ export async function testDatabase(): Promise<TestDatabase> {
 
 /** A slot that is in use cannot be dropped, so its reader is ended first. */
 const DROP_SLOTS = `
-  select pg_terminate_backend(active_pid, 5000), pg_drop_replication_slot(slot_name)
+  select pg_terminate_backend(active_pid, 60000), pg_drop_replication_slot(slot_name)
   from pg_replication_slots where database = $1`
 
 async function administer(url: string, sql: string, values: readonly string[] = []): Promise<void> {
