@@ -1,17 +1,8 @@
+import { createRequire } from 'node:module'
 import { EVENT_HEADERS } from '@fairlead/base'
 import { type Admitted, type LogRecord, headersText } from '@fairlead/projection'
-import {
-  type Attributes,
-  type Link,
-  type Span,
-  type SpanContext,
-  SpanKind,
-  SpanStatusCode,
-  context,
-  createTraceState,
-  isSpanContextValid,
-  trace,
-} from '@opentelemetry/api'
+import type * as OpenTelemetry from '@opentelemetry/api'
+import type { Attributes, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api'
 import type { Fetched } from './log/event-log.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
@@ -19,7 +10,11 @@ import type { ProjectionPartition } from './store/registered-projection.ts'
 const LINKS_MAX = 128
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
 
-const tracer = trace.getTracer('@fairlead/projector')
+/** As `prom-client` has loaded it already; imported, it would be loaded again, from as many files. */
+const openTelemetry = createRequire(import.meta.url)('@opentelemetry/api') as typeof OpenTelemetry
+const { SpanStatusCode, context, createTraceState, isSpanContextValid, trace } = openTelemetry
+/** Asked for each time: an SDK that comes later is known to the other copy of the API, and to all by the global. */
+const tracer = () => trace.getTracer('@fairlead/projector')
 
 /**
  * Spans of what is done with a partition, by the semantic conventions of OpenTelemetry for messaging. They
@@ -47,7 +42,7 @@ export class PartitionSpans {
   /** `poll <topic>`, for a fetch that began at `startTime` and brought records. */
   polled({ records }: Pick<Fetched, 'records'>, startTime: number): void {
     if (records.length === 0) return
-    const span = this.#start('poll', 'receive', SpanKind.CLIENT, startTime)
+    const span = this.#start('poll', 'receive', openTelemetry.SpanKind.CLIENT, startTime)
     this.#describe(span, records)
     span.end()
   }
@@ -62,7 +57,13 @@ export class PartitionSpans {
     const origin = records.length === 1 && first !== undefined ? originOf(first) : undefined
     const parent =
       origin === undefined ? context.active() : trace.setSpanContext(context.active(), origin)
-    const span = this.#start('process', 'process', SpanKind.CONSUMER, undefined, parent)
+    const span = this.#start(
+      'process',
+      'process',
+      openTelemetry.SpanKind.CONSUMER,
+      undefined,
+      parent,
+    )
     this.#describe(span, records)
     try {
       return await context.with(trace.setSpan(parent, span), apply)
@@ -83,7 +84,7 @@ export class PartitionSpans {
     startTime: number | undefined,
     parent = context.active(),
   ): Span {
-    return tracer.startSpan(
+    return tracer().startSpan(
       `${name} ${this.#topic}`,
       {
         kind,

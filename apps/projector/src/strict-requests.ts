@@ -1,5 +1,9 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { createRequire } from 'node:module'
+import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+
+/** Loaded with the first request that is validated: a projector that is killed is back before it. */
+const require = createRequire(import.meta.url)
 
 /**
  * Has requests taken as they are. Fastify would leave out what a schema does not know, and bend a body
@@ -7,10 +11,15 @@ import type { AppContext, ConfigSpec } from '@fairlead/service'
  * Query strings and paths are text, of which numbers are read.
  */
 export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
-  const bodies = new Ajv({ useDefaults: true, allowUnionTypes: true })
-  const texts = new Ajv({ useDefaults: true, coerceTypes: true })
+  const validators = onFirstUse(() => {
+    const ajv = require('ajv') as { readonly Ajv: typeof Ajv }
+    return {
+      bodies: new ajv.Ajv({ useDefaults: true, allowUnionTypes: true }),
+      texts: new ajv.Ajv({ useDefaults: true, coerceTypes: true }),
+    }
+  })
   http.setValidatorCompiler<object>(({ schema, httpPart }) =>
-    compiledOnce(() => (httpPart === 'body' ? bodies : texts).compile(schema)),
+    compiledOnce(() => validators()[httpPart === 'body' ? 'bodies' : 'texts'].compile(schema)),
   )
   http.setSchemaErrorFormatter(([first], part) => {
     const unknown = first?.params['additionalProperty']
@@ -27,15 +36,19 @@ export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
   })
 }
 
+function onFirstUse<Value>(make: () => Value): () => Value {
+  let value: Value | undefined
+  return () => (value ??= make())
+}
+
 type Validate = { (value: unknown): boolean; errors?: ErrorObject[] | null }
 
 /** Compiled with the first request: all schemas of all routes take a part of the start that can be told. */
 function compiledOnce(compile: () => ValidateFunction): Validate {
-  let compiled: ValidateFunction | undefined
+  const compiled = onFirstUse(compile)
   const validate: Validate = (value) => {
-    compiled ??= compile()
-    const isValid = compiled(value)
-    validate.errors = compiled.errors ?? null
+    const isValid = compiled()(value)
+    validate.errors = compiled().errors ?? null
     return isValid
   }
   return validate

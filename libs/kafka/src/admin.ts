@@ -2,13 +2,15 @@ import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
-import { ISOLATIONS } from './fetch-exchange.ts'
+import { ISOLATIONS } from './requests/fetch.ts'
 import { KafkaError } from './kafka-error.ts'
-import { createTopicsV7, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from './platformatic.ts'
 import type { TopicPartition } from './records.ts'
+import { describeConfigsExchange } from './requests/describe-configs.ts'
+import { listOffsetsExchange } from './requests/offsets.ts'
+import { createTopicsExchange, deleteTopicsExchange } from './requests/topics.ts'
 import { type Remaining, retrying } from './retrying.ts'
 
-const TIMESTAMPS = { earliest: -2n, latest: -1n, logEnd: -1n } as const
+const TIMESTAMPS = { earliest: -2, latest: -1, logEnd: -1 } as const
 const CONSUMER_REPLICA_ID = -1
 /** Kafka's `DEBUGGING_REPLICA_ID`: sees the log as a replica does, beyond the high watermark. */
 const DEBUGGING_REPLICA_ID = -2
@@ -40,20 +42,18 @@ async function createTopics(cluster: Cluster, topics: readonly TopicSpec[]): Pro
     name: topic,
     numPartitions: partitions,
     replicationFactor: replicationFactor ?? -1,
-    assignments: [],
-    configs: Object.entries(configs ?? {}).map(([name, value]) => ({ name, value })),
+    configs: configs ?? {},
   }))
   await attempts(cluster, 'CreateTopics', async (remaining) => {
     const response = await cluster.withAnyBroker(
       (connection, timeoutMs) =>
-        connection.call(
-          createTopicsV7.api,
-          [requests, timeoutMs, false],
+        connection.exchange(
+          createTopicsExchange({ topics: requests, timeoutMs, validateOnly: false }),
           callOf(cluster, timeoutMs),
         ),
       callOf(cluster, remaining()),
     )
-    for (const { name, errorCode, errorMessage } of response.topics) {
+    for (const { name, errorCode, errorMessage } of response) {
       expectNoError(errorCode, `creation of topic ${name}`, errorMessage)
     }
   })
@@ -97,14 +97,16 @@ async function partitionCount(cluster: Cluster, topic: string): Promise<number |
 }
 
 async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promise<void> {
-  const requests = topics.map((name) => ({ name, topicId: null }))
   await attempts(cluster, 'DeleteTopics', async (remaining) => {
     const response = await cluster.withAnyBroker(
       (connection, timeoutMs) =>
-        connection.call(deleteTopicsV6.api, [requests, timeoutMs], callOf(cluster, timeoutMs)),
+        connection.exchange(
+          deleteTopicsExchange({ topics, timeoutMs }),
+          callOf(cluster, timeoutMs),
+        ),
       callOf(cluster, remaining()),
     )
-    for (const { name, errorCode, errorMessage } of response.responses) {
+    for (const { name, errorCode, errorMessage } of response) {
       if (errorName(errorCode) === 'UNKNOWN_TOPIC_OR_PARTITION') continue
       expectNoError(errorCode, `deletion of topic ${name}`, errorMessage)
     }
@@ -118,26 +120,23 @@ async function listOffsets(
 ): Promise<number> {
   const { topic, partition, isolation = 'read_uncommitted' } = target
   const timestamp =
-    typeof target.timestamp === 'number' ? BigInt(target.timestamp) : TIMESTAMPS[target.timestamp]
+    typeof target.timestamp === 'number' ? target.timestamp : TIMESTAMPS[target.timestamp]
   const what = `ListOffsets of ${topic}-${partition}`
   const replicaId = target.timestamp === 'logEnd' ? DEBUGGING_REPLICA_ID : CONSUMER_REPLICA_ID
-  const topics = [
-    { name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }] },
-  ]
+  const isolationLevel = ISOLATIONS[isolation]
+  const exchange = listOffsetsExchange({ replicaId, isolationLevel, topic, partition, timestamp })
   return attempts(cluster, what, async (remaining) => {
     const leader = await cluster.findLeader(topic, partition, callOf(cluster, remaining()))
     const options = callOf(cluster, remaining())
     try {
-      const response = await cluster.withBroker(
+      const answer = await cluster.withBroker(
         leader,
-        (connection) =>
-          connection.call(listOffsetsV7.api, [replicaId, ISOLATIONS[isolation], topics], options),
+        (connection) => connection.exchange(exchange, options),
         options,
       )
-      const answer = response.topics[0]?.partitions[0]
       if (answer === undefined) throw responseError(3, what)
       expectNoError(answer.errorCode, what)
-      return Number(answer.offset)
+      return answer.offset
     } catch (error) {
       cluster.forgetLeaders(topic)
       throw error
@@ -147,20 +146,16 @@ async function listOffsets(
 
 async function describeTopicConfigs(cluster: Cluster, topic: string) {
   const what = `DescribeConfigs of ${topic}`
+  const resource = { resourceType: RESOURCE_TYPE_TOPIC, resourceName: topic }
+  const exchange = describeConfigsExchange({ ...resource, withDocumentation: false })
   return attempts(cluster, what, async (remaining) => {
-    const response = await cluster.withAnyBroker(
-      (connection, timeoutMs) =>
-        connection.call(
-          describeConfigsV4.api,
-          [[{ resourceType: RESOURCE_TYPE_TOPIC, resourceName: topic }], false, false],
-          callOf(cluster, timeoutMs),
-        ),
+    const result = await cluster.withAnyBroker(
+      (connection, timeoutMs) => connection.exchange(exchange, callOf(cluster, timeoutMs)),
       callOf(cluster, remaining()),
     )
-    const result = response.results[0]
     if (result === undefined) throw responseError(3, what)
     expectNoError(result.errorCode, what, result.errorMessage)
-    return new Map(result.configs.map(({ name, value }) => [name, value ?? null]))
+    return new Map(result.configs.map(({ name, value }) => [name, value]))
   })
 }
 

@@ -16,7 +16,7 @@ import {
   type QueuedSend,
   type Rejected,
 } from './partition-queue.ts'
-import { type ProduceAnswer, produceExchange } from './produce-exchange.ts'
+import { type ProduceAnswer, produceExchange } from './requests/produce.ts'
 import type { Compression } from './record-batch-encoder.ts'
 import type { ProducerIdentity } from './transaction-requests.ts'
 import { RETRY_BACKOFF, delay, jitter } from './retrying.ts'

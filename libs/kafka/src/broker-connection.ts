@@ -1,14 +1,10 @@
-import {
-  type API,
-  type Callback,
-  Connection,
-  ResponseError,
-  type Writer,
-  apiVersionsV3,
-  protocolAPIsById,
-} from './platformatic.ts'
-import { type ClientSecurity, connectionSecurity } from './client-security.ts'
-import { KafkaError } from './kafka-error.ts'
+import { type Socket, connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { DecodeError, invariant } from '@fairlead/base'
+import { apiName } from './api-names.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { type ClientSecurity, tlsOptions } from './client-security.ts'
 import {
   abortedError,
   expectNoError,
@@ -16,11 +12,18 @@ import {
   timeoutError,
   toKafkaError,
 } from './error-codes.ts'
+import { KafkaError } from './kafka-error.ts'
+import { type VersionRange, apiVersionsExchange } from './requests/api-versions.ts'
+import type { Exchange } from './requests/exchange.ts'
+import { ResponseFrames } from './response-frames.ts'
+import { SaslRefusal, authenticate } from './sasl.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
-/** Requests are bounded by their own timeouts; the package's timer must never be first. */
-const PACKAGE_TIMEOUT_MS = 2 ** 31 - 1
-const CLIENT_SOFTWARE = { name: 'fairlead', version: '0.1.0' } as const
+/** A session that a broker has ended (KIP-368) ends the connection with the next request: ours ends before. */
+const SESSION_SHARE = 0.8
+const TAGGED_HEADERS = { request: true, response: true } as const
+const CORRELATION_IDS = 2 ** 31
+const LENGTH_BYTES = 4
 
 export type BrokerAddress = { readonly host: string; readonly port: number }
 
@@ -31,13 +34,10 @@ type OpenOptions = CallOptions & {
   readonly security: ClientSecurity | undefined
 }
 
-/** A request whose bytes we write and read ourselves, alike in a range of flexible versions. */
-export type Exchange<Response> = {
-  readonly key: number
-  readonly minVersion: number
-  readonly maxVersion: number
-  encode(): Writer
-  decode(body: Uint8Array): Response
+/** What the socket tells whoever waits for it. */
+type Waiting = {
+  readonly received: (frame: Buffer) => void
+  readonly lost: (cause: Error | undefined) => void
 }
 
 /**
@@ -47,81 +47,80 @@ export type Exchange<Response> = {
  * A request that times out or is aborted destroys the connection: its response would still arrive.
  */
 export class BrokerConnection {
-  readonly #connection: Connection
+  readonly #socket: Socket
   readonly #address: BrokerAddress
-  #versions: ReadonlyMap<number, { readonly minVersion: number; readonly maxVersion: number }> =
-    new Map()
+  readonly #clientId: string
+  readonly #frames = new ResponseFrames()
+  #versions: ReadonlyMap<number, VersionRange> = new Map()
+  #waiting: Waiting | undefined
+  #correlationId = 0
+  #isOpen = false
   #isDestroyed = false
+  /** When the broker stops believing who we are. */
+  #sessionEndMs = Number.POSITIVE_INFINITY
 
-  private constructor(
-    address: BrokerAddress,
-    { clientId, security }: Pick<OpenOptions, 'clientId' | 'security'>,
-  ) {
+  private constructor(address: BrokerAddress, { clientId, security }: OpenOptions) {
     this.#address = address
-    this.#connection = new Connection(clientId, {
-      ...connectionSecurity(security, address.host),
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: PACKAGE_TIMEOUT_MS,
-      maxInflights: 1,
+    this.#clientId = clientId
+    const { host, port } = address
+    const tls = security?.tls
+    this.#socket =
+      tls === undefined
+        ? connect({ host, port })
+        : connectTls({ host, port, ...tlsOptions(tls, host) })
+    this.#socket.setNoDelay(true)
+    let cause: Error | undefined
+    this.#socket.on('error', (error) => {
+      cause = error
     })
-    this.#connection.on('error', () => undefined)
+    this.#socket.on('close', () => this.#lose(cause))
+    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk))
   }
 
+  /** @throws {KafkaError} NETWORK, with a {@link SaslRefusal} or an error of TLS as its cause; TIMEOUT; ABORTED. */
   static async open(address: BrokerAddress, options: OpenOptions): Promise<BrokerConnection> {
     const opened = new BrokerConnection(address, options)
-    const timeoutMs = Math.min(options.timeoutMs, CONNECT_TIMEOUT_MS)
-    const deadlineMs = performance.now() + timeoutMs
-    await opened.#run<void>('connect', { ...options, timeoutMs }, (connection, callback) => {
-      void connection.connect(address.host, address.port, (error) => callback(error))
+    const deadlineMs = performance.now() + Math.min(options.timeoutMs, CONNECT_TIMEOUT_MS)
+    const rest = (): CallOptions => ({
+      signal: options.signal,
+      timeoutMs: Math.max(1, deadlineMs - performance.now()),
     })
-    const response = await opened.#run<ReturnType<typeof apiVersionsV3.parseResponse>>(
-      'ApiVersions',
-      { ...options, timeoutMs: Math.max(1, deadlineMs - performance.now()) },
-      (connection, callback) =>
-        apiVersionsV3.api(connection, CLIENT_SOFTWARE.name, CLIENT_SOFTWARE.version, callback),
-    )
-    expectNoError(response.errorCode, 'ApiVersions')
-    opened.#versions = new Map(response.apiKeys.map((range) => [range.apiKey, range]))
+    const { tls, sasl } = options.security ?? {}
+    await opened.#connected(tls === undefined ? 'connect' : 'secureConnect', rest())
+    const versions = apiVersionsExchange()
+    const { errorCode, apiKeys } = await opened.#request(versions, versions.maxVersion, rest())
+    if (errorCode !== 0) opened.destroy()
+    expectNoError(errorCode, 'ApiVersions')
+    opened.#versions = new Map(apiKeys.map((range) => [range.apiKey, range]))
+    if (sasl !== undefined) {
+      // Of every version that has the rest of what is asked of a broker here.
+      const send = <Response>(exchange: Exchange<Response>) =>
+        opened.#request(exchange, exchange.maxVersion, rest())
+      try {
+        const lifetimeMs = await authenticate(send, sasl)
+        if (lifetimeMs > 0) opened.#sessionEndMs = performance.now() + SESSION_SHARE * lifetimeMs
+      } catch (error) {
+        opened.destroy()
+        if (!(error instanceof SaslRefusal)) throw error
+        throw lostError(`the connection to ${address.host}:${address.port}`, error)
+      }
+    }
     return opened
   }
 
+  /** False once the broker is about to ask again who we are: the next connection tells it. */
   get isOpen(): boolean {
-    return !this.#isDestroyed && this.#connection.isConnected()
+    return this.#isOpen && !this.#isDestroyed && performance.now() < this.#sessionEndMs
   }
 
   /**
-   * Sends a request in the package's codec. An error code in the response is part of the answer.
+   * Sends a request in the highest version that both sides have. An error code in the response is part of the
+   * answer.
    *
    * @throws {KafkaError} UNSUPPORTED_VERSION, NETWORK, TIMEOUT, ABORTED, CORRUPT_RESPONSE.
    */
-  call<Arguments extends unknown[], Response>(
-    api: API<Arguments, Response>,
-    requestArguments: Arguments,
-    options: CallOptions,
-  ): Promise<Response> {
-    const what = this.#describe(api.key)
-    this.#pickVersion(api.key, { minVersion: api.version, maxVersion: api.version })
-    return this.#run(what, options, (connection, callback) => {
-      const send = api as unknown as (...values: unknown[]) => void
-      send(connection, ...requestArguments, callback)
-    })
-  }
-
-  /** Sends a request in a codec of ours, in the highest version that both sides have. */
-  exchange<Response>(exchange: Exchange<Response>, options: CallOptions): Promise<Response> {
-    const version = this.#pickVersion(exchange.key, exchange)
-    return this.#run(this.#describe(exchange.key), options, (connection, callback) =>
-      connection.send(
-        exchange.key,
-        version,
-        () => exchange.encode(),
-        (_correlationId, _key, _version, reader) =>
-          exchange.decode(reader.buffer.slice(reader.position)),
-        true,
-        true,
-        callback,
-      ),
-    )
+  async exchange<Response>(exchange: Exchange<Response>, options: CallOptions): Promise<Response> {
+    return this.#request(exchange, this.#pickVersion(exchange), options)
   }
 
   /** Whether the broker speaks this version of a request. */
@@ -133,40 +132,73 @@ export class BrokerConnection {
   destroy(): void {
     if (this.#isDestroyed) return
     this.#isDestroyed = true
-    const wasConnected = this.#connection.isConnected()
-    const socket: { destroy(): void } | undefined = this.#connection.socket
-    socket?.destroy()
-    // Until it is connected the package only listens to its own events; this ends its wait.
-    if (!wasConnected) this.#connection.emit('close')
+    this.#socket.destroy()
   }
 
-  #pickVersion(key: number, ours: { minVersion: number; maxVersion: number }): number {
-    const theirs = this.#versions.get(key)
+  #pickVersion(ours: Pick<Exchange<unknown>, 'key' | 'minVersion' | 'maxVersion'>): number {
+    const theirs = this.#versions.get(ours.key)
     const version = Math.min(ours.maxVersion, theirs?.maxVersion ?? -1)
     if (theirs !== undefined && version >= Math.max(ours.minVersion, theirs.minVersion))
       return version
     const range = theirs === undefined ? 'no version' : `${theirs.minVersion}-${theirs.maxVersion}`
     throw new KafkaError(
-      `${this.#describe(key)}: the broker has ${range}, we have ${ours.minVersion}-${ours.maxVersion}`,
+      `${this.#describe(ours.key)}: the broker has ${range}, we have ${ours.minVersion}-${ours.maxVersion}`,
       { code: 'UNSUPPORTED_VERSION', retryable: false },
     )
   }
 
-  #run<Response>(
-    what: string,
-    options: CallOptions,
-    start: (connection: Connection, callback: Callback<Response>) => void,
-  ): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      const { signal } = options
-      if (signal?.aborted === true || this.#isDestroyed) {
-        this.destroy()
-        reject(signal?.aborted === true ? abortedError(what) : lostError(what))
-        return
+  #connected(event: 'connect' | 'secureConnect', options: CallOptions): Promise<void> {
+    const what = `a connection to ${this.#address.host}:${this.#address.port}`
+    return this.#waitFor<void>(what, options, (resolve) => {
+      this.#socket.once(event, () => {
+        this.#isOpen = true
+        resolve()
+      })
+      return () => {
+        throw new DecodeError('a response before the first request', 0)
       }
+    })
+  }
+
+  #request<Response>(
+    exchange: Exchange<Response>,
+    version: number,
+    options: CallOptions,
+  ): Promise<Response> {
+    const { key, taggedHeaders = TAGGED_HEADERS } = exchange
+    return this.#waitFor<Response>(this.#describe(key), options, (resolve) => {
+      this.#correlationId = (this.#correlationId + 1) % CORRELATION_IDS
+      const correlationId = this.#correlationId
+      const writer = new ByteWriter().int32(0).int16(key).int16(version).int32(correlationId)
+      writer.plainString(this.#clientId)
+      if (taggedHeaders.request) writer.tags()
+      exchange.encode(writer)
+      const frame = writer.bytes
+      frame.writeInt32BE(frame.length - LENGTH_BYTES)
+      this.#socket.write(frame)
+      return (response) => {
+        const reader = new ByteReader(response)
+        if (reader.int32() !== correlationId) {
+          throw new DecodeError('the response is that of another request', 0)
+        }
+        if (taggedHeaders.response) reader.skipTaggedFields()
+        resolve(exchange.decode(reader))
+      }
+    })
+  }
+
+  /** `start` begins what ends with `resolve`, and says what a frame does that comes meanwhile. */
+  #waitFor<Value>(
+    what: string,
+    { signal, timeoutMs }: CallOptions,
+    start: (resolve: (value: Value) => void) => (frame: Buffer) => void,
+  ): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      invariant(this.#waiting === undefined, 'a connection has one request in flight')
       const end = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
+        this.#waiting = undefined
       }
       const fail = (error: unknown) => {
         end()
@@ -174,30 +206,51 @@ export class BrokerConnection {
         reject(toKafkaError(error, what))
       }
       const abort = () => fail(abortedError(what))
-      const timer = setTimeout(() => fail(timeoutError(what, options.timeoutMs)), options.timeoutMs)
+      const timer = setTimeout(() => fail(timeoutError(what, timeoutMs)), timeoutMs)
       signal?.addEventListener('abort', abort)
-      const callback: Callback<Response> = (error, response) => {
-        // The package throws for error codes in a response; for us they are part of the answer.
-        if (error instanceof ResponseError) {
-          end()
-          resolve((error as unknown as { readonly response: Response }).response)
-        } else if (error === null || error === undefined) {
-          end()
-          resolve(response as Response)
-        } else {
-          fail(error)
-        }
+      let decode: ((frame: Buffer) => void) | undefined
+      this.#waiting = {
+        received: (frame) => {
+          try {
+            decode?.(frame)
+          } catch (error) {
+            fail(error)
+          }
+        },
+        lost: (cause) => fail(lostError(what, cause)),
       }
+      if (signal?.aborted === true) return abort()
+      if (this.#isDestroyed) return fail(lostError(what))
       try {
-        start(this.#connection, callback)
+        decode = start((value) => {
+          end()
+          resolve(value)
+        })
       } catch (error) {
         fail(error)
       }
     })
   }
 
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#frames.receive(chunk)) {
+        // Nobody waits for it: the broker speaks of something else than we do.
+        if (this.#waiting === undefined) return this.destroy()
+        this.#waiting.received(frame)
+      }
+    } catch (error) {
+      this.#lose(error instanceof Error ? error : undefined)
+    }
+  }
+
+  #lose(cause: Error | undefined): void {
+    this.#isOpen = false
+    this.#waiting?.lost(cause)
+    this.destroy()
+  }
+
   #describe(key: number): string {
-    const names: Readonly<Record<number, string | undefined>> = protocolAPIsById
-    return `${names[key] ?? `API ${key}`} to ${this.#address.host}:${this.#address.port}`
+    return `${apiName(key)} to ${this.#address.host}:${this.#address.port}`
   }
 }

@@ -3,12 +3,14 @@ import { DecodeError } from '@fairlead/base'
 const VARINT_BYTES_MAX = 10
 /** Of seven bits each: as many as an int of 32 bits has place for. */
 const VARINT_INT_BYTES_MAX = 4
+const UUID_BYTES = 16
+const NO_BYTES = new Uint8Array()
 const INT31_MAX = 2 ** 31 - 1
 
 const utf8 = new TextDecoder()
 
 /**
- * Reads the primitive types of Kafka's flexible versions (KIP-482) from one buffer. Never reads past its end: that is
+ * Reads the primitive types of Kafka's protocol from one buffer; those of flexible versions (KIP-482), unless it is said. Never reads past its end: that is
  * a DecodeError. Byte strings are views.
  */
 export class ByteReader {
@@ -137,6 +139,52 @@ export class ByteReader {
   nullableString(): string | null {
     const bytes = this.nullableBytes()
     return bytes === null ? null : utf8.decode(bytes)
+  }
+
+  /** Null, which stands for "none" here, is empty. */
+  string(): string {
+    return this.nullableString() ?? ''
+  }
+
+  /** Null, which stands for "none" here, is empty. A view. */
+  bytesOrNone(): Uint8Array {
+    return this.nullableBytes() ?? NO_BYTES
+  }
+
+  boolean(): boolean {
+    return this.int8() !== 0
+  }
+
+  /** With hyphens, in lower case. */
+  uuid(): string {
+    const hex = Buffer.from(this.view(UUID_BYTES)).toString('hex')
+    return [
+      hex.slice(0, 8),
+      hex.slice(8, 12),
+      hex.slice(12, 16),
+      hex.slice(16, 20),
+      hex.slice(20),
+    ].join('-')
+  }
+
+  /** As before flexible versions: with a length of 16 bits. */
+  plainString(): string {
+    return utf8.decode(this.view(Math.max(0, this.int16())))
+  }
+
+  /** As before flexible versions: with a count of 32 bits. */
+  plainArray<Item>(item: () => Item): Item[] {
+    const length = this.int32()
+    const items: Item[] = []
+    for (let index = 0; index < length; index += 1) items.push(item())
+    return items
+  }
+
+  /** A structure: what `read` reads, and the tagged fields behind it, which nobody asks for. */
+  struct<Value>(read: () => Value): Value {
+    const value = read()
+    this.skipTaggedFields()
+    return value
   }
 
   /** A null array is empty. */

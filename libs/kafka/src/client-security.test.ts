@@ -117,3 +117,28 @@ test('so is, and does, a certificate of a broker that nobody vouches for, or of 
   expect(await refusal(strange, true)).toMatchObject(refused)
   expect(await refusal({ tls: { ca, isNameChecked: true } }, true)).toMatchObject(refused)
 })
+
+test.for([
+  { lifetime: 'without an end', saslSessionMs: 0, isReplaced: false },
+  { lifetime: 'of an hour', saslSessionMs: 3_600_000, isReplaced: false },
+  { lifetime: 'of a moment', saslSessionMs: 1, isReplaced: true },
+])('a session $lifetime', async ({ saslSessionMs, isReplaced }) => {
+  broker = await FakeBroker.listen()
+  broker.saslSessionMs = saslSessionMs
+  const admin = createAdmin({
+    bootstrapServers: [broker.address],
+    clientId: 'test',
+    security: { sasl: { mechanism: 'PLAIN', username: 'ann', password: 'of ann' } },
+  })
+  await admin.ping(5_000)
+  // The first answer names the broker, and a second connection is to it by its name.
+  await admin.ping(5_000)
+  const { handshakeCount } = broker
+  for (let count = 0; count < 3; count += 1) {
+    // Longer than a moment, on every clock.
+    const startedMs = performance.now()
+    while (performance.now() - startedMs < 2) await admin.ping(5_000)
+  }
+  await admin.close()
+  expect(broker.handshakeCount > handshakeCount).toBe(isReplaced)
+})

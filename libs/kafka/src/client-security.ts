@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { ConnectionOptions } from '@platformatic/kafka'
+import type { ConnectionOptions } from 'node:tls'
 
 /** How brokers are spoken to. Without `tls` in plain text, without `sasl` as nobody. */
 export type ClientSecurity = {
@@ -27,25 +27,12 @@ export type SaslCredentials = {
   readonly password: string
 }
 
-/** What the package is told for a connection to `host`. */
-export function connectionSecurity(
-  security: ClientSecurity | undefined,
-  host: string,
-): Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'> {
-  const { tls, sasl } = security ?? {}
-  return {
-    ...(tls !== undefined && {
-      tls: tlsOptions(tls),
-      // TLS names no address, RFC 6066; that of the certificate is compared all the same.
-      tlsServerName: isIP(host) === 0,
-    }),
-    ...(sasl !== undefined && { sasl }),
-  }
-}
-
-function tlsOptions(tls: TlsSettings): NonNullable<ConnectionOptions['tls']> {
+/** What Node is told for a connection to `host`. */
+export function tlsOptions(tls: TlsSettings, host: string): ConnectionOptions {
   const { ca, certificate, key, keyPassphrase, isNameChecked } = tls
   return {
+    // TLS names no address, RFC 6066; that of the certificate is compared all the same.
+    ...(isIP(host) === 0 && { servername: host }),
     ...(ca !== undefined && { ca }),
     ...(certificate !== undefined && { cert: certificate }),
     ...(key !== undefined && { key }),

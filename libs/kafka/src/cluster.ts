@@ -1,6 +1,5 @@
 import { invariant } from '@fairlead/base'
 import { setMaxListeners } from 'node:events'
-import { findCoordinatorV4, metadataV11 } from './platformatic.ts'
 import { type BrokerAddress, BrokerConnection, type CallOptions } from './broker-connection.ts'
 import type { ClientSecurity } from './client-security.ts'
 import type { ClientOptions, KafkaLogger } from './clients.ts'
@@ -14,6 +13,8 @@ import {
   toKafkaError,
 } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
+import { type CoordinatorKey, findCoordinatorExchange } from './requests/find-coordinator.ts'
+import { metadataExchange } from './requests/metadata.ts'
 import { jitter } from './retrying.ts'
 
 const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
@@ -21,7 +22,6 @@ const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
 const IDLE_CONNECTIONS_MAX = 8
 /** Wait of one bootstrap server before the next is tried. */
 const METADATA_TIMEOUT_MS = 5_000
-const COORDINATOR_KEY_TYPES = { group: 0, transaction: 1 } as const
 
 /** A broker by id, a bootstrap server or an address from the metadata by `host:port`. */
 type Target = BrokerAddress & { readonly name: string }
@@ -96,10 +96,9 @@ export class Cluster {
 
   /** As {@link refresh}; null asks for all topics. Answers the names of those that exist. */
   async listTopics(topics: readonly string[] | null, options: CallOptions): Promise<string[]> {
-    const requested = topics === null ? null : [...topics]
+    const exchange = metadataExchange({ topics, mayCreate: false })
     const response = await this.withAnyBroker(
-      (connection, timeoutMs) =>
-        connection.call(metadataV11.api, [requested, false, false], { ...options, timeoutMs }),
+      (connection, timeoutMs) => connection.exchange(exchange, { ...options, timeoutMs }),
       options,
     )
     // Only what is listed now: an address that is gone would cost its connect timeout each time.
@@ -114,8 +113,7 @@ export class Cluster {
         // A leader that is named is tried even when the partition also carries an error.
         leaders[partition.partitionIndex] = partition.leaderId < 0 ? undefined : partition.leaderId
       }
-      const name = topic.name ?? ''
-      const { topicId } = topic
+      const { name, topicId } = topic
       this.#topics.set(name, { error: errorName(topic.errorCode), topicId, leaders })
       if (topic.errorCode === 0) names.push(name)
     }
@@ -152,21 +150,15 @@ export class Cluster {
   }
 
   /** Broker id of the coordinator of a group or a transactional id. */
-  async findCoordinator(
-    { type, key }: { readonly type: keyof typeof COORDINATOR_KEY_TYPES; readonly key: string },
-    options: CallOptions,
-  ): Promise<number> {
-    const response = await this.withAnyBroker(
-      (connection, timeoutMs) =>
-        connection.call(findCoordinatorV4.api, [COORDINATOR_KEY_TYPES[type], [key]], {
-          ...options,
-          timeoutMs,
-        }),
+  async findCoordinator(of: CoordinatorKey, options: CallOptions): Promise<number> {
+    const what = `FindCoordinator of ${of.key}`
+    const exchange = findCoordinatorExchange(of)
+    const coordinator = await this.withAnyBroker(
+      (connection, timeoutMs) => connection.exchange(exchange, { ...options, timeoutMs }),
       options,
     )
-    const coordinator = response.coordinators[0]
-    if (coordinator === undefined) throw responseError(15, `FindCoordinator of ${key}`)
-    expectNoError(coordinator.errorCode, `FindCoordinator of ${key}`, coordinator.errorMessage)
+    if (coordinator === undefined) throw responseError(15, what)
+    expectNoError(coordinator.errorCode, what, coordinator.errorMessage)
     this.#brokers.set(coordinator.nodeId, {
       ...coordinator,
       name: `broker ${coordinator.nodeId}`,

@@ -1,10 +1,4 @@
-import {
-  AuthenticationError,
-  NetworkError,
-  TimeoutError,
-  protocolErrors,
-  protocolErrorsCodesById,
-} from './platformatic.ts'
+import { protocolErrors, protocolErrorsCodesById } from './platformatic.ts'
 import { InvariantViolation, errorMessage } from '@fairlead/base'
 import { KafkaError } from './kafka-error.ts'
 
@@ -44,11 +38,9 @@ export function expectNoError(errorCode: number, what: string, detail?: string |
 export function toKafkaError(error: unknown, what: string): KafkaError {
   if (error instanceof KafkaError) return error
   if (error instanceof InvariantViolation) throw error
-  const isNetwork = error instanceof NetworkError
-  const isTimeout = error instanceof TimeoutError
-  return new KafkaError(`${what} failed: ${withCauses(error)}`, {
-    code: isTimeout ? 'TIMEOUT' : isNetwork ? 'NETWORK' : 'CORRUPT_RESPONSE',
-    retryable: isNetwork || isTimeout,
+  return new KafkaError(`${what} failed: ${errorMessage(error)}`, {
+    code: 'CORRUPT_RESPONSE',
+    retryable: false,
     cause: error,
   })
 }
@@ -71,18 +63,9 @@ const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|UNABLE_TO_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)$)/
 
 function refusalCode(cause: Error): string | undefined {
-  if (cause instanceof AuthenticationError) return 'SASL_AUTHENTICATION_FAILED'
+  if (cause.name === 'SaslRefusal') return 'SASL_AUTHENTICATION_FAILED'
   const code: unknown = 'code' in cause ? cause.code : undefined
   return typeof code === 'string' && TLS_CODE.test(code) ? 'SSL_AUTHENTICATION_FAILED' : undefined
-}
-
-/** The package says that a connection failed, and why in the cause: a certificate, a password. */
-function withCauses(error: unknown): string {
-  const message = errorMessage(error)
-  if (!(error instanceof Error)) return message
-  const causes = error instanceof AggregateError ? error.errors : [error.cause]
-  const [cause] = causes.filter((item) => item instanceof Error)
-  return cause === undefined ? message : `${message.replace(/\.$/, '')}: ${withCauses(cause)}`
 }
 
 export function closedError(): KafkaError {
@@ -93,11 +76,16 @@ export function revokedError(): KafkaError {
   return new KafkaError('the producer may not send any more', { code: 'REVOKED', retryable: false })
 }
 
-export function lostError(what: string): KafkaError {
-  return new KafkaError(`${what} failed: the connection is lost`, {
-    code: 'NETWORK',
-    retryable: true,
-  })
+/** `cause`: a certificate, a password, a socket; undefined where the broker only hung up. */
+export function lostError(what: string, cause?: Error): KafkaError {
+  const reason = cause === undefined ? 'the connection is lost' : reasonOf(cause)
+  return new KafkaError(`${what} failed: ${reason}`, { code: 'NETWORK', retryable: true, cause })
+}
+
+/** Of several addresses of one name, Node says only that none of them answers. */
+function reasonOf(error: Error): string {
+  if (!(error instanceof AggregateError)) return errorMessage(error)
+  return error.errors.map((each) => errorMessage(each)).join('; ')
 }
 
 export function abortedError(what: string): KafkaError {

@@ -11,6 +11,7 @@ const API_KEYS = {
   saslHandshake: 17,
   apiVersions: 18,
   initProducerId: 22,
+  saslAuthenticate: 36,
 } as const
 const UNSUPPORTED_SASL_MECHANISM = 33
 
@@ -40,8 +41,10 @@ export class FakeBroker {
   metadataRequestCount = 0
   /** What Fetch requests are answered with, one after the other; behind the last one they wait. */
   readonly fetchErrorCodes: number[] = []
-  /** Of clients that wanted to say who they are; all of them are refused. */
+  /** Of clients that wanted to say who they are. */
   handshakeCount = 0
+  /** For how long they are believed, 0: for ever; undefined: all of them are refused. */
+  saslSessionMs: number | undefined
   initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
   #nextSequence = 0
 
@@ -113,9 +116,19 @@ export class FakeBroker {
         this.handshakeCount += 1
         respond(
           Writer.create()
-            .appendInt16(UNSUPPORTED_SASL_MECHANISM)
+            .appendInt16(this.saslSessionMs === undefined ? UNSUPPORTED_SASL_MECHANISM : 0)
             .appendArray([], () => undefined, false, false),
           false,
+        )
+        break
+      case API_KEYS.saslAuthenticate:
+        respond(
+          Writer.create()
+            .appendInt16(0)
+            .appendString(null)
+            .appendBytes(Buffer.alloc(0))
+            .appendInt64(BigInt(this.saslSessionMs ?? 0))
+            .appendTaggedFields(),
         )
         break
       case API_KEYS.metadata:

@@ -1,25 +1,26 @@
-import {
-  decodeConsumerProtocolAssignment,
-  decodeConsumerProtocolSubscription,
-  encodeConsumerProtocolAssignment,
-  encodeConsumerProtocolSubscription,
-  heartbeatV4,
-  joinGroupV9,
-  leaveGroupV4,
-  offsetCommitV8,
-  syncGroupV5,
-} from './platformatic.ts'
 import { type Assignment, type AssignorName, type SubscribedMember } from './assignors.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
-import type { BrokerConnection, CallOptions } from './broker-connection.ts'
+import type { CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import { errorName, expectNoError, toKafkaError } from './error-codes.ts'
+import {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+} from './consumer-protocol.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
+import type { Exchange } from './requests/exchange.ts'
+import {
+  type MemberOf,
+  heartbeatExchange,
+  joinGroupExchange,
+  leaveGroupExchange,
+  syncGroupExchange,
+} from './requests/group-membership.ts'
+import { offsetCommitExchange } from './requests/offsets.ts'
 
-const PROTOCOL_TYPE = 'consumer'
-/** Version of the subscription and assignment bytes: the eager protocol needs no more. */
-const PROTOCOL_VERSION = 0
 /** Added to the rebalance timeout, which a join may take in full; the Java client's figure. */
 const JOIN_SLACK_MS = 5_000
 const LEAVE_TIMEOUT_MS = 5_000
@@ -76,28 +77,20 @@ export class GroupRequests {
   async join(signal: AbortSignal): Promise<Joined> {
     const { groupId, instanceId, topics, assignors, rebalanceTimeoutMs } = this.#options
     const what = `JoinGroup of ${groupId}`
-    const metadata = encodeConsumerProtocolSubscription({
-      version: PROTOCOL_VERSION,
-      topics: [...topics],
-    })
+    const metadata = encodeSubscription(topics)
     const protocols = assignors.map((name) => ({ name, metadata }))
     const options = { timeoutMs: rebalanceTimeoutMs + JOIN_SLACK_MS, signal }
     const join = () =>
-      this.#call(options, (connection, call) =>
-        connection.call(
-          joinGroupV9.api,
-          [
-            groupId,
-            this.#options.sessionTimeoutMs,
-            rebalanceTimeoutMs,
-            this.#memberId,
-            instanceId,
-            PROTOCOL_TYPE,
-            protocols,
-            null,
-          ],
-          call,
-        ),
+      this.#call(
+        joinGroupExchange({
+          groupId,
+          sessionTimeoutMs: this.#options.sessionTimeoutMs,
+          rebalanceTimeoutMs,
+          memberId: this.#memberId,
+          instanceId,
+          protocols,
+        }),
+        options,
       )
     let response = await join()
     if (errorName(response.errorCode) === 'MEMBER_ID_REQUIRED') {
@@ -122,45 +115,23 @@ export class GroupRequests {
     assignment: Assignment,
     signal: AbortSignal,
   ): Promise<readonly TopicPartition[]> {
-    const { groupId, instanceId, rebalanceTimeoutMs } = this.#options
+    const { groupId, rebalanceTimeoutMs } = this.#options
     const assignments = [...assignment].map(([memberId, partitions]) => ({
       memberId,
       assignment: encodeAssignment(partitions),
     }))
     const options = { timeoutMs: rebalanceTimeoutMs + JOIN_SLACK_MS, signal }
-    const response = await this.#call(options, (connection, call) =>
-      connection.call(
-        syncGroupV5.api,
-        [
-          groupId,
-          joined.generationId,
-          joined.memberId,
-          instanceId,
-          PROTOCOL_TYPE,
-          joined.assignor,
-          assignments,
-        ],
-        call,
-      ),
-    )
+    const request = { protocolName: joined.assignor, assignments }
+    const response = await this.#call(syncGroupExchange(this.#memberOf(joined), request), options)
     this.#expectNoError(response.errorCode, `SyncGroup of ${groupId}`)
-    return decodeConsumerProtocolAssignment(response.assignment).assignedPartitions.flatMap(
-      ({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })),
-    )
+    return decodeAssignment(response.assignment)
   }
 
   /** Kafka's error name, NONE included. */
   async heartbeat(generation: GenerationId, options: CallOptions): Promise<string> {
-    const { groupId, instanceId } = this.#options
-    const response = await this.#call(options, (connection, call) =>
-      connection.call(
-        heartbeatV4.api,
-        [groupId, generation.generationId, generation.memberId, instanceId],
-        call,
-      ),
-    )
-    this.#noteCoordinatorError(errorName(response.errorCode))
-    return errorName(response.errorCode)
+    const errorCode = await this.#call(heartbeatExchange(this.#memberOf(generation)), options)
+    this.#noteCoordinatorError(errorName(errorCode))
+    return errorName(errorCode)
   }
 
   async commit(
@@ -168,27 +139,10 @@ export class GroupRequests {
     offsets: readonly (TopicPartition & { readonly offset: number })[],
     options: CallOptions,
   ): Promise<void> {
-    const { groupId, instanceId } = this.#options
-    const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ofTopic]) => ({
-      name,
-      partitions: ofTopic.map(({ partition, offset }) => ({
-        partitionIndex: partition,
-        committedOffset: BigInt(offset),
-        committedLeaderEpoch: -1,
-        committedMetadata: '',
-      })),
-    }))
-    const response = await this.#call(options, (connection, call) =>
-      connection.call(
-        offsetCommitV8.api,
-        [groupId, generation.generationId, generation.memberId, instanceId, topics],
-        call,
-      ),
-    )
-    for (const { name, partitions } of response.topics) {
-      for (const { partitionIndex, errorCode } of partitions) {
-        this.#expectNoError(errorCode, `OffsetCommit of ${groupId}: ${name}-${partitionIndex}`)
-      }
+    const { groupId } = this.#options
+    const exchange = offsetCommitExchange(this.#memberOf(generation), offsets)
+    for (const { topic, partition, errorCode } of await this.#call(exchange, options)) {
+      this.#expectNoError(errorCode, `OffsetCommit of ${groupId}: ${topic}-${partition}`)
     }
   }
 
@@ -200,16 +154,16 @@ export class GroupRequests {
   async leave(): Promise<void> {
     const { groupId, instanceId } = this.#options
     if (this.#memberId === '' || instanceId !== null) return
-    const members = [{ memberId: this.#memberId, groupInstanceId: null }]
-    await this.#call({ timeoutMs: LEAVE_TIMEOUT_MS }, (connection, call) =>
-      connection.call(leaveGroupV4.api, [groupId, members], call),
-    )
+    const exchange = leaveGroupExchange({ groupId, memberId: this.#memberId })
+    await this.#call(exchange, { timeoutMs: LEAVE_TIMEOUT_MS })
   }
 
-  async #call<Response>(
-    options: CallOptions,
-    use: (connection: BrokerConnection, options: CallOptions) => Promise<Response>,
-  ): Promise<Response> {
+  #memberOf({ memberId, generationId }: GenerationId): MemberOf {
+    const { groupId, instanceId } = this.#options
+    return { groupId, generationId, memberId, instanceId }
+  }
+
+  async #call<Response>(exchange: Exchange<Response>, options: CallOptions): Promise<Response> {
     const { groupId } = this.#options
     try {
       this.#coordinator ??= await this.#cluster.findCoordinator(
@@ -218,7 +172,7 @@ export class GroupRequests {
       )
       return await this.#cluster.withBroker(
         this.#coordinator,
-        (connection) => use(connection, options),
+        (connection) => connection.exchange(exchange, options),
         options,
       )
     } catch (thrown) {
@@ -240,13 +194,12 @@ export class GroupRequests {
 
 function subscribedMember(member: {
   readonly memberId: string
-  readonly groupInstanceId?: string | null | undefined
-  readonly metadata: Buffer
+  readonly groupInstanceId: string | null
+  readonly metadata: Uint8Array
 }): SubscribedMember {
   const { memberId, groupInstanceId, metadata } = member
   try {
-    const { topics } = decodeConsumerProtocolSubscription(metadata)
-    return { memberId, instanceId: groupInstanceId ?? null, topics }
+    return { memberId, instanceId: groupInstanceId, topics: decodeSubscription(metadata) }
   } catch (cause) {
     throw new KafkaError(`the subscription of member ${memberId} cannot be decoded`, {
       code: 'INCONSISTENT_GROUP_PROTOCOL',
@@ -254,11 +207,4 @@ function subscribedMember(member: {
       cause,
     })
   }
-}
-
-function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
-  const assignedPartitions = [...Map.groupBy(partitions, ({ topic }) => topic)].map(
-    ([topic, ofTopic]) => ({ topic, partitions: ofTopic.map(({ partition }) => partition) }),
-  )
-  return encodeConsumerProtocolAssignment({ version: PROTOCOL_VERSION, assignedPartitions })
 }

@@ -40,7 +40,7 @@ export type {
   QuotaEntity,
   TopicDescription,
 } from './cluster-admin/types.ts'
-export { quotaEntityText } from './cluster-admin/quotas.ts'
+export { quotaEntityText } from './cluster-admin/quota-entity.ts'
 export { createGroupMember } from './group-member.ts'
 export { KafkaError, type KafkaErrorOptions, type RejectedRecord } from './kafka-error.ts'
 export { partitionOfKey } from '@fairlead/base'

@@ -1,5 +1,4 @@
 import { invariant } from '@fairlead/base'
-import { initProducerIdV4 } from './platformatic.ts'
 import { partitionOfKey } from '@fairlead/base'
 import { BatchSender, type Send } from './batch-sender.ts'
 import type {
@@ -20,6 +19,7 @@ import {
 } from './record-batch-encoder.ts'
 import type { OutgoingRecord, RecordLocation, TopicPartition } from './records.ts'
 import { RejectedKeys } from './rejected-keys.ts'
+import { initProducerIdExchange } from './requests/transactions.ts'
 import { delay, retrying } from './retrying.ts'
 import { type ProducerIdentity, TransactionRequests } from './transaction-requests.ts'
 
@@ -32,8 +32,6 @@ const BUFFER_BYTES_MAX = 33_554_432
 const CLOSE_TIMEOUT_MS = 10_000
 /** Kafka's `transaction.timeout.ms`; without a meaning outside of transactions. */
 const TRANSACTION_TIMEOUT_DEFAULT_MS = 60_000
-const NO_PRODUCER_ID = -1n
-const NO_PRODUCER_EPOCH = -1
 const INVALID_TOPIC = 'INVALID_TOPIC_EXCEPTION'
 
 export function createProducer(options: ProducerOptions): IdempotentProducer {
@@ -237,18 +235,17 @@ export class Producer {
       { what, timeoutMs: this.#deliveryTimeoutMs, signal: closing },
       async (remaining) => {
         const options = { timeoutMs: remaining(), signal: closing }
+        const exchange = initProducerIdExchange({
+          transactionalId: null,
+          transactionTimeoutMs: TRANSACTION_TIMEOUT_DEFAULT_MS,
+        })
         const response = await this.#cluster.withAnyBroker(
-          (connection, timeoutMs) =>
-            connection.call(
-              initProducerIdV4.api,
-              [null, TRANSACTION_TIMEOUT_DEFAULT_MS, NO_PRODUCER_ID, NO_PRODUCER_EPOCH],
-              { ...options, timeoutMs },
-            ),
+          (connection, timeoutMs) => connection.exchange(exchange, { ...options, timeoutMs }),
           options,
         )
         expectNoError(response.errorCode, what)
         const { producerId, producerEpoch } = response
-        return { producerId: Number(producerId), producerEpoch, isTransactional: false }
+        return { producerId, producerEpoch, isTransactional: false }
       },
     )
   }

@@ -1,7 +1,7 @@
 import { compressionsAlgorithmsByBitmask, crc32c } from './platformatic.ts'
 import { DecodeError } from '@fairlead/base'
 import { ByteReader } from './byte-reader.ts'
-import type { AbortedTransaction } from './fetch-exchange.ts'
+import type { AbortedTransaction } from './requests/fetch.ts'
 import { FetchedBatch, FetchedRecord } from './fetched-record.ts'
 import type { IncomingRecord, TopicPartition } from './records.ts'
 

@@ -1,10 +1,16 @@
-import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4 } from './platformatic.ts'
 import type { BackoffPolicy } from '@fairlead/base'
 import type { BrokerConnection, CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import { expectNoError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
+import {
+  ADD_PARTITIONS_TO_TXN,
+  END_TXN,
+  addPartitionsToTxnExchange,
+  endTxnExchange,
+  initProducerIdExchange,
+} from './requests/transactions.ts'
 import { type Remaining, retrying } from './retrying.ts'
 
 export type ProducerIdentity = {
@@ -24,8 +30,6 @@ const COORDINATOR_LOST: ReadonlySet<string> = new Set([
 /** The markers of the transaction before are on their way: a matter of milliseconds, as a rule. */
 const CONCURRENT = 'CONCURRENT_TRANSACTIONS'
 const BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }
-const NO_PRODUCER_ID = -1n
-const NO_PRODUCER_EPOCH = -1
 
 /**
  * The requests of one transactional id to its coordinator, each tried again for `timeoutMs`.
@@ -59,14 +63,14 @@ export class TransactionRequests {
       { timeoutMs: this.#timeoutMs, signal: this.#cluster.closing },
     )
     return this.#retrying('InitProducerId', async (connection, options) => {
-      const response = await connection.call(
-        initProducerIdV4.api,
-        [this.#transactionalId, transactionTimeoutMs, NO_PRODUCER_ID, NO_PRODUCER_EPOCH],
+      const transactionalId = this.#transactionalId
+      const response = await connection.exchange(
+        initProducerIdExchange({ transactionalId, transactionTimeoutMs }),
         options,
       )
       expectNoError(response.errorCode, 'InitProducerId')
       const { producerId, producerEpoch } = response
-      return { producerId: Number(producerId), producerEpoch, isTransactional: true }
+      return { producerId, producerEpoch, isTransactional: true }
     })
   }
 
@@ -75,25 +79,11 @@ export class TransactionRequests {
     { producerId, producerEpoch }: ProducerIdentity,
     partitions: readonly TopicPartition[],
   ): Promise<void> {
-    const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, ofTopic]) => ({
-      name,
-      partitions: ofTopic.map(({ partition }) => partition),
-    }))
-    const transaction = {
-      transactionalId: this.#transactionalId,
-      producerId: BigInt(producerId),
-      producerEpoch,
-      verifyOnly: false,
-      topics,
-    }
+    const transaction = { transactionalId: this.#transactionalId, producerId, producerEpoch }
+    const exchange = addPartitionsToTxnExchange(transaction, partitions)
     await this.#retrying('AddPartitionsToTxn', async (connection, options) => {
-      const response = await connection.call(addPartitionsToTxnV3.api, [[transaction]], options)
-      for (const { topicResults } of response.resultsByTransaction) {
-        for (const { name, resultsByPartition } of topicResults) {
-          for (const { partitionIndex, partitionErrorCode } of resultsByPartition) {
-            expectNoError(partitionErrorCode, `AddPartitionsToTxn of ${name}-${partitionIndex}`)
-          }
-        }
+      for (const { topic, partition, errorCode } of await connection.exchange(exchange, options)) {
+        expectNoError(errorCode, `AddPartitionsToTxn of ${topic}-${partition}`)
       }
     })
   }
@@ -102,13 +92,10 @@ export class TransactionRequests {
     { producerId, producerEpoch }: ProducerIdentity,
     outcome: 'commit' | 'abort',
   ): Promise<void> {
+    const transaction = { transactionalId: this.#transactionalId, producerId, producerEpoch }
+    const exchange = endTxnExchange({ ...transaction, isCommitted: outcome === 'commit' })
     await this.#retrying('EndTxn', async (connection, options) => {
-      const response = await connection.call(
-        endTxnV3.api,
-        [this.#transactionalId, BigInt(producerId), producerEpoch, outcome === 'commit'],
-        options,
-      )
-      expectNoError(response.errorCode, `EndTxn (${outcome})`)
+      expectNoError(await connection.exchange(exchange, options), `EndTxn (${outcome})`)
     })
   }
 
@@ -153,7 +140,7 @@ export class TransactionRequests {
 }
 
 function expectTransactions(connection: BrokerConnection): void {
-  if (connection.has(addPartitionsToTxnV3.api) && connection.has(endTxnV3.api)) return
+  if (connection.has(ADD_PARTITIONS_TO_TXN) && connection.has(END_TXN)) return
   throw new KafkaError(
     'the brokers have no transactions: AddPartitionsToTxn and EndTxn are missing',
     {

@@ -1,13 +1,14 @@
 import {
   type IncrementalAlterConfigsRequestConfig,
-  describeConfigsV4,
   incrementalAlterConfigsV1,
-} from '../platformatic.ts'
+  packageExchange,
+} from './platformatic-apis.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError } from '../error-codes.ts'
+import { describeConfigsExchange } from '../requests/describe-configs.ts'
 import { attempts, toAnyBroker } from './attempts.ts'
 import type { ConfigChange, ConfigEntry, ConfigResource } from './types.ts'
-import { compareText } from './topics.ts'
+import { compareText } from './compare-text.ts'
 
 /** Kafka's `ConfigResource.Type`. */
 const RESOURCE_TYPES = { topic: 2, broker: 4 } as const
@@ -34,21 +35,20 @@ export async function describeConfigs(
   resource: ConfigResource,
 ): Promise<readonly ConfigEntry[]> {
   const what = `configuration of ${resource.type} ${resource.name}`
-  const request = { resourceType: RESOURCE_TYPES[resource.type], resourceName: resource.name }
-  const response = await toBrokerOf(cluster, resource, what, (connection, call) =>
-    connection.call(describeConfigsV4.api, [[request], false, true], call),
+  const exchange = describeConfigsExchange({
+    resourceType: RESOURCE_TYPES[resource.type],
+    resourceName: resource.name,
+    withDocumentation: true,
+  })
+  const result = await toBrokerOf(cluster, resource, what, (connection, call) =>
+    connection.exchange(exchange, call),
   )
-  const [result] = response.results
   if (result === undefined) throw responseError(INVALID_REQUEST, what)
   expectNoError(result.errorCode, what, result.errorMessage)
   return result.configs
-    .map((config) => ({
-      name: config.name,
-      value: config.value ?? null,
-      source: SOURCE_NAMES[config.configSource] ?? `SOURCE_${config.configSource}`,
-      isReadOnly: config.readOnly,
-      isSensitive: config.isSensitive,
-      documentation: config.documentation ?? null,
+    .map(({ source, ...config }) => ({
+      ...config,
+      source: SOURCE_NAMES[source] ?? `SOURCE_${source}`,
     }))
     .toSorted((a, b) => compareText(a.name, b.name))
 }
@@ -69,7 +69,10 @@ export async function alterConfigs(
     ),
   }
   const response = await toBrokerOf(cluster, resource, what, (connection, call) =>
-    connection.call(incrementalAlterConfigsV1.api, [[request], options.validateOnly], call),
+    connection.exchange(
+      packageExchange(incrementalAlterConfigsV1.api, [[request], options.validateOnly]),
+      call,
+    ),
   )
   const [result] = response.responses
   if (result === undefined) throw responseError(INVALID_REQUEST, what)

@@ -1,48 +1,40 @@
 import { createAdmin } from '../admin.ts'
 import type { ClientOptions } from '../clients.ts'
 import { Cluster } from '../cluster.ts'
-import { alterConfigs, describeConfigs } from './configs.ts'
-import {
-  commitOffsets,
-  committedOffsets,
-  deleteGroup,
-  deleteOffsets,
-  describeGroup,
-  listGroups,
-} from './groups.ts'
-import { alterQuotas, describeQuotas } from './quotas.ts'
-import {
-  createPartitions,
-  createTopics,
-  deleteRecords,
-  deleteTopics,
-  describeCluster,
-  describeTopics,
-  useTopic,
-} from './topics.ts'
 import type { ClusterAdmin } from './types.ts'
+
+/** What it takes is loaded with the first request: of all processes, few are an operator's tool. */
+const loadConfigs = () => import('./configs.ts')
+const loadGroups = () => import('./groups.ts')
+const loadQuotas = () => import('./quotas.ts')
+const loadTopics = () => import('./topics.ts')
 
 export function createClusterAdmin(options: ClientOptions): ClusterAdmin {
   const cluster = new Cluster(options)
   const admin = createAdmin(options)
   return {
-    describeCluster: () => describeCluster(cluster),
-    describeTopics: (topics) => describeTopics(cluster, topics),
-    useTopic: (topic) => useTopic(cluster, topic),
-    createTopics: (topics, mode) => createTopics(cluster, topics, mode),
-    deleteTopics: (topics) => deleteTopics(cluster, topics),
-    createPartitions: (name, count, mode) => createPartitions(cluster, { name, count }, mode),
-    deleteRecords: (offsets) => deleteRecords(cluster, offsets),
-    describeConfigs: (resource) => describeConfigs(cluster, resource),
-    alterConfigs: (resource, changes, mode) => alterConfigs(cluster, resource, changes, mode),
-    describeQuotas: (filter) => describeQuotas(cluster, filter),
-    alterQuotas: (entity, changes, mode) => alterQuotas(cluster, entity, changes, mode),
-    listGroups: () => listGroups(cluster),
-    describeGroup: (groupId) => describeGroup(cluster, groupId),
-    deleteGroup: (groupId) => deleteGroup(cluster, groupId),
-    committedOffsets: (groupId) => committedOffsets(cluster, groupId),
-    commitOffsets: (groupId, offsets) => commitOffsets(cluster, groupId, offsets),
-    deleteOffsets: (groupId, partitions) => deleteOffsets(cluster, groupId, partitions),
+    describeCluster: async () => (await loadTopics()).describeCluster(cluster),
+    describeTopics: async (topics) => (await loadTopics()).describeTopics(cluster, topics),
+    useTopic: async (topic) => (await loadTopics()).useTopic(cluster, topic),
+    createTopics: async (topics, mode) => (await loadTopics()).createTopics(cluster, topics, mode),
+    deleteTopics: async (topics) => (await loadTopics()).deleteTopics(cluster, topics),
+    createPartitions: async (name, count, mode) =>
+      (await loadTopics()).createPartitions(cluster, { name, count }, mode),
+    deleteRecords: async (offsets) => (await loadTopics()).deleteRecords(cluster, offsets),
+    describeConfigs: async (resource) => (await loadConfigs()).describeConfigs(cluster, resource),
+    alterConfigs: async (resource, changes, mode) =>
+      (await loadConfigs()).alterConfigs(cluster, resource, changes, mode),
+    describeQuotas: async (filter) => (await loadQuotas()).describeQuotas(cluster, filter),
+    alterQuotas: async (entity, changes, mode) =>
+      (await loadQuotas()).alterQuotas(cluster, entity, changes, mode),
+    listGroups: async () => (await loadGroups()).listGroups(cluster),
+    describeGroup: async (groupId) => (await loadGroups()).describeGroup(cluster, groupId),
+    deleteGroup: async (groupId) => (await loadGroups()).deleteGroup(cluster, groupId),
+    committedOffsets: async (groupId) => (await loadGroups()).committedOffsets(cluster, groupId),
+    commitOffsets: async (groupId, offsets) =>
+      (await loadGroups()).commitOffsets(cluster, groupId, offsets),
+    deleteOffsets: async (groupId, partitions) =>
+      (await loadGroups()).deleteOffsets(cluster, groupId, partitions),
     listOffsets: (target) => admin.listOffsets(target),
     close: async () => {
       cluster.close()

@@ -1,24 +1,23 @@
+import type { Cluster } from '../cluster.ts'
+import { expectNoError, responseError } from '../error-codes.ts'
+import type { TopicPartition } from '../records.ts'
+import { offsetCommitExchange, offsetFetchExchange } from '../requests/offsets.ts'
+import { decodeAssignment } from './assignment.ts'
+import { attempts, toCoordinator } from './attempts.ts'
+import { compareText } from './compare-text.ts'
 import {
   deleteGroupsV2,
   describeGroupsV5,
   listGroupsV4,
-  offsetCommitV8,
   offsetDeleteV0,
-  offsetFetchV8,
-} from '../platformatic.ts'
-import type { Cluster } from '../cluster.ts'
-import { expectNoError, responseError } from '../error-codes.ts'
-import type { TopicPartition } from '../records.ts'
-import { decodeAssignment } from './assignment.ts'
-import { attempts, toCoordinator } from './attempts.ts'
-import { compareText, describeCluster } from './topics.ts'
+  packageExchange,
+} from './platformatic-apis.ts'
+import { describeCluster } from './topics.ts'
 import type { CommittedOffset, GroupDescription, GroupListing, PartitionOffset } from './types.ts'
 
 const COORDINATOR_NOT_AVAILABLE = 15
 /** Of a commit from outside the group: only allowed while it has no members. */
 const NO_GENERATION = -1
-const NO_MEMBER_EPOCH = -1
-const NO_LEADER_EPOCH = -1
 
 export async function listGroups(cluster: Cluster): Promise<readonly GroupListing[]> {
   const { brokers } = await describeCluster(cluster)
@@ -32,7 +31,7 @@ async function groupsOf(cluster: Cluster, brokerId: number): Promise<GroupListin
     await cluster.refresh([], options)
     return cluster.withBroker(
       brokerId,
-      (connection) => connection.call(listGroupsV4.api, [[], []], options),
+      (connection) => connection.exchange(packageExchange(listGroupsV4.api, [[], []]), options),
       options,
     )
   })
@@ -47,7 +46,8 @@ async function groupsOf(cluster: Cluster, brokerId: number): Promise<GroupListin
 export async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDescription> {
   const what = `description of group ${groupId}`
   return toCoordinator(cluster, groupId, what, async (connection, options, brokerId) => {
-    const response = await connection.call(describeGroupsV5.api, [[groupId], false], options)
+    const exchange = packageExchange(describeGroupsV5.api, [[groupId], false])
+    const response = await connection.exchange(exchange, options)
     const [group] = response.groups
     if (group === undefined) throw responseError(COORDINATOR_NOT_AVAILABLE, what)
     expectNoError(group.errorCode, what)
@@ -73,7 +73,8 @@ export async function describeGroup(cluster: Cluster, groupId: string): Promise<
 export async function deleteGroup(cluster: Cluster, groupId: string): Promise<void> {
   const what = `deletion of group ${groupId}`
   await toCoordinator(cluster, groupId, what, async (connection, options) => {
-    const response = await connection.call(deleteGroupsV2.api, [[groupId]], options)
+    const exchange = packageExchange(deleteGroupsV2.api, [[groupId]])
+    const response = await connection.exchange(exchange, options)
     expectNoError(response.results[0]?.errorCode ?? COORDINATOR_NOT_AVAILABLE, what)
   })
 }
@@ -83,20 +84,16 @@ export async function committedOffsets(
   groupId: string,
 ): Promise<readonly CommittedOffset[]> {
   const what = `offsets of group ${groupId}`
-  const request = { groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics: null }
+  const exchange = offsetFetchExchange({ groupId, partitions: null })
   return toCoordinator(cluster, groupId, what, async (connection, options) => {
-    const response = await connection.call(offsetFetchV8.api, [[request], false], options)
-    const [group] = response.groups
+    const group = await connection.exchange(exchange, options)
     if (group === undefined) throw responseError(COORDINATOR_NOT_AVAILABLE, what)
     expectNoError(group.errorCode, what)
-    return group.topics
-      .flatMap(({ name, partitions }) =>
-        partitions.map(({ partitionIndex, committedOffset, metadata, errorCode }) => {
-          expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
-          const offset = Number(committedOffset)
-          return { topic: name, partition: partitionIndex, offset, metadata: metadata ?? '' }
-        }),
-      )
+    return group.offsets
+      .map(({ topic, partition, offset, metadata, errorCode }) => {
+        expectNoError(errorCode, `${what}: ${topic}-${partition}`)
+        return { topic, partition, offset, metadata: metadata ?? '' }
+      })
       .filter(({ offset }) => offset >= 0)
       .toSorted((a, b) => compareText(a.topic, b.topic) || a.partition - b.partition)
   })
@@ -108,28 +105,11 @@ export async function commitOffsets(
   offsets: readonly PartitionOffset[],
 ): Promise<void> {
   const what = `commit for group ${groupId}`
-  const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ofTopic]) => ({
-    name,
-    partitions: ofTopic.map(({ partition, offset }) => ({
-      partitionIndex: partition,
-      committedOffset: BigInt(offset),
-      committedLeaderEpoch: NO_LEADER_EPOCH,
-      committedMetadata: '',
-    })),
-  }))
+  const nobody = { groupId, generationId: NO_GENERATION, memberId: '', instanceId: null }
+  const exchange = offsetCommitExchange(nobody, offsets)
   await toCoordinator(cluster, groupId, what, async (connection, options) => {
-    const request: Parameters<typeof offsetCommitV8.createRequest> = [
-      groupId,
-      NO_GENERATION,
-      '',
-      null,
-      topics,
-    ]
-    const response = await connection.call(offsetCommitV8.api, request, options)
-    for (const { name, partitions } of response.topics) {
-      for (const { partitionIndex, errorCode } of partitions) {
-        expectNoError(errorCode, `${what}: ${name}-${partitionIndex}`)
-      }
+    for (const { topic, partition, errorCode } of await connection.exchange(exchange, options)) {
+      expectNoError(errorCode, `${what}: ${topic}-${partition}`)
     }
   })
 }
@@ -145,7 +125,8 @@ export async function deleteOffsets(
     partitions: ofTopic.map(({ partition }) => ({ partitionIndex: partition })),
   }))
   await toCoordinator(cluster, groupId, what, async (connection, options) => {
-    const response = await connection.call(offsetDeleteV0.api, [groupId, topics], options)
+    const exchange = packageExchange(offsetDeleteV0.api, [groupId, topics])
+    const response = await connection.exchange(exchange, options)
     expectNoError(response.errorCode, what)
     for (const topic of response.topics) {
       for (const { partitionIndex, errorCode } of topic.partitions) {

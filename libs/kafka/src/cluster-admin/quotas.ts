@@ -1,17 +1,17 @@
 import {
   type AlterClientQuotasRequestOp,
-  type ClientQuotaEntityType,
   type ClientQuotaKey,
   alterClientQuotasV1,
   describeClientQuotasV0,
-} from '../platformatic.ts'
+  packageExchange,
+} from './platformatic-apis.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError } from '../error-codes.ts'
 import { toAnyBroker } from './attempts.ts'
-import { compareText } from './topics.ts'
+import { compareText } from './compare-text.ts'
+import { partsOf, quotaEntityText } from './quota-entity.ts'
 import type { QuotaChange, QuotaDescription, QuotaEntity } from './types.ts'
 
-const ENTITY_TYPES = ['user', 'client-id', 'ip'] as const
 /** Kafka's `DescribeClientQuotasRequest.MATCH_TYPE_…`. */
 const MATCH_EXACT = 0
 const MATCH_DEFAULT = 1
@@ -28,7 +28,7 @@ export async function describeQuotas(
       : ({ entityType, matchType: MATCH_EXACT, match: entityName } as const),
   )
   const response = await toAnyBroker(cluster, what, (connection, call) =>
-    connection.call(describeClientQuotasV0.api, [components, false], call),
+    connection.exchange(packageExchange(describeClientQuotasV0.api, [components, false]), call),
   )
   expectNoError(response.errorCode, what, response.errorMessage)
   return (response.entries ?? [])
@@ -55,27 +55,12 @@ export async function alterQuotas(
   })
   const request = { entities: partsOf(entity), ops }
   const response = await toAnyBroker(cluster, what, (connection, call) =>
-    connection.call(alterClientQuotasV1.api, [[request], options.validateOnly], call),
+    connection.exchange(
+      packageExchange(alterClientQuotasV1.api, [[request], options.validateOnly]),
+      call,
+    ),
   )
   const [result] = response.entries
   if (result === undefined) throw responseError(INVALID_REQUEST, what)
   expectNoError(result.errorCode, what, result.errorMessage)
-}
-
-/** `user alice, every client-id`: for people. */
-export function quotaEntityText(entity: QuotaEntity): string {
-  return partsOf(entity)
-    .map(({ entityType, entityName }) =>
-      entityName === null ? `every ${entityType}` : `${entityType} ${entityName}`,
-    )
-    .join(', ')
-}
-
-function partsOf(
-  entity: QuotaEntity,
-): { readonly entityType: ClientQuotaEntityType; readonly entityName: string | null }[] {
-  return ENTITY_TYPES.flatMap((entityType) => {
-    const entityName = entity[entityType]
-    return entityName === undefined ? [] : [{ entityType, entityName }]
-  })
 }

@@ -1,14 +1,11 @@
-import {
-  createPartitionsV3,
-  createTopicsV7,
-  deleteRecordsV2,
-  deleteTopicsV6,
-  metadataV11,
-} from '../platformatic.ts'
 import type { Cluster } from '../cluster.ts'
 import { expectNoError, responseError, toKafkaError } from '../error-codes.ts'
+import { metadataExchange } from '../requests/metadata.ts'
+import { createTopicsExchange, deleteTopicsExchange } from '../requests/topics.ts'
 import { retrying } from '../retrying.ts'
 import { outcome, toAnyBroker, toLeader } from './attempts.ts'
+import { compareText } from './compare-text.ts'
+import { createPartitionsV3, deleteRecordsV2, packageExchange } from './platformatic-apis.ts'
 import type {
   ClusterDescription,
   NewTopic,
@@ -22,10 +19,10 @@ const UNKNOWN_TOPIC_OR_PARTITION = 3
 export async function describeCluster(cluster: Cluster): Promise<ClusterDescription> {
   const { clusterId, controllerId, brokers } = await metadata(cluster, [])
   return {
-    clusterId: clusterId ?? null,
+    clusterId,
     controllerId,
     brokers: brokers
-      .map(({ nodeId, host, port, rack }) => ({ brokerId: nodeId, host, port, rack: rack ?? null }))
+      .map(({ nodeId, host, port, rack }) => ({ brokerId: nodeId, host, port, rack }))
       .toSorted((a, b) => a.brokerId - b.brokerId),
   }
 }
@@ -34,10 +31,9 @@ export async function describeTopics(
   cluster: Cluster,
   topics?: readonly string[],
 ): Promise<readonly Outcome<TopicDescription>[]> {
-  const response = await metadata(cluster, topics === undefined ? null : [...topics])
+  const response = await metadata(cluster, topics ?? null)
   return response.topics
     .map((topic) => {
-      const name = topic.name ?? ''
       const partitions = topic.partitions
         .map((partition) => ({
           partition: partition.partitionIndex,
@@ -47,7 +43,7 @@ export async function describeTopics(
           isr: partition.isrNodes,
         }))
         .toSorted((a, b) => a.partition - b.partition)
-      const { topicId, isInternal, errorCode } = topic
+      const { name, topicId, isInternal, errorCode } = topic
       const value = { topic: name, topicId, isInternal, partitions }
       return outcome({ name, errorCode }, `topic ${name}`, value)
     })
@@ -63,27 +59,25 @@ export async function createTopics(
     name: topic,
     numPartitions: partitions,
     replicationFactor,
-    assignments: [],
-    configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+    configs,
   }))
   const response = await toAnyBroker(cluster, 'CreateTopics', (connection, call) =>
-    connection.call(createTopicsV7.api, [requests, call.timeoutMs, options.validateOnly], call),
+    connection.exchange(
+      createTopicsExchange({ topics: requests, timeoutMs: call.timeoutMs, ...options }),
+      call,
+    ),
   )
-  return response.topics.map((item) => outcome(item, `creation of topic ${item.name}`, undefined))
+  return response.map((item) => outcome(item, `creation of topic ${item.name}`, undefined))
 }
 
 export async function deleteTopics(
   cluster: Cluster,
   topics: readonly string[],
 ): Promise<readonly Outcome<void>[]> {
-  const requests = topics.map((name) => ({ name, topicId: null }))
   const response = await toAnyBroker(cluster, 'DeleteTopics', (connection, call) =>
-    connection.call(deleteTopicsV6.api, [requests, call.timeoutMs], call),
+    connection.exchange(deleteTopicsExchange({ topics, timeoutMs: call.timeoutMs }), call),
   )
-  return response.responses.map((item) => {
-    const name = item.name ?? ''
-    return outcome({ ...item, name }, `deletion of topic ${name}`, undefined)
-  })
+  return response.map((item) => outcome(item, `deletion of topic ${item.name}`, undefined))
 }
 
 export async function createPartitions(
@@ -93,9 +87,12 @@ export async function createPartitions(
 ): Promise<void> {
   const what = `partitions of topic ${topic.name}`
   const response = await toAnyBroker(cluster, what, (connection, call) =>
-    connection.call(
-      createPartitionsV3.api,
-      [[{ ...topic, assignments: null }], call.timeoutMs, options.validateOnly],
+    connection.exchange(
+      packageExchange(createPartitionsV3.api, [
+        [{ ...topic, assignments: null }],
+        call.timeoutMs,
+        options.validateOnly,
+      ]),
       call,
     ),
   )
@@ -122,7 +119,7 @@ async function deleteRecordsOf(
   ]
   try {
     const response = await toLeader(cluster, { topic, partition, what }, (connection, call) =>
-      connection.call(deleteRecordsV2.api, [topics, call.timeoutMs], call),
+      connection.exchange(packageExchange(deleteRecordsV2.api, [topics, call.timeoutMs]), call),
     )
     const answer = response.topics[0]?.partitions[0]
     if (answer === undefined) throw responseError(UNKNOWN_TOPIC_OR_PARTITION, what)
@@ -146,13 +143,8 @@ export async function useTopic(cluster: Cluster, topic: string): Promise<void> {
   })
 }
 
-function metadata(cluster: Cluster, topics: string[] | null, mayCreate = false) {
+function metadata(cluster: Cluster, topics: readonly string[] | null, mayCreate = false) {
   return toAnyBroker(cluster, 'Metadata', (connection, call) =>
-    connection.call(metadataV11.api, [topics, mayCreate, false], call),
+    connection.exchange(metadataExchange({ topics, mayCreate }), call),
   )
-}
-
-/** By code units, so that the order is the same everywhere. */
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

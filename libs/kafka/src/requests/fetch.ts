@@ -1,8 +1,8 @@
 import { DecodeError } from '@fairlead/base'
-import { Writer } from './platformatic.ts'
-import type { Exchange } from './broker-connection.ts'
-import { ByteReader } from './byte-reader.ts'
-import type { Isolation } from './clients.ts'
+import type { ByteReader } from '../byte-reader.ts'
+import type { ByteWriter } from '../byte-writer.ts'
+import type { Isolation } from '../clients.ts'
+import { type Exchange, exchangeOf } from './exchange.ts'
 
 const FETCH_KEY = 1
 const CONSUMER_REPLICA_ID = -1
@@ -13,7 +13,7 @@ export const ISOLATIONS = { read_uncommitted: 0, read_committed: 1 } as const
 const NO_SESSION = { id: 0, epoch: -1 } as const
 /** A leader epoch that is not known. */
 export const NO_EPOCH = -1
-const FOLLOWERS_LOG_START = -1n
+const FOLLOWERS_LOG_START = -1
 
 export type FetchCall = {
   readonly topic: string
@@ -55,43 +55,34 @@ const UUID_BYTES = 16
  * The current leader epoch is not sent (-1), a preferred read replica is not followed.
  */
 export function fetchExchange(call: FetchCall): Exchange<FetchAnswer> {
-  return {
-    key: FETCH_KEY,
-    minVersion: call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION,
-    maxVersion: call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION,
-    encode: () => encodeFetch(call),
-    decode: (body) => decodeFetch(body, call),
-  }
+  const version = call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION
+  return exchangeOf(
+    { key: FETCH_KEY, version },
+    {
+      encode: (writer) => encodeFetch(writer, call),
+      decode: (reader) => decodeFetch(reader, call),
+    },
+  )
 }
 
-function encodeFetch(call: FetchCall): Writer {
-  return Writer.create()
-    .appendInt32(CONSUMER_REPLICA_ID)
-    .appendInt32(call.maxWaitMs)
-    .appendInt32(MIN_BYTES)
-    .appendInt32(call.maxBytes)
-    .appendInt8(ISOLATIONS[call.isolation ?? 'read_uncommitted'])
-    .appendInt32(NO_SESSION.id)
-    .appendInt32(NO_SESSION.epoch)
-    .appendArray([call], (topics, { topic, topicId }) => {
-      const named = topicId === undefined ? topics.appendString(topic) : topics.appendUUID(topicId)
-      named.appendArray([call], (partitions, { partition, fetchOffset, lastFetchedEpoch }) => {
-        partitions
-          .appendInt32(partition)
-          .appendInt32(NO_EPOCH)
-          .appendInt64(BigInt(fetchOffset))
-          .appendInt32(lastFetchedEpoch)
-          .appendInt64(FOLLOWERS_LOG_START)
-          .appendInt32(call.maxBytes)
-      })
+function encodeFetch(writer: ByteWriter, call: FetchCall): void {
+  writer.int32(CONSUMER_REPLICA_ID).int32(call.maxWaitMs).int32(MIN_BYTES).int32(call.maxBytes)
+  writer.int8(ISOLATIONS[call.isolation ?? 'read_uncommitted'])
+  writer.int32(NO_SESSION.id).int32(NO_SESSION.epoch)
+  writer.array([call], ({ topic, topicId, partition, fetchOffset, lastFetchedEpoch, maxBytes }) => {
+    if (topicId === undefined) writer.string(topic)
+    else writer.uuid(topicId)
+    writer.array([partition], () => {
+      writer.int32(partition).int32(NO_EPOCH).int64(fetchOffset).int32(lastFetchedEpoch)
+      writer.int64(FOLLOWERS_LOG_START).int32(maxBytes).tags()
     })
-    .appendArray([], () => undefined)
-    .appendString('')
-    .appendTaggedFields()
+    writer.tags()
+  })
+  writer.array([], () => undefined)
+  writer.string('').tags()
 }
 
-function decodeFetch(body: Uint8Array, { topicId }: FetchCall): FetchAnswer {
-  const reader = new ByteReader(body)
+function decodeFetch(reader: ByteReader, { topicId }: FetchCall): FetchAnswer {
   reader.int32()
   const errorCode = reader.int16()
   reader.int32()

@@ -1,7 +1,7 @@
-import { Writer } from './platformatic.ts'
-import type { Exchange } from './broker-connection.ts'
-import { ByteReader } from './byte-reader.ts'
-import type { TopicPartition } from './records.ts'
+import type { ByteReader } from '../byte-reader.ts'
+import type { ByteWriter } from '../byte-writer.ts'
+import type { TopicPartition } from '../records.ts'
+import type { Exchange } from './exchange.ts'
 
 const PRODUCE_KEY = 0
 const ACKS_ALL = -1
@@ -32,30 +32,30 @@ export function produceExchange(
     key: PRODUCE_KEY,
     minVersion: 9,
     maxVersion: 11,
-    encode: () => encodeProduce(partitions, options),
+    encode: (writer) => encodeProduce(writer, partitions, options),
     decode: decodeProduce,
   }
 }
 
 function encodeProduce(
+  writer: ByteWriter,
   partitions: readonly ProducePartition[],
   { timeoutMs, transactionalId }: Parameters<typeof produceExchange>[1],
-): Writer {
-  const byTopic = [...Map.groupBy(partitions, ({ topic }) => topic)]
-  return Writer.create()
-    .appendString(transactionalId)
-    .appendInt16(ACKS_ALL)
-    .appendInt32(timeoutMs)
-    .appendArray(byTopic, (topics, [topic, ofTopic]) => {
-      topics.appendString(topic).appendArray(ofTopic, (writer, { partition, batch }) => {
-        writer.appendInt32(partition).appendBytes(batch)
-      })
-    })
-    .appendTaggedFields()
+): void {
+  const topics = [...Map.groupBy(partitions, ({ topic }) => topic)]
+  writer.reserve(partitions.reduce((sum, { batch }) => sum + batch.length, 0))
+  writer.nullableString(transactionalId).int16(ACKS_ALL).int32(timeoutMs)
+  writer.array(topics, ([topic, ofTopic]) => {
+    writer.string(topic)
+    writer.array(ofTopic, ({ partition, batch }) =>
+      writer.int32(partition).nullableBytes(batch).tags(),
+    )
+    writer.tags()
+  })
+  writer.tags()
 }
 
-function decodeProduce(body: Uint8Array): readonly ProduceAnswer[] {
-  const reader = new ByteReader(body)
+function decodeProduce(reader: ByteReader): readonly ProduceAnswer[] {
   return reader
     .array(() => {
       const topic = reader.nullableString() ?? ''
