@@ -60,8 +60,12 @@ import { registerCleanerGauges } from './metrics/cleaner-gauges.ts'
 import { registerGauges } from './metrics/gauges.ts'
 import { GroupMetrics } from './metrics/group-metrics.ts'
 import { registerProcessGauges } from './metrics/process-gauges.ts'
+import { QuantileSummary } from './metrics/quantile-summary.ts'
+import { registerQuorumGauges } from './metrics/quorum-gauges.ts'
 import { registerSeries } from './metrics/register-series.ts'
+import { REQUEST_QUANTILES, RequestMetrics } from './metrics/request-metrics.ts'
 import { registerScrubGauges } from './metrics/scrub-gauges.ts'
+import { registerSocketGauges } from './metrics/socket-gauges.ts'
 import { ConnectionSlots } from './network/connection-slots.ts'
 import { connectionLimits } from './network/connection-limits.ts'
 import { Load } from './network/load.ts'
@@ -87,6 +91,7 @@ import { DataDirectories, NoDirectoryError } from './storage/data-directories.ts
 import type { DataDirectory } from './storage/data-directory.ts'
 import { type MeasureVolume, measureVolume } from './storage/directory-space.ts'
 import { openFileBudget, openFileProblem } from './storage/open-file-budget.ts'
+import { timedDisk } from './storage/timed-disk.ts'
 
 export type BrokerOptions = {
   readonly config: BrokerConfig
@@ -151,7 +156,16 @@ async function startOn(
   const clock: Clock = systemClock
   const timers: Timers = systemTimers
   const random: Random = systemRandom
-  const disk: Disk = options.disk ?? nodeDisk()
+  const flushTimeMs = new QuantileSummary({
+    name: 'kafka_log_logflushstats_logflushrateandtimems',
+    help: 'Flushes of files of the logs.',
+    quantiles: REQUEST_QUANTILES,
+    metrics,
+  })
+  const disk: Disk = timedDisk(options.disk ?? nodeDisk(), {
+    clock,
+    onFlush: (durationMs) => flushTimeMs.observe('', durationMs, clock.nowMs()),
+  })
   const crc32c = nativeCrc32c
 
   for (const [path, error] of directories.failures) warnOfDirectory(logger, path, error)
@@ -193,7 +207,8 @@ async function startOn(
     staticSettings(options.configTexts),
   ]
   const metadataLog = await partitions.openLog(CLUSTER_METADATA_TOPIC, 0, METADATA_LOG_CONFIG)
-  const brokerMetrics = new BrokerMetrics({ metrics, clock })
+  const brokerMetrics = new BrokerMetrics(metrics)
+  const requestMetrics = new RequestMetrics({ metrics, clock })
   const controller = new Controller({
     config,
     settings,
@@ -295,6 +310,7 @@ async function startOn(
     buffers,
     groups,
     metrics: brokerMetrics,
+    requestMetrics,
     clock,
   }
   const slots = new ConnectionSlots(
@@ -334,6 +350,7 @@ async function startOn(
       clock,
       timers,
       logger,
+      onSent: (api, times) => requestMetrics.sent(api, times),
     },
     (advertised) => createRouter({ ...parts, node: { ...identity, ...advertised } }),
   )
@@ -377,7 +394,10 @@ async function startOn(
     delayedFetches,
     image,
     groups,
+    node: { nodeId: identity.nodeId, address: advertisedAddress(config, listeners) },
   })
+  registerSocketGauges(metrics, { listeners, clock })
+  registerQuorumGauges(metrics, { nodeId: identity.nodeId, metadataLog })
   const minInSyncReplicas = (topic: string): number =>
     Number(
       effectiveTopicConfig(
@@ -453,6 +473,12 @@ function warnOfDirectory(
   error: StorageError,
 ): void {
   logger.warn({ directory, err: error }, 'a directory of log.dirs failed, and is not used any more')
+}
+
+/** Where clients of the first listener find the broker. */
+function advertisedAddress(config: BrokerConfig, [first]: readonly Listener[]): string {
+  const advertised = readListeners(config).listeners[0]?.advertised
+  return `${advertised?.host ?? ''}:${advertised?.port || (first?.port ?? 0)}`
 }
 
 /** Where the metadata is; in the first directory when there is none yet. */

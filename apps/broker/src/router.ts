@@ -21,6 +21,8 @@ import {
 } from './network/connection.ts'
 
 const UNSUPPORTED_VERSION = 35
+/** Of a request without a response. */
+const NO_ERRORS = {}
 /** A request of so many elements is never refused: its peer has one of them when load is high. */
 const FEW_ELEMENTS = 200
 
@@ -80,8 +82,9 @@ async function answer(
 ): Promise<Reply> {
   const { header, peer, turn, parts, elements } = context
   const { apiVersion, correlationId, clientId } = header
-  const startMs = parts.clock.nowMs()
-  const quota = requestQuota(parts.quotas, { clientId: clientId ?? '', clock: parts.clock })
+  const { clock, requestMetrics } = parts
+  const startMs = clock.nowMs()
+  const quota = requestQuota(parts.quotas, { clientId: clientId ?? '', clock })
   const sizeBytes = frame.length
   const releases: (() => void)[] = []
   const release = (): void => {
@@ -104,13 +107,24 @@ async function answer(
       freeFrame: () => parts.buffers.giveBack(frame),
       onSent: (callback: () => void) => releases.push(callback),
     }
-    const response = await quota.timed(() => handle(request, handlerContext))
-    parts.metrics.answered(name, apiVersion, parts.clock.nowMs() - startMs)
+    const answering = quota.timed(() => handle(request, handlerContext))
+    const waitsSinceMs = clock.nowMs()
+    const response = await answering
+    const resumedMs = clock.nowMs()
+    const answered = (body: object): number => {
+      const nowMs = clock.nowMs()
+      const remoteMs = resumedMs - waitsSinceMs
+      const times = { localMs: nowMs - startMs - remoteMs, remoteMs }
+      requestMetrics.answered(name, { version: apiVersion, sizeBytes, response: body }, times)
+      return nowMs
+    }
     if (response === NO_RESPONSE) {
+      answered(NO_ERRORS)
       release()
       return { chunks: [], throttleMs: quota.settle(name, { sizeBytes, hasResponse: false }) }
     }
     if (response instanceof EndConnection) {
+      answered(NO_ERRORS)
       release()
       return { chunks: [], closeReason: { kind: 'unanswered_failure', reason: response.reason } }
     }
@@ -118,10 +132,10 @@ async function answer(
     const body = throttleMs > 0 ? { ...response, throttleTimeMs: throttleMs } : response
     const chunks = quota.timed(() => encodeResponse(name, apiVersion, correlationId, body))
     quota.close()
-    return { chunks, release, throttleMs }
+    return { chunks, release, throttleMs, sent: { api: name, readyMs: answered(body) } }
   } catch (error) {
     release()
-    parts.metrics.failed(name, error instanceof Error ? error.name : errorMessage(error))
+    requestMetrics.failed(name, error instanceof Error ? error.name : errorMessage(error))
     throw error
   }
 }

@@ -8,7 +8,7 @@ import {
   checkRecords,
 } from '@fairlead/protocol'
 import type { LogConfig } from './log-config.ts'
-import type { AppendContext, AppendErrorCode, AppendRefusal } from './outcomes.ts'
+import type { AppendContext, AppendErrorCode, AppendRefusal, RejectedRecords } from './outcomes.ts'
 import { NO_PRODUCER_ID } from './producer-state.ts'
 import { headerTimestampRefusal, recordRules, recordsRefusal } from './record-rules.ts'
 import { headerAt } from './segment-scan.ts'
@@ -31,6 +31,7 @@ export type ValidBatch = {
 
 /** Of magic 0 and 1 as well: the byte is at the same place in all three formats. */
 const MAGIC_POSITION = 16
+const MAGIC = 2
 
 /**
  * Checks bytes from outside before any of them counts: form, size, checksum, offsets and attributes
@@ -46,14 +47,18 @@ export function validateBatches(
   let position = 0
   while (position < records.length) {
     const magic = records[position + MAGIC_POSITION]
-    if (magic !== undefined && magic < 2) {
-      return refused('INVALID_RECORD', `message format ${magic} is no longer written`)
+    if (magic !== undefined && magic < MAGIC) {
+      const message = `message format ${magic} is no longer written`
+      return refused('INVALID_RECORD', message, 'invalidMagicNumber')
     }
     const header =
       records.length - position < BATCH_HEADER_BYTES
         ? 'a batch is cut short'
         : headerAt(records, position)
-    if (typeof header === 'string') return refused('CORRUPT_MESSAGE', header)
+    if (typeof header === 'string') {
+      const isUnknown = magic !== undefined && magic !== MAGIC
+      return refused('CORRUPT_MESSAGE', header, isUnknown ? 'invalidMagicNumber' : undefined)
+    }
     const outcome = problemOf(records, position, header, rules)
     if (typeof outcome === 'object') return outcome
     batches.push({ position, header, maxTimestampMs: outcome })
@@ -78,11 +83,11 @@ function problemOf(
     return refused('MESSAGE_TOO_LARGE', message)
   }
   if (batchCrc(records, position, header, rules.crc32c) !== header.crc) {
-    return refused('CORRUPT_MESSAGE', 'the checksum does not match')
+    return refused('CORRUPT_MESSAGE', 'the checksum does not match', 'invalidMessageCrc')
   }
   if (recordCount <= 0 || recordCount !== lastOffsetDelta + 1) {
     const message = `${recordCount} records end at offset delta ${lastOffsetDelta}`
-    return refused('INVALID_RECORD', message)
+    return refused('INVALID_RECORD', message, 'invalidOffsetOrSequence')
   }
   // Offsets are assigned by this count: without a limit a small batch would use up two billion.
   const recordBytes = sizeBytes - BATCH_HEADER_BYTES
@@ -90,7 +95,7 @@ function problemOf(
     return refused('INVALID_RECORD', `${recordCount} records in ${recordBytes} bytes`)
   }
   if (header.producerId !== NO_PRODUCER_ID && header.producerEpoch < 0) {
-    return refused('INVALID_RECORD', `producer epoch ${header.producerEpoch} is negative`)
+    return refused('INVALID_PRODUCER_EPOCH', `producer epoch ${header.producerEpoch} is negative`)
   }
   if (rules.origin !== 'client') return header.maxTimestampMs
   return clientProblemOf(header) ?? recordsProblemOf(records, position, header, rules)
@@ -119,7 +124,8 @@ function recordsProblemOf(
 
 function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {
   if (header.baseOffset !== 0) {
-    return refused('INVALID_RECORD', `base offset ${header.baseOffset} is not 0`)
+    const message = `base offset ${header.baseOffset} is not 0`
+    return refused('INVALID_RECORD', message, 'invalidOffsetOrSequence')
   }
   // Readers would take the batch's own time for that of every record.
   if (header.timestampType === 'LogAppendTime') {
@@ -127,7 +133,8 @@ function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {
   }
   if (header.isControl) return refused('INVALID_RECORD', 'clients write no control batches')
   if (header.producerId !== NO_PRODUCER_ID && header.baseSequence < 0) {
-    return refused('INVALID_RECORD', `sequence ${header.baseSequence} is negative`)
+    const message = `sequence ${header.baseSequence} is negative`
+    return refused('INVALID_RECORD', message, 'invalidOffsetOrSequence')
   }
   // No coordinator would ever end the transaction, and readers would wait for it.
   if (header.isTransactional) {
@@ -136,6 +143,10 @@ function clientProblemOf(header: BatchHeader): AppendRefusal | undefined {
   return undefined
 }
 
-export function refused(errorCode: AppendErrorCode, message: string): AppendRefusal {
-  return { ok: false, errorCode, message }
+export function refused(
+  errorCode: AppendErrorCode,
+  message: string,
+  rejected?: RejectedRecords,
+): AppendRefusal {
+  return { ok: false, errorCode, message, ...(rejected === undefined ? {} : { rejected }) }
 }

@@ -47,6 +47,7 @@ export type {
   FoundOffset,
   ReadRequest,
   ReadResult,
+  RejectedRecords,
   TimestampLookup,
 } from './outcomes.ts'
 export { PartitionLog, type PartitionLogOptions, openPartitionLog } from './partition-log.ts'

@@ -29,7 +29,16 @@ export type AppendRefusal = {
   readonly message: string
   /** The records that broke a rule, if it was single ones (KIP-467). */
   readonly recordErrors?: readonly RecordError[]
+  /** What Kafka counts such batches as. */
+  readonly rejected?: RejectedRecords
 }
+
+/** The kinds of batches that Kafka's `BrokerTopicMetrics` counts when the log validator refuses them. */
+export type RejectedRecords =
+  | 'noKeyCompactedTopic'
+  | 'invalidMagicNumber'
+  | 'invalidMessageCrc'
+  | 'invalidOffsetOrSequence'
 
 export type RecordError = {
   /** Index of the record in its batch. */

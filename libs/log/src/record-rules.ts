@@ -69,7 +69,10 @@ export function recordsRefusal(
   if (errors.length === 0) return undefined
   return hasBadTimestamp
     ? recordsRefused('INVALID_TIMESTAMP', 'due to invalid timestamp', errors)
-    : recordsRefused('INVALID_RECORD', `due to ${errors.length} record errors`, errors)
+    : {
+        ...recordsRefused('INVALID_RECORD', `due to ${errors.length} record errors`, errors),
+        rejected: 'noKeyCompactedTopic',
+      }
 }
 
 /** What the header of a batch that stays closed says about the times in it. */

@@ -80,6 +80,7 @@ export {
   encodeVersioned,
   versionOf,
 } from './records/versioned.ts'
+export { responseErrors } from './response-errors.ts'
 export type { Field, Fields, Primitive } from './schema/field.ts'
 export { includesVersion } from './schema/versions.ts'
 export { ZERO_UUID, isUuid, uuidText, writeUuid } from './wire/uuid.ts'

@@ -65,6 +65,9 @@ export async function handleFetch(
     clock.nowMs(),
   )
   for (const [topicName, sizeBytes] of bytesByTopic(answered)) metrics.fetched(topicName, sizeBytes)
+  for (const { topicName, answer } of answered) {
+    if (answer.errorCode === 'KAFKA_STORAGE_ERROR') metrics.fetchFailed(topicName)
+  }
   const { told, nodeEndpoints } = withLeaders(answered, context)
   return { errorCode, sessionId, responses: groupByTopic(told), nodeEndpoints }
 }

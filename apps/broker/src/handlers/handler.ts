@@ -8,6 +8,7 @@ import type { ProducerIds } from '../cluster/producer-ids.ts'
 import type { BrokerConfig } from '../config.ts'
 import type { GroupShell } from '../groups/group-shell.ts'
 import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
+import type { RequestMetrics } from '../metrics/request-metrics.ts'
 import type { Peer, Turn } from '../network/connection.ts'
 import type { DelayedFetches } from '../fetching/delayed-fetches.ts'
 import type { FetchMemory } from '../fetching/fetch-memory.ts'
@@ -42,6 +43,7 @@ export type BrokerParts = {
   readonly buffers: BufferPool
   readonly groups: GroupShell
   readonly metrics: BrokerMetrics
+  readonly requestMetrics: RequestMetrics
   readonly clock: Clock
 }
 

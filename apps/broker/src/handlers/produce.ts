@@ -130,8 +130,8 @@ async function producePartition(
     return append(log, stored, { leaderEpoch, nowMs, origin: 'client' })
   })
   if (!result.ok) {
-    metrics.produceFailed(topic, records.length)
-    const { errorCode, message, recordErrors = [] } = result
+    const { errorCode, message, recordErrors = [], rejected } = result
+    metrics.produceFailed(topic, records.length, rejected)
     return {
       ...refused({ index }, errorCode, message),
       recordErrors: recordErrors.map((error) => ({

@@ -1,11 +1,7 @@
-import type { Clock } from '@fairlead/base'
+import type { RejectedRecords } from '@fairlead/log'
 import type { Metrics } from '@fairlead/service'
 import type { Counter } from 'prom-client'
 import { METRIC_TOPICS_MAX } from '../limits.ts'
-import { QuantileSummary } from './quantile-summary.ts'
-
-/** Those that Kafka exports. */
-const QUANTILES = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999]
 
 type TopicCounter = Counter<'topic'>
 
@@ -22,13 +18,10 @@ export class BrokerMetrics {
   readonly #produceRequests: TopicCounter
   readonly #fetchRequests: TopicCounter
   readonly #failedProduceRequests: TopicCounter
-  readonly #requests: Counter<'request' | 'version'>
-  readonly #errors: Counter<'request' | 'error'>
-  readonly #totalTimeMs: QuantileSummary
-  readonly #clock: Clock
+  readonly #failedFetchRequests: TopicCounter
+  readonly #rejected: Readonly<Record<RejectedRecords, Counter>>
 
-  constructor({ metrics, clock }: { readonly metrics: Metrics; readonly clock: Clock }) {
-    this.#clock = clock
+  constructor(metrics: Metrics) {
     const topicCounter = (name: string, help: string): TopicCounter =>
       metrics.counter({
         name: `kafka_server_brokertopicmetrics_${name}_total`,
@@ -42,23 +35,27 @@ export class BrokerMetrics {
     this.#produceRequests = topicCounter('totalproducerequests', 'Partitions written to.')
     this.#fetchRequests = topicCounter('totalfetchrequests', 'Topics read from.')
     this.#failedProduceRequests = topicCounter('failedproducerequests', 'Writes refused.')
-    this.#requests = metrics.counter({
-      name: 'kafka_network_requestmetrics_requests_total',
-      help: 'Requests by API and version.',
-      labelNames: ['request', 'version'],
-    })
-    this.#errors = metrics.counter({
-      name: 'kafka_network_requestmetrics_errors_total',
-      help: 'Requests that ended their connection, by API and cause.',
-      labelNames: ['request', 'error'],
-    })
-    this.#totalTimeMs = new QuantileSummary({
-      name: 'kafka_network_requestmetrics_totaltimems',
-      help: 'Time from the complete frame to the response, in milliseconds.',
-      labelName: 'request',
-      quantiles: QUANTILES,
-      metrics,
-    })
+    this.#failedFetchRequests = topicCounter('failedfetchrequests', 'Reads refused.')
+    const rejected = (name: string, help: string): Counter =>
+      metrics.counter({ name: `kafka_server_brokertopicmetrics_${name}_total`, help })
+    this.#rejected = {
+      noKeyCompactedTopic: rejected(
+        'nokeycompactedtopicrecords',
+        'Batches refused: a record has no key, and the topic is compacted.',
+      ),
+      invalidMagicNumber: rejected(
+        'invalidmagicnumberrecords',
+        'Batches refused: of another format than that of magic 2.',
+      ),
+      invalidMessageCrc: rejected(
+        'invalidmessagecrcrecords',
+        'Batches refused: the checksum does not match.',
+      ),
+      invalidOffsetOrSequence: rejected(
+        'invalidoffsetorsequencerecords',
+        'Batches refused: of offsets or sequences that contradict their records.',
+      ),
+    }
   }
 
   produced(topic: string, appended: { readonly bytes: number; readonly records: number }): void {
@@ -67,7 +64,8 @@ export class BrokerMetrics {
     this.#add(this.#messagesIn, topic, appended.records)
   }
 
-  produceFailed(topic: string, bytes: number): void {
+  produceFailed(topic: string, bytes: number, rejected?: RejectedRecords): void {
+    if (rejected !== undefined) this.#rejected[rejected].inc()
     this.#add(this.#produceRequests, topic, 1)
     this.#add(this.#failedProduceRequests, topic, 1)
     this.#add(this.#bytesRejected, topic, bytes)
@@ -78,13 +76,8 @@ export class BrokerMetrics {
     if (bytes > 0) this.#add(this.#bytesOut, topic, bytes)
   }
 
-  answered(request: string, version: number, durationMs: number): void {
-    this.#requests.inc({ request, version })
-    this.#totalTimeMs.observe(request, durationMs, this.#clock.nowMs())
-  }
-
-  failed(request: string, error: string): void {
-    this.#errors.inc({ request, error })
+  fetchFailed(topic: string): void {
+    this.#add(this.#failedFetchRequests, topic, 1)
   }
 
   /** A deleted topic takes its series along. */
@@ -113,6 +106,7 @@ export class BrokerMetrics {
       this.#produceRequests,
       this.#fetchRequests,
       this.#failedProduceRequests,
+      this.#failedFetchRequests,
     ]
   }
 }

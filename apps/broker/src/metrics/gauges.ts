@@ -23,6 +23,8 @@ const ALWAYS_ZERO = [
   'kafka_server_replicamanager_failedisrupdates_total',
   'kafka_server_brokertopicmetrics_replicationbytesin_total',
   'kafka_server_brokertopicmetrics_replicationbytesout_total',
+  'kafka_server_brokertopicmetrics_producemessageconversions_total',
+  'kafka_server_brokertopicmetrics_fetchmessageconversions_total',
   'kafka_controller_kafkacontroller_preferredreplicaimbalancecount',
   'kafka_controller_kafkacontroller_fencedbrokercount',
   'kafka_controller_kafkacontroller_metadataerrorcount',
@@ -43,6 +45,7 @@ export type GaugeSources = {
   readonly delayedFetches: DelayedFetches
   readonly image: { readonly topicCount: number; readonly partitionCount: number }
   readonly groups: { readonly parkedCount: number }
+  readonly node: { readonly nodeId: number; readonly address: string }
 }
 
 /**
@@ -81,6 +84,11 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       'kafka_network_requestchannel_requestqueuesize',
       'Requests under way.',
       () => sum(({ inFlightCount }) => inFlightCount),
+    ],
+    [
+      'kafka_network_requestchannel_responsequeuesize',
+      'Responses behind those to earlier requests of their connection.',
+      () => sum(({ queuedReplyCount }) => queuedReplyCount),
     ],
     [
       'fairlead_connections_accepted',
@@ -159,7 +167,7 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     ['fairlead_group_requests_parked', 'Joins and syncs that wait.', () => groups.parkedCount],
   ]
   for (const name of ALWAYS_ZERO) {
-    metrics.gauge({ name, help: 'Always 0: there is one replica of everything.' }).set(0)
+    metrics.gauge({ name, help: 'Always 0: there is one replica, and one format, of all.' }).set(0)
   }
   for (const [name, help, read] of simple) {
     metrics.gauge({
@@ -170,16 +178,6 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       },
     })
   }
-  metrics.gauge({
-    name: 'kafka_server_socket_server_metrics_connection_count',
-    help: 'Open connections.',
-    labelNames: ['listener', 'networkProcessor'],
-    collect() {
-      for (const { name, connectionCount } of listeners) {
-        this.set({ listener: name, networkProcessor: '0' }, connectionCount)
-      }
-    },
-  })
   metrics.gauge({
     name: 'fairlead_connections_closed_total',
     help: 'Connections that did not end in order, by reason.',
@@ -206,6 +204,13 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
       this.inc(fetchSessions.evictedTotal)
     },
   })
+  metrics
+    .gauge({
+      name: 'kafka_broker_info',
+      help: 'Always 1; the labels say which broker, and where clients find it.',
+      labelNames: ['id', 'address'],
+    })
+    .set({ id: sources.node.nodeId, address: sources.node.address }, 1)
   registerDirectoryGauges(metrics, directories)
 }
 

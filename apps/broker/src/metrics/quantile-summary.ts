@@ -4,7 +4,8 @@ import { DecayingQuantiles } from './decaying-quantiles.ts'
 export type QuantileSummaryOptions = {
   readonly name: string
   readonly help: string
-  readonly labelName: string
+  /** Left out where there is one series, without a label. */
+  readonly labelName?: string
   /** From 0 to 1, ascending. */
   readonly quantiles: readonly number[]
   readonly metrics: Metrics
@@ -13,14 +14,14 @@ export type QuantileSummaryOptions = {
 type Series = { readonly quantiles: DecayingQuantiles; count: number; sum: number }
 
 /**
- * A summary with one label, as prom-client's is exported, for what is observed with every request: that
+ * A summary with one label or none, as prom-client's is exported, for what is observed with every request: that
  * keeps a digest for each part of its window, which costs several microseconds each time.
  */
 export class QuantileSummary implements ExposedMetric {
   readonly name: string
   readonly help: string
   readonly type = 'summary'
-  readonly #labelName: string
+  readonly #labelName: string | undefined
   readonly #quantiles: readonly number[]
   readonly #series = new Map<string, Series>()
 
@@ -48,7 +49,7 @@ export class QuantileSummary implements ExposedMetric {
   }
 
   #samplesOf(label: string, { quantiles, count, sum }: Series): readonly ExposedSample[] {
-    const labels = { [this.#labelName]: label }
+    const labels = this.#labelName === undefined ? {} : { [this.#labelName]: label }
     const values = quantiles.values(this.#quantiles)
     return [
       ...this.#quantiles.map((quantile, index) => ({

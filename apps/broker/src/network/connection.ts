@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type BufferPool, type Clock, DecodeError, type Timers, invariant } from '@fairlead/base'
+import type { ApiName } from '@fairlead/protocol'
 import { FetchPace } from '../fetching/fetch-pace.ts'
 import { ReadAhead } from '../fetching/read-ahead.ts'
 import {
@@ -10,6 +11,7 @@ import {
   UNREAD_HIGH_LOAD_MS,
   UNREAD_RESPONSE_BYTES_MAX,
 } from '../limits.ts'
+import type { SentTimes } from '../metrics/request-metrics.ts'
 import type { CloseReason } from './close-kind.ts'
 import { Departure } from './departure.ts'
 import { FIRST_BYTES, foreignProtocol } from './first-bytes.ts'
@@ -31,12 +33,18 @@ export type Reply = {
   readonly throttleMs?: number
   /** Gives back what the reply holds, once it is on the socket or the connection is gone. */
   readonly release?: () => void
+  /** What `onSent` is to be told of; nobody is told of a reply without it. */
+  readonly sent?: { readonly api: ApiName; readonly readyMs: number }
 }
+
+/** A reply on its way to the kernel. */
+type Written = { readonly api: ApiName; readonly queueMs: number; readonly writtenMs: number }
 
 /** Who asks; what a client says about itself in ApiVersions is kept for metrics and logs. */
 export type Peer = {
   readonly address: string
   readonly port: number
+  /** Name and version with a slash between them. */
   clientSoftware: string
   /** For requests that wait: nobody needs their answer any more. */
   readonly departure: Departure
@@ -68,6 +76,8 @@ export type ConnectionOptions = {
   /** A peer that reads nothing of its responses for this long is closed. */
   readonly slowReaderMs: number
   readonly handle: RequestHandler
+  /** The kernel has a reply: how long it waited behind others, and how long that took. */
+  readonly onSent?: (api: ApiName, times: SentTimes) => void
   /** Called once. The reason is undefined when the peer left in order. */
   readonly onClosed: (connection: Connection, reason: CloseReason | undefined) => void
 }
@@ -87,6 +97,9 @@ export class RequestRefused extends Error {
  * nothing of it is looked at after the callback of the read.
  */
 const INPUT = new Uint8Array(INPUT_BYTES)
+
+/** Replies of one connection whose way to the kernel is timed at once: a peer may read none. */
+const TIMED_REPLIES_MAX = 100
 
 class InFlight implements Turn {
   reply: Reply | undefined
@@ -136,6 +149,8 @@ export class Connection {
   /** Since when responses are unread without a break. */
   #unreadSinceMs: number | undefined
   #unsentBytes = 0
+  /** Replies that the kernel has not taken wholly; no more than so many are timed at once. */
+  readonly #written: Written[] = []
   #isReading = true
   #isDraining = false
   #isClosed = false
@@ -169,7 +184,7 @@ export class Connection {
     this.peer = {
       address: options.address,
       port: socket.remotePort ?? 0,
-      clientSoftware: 'unknown',
+      clientSoftware: 'unknown/unknown',
       departure,
       fetchTurns: new Turns(),
       fetchPace: new FetchPace(),
@@ -198,6 +213,11 @@ export class Connection {
 
   get inFlightCount(): number {
     return this.#inFlight.length
+  }
+
+  /** Replies that wait for those to earlier requests. */
+  get queuedReplyCount(): number {
+    return this.#inFlight.filter(({ reply }) => reply !== undefined).length
   }
 
   /** Memory that would be free without this connection: input, frames, responses. */
@@ -383,7 +403,11 @@ export class Connection {
     this.#readOrPause()
   }
 
-  #write({ chunks, release }: Reply): void {
+  #write({ chunks, release, sent }: Reply): void {
+    if (sent !== undefined && this.#written.length < TIMED_REPLIES_MAX) {
+      const writtenMs = this.#options.clock.nowMs()
+      this.#written.push({ api: sent.api, queueMs: writtenMs - sent.readyMs, writtenMs })
+    }
     const last = chunks.length - 1
     if (last < 0) release?.()
     for (const [index, chunk] of chunks.entries()) {
@@ -404,10 +428,21 @@ export class Connection {
     const unsentBytes = this.#socket.writableLength
     const change = unsentBytes - this.#unsentBytes
     this.#unsentBytes = unsentBytes
-    if (unsentBytes === 0) this.#unreadSinceMs = undefined
-    else this.#unreadSinceMs ??= this.#options.clock.nowMs()
+    if (unsentBytes === 0) {
+      this.#unreadSinceMs = undefined
+      this.#tellSent()
+    } else this.#unreadSinceMs ??= this.#options.clock.nowMs()
     if (change !== 0) this.#options.load.changeUnsentBytes(change)
     if (change < 0) this.#readOrPause()
+  }
+
+  #tellSent(): void {
+    if (this.#written.length === 0) return
+    const nowMs = this.#options.clock.nowMs()
+    for (const { api, queueMs, writtenMs } of this.#written) {
+      this.#options.onSent?.(api, { queueMs, sendMs: nowMs - writtenMs })
+    }
+    this.#written.length = 0
   }
 
   /** Says the last words, lets the peer read them, and then ends the connection. */

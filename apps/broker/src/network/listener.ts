@@ -2,7 +2,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import type { BufferPool, Clock, Timers } from '@fairlead/base'
 import { CONNECTION_LOG_LINES_MAX, CONNECTION_LOG_WINDOW_MS } from '../limits.ts'
 import { CLOSE_KINDS, type CloseKind, type CloseReason, EXCESS } from './close-kind.ts'
-import { Connection, type RequestHandler } from './connection.ts'
+import { Connection, type ConnectionOptions, type RequestHandler } from './connection.ts'
 import type { ConnectionSlots } from './connection-slots.ts'
 import { LimitedLog } from './limited-log.ts'
 import type { Load } from './load.ts'
@@ -31,6 +31,7 @@ export type ListenerOptions = {
   readonly timers: Timers
   readonly logger: { warn(fields: object, message: string): void }
   readonly handle: RequestHandler
+  readonly onSent?: NonNullable<ConnectionOptions['onSent']>
 }
 
 /** Accepts connections up to the limits, and ends them in order when the broker stops. */
@@ -113,6 +114,13 @@ export class Listener {
   get inFlightCount(): number {
     let count = 0
     for (const connection of this.#connections) count += connection.inFlightCount
+    return count
+  }
+
+  /** Replies that wait for those to earlier requests of their connection. */
+  get queuedReplyCount(): number {
+    let count = 0
+    for (const connection of this.#connections) count += connection.queuedReplyCount
     return count
   }
 
