@@ -190,6 +190,7 @@ export class Session {
       tables: snapshotTables(parts, router, capture),
       timeColumn: options.source.columns.timestamp,
       chunkRowsMax: options.snapshotChunkRowsMax,
+      queueBytesMax: options.sink.queueBytesMax,
       signals: this.#signals,
       publisher: this.#publisher,
       metrics: parts.metrics,

@@ -9,6 +9,7 @@ import {
 } from '@fairlead/cdc'
 import { type IncomingRecord, KafkaError, type RejectedRecord } from '@fairlead/kafka'
 import type pg from 'pg'
+import { LoopTurn } from '../loop-turn.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import type { Signal, SignalProgress, Signals } from '../signals/signals.ts'
 import { sizeFault } from '../sink/event-size.ts'
@@ -192,7 +193,9 @@ export class ParkedReplay implements Interlude {
   async #prepare(rows: readonly ParkedRow[], work: Work) {
     const sending: Sending[] = []
     const dropped: Settled[] = []
+    const turn = new LoopTurn()
     for (const row of rows) {
+      await turn.share()
       const publishable = await publishableEvent(row, this.#options)
       if (publishable.kind === 'dropped') {
         dropped.push({ parkedId: row.parkedId, position: row.identity.position })

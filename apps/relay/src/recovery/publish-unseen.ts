@@ -8,6 +8,7 @@ import {
 } from '@fairlead/cdc'
 import { closeClient } from '@fairlead/postgres'
 import pg from 'pg'
+import { LoopTurn } from '../loop-turn.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import type { RelayOptions } from '../options.ts'
 import { halt } from '../session-failure.ts'
@@ -238,10 +239,14 @@ async function eachRow(
     `declare gap cursor for select ${shape.selectList} from ${quotedTable(table)} as event
      where (${part?.rowFilter ?? 'true'}) and ${condition} order by ${time}event.ctid`,
   )
+  const turn = new LoopTurn()
   for (;;) {
     if (!isPermitted()) throw slotUncertain()
     const rows = await selectRows(reader, `fetch ${BATCH_ROWS} from gap`, [])
-    for (const row of rows) await onRow(shape.relation, row)
+    for (const row of rows) {
+      await onRow(shape.relation, row)
+      await turn.share()
+    }
     if (rows.length < BATCH_ROWS) break
   }
   await reader.query('close gap')

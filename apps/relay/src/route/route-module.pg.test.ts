@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createServer, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KafkaError } from '@fairlead/kafka'
@@ -155,6 +159,131 @@ test('a slow function holds events up, and does not end the progress', async () 
   expect(fixture.publishedIds('orders')).toEqual(ids)
   expect(fixture.loggedWarnings).toContain('events wait for their routes')
 })
+
+/** A function that takes its time, and notes in which turn of the event loop it was asked for what. */
+class SlowRoute {
+  readonly settings: { readonly 'route.module': string }
+  readonly #asked: { readonly turn: number; readonly id: string }[] = []
+  /** Called at each row. */
+  onAsked: (count: number) => void = () => undefined
+  #turn = 0
+  #immediate: NodeJS.Immediate
+
+  constructor(body: string) {
+    const name = `slowRoute${randomUUID()}`
+    Object.assign(globalThis, { [name]: (id: string) => this.#onAsked(id) })
+    const wait = `const endMs = performance.now() + ${TOOK_MS}; while (performance.now() < endMs);`
+    this.settings = moduleWith(`globalThis['${name}'](row.id); ${wait} ${body}`)
+    const next = () => {
+      this.#turn += 1
+      this.#immediate = setImmediate(next)
+    }
+    this.#immediate = setImmediate(next)
+  }
+
+  #onAsked(id: string): void {
+    this.#asked.push({ turn: this.#turn, id })
+    this.onAsked(this.#asked.length)
+  }
+
+  get askedIds(): readonly string[] {
+    return this.#asked.map(({ id }) => id)
+  }
+
+  /** The most that it was asked without a turn of anybody else. */
+  get askedAtOnceMax(): number {
+    const turns = Map.groupBy(this.#asked, ({ turn }) => turn)
+    return Math.max(...[...turns.values()].map(({ length }) => length))
+  }
+
+  close(): void {
+    clearImmediate(this.#immediate)
+  }
+}
+
+const CHUNK_ROWS = 1_024
+/** So that a chunk takes longer than the lease of 5 s. */
+const TOOK_MS = 6
+/** In the 100 ms that a turn may take: one that has begun is finished. */
+const ASKED_AT_ONCE_MAX = Math.ceil(100 / TOOK_MS) + 1
+
+async function usingSlowRoute(
+  body: string,
+  check: (route: SlowRoute) => Promise<void>,
+): Promise<void> {
+  const route = new SlowRoute(body)
+  try {
+    await check(route)
+  } finally {
+    route.close()
+  }
+}
+
+test('a chunk of a snapshot leaves time for all else: HTTP is answered, the session lives, and what the log brings meanwhile stays behind it', () =>
+  usingSlowRoute(`return { topic: 'orders', partition: 0 }`, async (route) => {
+    const relay = await fixture.started()
+    const ids = await fixture.insert(Array.from({ length: CHUNK_ROWS }, () => ({})))
+    await fixture.confirmed()
+    await relay.stop()
+    await fixture.started({ ...route.settings, 'wal.sender.timeout.ms': '10000' })
+    const server = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    let later: Promise<readonly string[]> | undefined
+    let askedAtAnswer: number | undefined
+    route.onAsked = (count) => {
+      if (count !== 1) return
+      later = fixture.insert([{}, {}])
+      const { port } = server.address() as AddressInfo
+      get({ port, host: '127.0.0.1', agent: false }, (response) => {
+        response.resume()
+        askedAtAnswer = route.askedIds.length
+      })
+    }
+    const id = await requestSignal(fixture.pool, fixture.slotName, {
+      type: 'execute-snapshot',
+      data: { 'data-collections': ['outbox.events'] },
+    })
+    await fixture.until(
+      async () => (await readSignal(fixture.pool, fixture.slotName, id))?.state === 'done',
+    )
+    await fixture.confirmed()
+    server.close()
+    const laterIds = (await later) ?? []
+    expect(route.askedAtOnceMax).toBeLessThanOrEqual(ASKED_AT_ONCE_MAX)
+    expect(askedAtAnswer).toBeLessThan(CHUNK_ROWS)
+    // Each once: the session has not begun anew.
+    expect(fixture.publishedIds('orders').toSorted()).toEqual([...ids, ...laterIds].toSorted())
+    expect(fixture.publishedIds('orders').slice(CHUNK_ROWS)).toEqual(laterIds)
+  }))
+
+test('a replay of parked events leaves time for all else', () =>
+  usingSlowRoute(`return row.type === 'Poison' ? {} : { topic: 'orders' }`, async (route) => {
+    const relay = await fixture.started({ 'route.topic.include.list': 'orders' })
+    await insert({ key: 'k', type: 'Poison' })
+    const ids = await fixture.insert(Array.from({ length: 200 }, () => ({ key: 'k' })))
+    await fixture.confirmed()
+    await relay.stop()
+    await fixture.started(route.settings)
+    expect(await replay({ all: true })).toMatchObject({
+      state: 'done',
+      progress: { replayedEvents: ids.length + 1 },
+    })
+    expect(route.askedIds.length).toBeGreaterThan(ids.length)
+    expect(route.askedAtOnceMax).toBeLessThanOrEqual(ASKED_AT_ONCE_MAX)
+  }))
+
+test('a replayed table leaves time for all else', () =>
+  usingSlowRoute(`return { topic: 'orders' }`, async (route) => {
+    const relay = await fixture.started()
+    await relay.stop()
+    const ids = await fixture.insert(Array.from({ length: 200 }, () => ({})))
+    const data = { since: 'beginning', force: true }
+    await requestSignal(fixture.pool, fixture.slotName, { type: 'replay-table', data })
+    await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+    await fixture.started(route.settings)
+    await fixture.until(() => fixture.publishedIds('orders').length === ids.length)
+    expect(route.askedAtOnceMax).toBeLessThanOrEqual(ASKED_AT_ONCE_MAX)
+  }))
 
 test('with another function nothing is lost of what was not confirmed, and what the end of its topic has is not published again', async () => {
   const relay = await fixture.started(moduleWith(`return { topic: 'orders', partition: 0 }`))

@@ -2,7 +2,7 @@ import type { RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
 import type { OutgoingRecord } from '@fairlead/kafka'
 
 /** Objects around the bytes of an event in memory, roughly. */
-const EVENT_OVERHEAD_BYTES = 640
+export const EVENT_OVERHEAD_BYTES = 640
 const BATCH_HEADER_BYTES = 61
 /** Length, attributes, two deltas, two lengths and a header count, each at its longest. */
 const RECORD_OVERHEAD_BYTES_MAX = 41

@@ -63,6 +63,17 @@ test('the rows of a table are published again, in chunks, while the log goes on'
   expect(new Set(streamed)).toEqual(new Set([...before, ...written]))
 })
 
+test('a chunk takes no more than half of the memory for events', async () => {
+  fixture = new RelayFixture(await testDatabase(), { 'max.queue.size.in.bytes': '131072' })
+  await fixture.started()
+  await insertMany(1_000)
+  await fixture.confirmed()
+  // An event takes 640 bytes and more, and 50 rows are read before their size is known.
+  const ended = await finished(await signal('execute-snapshot'))
+  expect(ended).toMatchObject({ state: 'done', progress: { rows: 1_000 } })
+  expect(ended?.progress['chunks']).toBeGreaterThanOrEqual(6)
+})
+
 test('a range of time is all that is read', async () => {
   fixture = new RelayFixture(await testDatabase())
   await fixture.started()

@@ -39,6 +39,8 @@ export type SnapshotRunnerOptions = {
   readonly timeColumn: string
   /** `incremental.snapshot.chunk.size` */
   readonly chunkRowsMax: number
+  /** Of all events in memory. */
+  readonly queueBytesMax: number
   readonly signals: Signals
   readonly publisher: Publisher
   readonly metrics: RelayMetrics
@@ -49,6 +51,11 @@ export type SnapshotRunnerOptions = {
   onFailure(error: unknown): void
 }
 
+/**
+ * Of the memory of all events. A chunk that filled it would stop the reading of the log, and a session that ends for
+ * that, since the brokers are slow, reads the chunk anew: none would ever get behind it.
+ */
+const CHUNK_MEMORY_SHARE = 0.5
 const WATERMARK_PREFIX = 'fairlead.watermark'
 const CONNECT_TIMEOUT_MS = 10_000
 /** Between two attempts at a chunk: what spoilt it is over in a moment. */
@@ -66,6 +73,8 @@ type OpenChunk = {
 }
 
 class Stopped extends Error {}
+
+const NO_ROWS: Iterator<undefined> = [][Symbol.iterator]()
 
 /**
  * Incremental snapshots: the rows of a table are published again while the log goes on. A chunk is read
@@ -139,14 +148,18 @@ export class SnapshotRunner {
     return this.#chunk?.table === `${schema}.${table}`
   }
 
-  /** Whether it is a watermark. Those of other relays are passed over. */
-  messageSeen(message: LogicalMessage): boolean {
-    if (message.prefix !== WATERMARK_PREFIX) return false
+  /**
+   * What a watermark brings: rows of its chunk, of which each step publishes one. Nothing that comes behind
+   * it in the log may be taken in before the last step. Undefined when it is none; those of other relays
+   * bring nothing.
+   */
+  messageSeen(message: LogicalMessage): Iterator<undefined> | undefined {
+    if (message.prefix !== WATERMARK_PREFIX) return undefined
     const [slotName, chunkId, mark] = new TextDecoder().decode(message.content).split(' ')
-    if (slotName !== this.#options.slotName || chunkId === undefined) return true
-    if (mark === 'low') this.#window.lowSeen(chunkId)
-    else this.#highSeen(chunkId, message)
-    return true
+    if (slotName !== this.#options.slotName || chunkId === undefined) return NO_ROWS
+    if (mark !== 'low') return this.#highSeen(chunkId, message)
+    this.#window.lowSeen(chunkId)
+    return NO_ROWS
   }
 
   #keySeen(relation: Relation, tuple: Tuple): void {
@@ -171,18 +184,25 @@ export class SnapshotRunner {
     return indexes
   }
 
-  #highSeen(chunkId: string, message: LogicalMessage): void {
+  #highSeen(chunkId: string, message: LogicalMessage): Iterator<undefined> {
     const chunk = this.#chunk
     const closed = this.#window.highSeen(chunkId)
-    if (chunk === undefined || closed === undefined) return
-    if (closed.kind === 'reread') {
-      this.#options.metrics.chunkSpoilt()
-      chunk.published.resolve(undefined)
-      return
-    }
-    const transaction = new ChunkTransaction(() => chunk.published.resolve(closed.rows.length))
-    for (const [index, row] of closed.rows.entries()) {
+    if (chunk === undefined || closed === undefined) return NO_ROWS
+    if (closed.kind === 'emit') return this.#publishing(chunk, closed.rows, message)
+    this.#options.metrics.chunkSpoilt()
+    chunk.published.resolve(undefined)
+    return NO_ROWS
+  }
+
+  *#publishing(
+    chunk: OpenChunk,
+    rows: readonly TableRow[],
+    message: LogicalMessage,
+  ): Generator<undefined> {
+    const transaction = new ChunkTransaction(() => chunk.published.resolve(rows.length))
+    for (const [index, row] of rows.entries()) {
       this.#publish(chunk, row, { message, index, transaction })
+      yield undefined
     }
     transaction.close()
   }
@@ -330,7 +350,7 @@ export class SnapshotRunner {
     state: SnapshotState,
   ): Promise<SnapshotState> {
     const table = order.tables[state.tableIndex] ?? ''
-    const { tables, timeColumn, chunkRowsMax } = this.#options
+    const { tables, timeColumn, chunkRowsMax, queueBytesMax } = this.#options
     const part = await tables.publishedPart(reader, table)
     const shape = await shapeOf(reader, table, part)
     const nextTable = {
@@ -345,7 +365,8 @@ export class SnapshotRunner {
     const maxKey = state.maxKey ?? (await readMaxKey(reader, table, shape))
     if (maxKey === undefined) return nextTable
     const { since, until } = order
-    const limits = { timeColumn, rowFilter: part.rowFilter, rowsMax: chunkRowsMax }
+    const bytesMax = queueBytesMax * CHUNK_MEMORY_SHARE
+    const limits = { timeColumn, rowFilter: part.rowFilter, rowsMax: chunkRowsMax, bytesMax }
     const range = { afterKey: state.lastKey, maxKey, since, until, ...limits }
     const target = { table, shape, type: order.type }
     const published = await this.#published(reader, target, () =>

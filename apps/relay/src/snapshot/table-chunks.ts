@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { EVENT_OVERHEAD_BYTES } from '../sink/event-size.ts'
 import { quotedTable } from '../source/source-options.ts'
 import { type TableRow, type TableShape, selectRows } from '../table/table-reader.ts'
 
@@ -26,9 +27,10 @@ export type ChunkRange = {
   /** An SQL expression: rows that the publication has; null for all. */
   readonly rowFilter: string | null
   readonly rowsMax: number
+  /** Of the memory that its events take, roughly; the last row may be beyond it. */
+  readonly bytesMax: number
 }
 
-const CHUNK_BYTES = 4_194_304
 /** Rows that are read before their size is known. */
 const FETCH_ROWS = 50
 
@@ -72,10 +74,10 @@ export async function readChunk(
       for (const row of fetched) {
         lastKey = keyOf(shape, row)
         rows.set(JSON.stringify(lastKey), row)
-        sizeBytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0)
+        sizeBytes += row.reduce((sum, value) => sum + (value?.length ?? 0), EVENT_OVERHEAD_BYTES)
       }
       const isLast = fetched.length < fetchRows
-      if (isLast || rows.size >= range.rowsMax || sizeBytes >= CHUNK_BYTES) {
+      if (isLast || rows.size >= range.rowsMax || sizeBytes >= range.bytesMax) {
         return { rows, runningXids, lastKey, isLast }
       }
     }

@@ -18,6 +18,7 @@ import {
   formatPosition,
 } from '@fairlead/cdc'
 import { failpoint } from '../failpoint.ts'
+import { LOOP_TURN_MS, LoopTurn } from '../loop-turn.ts'
 import type { RelayMetrics } from '../metrics.ts'
 import { originOf, originWithRow, routedOrigin, tableOrigin } from '../parked/stored-event.ts'
 import { halt } from '../session-failure.ts'
@@ -60,8 +61,6 @@ export type ChangeIntakeOptions = {
 
 /** Of a logical decoding message that is an order to the relay. */
 const SIGNAL_PREFIX = 'fairlead.signal'
-/** Of functions that route, in one turn of the event loop: the server and the brokers are heard between turns. */
-const ROUTING_TURN_MS = 100
 /** Of one event: above it the function is told of, once in a while. */
 const SLOW_ROUTE_MS = 25
 const SLOW_ROUTE_NOTICE_INTERVAL_MS = 60_000
@@ -214,12 +213,26 @@ export class ChangeIntake {
     const { snapshots, heartbeats } = this.#options
     const { message } = item
     // Also of other relays, and of a time when they were on: what is told follows from the log alone.
-    const isOwn = isHeartbeat(message) || snapshots.messageSeen(message)
+    const rows = snapshots.messageSeen(message)
+    const isOwn = isHeartbeat(message) || rows !== undefined
     if (isOwn) heartbeats?.messageSeen(message)
     if (isOwn) this.#isOwn = true
     else if (message.isTransactional) this.#tellBegin()
     if (message.prefix === SIGNAL_PREFIX) this.#onSignal(message)
     else if (!isOwn) this.#onLogicalMessage(item)
+    if (rows !== undefined && !this.#publishRows(rows)) {
+      this.#letOthersRun(() => this.#publishRows(rows))
+    }
+  }
+
+  /** Of a chunk of a snapshot, for one turn; whether that was all. */
+  #publishRows(rows: Iterator<undefined>): boolean {
+    const turn = new LoopTurn()
+    while (!this.#isStopped) {
+      if (rows.next().done === true) return true
+      if (turn.isOver) return false
+    }
+    return true
   }
 
   /** It is in the database before its transaction is confirmed. */
@@ -255,7 +268,7 @@ export class ChangeIntake {
     const tookMs = endMs - startMs
     if (tookMs >= SLOW_ROUTE_MS) this.#noteSlowRoute(row, tookMs, endMs)
     this.#routingMs += tookMs
-    if (this.#routingMs >= ROUTING_TURN_MS) this.#letOthersRun()
+    if (this.#routingMs >= LOOP_TURN_MS) this.#letOthersRun(() => true)
     return outcome
   }
 
@@ -267,15 +280,19 @@ export class ChangeIntake {
     this.#options.onSlowRoute(`route.module took ${Math.round(tookMs)} ms for ${event}`)
   }
 
-  /** What follows waits, and the socket with it: the lease, status updates and the brokers come first. */
-  #letOthersRun(): void {
+  /**
+   * The lease, status updates and the brokers come first; what follows waits, and the socket with it.
+   * `isOver` goes on with what was left, until all of it is done.
+   */
+  #letOthersRun(isOver: () => boolean): void {
     this.#routingMs = 0
     this.#isRouting = true
-    this.#held = []
+    this.#held ??= []
     this.#options.onHeld()
     setImmediate(() => {
       try {
-        this.#release()
+        if (isOver()) this.#release()
+        else this.#letOthersRun(isOver)
       } catch (error) {
         this.#options.onFailure(error)
       }
