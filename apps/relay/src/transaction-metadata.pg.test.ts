@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url'
 import { KafkaError } from '@fairlead/kafka'
+import { migrate } from '@fairlead/postgres'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
 import { readSignal, requestSignal } from './signals/request-signal.ts'
@@ -16,6 +18,7 @@ async function createFixture(settings: Readonly<Record<string, string>> = {}): P
   })
 }
 
+const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 const MARKERS = 'shop.transaction'
 const EVENTS = 'outbox.event.order'
 
@@ -218,6 +221,21 @@ test('a transaction without events is told as Debezium does, and none of those t
   ])
   const [row] = fixture.brokers.records('shop.public.item')
   expect(parsed(row?.value)).toMatchObject({ op: 'r', transaction: null })
+})
+
+test('rows that are older than the slot belong to no transaction, as those of a snapshot of Debezium', async () => {
+  await createFixture({ 'topic.creation.default.partitions': '1' })
+  await migrate({ url: fixture.url, directory: MIGRATIONS })
+  const earlier = await fixture.insert([{}, {}])
+  await fixture.started()
+  const later = await fixture.insert([{}])
+  await fixture.confirmed()
+  expect(fixture.publishedIds()).toEqual([...earlier, ...later])
+  expect(orders().map(([, place]) => place)).toEqual([undefined, undefined, '1'])
+  expect(markers()).toMatchObject([
+    { status: 'BEGIN' },
+    { status: 'END', event_count: 1, data_collections: [{ event_count: 1 }] },
+  ])
 })
 
 test('an event that is parked keeps its place, and the end tells of it', async () => {

@@ -8,7 +8,7 @@ export const SHOP_CONFIG = defineConfig({
     protocols: ['postgres:', 'postgresql:'],
     required: true,
     secret: true,
-    doc: 'Postgres that holds the orders and the outbox.',
+    doc: 'Postgres that holds the orders and the outbox. One that is not on this machine is spoken to with TLS, and its certificate checked, unless sslmode in the URL says otherwise.',
   },
   'schema.registry.url': {
     type: 'url',

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { createOutbox } from '@fairlead/outbox'
-import { createPool, migrate } from '@fairlead/postgres'
+import { createPool, migrate, withTls } from '@fairlead/postgres'
 import { createProjections, readYourWrites } from '@fairlead/read-your-writes'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { type AppContext, type RunningApp, untilSucceeds } from '@fairlead/service'
@@ -21,7 +21,7 @@ const POOL_SIZE_MAX = 20
 export async function startShop(context: AppContext<ShopConfig>): Promise<RunningApp> {
   const { config, logger, health, http } = context
   const abort = new AbortController()
-  const url = config['database.url']
+  const url = withTls(config['database.url'])
   const pool = createPool({ url, max: POOL_SIZE_MAX, applicationName: 'shop', logger })
   const database = new Kysely<ShopDatabase>({ dialect: new PostgresDialect({ pool }) })
 

@@ -76,7 +76,7 @@ export type CommittedTransaction = {
 
 type OpenTransaction = {
   readonly begin: BeginMessage
-  readonly events: TransactionEvents | undefined
+  events: TransactionEvents | undefined
   rowCount: number
   nextIndex: number
 }
@@ -103,6 +103,11 @@ export class TransactionAssembler {
   /** With `countsEvents` the items of a transaction have its events; see {@link TransactionEvents}. */
   constructor({ countsEvents }: { readonly countsEvents: boolean } = { countsEvents: false }) {
     this.#countsEvents = countsEvents
+  }
+
+  /** From here on the events of the open transaction belong to none, as those of a snapshot. */
+  countNoEvents(): void {
+    if (this.#open !== undefined) this.#open.events = undefined
   }
 
   /**

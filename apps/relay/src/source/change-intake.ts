@@ -26,6 +26,7 @@ import type { Signals } from '../signals/signals.ts'
 import type { Publisher } from '../sink/publisher.ts'
 import { type Heartbeats, isHeartbeat } from '../watch/heartbeats.ts'
 import type { SnapshotRunner } from '../snapshot/snapshot-runner.ts'
+import { precedesEarlierRows } from './earlier-rows.ts'
 import type { LiveCatalog } from './live-catalog.ts'
 
 export type ChangeIntakeOptions = {
@@ -205,6 +206,12 @@ export class ChangeIntake {
     this.#enqueueMarker(transactions.end({ position, commitTimestampMs, events }))
   }
 
+  /** Of a transaction whose rows are those of a snapshot: as with Debezium they belong to none. */
+  #tellNothing(): void {
+    this.#untold = undefined
+    this.#assembler.countNoEvents()
+  }
+
   #enqueueMarker(marker: ReturnType<TransactionMarkers['begin']>): void {
     this.#enqueue(marker, tableOrigin(marker.aggregateType ?? ''), this.#opened())
   }
@@ -216,7 +223,8 @@ export class ChangeIntake {
     const rows = snapshots.messageSeen(message)
     const isOwn = isHeartbeat(message) || rows !== undefined
     if (isOwn) heartbeats?.messageSeen(message)
-    if (isOwn) this.#isOwn = true
+    if (precedesEarlierRows(message)) this.#tellNothing()
+    else if (isOwn) this.#isOwn = true
     else if (message.isTransactional) this.#tellBegin()
     if (message.prefix === SIGNAL_PREFIX) this.#onSignal(message)
     else if (!isOwn) this.#onLogicalMessage(item)

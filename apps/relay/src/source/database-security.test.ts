@@ -32,6 +32,16 @@ test('a certificate beside ssl=0 in the URL is refused', () => {
   ])
 })
 
+test.for(['database.sslrootcert', 'database.sslcert', 'database.sslkey'])(
+  '%s beside sslmode=disable in the URL, which no certificate is looked at for, is refused',
+  (key) => {
+    expect(problems('sslmode=disable', { [key]: CERTIFICATE })).toEqual([
+      `${key} is set and database.url has sslmode=disable: leave one of them out`,
+    ])
+    expect(problems('sslmode=disable&sslmode=verify-full', { [key]: CERTIFICATE })).toEqual([])
+  },
+)
+
 test('verify-ca needs an authority, in the settings or in the URL', () => {
   const mode = { 'database.sslmode': 'verify-ca' } as const
   const missing = [expect.stringMatching(/^database\.sslmode is verify-ca and .*sslrootcert/)]

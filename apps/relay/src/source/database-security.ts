@@ -34,9 +34,8 @@ export function databaseTlsProblems(config: SecurityConfig): readonly string[] {
   for (const key of files) {
     const fault = unreadable(config[key])
     if (fault !== undefined) problems.push(`${key}: ${fault}`)
-    if (config[key] !== undefined && tls.sslmode === 'disable') {
-      problems.push(`${key} is set and database.sslmode is disable: leave one of them out`)
-    }
+    const off = config[key] === undefined ? undefined : plainTextBy(config)
+    if (off !== undefined) problems.push(`${key} is set and ${off}: leave one of them out`)
   }
   if (tls.sslmode === 'verify-ca' && !hasAuthority(withTls(url, tls))) {
     problems.push(
@@ -46,9 +45,24 @@ export function databaseTlsProblems(config: SecurityConfig): readonly string[] {
   return problems
 }
 
+/** What says that there is no TLS, so that no certificate would be looked at; undefined where there is. */
+function plainTextBy(config: SecurityConfig): string | undefined {
+  const { sslmode } = databaseTls(config)
+  if (sslmode !== undefined) {
+    return sslmode === 'disable' ? 'database.sslmode is disable' : undefined
+  }
+  // An `ssl` in the URL is refused beside any certificate: see `tlsSaidTwice`.
+  const isPlain = lastOf(config['database.url'], 'sslmode') === 'disable'
+  return isPlain ? 'database.url has sslmode=disable' : undefined
+}
+
 function hasAuthority(url: string): boolean {
-  // Of several `pg` takes the last.
-  return Boolean(new URL(url).searchParams.getAll('sslrootcert').at(-1))
+  return Boolean(lastOf(url, 'sslrootcert'))
+}
+
+/** Of several `pg` takes the last. */
+function lastOf(url: string, parameter: string): string | undefined {
+  return new URL(url).searchParams.getAll(parameter).at(-1)
 }
 
 function unreadable(path: string | undefined): string | undefined {

@@ -1,10 +1,13 @@
 import { errorMessage } from '@fairlead/base'
 import { classifyPostgresError } from '@fairlead/postgres'
 import pg from 'pg'
+import type { LogicalMessage } from '@fairlead/cdc'
 import { halt } from '../session-failure.ts'
 import { Signals } from '../signals/signals.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
+/** Of a logical decoding message: the rows behind it in its transaction are older than it. */
+const EARLIER_ROWS_PREFIX = 'fairlead.earlier'
 /** Writers queue behind a lock that is waited for: not for long. The next session tries again. */
 const LOCK_TIMEOUT_MS = 2_000
 
@@ -20,6 +23,8 @@ const LOCK_TIMEOUT_MS = 2_000
  * 1, which is older than the slot, written anew behind it. With the tables locked every row is
  * either rewritten here or newer than this transaction. Rows between the slot and the lock stand in
  * the log twice: it is read from where it ended under the lock.
+ *
+ * They are a snapshot, which belongs to no transaction: a message in the log says so before them.
  */
 export async function publishEarlierRows(
   client: pg.Client,
@@ -37,6 +42,12 @@ export async function publishEarlierRows(
         `update relay.slot set state = 'created', start_lsn = $2 where slot_name = $1`,
         [options.slotName, tables.length > 0 ? await endOfLog(client) : null],
       )
+      if (tables.length > 0) {
+        await client.query('select pg_logical_emit_message(true, $1, $2)', [
+          EARLIER_ROWS_PREFIX,
+          options.slotName,
+        ])
+      }
       for (const table of tables) await insertAgain(client, options, table)
       if (isWanted) {
         await new Signals(client, options.slotName).orderInitialSnapshot(capturedTables)
@@ -50,6 +61,10 @@ export async function publishEarlierRows(
       `rows that are older than the slot cannot be written anew (${errorMessage(error)}): grant insert and delete on the outbox, or set snapshot.mode to no_data`,
     )
   }
+}
+
+export function precedesEarlierRows({ prefix, isTransactional }: LogicalMessage): boolean {
+  return isTransactional && prefix === EARLIER_ROWS_PREFIX
 }
 
 /** Behind the commit of every transaction whose locks are gone, synced or not. */
