@@ -25,7 +25,11 @@ export function relayRoutes(
     const { status } = parts.watch
     return { ...parts.relay.status, lagBytes: status?.lagBytes ?? null, wal: status ?? null }
   })
-  addDoctorRoute(http, { ...parts, heartbeat: () => parts.relay.status.heartbeat })
+  addDoctorRoute(http, {
+    ...parts,
+    heartbeat: () => parts.relay.status.heartbeat,
+    clockOffset: () => parts.watch.clockOffset,
+  })
   addParkedRoutes(http, parts)
   addSignalRoutes(http, parts)
 }

@@ -2,8 +2,9 @@ import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type pg from 'pg'
 import type { RelayOptions } from '../options.ts'
 import { routeModuleFault } from '../route/load-route.ts'
+import type { ClockOffset } from '../watch/clock-offset.ts'
 import type { HeartbeatStatus } from '../watch/heartbeats.ts'
-import { type Finding, findings } from './findings.ts'
+import { type Finding, clockFinding, findings } from './findings.ts'
 import { readSourceFacts } from './read-facts.ts'
 
 export type DoctorParts = {
@@ -13,6 +14,8 @@ export type DoctorParts = {
   readonly brokerState: () => true | string
   /** Null where this relay writes none. */
   readonly heartbeat: () => HeartbeatStatus | null
+  /** Undefined while it is not known. */
+  readonly clockOffset: () => ClockOffset | undefined
 }
 
 /** `GET /doctor`: looks at source and brokers, and says what is wrong, or will be; changes nothing. */
@@ -25,6 +28,7 @@ export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
   const facts = await readSourceFacts(parts.pool, source)
   const brokers = parts.brokerState()
   const heartbeat = parts.heartbeat()
+  const clockOffset = parts.clockOffset()
   return [
     ...findings(facts, {
       slotName: source.slotName,
@@ -32,6 +36,7 @@ export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
       snapshotMode: source.snapshotMode,
       walBudgetBytes: wal.budget.budgetBytes,
     }),
+    ...(clockOffset === undefined ? [] : [clockFinding(clockOffset)]),
     ...(await routeFindings(routeModule)),
     brokers === true
       ? { level: 'ok', check: 'brokers', text: 'one answers' }

@@ -14,7 +14,13 @@ afterEach(() => fixture.close())
 async function found(settings: Readonly<Record<string, string>> = {}) {
   const options: RelayOptions = fixture.options(settings)
   const heartbeat = () => fixture.relays.at(-1)?.status.heartbeat ?? null
-  const parts = { pool: fixture.pool, options, brokerState: () => true as const, heartbeat }
+  const parts = {
+    pool: fixture.pool,
+    options,
+    brokerState: () => true as const,
+    heartbeat,
+    clockOffset: () => ({ offsetMs: 1, errorMs: 1 }),
+  }
   const findings = await examine(parts)
   return new Map(findings.map(({ check, level, text }) => [check, { level, text }]))
 }
@@ -34,6 +40,7 @@ test('of a relay that works nothing is wrong', async () => {
     'slot',
     'publication fairlead_outbox',
     'outbox.events',
+    'clocks',
     'brokers',
   ])
 })
@@ -79,6 +86,7 @@ test('a module that the next start could not load is told of', async () => {
     options,
     brokerState: () => true,
     heartbeat: () => null,
+    clockOffset: () => undefined,
   })
   expect(findings.find(({ check }) => check === 'route.module')).toMatchObject({
     level: 'error',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type DoctorOptions, type SourceFacts, findings } from './findings.ts'
+import { type DoctorOptions, type SourceFacts, clockFinding, findings } from './findings.ts'
 
 const WELL: SourceFacts = {
   serverVersionNumber: 180_004,
@@ -106,4 +106,15 @@ test.for<{
 test('a budget of the relay bounds the log as well, and initial_only needs no slot', () => {
   expect(wrong({ maxSlotWalKeepSizeBytes: null }, { walBudgetBytes: 1e9 })).toEqual([])
   expect(wrong({ slot: undefined }, { snapshotMode: 'initial_only' })).toEqual([])
+})
+
+test.for([
+  { offsetMs: 1_500, errorMs: 3, level: 'warning', text: '1500 ms ahead of that of the relay' },
+  { offsetMs: -3_600_000, errorMs: 3, level: 'warning', text: '3600000 ms behind that of' },
+  // It may be that much, and need not.
+  { offsetMs: 1_500, errorMs: 600, level: 'ok', text: 'give or take 600 ms' },
+  { offsetMs: -2.4, errorMs: 1.5, level: 'ok', text: '2 ms behind' },
+])('clocks that are $offsetMs ms apart: $level', ({ offsetMs, errorMs, level, text }) => {
+  const contained = expect.stringContaining(text) as string
+  expect(clockFinding({ offsetMs, errorMs })).toMatchObject({ level, text: contained })
 })

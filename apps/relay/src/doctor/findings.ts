@@ -1,3 +1,5 @@
+import type { ClockOffset } from '../watch/clock-offset.ts'
+
 /** What a look at the source has found; see `readSourceFacts`. */
 export type SourceFacts = {
   readonly serverVersionNumber: number
@@ -66,6 +68,8 @@ export type Finding = {
 const OLDEST_SUPPORTED = 150_000
 const FAILOVER_SINCE = 170_000
 const LONG_TRANSACTION_SECONDS = 3_600
+/** Hosts that synchronise are within some ten milliseconds. */
+const CLOCK_OFFSET_MAX_MS = 1_000
 
 /** Everything that was looked at, with what to do where something is wrong. */
 export function findings(facts: SourceFacts, options: DoctorOptions): readonly Finding[] {
@@ -198,6 +202,18 @@ function capturedFindings(facts: CapturedTableFacts): readonly Finding[] {
   }
   const text = `an update that leaves ${largeColumns.join(', ')} alone has unavailable.value.placeholder there when the value is large: alter table ${table} replica identity full puts it into the log`
   return [warning(table, text)]
+}
+
+/** Order and confirmation do not go by clocks; lags do, and so do partitions and times of events. */
+export function clockFinding({ offsetMs, errorMs }: ClockOffset): Finding {
+  const check = 'clocks'
+  const offset = `${Math.abs(Math.round(offsetMs))} ms ${offsetMs < 0 ? 'behind' : 'ahead of'}`
+  const text = `that of Postgres is ${offset} that of the relay, give or take ${Math.ceil(errorMs)} ms`
+  if (Math.abs(offsetMs) - errorMs < CLOCK_OFFSET_MAX_MS) return ok(check, text)
+  return warning(
+    check,
+    `${text}: outbox_relay_event_lag_seconds and outbox_relay_stage_received_seconds are wrong by that. Synchronise both hosts (NTP)`,
+  )
 }
 
 function ok(check: string, text: string): Finding {

@@ -1,6 +1,9 @@
 import { errorMessage } from '@fairlead/base'
-import type { Admin } from '@fairlead/kafka'
+import { formatPosition } from '@fairlead/cdc'
+import type { Admin, Reader } from '@fairlead/kafka'
 import type { RelayOptions } from '../options.ts'
+import { PositionTopic } from '../sink/position-topic.ts'
+import { sourceName } from '../source/preflight.ts'
 import { type PlanStep, stepsOf } from './plan-step.ts'
 import type { PlanFacts } from './read-plan-facts.ts'
 
@@ -11,17 +14,20 @@ const NAME = /^(?:[a-zA-Z0-9_-]|\\\.)+$/
 const ANSWER_DEADLINE_MS = 5_000
 
 /** What a plan asks the brokers. */
-export type BrokersAsked = Pick<Admin, 'ping' | 'listTopics' | 'partitionCount' | 'listOffsets'>
+export type BrokersAsked = {
+  readonly admin: Pick<Admin, 'ping' | 'listTopics' | 'partitionCount' | 'listOffsets'>
+  readonly reader: Reader
+}
 
 /** Topics that are there, and those that a start, or an event, makes. */
 export async function brokerSteps(
-  admin: BrokersAsked,
+  brokers: BrokersAsked,
   options: RelayOptions,
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
   try {
-    await admin.ping(ANSWER_DEADLINE_MS)
-    return await topicSteps(admin, options, facts)
+    await brokers.admin.ping(ANSWER_DEADLINE_MS)
+    return await topicSteps(brokers, options, facts)
   } catch (error) {
     const reason = `the brokers do not answer: ${errorMessage(error)}`
     return [stepsOf('topic')('unknown', '', reason)]
@@ -29,13 +35,14 @@ export async function brokerSteps(
 }
 
 async function topicSteps(
-  admin: BrokersAsked,
+  brokers: BrokersAsked,
   options: RelayOptions,
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
+  const { admin } = brokers
   const step = stepsOf('topic')
   const topics = new Set(await admin.listTopics())
-  const steps = [...(await positionSteps(admin, topics, options, facts))]
+  const steps = [...(await positionSteps(brokers, topics, options, facts))]
   for (const name of expectedTopics(options, facts)) {
     const count = topics.has(name) ? await admin.partitionCount(name) : undefined
     const partitions = name === options.transactionTopic ? 1 : options.sink.partitions
@@ -85,7 +92,7 @@ function creationText({ sink }: RelayOptions, partitions = sink.partitions): str
 
 /** See `KeptPosition`. */
 async function positionSteps(
-  admin: BrokersAsked,
+  brokers: BrokersAsked,
   topics: ReadonlySet<string>,
   { sink, source }: RelayOptions,
   { notes, orders }: PlanFacts,
@@ -98,8 +105,13 @@ async function positionSteps(
     return [step('change', noted, 'its position is not believed any more: delivery is idempotent')]
   }
   const isThere = topics.has(topic)
-  // A start that halts for want of a position has made the topic anew.
-  const isLost = noted === topic && (!isThere || (await isEmpty(admin, topic)))
+  const systemIdentifier = notes?.systemIdentifier ?? ''
+  const name = sourceName({ system: { systemIdentifier } }, source.slotName)
+  const position =
+    noted === topic && isThere
+      ? await new PositionTopic({ topic, source: name }).find(brokers)
+      : undefined
+  const isLost = noted === topic && position === undefined
   const isElsewhere = noted !== null && noted !== topic
   if ((isLost || isElsewhere) && orders.some(({ type }) => type === 'reset-position')) {
     return [step('change', topic, 'the topics of events tell what is published, as was ordered')]
@@ -110,13 +122,11 @@ async function positionSteps(
   }
   if (isLost)
     return [step('halt', topic, 'the position is lost: see "fairlead relay reset-position"')]
+  if (position !== undefined) {
+    const text = `positions of transactional delivery: events are published up to ${formatPosition(position)}`
+    return [step('keep', topic, text)]
+  }
   return isThere
     ? [step('keep', topic, 'positions of transactional delivery')]
     : [step('create', topic, 'positions of transactional delivery: one partition, compacted')]
-}
-
-async function isEmpty(admin: BrokersAsked, topic: string): Promise<boolean> {
-  const place = { topic, partition: 0 }
-  const start = await admin.listOffsets({ ...place, timestamp: 'earliest' })
-  return start === (await admin.listOffsets({ ...place, timestamp: 'logEnd' }))
 }

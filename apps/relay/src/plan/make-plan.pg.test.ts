@@ -14,8 +14,7 @@ beforeEach(async () => {
 afterEach(() => fixture.close())
 
 async function planned(settings: Readonly<Record<string, string>> = {}) {
-  const { admin } = fixture.brokers.open()
-  return makePlan(fixture.options(settings), admin)
+  return makePlan(fixture.options(settings), fixture.brokers.open())
 }
 
 /** `action kind name`, without what is kept. */
@@ -156,6 +155,25 @@ test('a position that is lost is told of after a start has made its topic anew, 
   expect(await textOf('topic', settings)).toContain('change: the topics of events tell')
 })
 
+test('the position is read as a start reads it: what is in its topic may be of other slots, or none', async () => {
+  const topic = `relay.${fixture.slotName}.positions`
+  await fixture.started().then((relay) => relay.stop())
+  await fixture.pool.query('update relay.slot set position_topic = $1', [topic])
+  const { admin, producer } = fixture.brokers.open()
+  await admin.ensureTopic({ topic, partitions: 1 })
+  const { rows } = await fixture.pool.query<{ id: string }>(
+    'select system_identifier as id from relay.slot',
+  )
+  const record = { topic, partition: 0, headers: [], timestampMs: 0 }
+  const write = (key: string, value: string) =>
+    producer.send([{ ...record, key: Buffer.from(key), value: Buffer.from(value) }])
+  await write('1/other', '{"lsn":"0/1","seq":0}')
+  const settings = { delivery: 'transactional' }
+  expect(await textOf('topic', settings)).toContain('halt: the position is lost')
+  await write(`${rows[0]?.id}/${fixture.slotName}`, '{"lsn":"0/2A","seq":3}')
+  expect(await textOf('topic', settings)).toContain('events are published up to 0/2A')
+})
+
 test('what a relay of an earlier version has noted is read', async () => {
   await fixture.started().then((relay) => relay.stop())
   await fixture.until(async () => (await changes()).length === 0)
@@ -192,15 +210,18 @@ test('tables that are read once need neither slot nor publication', async () => 
 test('brokers that do not answer are told of', async () => {
   const away = () => Promise.reject(new Error('nobody is there'))
   const admin = { ping: away, listTopics: away, partitionCount: away, listOffsets: away }
+  const { reader } = fixture.brokers.open()
   const unknown = {
     action: 'unknown',
     kind: 'topic',
     name: '',
     text: 'the brokers do not answer: nobody is there',
   }
-  const topicStepsOf = async (brokers: typeof admin | BrokersAsked) => {
+  const topicStepsOf = async (asked: BrokersAsked['admin']) => {
     const options = fixture.options({ 'route.topic.include.list': 'events' })
-    return (await makePlan(options, brokers)).filter(({ kind }) => kind === 'topic')
+    return (await makePlan(options, { admin: asked, reader })).filter(
+      ({ kind }) => kind === 'topic',
+    )
   }
   expect(await topicStepsOf(admin)).toEqual([unknown])
   const half = { ping: () => Promise.resolve(), listTopics: () => Promise.resolve(['events']) }

@@ -17,7 +17,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
  */
 export async function makePlan(
   options: RelayOptions,
-  admin: BrokersAsked,
+  brokers: BrokersAsked,
 ): Promise<readonly PlanStep[]> {
   const facts = await factsOf(options)
   if ('action' in facts) return [facts]
@@ -27,7 +27,7 @@ export async function makePlan(
       ? []
       : [route('keep', options.routeModule, 'can be loaded')]),
     ...sourceSteps(facts, options),
-    ...(await brokerSteps(admin, options, facts)),
+    ...(await brokerSteps(brokers, options, facts)),
     ...(await stepsOfRegistry(options, facts)),
   ]
 }

@@ -44,6 +44,8 @@ type SlotNotes = {
   readonly isSlotAhead: boolean
   readonly notedLsn: string | null
   readonly positionTopic: string | null
+  /** Of the database cluster whose slot it is. */
+  readonly systemIdentifier: string | null
 }
 
 export type TableSize = {
@@ -118,6 +120,7 @@ async function readNotes(client: pg.Client, slotName: string): Promise<SlotNotes
   const { rows } = await client.query<SlotNotes>(
     `select state, note ->> 'dropped_reason' as "droppedReason",
        note ->> 'confirmed_lsn' as "notedLsn", note ->> 'position_topic' as "positionTopic",
+       note ->> 'system_identifier' as "systemIdentifier",
        coalesce((select confirmed_flush_lsn > (note ->> 'confirmed_lsn')::pg_lsn
          from pg_replication_slots as server where server.slot_name = noted.slot_name), false) as "isSlotAhead"
      from (select slot_name, state, to_jsonb(slot) as note from relay.slot where slot_name = $1) as noted`,

@@ -1,5 +1,5 @@
 import { errorMessage } from '@fairlead/base'
-import { createAdmin } from '@fairlead/kafka'
+import { createAdmin, createReader } from '@fairlead/kafka'
 import { classifyPostgresError, tlsFailure } from '@fairlead/postgres'
 import { ConfigError, loadAppConfig } from '@fairlead/service'
 import { relayOptions } from '../options.ts'
@@ -17,9 +17,10 @@ async function runPlan(argv: readonly string[]): Promise<number> {
   try {
     const options = relayOptions(loadAppConfig(RELAY_APP, argv))
     const { bootstrapServers, clientId, security } = options.sink
-    const admin = createAdmin({ bootstrapServers, clientId: `${clientId}-plan`, security })
+    const client = { bootstrapServers, clientId: `${clientId}-plan`, security }
+    const [admin, reader] = [createAdmin(client), createReader(client)]
     try {
-      print({ steps: await makePlan(options, admin) })
+      print({ steps: await makePlan(options, { admin, reader }) })
       return 0
     } catch (error) {
       const message = tlsFailure(options.databaseUrl, error) ?? errorMessage(error)
@@ -27,7 +28,7 @@ async function runPlan(argv: readonly string[]): Promise<number> {
       print({ error: { code: isAway ? 'DATABASE_UNREACHABLE' : 'DATABASE', message } })
       return EXIT_FAILURE
     } finally {
-      await admin.close()
+      await Promise.all([admin.close(), reader.close()])
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

@@ -43,10 +43,19 @@ export class PositionTopic {
     clients: { readonly admin: Admin; readonly reader: Reader },
     replicationFactor: number,
   ): Promise<EventPosition | undefined> {
+    const topic = this.#topic
+    const configs = { 'cleanup.policy': 'compact' }
+    await clients.admin.ensureTopic({ topic, partitions: 1, replicationFactor, configs })
+    return this.find(clients)
+  }
+
+  /** As `read`, of a topic that is there: nothing is made. */
+  async find(clients: {
+    readonly admin: Pick<Admin, 'listOffsets'>
+    readonly reader: Reader
+  }): Promise<EventPosition | undefined> {
     const { admin, reader } = clients
     const [topic, partition] = [this.#topic, PARTITION]
-    const configs = { 'cleanup.policy': 'compact' }
-    await admin.ensureTopic({ topic, partitions: 1, replicationFactor, configs })
     const start = await admin.listOffsets({ topic, partition, timestamp: 'earliest' })
     const end = await admin.listOffsets({ topic, partition, timestamp: 'logEnd' })
     let newest: IncomingRecord | undefined

@@ -25,7 +25,7 @@ export type Source = {
 
 /** As the records' header `cdc.source` has it. */
 export function sourceName(
-  { system }: { readonly system: SystemIdentity },
+  { system }: { readonly system: Pick<SystemIdentity, 'systemIdentifier'> },
   slotName: string,
 ): string {
   return `${system.systemIdentifier}/${slotName}`

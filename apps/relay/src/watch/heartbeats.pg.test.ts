@@ -27,7 +27,14 @@ function wasTold(problem: string): boolean {
 async function heartbeatFinding(heartbeat = () => fixture.relays.at(-1)?.status.heartbeat ?? null) {
   const options = fixture.options()
   const brokerState = () => true as const
-  const findings = await examine({ pool: fixture.pool, options, brokerState, heartbeat })
+  const clockOffset = () => undefined
+  const findings = await examine({
+    pool: fixture.pool,
+    options,
+    brokerState,
+    heartbeat,
+    clockOffset,
+  })
   return findings.find(({ check }) => check === 'heartbeat')
 }
 

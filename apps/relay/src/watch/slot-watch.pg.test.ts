@@ -55,6 +55,7 @@ test('a relay that cannot deliver is told of while it keeps back the log, and no
   expect(status).toBeUndefined()
   await fixture.until(() => watch?.status?.level === 'exhausted')
   expect(watch?.status).toMatchObject({ limitBytes: 1_000_000, policy: 'warn' })
+  expect(watch?.clockOffset?.errorMs).toBeGreaterThan(0)
   expect(logged).toEqual([
     { level: 'error', text: 'the slot keeps back WAL: ok before, exhausted now' },
   ])

@@ -3,7 +3,7 @@ import { WalBudget, type WalBudgetOptions, type WalForecast, type WalLevel } fro
 import { type Logger, closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import type { RelayMetrics } from '../metrics.ts'
-import { measureClockOffset } from './clock-offset.ts'
+import { type ClockOffset, measureClockOffset } from './clock-offset.ts'
 import { dropSlot } from './drop-slot.ts'
 import { type SlotObservation, observeSlot } from './observe-slot.ts'
 
@@ -45,6 +45,7 @@ export class SlotWatch {
   readonly #budget: WalBudget
   #client: pg.Client | undefined
   #status: SlotStatus | undefined
+  #clockOffset: ClockOffset | undefined
   #level: WalLevel = 'ok'
   #isSnapshotHeldBack = false
   #timer: NodeJS.Timeout | undefined
@@ -73,6 +74,11 @@ export class SlotWatch {
     return this.#status
   }
 
+  /** The last one; undefined while the database does not answer. */
+  get clockOffset(): ClockOffset | undefined {
+    return this.#clockOffset
+  }
+
   get isSnapshotHeldBack(): boolean {
     return this.#isSnapshotHeldBack
   }
@@ -83,6 +89,7 @@ export class SlotWatch {
       .then(() => this.#look())
       .catch((error: unknown) => {
         this.#status = undefined
+        this.#clockOffset = undefined
         if (this.#client !== undefined) void closeClient(this.#client)
         this.#client = undefined
         this.#options.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
@@ -92,7 +99,8 @@ export class SlotWatch {
   async #look(): Promise<void> {
     if (this.#isStopped) return
     this.#client ??= await this.#connect()
-    this.#options.metrics.clockMeasured(await measureClockOffset(this.#client))
+    this.#clockOffset = await measureClockOffset(this.#client)
+    this.#options.metrics.clockMeasured(this.#clockOffset)
     const slot = await observeSlot(this.#client, this.#options.slotName)
     if (slot === undefined) {
       this.#status = undefined
