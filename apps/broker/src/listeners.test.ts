@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { loadConfig } from '@fairlead/service'
 import { describe, expect, test } from 'vitest'
 import { BROKER_CONFIG_ALL, type BrokerConfig } from './config.ts'
@@ -62,6 +63,18 @@ describe('listeners', () => {
     )
     expect(problems).toEqual([])
     expect(listeners.map(({ name }) => name)).toEqual(['PLAINTEXT'])
+  })
+
+  test('a listener without a host is advertised under the name of the machine, as in Kafka', () => {
+    const { listeners, problems } = readListeners(config({ listeners: 'PLAINTEXT://:9092' }))
+    expect(problems).toEqual([])
+    expect(listeners).toEqual([
+      {
+        name: 'PLAINTEXT',
+        bind: { host: '', port: 9092 },
+        advertised: { host: hostname(), port: 9092 },
+      },
+    ])
   })
 
   test('one port may be used over IPv4 and over IPv6', () => {
@@ -147,8 +160,8 @@ test.for([
   },
   {
     rule: 'all interfaces are no address for clients',
-    keys: { listeners: 'PLAINTEXT://:9092' },
-    problem: 'advertised.listeners: clients cannot connect to ""; add PLAINTEXT://host:port',
+    keys: { listeners: 'PLAINTEXT://0.0.0.0:9092' },
+    problem: 'advertised.listeners: clients cannot connect to "0.0.0.0"; add PLAINTEXT://host:port',
   },
   {
     rule: 'brokers use a listener',

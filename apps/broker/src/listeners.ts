@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { hostname } from 'node:os'
 import type { BrokerConfig } from './config.ts'
 
 export type Address = { readonly host: string; readonly port: number }
@@ -18,7 +19,7 @@ const PORT_MAX = 65_535
 const LISTENER = /^(?<name>[A-Z][A-Z0-9_]*):\/\/(?<host>\[[^\]]*\]|[^:]*):(?<port>\d{1,5})$/i
 const PROTOCOLS: readonly string[] = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
 const SUPPORTED_PROTOCOL = 'PLAINTEXT'
-const META_ADDRESSES: readonly string[] = ['', '0.0.0.0', '::']
+const META_ADDRESSES: readonly string[] = ['0.0.0.0', '::']
 
 /**
  * The listeners that clients may use, by the rules of Kafka for `listeners`, `advertised.listeners`,
@@ -45,7 +46,7 @@ export function readListeners(config: BrokerConfig): {
     listeners: open.map(({ name, address }) => ({
       name,
       bind: address,
-      advertised: addresses.get(name) ?? address,
+      advertised: withHost(addresses.get(name) ?? address),
     })),
     problems: [
       ...nameProblems('listeners', all.endpoints),
@@ -56,6 +57,11 @@ export function readListeners(config: BrokerConfig): {
       ...interBrokerProblems(open, config['inter.broker.listener.name']),
     ],
   }
+}
+
+/** Without a host a listener is advertised under the name of the machine, as in Kafka. */
+function withHost({ host, port }: Address): Address {
+  return { host: host === '' ? hostname() : host, port }
 }
 
 function readEndpoints(key: string, values: readonly string[]) {

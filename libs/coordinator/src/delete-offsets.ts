@@ -20,11 +20,11 @@ export function deleteOffsets(
 ): OffsetDeleteResponse {
   const exists = (topic: string, partition: number): boolean =>
     topics.hasPartition(topic, partition)
-  const isAnyThere = request.topics.some(({ name, partitions }) =>
+  const isAllMissing = !request.topics.some(({ name, partitions }) =>
     partitions.some(({ partitionIndex }) => exists(name, partitionIndex)),
   )
   // Partitions that do not exist are answered without a look at the group, as in Kafka.
-  const errorCode = isAnyThere ? checkGroup(group) : 'NONE'
+  const errorCode = isAllMissing && request.topics.length > 0 ? 'NONE' : checkGroup(group)
   if (errorCode !== 'NONE') return refusedOffsetDelete(errorCode)
   const isSubscribed = group === undefined ? () => false : subscriptionOf(group)
   const response: OffsetDeleteResponse = {

@@ -122,6 +122,13 @@ describe('OffsetDelete', () => {
     expect(new Harness().deleteOffsets(partitions)).toEqual(errors)
   })
 
+  test('an unknown group is told from one of whose offsets none is named', () => {
+    const request = { groupId: GROUP, topics: [] }
+    const { coordinator, now } = new Harness()
+    const { response } = coordinator.deleteOffsets(request, now)
+    expect(response.errorCode).toBe('GROUP_ID_NOT_FOUND')
+  })
+
   test('an offset that is not there is no error', () => {
     const harness = new Harness()
     harness.commit({ partition: 0, offset: 1 })

@@ -15,7 +15,7 @@ export {
   staticSettings,
 } from './config/broker-settings.ts'
 export type { AlterConfigsContext } from './config/config-resource.ts'
-export { type ConfigRule, type ConfigType, configProblem } from './config/definition.ts'
+export { type ConfigRule, type ConfigType, configProblem, shownValue } from './config/definition.ts'
 export { type DescribeConfigsContext, describeConfigs } from './config/describe-configs.ts'
 export {
   type ConfigOrigin,

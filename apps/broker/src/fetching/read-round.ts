@@ -37,6 +37,8 @@ export type RoundOptions = {
   /** Taken from the fetch memory; undefined when there was none: then no records are read. */
   readonly grantedBytes: number | undefined
   readonly isCommittedOnly: boolean
+  /** The reader says that it is a replica. */
+  readonly isFollower?: boolean
 }
 
 export type RoundContext = {
@@ -64,7 +66,7 @@ async function readTargets(
   context: RoundContext,
   releases: (() => void)[],
 ): Promise<Round> {
-  const { targets, isCommittedOnly } = options
+  const { targets, isCommittedOnly, isFollower = false } = options
   const { fetchMemory } = context
   const grantedBytes = options.grantedBytes ?? 0
   const mayRead = options.grantedBytes !== undefined
@@ -79,7 +81,7 @@ async function readTargets(
   let nextOfServed: NextRead | undefined
   for (const target of targets) {
     const topicName = nameOf(target, context)
-    const found = findPartition(topicName, target.request, context)
+    const found = findPartition(topicName, target.request, isFollower, context)
     const leftBytes = grantedBytes - sizeBytes
     if (typeof found === 'string') {
       answered.push({ target, topicName, answer: failed(target.request, found) })
@@ -155,12 +157,18 @@ function nameOf({ topic, topicId }: FetchTarget, { image }: RoundContext): strin
 function findPartition(
   topicName: string,
   request: PartitionRequest,
+  isFollower: boolean,
   { partitions }: RoundContext,
 ): LocalPartition | ErrorCode {
   if (topicName === '') return 'UNKNOWN_TOPIC_ID'
   const found = partitions.get(topicName, request.partition)
   if (found === undefined) return partitions.errorOfMissing(topicName, request.partition)
-  return leaderEpochError(request.currentLeaderEpoch, found.leaderEpoch) ?? found
+  // Kafka takes any negative epoch of a fetch for none.
+  const clientEpoch = Math.max(request.currentLeaderEpoch, -1)
+  const epochError = leaderEpochError(clientEpoch, found.leaderEpoch)
+  if (epochError !== undefined) return epochError
+  // No partition has a follower: whoever says that it is one takes this broker for another.
+  return isFollower ? 'NOT_LEADER_OR_FOLLOWER' : found
 }
 
 type Wanted = {

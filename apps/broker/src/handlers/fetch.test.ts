@@ -330,3 +330,34 @@ function* batchesIn(records: Uint8Array): Generator<{ baseOffset: number; sizeBy
     position += header.sizeBytes
   }
 }
+
+describe('who fetches', () => {
+  test.for([
+    { version: 12, replica: { replicaId: 1 } },
+    { version: 17, replica: { replicaState: { replicaId: 7, replicaEpoch: 0 } } },
+  ])('as a follower, in version $version, is told who leads', async ({ version, replica }) => {
+    const name = `followed-${version}`
+    const topicId = await createTopic(name)
+    await produce(topicId, 0)
+    const topics = [{ topic: name, topicId, partitions: [from(0, 0)] }]
+    const { responses, nodeEndpoints } = await shared.client.call(
+      'Fetch',
+      fetchRequest(topics, replica),
+      version,
+    )
+    const [partition] = responses[0]?.partitions ?? []
+    expect(partition?.errorCode).toBe('NOT_LEADER_OR_FOLLOWER')
+    expect(partition?.records?.length ?? 0).toBe(0)
+    if (version < 16) return
+    expect(partition?.currentLeader.leaderId).toBe(1)
+    expect(nodeEndpoints).toHaveLength(1)
+  })
+
+  test('with a negative leader epoch knows of none', async () => {
+    const topicId = await createTopic('negative-epoch')
+    await produce(topicId, 0)
+    const partitions = [{ ...from(0, 0), currentLeaderEpoch: -5 }]
+    const answer = await shared.client.call('Fetch', fetchRequest([{ topicId, partitions }]))
+    expect(answer.responses[0]?.partitions[0]?.errorCode).toBe('NONE')
+  })
+})

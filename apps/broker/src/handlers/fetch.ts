@@ -1,4 +1,4 @@
-import type { RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 import { type AnsweredTarget, bytesByTopic, groupByTopic } from '../fetching/fetch-target.ts'
 import type { OpenedFetch } from '../fetching/fetch-sessions.ts'
 import { type Round, readRound } from '../fetching/read-round.ts'
@@ -8,6 +8,10 @@ import type { HandlerContext } from './handler.ts'
 const NO_SESSION = 0
 const READ_COMMITTED = 1
 const ENDPOINTS_SINCE_VERSION = 16
+const LEADER_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'FENCED_LEADER_EPOCH',
+  'NOT_LEADER_OR_FOLLOWER',
+])
 
 /**
  * Fetch (key 1), versions 4 to 18.
@@ -89,11 +93,11 @@ function withLeaders(
   answered: readonly AnsweredTarget[],
   { apiVersion, node, partitions }: HandlerContext,
 ): Pick<ResponseBody<'Fetch'>, 'nodeEndpoints'> & { readonly told: readonly AnsweredTarget[] } {
-  const isFenced = answered.some(({ answer }) => answer.errorCode === 'FENCED_LEADER_EPOCH')
-  if (apiVersion < ENDPOINTS_SINCE_VERSION || !isFenced) return { told: answered }
+  const isMistaken = ({ answer }: AnsweredTarget): boolean => LEADER_ERRORS.has(answer.errorCode)
+  if (apiVersion < ENDPOINTS_SINCE_VERSION || !answered.some(isMistaken)) return { told: answered }
   const told = answered.map((each) => {
     const { answer, topicName } = each
-    if (answer.errorCode !== 'FENCED_LEADER_EPOCH') return each
+    if (!isMistaken(each)) return each
     const leaderEpoch = partitions.get(topicName, answer.partitionIndex)?.leaderEpoch
     const currentLeader = { leaderId: node.nodeId, leaderEpoch }
     return { ...each, answer: { ...answer, currentLeader } }
@@ -122,6 +126,8 @@ async function readEnough(
   const maxBytes = Math.max(0, Math.floor(wantedBytes))
   const minBytes = Math.min(request.minBytes, maxBytes)
   const isCommittedOnly = request.isolationLevel === READ_COMMITTED
+  // The field moved; that of the other version has its default.
+  const isFollower = Math.max(request.replicaId, request.replicaState.replicaId) >= 0
   const waitMs = Math.min(Math.max(request.maxWaitMs, 0), FETCH_WAIT_MAX_MS)
   const deadlineMs = clock.nowMs() + waitMs
   for (;;) {
@@ -129,7 +135,7 @@ async function readEnough(
       delayMs: deadlineMs - clock.nowMs(),
       departure,
     })
-    const options = { targets: inTurn, grantedBytes, isCommittedOnly }
+    const options = { targets: inTurn, grantedBytes, isCommittedOnly, isFollower }
     const round = await readRound(options, { ...context, readAhead })
     const delayMs = deadlineMs - clock.nowMs()
     const missingBytes = minBytes - round.sizeBytes

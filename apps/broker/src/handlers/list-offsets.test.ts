@@ -129,6 +129,22 @@ test('a partition that is named twice, in whatever topic of the request, is not 
   ])
 })
 
+test.for([
+  [-3, 7],
+  [-4, 8],
+  [-5, 9],
+  [-6, 11],
+] as const)('the timestamp %i has a meaning from version %i on', async ([timestamp, since]) => {
+  const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp }] }]
+  const errorOf = async (version: number) => {
+    const request = { replicaId: -1, isolationLevel: 0, topics, timeoutMs: 10_000 }
+    const response = await client.call('ListOffsets', request, version)
+    return response.topics[0]?.partitions[0]?.errorCode
+  }
+  expect(await errorOf(since - 1)).toBe('UNSUPPORTED_VERSION')
+  expect(await errorOf(since)).toBe('NONE')
+})
+
 test('a batch of many records in few bytes is looked into while others are served', async () => {
   const recordCount = 150_000
   const batch = zstd(batchOf(recordCount))

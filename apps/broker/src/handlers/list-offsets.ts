@@ -14,6 +14,13 @@ const MAX_TIMESTAMP = -3
 const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 const EARLIEST_PENDING_UPLOAD = -6
+/** A timestamp that means something else in earlier versions is a mistake there. */
+const SINCE_VERSION: ReadonlyMap<number, number> = new Map([
+  [MAX_TIMESTAMP, 7],
+  [EARLIEST_LOCAL, 8],
+  [LATEST_TIERED, 9],
+  [EARLIEST_PENDING_UPLOAD, 11],
+])
 
 const UNKNOWN = -1
 /** Kafka's: the log as a replica sees it, beyond the high watermark. */
@@ -78,9 +85,12 @@ async function listOffset(
   topic: string,
   request: PartitionRequest,
   { isolationLevel, replicaId }: RequestOf<'ListOffsets'>,
-  { partitions, lookups }: HandlerContext,
+  { partitions, lookups, apiVersion }: HandlerContext,
 ): Promise<PartitionResponse> {
   const { partitionIndex, currentLeaderEpoch } = request
+  if (apiVersion < (SINCE_VERSION.get(request.timestamp) ?? 0)) {
+    return failed(partitionIndex, 'UNSUPPORTED_VERSION')
+  }
   const target = partitions.get(topic, partitionIndex)
   if (target === undefined) {
     return failed(partitionIndex, partitions.errorOfMissing(topic, partitionIndex))

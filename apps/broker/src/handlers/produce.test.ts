@@ -121,7 +121,7 @@ describe('compression.type', () => {
       'max.decompressed.message.bytes': '1000',
     })
     const answer = await produce(topicId, batch([{ value: 'x'.repeat(2_000) }], 'gzip'))
-    expect(answer?.errorCode).toBe('MESSAGE_TOO_LARGE')
+    expect(answer).toMatchObject({ errorCode: 'MESSAGE_TOO_LARGE', logStartOffset: -1 })
   })
 })
 
@@ -132,6 +132,7 @@ describe('records', () => {
     expect(answer).toMatchObject({
       errorCode: 'INVALID_RECORD',
       baseOffset: -1,
+      logStartOffset: 0,
       recordErrors: [{ batchIndex: 1 }, { batchIndex: 3 }],
     })
     expect(answer?.errorMessage).toContain('One or more records have been rejected')

@@ -1,5 +1,5 @@
 import { DecodeError } from '@fairlead/base'
-import { mustOpen } from '@fairlead/log'
+import { type AppendRefusal, mustOpen } from '@fairlead/log'
 import { isInternalTopic } from '@fairlead/metadata'
 import {
   type BatchHeader,
@@ -21,6 +21,12 @@ const ACKS_LEADER = 1
 const ACKS_ALL = -1
 /** KIP-110. */
 const ZSTD_SINCE_VERSION = 7
+const LOG_START_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'INVALID_PRODUCER_EPOCH',
+])
 /** Instead of an opened batch: it goes into the log as it came. */
 const AS_IT_IS = Symbol('as it is')
 
@@ -134,6 +140,7 @@ async function producePartition(
     metrics.produceFailed(topic, records.length, rejected)
     return {
       ...refused({ index }, errorCode, message),
+      logStartOffset: tellsLogStart(result) ? target.log.logStartOffset : -1,
       recordErrors: recordErrors.map((error) => ({
         batchIndex: error.batchIndex,
         batchIndexErrorMessage: error.message,
@@ -153,6 +160,11 @@ async function producePartition(
     logAppendTimeMs: result.logAppendTimeMs,
     logStartOffset: result.logStartOffset,
   }
+}
+
+/** As in Kafka: an error that is about the records, and not about the request, the disk, or their size. */
+function tellsLogStart({ errorCode, rejected }: AppendRefusal): boolean {
+  return LOG_START_ERRORS.has(errorCode) && rejected !== 'invalidMagicNumber'
 }
 
 /** Undefined for bytes that are no batch: the log says what is wrong with them. */

@@ -28,6 +28,7 @@ Options:
   -K <text>           between key and value   -k <key>  key of every record
   -H <name=value>     header of every record  -Z        send empty as null
   -l                  files hold a record a line        -u  send each record at once
+  -z <codec>          compress: none, gzip, snappy, lz4, zstd
   -s avro -r <url>    decode with the schemas of a registry (also key=avro, value=avro)
   -X <name=value>     client property: bootstrap.servers, client.id, request.timeout.ms,
                       auto.offset.reset, security.protocol, sasl.…, ssl.…

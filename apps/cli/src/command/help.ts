@@ -3,6 +3,12 @@ import { GLOBAL_OPTIONS } from './parse-command.ts'
 
 const INDENT = '  '
 
+/** Those that read their arguments themselves. */
+const OWN_ARGUMENTS: readonly (readonly [string, string])[] = [
+  ['cat', "Prints and sends records, in kcat's letters."],
+  ['dev', 'Starts the whole platform on this machine, as npm start does.'],
+]
+
 /** Every command with its summary. */
 export function helpOfAll(commands: readonly Command[]): string {
   return [
@@ -11,12 +17,35 @@ export function helpOfAll(commands: readonly Command[]): string {
     'Usage: fairlead <command> [options]',
     '',
     'Commands:',
-    ...aligned(commands.map(({ name, summary }) => [name, summary])),
+    ...aligned([
+      ...commands.map(({ name, summary }) => [name, summary] as const),
+      ...OWN_ARGUMENTS,
+    ]),
     '',
     'fairlead <command> --help tells more about a command.',
     '',
     'Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 not found, 4 denied, 5 conflict (as a',
     'group that has members), 6 unreachable or too slow, 10 unhealthy, 130 interrupted.',
+    '',
+  ].join('\n')
+}
+
+/** `fairlead topic --help`: the commands that begin so; undefined when none does, or one is so called. */
+export function helpOfNoun(
+  commands: readonly Command[],
+  argv: readonly string[],
+): string | undefined {
+  const asksForHelp = argv.at(-1) === '--help' || argv.at(-1) === '-h'
+  const noun = argv.slice(0, -1).join(' ')
+  const ofNoun = commands.filter(({ name }) => name.startsWith(`${noun} `))
+  if (!asksForHelp || noun === '' || ofNoun.length === 0) return undefined
+  return [
+    `Usage: fairlead ${noun} <command> [options]`,
+    '',
+    'Commands:',
+    ...aligned(ofNoun.map(({ name, summary }) => [name, summary])),
+    '',
+    `fairlead ${noun} <command> --help tells more about a command.`,
     '',
   ].join('\n')
 }

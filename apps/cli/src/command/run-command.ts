@@ -11,7 +11,7 @@ import {
   textOption,
 } from './command.ts'
 import { failureOf } from './failure.ts'
-import { helpOf } from './help.ts'
+import { helpOf, helpOfNoun } from './help.ts'
 import {
   type ParsedCommand,
   brokerOptions,
@@ -36,6 +36,11 @@ export async function runCommand(
   argv: readonly string[],
   terminal: Terminal,
 ): Promise<ExitCode> {
+  const nounHelp = helpOfNoun(commands, argv)
+  if (nounHelp !== undefined) {
+    terminal.stdout(nounHelp)
+    return EXIT.ok
+  }
   let output = plainOutput(terminal)
   try {
     const parsed = parseCommand(commands, argv)

@@ -5,6 +5,7 @@ import {
   TOPIC_CONFIGS,
   UNSUPPORTED_BROKER_CONFIGS,
   configProblem,
+  shownValue,
   staticSettings,
   topicConfigsProblem,
   topicSettings,
@@ -121,4 +122,23 @@ test.for([
 ] as const)('%o is %o', ([configs, settings]) => {
   const own = new Map(Object.entries(configs))
   expect(topicSettings(own, NO_SETTINGS)).toMatchObject(settings)
+})
+
+test.for([
+  ['LONG', ' +5 ', '5'],
+  ['INT', '-1', '-1'],
+  ['INT', 'five', 'five'],
+  ['LONG', '9223372036854775807', '9223372036854775807'],
+  ['BOOLEAN', 'TRUE', 'true'],
+  ['LIST', ' compact , delete ', 'compact,delete'],
+  ['STRING', ' lz4 ', 'lz4'],
+  ['DOUBLE', '.5', '0.5'],
+  ['DOUBLE', '1', '1.0'],
+  ['DOUBLE', '0', '0.0'],
+  ['DOUBLE', '1.7976931348623157e+308', '1.7976931348623157E308'],
+  ['DOUBLE', '1e-4', '1.0E-4'],
+  ['DOUBLE', '10000000', '1.0E7'],
+  ['DOUBLE', 'half', 'half'],
+] as const)('a %s of "%s" is shown as %s', ([type, text, shown]) => {
+  expect(shownValue(text, type)).toBe(shown)
 })

@@ -105,6 +105,39 @@ function replicaListProblem(text: string, items: readonly string[]): string | un
   return "must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
 }
 
+/** A value as Kafka shows it: parsed, and written again; as it is, when it is not of its type. */
+export function shownValue(text: string, type: ConfigType): string {
+  const trimmed = text.trim()
+  switch (type) {
+    case 'BOOLEAN':
+      return trimmed.toLowerCase()
+    case 'SHORT':
+    case 'INT':
+    case 'LONG':
+      return /^[+-]?\d+$/.test(trimmed) ? BigInt(trimmed.replace('+', '')).toString() : trimmed
+    case 'DOUBLE':
+      return trimmed === '' ? trimmed : javaDouble(Number(trimmed), trimmed)
+    case 'LIST':
+      return listItems(trimmed).join(',')
+    case 'STRING':
+    case 'CLASS':
+      return trimmed
+    case 'PASSWORD':
+      return text
+  }
+}
+
+/** As `Double.toString`: always with a decimal point, and an exponent from 10^7 on. */
+function javaDouble(value: number, text: string): string {
+  const magnitude = Math.abs(value)
+  if (!Number.isFinite(value)) return text
+  if (value === 0 || (magnitude >= 1e-3 && magnitude < 1e7)) {
+    return Number.isInteger(value) ? value.toFixed(1) : String(value)
+  }
+  const [digits = '', exponent = ''] = value.toExponential().split('e')
+  return `${digits.includes('.') ? digits : `${digits}.0`}E${Number(exponent)}`
+}
+
 /** The items of a LIST value: separated by commas, blanks around them dropped. */
 export function listItems(text: string): readonly string[] {
   return text.trim() === '' ? [] : text.split(',').map((item) => item.trim())

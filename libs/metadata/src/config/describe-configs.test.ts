@@ -41,6 +41,15 @@ test('a default is told from what was set for the topic and from what the broker
   expect(config('compression.type')).toMatchObject({ value: 'producer', configSource: 4 })
 })
 
+test('values are shown as they were understood, and those of the broker beside them as written', () => {
+  const broker = { 'log.cleaner.min.cleanable.ratio': '.4', 'auto.create.topics.enable': 'TRUE' }
+  const { config } = describeOne(TOPIC, 'orders', { broker, includeSynonyms: true })
+  expect(config('min.cleanable.dirty.ratio')?.value).toBe('0.4')
+  expect(config('min.cleanable.dirty.ratio')?.synonyms[0]?.value).toBe('.4')
+  const described = describeOne(BROKER, '1', { broker })
+  expect(described.config('auto.create.topics.enable')?.value).toBe('true')
+})
+
 test('synonyms name every place with a value, the one in effect first', () => {
   const broker = { 'log.roll.hours': '3' }
   const { config } = describeOne(TOPIC, 'orders', { broker, includeSynonyms: true })

@@ -9,6 +9,7 @@ import type { MetadataImage } from '../metadata-image.ts'
 import { topicNameProblem } from '../topics/topic-name.ts'
 import { BROKER_KEYS } from './broker-key.ts'
 import type { BrokerSettings } from './broker-settings.ts'
+import { type ConfigType, shownValue } from './definition.ts'
 import { type ConfigSource, effectiveTopicConfigs } from './effective-topic-config.ts'
 import { TOPIC_CONFIGS } from './topic-configs.ts'
 import {
@@ -100,6 +101,9 @@ function entriesOf(
     case RESOURCE_TYPE_BROKER_LOGGER:
     case RESOURCE_TYPE_CLIENT_METRICS:
     case RESOURCE_TYPE_GROUP:
+      if (resourceType === RESOURCE_TYPE_GROUP && resourceName === '') {
+        return refused('INVALID_REQUEST', 'Group name must not be empty')
+      }
       // There is nothing to configure: see `findResource`.
       return { configs: [] }
     default:
@@ -112,16 +116,28 @@ function topicEntries(
   wanted: Wanted,
   broker: BrokerSettings,
 ): readonly ConfigEntry[] {
-  return effectiveTopicConfigs(topicConfigs, broker).map((config) => ({
-    name: config.name,
-    value: config.value,
-    readOnly: false,
-    configSource: CONFIG_SOURCE_IDS[config.source],
-    isSensitive: false,
-    synonyms: wanted.includeSynonyms ? config.origins.map(synonymOf) : [],
-    configType: CONFIG_TYPE_IDS[TOPIC_CONFIGS[config.name]?.type ?? 'STRING'],
-    documentation: wanted.includeDocumentation ? (TOPIC_CONFIGS[config.name]?.doc ?? null) : null,
-  }))
+  return effectiveTopicConfigs(topicConfigs, broker).map((config) => {
+    const type = TOPIC_CONFIGS[config.name]?.type ?? 'STRING'
+    return {
+      name: config.name,
+      value: shownValue(config.value, type),
+      readOnly: false,
+      configSource: CONFIG_SOURCE_IDS[config.source],
+      isSensitive: false,
+      // As in Kafka, a synonym shows what the broker's key was set to, letter by letter.
+      synonyms: wanted.includeSynonyms
+        ? config.origins.map((origin) =>
+            synonymOf(
+              origin.source === 'DYNAMIC_TOPIC_CONFIG'
+                ? { ...origin, value: shownValue(origin.value, type) }
+                : origin,
+            ),
+          )
+        : [],
+      configType: CONFIG_TYPE_IDS[type],
+      documentation: wanted.includeDocumentation ? (TOPIC_CONFIGS[config.name]?.doc ?? null) : null,
+    }
+  })
 }
 
 /** What is set for one broker, or, with `isForAll`, only what is set for all of them. */
@@ -147,7 +163,7 @@ function brokerEntries(
     const isSensitive = key.type === 'PASSWORD'
     const entry: ConfigEntry = {
       name,
-      value: isSensitive ? null : (origins[0]?.value ?? null),
+      value: isSensitive ? null : shownOrNull(origins[0]?.value, key.type),
       readOnly: key.update === 'read-only',
       configSource: CONFIG_SOURCE_IDS[origins[0]?.source ?? 'DEFAULT_CONFIG'],
       isSensitive,
@@ -159,6 +175,10 @@ function brokerEntries(
     }
     return [entry]
   })
+}
+
+function shownOrNull(value: string | undefined, type: ConfigType): string | null {
+  return value === undefined ? null : shownValue(value, type)
 }
 
 function synonymOf({
