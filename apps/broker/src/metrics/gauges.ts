@@ -206,6 +206,13 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
   })
   metrics
     .gauge({
+      name: 'kafka_server_replicafetchermanager_maxlag',
+      help: 'Always 0: nothing is fetched from other brokers.',
+      labelNames: ['clientId'],
+    })
+    .set({ clientId: 'Replica' }, 0)
+  metrics
+    .gauge({
       name: 'kafka_broker_info',
       help: 'Always 1; the labels say which broker, and where clients find it.',
       labelNames: ['id', 'address'],

@@ -146,6 +146,8 @@ test('the broker, its connections, flushes and quorum are under the names of Kaf
   expect(await sample(broker, `${sockets}_connection_close_rate{${processor}}`)).toBe(0)
   expect(await sample(broker, `${sockets}_failed_authentication_total{${processor}}`)).toBe(0)
   expect(await sample(broker, 'kafka_network_requestchannel_responsequeuesize')).toBe(0)
+  const fetchers = 'kafka_server_replicafetchermanager_maxlag{clientId="Replica"}'
+  expect(await sample(broker, fetchers)).toBe(0)
   const raft = 'kafka_server_raftmetrics'
   expect(await sample(broker, `${raft}_current_state{current_state="leader"}`)).toBe(1)
   expect(await sample(broker, `${raft}_current_leader`)).toBe(1)

@@ -19,7 +19,7 @@ const OTHER_CONFIGS = {
   },
   'advertised.listeners': {
     type: 'list',
-    doc: 'What the clients of each listener are told to connect to; the listeners when absent.',
+    doc: 'What the clients of each listener are told to connect to; the listeners when absent. Without a host: the name of the machine.',
   },
   'listener.security.protocol.map': {
     type: 'list',
