@@ -6,6 +6,8 @@ export type QuantileSummaryOptions = {
   readonly help: string
   /** Left out where there is one series, without a label. */
   readonly labelName?: string
+  /** Under which labels a series is shown; under its own alone unless given. */
+  readonly shownAs?: (label: string) => readonly string[]
   /** From 0 to 1, ascending. */
   readonly quantiles: readonly number[]
   readonly metrics: Metrics
@@ -22,13 +24,15 @@ export class QuantileSummary implements ExposedMetric {
   readonly help: string
   readonly type = 'summary'
   readonly #labelName: string | undefined
+  readonly #shownAs: (label: string) => readonly string[]
   readonly #quantiles: readonly number[]
   readonly #series = new Map<string, Series>()
 
-  constructor({ name, help, labelName, quantiles, metrics }: QuantileSummaryOptions) {
+  constructor({ name, help, labelName, shownAs, quantiles, metrics }: QuantileSummaryOptions) {
     this.name = name
     this.help = help
     this.#labelName = labelName
+    this.#shownAs = shownAs ?? ((label) => [label])
     this.#quantiles = quantiles
     metrics.expose(this)
   }
@@ -45,7 +49,9 @@ export class QuantileSummary implements ExposedMetric {
   }
 
   samples(): readonly ExposedSample[] {
-    return Array.from(this.#series, ([label, series]) => this.#samplesOf(label, series)).flat()
+    return Array.from(this.#series, ([label, series]) =>
+      this.#shownAs(label).flatMap((shown) => this.#samplesOf(shown, series)),
+    ).flat()
   }
 
   #samplesOf(label: string, { quantiles, count, sum }: Series): readonly ExposedSample[] {

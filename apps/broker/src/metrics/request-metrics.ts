@@ -1,14 +1,16 @@
 import type { Clock } from '@fairlead/base'
 import { type ApiName, responseErrors } from '@fairlead/protocol'
 import type { Metrics } from '@fairlead/service'
-import type { Counter } from 'prom-client'
+import { PairCounter } from './pair-counter.ts'
 import { QuantileSummary } from './quantile-summary.ts'
 
 /** Those that Kafka's JMX exporter gives. */
 export const REQUEST_QUANTILES: readonly number[] = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999]
 
-/** Kafka counts a fetch a second time under the name of who fetches. */
-const FETCH_NAMES: readonly string[] = ['Fetch', 'FetchConsumer']
+/** Kafka counts a fetch a second time under the name of who fetches: there are only consumers. */
+function shownAs(name: string): readonly string[] {
+  return name === 'Fetch' ? ['Fetch', 'FetchConsumer'] : [name]
+}
 
 /** Of one request, in milliseconds. */
 export type RequestTimes = {
@@ -29,8 +31,8 @@ export type SentTimes = {
 /** Requests by API, under the names that Kafka's JMX exporter gives to `RequestMetrics`. */
 export class RequestMetrics {
   readonly #clock: Clock
-  readonly #requests: Counter<'request' | 'version'>
-  readonly #errors: Counter<'request' | 'error'>
+  readonly #requests: PairCounter
+  readonly #errors: PairCounter
   readonly #requestBytes: QuantileSummary
   readonly #totalTimeMs: QuantileSummary
   readonly #requestQueueTimeMs: QuantileSummary
@@ -46,18 +48,23 @@ export class RequestMetrics {
         name: `kafka_network_requestmetrics_${name}`,
         help,
         labelName: 'request',
+        shownAs,
         quantiles: REQUEST_QUANTILES,
         metrics,
       })
-    this.#requests = metrics.counter({
+    this.#requests = new PairCounter({
       name: 'kafka_network_requestmetrics_requests_total',
       help: 'Requests by API and version.',
       labelNames: ['request', 'version'],
+      shownAs,
+      metrics,
     })
-    this.#errors = metrics.counter({
+    this.#errors = new PairCounter({
       name: 'kafka_network_requestmetrics_errors_total',
       help: 'Error codes of responses, NONE included; by class, what ended a connection instead.',
       labelNames: ['request', 'error'],
+      shownAs,
+      metrics,
     })
     this.#requestBytes = summary('requestbytes', 'Size of the frame.')
     this.#totalTimeMs = summary('totaltimems', 'From the complete frame to the response.')
@@ -80,32 +87,25 @@ export class RequestMetrics {
     { localMs, remoteMs }: RequestTimes,
   ): void {
     const nowMs = this.#clock.nowMs()
-    const errors = responseErrors(name, request.response)
-    for (const label of labelsOf(name)) {
-      this.#requests.inc({ request: label, version: request.version })
-      for (const [error, count] of errors) this.#errors.inc({ request: label, error }, count)
-      this.#requestBytes.observe(label, request.sizeBytes, nowMs)
-      this.#totalTimeMs.observe(label, localMs + remoteMs, nowMs)
-      this.#requestQueueTimeMs.observe(label, 0, nowMs)
-      this.#localTimeMs.observe(label, localMs, nowMs)
-      this.#remoteTimeMs.observe(label, remoteMs, nowMs)
+    this.#requests.add(name, request.version, 1)
+    for (const [error, count] of responseErrors(name, request.response)) {
+      this.#errors.add(name, error, count)
     }
+    this.#requestBytes.observe(name, request.sizeBytes, nowMs)
+    this.#totalTimeMs.observe(name, localMs + remoteMs, nowMs)
+    this.#requestQueueTimeMs.observe(name, 0, nowMs)
+    this.#localTimeMs.observe(name, localMs, nowMs)
+    this.#remoteTimeMs.observe(name, remoteMs, nowMs)
   }
 
   sent(name: ApiName, { queueMs, sendMs }: SentTimes): void {
     const nowMs = this.#clock.nowMs()
-    for (const label of labelsOf(name)) {
-      this.#responseQueueTimeMs.observe(label, queueMs, nowMs)
-      this.#responseSendTimeMs.observe(label, sendMs, nowMs)
-    }
+    this.#responseQueueTimeMs.observe(name, queueMs, nowMs)
+    this.#responseSendTimeMs.observe(name, sendMs, nowMs)
   }
 
   /** The request ended its connection. */
   failed(name: ApiName, error: string): void {
-    for (const label of labelsOf(name)) this.#errors.inc({ request: label, error })
+    this.#errors.add(name, error, 1)
   }
-}
-
-function labelsOf(name: ApiName): readonly string[] {
-  return name === 'Fetch' ? FETCH_NAMES : [name]
 }
