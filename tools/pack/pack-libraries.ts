@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** What a service installs: to write events, to route them, to define and test projections, to read its writes. */
+/** What a service installs: to write events, to route them, to define and test projections, to read and lint its reads. */
 const LIBRARIES = [
   'base',
   'avro',
@@ -16,6 +16,7 @@ const LIBRARIES = [
   'projection',
   'projection-testing',
   'read-your-writes',
+  'lint',
 ] as const
 
 /**

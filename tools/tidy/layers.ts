@@ -28,6 +28,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   service: ['base'],
   'broker-security': ['base', 'kafka', 'service'],
   'read-your-writes': ['base', 'outbox', 'projection'],
+  // for linters only
+  lint: [],
   // for tests only
   'projection-testing': ['base', 'avro', 'projection'],
   testing: ['base', 'postgres'],
