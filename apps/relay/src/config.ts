@@ -333,9 +333,9 @@ export const RELAY_CONFIG = defineConfig({
   'topic.creation.default.partitions': {
     type: 'int',
     default: 4,
-    min: 1,
+    min: -1,
     max: 10_000,
-    doc: 'Partitions of a topic that the relay creates.',
+    doc: "Partitions of a topic that the relay creates; -1 takes the brokers' default.",
   },
   'topic.creation.default.replication.factor': {
     type: 'int',
@@ -343,6 +343,16 @@ export const RELAY_CONFIG = defineConfig({
     min: -1,
     max: 32_767,
     doc: "Replicas of a topic that the relay creates; -1 takes the brokers' default.",
+  },
+  'topic.creation.groups': {
+    type: 'list',
+    default: [],
+    doc: 'Groups of topics that the relay creates otherwise than by topic.creation.default, each with settings of its own; the first that matches a name has it.',
+  },
+  'topic.creation.': {
+    type: 'family',
+    members: '<group>.<setting>',
+    doc: 'Of a group: include and exclude (lists of regular expressions for whole names), partitions, replication.factor, and any setting of a topic, such as cleanup.policy. What it leaves out of partitions and replicas is as in the group default.',
   },
 
   'max.batch.size': {

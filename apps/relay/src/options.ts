@@ -15,6 +15,7 @@ import type { ClientSecurity } from '@fairlead/kafka'
 import { withTls } from '@fairlead/postgres'
 import type { ConfigOf } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
+import { type TopicCreation, parseTopicCreation } from './sink/topic-creation.ts'
 import {
   type RegistryOptions,
   converters,
@@ -55,8 +56,7 @@ export type RelayOptions = {
     readonly clientId: string
     /** Undefined for plain text, as nobody. */
     readonly security: ClientSecurity | undefined
-    readonly partitions: number
-    readonly replicationFactor: number
+    readonly topicCreation: TopicCreation
     readonly batchRecordsMax: number
     readonly batchBytesMax: number
     readonly queueBytesMax: number
@@ -133,8 +133,7 @@ export function relayOptions(config: RelayConfig): RelayOptions {
       bootstrapServers: config['bootstrap.servers'],
       clientId: `fairlead-relay-${config['slot.name']}`,
       security: brokerSecurity(config),
-      partitions: config['topic.creation.default.partitions'],
-      replicationFactor: config['topic.creation.default.replication.factor'],
+      topicCreation: parseTopicCreation(config),
       batchRecordsMax: config['max.batch.size'],
       batchBytesMax: config['max.batch.bytes'],
       queueBytesMax: config['max.queue.size.in.bytes'],
@@ -174,6 +173,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
   try {
     const routing = routingOptions(config)
     captureOptions(config, routing)
+    parseTopicCreation(config)
     const { placements, converters: chosen } = routing
     return [
       ...sourceProblems(config),

@@ -9,7 +9,13 @@ export {
   loadConfig,
 } from './config/load-config.ts'
 export { type ConfigValue, parseValue } from './config/parse-value.ts'
-export { type ConfigOf, type ConfigSpec, type KeySpec, defineConfig } from './config/spec.ts'
+export {
+  type ConfigFamily,
+  type ConfigOf,
+  type ConfigSpec,
+  type KeySpec,
+  defineConfig,
+} from './config/spec.ts'
 export type { ExposedMetric, ExposedSample } from './exposed-metric.ts'
 export { type CheckState, Health } from './health.ts'
 export { createHttpServer } from './http-server.ts'

@@ -45,10 +45,9 @@ async function topicSteps(
   const steps = [...(await positionSteps(brokers, topics, options, facts))]
   for (const name of expectedTopics(options, facts)) {
     const count = topics.has(name) ? await admin.partitionCount(name) : undefined
-    const partitions = name === options.transactionTopic ? 1 : options.sink.partitions
     steps.push(
       count === undefined
-        ? step('later', name, `with its first event: ${creationText(options, partitions)}`)
+        ? step('later', name, `with its first event: ${creationText(options, name)}`)
         : step('keep', name, `${count} partitions`),
     )
   }
@@ -81,13 +80,23 @@ function dataSteps(options: RelayOptions): readonly PlanStep[] {
   if (allowed.length > 0 && patterns.length === 0) return []
   const bound = allowed.length === 0 ? '' : ', if route.topic.include.list has them'
   const name = routeModule === undefined ? routing.topicReplacement : routeModule
-  return [step('later', name, `as events name them${bound}: ${creationText(options)}`)]
+  const groups = options.sink.topicCreation.hasGroups ? ', but for topic.creation.groups' : ''
+  return [step('later', name, `as events name them${bound}: ${creationText(options, '')}${groups}`)]
 }
 
-function creationText({ sink }: RelayOptions, partitions = sink.partitions): string {
-  const { replicationFactor } = sink
-  const replicas = replicationFactor < 0 ? "the brokers' default of" : replicationFactor
-  return `${partitions} ${partitions === 1 ? 'partition' : 'partitions'}, ${replicas} replicas`
+function creationText({ sink, transactionTopic }: RelayOptions, topic: string): string {
+  const settings = sink.topicCreation.settingsOf(topic)
+  const partitions = topic === transactionTopic ? 1 : settings.partitions
+  const configs = Object.entries(settings.configs).map(([name, value]) => `${name}=${value}`)
+  return [
+    `${countText(partitions)} ${partitions === 1 ? 'partition' : 'partitions'}`,
+    `${countText(settings.replicationFactor)} replicas`,
+    ...configs,
+  ].join(', ')
+}
+
+function countText(count: number): string {
+  return count < 0 ? "the brokers' default of" : `${count}`
 }
 
 /** See `KeptPosition`. */

@@ -73,10 +73,11 @@ export function kafkaSink(options: RelayOptions['sink'], logger: KafkaLogger): S
     const { transactionalId, positionTopic } = transactional
     const transactions = createTransactionalProducer({ ...delivery, transactionalId })
     const positions = new PositionTopic({ topic: positionTopic, source })
+    const { replicationFactor } = options.topicCreation.default
     const producer = new TransactionalEvents(transactions, positions)
     const begin = async () => {
       await transactions.begin()
-      return positions.read({ admin, reader }, options.replicationFactor)
+      return positions.read({ admin, reader }, replicationFactor)
     }
     return { producer, begin, admin, reader, close: () => closed([producer, admin, reader]) }
   }

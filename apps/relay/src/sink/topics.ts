@@ -4,6 +4,7 @@ import { type BatchBounds, inFlightMax } from './event-size.ts'
 import { inParallel } from './in-parallel.ts'
 import { PartitionTail } from './partition-tail.ts'
 import { readTail } from './read-tail.ts'
+import type { TopicCreation } from './topic-creation.ts'
 import type { TailStore } from './tail-store.ts'
 
 export type TopicsOptions = {
@@ -11,10 +12,10 @@ export type TopicsOptions = {
   readonly reader: Reader
   /** Only records of this source are compared, see {@link SOURCE_HEADER}. */
   readonly source: string
-  readonly partitions: number
+  /** How those are made that are not there. */
+  readonly creation: TopicCreation
   /** Of these one has a single partition when the relay makes it, so that it is in commit order. */
   readonly singlePartitionTopic: string | undefined
-  readonly replicationFactor: number
   /** Bounds of what is sent at a time: so much of a partition's end is read. */
   readonly batches: BatchBounds
   /** Values are encoded after the size of a batch is known: those in the topic do not tell it. */
@@ -122,9 +123,10 @@ export class Topics {
   }
 
   async #open(name: string): Promise<Topic> {
-    const { admin, replicationFactor, singlePartitionTopic } = this.#options
-    const partitions = name === singlePartitionTopic ? 1 : this.#options.partitions
-    const ensured = await admin.ensureTopic({ topic: name, partitions, replicationFactor })
+    const { admin, creation, singlePartitionTopic } = this.#options
+    const settings = creation.settingsOf(name)
+    const partitions = name === singlePartitionTopic ? 1 : settings.partitions
+    const ensured = await admin.ensureTopic({ topic: name, ...settings, partitions })
     const messageBytesMax = await this.#messageBytesMax(name)
     const tails = await this.#tailsOf(name, ensured)
     const topic = new Topic(tails, messageBytesMax, this.#publishedUntil)

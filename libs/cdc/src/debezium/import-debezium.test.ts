@@ -45,6 +45,31 @@ test('heartbeats are carried, and their query where there are any', () => {
   expect(off.report.find(({ key }) => key === 'heartbeat.action.query')?.outcome).toBe('needless')
 })
 
+test('groups of topics are carried, and what no group of Kafka Connect has is not', () => {
+  const given = {
+    'topic.creation.groups': 'orders, log.files',
+    'topic.creation.default.partitions': '-1',
+    'topic.creation.default.replication.factor': '3',
+    'topic.creation.orders.include': 'outbox\\.event\\.order,x',
+    'topic.creation.log.files.cleanup.policy': 'compact',
+  }
+  const { settings, report } = imported({
+    ...given,
+    'topic.creation.default.include': '.*',
+    'topic.creation.other.partitions': '3',
+    'topic.creation.enable': 'false',
+  })
+  const carried = settings.filter(([key]) => key.startsWith('topic.creation.'))
+  expect(Object.fromEntries(carried)).toEqual(given)
+  const outcomes = Object.fromEntries(report.map(({ key, outcome }) => [key, outcome]))
+  expect(outcomes).toMatchObject({
+    'topic.creation.orders.include': 'carried',
+    'topic.creation.default.include': 'needless',
+    'topic.creation.other.partitions': 'needless',
+    'topic.creation.enable': 'missing',
+  })
+})
+
 test.for(['configuration_based', 'custom', 'schema_only'])(
   'snapshot.mode %s has no counterpart',
   (mode) => {

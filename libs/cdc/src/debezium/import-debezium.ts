@@ -57,6 +57,7 @@ class Importer {
     this.#converters()
     this.#extendedHeaders()
     this.#heartbeatQuery()
+    this.#topicCreation()
     for (const [key, value] of this.#entries) {
       if (!this.#done.has(key)) this.#other(key, value)
     }
@@ -338,6 +339,28 @@ class Importer {
     if (query === undefined) return
     if (Number(this.#entries.get('heartbeat.interval.ms') ?? 0) > 0) this.#carry(key, query)
     else this.#say(key, query, 'needless', 'heartbeat.interval.ms is 0')
+  }
+
+  /** Kafka Connect's own, which passes over what no group names. */
+  #topicCreation(): void {
+    const list = this.#take('topic.creation.groups')
+    const groups = [...names(list), 'default']
+    if (list !== undefined) this.#carry('topic.creation.groups', list)
+    for (const [key, value] of this.#entries) {
+      if (!key.startsWith('topic.creation.') || this.#done.has(key)) continue
+      this.#take(key)
+      if (key === 'topic.creation.enable') {
+        if (value === 'true') this.#say(key, value, 'needless', 'the relay makes topics')
+        else
+          this.#say(key, value, 'missing', 'the relay makes topics: see route.topic.include.list')
+      } else if (/^topic\.creation\.default\.(?:in|ex)clude$/.test(key)) {
+        this.#say(key, value, 'needless', 'the group default has what no other group has')
+      } else if (groups.some((group) => key.startsWith(`topic.creation.${group}.`))) {
+        this.#carry(key, value)
+      } else {
+        this.#say(key, value, 'needless', 'topic.creation.groups names no such group')
+      }
+    }
   }
 
   #other(key: string, value: string): void {

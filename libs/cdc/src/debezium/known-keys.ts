@@ -16,8 +16,6 @@ export const CARRIED: ReadonlySet<string> = new Set([
   'heartbeat.interval.ms',
   'provide.transaction.metadata',
   'topic.transaction',
-  'topic.creation.default.partitions',
-  'topic.creation.default.replication.factor',
 ])
 
 const TUNING = 'the relay sizes its batches by what waits, within max.queue.size.in.bytes'
@@ -98,7 +96,6 @@ export const MISSING_FAMILIES: Readonly<Record<string, string>> = {
   'snapshot.': 'see snapshot.mode of the relay',
   'incremental.snapshot.': 'see snapshot.mode of the relay',
   predicates: 'the relay has no predicates',
-  'topic.creation.': 'topics are all created alike',
   'message.prefix.': 'see message.prefix.include.list of the relay',
   'post.processors': 'columns are published as they are',
   converters: 'columns have the types that docs/relay.md lists',

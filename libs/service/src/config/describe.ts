@@ -1,6 +1,6 @@
 import { environmentName } from './env-names.ts'
 import type { ConfigSource } from './load-config.ts'
-import type { ConfigSpec, KeySpec } from './spec.ts'
+import type { ConfigFamily, ConfigSpec, KeySpec } from './spec.ts'
 
 const MASK = '********'
 
@@ -12,8 +12,9 @@ export function describeConfig(
   const keys = Object.entries(spec)
     .filter(([, key]) => key.type !== 'unsupported')
     .map(([name, key]) => {
-      const variable = environmentName(program.envPrefix, name)
-      return `  --${name}=<${typeName(key)}>  ${facts(key)}\n      ${key.doc}\n      ${variable}`
+      const shown = key.type === 'family' ? name + key.members : name
+      const variable = environmentName(program.envPrefix, shown)
+      return `  --${shown}=<${typeName(key)}>  ${facts(key)}\n      ${key.doc}\n      ${variable}`
     })
   return [
     `${program.name}: ${program.description}`,
@@ -37,14 +38,23 @@ export function printConfig(
 ): string {
   return Object.keys(spec)
     .filter((key) => config[key] !== undefined)
-    .map((key) => {
-      const value = spec[key]?.secret === true ? MASK : String(config[key])
-      return `${key}=${value}  # ${sources.get(key) ?? 'default'}\n`
-    })
+    .flatMap((key) => valuesOf(spec, key, config[key]))
+    .map(([key, value]) => `${key}=${value}  # ${sources.get(key) ?? 'default'}\n`)
     .join('')
 }
 
+function valuesOf(spec: ConfigSpec, key: string, value: unknown): (readonly [string, string])[] {
+  const keySpec = spec[key]
+  const isSecret = keySpec?.secret === true
+  if (keySpec?.type !== 'family') return [[key, isSecret ? MASK : String(value)]]
+  return Object.entries(value as ConfigFamily).map(([name, text]) => [
+    key + name,
+    isSecret ? MASK : text,
+  ])
+}
+
 function typeName(key: KeySpec): string {
+  if (key.type === 'family') return 'string'
   return key.type === 'enum' ? key.values.join('|') : key.type
 }
 

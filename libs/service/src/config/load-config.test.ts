@@ -11,6 +11,8 @@ const SPEC = defineConfig({
   'bootstrap.servers': { type: 'list', required: true, doc: 'Brokers.' },
   mode: { type: 'enum', default: 'group', values: ['group', 'os'], doc: 'Mode.' },
   'database.url': { type: 'url', protocols: ['postgres:'], secret: true, doc: 'Database.' },
+  'topic.creation.groups': { type: 'list', default: [], doc: 'Groups.' },
+  'topic.creation.': { type: 'family', members: '<group>.<setting>', doc: 'Of a group.' },
   'zookeeper.connect': { type: 'unsupported', doc: 'there is no ZooKeeper here' },
 })
 
@@ -55,6 +57,40 @@ test('dots, dashes and underscores of a key have their own form in the environme
   const env = { RELAY_BATCH_MAX__RECORDS: '9', RELAY_AUTO___CREATE: 'false' }
   const { config } = load({ env, argv: ['--bootstrap.servers=a:1'] })
   expect([config['batch.max_records'], config['auto-create']]).toEqual([9, false])
+})
+
+test('keys of a family are named by the user, wherever they come from', () => {
+  const text =
+    'topic:\n  creation:\n    groups: [a]\n    a:\n      include: [x, y]\n      partitions: 3'
+  const { config, sources, texts } = load({
+    file: ['c.yaml', text],
+    env: {
+      RELAY_TOPIC_CREATION_A_PARTITIONS: '5',
+      RELAY_TOPIC_CREATION_B_CLEANUP_POLICY: 'compact',
+    },
+    argv: ['--topic.creation.a.partitions= 7 ', '--bootstrap.servers=a:1'],
+  })
+  expect(config['topic.creation.groups']).toEqual(['a'])
+  expect(config['topic.creation.']).toEqual({
+    'a.include': 'x,y',
+    'a.partitions': '7',
+    'b.cleanup.policy': 'compact',
+  })
+  expect(sources.get('topic.creation.b.cleanup.policy')).toBe('environment')
+  expect(texts.get('topic.creation.a.include')).toBe('x,y')
+  const printed = printConfig(SPEC, config, sources)
+  expect(printed).toContain('topic.creation.a.partitions=7  # flag\n')
+  expect(printed).not.toContain('[object')
+  const help = describeConfig(SPEC, { name: 'r', description: '', envPrefix: 'RELAY_' })
+  expect(help).toContain('--topic.creation.<group>.<setting>=<string>')
+  expect(help).toContain('RELAY_TOPIC_CREATION_<GROUP>_<SETTING>')
+  expect(load({ argv: ['--bootstrap.servers=a:1'] }).config['topic.creation.']).toEqual({})
+})
+
+test('the name of a family alone is no key', () => {
+  expect(problemsOf({ argv: ['--topic.creation.=x'] })).toEqual([
+    expect.stringContaining('unknown key topic.creation.') as string,
+  ])
 })
 
 test('YAML may nest keys and list values', () => {

@@ -3,7 +3,7 @@ import { errorMessage, nearestName } from '@fairlead/base'
 import { environmentName, isServiceLink, keyOfVariable } from './env-names.ts'
 import { type RawValue, parseConfigFile } from './parse-file.ts'
 import { type ConfigValue, parseValue, rawText } from './parse-value.ts'
-import type { ConfigOf, ConfigSpec } from './spec.ts'
+import { type ConfigFamily, type ConfigOf, type ConfigSpec, familyOf } from './spec.ts'
 
 export type ConfigSource = 'flag' | 'environment' | 'file' | 'default'
 
@@ -102,7 +102,8 @@ function checkLayers<const Spec extends ConfigSpec>(
   for (const layer of layers) {
     for (const [key, candidate] of layer) {
       const reason = unsupportedReason(key, unsupported?.prefixes)
-      if (Object.hasOwn(spec, key)) candidates.set(key, candidate)
+      const isKnown = Object.hasOwn(spec, key) && spec[key]?.type !== 'family'
+      if (isKnown || familyOf(spec, key) !== undefined) candidates.set(key, candidate)
       else if (reason !== undefined) warnings.push(noEffect(key, candidate.origin, reason))
       else problems.push(unknownKey(key, candidate.origin, Object.keys(spec)))
     }
@@ -127,6 +128,10 @@ function checkValues(
   const texts = new Map<string, string>()
   const warnings: string[] = []
   for (const [key, keySpec] of Object.entries(spec)) {
+    if (keySpec.type === 'family') {
+      config[key] = membersOf(spec, key, candidates, { sources, texts })
+      continue
+    }
     const candidate = candidates.get(key)
     if (candidate === undefined) {
       config[key] = 'default' in keySpec ? keySpec.default : undefined
@@ -148,6 +153,24 @@ function checkValues(
     texts.set(key, rawText(candidate.raw))
   }
   return { config, sources, texts, warnings }
+}
+
+function membersOf(
+  spec: ConfigSpec,
+  family: string,
+  candidates: ReadonlyMap<string, Candidate>,
+  into: { readonly sources: Map<string, ConfigSource>; readonly texts: Map<string, string> },
+): ConfigFamily {
+  const members = [...candidates].filter(
+    ([key]) => !Object.hasOwn(spec, key) && familyOf(spec, key) === family,
+  )
+  for (const [key, { source, raw }] of members) {
+    into.sources.set(key, source)
+    into.texts.set(key, rawText(raw))
+  }
+  return Object.fromEntries(
+    members.map(([key, { raw }]) => [key.slice(family.length), rawText(raw)]),
+  )
 }
 
 /** The reason of the family that a name belongs to, if any. */
@@ -227,7 +250,7 @@ function fromEnvironment(
     if (secretKey !== undefined && spec[secretKey]?.secret === true) {
       const secret = readSecret(variable, value, problems)
       if (secret !== undefined) values.set(secretKey, secret)
-    } else if (isUnsupportedFamily(variable, options)) {
+    } else if (isOfFamily(spec, variable, options)) {
       values.set(keyOfVariable(variable, envPrefix), candidate)
     } else if (
       !isServiceLink(envPrefix, variable) &&
@@ -239,7 +262,8 @@ function fromEnvironment(
   return values
 }
 
-function isUnsupportedFamily(
+function isOfFamily(
+  spec: ConfigSpec,
   variable: string,
   {
     envPrefix,
@@ -247,7 +271,9 @@ function isUnsupportedFamily(
   }: { readonly envPrefix: string; readonly unsupported?: UnsupportedNames },
 ): boolean {
   const key = keyOfVariable(variable, envPrefix)
-  return unsupportedReason(key, unsupported?.prefixes) !== undefined
+  return (
+    familyOf(spec, key) !== undefined || unsupportedReason(key, unsupported?.prefixes) !== undefined
+  )
 }
 
 function readSecret(variable: string, path: string, problems: string[]): Candidate | undefined {

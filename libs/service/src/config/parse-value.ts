@@ -1,7 +1,7 @@
 import type { RawValue } from './parse-file.ts'
-import type { KeySpec } from './spec.ts'
+import type { ConfigFamily, KeySpec } from './spec.ts'
 
-export type ConfigValue = string | number | boolean | readonly string[]
+export type ConfigValue = string | number | boolean | readonly string[] | ConfigFamily
 
 export type ParsedValue =
   | { readonly ok: true; readonly value: ConfigValue }
@@ -31,6 +31,9 @@ export function parseValue(spec: KeySpec, raw: RawValue): ParsedValue {
         : refuse(`must be one of ${spec.values.join(', ')}`)
     case 'url':
       return parseUrl(spec, text)
+    // Of a member of it: the app checks that.
+    case 'family':
+      return accept(text)
     case 'string':
       if (spec.pattern === undefined || spec.pattern.test(text)) return accept(text)
       return refuse(`must match ${spec.pattern.source}`)

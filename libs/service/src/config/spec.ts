@@ -9,6 +9,9 @@ type Described = { readonly doc: string; readonly secret?: boolean; readonly req
  * - `number`: a decimal number from `min` to `max`, both inclusive.
  * - `list`: comma-separated text, or a YAML list; items are trimmed, empty ones dropped.
  * - `url`: an absolute URL with one of `protocols`, such as `postgres:`.
+ * - `family`: not one key, but all that begin with this one (`topic.creation.`) and have no description of
+ *   their own: what follows it is for the app to check, with the text of each. `members` is a pattern of
+ *   that for `--help`.
  * - `unsupported`: a key that users know from elsewhere and that has no effect here: accepted, with
  *   a warning that says so. `check` says what is wrong with a value, if anything.
  */
@@ -38,10 +41,14 @@ export type KeySpec =
       readonly default?: string
       readonly protocols?: readonly string[]
     })
+  | (Described & { readonly type: 'family'; readonly members: string })
   | (Described & {
       readonly type: 'unsupported'
       readonly check?: (text: string) => string | undefined
     })
+
+/** By what follows the name of the family, in no order; each as it was written, trimmed. */
+export type ConfigFamily = Readonly<Record<string, string>>
 
 /** Dotted key, such as `slot.name`, to its description. */
 export type ConfigSpec = Readonly<Record<string, KeySpec>>
@@ -54,15 +61,26 @@ type ValueOf<Key extends KeySpec> = Key extends { type: 'int' | 'number' }
       ? readonly string[]
       : Key extends { type: 'enum'; values: readonly (infer Value)[] }
         ? Value
-        : string
+        : Key extends { type: 'family' }
+          ? ConfigFamily
+          : string
 
-type IsAlwaysSet<Key> = Key extends { default: unknown } | { required: true } ? true : false
+type IsAlwaysSet<Key> = Key extends { default: unknown } | { required: true } | { type: 'family' }
+  ? true
+  : false
 
 /** The checked configuration: `config['slot.name']` has the type that its spec gives. */
 export type ConfigOf<Spec extends ConfigSpec> = {
   readonly [Key in keyof Spec]: IsAlwaysSet<Spec[Key]> extends true
     ? ValueOf<Spec[Key]>
     : ValueOf<Spec[Key]> | undefined
+}
+
+/** The family that a key without a description belongs to. */
+export function familyOf(spec: ConfigSpec, key: string): string | undefined {
+  return Object.keys(spec).find(
+    (name) => spec[name]?.type === 'family' && key.startsWith(name) && key !== name,
+  )
 }
 
 /** Keeps the literal types of a spec, so that `ConfigOf` can infer from it. */
