@@ -6,10 +6,9 @@ import { EXIT } from './command/command.ts'
 import { helpOfAll } from './command/help.ts'
 import { COMMANDS } from './commands.ts'
 
-const [name, ...argv] = process.argv.slice(2)
-process.exitCode = await main()
+process.exitCode = await main(process.argv.slice(2))
 
-async function main(): Promise<number> {
+async function main([name, ...argv]: readonly string[]): Promise<number> {
   switch (name) {
     case 'dev': {
       // Brings Postgres along: nothing that the other commands should load.
@@ -18,8 +17,11 @@ async function main(): Promise<number> {
     }
     case 'cat':
       return runCat(argv, terminal())
-    case undefined:
     case 'help':
+      if (argv.length > 0) return main([...argv, '--help'])
+      process.stdout.write(helpOfAll(COMMANDS))
+      return EXIT.ok
+    case undefined:
     case '--help':
     case '-h':
       process.stdout.write(helpOfAll(COMMANDS))

@@ -11,6 +11,8 @@ export type Failure = {
   readonly hint: string
 }
 
+/** A service that refuses a request says what the command line should have been. */
+const USAGE = new Set(['HTTP_400'])
 const NOT_FOUND = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
   'UNKNOWN_TOPIC_ID',
@@ -88,6 +90,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 function exitCodeOf(code: string): ExitCode {
+  if (USAGE.has(code)) return EXIT.usage
   if (NOT_FOUND.has(code) || code === FILE_NOT_FOUND) return EXIT.notFound
   if (DENIED.has(code)) return EXIT.denied
   if (CONFLICT.has(code)) return EXIT.conflict

@@ -8,6 +8,8 @@ test.for([
   [['topic', 'list', '--internl'], 'there is no option --internl; did you mean --internal?'],
   [['topic', 'create'], 'usage: fairlead topic create <topic>...'],
   [['topic', 'list', 'orders'], 'usage: fairlead topic list'],
+  [['topic'], '"topic" is no command by itself: "fairlead topic --help" lists those'],
+  [['relay', 'snapshot'], '"fairlead relay snapshot --help" lists those'],
 ] as const)('%o is refused, with what may be meant', ([argv, message]) => {
   expect(() => parseCommand(COMMANDS, argv)).toThrow(message)
 })

@@ -69,11 +69,22 @@ export function parseCommand(commands: readonly Command[], argv: readonly string
   return { command, positionals, options }
 }
 
+function isGroup(commands: readonly Command[], noun: string): boolean {
+  return commands.some(({ name }) => name.startsWith(`${noun} `))
+}
+
 function findCommand(commands: readonly Command[], argv: readonly string[]): Command {
   const [first = '', second = ''] = argv
   const typedWords = argv.slice(0, WORDS_MAX).join(' ')
   const found = commands.find(({ name }) => `${typedWords} `.startsWith(`${name} `))
   if (found !== undefined) return found
+  const words = argv.slice(0, WORDS_MAX).filter((word) => !word.startsWith('-'))
+  if (isGroup(commands, words.join(' '))) {
+    const noun = words.join(' ')
+    throw new UsageError(
+      `"${noun}" is no command by itself: "fairlead ${noun} --help" lists those that begin with it`,
+    )
+  }
   const ofNoun = commands.filter(({ name }) => name.startsWith(`${first} `))
   const isDeep = ofNoun.some(({ name }) => name.startsWith(`${first} ${second} `))
   const ofSome = isDeep ? typedWords : `${first} ${second}`.trimEnd()

@@ -66,6 +66,7 @@ const LIMIT_MAX = 1_000
 const NOT_FOUND = 404
 /** Of a message, in a table. */
 const MESSAGE_LENGTH_MAX = 60
+const KEY_LENGTH_MAX = 60
 
 const LIMIT: Readonly<Record<string, OptionDefinition>> = {
   limit: { value: 'n', doc: `at most this many, 1 to ${LIMIT_MAX} (default: 100)` },
@@ -95,7 +96,7 @@ const LETTER_COLUMNS: readonly Column<Letter>[] = [
   { title: 'id', value: ({ id }) => id, align: 'right' },
   { title: 'projection', value: ({ projection, version }) => `${projection} v${version}` },
   { title: 'at', value: ({ partition, offset }) => `${partition}@${offset}` },
-  { title: 'key', value: ({ key }) => key },
+  { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'type', value: ({ eventType }) => eventType ?? '' },
   { title: 'kind', value: ({ kind }) => kind },
   { title: 'attempts', value: ({ attempts }) => attempts, align: 'right' },
@@ -106,7 +107,7 @@ const LETTER_COLUMNS: readonly Column<Letter>[] = [
 
 const KEY_COLUMNS: readonly Column<ParkedKey>[] = [
   { title: 'projection', value: ({ projection }) => projection },
-  { title: 'key', value: ({ key }) => key },
+  { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'letters', value: ({ letters }) => letters, align: 'right' },
   { title: 'parked at', value: ({ parkedAt }) => parkedAt },
   { title: 'attempts', value: ({ attempts }) => attempts, align: 'right' },
@@ -132,7 +133,7 @@ const ACTION_COLUMNS: readonly Column<Action>[] = [
   { title: 'action', value: ({ action }) => action },
   { title: 'projection', value: ({ projection }) => projection },
   { title: 'letter', value: ({ letterId }) => letterId, align: 'right' },
-  { title: 'key', value: ({ key }) => key },
+  { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'reason', value: ({ reason }) => reason },
 ]
 

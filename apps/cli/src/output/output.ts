@@ -15,6 +15,8 @@ export type Column<Row> = {
   readonly value: (row: Row) => string | number
   /** Numbers stand right. */
   readonly align?: 'left' | 'right'
+  /** A longer text is cut, in tables alone: one must not make all lines as long as it is. */
+  readonly lengthMax?: number
 }
 
 /** A part of what a table format shows of one object. */

@@ -9,7 +9,7 @@ export function formatTable<Row>(
   columns: readonly Column<Row>[],
   options: { readonly hasHeader: boolean },
 ): string {
-  const body = rows.map((row) => columns.map(({ value }) => cellText(value(row))))
+  const body = rows.map((row) => columns.map((column) => cellText(row, column)))
   const header = columns.map(({ title }) => title.toUpperCase())
   const lines = options.hasHeader ? [header, ...body] : body
   const widths = columns.map((_, index) =>
@@ -28,10 +28,11 @@ export function formatTable<Row>(
 }
 
 /** Control characters would move the cursor: names and values come from others. */
-function cellText(value: string | number): string {
+function cellText<Row>(row: Row, { value, lengthMax = Infinity }: Column<Row>): string {
   // oxlint-disable-next-line no-control-regex
-  const text = String(value).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) =>
+  const text = String(value(row)).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) =>
     JSON.stringify(character).slice(1, -1),
   )
-  return text === '' ? ABSENT : text
+  if (text === '') return ABSENT
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`
 }
