@@ -29,6 +29,7 @@ type IsOptional<R, C extends keyof R, O> = C extends keyof O
       : false
   : false
 
+const OPERATIONS: ReadonlySet<string> = new Set(['inc', 'max', 'min'])
 const COUNTED = /^(smallint|integer|bigint|double precision)( null)?$/
 /** Of other types, JavaScript and Postgres have different orders. */
 const ORDERED = /^(smallint|integer|bigint|double precision|timestamptz|date|text)( null)?$/
@@ -43,6 +44,9 @@ export function checkedOperations(
     const operation = operations[column]
     const fitting = operation === 'inc' ? COUNTED : ORDERED
     if (operation === undefined) throw new TypeError(`${table.name}: ${column} has no operation`)
+    if (!OPERATIONS.has(operation)) {
+      throw new TypeError(`${table.name}: ${column} is inc, max or min, not ${operation}`)
+    }
     if (!fitting.test(type)) {
       throw new TypeError(`${table.name}: ${column} is ${type}, which has no ${operation}`)
     }

@@ -298,13 +298,14 @@ export function defineProjection(
   },
 ): unknown {
   const common = commonOf(header)
-  const rows = {
-    table: header.into as Table,
-    rowKey: header.key ?? ((event: AnyEvent) => event.key),
-  }
+  refuseOther(common.name, 'key', header.key)
+  const rowKey = header.key ?? ((event: AnyEvent) => event.key)
+  const rowsOf = () => ({ table: tableOf(common.name, header.into), rowKey })
   // The overloads above give the handlers their types; behind them, an event is `AnyEvent`.
   return {
     fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {
+      const rows = rowsOf()
+      refuseOther(common.name, 'initial', form.initial, true)
       refuseLostOrder(common)
       const mayShareRows = header.key !== undefined
       if (mayShareRows && header.order === undefined) refuseOtherKeys(common)
@@ -313,19 +314,40 @@ export function defineProjection(
     commutative: ({
       columns,
       on,
-    }: { columns: Record<string, Operation> } & Pick<CommutativeProjection, 'on'>) =>
-      checked({
-        ...common,
-        ...rows,
-        kind: 'commutative',
-        operations: checkedOperations(rows.table, columns),
-        on,
-      }),
+    }: { columns: Record<string, Operation> } & Pick<CommutativeProjection, 'on'>) => {
+      const rows = rowsOf()
+      const operations = checkedOperations(rows.table, columns)
+      return checked({ ...common, ...rows, kind: 'commutative', operations, on })
+    },
     sql: (form: Pick<SqlProjection, 'migrate' | 'on'>) => {
+      if (header.into !== undefined) {
+        throw new TypeError(
+          `${common.name}: handlers in SQL have the tables that migrate makes: give schema: tables<DB>() in the place of into`,
+        )
+      }
+      refuseOther(common.name, 'migrate', form.migrate, true)
       refuseLostOrder(common)
       return checked({ ...common, kind: 'sql', ...form })
     },
   }
+}
+
+/** Types say so, too; a definition in JavaScript may have anything. @throws {TypeError} */
+function refuseOther(name: string, field: string, value: unknown, isRequired = false): void {
+  if (typeof value === 'function' || (value === undefined && !isRequired)) return
+  throw new TypeError(`${name}: ${field} is a function, not ${shownType(value)}`)
+}
+
+function tableOf(name: string, into: unknown): Table {
+  const table = into as Partial<Table> | null | undefined
+  if (typeof table?.name === 'string' && typeof table.keyColumn === 'string') return into as Table
+  throw new TypeError(
+    `${name}: into is what tables<DB>() makes of a table, its key and its columns, not ${shownType(into)}`,
+  )
+}
+
+function shownType(value: unknown): string {
+  return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`
 }
 
 /** Of a projection without a `classify` of its own. */
@@ -333,6 +355,11 @@ export const leaveToDefault = (): undefined => undefined
 
 const DEFAULT_RETRY_BASE: Duration = '100ms'
 const DEFAULT_RETRY_MAX: Duration = '30s'
+/** Versions are integers of Postgres. */
+const VERSION_MAX = 2 ** 31 - 1
+const RETRIES_MAX = 1_000_000
+/** A timer of Node that is longer ends at once. */
+const RETRY_BACKOFF_MAX_MS = 2 ** 31 - 1
 /** No service is to be asked by more at once, for each partition, by one line of a definition. */
 const CONCURRENCY_MAX = 256
 /** What clocks of producers and projectors are apart must be small beside it. */
@@ -340,10 +367,20 @@ const INBOX_RETENTION_MIN_MS = 3_600_000
 
 function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
   const { name, version, from, errors, enrich, enrichEach, concurrency, inbox, tenants } = header
-  if (!NAME.test(name)) throw new TypeError(`"${name}" is not a lower-case projection name`)
-  if (!Number.isInteger(version) || version < 1) {
-    throw new TypeError(`${name}: ${version} is not a version; versions count from 1`)
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    throw new TypeError(
+      `"${name}" is not a lower-case projection name: a letter, and up to 39 letters, digits and underscores behind it`,
+    )
   }
+  if (!Number.isInteger(version) || version < 1 || version > VERSION_MAX) {
+    throw new TypeError(
+      `${name}: ${version} is not a version; versions count from 1, to ${VERSION_MAX}`,
+    )
+  }
+  for (const [field, value] of Object.entries({ enrich, enrichEach })) {
+    refuseOther(name, field, value)
+  }
+  refuseOther(name, 'errors.classify', errors?.classify)
   if (enrich !== undefined && enrichEach !== undefined) {
     throw new TypeError(`${name}: handlers are given what one of enrich and enrichEach returns`)
   }
@@ -357,29 +394,52 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
     classify: errors?.classify ?? leaveToDefault,
-    retry: {
-      retries: errors?.retry?.retries ?? 0,
-      baseMs: durationMs(errors?.retry?.base ?? DEFAULT_RETRY_BASE),
-      maxMs: durationMs(errors?.retry?.max ?? DEFAULT_RETRY_MAX),
-    },
+    retry: retryOf(name, errors?.retry ?? {}),
     ...(errors?.retryParked === undefined
       ? {}
       : { retryParked: parkedRetryOf(name, errors.retryParked) }),
   }
 }
 
+function retryOf(
+  name: string,
+  { retries = 0, base = DEFAULT_RETRY_BASE, max }: NonNullable<ErrorOptions<AnyEvent>['retry']>,
+): RetryPolicy {
+  refuseCount(name, 'errors.retry.retries', retries)
+  const baseMs = durationMs(base)
+  const maxMs =
+    max === undefined ? Math.max(baseMs, durationMs(DEFAULT_RETRY_MAX)) : durationMs(max)
+  refuseBackoff(name, 'errors.retry', { baseMs, maxMs })
+  if (maxMs <= RETRY_BACKOFF_MAX_MS) return { retries, baseMs, maxMs }
+  throw new TypeError(`${name}: errors.retry.max is 24d at most, as the partition waits so long`)
+}
+
 function parkedRetryOf(
   name: string,
   { retries, base, max }: NonNullable<ErrorOptions<AnyEvent>['retryParked']>,
 ): Partial<RetryPolicy> {
-  if (retries !== undefined && (!Number.isInteger(retries) || retries < 0)) {
-    throw new TypeError(`${name}: a parked key is tried again 0 times or more, not ${retries}`)
-  }
-  return {
+  if (retries !== undefined) refuseCount(name, 'errors.retryParked.retries', retries)
+  const policy = {
     ...(retries === undefined ? {} : { retries }),
     ...(base === undefined ? {} : { baseMs: durationMs(base) }),
     ...(max === undefined ? {} : { maxMs: durationMs(max) }),
   }
+  refuseBackoff(name, 'errors.retryParked', policy)
+  return policy
+}
+
+function refuseCount(name: string, field: string, retries: number): void {
+  if (Number.isSafeInteger(retries) && retries >= 0 && retries <= RETRIES_MAX) return
+  throw new TypeError(`${name}: ${field} is from 0 to ${RETRIES_MAX}, not ${retries}`)
+}
+
+function refuseBackoff(
+  name: string,
+  field: string,
+  { baseMs = 0, maxMs = Infinity }: { readonly baseMs?: number; readonly maxMs?: number },
+): void {
+  if (baseMs <= maxMs) return
+  throw new TypeError(`${name}: ${field}.base is the shortest wait, and longer than ${field}.max`)
 }
 
 function checkedConcurrency(name: string, concurrency: number): number {
@@ -403,7 +463,14 @@ function inboxOptions(name: string, { retention }: { readonly retention: Duratio
 }
 
 function checked(projection: Projection): Projection {
-  for (const type of Object.keys(projection.on)) {
+  const handlers: unknown = projection.on
+  if (typeof handlers !== 'object' || handlers === null) {
+    throw new TypeError(
+      `${projection.name}: on has a handler for each type of event, not ${shownType(handlers)}`,
+    )
+  }
+  for (const [type, handler] of Object.entries(handlers)) {
+    refuseOther(projection.name, `on.${type}`, handler)
     if (!projection.sources.some(({ definitions }) => Object.hasOwn(definitions, type))) {
       throw new TypeError(`${projection.name} handles ${type}, which its events do not define`)
     }

@@ -26,6 +26,11 @@ type EventOfSet<S, T> = S extends AnyEvents ? EventOf<S, T & EventTypeOf<S>> : n
  */
 export function sourcesOf(projection: string, from: EventSource): readonly AnyEvents[] {
   const sources = isSingle(from) ? [from] : from
+  if (sources.length === 0 || !sources.every(isEventSet)) {
+    throw new TypeError(
+      `${projection}: from is an event set that defineEvents has made, or an array of them`,
+    )
+  }
   const topicOfType = new Map<string, string>()
   const topics = new Set<string>()
   for (const { topic, definitions } of sources) {
@@ -42,6 +47,11 @@ export function sourcesOf(projection: string, from: EventSource): readonly AnyEv
     }
   }
   return sources
+}
+
+/** A definition in JavaScript may name anything, and a cycle of imports nothing yet. */
+function isEventSet(set: Partial<AnyEvents> | null | undefined): boolean {
+  return typeof set?.topic === 'string' && typeof set.definitions === 'object'
 }
 
 function isSingle(from: EventSource): from is AnyEvents {

@@ -214,6 +214,19 @@ describe('a handler that breaks the rules is to blame itself', () => {
     expect(changes).toEqual({ upserts: [], deletes: [] })
     expect(cause).toMatchObject({ kind: 'failed', errorClass })
   })
+
+  test.for([
+    ['null', () => null, 'the handler of Deposited returned null: it returns a row of'],
+    ['text', () => 'row', 'the handler of Deposited returned string: it returns a row of'],
+    [
+      'a promise',
+      (row: Row) => Promise.resolve(row),
+      'returned a promise: a fold waits for nothing',
+    ],
+  ] as const)('returns %s', ([, handler, message]) => {
+    const { cause } = batchOf({ Deposited: handler as () => never })
+    expect(cause).toMatchObject({ kind: 'failed', errorMessage: expect.stringContaining(message) })
+  })
 })
 
 test('of a record that is not decoded yet, the row of its key is wanted', () => {

@@ -103,6 +103,11 @@ export function foldEvent(
   if (handler === undefined) return input.row
   const next = handler(row, event, enrichedFor(projection, enriched, event))
   if (next === remove) return undefined
+  if (typeof next !== 'object' || next === null) {
+    throw new TypeError(
+      `the handler of ${event.type} returned ${next === null ? 'null' : typeof next}: it returns a row of ${projection.table.name}, or remove`,
+    )
+  }
   checkRow(projection, row, next)
   return next
 }
@@ -112,7 +117,7 @@ function checkRow(projection: FoldProjection, before: Row, after: Row): void {
   const { columns, keyColumn, name } = projection.table
   let columnCount = 0
   for (const column in columns) {
-    if (after[column] === undefined) throw new TypeError(`the row of ${name} lacks ${column}`)
+    if (after[column] === undefined) throw new TypeError(lackOf(projection, after, column))
     columnCount += 1
   }
   let valueCount = 0
@@ -123,6 +128,12 @@ function checkRow(projection: FoldProjection, before: Row, after: Row): void {
   if (after[keyColumn] !== before[keyColumn]) {
     throw new TypeError(`a handler changed the key ${keyColumn} of a row of ${name}`)
   }
+}
+
+function lackOf({ table: { name } }: FoldProjection, row: unknown, column: string): string {
+  return row instanceof Promise
+    ? `a handler of ${name} returned a promise: a fold waits for nothing, and gets what is looked up from enrich`
+    : `the row of ${name} lacks ${column}`
 }
 
 function foreignIn({ table: { columns } }: FoldProjection, row: Row): string | undefined {

@@ -58,6 +58,32 @@ export interface TablesOf<DB> {
 }
 
 const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/
+/** Every table of Postgres has these. */
+const SYSTEM_COLUMNS: ReadonlySet<string> = new Set([
+  'tableoid',
+  'xmin',
+  'cmin',
+  'xmax',
+  'cmax',
+  'ctid',
+])
+const KEY_TYPES = [
+  'text',
+  'uuid',
+  'date',
+  'numeric',
+  'smallint',
+  'integer',
+  'double precision',
+  'bigint',
+]
+const TYPES: ReadonlySet<string> = new Set([
+  ...KEY_TYPES,
+  'boolean',
+  'timestamptz',
+  'bytea',
+  'jsonb',
+])
 
 /**
  * Names the tables of a Kysely database type, so that a projection is checked against them:
@@ -69,9 +95,35 @@ export function tables<DB>(): TablesOf<DB> {
   return (name, keyColumn, columns) => {
     for (const identifier of [name, ...Object.keys(columns)]) {
       if (!IDENTIFIER.test(identifier)) {
-        throw new TypeError(`"${identifier}" is not a lower-case SQL identifier`)
+        throw new TypeError(
+          `"${identifier}" is not a lower-case SQL identifier: a letter or underscore, and up to 62 letters, digits and underscores behind it`,
+        )
       }
     }
+    checkTypes(name, keyColumn, columns)
     return { name, keyColumn, columns }
+  }
+}
+
+/** Types say so, too; a definition in JavaScript, or with a cast, may have anything. */
+function checkTypes(
+  table: string,
+  keyColumn: string,
+  columns: Readonly<Record<string, string>>,
+): void {
+  for (const [column, type] of Object.entries(columns)) {
+    if (SYSTEM_COLUMNS.has(column)) {
+      throw new TypeError(`${table}.${column}: Postgres has a column of this name in every table`)
+    }
+    if (!TYPES.has(type.replace(/ null$/, ''))) {
+      throw new TypeError(
+        `${table}.${column}: a column is ${[...TYPES].join(', ')}, or one of these and " null", not "${type}"; handlers in SQL may have any type`,
+      )
+    }
+  }
+  const keyType = columns[keyColumn]
+  if (keyType === undefined) throw new TypeError(`${table} has no column ${keyColumn} for its key`)
+  if (!KEY_TYPES.includes(keyType)) {
+    throw new TypeError(`${table}.${keyColumn}: a key is ${KEY_TYPES.join(', ')}, not "${keyType}"`)
   }
 }
