@@ -395,6 +395,6 @@ function floodError(ledger: BatchLedger, fingerprint: string): FloodError {
   )
   const { errorClass, errorMessage: message } = ofCause[0] ?? {}
   return new FloodError(
-    `this batch would park ${ofCause.length} keys for one cause (${fingerprint}), such as ${errorClass}: ${message}`,
+    `this batch would park ${ofCause.length} keys for one cause (${fingerprint}), such as ${errorClass}: ${message}. Mend what fails, or have them parked by a greater parked.keys.per.minute.max`,
   )
 }

@@ -127,3 +127,12 @@ test('the lag counts partitions that nobody has begun', async () => {
     versions: [{ version: 1, state: 'live', lagRecords: 2, partitions: [begun, notBegun] }],
   })
 })
+
+test('rows of some keys as of a moment are no order', async () => {
+  const answer = await http.inject({
+    method: 'POST',
+    url: '/projections/accounts/rebuild?until=2026-01-31T12:00:00Z',
+    payload: { keys: [accountId(0)] },
+  })
+  expect([answer.statusCode, answer.json()]).toMatchObject([400, { code: 'BAD_ORDER' }])
+})

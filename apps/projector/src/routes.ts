@@ -34,7 +34,7 @@ type VersionJson = {
   readonly version: number
   readonly live: boolean
   readonly state: string
-  /** Why it has failed. */
+  /** Why it has failed, or a partition that is here waits or was given up. */
   readonly reason: string | null
   /** Null unless an operator paused it. */
   readonly pausedBy: string | null
@@ -80,7 +80,7 @@ function groupVersions(
         version: first.version,
         live: first.state === 'live',
         state: versionState(first, partitions),
-        reason: first.reason,
+        reason: first.reason ?? troubleOf(partitions),
         pausedBy: first.pausedBy,
         lagRecords: sumOrNull(partitions.map(({ lagRecords }) => lagRecords)),
         parkedKeys: partitions.reduce((sum, { parkedKeys }) => sum + parkedKeys, 0),
@@ -97,6 +97,14 @@ function versionState(row: StoredPartition, partitions: readonly PartitionJson[]
   if (states.has('faulted')) return 'faulted'
   if (states.has('paused')) return 'paused'
   return row.state === 'live' ? 'running' : row.state
+}
+
+/** Of the partitions that say the state of the version, the first; others may wait for something else. */
+function troubleOf(partitions: readonly PartitionJson[]): string | null {
+  const worst =
+    partitions.find(({ state }) => state === 'faulted') ??
+    partitions.find(({ state }) => state === 'paused')
+  return worst === undefined ? null : `partition ${worst.partition}: ${worst.reason}`
 }
 
 function partitionJson(

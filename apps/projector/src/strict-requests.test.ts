@@ -10,12 +10,20 @@ beforeEach(() => {
   const body = {
     type: 'object',
     additionalProperties: false,
-    properties: { key: { type: 'string' }, count: { type: 'integer', default: 7 } },
+    oneOf: [{ required: ['key'] }, { required: ['all'] }],
+    properties: {
+      key: { type: 'string' },
+      all: { const: true },
+      count: { type: 'integer', default: 7 },
+    },
   }
   const querystring = {
     type: 'object',
     additionalProperties: false,
-    properties: { version: { type: 'integer' } },
+    properties: {
+      version: { type: 'integer', not: { const: 0 } },
+      kind: { enum: ['failed', 'blocked'] },
+    },
   }
   http.post('/order', { schema: { body, querystring } }, ({ body: taken, query }) => ({
     taken,
@@ -34,10 +42,15 @@ test('an order is taken as it is, with the defaults of what it leaves out', asyn
 test.for([
   [{ kye: 'a' }, '', /body has "kye", which is unknown here/],
   [{ key: null }, '', /body\/key must be string/],
-  [{ count: '7' }, '', /body\/count must be integer/],
-  [{}, '?vresion=2', /querystring has "vresion"/],
-  [{}, '?version=two', /querystring\/version must be integer/],
-  [{}, '?version=%00', /NUL/],
+  [{ key: 'a', count: '7' }, '', /body\/count must be integer/],
+  [{}, '', /body must have one of key, all, and no more than one/],
+  [{ key: 'a', all: true }, '', /body must have one of key, all, and no more than one/],
+  [{ all: 1 }, '', /body\/all must be true/],
+  [{ key: 'a' }, '?vresion=2', /querystring has "vresion"/],
+  [{ key: 'a' }, '?version=two', /querystring\/version must be integer/],
+  [{ key: 'a' }, '?version=0', /querystring\/version must not be 0/],
+  [{ key: 'a' }, '?kind=dead', /querystring\/kind must be one of failed, blocked/],
+  [{ key: 'a' }, '?version=%00', /NUL/],
 ] as const)('%j%s is refused, however often it comes', async ([payload, query, message]) => {
   for (let time = 0; time < 2; time += 1) {
     const answer = await order(payload, query)

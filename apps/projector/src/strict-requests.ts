@@ -11,24 +11,19 @@ const require = createRequire(import.meta.url)
  * Query strings and paths are text, of which numbers are read.
  */
 export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
+  // `verbose` has errors name the rule that was broken; of all errors, the one that says most is told.
+  const options = { useDefaults: true, verbose: true, allErrors: true }
   const validators = onFirstUse(() => {
     const ajv = require('ajv') as { readonly Ajv: typeof Ajv }
     return {
-      bodies: new ajv.Ajv({ useDefaults: true, allowUnionTypes: true }),
-      texts: new ajv.Ajv({ useDefaults: true, coerceTypes: true }),
+      bodies: new ajv.Ajv({ ...options, allowUnionTypes: true }),
+      texts: new ajv.Ajv({ ...options, coerceTypes: true }),
     }
   })
   http.setValidatorCompiler<object>(({ schema, httpPart }) =>
     compiledOnce(() => validators()[httpPart === 'body' ? 'bodies' : 'texts'].compile(schema)),
   )
-  http.setSchemaErrorFormatter(([first], part) => {
-    const unknown = first?.params['additionalProperty']
-    const problem =
-      typeof unknown === 'string'
-        ? ` has "${unknown}", which is unknown here`
-        : `${first?.instancePath} ${first?.message}`
-    return new Error(part + problem)
-  })
+  http.setSchemaErrorFormatter((errors, part) => new Error(part + problemOf(errors)))
   http.addHook('onRequest', async ({ url }, reply) => {
     // Postgres has no text with NUL in it.
     if (!url.includes('%00')) return
@@ -39,6 +34,39 @@ export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
 function onFirstUse<Value>(make: () => Value): () => Value {
   let value: Value | undefined
   return () => (value ??= make())
+}
+
+type Broken = Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message' | 'schema'>
+
+/** Where, and which rule is broken: with the values or members that would do. */
+function problemOf(errors: readonly Broken[]): string {
+  // A typing error explains what is missing; each alternative of `oneOf` has an error of its own, before that of all.
+  const broken =
+    errors.find(({ keyword }) => keyword === 'additionalProperties') ??
+    errors.find(({ keyword }) => keyword === 'oneOf') ??
+    errors[0]
+  if (broken === undefined) return ' is not valid'
+  const { keyword, instancePath: path, params, message, schema } = broken
+  switch (keyword) {
+    case 'additionalProperties':
+      return `${path} has "${params['additionalProperty']}", which is unknown here`
+    case 'enum':
+      return `${path} must be one of ${(params['allowedValues'] as readonly string[]).join(', ')}`
+    case 'const':
+      return `${path} must be ${JSON.stringify(params['allowedValue'])}`
+    case 'not':
+      return `${path} must not be ${JSON.stringify((schema as { const?: unknown }).const)}`
+    case 'oneOf':
+      return `${path} must have one of ${alternativesOf(schema).join(', ')}, and no more than one`
+    default:
+      return `${path} ${message}`
+  }
+}
+
+function alternativesOf(schema: unknown): readonly string[] {
+  return (schema as readonly { readonly required: readonly string[] }[]).flatMap(
+    ({ required }) => required,
+  )
 }
 
 type Validate = { (value: unknown): boolean; errors?: ErrorObject[] | null }

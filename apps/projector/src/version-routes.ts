@@ -1,15 +1,9 @@
-import { errorMessage, parseLsn } from '@fairlead/base'
+import { errorMessage } from '@fairlead/base'
 import type { CompletionRate } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+import { momentOf } from './moment.ts'
 import type { Database } from './store/database.ts'
-import {
-  type Job,
-  type JobPhase,
-  type JobRequest,
-  latestJob,
-  readJob,
-  requestJob,
-} from './store/jobs.ts'
+import { type Job, type JobPhase, latestJob, readJob, requestJob } from './store/jobs.ts'
 import { type Promoted, promote, rollback } from './store/promote.ts'
 import { registerMoment } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
@@ -270,6 +264,12 @@ async function startRebuild(source: VersionSource, name: string, order: RebuildO
   const { version, keys, tenant, until, acceptMissingHistory } = order
   const accepted = acceptMissingHistory ? { acceptMissingHistory } : {}
   if (until !== undefined) {
+    if (keys !== undefined) {
+      throw new VersionError(
+        'BAD_ORDER',
+        'keys and until are two things: rows of a version that follows the log are folded anew, or a version of a moment is filled. Give one of them',
+      )
+    }
     const code = codeOf(source, name, version)
     const moment = await registerMoment(db, code, { ...accepted, ...momentOf(until) })
     return { ...moment, jobId: String(moment.jobId) }
@@ -285,20 +285,6 @@ async function startRebuild(source: VersionSource, name: string, order: RebuildO
   const of = version ?? (await newestVersion(db, name))
   const jobId = await requestRebuild(db, { name, version: of }, accepted)
   return { jobId: String(jobId), version: of }
-}
-
-/** A date with a time, or an LSN. @throws {VersionError} BAD_MOMENT */
-function momentOf(until: string): Pick<JobRequest, 'untilMs' | 'untilLsn'> {
-  if (/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(until)) {
-    parseLsn(until)
-    return { untilLsn: until }
-  }
-  const untilMs = Date.parse(until)
-  if (!Number.isNaN(untilMs)) return { untilMs }
-  throw new VersionError(
-    'BAD_MOMENT',
-    `"${until}" is no moment: give a date as 2026-01-31T12:00:00Z, or a commit LSN as 0/16B3748`,
-  )
 }
 
 function codeOf(
@@ -424,6 +410,7 @@ const STATUS: Readonly<Partial<Record<VersionError['code'], number>>> = {
   UNKNOWN_PROJECTION: 404,
   UNKNOWN_VERSION: 404,
   BAD_MOMENT: 400,
+  BAD_ORDER: 400,
 }
 
 async function answer<T>(

@@ -10,6 +10,7 @@ import {
   discardLetters,
   editLetter,
   findVersion,
+  isProjection,
   keysOf,
   nothingSelected,
   refuseFollower,
@@ -199,10 +200,12 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   http.get<{ Querystring: LetterQuery }>(
     '/dead-letters',
     { schema: letterSchema },
-    async ({ query: { after, ...filter } }) => {
-      const letters = await listLetters(db, { ...filter, afterId: BigInt(after) })
-      return { deadLetters: letters.map(letterJson) }
-    },
+    ({ query: { after, ...filter } }, reply) =>
+      answering(reply, async () => {
+        await refuseUnknown(db, filter)
+        const letters = await listLetters(db, { ...filter, afterId: BigInt(after) })
+        return { deadLetters: letters.map(letterJson) }
+      }),
   )
   const keySchema = querySchema({
     projection: text,
@@ -217,25 +220,31 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   http.get<{ Querystring: KeyQuery }>(
     '/dead-letters/keys',
     { schema: keySchema },
-    async ({ query }) => {
-      const keys = await listParkedKeys(db, query)
-      return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })) }
-    },
+    ({ query }, reply) =>
+      answering(reply, async () => {
+        await refuseUnknown(db, query)
+        const keys = await listParkedKeys(db, query)
+        return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })) }
+      }),
   )
   http.get<{ Querystring: CauseQuery }>(
     '/dead-letters/causes',
     { schema: querySchema({ projection: text, version, tenant, limit }) },
-    async ({ query }) => ({ causes: await listCauses(db, query) }),
+    ({ query }, reply) =>
+      answering(reply, async () => {
+        await refuseUnknown(db, query)
+        return { causes: await listCauses(db, query) }
+      }),
   )
   http.get<{ Querystring: ActionQuery }>(
     '/dead-letters/log',
     { schema: querySchema({ projection: text, version, key: text, limit }) },
-    async ({ query }) => ({
-      actions: (await listActions(db, query)).map((action) => ({
-        ...action,
-        id: idText(action.id),
-      })),
-    }),
+    ({ query }, reply) =>
+      answering(reply, async () => {
+        await refuseUnknown(db, query)
+        const actions = await listActions(db, query)
+        return { actions: actions.map((action) => ({ ...action, id: idText(action.id) })) }
+      }),
   )
   http.get<{ Params: { id: string }; Querystring: { reveal: boolean } }>(
     '/dead-letters/:id',
@@ -398,6 +407,18 @@ function selectionOf(body: Omit<OrderBody, 'actor' | 'reason'>): LetterSelection
   if (body.fingerprint !== undefined) return { by: 'fingerprint', fingerprint: body.fingerprint }
   if (body.errorClass !== undefined) return { by: 'errorClass', errorClass: body.errorClass }
   return { by: 'all' }
+}
+
+/** A typing error must not look like a projection without dead letters. */
+async function refuseUnknown(
+  db: Database,
+  { projection }: { readonly projection?: string },
+): Promise<void> {
+  if (projection === undefined || (await isProjection(db, projection))) return
+  throw new LetterOrderError(
+    'NOT_FOUND',
+    `there is no projection ${projection}: GET /projections lists those there are`,
+  )
 }
 
 async function letterOf(db: Database, id: string): Promise<WholeLetter> {

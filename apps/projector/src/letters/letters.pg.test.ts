@@ -507,6 +507,12 @@ test('lists are narrowed by what they are asked, or refuse it', async () => {
     '/keys?olderThanMs=1e300',
   ]
   for (const path of refused) expect([path, await list(path, '')]).toEqual([path, 400])
+  for (const path of ['', '/keys', '/causes', '/log']) {
+    expect(await ask('GET', `/dead-letters${path}?projection=acounts`)).toMatchObject({
+      status: 404,
+      body: { message: expect.stringContaining('there is no projection acounts') },
+    })
+  }
 })
 
 test('orders that name nothing, or two things, or what there is not, are refused', async () => {

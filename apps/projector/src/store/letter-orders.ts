@@ -35,6 +35,12 @@ export class LetterOrderError extends OperationalError {
   }
 }
 
+/** Whether there is one of this name, whoever runs it. */
+export async function isProjection(db: Kysely<unknown>, name: string): Promise<boolean> {
+  const { rows } = await sql`select from evt.projection where name = ${name}`.execute(db)
+  return rows.length > 0
+}
+
 /**
  * The version of a projection; without `version` the live one.
  *

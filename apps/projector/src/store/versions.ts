@@ -36,6 +36,7 @@ type VersionErrorCode =
   | 'THROW_AWAY'
   | 'NOT_A_FOLD'
   | 'BAD_MOMENT'
+  | 'BAD_ORDER'
 
 /** Time helps, as a rule. */
 const RETRYABLE: ReadonlySet<VersionErrorCode> = new Set([

@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest'
+import { momentOf } from './moment.ts'
+
+test.for([
+  ['2026-01-31T12:00:00Z', Date.UTC(2026, 0, 31, 12)],
+  ['2026-01-31T12:00:00.250+02:00', Date.UTC(2026, 0, 31, 10, 0, 0, 250)],
+  ['2026-01-31T12:00-05:00', Date.UTC(2026, 0, 31, 17)],
+  ['2028-02-29', Date.UTC(2028, 1, 29)],
+] as const)('%s is a moment', ([text, untilMs]) => {
+  expect(momentOf(text)).toEqual({ untilMs })
+})
+
+test('a commit LSN is a moment', () => {
+  expect(momentOf('0/16B3748')).toEqual({ untilLsn: '0/16B3748' })
+})
+
+describe('no moment is', () => {
+  test.for([
+    ['what JavaScript would read as a date', 'ZZ/1'],
+    ['a month', '2026-1'],
+    ['a time without a zone, which is another one on each machine', '2026-01-31T12:00:00'],
+    ['a day that there is not', '2026-02-30'],
+    ['a time that there is not', '2026-01-31T25:00:00Z'],
+    ['an LSN with a digit too many', '0/16B374800'],
+    ['a word', 'yesterday'],
+  ] as const)('%s', ([, text]) => {
+    expect(() => momentOf(text)).toThrow(`"${text}" is no moment: give a time with its zone`)
+  })
+})
