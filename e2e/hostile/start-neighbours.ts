@@ -31,7 +31,8 @@ async function start<Report>(entry: string, target: string): Promise<RunningNeig
   }
   process.prependOnceListener('exit', killWithParent)
   const lines = createInterface({ input: child.stdout })
-  const exited = once(child, 'exit').then(([code]) => {
+  // `exit` comes before the last of what they have printed.
+  const exited = once(child, 'close').then(([code]) => {
     process.off('exit', killWithParent)
     if (code !== 0) throw new Error(`the neighbours were not served: exit code ${String(code)}`)
     return []

@@ -106,7 +106,7 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   // It has the next records in its memory, and is about to begin the batch.
   proxy.hold()
   await stack.publish(...deposits(100))
-  await waitFor('the sleeper to begin a batch', 60_000, () => proxy.heldCount > 0)
+  await waitFor('the sleeper to begin a batch', 60_000, () => proxy.isHoldingBegin)
   process.kill(sleeper.pid, 'SIGSTOP')
   const successor = stack.projector()
   await stack.caughtUp('accounts')

@@ -29,6 +29,8 @@ export async function fairlead(
     },
   })
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  // A command that fails ends without having read its input.
+  child.stdin.on('error', () => {})
   child.stdin.end(options.input ?? '')
   const [stdout, stderr, exitCode] = await Promise.all([
     text(child.stdout),

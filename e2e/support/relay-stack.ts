@@ -86,7 +86,7 @@ export class RelayStack {
   }
 
   async hasState(relay: RunningApp, state: string): Promise<void> {
-    await waitFor(`a relay to be ${state}`, 60_000, async () => {
+    await waitFor(`a relay to be ${state}`, 120_000, async () => {
       return (await this.statusOf(relay))?.state === state
     })
   }

@@ -57,7 +57,7 @@ test('records below the checkpoint that a fetch brings again cost no transaction
   log.append(0, deposited(accountId(0), 4))
   await until(async () => expect(await fixture.nextOffset()).toBe(3))
   expect(await fixture.readAccounts()).toEqual(balances(7))
-  expect(await batchCount(metrics)).toBe(2)
+  await until(async () => expect(await batchCount(metrics)).toBe(2))
 })
 
 test('all that comes in while a batch is applied is one batch', async () => {

@@ -19,7 +19,7 @@ export class CutOffProxy {
   streamStartBytes = 0
   #isDown = false
   #isHolding = false
-  readonly #held: (() => void)[] = []
+  readonly #held: { readonly bytes: Buffer; readonly send: () => void }[] = []
 
   private constructor(target: URL) {
     this.#target = target
@@ -55,14 +55,14 @@ export class CutOffProxy {
     this.#isHolding = true
   }
 
-  /** How many messages are kept. */
-  get heldCount(): number {
-    return this.#held.length
+  /** Whether a transaction waits for its begin. */
+  get isHoldingBegin(): boolean {
+    return this.#held.some(({ bytes }) => isQuery(bytes, 'begin'))
   }
 
   release(): void {
     this.#isHolding = false
-    for (const send of this.#held.splice(0)) send()
+    for (const { send } of this.#held.splice(0)) send()
   }
 
   async close(): Promise<void> {
@@ -92,10 +92,10 @@ export class CutOffProxy {
       })
     }
     client.on('data', (bytes: Buffer) => {
-      if (isCommit(bytes)) fate = this.fateOfCommit()
+      if (isQuery(bytes, 'commit')) fate = this.fateOfCommit()
       if (isStartOfStream(bytes)) gathered = Buffer.alloc(0)
       if (fate === 'lost') cut()
-      else if (this.#isHolding) this.#held.push(() => server.write(bytes))
+      else if (this.#isHolding) this.#held.push({ bytes, send: () => server.write(bytes) })
       else server.write(bytes)
     })
     server.on('data', (bytes: Buffer) => {
@@ -110,10 +110,10 @@ export class CutOffProxy {
   }
 }
 
-/** A Query or Parse message (PostgreSQL, "Message Formats") with nothing but `commit` in it. */
-function isCommit(bytes: Buffer): boolean {
+/** A Query or Parse message (PostgreSQL, "Message Formats") with nothing but `statement` in it. */
+function isQuery(bytes: Buffer, statement: 'begin' | 'commit'): boolean {
   const text = bytes.toString('latin1')
-  return /^[QP][\0-\xff]{4}\0?commit\0/.test(text)
+  return new RegExp(`^[QP][\\0-\\xff]{4}\\0?${statement}\\0`).test(text)
 }
 
 /** A Query message of the replication protocol. */
