@@ -91,7 +91,7 @@ test('a registry that is away pauses the partition, and parks nothing', async ()
 test('a database that is down pauses the projection, which keeps its membership and resumes alone', async () => {
   await using stack = await start()
   const proxy = await CutOffProxy.inFrontOf(stack.postgres.url)
-  const app = await running(stack, { 'database.url': proxy.url })
+  const app = await running(stack, { 'database.url': proxy.url, 'session.timeout.ms': 4_000 })
   proxy.down()
   await stack.publish(...deposits(100))
   await stack.hasHealth(app, CHECK, /paused/)
@@ -99,8 +99,8 @@ test('a database that is down pauses the projection, which keeps its membership 
     return (await stack.metric(app, 'projection_lag_records')) === 100
   })
   // Three times as long as a session of the group, as the waits between tries come to.
-  await waitFor('six tries', 60_000, async () => {
-    return (await stack.metric(app, 'projection_errors_total', { error_class: 'infra' })) >= 6
+  await waitFor('eight tries', 120_000, async () => {
+    return (await stack.metric(app, 'projection_errors_total', { error_class: 'infra' })) >= 8
   })
   expect(app.logLines.filter((line) => line.includes('partitions revoked'))).toEqual([])
   proxy.up()
@@ -165,7 +165,7 @@ test('a fail-over to a standby that is read-only pauses the projection, until it
   await using address = await TcpProxy.start({ host: '127.0.0.1', port: primary })
   const url = new URL(stack.postgres.url)
   url.host = address.address
-  const app = await running(stack, { 'database.url': url.href })
+  const app = await running(stack, { 'database.url': url.href, 'session.timeout.ms': 30_000 })
   const standby = await startStandby(
     { url: stack.postgres.url, dataDirectory: stack.dataDirectory },
     { dataDirectory: join(stack.directory, 'standby'), primaryPort: primary },

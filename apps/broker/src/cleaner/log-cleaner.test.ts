@@ -101,7 +101,7 @@ describe('a compacted topic', { timeout: TIMEOUT_MS }, () => {
     const { broker, client } = await start(settings, temporaryDirectory(), {
       measureVolume: () => volume,
     })
-    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '60000' })
+    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '600000' })
     const measured = () => gauge(broker, 'fairlead_log_directory_free_bytes')
     await produce(client, topicId, 0, 1000)
     volume.freeBytes = 1_003_000
