@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { SqlProjection } from '@fairlead/projection'
+import type { Metrics } from '@fairlead/service'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
@@ -304,20 +305,25 @@ test('an effect that throws at once is a failed effect, not a failed batch', asy
 })
 
 test('two workers that both believe to own the partition count each event once', async () => {
-  const eventCount = 200
-  for (let index = 0; index < eventCount / 2; index += 1)
-    fixture.log.append(0, deposited(accountId(0), 1))
+  let eventCount = 0
+  const deposit = (count: number): void => {
+    for (let index = 0; index < count; index += 1) fixture.log.append(0, deposited(accountId(0), 1))
+    eventCount += count
+  }
+  deposit(100)
   const both = [1, 2].map(() => fixture.start([accounts], { batchRecordsMax: 3 }))
-  for (let index = 0; index < eventCount / 2; index += 1)
-    fixture.log.append(0, deposited(accountId(0), 1))
+  deposit(100)
+  // However far apart they begin, one learns of the other with its next batch.
+  await until(async () => {
+    deposit(1)
+    const fenced = await Promise.all(both.map(({ metrics }) => fencedCount(metrics)))
+    expect(Math.max(...fenced)).toBeGreaterThan(0)
+  })
   await until(async () => expect(await fixture.nextOffset()).toBe(eventCount))
-
   expect(await fixture.readAccounts()).toEqual(balances(eventCount))
-  const fenced = await Promise.all(
-    both.map(async ({ metrics }) => {
-      const metric = await metrics.registry.getSingleMetric('projection_fenced_total')?.get()
-      return metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0
-    }),
-  )
-  expect(Math.max(...fenced)).toBeGreaterThan(0)
 })
+
+async function fencedCount({ registry }: Metrics): Promise<number> {
+  const metric = await registry.getSingleMetric('projection_fenced_total')?.get()
+  return metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0
+}
