@@ -30,7 +30,8 @@ const AUTHORIZED_OPERATIONS_ALL = [3, 6, 8, 10, 11].reduce((bits, code) => bits 
  * v5  flexible
  * v6  GROUP_ID_NOT_FOUND (KIP-1043)
  *
- * Protocol, metadata and assignments are shown of a stable group only: before, they are in motion.
+ * Protocol and metadata are shown of a stable group only: before, they are in motion. A member keeps
+ * what it was assigned last until the next assignment is there.
  */
 export function describeGroup(
   groupId: string,
@@ -60,7 +61,7 @@ function known(group: Group): DescribedGroup {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataFor(member, group.protocolName) : EMPTY_BYTES,
-      memberAssignment: (isStable && assignments.get(member.memberId)) || EMPTY_BYTES,
+      memberAssignment: assignments.get(member.memberId) ?? EMPTY_BYTES,
     })),
   }
 }

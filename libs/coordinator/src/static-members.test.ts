@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Harness, text } from './testing/harness.ts'
+import { GROUP, Harness, text } from './testing/harness.ts'
 
 const FIRST = { instanceId: 'node-1' } as const
 const SECOND = { instanceId: 'node-2' } as const
@@ -167,4 +167,16 @@ test('an administrator removes a static member by its instance id', () => {
     'NONE',
     'UNKNOWN_MEMBER_ID',
   ])
+})
+
+test('while a group rebalances its members are shown with what they were assigned last', () => {
+  const { harness } = staticGroup()
+  harness.join({ instanceId: 'node-3' })
+  const { groups } = harness.coordinator.describeGroups(
+    { groups: [GROUP], includeAuthorizedOperations: false },
+    { apiVersion: 5 },
+  )
+  expect(groups[0]?.groupState).toBe('PreparingRebalance')
+  const assigned = groups[0]?.members.map((member) => text(member.memberAssignment))
+  expect(assigned).toEqual(['p0', 'p1', ''])
 })
