@@ -135,7 +135,13 @@ describe('records', () => {
       logStartOffset: 0,
       recordErrors: [{ batchIndex: 1 }, { batchIndex: 3 }],
     })
-    expect(answer?.errorMessage).toContain('One or more records have been rejected')
+    const message = expect.stringMatching(
+      /^Compacted topic cannot accept message without key in topic partition .+-0$/,
+    )
+    expect(answer?.recordErrors[1]?.batchIndexErrorMessage).toEqual(message)
+    expect(answer?.errorMessage).toContain(
+      "rejected due to 2 record errors in total, and only showing the first three errors at most: [RecordError(batchIndex=1, message='Compacted topic",
+    )
     expect(await stored(topicId)).toEqual([])
   })
 

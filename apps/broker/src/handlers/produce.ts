@@ -21,6 +21,7 @@ const ACKS_LEADER = 1
 const ACKS_ALL = -1
 /** KIP-110. */
 const ZSTD_SINCE_VERSION = 7
+const RECORD_ERRORS_SHOWN = 3
 const LOG_START_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INVALID_RECORD',
   'INVALID_TIMESTAMP',
@@ -136,8 +137,8 @@ async function producePartition(
     return append(log, stored, { leaderEpoch, nowMs, origin: 'client' })
   })
   if (!result.ok) {
-    const { errorCode, message, recordErrors = [], rejected } = result
-    metrics.produceFailed(topic, records.length, rejected)
+    metrics.produceFailed(topic, records.length, result.rejected)
+    const { errorCode, message, recordErrors = [] } = inKafkasWords(result, `${topic}-${index}`)
     return {
       ...refused({ index }, errorCode, message),
       logStartOffset: tellsLogStart(result) ? target.log.logStartOffset : -1,
@@ -160,6 +161,21 @@ async function producePartition(
     logAppendTimeMs: result.logAppendTimeMs,
     logStartOffset: result.logStartOffset,
   }
+}
+
+/** Producers show these to their users, who look for them: the words name the partition. */
+function inKafkasWords(refusal: AppendRefusal, partition: string): AppendRefusal {
+  if (refusal.rejected !== 'noKeyCompactedTopic') return refusal
+  const message = `Compacted topic cannot accept message without key in topic partition ${partition}`
+  const recordErrors = (refusal.recordErrors ?? []).map(({ batchIndex }) => ({
+    batchIndex,
+    message,
+  }))
+  const shown = recordErrors
+    .slice(0, RECORD_ERRORS_SHOWN)
+    .map(({ batchIndex }) => `RecordError(batchIndex=${batchIndex}, message='${message}')`)
+  const summary = `One or more records have been rejected due to ${recordErrors.length} record errors in total, and only showing the first three errors at most: [${shown.join(', ')}]`
+  return { ...refusal, message: summary, recordErrors }
 }
 
 /** As in Kafka: an error that is about the records, and not about the request, the disk, or their size. */
