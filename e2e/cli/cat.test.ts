@@ -35,6 +35,7 @@ test('keys, headers, nulls and values come back as they were sent', async () => 
   await cat(['-P', '-t', 'pairs', '-p', '0', '-K', ':', '-Z', '-H', 'trace=7'], 'a:1\nb:\n')
   const printed = await cat(['-C', '-t', 'pairs', '-e', '-q', '-f', '%o %k=%s (%K %S) %h\\n'])
   expect(printed).toBe('0 a=1 (1 1) trace=7\n1 b= (1 -1) trace=7\n')
+  expect(await cat(['-C', '-t', 'pairs', '-e', '-q', '-Z', '-K', ':'])).toBe('a:1\nb:NULL\n')
 })
 
 test.for(['gzip', 'snappy', 'lz4', 'zstd'])('%s is sent as -z says', async (codec) => {
@@ -56,7 +57,10 @@ test('offsets count from the beginning, the end, or a time', async () => {
   expect(await from('s@0')).toBe('a\nb\nc\nd\n')
   expect(await from('end')).toBe('')
   expect(await cat(['-C', '-t', 'points', '-c', '2'])).toBe('a\nb\n')
-  expect(await cat(['-Q', '-t', 'points:0:-1'])).toBe('points [0] offset 4\n')
+  expect(await cat(['-Q', '-t', 'points:0:-2', '-t', 'points:0:-1'])).toBe(
+    'points [0] offset 0\npoints [0] offset 4\n',
+  )
+  expect(await cat(['-L', '-t', 'points'])).toMatch(/^Metadata for points \(from /)
 })
 
 test('whoever reads the pipe may go away', async () => {

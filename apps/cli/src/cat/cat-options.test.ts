@@ -61,3 +61,8 @@ test.for([
 test('escapes become their characters', () => {
   expect(unescape('a\\n\\t\\x41\\\\z')).toBe('a\n\tA\\z')
 })
+
+test('a query names several partitions', () => {
+  const { topics } = parseCatOptions(['-Q', '-t', 'a:0:-1', '-t', 'a:1:-1'], {})
+  expect(topics).toEqual(['a:0:-1', 'a:1:-1'])
+})

@@ -15,6 +15,8 @@ export type CatOptions = {
   /** What was typed; undefined when the properties say it. */
   readonly brokers: string | undefined
   readonly topic: string | undefined
+  /** Every -t, for a query of several partitions. */
+  readonly topics: readonly string[]
   readonly partition: number | undefined
   readonly groupId: string | undefined
   /** Files to produce, topics of a group, or `topic:partition:timestamp` of a query. */
@@ -94,6 +96,7 @@ export function parseCatOptions(
     mode: letters.mode ?? (process.stdin.isTTY ? 'consume' : 'produce'),
     brokers: one('b') ?? properties['bootstrap.servers'] ?? env['FAIRLEAD_BOOTSTRAP_SERVER'],
     topic: one('t'),
+    topics: letters.values.get('t') ?? [],
     partition: integer(one('p'), '-p', { min: -1, max: INT32_MAX }),
     groupId: isGroup ? groupId : undefined,
     operands: isGroup ? groupTopics : letters.operands,

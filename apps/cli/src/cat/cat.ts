@@ -14,7 +14,7 @@ const CAT_USAGE = `Usage: fairlead cat [-C|-P|-L|-Q|-G group] [options]    (kcat
 Modes (without one: -P when something is piped in, else -C):
   -C  print records      -P  send stdin, a record a line, or files     -L  list brokers and topics
   -G <group> <topic>...  print as a member of a group, and commit
-  -Q -t <topic>:<partition>:<timestamp>  offset at a time; -2 the first, -1 the end
+  -Q -t <topic>:<partition>:<timestamp>  offset at a time; -2 the first, -1 the end (-t again for more)
 
 Options:
   -b <host:port,...>  brokers (default: $FAIRLEAD_BOOTSTRAP_SERVER, then 127.0.0.1:9092)
@@ -26,7 +26,7 @@ Options:
                       %S %K lengths (-1: null) %R length as int32 %% and \\n \\t \\xNN
   -J                  JSON, a record a line   -D <text> between records (default: \\n)
   -K <text>           between key and value   -k <key>  key of every record
-  -H <name=value>     header of every record  -Z        send empty as null
+  -H <name=value>     header of every record  -Z        send empty as null; print it as NULL
   -l                  files hold a record a line        -u  send each record at once
   -z <codec>          compress: none, gzip, snappy, lz4, zstd
   -s avro -r <url>    decode with the schemas of a registry (also key=avro, value=avro)

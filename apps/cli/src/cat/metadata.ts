@@ -23,7 +23,10 @@ export async function listMetadata(
     const topics = succeeded(outcomes)
     const text = options.isJson
       ? `${JSON.stringify(metadataObject(cluster, topics))}\n`
-      : metadataText(cluster, topics, client.bootstrapServers)
+      : metadataText(cluster, topics, {
+          of: topic ?? 'all topics',
+          servers: client.bootstrapServers,
+        })
     await terminal.write(Buffer.from(text))
     const failed = outcomes.find((outcome) => !outcome.ok)
     if (failed?.ok === false) throw failed.error
@@ -54,10 +57,10 @@ function metadataObject({ controllerId, brokers }: Cluster, topics: readonly Top
 function metadataText(
   { controllerId, brokers }: Cluster,
   topics: readonly TopicDescription[],
-  servers: readonly string[],
+  { of, servers }: { readonly of: string; readonly servers: readonly string[] },
 ): string {
   const lines = [
-    `Metadata for all topics (from ${servers.join(',')}):`,
+    `Metadata for ${of} (from ${servers.join(',')}):`,
     ` ${brokers.length} brokers:`,
     ...brokers.map(({ brokerId, host, port }) => {
       return `  broker ${brokerId} at ${host}:${port}${brokerId === controllerId ? ' (controller)' : ''}`
@@ -82,8 +85,7 @@ export async function queryOffsets(
 ): Promise<ExitCode> {
   const admin = createClusterAdmin(client)
   try {
-    const queries = [...(options.topic === undefined ? [] : [options.topic]), ...options.operands]
-    for (const query of queries) {
+    for (const query of [...options.topics, ...options.operands]) {
       const { topic, partition, timestamp } = parseQuery(query)
       const offset = await admin.listOffsets({ topic, partition, timestamp })
       await terminal.write(Buffer.from(`${topic} [${partition}] offset ${offset}\n`))

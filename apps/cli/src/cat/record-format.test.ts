@@ -41,6 +41,20 @@ test('a null key has length -1 and prints nothing', () => {
   expect(text('<%k> %K', printed({ key: null }))).toBe('<> -1')
 })
 
+test.for([
+  ['nothing', null],
+  ['what is empty', new Uint8Array(0)],
+])('with -Z %s is printed as NULL', ([, value]) => {
+  const record = printed({ key: value as Uint8Array | null, value: value as Uint8Array | null })
+  expect(new TextDecoder().decode(compileFormat('%k=%s %S', true)(record))).toMatch(/^NULL=NULL /)
+})
+
+test('a record without headers has none in JSON, as in kcat', () => {
+  const { record } = printed()
+  const bare = printed({ record: { ...record, headers: [] } })
+  expect(JSON.parse(new TextDecoder().decode(formatJson(bare)))).not.toHaveProperty('headers')
+})
+
 test('an unknown letter is refused', () => {
   expect(() => compileFormat('%y')).toThrow('-f knows no %y')
 })

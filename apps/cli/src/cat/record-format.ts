@@ -17,13 +17,12 @@ export type FormatRecord = (printed: PrintedRecord) => Uint8Array
 type Piece = (printed: PrintedRecord) => Uint8Array | string
 
 const EMPTY = new Uint8Array(0)
+const NULL = Buffer.from('NULL')
 const NULL_LENGTH = -1
 
 const TOKENS: Readonly<Record<string, Piece>> = {
-  s: ({ value }) => value ?? EMPTY,
   S: ({ value }) => String(value?.length ?? NULL_LENGTH),
   R: ({ value }) => int32(value?.length ?? NULL_LENGTH),
-  k: ({ key }) => key ?? EMPTY,
   K: ({ key }) => String(key?.length ?? NULL_LENGTH),
   t: ({ record }) => record.topic,
   p: ({ record }) => String(record.partition),
@@ -34,8 +33,18 @@ const TOKENS: Readonly<Record<string, Piece>> = {
   '%': () => '%',
 }
 
+/** What stands for no bytes: with `-Z` the word NULL, also for a key or a value that is empty. */
+export function shownBytes(bytes: Uint8Array | null, isEmptyNull: boolean): Uint8Array {
+  return isEmptyNull && (bytes === null || bytes.length === 0) ? NULL : (bytes ?? EMPTY)
+}
+
 /** kcat's `-f`: `%s %k %t %p %o %T %h %S %K %R %%` and escapes. @throws {UsageError} */
-export function compileFormat(format: string): FormatRecord {
+export function compileFormat(format: string, isEmptyNull = false): FormatRecord {
+  const tokens: Readonly<Record<string, Piece>> = {
+    ...TOKENS,
+    s: ({ value }) => shownBytes(value, isEmptyNull),
+    k: ({ key }) => shownBytes(key, isEmptyNull),
+  }
   const pieces: Piece[] = []
   for (const [text] of format.matchAll(/%.|[^%]+|%$/gs)) {
     if (!text.startsWith('%')) {
@@ -44,7 +53,7 @@ export function compileFormat(format: string): FormatRecord {
       continue
     }
     const letter = text.slice(1)
-    const piece = Object.hasOwn(TOKENS, letter) ? TOKENS[letter] : undefined
+    const piece = Object.hasOwn(tokens, letter) ? tokens[letter] : undefined
     if (piece === undefined) throw new UsageError(`-f knows no ${text}: see fairlead cat --help`)
     pieces.push(piece)
   }
@@ -61,7 +70,9 @@ export function formatJson(printed: PrintedRecord): Uint8Array {
       offset: record.offset,
       tstype: 'create',
       ts: record.timestampMs,
-      headers: record.headers.flatMap(([name, value]) => [name, textOrNull(value)]),
+      ...(record.headers.length === 0
+        ? {}
+        : { headers: record.headers.flatMap(([name, value]) => [name, textOrNull(value)]) }),
       key: jsonOf(printed.key, printed.keyIsJson),
       payload: jsonOf(printed.value, printed.valueIsJson),
     })}\n`,

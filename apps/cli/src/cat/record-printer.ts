@@ -6,6 +6,7 @@ import {
   type PrintedRecord,
   compileFormat,
   formatJson,
+  shownBytes,
 } from './record-format.ts'
 
 /** Prints records as the options say. */
@@ -35,16 +36,18 @@ export class RecordPrinter {
   }
 }
 
-function formatOf({ format, isJson, keyDelimiter, delimiter }: CatOptions): FormatRecord {
+function formatOf(options: CatOptions): FormatRecord {
+  const { format, isJson, keyDelimiter, delimiter, isEmptyNull } = options
   if (isJson) return formatJson
-  if (format !== undefined) return compileFormat(format)
+  if (format !== undefined) return compileFormat(format, isEmptyNull)
   const tail = Buffer.from(delimiter)
   const middle = Buffer.from(keyDelimiter ?? '')
-  const empty = new Uint8Array(0)
-  return ({ key, value }) =>
-    keyDelimiter === undefined
-      ? Buffer.concat([value ?? empty, tail])
-      : Buffer.concat([key ?? empty, middle, value ?? empty, tail])
+  return ({ key, value }) => {
+    const shown = shownBytes(value, isEmptyNull)
+    return keyDelimiter === undefined
+      ? Buffer.concat([shown, tail])
+      : Buffer.concat([shownBytes(key, isEmptyNull), middle, shown, tail])
+  }
 }
 
 type Decode = (bytes: Uint8Array, source: RecordSource) => Promise<Uint8Array>
