@@ -4,7 +4,7 @@ import { Gauge, type Registry } from 'prom-client'
 export type ExposedMetric = {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'histogram' | 'summary'
+  readonly type: 'counter' | 'gauge' | 'histogram'
   /** Asked at each scrape. */
   samples(): readonly ExposedSample[]
 }

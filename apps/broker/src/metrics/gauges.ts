@@ -193,6 +193,8 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
     help: 'Requests that wait for a condition.',
     labelNames: ['delayedOperation'],
     collect() {
+      // With one replica no produce request waits for others.
+      this.set({ delayedOperation: 'Produce' }, 0)
       this.set({ delayedOperation: 'Fetch' }, delayedFetches.count)
     },
   })

@@ -1,4 +1,4 @@
-import type { ExposedMetric, ExposedSample, Metrics } from '@fairlead/service'
+import type { ExposedSample, Metrics } from '@fairlead/service'
 import { DecayingQuantiles } from './decaying-quantiles.ts'
 
 export type QuantileSummaryOptions = {
@@ -16,25 +16,43 @@ export type QuantileSummaryOptions = {
 type Series = { readonly quantiles: DecayingQuantiles; count: number; sum: number }
 
 /**
- * A summary with one label or none, as prom-client's is exported, for what is observed with every request: that
- * keeps a digest for each part of its window, which costs several microseconds each time.
+ * Quantiles, count and sum of what is observed with every request: the summary of prom-client keeps a
+ * digest for each part of its window, which costs several microseconds each time.
+ *
+ * They are exported as Kafka's JMX exporter does, for which dashboards are made: quantiles are gauges,
+ * and have two decimals at least (`0.50`); Prometheus would write those of a summary anew (`0.5`).
  */
-export class QuantileSummary implements ExposedMetric {
-  readonly name: string
-  readonly help: string
-  readonly type = 'summary'
+export class QuantileSummary {
   readonly #labelName: string | undefined
   readonly #shownAs: (label: string) => readonly string[]
   readonly #quantiles: readonly number[]
   readonly #series = new Map<string, Series>()
 
   constructor({ name, help, labelName, shownAs, quantiles, metrics }: QuantileSummaryOptions) {
-    this.name = name
-    this.help = help
     this.#labelName = labelName
     this.#shownAs = shownAs ?? ((label) => [label])
     this.#quantiles = quantiles
-    metrics.expose(this)
+    metrics.expose({
+      name,
+      help,
+      type: 'gauge',
+      samples: () =>
+        this.#samples((series) => {
+          const values = series.quantiles.values(this.#quantiles)
+          return this.#quantiles.map((quantile, index) => ({
+            labels: { quantile: quantileLabel(quantile) },
+            value: values[index] ?? 0,
+          }))
+        }),
+    })
+    for (const part of ['count', 'sum'] as const) {
+      metrics.expose({
+        name: `${name}_${part}`,
+        help: `${help} The ${part}.`,
+        type: 'counter',
+        samples: () => this.#samples((series) => [{ labels: {}, value: series[part] }]),
+      })
+    }
   }
 
   observe(label: string, value: number, nowMs: number): void {
@@ -48,22 +66,18 @@ export class QuantileSummary implements ExposedMetric {
     series.sum += value
   }
 
-  samples(): readonly ExposedSample[] {
-    return Array.from(this.#series, ([label, series]) =>
-      this.#shownAs(label).flatMap((shown) => this.#samplesOf(shown, series)),
-    ).flat()
+  #samples(read: (series: Series) => readonly ExposedSample[]): readonly ExposedSample[] {
+    return Array.from(this.#series, ([label, series]) => {
+      const samples = read(series)
+      return this.#shownAs(label).flatMap((shown) => {
+        const own = this.#labelName === undefined ? {} : { [this.#labelName]: shown }
+        return samples.map(({ labels, value }) => ({ labels: { ...labels, ...own }, value }))
+      })
+    }).flat()
   }
+}
 
-  #samplesOf(label: string, { quantiles, count, sum }: Series): readonly ExposedSample[] {
-    const labels = this.#labelName === undefined ? {} : { [this.#labelName]: label }
-    const values = quantiles.values(this.#quantiles)
-    return [
-      ...this.#quantiles.map((quantile, index) => ({
-        labels: { quantile, ...labels },
-        value: values[index] ?? 0,
-      })),
-      { metricName: `${this.name}_sum`, labels, value: sum },
-      { metricName: `${this.name}_count`, labels, value: count },
-    ]
-  }
+function quantileLabel(quantile: number): string {
+  const text = String(quantile)
+  return text.length < '0.50'.length ? quantile.toFixed(2) : text
 }
