@@ -33,7 +33,7 @@ export class OutboxCleaner {
   readonly #options: OutboxCleanerOptions
   readonly #gates = new Map<string, { readonly gate: RetirementGate; readonly untilMs: number }>()
   #timer: NodeJS.Timeout | undefined
-  #round: Promise<void> = Promise.resolve()
+  #round: Promise<void> | undefined
   #isStopped = false
 
   constructor(options: OutboxCleanerOptions) {
@@ -51,13 +51,16 @@ export class OutboxCleaner {
     await this.#round
   }
 
-  /** One round over all tables; rounds do not overlap. Trouble is logged, and the next round tries again. */
+  /**
+   * One round over all tables; rounds neither overlap nor wait for each other, however long one takes. Trouble is
+   * logged, and the next round tries again.
+   */
   #next(): void {
-    this.#round = this.#round
-      .then(() => this.runRound())
+    this.#round ??= this.runRound()
       .catch((error: unknown) => {
         this.#options.logger.warn({ reason: errorMessage(error) }, 'the outbox was not cleaned')
       })
+      .finally(() => (this.#round = undefined))
   }
 
   async runRound(): Promise<void> {

@@ -1,9 +1,11 @@
 import { testDatabase } from '@fairlead/testing'
 import { KafkaError } from '@fairlead/kafka'
-import { afterEach, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { requestSignal, readSignal } from '../signals/request-signal.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
 import { listParkedEvents } from './list-parked-events.ts'
+import { ParkedRows } from './parked-rows.ts'
 
 let fixture: RelayFixture
 
@@ -248,4 +250,23 @@ test('an order that makes no sense fails with what it needs', async () => {
     state: 'failed',
     reason: expect.stringContaining('aggregateType') as string,
   })
+})
+
+test('what is read of parked events at a time is bounded, with the rows that are kept of them', async () => {
+  fixture = await createFixture()
+  const relay = await fixture.started()
+  await relay.stop()
+  await fixture.pool.query(
+    `insert into relay.parked_event (slot_name, commit_lsn, commit_index, kind, reason_code, reason,
+       aggregatetype, aggregateid, committed_at, source_row, source_table)
+     select $1, '0/10', n, 'failed', 'ROUTE_FAILED', '', 'order', 'poison', now(),
+       json_build_object('valuesBase64', repeat('x', 600000)), 'outbox.events' from generate_series(1, 3) as n`,
+    [fixture.slotName],
+  )
+  const client = new pg.Client({ connectionString: fixture.url })
+  client.on('error', () => undefined)
+  onTestFinished(() => client.end())
+  await client.connect()
+  const limits = { recordsMax: 100, bytesMax: 1_048_576 }
+  expect((await new ParkedRows(client, fixture.slotName).next(KEY, limits)).length).toBe(1)
 })

@@ -82,7 +82,8 @@ export class ParkedRows {
          select parked_id::text, commit_lsn::text, commit_index, committed_at, event_id,
            aggregatetype, aggregateid, type, headers, payload, payload_omitted, record, source_row,
            source_table, transaction_order,
-           sum(coalesce(length(payload), 0)) over place as bytes, row_number() over place as number
+           sum(coalesce(length(payload), 0) + coalesce(octet_length(record::text), 0)
+             + coalesce(octet_length(source_row::text), 0)) over place as bytes, row_number() over place as number
          from relay.parked_event where ${whereGroup(group)} and state = 'parked'
          window place as (order by commit_lsn, commit_index)
          order by parked_event.commit_lsn, commit_index limit $4) as event

@@ -70,6 +70,8 @@ export type TableSnapshot = {
 }
 
 const BATCH_ROWS = 500
+/** Whose ids are in memory at a time. */
+const PARKED_ROWS = 5_000
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
@@ -179,14 +181,20 @@ function isJson(converter: Converter | null): boolean {
 
 /** Of the present, not of the snapshot: a relay that died may have parked rows of the gap. */
 async function noteParked(reader: pg.Client, control: pg.Client, slotName: string): Promise<void> {
-  const { rows } = await control.query<{ ids: string[] | null }>(
-    `select array_agg(event_id) as ids from relay.parked_event
-     where slot_name = $1 and event_id is not null`,
-    [slotName],
-  )
-  await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [
-    rows[0]?.ids ?? [],
-  ])
+  let lastId = '0'
+  for (;;) {
+    // One aggregate may have millions behind an event that is parked.
+    const { rows } = await control.query<{ id: string; eventId: string | null }>(
+      `select parked_id::text as id, event_id as "eventId" from relay.parked_event
+       where slot_name = $1 and parked_event.parked_id > $2 order by parked_event.parked_id limit ${PARKED_ROWS}`,
+      [slotName, lastId],
+    )
+    await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [
+      rows.flatMap(({ eventId }) => (eventId === null ? [] : [eventId])),
+    ])
+    if (rows.length < PARKED_ROWS) return
+    lastId = rows.at(-1)?.id ?? ''
+  }
 }
 
 /** Where rows of the range go. */

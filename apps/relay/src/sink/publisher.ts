@@ -1,5 +1,11 @@
 import { invariant } from '@fairlead/base'
-import type { PendingTransaction, RoutedEvent, UnroutableEvent } from '@fairlead/cdc'
+import {
+  type EventPosition,
+  type PendingTransaction,
+  type RoutedEvent,
+  type UnroutableEvent,
+  comparePositions,
+} from '@fairlead/cdc'
 import { KafkaError, PRECEDING_RECORD_REJECTED, RejectedKeys } from '@fairlead/kafka'
 import { failpoint } from '../failpoint.ts'
 import type { RelayMetrics } from '../metrics.ts'
@@ -436,7 +442,7 @@ export class Publisher {
   async #sendRecords(toSend: readonly ToSend[]) {
     const { producer } = this.#options
     const records = toSend.map(({ record }) => record)
-    const last = toSend.at(-1)?.queued.event.position
+    const last = producer.commit === undefined ? undefined : newestOf(toSend)
     try {
       const sent =
         producer.commit === undefined || last === undefined
@@ -500,6 +506,16 @@ class Counts<Value> {
     }
     this.#lastCount = 0
   }
+}
+
+/** The last one, but for rows of a snapshot: those have the position of their watermark, behind which events may have committed. */
+function newestOf(toSend: readonly ToSend[]): EventPosition | undefined {
+  let newest: EventPosition | undefined
+  for (const { queued } of toSend) {
+    const { position } = queued.event
+    if (newest === undefined || comparePositions(position, newest) > 0) newest = position
+  }
+  return newest
 }
 
 function topicsOf(queue: readonly Queued[]): Set<string> {

@@ -26,11 +26,12 @@ export class TransactionalEvents {
   }
 
   /**
-   * @param last of the events of the batch: all of them up to it are published, or parked, with this.
+   * @param last in the order of the log of the events of the batch: all of them up to it are published, or parked, with
+   * this.
    * @throws {KafkaError} with `rejectedRecords`, and then none of the records is stored.
    */
   async commit(records: readonly PlacedRecord[], last: EventPosition): Promise<void> {
-    // Rows of a snapshot have the position of their watermark, behind which events may have committed.
+    // A batch of rows of a snapshot alone may have one from before the last one.
     const isNewer = this.#newest === undefined || comparePositions(last, this.#newest) > 0
     const position = isNewer ? last : (this.#newest ?? last)
     await this.#producer.commit([...records, this.#positions.recordOf(position)])

@@ -49,7 +49,7 @@ export class SlotWatch {
   #level: WalLevel = 'ok'
   #isSnapshotHeldBack = false
   #timer: NodeJS.Timeout | undefined
-  #looking: Promise<void> = Promise.resolve()
+  #looking: Promise<void> | undefined
   #isStopped = false
 
   constructor(options: SlotWatchOptions) {
@@ -83,10 +83,9 @@ export class SlotWatch {
     return this.#isSnapshotHeldBack
   }
 
-  /** Looks do not overlap. */
+  /** Looks neither overlap nor wait for each other: a server that is silent for hours leaves none behind. */
   #next(): void {
-    this.#looking = this.#looking
-      .then(() => this.#look())
+    this.#looking ??= this.#look()
       .catch((error: unknown) => {
         this.#status = undefined
         this.#clockOffset = undefined
@@ -94,6 +93,7 @@ export class SlotWatch {
         this.#client = undefined
         this.#options.logger.debug({ reason: errorMessage(error) }, 'the slot was not observed')
       })
+      .finally(() => (this.#looking = undefined))
   }
 
   async #look(): Promise<void> {

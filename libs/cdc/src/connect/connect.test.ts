@@ -113,3 +113,16 @@ test.for([true, false])('a scalar is found again in its JSON, with schemas: %s',
 test.for(['', 'b7c1-plain', 'null', '{"a": 1}', '[1]'])('no scalar is in %s', (text) => {
   expect(scalarTextOf(text)).toBeUndefined()
 })
+
+test('the schema of a payload that is nested deeply is written once, and one whose names would be too large is none', () => {
+  const nested = (depth: number, name: string) =>
+    `${`{"${name}":`.repeat(depth)}1${'}'.repeat(depth)}`
+  const datum = expandJson('payload', nested(990, 'x'.repeat(8)), EXPAND)
+  if ('fault' in datum) throw new Error(datum.fault)
+  const { schema } = JSON.parse(toConnectJson(datum, true) ?? '') as { schema: { name: string } }
+  expect(schema.name).toBe('payload')
+  // Twice that: half a gigabyte of names out of a megabyte of text, which no string can have.
+  expect(expandJson('payload', nested(990, 'x'.repeat(1_000)), EXPAND)).toEqual({
+    fault: expect.stringContaining('nested too deeply') as string,
+  })
+})

@@ -24,6 +24,11 @@ const OPTIONAL_FLOAT64 = optional(required('float64'))
 const OPTIONAL_BYTES = optional(required('bytes'))
 const INT32_BITS = 32
 const INT64_BITS = 64
+/**
+ * Characters of all names of a schema together. That of an object has those of all around it before it, so that a payload which
+ * is nested deeply has much larger ones than it has text.
+ */
+const NAMES_LENGTH_MAX = 16_777_216
 
 /** The document has no schema in Connect; Debezium then leaves the payload as it is. */
 class ExpansionFault extends Error {}
@@ -42,7 +47,7 @@ export function expandJson(
   const tree = parseJsonTree(text)
   if (tree?.kind !== 'object') return { fault: 'the payload is not a JSON object' }
   try {
-    const schema = schemaOf(name, tree, options)
+    const schema = schemaOf(name, tree, { ...options, namesLength: 0 })
     if (schema === null) return { fault: 'the payload is not a JSON object' }
     return { schema, value: valueOf(tree, schema) }
   } catch (error) {
@@ -51,8 +56,14 @@ export function expandJson(
   }
 }
 
+/** Of one document. */
+type Expansion = ExpandOptions & {
+  /** So far. */
+  namesLength: number
+}
+
 /** `name` is the path of the value; empty for what stands in an array. */
-function schemaOf(name: string, tree: JsonTree, options: ExpandOptions): ConnectSchema | null {
+function schemaOf(name: string, tree: JsonTree, options: Expansion): ConnectSchema | null {
   switch (tree.kind) {
     case 'string':
       return OPTIONAL_STRING
@@ -65,6 +76,10 @@ function schemaOf(name: string, tree: JsonTree, options: ExpandOptions): Connect
     case 'array':
       return arraySchema(name, tree.items, options)
     case 'object': {
+      options.namesLength += name.length
+      if (options.namesLength > NAMES_LENGTH_MAX) {
+        throw new ExpansionFault('the payload is nested too deeply for the names of its schema')
+      }
       const fields: ConnectField[] = []
       for (const [key, item] of tree.entries) {
         if (key === '') throw new ExpansionFault('a field has no name')
@@ -88,7 +103,7 @@ function numberSchema(text: string): ConnectSchema {
 function arraySchema(
   name: string,
   items: readonly JsonTree[],
-  options: ExpandOptions,
+  options: Expansion,
 ): ConnectSchema | null {
   if (items.length === 0) {
     const isKept = options.emptyArrays === 'optional_string'
@@ -101,7 +116,7 @@ function arraySchema(
 function elementSchema(
   name: string,
   items: readonly JsonTree[],
-  options: ExpandOptions,
+  options: Expansion,
 ): ConnectSchema {
   const [first] = items.filter(({ kind }) => kind !== 'null')
   const others = items.filter(({ kind }) => kind !== 'null' && kind !== first?.kind)
@@ -123,11 +138,7 @@ function elementSchema(
  * The fields of every object of the array; a type stands over the guess that a null gave. When they
  * differ, the merged schema is not optional any more: Debezium has it so.
  */
-function mergedSchema(
-  name: string,
-  items: readonly JsonTree[],
-  options: ExpandOptions,
-): ConnectSchema {
+function mergedSchema(name: string, items: readonly JsonTree[], options: Expansion): ConnectSchema {
   const fields = new Map<string, ConnectField>()
   const shapes = new Set<string>()
   for (const item of items) {

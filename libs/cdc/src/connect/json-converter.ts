@@ -41,32 +41,38 @@ export function scalarTextOf(json: string): string | undefined {
 function schemaText(schema: ConnectSchema): string {
   const known = SCHEMA_TEXTS.get(schema)
   if (known !== undefined) return known
-  const text = `{${schemaEntries(schema).join(',')}}`
+  const parts: string[] = []
+  writeSchema(parts, schema, '')
+  const text = parts.join('')
   SCHEMA_TEXTS.set(schema, text)
   return text
 }
 
-function schemaEntries(schema: ConnectSchema): string[] {
+/** Part by part: of a schema that is nested deeply, text that is put together level by level would be copied as often. */
+function writeSchema(parts: string[], schema: ConnectSchema, behind: string): void {
   const { type, fields, items, name, version, doc, parameters } = schema
-  const entries = [`"type":"${TYPE_NAMES[type] ?? type}"`]
+  parts.push(`{"type":"${TYPE_NAMES[type] ?? type}"`)
   if (items !== undefined) {
-    if (type === 'map') entries.push('"keys":{"type":"string","optional":false}')
-    entries.push(`"${type === 'map' ? 'values' : 'items'}":${schemaText(items)}`)
+    if (type === 'map') parts.push(',"keys":{"type":"string","optional":false}')
+    parts.push(`,"${type === 'map' ? 'values' : 'items'}":`)
+    writeSchema(parts, items, '')
   }
   if (fields !== undefined) {
-    const texts = fields.map((field) =>
-      [...schemaEntries(field.schema), `"field":${jsonString(field.name)}`].join(','),
-    )
-    entries.push(`"fields":[${texts.map((text) => `{${text}}`).join(',')}]`)
+    parts.push(',"fields":[')
+    for (const [index, field] of fields.entries()) {
+      if (index > 0) parts.push(',')
+      writeSchema(parts, field.schema, `,"field":${jsonString(field.name)}`)
+    }
+    parts.push(']')
   }
-  entries.push(`"optional":${schema.isOptional}`)
-  if (name !== undefined) entries.push(`"name":${jsonString(name)}`)
-  if (version !== undefined) entries.push(`"version":${version}`)
-  if (doc !== undefined) entries.push(`"doc":${jsonString(doc)}`)
-  if (parameters !== undefined) entries.push(`"parameters":${parametersJson(parameters)}`)
+  parts.push(`,"optional":${schema.isOptional}`)
+  if (name !== undefined) parts.push(`,"name":${jsonString(name)}`)
+  if (version !== undefined) parts.push(`,"version":${version}`)
+  if (doc !== undefined) parts.push(`,"doc":${jsonString(doc)}`)
+  if (parameters !== undefined) parts.push(`,"parameters":${parametersJson(parameters)}`)
   const { defaultValue = null } = schema
-  if (defaultValue !== null) entries.push(`"default":${jsonOf(schema, defaultValue)}`)
-  return entries
+  if (defaultValue !== null) parts.push(`,"default":${jsonOf(schema, defaultValue)}`)
+  parts.push(behind, '}')
 }
 
 function parametersJson(parameters: Readonly<Record<string, string>>): string {
