@@ -13,6 +13,7 @@ test('a database that is not on this machine is asked for TLS first', async () =
   const server = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => void server.close())
   await once(server, 'listening')
+  const connected = once(server, 'connection') as Promise<[Socket]>
   const { port } = server.address() as AddressInfo
   const http = fastify()
   const shop = await startShop({
@@ -30,7 +31,7 @@ test('a database that is not on this machine is asked for TLS first', async () =
     listen: () => Promise.resolve(0),
     fail: (error) => expect.unreachable(String(error)),
   })
-  const [socket] = (await once(server, 'connection')) as [Socket]
+  const [socket] = await connected
   const [first] = (await once(socket, 'data')) as [Buffer]
   expect(first).toEqual(SSL_REQUEST)
   socket.destroy()

@@ -70,6 +70,19 @@ test('groups of topics are carried, and what no group of Kafka Connect has is no
   })
 })
 
+test.for([
+  ['publish.via.partition.root', 'true', 'needless'],
+  ['publish.via.partition.root', 'false', 'missing'],
+  ['read.only', 'true', 'missing'],
+  ['lsn.flush.timeout.ms', '30000', 'needless'],
+] as const)('%s=%s is %s', ([key, value, outcome]) => {
+  const { settings, report } = imported({ [key]: value })
+  expect(new Map(settings).has(key)).toBe(false)
+  const line = report.find((found) => found.key === key)
+  expect(line).toMatchObject({ value, outcome })
+  expect(line?.note).not.toContain('unknown')
+})
+
 test.for(['configuration_based', 'custom', 'schema_only'])(
   'snapshot.mode %s has no counterpart',
   (mode) => {

@@ -58,6 +58,7 @@ class Importer {
     this.#extendedHeaders()
     this.#heartbeatQuery()
     this.#topicCreation()
+    this.#partitionRoot()
     for (const [key, value] of this.#entries) {
       if (!this.#done.has(key)) this.#other(key, value)
     }
@@ -360,6 +361,15 @@ class Importer {
       } else {
         this.#say(key, value, 'needless', 'topic.creation.groups names no such group')
       }
+    }
+  }
+
+  #partitionRoot(): void {
+    const key = 'publish.via.partition.root'
+    const given = this.#take(key)
+    if (given === 'true') this.#say(key, given, 'needless', 'it always is')
+    else if (given !== undefined) {
+      this.#say(key, given, 'missing', 'partitions are published as their root, to its topic')
     }
   }
 

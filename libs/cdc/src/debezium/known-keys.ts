@@ -39,6 +39,8 @@ export const NEEDLESS: Readonly<Record<string, string>> = {
     'what a topic holds already is recognised by the positions in its headers',
   'lsn.flush.mode': OFFSETS,
   'flush.lsn.source': OFFSETS,
+  'lsn.flush.timeout.ms': OFFSETS,
+  'lsn.flush.timeout.action': OFFSETS,
   'include.schema.changes': 'Postgres has no schema change events',
   'schema.refresh.mode': 'the log announces each definition before its rows',
   'database.tcpKeepAlive': 'always on',
@@ -73,6 +75,8 @@ export const MISSING: Readonly<Record<string, string>> = {
     'a publication can name columns: alter publication … set table … (columns)',
   'transaction.metadata.factory': 'ids of transactions are xid:LSN',
   'excluded.transaction.metadata.components': 'id and orders are always told',
+  'read.only':
+    'snapshots write watermarks to the log: the relay reads a server that can be written to',
   'slot.drop.on.stop': 'the relay never drops a slot',
   'slot.stream.params': 'the relay asks pgoutput for nothing more',
   'include.unknown.datatypes': 'a type without a mapping is its text',
