@@ -17,3 +17,10 @@ test('a projector for some tenants has a group of its own, and knows whose event
   const own = ['--tenant.header=tenant', '--group.id=projector-acme']
   expect(problemsOf('--tenants.include=acme', ...own)).toEqual([])
 })
+
+test('a standby and the process that works have a name in common', () => {
+  expect(problemsOf('--standby.enabled=true')).toMatchObject([
+    expect.stringContaining('set group.instance.id'),
+  ])
+  expect(problemsOf('--standby.enabled=true', '--group.instance.id=a')).toEqual([])
+})

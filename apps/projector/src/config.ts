@@ -37,7 +37,12 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   'group.instance.id': {
     type: 'string',
-    doc: 'Static membership: a restart within the session timeout causes no rebalance. Unique per process.',
+    doc: 'Static membership: a restart within the session timeout causes no rebalance. Unique per process that works, see standby.enabled.',
+  },
+  'standby.enabled': {
+    type: 'boolean',
+    default: false,
+    doc: 'Of the processes with one group.instance.id, one works; the others stand by, and the first of them takes over as soon as it is gone. Needs sessions with the database, no pooler of transactions.',
   },
   'session.timeout.ms': {
     type: 'int',
@@ -160,7 +165,14 @@ export const PROJECTOR_CONFIG = defineConfig({
 export function projectorConfigProblems(
   config: ConfigOf<typeof PROJECTOR_CONFIG>,
 ): readonly string[] {
-  return [...brokerSecurityProblems(config), ...tenantProblems(config)]
+  return [...brokerSecurityProblems(config), ...standbyProblems(config), ...tenantProblems(config)]
+}
+
+function standbyProblems(config: ConfigOf<typeof PROJECTOR_CONFIG>): readonly string[] {
+  if (!config['standby.enabled'] || config['group.instance.id'] !== undefined) return []
+  return [
+    'standby.enabled: set group.instance.id, the name that a process and its standby have in common',
+  ]
 }
 
 function tenantProblems(config: ConfigOf<typeof PROJECTOR_CONFIG>): readonly string[] {

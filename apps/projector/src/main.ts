@@ -7,7 +7,7 @@ import {
   createAvroSerde,
   createRegistryClient,
 } from '@fairlead/serde'
-import { runApp } from '@fairlead/service'
+import { type ConfigOf, runApp } from '@fairlead/service'
 import { PROJECTOR_CONFIG, projectorConfigProblems } from './config.ts'
 import { loadProjections, refuseWithoutTenants } from './load-projections.ts'
 import { addLetterRoutes } from './letters/letter-routes.ts'
@@ -77,6 +77,7 @@ await runApp({
         unknownTenants: config['tenants.unknown'],
         tenantsMax: config['tenants.max'],
       },
+      standby: standbyOf(config),
       mirror: mirrorOf(config['errors.deadletterqueue.topic.name'], config['group.id']),
       metrics,
       health,
@@ -110,6 +111,15 @@ await runApp({
 })
 // A process that is killed later does not leave it to the next one to compile all of this again.
 flushCompileCache()
+
+function standbyOf(config: ConfigOf<typeof PROJECTOR_CONFIG>): ProjectorOptions['standby'] {
+  const instanceId = config['group.instance.id']
+  if (!config['standby.enabled'] || instanceId === undefined) return undefined
+  return {
+    name: `${config['group.id']} ${instanceId}`,
+    goneAfterMs: config['session.timeout.ms'],
+  }
+}
 
 /** More threads than processors would only take turns. */
 function foldThreadsOf(threadsMax: number, sources: FoldSources): ProjectorOptions['foldThreads'] {

@@ -56,6 +56,11 @@ export class ProjectorMetrics {
     else this.#catchingUp.delete(label)
   }
 
+  /** Whether this process waits for another one to be gone. */
+  standby(isStandby: boolean): void {
+    this.#metrics.standby.set(isStandby ? 1 : 0)
+  }
+
   /** How far a rebuild is in its phase; null once it is over. */
   rebuild({ name, version }: Projection, progress: JobProgress | null): void {
     const { rebuildDone, rebuildTotal, rebuildRatio, rebuildEta } = this.#metrics
@@ -198,6 +203,10 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
   const ofRebuild = (name: string, help: string) =>
     metrics.gauge({ name: `projection_rebuild_${name}`, help, labelNames: [...LABELS] })
   return {
+    standby: metrics.gauge({
+      name: 'projector_standby',
+      help: '1 while the process stands by: another one of its name works.',
+    }),
     rebuildDone: ofRebuild('records_done', 'Done of the phase that a rebuild here is in.'),
     rebuildTotal: ofRebuild('records_total', 'Records, rows or blocks of that phase.'),
     rebuildRatio: ofRebuild('progress_ratio', 'The one as a share of the other.'),

@@ -323,6 +323,40 @@ test('two workers that both believe to own the partition count each event once',
   expect(await fixture.readAccounts()).toEqual(balances(eventCount))
 })
 
+describe('of two processes with one name', () => {
+  const standby = { name: 'test', goneAfterMs: 10_000 }
+  const isStandby = async ({ metrics }: ReturnType<OneTopicFixture['start']>) =>
+    (await metrics.registry.getSingleMetric('projector_standby')?.get())?.values[0]?.value === 1
+
+  test('the second stands by, ready, and works when the first has stopped', async () => {
+    fixture.log.append(0, deposited(accountId(0), 1))
+    const first = fixture.start([accounts], { standby })
+    await until(async () => expect(await fixture.nextOffset()).toBe(1))
+    const second = fixture.start([accounts], { standby })
+    await until(async () => expect(await isStandby(second)).toBe(true))
+    expect(second.projector.runners).toEqual([])
+    expect([...second.health.values()]).toEqual([true])
+    expect(await isStandby(first)).toBe(false)
+
+    await first.projector.stop()
+    fixture.log.append(0, deposited(accountId(0), 2))
+    await until(async () => expect(await fixture.nextOffset()).toBe(2))
+    expect(await isStandby(second)).toBe(false)
+    expect(await fixture.readAccounts()).toEqual(balances(3))
+  })
+
+  test('the second stops while it stands by', async () => {
+    const first = fixture.start([accounts], { standby })
+    await until(() => expect(first.projector.runners).toHaveLength(1))
+    const second = fixture.start([accounts], { standby })
+    await until(async () => expect(await isStandby(second)).toBe(true))
+    await second.projector.stop()
+    expect(second.failures).toEqual([])
+    fixture.log.append(0, deposited(accountId(0), 2))
+    await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  })
+})
+
 async function fencedCount({ registry }: Metrics): Promise<number> {
   const metric = await registry.getSingleMetric('projection_fenced_total')?.get()
   return metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0

@@ -26,6 +26,7 @@ import { type Database, openDatabase } from './store/database.ts'
 import { countLetters, countParkedKeys } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
 import { registerProjection } from './store/register.ts'
+import { StandbyLock, type StandbyOptions } from './standby-lock.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RegisteredProjection, TenantScope } from './store/registered-projection.ts'
 import { VersionWatch } from './version-watch.ts'
@@ -60,6 +61,8 @@ export type ProjectorOptions = {
   readonly eventAheadMaxMs: number
   /** Header of a record that names its tenant; undefined where there are none. */
   readonly tenantHeader: string | undefined
+  /** Where of several processes one works, and the others wait until it is gone; undefined: all work. */
+  readonly standby?: StandbyOptions | undefined
   /** Default: all tenants, whose schemas are made with their first event. */
   readonly tenants?: TenantScope
   /** Gets a copy of each letter. */
@@ -87,6 +90,7 @@ export class Projector {
   #watch: VersionWatch | undefined
   #jobs: JobRunner | undefined
   #inboxKeeper: InboxKeeper | undefined
+  #standbyLock: StandbyLock | undefined
 
   constructor(options: ProjectorOptions) {
     this.#options = { ...options, databaseUrl: withTls(options.databaseUrl) }
@@ -133,11 +137,14 @@ export class Projector {
   }
 
   async #stopAll(): Promise<void> {
+    // One that still stands by need not wait for its turn.
+    if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
     await Promise.all([this.#watch?.stop(), this.#jobs?.stop()])
     const versions = this.#versions.map((version) => version.stop())
     await Promise.all([...versions, this.#inboxKeeper?.stop()])
     await this.#options.log.close()
+    await this.#standbyLock?.release()
     await this.db.destroy()
   }
 
@@ -153,10 +160,29 @@ export class Projector {
     })
     if (registered === null) return
     this.#options.health.set('database', true)
+    if (!(await this.#isItsTurn())) return
     this.#versions = registered.map(
       (each) => new RunningVersion(each, (gate) => this.#runner(each, gate)),
     )
     this.#follow(registered)
+  }
+
+  /** False when the projector stops before. What can be done beforehand is done: it takes over at once. */
+  async #isItsTurn(): Promise<boolean> {
+    const { standby, databaseUrl, logger } = this.#options
+    if (standby === undefined || this.#abort.signal.aborted) return !this.#abort.signal.aborted
+    this.#standbyLock = new StandbyLock({
+      ...standby,
+      databaseUrl,
+      logger,
+      onStandby: () => {
+        this.#metrics.standby(true)
+        logger.info({ name: standby.name }, 'another process works: standing by until it is gone')
+      },
+    })
+    const isItsTurn = await this.#standbyLock.held
+    this.#metrics.standby(false)
+    return isItsTurn
   }
 
   /** Older versions first: the first one of a projection is live at once. */

@@ -23,15 +23,23 @@ export async function* benchFaults(
     )
   await publish('clean', 0)
   await publish('poison', POISON_SHARE)
-  const run = async (set: string, kills: number): Promise<Measured> =>
-    stack.project(await stack.createDatabase(), { set, form: 'fold', eventCount, kills })
+  const run = async (set: string, kills: number, hasStandby = false): Promise<Measured> =>
+    stack.project(await stack.createDatabase(), {
+      set,
+      form: 'fold',
+      eventCount,
+      kills,
+      hasStandby,
+    })
   const clean: Measured[] = []
   const poison: Measured[] = []
   const killed: Measured[] = []
+  const relieved: Measured[] = []
   for (let round = 0; round < rounds; round += 1) {
     clean.push(await run('clean', 0))
     poison.push(await run('poison', 0))
     killed.push(await run('clean', KILLS))
+    relieved.push(await run('clean', KILLS, true))
   }
   const rate = (runs: readonly Measured[]) => median(runs.map((one) => one.rate))
   const seconds = (runs: readonly Measured[]) => median(runs.map((one) => one.seconds))
@@ -50,6 +58,13 @@ export async function* benchFaults(
     {
       name: 'killed ten times',
       rate: seconds(killed),
+      unit: 's',
+      baseline: 'undisturbed',
+      bar: { atMost: KILLS_RATIO_MAX },
+    },
+    {
+      name: 'killed ten times, beside a standby',
+      rate: seconds(relieved),
       unit: 's',
       baseline: 'undisturbed',
       bar: { atMost: KILLS_RATIO_MAX },

@@ -35,6 +35,8 @@ export type Run = {
   readonly eventCount: number
   /** Ends the projector so often on its way. */
   readonly kills?: number
+  /** Another process stands by meanwhile, and takes over. */
+  readonly hasStandby?: boolean
   /** Of a batch while the projector is far behind; `CATCH_UP_BATCH_EVENTS` unless given. */
   readonly batchEvents?: number
 }
@@ -110,17 +112,21 @@ export class ProjectionStack implements AsyncDisposable {
   async project(databaseUrl: string, run: Run): Promise<Measured> {
     const launch = (): RunningApp => this.#launchProjector(databaseUrl, run)
     let app = launch()
-    const { kills = 0, eventCount } = run
+    let standby: RunningApp | undefined
+    const { kills = 0, eventCount, hasStandby = false } = run
     try {
       return await withClient(databaseUrl, async (client) => {
         const firstCount = await appliedAtLeast(client, 1)
+        if (hasStandby) standby = launch()
         const before = usageOf(app.pid)
         const serversBefore = this.serverSeconds()
         const startedMs = performance.now()
         for (let kill = 1; kill <= kills; kill += 1) {
           await appliedAtLeast(client, Math.floor((eventCount * kill) / (kills + 1)))
+          if (standby !== undefined) await standsBy(standby)
           await app.stop('SIGKILL')
-          app = launch()
+          app = standby ?? launch()
+          if (hasStandby) standby = launch()
         }
         await appliedAtLeast(client, eventCount)
         const seconds = (performance.now() - startedMs) / 1_000
@@ -134,6 +140,7 @@ export class ProjectionStack implements AsyncDisposable {
         }
       })
     } finally {
+      await standby?.stop()
       await app.stop()
     }
   }
@@ -148,7 +155,7 @@ export class ProjectionStack implements AsyncDisposable {
 
   #launchProjector(
     databaseUrl: string,
-    { set, form, batchEvents, concurrency = 1 }: Run,
+    { set, form, batchEvents, concurrency = 1, hasStandby = false }: Run,
   ): RunningApp {
     const recordsMax =
       batchEvents === undefined ? BATCH_EVENTS : Math.ceil(batchEvents / CATCH_UP_FACTOR)
@@ -161,6 +168,7 @@ export class ProjectionStack implements AsyncDisposable {
         'group.id': new URL(databaseUrl).pathname.slice(1),
         // A process that was killed is back under its name, and waits for no session to time out.
         'group.instance.id': 'bench',
+        'standby.enabled': String(hasStandby),
         projections: join(import.meta.dirname, 'accounts.ts'),
         'batch.records.max': form === 'sql' ? SQL_BATCH_EVENTS : recordsMax,
         'parked.keys.per.minute.max': 100_000,
@@ -168,6 +176,13 @@ export class ProjectionStack implements AsyncDisposable {
       { BENCH_SET: set, BENCH_FORM: form, BENCH_CONCURRENCY: String(concurrency) },
     )
   }
+}
+
+/** One that has not started yet, or is the one that works, is no standby. */
+async function standsBy(app: RunningApp): Promise<void> {
+  await poll('a process to stand by', CHECKPOINT_POLL_MS, () =>
+    Promise.resolve(app.logLines.some((line) => line.includes('standing by')) || undefined),
+  )
 }
 
 export function secondsBetween(before: ServerSeconds, after: ServerSeconds): ServerSeconds {
