@@ -25,13 +25,20 @@ const LIST_MODULES = `
   process.on('exit', () => process.stderr.write(urls.join('\\n')))
 `
 
+function help(
+  app: string,
+  options: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv },
+) {
+  const entry = join(ROOT, 'apps', app, 'src/main.ts')
+  return spawnSync(process.execPath, [...(options.flags ?? []), entry, '--help'], {
+    encoding: 'utf8',
+    env: { ...process.env, ...options.env },
+  })
+}
+
 function modulesAtStart(app: string): readonly string[] {
   const hook = `data:text/javascript,${encodeURIComponent(LIST_MODULES)}`
-  const entry = join(ROOT, 'apps', app, 'src/main.ts')
-  const { stderr } = spawnSync(process.execPath, ['--import', hook, entry, '--help'], {
-    encoding: 'utf8',
-  })
-  return stderr.split('\n')
+  return help(app, { flags: ['--import', hook] }).stderr.split('\n')
 }
 
 test.for(APPS)('%s starts without what it may never need', (app) => {
@@ -43,4 +50,10 @@ test.for(APPS)('%s starts without what it may never need', (app) => {
       what,
     ).toEqual([])
   }
+})
+
+test.for(APPS)('%s starts where the compile cache cannot be written', (app) => {
+  const { status, stdout } = help(app, { env: { NODE_COMPILE_CACHE: '/dev/null/cache' } })
+  expect(status).toBe(0)
+  expect(stdout).not.toBe('')
 })
