@@ -44,6 +44,7 @@ import { parkLetters } from './store/park-letters.ts'
 import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
 import { readEffectRanges } from './store/versions.ts'
 import { tenantParts } from './tenant-parts.ts'
+import { withinSession } from './within-session.ts'
 
 /**
  * One batch, one transaction: the checkpoint moves, the rows change and the dead letters are stored
@@ -195,6 +196,17 @@ export async function applyRecords(
 }
 
 async function applyPart(batch: Batch, projection: Projection, mode: BatchMode): Promise<void> {
+  // A fold alone is done before anything else can happen.
+  if (projection.kind !== 'sql' && projection.enrich === undefined) {
+    return runPart(batch, projection, mode)
+  }
+  await withinSession(() => runPart(batch, projection, mode), {
+    probe: () => sql`select`.execute(batch.trx),
+    what: projection.enrich === undefined ? 'a handler' : 'enrich, or a handler,',
+  })
+}
+
+async function runPart(batch: Batch, projection: Projection, mode: BatchMode): Promise<void> {
   switch (projection.kind) {
     case 'fold':
       if (projection.mayShareRows) await waitForOtherPartitions(batch)

@@ -9,7 +9,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
  * A worker that stops in the middle of a batch holds the row of its checkpoint; the next owner waits
  * for it for this long.
  */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+export const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 
 export type Database = Kysely<unknown>
 

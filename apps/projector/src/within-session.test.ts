@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { withinSession } from './within-session.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const never = (): Promise<never> => new Promise(() => undefined)
+
+test('what ends is given back, and nothing is left behind', async () => {
+  const probe = vi.fn<() => Promise<unknown>>()
+  const options = { probe, what: 'a handler' }
+  await expect(withinSession(() => Promise.resolve(7), options)).resolves.toBe(7)
+  const thrown = new RangeError('no such account')
+  await expect(withinSession(() => Promise.reject(thrown), options)).rejects.toBe(thrown)
+  expect(vi.getTimerCount()).toBe(0)
+  expect(probe).not.toHaveBeenCalled()
+})
+
+test('what is long at work has all the time that it takes', async () => {
+  const work = Promise.withResolvers<string>()
+  const probe = vi.fn(() => Promise.resolve())
+  const result = withinSession(() => work.promise, { probe, what: 'a handler' })
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(probe.mock.calls.length).toBeGreaterThan(5)
+  work.resolve('done')
+  await expect(result).resolves.toBe('done')
+})
+
+test('what waits while its session is ended fails as something that is away', async () => {
+  const gone = new Error('Client has encountered a connection error and is not queryable')
+  const options = { probe: () => Promise.reject(gone), what: 'a handler of totals' }
+  const result = expect(withinSession(never, options)).rejects.toMatchObject({
+    code: 'ETIMEDOUT',
+    message: expect.stringMatching(/^a handler of totals waited for something else/),
+    cause: gone,
+  })
+  await vi.advanceTimersByTimeAsync(20_000)
+  await result
+  expect(vi.getTimerCount()).toBe(0)
+})
