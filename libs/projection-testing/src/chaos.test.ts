@@ -68,3 +68,10 @@ test('a look-up that tells about a batch, not its events, is found out', async (
   const db = {} as never
   await expect(chaos(counted, history, { db })).rejects.toThrow('depends on more than the order')
 })
+
+test.for([{ runs: 0 }, { runs: Number.NaN }, { runs: 1.5 }, { seed: Number.NaN }])(
+  'with %j it would prove nothing, and is refused',
+  async (options) => {
+    await expect(chaos(orderSummary, history, options)).rejects.toThrow(TypeError)
+  },
+)

@@ -43,6 +43,11 @@ export async function chaos<DB>(
   options: ChaosOptions<DB> = {},
 ): Promise<ChaosReport> {
   const { runs = RUNS_DEFAULT, seed = Date.now() % 1_000_000 } = options
+  // Of no runs, every projection comes to the same rows.
+  if (!Number.isSafeInteger(runs) || runs < 1) {
+    throw new TypeError(`chaos runs at least once, not ${runs} times`)
+  }
+  if (!Number.isSafeInteger(seed)) throw new TypeError(`a seed is an integer, not ${seed}`)
   const totals = { crashes: 0, duplicates: 0, batches: 0 }
   for (let run = 0; run < runs; run += 1) {
     const random = seededRandom(seed + run)

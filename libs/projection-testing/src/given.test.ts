@@ -134,3 +134,23 @@ test('a handler is told whose its event is', async () => {
   await of().then([{ status: 'nobody' }])
   await of('globex').then([], { parked: ['globex/o1'] })
 })
+
+test('what no column can hold fails as it would in a database, with the column', async () => {
+  await expect(
+    given(orderSummary)
+      .events(placed('o1', 2 ** 40))
+      .then([{ order_id: 'o1' }]),
+  ).rejects.toThrow(
+    /^OrderPlaced with key "o1" failed: order_summary\.quantity is integer, and cannot hold 1099511627776$/,
+  )
+  await given(orderSummary)
+    .events(placed('o1', 2 ** 40), paid('o1', 1n))
+    .then([], { parked: ['o1'] })
+})
+
+test('a time that is none is refused', async () => {
+  const at = new Date(Number.NaN)
+  await expect(given(orderSummary, { at }).events(placed('o1', 1)).then([])).rejects.toThrow(
+    'the first event happens at a time that is none',
+  )
+})

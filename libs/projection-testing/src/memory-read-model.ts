@@ -1,7 +1,10 @@
+import { inspect } from 'node:util'
 import {
   type AnyEvent,
   type BatchLedger,
+  type ChangeHandler,
   type CommutativeProjection,
+  type FoldHandler,
   type FoldProjection,
   type Letter,
   type PreparedRecord,
@@ -10,6 +13,7 @@ import {
   addChanges,
   addUpBatch,
   foldBatch,
+  refusedColumn,
   rowKeysOf,
 } from '@fairlead/projection'
 import { ProgressBook } from './progress-book.ts'
@@ -30,7 +34,7 @@ export class MemoryReadModel implements ReadModel {
   #rows: ReadonlyMap<RowKey, Row> = new Map()
 
   constructor(projection: RowsProjection, lookUp: LookUp) {
-    this.#projection = projection
+    this.#projection = refusingValues(projection)
     this.#lookUp = lookUp
     this.#book = new ProgressBook(projection)
   }
@@ -105,4 +109,51 @@ export class MemoryReadModel implements ReadModel {
 function entryOf(rows: ReadonlyMap<RowKey, Row>, key: RowKey): readonly [RowKey, Row][] {
   const row = rows.get(key)
   return row === undefined ? [] : [[key, row]]
+}
+
+/**
+ * A database refuses a value that its column cannot hold, and the event is to blame. Here, each event is, whatever
+ * later ones of its batch would have made of the row.
+ */
+function refusingValues(projection: RowsProjection): RowsProjection {
+  const { table } = projection
+  const checked = <Result>(result: Result): Result => {
+    const refused = isRow(result) ? refusedColumn(table, result) : undefined
+    if (refused === undefined) return result
+    const value = shown((result as Row)[refused.column])
+    throw new RangeError(`${refused.reason}, and cannot hold ${value}`)
+  }
+  if (projection.kind === 'commutative') {
+    const on = mapValues(
+      projection.on,
+      (handler): ChangeHandler =>
+        (...given) =>
+          checked(handler(...given)),
+    )
+    return { ...projection, on }
+  }
+  const on = mapValues(
+    projection.on,
+    (handler): FoldHandler =>
+      (...given) =>
+        checked(handler(...given)),
+  )
+  return { ...projection, on }
+}
+
+function mapValues<Value>(
+  record: Readonly<Record<string, Value>>,
+  change: (value: Value) => Value,
+): Readonly<Record<string, Value>> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
+}
+
+function isRow(result: unknown): result is Row {
+  return typeof result === 'object' && result !== null
+}
+
+const SHOWN_LENGTH_MAX = 100
+
+function shown(value: unknown): string {
+  return inspect(value, { depth: 1, breakLength: Infinity }).slice(0, SHOWN_LENGTH_MAX)
 }

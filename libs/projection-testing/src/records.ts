@@ -24,6 +24,9 @@ export function historyOf(
   events: readonly NewEvent[],
   firstAt: Date = new Date(FIRST_EVENT_MS),
 ): readonly HistoricEvent[] {
+  if (Number.isNaN(firstAt.getTime())) {
+    throw new TypeError('the first event happens at a time that is none: at is an invalid Date')
+  }
   return events.map((event, commit) => {
     const isRead = projection.sources.some(
       ({ topic, definitions }) => topic === event.topic && Object.hasOwn(definitions, event.type),

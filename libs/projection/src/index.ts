@@ -1,5 +1,6 @@
 export {
   type AnyEvent,
+  type ChangeHandler,
   type CommutativeProjection,
   type ErrorOptions,
   type EventFailureAction,
@@ -21,6 +22,7 @@ export {
   type OperationsOf,
   addChanges,
 } from './commutative-columns.ts'
+export { refusedColumn } from './column-values.ts'
 export { KeyLanes } from './key-lanes.ts'
 export { LookedUp, enrichedFor } from './looked-up.ts'
 export { type Duration, durationMs } from './duration.ts'
