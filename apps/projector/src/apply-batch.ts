@@ -13,7 +13,9 @@ import {
   type Projection,
   type SqlContext,
   type SqlProjection,
+  type Row,
   type Stage,
+  type Table,
   addUpBatch,
   changeOf,
   changesOf,
@@ -23,6 +25,7 @@ import {
   foldOne,
   isEventFault,
   rowKeyOf,
+  refusedColumn,
   rowKeysOf,
   setSuspectsApart,
   trialFold,
@@ -281,8 +284,24 @@ async function foldEach(projection: FoldProjection, batch: Batch): Promise<void>
     const rows = await table.load(batch.trx, [rowKeyOf(projection, event)])
     const changes = foldOne(projection, { event, rows, enriched })
     enter('write')
-    await table.write(batch.trx, changes)
+    await namingColumn(projection.table, changes.upserts[0], () => table.write(batch.trx, changes))
   })
+}
+
+/** Postgres says which value it refuses, and not in which column of how many. */
+async function namingColumn(
+  table: Table,
+  row: Row | undefined,
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    const refused = row === undefined ? undefined : refusedColumn(table, row)
+    const isNamed = refused === undefined || errorMessage(error).includes(`"${refused.column}"`)
+    if (error instanceof Error && !isNamed) error.message += ` (${refused.reason})`
+    throw error
+  }
 }
 
 async function addAll(projection: CommutativeProjection, batch: Batch): Promise<void> {
@@ -298,7 +317,7 @@ async function addEach(projection: CommutativeProjection, batch: Batch): Promise
     const enriched = await enrichEvents(projection, batch, [event])
     const { change } = changeOf(projection, event, enriched)
     enter('write')
-    await table.add(batch.trx, [change])
+    await namingColumn(projection.table, change, () => table.add(batch.trx, [change]))
   })
 }
 

@@ -199,6 +199,17 @@ test('an event whose key moved does not overtake the letter that its former part
   ])
 })
 
+test('a value that its column cannot hold is told with the name of the column', async () => {
+  fixture.log.append(0, deposited(accountId(0), 2 ** 31))
+  fixture.start([accounts])
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  const { rows } = await sql<{ message: string }>`
+    select error_message as message from evt.dead_letter`.execute(fixture.db)
+  expect(rows[0]?.message).toMatch(
+    / out of range for type integer \(account\.balance is integer\)$/,
+  )
+})
+
 test('a flood of poison keys pauses the projection instead of parking them all', async () => {
   const { health } = fixture.start([accounts], { parkedKeysPerMinuteMax: 5 })
   fixture.log.append(0, ...Array.from({ length: 50 }, (_, index) => deposited(accountId(index), 0)))

@@ -43,7 +43,11 @@ const parcels: Projection = defineProjection({
 }).fold({ initial: (id) => ({ id }), on: { Sent: (row) => row } })
 
 /** What was encoded, as JSON, and the bytes that it became. */
-async function edited(json: unknown, headers: LogRecord['headers'] = []) {
+async function edited(
+  json: unknown,
+  headers: LogRecord['headers'] = [],
+  of: Partial<LogRecord> = {},
+) {
   const written: string[] = []
   const payloads = {
     load: async (subject: string) => ({
@@ -65,6 +69,7 @@ async function edited(json: unknown, headers: LogRecord['headers'] = []) {
     key: Buffer.from('p'),
     value: null,
     headers: [['eventType', Buffer.from('Sent')], ...headers],
+    ...of,
   }
   const reader = new RecordReader(parcels, new JsonSerde(), { nowMs: () => 0, aheadMaxMs: 1 })
   const edit = { projection: parcels, eventType: 'Sent', json, record, reader }
@@ -81,4 +86,22 @@ test('times and longs are read in every use of a named type', async () => {
 test('a value whose schema was named in a header has its own id once it is edited', async () => {
   const { value } = await edited({ id: 'p', first: null }, [SCHEMA_ID])
   expect(Buffer.from(value.subarray(5)).toString()).toBe('{"id":"p","first":null}')
+})
+
+test('a value of another key is refused, as it would be applied in the order of this one', async () => {
+  await expect(edited({ id: 'q', first: null })).rejects.toMatchObject({
+    code: 'EDIT_REFUSED',
+    message: expect.stringMatching(/^the value has the key "q" in id, and its letter is of "p"/),
+  })
+})
+
+test.for([
+  ['the record has none', { key: null }],
+  [
+    'the record has another one than its value',
+    { value: withWirePrefix(1, Buffer.from('{"id":"q"}')) },
+  ],
+] as const)('any key is taken where %s', async ([, of]) => {
+  const { written } = await edited({ id: 'r', first: null }, [], of)
+  expect(written).toEqual(['{"id":"r","first":null}'])
 })

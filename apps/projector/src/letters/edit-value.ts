@@ -1,6 +1,12 @@
 import { type AvroSchema, logicalTypeOf, parseSchema, recordName } from '@fairlead/avro'
 import { DecodeError, OperationalError, errorMessage } from '@fairlead/base'
-import { type LogRecord, type Projection, REDACTED } from '@fairlead/projection'
+import {
+  type AnyEvent,
+  type LogRecord,
+  type PreparedRecord,
+  type Projection,
+  REDACTED,
+} from '@fairlead/projection'
 import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { editedRecord } from '../store/edited-record.ts'
@@ -12,7 +18,7 @@ export type Payloads = Pick<PayloadEncoders, 'load'>
  * The bytes of a value that somebody wrote as JSON, with the latest schema of its event type, once the
  * projection can read them.
  *
- * @throws {LetterOrderError} EDIT_REFUSED when the value breaks the schema, with the place in it.
+ * @throws {LetterOrderError} EDIT_REFUSED when the value breaks the schema, with the place in it, or is of another key.
  */
 export async function encodeEdit(
   payloads: Payloads,
@@ -38,9 +44,41 @@ export async function encodeEdit(
   const { root } = parseSchema(JSON.stringify(definition), { mode: 'lenient' })
   const value = refused(() => encoder.encode(jsonText(timestamps(root, json))))
   const [prepared] = await reader.prepare([editedRecord(record, value)])
-  if (prepared?.content.kind === 'event') return value
+  if (prepared?.content.kind === 'event') {
+    const [original] = await reader.prepare([record])
+    refuseOtherKey(source?.keyField, { record, edited: prepared.content.event, original })
+    return value
+  }
   const reason = prepared?.content.kind === 'undecodable' ? prepared.content.error : 'ignored'
   throw new LetterOrderError('EDIT_REFUSED', `the value cannot be read: ${errorMessage(reason)}`)
+}
+
+/**
+ * It is applied in the order of its letter's key, which is none of the other's. Of a record that has another key
+ * than its value says, or none, nothing is known.
+ */
+function refuseOtherKey(
+  keyField: string | undefined,
+  of: {
+    readonly record: LogRecord
+    readonly edited: AnyEvent
+    readonly original: PreparedRecord | undefined
+  },
+): void {
+  const { record, edited, original } = of
+  const recordKey = record.key === null ? null : Buffer.from(record.key).toString()
+  if (keyField === undefined || recordKey !== edited.key) return
+  const hasOther = ({ data, key }: AnyEvent): boolean => keyIn(keyField, data) !== key
+  if (original?.content.kind === 'event' && hasOther(original.content.event)) return
+  if (!hasOther(edited)) return
+  throw new LetterOrderError(
+    'EDIT_REFUSED',
+    `the value has the key "${keyIn(keyField, edited.data)}" in ${keyField}, and its letter is of "${edited.key}": leave it as it is, or discard the letter and publish another event`,
+  )
+}
+
+function keyIn(keyField: string, data: unknown): string {
+  return String((data as Readonly<Record<string, unknown>>)[keyField])
 }
 
 /** What was shown without its personal data would be applied without it. */

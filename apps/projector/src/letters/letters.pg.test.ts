@@ -285,6 +285,13 @@ test('an edit is checked against the schema, and applied in the place of the ori
 
   const refused = await edit({ accountId: accountId(1), amount: 'much' })
   expect(refused).toMatchObject({ status: 422, body: { code: 'EDIT_REFUSED' } })
+  expect(await edit({ accountId: accountId(2), amount: 40 })).toMatchObject({
+    status: 422,
+    body: {
+      code: 'EDIT_REFUSED',
+      message: expect.stringContaining(`"${accountId(2)}" in accountId`),
+    },
+  })
   expect((await ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
 
   expect(await edit({ accountId: accountId(1), amount: 40 })).toMatchObject({ status: 200 })

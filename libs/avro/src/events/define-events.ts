@@ -34,6 +34,8 @@ export type AnyEvents = {
   readonly definitions: EventDefinitions
   /** By event type and version of its subject: turns what that version wrote into today's shape. */
   readonly upcasts: Upcasts
+  /** The field whose text is the record's key; absent where whoever made the set did not say. */
+  readonly keyField?: string
 }
 
 export type Upcasts = Readonly<Record<string, Readonly<Record<number, Upcast>>>>
@@ -45,6 +47,7 @@ export type EventSet<D extends EventDefinitions> = {
   readonly topic: string
   readonly definitions: D
   readonly upcasts: Upcasts
+  readonly keyField: string
 } & {
   readonly [T in keyof D & string]: ((data: AvroWrite<D[T]>) => NewEvent<T, AvroRead<D[T]>>) & {
     readonly eventType: T
@@ -76,7 +79,7 @@ export function recordName({ name, namespace }: RecordDefinition): string {
 }
 
 /** Names that an event type cannot have, since the set itself uses them. */
-const RESERVED_NAMES: readonly string[] = ['topic', 'definitions', 'upcasts']
+const RESERVED_NAMES: readonly string[] = ['topic', 'definitions', 'upcasts', 'keyField']
 
 /**
  * Defines the events of one topic. Their TypeScript types come from the Avro schemas, so that nothing
@@ -110,6 +113,7 @@ export function defineEvents<const D extends EventDefinitions>(options: {
     topic,
     definitions: events,
     upcasts: upcast,
+    keyField: key,
   }) as unknown as EventSet<D>
 }
 
