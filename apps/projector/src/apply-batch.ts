@@ -37,7 +37,7 @@ import type { LookUps } from './look-ups.ts'
 import { BatchRows } from './batch-rows.ts'
 import type { RowCache } from './row-cache.ts'
 import { moveCheckpoint } from './store/checkpoints.ts'
-import type { Database } from './store/database.ts'
+import { type Database, inTransaction } from './store/database.ts'
 import type { Inbox } from './store/inbox.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
 import { FoldTable } from './store/fold-table.ts'
@@ -125,7 +125,7 @@ export async function applyBatch(
   const effects: Effect[] = []
   // No transaction, and no lock of one, waits for another service.
   const lookedUp = await context.lookUps.of(admitted.records, ({ key }) => ledger.isParked(key))
-  await db.transaction().execute(async (trx) => {
+  await inTransaction(db, async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
     // versions waits for it, too: what is read behind it holds until the commit.
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })

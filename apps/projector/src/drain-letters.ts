@@ -10,6 +10,7 @@ import { type Effect, haveEffects } from './effects.ts'
 import { LookUps } from './look-ups.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { holdFence } from './store/checkpoints.ts'
+import { inTransaction } from './store/database.ts'
 import {
   type KeyOutcome,
   type LetterQueue,
@@ -51,7 +52,7 @@ export async function drainLetters(
   )
   const lookedUp = await new LookUps(partition.projection, signal).of(handled, () => false)
   const effects: Effect[] = []
-  const drained = await db.transaction().execute(async (trx) => {
+  const drained = await inTransaction(db, async (trx) => {
     await holdFence(trx, partition, fence)
     await lockKeys(trx, partition, queue)
     const ledger = new BatchLedger({

@@ -1,5 +1,5 @@
 import { type Logger, createPool } from '@fairlead/postgres'
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import pg from 'pg'
 import { createKysely } from './kysely.ts'
 import { TIMESTAMPTZ, parseTimestamp } from './parse-timestamp.ts'
@@ -32,6 +32,29 @@ export function openDatabase(options: {
     ...(options.logger === undefined ? {} : { logger: options.logger }),
   })
   return createKysely<unknown>(pool)
+}
+
+/**
+ * As `db.transaction()`, but what is thrown is what `run` threw: where its session is gone, the rollback fails,
+ * too, and would say nothing of why.
+ */
+export async function inTransaction<Result>(
+  db: Database,
+  run: (trx: Transaction<unknown>) => Promise<Result>,
+): Promise<Result> {
+  const thrown: unknown[] = []
+  try {
+    return await db.transaction().execute(async (trx) => {
+      try {
+        return await run(trx)
+      } catch (error) {
+        thrown.push(error)
+        throw error
+      }
+    })
+  } catch (error) {
+    throw thrown.length > 0 ? thrown[0] : error
+  }
 }
 
 /** OIDs of `pg_type`; fixed for ever. */
