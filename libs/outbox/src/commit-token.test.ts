@@ -75,3 +75,7 @@ test.for([
 ])('"%s" is refused', (text) => {
   expect(() => parseCommitToken(text)).toThrow(CommitTokenError)
 })
+
+test.for([undefined, null, 5, {}])('%s is refused as a token, too', (given) => {
+  expect(() => parseCommitToken(given as never)).toThrow(CommitTokenError)
+})

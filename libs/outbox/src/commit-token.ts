@@ -70,7 +70,8 @@ export function isCutCommitToken(text: string): boolean {
  * @throws {CommitTokenError}
  */
 export function parseCommitToken(text: string): readonly CommitPosition[] {
-  if (text.length > TOKEN_LENGTH_MAX) throw new CommitTokenError()
+  const given: unknown = text
+  if (typeof given !== 'string' || given.length > TOKEN_LENGTH_MAX) throw new CommitTokenError()
   const single = isCutCommitToken(text) ? text.slice(CUT.length + SEPARATOR.length) : text
   return single.split(SEPARATOR).map(parseOne)
 }

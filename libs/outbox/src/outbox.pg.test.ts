@@ -177,8 +177,16 @@ test('an event that breaks its schema is refused before any row is written', asy
   const fine = OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 3 })
   const broken = OrderEvents.OrderPlaced({ orderId: 'o2', quantity: 2.5 })
   await db.transaction().execute(async (transaction) => {
-    await expect(outbox.append(transaction, fine, broken)).rejects.toThrow(OutboxError)
+    const refused = outbox.append(transaction, fine, broken)
+    await expect(refused).rejects.toThrow(OutboxError)
+    await expect(refused).rejects.toThrow(/breaks its schema: .*quantity/)
   })
+  expect(await rows()).toEqual([])
+})
+
+test('events outside of a transaction are refused, as they would be there whatever becomes of their rows', async () => {
+  const append = outbox.append(db as never, OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 1 }))
+  await expect(append).rejects.toThrow('append takes the transaction, not the database')
   expect(await rows()).toEqual([])
 })
 

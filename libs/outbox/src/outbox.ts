@@ -1,6 +1,6 @@
 import { type AnyEvents, type NewEvent, recordName } from '@fairlead/avro'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { EVENT_HEADERS, OperationalError, parseLsn } from '@fairlead/base'
+import { EVENT_HEADERS, OperationalError, errorMessage, parseLsn } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { type CommitToken, formatCommitToken } from './commit-token.ts'
@@ -143,6 +143,12 @@ class PostgresOutbox implements Outbox {
 
   async append<DB>(transaction: Transaction<DB>, ...events: readonly NewEvent[]): Promise<void> {
     if (events.length === 0) return
+    // The types say so; behind a cast, events would be there whatever becomes of the rows.
+    if (!transaction.isTransaction) {
+      throw new OutboxError(
+        'events are written in the transaction of their rows: append takes the transaction, not the database',
+      )
+    }
     if (events.length > EVENTS_PER_APPEND_MAX) {
       throw new OutboxError(
         `${events.length} events in one append: ${EVENTS_PER_APPEND_MAX} at most`,
@@ -190,7 +196,10 @@ class PostgresOutbox implements Outbox {
     try {
       return Buffer.from(encoder.encode(event.data))
     } catch (error) {
-      throw new OutboxError(`${event.type} with key "${event.key}" breaks its schema`, error)
+      throw new OutboxError(
+        `${event.type} with key "${event.key}" breaks its schema: ${errorMessage(error)}`,
+        error,
+      )
     }
   }
 }

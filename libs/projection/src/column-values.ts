@@ -46,12 +46,16 @@ function mayHold(type: string, value: unknown): boolean {
       return typeof value !== 'string' || /\d|nan|inf/i.test(value)
     case 'date':
     case 'timestamptz':
-      return !(value instanceof Date) || value.getTime() >= FIRST_TIME_MS
+      return !isDate(value) || Number(value) >= FIRST_TIME_MS
     case 'jsonb':
       return mayBeJson(value)
     default:
       return true
   }
+}
+
+function isDate(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Date]'
 }
 
 function mayBeInteger(type: string, value: unknown): boolean {

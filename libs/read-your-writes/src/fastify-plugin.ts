@@ -5,7 +5,12 @@ import {
   joinCommitTokens,
   parseCommitToken,
 } from '@fairlead/outbox'
-import type { ReadProjection, Projections, WaitOptions } from './projections.ts'
+import {
+  type Projections,
+  type ReadProjection,
+  type WaitOptions,
+  checkedTimeoutMs,
+} from './projections.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -46,13 +51,20 @@ const COOKIE_MAX_AGE_SECONDS = 60
  * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, of a write
  * before it is carried out, and passed over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
  * as it is (`onTimeout: 'stale'`) with the header `x-consistency: stale`.
+ *
+ * Registering it fails for a `timeout` that is no duration, and without `reads`.
  */
 export async function readYourWrites(
   app: FastifyInstance,
   options: ReadYourWritesOptions,
 ): Promise<void> {
   const { projections, reads, cookieMaxAgeSeconds = COOKIE_MAX_AGE_SECONDS, ...wait } = options
+  checkedTimeoutMs(wait)
+  if (!Array.isArray(reads)) {
+    throw new TypeError('reads names the projections that GET requests wait for: [orderSummary]')
+  }
   app.decorateReply('commitToken', function (this: FastifyReply, token: CommitToken) {
+    parseCommitToken(token)
     const earlier = tokenIn(this.request).token
     const joined = earlier === undefined ? token : joinCommitTokens(earlier, token)
     const attributes = `Path=/; Max-Age=${cookieMaxAgeSeconds}; HttpOnly; SameSite=Lax`

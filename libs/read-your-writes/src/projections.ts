@@ -11,6 +11,8 @@ import type { Kysely } from 'kysely'
 import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
 
 const TIMEOUT_DEFAULT: Duration = '2s'
+/** A timer of Node that is longer ends at once. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1
 /** A process with more reads that wait than this is better off to answer some of them at once. */
 const WAITERS_MAX = 10_000
 
@@ -64,6 +66,7 @@ export interface Projections {
    * @throws {StaleReadError} after `timeout`, and at once when too many others wait, unless `onTimeout`
    *   is `stale`.
    * @throws {CommitTokenError} for a text that no outbox made.
+   * @throws {TypeError} for a `timeout` that is no duration.
    */
   waitFor(
     projection: ReadProjection,
@@ -98,12 +101,13 @@ class PostgresProjections implements Projections {
     token: CommitToken | string,
     options: WaitOptions = {},
   ): Promise<Freshness> {
-    const { timeout = TIMEOUT_DEFAULT, onTimeout = 'throw', key } = options
+    const { onTimeout = 'throw', key } = options
+    const timeoutMs = checkedTimeoutMs(options)
     const startedMs = performance.now()
     const waitedMs = (): number => performance.now() - startedMs
     const topics = new Set(sources.map(({ topic }) => topic))
     const writes = parseCommitToken(token).flatMap((position) => writesOf(position, topics, key))
-    const isTakenIn = writes.length === 0 || (await this.#wait(name, writes, timeout))
+    const isTakenIn = writes.length === 0 || (await this.#wait(name, writes, timeoutMs))
     if (isTakenIn === true) return { fresh: !isCutCommitToken(token), waitedMs: waitedMs() }
     if (onTimeout === 'throw') throw isTakenIn
     return { fresh: false, waitedMs: waitedMs() }
@@ -113,7 +117,7 @@ class PostgresProjections implements Projections {
   async #wait(
     projection: string,
     writes: readonly Write[],
-    timeout: Duration,
+    timeoutMs: number,
   ): Promise<true | StaleReadError> {
     if (this.#poller.isFull) {
       return new StaleReadError(`too many reads wait for their projections already`)
@@ -123,14 +127,25 @@ class PostgresProjections implements Projections {
       writes.every((write) => isApplied(applied, write))
     const isTakenIn = await Promise.race([
       this.#poller.wait({ projection, isSatisfied }, over.signal),
-      sleep(durationMs(timeout), false, { signal: over.signal }),
+      sleep(timeoutMs, false, { signal: over.signal }),
     ]).finally(() => over.abort())
     if (isTakenIn) return true
     return new StaleReadError(
-      `${projection} had not applied the write after ${timeout}: it is behind, or the event is not of its topics' log yet`,
+      `${projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet`,
       this.#poller.lastError,
     )
   }
+}
+
+/**
+ * How long to wait, at most as long as a timer of Node can.
+ *
+ * @throws {TypeError} when `timeout` is no duration, or `onTimeout` none of the two.
+ */
+export function checkedTimeoutMs({ timeout = TIMEOUT_DEFAULT, onTimeout }: WaitOptions): number {
+  const timeoutMs = Math.min(durationMs(timeout), TIMEOUT_MAX_MS)
+  if (onTimeout === undefined || onTimeout === 'throw' || onTimeout === 'stale') return timeoutMs
+  throw new TypeError(`onTimeout is 'throw' or 'stale', not ${String(onTimeout)}`)
 }
 
 /** What a transaction wrote into one topic; all partitions of it, without hashes. */

@@ -1,0 +1,42 @@
+import fastify from 'fastify'
+import { describe, expect, test } from 'vitest'
+import { type Projections, type ReadYourWritesOptions, readYourWrites } from './index.ts'
+import { checkedTimeoutMs } from './projections.ts'
+
+const projections: Projections = {
+  waitFor: () => Promise.resolve({ fresh: true, waitedMs: 0 }),
+}
+
+/** What types refuse, behind a cast. */
+const register = async (options: Readonly<Record<string, unknown>>) => {
+  const app = fastify()
+  await app.register(readYourWrites, { projections, ...options } as ReadYourWritesOptions)
+  return app
+}
+
+describe('the plugin is refused', () => {
+  test.for([
+    ['without anything to wait for', {}, 'reads names the projections'],
+    ['with a timeout that is no duration', { reads: [], timeout: '5' }, '"5" is not a duration'],
+    [
+      'with another way to be late',
+      { reads: [], onTimeout: 'wait' },
+      "'throw' or 'stale', not wait",
+    ],
+  ] as const)('%s', async ([, options, message]) => {
+    await expect(register(options)).rejects.toThrow(message)
+  })
+})
+
+test('what no outbox made is not handed out as a token', async () => {
+  const app = await register({ reads: [] })
+  app.post('/orders', (_request, reply) => reply.commitToken('garbage' as never).send({ ok: true }))
+  const answer = await app.inject({ method: 'POST', url: '/orders' })
+  expect(answer.statusCode).toBe(500)
+  expect(answer.headers).not.toHaveProperty('x-consistency-token')
+})
+
+test('a read waits no longer than a timer can, and not no time at all', () => {
+  expect(checkedTimeoutMs({ timeout: '25d' })).toBe(2 ** 31 - 1)
+  expect(checkedTimeoutMs({})).toBe(2_000)
+})
