@@ -12,7 +12,7 @@ import { StaleRowsError } from './batch-rows.ts'
 import type { BatchSize } from './batch-size.ts'
 import type { HeldPartition } from './held-partition.ts'
 import { pause, pauseFor } from './pause.ts'
-import { StopRequired, classifyRead, explainRead } from './stop-reasons.ts'
+import { StopRequired, classifyRead, explainBatch, explainRead } from './stop-reasons.ts'
 import { StaleKeysError } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import type { WorkerObserver } from './worker-observer.ts'
@@ -109,7 +109,7 @@ export class Recovery {
         if (mode === 'isolated') throw new StopRequired(errorMessage(error))
         return this.#reload('isolated')
       case 'stop':
-        throw new StopRequired(errorMessage(error))
+        throw new StopRequired(explainBatch(error, failureClass))
       case 'retry':
         if (decision.halve) batchSize.halve()
         await pause(attempt, decision.backoff, signal)

@@ -41,3 +41,10 @@ export function explainRead(error: unknown): string {
   if (!(error instanceof OperationalError) || !LOST_PLACES.has(error.code)) return message
   return `${message}. The log does not have the record at the checkpoint: its retention removed it, or the topic was truncated or created anew. The projection does not skip what it never saw; give it a new version to start from what the log has.`
 }
+
+/** Why a batch that nobody can try again stops the partition. */
+export function explainBatch(error: unknown, failureClass: FailureClass): string {
+  const message = errorMessage(error)
+  if (failureClass !== 'schema') return message
+  return `${message}. The tables are not what the projection expects, or its role may not use them: run the migration or grant that is missing, then restart the projector.`
+}
