@@ -72,6 +72,8 @@ describe.skipIf(apacheKafkaAbsence())(`Apache Kafka ${APACHE_KAFKA_VERSION}`, ()
     const topic = await topicOf('refused')
     const producer = producerOf('refused')
     await producer.begin()
+    // A new topic has no leader yet: a batch that is sent again may be there, and is not refused then.
+    await producer.commit([record(topic, 'first'), record(topic, 'first', 1)])
     const large = record(topic, 'x'.repeat(10_000), 1)
     const failure = await producer
       .commit([record(topic, 'undone'), large])
@@ -82,8 +84,8 @@ describe.skipIf(apacheKafkaAbsence())(`Apache Kafka ${APACHE_KAFKA_VERSION}`, ()
     ])
     await producer.commit([record(topic, 'done')])
     await producer.close()
-    expect(await valuesOf(topic, 'read_uncommitted')).toEqual(['undone', 'done'])
-    expect(await valuesOf(topic, 'read_committed')).toEqual(['done'])
+    expect(await valuesOf(topic, 'read_uncommitted')).toEqual(['first', 'undone', 'done', 'first'])
+    expect(await valuesOf(topic, 'read_committed')).toEqual(['first', 'done', 'first'])
   })
 
   test('whoever begins last fences the one before, whose transaction is not committed', async () => {
