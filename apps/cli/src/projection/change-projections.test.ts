@@ -2,7 +2,14 @@ import { expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
 import { PROMOTE_PROJECTION } from './change-projections.ts'
 
-const PROMOTED = { live: 2, previous: 1, effectsPending: 0, durationMs: 3, attempts: 1 }
+const PROMOTED = {
+  live: 2,
+  previous: 1,
+  effectsPending: 0,
+  viewsHeld: 0,
+  durationMs: 3,
+  attempts: 1,
+}
 
 const promote = (answer: object, ...argv: readonly string[]) =>
   runAgainst(() => ({ body: answer }), PROMOTE_PROJECTION, 'orders', '--version', '2', ...argv)
@@ -10,11 +17,16 @@ const promote = (answer: object, ...argv: readonly string[]) =>
 test('a promotion is waited for until the projector has given up', async () => {
   const { exitCode, stdout, timeoutMs } = await promote(PROMOTED, '--lock-timeout', '25000')
   expect([exitCode, stdout]).toEqual([0, 'v2 is live, after v1 (3 ms)\n'])
-  const attemptMaxMs = 5_000 + 2_000 + 500
+  const attemptMaxMs = 5_000 + 2_000 + 500 + 5_000
   expect(timeoutMs).toBeGreaterThan(25_000 + attemptMaxMs)
 })
 
 test('a promotion says which side effects are left to the version before', async () => {
   const { stdout } = await promote({ ...PROMOTED, effectsPending: 12 })
   expect(stdout).toMatch(/side effects of 12 records are still v1's: keep it running/)
+})
+
+test('a promotion says when views of tenants could not be had', async () => {
+  const { stdout } = await promote({ ...PROMOTED, viewsHeld: 3 })
+  expect(stdout).toMatch(/3 views of tenants are held by others/)
 })

@@ -16,7 +16,7 @@ import { runVerification } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
 /** Beyond it, the projector ends the attempt that it is in, which takes up to 8 s. */
-const SWAP_TIMEOUT_MS = TIMEOUT_MAX_MS + 15_000
+const SWAP_TIMEOUT_MS = TIMEOUT_MAX_MS + 20_000
 
 const ONE_VERSION: Readonly<Record<string, OptionDefinition>> = {
   version: { value: 'n', doc: 'of this version only (default: every one that follows the log)' },
@@ -152,18 +152,23 @@ type Promoted = JsonObject & {
   readonly live: number
   readonly previous: number | null
   readonly effectsPending: number
+  readonly viewsHeld: number
   readonly durationMs: number
 }
 
 export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
   const answer = await api.send<Promoted>('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
-  const { live, previous, effectsPending, durationMs } = answer
+  const { live, previous, effectsPending, viewsHeld, durationMs } = answer
   const before = previous === null ? '' : `, after v${previous}`
   const effects =
     effectsPending === 0
       ? ''
       : `the side effects of ${effectsPending} records are still v${previous}'s: keep it running\n`
-  const text = `v${live} is live${before} (${durationMs} ms)\n${effects}`
+  const held =
+    viewsHeld === 0
+      ? ''
+      : `${viewsHeld} views of tenants are held by others: they show v${live} with the columns of before; promote it again once they are free\n`
+  const text = `v${live} is live${before} (${durationMs} ms)\n${effects}${held}`
   output.object(answer, [{ title: '', text }])
 }
 

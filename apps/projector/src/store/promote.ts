@@ -5,21 +5,26 @@ import { postgresErrorCode } from '@fairlead/postgres'
 import type { StoredRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { ViewsHeld, bridgeViews, bridgedViews, settleViews } from './bridge-views.ts'
 import {
   type FirstSeen,
   StillBehind,
   effectsPending,
   handedOver,
+  refuseFarBehind,
   stopAbreast,
 } from './swap-offsets.ts'
-import { listTenantSchemas } from './tenant-schemas.ts'
+import { placesOf } from './version-places.ts'
 import { type Version, VersionError, isRunning, lockVersion, readVersion } from './versions.ts'
-import { type LimitWait, type Showing, planShowing } from './views.ts'
+import { planShowing } from './views.ts'
+import { waitLimit } from './wait-limit.ts'
 
 /** Readers of the views queue behind the swap for no longer than this; then it steps back. */
 const LOCK_TIMEOUT_MS = 500
 /** For batches that are under way, which may be large while a version is behind: no reader waits yet. */
 const BATCHES_TIMEOUT_MS = 5_000
+/** For views of tenants that read two versions, once one of them is live: they are right meanwhile. */
+const SETTLE_TIMEOUT_MIN_MS = 5_000
 const LOCK_NOT_AVAILABLE = '55P03'
 const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
@@ -44,27 +49,79 @@ export type Promoted = {
   readonly previous: number | null
   /** Records whose side effects the previous version has once it gets there. */
   readonly effectsPending: number
+  /** Views of tenants that others held for so long that they read the former version as well, in vain. */
+  readonly viewsHeld: number
   /** Of the transaction that swapped. */
   readonly durationMs: number
   readonly attempts: number
 }
 
 /**
- * Lets the views in `public` show another version, in one transaction, which waits for batches under
- * way, and for the version to catch up with the live one, before it takes the views from their readers.
+ * Lets views show another version, in one transaction, which waits for batches under
+ * way, and for the version to catch up with the live one, before it takes views from their readers.
  * It steps back where it has to wait for long, and comes again after a pause. The version that was live
  * keeps following the log and may be promoted again.
  *
- * An attempt waits up to 8 s: 5 s for all batches, 2 s to catch up, 500 ms for all views. To replace the
- * views takes some milliseconds for each tenant besides, in which readers of the first wait for the last.
+ * An attempt waits up to 8 s: 5 s for all batches, 2 s to catch up, 500 ms for all views. Views of tenants may be
+ * any number: they are let to read both versions before, some at a time, and the one that is live after it, so that
+ * the transaction needs none of them but those whose columns change.
  *
  * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, with parked
- *   keys, or over which something in `public` stands; LAGS_BEHIND when it is far behind, or did not
+ *   keys, or over which something in a schema of views stands; LAGS_BEHIND when it is far behind, or did not
  *   catch up in `timeoutMs`; EFFECTS_PENDING when the live version is far behind, and did not move in
  *   `timeoutMs`; LOCKED when others held batches or views for all of it.
  */
 export async function promote(db: Database, options: PromoteOptions): Promise<Promoted> {
   const deadlineMs = performance.now() + options.timeoutMs
+  // Views that are ready stay so where not all are in time: another promotion goes on with the rest.
+  await bridge(db, options, deadlineMs)
+  try {
+    const swapped = await swapInTime(db, options, deadlineMs)
+    return { ...swapped, viewsHeld: await settle(db, options.name, deadlineMs) }
+  } catch (error) {
+    // A view that is left reads what it read before; why there was no swap says more than why it is left.
+    await settle(db, options.name, deadlineMs).catch(() => {})
+    throw error
+  }
+}
+
+/** What an attempt would refuse at once is refused before any view is touched. */
+async function bridge(db: Database, options: PromoteOptions, deadlineMs: number): Promise<void> {
+  const versions = await db.transaction().execute(async (trx) => {
+    const target = await readVersion(trx, options)
+    const { liveVersion } = target
+    if (liveVersion === target.version || liveVersion === null) return null
+    refuseUnbuilt(target)
+    if (!options.acceptParked) await refuseParked(trx, target)
+    const live = await readVersion(trx, { name: options.name, version: liveVersion })
+    await refuseFarBehind(trx, { ...options, live, target })
+    return { live, target }
+  })
+  if (versions === null) return
+  try {
+    await bridgeViews(db, versions, deadlineMs)
+  } catch (error) {
+    if (error instanceof ViewsHeld) throw locked(options, error.message)
+    throw error
+  }
+}
+
+/** How many views still read two versions. They show the live one, with the columns that they had. */
+async function settle(db: Database, name: string, deadlineMs: number): Promise<number> {
+  try {
+    await settleViews(db, name, Math.max(deadlineMs, performance.now() + SETTLE_TIMEOUT_MIN_MS))
+    return 0
+  } catch (error) {
+    if (error instanceof ViewsHeld) return error.leftCount
+    throw error
+  }
+}
+
+async function swapInTime(
+  db: Database,
+  options: PromoteOptions,
+  deadlineMs: number,
+): Promise<Omit<Promoted, 'viewsHeld'>> {
   const firstSeen: FirstSeen = new Map()
   for (let attempts = 1; ; attempts += 1) {
     const startedMs = performance.now()
@@ -88,11 +145,15 @@ function isPassing(error: unknown): boolean {
   return code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED
 }
 
-function gaveUp(error: unknown, { name, timeoutMs }: PromoteOptions, attempts: number): unknown {
+function gaveUp(error: unknown, options: PromoteOptions, attempts: number): unknown {
   if (error instanceof StillBehind) return error
+  return locked(options, `other transactions held ${options.name} in ${attempts} attempts`)
+}
+
+function locked({ timeoutMs }: PromoteOptions, what: string): VersionError {
   return new VersionError(
     'LOCKED',
-    `other transactions held ${name} for ${timeoutMs} ms, in ${attempts} attempts: look for long ones in pg_stat_activity, and promote again`,
+    `${what}, for ${timeoutMs} ms: look for long transactions in pg_stat_activity, and promote again`,
   )
 }
 
@@ -142,64 +203,11 @@ async function swap(
   await setState(trx, live, { state: 'standby', effects: effects.live })
   await setState(trx, target, { state: 'live', effects: effects.target })
   await setLive(trx, target)
-  const shows: ((limitWait: LimitWait) => Promise<void>)[] = []
-  for (const { into, from, before } of await placesOf(trx, { live, target })) {
-    shows.push(await planShowing(trx, { from, into }, before))
-  }
+  const places = await placesOf(trx, { live, target })
+  const show = await planShowing(trx, places, await bridgedViews(trx, { live, target }))
   // The views come last: their readers wait from here on.
-  const limitWait = waitLimit(trx, LOCK_TIMEOUT_MS)
-  for (const show of shows) await show(limitWait)
+  await show(waitLimit(trx, LOCK_TIMEOUT_MS))
   return { previous: live.version, effectsPending: effectsPending(offsets, live) }
-}
-
-/**
- * Where views are, what they are to show, and what they show: in `public`, and in the schema of each
- * tenant of which one of the two versions has tables.
- */
-async function placesOf(
-  trx: Transaction<unknown>,
-  { live, target }: { readonly live: Version; readonly target: Version },
-): Promise<readonly (Showing & { readonly before: string | null })[]> {
-  const [before, after] = [await shownBy(trx, live), await shownBy(trx, target)]
-  for (const { into, tenant } of before.values()) {
-    if (tenant === null || after.has(into) || after.has('public')) continue
-    throw new VersionError(
-      'NOT_BUILT',
-      `${target.name} v${target.version} has no tables of tenant ${tenant}: their readers would find none. "fairlead projection add-tenant" makes them`,
-    )
-  }
-  const places = new Set([...before.keys(), ...after.keys()])
-  return [...places].map((into) => ({
-    into,
-    from: after.get(into)?.from ?? null,
-    before: before.get(into)?.from ?? null,
-  }))
-}
-
-type Place = { readonly into: string; readonly from: string; readonly tenant: string | null }
-
-/** By the schema of the views. A version that keeps tenants apart has none in `public`. */
-async function shownBy(
-  trx: Transaction<unknown>,
-  version: Version,
-): Promise<ReadonlyMap<string, Place>> {
-  const places = (await listTenantSchemas(trx, version)).map(
-    ({ tenant, schemaName: from, viewSchema: into }): Place => ({ into, from, tenant }),
-  )
-  const { rows } = await sql<{ schema: string | null }>`
-    select to_regnamespace(${version.schemaName})::text as schema`.execute(trx)
-  const common = rows[0]?.schema ?? null
-  if (common !== null) places.push({ into: 'public', from: common, tenant: null })
-  return new Map(places.map((place) => [place.into, place]))
-}
-
-/** All locks together may take as long as one: the readers of the first wait for the last. */
-function waitLimit(trx: Transaction<unknown>, timeoutMs: number): LimitWait {
-  const deadlineMs = performance.now() + timeoutMs
-  return async () => {
-    const leftMs = Math.max(1, Math.round(deadlineMs - performance.now()))
-    await sql`set local lock_timeout = ${sql.lit(leftMs)}`.execute(trx)
-  }
 }
 
 function refuseUnbuilt({ name, version, state, reason }: Version): void {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { refuseShown, releaseTables } from './bridge-views.ts'
 import type { Database } from './database.ts'
 import { type JobRequest, requestJob } from './jobs.ts'
 import { VersionError, lockVersion } from './versions.ts'
@@ -7,15 +8,17 @@ import { VersionError, lockVersion } from './versions.ts'
  * Orders that a version be filled anew from the beginning of the log. It stops following the log until
  * that is done.
  *
- * @throws {VersionError} LIVE for a version that is or was shown; RETIRED, BUSY, UNKNOWN_VERSION.
+ * @throws {VersionError} LIVE for a version that is or was shown; RETIRED, BUSY, LOCKED, UNKNOWN_VERSION.
  */
 export async function requestRebuild(
   db: Database,
   target: { readonly name: string; readonly version: number },
   request: JobRequest,
 ): Promise<bigint> {
+  await releaseTables(db, target.name)
   return db.transaction().execute(async (trx) => {
-    const { projectionId, state, version } = await lockVersion(trx, target)
+    const found = await lockVersion(trx, target)
+    const { projectionId, state, version } = found
     const label = `${target.name} v${version}`
     if (state === 'live' || state === 'standby') {
       throw new VersionError(
@@ -29,6 +32,7 @@ export async function requestRebuild(
     if (state === 'retired') {
       throw new VersionError('RETIRED', `${label} is retired: its number is not used again`)
     }
+    await refuseShown(trx, found)
     const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })
     await sql`
       update evt.projection_version

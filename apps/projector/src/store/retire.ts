@@ -1,6 +1,7 @@
 import { postgresErrorCode } from '@fairlead/postgres'
 import { EffectRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import { refuseShown, releaseTables } from './bridge-views.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { dropTenantSchemas } from './tenant-schemas.ts'
@@ -21,6 +22,7 @@ export async function retire(
   db: Database,
   target: { readonly name: string; readonly version: number; readonly acceptLostEffects?: boolean },
 ): Promise<void> {
+  await releaseTables(db, target.name)
   await inTime(target, db, async (trx) => {
     await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
     const found = await lockVersion(trx, target)
@@ -32,6 +34,7 @@ export async function retire(
       )
     }
     if (target.acceptLostEffects !== true) await refusePending(trx, found)
+    await refuseShown(trx, found)
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
     await sql`
       update evt.projection_version

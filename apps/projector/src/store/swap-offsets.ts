@@ -4,7 +4,7 @@ import { type Transaction, sql } from 'kysely'
 import { type TopicPartition, placeOf } from '../log/event-log.ts'
 import { batchesLock } from './checkpoints.ts'
 import { type Version, VersionError, hasEffects } from './versions.ts'
-import type { LimitWait } from './views.ts'
+import type { LimitWait } from './wait-limit.ts'
 
 /** What a version that runs makes up for while the other one stands still for it. */
 const APART_RECORDS_MAX = 1_000
@@ -55,11 +55,22 @@ export async function stopAbreast(
 
 /** Before anything waits: neither version would make up for this while the other one stands still. */
 function refuseApart(offsets: SwapOffsets, swap: Swap): void {
+  refuseLag(offsets, swap)
+  if (!swap.acceptLostEffects) refuseStanding(offsets, swap)
+}
+
+type Lagging = Pick<Swap, 'live' | 'target' | 'lagRecordsMax'>
+
+/** @throws {VersionError} LAGS_BEHIND for a target that {@link stopAbreast} would refuse at once. */
+export async function refuseFarBehind(trx: Transaction<unknown>, swap: Lagging): Promise<void> {
+  refuseLag(await readOffsets(trx, swap), swap)
+}
+
+function refuseLag(offsets: SwapOffsets, swap: Lagging): void {
   const lag = lagOf(offsets)
   if (lag > Math.max(swap.lagRecordsMax, APART_RECORDS_MAX)) {
     throw new VersionError('LAGS_BEHIND', explainLag(swap, lag))
   }
-  if (!swap.acceptLostEffects) refuseStanding(offsets, swap)
 }
 
 /** Effects that are left to a version that nobody runs are lost. One that moves will come to them. */
@@ -123,7 +134,7 @@ type CheckpointRow = TopicPartition & { readonly version: number; readonly next_
 
 async function readOffsets(
   trx: Transaction<unknown>,
-  { live, target }: Swap,
+  { live, target }: Pick<Swap, 'live' | 'target'>,
 ): Promise<SwapOffsets> {
   const { rows } = await sql<CheckpointRow>`
     select version, topic, part as "partition", next_offset from evt.checkpoint
@@ -146,7 +157,7 @@ function lagOf(offsets: SwapOffsets): number {
   return lag
 }
 
-function explainLag({ live, target, lagRecordsMax }: Swap, lag: number): string {
+function explainLag({ live, target, lagRecordsMax }: Lagging, lag: number): string {
   return `${target.name} v${target.version} is ${lag} records behind version ${live.version}: does a projector run it? ${lagRecordsMax} are allowed`
 }
 

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
 import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
 import { promote } from './promote.ts'
-import { type LimitWait, planShowing, showTables } from './views.ts'
+import { planShowing, showTables } from './views.ts'
+import type { LimitWait } from './wait-limit.ts'
 
 const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
 const ASKED = { ...SWAP, name: 'accounts', version: 2 }
@@ -137,7 +138,9 @@ test('while a view is taken from its readers nothing is read', async () => {
   }
   await versions.db.transaction().execute(async (trx) => {
     const shown = inPublic('rm_accounts_v1')
-    const show = await planShowing(trx.withPlugin(counting), shown, 'rm_accounts_v1')
+    const show = await planShowing(trx.withPlugin(counting), [
+      { ...shown, before: 'rm_accounts_v1' },
+    ])
     expect(statementCount).toBeGreaterThan(0)
     statementCount = 0
     await show(limitWait)

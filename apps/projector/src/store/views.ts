@@ -3,23 +3,17 @@ import { classifyPostgresError, postgresErrorCode } from '@fairlead/postgres'
 import { type RawBuilder, type Transaction, sql } from 'kysely'
 import { createDependent, dependentsOf } from './dependent-views.ts'
 import { type KeptView, keptView, restoreView, withOptions } from './kept-view.ts'
+import { type Column, type Relation, tablesIn, viewsIn } from './relations.ts'
 import { VersionError } from './versions.ts'
-
-type Column = { readonly name: string; readonly type: string }
-type Relation = {
-  readonly schema: string
-  readonly name: string
-  readonly columns: readonly Column[]
-  readonly options: readonly string[]
-}
-
-/** Sets how long the next statement may wait for its lock. */
-export type LimitWait = () => Promise<void>
+import type { LimitWait } from './wait-limit.ts'
 
 const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01'
 
 /** Tables of the schema `from`, none where it is null, are shown by views in the schema `into`. */
-export type Showing = { readonly from: string | null; readonly into: string }
+type Showing = { readonly from: string | null; readonly into: string }
+
+/** What the views are to show, and what they show, if anything. */
+export type Place = Showing & { readonly before: string | null }
 
 /**
  * Lets the views in a schema show the tables of another, one view for each, instead of those of
@@ -37,24 +31,54 @@ export async function showTables(
   { from, into }: Showing,
   shownBefore: { readonly from: string | null; readonly limitWait: LimitWait } | null,
 ): Promise<void> {
-  const show = await planShowing(trx, { from, into }, shownBefore?.from ?? null)
+  const show = await planShowing(trx, [{ from, into, before: shownBefore?.from ?? null }])
   await show(shownBefore?.limitWait ?? (() => Promise.resolve()))
 }
 
 /**
- * As {@link showTables}, in two steps: what can be read is read now, and views are taken from their readers
- * by what is returned.
+ * As {@link showTables}, of any number of schemas, and in two steps: what can be read is read now, and views are
+ * taken from their readers by what is returned. Those in `shownAnyway` are left as they are.
  */
 export async function planShowing(
   trx: Transaction<unknown>,
-  { from, into }: Showing,
-  shownBefore: string | null,
+  places: readonly Place[],
+  shownAnyway: ReadonlySet<string> = new Set(),
 ): Promise<(limitWait: LimitWait) => Promise<void>> {
-  if (into !== 'public') await sql`create schema if not exists ${sql.id(into)}`.execute(trx)
-  const tables = await tablesOf(trx, from)
-  const before = (await tablesOf(trx, shownBefore)).map(({ name }) => name)
-  const views = before.length === 0 ? [] : await viewsOf(trx, into, before)
-  return (limitWait) => showAll(trx, into, { tables, before, views, limitWait })
+  await createMissing(trx, places)
+  const sources = places.flatMap(({ from, before }) => [from, before])
+  const tables = await tablesIn(
+    trx,
+    sources.filter((schema) => schema !== null),
+  )
+  const views = await viewsIn(
+    trx,
+    places.map(({ into }) => into),
+  )
+  return async (limitWait) => {
+    for (const { from, into, before } of places) {
+      const names = (tables.get(before ?? '') ?? []).map(({ name }) => name)
+      const shown = (views.get(into) ?? []).filter(({ name }) => names.includes(name))
+      const toShow = (tables.get(from ?? '') ?? []).filter(
+        ({ name }) => !shownAnyway.has(viewLabel({ schema: into, name })),
+      )
+      const gone = names.filter(
+        (each) => !tables.get(from ?? '')?.some(({ name }) => name === each),
+      )
+      await showAll(trx, into, { tables: toShow, gone, views: shown, limitWait })
+    }
+  }
+}
+
+/** `schema.name`. */
+export function viewLabel({ schema, name }: Pick<Relation, 'schema' | 'name'>): string {
+  return `${schema}.${name}`
+}
+
+async function createMissing(trx: Transaction<unknown>, places: readonly Place[]): Promise<void> {
+  const { rows } = await sql<{ name: string }>`
+    select name from unnest(${places.map(({ into }) => into)}::text[]) as place (name)
+    where not exists (select from pg_namespace where nspname = name)`.execute(trx)
+  for (const { name } of rows) await sql`create schema if not exists ${sql.id(name)}`.execute(trx)
 }
 
 async function showAll(
@@ -62,18 +86,18 @@ async function showAll(
   into: string,
   of: {
     readonly tables: readonly Relation[]
-    /** Names of tables that are shown. */
-    readonly before: readonly string[]
+    /** Names of views that show no table any more. */
+    readonly gone: readonly string[]
     readonly views: readonly Relation[]
     readonly limitWait: LimitWait
   },
 ): Promise<void> {
-  const { tables, before, views, limitWait } = of
+  const { tables, gone, views, limitWait } = of
   for (const table of tables) {
     const view = views.find(({ name }) => name === table.name)
     await explained(`${into}.${table.name}`, () => showTable(trx, into, { table, view, limitWait }))
   }
-  for (const name of before.filter((each) => !tables.some((table) => table.name === each))) {
+  for (const name of gone) {
     await explained(`${into}.${name}`, async () => {
       refuseDependents(name, await dependentsOf(trx, { schema: into, name }))
       await limitWait()
@@ -99,7 +123,7 @@ async function showTable(
   }
   await limitWait()
   if (view === undefined) await createView(trx, into, table, [])
-  else await replaceView(trx, into, table, view.options)
+  else await replaceStatement(into, table, view.options).execute(trx)
 }
 
 async function createView(
@@ -112,15 +136,14 @@ async function createView(
     ${selectOf(table)}`.execute(trx)
 }
 
-/** Options that are not named would be reset. */
-async function replaceView(
-  trx: Transaction<unknown>,
+/** In its place. Options that are not named would be reset. */
+export function replaceStatement(
   into: string,
   table: Relation,
   options: readonly string[],
-): Promise<void> {
-  await sql`create or replace view ${sql.id(into, table.name)} ${withOptions(options)} as
-    ${selectOf(table)}`.execute(trx)
+): RawBuilder<unknown> {
+  return sql`create or replace view ${sql.id(into, table.name)} ${withOptions(options)} as
+    ${selectOf(table)}`
 }
 
 async function recreateView(
@@ -149,9 +172,9 @@ async function recreateView(
 }
 
 /** What stands in the way of a view is for the operator to decide about. */
-async function explained(view: string, show: () => Promise<void>): Promise<void> {
+export async function explained<T>(view: string, show: () => Promise<T>): Promise<T> {
   try {
-    await show()
+    return await show()
   } catch (error) {
     const isDepended = postgresErrorCode(error) === DEPENDENT_OBJECTS_STILL_EXIST
     if (!isDepended && classifyPostgresError(error) !== 'schema') throw error
@@ -183,45 +206,8 @@ function selectOf({ schema, name, columns }: Relation): RawBuilder<unknown> {
 }
 
 /** `create or replace view` takes new columns behind the ones there are, and no other change. */
-function isExtended(before: readonly Column[], after: readonly Column[]): boolean {
+export function isExtended(before: readonly Column[], after: readonly Column[]): boolean {
   return before.every(
     ({ name, type }, index) => after[index]?.name === name && after[index].type === type,
   )
-}
-
-async function viewsOf(
-  trx: Transaction<unknown>,
-  schema: string,
-  names: readonly string[],
-): Promise<readonly Relation[]> {
-  return relationsOf(
-    trx,
-    sql`c.relnamespace = ${schema}::regnamespace
-    and c.relname = any(${names}::text[]) and c.relkind = 'v'`,
-  )
-}
-
-async function tablesOf(
-  trx: Transaction<unknown>,
-  schema: string | null,
-): Promise<readonly Relation[]> {
-  if (schema === null) return []
-  return relationsOf(
-    trx,
-    sql`c.relnamespace = ${schema}::regnamespace
-    and c.relkind in ('r', 'p')`,
-  )
-}
-
-async function relationsOf(
-  trx: Transaction<unknown>,
-  condition: RawBuilder<unknown>,
-): Promise<readonly Relation[]> {
-  const { rows } = await sql<Relation>`
-    select c.relnamespace::regnamespace::text as schema, c.relname as name, coalesce(c.reloptions, '{}') as options, json_agg(json_build_object('name', a.attname,
-      'type', format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
-    from pg_class c join pg_attribute a on a.attrelid = c.oid
-    where ${condition} and a.attnum > 0 and not a.attisdropped
-    group by c.relnamespace, c.relname, c.reloptions order by c.relname`.execute(trx)
-  return rows
 }

@@ -7,7 +7,11 @@ const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.me
 const CONNECTIONS_MAX = 5
 
 /** A database of its own with the tables of projectors, and connections to it. */
-export type MigratedDatabase = { readonly db: Database; readonly close: () => Promise<void> }
+export type MigratedDatabase = {
+  readonly url: string
+  readonly db: Database
+  readonly close: () => Promise<void>
+}
 
 export async function migratedDatabase(): Promise<MigratedDatabase> {
   const database = await testDatabase()
@@ -17,5 +21,5 @@ export async function migratedDatabase(): Promise<MigratedDatabase> {
     await db.destroy()
     await database.drop()
   }
-  return { db, close }
+  return { url: database.url, db, close }
 }

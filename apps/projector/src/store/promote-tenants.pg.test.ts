@@ -1,0 +1,196 @@
+import { type Kysely, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { accounts } from '../testing/accounts.test-fixture.ts'
+import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
+import { bridgeViews } from './bridge-views.ts'
+import { type Database, openDatabase } from './database.ts'
+import { promote } from './promote.ts'
+import { registerProjection } from './register.ts'
+import { requestRebuild } from './request-rebuild.ts'
+import { retire } from './retire.ts'
+import { registerTenants, tenantSchemas } from './tenant-schemas.ts'
+import { readVersion } from './versions.ts'
+
+const READERS = 12
+
+const apart = { ...accounts, tenants: 'schema' as const }
+const ASKED = {
+  name: 'accounts',
+  version: 2,
+  lagRecordsMax: 0,
+  acceptParked: false,
+  acceptLostEffects: false,
+}
+
+let versions: TwoVersions
+let readerDb: Database
+
+let tenants: readonly string[]
+
+/** So many tenants with one account in each version, whose balance is the number of the version. */
+async function open(tenantCount: number): Promise<void> {
+  tenants = Array.from({ length: tenantCount }, (_, index) => `t${index}`)
+  versions = await openTwoVersions(apart, { ...apart, version: 2 })
+  readerDb = openDatabase({ url: versions.url, connectionsMax: READERS + 1 })
+  await registerTenants(versions.db, tenants)
+  for (const version of [1, 2]) {
+    const registered = await registerProjection(versions.db, { ...apart, version })
+    await versions.db.transaction().execute((trx) => tenantSchemas(trx, registered, tenants))
+    await versions.stand(version, 40)
+  }
+  await sql`
+    do $$ declare s record; begin
+      for s in select schema_name, version from evt.tenant_schema loop
+        execute format('insert into %I.account (id, balance, total, last_at) values (gen_random_uuid(), %s, 0, now())',
+          s.schema_name, s.version);
+      end loop;
+    end $$`.execute(versions.db)
+}
+
+afterEach(async () => {
+  await readerDb.destroy()
+  await versions.close()
+})
+
+/** What one statement reads of the views of tenants. */
+async function balancesOf(db: Kysely<unknown>, of: readonly string[]): Promise<readonly number[]> {
+  const reads = of.map((tenant) => `select balance from tenant_${tenant}.account`)
+  const { rows } = await sql<{ balance: number }>`
+    select distinct balance from (${sql.raw(reads.join(' union all '))}) shown`.execute(db)
+  return rows.map(({ balance }) => balance)
+}
+
+/** Holds the views of a share of the tenants as a report does, and reads some of them, again and again. */
+async function keepReading(share: readonly string[], seen: Set<string>, signal: AbortSignal) {
+  const views = share.map((tenant) => sql.id(`tenant_${tenant}`, 'account'))
+  while (!signal.aborted) {
+    await readerDb.transaction().execute(async (trx) => {
+      await sql`lock table ${sql.join(views)} in access share mode`.execute(trx)
+      seen.add((await balancesOf(trx, share.slice(0, 2))).join())
+      await sql`select pg_sleep(0.1)`.execute(trx)
+    })
+  }
+}
+
+/** Views that read more than the tables of the version that is live. */
+async function viewsOfSeveral(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_views
+    where schemaname like 'tenant\_%' and definition like '%UNION%'`.execute(versions.db)
+  return rows[0]?.count ?? 0
+}
+
+/** Runs `during` while readers hold all views all the time; what their statements have seen. */
+async function whileRead(
+  during: (sawSecond: () => Promise<void>) => Promise<void>,
+): Promise<readonly string[]> {
+  const abort = new AbortController()
+  const seen = new Set<string>()
+  const reading = Promise.all(
+    Array.from({ length: READERS }, (_, reader) => {
+      const share = tenants.filter((_each, index) => index % READERS === reader)
+      return keepReading(share, seen, abort.signal)
+    }),
+  )
+  try {
+    const waiting = { timeout: 20_000 }
+    await vi.waitFor(() => expect(seen).toEqual(new Set(['1'])), waiting)
+    await during(() => vi.waitFor(() => expect(seen).toContain('2'), waiting))
+  } finally {
+    abort.abort()
+    await reading
+  }
+  return [...seen].toSorted()
+}
+
+/** Takes the view of a tenant as a long report does, until it is let go. */
+async function hold(tenant: string): Promise<() => Promise<void>> {
+  const released = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const holding = readerDb.transaction().execute(async (trx) => {
+    await balancesOf(trx, [tenant])
+    held.resolve()
+    await released.promise
+  })
+  await held.promise
+  return () => {
+    released.resolve()
+    return holding
+  }
+}
+
+test('with hundreds of tenants a promotion ends while every view is read all the time, and every statement sees one version', {
+  timeout: 500_000,
+}, async () => {
+  await open(300)
+  const seen = await whileRead(async (sawSecond) => {
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 400_000 })).toMatchObject({
+      live: 2,
+      previous: 1,
+      viewsHeld: 0,
+    })
+    expect(await balancesOf(readerDb, tenants)).toEqual([2])
+    await sawSecond()
+  })
+  expect(seen).toEqual(['1', '2'])
+  expect(await viewsOfSeveral()).toBe(0)
+})
+
+describe('of views that read two versions', () => {
+  beforeEach(() => open(10))
+
+  test('a view that is held all the time stops the promotion, and the next one goes on with it', async () => {
+    const release = await hold('t7')
+    await expect(promote(versions.db, { ...ASKED, timeoutMs: 600 })).rejects.toMatchObject({
+      code: 'LOCKED',
+      message: expect.stringMatching(
+        /tenant_t7\.account was held by others, one of 1 that are left/,
+      ),
+    })
+    expect(await balancesOf(readerDb, tenants)).toEqual([1])
+    expect(await viewsOfSeveral()).toBe(9)
+    await release()
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).toMatchObject({ live: 2 })
+  })
+
+  test.for([
+    ['retired', retire],
+    ['filled anew', (db: Database) => requestRebuild(db, ASKED, {})],
+  ] as const)('none goes with a version that is %s', async ([, discard]) => {
+    const target = await readVersion(versions.db, ASKED)
+    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
+    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    expect(await viewsOfSeveral()).toBe(10)
+    expect(await balancesOf(readerDb, tenants)).toEqual([1])
+    await sql`delete from evt.projection_job`.execute(versions.db)
+    await discard(versions.db, ASKED)
+    expect(await balancesOf(readerDb, tenants)).toEqual([1])
+    expect(await viewsOfSeveral()).toBe(0)
+  })
+
+  test('a version is not retired while a view that reads it is held', async () => {
+    const target = await readVersion(versions.db, ASKED)
+    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
+    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    const release = await hold('t7')
+    await expect(retire(versions.db, ASKED)).rejects.toMatchObject({ code: 'LOCKED' })
+    await release()
+    await retire(versions.db, ASKED)
+    expect(await balancesOf(readerDb, tenants)).toEqual([1])
+  })
+
+  test('a view that cannot be let go after the swap shows the version that is live', async () => {
+    const target = await readVersion(versions.db, ASKED)
+    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
+    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    const release = await hold('t7')
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 0 })).toMatchObject({
+      live: 2,
+      viewsHeld: 1,
+    })
+    expect(await balancesOf(readerDb, tenants)).toEqual([2])
+    await release()
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 0 })).toMatchObject({ viewsHeld: 0 })
+    expect(await viewsOfSeveral()).toBe(0)
+  })
+})
