@@ -8,6 +8,7 @@ import { versionOf } from '../store/registered-projection.ts'
 import { VersionError } from '../store/versions.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
+import { LogReading } from './log-reading.ts'
 import { KeyTexts } from './key-texts.ts'
 import { refuseOtherHistory } from './history.ts'
 import { releaseLetters } from './parked-keys.ts'
@@ -38,19 +39,19 @@ export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
   const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
   const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })
+  const reading = new LogReading(options, (records, parked) => fold.take(records, parked))
   await refuseOtherHistory(options, 'the rows would lack them. Nothing was changed')
   const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => 0 })
   try {
     let total = 0
-    await reporter.enter('reading', () => Promise.resolve({ done: fold.readCount, total }))
+    await reporter.enter('reading', () => Promise.resolve({ done: reading.readCount, total }))
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
       const ends = await readCheckpoints(session.db, versionOf(registered))
       total = sum(ends)
-      await fold.readTo(ends)
+      await reading.readTo(ends)
       refuseFailures(fold)
-      if (await session.db.transaction().execute((trx) => swapRows(trx, options, fold, keys))) {
-        return
-      }
+      const read = { reading, fold, keys }
+      if (await session.db.transaction().execute((trx) => swapRows(trx, options, read))) return
     }
     throw new RebuildFailed(
       `events come in faster than they are read: try again when ${projection.name} is quieter`,
@@ -71,8 +72,7 @@ function notAFold(name: string): VersionError {
 async function swapRows(
   trx: Transaction<unknown>,
   { registered, job }: RebuildOptions,
-  fold: KeyFold,
-  keys: readonly string[],
+  { reading, fold, keys }: { reading: LogReading; fold: KeyFold; keys: readonly string[] },
 ): Promise<boolean> {
   const { projection, schemaName } = registered
   if (projection.kind !== 'fold') throw notAFold(projection.name)
@@ -80,8 +80,8 @@ async function swapRows(
     select from evt.checkpoint where projection_id = ${registered.projectionId}
       and version = ${projection.version} order by topic, part for update`.execute(trx)
   const ends = await readCheckpoints(trx, versionOf(registered))
-  if (sum(ends) - fold.readCount > LOCKED_RECORDS_MAX) return false
-  await fold.readTo(ends)
+  if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return false
+  await reading.readTo(ends)
   refuseFailures(fold)
   const table = new FoldTable(projection, schemaName)
   await table.delete(trx, keys)

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import {
   type AnyEvent,
   Attempts,
@@ -16,19 +15,13 @@ import {
   rowKeyOf,
 } from '@fairlead/projection'
 import { LookUps } from '../look-ups.ts'
-import type { EventLog } from '../log/event-log.ts'
-import type { RecordReader } from '../log/prepare-records.ts'
-import type { PartitionProgress } from '../store/checkpoints.ts'
 import type { Database } from '../store/database.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
 import { KeyTexts } from './key-texts.ts'
 import { setTenant } from '../store/set-tenant.ts'
-import { MergedLog } from './merged-log.ts'
-import { type ParkedKeysByTopic, readLetterPlaces, readParkedKeys } from './parked-keys.ts'
+import { type ParkedKeysByTopic, readLetterPlaces } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
-
-const RECORDS_AT_A_TIME = 1_000
 
 /** Where events of any key may change any row, those of all keys count. */
 const FAILED_KEYS_MAX = 100_000
@@ -38,18 +31,15 @@ type Place = Pick<LogRecord, 'topic' | 'partition' | 'offset'>
 type KeyFoldOptions = {
   readonly db: Database
   readonly session: BuildSession
-  readonly log: EventLog
-  readonly reader: RecordReader
   readonly registered: RegisteredProjection
   readonly projection: FoldProjection
-  readonly fetchBytesMax: number
   /** Asked for the text (see {@link KeyTexts}) of every row's key, in the order of the log. */
   readonly wants: (keyText: string) => boolean
   readonly signal: AbortSignal
 }
 
 /**
- * Folds the events of some rows from the log, in as many steps as its caller likes. What it holds
+ * Folds the events of some rows, as they are read from the log. What it holds
  * grows with these rows, not with their events.
  */
 export class KeyFold {
@@ -62,7 +52,6 @@ export class KeyFold {
   readonly #changed: ChangedRows = new Map()
   /** Key texts of the batch that is being folded. */
   #texts: ReadonlyMap<RowKey, string> = new Map()
-  #positions: readonly PartitionProgress[] = []
   /** Keys of records, in the sense of the ledger, of which an event failed in this fold. */
   readonly #failedKeys = new Set<string>()
   #firstFailure: Letter | undefined
@@ -71,7 +60,6 @@ export class KeyFold {
   readonly #letters: Place[] = []
   /** With an inbox. It holds ids of the rows' events: those of all events may be any number. */
   readonly #seenIds: SeenIds | undefined
-  #readCount = 0
 
   constructor(options: KeyFoldOptions) {
     this.#options = options
@@ -111,11 +99,6 @@ export class KeyFold {
     return this.#letters
   }
 
-  /** Records of the log that are behind it. */
-  get readCount(): number {
-    return this.#readCount
-  }
-
   /** Nobody wants the row any more. */
   forget(keyText: string): void {
     const spelling = this.#spellings.get(keyText)
@@ -126,38 +109,14 @@ export class KeyFold {
   }
 
   /**
-   * Reads on to the ends, from the first record of each partition that it has not seen. `ends` are
-   * the checkpoints of the version: what it has parked of the records before them is known by now.
+   * The next records of the log, and what the version has parked of them.
    *
    * @throws {RebuildFailed} when too many keys fail. {EventFailure} when an event stops the projection.
    */
-  async readTo(ends: readonly PartitionProgress[]): Promise<void> {
-    const { log, reader, fetchBytesMax, signal, session, registered } = this.#options
-    const parkedKeys = await readParkedKeys(session.db, registered)
-    const partitions = await Promise.all(
-      ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
-        const earliest = await log.earliestOffset(topic, partition)
-        const begin = { nextOffset: Math.min(end, earliest), source: null, eventTimeMs: null }
-        const read = this.#positions.find(
-          (position) => position.topic === topic && position.partition === partition,
-        )
-        return { topic, partition, start: read?.progress ?? begin, end }
-      }),
-    )
-    const onTrouble = (): void => undefined
-    const prepare: RecordReader['prepare'] = (records) => reader.prepare(records)
-    const merged = new MergedLog({ log, prepare, partitions, fetchBytesMax, signal, onTrouble })
-    for (;;) {
-      await setImmediate()
-      signal.throwIfAborted()
-      const records = await merged.next(RECORDS_AT_A_TIME)
-      this.#readCount = merged.readCount
-      if (records.length === 0) break
-      const wanted = await this.#wantedOf(records)
-      await this.#noteParked(wanted, parkedKeys)
-      await this.#foldByTenant(this.#withoutRepeats(wanted))
-    }
-    this.#positions = merged.positions()
+  async take(records: readonly PreparedRecord[], parkedKeys: ParkedKeysByTopic): Promise<void> {
+    const wanted = await this.#wantedOf(records)
+    await this.#noteParked(wanted, parkedKeys)
+    await this.#foldByTenant(this.#withoutRepeats(wanted))
   }
 
   /**

@@ -6,7 +6,7 @@ import type { RebuildOptions } from './rebuild-version.ts'
 /** The rows of one tenant, where each has tables of its own; of all, and no tenant, otherwise. */
 export type TenantRows = { readonly tenant: string | null; readonly options: RebuildOptions }
 
-/** Each with a reader that ignores the events of all others. */
+/** Each with a reader that ignores the events of all others, for who reads those of one alone. */
 export async function rowsByTenant(options: RebuildOptions): Promise<readonly TenantRows[]> {
   const { session, registered, reader } = options
   if (registered.projection.tenants !== 'schema') return [{ tenant: null, options }]

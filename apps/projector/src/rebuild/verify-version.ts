@@ -1,6 +1,6 @@
-import { type FoldProjection, type Row, unitOf } from '@fairlead/projection'
+import { type FoldProjection, type PreparedRecord, type Row, unitOf } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
+import { readCheckpoints } from '../store/checkpoints.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
@@ -10,6 +10,7 @@ import { KeyFold } from './key-fold.ts'
 import { KeySample } from './key-sample.ts'
 import { KeyTexts } from './key-texts.ts'
 import { refuseOtherHistory } from './history.ts'
+import { LogReading } from './log-reading.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
 import { copyStatement, copyText } from './row-text.ts'
 import { type TenantRows, rowsByTenant } from './tenant-rows.ts'
@@ -53,24 +54,34 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
   )
   const ends = await readCheckpoints(session.db, versionOf(registered))
   const total = ends.reduce((sum, { progress }) => sum + progress.nextOffset, 0)
-  const rows = await rowsByTenant(options)
-  let reading: KeyFold | undefined
-  const found: Verification[] = []
-  const parked = (): number => reading?.failing.size ?? 0
+  const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
+  const drawn = new Map<string, DrawnRows>()
+  for (const of of await rowsByTenant(options)) {
+    drawn.set(of.tenant ?? EVERY_TENANT, await drawRows(of, projection, half))
+  }
+  const reading = new LogReading(options, async (records, parkedKeys) => {
+    const tenantOf = ({ tenant }: PreparedRecord): string =>
+      drawn.has(EVERY_TENANT) ? EVERY_TENANT : tenant
+    for (const [tenant, ofTenant] of Map.groupBy(records, tenantOf)) {
+      await drawn.get(tenant)?.fold.take(ofTenant, parkedKeys)
+    }
+  })
+  const parked = (): number =>
+    [...drawn.values()].reduce((count, { fold }) => count + fold.failing.size, 0)
   const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked })
   try {
-    await reporter.enter('reading', () =>
-      Promise.resolve({
-        done: found.length * total + (reading?.readCount ?? 0),
-        total: rows.length * total,
-      }),
-    )
-    for (const of of rows) {
-      const onReading = (fold: KeyFold): void => {
-        reading = fold
-      }
-      found.push(await verifyRows(of, projection, ends, onReading))
-    }
+    await reporter.enter('reading', () => Promise.resolve({ done: reading.readCount, total }))
+    await reading.readTo(ends)
+    // Rows and checkpoints of one moment, and the log up to it.
+    const found = await session.db
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .execute(async (trx) => {
+        await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
+        const each: Verification[] = []
+        for (const rows of drawn.values()) each.push(await compare(trx, projection, rows))
+        return each
+      })
     await reporter.stop()
     await finishJob(db, job.id, summed(found))
   } finally {
@@ -78,26 +89,26 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
   }
 }
 
-/** Of all rows, or those of one tenant. */
-async function verifyRows(
+/** A name that no tenant has: events of none are left out where each has rows of his own. */
+const EVERY_TENANT = ''
+
+/** Keys that are compared of the rows of one tenant, or of all, and what the log says of them. */
+type DrawnRows = TenantRows & {
+  readonly fold: KeyFold
+  readonly tableKeys: readonly string[]
+}
+
+async function drawRows(
   { options, tenant }: TenantRows,
   projection: FoldProjection,
-  ends: readonly PartitionProgress[],
-  onReading: (fold: KeyFold) => void,
-): Promise<Verification> {
-  const { session, job } = options
-  const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
+  half: number,
+): Promise<DrawnRows> {
   const tableKeys = await drawFromTable(projection, options, half)
   const drop = (keyText: string): void => fold.forget(keyText)
   const sample = new KeySample({ known: tableKeys, logKeysMax: half, drop })
   const wants = (keyText: string): boolean => sample.wants(keyText)
   const fold = new KeyFold({ ...options, projection, wants })
-  onReading(fold)
-  await fold.readTo(ends)
-  return session.db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .execute((trx) => compare(trx, { options, tenant, projection, fold, tableKeys }))
+  return { options, tenant, fold, tableKeys }
 }
 
 /** Of several tenants, each of whose keys has its name in front. */
@@ -139,27 +150,19 @@ async function drawFromTable(
   return rows.map(({ key }) => key)
 }
 
-/** Reads rows and checkpoints of one moment, and the log up to it. */
 async function compare(
   trx: Transaction<unknown>,
-  from: {
-    readonly options: RebuildOptions
-    readonly tenant: string | null
-    readonly projection: FoldProjection
-    readonly fold: KeyFold
-    readonly tableKeys: readonly string[]
-  },
+  projection: FoldProjection,
+  { options, tenant, fold, tableKeys }: DrawnRows,
 ): Promise<Verification> {
-  const { options, tenant, projection, fold, tableKeys } = from
   const { session, registered } = options
   const { table } = projection
   const { qualifiedName } = new FoldTable(projection, registered.schemaName)
-  await fold.readTo(await readCheckpoints(trx, versionOf(registered)))
   const failing = new Set([...fold.failing, ...fold.parked])
   const compared = [...fold.rows()].filter(([key]) => !failing.has(key))
   const expected = compared.flatMap(([, row]): Row[] => (row === undefined ? [] : [row]))
   await sql`create temporary table verify_stage
-    (like ${sql.raw(qualifiedName)}) on commit drop`.execute(trx)
+    (like ${sql.raw(qualifiedName)})`.execute(trx)
   await session.copy(copyStatement(table, 'pg_temp.verify_stage'), copyText(table, expected))
 
   const columns = Object.keys(table.columns)
@@ -186,11 +189,13 @@ async function compare(
     sql`select t.${key} as key from ${stored} t left join verify_stage e using (${key})
       where e.${key} is null and t.${key} = any(${keyTexts.arrayOf([...compareKeys])})`,
   )
+  const rowCount = await countOf(trx, stored)
+  await sql`drop table pg_temp.verify_stage`.execute(trx)
   const named = (keys: readonly string[]): readonly string[] =>
     tenant === null ? keys : keys.map((each) => unitOf(tenant, each))
   return {
     isEqual: missing.length + different.length + surplus.length === 0,
-    rowCount: await countOf(trx, stored),
+    rowCount,
     liveRowCount: await liveCount(trx, registered, { tableName: table.name, tenant }),
     comparedKeys: compareKeys.size,
     failingKeys: failing.size,
