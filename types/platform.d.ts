@@ -12,3 +12,8 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean })
   decode(bytes?: Uint8Array): string
 }
+
+/** Handed through from who waits to who is waited for, and never looked at: nothing here can wait. */
+interface AbortSignal {
+  readonly aborted: boolean
+}

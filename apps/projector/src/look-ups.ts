@@ -63,7 +63,7 @@ export class LookUps {
       return
     }
     try {
-      const value = await inTime(() => enrichEach(event), {
+      const value = await inTime((signal) => enrichEach(event, { signal }), {
         timeoutMs: LOOK_UP_TIMEOUT_MS,
         what: 'a look-up',
         signal: this.#signal,

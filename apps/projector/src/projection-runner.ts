@@ -92,6 +92,11 @@ export class ProjectionRunner {
     })
   }
 
+  /** Aborted when it stops. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
   get registered(): RegisteredProjection {
     return this.#options.registered
   }

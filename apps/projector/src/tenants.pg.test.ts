@@ -292,7 +292,8 @@ describe('of rows that each tenant has of his own', () => {
     )
     const options = { nowMs: Date.now, aheadMaxMs: 60_000, tenantHeader: 'tenant' }
     const reader = new RecordReader(apart, new JsonSerde(), options)
-    const { changes } = await dryRun(fixture.db, registered, reader, queue)
+    const { signal } = new AbortController()
+    const { changes } = await dryRun(fixture.db, registered, { reader, queue, signal })
     expect(changes).toMatchObject([
       { table: 'tenant_acme.account', before: { balance: 5 }, after: { balance: 6 } },
       { table: 'tenant_globex.account', before: { balance: 8 }, after: { balance: 9 } },
@@ -427,7 +428,8 @@ describe('tenants that nobody registered', () => {
       tenantHeader: 'tenant',
     })
     await whileTablesAreMade(async () => {
-      const run = dryRun(fixture.db, { ...registered, topic: TOPIC }, reader, queue)
+      const { signal } = new AbortController()
+      const run = dryRun(fixture.db, { ...registered, topic: TOPIC }, { reader, queue, signal })
       await expect(run).rejects.toMatchObject({ code: '55P03' })
     })
   })

@@ -8,10 +8,13 @@ export async function lookedUpFor(
 ): Promise<LookedUp | undefined> {
   if (enrichEach === undefined) return undefined
   const lookedUp = new LookedUp()
+  const { signal } = new AbortController()
   for (const event of events) {
     try {
       const value =
-        given !== undefined && 'enriched' in given ? given.enriched : await enrichEach(event)
+        given !== undefined && 'enriched' in given
+          ? given.enriched
+          : await enrichEach(event, { signal })
       lookedUp.set(event.source, { ok: true, value })
     } catch (error) {
       lookedUp.set(event.source, { ok: false, error })

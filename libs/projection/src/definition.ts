@@ -68,7 +68,7 @@ type Common = {
   /** Looks up what handlers need beside their events, for a whole batch at once. */
   readonly enrich?: Enrich
   /** Looks up what the handler of one event needs, outside of any transaction. */
-  readonly enrichEach?: (event: AnyEvent) => unknown
+  readonly enrichEach?: (event: AnyEvent, context: LookUpContext) => unknown
   /** Keys of which look-ups and effects run at the same time; undefined: 1. */
   readonly concurrency?: number
   /** Undefined where positions alone tell what repeats. */
@@ -80,6 +80,9 @@ type Common = {
   /** Of keys that are parked; what is not there is the projector's. */
   readonly retryParked?: Partial<RetryPolicy>
 }
+
+/** What `enrichEach` gets beside its event. */
+export type LookUpContext = { readonly signal: AbortSignal }
 
 /**
  * How tenants are kept apart, beyond their keys: `row` applies events tenant by tenant, with the setting
@@ -193,9 +196,10 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
    * handler gets what it returns. It is called before the transaction of the batch, in lanes (see
    * `concurrency`), again when the process dies before the commit, and in each rebuild. What it throws
    * counts as thrown by the handler; a peer that is away pauses the partition, and so does a call
-   * that does not end within 30 s.
+   * that does not end within 30 s. Give the `signal` to what waits (`fetch`, for example): it is aborted
+   * when nobody waits for the answer any more.
    */
-  readonly enrichEach?: (event: E) => Promise<X> | X
+  readonly enrichEach?: (event: E, context: LookUpContext) => Promise<X> | X
   /**
    * Keys of which calls of `enrichEach`, and effects of `liveOnly`, run at the same time. Those of one
    * key run one after the other, in the order of their events. Default 1: all do, in the order of the

@@ -6,6 +6,7 @@ export {
   type EventFailureAction,
   type FoldHandler,
   type FoldProjection,
+  type LookUpContext,
   type Projection,
   type RetryPolicy,
   type RowsBuilder,

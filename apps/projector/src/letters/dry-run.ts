@@ -5,7 +5,8 @@ import {
   type Letter,
   type PreparedRecord,
 } from '@fairlead/projection'
-import { type Transaction, sql } from 'kysely'
+import { OperationalError } from '@fairlead/base'
+import { type KyselyPlugin, type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
 import { LookUps } from '../look-ups.ts'
@@ -16,8 +17,12 @@ import type { LetterQueue } from '../store/letter-queue.ts'
 import { versionOf } from '../store/registered-projection.ts'
 import { listTenantSchemas, tenantSchemas } from '../store/tenant-schemas.ts'
 
+/** Code of the error of a dry run that somebody would have to wait for too long for. */
+export const DRY_RUN_TOO_LONG = 'DRY_RUN_TOO_LONG'
 /** A dry run holds up the batches of its projection, and gives up rather than wait for one. */
 const LOCK_TIMEOUT_MS = 2_000
+/** Nor does it hold them up for longer: neither one statement of it does, nor all of them. */
+const TRANSACTION_TIMEOUT_MS = 10_000
 
 /** A row as it is, and as it would be; null where it is not there. */
 type RowChange = {
@@ -51,12 +56,18 @@ class RolledBack extends Error {
  * Applies letters in a transaction that is rolled back, and answers which rows would change. Triggers
  * that live as long as the transaction note the changes; they keep other writers of the tables
  * waiting for its end.
+ *
+ * @throws the reason of `signal`, which ends look-ups. {OperationalError} {@link DRY_RUN_TOO_LONG} when the statements of
+ *   its handlers take too long. What look-ups and `applyRecords` throw.
  */
 export async function dryRun(
   db: Database,
   owner: TopicOfProjection,
-  reader: RecordReader,
-  queue: LetterQueue,
+  {
+    reader,
+    queue,
+    signal,
+  }: { readonly reader: RecordReader; readonly queue: LetterQueue; readonly signal: AbortSignal },
 ): Promise<DryRun> {
   const prepared = await prepareLetters(reader, queue.letters)
   const records = prepared.filter(
@@ -68,10 +79,12 @@ export async function dryRun(
     parkedKeys: new Set(),
     attempts: Attempts.none,
   })
-  const lookedUp = await new LookUps(projection).of(records, () => false)
+  const lookedUp = await new LookUps(projection, signal).of(records, () => false)
   try {
-    return await db.transaction().execute(async (trx) => {
+    return await db.transaction().execute(async (transaction) => {
+      const trx = transaction.withPlugin(endedBy(signal, TRANSACTION_TIMEOUT_MS))
       await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
+      await sql`set local statement_timeout = ${sql.lit(TRANSACTION_TIMEOUT_MS)}`.execute(trx)
       const places = await placesOf(trx, owner, records)
       await prepareNotes(trx)
       for (const place of places) await noteChanges(trx, place)
@@ -93,6 +106,22 @@ export async function dryRun(
   } catch (error) {
     if (error instanceof RolledBack) return error.found
     throw error
+  }
+}
+
+/** Lets no statement begin, of handlers and `enrich` either, once it has taken too long or nobody waits for it. */
+function endedBy(signal: AbortSignal, timeoutMs: number): KyselyPlugin {
+  const endMs = performance.now() + timeoutMs
+  return {
+    transformQuery: ({ node }) => {
+      signal.throwIfAborted()
+      if (performance.now() < endMs) return node
+      throw new OperationalError(
+        `the letters are not applied within ${timeoutMs} ms, for which the batches of the projection wait: try fewer of them`,
+        { code: DRY_RUN_TOO_LONG, retryable: true },
+      )
+    },
+    transformResult: ({ result }) => Promise.resolve(result),
   }
 }
 

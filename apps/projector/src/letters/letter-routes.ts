@@ -1,4 +1,5 @@
-import { errorMessage } from '@fairlead/base'
+import type { ServerResponse } from 'node:http'
+import { OperationalError, errorMessage } from '@fairlead/base'
 import { EventFailure, classifyFailure } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { ProjectionRunner } from '../projection-runner.ts'
@@ -26,7 +27,7 @@ import {
   listLetters,
   listParkedKeys,
 } from '../store/list-letters.ts'
-import { type DryRun, dryRun } from './dry-run.ts'
+import { DRY_RUN_TOO_LONG, type DryRun, dryRun } from './dry-run.ts'
 import { type Payloads, encodeEdit } from './edit-value.ts'
 import {
   type DecodedLetter,
@@ -36,6 +37,8 @@ import {
   wholeLetterJson,
 } from './letter-json.ts'
 
+/** Clients wait for 30 s. */
+const DRY_RUN_TIMEOUT_MS = 25_000
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 const RATE_MAX = 1_000_000
@@ -294,11 +297,37 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
     ({ body }, reply) =>
       answering(reply, async () => {
         const ids = await findVersion(db, body.projection, body.version)
-        const { registered, reader } = runnerOf(source, ids)
+        const runner = runnerOf(source, ids)
         if (body.id !== undefined) await refuseFollower(db, ids, BigInt(body.id))
-        return dryRunAll(db, { registered, reader }, selectionOf(body))
+        return whileWaitedFor(reply.raw, runner.signal, (signal) =>
+          dryRunAll(db, runner, selectionOf(body), signal),
+        )
       }),
   )
+}
+
+/** Its signal is aborted when it takes too long, when who has asked is gone, and when the projector stops. */
+async function whileWaitedFor<T>(
+  response: ServerResponse,
+  stopping: AbortSignal,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController()
+  const end = (message: string, code: string) => () =>
+    ended.abort(new OperationalError(message, { code, retryable: true }))
+  const late = end(`the dry run did not end within ${DRY_RUN_TIMEOUT_MS} ms`, DRY_RUN_TOO_LONG)
+  const timer = setTimeout(late, DRY_RUN_TIMEOUT_MS)
+  const gone = end('nobody waits for the answer', 'ECONNRESET')
+  response.once('close', gone)
+  const stopped = end('the projector stops', 'STOPPING')
+  stopping.addEventListener('abort', stopped, { once: true })
+  try {
+    return await run(ended.signal)
+  } finally {
+    clearTimeout(timer)
+    response.off('close', gone)
+    stopping.removeEventListener('abort', stopped)
+  }
 }
 
 /** Topics have no keys in common: each is tried out on its own. */
@@ -306,6 +335,7 @@ async function dryRunAll(
   db: Database,
   { registered, reader }: Pick<ProjectionRunner, 'registered' | 'reader'>,
   selection: LetterSelection,
+  signal: AbortSignal,
 ) {
   const runs: DryRun[] = []
   for (const { topic } of registered.projection.sources) {
@@ -327,7 +357,7 @@ async function dryRunAll(
       owner,
       keys.map((key) => ({ ...key, lettersLeft })),
     )
-    runs.push(await dryRun(db, owner, reader, queue))
+    runs.push(await dryRun(db, owner, { reader, queue, signal }))
   }
   if (runs.length === 0) throw nothingSelected(selection)
   return {
@@ -392,6 +422,7 @@ async function answering(reply: Reply, answer: () => Promise<unknown>): Promise<
 function statusOf(error: unknown): readonly [status: number, code: string] {
   if (error instanceof LetterOrderError) return [STATUS[error.code], error.code]
   if (error instanceof EventFailure) return [409, 'STOPS_PROJECTION']
+  if (error instanceof OperationalError && error.code === DRY_RUN_TOO_LONG) return [409, 'BUSY']
   const failureClass = classifyFailure(error, 'handler')
   // A dry run does not wait for the batches of its projection for long.
   if (failureClass === 'contention') return [409, 'BUSY']

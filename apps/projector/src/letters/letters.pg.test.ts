@@ -1,4 +1,4 @@
-import type { AnyEvent, Row } from '@fairlead/projection'
+import type { AnyEvent, Row, SqlContext } from '@fairlead/projection'
 import { EncodeError, withWirePrefix } from '@fairlead/serde'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
@@ -435,6 +435,72 @@ test('a dry run that cannot be had says why', async () => {
     expect(await dryRun({ all: true })).toEqual([409, 'BUSY'])
   })
   expect(await dryRun({ all: true })).toEqual([200, undefined])
+})
+
+test('a dry run ends what it looks up when nobody waits for it any more', async () => {
+  let isKnown = false
+  const asked: AbortSignal[] = []
+  await serve([
+    {
+      ...accounts,
+      enrichEach: (_event, { signal }) => {
+        if (!isKnown) throw new RangeError('nobody knows it')
+        asked.push(signal)
+        return new Promise(() => undefined)
+      },
+    },
+  ])
+  log.append(0, deposited(accountId(1), 1), deposited(accountId(2), 2))
+  await appliedUpTo(2, 0)
+  isKnown = true
+  const url = await http.listen({ host: '127.0.0.1', port: 0 })
+  const gone = new AbortController()
+  const asking = fetch(`${url}/dead-letters/dry-run`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ projection: 'accounts', all: true }),
+    signal: gone.signal,
+  })
+  await until(() => expect(asked).toHaveLength(1))
+  gone.abort()
+  await expect(asking).rejects.toMatchObject({ name: 'AbortError' })
+  await until(() => expect(asked[0]?.aborted).toBe(true))
+
+  const second = ask('POST', '/dead-letters/dry-run', { projection: 'accounts', all: true })
+  await until(() => expect(asked).toHaveLength(2))
+  await running.projector.stop()
+  expect(await second).toMatchObject({ status: 503, body: { message: 'the projector stops' } })
+  expect(asked.map(({ aborted }) => aborted)).toEqual([true, true])
+})
+
+test('a dry run lets its handlers begin no statement once it holds the batches up for too long', async () => {
+  const statement = sql`select 1`
+  let elapsedMs = 0
+  await serve([
+    {
+      ...totals,
+      on: {
+        Deposited: async (_event: unknown, { trx, replay }: SqlContext<unknown, unknown>) => {
+          if (!replay) throw new RangeError('not yet')
+          elapsedMs += 6_000
+          await statement.execute(trx)
+        },
+      },
+    },
+  ])
+  log.append(0, deposited('monday', 1), deposited('tuesday', 2))
+  await appliedUpTo(2, 0)
+  const now = performance.now.bind(performance)
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + elapsedMs)
+  try {
+    const dryRun = { projection: 'totals', all: true }
+    expect(await ask('POST', '/dead-letters/dry-run', dryRun)).toMatchObject({
+      status: 409,
+      body: { code: 'BUSY', message: expect.stringMatching(/not applied within 10000 ms/) },
+    })
+  } finally {
+    vi.restoreAllMocks()
+  }
 })
 
 test('a replay that another one takes over is under way until that one ends', async () => {
