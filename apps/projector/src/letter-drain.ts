@@ -27,6 +27,8 @@ import { TrySize } from './try-size.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { WorkerTroubles } from './worker-troubles.ts'
 
+/** What a replay begins with: whether its letters pass, and how long they take, is not known yet. */
+const REPLAY_LETTERS_FIRST = 50
 /** How often a worker with parked keys looks whether somebody wants them replayed. */
 const DRAIN_POLL_MS = 200
 
@@ -54,6 +56,8 @@ export class LetterDrain {
   readonly #pace = new DrainPace()
   readonly #timedTries: TimedTries
   readonly #trySize: TrySize
+  /** Of replays, for which the events of other keys wait as well. */
+  readonly #replaySize: TrySize
   /** Where events are tried once: what fails again has the time of the key's next try. */
   readonly #patient: ProjectionPartition
   /** Orders are looked for from time to time. */
@@ -68,7 +72,10 @@ export class LetterDrain {
     this.#timedTries = new TimedTries({ ...options, parkedKeys: held.parkedKeys })
     const { enrichEach, concurrency = 1 } = projection
     // Look-ups are made before it is known that the head fails again: the first of them show it.
-    this.#trySize = new TrySize(enrichEach === undefined ? LETTERS_PER_DRAIN_MAX : concurrency)
+    const first = (lettersMax: number): number =>
+      enrichEach === undefined ? lettersMax : Math.min(concurrency, lettersMax)
+    this.#trySize = new TrySize(first(LETTERS_PER_DRAIN_MAX))
+    this.#replaySize = new TrySize(first(REPLAY_LETTERS_FIRST))
     const retry = { ...projection.retry, retries: 0 }
     this.#patient = { ...partition, projection: { ...projection, retry } }
   }
@@ -100,6 +107,7 @@ export class LetterDrain {
         // What was being looked up is not waited for.
         if (signal.aborted && error === signal.reason) break
         const ended = queue?.isTimed === true && endsTry(error, mode) ? queue : undefined
+        if (queue?.isTimed !== true && isTooMuch(error)) this.#replaySize.failed()
         const isHeld = await (ended === undefined
           ? tries.failed(error)
           : this.#putOff(ended, error))
@@ -123,7 +131,9 @@ export class LetterDrain {
   async #nextQueue(): Promise<LetterQueue> {
     const { db, partition, nowMs } = this.#options
     if (nowMs() >= this.#nextLookMs) {
-      const ordered = await readDueLetters(db, partition, this.#pace.resting(nowMs()))
+      const { lettersMax } = this.#replaySize
+      const resting = this.#pace.resting(nowMs())
+      const ordered = await readDueLetters(db, partition, { resting, lettersMax })
       if (ordered.keys.length > 0) return ordered
       this.#nextLookMs = nowMs() + DRAIN_POLL_MS
     }
@@ -146,12 +156,12 @@ export class LetterDrain {
     held.parkedKeys.released(drained.unparked)
     recovery.committed()
     this.#timedTries.changed()
-    if (drained.isTimed) {
-      this.#trySize.committed({ failedCount: drained.failedCount, tookMs: nowMs() - startMs })
-    }
+    const size = drained.isTimed ? this.#trySize : this.#replaySize
+    size.committed({ failedCount: drained.failedCount, tookMs: nowMs() - startMs })
     this.#pace.replayed(queue, { count: drained.replayedCount, startMs })
     observer.drained(drained)
   }
+
   /**
    * Ends a try that came to nothing. Of several keys none is blamed: each is tried alone from then on. False
    * when another worker has the partition.
@@ -174,6 +184,11 @@ export class LetterDrain {
     this.#timedTries.changed()
     return isHeld === true
   }
+}
+
+/** Whether fewer letters may pass where these did not: a statement took too long, or was in a dead lock. */
+function isTooMuch(error: unknown): boolean {
+  return classifyFailure(error, 'database') === 'contention'
 }
 
 /** Whether a failure is one that only waiting, or somebody, cures. */

@@ -1,17 +1,18 @@
 import { LETTERS_PER_DRAIN_MAX } from './store/letter-queue.ts'
 
-/** A try that takes longer than this is followed by a smaller one: the events of other keys wait for it. */
+/** What takes longer than this is followed by less: the events of other keys wait for it. */
 const TRY_TIME_MAX_MS = 1_000
 
 /**
- * How many letters are tried again in one transaction: more while they pass, fewer while they take long, and
- * one alone once a try came to nothing, which shows the key that it was for.
+ * How many letters are applied again in one transaction, as somebody asked for it or by themselves: more while
+ * they pass, fewer while they take long, and one alone once a try came to nothing, which shows the key that it
+ * was for.
  */
 export class TrySize {
   readonly #first: number
   #lettersMax: number
 
-  /** `first`: what is tried before it is known whether any passes. */
+  /** `first`: how many are before it is known whether any passes. */
   constructor(first: number) {
     this.#first = first
     this.#lettersMax = first

@@ -3,7 +3,7 @@ import { EncodeError, withWirePrefix } from '@fairlead/serde'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
 import { discardLetters, findVersion } from '../store/letter-orders.ts'
 import { takeStrictly } from '../strict-requests.ts'
@@ -501,6 +501,50 @@ test('a dry run lets its handlers begin no statement once it holds the batches u
   } finally {
     vi.restoreAllMocks()
   }
+})
+
+describe('of a replay one transaction takes no more than', () => {
+  /** Letters that were applied, by transaction. */
+  const countsApplied = async (): Promise<readonly number[]> => {
+    const { rows } = await sql<{ count: number }>`
+      select count(*)::int as count from evt.dead_letter_log where action = 'replay'
+      group by xmin order by min(id)`.execute(db)
+    return rows.map(({ count }) => count)
+  }
+
+  /** Letters of one key, which are replayed once they can be applied. */
+  const replayed = async (events: readonly ReturnType<typeof deposited>[], order: object) => {
+    const { state, projection } = curable()
+    await serve([projection])
+    log.append(0, deposited(accountId(1), -1), ...events)
+    await appliedUpTo(1 + events.length, 0)
+    state.isCured = true
+    const selected = { projection: 'accounts', key: accountId(1), ...ANA, ...order }
+    await ask('POST', '/dead-letters/replay', selected)
+    await until(async () => expect(await parkedKeys()).toEqual([]))
+    return countsApplied()
+  }
+
+  test('a few letters at first, and more while they pass', async () => {
+    const events = Array.from({ length: 399 }, () => deposited(accountId(1), 1))
+    const counts = await replayed(events, {})
+    expect(counts[0]).toBe(50)
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(400)
+  })
+
+  test('16 MiB of letters, with their headers', async () => {
+    const header = Buffer.alloc(2_000_000)
+    const events = Array.from({ length: 8 }, () => deposited(accountId(1), 1, [['x', header]]))
+    const counts = await replayed(events, {})
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(9)
+    expect(Math.max(...counts)).toBeLessThan(9)
+  })
+
+  test('what its rate allows in a quarter of a second', async () => {
+    const events = Array.from({ length: 39 }, () => deposited(accountId(1), 1))
+    const counts = await replayed(events, { lettersPerSecond: 80 })
+    expect(counts).toEqual([20, 20])
+  })
 })
 
 test('a replay that another one takes over is under way until that one ends', async () => {

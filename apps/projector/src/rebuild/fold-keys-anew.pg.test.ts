@@ -133,7 +133,7 @@ describe('a row of several keys', () => {
       update evt.parked_key set drain_request = gen_random_uuid(), drain_actor = 'ana', part = 9,
         drain_requested_at = clock_timestamp()`.execute(db)
     const elsewhere = { ...partition, partition: 9 }
-    const replay = await readDueLetters(db, elsewhere, [])
+    const replay = await readDueLetters(db, elsewhere, { resting: [], lettersMax: 500 })
     expect(replay.letters.map(({ record }) => keyText(record))).toEqual(['ann', 'ann'])
 
     isBroken = false

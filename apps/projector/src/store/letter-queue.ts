@@ -13,6 +13,8 @@ import type { ProjectionPartition } from './registered-projection.ts'
 const KEYS_PER_DRAIN_MAX = 200
 export const LETTERS_PER_DRAIN_MAX = 500
 const BYTES_PER_DRAIN_MAX = 16_777_216
+/** Of a second: a replay that has a rate is no burst at its beginning. */
+const RATE_SHARE_PER_DRAIN = 1 / 4
 
 /** A key whose letters are to be applied. */
 export type QueuedKey = {
@@ -46,13 +48,13 @@ export type LetterQueue = {
 }
 
 /**
- * The oldest replay that is due in a partition, as much of it as one transaction takes. `resting` are
- * replays that have had all that their rate lets them have for now.
+ * The oldest replay that is due in a partition, `lettersMax` letters of it at most, and of one with a rate no more
+ * than that allows. `resting` are replays that have had all that their rate lets them have for now.
  */
 export async function readDueLetters(
   db: Kysely<unknown>,
   partition: ProjectionPartition,
-  resting: readonly string[],
+  { resting, lettersMax }: { readonly resting: readonly string[]; readonly lettersMax: number },
 ): Promise<LetterQueue> {
   const isDue = sql`${isOfTopic(partition)} and part = ${partition.partition}
     and drain_requested_at is not null`
@@ -67,8 +69,8 @@ export async function readDueLetters(
       drain_letters_left as "lettersLeft", timed_tries as "timedTries"
     from evt.parked_key where ${isDue} and drain_request = ${oldest.request}
     order by key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
-  const lettersMax = Math.min(oldest.lettersPerSecond ?? Infinity, LETTERS_PER_DRAIN_MAX)
-  return { ...oldest, ...(await readLettersOf(db, partition, keys, lettersMax)) }
+  const ofRate = Math.ceil((oldest.lettersPerSecond ?? Infinity) * RATE_SHARE_PER_DRAIN)
+  return { ...oldest, ...(await readLettersOf(db, partition, keys, Math.min(ofRate, lettersMax))) }
 }
 
 /**
@@ -151,13 +153,15 @@ export async function readLettersOf(
 ): Promise<LetterQueue> {
   if (keys.length === 0) return { keys, letters: [], isCut: false }
   const { rows: sizes } = await sql<{ id: bigint; key: string; bytes: number }>`
-    select l.id, l.key, coalesce(octet_length(l.value), 0) as bytes
+    select l.id, l.key, l.bytes
     from unnest(${keys.map(({ keyMd5 }) => keyMd5)}::text[],
         ${keys.map((key) => key.partition)}::int[],
         ${keys.map(({ lettersLeft }) => lettersLeft ?? lettersMax + 1)}::int[])
       with ordinality as k (key_md5, seen_in, letters_left, position)
     cross join lateral (
-      select id, key, part, log_offset, value from evt.dead_letter
+      select id, key, part, log_offset, coalesce(octet_length(value), 0)
+          + coalesce(octet_length(edited_value), 0) + octet_length(headers::text) as bytes
+      from evt.dead_letter
       where ${isOfTopic(partition)} and md5(key) = k.key_md5
       -- First what was set aside in the partitions that the key came from before.
       order by (part = k.seen_in), part, log_offset limit k.letters_left
