@@ -5,6 +5,7 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { ProjectionStack, type StackOptions } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
+import { SmallDisk } from '../support/small-disk.ts'
 import { startStandby } from '../support/standby.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -157,6 +158,32 @@ test('a server that dies, one that is read-only and a full disk park nothing', a
   await stack.caughtUp('accounts')
   await stack.hasHealth(app, CHECK, /^ok$/)
   await expectOracle(stack)
+})
+
+test.runIf(SmallDisk.isPossible)('a disk without a block left parks nothing', async () => {
+  await using stack = await start()
+  const app = await running(stack)
+  using disk = SmallDisk.mount({ sizeBytes: 4_194_304, ownedLike: stack.dataDirectory })
+  const { pool } = stack
+  await pool.query(`create tablespace small location '${disk.directory}'`)
+  await pool.query('alter table rm_accounts_v1.account set tablespace small')
+  await pool.query(
+    'create table filler (bytes text) with (autovacuum_enabled = off) tablespace small',
+  )
+  // Row by row up to the last block; the blocks stay, though none of the rows does.
+  await pool.query(`do $$ begin
+    loop insert into filler values (repeat('x', 1900)); end loop;
+  exception when disk_full then null; end $$`)
+  await stack.publish(...deposits(3_000, 1_500))
+  await stack.hasHealth(app, CHECK, /paused: .*No space left on device/)
+  expect(await readLetters(stack)).toEqual(new Map())
+  await pool.query('drop table filler')
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+  await app.stop()
+  await pool.query('alter table rm_accounts_v1.account set tablespace pg_default')
+  await pool.query('drop tablespace small')
 })
 
 test('a fail-over to a standby that is read-only pauses the projection, until it finds a primary', async () => {
