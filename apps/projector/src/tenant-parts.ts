@@ -50,7 +50,12 @@ async function schemasOf(
   return (tenant) => schemas.get(tenant)
 }
 
-function setAside({ ledger }: Batch, records: readonly PreparedRecord[], tenant: string): void {
+/** Parks the keys of a tenant without tables. */
+export function setAside(
+  { ledger }: Pick<Batch, 'ledger'>,
+  records: readonly PreparedRecord[],
+  tenant: string,
+): void {
   const reason =
     tenant === ''
       ? 'the record names no tenant'

@@ -2,9 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { FoldProjection, SqlProjection } from '@fairlead/projection'
 import { Health, createHttpServer } from '@fairlead/service'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dryRun } from './letters/dry-run.ts'
 import { RecordReader } from './log/prepare-records.ts'
+import { BuildSession } from './rebuild/build-session.ts'
 import { type Job, type JobRequest, readJob, requestJob } from './store/jobs.ts'
 import { findVersion, requestReplay } from './store/letter-orders.ts'
 import { readLettersOf, readParkedKeys } from './store/letter-queue.ts'
@@ -165,6 +166,91 @@ describe('each tenant has tables of its own', () => {
     await fixture.stopAll()
     await retire(fixture.db, { name: 'accounts', version: 2 })
     expect(await relationsIn('rm%')).toEqual([1, 2, 3].map((id) => `rm_accounts_v1_t${id}.account`))
+  })
+
+  describe('a new version is filled in bulk,', () => {
+    const second = { ...apart, version: 2 }
+
+    /** Fills the second version beside the first, which has all events; what was copied. */
+    const rebuilt = async (options: Parameters<OneTopicFixture['start']>[1] = {}) => {
+      fixture.start([apart], { ...WITH_TENANTS, ...options })
+      await hasCome(fixture.log.recordsOf(0).length)
+      await fixture.stopAll()
+      const copy = vi.spyOn(BuildSession.prototype, 'copy')
+      fixture.start([apart, second], { ...WITH_TENANTS, ...options })
+      await until(async () => {
+        const { state } = await readVersion(fixture.db, { name: 'accounts', version: 2 })
+        expect(state).toBe('ready')
+      })
+      return copy.mock.calls.map(([statement]) => statement)
+    }
+
+    const letters = async (version: number): Promise<readonly unknown[]> => {
+      const { rows } = await sql`
+        select key, log_offset::int as "offset", kind, error_class as error from evt.dead_letter
+        where version = ${version} order by log_offset`.execute(fixture.db)
+      return rows
+    }
+
+    const rowsOf = async (version: number): Promise<readonly unknown[]> => {
+      const { rows } = await sql<{ tenant: string; schema: string }>`
+        select t.name as tenant, s.schema_name as schema
+        from evt.tenant_schema s join evt.tenant t on t.id = s.tenant_id
+        where s.version = ${version} order by 1`.execute(fixture.db)
+      return Promise.all(rows.map(async ({ tenant, schema }) => [tenant, await balancesIn(schema)]))
+    }
+
+    afterEach(() => {
+      vi.restoreAllMocks()
+    })
+
+    test('once for each tenant, and what fails is set aside as live', async () => {
+      fixture.log.append(
+        0,
+        of('a', 1, 5),
+        of('b', 1, 7),
+        of('a', 1, 0),
+        of('b', 1, 1),
+        of('a', 1, 2),
+      )
+      fixture.log.append(0, deposited(accountId(1), 5), of('a', 2, 3))
+      const copied = await rebuilt()
+      expect(copied).toHaveLength(2)
+      expect(await rowsOf(2)).toEqual([
+        ['a', [5, 3]],
+        ['b', [8]],
+      ])
+      expect(await letters(2)).toEqual(await letters(1))
+      expect(await letters(2)).toHaveLength(3)
+    })
+
+    test('in as many transactions as its memory asks for', async () => {
+      for (let index = 0; index < 3_000; index += 1) {
+        fixture.log.append(0, of(`t${index % 3}`, index % 7, 1 + (index % 5)))
+      }
+      const copied = await rebuilt({ rebuildMemoryBytesMax: 1 })
+      expect(copied.length).toBeGreaterThan(3)
+      expect(await rowsOf(2)).toEqual(await rowsOf(1))
+    })
+
+    test('event by event where the table refuses one', async () => {
+      fixture.log.append(0, of('a', 1, 2 ** 31 - 1), of('b', 1, 7), of('a', 1, 1), of('a', 2, 2))
+      await rebuilt()
+      expect(await rowsOf(2)).toEqual(await rowsOf(1))
+      expect(await letters(2)).toMatchObject([
+        { key: `a/${accountId(1)}`, offset: 2, kind: 'failed' },
+      ])
+    })
+
+    test('and tenants without tables are set aside', async () => {
+      fixture.log.append(0, of('a', 1, 5), of('b', 1, 7), of('b', 1, 8))
+      await rebuilt({ tenants: { tenantsMax: 1 } })
+      expect(await rowsOf(2)).toEqual([['a', [5]]])
+      expect(await letters(2)).toMatchObject([
+        { offset: 1, kind: 'failed', error: 'UnknownTenantError' },
+        { offset: 2, kind: 'blocked' },
+      ])
+    })
   })
 
   test('a version that keeps tenants apart may follow one that does not, and go before it', async () => {

@@ -78,9 +78,14 @@ export class FoldedRows {
   ): void {
     const { rows = NO_ROWS, enriched } = beside
     foldInto(this.#projection, { records, rows, changed: this.#changed, ledger, enriched })
+    this.keep(ledger)
+    this.#weigh(records.length)
+  }
+
+  /** Takes over what a ledger has set aside. */
+  keep(ledger: BatchLedger): void {
     for (const key of ledger.parkedKeys) this.#parkedKeys.add(key)
     for (const letter of ledger.letters) this.#keep(letter)
-    this.#weigh(records.length)
   }
 
   /** About what it takes in memory, with so many more rows of the same kind. */

@@ -79,13 +79,17 @@ export class JobReporter {
 }
 
 /** Rows that a COPY of the session has taken (`pg_stat_progress_copy`). */
-export function measureCopy(db: Database, pid: number, rowCount: number): Measure {
+export function measureCopy(
+  db: Database,
+  pid: number,
+  { rowCount, copiedCount }: { readonly rowCount: number; readonly copiedCount: () => number },
+): Measure {
   return async () => {
     const { rows } = await sql<{ done: number }>`
       select tuples_processed::float8 as done from pg_stat_progress_copy where pid = ${pid}`.execute(
       db,
     )
-    return { done: Math.min(rows[0]?.done ?? 0, rowCount), total: rowCount }
+    return { done: Math.min(copiedCount() + (rows[0]?.done ?? 0), rowCount), total: rowCount }
   }
 }
 

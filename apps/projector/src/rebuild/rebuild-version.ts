@@ -9,7 +9,7 @@ import {
   isEventFault,
   planOf,
 } from '@fairlead/projection'
-import { type Transaction, sql } from 'kysely'
+import { type Kysely, type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
 import type { EventLog, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
@@ -23,6 +23,7 @@ import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
+import { listTenantSchemas } from '../store/tenant-schemas.ts'
 import { VersionError, expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
@@ -42,6 +43,7 @@ import { refuseLateBeginning } from './history.ts'
 import { readParkedKeys } from './parked-keys.ts'
 import { RebuildFailed, refuseFlood } from './rebuild-failed.ts'
 import { StatementLoad } from './statement-load.ts'
+import { TenantFoldLoad } from './tenant-fold-load.ts'
 import { type Filled, writeWhole } from './write-whole.ts'
 
 export type RebuildOptions = {
@@ -154,7 +156,8 @@ class VersionBuild {
   async #load(target: BuildTarget): Promise<void> {
     const { registered } = this.#options
     const { projection } = registered
-    if (projection.kind === 'fold' && projection.tenants === undefined) {
+    // Policies of row-level security are for statements: COPY obeys none.
+    if (projection.kind === 'fold' && projection.tenants !== 'row') {
       try {
         await this.#fold(projection, target)
         return
@@ -165,7 +168,7 @@ class VersionBuild {
           { projection: projectionLabel(projection), err: error },
           'the rebuild cannot go on in bulk: it does by statements, to set aside the event to blame',
         )
-        await this.#giveTableItsKey(projection)
+        await this.#forgetRows(projection)
       }
     }
     await this.#applyStatements(target)
@@ -182,12 +185,19 @@ class VersionBuild {
     if (await this.#foldInThreads(projection, target)) return
     const log = await this.#openLog(target)
     if (log === null) return
-    const load = new FoldLoad(this.#filled(projection, target), {
+    const areTenantsApart = projection.tenants === 'schema'
+    const filled = this.#filled(projection, target)
+    const options = {
       memoryBytesMax,
       signal: this.#options.signal,
       parkedKeys: await readParkedKeys(session.db, registered),
-      isWritten: await hasKey(session.db, projection.table, registered.schemaName),
-    })
+      isWritten: areTenantsApart
+        ? (await readCheckpoints(session.db, versionOf(registered))).length > 0
+        : await hasKey(session.db, projection.table, registered.schemaName),
+    }
+    const load = areTenantsApart
+      ? new TenantFoldLoad(filled, options)
+      : new FoldLoad(filled, options)
     await this.#enterLoading(log, target, load)
     for (;;) {
       const records = await this.#next(log, FOLD_RECORDS)
@@ -196,7 +206,9 @@ class VersionBuild {
       if (!load.isFull) continue
       await load.write(log.positions(), { isLast: false })
     }
-    await this.#enterCopying(load.rowCount)
+    await (load instanceof TenantFoldLoad
+      ? this.#enterCopying(load.rowCount, () => load.copiedCount)
+      : this.#enterCopying(load.rowCount))
     await load.write(log.positions(), { isLast: true })
   }
 
@@ -248,9 +260,11 @@ class VersionBuild {
     return { session, registered, projection, topicIds, mirror: this.#mirror }
   }
 
-  async #enterCopying(rowCount: number): Promise<void> {
+  /** `copiedCount`: rows of tables before the one that is being copied. */
+  async #enterCopying(rowCount: number, copiedCount = () => 0): Promise<void> {
     const { db, session } = this.#options
-    await this.#reporter.enter('copying', measureCopy(db, session.pid, rowCount))
+    const measure = measureCopy(db, session.pid, { rowCount, copiedCount })
+    await this.#reporter.enter('copying', measure)
   }
 
   async #applyStatements(target: BuildTarget): Promise<void> {
@@ -355,6 +369,11 @@ class VersionBuild {
     const { db, session, registered } = this.#options
     const { projection, schemaName } = registered
     await this.#reporter.enter('indexing', measureIndex(db, session.pid))
+    if (projection.kind === 'fold' && projection.tenants === 'schema') {
+      for (const each of await listTenantSchemas(session.db, versionOf(registered))) {
+        await analyze(session.db, projection, each.schemaName)
+      }
+    }
     if (projection.kind === 'fold' && projection.tenants === undefined) {
       const { table } = projection
       try {
@@ -365,22 +384,25 @@ class VersionBuild {
         if (!isRefusedRow(error)) throw error
         await this.#startOver(projection, target)
       }
-      await sql`analyze ${sql.table(`${schemaName}.${table.name}`)}`.execute(session.db)
+      await analyze(session.db, projection, schemaName)
     }
   }
 
   /** Two keys that are one to the database, such as a uuid in two spellings: by statements it works. */
   async #startOver(projection: FoldProjection, target: BuildTarget): Promise<void> {
-    await this.#giveTableItsKey(projection)
+    await this.#forgetRows(projection)
     await this.#applyStatements(target)
   }
 
-  /** Rows that were copied in this rebuild are void; those that a write committed behind a key stay. */
-  async #giveTableItsKey(projection: FoldProjection): Promise<void> {
+  /**
+   * Rows that were copied in this rebuild are void, and the table gets its key; rows that a write committed
+   * behind a key stay. Those of tenants have theirs from the first, and only what was committed is in them.
+   */
+  async #forgetRows(projection: FoldProjection): Promise<void> {
     const { session, registered } = this.#options
     const { schemaName } = registered
-    const { table } = projection
-    if (await hasKey(session.db, table, schemaName)) return
+    const { table, tenants } = projection
+    if (tenants === 'schema' || (await hasKey(session.db, table, schemaName))) return
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered)
       await forgetProgress(trx, registered)
@@ -388,6 +410,14 @@ class VersionBuild {
       await addKey(trx, table, schemaName)
     })
   }
+}
+
+async function analyze(
+  db: Kysely<unknown>,
+  { table }: FoldProjection,
+  schemaName: string,
+): Promise<void> {
+  await sql`analyze ${sql.table(`${schemaName}.${table.name}`)}`.execute(db)
 }
 
 async function forgetProgress(
@@ -400,9 +430,10 @@ async function forgetProgress(
 }
 
 /** What becomes of an event depends on those of its key alone, and on nothing in the database. */
-function isFoldedApart({ mayShareRows, enrich, enrichEach, inbox }: FoldProjection): boolean {
+function isFoldedApart(projection: FoldProjection): boolean {
+  const { mayShareRows, enrich, enrichEach, inbox, tenants } = projection
   const looksUp = enrich !== undefined || enrichEach !== undefined
-  return !mayShareRows && !looksUp && inbox === undefined
+  return !mayShareRows && !looksUp && inbox === undefined && tenants === undefined
 }
 
 /** Of the database, or of the text that it would be given: live, the event to blame would be parked. */

@@ -1,0 +1,137 @@
+import { type PreparedRecord, unitOf } from '@fairlead/projection'
+import { LookUps } from '../look-ups.ts'
+import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
+import { setTenant } from '../store/set-tenant.ts'
+import { tenantSchemas } from '../store/tenant-schemas.ts'
+import { expectBuilding } from '../store/versions.ts'
+import { setAside } from '../tenant-parts.ts'
+import type { FoldLoadOptions } from './fold-load.ts'
+import { FoldedRows } from './folded-rows.ts'
+import { parkByPartition } from './parked-keys.ts'
+import { TableLoad } from './table-load.ts'
+import type { Filled } from './write-whole.ts'
+
+/**
+ * As `FoldLoad`, for a fold with tables for each tenant: what is folded is written to the tables of all of
+ * them in one transaction. These have their keys from the first. A tenant that is met gets his tables as in a
+ * live batch, or his events are set aside.
+ */
+export class TenantFoldLoad {
+  readonly #filled: Filled
+  readonly #options: FoldLoadOptions
+  readonly #lookUps: LookUps
+  readonly #tables = new Map<string, TableLoad>()
+  /** Of tenants without tables: it holds no rows. */
+  readonly #unknown: FoldedRows
+  #parkedCount = 0
+  #copiedCount = 0
+
+  constructor(filled: Filled, options: FoldLoadOptions) {
+    this.#filled = filled
+    this.#options = options
+    this.#lookUps = new LookUps(filled.projection, options.signal)
+    const parkedKeys = [...options.parkedKeys.values()].flatMap((keys) => [...keys])
+    this.#unknown = new FoldedRows(filled.projection, parkedKeys)
+    this.#parkedCount = parkedKeys.length
+  }
+
+  get parkedCount(): number {
+    return this.#parkedCount
+  }
+
+  /** Rows that wait to be written. */
+  get rowCount(): number {
+    return this.#all.reduce((sum, { changed }) => sum + changed.size, 0)
+  }
+
+  /** Rows that the write under way has written to tables of tenants before the one that it is at. */
+  get copiedCount(): number {
+    return this.#copiedCount
+  }
+
+  /** Whether what it holds is to be written before more is applied. */
+  get isFull(): boolean {
+    let bytes = this.#unknown.bytesWith(0)
+    for (const table of this.#tables.values()) bytes += table.bytes
+    return bytes > this.#options.memoryBytesMax
+  }
+
+  async apply(records: readonly PreparedRecord[]): Promise<void> {
+    const byTenant = Map.groupBy(records, ({ tenant }) => tenant)
+    await this.#open(byTenant)
+    for (const [tenant, ofTenant] of byTenant) {
+      const table = this.#tables.get(tenant)
+      const { parkedKeys } = table?.folded ?? this.#unknown
+      const parkedBefore = parkedKeys.size
+      if (table === undefined) this.#setAside(ofTenant, tenant)
+      else {
+        await this.#become(tenant)
+        await table.apply(ofTenant)
+      }
+      this.#parkedCount += parkedKeys.size - parkedBefore
+    }
+  }
+
+  #setAside(records: readonly PreparedRecord[], tenant: string): void {
+    const ledger = this.#unknown.openLedger()
+    setAside({ ledger }, records, tenant)
+    this.#unknown.keep(ledger)
+  }
+
+  /** Writes what it holds, and the checkpoints behind it, in one transaction. @throws as `FoldLoad` does. */
+  async write(positions: readonly PartitionProgress[]): Promise<void> {
+    const { session, registered, topicIds, mirror } = this.#filled
+    this.#copiedCount = 0
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      for (const [tenant, table] of this.#tables) {
+        const { size } = table.folded.changed
+        if (size === 0) continue
+        await setTenant(trx, tenant, { until: 'transaction' })
+        await table.write(trx)
+        this.#copiedCount += size
+      }
+      const letters = this.#all.flatMap((folded) => folded.letters)
+      await parkByPartition(trx, registered, letters, mirror)
+      await writeCheckpoints(trx, registered, positions, topicIds)
+    })
+    for (const table of this.#tables.values()) table.written()
+    this.#unknown.clear()
+  }
+
+  get #all(): readonly FoldedRows[] {
+    return [this.#unknown, ...[...this.#tables.values()].map(({ folded }) => folded)]
+  }
+
+  /** Makes room for tenants that are new to it. Nothing is made for events that are set aside anyway. */
+  async #open(byTenant: ReadonlyMap<string, readonly PreparedRecord[]>): Promise<void> {
+    const { session, registered } = this.#filled
+    const { parkedKeys } = this.#unknown
+    const tenants = [...byTenant.keys()].filter(
+      (tenant) =>
+        tenant !== '' &&
+        !this.#tables.has(tenant) &&
+        byTenant.get(tenant)?.some(({ key }) => !parkedKeys.has(key)) === true,
+    )
+    if (tenants.length === 0) return
+    const schemas = await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      return tenantSchemas(trx, registered, tenants.toSorted())
+    })
+    for (const [tenant, schemaName] of schemas) {
+      const filled = { ...this.#filled, registered: { ...registered, schemaName } }
+      const { isWritten } = this.#options
+      // Those of before, and those that were set aside while he had no tables.
+      const ofTenant = [...parkedKeys].filter((key) => key.startsWith(unitOf(tenant, '')))
+      const options = { lookUps: this.#lookUps, parkedKeys: ofTenant, isWritten }
+      this.#tables.set(tenant, new TableLoad(filled, options))
+    }
+  }
+
+  /** As live: what looks things up for events of a tenant has `app.tenant` set. */
+  async #become(tenant: string): Promise<void> {
+    const { session, projection } = this.#filled
+    if (projection.enrich === undefined) return
+    await setTenant(session.db, tenant, { until: 'session' })
+  }
+}
