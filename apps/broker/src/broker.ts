@@ -456,7 +456,7 @@ async function startOn(
       const logs = [metadataLog, ...partitions.snapshot().map(({ log }) => log)]
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))
-      const isIntact = logs.every(({ failure }) => failure === undefined)
+      const isIntact = logs.every((log) => log.failure === undefined && !log.hasUnsureTail)
       for (const { path } of isIntact ? directories.online : []) markCleanShutdown(path)
       directories.release()
     },

@@ -19,8 +19,8 @@ export type DamagedLogOptions = {
   readonly directory: string
   readonly config: LogConfig
   readonly model: LogModel
-  /** The power was lost, and with it what the index said of the newest bytes. */
-  readonly isPageCacheLost: boolean
+  /** The power was lost, and with it what the index said of the newest bytes; nothing says it again. */
+  readonly isIndexBehind: boolean
   readonly random: SeededRandom
   readonly nowMs: number
 }
@@ -56,12 +56,12 @@ export function requireDamageIsNoticed(options: DamagedLogOptions): void {
 
 /** Damage below is told from a torn write. */
 function durablePointOf(
-  { model, isPageCacheLost }: DamagedLogOptions,
+  { model, isIndexBehind }: DamagedLogOptions,
   damaged: string,
   sizes: ReadonlyMap<string, number>,
 ): number {
   // The index speaks of every byte that was synced, as long as it is there itself.
-  if (!isPageCacheLost && damaged.endsWith('.log')) return model.durableOffset
+  if (!isIndexBehind && damaged.endsWith('.log')) return model.durableOffset
   // Below the last checkpoint, and in all segments but the last, nothing can be torn.
   return Math.max(model.checkpointOffset, ...[...sizes.keys()].map(baseOffsetOf))
 }

@@ -44,6 +44,14 @@ export function failOnce(
   return () => failed
 }
 
+/** No write finds room, not even where bytes stand already, until the returned function is called. */
+export function refuseWrites(disk: SimulatedDisk): () => void {
+  disk.hook = ({ kind }) => (kind === 'write' ? { kind: 'fail', code: 'ENOSPC' } : PROCEED)
+  return () => {
+    disk.hook = () => PROCEED
+  }
+}
+
 /** Every sync of this disk is answered and not done: the canary that a simulation must notice. */
 export function lieAboutSyncs(disk: SimulatedDisk): void {
   disk.hook = ({ kind }) => (kind === 'datasync' ? { kind: 'lie' } : PROCEED)

@@ -102,6 +102,7 @@ export class LogLife {
   send(sent: SentBatch): void {
     const { life, producers, kernel } = this.#options
     const bytes = sent.bytes.slice()
+    sent.isRefused = false
     const before = this.#log.logEndOffset
     const context = {
       leaderEpoch: this.#leaderEpoch(),
@@ -115,6 +116,7 @@ export class LogLife {
         producers.answered(sent, result, this.#model.durableOffset)
         kernel.note('acked', result.baseOffset)
       } else {
+        sent.isRefused = true
         this.#takeBack()
         const isExpected = result.errorCode === 'KAFKA_STORAGE_ERROR'
         require(isExpected, () => `an append was refused: ${result.errorCode} ${result.message}`)

@@ -65,8 +65,14 @@ export class LogModel {
     this.#checkpointOffset = Math.max(this.#checkpointOffset, endOffset)
   }
 
-  /** The log was opened again and ends at `endOffset`: what lies behind was never promised. */
-  recovered(endOffset: number, promisedOffset: number): void {
+  /**
+   * The log was opened again and ends at `endOffset`: what lies behind was never promised. All of it is
+   * durable where the disk had room for that.
+   */
+  recovered(
+    endOffset: number,
+    { promisedOffset, hadRoom }: { readonly promisedOffset: number; readonly hadRoom: boolean },
+  ): void {
     require(endOffset >= promisedOffset, () =>
       `the log ends at ${endOffset}, records below ${promisedOffset} were promised`)
     require(endOffset <= this.#endOffset, () =>
@@ -78,7 +84,7 @@ export class LogModel {
     this.#cut(endOffset)
     // Recovery syncs what it serves.
     this.#keptOffset = endOffset
-    this.#durableOffset = endOffset
+    if (hadRoom) this.#durableOffset = endOffset
   }
 
   /** The log has refused what it had placed from here on: nobody was promised any of it. */

@@ -17,7 +17,7 @@ import {
 } from '@fairlead/simulation'
 import { require } from '../finding.ts'
 import { requireDamageIsNoticed } from './damaged-log.ts'
-import { delayed, failOnce, lieAboutSyncs } from './disk-faults.ts'
+import { delayed, failOnce, lieAboutSyncs, refuseWrites } from './disk-faults.ts'
 import { LogLife } from './log-life.ts'
 import { LogModel } from './log-model.ts'
 import { type Ending, type LogOperation, type LogSwarm, drawLogSwarm } from './log-swarm.ts'
@@ -48,6 +48,8 @@ const PATIENCE_MS = 600_000
 const OPERATION_INTERVAL_MAX_MS = 4
 /** Operations of the disk, before the one that fails. */
 const FAILS_WITHIN = 300
+/** How long a disk that is full at the start stays so, at most. */
+const FULL_MS_MAX = 200
 
 /**
  * The log of one partition over many lives: idempotent producers, readers and operators on a disk
@@ -73,7 +75,12 @@ export class LogRun {
   #disk = new SimulatedDisk()
   #life: SimulatedLife
   #isPowerLost = false
+  /** Power was lost, and no start since then had room to say again what is durable. */
+  #isIndexBehind = false
   #isDiskFaulty = false
+  /** Of a disk that is full since the start of this life. */
+  #makeRoom: (() => void) | undefined
+  #isSettling = false
   #operations = 0
 
   constructor(options: LogRunOptions) {
@@ -123,6 +130,7 @@ export class LogRun {
   #settle(): void {
     this.#disk.capacityBytes = Number.POSITIVE_INFINITY
     this.#isDiskFaulty = false
+    this.#isSettling = true
     const log = this.#open()
     const opened = this.#begin(log)
     opened.resume()
@@ -209,9 +217,11 @@ export class LogRun {
   }
 
   #opened(log: PartitionLog): void {
-    const promised = this.#isPowerLost ? this.#model.durableOffset : this.#model.keptOffset
+    const promisedOffset = this.#isPowerLost ? this.#model.durableOffset : this.#model.keptOffset
+    const hadRoom = this.#makeRoom === undefined
     this.#isPowerLost = false
-    this.#model.recovered(log.logEndOffset, promised)
+    if (hadRoom) this.#isIndexBehind = false
+    this.#model.recovered(log.logEndOffset, { promisedOffset, hadRoom })
     this.#producers.recovered(log.logEndOffset)
     require(log.logStartOffset >= this.#model.logStartOffset, () =>
       `the log start went back to ${log.logStartOffset}`)
@@ -254,7 +264,7 @@ export class LogRun {
     })
     const isClosed = (): boolean => closed !== undefined
     require(this.#kernel.runUntil(isClosed, this.#deadline()), () => 'a log closes in time')
-    if (closed?.ok === true && log.failure === undefined) {
+    if (closed?.ok === true && log.failure === undefined && !log.hasUnsureTail) {
       require(this.#disk.openFileCount === 0, () => 'a closed log has no open files')
       // What found no space meanwhile was taken back, and nothing was made durable then.
       if (this.#model.endOffset !== endOffset) return
@@ -273,6 +283,7 @@ export class LogRun {
     } else {
       this.#counts.powerLosses += 1
       this.#isPowerLost = true
+      this.#isIndexBehind = true
       this.#disk.crash()
       this.#disk = this.#disk.survivor(randomCrash(this.#random))
     }
@@ -282,7 +293,10 @@ export class LogRun {
   #reborn(disk: SimulatedDisk): SimulatedDisk {
     const { diskDelayMaxMs } = this.#swarm
     const reborn = disk.afterKill(delayed(this.#life, this.#random, diskDelayMaxMs))
+    const isFull = !this.#isSettling && this.#random.chance(this.#swarm.fullStartChance)
+    this.#makeRoom = undefined
     if (this.#options.hasCanary === true) lieAboutSyncs(reborn)
+    else if (isFull) this.#makeRoom = refuseWrites(reborn)
     return reborn
   }
 
@@ -290,6 +304,11 @@ export class LogRun {
 
   #chooseFaults(): void {
     const { diskFailureChance, fullDiskChance, losesPower } = this.#swarm
+    if (this.#makeRoom !== undefined) {
+      this.#isDiskFaulty = true
+      this.#life.after(this.#random.int(FULL_MS_MAX), this.#makeRoom)
+      return
+    }
     const isFailing = this.#random.chance(diskFailureChance)
     const isFull = this.#random.chance(fullDiskChance)
     this.#isDiskFaulty = isFailing || isFull
@@ -306,7 +325,7 @@ export class LogRun {
       directory: DIRECTORY,
       config: this.#config,
       model: this.#model,
-      isPageCacheLost: this.#isPowerLost,
+      isIndexBehind: this.#isIndexBehind,
       random: this.#random,
       nowMs: this.#life.wallNowMs(),
     })

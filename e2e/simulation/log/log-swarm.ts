@@ -22,6 +22,8 @@ export type LogSwarm = {
   readonly diskFailureChance: number
   /** Chance that a life is one whose disk is nearly full. */
   readonly fullDiskChance: number
+  /** Chance that a life begins on a full file system that copies on write: it takes not one byte. */
+  readonly fullStartChance: number
   /** Chance that recovery is itself interrupted, each time. */
   readonly nestedCrashChance: number
   /** Chance that a bit is flipped between two lives. */
@@ -75,6 +77,7 @@ export function drawLogSwarm(random: SeededRandom): LogSwarm {
     losesPower,
     diskFailureChance: sometimes(0.3),
     fullDiskChance: losesPower ? 0 : 0.3,
+    fullStartChance: sometimes(0.3),
     nestedCrashChance: random.pick([0, 0.3, 0.8]),
     bitFlipChance: sometimes(0.3),
   }

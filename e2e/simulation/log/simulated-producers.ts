@@ -17,6 +17,8 @@ export type SentBatch = {
   readonly bytes: Uint8Array
   /** Where it stands in the log, as far as that is known. */
   placed: ModelBatch | undefined
+  /** The last attempt was: it is sent again, also where it stands in the log. */
+  isRefused: boolean
   isAcked: boolean
 }
 
@@ -75,6 +77,7 @@ export class SimulatedProducers {
       timestampsMs,
       bytes,
       placed: undefined,
+      isRefused: false,
       isAcked: false,
     }
     producer.inFlight.push(sent)
@@ -160,7 +163,7 @@ export class SimulatedProducers {
 
 /** A batch that was refused or lost goes before any newer one. */
 function firstWaiting({ inFlight }: Producer): SentBatch | undefined {
-  return inFlight.find(({ placed }) => placed === undefined)
+  return inFlight.find(({ placed, isRefused }) => placed === undefined || isRefused)
 }
 
 function hasRoom({ inFlight }: Producer): boolean {

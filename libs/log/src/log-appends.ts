@@ -14,6 +14,7 @@ import { LogWriter, type PlacedBatch } from './log-writer.ts'
 import type { AppendContext, AppendRefusal, AppendResult } from './outcomes.ts'
 import { placeBatches } from './placement.ts'
 import { type ProducerEntry, ProducerStates } from './producer-state.ts'
+import type { SegmentEnd } from './segment.ts'
 import type { PartitionTail } from './tail-cache.ts'
 import type { Watermarks } from './watermarks.ts'
 
@@ -29,6 +30,8 @@ export type LogAppendsOptions = {
   readonly producers: ProducerStates
   readonly leaderEpochs: LeaderEpochs
   readonly checkpoints: LogCheckpoints
+  /** Up to where the active segment is durable, as recovered. */
+  readonly durable: SegmentEnd
   readonly onFailure: (error: StorageError) => void
 }
 
@@ -50,13 +53,14 @@ export class LogAppends {
   #config: LogConfig
 
   constructor(options: LogAppendsOptions) {
-    const { config, files, producers, onFailure } = options
+    const { config, files, producers, durable, onFailure } = options
     this.#options = options
     this.#config = config
     this.#placedProducers = new ProducerStates(producers.entries())
     this.durableProducers = producers
     this.writer = new LogWriter({
       segment: files.active,
+      durable,
       config,
       events: {
         onWritten: (batches) => this.#onWritten(batches),
@@ -66,7 +70,7 @@ export class LogAppends {
           files.roll(end, { createdMs, indexIntervalBytes }, done)
         },
         hasBegunNext: () => files.hasBegunNext,
-        onDiskFull: (error) => this.#onDiskFull(error),
+        onDiskFull: (error, reachable) => this.#onDiskFull(error, reachable),
         onFailure,
       },
     })
@@ -160,7 +164,10 @@ export class LogAppends {
     this.writer.write(placed)
   }
 
-  /** A retry of a batch that is still on its way to the disk waits as its original does. */
+  /**
+   * A retry of a batch that is still on its way to the disk waits as its original does. So does one of a
+   * batch that recovery found and had no room to make durable: the first room decides.
+   */
   #answerDuplicate(
     range: Extract<Admitted, { readonly kind: 'duplicate' }>,
     onDurable: (result: AppendResult) => void,
@@ -168,8 +175,13 @@ export class LogAppends {
     const { files, watermarks } = this.#options
     const logStartOffset = offset(files.logStartOffset)
     const result = appended(range, { logAppendTimeMs: -1, logStartOffset, duplicate: true })
-    if (range.lastOffset < watermarks.highWatermark) onDurable(result)
-    else watermarks.waiters.add(result, onDurable)
+    const isUnsure = this.writer.isUnsure(range.lastOffset)
+    if (range.lastOffset < watermarks.highWatermark && !isUnsure) {
+      onDurable(result)
+      return
+    }
+    watermarks.waiters.add(result, onDurable)
+    this.writer.flushUnsure()
   }
 
   #onWritten(batches: readonly PlacedBatch[]): void {
@@ -197,7 +209,7 @@ export class LogAppends {
   }
 
   /** Takes back what was placed and is not written. It is refused, to be retried. */
-  #onDiskFull(error: StorageError): void {
+  #onDiskFull(error: StorageError, reachableOffset: number): void {
     const { leaderEpochs, watermarks } = this.#options
     const end = this.writer.writtenOffset
     watermarks.setLogEnd(end)
@@ -206,6 +218,6 @@ export class LogAppends {
     for (const { header, producerEntry } of this.writer.unsynced()) {
       if (producerEntry !== null) this.#placedProducers.set(header.producerId, producerEntry)
     }
-    watermarks.waiters.refuseFrom(end, refused('KAFKA_STORAGE_ERROR', error.message))
+    watermarks.waiters.refuseFrom(reachableOffset, refused('KAFKA_STORAGE_ERROR', error.message))
   }
 }

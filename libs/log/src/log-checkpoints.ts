@@ -1,4 +1,4 @@
-import type { DiskCallback } from './disk.ts'
+import { type DiskCallback, StorageError } from './disk.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { LogFiles } from './log-files.ts'
 import type { LogWriter } from './log-writer.ts'
@@ -64,7 +64,12 @@ export class LogCheckpoints {
     writer().flush((isDurable) => {
       if (isDurable) this.write(done)
       else if (lifecycle.failure !== undefined) done({ ok: false, error: lifecycle.failure })
+      else if (writer().hasUnsureTail) done({ ok: false, error: noRoom() })
       else done({ ok: true, value: undefined })
     })
   }
+}
+
+function noRoom(): StorageError {
+  return new StorageError('the disk has no room to make durable what was found', { code: 'ENOSPC' })
 }

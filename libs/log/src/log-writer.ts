@@ -1,7 +1,7 @@
 import { invariant } from '@fairlead/base'
 import type { BatchHeader } from '@fairlead/protocol'
 import { type DiskCallback, type DiskResult, type StorageError, isShortage } from './disk.ts'
-import { runTask } from './disk-task.ts'
+import { type DiskTask, runTask } from './disk-task.ts'
 import { Fifo } from './fifo.ts'
 import type { LogConfig } from './log-config.ts'
 import type { ProducerEntry } from './producer-state.ts'
@@ -30,9 +30,10 @@ export type LogWriterEvents = {
   readonly hasBegunNext: () => boolean
   /**
    * The disk is full: what was placed is not written, and never will be; what was written stays. The
-   * next batch is the one after the last that was written.
+   * next batch is the one after the last that was written. Nothing behind `reachableOffset` becomes durable
+   * before there is room.
    */
-  readonly onDiskFull: (error: StorageError) => void
+  readonly onDiskFull: (error: StorageError, reachableOffset: number) => void
   readonly onFailure: (error: StorageError) => void
 }
 
@@ -57,6 +58,9 @@ const RELATIVE_OFFSET_MAX = 0xffff_ffff
  * no file left, is different: nothing was lost, a part that was written is cut off again, and the writer
  * goes on with whatever comes next.
  *
+ * What recovery found and had no room to make durable comes first of all: before that is done nothing is
+ * written, synced, claimed or rolled.
+ *
  * Invariants: durable ≤ written ≤ placed offsets; only the active segment holds unsynced bytes.
  */
 export class LogWriter {
@@ -80,6 +84,8 @@ export class LogWriter {
 
   constructor(options: {
     readonly segment: Segment
+    /** Up to where it is durable. */
+    readonly durable: SegmentEnd
     readonly config: LogConfig
     readonly events: LogWriterEvents
   }) {
@@ -87,7 +93,7 @@ export class LogWriter {
     this.#config = options.config
     this.#events = options.events
     this.#placedOffset = options.segment.nextOffset
-    this.#durable = endOf(options.segment)
+    this.#durable = { segment: options.segment, ...options.durable }
   }
 
   /** Bytes that wait to be written. */
@@ -115,12 +121,28 @@ export class LogWriter {
     }
   }
 
-  /** Syncs what is older than the topic allows (`flush.ms`). */
+  /** Syncs what is older than the topic allows (`flush.ms`), and tries again what had no room. */
   flushOverdue(nowMs: number): void {
+    this.flushUnsure()
     const oldest = this.#unsynced.first()
     // Whichever way the clock was set: a sync too many does no harm.
     const isOverdue = oldest !== undefined && Math.abs(nowMs - oldest.nowMs) >= this.#config.flushMs
     if (isOverdue) this.#sync()
+  }
+
+  /** Whether recovery had no room to make durable all that it found. */
+  get hasUnsureTail(): boolean {
+    return this.#segment.hasUnsureTail
+  }
+
+  /** Whether recovery found the record of this offset, and had no room to make it durable. */
+  isUnsure(offset: number): boolean {
+    return this.#segment.hasUnsureTail && offset >= this.#durable.nextOffset
+  }
+
+  /** Tries again to make durable what recovery had no room for. */
+  flushUnsure(): void {
+    if (this.#segment.hasUnsureTail) this.flush(() => {})
   }
 
   updateConfig(config: LogConfig): void {
@@ -181,7 +203,12 @@ export class LogWriter {
     const first = this.#placed.first()
     const rollMs =
       first !== undefined && this.#mustRoll(first) ? first.nowMs : this.#rollRequestedMs
-    if (first === undefined && rollMs === undefined) {
+    const isIdle = first === undefined && rollMs === undefined
+    if (this.#segment.hasUnsureTail) {
+      if (!isIdle || this.#flushes.length > 0) this.#rewriteTail()
+      return
+    }
+    if (isIdle) {
       this.#syncIfDue()
       return
     }
@@ -193,6 +220,16 @@ export class LogWriter {
     } else {
       this.#sync()
     }
+  }
+
+  #rewriteTail(): void {
+    const target = endOf(this.#segment)
+    this.#isWriting = true
+    runTask(rewriteTail(target), (rewritten) => {
+      this.#isWriting = false
+      if (rewritten.ok) this.#onSynced(target, rewritten)
+      else this.#end(rewritten.error)
+    })
   }
 
   #mustRoll(batch: PlacedBatch): boolean {
@@ -290,7 +327,7 @@ export class LogWriter {
   }
 
   #syncIfDue(): void {
-    if (this.#isDurable()) return
+    if (this.#isDurable() || this.#segment.hasUnsureTail) return
     const isDue =
       this.#config.durability === 'group' ||
       this.#flushes.length > 0 ||
@@ -361,9 +398,10 @@ export class LogWriter {
     this.#placedBytes = 0
     this.#placedOffset = this.#segment.nextOffset
     this.#rollRequestedMs = undefined
-    const given = this.#flushes.findIndex(({ nextOffset }) => nextOffset > this.#placedOffset)
+    const reachable = this.#segment.hasUnsureTail ? this.#durable.nextOffset : this.#placedOffset
+    const given = this.#flushes.findIndex(({ nextOffset }) => nextOffset > reachable)
     const lost = given < 0 ? [] : this.#flushes.splice(given)
-    this.#events.onDiskFull(error)
+    this.#events.onDiskFull(error, reachable)
     for (const { done } of lost) done(false)
     this.#syncIfDue()
   }
@@ -387,6 +425,11 @@ export class LogWriter {
     done?.()
     return true
   }
+}
+
+function* rewriteTail(target: DurablePoint): DiskTask<void> {
+  yield* target.segment.rewriteTail()
+  yield* target.segment.writeIndex(target)
 }
 
 function endOf(segment: Segment): DurablePoint {

@@ -130,6 +130,7 @@ export class PartitionLog {
       space: options.space,
       producers,
       leaderEpochs,
+      durable: recovered.durable,
       checkpoints: this.#checkpoints,
       onFailure: (error) => this.fail(error),
     })
@@ -344,6 +345,14 @@ export class PartitionLog {
     if (this.#lifecycle.isOpen) this.#appends.writer.flushOverdue(nowMs)
   }
 
+  /**
+   * Whether what recovery found may still be in the page cache only: the disk has had no room to make
+   * it durable. It is served, and nothing is appended behind it until there is room.
+   */
+  get hasUnsureTail(): boolean {
+    return this.#appends.writer.hasUnsureTail
+  }
+
   /** What opening would have to read after a crash now. */
   get recoveryBytes(): number {
     return this.#checkpoints.recoveryBytes
@@ -354,7 +363,7 @@ export class PartitionLog {
     this.#checkpoints.flushAndWrite(done)
   }
 
-  /** Makes everything appended durable, then closes the files. */
+  /** Makes everything appended durable, unless the disk is full, then closes the files. */
   close(done: DiskCallback<void>): void {
     const { writer } = this.#appends
     this.#lifecycle.end('closed')

@@ -35,6 +35,7 @@ import { ProducerStates } from './producer-state.ts'
 import { IntervalCheck, type Replay, replayBatch } from './replay.ts'
 import {
   type Segment,
+  type SegmentEnd,
   createSegment,
   segmentBaseOffset,
   segmentFiles,
@@ -76,6 +77,8 @@ export type RecoveredLog = {
   readonly stateOffsets: readonly number[]
   /** Of the newest that is whole; -1 for none. */
   readonly checkpointOffset: number
+  /** Up to where the active segment is known to be durable: its end, unless the disk had no room. */
+  readonly durable: SegmentEnd
   /** Bytes behind the newest durable state, in the active segment. */
   readonly replayedBytes: number
   /** Bytes of the torn tail that were cut. */
@@ -147,6 +150,7 @@ function* createLog(place: SegmentPlace, findings: Findings): DiskTask<Recovered
     cleaner,
     stateOffsets,
     checkpointOffset: -1,
+    durable: segment.end,
     replayedBytes: 0,
     truncatedBytes: 0,
   }
@@ -183,6 +187,7 @@ function* recoverSegments(place: SegmentPlace, findings: Findings): DiskTask<Rec
     cleaner,
     stateOffsets,
     checkpointOffset: state?.offset ?? -1,
+    durable: active.durable,
     replayedBytes: active.replayedBytes,
     truncatedBytes: active.truncatedBytes,
   }
@@ -246,7 +251,7 @@ function* recoverActive(
   { bases, logStart, state, stateOffsets }: Findings,
   replay: Replay,
 ): DiskTask<
-  { readonly segment: Segment } & Pick<RecoveredLog, 'replayedBytes' | 'truncatedBytes'>
+  { readonly segment: Segment } & Pick<RecoveredLog, 'durable' | 'replayedBytes' | 'truncatedBytes'>
 > {
   const baseOffset = bases.at(-1) ?? 0
   const opened = yield* openSegmentFile(place, baseOffset)
@@ -274,9 +279,12 @@ function* recoverActive(
     endPosition: sizeBytes,
     isCompacted: false,
   }
+  let known = segment.end
   const end = yield* scanBatches(file, range, place.crc32c, (batch) => {
     const verdict = check.verdict(batch) ?? replayBatch(replay, batch)
-    if (verdict === 'continue') segment.batchWritten(batch.header, batch.bytes)
+    if (verdict !== 'continue') return verdict
+    segment.batchWritten(batch.header, batch.bytes)
+    if (known.sizeBytes < durableBytes || known.nextOffset < durableOffset) known = segment.end
     return verdict
   })
   const problem = end.problem ?? 'the file is shorter'
@@ -287,51 +295,39 @@ function* recoverActive(
     const missing = `the durable offsets up to ${durableOffset}`
     throw corruptLog(`${path}: ends at ${end.nextOffset}, before ${missing}: ${problem}`)
   }
-  yield* makeDurable(place, segment, { durableBytes, foundBytes: sizeBytes })
+  const foundBytes = sizeBytes
+  yield* makeDurable(place, segment, { durableBytes: known.sizeBytes, foundBytes })
+  const durable = segment.hasUnsureTail ? known : segment.end
   const isIndexed = stored?.isWhole === true && stored.claim?.endPosition === segment.sizeBytes
-  if (segment.sizeBytes > 0 && !isIndexed) yield* segment.writeIndex(segment.end)
+  if (segment.sizeBytes > 0 && !isIndexed && !segment.hasUnsureTail) {
+    yield* segment.writeIndex(segment.end)
+  }
   const replayedBytes = segment.sizeBytes - stateBytes
-  return { segment, replayedBytes, truncatedBytes: sizeBytes - segment.sizeBytes }
+  return { segment, durable, replayedBytes, truncatedBytes: foundBytes - segment.sizeBytes }
 }
 
-/** Cuts what is torn. What is left may be in the page cache only, and is served from now on. */
+/**
+ * Cuts what is torn, and makes durable what is left. Where even bytes that are there are written to
+ * another place, a full disk takes none: then the tail is served, and stays unsure.
+ */
 function* makeDurable(
   { disk, directory }: SegmentPlace,
-  { file, sizeBytes }: Segment,
+  segment: Segment,
   { durableBytes, foundBytes }: { readonly durableBytes: number; readonly foundBytes: number },
 ): DiskTask<void> {
+  const { file, sizeBytes } = segment
   if (foundBytes > sizeBytes) yield* perform<void>((done) => file.truncate(sizeBytes, done))
   if (foundBytes > durableBytes) {
-    yield* rewrite(file, durableBytes, sizeBytes)
-    yield* perform<void>((done) => file.datasync(done))
+    segment.doubtFrom(durableBytes)
+    try {
+      yield* segment.rewriteTail()
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+    }
   }
   // Nothing says that its name is durable.
   if (durableBytes === 0) yield* perform<void>((done) => disk.syncDirectory(directory, done))
 }
-
-/** Where even bytes that are there are written to another place, a disk without space takes none. */
-function* unlessFull(task: DiskTask<void>): DiskTask<void> {
-  try {
-    yield* task
-  } catch (error) {
-    if (!isNoSpace(error)) throw error
-  }
-}
-
-/**
- * Writes bytes again that are there. When the process before this one ended because a sync failed,
- * the kernel takes its pages for clean: a sync alone would succeed and make nothing durable.
- */
-function* rewrite(file: DiskFile, from: number, to: number): DiskTask<void> {
-  for (let position = from; position < to; position += REWRITE_BYTES) {
-    const start = position
-    const bytes = new Uint8Array(Math.min(REWRITE_BYTES, to - start))
-    yield* perform<number>((done) => file.read(start, bytes, done))
-    yield* unlessFull(perform<void>((done) => file.write(start, [bytes], done)))
-  }
-}
-
-const REWRITE_BYTES = 1_048_576
 
 const STATE_NAME = /^(\d{20})\.snap$/
 

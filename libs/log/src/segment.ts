@@ -12,6 +12,7 @@ const OFFSET_DIGITS = 20
 /** Enough for most first batches; a larger one is read whole. */
 const FIRST_BATCH_BYTES = 4096
 const SEGMENT_NAME = /^(\d{20})\.log$/
+const REWRITE_BYTES = 1_048_576
 
 export function segmentPath(directory: string, baseOffset: number, suffix: string): string {
   return `${directory}/${String(baseOffset).padStart(OFFSET_DIGITS, '0')}${suffix}`
@@ -84,6 +85,7 @@ export class Segment {
   #summary: SegmentSummary
   #isClosed: boolean
   #firstTimestampMs: number | undefined
+  #unsureFrom: number | undefined
   #readers = 0
   #onIdle: (() => void) | undefined
 
@@ -189,6 +191,40 @@ export class Segment {
   dropIndex(): void {
     invariant(this.#isClosed, 'the index of the active segment stays in memory')
     this.#index = undefined
+  }
+
+  /** Whether bytes at the end may stand in the page cache only, and no sync would change that. */
+  get hasUnsureTail(): boolean {
+    return this.#unsureFrom !== undefined
+  }
+
+  /**
+   * Nothing is known to be durable from `position` on. When the process before this one ended because a
+   * sync failed, the kernel takes its pages for clean: a sync alone would succeed and make nothing durable.
+   */
+  doubtFrom(position: number): void {
+    this.#unsureFrom = position
+  }
+
+  /**
+   * Writes the unsure tail again where it stands, and syncs it. Until that has succeeded nothing may
+   * claim it: no index, no checkpoint, no next segment.
+   *
+   * @throws {StorageError} also when the disk is full: a file system that copies on write needs room for
+   * what is there already. The tail is as unsure as before then.
+   */
+  *rewriteTail(): DiskTask<void> {
+    const from = this.#unsureFrom
+    if (from === undefined) return
+    const { file, sizeBytes } = this
+    for (let position = from; position < sizeBytes; position += REWRITE_BYTES) {
+      const start = position
+      const bytes = new Uint8Array(Math.min(REWRITE_BYTES, sizeBytes - start))
+      yield* perform<number>((done) => file.read(start, bytes, done))
+      yield* perform<void>((done) => file.write(start, [bytes], done))
+    }
+    yield* perform<void>((done) => file.datasync(done))
+    this.#unsureFrom = undefined
   }
 
   /** Whether the index has a place for what is appended next; see `IndexWriter`. */

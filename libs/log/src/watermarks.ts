@@ -52,8 +52,12 @@ export class Watermarks {
     this.#logEndOffset = offset(to)
   }
 
+  /** Also answers what waited, below the high watermark, for the disk to have room. */
   advanceHighWatermark(to: number, sizeBytes: number): void {
-    if (to <= this.#highWatermark) return
+    if (to <= this.#highWatermark) {
+      this.waiters.answerBelow(() => this.#highWatermark)
+      return
+    }
     invariant(to <= this.#logEndOffset, 'the high watermark stays below the log end')
     this.#highWatermark = offset(to)
     this.#readableBytes += sizeBytes

@@ -1,0 +1,127 @@
+import { splitBatches } from '@fairlead/protocol'
+import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
+import { expect, test } from 'vitest'
+import { DEFAULT_LOG_CONFIG, type LogConfig, type PartitionLog } from './index.ts'
+import { NOW_MS, append, batch, open, readAll, settled } from './testing/log-fixture.ts'
+
+/**
+ * A full file system that copies on write takes no byte, not even one that stands there already. What a
+ * sync that failed left in the page cache cannot be made durable then, and no later sync does it.
+ */
+
+type Durability = LogConfig['durability']
+
+const sent = (index: number) =>
+  batch({ values: [`value ${index}`], producerId: 7, producerEpoch: 0, baseSequence: index })
+const countIn = (log: PartitionLog) => splitBatches(readAll(log)).length
+
+/** After a sync that failed for the second of two batches, a kill, and a start on a full disk. */
+function startedFull(durability: Durability): { disk: SimulatedDisk; log: PartitionLog } {
+  const config = { durability }
+  const before = new SimulatedDisk()
+  const log = open(before, { config })
+  append(log, sent(0))
+  settled<void>((done) => log.checkpoint(done))
+  before.hook = ({ kind }) =>
+    kind === 'datasync' ? { kind: 'fail', code: 'EIO' } : { kind: 'proceed' }
+  append(log, sent(1))
+  if (durability !== 'group') settled<void>((done) => log.checkpoint(done))
+  expect(log.failure?.code).toBe('EIO')
+  const disk = before.afterKill()
+  fill(disk)
+  return { disk, log: open(disk, { config }) }
+}
+
+function fill(disk: SimulatedDisk): void {
+  disk.hook = ({ kind }) =>
+    kind === 'write' ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+}
+
+function makeRoom(disk: SimulatedDisk): void {
+  disk.hook = () => ({ kind: 'proceed' })
+}
+
+test('what cannot be written again is served, and refuses appends until there is room', () => {
+  const { disk, log } = startedFull('group')
+  for (const _ of [1, 2]) {
+    expect(countIn(log)).toBe(2)
+    expect(append(log, sent(2))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  }
+  expect([log.logEndOffset, log.highWatermark, log.failure]).toEqual([2, 2, undefined])
+  makeRoom(disk)
+  expect(append(log, sent(2))).toMatchObject({ ok: true, baseOffset: 2 })
+  expect(countIn(log)).toBe(3)
+})
+
+test('a retry of it is refused while there is no room, and answered as a duplicate afterwards', () => {
+  const { disk, log } = startedFull('group')
+  expect(append(log, sent(1))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  makeRoom(disk)
+  expect(append(log, sent(1))).toMatchObject({ ok: true, baseOffset: 1, duplicate: true })
+  expect(countIn(open(disk.survivor(LOSE_UNSYNCED)))).toBe(2)
+})
+
+test('a checkpoint says that there is no room', () => {
+  const { log } = startedFull('group')
+  const answer = settled<void>((done) => log.checkpoint(done))
+  expect(answer).toMatchObject({ ok: false, error: { code: 'ENOSPC' } })
+})
+
+for (const durability of ['group', 'os'] as const) {
+  test(`an index claims it only once it was written again (${durability})`, () => {
+    const { disk, log } = startedFull(durability)
+    const config = { durability }
+    expect(open(disk.survivor(LOSE_UNSYNCED), { config }).logEndOffset).toBe(1)
+    makeRoom(disk)
+    expect(append(log, sent(2))).toMatchObject({ ok: true })
+    settled<void>((done) => log.checkpoint(done))
+    for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+      expect(countIn(open(disk.survivor(choices), { config }))).toBe(3)
+    }
+  })
+
+  test(`nor does a checkpoint, or the next segment (${durability})`, () => {
+    const config = { durability }
+    const steps = {
+      checkpoint: (log: PartitionLog) => settled<void>((done) => log.checkpoint(done)),
+      overdue: (log: PartitionLog) => log.flushOverdue(NOW_MS),
+      roll: (log: PartitionLog) => {
+        log.updateConfig({ ...DEFAULT_LOG_CONFIG, durability, segmentMs: 1 })
+        return append(log, sent(2), { nowMs: NOW_MS + 10 })
+      },
+      close: (log: PartitionLog) => settled<void>((done) => log.close(done)),
+    }
+    for (const [name, step] of Object.entries(steps)) {
+      const { disk, log } = startedFull(durability)
+      step(log)
+      expect(log.hasUnsureTail).toBe(true)
+      expect(open(disk.survivor(LOSE_UNSYNCED), { config }).logEndOffset, name).toBe(1)
+      if (name === 'close') continue
+      makeRoom(disk)
+      step(log)
+      expect(countIn(open(disk.survivor(LOSE_UNSYNCED), { config })), name).toBeGreaterThan(1)
+    }
+  })
+}
+
+test('a kill before there is room, and any operation of the append that finds it, change nothing', () => {
+  for (let crashAt = 0, isCrashed = true; isCrashed; crashAt += 1) {
+    const { disk: before } = startedFull('group')
+    const disk = before.afterKill()
+    fill(disk)
+    const log = open(disk)
+    let operations = 0
+    disk.hook = ({ sizeBytes }) => {
+      operations += 1
+      return operations > crashAt
+        ? { kind: 'crash', keptBytes: sizeBytes >> 1 }
+        : { kind: 'proceed' }
+    }
+    const isAcknowledged = append(log, sent(2))?.ok === true
+    isCrashed = disk.hasCrashed
+    for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+      const found = countIn(open(disk.survivor(choices)))
+      expect(found).toBeGreaterThanOrEqual(isAcknowledged ? 3 : 1)
+    }
+  }
+})
