@@ -16,7 +16,10 @@ const sent = (index: number) =>
 const countIn = (log: PartitionLog) => splitBatches(readAll(log)).length
 
 /** After a sync that failed for the second of two batches, a kill, and a start on a full disk. */
-function startedFull(durability: Durability): { disk: SimulatedDisk; log: PartitionLog } {
+function startedFull(
+  durability: Durability,
+  refusing: readonly string[] = ['.log', '.idx'],
+): { disk: SimulatedDisk; log: PartitionLog } {
   const config = { durability }
   const before = new SimulatedDisk()
   const log = open(before, { config })
@@ -28,13 +31,16 @@ function startedFull(durability: Durability): { disk: SimulatedDisk; log: Partit
   if (durability !== 'group') settled<void>((done) => log.checkpoint(done))
   expect(log.failure?.code).toBe('EIO')
   const disk = before.afterKill()
-  fill(disk)
+  fill(disk, refusing)
   return { disk, log: open(disk, { config }) }
 }
 
-function fill(disk: SimulatedDisk): void {
-  disk.hook = ({ kind }) =>
-    kind === 'write' ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+/** Files of these kinds take no byte from now on. */
+function fill(disk: SimulatedDisk, refusing: readonly string[]): void {
+  disk.hook = ({ kind, path }) =>
+    kind === 'write' && refusing.includes(path.slice(-4))
+      ? { kind: 'fail', code: 'ENOSPC' }
+      : { kind: 'proceed' }
 }
 
 function makeRoom(disk: SimulatedDisk): void {
@@ -59,6 +65,14 @@ test('a retry of it is refused while there is no room, and answered as a duplica
   makeRoom(disk)
   expect(append(log, sent(1))).toMatchObject({ ok: true, baseOffset: 1, duplicate: true })
   expect(countIn(open(disk.survivor(LOSE_UNSYNCED)))).toBe(2)
+})
+
+test('room for the index alone lets it claim nothing', () => {
+  const { disk, log } = startedFull('group', ['.log'])
+  expect(append(log, sent(2))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  for (const choices of [LOSE_UNSYNCED, KEEP_UNSYNCED]) {
+    expect(open(disk.survivor(choices)).logEndOffset).toBe(1)
+  }
 })
 
 test('a checkpoint says that there is no room', () => {
@@ -108,7 +122,7 @@ test('a kill before there is room, and any operation of the append that finds it
   for (let crashAt = 0, isCrashed = true; isCrashed; crashAt += 1) {
     const { disk: before } = startedFull('group')
     const disk = before.afterKill()
-    fill(disk)
+    fill(disk, ['.log', '.idx'])
     const log = open(disk)
     let operations = 0
     disk.hook = ({ sizeBytes }) => {
