@@ -96,11 +96,11 @@ export const FETCH_MINIMUM_BYTES = 64 * KIB
 export const FETCH_SESSION_PARTITIONS_MAX = 250_000
 
 /**
- * Large buffers of requests, responses and the tail cache that are kept for the next one. What is in use
- * has its own bounds.
+ * Buffers of requests, responses and the tail cache that are kept for the next one. What is in use has its
+ * own bounds. V8 keeps what is smaller than the minimum on its own heap.
  */
 export const BUFFER_POOL = {
-  pooledBytesMin: 32 * KIB,
+  pooledBytesMin: 64,
   pooledBytesMax: 4 * MIB,
   freeBytesMax: 16 * MIB,
 } as const

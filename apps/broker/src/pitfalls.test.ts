@@ -93,19 +93,18 @@ describe('1: an ApiVersions request of the future', () => {
     async (version) => {
       const raw = new TestClient(shared.broker.port)
       const answered = raw.frame()
-      const [, ...chunks] = encodeRequest({
+      const chunks = encodeRequest({
         name: 'ApiVersions',
         version: 3,
         correlationId: 5,
         clientId: 'future',
         body: SOFTWARE,
       })
-      const frame = Buffer.concat([...chunks, Buffer.from('what comes behind is unknown')])
-      frame.writeInt16BE(version, 2)
-      const size = Buffer.alloc(4)
-      size.writeInt32BE(frame.length)
-      raw.send([size, frame])
-      const { correlationId, body } = decodeResponse('ApiVersions', 0, (await answered) ?? frame)
+      const bytes = Buffer.concat([...chunks, Buffer.from('what comes behind is unknown')])
+      bytes.writeInt32BE(bytes.length - 4)
+      bytes.writeInt16BE(version, 6)
+      raw.send([bytes])
+      const { correlationId, body } = decodeResponse('ApiVersions', 0, (await answered) ?? bytes)
       expect([correlationId, body.errorCode]).toEqual([5, 'UNSUPPORTED_VERSION'])
       expect(body.apiKeys).toHaveLength(Object.keys(APIS).length)
       const again = await raw.call('ApiVersions', SOFTWARE)
@@ -135,16 +134,16 @@ describe('2: Produce', () => {
 
   test.for([0, 1, 2])('of version %i ends the connection', async (version) => {
     const old = new TestClient(shared.broker.port)
-    const [size, ...chunks] = encodeRequest({
+    const chunks = encodeRequest({
       name: 'Produce',
       version: 3,
       correlationId: 1,
       clientId: 'old',
       body: { acks: 1, timeoutMs: 1_000, topicData: [] },
     })
-    const frame = Buffer.concat(chunks)
-    frame.writeInt16BE(version, 2)
-    old.send([size ?? frame, frame])
+    const bytes = Buffer.concat(chunks)
+    bytes.writeInt16BE(version, 6)
+    old.send([bytes])
     await old.frame()
     expect(await old.frame()).toBeUndefined()
   })

@@ -1,16 +1,23 @@
-import { errorMessage, invariant } from '@fairlead/base'
+import { errorMessage } from '@fairlead/base'
 import {
   type ApiName,
-  type RequestHeader,
   apiByKey,
-  decodeCountedRequest,
-  decodeRequestHeader,
   encodeResponse,
+  openRequest,
+  readBody,
+  readClientId,
+  refersToFrame,
 } from '@fairlead/protocol'
 import { unsupportedApiVersions } from './handlers/api-versions.ts'
-import { type BrokerParts, EndConnection, type Handler, NO_RESPONSE } from './handlers/handler.ts'
+import {
+  type BrokerParts,
+  EndConnection,
+  type Handler,
+  type HandlerContext,
+  NO_RESPONSE,
+} from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
-import { requestQuota } from './quotas/request-quota.ts'
+import { type RequestQuota, requestQuota } from './quotas/request-quota.ts'
 import { ELEMENTS_UNDER_WAY_MAX } from './limits.ts'
 import {
   type Peer,
@@ -37,124 +44,154 @@ const FEW_ELEMENTS = 200
  */
 export function createRouter(parts: BrokerParts): RequestHandler {
   const elements = new ElementBudget()
-  return async (frame, peer, turn) => {
-    const { apiKey, apiVersion, correlationId } = peekHeader(frame)
-    const api = apiByKey(apiKey)
-    if (api === undefined) return unsupported(correlationId, `unknown API key ${apiKey}`)
-    const { name, firstVersion, lastVersion } = api
-    if (apiVersion >= firstVersion && apiVersion <= lastVersion) {
-      const header = decodeRequestHeader(frame)
-      return answer(name, frame, { header, peer, turn, parts, elements })
-    }
+  const Context = contextWith(parts)
+  return (frame, peer, turn) => answer(frame, { peer, turn, parts, elements, Context })
+}
+
+type Routing = {
+  readonly peer: Peer
+  readonly turn: Turn
+  readonly parts: BrokerParts
+  readonly elements: ElementBudget
+  readonly Context: ReturnType<typeof contextWith>
+}
+
+async function answer(frame: Uint8Array, routing: Routing): Promise<Reply> {
+  const start = openRequest(frame)
+  const { apiKey, apiVersion, correlationId } = start
+  const api = apiByKey(apiKey)
+  if (api === undefined) return unsupported(correlationId, `unknown API key ${apiKey}`)
+  const { name, firstVersion, lastVersion } = api
+  if (apiVersion < firstVersion || apiVersion > lastVersion) {
     if (name === 'ApiVersions') {
       return { chunks: encodeResponse(name, 0, correlationId, unsupportedApiVersions()) }
     }
     const range = `${firstVersion} to ${lastVersion}`
     return unsupported(correlationId, `${name} version ${apiVersion}; supported are ${range}`)
   }
-}
-
-/** What every header begins with. The rest of an unknown version may have any form. */
-function peekHeader(frame: Uint8Array): {
-  readonly apiKey: number
-  readonly apiVersion: number
-  readonly correlationId: number
-} {
-  invariant(frame.length >= 8, 'the assembler lets no shorter frame through')
-  const view = new DataView(frame.buffer, frame.byteOffset)
-  return {
-    apiKey: view.getInt16(0),
-    apiVersion: view.getInt16(2),
-    correlationId: view.getInt32(4),
-  }
-}
-
-async function answer(
-  name: ApiName,
-  frame: Uint8Array,
-  context: {
-    readonly header: RequestHeader
-    readonly peer: Peer
-    readonly turn: Turn
-    readonly parts: BrokerParts
-    readonly elements: ElementBudget
-  },
-): Promise<Reply> {
-  const { header, peer, turn, parts, elements } = context
-  const { apiVersion, correlationId, clientId } = header
+  const { parts } = routing
   const { clock, requestMetrics } = parts
+  const clientId = readClientId(start) ?? ''
   const startMs = clock.nowMs()
-  const quota = requestQuota(parts.quotas, { clientId: clientId ?? '', clock })
+  const quota = requestQuota(parts.quotas, { clientId, clock })
+  const context = new routing.Context(frame, { apiVersion, clientId, quota }, routing)
   const sizeBytes = frame.length
-  const releases: (() => void)[] = []
-  const release = (): void => {
-    for (const callback of releases.splice(0)) callback()
-  }
   try {
-    const position = header.bodyPosition
-    const { request, elementCount } = quota.timed(() =>
-      decodeCountedRequest(name, apiVersion, frame, position),
-    )
-    if (elementCount > 0) releases.push(elements.take(elementCount))
+    quota.startTimer()
+    const request = readBody(name, apiVersion, start.rest)
+    context.takeElements(start.rest.elementCount)
+    if (!refersToFrame(name, apiVersion)) context.freeFrame()
     const handle = HANDLERS[name] as Handler<ApiName>
-    const handlerContext = {
-      ...parts,
-      quota,
-      apiVersion,
-      clientId: clientId ?? '',
-      peer,
-      turn,
-      freeFrame: () => parts.buffers.giveBack(frame),
-      onSent: (callback: () => void) => releases.push(callback),
-    }
-    const answering = quota.timed(() => handle(request, handlerContext))
+    const handling = handle(request, context as unknown as HandlerContext)
+    quota.stopTimer()
     const waitsSinceMs = clock.nowMs()
-    const response = await answering
-    const resumedMs = clock.nowMs()
+    const response = await handling
+    const remoteMs = clock.nowMs() - waitsSinceMs
     const answered = (body: object): number => {
       const nowMs = clock.nowMs()
-      const remoteMs = resumedMs - waitsSinceMs
       const times = { localMs: nowMs - startMs - remoteMs, remoteMs }
       requestMetrics.answered(name, { version: apiVersion, sizeBytes, response: body }, times)
       return nowMs
     }
     if (response === NO_RESPONSE) {
       answered(NO_ERRORS)
-      release()
+      context.release()
       return { chunks: [], throttleMs: quota.settle(name, { sizeBytes, hasResponse: false }) }
     }
     if (response instanceof EndConnection) {
       answered(NO_ERRORS)
-      release()
+      context.release()
       return { chunks: [], closeReason: { kind: 'unanswered_failure', reason: response.reason } }
     }
     const throttleMs = quota.settle(name, { sizeBytes, hasResponse: true })
     const body = throttleMs > 0 ? { ...response, throttleTimeMs: throttleMs } : response
-    const chunks = quota.timed(() => encodeResponse(name, apiVersion, correlationId, body))
+    quota.startTimer()
+    const chunks = encodeResponse(name, apiVersion, correlationId, body)
+    quota.stopTimer()
     quota.close()
-    return { chunks, release, throttleMs, sent: { api: name, readyMs: answered(body) } }
+    const sent = { api: name, readyMs: answered(body) }
+    return { chunks, release: context.release, throttleMs, sent }
   } catch (error) {
-    release()
+    context.release()
     requestMetrics.failed(name, error instanceof Error ? error.name : errorMessage(error))
     throw error
   }
+}
+
+/**
+ * The contexts of requests. They have the parts of the broker through their prototype: a copy of all of
+ * them would be the largest object that a request makes.
+ */
+function contextWith(parts: BrokerParts) {
+  class RequestContext implements Omit<HandlerContext, keyof BrokerParts> {
+    readonly apiVersion: number
+    readonly clientId: string
+    readonly quota: RequestQuota
+    readonly peer: Peer
+    readonly turn: Turn
+    #frame: Uint8Array | undefined
+    readonly #elements: ElementBudget
+    #elementCount = 0
+    #onSent: readonly (() => void)[] = []
+
+    constructor(
+      frame: Uint8Array,
+      request: Pick<HandlerContext, 'apiVersion' | 'clientId' | 'quota'>,
+      { peer, turn, elements }: Routing,
+    ) {
+      this.apiVersion = request.apiVersion
+      this.clientId = request.clientId
+      this.quota = request.quota
+      this.peer = peer
+      this.turn = turn
+      this.#frame = frame
+      this.#elements = elements
+    }
+
+    freeFrame(): void {
+      const frame = this.#frame
+      this.#frame = undefined
+      if (frame !== undefined) parts.buffers.giveBack(frame)
+    }
+
+    onSent(callback: () => void): void {
+      this.#onSent = [...this.#onSent, callback]
+    }
+
+    takeElements(count: number): void {
+      this.#elements.take(count)
+      this.#elementCount = count
+    }
+
+    /** Called again, it does nothing. */
+    readonly release = (): void => {
+      this.#elements.giveBack(this.#elementCount)
+      this.#elementCount = 0
+      const due = this.#onSent
+      this.#onSent = []
+      for (const callback of due) callback()
+    }
+  }
+  Object.setPrototypeOf(RequestContext.prototype, parts)
+  return RequestContext
 }
 
 /** The array elements of all requests under way: `ELEMENTS_UNDER_WAY_MAX`. */
 class ElementBudget {
   #used = 0
 
-  /** Returns how to give them back. @throws {RequestRefused} when there are too many. */
-  take(count: number): () => void {
+  /** @throws {RequestRefused} when there are too many; then nothing is taken. */
+  take(count: number): void {
     const isLarge = count > FEW_ELEMENTS && this.#used > 0
     if (isLarge && this.#used + count > ELEMENTS_UNDER_WAY_MAX) {
       const reason = `a request of ${count} elements, while others have ${this.#used} under way`
       throw new RequestRefused({ kind: 'memory', reason })
     }
     this.#used += count
-    return () => {
-      this.#used -= count
-    }
+  }
+
+  giveBack(count: number): void {
+    this.#used -= count
   }
 }
 

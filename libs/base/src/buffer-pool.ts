@@ -10,8 +10,8 @@ export type BufferPoolOptions = {
 }
 
 /**
- * Large buffers that are used again. A new one of a megabyte costs 256 page faults, and the garbage
- * collector runs for its sake long before memory is short.
+ * Buffers that are used again. A new one of a megabyte costs 256 page faults, and the garbage collector
+ * runs for its sake long before memory is short; a small one is freed by hand after each collection.
  *
  * Whoever takes a buffer owns it, and gives it back at most once, when nothing refers to its bytes any
  * more. One that is never given back is left to the garbage collector: that is slower, never wrong.

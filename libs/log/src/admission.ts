@@ -22,7 +22,8 @@ export function admitBatches(
   producers: ProducerStates,
   placement: Pick<AppendContext, 'nowMs' | 'origin'> & { readonly logEndOffset: number },
 ): Admitted {
-  const staged = new Map<number, ProducerEntry>()
+  /** What the batches before have changed: none for one alone, as most are. */
+  const staged = batches.length > 1 ? new Map<number, ProducerEntry>() : undefined
   const entries: (ProducerEntry | null)[] = []
   const duplicates: ProducerBatch[] = []
   let baseOffset = placement.logEndOffset
@@ -31,14 +32,14 @@ export function admitBatches(
     if (producerId === NO_PRODUCER_ID) {
       entries.push(null)
     } else {
-      const known = staged.get(producerId) ?? producers.get(producerId)
+      const known = staged?.get(producerId) ?? producers.get(producerId)
       const admission = admitBatch(known, header, { ...placement, baseOffset })
       if (admission.kind === 'refused') return refusedBy(admission)
       if (admission.kind === 'duplicate') {
         duplicates.push(admission.batch)
       } else {
         entries.push(admission.entry)
-        staged.set(producerId, admission.entry)
+        staged?.set(producerId, admission.entry)
       }
     }
     baseOffset += header.lastOffsetDelta + 1

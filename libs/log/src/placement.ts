@@ -1,5 +1,6 @@
 import { invariant } from '@fairlead/base'
 import {
+  type BatchHeader,
   type Crc32c,
   readBatchHeader,
   setLogAppendTime,
@@ -33,15 +34,20 @@ export function placeBatches(
   const { leaderEpoch, nowMs, isLogAppendTime, crc32c } = placement
   let nextOffset = placement.baseOffset
   return batches.map(({ position, header, maxTimestampMs }, index): PlacedBatch => {
-    stampBatch(records, position, { baseOffset: nextOffset, partitionLeaderEpoch: leaderEpoch })
-    if (isLogAppendTime) setLogAppendTime(records, position, { logAppendTimeMs: nowMs, crc32c })
-    // Retention and lookups by time go by the header, which is the client's word.
-    else if (maxTimestampMs !== header.maxTimestampMs) {
+    const stamp = { baseOffset: nextOffset, partitionLeaderEpoch: leaderEpoch }
+    stampBatch(records, position, stamp)
+    let placed: BatchHeader = { ...header, ...stamp }
+    if (isLogAppendTime) {
+      setLogAppendTime(records, position, { logAppendTimeMs: nowMs, crc32c })
+      placed = readBatchHeader(records, position)
+    } else if (maxTimestampMs !== header.maxTimestampMs) {
+      // Retention and lookups by time go by the header, which is the client's word.
       setMaxTimestamp(records, position, { maxTimestampMs, crc32c })
+      placed = readBatchHeader(records, position)
     }
     nextOffset += header.lastOffsetDelta + 1
     return {
-      header: readBatchHeader(records, position),
+      header: placed,
       bytes: records.subarray(position, position + header.sizeBytes),
       nextOffset,
       nowMs,

@@ -14,10 +14,16 @@ import type { Fields } from './schema/field.ts'
 import { ByteReader } from './wire/byte-reader.ts'
 import { ByteWriter, utf8 } from './wire/byte-writer.ts'
 
-export type RequestHeader = {
+/** What every request begins with; the rest of an unknown version may have any form. */
+export type RequestStart = {
   readonly apiKey: number
   readonly apiVersion: number
   readonly correlationId: number
+  /** Stands behind it. */
+  readonly rest: ByteReader
+}
+
+export type RequestHeader = Omit<RequestStart, 'rest'> & {
   readonly clientId: string | null
   /** Where the body starts in the frame. */
   readonly bodyPosition: number
@@ -30,25 +36,48 @@ export type RequestHeader = {
 export const REQUEST_ELEMENTS_MAX: number = 100_000
 
 const SIZE_BYTES = 4
+/** In the place of the size of a message, until it is known. */
+const SIZE_TO_COME = 0
 const INT16_MAX = 0x7fff
+const INT32_MAX = 0x7fff_ffff
 
 /**
- * Reads the header of a request; `frame` is what follows the 4 bytes of its size. Header versions 1
- * and 2 differ in the tagged fields alone: the client id keeps its int16 length.
+ * Begins to read a request; `frame` is what follows the 4 bytes of its size. One reader goes through all
+ * of it: `readClientId` ends the header, `readBody` follows.
+ *
+ * @throws {DecodeError} when the frame is too short.
+ */
+export function openRequest(frame: Uint8Array): RequestStart {
+  const rest = new ByteReader(frame, 0, REQUEST_ELEMENTS_MAX)
+  return {
+    apiKey: rest.int16(),
+    apiVersion: rest.int16(),
+    correlationId: rest.int32(),
+    rest,
+  }
+}
+
+/**
+ * Reads the rest of the header. Header versions 1 and 2 differ in the tagged fields alone: the client id
+ * keeps its int16 length.
  *
  * @throws {DecodeError} when the frame is too short or malformed.
  */
-export function decodeRequestHeader(frame: Uint8Array): RequestHeader {
-  const reader = new ByteReader(frame)
-  const apiKey = reader.int16()
-  const apiVersion = reader.int16()
-  const correlationId = reader.int32()
-  const clientIdBytes = reader.int16()
+export function readClientId({ apiKey, apiVersion, rest }: RequestStart): string | null {
+  const clientIdBytes = rest.int16()
   if (clientIdBytes < -1) throw new DecodeError(`client id of ${clientIdBytes} bytes`, 8)
-  const clientId = clientIdBytes === -1 ? null : reader.text(clientIdBytes)
+  const clientId = clientIdBytes === -1 ? null : rest.text(clientIdBytes)
   const api = apiByKey(apiKey)
-  if (api !== undefined && apiVersion >= api.firstFlexibleVersion) skipTaggedFields(reader)
-  return { apiKey, apiVersion, correlationId, clientId, bodyPosition: reader.position }
+  if (api !== undefined && apiVersion >= api.firstFlexibleVersion) skipTaggedFields(rest)
+  return clientId
+}
+
+/** The whole header. @throws {DecodeError} when the frame is too short or malformed. */
+export function decodeRequestHeader(frame: Uint8Array): RequestHeader {
+  const start = openRequest(frame)
+  const clientId = readClientId(start)
+  const { apiKey, apiVersion, correlationId, rest } = start
+  return { apiKey, apiVersion, correlationId, clientId, bodyPosition: rest.position }
 }
 
 /**
@@ -63,20 +92,27 @@ export function decodeRequest<Name extends ApiName>(
   frame: Uint8Array,
   position: number,
 ): RequestOf<Name> {
-  return decodeCountedRequest(name, version, frame, position).request
+  return readBody(name, version, new ByteReader(frame, position, REQUEST_ELEMENTS_MAX))
 }
 
-/** The same, with the number of array elements in it: what its objects cost is about that. */
-export function decodeCountedRequest<Name extends ApiName>(
+/**
+ * The same, from a reader behind the header. It has counted the array elements: what the objects of the
+ * request cost is about that.
+ *
+ * @throws {DecodeError} as `decodeRequest`.
+ */
+export function readBody<Name extends ApiName>(
   name: Name,
   version: number,
-  frame: Uint8Array,
-  position: number,
-): { readonly request: RequestOf<Name>; readonly elementCount: number } {
+  rest: ByteReader,
+): RequestOf<Name> {
   if (!hasVersion(name, version)) throw new DecodeError(`${name} has no version ${version}`, 2)
-  const reader = new ByteReader(frame, position, REQUEST_ELEMENTS_MAX)
-  const request = codecOf(name, 'request', version).decode(reader) as RequestOf<Name>
-  return { request, elementCount: reader.elementCount }
+  return codecOf(name, 'request', version).decode(rest) as RequestOf<Name>
+}
+
+/** Whether what `readBody` returns has views of the frame; otherwise the frame may be used again at once. */
+export function refersToFrame(name: ApiName, version: number): boolean {
+  return codecOf(name, 'request', version).hasViews
 }
 
 /** A response with its size and header, as chunks for a gathering write. */
@@ -87,6 +123,7 @@ export function encodeResponse<Name extends ApiName>(
   body: ResponseBody<Name>,
 ): Uint8Array[] {
   const writer = new ByteWriter()
+  writer.int32(SIZE_TO_COME)
   writer.int32(correlationId)
   if (hasTaggedResponseHeader(name, version)) writer.uvarint(0)
   const isApiVersions = name === 'ApiVersions'
@@ -106,6 +143,7 @@ export function encodeRequest<Name extends ApiName>(request: {
   const { name, version, clientId } = request
   const api = APIS[name]
   const writer = new ByteWriter()
+  writer.int32(SIZE_TO_COME)
   writer.int16(api.key)
   writer.int16(version)
   writer.int32(request.correlationId)
@@ -161,6 +199,7 @@ type Direction = 'request' | 'response'
 
 /** A codec whose message the caller's types vouch for. */
 type MessageCodec = {
+  readonly hasViews: boolean
   decode(reader: ByteReader): unknown
   encode(writer: ByteWriter, value: object): void
 }
@@ -203,8 +242,14 @@ function refuseRest(reader: ByteReader): void {
   }
 }
 
+/** The chunks of a message, whose size goes to its beginning. */
 function withSize(writer: ByteWriter): Uint8Array[] {
-  const size = new Uint8Array(SIZE_BYTES)
-  new DataView(size.buffer).setInt32(0, writer.sizeBytes)
-  return [size, ...writer.finish()]
+  const sizeBytes = writer.sizeBytes - SIZE_BYTES
+  const chunks = writer.finish()
+  const [first] = chunks
+  invariant(first !== undefined && sizeBytes <= INT32_MAX, 'a message has a size, of an int32')
+  for (let index = 0; index < SIZE_BYTES; index += 1) {
+    first[index] = sizeBytes >>> (8 * (SIZE_BYTES - 1 - index))
+  }
+  return chunks
 }

@@ -51,12 +51,16 @@ export { decompressSnappy } from './compression/snappy.ts'
 export { type ErrorCode, codeOfError, errorOfCode, isRetriable } from './error-codes.ts'
 export {
   type RequestHeader,
-  decodeCountedRequest,
+  type RequestStart,
   decodeRequest,
   decodeRequestHeader,
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  openRequest,
+  readBody,
+  readClientId,
+  refersToFrame,
 } from './frames.ts'
 export {
   GROUP_METADATA_KEY,

@@ -12,6 +12,7 @@ import {
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  refersToFrame,
 } from './index.ts'
 import type { Fields } from './schema/field.ts'
 import { structArbitrary } from './testing/struct-arbitrary.ts'
@@ -125,6 +126,30 @@ describe.for(DIRECTIONS)('a $direction', ({ direction, write, read }) => {
         }
       }),
       { numRuns: 5 },
+    )
+  })
+})
+
+describe('a request without views of its frame', () => {
+  const viewless = CASES.filter(({ name, version }) => !refersToFrame(name, version))
+
+  test.for(viewless)('$name $version is what it was when others use its buffer', (api) => {
+    const { name, version } = api
+    fc.assert(
+      fc.property(structArbitrary(fieldsOf(name, 'request'), version), (body) => {
+        const frame = request(name, version, body)
+        const decoded = readRequest(name, version, frame)
+        frame.fill(0xee)
+        expect(decoded).toEqual(body)
+      }),
+      { numRuns: 5 },
+    )
+  })
+
+  test('is any but those with records, or with what members of groups tell each other', () => {
+    const names = CASES.filter(({ name, version }) => refersToFrame(name, version))
+    expect(new Set(names.map(({ name }) => name))).toEqual(
+      new Set(['Produce', 'JoinGroup', 'SyncGroup']),
     )
   })
 })

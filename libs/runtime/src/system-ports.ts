@@ -11,6 +11,10 @@ const TIMEOUT_MS_MAX = 2_147_483_647
 
 export const systemTimers: Timers = {
   after(delayMs, callback) {
+    if (delayMs <= TIMEOUT_MS_MAX) {
+      const only = setTimeout(callback, Math.max(0, delayMs))
+      return () => clearTimeout(only)
+    }
     let timer: NodeJS.Timeout
     const wait = (leftMs: number): void => {
       const partMs = Math.min(leftMs, TIMEOUT_MS_MAX)
@@ -19,7 +23,7 @@ export const systemTimers: Timers = {
         else callback()
       }, partMs)
     }
-    wait(Math.max(0, delayMs))
+    wait(delayMs)
     return () => clearTimeout(timer)
   },
 }

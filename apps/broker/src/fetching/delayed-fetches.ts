@@ -1,5 +1,5 @@
 import type { Timers } from '@fairlead/base'
-import type { PartitionLog } from '@fairlead/log'
+import type { LogWatcher, PartitionLog } from '@fairlead/log'
 import type { Departure } from '../network/departure.ts'
 
 export type WatchedLog = {
@@ -21,7 +21,7 @@ const WOKEN_PER_TURN_MAX = 64
  */
 export class DelayedFetches {
   readonly #timers: Timers
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<Waiter>()
   /** Woken, and not yet gone on. */
   readonly #woken: (() => void)[] = []
   #leftInTurn = WOKEN_PER_TURN_MAX
@@ -55,28 +55,21 @@ export class DelayedFetches {
     for (const { log, seenBytes } of watched) leftBytes -= log.readableBytes - seenBytes
     if (leftBytes <= 0 || this.#isStopped) return
 
-    const { promise, resolve } = Promise.withResolvers<void>()
-    // Called again when several reasons meet, which changes nothing.
-    const wake = (): void => {
-      if (this.#waiting.delete(wake)) this.#goOn(resolve)
-    }
-    this.#waiting.add(wake)
-    const watcher = {
-      onReadable: (sizeBytes: number) => {
-        leftBytes -= sizeBytes
-        if (leftBytes <= 0) wake()
-      },
-      onChanged: wake,
-    }
-    const cancels = watched.map(({ log }) => log.watch(watcher))
-    cancels.push(this.#timers.after(delayMs, wake), departure.onLeft(wake))
-    await promise
-    for (const cancel of cancels) cancel()
+    await new Promise<void>((resolve) => {
+      const waiter = new Waiter(leftBytes, () => {
+        this.#waiting.delete(waiter)
+        this.#goOn(resolve)
+      })
+      this.#waiting.add(waiter)
+      for (const { log } of watched) waiter.until(log.watch(waiter))
+      waiter.until(this.#timers.after(delayMs, waiter.wake))
+      waiter.until(departure.onLeft(waiter.wake))
+    })
   }
 
   stop(): void {
     this.#isStopped = true
-    for (const wake of this.#waiting) wake()
+    for (const waiter of this.#waiting) waiter.wake()
   }
 
   #goOn(resolve: () => void): void {
@@ -88,14 +81,49 @@ export class DelayedFetches {
     }
     if (this.#isTurnScheduled) return
     this.#isTurnScheduled = true
-    this.#timers.after(0, () => this.#beginTurn())
+    this.#timers.after(0, this.#beginTurn)
   }
 
-  #beginTurn(): void {
+  readonly #beginTurn = (): void => {
     const resolves = this.#woken.splice(0, WOKEN_PER_TURN_MAX)
     this.#leftInTurn = WOKEN_PER_TURN_MAX - resolves.length
     this.#isTurnScheduled = resolves.length > 0
-    if (this.#isTurnScheduled) this.#timers.after(0, () => this.#beginTurn())
+    if (this.#isTurnScheduled) this.#timers.after(0, this.#beginTurn)
     for (const resolve of resolves) resolve()
+  }
+}
+
+/** A fetch that waits. It is woken once; what would wake it again is cancelled then. */
+class Waiter implements LogWatcher {
+  #leftBytes: number
+  readonly #onWoken: () => void
+  readonly #cancels: (() => void)[] = []
+  #isWoken = false
+
+  constructor(leftBytes: number, onWoken: () => void) {
+    this.#leftBytes = leftBytes
+    this.#onWoken = onWoken
+  }
+
+  /** `cancel` is called when it is woken, or now if it was. */
+  until(cancel: () => void): void {
+    if (this.#isWoken) cancel()
+    else this.#cancels.push(cancel)
+  }
+
+  onReadable(sizeBytes: number): void {
+    this.#leftBytes -= sizeBytes
+    if (this.#leftBytes <= 0) this.wake()
+  }
+
+  onChanged(): void {
+    this.wake()
+  }
+
+  readonly wake = (): void => {
+    if (this.#isWoken) return
+    this.#isWoken = true
+    for (const cancel of this.#cancels) cancel()
+    this.#onWoken()
   }
 }

@@ -31,6 +31,12 @@ export class FetchMemory {
     return this.#usedBytes
   }
 
+  /** Takes up to `wantedBytes`, and returns how many; undefined when there is no room. */
+  takeNow(wantedBytes: number): number | undefined {
+    if (wantedBytes <= 0) return 0
+    return this.#usedBytes < this.#capacityBytes ? this.#grant(wantedBytes) : undefined
+  }
+
   /**
    * Takes up to `wantedBytes`, once there is room, and resolves with how many; with undefined when
    * there was no room for `delayMs`, or when the client has left.
@@ -39,8 +45,8 @@ export class FetchMemory {
     wantedBytes: number,
     { delayMs, departure }: { readonly delayMs: number; readonly departure: Departure },
   ): Promise<number | undefined> {
-    if (wantedBytes <= 0) return 0
-    if (this.#usedBytes < this.#capacityBytes) return this.#grant(wantedBytes)
+    const grantedNow = this.takeNow(wantedBytes)
+    if (grantedNow !== undefined) return grantedNow
     if (delayMs <= 0 || departure.hasLeft) return undefined
 
     const { promise, resolve } = Promise.withResolvers<number | undefined>()

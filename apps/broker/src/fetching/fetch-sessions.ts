@@ -7,6 +7,7 @@ import {
   type FetchTarget,
   TOPIC_IDS_SINCE_VERSION,
   requestedTargets,
+  targetsOf,
 } from './fetch-target.ts'
 
 export type FetchSessionsOptions = {
@@ -97,7 +98,7 @@ export class FetchSessions {
     const session = this.#sessions.get(sessionId)
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
       if (session !== undefined) this.#remove(session)
-      const targets = [...requestedTargets(request).values()]
+      const targets = targetsOf(request)
       return sessionEpoch === FINAL_EPOCH
         ? { kind: 'sessionless', targets }
         : { kind: 'full', targets, isPrivileged: isFollower(request), usesTopicIds }

@@ -30,7 +30,17 @@ export function targetKey(
   return `${topic.topic}${topic.topicId}:${partition}`
 }
 
-/** Every partition of a request, by key. Of one that is named twice the last word counts. */
+/** Every partition of a request. Of one that is named twice the last word counts. */
+export function targetsOf(request: FetchRequest): readonly FetchTarget[] {
+  const [topic, ...otherTopics] = request.topics
+  const [only, ...others] = topic?.partitions ?? []
+  if (topic === undefined || only === undefined || otherTopics.length + others.length > 0) {
+    return [...requestedTargets(request).values()]
+  }
+  return [{ topic: topic.topic, topicId: topic.topicId, request: only }]
+}
+
+/** The same, by key. */
 export function requestedTargets({ topics }: FetchRequest): Map<string, FetchTarget> {
   const targets = new Map<string, FetchTarget>()
   for (const { topic, topicId, partitions } of topics) {

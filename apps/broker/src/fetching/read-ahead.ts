@@ -49,13 +49,15 @@ export class ReadAhead {
     this.#kept = {
       next,
       fetchMemory,
-      result: read(log, { fetchOffset, maxBytes, upTo, isHardLimit: true }).then((result) => {
-        fetchMemory.settle(maxBytes, heldBytesOf(result))
-        if (!result.ok || result.sizeBytes > 0) return result
-        // A first batch that is larger than the answer: whoever asks for it gets it all the same.
-        giveBack(result, fetchMemory)
-        return undefined
-      }),
+      result: Promise.resolve(read(log, { fetchOffset, maxBytes, upTo, isHardLimit: true })).then(
+        (result) => {
+          fetchMemory.settle(maxBytes, heldBytesOf(result))
+          if (!result.ok || result.sizeBytes > 0) return result
+          // A first batch that is larger than the answer: whoever asks for it gets it all the same.
+          giveBack(result, fetchMemory)
+          return undefined
+        },
+      ),
       stopWaiting: () => cancels.forEach((cancel) => cancel()),
     }
   }

@@ -35,12 +35,12 @@ test('without memory a round reads no records, and is an answer nevertheless', a
       targets: [{ topic: 'orders', topicId: '', request }],
       grantedBytes: undefined,
       isCommittedOnly: false,
+      readAhead: NO_READ_AHEAD,
     },
     {
       image: { topicName: () => undefined },
       partitions: { get: () => found, errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION' },
       fetchMemory,
-      readAhead: NO_READ_AHEAD,
     },
   )
   expect(round).toMatchObject({ sizeBytes: 0, isFinal: true })
@@ -86,20 +86,17 @@ test('a read that throws gives back the memory of the round, and what was read b
     topicId: '',
     request: { ...request, partition },
   }))
-  const round = readRound(
-    { targets, grantedBytes, isCommittedOnly: false },
-    {
-      image: { topicName: () => undefined },
-      partitions: {
-        get: (_, partition) =>
-          ({ log: logs[partition], leaderEpoch: 0 }) as unknown as LocalPartition,
-        errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
-      },
-      fetchMemory,
-      readAhead: NO_READ_AHEAD,
+  const context = {
+    image: { topicName: () => undefined },
+    partitions: {
+      get: (_: string, partition: number) =>
+        ({ log: logs[partition], leaderEpoch: 0 }) as unknown as LocalPartition,
+      errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION' as const,
     },
-  )
-  await expect(round).rejects.toThrow('a bug')
+    fetchMemory,
+  }
+  const options = { targets, grantedBytes, isCommittedOnly: false, readAhead: NO_READ_AHEAD }
+  expect(() => readRound(options, context)).toThrow('a bug')
   expect(released).toHaveBeenCalledOnce()
   expect(fetchMemory.usedBytes).toBe(0)
 })
@@ -124,7 +121,7 @@ test('what a round holds is what its buffers hold, however small the batches in 
     request: { ...request, partition },
   }))
   const round = await readRound(
-    { targets, grantedBytes, isCommittedOnly: false },
+    { targets, grantedBytes, isCommittedOnly: false, readAhead: NO_READ_AHEAD },
     {
       image: { topicName: () => undefined },
       partitions: {
@@ -132,7 +129,6 @@ test('what a round holds is what its buffers hold, however small the batches in 
         errorOfMissing: () => 'UNKNOWN_TOPIC_OR_PARTITION',
       },
       fetchMemory,
-      readAhead: NO_READ_AHEAD,
     },
   )
   expect(round.sizeBytes).toBe(30)

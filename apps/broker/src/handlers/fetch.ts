@@ -48,8 +48,10 @@ export async function handleFetch(
   if (fetch.kind === 'refused') {
     return { errorCode: fetch.errorCode, sessionId: NO_SESSION, responses: [] }
   }
-  context.onSent(await context.peer.fetchTurns.take())
-  await context.turn.whenOldest()
+  const { fetchTurns } = context.peer
+  if (!fetchTurns.takeNow()) await fetchTurns.take()
+  context.onSent(() => fetchTurns.end())
+  if (!context.turn.isOldest) await context.turn.whenOldest()
   if (context.peer.departure.isGone) {
     return { errorCode: 'NONE', sessionId: NO_SESSION, responses: [] }
   }
@@ -131,28 +133,29 @@ async function readEnough(
   const waitMs = Math.min(Math.max(request.maxWaitMs, 0), FETCH_WAIT_MAX_MS)
   const deadlineMs = clock.nowMs() + waitMs
   for (;;) {
-    const grantedBytes = await fetchMemory.take(maxBytes, {
-      delayMs: deadlineMs - clock.nowMs(),
-      departure,
-    })
-    const options = { targets: inTurn, grantedBytes, isCommittedOnly, isFollower }
-    const round = await readRound(options, { ...context, readAhead })
+    const delayForMemoryMs = deadlineMs - clock.nowMs()
+    const grantedBytes =
+      fetchMemory.takeNow(maxBytes) ??
+      (await fetchMemory.take(maxBytes, { delayMs: delayForMemoryMs, departure }))
+    const options = { targets: inTurn, grantedBytes, isCommittedOnly, isFollower, readAhead }
+    const reading = readRound(options, context)
+    const round = reading instanceof Promise ? await reading : reading
     const delayMs = deadlineMs - clock.nowMs()
     const missingBytes = minBytes - round.sizeBytes
     const isEnough = round.isFinal || missingBytes <= 0 || targets.length === 0 || delayMs <= 0
     if (isEnough || departure.hasLeft || delayedFetches.isStopped) {
       readAhead.drop()
       fetchPace.served(round.answered)
-      return { ...round, answered: rotated(round.answered, targets.length - first) }
+      return first === 0 ? round : { ...round, answered: rotated(round.answered, -first) }
     }
     round.release()
     await delayedFetches.waitForBytes(round.watched, missingBytes, { delayMs, departure })
   }
 }
 
-/** Beginning with the element at `first`. */
+/** Beginning with the element at `first`, or, below 0, with the last of them. */
 function rotated<Element>(elements: readonly Element[], first: number): readonly Element[] {
-  return first === 0 || first === elements.length
+  return first % elements.length === 0
     ? elements
     : [...elements.slice(first), ...elements.slice(0, first)]
 }

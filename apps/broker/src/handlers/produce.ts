@@ -21,6 +21,8 @@ const ACKS_LEADER = 1
 const ACKS_ALL = -1
 /** KIP-110. */
 const ZSTD_SINCE_VERSION = 7
+/** KIP-516. */
+const IDS_SINCE_VERSION = 13
 const RECORD_ERRORS_SHOWN = 3
 const LOG_START_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INVALID_RECORD',
@@ -54,20 +56,24 @@ export async function handleProduce(
   request: RequestOf<'Produce'>,
   context: HandlerContext,
 ): Promise<ResponseBody<'Produce'> | typeof NO_RESPONSE | EndConnection> {
-  const responses = await Promise.all(
-    request.topicData.map(async (topic) => {
-      const usesId = context.apiVersion >= 13
-      const name = usesId ? context.image.topicName(topic.topicId) : topic.name
-      const partitionResponses = await Promise.all(
-        topic.partitionData.map((partition) => producePartition(name, partition, request, context)),
-      )
-      return {
-        name: usesId ? '' : topic.name,
-        topicId: usesId ? topic.topicId : ZERO_UUID,
-        partitionResponses,
-      }
-    }),
-  )
+  const usesIds = context.apiVersion >= IDS_SINCE_VERSION
+  const underWay: Promise<PartitionResponse>[] = []
+  for (const { name, topicId, partitionData } of request.topicData) {
+    const topic = usesIds ? context.image.topicName(topicId) : name
+    for (const partition of partitionData) {
+      underWay.push(producePartition(topic, partition, request, context))
+    }
+  }
+  // Most requests have a batch for one partition.
+  const [only] = underWay
+  const answers =
+    only !== undefined && underWay.length === 1 ? [await only] : await Promise.all(underWay)
+  let next = 0
+  const responses = request.topicData.map(({ name, topicId, partitionData }) => ({
+    name: usesIds ? '' : name,
+    topicId: usesIds ? topicId : ZERO_UUID,
+    partitionResponses: answers.slice(next, (next += partitionData.length)),
+  }))
   if (responses.every(isAppended)) context.freeFrame()
   return request.acks === ACKS_NONE ? withoutResponse(responses) : { responses }
 }
@@ -130,12 +136,13 @@ async function producePartition(
   const nowMs = clock.wallNowMs()
   const isOpened = header !== undefined && mustOpen(header, target.config)
   const ready = isOpened ? batchOpener.open(records, target.config, nowMs) : AS_IT_IS
-  const result = await partitionOrder.run(target, ready, async (opened) => {
+  const appending = partitionOrder.run(target, ready, (opened) => {
     if (opened !== AS_IT_IS && !opened.ok) return opened
     const { log, leaderEpoch } = target
     const stored = opened === AS_IT_IS ? records : opened.records
     return append(log, stored, { leaderEpoch, nowMs, origin: 'client' })
   })
+  const result = appending instanceof Promise ? await appending : appending
   if (!result.ok) {
     metrics.produceFailed(topic, records.length, result.rejected)
     const { errorCode, message, recordErrors = [] } = inKafkasWords(result, `${topic}-${index}`)

@@ -2,8 +2,7 @@ import type { RejectedRecords } from '@fairlead/log'
 import type { Metrics } from '@fairlead/service'
 import type { Counter } from 'prom-client'
 import { METRIC_TOPICS_MAX } from '../limits.ts'
-
-type TopicCounter = Counter<'topic'>
+import { TopicCounter } from './topic-counter.ts'
 
 /**
  * What happens, counted under the names that Kafka's JMX exporter gives, so that dashboards made for
@@ -23,11 +22,7 @@ export class BrokerMetrics {
 
   constructor(metrics: Metrics) {
     const topicCounter = (name: string, help: string): TopicCounter =>
-      metrics.counter({
-        name: `kafka_server_brokertopicmetrics_${name}_total`,
-        help,
-        labelNames: ['topic'],
-      })
+      new TopicCounter({ name: `kafka_server_brokertopicmetrics_${name}_total`, help, metrics })
     this.#bytesIn = topicCounter('bytesin', 'Bytes of record batches appended.')
     this.#bytesOut = topicCounter('bytesout', 'Bytes of record batches sent to consumers.')
     this.#bytesRejected = topicCounter('bytesrejected', 'Bytes of record batches refused.')
@@ -84,17 +79,19 @@ export class BrokerMetrics {
   topicsDeleted(topics: readonly string[]): void {
     for (const topic of topics) {
       if (!this.#topics.delete(topic)) continue
-      for (const counter of this.#topicCounters()) counter.remove({ topic })
+      for (const counter of this.#topicCounters()) counter.remove(topic)
     }
   }
 
   #add(counter: TopicCounter, topic: string, amount: number): void {
-    counter.inc(amount)
-    if (!this.#topics.has(topic)) {
-      if (topic === '' || this.#topics.size >= METRIC_TOPICS_MAX) return
-      this.#topics.add(topic)
-    }
-    counter.inc({ topic }, amount)
+    counter.add(amount, this.#hasSeries(topic) ? topic : undefined)
+  }
+
+  #hasSeries(topic: string): boolean {
+    if (this.#topics.has(topic)) return true
+    if (topic === '' || this.#topics.size >= METRIC_TOPICS_MAX) return false
+    this.#topics.add(topic)
+    return true
   }
 
   #topicCounters(): readonly TopicCounter[] {

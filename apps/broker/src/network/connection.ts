@@ -55,6 +55,7 @@ export type Peer = {
 
 /** When one request of a connection is the oldest of those that are not answered. */
 export type Turn = {
+  readonly isOldest: boolean
   /** Resolves when the answer to it would leave at once, or when the connection is gone. */
   whenOldest(): Promise<void>
 }
@@ -98,6 +99,8 @@ export class RequestRefused extends Error {
  */
 const INPUT = new Uint8Array(INPUT_BYTES)
 
+const NOTHING = new Uint8Array()
+
 /** Replies of one connection whose way to the kernel is timed at once: a peer may read none. */
 const TIMED_REPLIES_MAX = 100
 
@@ -112,6 +115,10 @@ class InFlight implements Turn {
   constructor(reservedBytes: number, pool: MemoryPool | undefined) {
     this.reservedBytes = reservedBytes
     this.pool = pool
+  }
+
+  get isOldest(): boolean {
+    return this.#isOldest
   }
 
   async whenOldest(): Promise<void> {
@@ -289,20 +296,19 @@ export class Connection {
   #receive(count: number, buffer: Uint8Array): void {
     if (this.#isClosed || this.#isDraining) return
     this.#lastActivityMs = this.#options.clock.nowMs()
-    if (buffer !== INPUT) {
-      this.#assemble(() => this.#assembler.filled(count))
-      return
+    if (buffer === INPUT && this.#firstBytes.length < FIRST_BYTES) {
+      const first = INPUT.subarray(0, Math.min(count, FIRST_BYTES))
+      this.#firstBytes = Buffer.concat([this.#firstBytes, first])
     }
-    const input = INPUT.subarray(0, count)
-    if (this.#firstBytes.length < FIRST_BYTES) {
-      this.#firstBytes = Buffer.concat([this.#firstBytes, input.subarray(0, FIRST_BYTES)])
-    }
-    this.#assemble(() => this.#assembler.push(input))
+    this.#assemble(buffer === INPUT ? 'push' : 'filled', count)
   }
 
-  #assemble(step: () => void): void {
+  /** `count`: of the bytes that have arrived, for the steps that take some. */
+  #assemble(step: 'push' | 'filled' | 'resume' | 'goOn', count = 0): void {
     try {
-      step()
+      if (step === 'push') this.#assembler.push(INPUT.subarray(0, count))
+      else if (step === 'filled') this.#assembler.filled(count)
+      else this.#assembler[step]()
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       const foreign = foreignProtocol(this.#firstBytes)
@@ -335,7 +341,7 @@ export class Connection {
       this.#giveUpMemory = undefined
       this.#framePool?.release(this.#assembler.reservedBytes)
       this.#framePool = pool
-      this.#assemble(() => this.#assembler.resume())
+      this.#assemble('resume')
     })
   }
 
@@ -379,14 +385,16 @@ export class Connection {
 
   #sendReady(): void {
     let oldest = this.#inFlight[0]
-    this.#socket.cork()
+    // One small answer, as nearly all are, needs no gathering.
+    const isGathered = (oldest?.reply?.chunks.length ?? 0) > 1 || this.#inFlight.length > 1
+    if (isGathered) this.#socket.cork()
     while (oldest?.reply !== undefined) {
       this.#inFlight.shift()
       if (this.#inFlight.length > 0) this.#options.load.changeQueuedRequests(-1)
       oldest.pool?.release(oldest.reservedBytes)
       this.#write(oldest.reply)
       if (oldest.reply.closeReason !== undefined) {
-        this.#socket.uncork()
+        if (isGathered) this.#socket.uncork()
         this.#end(oldest.reply.closeReason)
         return
       }
@@ -394,7 +402,7 @@ export class Connection {
       oldest = this.#inFlight[0]
     }
     oldest?.becomeOldest()
-    this.#socket.uncork()
+    if (isGathered) this.#socket.uncork()
     this.#countUnsent()
     this.#lastActivityMs = this.#options.clock.nowMs()
     if (this.#isDraining && this.#inFlight.length === 0) {
@@ -410,7 +418,8 @@ export class Connection {
     }
     const last = chunks.length - 1
     if (last < 0) release?.()
-    for (const [index, chunk] of chunks.entries()) {
+    for (let index = 0; index <= last; index += 1) {
+      const chunk = chunks[index] ?? NOTHING
       if (index < last) this.#socket.write(chunk)
       else if (release === undefined) this.#socket.write(chunk, this.#countUnsent)
       else {
@@ -503,7 +512,7 @@ export class Connection {
     if (this.#isClosed || this.#ending !== undefined) return
     const mayBegin = this.#mayBegin()
     if (mayBegin && this.#assembler.isHeld) {
-      this.#assemble(() => this.#assembler.goOn())
+      this.#assemble('goOn')
       return
     }
     if (!mayBegin && this.#options.load.isHigh) this.#options.load.whenLow(this.#readOrPause)

@@ -46,7 +46,8 @@ export type FrameAssemblerOptions = {
  */
 export class FrameAssembler {
   readonly #options: FrameAssemblerOptions
-  readonly #sizePrefix = new Uint8Array(SIZE_PREFIX_BYTES)
+  /** As much of the size as has arrived. */
+  #sizePrefix = 0
   #sizePrefixBytes = 0
   #declaredBytes = 0
   #body: Uint8Array | undefined
@@ -148,10 +149,10 @@ export class FrameAssembler {
           this.#unconsumed = new Uint8Array(input.subarray(position))
           return
         }
-        position += this.#takeSize(input.subarray(position))
-        if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody(input.subarray(position))
+        position += this.#takeSize(input, position)
+        if (this.#sizePrefixBytes === SIZE_PREFIX_BYTES) this.#startBody(input, position)
       } else {
-        position += this.#takeBody(this.#body, input.subarray(position))
+        position += this.#takeBody(this.#body, input, position)
       }
       if (this.#blockedOnBytes > 0) {
         // A copy: the input's buffer is used for the next input, of whatever connection.
@@ -162,16 +163,19 @@ export class FrameAssembler {
     }
   }
 
-  #takeSize(input: Uint8Array): number {
-    const taken = Math.min(input.length, SIZE_PREFIX_BYTES - this.#sizePrefixBytes)
-    this.#sizePrefix.set(input.subarray(0, taken), this.#sizePrefixBytes)
+  #takeSize(input: Uint8Array, position: number): number {
+    const taken = Math.min(input.length - position, SIZE_PREFIX_BYTES - this.#sizePrefixBytes)
+    for (let index = position; index < position + taken; index += 1) {
+      this.#sizePrefix = (this.#sizePrefix << 8) | (input[index] ?? 0)
+    }
     this.#sizePrefixBytes += taken
     return taken
   }
 
   /** A body whose bytes are there for the most part is allocated once, when the memory is. */
-  #startBody(available: Uint8Array): void {
-    const declaredBytes = new DataView(this.#sizePrefix.buffer).getInt32(0)
+  #startBody(input: Uint8Array, position: number): void {
+    const declaredBytes = this.#sizePrefix
+    const availableBytes = input.length - position
     const { frameBytesMax } = this.#options
     if (declaredBytes < FRAME_BYTES_MIN || declaredBytes > frameBytesMax) {
       const range = `${FRAME_BYTES_MIN} to ${frameBytesMax}`
@@ -180,10 +184,11 @@ export class FrameAssembler {
     this.#declaredBytes = declaredBytes
     this.#reservedBytes = 0
     this.#receivedBytes = 0
-    const wantedBytes = Math.min(declaredBytes, available.length * FRAME_GROWTH_FACTOR)
+    const wantedBytes = Math.min(declaredBytes, availableBytes * FRAME_GROWTH_FACTOR)
     if (wantedBytes > FRAME_FIRST_STEP_BYTES) {
       const nextBytes = this.#nextStepBytes()
-      const isGranted = this.#options.reserve(nextBytes, { declaredBytes, head: available })
+      const head = input.subarray(position)
+      const isGranted = this.#options.reserve(nextBytes, { declaredBytes, head })
       if (isGranted) this.#reservedBytes = nextBytes
     }
     const bodyBytes = Math.max(wantedBytes, FRAME_FIRST_STEP_BYTES)
@@ -207,9 +212,9 @@ export class FrameAssembler {
     return Math.min(buffers.capacityOf(bodyBytes), frameBytesMax) - FRAME_FIRST_STEP_BYTES
   }
 
-  #takeBody(body: Uint8Array, input: Uint8Array): number {
-    const taken = Math.min(input.length, body.length - this.#receivedBytes)
-    body.set(input.subarray(0, taken), this.#receivedBytes)
+  #takeBody(body: Uint8Array, input: Uint8Array, position: number): number {
+    const taken = Math.min(input.length - position, body.length - this.#receivedBytes)
+    body.set(input.subarray(position, position + taken), this.#receivedBytes)
     this.#advance(body, taken)
     return taken
   }
@@ -249,6 +254,7 @@ export class FrameAssembler {
     const reservedBytes = this.#reservedBytes
     this.#body = undefined
     this.#reservedBytes = 0
+    this.#sizePrefix = 0
     this.#sizePrefixBytes = 0
     this.#receivedBytes = 0
     this.#options.onFrame(body, reservedBytes)

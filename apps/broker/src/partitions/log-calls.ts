@@ -9,19 +9,41 @@ import type {
   TimestampLookup,
 } from '@fairlead/log'
 
-/** The callbacks of a partition log as promises, for handlers. Each call starts synchronously. */
+/**
+ * The callbacks of a partition log as promises, for handlers. Each call starts synchronously. What every
+ * record goes through has its result without a promise when it is there at once, as it often is.
+ */
 
-/** Resolves when the append counts, in the topic's durability mode. */
+export type AtOnceOrLater<Result> = Result | Promise<Result>
+
+/** The answer once the append counts, in the topic's durability mode. */
 export function append(
   log: PartitionLog,
   records: Uint8Array,
   context: AppendContext,
-): Promise<AppendResult> {
-  return new Promise((resolve) => log.append(records, context, resolve))
+): AtOnceOrLater<AppendResult> {
+  return atOnceOrLater((done) => log.append(records, context, done))
 }
 
-export function read(log: PartitionLog, request: ReadRequest): Promise<ReadResult> {
-  return new Promise((resolve) => log.read(request, resolve))
+export function read(log: PartitionLog, request: ReadRequest): AtOnceOrLater<ReadResult> {
+  return atOnceOrLater((done) => log.read(request, done))
+}
+
+function atOnceOrLater<Result extends object>(
+  start: (done: (result: Result) => void) => void,
+): AtOnceOrLater<Result> {
+  let result: Result | undefined
+  let resolve: ((result: Result) => void) | undefined
+  start((given) => {
+    result = given
+    resolve?.(given)
+  })
+  return (
+    result ??
+    new Promise((resolveLater) => {
+      resolve = resolveLater
+    })
+  )
 }
 
 /** Resolves when the new start of the log is durable. */

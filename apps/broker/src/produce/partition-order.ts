@@ -13,14 +13,22 @@ export class PartitionOrder {
   }
 
   /** Runs `start` when `ready` is there and every earlier call for the same partition has started. */
-  async run<Ready, Result>(
+  run<Ready, Result>(
     partition: object,
     ready: Ready | Promise<Ready>,
-    start: (ready: Ready) => Promise<Result>,
-  ): Promise<Result> {
+    start: (ready: Ready) => Result | Promise<Result>,
+  ): Result | Promise<Result> {
     const earlier = this.#latest.get(partition)
-    if (earlier === undefined && !(ready instanceof Promise)) return await start(ready)
+    if (earlier === undefined && !(ready instanceof Promise)) return start(ready)
+    return this.#runInTurn(partition, { earlier, ready }, start)
+  }
 
+  async #runInTurn<Ready, Result>(
+    partition: object,
+    after: { readonly earlier: Promise<void> | undefined; readonly ready: Ready | Promise<Ready> },
+    start: (ready: Ready) => Result | Promise<Result>,
+  ): Promise<Result> {
+    const { earlier, ready } = after
     const begun = this.#begin(earlier, ready, start)
     const turn = begun.then(ignore, ignore)
     this.#latest.set(partition, turn)
@@ -34,8 +42,8 @@ export class PartitionOrder {
   async #begin<Ready, Result>(
     earlier: Promise<void> | undefined,
     ready: Ready | Promise<Ready>,
-    start: (ready: Ready) => Promise<Result>,
-  ): Promise<{ readonly result: Promise<Result> }> {
+    start: (ready: Ready) => Result | Promise<Result>,
+  ): Promise<{ readonly result: Result | Promise<Result> }> {
     let value: Ready
     try {
       value = await ready

@@ -15,8 +15,9 @@ const PERCENT_PER_MS = 0.1
 
 /** What the quotas of a client say about one of its requests. */
 export type RequestQuota = {
-  /** Runs a step of the work on the request; the time until it returns is the client's. */
-  timed<Result>(step: () => Result): Result
+  /** A step of the work on the request begins: the time until `stopTimer` is the client's. */
+  startTimer(): void
+  stopTimer(): void
   /** Most bytes that a fetch may read at once. */
   readonly fetchBytesMax: number
   /** Whether so many bytes may be sent; otherwise the client gets nothing, and waits. */
@@ -37,7 +38,8 @@ export type RequestQuota = {
 
 /** While nobody has a quota. */
 const UNLIMITED: RequestQuota = {
-  timed: (step) => step(),
+  startTimer: () => {},
+  stopTimer: () => {},
   fetchBytesMax: Number.POSITIVE_INFINITY,
   mayFetch: () => true,
   mutations: () => UNLIMITED_MUTATIONS,
@@ -68,6 +70,7 @@ class MeasuredRequest implements RequestQuota {
   readonly #client: QuotaClient
   readonly #clock: Clock
   readonly #isTimed: boolean
+  #startedMs = 0
   #busyMs = 0
   #throttleMs = 0
   /** When that was found. */
@@ -85,14 +88,12 @@ class MeasuredRequest implements RequestQuota {
     return this.#quotas.fetchBytesMax(this.#client)
   }
 
-  timed<Result>(step: () => Result): Result {
-    if (!this.#isTimed) return step()
-    const startMs = this.#clock.nowMs()
-    try {
-      return step()
-    } finally {
-      this.#busyMs += this.#clock.nowMs() - startMs
-    }
+  startTimer(): void {
+    if (this.#isTimed) this.#startedMs = this.#clock.nowMs()
+  }
+
+  stopTimer(): void {
+    if (this.#isTimed) this.#busyMs += this.#clock.nowMs() - this.#startedMs
   }
 
   mayFetch(sizeBytes: number): boolean {

@@ -1,13 +1,15 @@
-import { DecodeError, invariant } from '@fairlead/base'
+import { DecodeError, InvariantViolation, invariant } from '@fairlead/base'
 import { codeOfError, errorOfCode } from '../error-codes.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
-import { ByteWriter, utf8 } from '../wire/byte-writer.ts'
+import { ByteWriter, isAscii, utf8 } from '../wire/byte-writer.ts'
 import { UUID_BYTES, ZERO_UUID } from '../wire/uuid.ts'
 import type { Decoded, Encodable, Field, Fields, Primitive } from './field.ts'
 import { includesVersion } from './versions.ts'
 
 /** Reads and writes one struct in one version. */
 export type Codec<S extends Fields> = {
+  /** What it decodes has views of the bytes that it reads. */
+  readonly hasViews: boolean
   decode(reader: ByteReader): Decoded<S>
   encode(writer: ByteWriter, value: Encodable<S>): void
 }
@@ -20,6 +22,7 @@ type ValueCodec = {
   readonly encode: Encode
   /** No value is encoded in fewer bytes. */
   readonly bytesMin: number
+  readonly hasViews: boolean
 }
 
 /** What a codec is compiled for. */
@@ -39,6 +42,7 @@ type TaggedField = PlainField & { readonly tag: number }
 export function compileCodec<S extends Fields>(fields: S, form: Form): Codec<S> {
   const codec = structCodec(fields, form)
   return {
+    hasViews: codec.hasViews,
     decode: (reader) => codec.decode(reader) as Decoded<S>,
     encode: codec.encode,
   }
@@ -61,6 +65,7 @@ function structCodec(fields: Fields, form: Form): ValueCodec {
   const tagCountBytes = form.isFlexible ? 1 : 0
   return {
     bytesMin: plain.reduce((sum, { bytesMin }) => sum + bytesMin, tagCountBytes),
+    hasViews: [...plain, ...tagged].some(({ hasViews }) => hasViews),
     decode(reader) {
       const value: Struct = { ...defaults }
       for (const field of plain) value[field.name] = field.decode(reader)
@@ -105,22 +110,23 @@ function encodeTaggedFields(
   fields: readonly TaggedField[],
   struct: Struct,
 ): void {
-  if (fields.length === 0) {
-    writer.uvarint(0)
-    return
-  }
-  const present = fields.filter(({ name, absent }) => {
-    const value = struct[name]
-    return value !== undefined && !isSame(value, absent)
-  })
-  writer.uvarint(present.length)
-  for (const field of present) {
+  let presentCount = 0
+  for (const field of fields) if (isPresent(field, struct)) presentCount += 1
+  writer.uvarint(presentCount)
+  if (presentCount === 0) return
+  for (const field of fields) {
+    if (!isPresent(field, struct)) continue
     const content = new ByteWriter()
     field.encode(content, struct[field.name])
     writer.uvarint(field.tag)
     writer.uvarint(content.sizeBytes)
     for (const chunk of content.finish()) writer.bytes(chunk)
   }
+}
+
+function isPresent({ name, absent }: TaggedField, struct: Struct): boolean {
+  const value = struct[name]
+  return value !== undefined && !isSame(value, absent)
 }
 
 /** A tagged field is left out when it has its default; the default of an array is empty or null. */
@@ -149,6 +155,7 @@ function nestedCodec(codec: ValueCodec, isNullable: boolean): ValueCodec {
   if (!isNullable) return codec
   return {
     bytesMin: 1,
+    hasViews: codec.hasViews,
     decode: (reader) => (reader.int8() < 0 ? null : codec.decode(reader)),
     encode: (writer, value) => {
       writer.int8(value === null ? -1 : 1)
@@ -163,6 +170,7 @@ function arrayCodec(element: ValueCodec, form: Form, isNullable: boolean): Value
   const elementBytesMin = Math.max(1, element.bytesMin)
   return {
     bytesMin: length.bytesMin,
+    hasViews: element.hasViews,
     decode(reader) {
       const count = length.decode(reader)
       if (count === null) return null
@@ -184,6 +192,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
     case 'bool':
       return {
         bytesMin: 1,
+        hasViews: false,
         decode: (reader) => reader.boolean(),
         encode: (writer, value) => writer.boolean(value as boolean),
       }
@@ -195,12 +204,14 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
     case 'float64':
       return {
         bytesMin: NUMBER_BYTES[type],
+        hasViews: false,
         decode: (reader) => reader[type](),
         encode: (writer, value) => writer[type](value as number),
       }
     case 'errorCode':
       return {
         bytesMin: 2,
+        hasViews: false,
         decode: (reader) => errorOfCode(reader.int16()),
         encode: (writer, value) =>
           writer.int16(codeOfError(value as Parameters<typeof codeOfError>[0])),
@@ -208,6 +219,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
     case 'uuid':
       return {
         bytesMin: UUID_BYTES,
+        hasViews: false,
         decode: (reader) => reader.uuid(),
         encode: (writer, value) => writer.uuid(value as string),
       }
@@ -222,6 +234,7 @@ function primitiveCodec(type: Primitive, form: Form, isNullable: boolean): Value
 function stringCodec(length: LengthCodec): ValueCodec {
   return {
     bytesMin: length.bytesMin,
+    hasViews: false,
     decode(reader) {
       const sizeBytes = length.decode(reader)
       return sizeBytes === null ? null : reader.text(sizeBytes)
@@ -231,7 +244,13 @@ function stringCodec(length: LengthCodec): ValueCodec {
         length.encode(writer, null)
         return
       }
-      const bytes = utf8(value as string)
+      const text = value as string
+      if (isAscii(text)) {
+        length.encode(writer, text.length)
+        writer.ascii(text)
+        return
+      }
+      const bytes = utf8(text)
       length.encode(writer, bytes.length)
       writer.bytes(bytes)
     },
@@ -241,6 +260,7 @@ function stringCodec(length: LengthCodec): ValueCodec {
 function bytesCodec(length: LengthCodec): ValueCodec {
   return {
     bytesMin: length.bytesMin,
+    hasViews: true,
     decode(reader) {
       const sizeBytes = length.decode(reader)
       return sizeBytes === null ? null : reader.bytes(sizeBytes)
@@ -249,14 +269,15 @@ function bytesCodec(length: LengthCodec): ValueCodec {
       const given = value as Uint8Array | readonly Uint8Array[] | null
       if (given === null) {
         length.encode(writer, null)
-        return
+      } else if (given instanceof Uint8Array) {
+        length.encode(writer, given.length)
+        writer.bytes(given)
+      } else {
+        let sizeBytes = 0
+        for (const chunk of given) sizeBytes += chunk.length
+        length.encode(writer, sizeBytes)
+        for (const chunk of given) writer.bytes(chunk)
       }
-      const chunks = given instanceof Uint8Array ? [given] : given
-      length.encode(
-        writer,
-        chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-      )
-      for (const chunk of chunks) writer.bytes(chunk)
     },
   }
 }
@@ -295,7 +316,9 @@ function lengthCodec(
     encode(writer, length) {
       // Versions that cannot say null say empty, as Kafka's brokers do.
       const written = length ?? (isNullable ? -1 : 0)
-      invariant(written <= lengthMax, () => `length ${written} exceeds ${lengthMax}`)
+      if (written > lengthMax) {
+        throw new InvariantViolation(`length ${written} exceeds ${lengthMax}`)
+      }
       if (isCompact) writer.uvarint(written + 1)
       else writer[plain](written)
     },

@@ -28,7 +28,8 @@ export class ByteReader {
   constructor(bytes: Uint8Array, position = 0, elementsMax: number = ELEMENTS_MAX) {
     const { buffer, byteOffset, byteLength } = bytes
     // A socket gives a Buffer, whose views are Buffers, whose `slice` does not copy.
-    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength)
+    const isPlain = bytes.constructor === Uint8Array
+    this.#bytes = isPlain ? bytes : new Uint8Array(buffer, byteOffset, byteLength)
     this.#view = new DataView(buffer, byteOffset, byteLength)
     this.#position = position
     this.#elementsMax = elementsMax

@@ -66,3 +66,31 @@ describe('a number that its type does not hold is a bug of the caller', () => {
     expect(() => new ByteWriter()[type](value)).toThrow(InvariantViolation)
   })
 })
+
+test('messages that share a buffer stay as they are, in whatever order their writers go on', () => {
+  const writing = fc.record({
+    writer: fc.nat({ max: 5 }),
+    step: fc.tuple(fc.constantFrom(...TYPES), fc.nat({ max: 1500 })),
+  })
+  fc.assert(
+    fc.property(fc.array(writing, { maxLength: 100 }), fc.nat({ max: 5 }), (sequence, lost) => {
+      const writers = Array.from({ length: 6 }, () => new ByteWriter())
+      for (const { writer, step } of sequence) write(writers[writer] ?? new ByteWriter(), step)
+      const messages = writers.map((writer, index) => (index === lost ? [] : writer.finish()))
+      // Whatever is written next stands behind them.
+      for (let index = 0; index < 20; index += 1) {
+        const next = new ByteWriter()
+        write(next, ['bytes', 900])
+        next.finish()
+      }
+      for (const [index, message] of messages.entries()) {
+        if (index === lost) continue
+        const reader = new ByteReader(new Uint8Array(Buffer.concat(message)))
+        const own = sequence.filter(({ writer }) => writer === index)
+        for (const { step } of own) expect(read(reader, step)).toEqual(expected(step))
+        expect(reader.remaining).toBe(0)
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
