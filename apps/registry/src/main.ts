@@ -45,7 +45,10 @@ await runApp({
     const level = parseCompatibilityLevel(config['schema.compatibility.level'])
     invariant(level !== undefined, 'the configuration allows known levels only')
     const profile = config.profile === '7' ? 7 : 8
-    const registry = new SchemaRegistry({ defaultCompatibilityLevel: level, profile }, nativeMd5)
+    const registry = new SchemaRegistry(
+      { defaultCompatibilityLevel: level, profile },
+      { digest: nativeMd5 },
+    )
     const store = new RegistryStore({
       registry,
       logger,

@@ -53,7 +53,7 @@ export {
   hasRuleOfType,
   metadataProperty,
 } from './metadata.ts'
-export type { Profile } from './parsed-schemas.ts'
+export type { DocumentsByText, Profile } from './parsed-schemas.ts'
 export { type EncodedRecord, decodeRecord, encodeRecord } from './record-codec.ts'
 export type {
   RegistryRecord,

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest'
 import {
+  type DocumentsByText,
   type Inquiry,
   type InquiryAnswer,
   type InquiryOf,
   type RegistryRecord,
   SchemaRegistry,
   type SchemaRequest,
+  WeightedCache,
   answerApart,
   basisRecords,
   encodeRecord,
@@ -206,4 +208,38 @@ test('a basis changes with the versions, references, settings and modes that an 
     fixture.write({ kind: 'mode', subject, value: null })
   }
   expect(isChangedBy(() => fixture.register('customer', request('"int"')))).toBe(true)
+})
+
+test('what is parsed once is not parsed again for the next image, unless it depends on others', () => {
+  const documents: DocumentsByText = new WeightedCache({ countMax: 9, weightMax: 9_999 })
+  const fixture = filled()
+  const ask = (subject: string, body: SchemaRequest) => {
+    const inquiry = { kind: 'check', subject, version: 'latest', request: body } as const
+    const records = basisRecords(fixture.registry.inquiryBasis(inquiry))
+    const { options } = fixture.registry
+    return answerApart(options, records, inquiry, documents)
+  }
+  const added = request(
+    record('Address', ['street', 'string'], ['city', 'string', ''], ['zip', 'int', 0]),
+  )
+  const first = ask('address', added)
+  const stored = fixture.registry.log.image.versions('address').at(-1)?.schema ?? ''
+  const document = documents.get(stored)
+  expect(document?.schemaType).toBe('AVRO')
+  expect(ask('address', added)).toEqual(first)
+  expect(documents.get(stored)).toBe(document)
+
+  const person = fixture.registry.log.image.versions('person').at(-1)
+  ask('person', request(person?.schema ?? '', { references: person?.references ?? [] }))
+  expect(documents.get(person?.schema ?? '')).toBeUndefined()
+
+  // One text, two types.
+  const both = request({ type: 'string' })
+  fixture.register('text-avro', both)
+  fixture.register('text-json', { ...both, schemaType: 'JSON' })
+  const apart = ['text-avro', 'text-json', 'text-avro'].map((subject) =>
+    ask(subject, { ...both, schemaType: subject === 'text-json' ? 'JSON' : 'AVRO' }),
+  )
+  const compatible = { ok: true, value: { isCompatible: true, messages: [] } }
+  expect(apart).toEqual([compatible, compatible, compatible])
 })

@@ -19,6 +19,12 @@ const CACHE_LENGTH_MAX = 16_000_000
 /** Schemas that one schema may depend on, directly or not. */
 const DEPENDENCIES_MAX = 1_000
 
+/**
+ * Stored schemas without references by their texts, for whoever answers from one image after the other: a
+ * version is another object in each.
+ */
+export type DocumentsByText = WeightedCache<string, SchemaDocument>
+
 /** The major version of Confluent's registry whose rules and answers are in force. */
 export type Profile = 7 | 8
 
@@ -40,12 +46,21 @@ export class ParsedSchemas {
   readonly #profile: Profile
   /** A stored text never changes, and its references cannot be deleted before it. */
   readonly #cache: WeightedCache<SchemaVersion, SchemaDocument>
+  readonly #documentsByText: DocumentsByText | undefined
 
-  constructor(image: RegistryImage, profile: Profile, parsedLengthMax: number = CACHE_LENGTH_MAX) {
+  constructor(
+    image: RegistryImage,
+    profile: Profile,
+    options: {
+      readonly parsedLengthMax?: number | undefined
+      readonly documentsByText?: DocumentsByText | undefined
+    },
+  ) {
     this.#image = image
     this.#profile = profile
-    const weightMax = parsedLengthMax
+    const weightMax = options.parsedLengthMax ?? CACHE_LENGTH_MAX
     this.#cache = new WeightedCache({ countMax: CACHE_ENTRIES_MAX, weightMax })
+    this.#documentsByText = options.documentsByText
   }
 
   /** The schema of a request. */
@@ -78,7 +93,7 @@ export class ParsedSchemas {
 
   /** A stored schema, which may be one that a stricter version would refuse today. */
   parseStored(version: SchemaVersion): Outcome<SchemaDocument> {
-    const cached = this.#cache.get(version)
+    const cached = this.#cache.get(version) ?? this.#byText(version)
     if (cached !== undefined) return success(cached)
     const resolved = this.#resolve(version.subject, version.references, { liveOnly: false })
     if (!resolved.ok) return resolved
@@ -92,8 +107,15 @@ export class ParsedSchemas {
       const texts = [version.schema, ...resolved.value.map(({ text }) => text)]
       const weight = texts.reduce((sum, text) => sum + text.length, 0)
       this.#cache.set(version, document.value, weight)
+      const isAlone = version.references.length === 0
+      if (isAlone) this.#documentsByText?.set(version.schema, document.value, weight)
     }
     return document
+  }
+
+  #byText({ schema, schemaType, references }: SchemaVersion): SchemaDocument | undefined {
+    const document = references.length === 0 ? this.#documentsByText?.get(schema) : undefined
+    return document?.schemaType === schemaType ? document : undefined
   }
 
   /** The text of a new schema with other tags. */

@@ -22,7 +22,7 @@ import {
   inquiryBasis,
 } from './inquiry.ts'
 import { type JudgedSchema, type Judgement, judge } from './judgement.ts'
-import { ParsedSchemas, type Profile } from './parsed-schemas.ts'
+import { type DocumentsByText, ParsedSchemas, type Profile } from './parsed-schemas.ts'
 import type { Mode, VersionNumber } from './settings.ts'
 import type { Registration } from './register.ts'
 import type { SchemaRequest } from './schema-request.ts'
@@ -70,12 +70,20 @@ export class SchemaRegistry {
   readonly #view: SubjectView
   readonly #schemas: ParsedSchemas
 
-  /** @param digest of GUIDs, if the platform has a quicker one. */
-  constructor(options: SchemaRegistryOptions, digest?: Md5) {
+  /**
+   * @param means a quicker digest of GUIDs, if the platform has one; documents that outlive the registry.
+   */
+  constructor(
+    options: SchemaRegistryOptions,
+    means: { readonly digest?: Md5; readonly documentsByText?: DocumentsByText | undefined } = {},
+  ) {
     this.options = options
-    this.log = new RegistryLog(digest)
+    this.log = new RegistryLog(means.digest)
     this.profile = options.profile ?? 8
-    this.#schemas = new ParsedSchemas(this.log.image, this.profile, options.parsedLengthMax)
+    this.#schemas = new ParsedSchemas(this.log.image, this.profile, {
+      parsedLengthMax: options.parsedLengthMax,
+      documentsByText: means.documentsByText,
+    })
     this.#view = new SubjectView(this.log.image, options.defaultCompatibilityLevel)
   }
 
@@ -309,13 +317,18 @@ export class SchemaRegistry {
 /** One inquiry reads a version twice at most: the newest one, which is large. */
 const PARSED_LENGTH_APART_MAX = 2_000_000
 
-/** As `SchemaRegistry.answer`, from the records of the inquiry's basis alone. */
+/**
+ * As `SchemaRegistry.answer`, from the records of the inquiry's basis alone. What it parses of stored
+ * schemas without references goes to `documentsByText`, and is taken from there.
+ */
 export function answerApart(
   options: SchemaRegistryOptions,
   records: readonly RegistryRecord[],
   inquiry: Inquiry,
+  documentsByText?: DocumentsByText,
 ): InquiryAnswer<Inquiry['kind']> {
-  const registry = new SchemaRegistry({ ...options, parsedLengthMax: PARSED_LENGTH_APART_MAX })
+  const parsedLengthMax = PARSED_LENGTH_APART_MAX
+  const registry = new SchemaRegistry({ ...options, parsedLengthMax }, { documentsByText })
   for (const record of records) registry.log.image.apply(record)
   return registry.answer(inquiry)
 }

@@ -22,7 +22,10 @@ export const startRegistry = (
   profile: Profile = 8,
   options: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits' | 'hasAssociations'> = {},
 ) => {
-  const registry = new SchemaRegistry({ defaultCompatibilityLevel: 'BACKWARD', profile }, nativeMd5)
+  const registry = new SchemaRegistry(
+    { defaultCompatibilityLevel: 'BACKWARD', profile },
+    { digest: nativeMd5 },
+  )
   const states: (true | string)[] = []
   const store = new RegistryStore({
     log,
