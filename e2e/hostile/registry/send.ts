@@ -7,7 +7,7 @@ export type Answer = {
   readonly body: string
 }
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 240_000
 
 /** Sends bytes on a connection of their own, and reads until the server ends it. */
 export function send(
