@@ -184,3 +184,23 @@ test('handlers in SQL are given what was looked up for their event', async () =>
   await hasCome(2)
   expect(seen).toEqual(['of monday', 'of tuesday'])
 })
+
+test.for([
+  { where: 'enrich', projection: { ...accounts, enrich: () => new Promise(() => undefined) } },
+  {
+    where: 'a handler',
+    projection: { ...totals, on: { Deposited: () => new Promise<never>(() => undefined) } },
+  },
+])(
+  'a transaction that waits in $where for what never comes is given up, and told',
+  async ({ projection }) => {
+    fixture.log.append(0, deposited(accountId(1), 1))
+    const { health } = fixture.start([projection])
+    await until(() =>
+      expect(health.get(`projection ${projection.name} v1`)).toMatch(
+        /^partition 0 paused: .*waited for something else than the database/,
+      ),
+    )
+    expect(await fixture.letters()).toEqual([])
+  },
+)
