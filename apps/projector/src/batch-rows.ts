@@ -40,15 +40,15 @@ export class BatchRows {
   }
 
   async load(trx: Transaction<unknown>, keys: readonly RowKey[]): Promise<void> {
-    if (this.#cache === undefined) {
-      this.#rows = await this.#table.load(trx, keys)
-      return
-    }
-    const missing = this.#look(this.#cache, keys)
-    this.#cache.observer.used({ hitCount: this.#cached.size, missCount: missing.length })
+    const missing = this.#cache?.isKeeping === true ? this.#look(this.#cache, keys) : keys
     const rows = await this.#table.load(trx, missing)
     for (const [key, { row }] of this.#cached) rows.set(key, row)
     this.#rows = rows
+    this.#cache?.use({
+      rowCount: keys.length,
+      existingCount: rows.size,
+      hitCount: this.#cached.size,
+    })
   }
 
   /** Keys of the rows to be read: all of them when most are. Statements of its own for the rest would cost more. */
@@ -83,7 +83,7 @@ export class BatchRows {
     const { loaded, written } = this.#split(changed)
     await this.#table.write(trx, changesOf(loaded, this.#rows))
     if (this.#cached.size > 0 && !(await this.#written.write(trx, written))) throw this.#stale()
-    if (this.#cache === undefined) return
+    if (this.#cache?.isKeeping !== true) return
     const rewritten = this.#rewritten(changed)
     if (rewritten.size === 0) return
     const transactionId = await this.#written.transactionId(trx)

@@ -82,7 +82,7 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: 67_108_864,
     min: 0,
     max: 68_719_476_736,
-    doc: 'About what rows that recent batches of folds have written may take in memory, over all partitions: those that come again are not read. 0: none are kept.',
+    doc: 'About what rows that recent batches of folds have written may take in memory, over all partitions: those that come again are not read. A partition whose rows do not come again keeps none. 0: none are kept.',
   },
   'rebuild.memory.bytes.max': {
     type: 'int',

@@ -135,9 +135,9 @@ export class ProjectorMetrics {
         counter.inc({ ...labels, result: 'failed' }, failedCount)
       },
       rowCache: {
-        used: ({ hitCount, missCount }) => {
+        used: ({ rowCount, hitCount, isOff }) => {
           metrics.cachedRows.inc({ ...labels, result: 'hit' }, hitCount)
-          metrics.cachedRows.inc({ ...labels, result: 'miss' }, missCount)
+          metrics.cachedRows.inc({ ...labels, result: isOff ? 'off' : 'miss' }, rowCount - hitCount)
         },
         stale: () => metrics.staleRows.inc(labels),
       },
@@ -248,7 +248,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
     }),
     cachedRows: metrics.counter({
       name: 'projection_row_cache_rows_total',
-      help: 'Rows that a batch looked for in memory: found (hit), or read from the table (miss).',
+      help: 'Rows of batches: from memory (hit), read from the table (miss), or read as keeping rows does not pay (off).',
       labelNames: [...LABELS, 'result'],
     }),
     staleRows: metrics.counter({

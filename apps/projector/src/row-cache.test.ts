@@ -2,14 +2,15 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Row } from '@fairlead/projection'
 import { expect, test } from 'vitest'
-import { type RowCache, RowCaches, type RowUse } from './row-cache.ts'
+import { type RowCache, RowCaches } from './row-cache.ts'
+import type { BatchUse } from './row-reuse.ts'
 
 const TABLE = {
   name: 'note',
   keyColumn: 'id',
   columns: { id: 'text', pages: 'integer', at: 'timestamptz null' },
 }
-const SILENT = { used: (_use: RowUse) => undefined, stale: () => undefined }
+const SILENT = { used: (_use: BatchUse) => undefined, stale: () => undefined }
 
 const note = (id: string, changes: Row = {}): Row => ({ id, pages: 1, at: new Date(0), ...changes })
 
@@ -54,6 +55,32 @@ test('a deleted row is not there any more', () => {
   cache.stage(new Map([['a', undefined]]), 8)
   cache.committed()
   expect([cache.get('a'), caches.bytes]).toEqual([undefined, 0])
+})
+
+test('where rows do not come again, those in memory are let go, and what batches do is told as before', () => {
+  const told: (BatchUse & { readonly isOff: boolean })[] = []
+  const caches = new RowCaches({ bytesMax: 1_000_000 })
+  const cache = caches.open(TABLE, { ...SILENT, used: (use) => void told.push(use) })
+  if (cache === undefined) throw new TypeError('notes can be cached')
+  const use = { rowCount: 1_000, existingCount: 100, hitCount: 0 }
+  cache.use(use)
+  cache.stage(new Map(ids(100).map((id) => [id, note(id)])), 7)
+  cache.committed()
+  expect([cache.isKeeping, caches.bytes]).toEqual([false, 0])
+  cache.use(use)
+  cache.committed()
+  expect(told).toEqual([
+    { ...use, isOff: false },
+    { ...use, isOff: true },
+  ])
+})
+
+test('a batch that fails says nothing about the rows', () => {
+  const { cache } = opened()
+  cache.use({ rowCount: 1_000, existingCount: 0, hitCount: 0 })
+  cache.clear()
+  cache.committed()
+  expect(cache.isKeeping).toBe(true)
 })
 
 test('rows that were not written for the longest time make room', () => {

@@ -1,5 +1,6 @@
 import type { ChangedRows, Row, RowKey, Table } from '@fairlead/projection'
 import { estimatedBytes, isTwoByte } from './rebuild/row-size.ts'
+import { type BatchUse, RowReuse } from './row-reuse.ts'
 import { columnType } from './store/column-type.ts'
 import { readsBack } from './store/read-back.ts'
 
@@ -17,17 +18,10 @@ export type CachedRow = {
 
 type Entry = CachedRow & { readonly bytes: number }
 
-/** What a batch got from the cache. */
-export type RowUse = {
-  /** Rows that need not be read. */
-  readonly hitCount: number
-  readonly missCount: number
-}
-
 /** Whom a cache tells what becomes of it. */
 export interface RowCacheObserver {
-  /** Rows of a batch were looked for. */
-  used(use: RowUse): void
+  /** Rows of a batch that has committed; `isOff`: they were not looked for, as keeping rows does not pay. */
+  used(use: BatchUse & { readonly isOff: boolean }): void
   /** A batch is done again, since a row was not as the cache had it. */
   stale(): void
 }
@@ -99,7 +93,9 @@ export class RowCache {
   readonly #emptied: () => void
   /** The one that was written last is the last. */
   readonly #entries = new Map<RowKey, Entry>()
+  readonly #reuse = new RowReuse()
   #bytes = 0
+  #used: BatchUse | undefined
   #staged: { readonly changed: ChangedRows; readonly writtenBy: number } | undefined
 
   constructor(
@@ -120,8 +116,18 @@ export class RowCache {
     return this.#bytes
   }
 
+  /** False while the rows of this partition are such that keeping them does not pay: then there are none. */
+  get isKeeping(): boolean {
+    return this.#reuse.isKeeping
+  }
+
   get(key: RowKey): CachedRow | undefined {
     return this.#entries.get(key)
+  }
+
+  /** The rows that a transaction had to do with, in the case that it commits. */
+  use(used: BatchUse): void {
+    this.#used = used
   }
 
   /** What a transaction has written, in the case that it commits. */
@@ -131,6 +137,16 @@ export class RowCache {
 
   /** The transaction has committed. */
   committed(): void {
+    this.#keep()
+    if (this.#used === undefined) return
+    const wasKeeping = this.#reuse.isKeeping
+    this.observer.used({ ...this.#used, isOff: !wasKeeping })
+    this.#reuse.committed(this.#used)
+    this.#used = undefined
+    if (wasKeeping && !this.#reuse.isKeeping) this.clear()
+  }
+
+  #keep(): void {
     if (this.#staged === undefined) return
     const { changed, writtenBy } = this.#staged
     this.#staged = undefined
@@ -155,6 +171,7 @@ export class RowCache {
 
   clear(): void {
     this.#staged = undefined
+    this.#used = undefined
     this.#entries.clear()
     this.#bytes = 0
     this.#emptied()
