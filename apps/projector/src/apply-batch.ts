@@ -121,7 +121,7 @@ export async function applyBatch(
     attempts,
     classifyFailed: context.codeFailed,
   })
-  const keyCount = new Set(admitted.records.map(({ key }) => key)).size
+  const keyCount = distinctKeyCount(admitted.records)
   const effects: Effect[] = []
   // No transaction, and no lock of one, waits for another service.
   const lookedUp = await context.lookUps.of(admitted.records, ({ key }) => ledger.isParked(key))
@@ -149,6 +149,12 @@ export async function applyBatch(
     codeFailed: context.codeFailed,
   })
   return ledger
+}
+
+function distinctKeyCount(records: readonly PreparedRecord[]): number {
+  const keys = new Set<string>()
+  for (const { key } of records) keys.add(key)
+  return keys.size
 }
 
 /** Without those whose event was in another record before. */

@@ -53,7 +53,8 @@ const isAt = (...offsets: readonly number[]): Promise<void> =>
 
 async function letters(): Promise<readonly unknown[]> {
   const { rows } = await sql`
-    select log_offset::int as "offset", kind, error_class as error from evt.dead_letter
+    select log_offset::int as "offset", kind, error_class as error, event_type as type
+    from evt.dead_letter
     order by log_offset`.execute(db)
   return rows
 }
@@ -137,7 +138,9 @@ describe('an event that comes again without a position', () => {
     fixture.log.append(0, sent(id, 5), sent(idAt(now), 1))
     await isAt(5, 0)
     expect(await fixture.balancesIn('public')).toEqual(balances(6))
-    expect(await letters()).toEqual([{ offset: 1, kind: 'failed', error: 'RangeError' }])
+    expect(await letters()).toEqual([
+      { offset: 1, kind: 'failed', error: 'RangeError', type: 'Deposited' },
+    ])
   })
 
   test('is two events where there is no inbox', async () => {
@@ -167,8 +170,8 @@ test('a record without an id, and one whose id is of the day after tomorrow, are
   fixture.log.append(0, sent(undefined, 5), sent(idAt(Date.now() + 3 * DAY_MS), 5, 1))
   await isAt(2, 0)
   expect(await letters()).toEqual([
-    { offset: 0, kind: 'failed', error: 'DecodeError' },
-    { offset: 1, kind: 'failed', error: 'FutureIdError' },
+    { offset: 0, kind: 'failed', error: 'DecodeError', type: null },
+    { offset: 1, kind: 'failed', error: 'FutureIdError', type: 'Deposited' },
   ])
 })
 
@@ -190,8 +193,8 @@ describe('once the retention of an id is over', () => {
       [accountId(2), 1],
     ])
     expect(await letters()).toEqual([
-      { offset: 2, kind: 'failed', error: 'ForgottenError' },
-      { offset: 3, kind: 'failed', error: 'ForgottenError' },
+      { offset: 2, kind: 'failed', error: 'ForgottenError', type: 'Deposited' },
+      { offset: 3, kind: 'failed', error: 'ForgottenError', type: 'Deposited' },
     ])
   })
 

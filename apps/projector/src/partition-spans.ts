@@ -43,7 +43,7 @@ export class PartitionSpans {
   polled({ records }: Pick<Fetched, 'records'>, startTime: number): void {
     if (records.length === 0) return
     const span = this.#start('poll', 'receive', openTelemetry.SpanKind.CLIENT, startTime)
-    this.#describe(span, records)
+    if (span.isRecording()) describe(span, records)
     span.end()
   }
 
@@ -52,9 +52,9 @@ export class PartitionSpans {
    * its event when it has only one. Statements that handlers make are parts of it.
    */
   async process<T>(admitted: Admitted, apply: () => Promise<T>): Promise<T> {
-    const records = admitted.records.map(({ record }) => record)
+    const { records } = admitted
     const [first] = records
-    const origin = records.length === 1 && first !== undefined ? originOf(first) : undefined
+    const origin = records.length === 1 && first !== undefined ? originOf(first.record) : undefined
     const parent =
       origin === undefined ? context.active() : trace.setSpanContext(context.active(), origin)
     const span = this.#start(
@@ -64,7 +64,12 @@ export class PartitionSpans {
       undefined,
       parent,
     )
-    this.#describe(span, records)
+    if (span.isRecording()) {
+      describe(
+        span,
+        records.map(({ record }) => record),
+      )
+    }
     try {
       return await context.with(trace.setSpan(parent, span), apply)
     } catch (error) {
@@ -98,14 +103,14 @@ export class PartitionSpans {
       parent,
     )
   }
+}
 
-  #describe(span: Span, records: readonly LogRecord[]): void {
-    const [first] = records
-    if (!span.isRecording() || first === undefined) return
-    span.setAttribute('messaging.batch.message_count', records.length)
-    span.setAttribute('messaging.kafka.offset', first.offset)
-    span.addLinks(linksTo(records))
-  }
+function describe(span: Span, records: readonly LogRecord[]): void {
+  const [first] = records
+  if (first === undefined) return
+  span.setAttribute('messaging.batch.message_count', records.length)
+  span.setAttribute('messaging.kafka.offset', first.offset)
+  span.addLinks(linksTo(records))
 }
 
 /** One link to each trace, though many events may be of one transaction. */

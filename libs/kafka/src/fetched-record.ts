@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { DecodeError } from '@fairlead/base'
 import type { ByteReader } from './byte-reader.ts'
-import type { HeaderInPlace, IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
+import type { KeyTexts } from './key-texts.ts'
+import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
 
 /**
  * A record as a place in its batch. Views are made when somebody asks, anew each time: most readers
@@ -52,8 +53,16 @@ export class FetchedRecord implements IncomingRecord {
     return this.#batch.textHeaders(this.#index)
   }
 
-  visitHeaders(visit: (header: HeaderInPlace) => void): void {
-    this.#batch.visitHeaders(this.#index, visit)
+  get headerNames(): readonly string[] {
+    return this.#batch.headerNames(this.#index)
+  }
+
+  headerText(position: number): string {
+    return this.#batch.headerText(this.#index, position)
+  }
+
+  readHeader<T>(position: number, read: (bytes: Uint8Array, start: number, end: number) => T): T {
+    return this.#batch.readHeader(this.#index, position, read)
   }
 
   readValue<T>(read: (bytes: Uint8Array, start: number, end: number) => T): T | null {
@@ -88,6 +97,7 @@ const PLACES_PER_HEADER = 2
 /** What there is place for at first, for each record. */
 const HEADERS_EXPECTED = 4
 const NO_PLACES = new Int32Array()
+const NO_NAMES: readonly string[] = []
 /** A topic has records of a few kinds. */
 const SHAPES_COMPARED_MAX = 4
 
@@ -103,19 +113,23 @@ export class FetchedBatch implements TopicPartition {
   readonly #bytes: Buffer
   readonly #numbers: Float64Array
   readonly #recordCountMax: number
+  readonly #keyTexts: KeyTexts
   #headerPlaces = NO_PLACES
   #headerCount = 0
   readonly #shapes: HeaderShape[] = []
-  #header: CurrentHeader | undefined
   /** Ends and lengths of the names that are being read. */
   readonly #namePlaces: number[] = []
 
-  constructor(bytes: Buffer, of: TopicPartition & { readonly recordCountMax: number }) {
-    const { topic, partition, recordCountMax } = of
+  constructor(
+    bytes: Buffer,
+    of: TopicPartition & { readonly recordCountMax: number; readonly keyTexts: KeyTexts },
+  ) {
+    const { topic, partition, recordCountMax, keyTexts } = of
     this.topic = topic
     this.partition = partition
     this.#bytes = bytes
     this.#recordCountMax = recordCountMax
+    this.#keyTexts = keyTexts
     this.#numbers = new Float64Array(recordCountMax * NUMBERS_PER_RECORD)
   }
 
@@ -177,16 +191,34 @@ export class FetchedBatch implements TopicPartition {
   }
 
   headers(index: number): RecordHeader[] {
-    const headers: RecordHeader[] = []
-    this.#eachHeader(index, ({ name, end, lengthBytes }) => {
-      headers.push([name, this.#view(end, lengthBytes)])
+    return this.headerNames(index).map((name, position) => {
+      const place = this.#headerPlace(index, position)
+      return [name, this.#view(this.#headerEnd(place), this.#headerLength(place))]
     })
-    return headers
   }
 
-  /** @see IncomingRecord.visitHeaders */
-  visitHeaders(index: number, visit: (header: HeaderInPlace) => void): void {
-    this.#eachHeader(index, visit)
+  /** @see IncomingRecord.headerNames */
+  headerNames(index: number): readonly string[] {
+    return this.#shape(index)?.names ?? NO_NAMES
+  }
+
+  /** @see IncomingRecord.readHeader */
+  readHeader<T>(
+    index: number,
+    position: number,
+    read: (bytes: Uint8Array, start: number, end: number) => T,
+  ): T {
+    const place = this.#headerPlace(index, position)
+    const end = this.#headerEnd(place)
+    return read(this.#bytes, end - Math.max(0, this.#headerLength(place)), end)
+  }
+
+  /** @see IncomingRecord.headerText */
+  headerText(index: number, position: number): string {
+    const shape = this.#shape(index)
+    return shape === undefined
+      ? ''
+      : this.#textAt(this.#headerPlace(index, position), shape, position)
   }
 
   /** @see IncomingRecord.textKey */
@@ -196,22 +228,28 @@ export class FetchedBatch implements TopicPartition {
     if (lengthBytes < 0) return null
     const bytes = this.#bytes
     const start = end - lengthBytes
-    if (isAscii(bytes, start, end)) return asciiText(bytes, start, end)
+    const ascii = this.#keyTexts.asciiText(bytes, start, end)
+    if (ascii !== undefined) return ascii
     return isUtf8(bytes.subarray(start, end)) ? bytes.toString('utf8', start, end) : null
   }
 
   /** @see IncomingRecord.textHeaders */
   textHeaders(index: number): Record<string, string> {
-    const headers = this.#shape(index)?.newTexts() ?? {}
-    this.#eachHeader(index, (header) => {
-      const { name } = header
-      const value = header.text()
+    const shape = this.#shape(index)
+    if (shape === undefined) return {}
+    const { names } = shape
+    const headers = shape.newTexts()
+    let place = this.#headerPlace(index, 0)
+    for (let position = 0; position < names.length; position += 1) {
+      const name = names[position] as string
+      const value = this.#textAt(place, shape, position)
       if (name === '__proto__') {
         Object.defineProperty(headers, name, { value, enumerable: true, configurable: true })
       } else {
         headers[name] = value
       }
-    })
+      place += PLACES_PER_HEADER
+    }
     return headers
   }
 
@@ -228,26 +266,22 @@ export class FetchedBatch implements TopicPartition {
     return this.#shapes[this.#number(index, SHAPE)]
   }
 
-  /** One header after the other, in one object. */
-  #eachHeader(index: number, visit: (header: CurrentHeader) => void): void {
-    const shape = this.#shape(index)
-    if (shape === undefined) return
-    const { names, values } = shape
-    this.#header ??= new CurrentHeader(this.#bytes, values)
-    const header = this.#header
-    let place = this.#number(index, FIRST_HEADER) * PLACES_PER_HEADER
-    for (let position = 0; position < names.length; position += 1) {
-      const end = this.#headerPlaces[place] as number
-      const lengthBytes = this.#headerPlaces[place + 1] as number
-      header.name = names[position] as string
-      header.position = position
-      header.values = values
-      header.lengthBytes = lengthBytes
-      header.start = lengthBytes < 0 ? end : end - lengthBytes
-      header.end = end
-      visit(header)
-      place += PLACES_PER_HEADER
-    }
+  /** Where the end of a header is noted, and behind it its length: -1 stands for null. */
+  #headerPlace(index: number, position: number): number {
+    return (this.#number(index, FIRST_HEADER) + position) * PLACES_PER_HEADER
+  }
+
+  #headerEnd(place: number): number {
+    return this.#headerPlaces[place] as number
+  }
+
+  #headerLength(place: number): number {
+    return this.#headerPlaces[place + 1] as number
+  }
+
+  #textAt(place: number, { values }: HeaderShape, position: number): string {
+    const end = this.#headerEnd(place)
+    return values.text(position, end - Math.max(0, this.#headerLength(place)), end)
   }
 
   #noteHeader(end: number, lengthBytes: number): void {
@@ -323,27 +357,6 @@ function noTexts(names: readonly string[]): Record<string, string> {
   // `__proto__` is no name to give a value by assigning it.
   for (const name of names) if (name !== '__proto__') texts[name] = ''
   return texts
-}
-
-class CurrentHeader implements HeaderInPlace {
-  readonly bytes: Buffer
-  values: KnownTexts
-  name = ''
-  /** Among the headers of its record. */
-  position = 0
-  start = 0
-  end = 0
-  /** -1 stands for null. */
-  lengthBytes = 0
-
-  constructor(bytes: Buffer, values: KnownTexts) {
-    this.bytes = bytes
-    this.values = values
-  }
-
-  text(): string {
-    return this.values.text(this.position, this.start, this.end)
-  }
 }
 
 /** The last text at each position among the headers. */

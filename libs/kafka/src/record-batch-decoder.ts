@@ -3,6 +3,7 @@ import { DecodeError } from '@fairlead/base'
 import { ByteReader } from './byte-reader.ts'
 import type { AbortedTransaction } from './requests/fetch.ts'
 import { FetchedBatch, FetchedRecord } from './fetched-record.ts'
+import { KeyTexts } from './key-texts.ts'
 import type { IncomingRecord, TopicPartition } from './records.ts'
 
 const BATCH_PREFIX_BYTES = 12
@@ -38,6 +39,7 @@ export function decodeRecordBatches(
   abortedTransactions: readonly AbortedTransaction[] = [],
 ): DecodedRecords {
   const aborted = new AbortedProducers(abortedTransactions)
+  const keyTexts = new KeyTexts()
   const records: IncomingRecord[] = []
   let nextOffset = target.fromOffset
   let position = 0
@@ -49,17 +51,26 @@ export function decodeRecordBatches(
     if (end > bytes.length) break
     if (end <= position + CRC_START)
       throw new DecodeError('batch is shorter than its header', position)
-    const lastOffset = decodeBatch(bytes.subarray(position, end), { ...target, aborted }, records)
+    const lastOffset = decodeBatch(
+      bytes.subarray(position, end),
+      { ...target, aborted, keyTexts },
+      records,
+    )
     nextOffset = Math.max(nextOffset, lastOffset + 1)
     leaderEpoch = prefix.int32()
     position = end
   }
+  keyTexts.expect(records.length)
   return { records, nextOffset, leaderEpoch }
 }
 
 function decodeBatch(
   batch: Uint8Array,
-  target: TopicPartition & { readonly fromOffset: number; readonly aborted: AbortedProducers },
+  target: TopicPartition & {
+    readonly fromOffset: number
+    readonly aborted: AbortedProducers
+    readonly keyTexts: KeyTexts
+  },
   records: IncomingRecord[],
 ): number {
   const reader = new ByteReader(batch)
@@ -151,6 +162,7 @@ function timestampOf(baseMs: number | bigint, deltaMs: number | bigint): number 
 const RECORD_BYTES_MIN = 7
 
 type BatchContext = TopicPartition & {
+  readonly keyTexts: KeyTexts
   readonly recordCount: number
   readonly baseOffset: number
   readonly baseTimestampMs: number | bigint
@@ -167,13 +179,13 @@ class RecordDecoder {
   constructor(reader: ByteReader, context: BatchContext) {
     this.#reader = reader
     this.#context = context
-    const { topic, partition, recordCount } = context
+    const { topic, partition, recordCount, keyTexts } = context
     // The count is whatever the batch says; there are no more records than bytes for them.
     const recordCountMax = Math.min(
       Math.max(0, recordCount),
       Math.ceil(reader.remaining / RECORD_BYTES_MIN),
     )
-    this.batch = new FetchedBatch(reader.bytes, { topic, partition, recordCountMax })
+    this.batch = new FetchedBatch(reader.bytes, { topic, partition, recordCountMax, keyTexts })
   }
 
   /** Its offset. */

@@ -91,6 +91,16 @@ test('keys and headers of a fetched record as text, and its value in place, are 
           one.headers.map(([key, text]) => [key, lenient.decode(text ?? new Uint8Array())]),
         )
         expect(new Map(texts)).toEqual(expected)
+        const headers = one.headers.map(([name]) => name)
+        expect(one.headerNames).toEqual(headers)
+        const read = headers.map((header, position) => [
+          header,
+          one.readHeader?.(position, (within, start, end) => within.subarray(start, end)),
+        ])
+        expect(read).toEqual(one.headers.map(([name, of]) => [name, of ?? Buffer.alloc(0)]))
+        expect(headers.map((_, position) => one.headerText?.(position))).toEqual(
+          one.headers.map(([, of]) => lenient.decode(of ?? new Uint8Array())),
+        )
       }
     }),
   )

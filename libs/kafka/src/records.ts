@@ -36,26 +36,23 @@ export type IncomingRecord = {
    */
   textHeaders?(): Readonly<Record<string, string>>
   /**
-   * Calls `visit` for each header with its value where it lies: for a reader that wants few of them, or
-   * no texts. The header is what it is until `visit` returns. Only records that were fetched have it.
+   * Names of the headers, in their order; for all records of a batch with the same ones mostly one array, by which
+   * a reader knows where it finds what. Only records that were fetched have it.
    */
-  visitHeaders?(visit: (header: HeaderInPlace) => void): void
+  readonly headerNames?: readonly string[]
+  /** Value of the header at a position of `headerNames`, as in `textHeaders`. Only records that were fetched have it. */
+  headerText?(position: number): string
+  /**
+   * What `read` makes of the value of that header where it lies, as in `readValue`; a null is empty. Only records
+   * that were fetched have it.
+   */
+  readHeader?<T>(position: number, read: (bytes: Uint8Array, start: number, end: number) => T): T
   /**
    * What `read` makes of the value where it lies, from `start` up to `end` of the bytes of its batch; null
    * when the value is null. A view of each value takes longer to make than most values to read.
    * Only records that were fetched have it.
    */
   readValue?<T>(read: (bytes: Uint8Array, start: number, end: number) => T): T | null
-}
-
-/** A header whose value lies from `start` up to `end` of the bytes of its batch. A null is empty. */
-export interface HeaderInPlace {
-  readonly name: string
-  readonly bytes: Uint8Array
-  readonly start: number
-  readonly end: number
-  /** The value as text, as in `textHeaders`. */
-  text(): string
 }
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }

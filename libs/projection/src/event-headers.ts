@@ -1,5 +1,5 @@
 import { EVENT_HEADERS, lsn } from '@fairlead/base'
-import { type HeaderInPlace, type LogRecord, headersText } from './log-record.ts'
+import { type LogRecord, type ReadBytes, headersText } from './log-record.ts'
 import { type SourcePosition, sourcePosition } from './source-position.ts'
 
 /** What is to be known of a record before its value is decoded. */
@@ -24,8 +24,22 @@ export type HeaderNames = {
   readonly schema: string
 }
 
-/** A number that is not there, or is none. */
+/** A place or a number that is not there, or is none. */
 const NONE = -1
+
+/** Where headers are that have a meaning; NONE for what is not there. Of a name that comes again, the last counts. */
+type HeaderPlaces = {
+  readonly id: number
+  readonly eventType: number
+  readonly tenant: number
+  readonly schema: number
+  readonly commitLsn: number
+  readonly index: number
+  readonly commitTimeMs: number
+  readonly transactionId: number
+  /** All that makes a position is there, and nothing that says that there is none. */
+  readonly havePosition: boolean
+}
 
 /**
  * Reads the headers of records as they lie in the bytes of their batch: texts of numbers, and a list of
@@ -34,88 +48,46 @@ const NONE = -1
  */
 export class EventHeadersReader {
   readonly #names: HeaderNames
-  #isPlain = true
-  #eventType: string | undefined
-  #tenant: string | undefined
-  #namesSchema = false
-  #commitLsn = NONE
-  #index = NONE
-  #commitTimeMs = NONE
-  #transactionId: string | undefined
+  /** By their names: a topic has records of a few kinds. */
+  readonly #places = new WeakMap<readonly string[], HeaderPlaces>()
+  #lastNames: readonly string[] | undefined
+  #lastPlaces: HeaderPlaces | undefined
 
   constructor(names: HeaderNames) {
     this.#names = names
   }
 
   read(record: LogRecord): EventHeaders {
-    if (record.visitHeaders === undefined) return this.#fromTexts(record)
-    this.#isPlain = true
-    this.#eventType = undefined
-    this.#tenant = undefined
-    this.#namesSchema = false
-    this.#commitLsn = NONE
-    this.#index = NONE
-    this.#commitTimeMs = NONE
-    this.#transactionId = undefined
-    record.visitHeaders(this.#visit)
-    if (!this.#isPlain || this.#isIncomplete) return this.#fromTexts(record)
+    const { headerNames } = record
+    if (headerNames === undefined) return this.#fromTexts(record)
+    const places = this.#placesOf(headerNames)
+    const source = places.havePosition ? positionIn(record, places) : undefined
+    if (source === undefined) return this.#fromTexts(record)
     return {
-      eventType: this.#eventType,
-      tenant: this.#tenant,
-      namesSchema: this.#namesSchema,
-      source: {
-        ok: true,
-        source: {
-          commitLsn: lsn(BigInt(this.#commitLsn)),
-          index: this.#index,
-          commitTimeMs: this.#commitTimeMs,
-          transactionId: this.#transactionId ?? null,
-        },
-      },
+      eventType: textAt(record, places.eventType),
+      tenant: textAt(record, places.tenant),
+      namesSchema: places.schema !== NONE,
+      source: { ok: true, source },
     }
   }
 
-  get #isIncomplete(): boolean {
-    return this.#commitLsn === NONE || this.#index === NONE || this.#commitTimeMs === NONE
+  /** The id of an event; undefined without one. */
+  idOf(record: LogRecord): string | undefined {
+    const { headerNames } = record
+    if (headerNames === undefined) return headersText(record)[EVENT_HEADERS.id]
+    return textAt(record, this.#placesOf(headerNames).id)
   }
 
-  readonly #visit = (header: HeaderInPlace): void => {
-    const { name, bytes, start, end } = header
-    if (name === this.#names.tenant) {
-      this.#once(this.#tenant === undefined)
-      this.#tenant = header.text()
+  #placesOf(names: readonly string[]): HeaderPlaces {
+    if (names === this.#lastNames && this.#lastPlaces !== undefined) return this.#lastPlaces
+    let places = this.#places.get(names)
+    if (places === undefined) {
+      places = placesIn(names, this.#names)
+      this.#places.set(names, places)
     }
-    if (name === this.#names.schema) this.#namesSchema = true
-    switch (name) {
-      case EVENT_HEADERS.type:
-        this.#once(this.#eventType === undefined)
-        this.#eventType = header.text()
-        break
-      case EVENT_HEADERS.commitLsn:
-        this.#once(this.#commitLsn === NONE)
-        this.#commitLsn = lsnAt(bytes, start, end)
-        break
-      case EVENT_HEADERS.commitIndex:
-        this.#once(this.#index === NONE)
-        this.#index = decimalAt(bytes, start, end)
-        break
-      case EVENT_HEADERS.commitTimestampMs:
-        this.#once(this.#commitTimeMs === NONE)
-        this.#commitTimeMs = decimalAt(bytes, start, end)
-        break
-      case EVENT_HEADERS.transactionId:
-        this.#once(this.#transactionId === undefined && decimalAt(bytes, start, end) !== NONE)
-        this.#transactionId = header.text()
-        break
-      case EVENT_HEADERS.replayed:
-        this.#isPlain = false
-        break
-    }
-  }
-
-  /** Of a name that comes again, the last counts: the texts tell. */
-  #once(isFirst: boolean): void {
-    if (!isFirst) this.#isPlain = false
+    this.#lastNames = names
+    this.#lastPlaces = places
+    return places
   }
 
   #fromTexts(record: LogRecord): EventHeaders {
@@ -128,6 +100,54 @@ export class EventHeadersReader {
       source: readSource(headers),
     }
   }
+}
+
+function placesIn(names: readonly string[], { tenant, schema }: HeaderNames): HeaderPlaces {
+  const commitLsn = names.lastIndexOf(EVENT_HEADERS.commitLsn)
+  const index = names.lastIndexOf(EVENT_HEADERS.commitIndex)
+  const commitTimeMs = names.lastIndexOf(EVENT_HEADERS.commitTimestampMs)
+  return {
+    id: names.lastIndexOf(EVENT_HEADERS.id),
+    eventType: names.lastIndexOf(EVENT_HEADERS.type),
+    tenant: tenant === undefined ? NONE : names.lastIndexOf(tenant),
+    schema: names.lastIndexOf(schema),
+    commitLsn,
+    index,
+    commitTimeMs,
+    transactionId: names.lastIndexOf(EVENT_HEADERS.transactionId),
+    havePosition:
+      commitLsn !== NONE &&
+      index !== NONE &&
+      commitTimeMs !== NONE &&
+      !names.includes(EVENT_HEADERS.replayed),
+  }
+}
+
+function textAt(record: LogRecord, place: number): string | undefined {
+  return place === NONE ? undefined : record.headerText?.(place)
+}
+
+/** Undefined when a number is not plain. */
+function positionIn(record: LogRecord, places: HeaderPlaces): SourcePosition | undefined {
+  const commitLsn = numberIn(record, places.commitLsn, lsnAt)
+  const index = numberIn(record, places.index, decimalAt)
+  const commitTimeMs = numberIn(record, places.commitTimeMs, decimalAt)
+  if (commitLsn === NONE || index === NONE || commitTimeMs === NONE) return undefined
+  const { transactionId } = places
+  if (transactionId === NONE) {
+    return { commitLsn: lsn(BigInt(commitLsn)), index, commitTimeMs, transactionId: null }
+  }
+  if (numberIn(record, transactionId, decimalAt) === NONE) return undefined
+  return {
+    commitLsn: lsn(BigInt(commitLsn)),
+    index,
+    commitTimeMs,
+    transactionId: textAt(record, transactionId) ?? null,
+  }
+}
+
+function numberIn(record: LogRecord, place: number, read: ReadBytes<number>): number {
+  return record.readHeader?.(place, read) ?? NONE
 }
 
 function readSource(headers: Readonly<Record<string, string>>): ReadSource {

@@ -15,19 +15,14 @@ export type LogRecord = {
   /** Where the log has a quicker way to text. */
   textKey?(): string | null
   textHeaders?(): Readonly<Record<string, string>>
-  /** Calls `visit` for each header, which is as it is until the call returns. */
-  visitHeaders?(visit: (header: HeaderInPlace) => void): void
+  /** Names of the headers in their order: one array for many records with the same ones. */
+  readonly headerNames?: readonly string[]
+  /** Text of the header at a position of `headerNames`. */
+  headerText?(position: number): string
+  /** Reads that header where it lies among other bytes; a null is empty. */
+  readHeader?<T>(position: number, read: ReadBytes<T>): T
   /** Reads the value where it lies among other bytes, without a view of it; null when it is null. */
   readValue?<T>(read: ReadBytes<T>): T | null
-}
-
-/** A header whose value lies among other bytes. A null is empty. */
-export interface HeaderInPlace {
-  readonly name: string
-  readonly bytes: Uint8Array
-  readonly start: number
-  readonly end: number
-  text(): string
 }
 
 /** Reads `bytes` from `start` up to, and without, `end`. */

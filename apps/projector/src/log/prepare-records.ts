@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type AnyEvents, recordName } from '@fairlead/avro'
-import { DecodeError, EVENT_HEADERS, OperationalError, invariant } from '@fairlead/base'
+import { DecodeError, OperationalError, invariant } from '@fairlead/base'
 import {
   type AnyEvent,
   EventHeadersReader,
@@ -8,6 +8,7 @@ import {
   type PreparedRecord,
   type Projection,
   headersText,
+  headersWhenRead,
   keyText,
   planRecord,
   readValue,
@@ -40,10 +41,19 @@ export type ReaderOptions = {
 /** The payload is from `start` to `end`. */
 type DecodeValue = (bytes: Uint8Array, start: number, end: number) => unknown
 
+/** How the events of a type are decoded that were written with one schema. */
+type EventDecoder = {
+  readonly eventType: string
+  readonly decode: DecodeValue
+  readonly headers: EventHeadersReader
+  /** The texts of all headers, of whatever projection they are for. */
+  readonly headersOf: typeof headersText
+}
+
 /** Decoders of one event type, by the schema that the record names. */
 type TypeDecoders = {
   readonly source: AnyEvents
-  readonly bySchema: Map<SchemaName, DecodeValue>
+  readonly bySchema: Map<SchemaName, EventDecoder>
 }
 
 /** Turns records of the log into events: reads the headers, decodes the values. */
@@ -111,6 +121,11 @@ export class RecordReader {
     return prepared
   }
 
+  /** Its handlers are pure functions, and see an event once. */
+  get #isPure(): boolean {
+    return this.#projection.kind !== 'sql' && !this.#looksTwice
+  }
+
   /** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
   get #looksTwice(): boolean {
     const { kind, enrich, enrichEach } = this.#projection
@@ -133,15 +148,8 @@ export class RecordReader {
     if (plan.kind === 'event' && source.ok) {
       const aheadMs = record.timestampMs - nowMs
       if (aheadMs <= this.#options.aheadMaxMs) {
-        const encoded = {
-          record,
-          key,
-          tenant,
-          eventType: plan.eventType,
-          eventKey,
-          source: source.source,
-        }
-        return this.#encodedEvent(encoded, namesSchema)
+        const encoded = { record, key, tenant, eventKey, source: source.source }
+        return this.#encodedEvent(encoded, plan.eventType, namesSchema)
       }
     }
     const common = {
@@ -161,21 +169,25 @@ export class RecordReader {
     }
   }
 
-  #encodedEvent(encoded: Encoded, namesSchema: boolean): PreparedRecord | Promise<PreparedRecord> {
+  #encodedEvent(
+    encoded: Encoded,
+    eventType: string,
+    namesSchema: boolean,
+  ): PreparedRecord | Promise<PreparedRecord> {
     try {
       const { schema, payloadOffset } = writtenIn(encoded.record, namesSchema)
-      const decode = this.#decoderOf(encoded.eventType, schema)
-      if (typeof decode === 'function') return new EncodedEvent(encoded, decode, payloadOffset)
-      return decode.then(
+      const decoder = this.#decoderOf(eventType, schema)
+      if (!(decoder instanceof Promise)) return new EncodedEvent(encoded, decoder, payloadOffset)
+      return decoder.then(
         (loaded) => new EncodedEvent(encoded, loaded, payloadOffset),
-        (error: unknown) => undecodableRecord(encoded, error),
+        (error: unknown) => undecodableRecord(encoded, eventType, error),
       )
     } catch (error) {
-      return undecodableRecord(encoded, error)
+      return undecodableRecord(encoded, eventType, error)
     }
   }
 
-  #decoderOf(eventType: string, schema: SchemaName): DecodeValue | Promise<DecodeValue> {
+  #decoderOf(eventType: string, schema: SchemaName): EventDecoder | Promise<EventDecoder> {
     const decoders = this.#decoders.get(eventType)
     invariant(decoders !== undefined, 'events are of the types of the projection')
     return decoders.bySchema.get(schema) ?? this.#loadDecoder(eventType, schema, decoders)
@@ -185,10 +197,15 @@ export class RecordReader {
     eventType: string,
     schema: SchemaName,
     { source, bySchema }: TypeDecoders,
-  ): Promise<DecodeValue> {
-    const decode = await this.#makeDecoder(eventType, schema, source)
-    bySchema.set(schema, decode)
-    return decode
+  ): Promise<EventDecoder> {
+    const decoder: EventDecoder = {
+      eventType,
+      decode: await this.#makeDecoder(eventType, schema, source),
+      headers: this.#headers,
+      headersOf: this.#isPure ? headersWhenRead : headersText,
+    }
+    bySchema.set(schema, decoder)
+    return decoder
   }
 
   /** A value is resolved to the schema of the definition, or cast up from the version that wrote it. */
@@ -238,9 +255,7 @@ function positionOf(source: ReturnType<EventHeadersReader['read']>['source']) {
   return { source: source.ok ? source.source : null }
 }
 
-type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>> & {
-  readonly eventType: string
-}
+type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>>
 
 /** The schema of an event's value, and where its payload begins in it. */
 function writtenIn(record: LogRecord, namesSchema: boolean): ReturnType<typeof writtenWith> {
@@ -256,31 +271,36 @@ function valueOf({ value }: LogRecord): Uint8Array {
   return value
 }
 
-function undecodableRecord(encoded: Encoded, error: unknown): PreparedRecord {
-  const { record, key, tenant, eventType, source } = encoded
+function undecodableRecord(encoded: Encoded, eventType: string, error: unknown): PreparedRecord {
+  const { record, key, tenant, source } = encoded
   return { record, key, tenant, eventType, source, content: undecodable(error) }
 }
 
-/** An event as its record has it. */
+/**
+ * An event as its record has it. Tens of thousands of them wait for their turn: what they hold is what
+ * the garbage collector copies.
+ */
 class EncodedEvent implements PreparedRecord {
   readonly record: LogRecord
   readonly key: string
   readonly tenant: string
-  readonly eventType: string
   readonly eventKey: string
   readonly source: PreparedRecord['source']
-  readonly #decode: DecodeValue
+  readonly #decoder: EventDecoder
   readonly #payloadOffset: number
 
-  constructor(encoded: Encoded, decode: DecodeValue, payloadOffset: number) {
+  constructor(encoded: Encoded, decoder: EventDecoder, payloadOffset: number) {
     this.record = encoded.record
     this.key = encoded.key
     this.tenant = encoded.tenant
-    this.eventType = encoded.eventType
     this.eventKey = encoded.eventKey
     this.source = encoded.source
-    this.#decode = decode
+    this.#decoder = decoder
     this.#payloadOffset = payloadOffset
+  }
+
+  get eventType(): string {
+    return this.#decoder.eventType
   }
 
   get plan(): 'event' {
@@ -303,17 +323,17 @@ class EncodedEvent implements PreparedRecord {
 
   #event(): AnyEvent {
     const { topic, partition, offset, timestampMs } = this.record
-    const headers = headersText(this.record)
+    const { eventType, decode, headers, headersOf } = this.#decoder
     const event = {
-      type: this.eventType,
+      type: eventType,
       data: readValue(this.record, (bytes, start, end) =>
-        this.#decode(bytes, start + this.#payloadOffset, end),
+        decode(bytes, start + this.#payloadOffset, end),
       ),
-      id: headers[EVENT_HEADERS.id] ?? `${topic}/${partition}@${offset}`,
+      id: headers.idOf(this.record) ?? `${topic}/${partition}@${offset}`,
       key: this.eventKey,
       at: new Date(timestampMs),
       source: { topic, partition, offset },
-      headers,
+      headers: headersOf(this.record),
     }
     return this.tenant === '' ? event : { ...event, tenant: this.tenant }
   }

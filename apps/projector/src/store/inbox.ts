@@ -304,7 +304,8 @@ function placeOf(prepared: PreparedRecord | undefined): string {
 }
 
 function asUndecodable(prepared: PreparedRecord, error: Error): PreparedRecord {
-  return { ...prepared, content: { kind: 'undecodable', error } }
+  const { record, key, tenant, eventType, source } = prepared
+  return { record, key, tenant, eventType, source, content: { kind: 'undecodable', error } }
 }
 
 /** Days are added ahead of time; a database that has been without projectors gets them anew at once. */
