@@ -15,6 +15,7 @@ import {
 import { KafkaError } from './kafka-error.ts'
 import { type CoordinatorKey, findCoordinatorExchange } from './requests/find-coordinator.ts'
 import { metadataExchange } from './requests/metadata.ts'
+import { KeyTexts } from './key-texts.ts'
 import { jitter } from './retrying.ts'
 
 const REQUEST_TIMEOUT_DEFAULT_MS = 30_000
@@ -49,6 +50,8 @@ export class Cluster {
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #idle = new Map<string, BrokerConnection[]>()
   readonly #used = new Set<BrokerConnection>()
+  /** Of keys that were fetched. */
+  readonly keyTexts = new KeyTexts()
   readonly #closing = new AbortController()
 
   constructor(options: ClientOptions) {

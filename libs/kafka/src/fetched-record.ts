@@ -96,6 +96,8 @@ const NO_HEADERS = -1
 const PLACES_PER_HEADER = 2
 /** What there is place for at first, for each record. */
 const HEADERS_EXPECTED = 4
+/** Names that there is place for at first, in one record. */
+const NAMES_EXPECTED = 16
 const NO_PLACES = new Int32Array()
 const NO_NAMES: readonly string[] = []
 /** A topic has records of a few kinds. */
@@ -117,8 +119,8 @@ export class FetchedBatch implements TopicPartition {
   #headerPlaces = NO_PLACES
   #headerCount = 0
   readonly #shapes: HeaderShape[] = []
-  /** Ends and lengths of the names that are being read. */
-  readonly #namePlaces: number[] = []
+  /** Ends and lengths of the names that are being read. An array whose length is set to 0 would lose its memory. */
+  #namePlaces: Int32Array = new Int32Array(2 * NAMES_EXPECTED)
 
   constructor(
     bytes: Buffer,
@@ -140,17 +142,17 @@ export class FetchedBatch implements TopicPartition {
    */
   readHeaders(index: number, reader: ByteReader): void {
     const count = reader.varint()
-    const names = this.#namePlaces
-    names.length = 0
+    let nameCount = 0
     this.#numbers[index * NUMBERS_PER_RECORD + FIRST_HEADER] = this.#headerCount
     for (let header = 0; header < count; header += 1) {
       const nameLengthBytes = reader.skipVarintBytes()
       if (nameLengthBytes < 0) throw new DecodeError('a header has no name', reader.position)
-      names.push(reader.position, nameLengthBytes)
+      this.#noteName(nameCount, reader.position, nameLengthBytes)
+      nameCount += 1
       const lengthBytes = reader.skipVarintBytes()
       this.#noteHeader(reader.position, lengthBytes)
     }
-    this.#numbers[index * NUMBERS_PER_RECORD + SHAPE] = this.#shapeOf(names)
+    this.#numbers[index * NUMBERS_PER_RECORD + SHAPE] = this.#shapeOf(nameCount)
   }
 
   setPlaces(index: number, places: RecordPlaces): void {
@@ -297,13 +299,25 @@ export class FetchedBatch implements TopicPartition {
     this.#headerCount += 1
   }
 
-  #shapeOf(namePlaces: readonly number[]): number {
-    if (namePlaces.length === 0) return NO_HEADERS
+  #noteName(index: number, end: number, lengthBytes: number): void {
+    const place = 2 * index
+    if (place === this.#namePlaces.length) {
+      const larger = new Int32Array(2 * place)
+      larger.set(this.#namePlaces)
+      this.#namePlaces = larger
+    }
+    this.#namePlaces[place] = end
+    this.#namePlaces[place + 1] = lengthBytes
+  }
+
+  /** Of so many names that were noted. */
+  #shapeOf(nameCount: number): number {
+    if (nameCount === 0) return NO_HEADERS
     const last = this.#shapes.length - 1
     for (let index = last; index >= 0 && index > last - SHAPES_COMPARED_MAX; index -= 1) {
-      if (this.#shapes[index]?.hasNames(namePlaces) === true) return index
+      if (this.#shapes[index]?.hasNames(this.#namePlaces, nameCount) === true) return index
     }
-    this.#shapes.push(new HeaderShape(this.#bytes, [...namePlaces]))
+    this.#shapes.push(new HeaderShape(this.#bytes, this.#namePlaces.slice(0, 2 * nameCount)))
     return last + 1
   }
 }
@@ -317,10 +331,10 @@ class HeaderShape {
   readonly values: KnownTexts
   readonly #bytes: Buffer
   /** Ends and lengths, where they first were. */
-  readonly #namePlaces: readonly number[]
+  readonly #namePlaces: Int32Array
   #noTexts: Readonly<Record<string, string>> | undefined
 
-  constructor(bytes: Buffer, namePlaces: readonly number[]) {
+  constructor(bytes: Buffer, namePlaces: Int32Array) {
     const names: string[] = []
     for (let place = 0; place < namePlaces.length; place += 2) {
       const end = namePlaces[place] as number
@@ -332,9 +346,9 @@ class HeaderShape {
     this.#namePlaces = namePlaces
   }
 
-  hasNames(namePlaces: readonly number[]): boolean {
+  hasNames(namePlaces: Int32Array, nameCount: number): boolean {
     const known = this.#namePlaces
-    if (known.length !== namePlaces.length) return false
+    if (known.length !== 2 * nameCount) return false
     for (let place = 0; place < known.length; place += 2) {
       const lengthBytes = known[place + 1] as number
       if (lengthBytes !== namePlaces[place + 1]) return false

@@ -1,22 +1,18 @@
-const SLOTS_MIN = 16
-const SLOTS_MAX = 8_192
+/** A power of two. */
+const SLOT_COUNT = 8_192
+/** Longer ones are not kept: slots are for many keys, not for much text. */
+const LENGTH_MAX = 64
 
 /** Of Node's `Buffer`, where only the types do not know of it; `toString` takes half as long again. */
 type WithSlices = Buffer & { latin1Slice(start: number, end: number): string }
 
 /**
- * Keys as text, for the records of one fetch. Few keys have most of the records of many topics: a text that is
- * known needs no call out of JavaScript, no memory, and no other hash. Keys that meet in one slot
- * push each other out.
+ * Keys as text, for the records that a client fetches. Few keys have most of the records of many topics: a text
+ * that is known needs no call out of JavaScript, no memory, and no other hash. Keys that meet in one
+ * slot push each other out.
  */
 export class KeyTexts {
-  #expectedCount = 0
-  #slots: (string | undefined)[] | undefined
-
-  /** So many records more may be asked for. Call before the first is. */
-  expect(recordCount: number): void {
-    this.#expectedCount += recordCount
-  }
+  #slots: string[] | undefined
 
   /** Undefined when there is anything but ASCII. */
   asciiText(bytes: Buffer, start: number, end: number): string | undefined {
@@ -28,22 +24,20 @@ export class KeyTexts {
       hash = Math.imul(hash ^ byte, 0x0100_0193)
     }
     if (seen >= 0x80) return undefined
-    this.#slots ??= slotsFor(this.#expectedCount)
+    if (end - start > LENGTH_MAX) return textOf(bytes, start, end)
+    this.#slots ??= Array.from({ length: SLOT_COUNT }, () => '')
     const slots = this.#slots
-    const slot = (hash ^ (hash >>> 15)) & (slots.length - 1)
-    const known = slots[slot]
-    if (known !== undefined && isText(known, bytes, start, end)) return known
-    const text = (bytes as WithSlices).latin1Slice(start, end)
+    const slot = (hash ^ (hash >>> 15)) & (SLOT_COUNT - 1)
+    const known = slots[slot] as string
+    if (isText(known, bytes, start, end)) return known
+    const text = textOf(bytes, start, end)
     slots[slot] = text
     return text
   }
 }
 
-/** A power of two. */
-function slotsFor(recordCount: number): (string | undefined)[] {
-  let count = SLOTS_MIN
-  while (count < recordCount && count < SLOTS_MAX) count *= 2
-  return Array.from<string | undefined>({ length: count }).fill(undefined)
+function textOf(bytes: Buffer, start: number, end: number): string {
+  return (bytes as WithSlices).latin1Slice(start, end)
 }
 
 function isText(text: string, bytes: Buffer, start: number, end: number): boolean {

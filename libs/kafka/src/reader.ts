@@ -82,13 +82,17 @@ async function fetchOnce(
       { code: 'LOG_TRUNCATED', retryable: false },
     )
   }
-  return { ...decodeOrFail(answer, request), highWatermark, logStartOffset }
+  return { ...decodeOrFail(cluster, answer, request), highWatermark, logStartOffset }
 }
 
-function decodeOrFail({ batches, abortedTransactions }: FetchAnswer, request: FetchRequest) {
+function decodeOrFail(
+  { keyTexts }: Cluster,
+  { batches, abortedTransactions }: FetchAnswer,
+  request: FetchRequest,
+) {
   const { topic, partition, fromOffset } = request
   try {
-    const decoded = decodeRecordBatches(batches, request, abortedTransactions)
+    const decoded = decodeRecordBatches(batches, request, abortedTransactions, keyTexts)
     if (batches.length > 0 && decoded.nextOffset === fromOffset) {
       throw new DecodeError('the response holds no whole batch', 0)
     }

@@ -1,4 +1,4 @@
-import { EVENT_HEADERS, lsn } from '@fairlead/base'
+import { DecodeError, EVENT_HEADERS, lsn } from '@fairlead/base'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EventHeadersReader } from './event-headers.ts'
@@ -52,18 +52,27 @@ test.for([
     eventType: 'Placed',
     tenant: undefined,
     namesSchema: false,
-    source: {
-      ok: true,
-      source: {
-        commitLsn: lsn(0x1a_016b_3748n),
-        index: 2,
-        commitTimeMs: 1_700_000_000_000,
-        transactionId,
-      },
-    },
+    sourceError: undefined,
   }
-  expect(reader.read(record(written(headers)))).toEqual(expected)
-  expect(reader.read(inPlace(written(headers)))).toEqual(expected)
+  const source = {
+    commitLsn: lsn(0x1a_016b_3748n),
+    index: 2,
+    commitTimeMs: 1_700_000_000_000,
+    transactionId,
+  }
+  for (const one of [record(written(headers)), inPlace(written(headers))]) {
+    expect(reader.read(one)).toEqual(expected)
+    expect(reader.sourceOf(one)).toEqual(source)
+  }
+})
+
+test('a position that makes no sense is none, and is told', () => {
+  const reader = new EventHeadersReader({ tenant: undefined, schema: 'schema' })
+  const headers = { ...OF_RELAY, [EVENT_HEADERS.commitLsn]: 'elsewhere' }
+  for (const one of [record(written(headers)), inPlace(written(headers))]) {
+    expect(reader.read(one)).toMatchObject({ sourceError: expect.any(DecodeError) })
+    expect(reader.sourceOf(one)).toBeNull()
+  }
 })
 
 /** Numbers, positions and names, and what is nearly one of these. */
@@ -91,6 +100,7 @@ test('headers in place say what their texts say', () => {
       // Twice: nothing of a record is left for the next one.
       for (const one of [headers, written(OF_RELAY), headers]) {
         expect(reader.read(inPlace(one))).toEqual(reader.read(record(one)))
+        expect(reader.sourceOf(inPlace(one))).toEqual(reader.sourceOf(record(one)))
         expect(reader.idOf(inPlace(one))).toBe(reader.idOf(record(one)))
       }
     }),

@@ -9,13 +9,9 @@ export type EventHeaders = {
   readonly tenant: string | undefined
   /** Whether there is a header that names the schema of the value. */
   readonly namesSchema: boolean
-  readonly source: ReadSource
+  /** Why the headers make no sense that say where the record comes from; undefined when they do, or say nothing. */
+  readonly sourceError: unknown
 }
-
-/** The position of a record in its source, or the reason why its headers make no sense. */
-type ReadSource =
-  | { readonly ok: true; readonly source: SourcePosition | null }
-  | { readonly ok: false; readonly error: unknown }
 
 /** Names of headers, by what they say. */
 export type HeaderNames = {
@@ -61,14 +57,21 @@ export class EventHeadersReader {
     const { headerNames } = record
     if (headerNames === undefined) return this.#fromTexts(record)
     const places = this.#placesOf(headerNames)
-    const source = places.havePosition ? positionIn(record, places) : undefined
-    if (source === undefined) return this.#fromTexts(record)
+    if (!places.havePosition || !isPlain(record, places)) return this.#fromTexts(record)
     return {
       eventType: textAt(record, places.eventType),
       tenant: textAt(record, places.tenant),
       namesSchema: places.schema !== NONE,
-      source: { ok: true, source },
+      sourceError: undefined,
     }
+  }
+
+  /** The position of a record in its source; null when it has none that makes sense. */
+  sourceOf(record: LogRecord): SourcePosition | null {
+    const { headerNames } = record
+    const places = headerNames === undefined ? undefined : this.#placesOf(headerNames)
+    const source = places?.havePosition === true ? plainSource(record, places) : undefined
+    return source ?? sourceIn(record)
   }
 
   /** The id of an event; undefined without one. */
@@ -97,7 +100,7 @@ export class EventHeadersReader {
       eventType: headers[EVENT_HEADERS.type],
       tenant: tenant === undefined ? undefined : headers[tenant],
       namesSchema: headers[schema] !== undefined,
-      source: readSource(headers),
+      sourceError: sourceErrorIn(headers),
     }
   }
 }
@@ -127,34 +130,48 @@ function textAt(record: LogRecord, place: number): string | undefined {
   return place === NONE ? undefined : record.headerText?.(place)
 }
 
-/** Undefined when a number is not plain. */
-function positionIn(record: LogRecord, places: HeaderPlaces): SourcePosition | undefined {
+/** Whether the numbers of a position are plain. */
+function isPlain(record: LogRecord, places: HeaderPlaces): boolean {
+  return (
+    numberIn(record, places.commitLsn, lsnAt) !== NONE &&
+    numberIn(record, places.index, decimalAt) !== NONE &&
+    numberIn(record, places.commitTimeMs, decimalAt) !== NONE &&
+    (places.transactionId === NONE || numberIn(record, places.transactionId, decimalAt) !== NONE)
+  )
+}
+
+/** Undefined where a number is not plain. */
+function plainSource(record: LogRecord, places: HeaderPlaces): SourcePosition | undefined {
   const commitLsn = numberIn(record, places.commitLsn, lsnAt)
   const index = numberIn(record, places.index, decimalAt)
   const commitTimeMs = numberIn(record, places.commitTimeMs, decimalAt)
   if (commitLsn === NONE || index === NONE || commitTimeMs === NONE) return undefined
-  const { transactionId } = places
-  if (transactionId === NONE) {
-    return { commitLsn: lsn(BigInt(commitLsn)), index, commitTimeMs, transactionId: null }
+  let transactionId: string | null = null
+  if (places.transactionId !== NONE) {
+    if (numberIn(record, places.transactionId, decimalAt) === NONE) return undefined
+    transactionId = textAt(record, places.transactionId) ?? null
   }
-  if (numberIn(record, transactionId, decimalAt) === NONE) return undefined
-  return {
-    commitLsn: lsn(BigInt(commitLsn)),
-    index,
-    commitTimeMs,
-    transactionId: textAt(record, transactionId) ?? null,
-  }
+  return { commitLsn: lsn(BigInt(commitLsn)), index, commitTimeMs, transactionId }
 }
 
 function numberIn(record: LogRecord, place: number, read: ReadBytes<number>): number {
   return record.readHeader?.(place, read) ?? NONE
 }
 
-function readSource(headers: Readonly<Record<string, string>>): ReadSource {
+function sourceErrorIn(headers: Readonly<Record<string, string>>): unknown {
   try {
-    return { ok: true, source: sourcePosition(headers) }
+    sourcePosition(headers)
+    return undefined
   } catch (error) {
-    return { ok: false, error }
+    return error
+  }
+}
+
+function sourceIn(record: LogRecord): SourcePosition | null {
+  try {
+    return sourcePosition(headersText(record))
+  } catch {
+    return null
   }
 }
 

@@ -1,7 +1,6 @@
 import { invariant } from '@fairlead/base'
 import { type PreparedRecord, planOf } from './log-record.ts'
 import {
-  type SourcePosition,
   type SourceProgress,
   advanceSource,
   isRepublished,
@@ -43,7 +42,7 @@ export function admit(
   fetched: { readonly records: readonly PreparedRecord[]; readonly nextOffset: number },
 ): Admitted {
   const records: PreparedRecord[] = []
-  const positions: SourcePosition[] = []
+  const transactionIds: string[] = []
   let { source, eventTimeMs, nextOffset } = from
   let ignoredCount = 0
   let duplicateCount = 0
@@ -55,20 +54,24 @@ export function admit(
       continue
     }
     nextOffset = offset + 1
-    if (prepared.source !== null && isRepublished(prepared.source, source)) {
+    const position = prepared.source
+    if (position !== null && isRepublished(position, source)) {
       duplicateCount += 1
       continue
     }
-    if (prepared.source !== null) {
-      source = advanceSource(prepared.source, source)
-      positions.push(prepared.source)
+    if (position !== null) {
+      source = advanceSource(position, source)
+      const { transactionId } = position
+      if (transactionId !== null && transactionIds.at(-1) !== transactionId) {
+        transactionIds.push(transactionId)
+      }
     }
     eventTimeMs = timestampMs
     if (planOf(prepared) === 'ignored') ignoredCount += 1
     else records.push(prepared)
   }
-  if (source !== null && positions.length > 0) {
-    const recent = recentTransactionIds(source.recentTransactionIds, positions)
+  if (source !== null && transactionIds.length > 0) {
+    const recent = recentTransactionIds(source.recentTransactionIds, transactionIds)
     source = { ...source, recentTransactionIds: recent }
   }
   const to = { nextOffset: Math.max(nextOffset, fetched.nextOffset), source, eventTimeMs }

@@ -78,22 +78,17 @@ export function advanceSource(
   }
 }
 
-/** The ids of the last transactions, once those of `positions` are applied, too. */
+/** The ids of the last transactions, once those of `ids` are applied, too. The newest is the last. */
 export function recentTransactionIds(
   before: readonly string[],
-  positions: readonly SourcePosition[],
+  ids: readonly string[],
 ): readonly string[] {
   const newest = new Set<string>()
-  const take = (id: string | null | undefined): void => {
-    if (id !== null && id !== undefined) newest.add(id)
-  }
-  for (let index = positions.length - 1; index >= 0; index -= 1) {
-    if (newest.size >= RECENT_TRANSACTIONS_MAX) break
-    take(positions[index]?.transactionId)
-  }
-  for (let index = before.length - 1; index >= 0; index -= 1) {
-    if (newest.size >= RECENT_TRANSACTIONS_MAX) break
-    take(before[index])
+  for (const known of [ids, before]) {
+    for (let index = known.length - 1; index >= 0; index -= 1) {
+      if (newest.size >= RECENT_TRANSACTIONS_MAX) break
+      newest.add(known[index] as string)
+    }
   }
   return [...newest].reverse()
 }

@@ -42,12 +42,32 @@ export type ReaderOptions = {
 type DecodeValue = (bytes: Uint8Array, start: number, end: number) => unknown
 
 /** How the events of a type are decoded that were written with one schema. */
-type EventDecoder = {
+class EventDecoder {
   readonly eventType: string
-  readonly decode: DecodeValue
   readonly headers: EventHeadersReader
-  /** The texts of all headers, of whatever projection they are for. */
+  /** The texts of all headers, as the projection is to get them. */
   readonly headersOf: typeof headersText
+  readonly #decode: DecodeValue
+  #payloadOffset = 0
+  #read: DecodeValue
+
+  constructor(of: Pick<EventDecoder, 'eventType' | 'headers' | 'headersOf'>, decode: DecodeValue) {
+    this.eventType = of.eventType
+    this.headers = of.headers
+    this.headersOf = of.headersOf
+    this.#decode = decode
+    this.#read = decode
+  }
+
+  /** Reads values whose payload begins there: the same function for all of them, as nearly all of a schema do. */
+  reading(payloadOffset: number): DecodeValue {
+    if (payloadOffset !== this.#payloadOffset) {
+      const decode = this.#decode
+      this.#payloadOffset = payloadOffset
+      this.#read = (bytes, start, end) => decode(bytes, start + payloadOffset, end)
+    }
+    return this.#read
+  }
 }
 
 /** Decoders of one event type, by the schema that the record names. */
@@ -137,18 +157,25 @@ export class RecordReader {
   }
 
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
-    const { eventType, tenant: tenantText = '', namesSchema, source } = this.#headers.read(record)
+    const {
+      eventType,
+      tenant: tenantText = '',
+      namesSchema,
+      sourceError,
+    } = this.#headers.read(record)
     const eventKey = keyText(record)
     const tenant = tenantText === '' ? '' : tenantOf(tenantText)
     const key = this.#options.tenantHeader === undefined ? eventKey : unitOf(tenant, eventKey)
     if (this.#includedTenants !== undefined && !this.#includedTenants.has(tenant)) {
-      return { record, tenant, key, eventType: null, ...positionOf(source), content: IGNORED }
+      // Its place counts as much: readers wait for it.
+      const source = this.#headers.sourceOf(record)
+      return { record, tenant, key, eventType: null, source, content: IGNORED }
     }
     const plan = planRecord(this.#projection, record, eventType)
-    if (plan.kind === 'event' && source.ok) {
+    if (plan.kind === 'event' && sourceError === undefined) {
       const aheadMs = record.timestampMs - nowMs
       if (aheadMs <= this.#options.aheadMaxMs) {
-        const encoded = { record, key, tenant, eventKey, source: source.source }
+        const encoded = { record, key, tenant, eventKey }
         return this.#encodedEvent(encoded, plan.eventType, namesSchema)
       }
     }
@@ -157,14 +184,14 @@ export class RecordReader {
       tenant,
       key,
       eventType: plan.kind === 'event' || plan.kind === 'unknown' ? plan.eventType : null,
-      source: source.ok ? source.source : null,
+      source: this.#headers.sourceOf(record),
     }
     if (plan.kind !== 'event') return { ...common, content: plan }
     return {
       ...common,
       content: {
         kind: 'undecodable',
-        error: source.ok ? tooFarAhead(record.timestampMs - nowMs) : source.error,
+        error: sourceError ?? tooFarAhead(record.timestampMs - nowMs),
       },
     }
   }
@@ -180,11 +207,17 @@ export class RecordReader {
       if (!(decoder instanceof Promise)) return new EncodedEvent(encoded, decoder, payloadOffset)
       return decoder.then(
         (loaded) => new EncodedEvent(encoded, loaded, payloadOffset),
-        (error: unknown) => undecodableRecord(encoded, eventType, error),
+        (error: unknown) => this.#undecodableRecord(encoded, eventType, error),
       )
     } catch (error) {
-      return undecodableRecord(encoded, eventType, error)
+      return this.#undecodableRecord(encoded, eventType, error)
     }
+  }
+
+  #undecodableRecord(encoded: Encoded, eventType: string, error: unknown): PreparedRecord {
+    const { record, key, tenant } = encoded
+    const source = this.#headers.sourceOf(record)
+    return { record, key, tenant, eventType, source, content: undecodable(error) }
   }
 
   #decoderOf(eventType: string, schema: SchemaName): EventDecoder | Promise<EventDecoder> {
@@ -198,12 +231,14 @@ export class RecordReader {
     schema: SchemaName,
     { source, bySchema }: TypeDecoders,
   ): Promise<EventDecoder> {
-    const decoder: EventDecoder = {
-      eventType,
-      decode: await this.#makeDecoder(eventType, schema, source),
-      headers: this.#headers,
-      headersOf: this.#isPure ? headersWhenRead : headersText,
-    }
+    const decoder = new EventDecoder(
+      {
+        eventType,
+        headers: this.#headers,
+        headersOf: this.#isPure ? headersWhenRead : headersText,
+      },
+      await this.#makeDecoder(eventType, schema, source),
+    )
     bySchema.set(schema, decoder)
     return decoder
   }
@@ -250,12 +285,7 @@ function tenantOf(text: string): string {
 
 const IGNORED = { kind: 'ignored' } as const
 
-/** The place of an event that is passed over counts as much: readers wait for it. */
-function positionOf(source: ReturnType<EventHeadersReader['read']>['source']) {
-  return { source: source.ok ? source.source : null }
-}
-
-type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType'>>
+type Encoded = Required<Omit<PreparedRecord, 'content' | 'plan' | 'eventType' | 'source'>>
 
 /** The schema of an event's value, and where its payload begins in it. */
 function writtenIn(record: LogRecord, namesSchema: boolean): ReturnType<typeof writtenWith> {
@@ -271,11 +301,6 @@ function valueOf({ value }: LogRecord): Uint8Array {
   return value
 }
 
-function undecodableRecord(encoded: Encoded, eventType: string, error: unknown): PreparedRecord {
-  const { record, key, tenant, source } = encoded
-  return { record, key, tenant, eventType, source, content: undecodable(error) }
-}
-
 /**
  * An event as its record has it. Tens of thousands of them wait for their turn: what they hold is what
  * the garbage collector copies.
@@ -285,7 +310,6 @@ class EncodedEvent implements PreparedRecord {
   readonly key: string
   readonly tenant: string
   readonly eventKey: string
-  readonly source: PreparedRecord['source']
   readonly #decoder: EventDecoder
   readonly #payloadOffset: number
 
@@ -294,13 +318,17 @@ class EncodedEvent implements PreparedRecord {
     this.key = encoded.key
     this.tenant = encoded.tenant
     this.eventKey = encoded.eventKey
-    this.source = encoded.source
     this.#decoder = decoder
     this.#payloadOffset = payloadOffset
   }
 
   get eventType(): string {
     return this.#decoder.eventType
+  }
+
+  /** Read anew each time. */
+  get source(): PreparedRecord['source'] {
+    return this.#decoder.headers.sourceOf(this.record)
   }
 
   get plan(): 'event' {
@@ -323,17 +351,15 @@ class EncodedEvent implements PreparedRecord {
 
   #event(): AnyEvent {
     const { topic, partition, offset, timestampMs } = this.record
-    const { eventType, decode, headers, headersOf } = this.#decoder
+    const decoder = this.#decoder
     const event = {
-      type: eventType,
-      data: readValue(this.record, (bytes, start, end) =>
-        decode(bytes, start + this.#payloadOffset, end),
-      ),
-      id: headers.idOf(this.record) ?? `${topic}/${partition}@${offset}`,
+      type: decoder.eventType,
+      data: readValue(this.record, decoder.reading(this.#payloadOffset)),
+      id: decoder.headers.idOf(this.record) ?? `${topic}/${partition}@${offset}`,
       key: this.eventKey,
       at: new Date(timestampMs),
       source: { topic, partition, offset },
-      headers: headersOf(this.record),
+      headers: decoder.headersOf(this.record),
     }
     return this.tenant === '' ? event : { ...event, tenant: this.tenant }
   }
