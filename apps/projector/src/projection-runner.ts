@@ -88,6 +88,7 @@ export class ProjectionRunner {
       nowMs: () => Date.now(),
       aheadMaxMs: options.eventAheadMaxMs,
       tenantHeader: options.tenantHeader,
+      headersWhenRead: true,
       includedTenants: options.registered.includedTenants,
     })
   }

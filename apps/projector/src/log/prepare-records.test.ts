@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { type AnyEvents, defineEvents } from '@fairlead/avro'
 import { OperationalError } from '@fairlead/base'
 import {
@@ -203,6 +204,36 @@ test('a projection that looks at its events twice gets them decoded', async () =
     expect(prepared?.content).toMatchObject({ kind: 'event' })
     expect(prepared?.content).toBe(prepared?.content)
   }
+})
+
+test('headers that hold on to their record are for pure handlers, and for who wants them', async () => {
+  const serde = createAvroSerde({ registry: new Versions() })
+  const common = { name: 'payments', version: 1, from: Events }
+  const schema = tables<{ payment: { id: string } }>()
+  const into = schema('payment', 'id', { id: 'text' })
+  const form = {
+    initial: (id: string) => ({ id }),
+    on: { Paid: (row: { readonly id: string }) => row },
+  }
+  const fold = defineProjection({ ...common, into }).fold(form)
+  const enriched = defineProjection({ ...common, into, enrich: () => new Map() }).fold(form)
+  const sql = defineProjection({ ...common, schema }).sql({
+    migrate: () => Promise.resolve(),
+    on: { Paid: () => Promise.resolve() },
+  })
+  const isPlain = async (projection: Projection, headersWhenRead: boolean): Promise<boolean> => {
+    const reader = new RecordReader(projection, serde, { ...CLOCK, headersWhenRead })
+    const [prepared] = await reader.prepareLazily([recordOf(written(2, 10))])
+    const content = prepared?.content
+    if (content?.kind !== 'event') throw new TypeError('it is an event')
+    const { headers } = content.event
+    expect(headers).toEqual({ eventType: 'Paid' })
+    return !types.isProxy(headers)
+  }
+  expect(await isPlain(fold, true)).toBe(false)
+  expect(await isPlain(fold, false)).toBe(true)
+  expect(await isPlain(enriched, true)).toBe(true)
+  expect(await isPlain(sql, true)).toBe(true)
 })
 
 test('the schema that a group reads with is told, not the version that is read as it was written', async () => {

@@ -34,6 +34,11 @@ export type ReaderOptions = {
   readonly aheadMaxMs: number
   /** Header that names the tenant; undefined where there are none. */
   readonly tenantHeader?: string | undefined
+  /**
+   * Handlers that are pure functions get headers that become texts when they are asked for. Until then these hold on
+   * to all that was fetched with their record: for rows that last no longer than a batch.
+   */
+  readonly headersWhenRead?: boolean
   /** Events of all others are ignored, as if they were not there; undefined: none is left out. */
   readonly includedTenants?: readonly string[] | undefined
 }
@@ -141,9 +146,10 @@ export class RecordReader {
     return prepared
   }
 
-  /** Its handlers are pure functions, and see an event once. */
-  get #isPure(): boolean {
-    return this.#projection.kind !== 'sql' && !this.#looksTwice
+  /** Handlers are pure functions, and see an event once. */
+  get #mayReadLater(): boolean {
+    const { headersWhenRead: isWanted = false } = this.#options
+    return isWanted && this.#projection.kind !== 'sql' && !this.#looksTwice
   }
 
   /** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
@@ -235,7 +241,7 @@ export class RecordReader {
       {
         eventType,
         headers: this.#headers,
-        headersOf: this.#isPure ? headersWhenRead : headersText,
+        headersOf: this.#mayReadLater ? headersWhenRead : headersText,
       },
       await this.#makeDecoder(eventType, schema, source),
     )
