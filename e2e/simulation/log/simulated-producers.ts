@@ -91,9 +91,12 @@ export class SimulatedProducers {
   repeated(logStartOffset: number): SentBatch | undefined {
     const { acked, inFlight } = this.#pick()
     const placed = [...acked, ...inFlight].filter((sent) => sent.placed !== undefined)
+    const refused = placed.find(({ isRefused }) => isRefused)
     const remembered = placed
       .slice(-REMEMBERED_MAX)
       .filter((sent) => (sent.placed?.nextOffset ?? 0) > logStartOffset)
+      // What was refused is sent again before anything behind it.
+      .filter((sent) => refused === undefined || sent.baseSequence < refused.baseSequence)
     return remembered[this.#random.int(Math.max(1, remembered.length))]
   }
 

@@ -67,6 +67,39 @@ test('a retry of it is refused while there is no room, and answered as a duplica
   expect(countIn(open(disk.survivor(LOSE_UNSYNCED)))).toBe(2)
 })
 
+test('a retry that comes between its sync and the claim of the index waits for the claim', () => {
+  const { disk, log } = startedFull('group')
+  let isSynced = false
+  let early: ReturnType<typeof append> | 'not sent' = 'not sent'
+  disk.hook = ({ kind, path }) => {
+    if (kind === 'datasync' && path.endsWith('.log')) isSynced = true
+    else if (isSynced && path.endsWith('.idx') && early === 'not sent') early = append(log, sent(1))
+    return { kind: 'proceed' }
+  }
+  expect(append(log, sent(1))).toMatchObject({ ok: true, duplicate: true })
+  expect(early).toBeUndefined()
+})
+
+test('a retry is answered with what it repeats, not with a newer append that came before it', () => {
+  const { disk, log } = startedFull('group')
+  const answered: string[] = []
+  const send = (name: string, records: Uint8Array) => {
+    const context = { leaderEpoch: 0, nowMs: NOW_MS, origin: 'client' } as const
+    log.append(records, context, ({ ok }) => answered.push(`${name} ${ok}`))
+  }
+  let isWritten = false
+  disk.hook = ({ kind, path }) => {
+    if (kind === 'write' && path.endsWith('.log') && !isWritten) {
+      isWritten = true
+      send('newer', sent(2))
+      send('retry', sent(1))
+    }
+    return { kind: 'proceed' }
+  }
+  log.flushOverdue(NOW_MS)
+  expect(answered).toEqual(['retry true', 'newer true'])
+})
+
 test('room for the index alone lets it claim nothing', () => {
   const { disk, log } = startedFull('group', ['.log'])
   expect(append(log, sent(2))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })

@@ -71,6 +71,8 @@ export class LogWriter {
   readonly #unsynced = new Fifo<PlacedBatch>()
   readonly #flushes: { readonly nextOffset: number; readonly done: (ok: boolean) => void }[] = []
   #placedBytes = 0
+  /** Where what recovery found ends. */
+  readonly #recoveredOffset: number
   /** The offset of the next batch to be placed. */
   #placedOffset: number
   #durable: DurablePoint
@@ -93,6 +95,7 @@ export class LogWriter {
     this.#config = options.config
     this.#events = options.events
     this.#placedOffset = options.segment.nextOffset
+    this.#recoveredOffset = options.segment.nextOffset
     this.#durable = { segment: options.segment, ...options.durable }
   }
 
@@ -135,14 +138,17 @@ export class LogWriter {
     return this.#segment.hasUnsureTail
   }
 
-  /** Whether recovery found the record of this offset, and had no room to make it durable. */
+  /**
+   * Whether recovery found the record of this offset and had no room to make it durable, and the index does
+   * not say yet that it is.
+   */
   isUnsure(offset: number): boolean {
-    return this.#segment.hasUnsureTail && offset >= this.#durable.nextOffset
+    return offset >= this.#durable.nextOffset && offset < this.#recoveredOffset
   }
 
   /** Tries again to make durable what recovery had no room for. */
   flushUnsure(): void {
-    if (this.#segment.hasUnsureTail) this.flush(() => {})
+    if (this.#durable.nextOffset < this.#recoveredOffset) this.flush(() => {})
   }
 
   updateConfig(config: LogConfig): void {
