@@ -335,6 +335,7 @@ describe('of two processes with one name', () => {
     const second = fixture.start([accounts], { standby })
     await until(async () => expect(await isStandby(second)).toBe(true))
     expect(second.projector.runners).toEqual([])
+    expect(second.projector.registered).toMatchObject([{ projection: { name: accounts.name } }])
     expect([...second.health.values()]).toEqual([true])
     expect(await isStandby(first)).toBe(false)
 

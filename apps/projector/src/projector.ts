@@ -87,6 +87,7 @@ export class Projector {
   readonly #started: Promise<void>
   /** One per version whose code is here; it runs while the version follows the log. */
   #versions: readonly RunningVersion[] = []
+  #registered: readonly RegisteredProjection[] = []
   #watch: VersionWatch | undefined
   #jobs: JobRunner | undefined
   #inboxKeeper: InboxKeeper | undefined
@@ -114,9 +115,9 @@ export class Projector {
     return this.#versions.flatMap(({ runner }) => runner ?? [])
   }
 
-  /** The versions whose code is here. */
+  /** The versions whose code is here, whether this process works or stands by. */
   get registered(): readonly RegisteredProjection[] {
-    return this.#versions.map(({ registered }) => registered)
+    return this.#registered
   }
 
   /** How fast a version catches up, by its schema. */
@@ -159,6 +160,7 @@ export class Projector {
       return this.#register(projections)
     })
     if (registered === null) return
+    this.#registered = registered
     this.#options.health.set('database', true)
     if (!(await this.#isItsTurn())) return
     this.#versions = registered.map(
@@ -169,12 +171,14 @@ export class Projector {
 
   /** False when the projector stops before. What can be done beforehand is done: it takes over at once. */
   async #isItsTurn(): Promise<boolean> {
-    const { standby, databaseUrl, logger } = this.#options
+    const { standby, databaseUrl, health, logger } = this.#options
     if (standby === undefined || this.#abort.signal.aborted) return !this.#abort.signal.aborted
     this.#standbyLock = new StandbyLock({
       ...standby,
       databaseUrl,
       logger,
+      // A process that stands by has no partitions that would say so.
+      onDatabase: (state) => health.set('database', state),
       onStandby: () => {
         this.#metrics.standby(true)
         logger.info({ name: standby.name }, 'another process works: standing by until it is gone')

@@ -1,6 +1,6 @@
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import pg from 'pg'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { StandbyLock } from './standby-lock.ts'
 
 const SESSIONS = `from pg_stat_activity where application_name = 'fairlead-projector-standby'
@@ -23,15 +23,23 @@ afterEach(async () => {
   await database.drop()
 })
 
-function contend(name: string) {
-  const seen = { isHeld: false, isStandby: false, warnings: [] as string[] }
+function contend(name: string, databaseUrl = database.url) {
+  const seen = {
+    isHeld: false,
+    isStandby: false,
+    warnings: [] as string[],
+    database: undefined as true | string | undefined,
+  }
   const lock = new StandbyLock({
     name,
     goneAfterMs: 10_000,
-    databaseUrl: database.url,
+    databaseUrl,
     logger: { info: () => undefined, warn: (_fields, message) => seen.warnings.push(message) },
     onStandby: () => {
       seen.isStandby = true
+    },
+    onDatabase: (state) => {
+      seen.database = state
     },
   })
   locks.push(lock)
@@ -96,5 +104,61 @@ test('whoever waits holds back no vacuum', async () => {
       { state: 'idle', backend_xmin: null },
       { state: 'idle', backend_xmin: null },
     ])
+  })
+})
+
+describe('behind a network that fails', () => {
+  let proxy: CutOffProxy
+
+  beforeEach(async () => {
+    proxy = await CutOffProxy.inFrontOf(database.url)
+  })
+
+  afterEach(() => proxy.close())
+
+  async function oneThatStandsBy() {
+    const first = contend('a')
+    await first.lock.held
+    const second = contend('a', proxy.url)
+    await until(() => expect(second.seen).toMatchObject({ isStandby: true, database: true }))
+    return { first, second }
+  }
+
+  test('one that stands by says so each time that the database is away', async () => {
+    const { second } = await oneThatStandsBy()
+    const outage = async () => {
+      proxy.down()
+      await until(() => expect(second.seen.database).toBeTypeOf('string'))
+      proxy.up()
+      await until(() => expect(second.seen.database).toBe(true))
+      return second.seen.warnings.splice(0).length
+    }
+    expect(await outage()).toBeGreaterThan(0)
+    expect(await outage()).toBeGreaterThan(0)
+  })
+
+  test('whoever has worked does not stand by when another one takes over: it is told so', async () => {
+    const first = contend('a', proxy.url)
+    await first.lock.held
+    const second = contend('a')
+    await until(() => expect(second.seen.isStandby).toBe(true))
+    proxy.down()
+    expect(await second.lock.held).toBe(true)
+    proxy.up()
+    await until(() =>
+      expect(first.seen.warnings).toContainEqual(expect.stringContaining('taken over')),
+    )
+    expect(first.seen.isStandby).toBe(false)
+  })
+
+  test('a lock that comes when the process stops begins nothing', async () => {
+    const { first, second } = await oneThatStandsBy()
+    proxy.hold()
+    await until(() => expect(proxy.isHoldingAny).toBe(true))
+    await first.lock.release()
+    const released = second.lock.release()
+    proxy.release()
+    await released
+    expect(await second.lock.held).toBe(false)
   })
 })

@@ -23,8 +23,10 @@ type StandbyLockOptions = StandbyOptions & {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
   }
-  /** There is another one that works; called at most once. */
+  /** There is another one that works; called at most once, and not when this one has worked before. */
   readonly onStandby: () => void
+  /** Whether the database answers, or why not. */
+  readonly onDatabase: (state: true | string) => void
 }
 
 /**
@@ -42,8 +44,10 @@ export class StandbyLock {
   readonly #abort = new AbortController()
   readonly #held = Promise.withResolvers<boolean>()
   readonly #done: Promise<void>
+  #hasWorked = false
+  /** That another one works. */
   #isTold = false
-  /** What goes wrong; told once. */
+  /** What goes wrong; told once, until the database answers again. */
   #trouble: string | undefined
 
   constructor(options: StandbyLockOptions) {
@@ -68,9 +72,11 @@ export class StandbyLock {
       try {
         await this.#session(() => {
           attempt = 0
+          this.#trouble = undefined
+          this.#options.onDatabase(true)
         })
       } catch (error) {
-        this.#report(error)
+        if (!signal.aborted) this.#report(error)
       }
       if (!signal.aborted) await pause(Math.max(1, attempt), INFRA_BACKOFF, signal)
     }
@@ -78,7 +84,7 @@ export class StandbyLock {
   }
 
   /** Until the process stops, or the session ends. */
-  async #session(onHeld: () => void): Promise<void> {
+  async #session(onAnswer: () => void): Promise<void> {
     const { signal } = this.#abort
     const client = new pg.Client({
       connectionString: this.#options.databaseUrl,
@@ -94,9 +100,10 @@ export class StandbyLock {
       await client.query(`select set_config('idle_session_timeout', $1, false)`, [
         String(this.#options.goneAfterMs),
       ])
+      onAnswer()
       if (!(await this.#lock(client))) return
-      onHeld()
-      this.#trouble = undefined
+      this.#hasWorked = true
+      this.#isTold = false
       this.#held.resolve(true)
       await Promise.race([lost.promise, this.#showLife(client)]).catch(() => undefined)
       if (!signal.aborted) {
@@ -116,7 +123,7 @@ export class StandbyLock {
     }
   }
 
-  /** False when the process stops meanwhile. */
+  /** False when the process stops meanwhile: it must not begin what it is to end, on a lock that it gives away. */
   async #lock(client: pg.Client): Promise<boolean> {
     const { signal } = this.#abort
     while (!signal.aborted) {
@@ -124,16 +131,24 @@ export class StandbyLock {
         'select pg_try_advisory_lock(hashtextextended($1, 0)) as held',
         [`evt.standby ${this.#options.name}`],
       )
-      if (rows[0]?.held === true) return true
-      if (!this.#isTold) this.#options.onStandby()
-      this.#isTold = true
+      if (rows[0]?.held === true) return !signal.aborted
+      this.#tellOfOther()
       await pauseFor(POLL_INTERVAL_MS, signal)
     }
     return false
   }
 
+  #tellOfOther(): void {
+    if (this.#isTold) return
+    this.#isTold = true
+    if (this.#hasWorked) {
+      this.#options.logger.warn({}, 'another process has taken over: it fences this one')
+    } else this.#options.onStandby()
+  }
+
   #report(error: unknown): void {
     const reason = errorMessage(error)
+    this.#options.onDatabase(reason)
     if (this.#trouble === reason) return
     this.#trouble = reason
     const failureClass = classifyPostgresError(error)

@@ -55,6 +55,11 @@ export class CutOffProxy {
     this.#isHolding = true
   }
 
+  /** Whether something waits for `release`. */
+  get isHoldingAny(): boolean {
+    return this.#held.length > 0
+  }
+
   /** Whether a transaction waits for its begin. */
   get isHoldingBegin(): boolean {
     return this.#held.some(({ bytes }) => isQuery(bytes, 'begin'))
