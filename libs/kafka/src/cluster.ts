@@ -236,6 +236,10 @@ export class Cluster {
     this.#used.add(connection)
     try {
       return await use(connection)
+    } catch (error) {
+      // A peer or a path that is gone without a word is gone for the others, too: each would cost a timeout.
+      if (error instanceof KafkaError && error.code === 'TIMEOUT') this.#destroyIdle(key)
+      throw error
     } finally {
       this.#used.delete(connection)
       this.#giveBack(key, connection)
@@ -265,6 +269,11 @@ export class Cluster {
       connection.destroy()
     }
     return undefined
+  }
+
+  #destroyIdle(key: string): void {
+    for (const connection of this.#idle.get(key) ?? []) connection.destroy()
+    this.#idle.delete(key)
   }
 
   #giveBack(key: string, connection: BrokerConnection): void {

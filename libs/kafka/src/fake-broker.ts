@@ -33,6 +33,7 @@ export type ProduceFault =
 export class FakeBroker {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #cutOff = new WeakSet<Socket>()
   readonly #faults: ProduceFault[]
   /** Values of the stored records, in order. */
   readonly stored: string[] = []
@@ -70,6 +71,11 @@ export class FakeBroker {
     return this.#sockets.size
   }
 
+  /** What comes through the connections that there are is lost from now on, without a word to the client. */
+  cutOff(): void {
+    for (const socket of this.#sockets) this.#cutOff.add(socket)
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => {
@@ -87,6 +93,7 @@ export class FakeBroker {
     socket.on('error', () => undefined)
     let buffered: Buffer = Buffer.alloc(0)
     socket.on('data', (chunk: Buffer) => {
+      if (this.#cutOff.has(socket)) return
       buffered = Buffer.concat([buffered, chunk])
       while (buffered.length >= 4 && buffered.length >= 4 + buffered.readInt32BE(0)) {
         const end = 4 + buffered.readInt32BE(0)
