@@ -21,6 +21,8 @@ import { SaslRefusal, authenticate } from './sasl.ts'
 const CONNECT_TIMEOUT_MS = 5_000
 /** A session that a broker has ended (KIP-368) ends the connection with the next request: ours ends before. */
 const SESSION_SHARE = 0.8
+/** Sooner than firewalls and balancers forget a connection that says nothing, which they do after four minutes and more. */
+const KEEP_ALIVE_DELAY_MS = 60_000
 const TAGGED_HEADERS = { request: true, response: true } as const
 const CORRELATION_IDS = 2 ** 31
 const LENGTH_BYTES = 4
@@ -69,6 +71,7 @@ export class BrokerConnection {
         ? connect({ host, port })
         : connectTls({ host, port, ...tlsOptions(tls, host) })
     this.#socket.setNoDelay(true)
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
     let cause: Error | undefined
     this.#socket.on('error', (error) => {
       cause = error
