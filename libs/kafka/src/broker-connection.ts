@@ -1,6 +1,6 @@
 import { type Socket, connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { DecodeError, invariant } from '@fairlead/base'
+import { DecodeError, InvariantViolation, invariant } from '@fairlead/base'
 import { apiName } from './api-names.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
@@ -206,7 +206,7 @@ export class BrokerConnection {
       const fail = (error: unknown) => {
         end()
         this.destroy()
-        reject(toKafkaError(error, what))
+        reject(error instanceof InvariantViolation ? error : toKafkaError(error, what))
       }
       const abort = () => fail(abortedError(what))
       const timer = setTimeout(() => fail(timeoutError(what, timeoutMs)), timeoutMs)
