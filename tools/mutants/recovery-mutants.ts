@@ -89,6 +89,14 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'L5',
+    rule: 'nor is what the page cache has lost when it is written again',
+    file: 'libs/log/src/segment.ts',
+    before: 'if (crc !== unsure.crc) {',
+    after: 'if (crc !== unsure.crc && crc < 0) {',
+    tests: TESTS,
+  },
+  {
+    invariant: 'L5',
     rule: 'what a full disk does not take once more is not claimed',
     file: FILE,
     before: 'if (segment.sizeBytes > 0 && !isIndexed && !segment.hasUnsureTail) {',

@@ -2,7 +2,7 @@ import { splitBatches } from '@fairlead/protocol'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { expect, test } from 'vitest'
 import { DEFAULT_LOG_CONFIG, type LogConfig, type PartitionLog } from './index.ts'
-import { NOW_MS, append, batch, open, readAll, settled } from './testing/log-fixture.ts'
+import { DIRECTORY, NOW_MS, append, batch, open, readAll, settled } from './testing/log-fixture.ts'
 
 /**
  * A full file system that copies on write takes no byte, not even one that stands there already. What a
@@ -108,6 +108,29 @@ test('room for the index alone lets it claim nothing', () => {
   }
 })
 
+test('what the kernel has forgotten of it meanwhile is neither claimed nor acknowledged', () => {
+  const { disk, log } = startedFull('group')
+  const content = disk.contentOf(`${DIRECTORY}/00000000000000000000.log`)
+  content.fill(0, content.length / 2)
+  makeRoom(disk)
+  expect(append(log, sent(1))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  expect(log.failure?.code).toBe('LOG_CORRUPT')
+  const again = open(disk.afterKill())
+  expect(again.logEndOffset).toBe(1)
+  expect(append(again, sent(1))).toMatchObject({ ok: true, baseOffset: 1, duplicate: false })
+})
+
+test('it is tried again once a second, however often the log is looked at', () => {
+  const { disk, log } = startedFull('group')
+  let attempts = 0
+  disk.hook = ({ kind }) => {
+    if (kind === 'write') attempts += 1
+    return kind === 'write' ? { kind: 'fail', code: 'ENOSPC' } : { kind: 'proceed' }
+  }
+  for (let passedMs = 0; passedMs < 3_000; passedMs += 50) log.flushOverdue(NOW_MS + passedMs)
+  expect(attempts).toBe(3)
+})
+
 test('a checkpoint says that there is no room', () => {
   const { log } = startedFull('group')
   const answer = settled<void>((done) => log.checkpoint(done))
@@ -129,9 +152,10 @@ for (const durability of ['group', 'os'] as const) {
 
   test(`nor does a checkpoint, or the next segment (${durability})`, () => {
     const config = { durability }
+    let nowMs = NOW_MS
     const steps = {
       checkpoint: (log: PartitionLog) => settled<void>((done) => log.checkpoint(done)),
-      overdue: (log: PartitionLog) => log.flushOverdue(NOW_MS),
+      overdue: (log: PartitionLog) => log.flushOverdue((nowMs += 1_000)),
       roll: (log: PartitionLog) => {
         log.updateConfig({ ...DEFAULT_LOG_CONFIG, durability, segmentMs: 1 })
         return append(log, sent(2), { nowMs: NOW_MS + 10 })

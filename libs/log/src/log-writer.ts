@@ -41,6 +41,8 @@ export type LogWriterEvents = {
 const WRITE_BYTES_MAX = 4_194_304
 /** Topics with durability `os` are synced in the background after this much. */
 const BACKGROUND_SYNC_BYTES = 16_777_216
+/** How often a tail is written again that had no room: each attempt reads it. */
+const UNSURE_RETRY_MS = 1_000
 /** Index entries hold relative offsets of 32 bits. */
 const RELATIVE_OFFSET_MAX = 0xffff_ffff
 
@@ -81,6 +83,8 @@ export class LogWriter {
   #isRolling = false
   /** Wall clock of a request to begin the next segment whatever the size of this one. */
   #rollRequestedMs: number | undefined
+  /** Wall clock of the last attempt, but for those of appends. */
+  #unsureRetriedMs = Number.NEGATIVE_INFINITY
   #isStopped = false
   #onIdle: (() => void) | undefined
 
@@ -124,9 +128,12 @@ export class LogWriter {
     }
   }
 
-  /** Syncs what is older than the topic allows (`flush.ms`), and tries again what had no room. */
+  /** Syncs what is older than the topic allows (`flush.ms`); tries again, now and then, what had no room. */
   flushOverdue(nowMs: number): void {
-    this.flushUnsure()
+    if (Math.abs(nowMs - this.#unsureRetriedMs) >= UNSURE_RETRY_MS) {
+      this.#unsureRetriedMs = nowMs
+      this.flushUnsure()
+    }
     const oldest = this.#unsynced.first()
     // Whichever way the clock was set: a sync too many does no harm.
     const isOverdue = oldest !== undefined && Math.abs(nowMs - oldest.nowMs) >= this.#config.flushMs

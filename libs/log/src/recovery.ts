@@ -1,5 +1,5 @@
 import { DecodeError } from '@fairlead/base'
-import type { Crc32c } from '@fairlead/protocol'
+import { type Crc32c, combineCrc32c, wholeBatchCrc } from '@fairlead/protocol'
 import {
   CLEANER_FILE,
   type Checkpoint,
@@ -36,6 +36,7 @@ import { IntervalCheck, type Replay, replayBatch } from './replay.ts'
 import {
   type Segment,
   type SegmentEnd,
+  type UnsureTail,
   createSegment,
   segmentBaseOffset,
   segmentFiles,
@@ -280,11 +281,15 @@ function* recoverActive(
     isCompacted: false,
   }
   let known = segment.end
+  /** Of what stands behind it. */
+  let unsureCrc = 0
   const end = yield* scanBatches(file, range, place.crc32c, (batch) => {
     const verdict = check.verdict(batch) ?? replayBatch(replay, batch)
     if (verdict !== 'continue') return verdict
     segment.batchWritten(batch.header, batch.bytes)
+    const { header, bytes } = batch
     if (known.sizeBytes < durableBytes || known.nextOffset < durableOffset) known = segment.end
+    else unsureCrc = combineCrc32c(unsureCrc, wholeBatchCrc(bytes, header), header.sizeBytes)
     return verdict
   })
   const problem = end.problem ?? 'the file is shorter'
@@ -296,7 +301,8 @@ function* recoverActive(
     throw corruptLog(`${path}: ends at ${end.nextOffset}, before ${missing}: ${problem}`)
   }
   const foundBytes = sizeBytes
-  yield* makeDurable(place, segment, { durableBytes: known.sizeBytes, foundBytes })
+  const unsure = { position: known.sizeBytes, crc: unsureCrc }
+  yield* makeDurable(place, segment, { unsure, foundBytes })
   const durable = segment.hasUnsureTail ? known : segment.end
   const isIndexed = stored?.isWhole === true && stored.claim?.endPosition === segment.sizeBytes
   if (segment.sizeBytes > 0 && !isIndexed && !segment.hasUnsureTail) {
@@ -313,12 +319,13 @@ function* recoverActive(
 function* makeDurable(
   { disk, directory }: SegmentPlace,
   segment: Segment,
-  { durableBytes, foundBytes }: { readonly durableBytes: number; readonly foundBytes: number },
+  { unsure, foundBytes }: { readonly unsure: UnsureTail; readonly foundBytes: number },
 ): DiskTask<void> {
   const { file, sizeBytes } = segment
+  const durableBytes = unsure.position
   if (foundBytes > sizeBytes) yield* perform<void>((done) => file.truncate(sizeBytes, done))
   if (foundBytes > durableBytes) {
-    segment.doubtFrom(durableBytes)
+    segment.doubt(unsure)
     try {
       yield* segment.rewriteTail()
     } catch (error) {

@@ -1,5 +1,5 @@
 import { DecodeError, invariant } from '@fairlead/base'
-import { type BatchHeader, type Crc32c, wholeBatchCrc } from '@fairlead/protocol'
+import { type BatchHeader, type Crc32c, combineCrc32c, wholeBatchCrc } from '@fairlead/protocol'
 import { type Disk, type DiskFile, corruptLog } from './disk.ts'
 import { type DiskTask, perform, readFileIfExists } from './disk-task.ts'
 import type { IndexCache } from './index-cache.ts'
@@ -48,6 +48,14 @@ export type SegmentEnd = Pick<SegmentSummary, 'nextOffset' | 'sizeBytes'> & {
   readonly index: IndexEnd
 }
 
+/** The end of a segment that may stand in the page cache only. */
+export type UnsureTail = {
+  /** Where it begins in the file. */
+  readonly position: number
+  /** CRC32C of all its bytes, as they were found. */
+  readonly crc: number
+}
+
 export type SegmentOptions = {
   readonly disk: Disk
   readonly directory: string
@@ -85,7 +93,7 @@ export class Segment {
   #summary: SegmentSummary
   #isClosed: boolean
   #firstTimestampMs: number | undefined
-  #unsureFrom: number | undefined
+  #unsure: UnsureTail | undefined
   #readers = 0
   #onIdle: (() => void) | undefined
 
@@ -195,15 +203,16 @@ export class Segment {
 
   /** Whether bytes at the end may stand in the page cache only, and no sync would change that. */
   get hasUnsureTail(): boolean {
-    return this.#unsureFrom !== undefined
+    return this.#unsure !== undefined
   }
 
   /**
-   * Nothing is known to be durable from `position` on. When the process before this one ended because a
-   * sync failed, the kernel takes its pages for clean: a sync alone would succeed and make nothing durable.
+   * Nothing is known to be durable from the start of `tail` on. When the process before this one ended
+   * because a sync failed, the kernel takes its pages for clean: a sync alone would succeed and make nothing
+   * durable.
    */
-  doubtFrom(position: number): void {
-    this.#unsureFrom = position
+  doubt(tail: UnsureTail): void {
+    this.#unsure = tail
   }
 
   /**
@@ -211,20 +220,30 @@ export class Segment {
    * claim it: no index, no checkpoint, no next segment.
    *
    * @throws {StorageError} also when the disk is full: a file system that copies on write needs room for
-   * what is there already. The tail is as unsure as before then.
+   * what is there already. The tail is as unsure as before then. `LOG_CORRUPT` when it is not what was
+   * found: the kernel may forget pages that it takes for clean, and read what the disk has instead.
    */
   *rewriteTail(): DiskTask<void> {
-    const from = this.#unsureFrom
-    if (from === undefined) return
+    const unsure = this.#unsure
+    if (unsure === undefined) return
     const { file, sizeBytes } = this
-    for (let position = from; position < sizeBytes; position += REWRITE_BYTES) {
+    const { crc32c } = this.#options
+    let crc = 0
+    for (let position = unsure.position; position < sizeBytes; position += REWRITE_BYTES) {
       const start = position
       const bytes = new Uint8Array(Math.min(REWRITE_BYTES, sizeBytes - start))
       yield* perform<number>((done) => file.read(start, bytes, done))
+      crc = combineCrc32c(crc, crc32c(bytes), bytes.length)
       yield* perform<void>((done) => file.write(start, [bytes], done))
     }
+    if (crc !== unsure.crc) {
+      const path = this.#indexPath('.log')
+      throw corruptLog(
+        `${path}: from byte ${unsure.position} on it is not what was found at the start`,
+      )
+    }
     yield* perform<void>((done) => file.datasync(done))
-    this.#unsureFrom = undefined
+    this.#unsure = undefined
   }
 
   /** Whether the index has a place for what is appended next; see `IndexWriter`. */
