@@ -26,6 +26,20 @@ test('what is long at work has all the time that it takes', async () => {
   await expect(result).resolves.toBe('done')
 })
 
+test.for([
+  ['25P02', 'current transaction is aborted, commands ignored until end of transaction block'],
+  ['57014', 'canceling statement due to user request'],
+] as const)('a session that refuses the probe with %s is there', async ([code, message]) => {
+  const work = Promise.withResolvers<string>()
+  const refused = Object.assign(new Error(message), { code })
+  const probe = vi.fn(() => Promise.reject(refused))
+  const result = withinSession(() => work.promise, { probe, what: 'a handler' })
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(probe).toHaveBeenCalled()
+  work.resolve('undone, and done again')
+  await expect(result).resolves.toBe('undone, and done again')
+})
+
 test('what waits while its session is ended fails as something that is away', async () => {
   const gone = new Error('Client has encountered a connection error and is not queryable')
   const options = { probe: () => Promise.reject(gone), what: 'a handler of totals' }

@@ -1,8 +1,12 @@
 import { OperationalError } from '@fairlead/base'
+import { postgresErrorCode } from '@fairlead/postgres'
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS } from './store/database.ts'
 
 /** Longer than a transaction may be idle: its session is then at work, or gone. */
 const PROBE_INTERVAL_MS = IDLE_IN_TRANSACTION_TIMEOUT_MS + 2_000
+
+/** SQLSTATEs of a session that is there: a statement has failed that `run` is about to undo, or the probe was cancelled. */
+const ANSWERS: ReadonlySet<string> = new Set(['25P02', '57014'])
 
 /**
  * What `run`, code of a projection inside of a transaction, comes to. Where it waits for anything but the database
@@ -19,7 +23,10 @@ export async function withinSession<T>(
 ): Promise<T> {
   const lost = Promise.withResolvers<never>()
   const timer = setInterval(() => {
-    options.probe().catch((cause: unknown) => lost.reject(waitedTooLong(options.what, cause)))
+    options.probe().catch((cause: unknown) => {
+      const isThere = ANSWERS.has(postgresErrorCode(cause) ?? '')
+      if (!isThere) lost.reject(waitedTooLong(options.what, cause))
+    })
   }, PROBE_INTERVAL_MS)
   try {
     return await Promise.race([run(), lost.promise])
