@@ -6,7 +6,7 @@ import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
 import { withOptions } from './kept-view.ts'
 import { type Column, type Relation, tablesIn, viewsIn } from './relations.ts'
-import { placesOf } from './version-places.ts'
+import { placesSoFar } from './version-places.ts'
 import { type Version, VersionError, readVersion } from './versions.ts'
 import { type Place, explained, isExtended, replaceStatement, viewLabel } from './views.ts'
 import { waitLimit } from './wait-limit.ts'
@@ -51,7 +51,8 @@ export class ViewsHeld extends Error {
  * time, and readers wait for those alone; a view that is held is tried again.
  *
  * Left as they are: views whose columns the other version does not have, since none can show both; those with
- * `security_invoker`, whose readers may not read which version is live; and those of an owner who may not.
+ * `security_invoker`, whose readers may not read which version is live; those with `check_option`, which a view of
+ * two tables cannot have; and those of an owner who may not read which version is live, or the tables of the other.
  *
  * @throws {ViewsHeld} when a view was held for all of the time.
  */
@@ -139,7 +140,7 @@ async function bridgingSteps(
   versions: { readonly live: Version; readonly target: Version },
 ): Promise<readonly Step[]> {
   const { live, target } = versions
-  const places = (await placesOf(trx, versions)).filter(isOfTenant)
+  const places = (await placesSoFar(trx, versions)).filter(isOfTenant)
   const tables = await tablesIn(
     trx,
     places.flatMap(({ from, before }) => [from, before]),
@@ -157,7 +158,7 @@ async function bridgingSteps(
       )
       if (shown === undefined || next === undefined) return []
       const label = viewLabel(view)
-      const isReadable = readable.has(label) && !isOfInvoker(view)
+      const isReadable = readable.has(label) && mayReadTwo(view)
       if (!isReadable || bridged.has(label) || !showsBoth(view, shown, next)) return []
       const arms = [
         { table: shown, version: live.version },
@@ -185,21 +186,29 @@ function hasAll({ columns }: Relation, wanted: readonly Column[]): boolean {
   )
 }
 
-function isOfInvoker({ options }: Relation): boolean {
-  return options.some((option) => /^security_invoker=(true|on|1|yes)$/i.test(option))
+function mayReadTwo({ options }: Relation): boolean {
+  return !options.some((option) =>
+    /^(security_invoker=(true|on|1|yes)|check_option=.*)$/i.test(option),
+  )
 }
 
 /** Views read with the rights of their owners. */
 async function readableByOwners(
   trx: Transaction<unknown>,
-  places: readonly Place[],
+  places: readonly TenantPlace[],
 ): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ schema: string; name: string }>`
     select n.nspname as schema, c.relname as name
-    from pg_namespace n join pg_class c on c.relnamespace = n.oid
-    where n.nspname = any(${places.map(({ into }) => into)}::text[]) and c.relkind = 'v'
-      and has_schema_privilege(c.relowner, 'evt', 'usage')
-      and has_table_privilege(c.relowner, 'evt.projection', 'select')`.execute(trx)
+    from unnest(${places.map(({ into }) => into)}::text[],
+      ${places.map(({ from }) => from)}::text[]) as place ("into", "from")
+    join pg_namespace n on n.nspname = place."into"
+    join pg_namespace f on f.nspname = place."from"
+    join pg_class c on c.relnamespace = n.oid and c.relkind = 'v'
+    join pg_class t on t.relnamespace = f.oid and t.relkind in ('r', 'p') and t.relname = c.relname
+    where has_schema_privilege(c.relowner, 'evt', 'usage')
+      and has_table_privilege(c.relowner, 'evt.projection', 'select')
+      and has_schema_privilege(c.relowner, f.oid, 'usage')
+      and has_table_privilege(c.relowner, t.oid, 'select')`.execute(trx)
   return new Set(rows.map((row) => viewLabel(row)))
 }
 
@@ -239,7 +248,7 @@ async function settlingSteps(
     for (const label of await readersOf(trx, { projectionId, version })) left.add(label)
   }
   if (left.size === 0) return { live, steps: [] }
-  const places = (await placesOf(trx, { live, target: live })).filter(isOfTenant)
+  const places = (await placesSoFar(trx, { live, target: live })).filter(isOfTenant)
   const tables = await tablesIn(
     trx,
     places.map(({ from }) => from),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
@@ -139,6 +140,13 @@ test('with hundreds of tenants a promotion ends while every view is read all the
 describe('of views that read two versions', () => {
   beforeEach(() => open(10))
 
+  /** As a promotion does before its swap. */
+  async function bridge(): Promise<void> {
+    const target = await readVersion(versions.db, ASKED)
+    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
+    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+  }
+
   test('a view that is held all the time stops the promotion, and the next one goes on with it', async () => {
     const release = await hold('t7')
     await expect(promote(versions.db, { ...ASKED, timeoutMs: 600 })).rejects.toMatchObject({
@@ -157,9 +165,7 @@ describe('of views that read two versions', () => {
     ['retired', retire],
     ['filled anew', (db: Database) => requestRebuild(db, ASKED, {})],
   ] as const)('none goes with a version that is %s', async ([, discard]) => {
-    const target = await readVersion(versions.db, ASKED)
-    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
-    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    await bridge()
     expect(await viewsOfSeveral()).toBe(10)
     expect(await balancesOf(readerDb, tenants)).toEqual([1])
     await sql`delete from evt.projection_job`.execute(versions.db)
@@ -169,9 +175,7 @@ describe('of views that read two versions', () => {
   })
 
   test('a version is not retired while a view that reads it is held', async () => {
-    const target = await readVersion(versions.db, ASKED)
-    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
-    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    await bridge()
     const release = await hold('t7')
     await expect(retire(versions.db, ASKED)).rejects.toMatchObject({ code: 'LOCKED' })
     await release()
@@ -180,9 +184,7 @@ describe('of views that read two versions', () => {
   })
 
   test('a view that cannot be let go after the swap shows the version that is live', async () => {
-    const target = await readVersion(versions.db, ASKED)
-    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
-    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    await bridge()
     const release = await hold('t7')
     expect(await promote(versions.db, { ...ASKED, timeoutMs: 0 })).toMatchObject({
       live: 2,
@@ -192,5 +194,52 @@ describe('of views that read two versions', () => {
     await release()
     expect(await promote(versions.db, { ...ASKED, timeoutMs: 0 })).toMatchObject({ viewsHeld: 0 })
     expect(await viewsOfSeveral()).toBe(0)
+  })
+
+  test('a tenant whose tables the version has not made yet is no reason to refuse the others', async () => {
+    const registered = await registerProjection(versions.db, apart)
+    await registerTenants(versions.db, ['late'])
+    await versions.db.transaction().execute((trx) => tenantSchemas(trx, registered, ['late']))
+    await bridge()
+    expect(await viewsOfSeveral()).toBe(10)
+    await expect(promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).rejects.toMatchObject({
+      code: 'NOT_BUILT',
+    })
+    expect(await viewsOfSeveral()).toBe(0)
+  })
+
+  test('a view with a check option is left to the swap', async () => {
+    await sql`alter view tenant_t3.account set (check_option = local)`.execute(versions.db)
+    await bridge()
+    expect(await viewsOfSeveral()).toBe(9)
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).toMatchObject({ live: 2 })
+    expect(await balancesOf(readerDb, tenants)).toEqual([2])
+    const { rows } = await sql`
+      select from pg_class where relkind = 'v' and reloptions = '{check_option=local}'`.execute(
+      versions.db,
+    )
+    expect(rows).toHaveLength(1)
+  })
+
+  test('a view whose owner may not read the tables of the version is read as before until the swap', async () => {
+    const owner = sql.id(`owner_${randomUUID()}`)
+    await sql`create role ${owner}`.execute(versions.db)
+    try {
+      await sql`grant usage on schema evt, tenant_t3 to ${owner}`.execute(versions.db)
+      await sql`grant create on schema tenant_t3 to ${owner}`.execute(versions.db)
+      await sql`grant select on evt.projection to ${owner}`.execute(versions.db)
+      const { rows } = await sql<{ schema: string }>`
+        select s.schema_name as schema from evt.tenant_schema s join evt.tenant t on t.id = s.tenant_id
+        where t.name = 't3' and s.version = 1`.execute(versions.db)
+      const schema = sql.id(rows[0]?.schema ?? '')
+      await sql`grant usage on schema ${schema} to ${owner}`.execute(versions.db)
+      await sql`grant select on all tables in schema ${schema} to ${owner}`.execute(versions.db)
+      await sql`alter view tenant_t3.account owner to ${owner}`.execute(versions.db)
+      expect(await balancesOf(readerDb, tenants)).toEqual([1])
+      await bridge()
+      expect(await balancesOf(readerDb, tenants)).toEqual([1])
+    } finally {
+      await sql`drop owned by ${owner}; drop role ${owner}`.execute(versions.db)
+    }
   })
 })

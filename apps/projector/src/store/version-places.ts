@@ -3,6 +3,8 @@ import { listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError } from './versions.ts'
 import type { Place } from './views.ts'
 
+type Versions = { readonly live: Version; readonly target: Version }
+
 /**
  * Where views are, what they are to show, and what they show: in `public`, and in the schema of each
  * tenant of which one of the two versions has tables.
@@ -11,7 +13,7 @@ import type { Place } from './views.ts'
  */
 export async function placesOf(
   trx: Transaction<unknown>,
-  { live, target }: { readonly live: Version; readonly target: Version },
+  { live, target }: Versions,
 ): Promise<readonly Place[]> {
   const [before, after] = [await shownBy(trx, live), await shownBy(trx, target)]
   for (const { into, tenant } of before.values()) {
@@ -21,6 +23,20 @@ export async function placesOf(
       `${target.name} v${target.version} has no tables of tenant ${tenant}: their readers would find none. "fairlead projection add-tenant" makes them`,
     )
   }
+  return placesIn(before, after)
+}
+
+/** As {@link placesOf}, while the target may still make the tables of a tenant. */
+export async function placesSoFar(
+  trx: Transaction<unknown>,
+  { live, target }: Versions,
+): Promise<readonly Place[]> {
+  return placesIn(await shownBy(trx, live), await shownBy(trx, target))
+}
+
+type ShownBySchema = ReadonlyMap<string, Shown>
+
+function placesIn(before: ShownBySchema, after: ShownBySchema): readonly Place[] {
   const places = new Set([...before.keys(), ...after.keys()])
   return [...places].map((into) => ({
     into,
@@ -32,10 +48,7 @@ export async function placesOf(
 type Shown = { readonly into: string; readonly from: string; readonly tenant: string | null }
 
 /** By the schema of the views. A version that keeps tenants apart has none in `public`. */
-async function shownBy(
-  trx: Transaction<unknown>,
-  version: Version,
-): Promise<ReadonlyMap<string, Shown>> {
+async function shownBy(trx: Transaction<unknown>, version: Version): Promise<ShownBySchema> {
   const places = (await listTenantSchemas(trx, version)).map(
     ({ tenant, schemaName: from, viewSchema: into }): Shown => ({ into, from, tenant }),
   )
