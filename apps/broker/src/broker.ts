@@ -457,7 +457,9 @@ async function startOn(
       await partitions.close()
       await settled<void>((done) => metadataLog.close(done))
       const isIntact = logs.every((log) => log.failure === undefined && !log.hasUnsureTail)
-      for (const { path } of isIntact ? directories.online : []) markCleanShutdown(path)
+      for (const online of isIntact ? directories.online : []) {
+        if (!partitions.hasFailedLog(online)) markCleanShutdown(online.path)
+      }
       directories.release()
     },
   }

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32c, encodeBatch } from '@fairlead/protocol'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { breakableDisk } from './testing/breakable-disk.test-fixture.ts'
 import {
   type TestBroker,
   removeDirectory,
@@ -101,6 +102,20 @@ test('a clean restart goes on in the same epoch', async () => {
   await start()
   expect(await leaderEpoch()).toBe(0)
   expect(await fetchAt(0)).toBe('NONE')
+})
+
+test('after one log failed there is a new epoch, though all others were closed in order', async () => {
+  await stop()
+  const disk = breakableDisk()
+  broker = await startTestBroker(directory, {}, { disk })
+  client = new TestClient(broker.port)
+  expect(await produce()).toBe(0)
+  disk.breakWith = ({ kind, path }) =>
+    kind === 'datasync' && path.includes(`${TOPIC}-0`) ? 'EMFILE' : undefined
+  expect(await produce()).toBe(-1)
+  await stop()
+  await start()
+  expect(await leaderEpoch()).toBe(1)
 })
 
 test('after a crash there is a new epoch, and readers find out where theirs ended', async () => {

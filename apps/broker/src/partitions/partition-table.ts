@@ -108,6 +108,7 @@ export class PartitionTable {
   readonly #awaited = new Map<string, OpenRequest>()
   /** Logs of which a batch that is read has rotted: said once for each. */
   readonly #rotten = new Set<string>()
+  readonly #withFailedLogs = new Set<DataDirectory>()
   #count = 0
   #offlineCount = 0
   #corruptReadCount = 0
@@ -128,6 +129,11 @@ export class PartitionTable {
   /** Reads that failed because a batch is not what was written, since the start. */
   get corruptReadCount(): number {
     return this.#corruptReadCount
+  }
+
+  /** Whether a log of the directory failed while it was open: what it served may not be found again. */
+  hasFailedLog(directory: DataDirectory): boolean {
+    return this.#withFailedLogs.has(directory)
   }
 
   get(topic: string, partition: number): LocalPartition | undefined {
@@ -390,6 +396,7 @@ export class PartitionTable {
     const { topic, partition, error } = offline
     const open = this.#byTopic.get(topic)?.get(partition)
     if (open !== undefined) {
+      this.#withFailedLogs.add(open.directory)
       this.#byTopic.get(topic)?.delete(partition)
       this.#count -= 1
       open.log.fail(error)
