@@ -29,14 +29,21 @@ const unionOf = (count: number): string =>
     Array.from({ length: count }, (_, index) => ({ type: 'fixed', name: `F${index}`, size: 1 })),
   )
 
-/** The same, for a subject that has this schema in so many versions already. */
+/** The same, for a subject that has so many versions already that differ in what they say of it. */
 const transitiveJobOf = (schema: string, versionCount: number): InquiryJob => {
   const level = 'BACKWARD_TRANSITIVE'
   const settings = { compatibilityLevel: level, normalize: false, otherMembers: new Map() } as const
   const versions = Array.from({ length: versionCount }, (_, index): RegistryRecord => {
     const place = { subject: 's', version: index + 1 }
-    const content = { schemaType: 'AVRO', schema, references: [] } as const
-    const value = { ...place, ...content, schemaId: 1, isDeleted: false, otherMembers: new Map() }
+    const described = schema.replace('{', `{"doc":"${index}",`)
+    const content = { schemaType: 'AVRO', schema: described, references: [] } as const
+    const value = {
+      ...place,
+      ...content,
+      schemaId: index + 1,
+      isDeleted: false,
+      otherMembers: new Map(),
+    }
     return { kind: 'schema', ...place, value }
   })
   const config = { kind: 'config', subject: 's', value: settings } as const
@@ -67,7 +74,7 @@ test('what takes too long is refused, and the next one is answered', async () =>
     timeMaxMs: 1_000,
     onEnded: (reason) => ended.push(reason),
   })
-  const slow = thread.ask(() => transitiveJobOf(unionOf(1_000), 600))
+  const slow = thread.ask(() => transitiveJobOf(unionOf(3_000), 500))
   const next = thread.ask(() => jobOf('"int"'))
   await expect(slow).rejects.toMatchObject({
     errorCode: 42201,
