@@ -1,3 +1,4 @@
+import type { AnyEvent, Row } from '@fairlead/projection'
 import { expect, test } from 'vitest'
 import { chaos } from './chaos.ts'
 import { given } from './given.ts'
@@ -45,6 +46,25 @@ test('a handler that throws fails, unless its key is expected to be parked', asy
   await expect(outcome.then([{ order_id: 'o2' }], { parked: ['o1', 'o2'] })).rejects.toThrow(
     'keys that should be parked, and are not',
   )
+})
+
+test('what live headers refuse fails in a test, too', async () => {
+  const cloning = {
+    ...orderSummary,
+    on: {
+      OrderPlaced: (row: Row, event: AnyEvent) => ({
+        ...row,
+        quantity: Object.keys(structuredClone({ ...event.headers })).length,
+        status: structuredClone(event).type,
+      }),
+    },
+  }
+  const outcome = given(cloning).events(placed('o1', 1))
+  await expect(outcome.then([])).rejects.toThrow(/could not be cloned/)
+  // Where events are looked at before, headers are texts already.
+  await given({ ...cloning, enrich: () => null }, { db: {} as never })
+    .events(placed('o1', 1))
+    .then([{ order_id: 'o1', quantity: 0, status: 'OrderPlaced' }])
 })
 
 test('poison is parked at once, however often it would be tried again', async () => {

@@ -1,6 +1,15 @@
 import type { NewEvent } from '@fairlead/avro'
 import { EVENT_HEADERS, lsn } from '@fairlead/base'
-import { type AnyEvent, type PreparedRecord, type Projection, unitOf } from '@fairlead/projection'
+import {
+  type AnyEvent,
+  type LogRecord,
+  type PreparedRecord,
+  type Projection,
+  headersText,
+  headersWhenRead,
+  readsHeadersLate,
+  unitOf,
+} from '@fairlead/projection'
 
 /** When the first event happens, unless the test says otherwise; each later one is a second later. */
 const FIRST_EVENT_MS = Date.UTC(2026, 0, 1)
@@ -44,29 +53,31 @@ export function recordOf(
   { event: { type, data, key, topic }, commit, at, tenant = '' }: HistoricEvent,
   offset: number,
 ): PreparedRecord {
+  const id = `event-${commit}`
+  // What has an inbox is to do without positions.
+  const hasInbox = projection.inbox !== undefined
+  const record: LogRecord = {
+    topic,
+    partition: 0,
+    offset,
+    timestampMs: at.getTime(),
+    key: NO_BYTES,
+    value: NO_BYTES,
+    headers: hasInbox ? [[EVENT_HEADERS.id, new TextEncoder().encode(id)]] : [],
+  }
   const event: AnyEvent = {
     type,
     data,
-    id: `event-${commit}`,
+    id,
     key,
     at,
     source: { topic, partition: 0, offset },
-    headers: {},
+    // What cannot be done with them live fails in a test, too.
+    headers: (readsHeadersLate(projection) ? headersWhenRead : headersText)(record),
     ...(tenant === '' ? {} : { tenant }),
   }
-  const timestampMs = at.getTime()
-  // What has an inbox is to do without positions.
-  const hasInbox = projection.inbox !== undefined
   return {
-    record: {
-      topic,
-      partition: 0,
-      offset,
-      timestampMs,
-      key: NO_BYTES,
-      value: NO_BYTES,
-      headers: hasInbox ? [[EVENT_HEADERS.id, new TextEncoder().encode(event.id)]] : [],
-    },
+    record,
     key: unitOf(tenant, key),
     tenant,
     eventType: type,

@@ -1,3 +1,4 @@
+import type { Projection } from './definition.ts'
 import { type LogRecord, headersText } from './log-record.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -16,6 +17,19 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 export function headersWhenRead(record: LogRecord): Headers {
   const unread = { [INSPECT]: inspectTexts } as unknown as Record<string, string>
   return new Proxy(unread, new WhenRead(record))
+}
+
+/** Whether handlers of a live batch are given {@link headersWhenRead}: those that are pure functions, and see an event once. */
+export function readsHeadersLate(projection: Projection): boolean {
+  return projection.kind !== 'sql' && !looksTwice(projection)
+}
+
+/** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
+export function looksTwice(projection: Projection): boolean {
+  const { kind, enrich, enrichEach } = projection
+  return (
+    enrich !== undefined || enrichEach !== undefined || (kind === 'fold' && projection.mayShareRows)
+  )
 }
 
 function inspectTexts(this: Headers): Headers {

@@ -40,7 +40,7 @@ export {
 export { Attempts } from './attempts.ts'
 export { BatchLedger, type Letter, type Stage } from './batch-ledger.ts'
 export { type EventHeaders, EventHeadersReader } from './event-headers.ts'
-export { headersWhenRead } from './headers-when-read.ts'
+export { headersWhenRead, looksTwice, readsHeadersLate } from './headers-when-read.ts'
 export { definitionText } from './definition-text.ts'
 export {
   type BatchDecision,

@@ -10,8 +10,10 @@ import {
   headersText,
   headersWhenRead,
   keyText,
+  looksTwice,
   planRecord,
   readValue,
+  readsHeadersLate,
   unitOf,
 } from '@fairlead/projection'
 import {
@@ -136,7 +138,7 @@ export class RecordReader {
    * events more than once get them as `prepare` makes them.
    */
   async prepareLazily(records: readonly LogRecord[]): Promise<readonly PreparedRecord[]> {
-    if (this.#looksTwice) return this.prepare(records)
+    if (looksTwice(this.#projection)) return this.prepare(records)
     const prepared: PreparedRecord[] = []
     const nowMs = this.#options.nowMs()
     for (const record of records) {
@@ -144,22 +146,6 @@ export class RecordReader {
       prepared.push(one instanceof Promise ? await one : one)
     }
     return prepared
-  }
-
-  /** Handlers are pure functions, and see an event once. */
-  get #mayReadLater(): boolean {
-    const { headersWhenRead: isWanted = false } = this.#options
-    return isWanted && this.#projection.kind !== 'sql' && !this.#looksTwice
-  }
-
-  /** At all events of a batch for `enrich`, or for the keys of their rows, and then at each again. */
-  get #looksTwice(): boolean {
-    const { kind, enrich, enrichEach } = this.#projection
-    return (
-      enrich !== undefined ||
-      enrichEach !== undefined ||
-      (kind === 'fold' && this.#projection.mayShareRows)
-    )
   }
 
   #prepareOne(record: LogRecord, nowMs: number): PreparedRecord | Promise<PreparedRecord> {
@@ -237,11 +223,12 @@ export class RecordReader {
     schema: SchemaName,
     { source, bySchema }: TypeDecoders,
   ): Promise<EventDecoder> {
+    const { headersWhenRead: isLate = false } = this.#options
     const decoder = new EventDecoder(
       {
         eventType,
         headers: this.#headers,
-        headersOf: this.#mayReadLater ? headersWhenRead : headersText,
+        headersOf: isLate && readsHeadersLate(this.#projection) ? headersWhenRead : headersText,
       },
       await this.#makeDecoder(eventType, schema, source),
     )
