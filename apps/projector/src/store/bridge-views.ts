@@ -186,10 +186,9 @@ function hasAll({ columns }: Relation, wanted: readonly Column[]): boolean {
   )
 }
 
+/** Options are as somebody wrote them: `t`, `yes` or `1`, too. */
 function mayReadTwo({ options }: Relation): boolean {
-  return !options.some((option) =>
-    /^(security_invoker=(true|on|1|yes)|check_option=.*)$/i.test(option),
-  )
+  return !options.some((option) => /^(security_invoker=(?!f|n|of|0)|check_option=)/i.test(option))
 }
 
 /** Views read with the rights of their owners. */

@@ -208,18 +208,21 @@ describe('of views that read two versions', () => {
     expect(await viewsOfSeveral()).toBe(0)
   })
 
-  test('a view with a check option is left to the swap', async () => {
-    await sql`alter view tenant_t3.account set (check_option = local)`.execute(versions.db)
-    await bridge()
-    expect(await viewsOfSeveral()).toBe(9)
-    expect(await promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).toMatchObject({ live: 2 })
-    expect(await balancesOf(readerDb, tenants)).toEqual([2])
-    const { rows } = await sql`
-      select from pg_class where relkind = 'v' and reloptions = '{check_option=local}'`.execute(
-      versions.db,
-    )
-    expect(rows).toHaveLength(1)
-  })
+  test.for(['check_option=local', 'security_invoker=t', 'security_invoker=yes'])(
+    'a view with %s is left to the swap',
+    async (option) => {
+      await sql`alter view tenant_t3.account set (${sql.raw(option)})`.execute(versions.db)
+      await bridge()
+      expect(await viewsOfSeveral()).toBe(9)
+      expect(await promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).toMatchObject({ live: 2 })
+      expect(await balancesOf(readerDb, tenants)).toEqual([2])
+      const { rows } = await sql`
+        select from pg_class where relkind = 'v' and reloptions = array[${option}]`.execute(
+        versions.db,
+      )
+      expect(rows).toHaveLength(1)
+    },
+  )
 
   test('a view whose owner may not read the tables of the version is read as before until the swap', async () => {
     const owner = sql.id(`owner_${randomUUID()}`)
