@@ -1,4 +1,4 @@
-import type { RequestOf, ResponseBody } from '@fairlead/protocol'
+import type { ErrorCode, RequestOf, ResponseBody } from '@fairlead/protocol'
 
 export type FetchRequest = RequestOf<'Fetch'>
 export type FetchResponse = ResponseBody<'Fetch'>
@@ -63,15 +63,22 @@ export function groupByTopic(answered: readonly AnsweredTarget[]): FetchResponse
   return responses
 }
 
+const UNKNOWN_TOPIC_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+])
+
 export function recordBytes({ records }: PartitionAnswer): number {
   if (records === null) return 0
   if (records instanceof Uint8Array) return records.length
   return records.reduce((total, chunk) => total + chunk.length, 0)
 }
 
+/** Of the topics that there are: clients go on asking for deleted ones, and for whatever they like. */
 export function bytesByTopic(answered: readonly AnsweredTarget[]): ReadonlyMap<string, number> {
   const bytes = new Map<string, number>()
   for (const { topicName, answer } of answered) {
+    if (UNKNOWN_TOPIC_ERRORS.has(answer.errorCode)) continue
     bytes.set(topicName, (bytes.get(topicName) ?? 0) + recordBytes(answer))
   }
   return bytes

@@ -1,4 +1,4 @@
-import { crc32c, encodeBatch } from '@fairlead/protocol'
+import { ZERO_UUID, crc32c, encodeBatch } from '@fairlead/protocol'
 import { afterEach, expect, test } from 'vitest'
 import {
   type TestBroker,
@@ -7,6 +7,9 @@ import {
   temporaryDirectory,
 } from '../testing/test-broker.ts'
 import { TestClient } from '../testing/test-client.ts'
+
+/** Later versions name topics by their ids. */
+const FETCH_BY_NAME_VERSION = 12
 
 const cleanups: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -121,6 +124,40 @@ function changed(position: number, value: number): Uint8Array {
 function withBaseOffset(): Uint8Array {
   return encodeBatch({ records: [record(new Uint8Array(1))], baseOffset: 5 }, crc32c)
 }
+
+test('a topic that is not there has no series, however often it is fetched from', async () => {
+  const { broker, client } = await start()
+  const topics = [{ name: 'orders', numPartitions: 1, replicationFactor: 1 }]
+  await client.call('CreateTopics', {
+    topics: topics.map((topic) => ({ ...topic, assignments: [], configs: [] })),
+    timeoutMs: 10_000,
+    validateOnly: false,
+  })
+  const fetchAll = () =>
+    client.call(
+      'Fetch',
+      {
+        maxWaitMs: 0,
+        minBytes: 0,
+        topics: ['orders', 'nowhere'].map((topic) => ({
+          topic,
+          partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000 }],
+        })),
+        forgottenTopicsData: [],
+      },
+      FETCH_BY_NAME_VERSION,
+    )
+  await fetchAll()
+  const series = 'kafka_server_brokertopicmetrics_totalfetchrequests_total'
+  expect(await sample(broker, `${series}{topic="orders"}`)).toBe(1)
+  expect(await sample(broker, `${series}{topic="nowhere"}`)).toBeUndefined()
+  await client.call('DeleteTopics', {
+    topics: [{ name: 'orders', topicId: ZERO_UUID }],
+    timeoutMs: 10_000,
+  })
+  await fetchAll()
+  expect(await sample(broker, `${series}{topic="orders"}`)).toBeUndefined()
+})
 
 test('the broker, its connections, flushes and quorum are under the names of Kafka', async () => {
   const { broker, client } = await start()
