@@ -245,4 +245,27 @@ describe('of views that read two versions', () => {
       await sql`drop owned by ${owner}; drop role ${owner}`.execute(versions.db)
     }
   })
+
+  test('whoever is told of a failure behind the swap is told that the version is live', async () => {
+    await sql`
+      create function refuse() returns event_trigger language plpgsql as $$ begin
+        if exists (select from evt.projection where live_version = 2) then
+          raise exception 'no view today';
+        end if;
+      end $$;
+      create event trigger refuse on ddl_command_end when tag in ('CREATE VIEW') execute function refuse()`.execute(
+      versions.db,
+    )
+    await expect(promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).rejects.toMatchObject({
+      code: 'LOCKED',
+      message: expect.stringMatching(/^accounts v2 is live.*no view today.*promote v2 once more$/),
+    })
+    expect(await balancesOf(readerDb, tenants)).toEqual([2])
+    await sql`drop event trigger refuse`.execute(versions.db)
+    expect(await promote(versions.db, { ...ASKED, timeoutMs: 25_000 })).toMatchObject({
+      live: 2,
+      viewsHeld: 0,
+    })
+    expect(await viewsOfSeveral()).toBe(0)
+  })
 })

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BackoffPolicy, backoffDelayMs, invariant } from '@fairlead/base'
+import { type BackoffPolicy, backoffDelayMs, errorMessage, invariant } from '@fairlead/base'
 import { postgresErrorCode } from '@fairlead/postgres'
 import type { StoredRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
@@ -69,20 +69,31 @@ export type Promoted = {
  * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, with parked
  *   keys, or over which something in a schema of views stands; LAGS_BEHIND when it is far behind, or did not
  *   catch up in `timeoutMs`; EFFECTS_PENDING when the live version is far behind, and did not move in
- *   `timeoutMs`; LOCKED when others held batches or views for all of it.
+ *   `timeoutMs`; LOCKED when others held batches or views for all of it, and when the version is live, but its
+ *   views could not be looked after; the message says so.
  */
 export async function promote(db: Database, options: PromoteOptions): Promise<Promoted> {
   const deadlineMs = performance.now() + options.timeoutMs
   // Views that are ready stay so where not all are in time: another promotion goes on with the rest.
   await bridge(db, options, deadlineMs)
-  try {
-    const swapped = await swapInTime(db, options, deadlineMs)
-    return { ...swapped, viewsHeld: await settle(db, options.name, deadlineMs) }
-  } catch (error) {
+  const swapped = await swapInTime(db, options, deadlineMs).catch(async (error: unknown) => {
     // A view that is left reads what it read before; why there was no swap says more than why it is left.
     await settle(db, options.name, deadlineMs).catch(() => {})
     throw error
+  })
+  try {
+    return { ...swapped, viewsHeld: await settle(db, options.name, deadlineMs) }
+  } catch (error) {
+    throw unsettled(options, error)
   }
+}
+
+/** Who rolled back, and was told of a failure alone, would roll back once more, to the version that is to go. */
+function unsettled({ name, version }: PromoteOptions, error: unknown): VersionError {
+  return new VersionError(
+    'LOCKED',
+    `${name} v${version} is live, but not all views could be made to read it alone: ${errorMessage(error)}. They show it; promote v${version} once more`,
+  )
 }
 
 /** What an attempt would refuse at once is refused before any view is touched. */
