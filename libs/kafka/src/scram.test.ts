@@ -44,6 +44,7 @@ test.for([
   },
   { what: 'without iterations', message: `r=${CLIENT_NONCE}x,s=${SALT}`, why: 'wants undefined' },
   { what: 'that is none', message: 'hello', why: 'no answer' },
+  { what: 'with an extension that has to be known', message: `m=x,${SERVER_FIRST}`, why: 'm=' },
 ])('a first message of the server $what is refused', async ({ message, why }) => {
   await expect(client().clientFinal(message)).rejects.toThrow(why)
 })
@@ -56,6 +57,13 @@ test.for([
   const scram = client()
   await scram.clientFinal(SERVER_FIRST)
   expect(() => scram.expectServer(message)).toThrow('does not know the password')
+})
+
+test('a last message with an extension that has to be known is refused', async () => {
+  const scram = client()
+  await scram.clientFinal(SERVER_FIRST)
+  expect(() => scram.expectServer(`${SERVER_FINAL},m=x`)).toThrow('m=')
+  expect(() => scram.expectServer(`${SERVER_FINAL},x=y`)).not.toThrow()
 })
 
 test('a refusal says why', async () => {

@@ -89,9 +89,17 @@ export class ScramClient {
   }
 }
 
-/** By their letters; the value of one may have `=` in it. */
+/**
+ * By their letters; the value of one may have `=` in it.
+ *
+ * @throws {Error} for `m`, an extension that nobody may pass over; others may be passed over (RFC 5802, section 5.1).
+ */
 function attributes(message: string): Readonly<Record<string, string | undefined>> {
-  return Object.fromEntries(message.split(',').map((part) => [part.slice(0, 1), part.slice(2)]))
+  const byLetter = Object.fromEntries(
+    message.split(',').map((part) => [part.slice(0, 1), part.slice(2)]),
+  )
+  if ('m' in byLetter) throw new Error('the broker asks for an unknown SCRAM extension: m=')
+  return byLetter
 }
 
 /** Of two digests of one hash. */
