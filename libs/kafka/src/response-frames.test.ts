@@ -39,3 +39,15 @@ test('a length below zero is none', () => {
     'a response of -1 bytes',
   )
 })
+
+test('a response of which no end is in sight is none', () => {
+  const length = (bytes: number) => {
+    const prefix = Buffer.alloc(4)
+    prefix.writeInt32BE(bytes)
+    return prefix
+  }
+  expect(new ResponseFrames().receive(length(536_870_912))).toEqual([])
+  expect(() => new ResponseFrames().receive(length(536_870_913))).toThrow(
+    'a response of 536870913 bytes: 536870912 are the most',
+  )
+})

@@ -1,6 +1,11 @@
 import { DecodeError } from '@fairlead/base'
 
 const LENGTH_BYTES = 4
+/**
+ * Twice the most that a fetch of ours asks for. One batch may be larger than what was asked for, but comes to the broker in
+ * one request: `socket.request.max.bytes` is 100 MiB. A broker that is none could otherwise fill the memory until a request times out.
+ */
+const RESPONSE_BYTES_MAX = 536_870_912
 /** An alert or a handshake of TLS: the broker answers in it whatever it is asked. */
 const TLS_RECORD_TYPES: ReadonlySet<number | undefined> = new Set([0x14, 0x15, 0x16, 0x17])
 const TLS_MAJOR_VERSION = 3
@@ -50,5 +55,8 @@ function declaredLength(bytes: Buffer): number {
   }
   const length = bytes.readInt32BE()
   if (length < 0) throw new DecodeError(`a response of ${length} bytes`, 0)
+  if (length > RESPONSE_BYTES_MAX) {
+    throw new DecodeError(`a response of ${length} bytes: ${RESPONSE_BYTES_MAX} are the most`, 0)
+  }
   return length
 }
