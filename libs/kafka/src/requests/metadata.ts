@@ -1,3 +1,4 @@
+import { DecodeError } from '@fairlead/base'
 import type { ByteReader } from '../byte-reader.ts'
 import { type Exchange, exchangeOf } from './exchange.ts'
 
@@ -24,6 +25,9 @@ export function metadataExchange(request: {
     },
   )
 }
+
+/** Far more than a topic has: leaders are looked up, and asked for one by one, up to the last partition that a broker names. */
+const PARTITIONS_MAX = 1_000_000
 
 export type MetadataAnswer = {
   readonly brokers: readonly {
@@ -83,7 +87,7 @@ function decodePartition(reader: ByteReader): TopicAnswer['partitions'][number] 
   reader.int16()
   const brokerIds = () => reader.array(() => reader.int32())
   const partition = {
-    partitionIndex: reader.int32(),
+    partitionIndex: decodePartitionIndex(reader),
     leaderId: reader.int32(),
     leaderEpoch: reader.int32(),
     replicaNodes: brokerIds(),
@@ -91,4 +95,10 @@ function decodePartition(reader: ByteReader): TopicAnswer['partitions'][number] 
   }
   brokerIds()
   return partition
+}
+
+function decodePartitionIndex(reader: ByteReader): number {
+  const index = reader.int32()
+  if (index >= 0 && index < PARTITIONS_MAX) return index
+  throw new DecodeError(`a topic has no partition ${index}`, reader.position)
 }
