@@ -80,7 +80,10 @@ export class BrokerConnection {
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk))
   }
 
-  /** @throws {KafkaError} NETWORK, with a {@link SaslRefusal} or an error of TLS as its cause; TIMEOUT; ABORTED. */
+  /**
+   * @throws {KafkaError} NETWORK, with a {@link SaslRefusal} or an error of TLS as its cause; TIMEOUT; ABORTED;
+   * INVALID_CONFIG; CORRUPT_RESPONSE; what the broker answers ApiVersions with.
+   */
   static async open(address: BrokerAddress, options: OpenOptions): Promise<BrokerConnection> {
     const opened = new BrokerConnection(address, options)
     const deadlineMs = performance.now() + Math.min(options.timeoutMs, CONNECT_TIMEOUT_MS)

@@ -89,6 +89,20 @@ test('a broker that wants TLS gets no record in plain text', async () => {
   expect(broker.stored).toEqual([])
 })
 
+test('a certificate or key that is none is told as what it is: a mistake in the settings', async () => {
+  broker = await FakeBroker.listen([], server)
+  const { cert: certificate, key } = server
+  const wrong = [
+    { certificate: 'none', key },
+    { certificate, key: 'none' },
+    { certificate, key: file('ca.key') },
+  ]
+  for (const own of wrong) {
+    const error = await refusal({ tls: { ca, ...own, isNameChecked: true } }, false)
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG', retryable: false })
+  }
+})
+
 async function refusal(security: ClientSecurity, isRefusalFinal: boolean): Promise<unknown> {
   const options = { bootstrapServers: [broker.address], clientId: 'test', requestTimeoutMs: 1_000 }
   const admin = createAdmin({ ...options, security, isRefusalFinal })

@@ -1,5 +1,7 @@
+import { errorMessage } from '@fairlead/base'
 import { isIP } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, type SecureContext, createSecureContext } from 'node:tls'
+import { KafkaError } from './kafka-error.ts'
 
 /** How brokers are spoken to. Without `tls` in plain text, without `sasl` as nobody. */
 export type ClientSecurity = {
@@ -27,16 +29,33 @@ export type SaslCredentials = {
   readonly password: string
 }
 
-/** What Node is told for a connection to `host`. */
+/**
+ * What Node is told for a connection to `host`.
+ *
+ * @throws {KafkaError} INVALID_CONFIG for a certificate or key that cannot be used.
+ */
 export function tlsOptions(tls: TlsSettings, host: string): ConnectionOptions {
-  const { ca, certificate, key, keyPassphrase, isNameChecked } = tls
   return {
+    secureContext: secureContextOf(tls),
     // TLS names no address, RFC 6066; that of the certificate is compared all the same.
     ...(isIP(host) === 0 && { servername: host }),
-    ...(ca !== undefined && { ca }),
-    ...(certificate !== undefined && { cert: certificate }),
-    ...(key !== undefined && { key }),
-    ...(keyPassphrase !== undefined && { passphrase: keyPassphrase }),
-    ...(!isNameChecked && { checkServerIdentity: () => undefined }),
+    ...(!tls.isNameChecked && { checkServerIdentity: () => undefined }),
+  }
+}
+
+function secureContextOf({ ca, certificate, key, keyPassphrase }: TlsSettings): SecureContext {
+  try {
+    return createSecureContext({
+      ...(ca !== undefined && { ca }),
+      ...(certificate !== undefined && { cert: certificate }),
+      ...(key !== undefined && { key }),
+      ...(keyPassphrase !== undefined && { passphrase: keyPassphrase }),
+    })
+  } catch (cause) {
+    throw new KafkaError(`a certificate or key for TLS cannot be used: ${errorMessage(cause)}`, {
+      code: 'INVALID_CONFIG',
+      retryable: false,
+      cause,
+    })
   }
 }

@@ -1,7 +1,10 @@
 import { OperationalError } from '@fairlead/base'
 
 export type KafkaErrorOptions = {
-  /** Kafka's error name (`OFFSET_OUT_OF_RANGE`), or `NETWORK`, `TIMEOUT`, `ABORTED`, `CLOSED`. */
+  /**
+   * Kafka's error name (`OFFSET_OUT_OF_RANGE`), or one of ours: `NETWORK`, `TIMEOUT`, `ABORTED`, `CLOSED`,
+   * `CORRUPT_RESPONSE`, `INVALID_CONFIG` and others.
+   */
   readonly code: string
   readonly retryable: boolean
   readonly cause?: unknown
