@@ -1,47 +1,35 @@
 import type { TopicPartition } from '../records.ts'
+import {
+  type PartitionError,
+  readByTopic,
+  readPartitionErrors,
+  writeByTopic,
+  writePartitions,
+} from './by-topic.ts'
 import { type Exchange, exchangeOf } from './exchange.ts'
 import type { MemberOf } from './group-membership.ts'
 
 const NO_EPOCH = -1
-
-type PartitionError = TopicPartition & { readonly errorCode: number }
 
 /** OffsetCommit (key 8), version 8. */
 export function offsetCommitExchange(
   member: MemberOf,
   offsets: readonly (TopicPartition & { readonly offset: number })[],
 ): Exchange<readonly PartitionError[]> {
-  const topics = [...Map.groupBy(offsets, ({ topic }) => topic)]
   return exchangeOf(
     { key: 8, version: 8 },
     {
       encode: (writer) => {
         writer.string(member.groupId).int32(member.generationId)
         writer.string(member.memberId).nullableString(member.instanceId)
-        writer.array(topics, ([topic, ofTopic]) => {
-          writer.string(topic)
-          writer.array(ofTopic, ({ partition, offset }) =>
-            writer.int32(partition).int64(offset).int32(NO_EPOCH).nullableString('').tags(),
-          )
-          writer.tags()
-        })
+        writeByTopic(writer, offsets, ({ partition, offset }) =>
+          writer.int32(partition).int64(offset).int32(NO_EPOCH).nullableString('').tags(),
+        )
         writer.tags()
       },
       decode: (reader) => {
         reader.int32()
-        const answers = reader.array(() =>
-          reader.struct(() => {
-            const topic = reader.string()
-            return reader.array(() =>
-              reader.struct(() => ({
-                topic,
-                partition: reader.int32(),
-                errorCode: reader.int16(),
-              })),
-            )
-          }),
-        )
-        return answers.flat()
+        return readPartitionErrors(reader)
       },
     },
   )
@@ -72,13 +60,7 @@ export function offsetFetchExchange(request: {
         writer.array([groupId], () => {
           writer.string(groupId)
           if (partitions === null) writer.nullArray()
-          else {
-            const topics = [...Map.groupBy(partitions, ({ topic }) => topic)]
-            writer.array(topics, ([topic, ofTopic]) => {
-              writer.string(topic)
-              writer.array(ofTopic, ({ partition }) => writer.int32(partition)).tags()
-            })
-          }
+          else writePartitions(writer, partitions)
           writer.tags()
         })
         writer.boolean(false).tags()
@@ -88,21 +70,14 @@ export function offsetFetchExchange(request: {
         const [answer] = reader.array(() =>
           reader.struct(() => {
             reader.string()
-            const offsets = reader.array(() =>
-              reader.struct(() => {
-                const topic = reader.string()
-                return reader.array(() =>
-                  reader.struct(() => {
-                    const partition = reader.int32()
-                    const offset = reader.int64()
-                    reader.int32()
-                    const metadata = reader.nullableString()
-                    return { topic, partition, offset, metadata, errorCode: reader.int16() }
-                  }),
-                )
-              }),
-            )
-            return { offsets: offsets.flat(), errorCode: reader.int16() }
+            const offsets = readByTopic(reader, (topic) => {
+              const partition = reader.int32()
+              const offset = reader.int64()
+              reader.int32()
+              const metadata = reader.nullableString()
+              return { topic, partition, offset, metadata, errorCode: reader.int16() }
+            })
+            return { offsets, errorCode: reader.int16() }
           }),
         )
         return answer
@@ -125,34 +100,23 @@ export function listOffsetsExchange(request: {
     {
       encode: (writer) => {
         writer.int32(request.replicaId).int8(request.isolationLevel)
-        writer.array([request], ({ topic, partition, timestamp }) => {
-          writer.string(topic)
-          writer.array([partition], () =>
-            writer.int32(partition).int32(NO_EPOCH).int64(timestamp).tags(),
-          )
-          writer.tags()
-        })
+        writeByTopic(writer, [request], ({ partition, timestamp }) =>
+          writer.int32(partition).int32(NO_EPOCH).int64(timestamp).tags(),
+        )
         writer.tags()
       },
       decode: (reader) => {
         reader.int32()
-        const answers = reader.array(() =>
-          reader.struct(() => {
-            reader.string()
-            return reader.array(() =>
-              reader.struct(() => {
-                reader.int32()
-                const errorCode = reader.int16()
-                // A timestamp is whatever the producer said.
-                reader.wideInt64()
-                const offset = reader.int64()
-                reader.int32()
-                return { errorCode, offset }
-              }),
-            )
-          }),
-        )
-        return answers.flat()[0]
+        const [answer] = readByTopic(reader, () => {
+          reader.int32()
+          const errorCode = reader.int16()
+          // A timestamp is whatever the producer said.
+          reader.wideInt64()
+          const offset = reader.int64()
+          reader.int32()
+          return { errorCode, offset }
+        })
+        return answer
       },
     },
   )

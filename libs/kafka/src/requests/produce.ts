@@ -1,6 +1,7 @@
 import type { ByteReader } from '../byte-reader.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 import type { TopicPartition } from '../records.ts'
+import { readByTopic, writeByTopic } from './by-topic.ts'
 import type { Exchange } from './exchange.ts'
 
 const PRODUCE_KEY = 0
@@ -42,28 +43,16 @@ function encodeProduce(
   partitions: readonly ProducePartition[],
   { timeoutMs, transactionalId }: Parameters<typeof produceExchange>[1],
 ): void {
-  const topics = [...Map.groupBy(partitions, ({ topic }) => topic)]
   writer.reserve(partitions.reduce((sum, { batch }) => sum + batch.length, 0))
   writer.nullableString(transactionalId).int16(ACKS_ALL).int32(timeoutMs)
-  writer.array(topics, ([topic, ofTopic]) => {
-    writer.string(topic)
-    writer.array(ofTopic, ({ partition, batch }) =>
-      writer.int32(partition).nullableBytes(batch).tags(),
-    )
-    writer.tags()
-  })
+  writeByTopic(writer, partitions, ({ partition, batch }) =>
+    writer.int32(partition).nullableBytes(batch).tags(),
+  )
   writer.tags()
 }
 
 function decodeProduce(reader: ByteReader): readonly ProduceAnswer[] {
-  return reader
-    .array(() => {
-      const topic = reader.nullableString() ?? ''
-      const partitions = reader.array(() => decodePartition(topic, reader))
-      reader.skipTaggedFields()
-      return partitions
-    })
-    .flat()
+  return readByTopic(reader, (topic) => decodePartition(topic, reader))
 }
 
 function decodePartition(topic: string, reader: ByteReader): ProduceAnswer {
@@ -79,6 +68,5 @@ function decodePartition(topic: string, reader: ByteReader): ProduceAnswer {
     return { batchIndex, message }
   })
   const errorMessage = reader.nullableString()
-  reader.skipTaggedFields()
   return { topic, partition, errorCode, errorMessage, baseOffset, recordErrors }
 }

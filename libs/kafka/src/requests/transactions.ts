@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../records.ts'
+import { type PartitionError, readPartitionErrors, writePartitions } from './by-topic.ts'
 import { type Exchange, exchangeOf } from './exchange.ts'
 
 const NO_PRODUCER_ID = -1
@@ -47,29 +48,17 @@ export type TransactionOf = {
 export function addPartitionsToTxnExchange(
   transaction: TransactionOf,
   partitions: readonly TopicPartition[],
-): Exchange<readonly (TopicPartition & { readonly errorCode: number })[]> {
-  const topics = [...Map.groupBy(partitions, ({ topic }) => topic)]
+): Exchange<readonly PartitionError[]> {
   return exchangeOf(ADD_PARTITIONS_TO_TXN, {
     encode: (writer) => {
       writer.string(transaction.transactionalId)
       writer.int64(transaction.producerId).int16(transaction.producerEpoch)
-      writer.array(topics, ([topic, ofTopic]) => {
-        writer.string(topic)
-        writer.array(ofTopic, ({ partition }) => writer.int32(partition)).tags()
-      })
+      writePartitions(writer, partitions)
       writer.tags()
     },
     decode: (reader) => {
       reader.int32()
-      const answers = reader.array(() =>
-        reader.struct(() => {
-          const topic = reader.string()
-          return reader.array(() =>
-            reader.struct(() => ({ topic, partition: reader.int32(), errorCode: reader.int16() })),
-          )
-        }),
-      )
-      return answers.flat()
+      return readPartitionErrors(reader)
     },
   })
 }
