@@ -8,6 +8,7 @@ export {
   errorMessage,
 } from './errors.ts'
 export { EVENT_HEADERS } from './event-headers.ts'
+export { hyphenatedUuid } from './hyphenated-uuid.ts'
 export { InvariantViolation, assertNever, invariant } from './invariant.ts'
 export { type Lsn, formatLsn, lsn, parseLsn } from './lsn.ts'
 export { keyHash, partitionOfBytes, partitionOfKey } from './murmur2.ts'

@@ -4,6 +4,7 @@ import type { StoredGroup } from './group-record.ts'
 import { findMember } from './membership.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from './messages.ts'
 import { hasSameProtocols, ownProtocols, selectProtocol, supportsProtocols } from './protocols.ts'
+import { randomUuid } from './random-uuid.ts'
 import {
   EMPTY_BYTES,
   beginRebalance,
@@ -20,7 +21,6 @@ import {
 } from './rebalance.ts'
 import type { Turn } from './turn.ts'
 import type { GroupConfig, ParkToken, RequestContext } from './types.ts'
-import { uuidText } from './uuid-text.ts'
 
 /** From this version on a dynamic member must come back with the id it got (KIP-394). */
 const MEMBER_ID_REQUIRED_SINCE_VERSION = 4
@@ -103,7 +103,7 @@ function joinNewMember(
   }
   const { groupInstanceId } = request
   const prefix = truncated(groupInstanceId ?? context.clientId, MEMBER_ID_PREFIX_LENGTH_MAX)
-  const memberId = `${prefix}-${uuidText(context.random)}`
+  const memberId = `${prefix}-${randomUuid(context.random)}`
   if (groupInstanceId !== null) {
     const replaced = group.staticMembers.get(groupInstanceId)
     return replaced === undefined

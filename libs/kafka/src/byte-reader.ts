@@ -1,4 +1,4 @@
-import { DecodeError } from '@fairlead/base'
+import { DecodeError, hyphenatedUuid } from '@fairlead/base'
 
 const VARINT_BYTES_MAX = 10
 /** Of seven bits each: as many as an int of 32 bits has place for. */
@@ -10,8 +10,8 @@ const INT31_MAX = 2 ** 31 - 1
 const utf8 = new TextDecoder()
 
 /**
- * Reads the primitive types of Kafka's protocol from one buffer; those of flexible versions (KIP-482), unless it is said. Never reads past its end: that is
- * a DecodeError. Byte strings are views.
+ * Reads the primitive types of Kafka's protocol from one buffer: those of flexible versions (KIP-482), unless a
+ * method says otherwise. It never reads past the end of the buffer: that is a DecodeError. Byte strings are views.
  */
 export class ByteReader {
   readonly #bytes: Buffer
@@ -141,12 +141,12 @@ export class ByteReader {
     return bytes === null ? null : utf8.decode(bytes)
   }
 
-  /** Null, which stands for "none" here, is empty. */
+  /** Null is empty. */
   string(): string {
     return this.nullableString() ?? ''
   }
 
-  /** Null, which stands for "none" here, is empty. A view. */
+  /** Null is empty. */
   bytesOrNone(): Uint8Array {
     return this.nullableBytes() ?? NO_BYTES
   }
@@ -157,22 +157,15 @@ export class ByteReader {
 
   /** With hyphens, in lower case. */
   uuid(): string {
-    const hex = Buffer.from(this.view(UUID_BYTES)).toString('hex')
-    return [
-      hex.slice(0, 8),
-      hex.slice(8, 12),
-      hex.slice(12, 16),
-      hex.slice(16, 20),
-      hex.slice(20),
-    ].join('-')
+    return hyphenatedUuid(this.view(UUID_BYTES))
   }
 
-  /** As before flexible versions: with a length of 16 bits. */
+  /** As before flexible versions: with a length of 16 bits. Null is empty. */
   plainString(): string {
     return utf8.decode(this.view(Math.max(0, this.int16())))
   }
 
-  /** As before flexible versions: with a count of 32 bits. */
+  /** As before flexible versions: with a count of 32 bits. Null is empty. */
   plainArray<Item>(item: () => Item): Item[] {
     const length = this.int32()
     const items: Item[] = []
@@ -187,7 +180,7 @@ export class ByteReader {
     return value
   }
 
-  /** A null array is empty. */
+  /** Null is empty. */
   array<Item>(item: () => Item): Item[] {
     const length = this.#compactLength()
     const items: Item[] = []

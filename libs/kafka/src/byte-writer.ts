@@ -6,7 +6,10 @@ const VARINT_BYTES_MAX = 5
 const UUID_BYTES = 16
 const NO_UUID = Buffer.alloc(UUID_BYTES)
 
-/** Writes the primitive types of Kafka's protocol into one buffer; those of flexible versions (KIP-482), unless it is said. */
+/**
+ * Writes the primitive types of Kafka's protocol into one buffer: those of flexible versions (KIP-482), unless a
+ * method says otherwise.
+ */
 export class ByteWriter {
   #bytes = Buffer.allocUnsafe(INITIAL_BYTES)
   #length = 0
