@@ -6,6 +6,8 @@ import {
   deleteTopicsV6,
   describeConfigsV4,
   endTxnV3,
+  fetchV12,
+  fetchV13,
   findCoordinatorV4,
   heartbeatV4,
   initProducerIdV4,
@@ -22,6 +24,7 @@ import { ByteWriter } from '../byte-writer.ts'
 import { apiVersionsExchange } from './api-versions.ts'
 import { describeConfigsExchange } from './describe-configs.ts'
 import type { Exchange } from './exchange.ts'
+import { fetchExchange } from './fetch.ts'
 import { findCoordinatorExchange } from './find-coordinator.ts'
 import {
   heartbeatExchange,
@@ -51,6 +54,23 @@ const BY_TOPIC = [
 const OFFSETS = PARTITIONS.map((each, index) => ({ ...each, offset: 2 ** 40 + index }))
 const TRANSACTION = { transactionalId: 'transaction', producerId: 2 ** 41, producerEpoch: 3 }
 const BYTES = Buffer.from('what members tell each other')
+
+const FETCH = {
+  topic: 'a',
+  partition: 3,
+  fetchOffset: 2 ** 40,
+  maxWaitMs: 500,
+  maxBytes: 1_000_000,
+  lastFetchedEpoch: 7,
+}
+const FETCHED = {
+  partition: 3,
+  currentLeaderEpoch: -1,
+  fetchOffset: 2n ** 40n,
+  lastFetchedEpoch: 7,
+  partitionMaxBytes: 1_000_000,
+}
+const TOPIC_ID = '00112233-4455-6677-8899-aabbccddeeff'
 
 const committed = (partitionIndex: number, committedOffset: number) => ({
   partitionIndex,
@@ -158,6 +178,36 @@ test.for<Row>([
     theirs: offsetFetchV8.createRequest(
       [{ groupId: 'group', memberId: null, memberEpoch: -1, topics: null }],
       false,
+    ),
+  },
+  {
+    name: 'Fetch by the name of a topic',
+    ours: fetchExchange({ ...FETCH, topicId: undefined }),
+    theirs: fetchV12.createRequest(
+      500,
+      1,
+      1_000_000,
+      0,
+      0,
+      -1,
+      [{ topicId: 'a', partitions: [FETCHED] }],
+      [],
+      '',
+    ),
+  },
+  {
+    name: 'Fetch by the id of a topic',
+    ours: fetchExchange({ ...FETCH, topicId: TOPIC_ID, isolation: 'read_committed' }),
+    theirs: fetchV13.createRequest(
+      500,
+      1,
+      1_000_000,
+      1,
+      0,
+      -1,
+      [{ topicId: TOPIC_ID, partitions: [FETCHED] }],
+      [],
+      '',
     ),
   },
   {
