@@ -139,15 +139,18 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     invariant: 'L5',
     rule: 'a retry waits for the sync of the batch that it repeats',
     file: 'libs/log/src/log-appends.ts',
-    before: 'if (range.lastOffset < watermarks.highWatermark && !isUnsure) {',
-    after: 'if (range.lastOffset < watermarks.logEndOffset && !isUnsure) {',
+    before:
+      'if (range.lastOffset < Math.min(watermarks.highWatermark, this.writer.reachableOffset)) {',
+    after:
+      'if (range.lastOffset < Math.min(watermarks.logEndOffset, this.writer.reachableOffset)) {',
     tests: TESTS,
   },
   {
     invariant: 'L5',
     rule: 'nor is a retry answered that recovery could not make durable',
     file: 'libs/log/src/log-appends.ts',
-    before: 'if (range.lastOffset < watermarks.highWatermark && !isUnsure) {',
+    before:
+      'if (range.lastOffset < Math.min(watermarks.highWatermark, this.writer.reachableOffset)) {',
     after: 'if (range.lastOffset < watermarks.highWatermark) {',
     tests: TESTS,
   },

@@ -131,6 +131,21 @@ test('it is tried again once a second, however often the log is looked at', () =
   expect(attempts).toBe(3)
 })
 
+test('what is written again, and finds no file for its index, is tried again with the next second', () => {
+  const { disk, log } = startedFull('group')
+  disk.hook = ({ kind }) =>
+    kind === 'open' ? { kind: 'fail', code: 'EMFILE' } : { kind: 'proceed' }
+  expect(append(log, sent(1))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  expect(append(log, sent(2))).toMatchObject({ ok: false, errorCode: 'KAFKA_STORAGE_ERROR' })
+  log.flushOverdue(NOW_MS)
+  expect([log.failure, log.hasUnsureTail]).toEqual([undefined, true])
+  makeRoom(disk)
+  log.flushOverdue(NOW_MS + 1_000)
+  expect(log.hasUnsureTail).toBe(false)
+  expect(append(log, sent(1))).toMatchObject({ ok: true, baseOffset: 1, duplicate: true })
+  expect(countIn(open(disk.survivor(LOSE_UNSYNCED)))).toBe(2)
+})
+
 test('a checkpoint says that there is no room', () => {
   const { log } = startedFull('group')
   const answer = settled<void>((done) => log.checkpoint(done))

@@ -70,7 +70,7 @@ export class LogAppends {
           files.roll(end, { createdMs, indexIntervalBytes }, done)
         },
         hasBegunNext: () => files.hasBegunNext,
-        onDiskFull: (error, reachable) => this.#onDiskFull(error, reachable),
+        onDiskFull: (error) => this.#onDiskFull(error),
         onFailure,
       },
     })
@@ -175,8 +175,7 @@ export class LogAppends {
     const { files, watermarks } = this.#options
     const logStartOffset = offset(files.logStartOffset)
     const result = appended(range, { logAppendTimeMs: -1, logStartOffset, duplicate: true })
-    const isUnsure = this.writer.isUnsure(range.lastOffset)
-    if (range.lastOffset < watermarks.highWatermark && !isUnsure) {
+    if (range.lastOffset < Math.min(watermarks.highWatermark, this.writer.reachableOffset)) {
       onDurable(result)
       return
     }
@@ -209,8 +208,9 @@ export class LogAppends {
   }
 
   /** Takes back what was placed and is not written. It is refused, to be retried. */
-  #onDiskFull(error: StorageError, reachableOffset: number): void {
+  #onDiskFull(error: StorageError): void {
     const { leaderEpochs, watermarks } = this.#options
+    const refusal = refused('KAFKA_STORAGE_ERROR', error.message)
     const end = this.writer.writtenOffset
     watermarks.setLogEnd(end)
     leaderEpochs.cutFrom(end)
@@ -218,6 +218,6 @@ export class LogAppends {
     for (const { header, producerEntry } of this.writer.unsynced()) {
       if (producerEntry !== null) this.#placedProducers.set(header.producerId, producerEntry)
     }
-    watermarks.waiters.refuseFrom(reachableOffset, refused('KAFKA_STORAGE_ERROR', error.message))
+    watermarks.waiters.refuseFrom(this.writer.reachableOffset, refusal)
   }
 }

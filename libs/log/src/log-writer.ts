@@ -30,10 +30,10 @@ export type LogWriterEvents = {
   readonly hasBegunNext: () => boolean
   /**
    * The disk is full: what was placed is not written, and never will be; what was written stays. The
-   * next batch is the one after the last that was written. Nothing behind `reachableOffset` becomes durable
+   * next batch is the one after the last that was written. Nothing from `reachableOffset` on becomes durable
    * before there is room.
    */
-  readonly onDiskFull: (error: StorageError, reachableOffset: number) => void
+  readonly onDiskFull: (error: StorageError) => void
   readonly onFailure: (error: StorageError) => void
 }
 
@@ -73,8 +73,6 @@ export class LogWriter {
   readonly #unsynced = new Fifo<PlacedBatch>()
   readonly #flushes: { readonly nextOffset: number; readonly done: (ok: boolean) => void }[] = []
   #placedBytes = 0
-  /** Where what recovery found ends. */
-  readonly #recoveredOffset: number
   /** The offset of the next batch to be placed. */
   #placedOffset: number
   #durable: DurablePoint
@@ -99,7 +97,6 @@ export class LogWriter {
     this.#config = options.config
     this.#events = options.events
     this.#placedOffset = options.segment.nextOffset
-    this.#recoveredOffset = options.segment.nextOffset
     this.#durable = { segment: options.segment, ...options.durable }
   }
 
@@ -145,17 +142,14 @@ export class LogWriter {
     return this.#segment.hasUnsureTail
   }
 
-  /**
-   * Whether recovery found the record of this offset and had no room to make it durable, and the index does
-   * not say yet that it is.
-   */
-  isUnsure(offset: number): boolean {
-    return offset >= this.#durable.nextOffset && offset < this.#recoveredOffset
+  /** Up to where a flush makes durable what was taken over. An unsure tail, and what is behind it, waits for room. */
+  get reachableOffset(): number {
+    return this.hasUnsureTail ? this.#durable.nextOffset : this.#placedOffset
   }
 
   /** Tries again to make durable what recovery had no room for. */
   flushUnsure(): void {
-    if (this.#durable.nextOffset < this.#recoveredOffset) this.flush(() => {})
+    if (this.hasUnsureTail) this.flush(() => {})
   }
 
   updateConfig(config: LogConfig): void {
@@ -217,7 +211,7 @@ export class LogWriter {
     const rollMs =
       first !== undefined && this.#mustRoll(first) ? first.nowMs : this.#rollRequestedMs
     const isIdle = first === undefined && rollMs === undefined
-    if (this.#segment.hasUnsureTail) {
+    if (this.hasUnsureTail) {
       if (!isIdle || this.#flushes.length > 0) this.#rewriteTail()
       return
     }
@@ -340,7 +334,7 @@ export class LogWriter {
   }
 
   #syncIfDue(): void {
-    if (this.#isDurable() || this.#segment.hasUnsureTail) return
+    if (this.#isDurable() || this.hasUnsureTail) return
     const isDue =
       this.#config.durability === 'group' ||
       this.#flushes.length > 0 ||
@@ -411,10 +405,9 @@ export class LogWriter {
     this.#placedBytes = 0
     this.#placedOffset = this.#segment.nextOffset
     this.#rollRequestedMs = undefined
-    const reachable = this.#segment.hasUnsureTail ? this.#durable.nextOffset : this.#placedOffset
-    const given = this.#flushes.findIndex(({ nextOffset }) => nextOffset > reachable)
+    const given = this.#flushes.findIndex(({ nextOffset }) => nextOffset > this.reachableOffset)
     const lost = given < 0 ? [] : this.#flushes.splice(given)
-    this.#events.onDiskFull(error, reachable)
+    this.#events.onDiskFull(error)
     for (const { done } of lost) done(false)
     this.#syncIfDue()
   }
@@ -440,9 +433,11 @@ export class LogWriter {
   }
 }
 
+/** Unsure until the index says that it is not: where that finds no file, all of it is tried again. */
 function* rewriteTail(target: DurablePoint): DiskTask<void> {
   yield* target.segment.rewriteTail()
   yield* target.segment.writeIndex(target)
+  target.segment.trust()
 }
 
 function endOf(segment: Segment): DurablePoint {

@@ -328,6 +328,7 @@ function* makeDurable(
     segment.doubt(unsure)
     try {
       yield* segment.rewriteTail()
+      segment.trust()
     } catch (error) {
       if (!isNoSpace(error)) throw error
     }

@@ -201,7 +201,7 @@ export class Segment {
     this.#index = undefined
   }
 
-  /** Whether bytes at the end may stand in the page cache only, and no sync would change that. */
+  /** Whether bytes at the end may stand in the page cache only, and no sync would change that; see `trust`. */
   get hasUnsureTail(): boolean {
     return this.#unsure !== undefined
   }
@@ -217,11 +217,11 @@ export class Segment {
 
   /**
    * Writes the unsure tail again where it stands, and syncs it. Until that has succeeded nothing may
-   * claim it: no index, no checkpoint, no next segment.
+   * claim it: no index, no checkpoint, no next segment. It stays unsure until `trust`.
    *
    * @throws {StorageError} also when the disk is full: a file system that copies on write needs room for
-   * what is there already. The tail is as unsure as before then. `LOG_CORRUPT` when it is not what was
-   * found: the kernel may forget pages that it takes for clean, and read what the disk has instead.
+   * what is there already. `LOG_CORRUPT` when it is not what was found: the kernel may forget pages that
+   * it takes for clean, and read what the disk has instead.
    */
   *rewriteTail(): DiskTask<void> {
     const unsure = this.#unsure
@@ -243,6 +243,10 @@ export class Segment {
       )
     }
     yield* perform<void>((done) => file.datasync(done))
+  }
+
+  /** The tail is durable, and whatever has to say so before anybody hears of it does. */
+  trust(): void {
     this.#unsure = undefined
   }
 
