@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { ConfigResourceTypes, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { run } from '../support/command.ts'
+import { segmentBytes } from '../support/segment-bytes.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const KCAT = '/usr/bin/kcat'
@@ -51,18 +51,6 @@ class Table {
   get rows(): readonly (readonly [string, string])[] {
     return [...this.#values].sort(([left], [right]) => (left < right ? -1 : 1))
   }
-}
-
-function partitionBytes(topic: string): number {
-  const directory = join(broker.logDirectory, `${topic}-0`)
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.log'))
-    .reduce((sum, name) => sum + fileBytes(join(directory, name)), 0)
-}
-
-/** One that a compaction has taken away since it was listed has no size: what replaces it is not known. */
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? Number.POSITIVE_INFINITY
 }
 
 /** The whole topic, as kcat reads it from the start. */
@@ -124,7 +112,7 @@ test('a consumer of a compacted topic sees the table that was written', async ()
   )
   await consumer.disconnect()
   await waitFor('the topic to be compacted', WAIT_MS, () =>
-    Promise.resolve(partitionBytes(TOPIC) < 100_000),
+    Promise.resolve(segmentBytes(broker.logDirectory, TOPIC, 0) < 100_000),
   )
   await admin.disconnect()
 }, 180_000)
@@ -171,7 +159,7 @@ test('__consumer_offsets is compacted, and a restart finds the offsets in it', a
   }
   await consumer.disconnect()
   await waitFor('the offsets to be compacted', WAIT_MS, () =>
-    Promise.resolve(partitionBytes('__consumer_offsets') < 15_000),
+    Promise.resolve(segmentBytes(broker.logDirectory, '__consumer_offsets', 0) < 15_000),
   )
   await broker.kill()
   broker.restart()

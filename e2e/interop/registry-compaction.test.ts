@@ -1,9 +1,8 @@
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { ConfigResourceTypes, Kafka, type Message, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { RegistryProcess } from '../support/registry-process.ts'
+import { segmentBytes } from '../support/segment-bytes.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 /** A registry whose topic is compacted under it: what it knew is still there, for every instance. */
@@ -71,18 +70,6 @@ async function knowledge(): Promise<unknown> {
   }
 }
 
-function topicBytes(): number {
-  const directory = join(broker.logDirectory, `${TOPIC}-0`)
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.log'))
-    .reduce((sum, name) => sum + fileBytes(join(directory, name)), 0)
-}
-
-/** One that a compaction has taken away since it was listed has no size: what replaces it is not known. */
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? Number.POSITIVE_INFINITY
-}
-
 async function compactEagerly(): Promise<void> {
   const admin = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin()
   await admin.alterConfigs({
@@ -127,7 +114,7 @@ test('a compacted registry knows what it knew, after any restart, and goes on', 
   })
   // Each change of the configuration takes more than 100 bytes, and all but the last are obsolete.
   await waitFor(`${TOPIC} to be compacted`, WAIT_MS, () =>
-    Promise.resolve(topicBytes() < CONFIG_CHANGES * 100),
+    Promise.resolve(segmentBytes(broker.logDirectory, TOPIC, 0) < CONFIG_CHANGES * 100),
   )
 
   await registry.kill()
