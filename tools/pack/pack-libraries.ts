@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** What a service installs: to write events, to route them, to define and test projections, to read and lint its reads. */
+/** What a service installs: to write events, to route them, to define and test projections, to read its writes, to lint its statements. */
 const LIBRARIES = [
   'base',
   'avro',

@@ -15,7 +15,7 @@ import { projectionPath, versionOption } from './projection-path.ts'
 import { runVerification } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
-/** Beyond it, the projector ends the attempt that it is in, which takes up to 8 s. */
+/** Beyond it, the projector ends the attempt that it is in, which takes up to 13 s. */
 const SWAP_TIMEOUT_MS = TIMEOUT_MAX_MS + 20_000
 
 const ONE_VERSION: Readonly<Record<string, OptionDefinition>> = {
