@@ -11,7 +11,7 @@ import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
 import { LookUps } from '../look-ups.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
-import type { Database } from '../store/database.ts'
+import { type Database, inTransaction } from '../store/database.ts'
 import type { TopicOfProjection } from '../store/letter-owner.ts'
 import type { LetterQueue } from '../store/letter-queue.ts'
 import { versionOf } from '../store/registered-projection.ts'
@@ -81,7 +81,7 @@ export async function dryRun(
   })
   const lookedUp = await new LookUps(projection, signal).of(records, () => false)
   try {
-    return await db.transaction().execute(async (transaction) => {
+    return await inTransaction(db, async (transaction) => {
       const trx = transaction.withPlugin(endedBy(signal, TRANSACTION_TIMEOUT_MS))
       await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
       await sql`set local statement_timeout = ${sql.lit(TRANSACTION_TIMEOUT_MS)}`.execute(trx)

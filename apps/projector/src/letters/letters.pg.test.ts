@@ -503,6 +503,31 @@ test('a dry run lets its handlers begin no statement once it holds the batches u
   }
 })
 
+test('a dry run whose handler waits for what never comes says so', async () => {
+  let isKnown = false
+  await serve([
+    {
+      ...totals,
+      on: {
+        Deposited: () => {
+          if (!isKnown) throw new RangeError('nobody knows it')
+          return new Promise<never>(() => undefined)
+        },
+      },
+    },
+  ])
+  log.append(0, deposited('monday', 1))
+  await appliedUpTo(1, 0)
+  isKnown = true
+  expect(await ask('POST', '/dead-letters/dry-run', { projection: 'totals', all: true })).toEqual({
+    status: 503,
+    body: {
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/^a handler waited for something else than the database/),
+    },
+  })
+})
+
 describe('of a replay one transaction takes no more than', () => {
   /** Letters that were applied, by transaction. */
   const countsApplied = async (): Promise<readonly number[]> => {

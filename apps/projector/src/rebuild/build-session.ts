@@ -1,7 +1,7 @@
 import { copyIn } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
-import { VALUE_TYPES } from '../store/database.ts'
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, VALUE_TYPES } from '../store/database.ts'
 import { JOB_LOCK_CLASS, jobLockKey } from '../store/jobs.ts'
 import { kyselyOfClient } from '../store/kysely.ts'
 
@@ -17,6 +17,11 @@ const WITHOUT_TIMEOUTS = `
   select set_config(name, '0', false) from pg_settings
   where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout',
     'idle_in_transaction_session_timeout')`
+
+/** Whether there is a transaction or not: the one of them that does not apply changes nothing. */
+const LIMIT_IDLE = `
+  select set_config('idle_session_timeout', $1, false),
+    set_config('idle_in_transaction_session_timeout', $1, false)`
 
 /**
  * A connection that holds the lock of a job, and through which all of the job's writes go: nobody else
@@ -68,6 +73,24 @@ export class BuildSession {
   /** Inside or outside of a transaction of `db`. */
   copy(statement: string, chunks: Iterable<string> | AsyncIterable<Uint8Array>): Promise<number> {
     return copyIn(this.#client, statement, chunks)
+  }
+
+  /**
+   * What `run` comes to, in which code of the projection has the session. As live, the server ends a session that is
+   * idle for too long meanwhile: the code waits for something else, and might for ever.
+   */
+  async lend<T>(run: () => Promise<T>): Promise<T> {
+    await this.#limitIdle(IDLE_IN_TRANSACTION_TIMEOUT_MS)
+    try {
+      return await run()
+    } finally {
+      // It fails in a session that is gone, and in a transaction that is about to be rolled back, limits and all.
+      await this.#limitIdle(0).catch(() => undefined)
+    }
+  }
+
+  async #limitIdle(timeoutMs: number): Promise<void> {
+    await this.#client.query(LIMIT_IDLE, [String(timeoutMs)])
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import type { FoldProjection, Row } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
 import { columnType } from '../store/column-type.ts'
+import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { versionOf } from '../store/registered-projection.ts'
@@ -51,7 +52,7 @@ export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
       await reading.readTo(ends)
       refuseFailures(fold)
       const read = { reading, fold, keys }
-      if (await session.db.transaction().execute((trx) => swapRows(trx, options, read))) return
+      if (await inTransaction(session.db, (trx) => swapRows(trx, options, read))) return
     }
     throw new RebuildFailed(
       `events come in faster than they are read: try again when ${projection.name} is quieter`,

@@ -18,6 +18,7 @@ import { LookUps } from '../look-ups.ts'
 import type { Database } from '../store/database.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
+import { enrichInSession } from './enrich-in-session.ts'
 import { KeyTexts } from './key-texts.ts'
 import { setTenant } from '../store/set-tenant.ts'
 import { type ParkedKeysByTopic, readLetterPlaces } from './parked-keys.ts'
@@ -210,10 +211,11 @@ export class KeyFold {
     const events = records.flatMap(({ content }) =>
       content.kind === 'event' ? [content.event] : [],
     )
-    const { db } = this.#options.session
+    const { enrich } = this.#projection
     const enriched =
-      (await this.#projection.enrich?.(events, { db })) ??
-      (await this.#lookUps.of(records, ({ key }) => this.#failedKeys.has(key)))
+      enrich === undefined
+        ? await this.#lookUps.of(records, ({ key }) => this.#failedKeys.has(key))
+        : await enrichInSession(this.#options.session, enrich, events)
     const ledger = new BatchLedger({
       projection: this.#projection,
       parkedKeys: this.#failedKeys,

@@ -11,6 +11,7 @@ import { type BatchMode, BlameNeeded, applyRecords } from '../apply-batch.ts'
 import { LookUps } from '../look-ups.ts'
 import { pause } from '../pause.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
+import { inTransaction } from '../store/database.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
@@ -67,7 +68,8 @@ export class StatementLoad {
     let attempts = Attempts.none
     for (;;) {
       try {
-        for (const [topic, ledger] of await this.#applyOnce(portion, mode, attempts)) {
+        const ledgers = await this.#session.lend(() => this.#applyOnce(portion, mode, attempts))
+        for (const [topic, ledger] of ledgers) {
           for (const key of ledger.parkedKeys) this.#parkedKeys.get(topic)?.add(key)
         }
         return
@@ -95,7 +97,7 @@ export class StatementLoad {
     const isParked = ({ key, record }: PreparedRecord): boolean =>
       this.#parkedKeys.get(record.topic)?.has(key) === true
     const lookedUp = await this.#lookUps.of(records, isParked)
-    await this.#session.db.transaction().execute(async (trx) => {
+    await inTransaction(this.#session.db, async (trx) => {
       await expectBuilding(trx, this.#registered)
       for (const [topic, ofTopic] of Map.groupBy(records, ({ record }) => record.topic)) {
         const parkedKeys = this.#parkedKeys.get(topic) ?? new Set()

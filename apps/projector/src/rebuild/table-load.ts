@@ -12,6 +12,7 @@ import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
 import type { LookUps } from '../look-ups.ts'
 import { FoldTable } from '../store/fold-table.ts'
+import { enrichInSession } from './enrich-in-session.ts'
 import { FoldedRows } from './folded-rows.ts'
 import { copyStatement, copyText } from './row-text.ts'
 import { type Filled, replaceRows } from './write-whole.ts'
@@ -93,7 +94,7 @@ export class TableLoad {
       content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
     )
     try {
-      return events.length === 0 ? undefined : await enrich(events, { db: session.db })
+      return events.length === 0 ? undefined : await enrichInSession(session, enrich, events)
     } catch (error) {
       throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
     }

@@ -1,6 +1,7 @@
 import { type FoldProjection, type PreparedRecord, type Row, unitOf } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { readCheckpoints } from '../store/checkpoints.ts'
+import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
@@ -73,15 +74,13 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
     await reporter.enter('reading', () => Promise.resolve({ done: reading.readCount, total }))
     await reading.readTo(ends)
     // Rows and checkpoints of one moment, and the log up to it.
-    const found = await session.db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .execute(async (trx) => {
-        await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
-        const each: Verification[] = []
-        for (const rows of drawn.values()) each.push(await compare(trx, projection, rows))
-        return each
-      })
+    const found = await inTransaction(session.db, async (trx) => {
+      await sql`set transaction isolation level repeatable read`.execute(trx)
+      await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
+      const each: Verification[] = []
+      for (const rows of drawn.values()) each.push(await compare(trx, projection, rows))
+      return each
+    })
     await reporter.stop()
     await finishJob(db, job.id, summed(found))
   } finally {
