@@ -190,6 +190,23 @@ test('events outside of a transaction are refused, as they would be there whatev
   expect(await rows()).toEqual([])
 })
 
+test.each([
+  { given: undefined, reason: 'append takes events, as defineEvents makes them, not undefined' },
+  { given: null, reason: 'append takes events, as defineEvents makes them, not object' },
+  { given: [OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 1 })], reason: 'spread it' },
+])('what is no event is refused: $given', async ({ given, reason }) => {
+  await db.transaction().execute(async (transaction) => {
+    const refused = outbox.append(transaction, given as never)
+    await expect(refused).rejects.toThrow(OutboxError)
+    await expect(refused).rejects.toThrow(reason)
+  })
+})
+
+test('so are events with nothing in the place of the transaction', async () => {
+  const event = OrderEvents.OrderPlaced({ orderId: 'o1', quantity: 1 })
+  await expect(outbox.append(undefined as never, event)).rejects.toThrow(OutboxError)
+})
+
 test('events of an unknown set and with an empty key are refused', async () => {
   await db.transaction().execute(async (transaction) => {
     await expect(outbox.append(transaction, Unrouted.Happened({ id: 'x' }))).rejects.toThrow(

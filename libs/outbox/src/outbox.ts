@@ -144,7 +144,8 @@ class PostgresOutbox implements Outbox {
   async append<DB>(transaction: Transaction<DB>, ...events: readonly NewEvent[]): Promise<void> {
     if (events.length === 0) return
     // The types say so; behind a cast, events would be there whatever becomes of the rows.
-    if (!transaction.isTransaction) {
+    const given: Kysely<DB> | undefined = transaction
+    if (given === undefined || !given.isTransaction) {
       throw new OutboxError(
         'events are written in the transaction of their rows: append takes the transaction, not the database',
       )
@@ -188,6 +189,13 @@ class PostgresOutbox implements Outbox {
   }
 
   #encode(event: NewEvent): Buffer {
+    // The types say so; a program without them may spread the wrong thing.
+    const given: Partial<NewEvent> | undefined | null = event
+    if (given?.topic === undefined) {
+      throw new OutboxError(
+        `append takes events, as defineEvents makes them, not ${Array.isArray(event) ? 'an array: spread it' : typeof event}`,
+      )
+    }
     const encoder = this.#encoders.get(encoderKey(event.topic, event.type))
     if (encoder === undefined) {
       throw new OutboxError(`${event.type} of ${event.topic} is in no event set of this outbox`)

@@ -1,6 +1,12 @@
 import fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { type Projections, type ReadYourWritesOptions, readYourWrites } from './index.ts'
+import { Kysely, PostgresDialect } from 'kysely'
+import {
+  type Projections,
+  type ReadYourWritesOptions,
+  createProjections,
+  readYourWrites,
+} from './index.ts'
 import { checkedTimeoutMs } from './projections.ts'
 
 const projections: Projections = {
@@ -17,6 +23,7 @@ const register = async (options: Readonly<Record<string, unknown>>) => {
 describe('the plugin is refused', () => {
   test.for([
     ['without anything to wait for', {}, 'reads names the projections'],
+    ['with what is no projection to wait for', { reads: [undefined] }, 'not for undefined'],
     ['with a timeout that is no duration', { reads: [], timeout: '5' }, '"5" is not a duration'],
     [
       'with another way to be late',
@@ -26,6 +33,16 @@ describe('the plugin is refused', () => {
   ] as const)('%s', async ([, options, message]) => {
     await expect(register(options)).rejects.toThrow(message)
   })
+})
+
+test('who waits for what is no projection is told so', async () => {
+  const pool = () => Promise.reject(new Error('nobody needs the database'))
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  for (const given of [undefined, null, {}, { name: 'orders' }]) {
+    await expect(createProjections({ db }).waitFor(given as never, '')).rejects.toThrow(
+      'reads wait for projections, as defineProjection returns them',
+    )
+  }
 })
 
 test('what no outbox made is not handed out as a token', async () => {

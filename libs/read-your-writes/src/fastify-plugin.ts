@@ -10,6 +10,7 @@ import {
   type ReadProjection,
   type WaitOptions,
   checkedTimeoutMs,
+  refuseNoProjection,
 } from './projections.ts'
 
 declare module 'fastify' {
@@ -52,7 +53,7 @@ const COOKIE_MAX_AGE_SECONDS = 60
  * before it is carried out, and passed over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
  * as it is (`onTimeout: 'stale'`) with the header `x-consistency: stale`.
  *
- * Registering it fails for a `timeout` that is no duration, and without `reads`.
+ * Registering it fails for a `timeout` that is no duration, and without `reads`, or with what is no projection in them.
  */
 export async function readYourWrites(
   app: FastifyInstance,
@@ -63,6 +64,7 @@ export async function readYourWrites(
   if (!Array.isArray(reads)) {
     throw new TypeError('reads names the projections that GET requests wait for: [orderSummary]')
   }
+  for (const projection of reads) refuseNoProjection(projection)
   app.decorateReply('commitToken', function (this: FastifyReply, token: CommitToken) {
     parseCommitToken(token)
     const earlier = tokenIn(this.request).token

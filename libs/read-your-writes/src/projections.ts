@@ -66,7 +66,7 @@ export interface Projections {
    * @throws {StaleReadError} after `timeout`, and at once when too many others wait, unless `onTimeout`
    *   is `stale`.
    * @throws {CommitTokenError} for a text that no outbox made.
-   * @throws {TypeError} for a `timeout` that is no duration.
+   * @throws {TypeError} for what is no projection, and for a `timeout` that is no duration.
    */
   waitFor(
     projection: ReadProjection,
@@ -97,10 +97,12 @@ class PostgresProjections implements Projections {
   }
 
   async waitFor(
-    { name, sources }: ReadProjection,
+    projection: ReadProjection,
     token: CommitToken | string,
     options: WaitOptions = {},
   ): Promise<Freshness> {
+    refuseNoProjection(projection)
+    const { name, sources } = projection
     const { onTimeout = 'throw', key } = options
     const timeoutMs = checkedTimeoutMs(options)
     const startedMs = performance.now()
@@ -135,6 +137,15 @@ class PostgresProjections implements Projections {
       this.#poller.lastError,
     )
   }
+}
+
+/** @throws {TypeError} for what `defineProjection` did not return, or has not finished: it lacks `.fold(…)` or the like. */
+export function refuseNoProjection(projection: ReadProjection): void {
+  const given: Partial<ReadProjection> | undefined | null = projection
+  if (typeof given?.name === 'string' && Array.isArray(given.sources)) return
+  throw new TypeError(
+    `reads wait for projections, as defineProjection returns them, not for ${typeof projection}`,
+  )
 }
 
 /**
