@@ -105,10 +105,18 @@ async function waitForJob(
   if (job === null) return EXIT.interrupted
   if (job.state === 'failed') return failed(output, job.reason)
   const where = about['schemaName']
-  const text =
-    typeof where === 'string' ? `its tables are in ${where}\n` : 'the rows are folded anew\n'
-  output.object({ ...about, result: job['result'] ?? null }, [{ title: '', text }])
+  const result = job['result'] ?? null
+  const text = typeof where === 'string' ? `its tables are in ${where}` : foldedText(result)
+  output.object({ ...about, result }, [{ title: '', text: `${text}\n` }])
   return EXIT.ok
+}
+
+/** A key that is misspelled has no events, and no row. */
+function foldedText(result: JsonObject[string]): string {
+  const { keys, rows } = result as { readonly keys: number; readonly rows: number }
+  if (rows === keys) return 'the rows are folded anew'
+  const without = keys === 1 ? 'the key has no row' : `${keys - rows} of ${keys} keys have no row`
+  return `${without}: no event in the log leaves one`
 }
 
 async function waitForVersion(
