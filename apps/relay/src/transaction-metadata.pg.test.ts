@@ -238,6 +238,24 @@ test('rows that are older than the slot belong to no transaction, as those of a 
   ])
 })
 
+test('whoever says that rows are older than the slot takes their own transaction out at most, and leaves no begin without its end', async () => {
+  await createFixture({ 'topic.creation.default.partitions': '1' })
+  await fixture.started()
+  const message = `select pg_logical_emit_message(true, 'fairlead.earlier', 'of somebody else')`
+  const event = `insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'k', 'Tested')`
+  for (const statements of [[event, message, event], [message, event], [event]]) {
+    await fixture.pool.query(`begin; ${statements.join('; ')}; commit`)
+  }
+  await fixture.confirmed()
+  expect(orders().map(([, place]) => place)).toEqual(['1', '2', undefined, '1'])
+  expect(markers().map(({ status, event_count: count }) => [status, count])).toEqual([
+    ['BEGIN', null],
+    ['END', 2],
+    ['BEGIN', null],
+    ['END', 1],
+  ])
+})
+
 test('an event that is parked keeps its place, and the end tells of it', async () => {
   await createFixture({ 'topic.creation.default.partitions': '1' })
   fixture.brokers.rejects = ({ value }) => value?.length === 13

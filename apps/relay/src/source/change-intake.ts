@@ -223,7 +223,8 @@ export class ChangeIntake {
     const rows = snapshots.messageSeen(message)
     const isOwn = isHeartbeat(message) || rows !== undefined
     if (isOwn) heartbeats?.messageSeen(message)
-    if (precedesEarlierRows(message)) this.#tellNothing()
+    // Every role may write it: a transaction that is told of already goes on to its end.
+    if (this.#untold !== undefined && precedesEarlierRows(message)) this.#tellNothing()
     else if (isOwn) this.#isOwn = true
     else if (message.isTransactional) this.#tellBegin()
     if (message.prefix === SIGNAL_PREFIX) this.#onSignal(message)

@@ -6,7 +6,7 @@ import { halt } from '../session-failure.ts'
 import { Signals } from '../signals/signals.ts'
 import { type SourceOptions, quotedTable } from './source-options.ts'
 
-/** Of a logical decoding message: the rows behind it in its transaction are older than it. */
+/** Of a logical decoding message at the beginning of a transaction: its rows are older than the transaction. */
 const EARLIER_ROWS_PREFIX = 'fairlead.earlier'
 /** Writers queue behind a lock that is waited for: not for long. The next session tries again. */
 const LOCK_TIMEOUT_MS = 2_000
