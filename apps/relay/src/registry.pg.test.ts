@@ -106,18 +106,23 @@ test('a registry that is down holds events back and parks none', async () => {
   await fixture.until(() => fixture.brokers.records(TOPIC).length === 1)
 })
 
-test("the schemas of Connect's Avro converter are registered by topic", async () => {
+/** A relay that captures the rows of a table, and writes them in Avro. */
+async function startCapture(settings: Readonly<Record<string, string>>): Promise<void> {
   fixture = new RelayFixture(await testDatabase(), {
     'schema.registry.url': url,
     'table.include.list': '',
     'capture.table.include.list': String.raw`public\.item`,
     'snapshot.mode': 'no_data',
     'key.converter': 'avro',
-    'value.converter': 'io.confluent.connect.avro.AvroConverter',
     'topic.prefix': 'shop',
+    ...settings,
   })
   await fixture.pool.query('create table item (id int primary key, name text)')
   await fixture.started()
+}
+
+test("the schemas of Connect's Avro converter are registered by topic", async () => {
+  await startCapture({ 'value.converter': 'io.confluent.connect.avro.AvroConverter' })
   await fixture.pool.query(`insert into item values (1, 'a')`)
   await fixture.until(() => fixture.brokers.records('shop.public.item').length === 1)
   const [key, value] = registry.registered
@@ -139,18 +144,7 @@ test("the schemas of Connect's Avro converter are registered by topic", async ()
 })
 
 test('what a registry refuses of captured rows, and of transactions, is published when it takes it', async () => {
-  fixture = new RelayFixture(await testDatabase(), {
-    'schema.registry.url': url,
-    'table.include.list': '',
-    'capture.table.include.list': String.raw`public\.item`,
-    'snapshot.mode': 'no_data',
-    'key.converter': 'avro',
-    'value.converter': 'avro',
-    'topic.prefix': 'shop',
-    'provide.transaction.metadata': 'true',
-  })
-  await fixture.pool.query('create table item (id int primary key, name text)')
-  await fixture.started()
+  await startCapture({ 'value.converter': 'avro', 'provide.transaction.metadata': 'true' })
   registry.isRefusing = true
   await fixture.pool.query(`insert into item values (1, 'a')`)
   await fixture.until(async () => {
