@@ -2,6 +2,15 @@ import { protocolErrors, protocolErrorsCodesById } from './platformatic.ts'
 import { InvariantViolation, errorMessage } from '@fairlead/base'
 import { KafkaError } from './kafka-error.ts'
 
+/** The coordinator of a group or transaction has moved, or is about to: it is asked for again. */
+export const COORDINATOR_LOST: ReadonlySet<string> = new Set([
+  'NOT_COORDINATOR',
+  'COORDINATOR_NOT_AVAILABLE',
+  'BROKER_NOT_AVAILABLE',
+  'NETWORK',
+  'TIMEOUT',
+])
+
 /** Kafka's error name for the number in a response; `NONE` for 0. */
 export function errorName(errorCode: number): string {
   const names: Readonly<Record<number, string | undefined>> = protocolErrorsCodesById

@@ -2,7 +2,7 @@ import { type Assignment, type AssignorName, type SubscribedMember } from './ass
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import type { CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { errorName, expectNoError, toKafkaError } from './error-codes.ts'
+import { COORDINATOR_LOST, errorName, expectNoError, toKafkaError } from './error-codes.ts'
 import {
   decodeAssignment,
   decodeSubscription,
@@ -24,14 +24,6 @@ import { offsetCommitExchange } from './requests/offsets.ts'
 /** Added to the rebalance timeout, which a join may take in full; the Java client's figure. */
 const JOIN_SLACK_MS = 5_000
 const LEAVE_TIMEOUT_MS = 5_000
-
-const COORDINATOR_LOST: ReadonlySet<string> = new Set([
-  'NOT_COORDINATOR',
-  'COORDINATOR_NOT_AVAILABLE',
-  'BROKER_NOT_AVAILABLE',
-  'NETWORK',
-  'TIMEOUT',
-])
 
 export type GroupRequestOptions = {
   readonly groupId: string

@@ -1,7 +1,7 @@
 import type { BackoffPolicy } from '@fairlead/base'
 import type { BrokerConnection, CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { expectNoError } from './error-codes.ts'
+import { COORDINATOR_LOST, expectNoError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
 import {
@@ -19,14 +19,6 @@ export type ProducerIdentity = {
   readonly isTransactional: boolean
 }
 
-/** The coordinator has moved, or is about to: it is asked for again. */
-const COORDINATOR_LOST: ReadonlySet<string> = new Set([
-  'NOT_COORDINATOR',
-  'COORDINATOR_NOT_AVAILABLE',
-  'BROKER_NOT_AVAILABLE',
-  'NETWORK',
-  'TIMEOUT',
-])
 /** The markers of the transaction before are on their way: a matter of milliseconds, as a rule. */
 const CONCURRENT = 'CONCURRENT_TRANSACTIONS'
 const BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }

@@ -7,9 +7,8 @@ import {
   writePartitions,
 } from './by-topic.ts'
 import { type Exchange, exchangeOf } from './exchange.ts'
+import { NO_EPOCH } from './fetch.ts'
 import type { MemberOf } from './group-membership.ts'
-
-const NO_EPOCH = -1
 
 /** OffsetCommit (key 8), version 8. */
 export function offsetCommitExchange(
