@@ -194,3 +194,65 @@ test('the broker, its connections, flushes and quorum are under the names of Kaf
     (end ?? 0) - 1,
   )
 })
+
+test('an answer waits for those to earlier requests of its connection', async () => {
+  const { broker, client } = await start()
+  await client.call('CreateTopics', {
+    topics: [
+      { name: 'orders', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] },
+    ],
+    timeoutMs: 10_000,
+    validateOnly: false,
+  })
+  const other = new TestClient(broker.port)
+  cleanups.push(() => other.close())
+  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000 }
+  const fetched = client.call(
+    'Fetch',
+    {
+      maxWaitMs: 300_000,
+      minBytes: 1,
+      topics: [{ topic: 'orders', partitions: [partition] }],
+      forgottenTopicsData: [],
+    },
+    FETCH_BY_NAME_VERSION,
+  )
+  const listed = client.call('Metadata', { topics: [] })
+  const queued = 'kafka_network_requestchannel_responsequeuesize'
+  await expect.poll(() => sample(broker, queued)).toBe(1)
+  await other.call('DeleteTopics', {
+    topics: [{ name: 'orders', topicId: ZERO_UUID }],
+    timeoutMs: 10_000,
+  })
+  await Promise.all([fetched, listed])
+  expect(await sample(broker, queued)).toBe(0)
+})
+
+test('whatever clients call their software, the series of its names are bounded', async () => {
+  const { broker, client: unnamed } = await start()
+  await unnamed.call('Metadata', { topics: [] })
+  const callAs = async (clientSoftwareName: string) => {
+    const client = new TestClient(broker.port)
+    cleanups.push(() => client.close())
+    return client.call('ApiVersions', { clientSoftwareName, clientSoftwareVersion: '1' })
+  }
+  for (let count = 0; count < 103; count += 1) await callAs(`name-${count}`)
+  await callAs('name-0')
+  const text = await broker.metrics.registry.metrics()
+  const series = text
+    .split('\n')
+    .filter((line) => line.startsWith('kafka_server_socket_server_metrics_connections_software{'))
+  const countOf = (name: string) =>
+    series
+      .find((line) => line.includes(`clientSoftwareName="${name}"`))
+      ?.split(' ')
+      .at(-1)
+  expect(series).toHaveLength(101)
+  expect(['unknown', 'name-0', 'name-98', 'name-99', 'other'].map(countOf)).toEqual([
+    '1',
+    '2',
+    '1',
+    undefined,
+    '4',
+  ])
+})
