@@ -1,7 +1,12 @@
 import { splitBatches } from '@fairlead/protocol'
 import { KEEP_UNSYNCED, LOSE_UNSYNCED, SimulatedDisk } from '@fairlead/simulation'
 import { expect, test } from 'vitest'
-import { DEFAULT_LOG_CONFIG, type LogConfig, type PartitionLog } from './index.ts'
+import {
+  DEFAULT_LOG_CONFIG,
+  type DeletedRecords,
+  type LogConfig,
+  type PartitionLog,
+} from './index.ts'
 import { DIRECTORY, NOW_MS, append, batch, open, readAll, settled } from './testing/log-fixture.ts'
 
 /**
@@ -144,6 +149,23 @@ test('what is written again, and finds no file for its index, is tried again wit
   expect(log.hasUnsureTail).toBe(false)
   expect(append(log, sent(1))).toMatchObject({ ok: true, baseOffset: 1, duplicate: true })
   expect(countIn(open(disk.survivor(LOSE_UNSYNCED)))).toBe(2)
+})
+
+test('records before it can be deleted, to make room, and those in it once there is some', () => {
+  const { disk, log } = startedFull('group')
+  const deleteRecords = (beforeOffset: number) => {
+    const answers: DeletedRecords[] = []
+    log.deleteRecords(beforeOffset, (result) => answers.push(result))
+    return answers[0]
+  }
+  const message = expect.stringContaining('durable')
+  expect(deleteRecords(2)).toMatchObject({ errorCode: 'KAFKA_STORAGE_ERROR', message })
+  expect(deleteRecords(1)).toEqual({ ok: true, logStartOffset: 1 })
+  const again = open(disk.survivor(LOSE_UNSYNCED))
+  expect([again.logStartOffset, again.logEndOffset]).toEqual([1, 1])
+  makeRoom(disk)
+  expect(deleteRecords(2)).toEqual({ ok: true, logStartOffset: 2 })
+  expect(open(disk.survivor(LOSE_UNSYNCED)).logEndOffset).toBe(2)
 })
 
 test('a checkpoint says that there is no room', () => {

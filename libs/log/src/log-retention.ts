@@ -56,8 +56,9 @@ export class LogRetention {
     }
     // A log that starts above its end could not be opened: in mode os nothing below may be durable yet.
     appends.writer.flush((isDurable) => {
-      if (!isDurable) {
-        done(lifecycle.changeRefusal() ?? STOPPED)
+      const hasStopped = isDurable ? undefined : lifecycle.changeRefusal()
+      if (hasStopped !== undefined || target > appends.writer.durable.nextOffset) {
+        done(hasStopped ?? NOT_DURABLE)
         return
       }
       files.raiseLogStart(target, (result) => {
@@ -68,5 +69,5 @@ export class LogRetention {
   }
 }
 
-/** A flush that was under way when the log stopped, for whatever reason. */
-const STOPPED = unavailable('KAFKA_STORAGE_ERROR', 'the log stopped before it was flushed')
+/** The disk is full, or no file is left. */
+const NOT_DURABLE = unavailable('KAFKA_STORAGE_ERROR', 'what is below cannot be made durable now')
