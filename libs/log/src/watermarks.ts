@@ -23,7 +23,7 @@ export class Watermarks {
   #highWatermark: Offset
   #readableBytes = 0
 
-  /** All that was recovered is durable. */
+  /** All that was recovered is served, also a tail that is not known to be durable. */
   constructor(recoveredEndOffset: number) {
     this.#logEndOffset = offset(recoveredEndOffset)
     this.#highWatermark = this.#logEndOffset
