@@ -4,15 +4,14 @@ import type { AnyEvent } from '@fairlead/projection'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { type DepositEvents, POISON_AMOUNT, type Shape } from './accounts.ts'
 
-/** Local: so many accounts are active at a time, with so many deposits each, one round after the other. */
-const LOCAL_ACCOUNTS = 1_000
-const LOCAL_DEPOSITS = 3
+/** Local: so many accounts are active at a time, each of them as often; one goes and one comes with every few deposits. */
+const LOCAL_ACCOUNTS = 5_000
 /** Hot: one account in a hundred gets nine deposits of ten. */
 const HOT_SHARE = 0.9
 const HOT_ACCOUNTS_SHARE = 0.01
 /** Uniform: no account comes again within the batches of all partitions, so that nothing folds. */
 const UNIFORM_ACCOUNTS_MIN = 40_000
-/** Uniform and hot: deposits per account on average. */
+/** Deposits per account on average. */
 const DEPOSITS_PER_ACCOUNT = 10
 
 const START_MS = Date.UTC(2026, 0, 1)
@@ -106,10 +105,8 @@ function accountOf(
   const { position, count, random } = at
   const accounts = Math.max(100, Math.floor(count / DEPOSITS_PER_ACCOUNT))
   switch (shape) {
-    case 'local': {
-      const round = Math.floor(position / (LOCAL_ACCOUNTS * LOCAL_DEPOSITS))
-      return round * LOCAL_ACCOUNTS + (position % LOCAL_ACCOUNTS)
-    }
+    case 'local':
+      return Math.floor(position / DEPOSITS_PER_ACCOUNT) + Math.floor(random() * LOCAL_ACCOUNTS)
     case 'uniform':
       return position % Math.max(UNIFORM_ACCOUNTS_MIN, accounts)
     case 'hot': {

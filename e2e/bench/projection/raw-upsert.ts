@@ -85,7 +85,8 @@ async function withCheckpoint(
   await client.query('commit')
 }
 
-function fold(
+/** The rows that the events change, by key; `rows` has those of the events before. */
+export function fold(
   projection: FoldProjection,
   events: readonly AnyEvent[],
   rows: Map<string, Row>,
@@ -109,7 +110,11 @@ function arrayText(rows: readonly Row[], column: string): string {
 }
 
 function elementText(value: unknown): string {
-  if (value === null) return 'NULL'
+  return value === null ? 'NULL' : valueText(value)
+}
+
+/** As arrays and COPY take it. */
+export function valueText(value: unknown): string {
   if (value instanceof Date) return value.toISOString()
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') {
     return String(value)
