@@ -3,6 +3,7 @@ import {
   BatchLedger,
   EffectRanges,
   EventFailure,
+  type LookedUp,
   type PreparedRecord,
   classifyFailure,
   isEventFault,
@@ -68,7 +69,13 @@ export class StatementLoad {
     let attempts = Attempts.none
     for (;;) {
       try {
-        const ledgers = await this.#session.lend(() => this.#applyOnce(portion, mode, attempts))
+        // Outside of the loan: all look-ups of a portion take longer than its session may be idle.
+        const lookedUp = await this.#lookUps.of(portion.records, (prepared) =>
+          this.#isParked(prepared),
+        )
+        const ledgers = await this.#session.lend(() =>
+          this.#applyOnce({ ...portion, lookedUp }, mode, attempts),
+        )
         for (const [topic, ledger] of ledgers) {
           for (const key of ledger.parkedKeys) this.#parkedKeys.get(topic)?.add(key)
         }
@@ -88,15 +95,12 @@ export class StatementLoad {
 
   /** Topic by topic: what reads several of them takes their events in any order. */
   async #applyOnce(
-    { records, positions }: Portion,
+    { records, positions, lookedUp }: Portion & { readonly lookedUp: LookedUp | undefined },
     mode: BatchMode,
     attempts: Attempts,
   ): Promise<ReadonlyMap<string, BatchLedger>> {
     const { projection, schemaName } = this.#registered
     const ledgers = new Map<string, BatchLedger>()
-    const isParked = ({ key, record }: PreparedRecord): boolean =>
-      this.#parkedKeys.get(record.topic)?.has(key) === true
-    const lookedUp = await this.#lookUps.of(records, isParked)
     await inTransaction(this.#session.db, async (trx) => {
       await expectBuilding(trx, this.#registered)
       for (const [topic, ofTopic] of Map.groupBy(records, ({ record }) => record.topic)) {
@@ -111,6 +115,10 @@ export class StatementLoad {
       await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     return ledgers
+  }
+
+  #isParked({ key, record }: PreparedRecord): boolean {
+    return this.#parkedKeys.get(record.topic)?.has(key) === true
   }
 }
 

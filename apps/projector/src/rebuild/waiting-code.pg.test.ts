@@ -1,9 +1,10 @@
 import { errorMessage } from '@fairlead/base'
 import type { FoldProjection, SqlProjection } from '@fairlead/projection'
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import type { Job } from '../store/jobs.ts'
 import { accountId, accounts, totals } from '../testing/accounts.test-fixture.ts'
-import { RebuildFixture, balances } from '../testing/rebuild.test-fixture.ts'
+import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
 const ACCOUNTS = 4
 
@@ -60,6 +61,37 @@ test.concurrent.for([
     expect(reasons).toEqual([
       expect.stringMatching(new RegExp(`^${what} waited for something else than the database`)),
     ])
+  } finally {
+    await fixture.close()
+  }
+})
+
+const IDLE_TOO_LONG = sql`
+  select from pg_stat_activity where datname = current_database()
+    and application_name = 'fairlead-projector-rebuild'
+    and (state <> 'idle' or clock_timestamp() - state_change < interval '11 s')`
+
+test.concurrent('look-ups of a portion take longer than a session may be idle', async () => {
+  const fixture = await RebuildFixture.open()
+  try {
+    fixture.appendDeposits(ACCOUNTS, ACCOUNTS)
+    let isFirst = true
+    const slowly: SqlProjection = {
+      ...totals,
+      version: 2,
+      enrichEach: async () => {
+        if (!isFirst) return
+        isFirst = false
+        await until(async () =>
+          expect((await IDLE_TOO_LONG.execute(fixture.db)).rows).toHaveLength(0),
+        )
+      },
+    }
+    const { reasons, logger } = waiting()
+    fixture.start([totals, slowly], { logger })
+    await fixture.hasState(totals.name, 2, 'ready')
+    expect(isFirst).toBe(false)
+    expect(reasons).toEqual([])
   } finally {
     await fixture.close()
   }
