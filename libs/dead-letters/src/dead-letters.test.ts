@@ -44,7 +44,7 @@ function projector(answers: Readonly<Record<string, unknown>>, status = 200) {
     const { authorization } = { ...(init.headers as Readonly<Record<string, string>>) }
     expect(authorization).toBe('Bearer secret')
     asked.push({ method, path: pathname + search, body: sent })
-    const answer = answers[pathname] ?? {}
+    const answer = answers[pathname + search] ?? answers[pathname] ?? {}
     return answer instanceof Response ? answer : Response.json(answer, { status })
   }
   const options = {
@@ -105,6 +105,20 @@ test('a replay waits for its end', async () => {
   expect(await letters.replay({ key: 'a' }, { ...ANA, lettersPerSecond: 5 })).toEqual(done)
   expect(asked[0]?.body).toEqual({ projection: 'orders', key: 'a', ...ANA, lettersPerSecond: 5 })
   expect(await letters.discard({ all: true }, ANA)).toBe(2)
+})
+
+test('parked keys are read page by page, each behind the one before', async () => {
+  const { asked, letters } = projector({
+    '/dead-letters/keys?projection=orders&limit=100': { keys: [{ key: 'a' }], next: '1.x' },
+    '/dead-letters/keys?projection=orders&limit=100&after=1.x': {
+      keys: [{ key: 'b' }],
+      next: null,
+    },
+  })
+  const keys = []
+  for await (const { key } of letters.keys()) keys.push(key)
+  expect(keys).toEqual(['a', 'b'])
+  expect(asked).toHaveLength(2)
 })
 
 test('a letter that was replayed since it was listed is left out', async () => {

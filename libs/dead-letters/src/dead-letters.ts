@@ -174,13 +174,14 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   async *keys(filter: Readonly<Record<string, unknown>> = {}): AsyncGenerator<ParkedKey> {
-    for (let offset = 0; ; offset += PAGE_LETTERS) {
-      const query = this.#query({ ...filter, offset })
-      const { keys } = await this.#get<{ readonly keys: readonly ParkedKey[] }>(
-        `/dead-letters/keys?${query}`,
-      )
+    for (let place = {}; ; ) {
+      const { keys, next } = await this.#get<{
+        readonly keys: readonly ParkedKey[]
+        readonly next: string | null
+      }>(`/dead-letters/keys?${this.#query({ ...filter, ...place })}`)
       yield* keys
-      if (keys.length < PAGE_LETTERS) return
+      if (next === null) return
+      place = { after: next }
     }
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
-import { EXPORT_LETTERS } from './show-letters.ts'
+import { EXPORT_LETTERS, LIST_PARKED_KEYS } from './show-letters.ts'
 
 test('an export passes over letters that are gone since they were listed', async () => {
   const { exitCode, stdout } = await runAgainst(
@@ -23,4 +23,24 @@ test('an export passes over letters that are gone since they were listed', async
 test('an export that the projector refuses fails', async () => {
   const refused = () => ({ status: 503, body: { code: 'AWAY', message: 'the database is away' } })
   expect((await runAgainst(refused, EXPORT_LETTERS, 'orders')).exitCode).toBe(1)
+})
+
+test('more parked keys than a page has are read page by page', async () => {
+  const page = (count: number, next: string | null) => ({
+    body: { keys: Array.from({ length: count }, (_, index) => ({ key: `${index}` })), next },
+  })
+  const { stdout, requests } = await runAgainst(
+    (request) => (request.includes('after=') ? page(200, '2.x') : page(1_000, '1.x')),
+    LIST_PARKED_KEYS,
+    'orders',
+    '--limit',
+    '1200',
+    '--output',
+    'jsonl',
+  )
+  expect(requests).toEqual([
+    'GET /dead-letters/keys?projection=orders&limit=1000',
+    'GET /dead-letters/keys?projection=orders&limit=200&after=1.x',
+  ])
+  expect(stdout.trim().split('\n')).toHaveLength(1_200)
 })

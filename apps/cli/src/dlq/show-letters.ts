@@ -68,9 +68,11 @@ const NOT_FOUND = 404
 const MESSAGE_LENGTH_MAX = 60
 const KEY_LENGTH_MAX = 60
 
-const LIMIT: Readonly<Record<string, OptionDefinition>> = {
-  limit: { value: 'n', doc: `at most this many, 1 to ${LIMIT_MAX} (default: 100)` },
-}
+/** Of parked keys: they are asked for page by page, and printed at once. */
+const KEYS_MAX = 1_000_000
+const KEYS_DEFAULT = 100
+
+const LIMIT: Readonly<Record<string, OptionDefinition>> = limitOption(LIMIT_MAX)
 const CAUSE_FILTER: Readonly<Record<string, OptionDefinition>> = {
   tenant: { value: 'name', doc: 'those of this tenant' },
   fingerprint: { value: 'hex', doc: 'those that failed for this cause' },
@@ -137,6 +139,10 @@ const ACTION_COLUMNS: readonly Column<Action>[] = [
   { title: 'reason', value: ({ reason }) => reason },
 ]
 
+function limitOption(max: number): Readonly<Record<string, OptionDefinition>> {
+  return { limit: { value: 'n', doc: `at most this many, 1 to ${max} (default: 100)` } }
+}
+
 const OF_PROJECTION = {
   positionals: '[<projection>]',
   positionalCount: { min: 0, max: 1 },
@@ -169,19 +175,38 @@ export const LIST_PARKED_KEYS: Command = {
   options: {
     ...CAUSE_FILTER,
     'older-than': { value: 'seconds', doc: 'parked for at least so long' },
-    ...LIMIT,
+    ...limitOption(KEYS_MAX),
     ...PROJECTOR_OPTION,
   },
-  async run({ options, output, positionals: [projection] }) {
-    const query = queryOf(options, projection)
+  async run({ options, output, positionals: [projection], signal }) {
+    const query = queryOf(options, projection, KEYS_MAX)
     const seconds = integerOption(options, 'older-than', { min: 0, max: Number.MAX_SAFE_INTEGER })
     if (seconds !== undefined) query.set('olderThanMs', `${seconds * 1_000}`)
-    const { keys } = await projectorApi(options).get<{ readonly keys: readonly ParkedKey[] }>(
-      `/dead-letters/keys?${query.toString()}`,
-    )
+    const keys = await parkedKeys(projectorApi(options), query, {
+      keysMax: Number(query.get('limit') ?? KEYS_DEFAULT),
+      signal,
+    })
     output.list(keys, KEY_COLUMNS)
-    return EXIT.ok
+    return signal.aborted ? EXIT.interrupted : EXIT.ok
   },
+}
+
+async function parkedKeys(
+  api: HttpApi,
+  query: URLSearchParams,
+  { keysMax, signal }: { readonly keysMax: number; readonly signal: AbortSignal },
+): Promise<readonly ParkedKey[]> {
+  const keys: ParkedKey[] = []
+  for (;;) {
+    query.set('limit', `${Math.min(LIMIT_MAX, keysMax - keys.length)}`)
+    const page = await api.get<{
+      readonly keys: readonly ParkedKey[]
+      readonly next: string | null
+    }>(`/dead-letters/keys?${query.toString()}`)
+    for (const key of page.keys) keys.push(key)
+    if (page.next === null || keys.length >= keysMax || signal.aborted) return keys
+    query.set('after', page.next)
+  }
 }
 
 export const LIST_CAUSES: Command = {
@@ -281,13 +306,17 @@ async function letterOf(
   }
 }
 
-function queryOf(options: OptionValues, projection: string | undefined): URLSearchParams {
+function queryOf(
+  options: OptionValues,
+  projection: string | undefined,
+  limitMax: number = LIMIT_MAX,
+): URLSearchParams {
   const query = new URLSearchParams(projection === undefined ? {} : { projection })
   for (const [option, name] of Object.entries(QUERY_NAMES)) {
     const value = textOption(options, option)
     if (value !== undefined) query.set(name, value)
   }
-  const limit = integerOption(options, 'limit', { min: 1, max: LIMIT_MAX })
+  const limit = integerOption(options, 'limit', { min: 1, max: limitMax })
   if (limit !== undefined) query.set('limit', `${limit}`)
   return query
 }

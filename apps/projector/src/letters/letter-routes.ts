@@ -20,6 +20,7 @@ import {
 } from '../store/letter-orders.ts'
 import { readLettersOf, readParkedKeys } from '../store/letter-queue.ts'
 import {
+  KEY_PLACE_PATTERN,
   type WholeLetter,
   findLetter,
   listActions,
@@ -43,7 +44,8 @@ const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 const RATE_MAX = 1_000_000
 const VERSION_MAX = 2 ** 31 - 1
-const PAGE_OFFSET_MAX = 1_000_000_000
+/** Most of it is the name of a topic, which has 249 characters at most. */
+const KEY_PLACE_LENGTH_MAX = 350
 const AGE_MAX_MS = 100 * 365 * 86_400_000
 
 const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
@@ -85,7 +87,7 @@ type KeyQuery = {
   readonly errorClass?: string
   readonly olderThanMs?: number
   readonly limit: number
-  readonly offset: number
+  readonly after?: string
 }
 
 type CauseQuery = Pick<LetterQuery, 'projection' | 'version' | 'tenant' | 'limit'>
@@ -171,7 +173,8 @@ export type LetterRouteSource = {
  *   last one of the page before.
  * - `GET /dead-letters/:id?reveal=`: one letter with its value decoded. Personal data and raw bytes with
  *   `reveal=true` only.
- * - `GET /dead-letters/keys`, `/causes`, `/log`: parked keys, failures by fingerprint, what was done.
+ * - `GET /dead-letters/keys`, `/causes`, `/log`: parked keys, failures by fingerprint, what was done. For
+ *   keys `after` is `next` of the page before.
  * - `POST /dead-letters/replay`, `/discard`: orders, with actor and reason. A replay is carried out by
  *   the owners of the partitions: `GET /dead-letters/replays/:request` tells how far it is.
  * - `POST /dead-letters/dry-run`: what a replay would change, found out in a transaction that is
@@ -218,7 +221,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
     errorClass: text,
     olderThanMs: { type: 'integer', minimum: 0, maximum: AGE_MAX_MS },
     limit,
-    offset: { type: 'integer', minimum: 0, maximum: PAGE_OFFSET_MAX, default: 0 },
+    after: { type: 'string', pattern: KEY_PLACE_PATTERN, maxLength: KEY_PLACE_LENGTH_MAX },
   })
   http.get<{ Querystring: KeyQuery }>(
     '/dead-letters/keys',
@@ -226,8 +229,8 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
     ({ query }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, query)
-        const keys = await listParkedKeys(db, query)
-        return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })) }
+        const { keys, next } = await listParkedKeys(db, query)
+        return { keys: keys.map((key) => ({ ...key, headId: idText(key.headId) })), next }
       }),
   )
   http.get<{ Querystring: CauseQuery }>(

@@ -399,6 +399,34 @@ test('letters are listed by projection, kind and page, with where they come from
   expect(shown.body).not.toHaveProperty('valueBase64')
 })
 
+test('pages of parked keys skip none while those of the page before are released', async () => {
+  await serve()
+  await appliedUpTo(0, 0)
+  // Those of one batch are parked at one time, and two topics have keys in common.
+  await sql`
+    insert into evt.parked_key (projection_id, version, topic, part, key, parked_at)
+    select p.id, 1, topic, 0, 'key-' || n, timestamptz '2026-01-01 00:00:00.000001Z'
+    from evt.projection p, unnest(array[${TOPIC}, 'a.b']) as topic, generate_series(1, 60) as n`.execute(
+    db,
+  )
+  const seen: string[] = []
+  for (let after = '', pages = 1; ; pages += 1) {
+    const { body } = await ask('GET', `/dead-letters/keys?projection=accounts&limit=40${after}`)
+    const keys = body['keys'] as readonly { readonly key: string; readonly topic: string }[]
+    seen.push(...keys.map(({ key, topic }) => `${topic} ${key}`))
+    await sql`delete from evt.parked_key
+      where topic || ' ' || key = any(${seen}::text[])`.execute(db)
+    if (body['next'] === null) {
+      expect(pages).toBe(3)
+      break
+    }
+    after = `&after=${encodeURIComponent(String(body['next']))}`
+  }
+  expect(new Set(seen).size).toBe(120)
+  expect(seen).toHaveLength(120)
+  expect(await ask('GET', '/dead-letters/keys?after=40')).toMatchObject({ status: 400 })
+})
+
 test('a letter whose schema is named in a header is replayed with its edited value', async () => {
   await serve()
   const header = ['__value_schema_id', Uint8Array.of(1, ...Buffer.alloc(16, 7))] as const

@@ -139,15 +139,27 @@ export type KeyFilter = {
   /** Parked for at least so long. */
   readonly olderThanMs?: number | undefined
   readonly limit: number
-  readonly offset: number
+  /** Keys behind this place only: `next` of the page before. */
+  readonly after?: string | undefined
 }
 
+export type KeyPage = {
+  readonly keys: readonly ListedKey[]
+  /** Where the next page begins; null when this one is the last. */
+  readonly next: string | null
+}
+
+/**
+ * The place of a parked key in the order of lists: when it was parked, in microseconds, its hash, projection,
+ * version and topic. No row has to be there any more for a page to begin behind it.
+ */
+export const KEY_PLACE_PATTERN: string = String.raw`^\d{1,18}\.[0-9a-f]{32}\.\d{1,10}\.\d{1,10}\.[\w.-]+$`
+
+const KEY_PLACE = sql`(extract(epoch from k.parked_at) * 1000000)::bigint, k.key_md5, k.projection_id, k.version, k.topic`
+
 /** Parked keys, the oldest first, each with the letter that it waits for. */
-export async function listParkedKeys(
-  db: Kysely<unknown>,
-  filter: KeyFilter,
-): Promise<readonly ListedKey[]> {
-  const { projection, version, tenant, fingerprint, errorClass, olderThanMs } = filter
+export async function listParkedKeys(db: Kysely<unknown>, filter: KeyFilter): Promise<KeyPage> {
+  const { projection, version, tenant, fingerprint, errorClass, olderThanMs, after } = filter
   const conditions = [
     projection === undefined ? [] : [sql`p.name = ${projection}`],
     version === undefined ? [] : [sql`k.version = ${version}`],
@@ -157,22 +169,35 @@ export async function listParkedKeys(
     olderThanMs === undefined
       ? []
       : [sql`k.parked_at <= clock_timestamp() - ${olderThanMs}::float8 * interval '1 ms'`],
+    after === undefined ? [] : [isBehind(after)],
   ].flat()
-  const { rows } = await sql<ListedKey>`
+  // One more than asked for tells whether there is another page.
+  const { rows } = await sql<ListedKey & { readonly place: string }>`
     select p.name as projection, k.version, k.topic, k.part as "partition", k.key, k.tenant,
       (select count(*)::int from evt.dead_letter l where ${IS_OF_KEY}) as letters,
       k.parked_at as "parkedAt", k.attempts, k.timed_tries as "timedTries",
       k.next_try_at as "nextTryAt", k.drain_requested_at is not null as "isDraining",
       head.id as "headId", head.kind as "headKind", head.error_class as "errorClass",
-      head.error_message as "errorMessage", head.fingerprint
+      head.error_message as "errorMessage", head.fingerprint,
+      concat_ws('.', ${KEY_PLACE}) as place
     from evt.parked_key k join evt.projection p on p.id = k.projection_id
     left join lateral (
       select * from evt.dead_letter l where ${IS_OF_KEY}
       order by (l.part = k.part), l.part, l.log_offset limit 1
     ) head on true
     where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
-    order by k.parked_at, k.key_md5 limit ${filter.limit} offset ${filter.offset}`.execute(db)
-  return rows
+    order by ${KEY_PLACE} limit ${filter.limit + 1}`.execute(db)
+  const keys = rows.slice(0, filter.limit)
+  return {
+    keys: keys.map(({ place: _, ...key }) => key),
+    next: rows.length > keys.length ? (keys.at(-1)?.place ?? null) : null,
+  }
+}
+
+function isBehind(place: string): RawBuilder<boolean> {
+  const [parkedAtMicros, keyMd5, projectionId, version, ...topic] = place.split('.')
+  return sql`(${KEY_PLACE}) > (${parkedAtMicros}::bigint, ${keyMd5}::text, ${projectionId}::bigint,
+    ${version}::bigint, ${topic.join('.')}::text)`
 }
 
 const IS_OF_KEY = sql`(l.projection_id, l.version, l.topic, md5(l.key))
@@ -205,7 +230,8 @@ export async function listCauses(
       count(distinct l.key)::int as keys, min(l.first_at) as "firstAt", max(l.last_at) as "lastAt"
     from ${LETTERS}
     where ${matches({ ...of, kind: 'failed' })}
-    group by p.name, l.version, l.fingerprint order by keys desc, l.fingerprint
+    group by p.name, l.version, l.fingerprint
+    order by keys desc, l.fingerprint, p.name, l.version
     limit ${limit}`.execute(db)
   return rows
 }
