@@ -37,7 +37,7 @@ type ReadModel = {
 
 const t = tables<ReadModel>()
 
-const TRAIL_MODULUS = 1_000_000_007n
+export const TRAIL_MODULUS = 1_000_000_007n
 
 /** Differs for every other order of the same amounts, and for each of them that is missing or twice. */
 export function nextTrail(trail: bigint, amount: number): bigint {
