@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { once } from 'node:events'
 import { type CatTerminal, runCat } from './cat/cat.ts'
-import { askOnTerminal, runCommand } from './command/run-command.ts'
+import { askOnTerminal } from './command/ask-on-terminal.ts'
+import { runCommand } from './command/run-command.ts'
 import { EXIT } from './command/command.ts'
 import { helpOfAll } from './command/help.ts'
 import { COMMANDS } from './commands.ts'
@@ -47,7 +48,9 @@ function terminal(): CatTerminal {
       if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')
     },
     stdin: process.stdin,
-    ask: process.stdin.isTTY ? askOnTerminal : undefined,
+    ask: process.stdin.isTTY
+      ? (question) => askOnTerminal(question, { input: process.stdin, output: process.stderr })
+      : undefined,
     env: process.env,
     signal: interrupted.signal,
   }

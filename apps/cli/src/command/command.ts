@@ -68,6 +68,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** The user ended a question in the place of answering it. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+}
+
 /** The text of an option that takes a value; undefined when it is not given. */
 export function textOption(options: OptionValues, name: string): string | undefined {
   const value = options[name]

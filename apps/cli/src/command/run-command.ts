@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises'
 import { type ClusterAdmin, createClusterAdmin } from '@fairlead/kafka'
 import { Output, parseOutputFormat } from '../output/output.ts'
 import {
   type Command,
   EXIT,
   type ExitCode,
+  InterruptedError,
   type OptionValues,
   UsageError,
   isSet,
@@ -24,7 +24,7 @@ export type Terminal = {
   readonly stderr: (text: string) => void
   /** Whether somebody watches what goes to `stderr`. */
   readonly isWatched: boolean
-  /** Undefined where nobody can answer. */
+  /** Undefined where nobody can answer. @throws {InterruptedError} when nobody wants to. */
   readonly ask: ((question: string) => Promise<string>) | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
@@ -57,7 +57,7 @@ export async function runCommand(
     })
     return await invoke(parsed, output, terminal)
   } catch (error) {
-    if (terminal.signal.aborted) return EXIT.interrupted
+    if (terminal.signal.aborted || error instanceof InterruptedError) return EXIT.interrupted
     const failure = failureOf(error)
     output.failureInstead(failure)
     return failure.exitCode
@@ -129,13 +129,4 @@ async function confirmed(question: string, isYes: boolean, terminal: Terminal): 
 
 function plainOutput(terminal: Terminal): Output {
   return new Output({ format: 'table', hasHeaders: true, streams: terminal })
-}
-
-export async function askOnTerminal(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return await terminal.question(question)
-  } finally {
-    terminal.close()
-  }
 }

@@ -1,6 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { text as readText } from 'node:stream/consumers'
-import { type Command, EXIT, UsageError, isSet, textOption } from '../command/command.ts'
+import { ACTOR_OPTION } from '../command/actor.ts'
+import {
+  type Command,
+  EXIT,
+  type OptionValues,
+  UsageError,
+  isSet,
+  textOption,
+} from '../command/command.ts'
 import { actorOf } from './order-letters.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { letterId } from './show-letters.ts'
@@ -14,7 +22,7 @@ export const EDIT_LETTER: Command = {
     value: { value: 'json', doc: 'the value, as "fairlead dlq show --reveal" prints it' },
     file: { value: 'path', doc: 'reads the value from a file; - is the standard input' },
     'take-back': { doc: 'has the original applied again' },
-    actor: { value: 'name', doc: 'who does it, for the log (default: the user of the system)' },
+    ...ACTOR_OPTION,
     reason: { value: 'text', doc: 'why, for the log' },
     ...PROJECTOR_OPTION,
   },
@@ -24,11 +32,13 @@ export const EDIT_LETTER: Command = {
     const actor = actorOf(options)
     const api = projectorApi(options)
     if (isSet(options, 'take-back')) {
+      refuseValueBesideOriginal(options)
+      if (!(await confirm(`Have letter ${id} applied as it was written?`))) return EXIT.failed
       await api.send('DELETE', path, actor)
       output.object({ takenBack: id }, [{ title: '', text: `letter ${id}: the original again\n` }])
       return EXIT.ok
     }
-    const value = await valueOf(textOption(options, 'value'), textOption(options, 'file'))
+    const value = await valueOf(options)
     if (!(await confirm(`Have letter ${id} applied with another value?`))) return EXIT.failed
     await api.send('PUT', path, { value, ...actor })
     output.object({ edited: id }, [{ title: '', text: `letter ${id} is edited\n` }])
@@ -36,10 +46,22 @@ export const EDIT_LETTER: Command = {
   },
 }
 
-/** @throws {UsageError} unless there is one JSON document. */
-async function valueOf(value: string | undefined, file: string | undefined): Promise<unknown> {
+/** @throws {UsageError} */
+function refuseValueBesideOriginal(options: OptionValues): void {
+  const { value, file } = options
+  if (value === undefined && file === undefined) return
+  throw new UsageError('--take-back has the original applied: leave --value and --file out')
+}
+
+/** @throws {UsageError} unless there is one JSON document, and somebody can still be asked about it. */
+async function valueOf(options: OptionValues): Promise<unknown> {
+  const value = textOption(options, 'value')
+  const file = textOption(options, 'file')
   if ((value === undefined) === (file === undefined)) {
     throw new UsageError('give the value with --value or --file, or the original with --take-back')
+  }
+  if (file === '-' && !isSet(options, 'yes')) {
+    throw new UsageError('--file - reads all that is typed, and leaves no answer: add --yes')
   }
   const json = value ?? (file === '-' ? await readText(process.stdin) : await readFile(file ?? ''))
   try {

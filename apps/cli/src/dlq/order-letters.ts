@@ -1,4 +1,4 @@
-import { userInfo } from 'node:os'
+import { ACTOR_OPTION, actorName } from '../command/actor.ts'
 import {
   type Command,
   EXIT,
@@ -28,13 +28,10 @@ const SELECTORS: Readonly<Record<string, OptionDefinition>> = {
   'error-class': { value: 'name', doc: 'letters that failed with this class of error' },
   all: { doc: 'every letter of the projection' },
 }
-const ACTOR: Readonly<Record<string, OptionDefinition>> = {
-  actor: { value: 'name', doc: 'who does it, for the log (default: the user of the system)' },
-}
 const COMMON: Readonly<Record<string, OptionDefinition>> = {
   ...SELECTORS,
   version: { value: 'n', doc: 'version of the projection (default: the live one)' },
-  ...ACTOR,
+  ...ACTOR_OPTION,
   reason: { value: 'text', doc: 'why, for the log' },
   ...PROJECTOR_OPTION,
 }
@@ -202,7 +199,7 @@ export function actorOf(
 ): { readonly actor: string; readonly reason: string } {
   const reason = textOption(options, 'reason') ?? reasonDefault
   if (reason === undefined) throw new UsageError('say why, with --reason: it is kept in the log')
-  return { actor: textOption(options, 'actor') ?? userInfo().username, reason }
+  return { actor: actorName(options), reason }
 }
 
 function described(selection: Readonly<Record<string, string | number | boolean>>): string {

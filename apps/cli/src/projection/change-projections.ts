@@ -1,4 +1,4 @@
-import { userInfo } from 'node:os'
+import { ACTOR_OPTION, actorName } from '../command/actor.ts'
 import {
   type Command,
   EXIT,
@@ -48,10 +48,10 @@ export const PAUSE_PROJECTION: Command = {
   summary: 'Stops applying events in every process, until it is resumed.',
   positionals: '<projection>',
   positionalCount: { min: 1, max: 1 },
-  options: ONE_VERSION,
+  options: { ...ONE_VERSION, ...ACTOR_OPTION },
   notes: 'Processes keep their partitions: nothing is rebalanced.',
   async run({ options, output, positionals: [name = ''] }) {
-    const query = { version: versionOption(options), by: userInfo().username }
+    const query = { version: versionOption(options), by: actorName(options) }
     const answer = await projectorApi(options).send<JsonObject & { readonly paused: number[] }>(
       'POST',
       projectionPath(name, 'pause', query),
