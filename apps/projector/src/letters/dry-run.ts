@@ -4,8 +4,9 @@ import {
   EffectRanges,
   type Letter,
   type PreparedRecord,
+  classifyFailure,
 } from '@fairlead/projection'
-import { OperationalError } from '@fairlead/base'
+import { OperationalError, errorMessage } from '@fairlead/base'
 import { type KyselyPlugin, type Transaction, sql } from 'kysely'
 import { applyRecords } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
@@ -16,21 +17,16 @@ import type { TopicOfProjection } from '../store/letter-owner.ts'
 import type { LetterQueue } from '../store/letter-queue.ts'
 import { versionOf } from '../store/registered-projection.ts'
 import { listTenantSchemas, tenantSchemas } from '../store/tenant-schemas.ts'
+import { type RowChange, netChanges } from './row-changes.ts'
 
 /** Code of the error of a dry run that somebody would have to wait for too long for. */
 export const DRY_RUN_TOO_LONG = 'DRY_RUN_TOO_LONG'
+/** Code of the error of a dry run at which the projection would stop, through no fault of an event. */
+export const STOPS_PROJECTION = 'STOPS_PROJECTION'
 /** A dry run holds up the batches of its projection, and gives up rather than wait for one. */
 const LOCK_TIMEOUT_MS = 2_000
 /** Nor does it hold them up for longer: neither one statement of it does, nor all of them. */
 const TRANSACTION_TIMEOUT_MS = 10_000
-
-/** A row as it is, and as it would be; null where it is not there. */
-type RowChange = {
-  /** With the schema in front where each tenant has one: that of the views. */
-  readonly table: string
-  readonly before: unknown
-  readonly after: unknown
-}
 
 export type DryRun = {
   readonly appliedCount: number
@@ -58,7 +54,8 @@ class RolledBack extends Error {
  * waiting for its end.
  *
  * @throws the reason of `signal`, which ends look-ups. {OperationalError} {@link DRY_RUN_TOO_LONG} when the statements of
- *   its handlers take too long. What look-ups and `applyRecords` throw.
+ *   its handlers take too long, {@link STOPS_PROJECTION} when they do not fit the database. What look-ups and
+ *   `applyRecords` throw.
  */
 export async function dryRun(
   db: Database,
@@ -79,7 +76,8 @@ export async function dryRun(
     parkedKeys: new Set(),
     attempts: Attempts.none,
   })
-  const lookedUp = await new LookUps(projection, signal).of(records, () => false)
+  const lookUps = new LookUps(projection, signal)
+  const lookedUp = await asLive(() => lookUps.of(records, () => false))
   try {
     return await inTransaction(db, async (transaction) => {
       const trx = transaction.withPlugin(endedBy(signal, TRANSACTION_TIMEOUT_MS))
@@ -88,10 +86,9 @@ export async function dryRun(
       const places = await placesOf(trx, owner, records)
       await prepareNotes(trx)
       for (const place of places) await noteChanges(trx, place)
-      await applyRecords(
-        { trx, ledger, schemaName, records, ranges: EffectRanges.none, effects: [], lookedUp },
-        owner,
-        'isolated',
+      const batch = { trx, ledger, schemaName, records, lookedUp }
+      await asLive(() =>
+        applyRecords({ ...batch, ranges: EffectRanges.none, effects: [] }, owner, 'isolated'),
       )
       const { appliedIds, outcomes } = outcomesOf(queue, ledger.letters)
       throw new RolledBack({
@@ -106,6 +103,20 @@ export async function dryRun(
   } catch (error) {
     if (error instanceof RolledBack) return error.found
     throw error
+  }
+}
+
+/** A table or column that is not there stops a projection; here it is the answer. */
+async function asLive<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (classifyFailure(error, 'handler') !== 'schema') throw error
+    throw new OperationalError(errorMessage(error), {
+      code: STOPS_PROJECTION,
+      retryable: false,
+      cause: error,
+    })
   }
 }
 
@@ -154,10 +165,12 @@ async function noteChanges(
   trx: Transaction<unknown>,
   { schemaName, prefix }: Place,
 ): Promise<void> {
+  // A trigger of a partitioned table is one of its partitions, too.
   const { rows: tables } = await sql<{ name: string }>`
-    select tablename as name from pg_tables where schemaname = ${schemaName} order by 1`.execute(
-    trx,
-  )
+    select relname::text as name from pg_class
+    where relnamespace = ${schemaName}::regnamespace and relkind in ('r', 'p')
+      and not relispartition
+    order by 1`.execute(trx)
   for (const { name } of tables) {
     await sql`create trigger fairlead_dry_run after insert or update or delete
       on ${sql.table(`${schemaName}.${name}`)}
@@ -165,35 +178,31 @@ async function noteChanges(
   }
 }
 
-type NotedChange = {
-  readonly table_name: string
-  readonly before: Readonly<Record<string, unknown>> | null
-  readonly after: Readonly<Record<string, unknown>> | null
-}
-
-/** Of each row what it was before all changes, and what it is after them. */
+/** What the triggers have noted, by the names of tables that are no partitions. */
 async function readChanges(
   trx: Transaction<unknown>,
   places: readonly Place[],
 ): Promise<readonly RowChange[]> {
-  const { rows: noted } = await sql<NotedChange>`
-    select table_name, before, after from pg_temp.row_change order by position`.execute(trx)
-  const { rows: keys } = await sql<{ table_name: string; columns: readonly string[] }>`
-    select p.prefix || c.relname as table_name, array_agg(a.attname::text) as columns
+  const { rows: tables } = await sql<{
+    noted: string
+    table: string
+    columns: readonly string[] | null
+  }>`
+    select p.prefix || c.relname as noted, p.prefix || root.relname as table,
+      (select array_agg(a.attname::text) from pg_index i
+        join pg_attribute a on a.attrelid = root.oid and a.attnum = any(i.indkey)
+        where i.indrelid = root.oid and i.indisprimary) as columns
     from unnest(${places.map(({ schemaName }) => schemaName)}::text[],
       ${places.map(({ prefix }) => prefix)}::text[]) as p (schema_name, prefix)
-    join pg_class c on c.relnamespace = p.schema_name::regnamespace
-    join pg_index i on i.indrelid = c.oid and i.indisprimary
-    join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
-    group by p.prefix, c.relname`.execute(trx)
-  const keyColumns = new Map(keys.map(({ table_name, columns }) => [table_name, columns]))
-  const byRow = new Map<string, RowChange>()
-  for (const [index, { table_name: table, before, after }] of noted.entries()) {
-    const key = keyColumns.get(table)?.map((column) => (before ?? after)?.[column])
-    const row = JSON.stringify([table, key ?? index])
-    byRow.set(row, { table, before: byRow.get(row)?.before ?? before, after })
-  }
-  return [...byRow.values()].filter(
-    ({ before, after }) => JSON.stringify(before) !== JSON.stringify(after),
+    join pg_class c on c.relnamespace = p.schema_name::regnamespace and c.relkind in ('r', 'p')
+    join pg_class root on root.oid = coalesce(pg_partition_root(c.oid), c.oid)`.execute(trx)
+  const tableOf = new Map(tables.map(({ noted, table }) => [noted, table]))
+  const { rows: changes } = await sql<RowChange>`
+    select table_name as "table", before, after from pg_temp.row_change order by position`.execute(
+    trx,
+  )
+  return netChanges(
+    changes.map((change) => ({ ...change, table: tableOf.get(change.table) ?? change.table })),
+    new Map(tables.flatMap(({ table, columns }) => (columns === null ? [] : [[table, columns]]))),
   )
 }

@@ -28,7 +28,7 @@ import {
   listLetters,
   listParkedKeys,
 } from '../store/list-letters.ts'
-import { DRY_RUN_TOO_LONG, type DryRun, dryRun } from './dry-run.ts'
+import { DRY_RUN_TOO_LONG, type DryRun, STOPS_PROJECTION, dryRun } from './dry-run.ts'
 import { type Payloads, encodeEdit } from './edit-value.ts'
 import {
   type DecodedLetter,
@@ -424,7 +424,10 @@ async function answering(reply: Reply, answer: () => Promise<unknown>): Promise<
 /** @throws the error itself when nobody but us can do something about it. */
 function statusOf(error: unknown): readonly [status: number, code: string] {
   if (error instanceof LetterOrderError) return [STATUS[error.code], error.code]
-  if (error instanceof EventFailure) return [409, 'STOPS_PROJECTION']
+  if (error instanceof EventFailure) return [409, STOPS_PROJECTION]
+  if (error instanceof OperationalError && error.code === STOPS_PROJECTION) {
+    return [409, STOPS_PROJECTION]
+  }
   if (error instanceof OperationalError && error.code === DRY_RUN_TOO_LONG) return [409, 'BUSY']
   const failureClass = classifyFailure(error, 'handler')
   // A dry run does not wait for the batches of its projection for long.

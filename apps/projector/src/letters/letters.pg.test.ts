@@ -2,7 +2,7 @@ import type { AnyEvent, Row, SqlContext } from '@fairlead/projection'
 import { EncodeError, withWirePrefix } from '@fairlead/serde'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
-import { sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
 import { discardLetters, findVersion } from '../store/letter-orders.ts'
@@ -339,6 +339,46 @@ test.for([
   await appliedUpTo(5, 0)
 })
 
+test('a dry run tells rows that would be new, and of a partitioned table under its own name', async () => {
+  let isKnown = false
+  const { on, ...rest } = totals
+  await serve([
+    {
+      ...rest,
+      migrate: async (trx) => {
+        await sql`create table ${sql.table('day_total')} (day text primary key, total bigint not null)
+          partition by list (day)`.execute(trx)
+        await sql`create table ${sql.table('day_total_monday')} partition of ${sql.table('day_total')}
+          for values in ('monday')`.execute(trx)
+        await sql`create table ${sql.table('day_total_other')} partition of ${sql.table('day_total')}
+          default`.execute(trx)
+      },
+      on: {
+        Deposited: async (event: AnyEvent, context: SqlContext<unknown, unknown>) => {
+          if (!isKnown) throw new RangeError('nobody knows it')
+          await on['Deposited']?.(event, context)
+        },
+      },
+    } satisfies typeof totals,
+  ])
+  log.append(0, deposited('monday', 1), deposited('monday', 2), deposited('tuesday', 4))
+  await appliedUpTo(3, 0)
+  isKnown = true
+  expect(
+    await ask('POST', '/dead-letters/dry-run', { projection: 'totals', all: true }),
+  ).toMatchObject({
+    status: 200,
+    body: {
+      appliedCount: 3,
+      // Keys come in any order.
+      changes: expect.arrayContaining([
+        { table: 'day_total', before: null, after: { day: 'monday', total: 3 } },
+        { table: 'day_total', before: null, after: { day: 'tuesday', total: 4 } },
+      ]),
+    },
+  })
+})
+
 test('a key that arrives at another partition is found there, and drained in the order of both', async () => {
   const { state, projection } = curable()
   await serve([projection])
@@ -463,6 +503,30 @@ test('a dry run that cannot be had says why', async () => {
     expect(await dryRun({ all: true })).toEqual([409, 'BUSY'])
   })
   expect(await dryRun({ all: true })).toEqual([200, undefined])
+})
+
+test('a dry run of a handler whose table is not there says that it stops the projection', async () => {
+  let isCured = false
+  await serve([
+    {
+      ...totals,
+      on: {
+        Deposited: async (_event: unknown, { trx }: SqlContext<unknown, unknown>) => {
+          if (!isCured) throw new RangeError('nothing deposited')
+          await sql`select from no_such_table`.execute(trx as Transaction<unknown>)
+        },
+      },
+    },
+  ])
+  log.append(0, deposited('monday', 1))
+  await appliedUpTo(1, 0)
+  isCured = true
+  expect(
+    await ask('POST', '/dead-letters/dry-run', { projection: 'totals', all: true }),
+  ).toMatchObject({
+    status: 409,
+    body: { code: 'STOPS_PROJECTION', message: expect.stringContaining('no_such_table') },
+  })
 })
 
 test('a dry run ends what it looks up when nobody waits for it any more', async () => {
