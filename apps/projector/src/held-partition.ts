@@ -14,7 +14,7 @@ type HeldPartitionOptions = {
   readonly db: Database
   readonly log: Pick<EventLog, 'earliestOffset' | 'topicId'>
   readonly partition: ProjectionPartition
-  readonly observer: Pick<WorkerObserver, 'held'>
+  readonly observer: Pick<WorkerObserver, 'held' | 'wentBack'>
 }
 
 /**
@@ -106,8 +106,12 @@ export class HeldPartition {
 
   async #hold(checkpoint: HeldCheckpoint): Promise<void> {
     await this.parkedKeys.reload()
+    const { observer } = this.#options
+    const { nextOffset: toOffset } = checkpoint.progress
+    const fromOffset = this.nextOffset ?? toOffset
     this.#checkpoint = checkpoint
-    this.#options.observer.held(checkpoint.progress)
+    if (toOffset < fromOffset) observer.wentBack({ fromOffset, toOffset })
+    observer.held(checkpoint.progress)
   }
 
   get #held(): HeldCheckpoint {

@@ -46,7 +46,8 @@ export type WorkerOptions = {
  *
  * What is true in the database is never guessed: after every failed transaction, one whose outcome is
  * unknown included, the checkpoint is read again, and the batch is admitted against it anew. A commit
- * that did happen then leaves nothing of the batch.
+ * that did happen then leaves nothing of the batch. A database that has lost commits, as a standby may
+ * that was promoted, or one that was restored, stands below the batch: what is between is fetched again.
  */
 export class PartitionWorker {
   readonly #options: WorkerOptions
@@ -115,6 +116,8 @@ export class PartitionWorker {
 
   /** Waits for a database that is away; false when the worker stops meanwhile. */
   async #takeOver(): Promise<boolean> {
+    // Rows of transactions that the database has lost: others may have their ids by now.
+    this.#rowCache?.clear()
     const isHeld = await this.#recovery.untilDone('apply', async () => {
       await this.#held.takeOver()
       await this.#portions.begin()
@@ -130,7 +133,7 @@ export class PartitionWorker {
     else this.#troubles.pause('gate', { failureClass: 'operator', reason })
   }
 
-  /** Until the worker stops, or loses the fence. */
+  /** Until the worker stops, or the database is not as the worker knows it: the partition is taken over anew. */
   async #consume(): Promise<void> {
     const source = new BatchSource({
       reader: this.#options.reader,
@@ -200,12 +203,16 @@ export class PartitionWorker {
     }
   }
 
-  /** Applies a fetch in transactions of bounded size; false when another worker has the partition. */
+  /**
+   * Applies a fetch in transactions of bounded size; false when another worker has the partition, or the
+   * batch begins above the checkpoint.
+   */
   async #applyAll(batch: Batch): Promise<boolean> {
     const { gate } = this.#options
     const tries = this.#recovery.begin()
     while (!this.#isStopping) {
       const from = this.#held.progress
+      if (from.nextOffset < batch.startOffset) return false
       if (from.nextOffset >= batch.nextOffset) break
       if (gate.isClosed) {
         // The partition stays this worker's: an operator's pause costs no rebalance.

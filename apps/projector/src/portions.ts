@@ -87,17 +87,19 @@ export class Portions {
     return { count, parkedKeys: await parkedKeys.among(records.slice(0, count), moved) }
   }
 
-  /** As many of the records as one transaction takes. */
+  /** As many of the records as one transaction takes, from the checkpoint on. */
   #cut(batch: Batch, from: Progress): Batch {
-    const start = batch.records.findIndex(({ record }) => record.offset >= from.nextOffset)
-    if (start < 0) return { ...batch, records: [] }
+    const { nextOffset: startOffset } = from
+    invariant(batch.startOffset <= startOffset, 'a batch has what comes next')
+    const start = batch.records.findIndex(({ record }) => record.offset >= startOffset)
+    if (start < 0) return { ...batch, startOffset, records: [] }
     const end = this.#endOf(batch, start)
     if (start === 0 && end === batch.records.length) return batch
     const records = batch.records.slice(start, end)
-    if (end === batch.records.length) return { ...batch, records }
+    if (end === batch.records.length) return { ...batch, startOffset, records }
     const last = records.at(-1)
     invariant(last !== undefined, 'a portion is not empty')
-    return { ...batch, records, nextOffset: last.record.offset + 1 }
+    return { ...batch, startOffset, records, nextOffset: last.record.offset + 1 }
   }
 
   /** Ahead of a record that the projection cannot judge; such a record itself is the end. */

@@ -82,7 +82,7 @@ export class ProjectorMetrics {
   observer(
     projection: Projection,
     { topic, partition }: TopicPartition,
-  ): Omit<WorkerObserver, 'crashed'> {
+  ): Omit<WorkerObserver, 'crashed' | 'wentBack'> {
     const metrics = this.#metrics
     const labels = { projection: projection.name, version: String(projection.version) }
     const partitionLabels = { ...labels, topic, partition: String(partition) }

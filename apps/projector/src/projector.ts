@@ -308,6 +308,12 @@ export class Projector {
           isTimed ? 'parked keys were tried again' : 'dead letters were replayed',
         )
       },
+      wentBack: (offsets) => {
+        logger.warn(
+          { ...fields, ...offsets },
+          'the database has lost transactions that had committed: what it lacks is applied again from the log',
+        )
+      },
       crashed: fail,
     }
   }

@@ -21,6 +21,8 @@ export interface WorkerObserver {
   failed(failure: { readonly error: unknown; readonly failureClass: FailureClass | 'flood' }): void
   /** The checkpoint was read or moved. */
   held(progress: Progress): void
+  /** The database stands below what the worker has committed: it has lost its last transactions. */
+  wentBack(offsets: { readonly fromOffset: number; readonly toOffset: number }): void
   fetched(fetch: FetchEnd): void
   committed(batch: CommittedBatch): void
   /** Letters were applied again, or failed once more. */

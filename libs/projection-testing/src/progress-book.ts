@@ -38,7 +38,9 @@ export class ProgressBook {
     readonly ledger: BatchLedger
   } {
     const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
-    const admitted = admit(this.#held(topic), { records, nextOffset })
+    const progress = this.#held(topic)
+    const startOffset = progress.nextOffset
+    const admitted = admit(progress, { startOffset, records, nextOffset })
     const news =
       this.#projection.inbox === undefined
         ? admitted.records

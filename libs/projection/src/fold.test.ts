@@ -19,7 +19,7 @@ class ReadModel {
 
   apply(records: readonly PreparedRecord[]): BatchLedger {
     const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
-    const admitted = admit(this.progress, { records, nextOffset })
+    const admitted = admit(this.progress, { startOffset: 0, records, nextOffset })
     const ledger = new BatchLedger({
       projection: accounts,
       parkedKeys: this.parkedKeys,

@@ -33,14 +33,20 @@ export type Admitted = {
   readonly duplicateCount: number
 }
 
-/**
- * Sorts out what of a fetch is to be applied. `nextOffset` is where the fetch ends: behind its last
- * record, and behind control batches and compacted records.
- */
-export function admit(
-  from: Progress,
-  fetched: { readonly records: readonly PreparedRecord[]; readonly nextOffset: number },
-): Admitted {
+/** What was fetched: all that the log has from `startOffset` up to `nextOffset`. */
+type FetchedRecords = {
+  readonly startOffset: number
+  readonly records: readonly PreparedRecord[]
+  /** Behind the last record, and behind control batches and compacted records. */
+  readonly nextOffset: number
+}
+
+/** Sorts out what of a fetch is to be applied. It has what comes next: nothing is passed over unseen. */
+export function admit(from: Progress, fetched: FetchedRecords): Admitted {
+  invariant(
+    fetched.startOffset <= from.nextOffset,
+    'what is applied begins at the checkpoint, or before',
+  )
   const records: PreparedRecord[] = []
   const transactionIds: string[] = []
   let { source, eventTimeMs, nextOffset } = from

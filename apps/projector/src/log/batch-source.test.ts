@@ -58,17 +58,27 @@ test('a fetch is worked off in batches of one size, each of which ends where the
   ])
   expect(shape(await source.next())).toEqual({
     offsets: [10, 11, 13],
+    startOffset: 10,
     nextOffset: 14,
     leaderEpoch: 5,
   })
   // Nothing is decoded before somebody wants it, and one fetch is ahead.
   expect(preparedCounts).toEqual([3])
   expect(asked).toEqual([START, { nextOffset: 23, leaderEpoch: 5 }])
-  expect(shape(await source.next())).toMatchObject({ offsets: [14, 15, 17], nextOffset: 18 })
+  expect(shape(await source.next())).toMatchObject({
+    offsets: [14, 15, 17],
+    startOffset: 14,
+    nextOffset: 18,
+  })
   expect(shape(await source.next())).toMatchObject({ offsets: [18, 19, 20], nextOffset: 23 })
   expect(asked).toHaveLength(2)
   // An answer without batches tells no epoch.
-  expect(shape(await source.next())).toEqual({ offsets: [23], nextOffset: 24, leaderEpoch: 5 })
+  expect(shape(await source.next())).toEqual({
+    offsets: [23],
+    startOffset: 23,
+    nextOffset: 24,
+    leaderEpoch: 5,
+  })
 })
 
 test('at the end of the log nothing is fetched ahead', async () => {
@@ -92,10 +102,11 @@ test('the size of a batch may change within a fetch', async () => {
 
 test('a fetch without records is a batch without any: its end may be news', async () => {
   const { source, asked } = sourceOf([fetched([], 10), fetched([], 12, 1), fetched([12], 13)])
-  expect(shape(await source.next())).toEqual({ offsets: [], nextOffset: 10, leaderEpoch: -1 })
+  const none = { offsets: [], startOffset: 10 }
+  expect(shape(await source.next())).toEqual({ ...none, nextOffset: 10, leaderEpoch: -1 })
   expect(asked).toHaveLength(1)
-  expect(shape(await source.next())).toEqual({ offsets: [], nextOffset: 12, leaderEpoch: 1 })
-  expect(shape(await source.next()).offsets).toEqual([12])
+  expect(shape(await source.next())).toEqual({ ...none, nextOffset: 12, leaderEpoch: 1 })
+  expect(shape(await source.next())).toMatchObject({ offsets: [12], startOffset: 12 })
 })
 
 test('what failed is asked for again, a fetch that was ahead included', async () => {
@@ -104,7 +115,7 @@ test('what failed is asked for again, a fetch that was ahead included', async ()
   await expect(source.next()).rejects.toThrow(away)
   expect(shape(await source.next()).offsets).toEqual([10])
   await expect(source.next()).rejects.toThrow(away)
-  expect(shape(await source.next()).offsets).toEqual([11])
+  expect(shape(await source.next())).toMatchObject({ offsets: [11], startOffset: 11 })
   expect(asked.map(({ nextOffset }) => nextOffset).slice(0, 4)).toEqual([10, 10, 11, 11])
   await source.close()
 })

@@ -9,7 +9,11 @@ export type BatchEnd = {
   readonly leaderEpoch: number
 }
 
-export type Batch = BatchEnd & { readonly records: readonly PreparedRecord[] }
+/** All that the log has from `startOffset` up to `nextOffset`. */
+export type Batch = BatchEnd & {
+  readonly startOffset: number
+  readonly records: readonly PreparedRecord[]
+}
 
 type BatchSourceOptions = {
   readonly reader: Pick<RecordReader, 'prepareLazily'>
@@ -29,6 +33,8 @@ export class BatchSource {
   readonly #options: BatchSourceOptions
   #records: readonly LogRecord[] = []
   #takenCount = 0
+  /** Where the next batch begins. */
+  #startOffset: number
   /** Where the current fetch ends. */
   #end: BatchEnd
   #ahead: Promise<Fetched> | undefined
@@ -38,6 +44,7 @@ export class BatchSource {
   constructor(options: BatchSourceOptions) {
     this.#options = options
     this.#end = options.from
+    this.#startOffset = options.from.nextOffset
   }
 
   /** There is more to take already: `next` waits for nobody to write anything. */
@@ -55,9 +62,10 @@ export class BatchSource {
     const behind = first + Math.ceil(restCount / batchCount)
     const records = await this.#options.reader.prepareLazily(this.#records.slice(first, behind))
     this.#takenCount = behind
-    const { leaderEpoch, nextOffset } = this.#end
-    const next = this.#records[behind]
-    return { records, leaderEpoch, nextOffset: next?.offset ?? nextOffset }
+    const { leaderEpoch } = this.#end
+    const startOffset = this.#startOffset
+    this.#startOffset = this.#records[behind]?.offset ?? this.#end.nextOffset
+    return { startOffset, records, leaderEpoch, nextOffset: this.#startOffset }
   }
 
   /** Waits for the fetch that is under way, if any; nobody wants it any more. */

@@ -42,10 +42,14 @@ type MergedLogOptions = {
   readonly signal: AbortSignal
 }
 
-/** Up to the end that is to be reached. */
-type Fetch = { readonly records: readonly LogRecord[]; readonly nextOffset: number }
+/** All of the log from `startOffset` up to `nextOffset`, which is no further than the end that is to be reached. */
+type Fetch = {
+  readonly startOffset: number
+  readonly records: readonly LogRecord[]
+  readonly nextOffset: number
+}
 
-type Slice = { readonly records: readonly PreparedRecord[]; readonly nextOffset: number }
+type Slice = Omit<Fetch, 'records'> & { readonly records: readonly PreparedRecord[] }
 
 /**
  * All partitions of a topic as one stream, in the order of the source: so that a key whose partition
@@ -125,7 +129,8 @@ class Cursor {
     this.#options = options
     this.#section = section
     this.#before = start
-    this.#fetched = { records: [], nextOffset: start.nextOffset }
+    const startOffset = start.nextOffset
+    this.#fetched = { startOffset, records: [], nextOffset: startOffset }
     if (start.nextOffset < end) this.#fetching = this.#fetchAhead(start.nextOffset)
   }
 
@@ -175,8 +180,9 @@ class Cursor {
     const last = this.#admitted.records[this.#taken - 1]
     if (last === undefined) return this.#before
     const { offset } = last.record
+    const { startOffset } = this.#slice
     const records = this.#slice.records.filter(({ record }) => record.offset <= offset)
-    return admit(this.#before, { records, nextOffset: offset + 1 }).to
+    return admit(this.#before, { startOffset, records, nextOffset: offset + 1 }).to
   }
 
   /** Undefined at the end. */
@@ -189,10 +195,13 @@ class Cursor {
       this.#fetching = nextOffset < this.#section.end ? this.#fetchAhead(nextOffset) : undefined
     }
     const { records: fetched, nextOffset } = this.#fetched
+    const first = fetched[this.#preparedCount]
+    const startOffset = this.#preparedCount === 0 ? this.#fetched.startOffset : first?.offset
+    invariant(startOffset !== undefined, 'a slice that is not the first has records')
     const slice = fetched.slice(this.#preparedCount, this.#preparedCount + SLICE_RECORDS)
     const records = await this.#untilDone(() => this.#options.prepare(slice))
     this.#preparedCount += slice.length
-    return { records, nextOffset: fetched[this.#preparedCount]?.offset ?? nextOffset }
+    return { startOffset, records, nextOffset: fetched[this.#preparedCount]?.offset ?? nextOffset }
   }
 
   #fetchAhead(fromOffset: number): Promise<Fetch> {
@@ -212,7 +221,8 @@ class Cursor {
       )
       if (fetched.nextOffset > fromOffset) {
         const records = fetched.records.filter(({ offset }) => offset < end)
-        return { records, nextOffset: Math.min(fetched.nextOffset, end) }
+        const nextOffset = Math.min(fetched.nextOffset, end)
+        return { startOffset: fromOffset, records, nextOffset }
       }
       shortCount = fetched.highWatermark < end ? shortCount + 1 : 0
       if (shortCount >= SHORT_FETCHES_MAX) throw logWasCut(this.#section, fetched)

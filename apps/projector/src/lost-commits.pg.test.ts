@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
+
+let fixture: OneTopicFixture
+let depositCount: number
+const warnings: unknown[] = []
+const silent = (): void => undefined
+const logger = {
+  debug: silent,
+  info: silent,
+  warn: (fields: object) => warnings.push(fields),
+  error: silent,
+}
+
+beforeEach(async () => {
+  fixture = await OneTopicFixture.open()
+  depositCount = 0
+  warnings.length = 0
+})
+
+afterEach(() => fixture.close())
+
+/** Each is a batch of its own. */
+async function deposit(...amounts: readonly number[]): Promise<void> {
+  for (const amount of amounts) {
+    fixture.log.append(0, deposited(accountId(0), amount))
+    depositCount += 1
+    await until(async () => expect(await fixture.nextOffset()).toBe(depositCount))
+  }
+}
+
+async function backUp(): Promise<void> {
+  await sql`create table saved_checkpoint as table evt.checkpoint`.execute(fixture.db)
+  await sql`create table saved_account as table rm_accounts_v1.account`.execute(fixture.db)
+}
+
+/**
+ * As a database is that comes back from a backup, or as a standby that was behind. The workers notice it by nothing but
+ * what the tables hold then.
+ */
+async function restore(): Promise<void> {
+  await fixture.db.transaction().execute(async (trx) => {
+    await sql`delete from evt.checkpoint`.execute(trx)
+    await sql`insert into evt.checkpoint table saved_checkpoint`.execute(trx)
+    await sql`delete from rm_accounts_v1.account`.execute(trx)
+    await sql`insert into rm_accounts_v1.account table saved_account`.execute(trx)
+  })
+}
+
+test('commits that the database has lost are applied again, and what comes next behind them', async () => {
+  fixture.start([accounts], { logger })
+  await deposit(1, 2)
+  await backUp()
+  await deposit(4, 8)
+  await restore()
+  await deposit(16)
+  expect(await fixture.readAccounts()).toEqual(balances(31))
+  expect(warnings).toContainEqual(expect.objectContaining({ fromOffset: 4, toOffset: 2 }))
+})
+
+test('a database without any checkpoint has everything applied again', async () => {
+  fixture.start([accounts], { logger })
+  await until(async () => expect(await fixture.nextOffset()).toBe(0))
+  await backUp()
+  await sql`delete from saved_checkpoint`.execute(fixture.db)
+  await deposit(1, 2)
+  await restore()
+  await deposit(4)
+  expect(await fixture.readAccounts()).toEqual(balances(7))
+  expect(warnings).toContainEqual(expect.objectContaining({ fromOffset: 2, toOffset: 0 }))
+})
