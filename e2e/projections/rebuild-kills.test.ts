@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { expectOrderlyStop } from '../support/orderly-stop.ts'
 import type { ProjectionStack } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -74,6 +75,35 @@ test('a rebuild that is killed in any phase ends right, and the live version nev
   expect(await schemas(stack)).toEqual(['rm_accounts_v1'])
   expect(live.isRunning).toBe(true)
 })
+
+test.for(['copying', 'indexing'])(
+  'SIGTERM while a rebuild is %s leaves the groups, and the rebuild to the next process',
+  async (phase) => {
+    await using stack = await startStack()
+    await publishSmall(stack)
+    await installBlocks(stack)
+    const moment = MOMENTS.find(({ name }) => name === phase)
+    const live = release(stack, 'accounts:1')
+    await stack.caughtUp('accounts')
+    await live.stop()
+    const unblock = await moment?.block(stack, 2)
+    const both = 'accounts:1,accounts:2'
+    const first = release(stack, both, { 'session.timeout.ms': 60_000 })
+    await waitFor(`v2: ${phase}`, 60_000, async () => (await moment?.isReached(stack, 2)) === true)
+    await waitFor('v1 to have its partitions', 60_000, () =>
+      Promise.resolve(first.logLines.some((line) => line.includes('partitions assigned'))),
+    )
+    await first.stop()
+    await expectOrderlyStop(stack, first, 'fairlead-projector-accounts-v1')
+    await waitFor('the rebuild to be left', 60_000, async () => !(await isWaiting(stack)))
+    await unblock?.()
+
+    release(stack, both)
+    await hasState(stack, 2, ['ready'])
+    await stack.caughtUp('accounts', { version: 2 })
+    expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+  },
+)
 
 test('a promotion that is killed has not happened, and happens when it is asked for again', async () => {
   await using stack = await startStack()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CutOffProxy } from '@fairlead/testing'
 import pg from 'pg'
 import { expect, test } from 'vitest'
+import { expectOrderlyStop } from '../support/orderly-stop.ts'
 import { ProjectionStack, type StackOptions } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
 import { SmallDisk } from '../support/small-disk.ts'
@@ -298,15 +299,32 @@ test('records that compaction has removed leave gaps, which offsets pass', async
   expect((await stack.checkpoints('accounts')).get(0)).toBe((await stack.logEnds())[0])
 })
 
-test('SIGTERM under load ends the process in time, and loses nothing', async () => {
+test('SIGTERM under load ends the batches in flight, leaves the group, and loses nothing', async () => {
   await using stack = await start({ partitions: 4 })
-  const app = await running(stack, { 'batch.records.max': 50 })
+  const app = await running(stack, { 'batch.records.max': 50, 'session.timeout.ms': 60_000 })
+  const blocker = await stack.pool.connect()
+  await blocker.query('begin; lock table rm_accounts_v1.account in exclusive mode')
   for (let round = 0; round < 5; round += 1) await stack.publish(...deposits(4_000, 100))
-  const startedMs = performance.now()
-  await app.stop()
-  process.stdout.write(`stopped in ${(performance.now() - startedMs).toFixed()} ms\n`)
-  // The deadline of all apps would have made it 1.
-  expect(app.exitCode).toBe(0)
+  await waitFor('every partition to have a batch in flight', 60_000, async () => {
+    const { rowCount } = await stack.pool.query(
+      "select from pg_locks where relation = 'rm_accounts_v1.account'::regclass and not granted",
+    )
+    return rowCount === 4
+  })
+  const before = await stack.checkpoints('accounts')
+  const stopped = app.stop()
+  await waitFor('the stop to begin', 60_000, () =>
+    Promise.resolve(app.logLines.some((line) => line.includes('"stopping"'))),
+  )
+  await blocker.query('commit')
+  blocker.release()
+  await stopped
+  await expectOrderlyStop(stack, app, 'fairlead-projector-accounts-v1')
+  const inFlight = [...(await stack.checkpoints('accounts'))].map(
+    ([partition, end]) => end - (before.get(partition) ?? 0),
+  )
+  // One batch of each partition, and no other.
+  expect(inFlight.filter((count) => count > 0 && count <= 50)).toHaveLength(4)
   stack.projector()
   await stack.caughtUp('accounts')
   await expectOracle(stack)

@@ -61,6 +61,7 @@ export class PartitionWorker {
   readonly #lookUps: LookUps
   readonly #rowCache: RowCache | undefined
   readonly #done: Promise<void>
+  #stopped: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
     const { batchRecordsMax, fetchBytesMax, observer } = options
@@ -91,7 +92,12 @@ export class PartitionWorker {
   }
 
   /** Finishes the transaction in flight, and nothing else. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     this.#abort.abort()
     await this.#done
     this.#rowCache?.clear()

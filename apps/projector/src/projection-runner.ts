@@ -77,6 +77,7 @@ export class ProjectionRunner {
   readonly #assigned = new Map<string, Assigned>()
   readonly #committed = new Map<string, number>()
   readonly #abort = new AbortController()
+  #joining: Promise<Membership> | undefined
   #membership: Membership | undefined
   #groupTrouble: string | undefined
   #reporting: Promise<void> = Promise.resolve()
@@ -110,7 +111,7 @@ export class ProjectionRunner {
   async start(): Promise<void> {
     const { log, registered, logger, onFatal } = this.#options
     const { name, sources } = registered.projection
-    this.#membership = await log.join({
+    this.#joining = log.join({
       groupId: groupIdOf(this.#options),
       topics: sources.map(({ topic }) => topic),
       onAssigned: (partitions) => this.#assign(partitions),
@@ -122,16 +123,20 @@ export class ProjectionRunner {
         this.#publishHealth()
       },
     })
+    this.#membership = await this.#joining
     this.#reporting = this.#reportOffsets()
   }
 
   /** Finishes the batches in flight and leaves the group. */
   async stop(): Promise<void> {
     this.#abort.abort()
-    await this.#reporting
-    await this.#membership?.close()
+    // Before anything that a broker has to answer.
+    for (const { worker } of this.#assigned.values()) void worker.stop()
+    const membership = await this.#joining?.catch(() => undefined)
+    await membership?.close()
     // A member that never got to join has no revocation.
     await this.#revoke(this.partitions, { mayCommit: false })
+    await this.#reporting
   }
 
   #assign(partitions: readonly TopicPartition[]): void {

@@ -133,18 +133,25 @@ export class Projector {
   /** Finishes the batches in flight, leaves the groups, and closes the connections. */
   async stop(): Promise<void> {
     this.#abort.abort()
-    const stopped = this.#stopAll()
-    await Promise.race([stopped, sleep(STOP_DEADLINE_MS, undefined, { ref: false })])
+    const stopped = this.#stopAll().then(() => true)
+    const isInTime = await Promise.race([stopped, sleep(STOP_DEADLINE_MS, false, { ref: false })])
+    if (isInTime) return
+    this.#options.logger.warn(
+      { deadlineMs: STOP_DEADLINE_MS },
+      'not all has ended in time: transactions that are under way are rolled back',
+    )
   }
 
   async #stopAll(): Promise<void> {
     // One that still stands by need not wait for its turn.
     if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
-    await Promise.all([this.#watch?.stop(), this.#jobs?.stop()])
-    const versions = this.#versions.map((version) => version.stop())
-    await Promise.all([...versions, this.#inboxKeeper?.stop()])
+    const parts = [...this.#versions, this.#watch, this.#jobs, this.#inboxKeeper]
+    // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
+    const ended = parts.map((part) => part?.stop())
+    // What they still ask of a log that does not answer ends with it; the groups have clients of their own.
     await this.#options.log.close()
+    await Promise.all(ended)
     await this.#standbyLock?.release()
     await this.db.destroy()
   }

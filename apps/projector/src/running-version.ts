@@ -13,6 +13,7 @@ export class RunningVersion {
   readonly #start: (gate: PauseGate) => ProjectionRunner
   #runner: ProjectionRunner | undefined
   #isStopped = false
+  #left: Promise<void> | undefined
 
   constructor(registered: RegisteredProjection, start: (gate: PauseGate) => ProjectionRunner) {
     this.registered = registered
@@ -38,8 +39,8 @@ export class RunningVersion {
   }
 
   async #leave(): Promise<void> {
-    const runner = this.#runner
+    if (this.#runner !== undefined) this.#left = this.#runner.stop()
     this.#runner = undefined
-    await runner?.stop()
+    await this.#left
   }
 }

@@ -5,6 +5,7 @@ import { BuildSession } from './build-session.ts'
 import { openDatabase } from '../store/database.ts'
 
 let database: TestDatabase
+const { signal } = new AbortController()
 
 beforeEach(async () => {
   database = await testDatabase()
@@ -19,13 +20,13 @@ test.for(['statement_timeout', 'idle_in_transaction_session_timeout', 'idle_sess
     const name = new URL(database.url).pathname.slice(1)
     await sql`alter database ${sql.id(name)} set ${sql.id(setting)} = '60s'`.execute(db)
     await db.destroy()
-    const session = await BuildSession.open(database.url, 1n)
+    const session = await BuildSession.open(database.url, 1n, signal)
     try {
       const { rows } = await sql`select current_setting(${setting}) as value`.execute(
         session?.db ?? db,
       )
       expect(rows).toEqual([{ value: '0' }])
-      expect(await BuildSession.open(database.url, 1n)).toBeNull()
+      expect(await BuildSession.open(database.url, 1n, signal)).toBeNull()
     } finally {
       await session?.close()
     }

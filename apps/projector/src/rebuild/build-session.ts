@@ -1,4 +1,4 @@
-import { copyIn } from '@fairlead/postgres'
+import { copyIn, cutClient } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, VALUE_TYPES } from '../store/database.ts'
@@ -18,6 +18,12 @@ const WITHOUT_TIMEOUTS = `
   where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout',
     'idle_in_transaction_session_timeout')`
 
+/**
+ * A statement whose client is gone ends, and with it the session and its lock: else it would keep the job from
+ * others for as long as an index takes. A server that cannot tell refuses the setting.
+ */
+const END_WITH_CLIENT = `set client_connection_check_interval = '1s'`
+
 /** Whether there is a transaction or not: the one of them that does not apply changes nothing. */
 const LIMIT_IDLE = `
   select set_config('idle_session_timeout', $1, false),
@@ -32,15 +38,22 @@ export class BuildSession {
   /** Process id of the server's end, as in `pg_stat_progress_copy`. */
   readonly pid: number
   readonly #client: pg.Client
+  readonly #closing: AbortController
 
-  private constructor(client: pg.Client, pid: number) {
+  private constructor(client: pg.Client, closing: AbortController, pid: number) {
     this.#client = client
+    this.#closing = closing
     this.pid = pid
     this.db = kyselyOfClient(client)
   }
 
-  /** Null when another session has the job. */
-  static async open(databaseUrl: string, jobId: bigint): Promise<BuildSession | null> {
+  /** Null when another session has the job. It is cut off when `signal` fires, whatever it is about. */
+  static async open(
+    databaseUrl: string,
+    jobId: bigint,
+    signal: AbortSignal,
+  ): Promise<BuildSession | null> {
+    signal.throwIfAborted()
     const client = new pg.Client({
       connectionString: databaseUrl,
       application_name: 'fairlead-projector-rebuild',
@@ -51,8 +64,13 @@ export class BuildSession {
     })
     // A lost connection also rejects the statement that runs, or the next one.
     client.on('error', () => undefined)
-    await client.connect()
+    const closing = new AbortController()
+    signal.addEventListener('abort', () => cutClient(client), {
+      once: true,
+      signal: closing.signal,
+    })
     try {
+      await client.connect()
       const { rows } = await client.query<{ locked: boolean; pid: number }>(
         'select pg_try_advisory_lock($1, $2) as locked, pg_backend_pid() as pid',
         [JOB_LOCK_CLASS, jobLockKey(jobId)],
@@ -60,13 +78,14 @@ export class BuildSession {
       const [row] = rows
       if (row?.locked === true) {
         await client.query(WITHOUT_TIMEOUTS)
-        return new BuildSession(client, row.pid)
+        await client.query(END_WITH_CLIENT).catch(() => undefined)
+        return new BuildSession(client, closing, row.pid)
       }
     } catch (error) {
-      await client.end()
+      await end(client, closing)
       throw error
     }
-    await client.end()
+    await end(client, closing)
     return null
   }
 
@@ -94,6 +113,11 @@ export class BuildSession {
   }
 
   async close(): Promise<void> {
-    await this.#client.end().catch(() => undefined)
+    await end(this.#client, this.#closing)
   }
+}
+
+async function end(client: pg.Client, closing: AbortController): Promise<void> {
+  await client.end().catch(() => undefined)
+  closing.abort()
 }

@@ -96,6 +96,7 @@ export class JobRunner {
         if (await this.#runAlone(job)) return 0
       } catch (error) {
         if (error instanceof InvariantViolation) throw error
+        if (this.#abort.signal.aborted) return 0
         // Those behind it may be of a log or a table that is not in trouble.
         logger.warn({ err: error, job: String(job.id), kind: job.kind }, 'a job waits')
         delayMs = RETRY_DELAY_MS
@@ -108,7 +109,8 @@ export class JobRunner {
   async #runAlone(job: Job): Promise<boolean> {
     const code = await this.#codeOf(job)
     if (code === undefined) return false
-    const session = await BuildSession.open(this.#options.databaseUrl, job.id)
+    const { signal } = this.#abort
+    const session = await BuildSession.open(this.#options.databaseUrl, job.id, signal)
     if (session === null) return false
     try {
       await this.#runJob(job, code, session)

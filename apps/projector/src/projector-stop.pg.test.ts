@@ -1,0 +1,114 @@
+import { OperationalError } from '@fairlead/base'
+import type { Projection } from '@fairlead/projection'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { EventLog, Membership } from './log/event-log.ts'
+import type { ProjectorOptions } from './projector.ts'
+import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
+import { RebuildFixture, until } from './testing/rebuild.test-fixture.ts'
+
+let fixture: RebuildFixture
+let logged: string[]
+
+beforeEach(async () => {
+  fixture = await RebuildFixture.open()
+  logged = []
+})
+
+afterEach(() => fixture.close())
+
+const keep = (_fields: object, message: string): void => void logged.push(message)
+const logger = { debug: keep, info: keep, warn: keep, error: keep }
+
+/** Applies one event, so that there is a worker. */
+async function startWorking(
+  projections: readonly Projection[],
+  options: Partial<ProjectorOptions> = {},
+) {
+  fixture.log.append(0, deposited(accountId(0), 1))
+  const started = fixture.start(projections, { logger, ...options })
+  await until(() => expect(fixture.log.committed.get(0)).toBe(1))
+  return started
+}
+
+function expectStoppedByItself(): void {
+  expect(logged).toContain('partitions revoked')
+  expect(logged).not.toContainEqual(expect.stringMatching(/not all has ended/))
+}
+
+test('a stop waits for no statement of a job, and leaves the job to others at once', async () => {
+  const slow: Projection = {
+    ...totals,
+    version: 2,
+    migrate: async (db) => void (await sql`select pg_sleep(3600)`.execute(db)),
+  }
+  const { projector } = await startWorking([totals, slow])
+  const sessions = async () =>
+    (
+      await sql`select from pg_stat_activity where datname = current_database()
+        and application_name = 'fairlead-projector-rebuild' and query like '%pg_sleep%'`.execute(
+        fixture.db,
+      )
+    ).rows.length
+  await until(async () => expect(await sessions()).toBe(1))
+  await projector.stop()
+  expectStoppedByItself()
+  await until(async () => expect(await sessions()).toBe(0))
+})
+
+test('a stop waits for no answer of the log about a version that catches up', async () => {
+  const asked = Promise.withResolvers<never>()
+  let askedCount = 0
+  const open = fixture.log.open()
+  const log: EventLog = {
+    ...open,
+    partitionCount: (topic) => {
+      if (logged.every((message) => message !== 'a job is done')) return open.partitionCount(topic)
+      askedCount += 1
+      return asked.promise
+    },
+    close: async () => {
+      asked.reject(
+        new OperationalError('the client is closed', { code: 'CLOSED', retryable: false }),
+      )
+      await open.close()
+    },
+  }
+  asked.promise.catch(() => undefined)
+  const { projector } = await startWorking([accounts, { ...accounts, version: 2 }], { log })
+  await until(() => expect(askedCount).toBeGreaterThan(0))
+  await projector.stop()
+  expectStoppedByItself()
+})
+
+test('workers end at once, whatever the broker takes to store the offsets of the group', async () => {
+  const stored = Promise.withResolvers<void>()
+  let isStoring = false
+  let fetched: AbortSignal | undefined
+  const open = fixture.log.open()
+  const log: EventLog = {
+    ...open,
+    join: async (options): Promise<Membership> => {
+      const membership = await open.join(options)
+      return {
+        ...membership,
+        fetch: (request) => {
+          fetched = request.signal
+          return membership.fetch(request)
+        },
+        commit: async (positions) => {
+          await membership.commit(positions)
+          isStoring = true
+          await stored.promise
+        },
+      }
+    },
+  }
+  const { projector } = await startWorking([accounts], { log })
+  await until(() => expect(isStoring).toBe(true))
+  const stopped = projector.stop()
+  await until(() => expect(fetched?.aborted).toBe(true))
+  stored.resolve()
+  await stopped
+  expectStoppedByItself()
+})
