@@ -79,6 +79,51 @@ test('with credentials everything but health and metrics needs one of them', asy
   expect(await get('/readyz')).toBe(200)
 })
 
+const BASIC_FLAGS = ['--http.auth.basic.user=ann', '--http.auth.basic.password=secret-word']
+const BASIC = `Basic ${Buffer.from('ann:secret-word').toString('base64')}`
+const TOKEN_FLAGS = ['--http.auth.bearer.token=sesame-open']
+
+test.for([
+  { who: 'any page', flags: [], headers: { origin: 'http://evil.example' }, status: 403 },
+  { who: 'a page of no origin', flags: [], headers: { origin: 'null' }, status: 403 },
+  {
+    who: 'a form that hides it',
+    flags: [],
+    headers: { 'sec-fetch-site': 'cross-site' },
+    status: 403,
+  },
+  {
+    who: 'a page whose browser knows the password',
+    flags: BASIC_FLAGS,
+    headers: { origin: 'http://evil.example', authorization: BASIC },
+    status: 403,
+  },
+  {
+    who: 'a page that makes a token up',
+    flags: [],
+    headers: { origin: 'http://evil.example', authorization: 'Bearer sesame-open' },
+    status: 403,
+  },
+  {
+    who: 'a page that has the token',
+    flags: TOKEN_FLAGS,
+    headers: { origin: 'http://console.example', authorization: 'Bearer sesame-open' },
+    status: 200,
+  },
+  { who: 'a program', flags: [], headers: { 'sec-fetch-mode': 'cors' }, status: 200 },
+  {
+    who: 'a program with the password',
+    flags: BASIC_FLAGS,
+    headers: { authorization: BASIC },
+    status: 200,
+  },
+])('$who that would change something is answered $status', async ({ flags, headers, status }) => {
+  const { url } = await startAndListen(flags)
+  const given = Object.entries(headers)
+  expect((await fetch(`${url}/unready`, { method: 'POST', headers: given })).status).toBe(status)
+  expect((await fetch(`${url}/readyz`)).status).toBe(status === 200 ? 503 : 200)
+})
+
 test.for([
   { flags: ['--http.host=0.0.0.0'], problem: 'lets others in' },
   { flags: ['--http.auth.basic.user=ann'], problem: 'go together' },

@@ -20,6 +20,7 @@ import {
 } from './http-credentials.ts'
 import { createHttpServer } from './http-server.ts'
 import { Metrics } from './metrics.ts'
+import { refusePages } from './refuse-pages.ts'
 
 /** Kubernetes kills 30 s after SIGTERM, `npm start` after 10: be done before either. */
 const SHUTDOWN_DEADLINE_MS = 8_000
@@ -114,6 +115,7 @@ export async function runApp<const Spec extends ConfigSpec>(
   if (app.needsCredentials === true) {
     if (hasCredentials(common)) requireCredentials(http, common)
     else logger.warn('the HTTP API has no credentials: everybody on this machine may use it')
+    refusePages(http, { hasToken: common['http.auth.bearer.token'] !== undefined })
   }
   const life = new AppLife({ logger, health, http })
 
