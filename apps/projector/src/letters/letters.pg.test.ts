@@ -404,6 +404,35 @@ test('a key that arrives at another partition is found there, and drained in the
   expect(await letters()).toEqual([])
 })
 
+test('a key that went through several partitions is drained in the order in which it did', async () => {
+  const { state, projection } = curable()
+  log = new MemoryLog(TOPIC, 3)
+  await serve([projection])
+  const end = [0, 0, 0]
+  // Two growths, and at last a producer that has not heard of the second one.
+  for (const [index, partition] of [2, 0, 1, 0].entries()) {
+    log.append(partition, deposited(accountId(1), index === 0 ? -1 : index + 1))
+    end[partition] = (end[partition] ?? 0) + 1
+    await appliedUpTo(...end)
+    await log.rebalance()
+  }
+  expect(await parkedKeys()).toEqual([accountId(1)])
+  const first = (await ask('GET', '/dead-letters?kind=failed')).body['deadLetters'] as [
+    { id: string },
+  ]
+  expect((await ask('GET', '/dead-letters/keys')).body).toMatchObject({
+    keys: [{ headId: first[0].id, headKind: 'failed', partition: 0 }],
+  })
+
+  state.isCured = true
+  const { id } = first[0]
+  const head = await ask('POST', '/dead-letters/replay', { projection: 'accounts', id, ...ANA })
+  expect(head).toMatchObject({ status: 200 })
+  await ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })
+  await until(async () => expect(await parkedKeys()).toEqual([]))
+  expect(await balances()).toEqual({ [accountId(1)]: folded(-1, 2, 3, 4) })
+})
+
 test('letters are listed by projection, kind and page, with where they come from', async () => {
   await serve()
   log.append(0, deposited(accountId(1), 0, [['id', Buffer.from('event-1')]]))

@@ -3,7 +3,7 @@ import { LookUps } from '../look-ups.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { addKey } from '../store/columns.ts'
 import { expectBuilding } from '../store/versions.ts'
-import { type ParkedKeysByTopic, parkByPartition } from './parked-keys.ts'
+import { type ParkedKeysByTopic, parkByTopic } from './parked-keys.ts'
 import { TableLoad } from './table-load.ts'
 import { type Filled, writeWhole } from './write-whole.ts'
 
@@ -81,7 +81,7 @@ export class FoldLoad {
       await expectBuilding(trx, registered)
       await this.#table.write(trx)
       if (!isWritten) await addKey(trx, projection.table, registered.schemaName)
-      await parkByPartition(trx, registered, folded.letters, mirror)
+      await parkByTopic(trx, registered, folded.letters, mirror)
       await writeCheckpoints(trx, registered, positions, topicIds)
     })
   }

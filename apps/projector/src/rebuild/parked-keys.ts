@@ -1,6 +1,5 @@
 import type { Letter, LogRecord } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
-import { placeOf } from '../log/event-log.ts'
 import { type LetterMirror, mirrorLetters } from '../store/mirror-letters.ts'
 import { parkLetters } from '../store/park-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
@@ -74,34 +73,18 @@ function isAt({ projection, projectionId }: RegisteredProjection): RawBuilder<bo
     and l.topic = place.topic and l.part = place.part and l.log_offset = place.log_offset`
 }
 
-/** Stores letters of any partitions, with their copies, and parks the keys of those that failed. */
-export async function parkByPartition(
+/** Stores letters of any topics and partitions, with their copies, and parks the keys of those that failed. */
+export async function parkByTopic(
   trx: Transaction<unknown>,
   registered: RegisteredProjection,
-  letters: readonly Letter[],
+  all: readonly Letter[],
   mirror: LetterMirror | undefined,
 ): Promise<void> {
-  // Those that failed first: a key may be parked in one partition, and blocked in another.
-  const failed = letters.filter(({ cause }) => cause.kind === 'failed')
-  const blocked = letters.filter(({ cause }) => cause.kind === 'blocked')
-  await parkGroups(trx, registered, failed, mirror)
-  await parkGroups(trx, registered, blocked, mirror)
-}
-
-async function parkGroups(
-  trx: Transaction<unknown>,
-  registered: RegisteredProjection,
-  letters: readonly Letter[],
-  mirror: LetterMirror | undefined,
-): Promise<void> {
-  for (const group of Map.groupBy(letters, ({ record }) => placeOf(record)).values()) {
-    const [first] = group
-    if (first === undefined) continue
-    const { topic, partition } = first.record
-    const failed = group.filter(({ cause }) => cause.kind === 'failed')
+  for (const [topic, letters] of Map.groupBy(all, ({ record }) => record.topic)) {
+    const failed = letters.filter(({ cause }) => cause.kind === 'failed')
     const parkedKeys = new Set(failed.map(({ key }) => key))
-    const at = { ...registered, topic, partition }
-    await parkLetters(trx, at, { letters: group, parkedKeys })
-    if (mirror !== undefined) await mirrorLetters(trx, at, { letters: group }, mirror)
+    const owner = { ...registered, topic }
+    await parkLetters(trx, owner, { letters, parkedKeys })
+    if (mirror !== undefined) await mirrorLetters(trx, owner, { letters }, mirror)
   }
 }

@@ -99,13 +99,34 @@ describe('a later version of a fold', () => {
     expect(await fixture.balancesIn('rm_accounts_v2')).toEqual(balances(1))
   })
 
+  /** Headers of an event that was committed then. */
+  const at = (commitMs: number) =>
+    [
+      ['cdc.lsn', `0/${commitMs}`],
+      ['cdc.seq', '0'],
+      ['cdc.ts', String(commitMs)],
+    ].map(([name = '', text = '']) => [name, Buffer.from(text)] as const)
+
+  test('sets the events of a key whose partition changed aside in their order', async () => {
+    const id = accountId(0)
+    log.append(0, deposited(id, 3, at(30)), deposited(id, 5, at(50)))
+    log.append(1, deposited(id, 0, at(10)), deposited(id, 4, at(40)))
+    fixture.start([accounts, { ...accounts, version: 2 }])
+    await fixture.hasState('accounts', 2, 'ready')
+    const { rows } = await sql`
+      select part, log_offset::int as "offset" from evt.dead_letter where version = 2
+      order by id`.execute(db)
+    expect(rows).toEqual([
+      { part: 1, offset: 0 },
+      { part: 0, offset: 0 },
+      { part: 1, offset: 1 },
+      { part: 0, offset: 1 },
+    ])
+    const { rows: keys } = await sql`select part from evt.parked_key where version = 2`.execute(db)
+    expect(keys).toEqual([{ part: 0 }])
+  })
+
   test('takes the events of a key whose partition changed in their order', async () => {
-    const at = (commitMs: number) =>
-      [
-        ['cdc.lsn', `0/${commitMs}`],
-        ['cdc.seq', '0'],
-        ['cdc.ts', String(commitMs)],
-      ].map(([name = '', text = '']) => [name, Buffer.from(text)] as const)
     const id = accountId(0)
     log.append(0, deposited(id, 3, at(30)), deposited(id, 5, at(50)))
     log.append(1, deposited(id, 1, at(10)), deposited(id, 4, at(40)))

@@ -17,7 +17,7 @@ import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
-import { type ParkedKeysByTopic, parkByPartition } from './parked-keys.ts'
+import { type ParkedKeysByTopic, parkByTopic } from './parked-keys.ts'
 
 type Portion = {
   readonly records: readonly PreparedRecord[]
@@ -111,7 +111,7 @@ export class StatementLoad {
         await applyRecords({ trx, ledger, schemaName, ...applied }, this.#registered, mode)
       }
       const letters = [...ledgers.values()].flatMap((ledger) => ledger.letters)
-      await parkByPartition(trx, this.#registered, letters, this.#mirror)
+      await parkByTopic(trx, this.#registered, letters, this.#mirror)
       await writeCheckpoints(trx, this.#registered, positions, this.#topicIds)
     })
     return ledgers

@@ -7,7 +7,7 @@ import { expectBuilding } from '../store/versions.ts'
 import { setAside } from '../tenant-parts.ts'
 import type { FoldLoadOptions } from './fold-load.ts'
 import { FoldedRows } from './folded-rows.ts'
-import { parkByPartition } from './parked-keys.ts'
+import { parkByTopic } from './parked-keys.ts'
 import { TableLoad } from './table-load.ts'
 import type { Filled } from './write-whole.ts'
 
@@ -92,7 +92,7 @@ export class TenantFoldLoad {
         this.#copiedCount += size
       }
       const letters = this.#all.flatMap((folded) => folded.letters)
-      await parkByPartition(trx, registered, letters, mirror)
+      await parkByTopic(trx, registered, letters, mirror)
       await writeCheckpoints(trx, registered, positions, topicIds)
     })
     for (const table of this.#tables.values()) table.written()

@@ -6,7 +6,7 @@ import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
-import { parkByPartition } from './parked-keys.ts'
+import { parkByTopic } from './parked-keys.ts'
 import { copyStatement } from './row-text.ts'
 
 /** Text of COPY, cut anywhere. */
@@ -40,7 +40,7 @@ export async function writeWhole(
   await session.db.transaction().execute(async (trx) => {
     await expectBuilding(trx, registered)
     await replaceRows(trx, filled, whole.chunks)
-    await parkByPartition(trx, registered, whole.letters, mirror)
+    await parkByTopic(trx, registered, whole.letters, mirror)
     await writeCheckpoints(trx, registered, whole.positions, topicIds)
   })
 }

@@ -108,8 +108,8 @@ export async function refuseFollower(
 ): Promise<void> {
   const { rows } = await sql<{ id: bigint; key: string }>`
     select l.id, l.key from evt.parked_key k
-    cross join lateral (select * from evt.dead_letter l where ${IS_OF_KEY}
-      order by (l.part = k.part), l.part, l.log_offset limit 1) l
+    cross join lateral (
+      select * from evt.dead_letter l where ${IS_OF_KEY} order by l.id limit 1) l
     where ${isOfVersion(version)} and ${await keysOf(db, version, { by: 'id', id })}`.execute(db)
   const [head] = rows
   if (head === undefined || head.id === id) return
@@ -212,7 +212,7 @@ async function forgetTriesOfHeads(
       next_try_at = coalesce(next_try_at, clock_timestamp() + interval '1 minute')
     where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[]) and timed_tries > 0
       and 'blocked' = (select l.kind from evt.dead_letter l where ${IS_OF_KEY}
-        order by (l.part = k.part), l.part, l.log_offset limit 1)`.execute(trx)
+        order by l.id limit 1)`.execute(trx)
 }
 
 /**

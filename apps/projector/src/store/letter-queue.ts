@@ -20,8 +20,6 @@ const RATE_SHARE_PER_DRAIN = 1 / 4
 export type QueuedKey = {
   readonly key: string
   readonly keyMd5: string
-  /** Where the key was seen last. */
-  readonly partition: number
   /** As read; another one says that somebody has changed a letter since. */
   readonly revision: number
   /** Null: all. */
@@ -65,7 +63,7 @@ export async function readDueLetters(
   const [oldest] = rows
   if (oldest === undefined) return { keys: [], letters: [], isCut: false }
   const { rows: keys } = await sql<QueuedKey>`
-    select key, key_md5 as "keyMd5", part as "partition", revision,
+    select key, key_md5 as "keyMd5", revision,
       drain_letters_left as "lettersLeft", timed_tries as "timedTries"
     from evt.parked_key where ${isDue} and drain_request = ${oldest.request}
     order by key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
@@ -83,7 +81,7 @@ export async function readDueTries(
   lettersMax: number,
 ): Promise<{ readonly queue: LetterQueue; readonly nextInMs: number | null }> {
   const { rows } = await sql<QueuedKey & { readonly dueInMs: number }>`
-    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
+    select key, key_md5 as "keyMd5", revision, null as "lettersLeft",
       timed_tries as "timedTries",
       extract(epoch from next_try_at - statement_timestamp())::float8 * 1000 as "dueInMs"
     from evt.parked_key where ${isOfTopic(partition)} and part = ${partition.partition}
@@ -137,14 +135,17 @@ export async function readParkedKeys(
   condition: RawBuilder<boolean>,
 ): Promise<readonly QueuedKey[]> {
   const { rows } = await sql<QueuedKey>`
-    select key, key_md5 as "keyMd5", part as "partition", revision, null as "lettersLeft",
+    select key, key_md5 as "keyMd5", revision, null as "lettersLeft",
       timed_tries as "timedTries"
     from evt.parked_key k where ${isOfTopic(partition)} and ${condition}
     order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
   return rows
 }
 
-/** The letters of keys, in the order in which they are applied. */
+/**
+ * The letters of keys, in the order in which they were set aside. It is the one of their events, whatever
+ * partitions the key went through: each waited there until those before it were applied, or set aside.
+ */
 export async function readLettersOf(
   db: Kysely<unknown>,
   partition: TopicOfProjection,
@@ -155,19 +156,16 @@ export async function readLettersOf(
   const { rows: sizes } = await sql<{ id: bigint; key: string; bytes: number }>`
     select l.id, l.key, l.bytes
     from unnest(${keys.map(({ keyMd5 }) => keyMd5)}::text[],
-        ${keys.map((key) => key.partition)}::int[],
         ${keys.map(({ lettersLeft }) => lettersLeft ?? lettersMax + 1)}::int[])
-      with ordinality as k (key_md5, seen_in, letters_left, position)
+      with ordinality as k (key_md5, letters_left, position)
     cross join lateral (
-      select id, key, part, log_offset, coalesce(octet_length(value), 0)
+      select id, key, coalesce(octet_length(value), 0)
           + coalesce(octet_length(edited_value), 0) + octet_length(headers::text) as bytes
       from evt.dead_letter
       where ${isOfTopic(partition)} and md5(key) = k.key_md5
-      -- First what was set aside in the partitions that the key came from before.
-      order by (part = k.seen_in), part, log_offset limit k.letters_left
+      order by id limit k.letters_left
     ) l
-    order by k.position, (l.part = k.seen_in), l.part, l.log_offset
-    limit ${lettersMax + 1}`.execute(db)
+    order by k.position, l.id limit ${lettersMax + 1}`.execute(db)
 
   let bytes = 0
   const taken = sizes.slice(0, lettersMax).filter((letter, index) => {

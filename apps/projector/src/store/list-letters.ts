@@ -104,7 +104,7 @@ export async function findLetter(
   return rows[0]
 }
 
-export type ListedKey = {
+type ListedKey = {
   readonly projection: string
   readonly version: number
   readonly topic: string
@@ -182,8 +182,7 @@ export async function listParkedKeys(db: Kysely<unknown>, filter: KeyFilter): Pr
       concat_ws('.', ${KEY_PLACE}) as place
     from evt.parked_key k join evt.projection p on p.id = k.projection_id
     left join lateral (
-      select * from evt.dead_letter l where ${IS_OF_KEY}
-      order by (l.part = k.part), l.part, l.log_offset limit 1
+      select * from evt.dead_letter l where ${IS_OF_KEY} order by l.id limit 1
     ) head on true
     where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
     order by ${KEY_PLACE} limit ${filter.limit + 1}`.execute(db)

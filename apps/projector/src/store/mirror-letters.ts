@@ -1,7 +1,7 @@
 import { type BatchLedger, type Letter, type LogRecord, keyText } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import type { TopicOfProjection } from './letter-owner.ts'
 import { inPortions } from './park-letters.ts'
-import type { ProjectionPartition } from './registered-projection.ts'
 
 /** The relay publishes what the outbox says to topics with this prefix. */
 const MIRROR_TOPIC_PREFIX = 'outbox.event.'
@@ -33,7 +33,7 @@ export function mirrorOf(
  */
 export async function mirrorLetters(
   trx: Transaction<unknown>,
-  partition: ProjectionPartition,
+  owner: TopicOfProjection,
   { letters }: Pick<BatchLedger, 'letters'>,
   mirror: LetterMirror,
 ): Promise<void> {
@@ -45,7 +45,7 @@ export async function mirrorLetters(
       from unnest(${copies.map(({ record }) => keyText(record))}::text[],
         ${copies.map(({ eventType }) => storable(eventType ?? 'unknown'))}::text[],
         ${copies.map(({ record }) => bufferOf(record.value))}::bytea[],
-        ${copies.map((letter) => JSON.stringify(headersOf(letter, partition, mirror)))}::jsonb[])
+        ${copies.map((letter) => JSON.stringify(headersOf(letter, owner, mirror)))}::jsonb[])
         with ordinality as copy (key, type, payload, headers, position)
       order by position`.execute(trx)
   }
@@ -67,12 +67,16 @@ const CONNECT_STAGES = {
  */
 function headersOf(
   { record, cause }: Letter,
-  { projection, partition }: ProjectionPartition,
+  { projection }: TopicOfProjection,
   { groupIdPrefix }: LetterMirror,
 ): Readonly<Record<string, string | null>> {
   const { name, version } = projection
   const failed = cause.kind === 'failed' ? cause : undefined
-  const place = { topic: record.topic, partition: `${partition}`, offset: `${record.offset}` }
+  const place = {
+    topic: record.topic,
+    partition: `${record.partition}`,
+    offset: `${record.offset}`,
+  }
   const error = {
     class: failed?.errorClass ?? 'Blocked',
     message: failed?.errorMessage ?? 'an earlier event of the key failed',

@@ -12,7 +12,7 @@ import { type Kysely, type Transaction, sql } from 'kysely'
 import { RANDOM } from '../pause.ts'
 import { arrayText } from './array-text.ts'
 import { storableTime } from './event-time.ts'
-import { isOfTopic, ownerColumns } from './letter-owner.ts'
+import { type TopicOfProjection, isOfTopic, ownerColumns } from './letter-owner.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
 
 /** Letters of one statement: each has up to a whole record in it. */
@@ -50,37 +50,39 @@ export async function findParkedKeys(
 }
 
 /**
- * Stores what a batch sets aside. A letter that is there already stays as it is.
+ * Stores what a batch sets aside, of any partitions, in the order of the letters. A letter that is there already
+ * stays as it is.
  *
  * @throws {StaleKeysError} when a key that events were set aside for is not parked any more.
  */
 export async function parkLetters(
   trx: Transaction<unknown>,
-  partition: ProjectionPartition,
+  owner: TopicOfProjection,
   setAside: Pick<BatchLedger, 'letters' | 'parkedKeys'>,
 ): Promise<void> {
   const { letters: all, parkedKeys } = setAside
-  const blocked = all.map(({ key }) => key).filter((key) => !parkedKeys.has(key))
-  await holdKeys(trx, partition, [...new Set(blocked)])
+  const seenIn = new Map(all.map(({ key, record }) => [key, record.partition]))
+  await holdKeys(trx, owner, new Map([...seenIn].filter(([key]) => !parkedKeys.has(key))))
   if (parkedKeys.size > 0) {
     const keys = [...keysParkedBy(setAside).values()]
     await sql`
       insert into evt.parked_key (projection_id, version, topic, part, key, tenant, next_try_at)
-      select ${ownerColumns(partition)}, ${partition.partition}::int, key, tenant,
+      select ${ownerColumns(owner)}, part, key, tenant,
         clock_timestamp() + delay_ms * interval '1 ms'
-      from unnest(${keys.map(({ key }) => key)}::text[], ${keys.map(({ tenant }) => tenant)}::text[],
-        ${keys.map((letter) => firstTryDelayMs(partition, letter))}::float8[])
-        as parked(key, tenant, delay_ms) order by md5(key)
+      from unnest(${keys.map(({ key }) => seenIn.get(key))}::int[],
+        ${keys.map(({ key }) => key)}::text[], ${keys.map(({ tenant }) => tenant)}::text[],
+        ${keys.map((letter) => firstTryDelayMs(owner, letter))}::float8[])
+        as parked(part, key, tenant, delay_ms) order by md5(key)
       on conflict (projection_id, version, topic, key_md5)
         do update set part = excluded.part`.execute(trx)
   }
-  for (const letters of inPortions(all)) await insertLetters(trx, partition, letters)
+  for (const letters of inPortions(all)) await insertLetters(trx, owner, letters)
 }
 
 /** A parameter per column, whatever the number of letters. */
 async function insertLetters(
   trx: Transaction<unknown>,
-  partition: ProjectionPartition,
+  owner: TopicOfProjection,
   letters: readonly Letter[],
 ): Promise<void> {
   const rows = letters.map(letterValues)
@@ -90,33 +92,37 @@ async function insertLetters(
     ([name, type]) => sql`${arrayText(rows.map((row) => row[name]))}::${sql.raw(type)}[]`,
   )
   await sql`
-    insert into evt.dead_letter (projection_id, version, topic, part, ${names})
-    select ${ownerColumns(partition)}, ${partition.partition}::int, letter.*
+    insert into evt.dead_letter (projection_id, version, topic, ${names})
+    select ${ownerColumns(owner)}, letter.*
     from unnest(${sql.join(arrays)}) as letter (${names})
     on conflict (projection_id, version, topic, part, log_offset) do nothing`.execute(trx)
 }
 
 /**
- * Keeps keys parked until the transaction ends, and makes this partition the one that their letters
- * are drained in: without this, a drain that ends meanwhile in another partition would leave an event
- * behind that nobody ever looks at.
+ * Keeps keys parked until the transaction ends, and makes the partition that each was seen in last the one
+ * that its letters are drained in: without this, a drain that ends meanwhile in another partition would
+ * leave an event behind that nobody ever looks at.
  */
 async function holdKeys(
   trx: Transaction<unknown>,
-  partition: ProjectionPartition,
-  keys: readonly string[],
+  owner: TopicOfProjection,
+  seenIn: ReadonlyMap<string, number>,
 ): Promise<void> {
-  if (keys.length === 0) return
-  const { rows } = await sql<{ is_own: boolean }>`
-    select part = ${partition.partition} as is_own from evt.parked_key
-    where ${isOfTopic(partition)} and key_md5 = any(select md5(unnest(${keys}::text[])))
+  if (seenIn.size === 0) return
+  const keys = [...seenIn.keys()]
+  const { rows } = await sql<{ key: string; part: number }>`
+    select key, part from evt.parked_key
+    where ${isOfTopic(owner)} and key_md5 = any(select md5(unnest(${keys}::text[])))
     order by key_md5 for update`.execute(trx)
   if (rows.length < keys.length) throw new StaleKeysError('a key is not parked any more')
-  if (rows.every(({ is_own }) => is_own)) return
+  const moved = rows
+    .map(({ key }) => key)
+    .filter((key, index) => rows[index]?.part !== seenIn.get(key))
+  if (moved.length === 0) return
   await sql`
-    update evt.parked_key set part = ${partition.partition}
-    where ${isOfTopic(partition)} and key_md5 = any(select md5(unnest(${keys}::text[])))
-      and part <> ${partition.partition}`.execute(trx)
+    update evt.parked_key k set part = seen.part
+    from unnest(${moved}::text[], ${moved.map((key) => seenIn.get(key))}::int[]) as seen (key, part)
+    where ${isOfTopic(owner)} and k.key_md5 = md5(seen.key)`.execute(trx)
 }
 
 /** Letters by what one statement takes: so many, or so many bytes of them. */
@@ -147,12 +153,13 @@ function keysParkedBy({
   return new Map(failed.map((letter) => [letter.key, letter]))
 }
 
-function firstTryDelayMs({ projection }: ProjectionPartition, { cause }: Letter): number | null {
+function firstTryDelayMs({ projection }: TopicOfProjection, { cause }: Letter): number | null {
   const mayPass = cause.kind === 'failed' && cause.mayPass
   return nextTryDelayMs(parkedRetryOf(projection), { mayPass, timedTries: 0 }, RANDOM)
 }
 
 const LETTER_COLUMNS = {
+  part: 'int',
   key: 'text',
   tenant: 'text',
   log_offset: 'bigint',
@@ -180,6 +187,7 @@ function letterValues({ key, tenant, eventType, record, cause }: Letter): Letter
   const error = cause.kind === 'failed' ? cause : undefined
   const headers = headersText(record)
   return {
+    part: record.partition,
     key,
     tenant,
     log_offset: record.offset,
