@@ -69,6 +69,8 @@ export type ApplyContext = {
   readonly attempts: Attempts
   /** Code of the projection failed that decides nothing: an effect of `liveOnly`, or `classify`. */
   readonly codeFailed: (error: unknown) => void
+  /** Fires when no effect of the worker may begin any more. */
+  readonly effectsSignal: AbortSignal
 }
 
 export type BatchContext = ApplyContext & {
@@ -147,6 +149,7 @@ export async function applyBatch(
   await haveEffects(effects, {
     lanesMax: projection.concurrency ?? 1,
     codeFailed: context.codeFailed,
+    signal: context.effectsSignal,
   })
   return ledger
 }

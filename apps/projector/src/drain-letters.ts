@@ -77,7 +77,8 @@ export async function drainLetters(
     }
   })
   const lanesMax = partition.projection.concurrency ?? 1
-  await haveEffects(effects, { lanesMax, codeFailed: context.codeFailed })
+  const { codeFailed, effectsSignal } = context
+  await haveEffects(effects, { lanesMax, codeFailed, signal: effectsSignal })
   return drained
 }
 

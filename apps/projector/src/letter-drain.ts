@@ -45,6 +45,8 @@ type LetterDrainOptions = {
   readonly nowMs: () => number
   /** The worker stops. */
   readonly signal: AbortSignal
+  /** No effect of the worker may begin any more. */
+  readonly effectsSignal: AbortSignal
 }
 
 /**
@@ -151,6 +153,7 @@ export class LetterDrain {
       attempts: recovery.attempts,
       codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
       signal,
+      effectsSignal: this.#options.effectsSignal,
     }
     const drained = await drainLetters(context, queue, mode)
     held.parkedKeys.released(drained.unparked)

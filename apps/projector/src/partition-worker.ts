@@ -2,6 +2,7 @@ import { OperationalError } from '@fairlead/base'
 import { type Admitted, type FloodBreaker, admit } from '@fairlead/projection'
 import { type BatchMode, applyBatch } from './apply-batch.ts'
 import { BatchSize } from './batch-size.ts'
+import { EffectsGivenUp } from './effects.ts'
 import { HeldPartition } from './held-partition.ts'
 import { LetterDrain } from './letter-drain.ts'
 import { type Batch, type BatchEnd, BatchSource } from './log/batch-source.ts'
@@ -22,6 +23,9 @@ import { WorkerTroubles } from './worker-troubles.ts'
 
 /** How long a fetch waits for a record; a revoked partition waits for it at most. */
 const FETCH_WAIT_MAX_MS = 500
+
+/** For the effects of a batch that was in flight; others get the partition soon after. */
+const EFFECTS_GRACE_MS = 3_000
 
 export type WorkerOptions = {
   readonly db: Database
@@ -52,6 +56,7 @@ export type WorkerOptions = {
 export class PartitionWorker {
   readonly #options: WorkerOptions
   readonly #abort = new AbortController()
+  readonly #effectsAbort = new AbortController()
   readonly #batchSize: BatchSize
   readonly #troubles: WorkerTroubles
   readonly #held: HeldPartition
@@ -74,6 +79,7 @@ export class PartitionWorker {
     const parts = {
       ...options,
       signal,
+      effectsSignal: this.#effectsAbort.signal,
       batchSize: this.#batchSize,
       troubles: this.#troubles,
       held: this.#held,
@@ -91,15 +97,22 @@ export class PartitionWorker {
     return this.#held.nextOffset
   }
 
-  /** Finishes the transaction in flight, and nothing else. */
-  stop(): Promise<void> {
+  /** Finishes the transaction in flight, and its effects while they take no longer than others wait for. */
+  stop({ isLost }: { readonly isLost: boolean }): Promise<void> {
+    if (isLost) this.#giveUpEffects()
     this.#stopped ??= this.#stop()
     return this.#stopped
   }
 
+  #giveUpEffects(): void {
+    this.#effectsAbort.abort(new EffectsGivenUp('an effect did not end'))
+  }
+
   async #stop(): Promise<void> {
     this.#abort.abort()
+    const timer = setTimeout(() => this.#giveUpEffects(), EFFECTS_GRACE_MS)
     await this.#done
+    clearTimeout(timer)
     this.#rowCache?.clear()
     this.#options.observer.released()
   }
@@ -260,6 +273,7 @@ export class PartitionWorker {
       attempts: this.#recovery.attempts,
       nowMs: startMs,
       codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
+      effectsSignal: this.#effectsAbort.signal,
       tenantFlooded: (error: unknown) => observer.failed({ error, failureClass: 'flood' }),
     }
     const ledger = await spans.process(admitted, () => applyBatch(context, admitted, mode))

@@ -115,7 +115,7 @@ export class ProjectionRunner {
       groupId: groupIdOf(this.#options),
       topics: sources.map(({ topic }) => topic),
       onAssigned: (partitions) => this.#assign(partitions),
-      onRevoked: (partitions, { lost }) => this.#revoke(partitions, { mayCommit: !lost }),
+      onRevoked: (partitions, { lost }) => this.#revoke(partitions, { isLost: lost }),
       onError: (error, { isFatal }) => {
         if (isFatal) onFatal(error)
         else logger.warn({ err: error, projection: name }, 'the consumer group is in trouble')
@@ -131,11 +131,11 @@ export class ProjectionRunner {
   async stop(): Promise<void> {
     this.#abort.abort()
     // Before anything that a broker has to answer.
-    for (const { worker } of this.#assigned.values()) void worker.stop()
+    for (const { worker } of this.#assigned.values()) void worker.stop({ isLost: false })
     const membership = await this.#joining?.catch(() => undefined)
     await membership?.close()
     // A member that never got to join has no revocation.
-    await this.#revoke(this.partitions, { mayCommit: false })
+    await this.#revoke(this.partitions, { isLost: true })
     await this.#reporting
   }
 
@@ -218,14 +218,14 @@ export class ProjectionRunner {
 
   async #revoke(
     partitions: readonly TopicPartition[],
-    { mayCommit }: { readonly mayCommit: boolean },
+    { isLost }: { readonly isLost: boolean },
   ): Promise<void> {
     const revoked = partitions.flatMap((partition) => this.#assigned.get(placeOf(partition)) ?? [])
     if (revoked.length === 0) return
     const { logger, registered } = this.#options
-    const stopped = Promise.all(revoked.map(({ worker }) => worker.stop()))
+    const stopped = Promise.all(revoked.map(({ worker }) => worker.stop({ isLost })))
     await Promise.race([stopped, sleep(REVOKE_DEADLINE_MS, undefined, { ref: false })])
-    if (mayCommit) await this.#commitOffsets()
+    if (!isLost) await this.#commitOffsets()
     for (const { worker, status } of revoked) {
       const place = placeOf(status)
       if (this.#assigned.get(place)?.worker === worker) {

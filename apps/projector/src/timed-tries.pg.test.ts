@@ -501,6 +501,7 @@ describe('of a stopped projector', () => {
       attempts: Attempts.none,
       codeFailed: () => undefined,
       signal: new AbortController().signal,
+      effectsSignal: new AbortController().signal,
     }
     await expect(drainLetters(context, queue, 'fast')).rejects.toThrow(FencedError)
     expect(await parked()).toMatchObject(before.map(({ attempts, tries }) => ({ attempts, tries })))

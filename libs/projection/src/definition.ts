@@ -154,10 +154,11 @@ export type SqlContext<DB, X> = {
   readonly replay: boolean
   /**
    * Runs `effect` once the transaction has committed, unless `replay`. At most once: a process that
-   * dies in between does not run it. What must not be lost belongs into an outbox, in `trx`. The
-   * partition waits for it, for 30 s at most; a failure is logged and counted.
+   * dies in between does not run it, nor does one that gives the partition up, 3 s later. What must not be
+   * lost belongs into an outbox, in `trx`. The partition waits for it, for 30 s at most; a failure is logged and
+   * counted. Give the `signal` to what waits: it is aborted when nobody waits for the effect any more.
    */
-  readonly liveOnly: (effect: () => Promise<void>) => void
+  readonly liveOnly: (effect: (context: { readonly signal: AbortSignal }) => Promise<void>) => void
 }
 
 type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
