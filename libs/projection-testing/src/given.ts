@@ -7,7 +7,10 @@ import type { ReadModel, Tables } from './read-model.ts'
 import { historyOf, recordOf } from './records.ts'
 
 export type GivenOptions<DB = unknown> = {
-  /** For projections in SQL, and for look-ups: a database that the test may create schemas in. */
+  /**
+   * For projections in SQL, and for look-ups: a database that the test may create schemas in. Its pool has
+   * the types that handlers read live: `new pg.Pool({ types: valueTypes(pg.types), … })`.
+   */
   readonly db?: Kysely<DB>
   /** What the projection's `enrich` returns, in place of a look-up. */
   readonly enriched?: unknown
@@ -25,7 +28,8 @@ export interface Given {
 export interface Outcome {
   /**
    * Compares the rows, as many as there are, in the columns that the expected row names. A row is
-   * found by the key if the expected row has it; otherwise rows are in the order of their keys. Of a
+   * found by the key if the expected row has it; otherwise rows are in the order of their keys; in SQL, of their
+   * columns, one after the other. Of a
    * projection with several tables, rows are given by table.
    *
    * Rejects with an `AssertionError`; an event whose handler threw, and whose key is not among

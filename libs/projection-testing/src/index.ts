@@ -1,2 +1,3 @@
 export { type ChaosOptions, type ChaosReport, type History, chaos } from './chaos.ts'
 export { type Given, type GivenOptions, type Outcome, given } from './given.ts'
+export { type ValueTypes, valueTypes } from '@fairlead/projection'

@@ -16,11 +16,10 @@ import {
   refusedColumn,
   rowKeysOf,
 } from '@fairlead/projection'
-import { ProgressBook } from './progress-book.ts'
+import { ProgressBook, eventsOf } from './progress-book.ts'
 import { type ReadModel, type RecordBatch, Statements, type Tables } from './read-model.ts'
 
-/** What `enrich` returns for these events. */
-export type LookUp = (events: readonly AnyEvent[]) => unknown
+type LookUp = (events: readonly AnyEvent[]) => Promise<unknown>
 
 type RowsProjection = FoldProjection | CommutativeProjection
 
@@ -49,7 +48,8 @@ export class MemoryReadModel implements ReadModel {
 
   async apply(batch: RecordBatch, crashAfter?: number): Promise<void> {
     const statements = new Statements(crashAfter)
-    const { admitted, ledger } = this.#book.begin(batch)
+    const admitted = this.#book.begin(batch)
+    const ledger = this.#book.openLedger(batch.topic)
     statements.ran()
     const rows = await this.#changed(admitted.records, ledger, statements)
     statements.ran()
@@ -76,7 +76,7 @@ export class MemoryReadModel implements ReadModel {
     statements: Statements,
   ): Promise<ReadonlyMap<RowKey, Row>> {
     const projection = this.#projection
-    const enriched = await this.#enrich(records, ledger)
+    const enriched = await this.#lookUp(eventsOf(records, ledger))
     const next = new Map(this.#rows)
     if (projection.kind === 'commutative') {
       const { operations, table } = projection
@@ -94,15 +94,6 @@ export class MemoryReadModel implements ReadModel {
     for (const row of upserts) next.set(row[projection.table.keyColumn] as RowKey, row)
     for (const key of deletes) next.delete(key)
     return next
-  }
-
-  async #enrich(records: readonly PreparedRecord[], ledger: BatchLedger): Promise<unknown> {
-    const { enrich, enrichEach } = this.#projection
-    if (enrich === undefined && enrichEach === undefined) return undefined
-    const events = records.flatMap(({ key, content }) =>
-      content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
-    )
-    return events.length === 0 ? undefined : await this.#lookUp(events)
   }
 }
 

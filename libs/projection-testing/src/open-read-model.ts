@@ -1,7 +1,7 @@
 import type { Projection } from '@fairlead/projection'
-import type { Kysely } from 'kysely'
-import { lookedUpFor } from './looked-up-for.ts'
-import { type LookUp, MemoryReadModel } from './memory-read-model.ts'
+import { type Kysely, sql } from 'kysely'
+import { lookUpOf } from './look-up.ts'
+import { MemoryReadModel } from './memory-read-model.ts'
 import { PostgresReadModel } from './postgres-read-model.ts'
 import type { ReadModel } from './read-model.ts'
 
@@ -17,27 +17,24 @@ export async function openReadModel<DB>(
 ): Promise<ReadModel> {
   // The engine knows no database type; Kysely has no type that stands for all of them.
   const db = options.db as unknown as Kysely<unknown> | undefined
+  const lookUp = lookUpOf(projection, options)
   if (projection.kind !== 'sql') {
-    return new MemoryReadModel(projection, lookUpOf(projection, db, options))
+    return new MemoryReadModel(projection, (events) => lookUp(events, db))
   }
   if (db === undefined) {
     throw new TypeError(`${projection.name} is written in SQL: give { db } to test it`)
   }
-  return PostgresReadModel.create(db, projection)
+  await refuseOtherTypes(db)
+  return PostgresReadModel.create(db, projection, lookUp)
 }
 
-function lookUpOf<DB>(
-  projection: Projection,
-  db: Kysely<unknown> | undefined,
-  options: ReadModelOptions<DB>,
-): LookUp {
-  const { name, enrich, enrichEach } = projection
-  if (enrichEach !== undefined) return (events) => lookedUpFor(projection, events, options)
-  return (events) => {
-    if ('enriched' in options) return options.enriched
-    if (db === undefined || enrich === undefined) {
-      throw new TypeError(`${name} looks things up: give { enriched } or { db } to test it`)
-    }
-    return enrich(events, { db })
-  }
+/** @throws {TypeError} for values of other types than handlers read live: a test would prove nothing. */
+async function refuseOtherTypes(db: Kysely<unknown>): Promise<void> {
+  const { rows } = await sql<{ big: unknown; day: unknown }>`
+    select '1'::bigint as big, '2026-01-01'::date as day`.execute(db)
+  const [row] = rows
+  if (row?.big === 1n && row.day === '2026-01-01') return
+  throw new TypeError(
+    'live, a handler reads bigint as bigint and date as text: give { db } of a pool with { types: valueTypes(pg.types) }',
+  )
 }

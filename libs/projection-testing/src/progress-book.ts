@@ -1,8 +1,10 @@
 import {
+  type AnyEvent,
   Attempts,
   type Admitted,
   BatchLedger,
   type Letter,
+  type PreparedRecord,
   type Progress,
   type Projection,
   SeenIds,
@@ -33,10 +35,7 @@ export class ProgressBook {
     return this.#held(topic).nextOffset
   }
 
-  begin({ topic, records }: RecordBatch): {
-    readonly admitted: Admitted
-    readonly ledger: BatchLedger
-  } {
+  begin({ topic, records }: RecordBatch): Admitted {
     const nextOffset = (records.at(-1)?.record.offset ?? -1) + 1
     const progress = this.#held(topic)
     const startOffset = progress.nextOffset
@@ -45,14 +44,15 @@ export class ProgressBook {
       this.#projection.inbox === undefined
         ? admitted.records
         : admitted.records.filter((record) => !this.#seenIds.isRepeat(record))
-    return {
-      admitted: { ...admitted, records: news },
-      ledger: new BatchLedger({
-        projection: this.#projection,
-        parkedKeys: this.#parkedOf(topic),
-        attempts: Attempts.none,
-      }),
-    }
+    return { ...admitted, records: news }
+  }
+
+  openLedger(topic: string): BatchLedger {
+    return new BatchLedger({
+      projection: this.#projection,
+      parkedKeys: this.#parkedOf(topic),
+      attempts: Attempts.none,
+    })
   }
 
   commit(topic: string, admitted: Admitted, ledger: BatchLedger): void {
@@ -70,4 +70,14 @@ export class ProgressBook {
     this.#parkedKeys.set(topic, parked)
     return parked
   }
+}
+
+/** Events that are looked at ahead of their handlers: those whose key is not parked. */
+export function eventsOf(
+  records: readonly PreparedRecord[],
+  ledger: BatchLedger,
+): readonly AnyEvent[] {
+  return records.flatMap(({ key, content }) =>
+    content.kind === 'event' && !ledger.isParked(key) ? [content.event] : [],
+  )
 }

@@ -29,7 +29,7 @@ export type RecordBatch = {
   readonly records: readonly PreparedRecord[]
 }
 
-/** Rows by table; those of a table in the order of their first column. */
+/** Rows by table; those of a table in the order of their columns. */
 export type Tables = Readonly<Record<string, readonly Row[]>>
 
 /** Ends the transaction behind the statement that `crashAfter` counts to. */

@@ -1,4 +1,5 @@
 import { type Logger, createPool } from '@fairlead/postgres'
+import { type ValueTypes, valueTypes } from '@fairlead/projection'
 import type { Kysely, Transaction } from 'kysely'
 import pg from 'pg'
 import { createKysely } from './kysely.ts'
@@ -57,18 +58,9 @@ export async function inTransaction<Result>(
   }
 }
 
-/** OIDs of `pg_type`; fixed for ever. */
-const INT8 = 20
-const DATE = 1082
-
-const parserOf: (oid: number, format?: 'text' | 'binary') => unknown = pg.types.getTypeParser
+const parserOf: ValueTypes['getTypeParser'] = pg.types.getTypeParser
 
 /** How values of the server become those that projections declare. */
-export const VALUE_TYPES: pg.CustomTypesConfig = { getTypeParser }
-
-function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
-  if (oid === INT8) return BigInt
-  if (oid === DATE) return String
-  if (oid === TIMESTAMPTZ) return parseTimestamp
-  return parserOf(oid, format)
-}
+export const VALUE_TYPES: pg.CustomTypesConfig = valueTypes({
+  getTypeParser: (oid, format) => (oid === TIMESTAMPTZ ? parseTimestamp : parserOf(oid, format)),
+})
