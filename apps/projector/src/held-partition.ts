@@ -92,6 +92,19 @@ export class HeldPartition {
     return true
   }
 
+  /**
+   * Whether the database stands below what was committed, with no newer owner. One that is idle learns it by
+   * nothing else.
+   */
+  async hasLostCommits(): Promise<boolean> {
+    const { db, partition } = this.#options
+    const checkpoint = await readCheckpoint(db, partition)
+    if (checkpoint === undefined) return true
+    return (
+      checkpoint.fence <= this.fence && checkpoint.progress.nextOffset < this.progress.nextOffset
+    )
+  }
+
   /** A batch is committed. */
   committed(batch: {
     readonly to: Progress

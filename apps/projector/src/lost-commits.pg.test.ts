@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
 
@@ -20,7 +20,16 @@ beforeEach(async () => {
   warnings.length = 0
 })
 
-afterEach(() => fixture.close())
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await fixture.close()
+})
+
+/** Moves the clock that says how long something took. */
+function passTime(ms: number): void {
+  const now = performance.now.bind(performance)
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + ms)
+}
 
 /** Each is a batch of its own. */
 async function deposit(...amounts: readonly number[]): Promise<void> {
@@ -70,4 +79,18 @@ test('a database without any checkpoint has everything applied again', async () 
   await deposit(4)
   expect(await fixture.readAccounts()).toEqual(balances(7))
   expect(warnings).toContainEqual(expect.objectContaining({ fromOffset: 2, toOffset: 0 }))
+})
+
+test('a worker that has nothing to do finds out as well, and uses no row of what is lost', async () => {
+  const { metrics } = fixture.start([accounts], { logger })
+  await deposit(1, 2)
+  await backUp()
+  await deposit(4, 8)
+  await restore()
+  passTime(60_000)
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  expect(await fixture.readAccounts()).toEqual(balances(15))
+  expect(warnings).toContainEqual(expect.objectContaining({ fromOffset: 4, toOffset: 2 }))
+  const stale = await metrics.registry.getSingleMetric('projection_row_cache_stale_total')?.get()
+  expect(stale?.values).toEqual([])
 })

@@ -23,6 +23,8 @@ import { WorkerTroubles } from './worker-troubles.ts'
 
 /** How long a fetch waits for a record; a revoked partition waits for it at most. */
 const FETCH_WAIT_MAX_MS = 500
+/** How often a worker without records looks whether the database has lost commits: none fails meanwhile. */
+const IDLE_LOOK_INTERVAL_MS = 10_000
 
 /** For the effects of a batch that was in flight; others get the partition soon after. */
 const EFFECTS_GRACE_MS = 3_000
@@ -161,6 +163,7 @@ export class PartitionWorker {
       from: this.#held.end,
     })
     let fetching = this.#prepareAhead(source)
+    let nextLookMs = this.#options.nowMs() + IDLE_LOOK_INTERVAL_MS
     while (!this.#isStopping) {
       if (!(await this.#drain.drainUntil(fetching))) break
       const batch = await fetching
@@ -169,12 +172,21 @@ export class PartitionWorker {
       if (hasMore) fetching = this.#prepareAhead(source)
       const isHeld = await this.#applyAll(batch)
       if (!isHeld) break
+      if (batch.records.length === 0 && this.#options.nowMs() >= nextLookMs) {
+        if (await this.#hasLostCommits()) break
+        nextLookMs = this.#options.nowMs() + IDLE_LOOK_INTERVAL_MS
+      }
       // At the end of the log: all that has come in meanwhile is one batch.
       if (!hasMore) fetching = this.#prepareAhead(source)
     }
     // Their results are void: the next take-over says where to begin.
     await fetching
     await source.close()
+  }
+
+  async #hasLostCommits(): Promise<boolean> {
+    const hasLost = await this.#recovery.untilDone('reload', () => this.#held.hasLostCommits())
+    return hasLost ?? false
   }
 
   /** The next batch; null when the worker stops. */
