@@ -1,9 +1,12 @@
 import { OperationalError } from '@fairlead/base'
 import type { Projection } from '@fairlead/projection'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { finishJob, requestJob } from '../store/jobs.ts'
 import { readVersion } from '../store/versions.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
-import { RebuildFixture, balances } from '../testing/rebuild.test-fixture.ts'
+import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
+import { BuildSession } from './build-session.ts'
 
 let fixture: RebuildFixture
 
@@ -12,7 +15,10 @@ beforeEach(async () => {
   fixture.log.append(0, deposited(accountId(0), 1))
 })
 
-afterEach(() => fixture.close())
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await fixture.close()
+})
 
 /** Its job is the oldest, and ends as `failure` says. */
 function failing(failure: { readonly code: string; readonly retryable: boolean }): Projection {
@@ -38,4 +44,26 @@ test('a job that no other attempt would help has failed', async () => {
   expect(await readVersion(fixture.db, { name: 'totals', version: 2 })).toMatchObject({
     reason: 'it does not work',
   })
+})
+
+test('a job that another process has done since it was listed is not done again', async () => {
+  const { db, log } = fixture
+  log.append(1, deposited(accountId(1), 2))
+  fixture.start([accounts])
+  await fixture.hasBalances('public', balances(1, 2))
+  await sql`update rm_accounts_v1.account set balance = 99`.execute(db)
+  const { open } = BuildSession
+  vi.spyOn(BuildSession, 'open').mockImplementationOnce(async (url, jobId, signal) => {
+    await finishJob(db, jobId, null)
+    return open(url, jobId, signal)
+  })
+  const { projectionId } = await readVersion(db, { name: 'accounts', version: 1 })
+  const keys = { version: 1, kind: 'keys' } as const
+  await requestJob(db, { projectionId, ...keys, request: { keys: [accountId(0)] } })
+  await vi.waitFor(() => expect(BuildSession.open).toHaveBeenCalled(), { timeout: 60_000 })
+  const request = { keys: [accountId(1)] }
+  await until(async () => {
+    expect(await fixture.runJob('accounts', { ...keys, request })).toMatchObject({ state: 'done' })
+  })
+  expect(await fixture.balancesIn('public')).toEqual(balances(99, 2))
 })

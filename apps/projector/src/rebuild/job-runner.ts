@@ -7,7 +7,7 @@ import { pauseFor } from '../pause.ts'
 import type { RunnerLogger } from '../projection-runner.ts'
 import type { ProjectorMetrics } from '../projector-metrics.ts'
 import type { Database } from '../store/database.ts'
-import { type Job, type JobProgress, failJob, openJobs } from '../store/jobs.ts'
+import { type Job, type JobProgress, failJob, isOpen, openJobs, readJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { momentSchema } from '../store/register.ts'
 import { projectionLabel } from '../projection-label.ts'
@@ -105,14 +105,17 @@ export class JobRunner {
     return delayMs
   }
 
-  /** False when the code of the job's version is not here, or another session has the job. */
-  async #runAlone(job: Job): Promise<boolean> {
-    const code = await this.#codeOf(job)
+  /** False when the code of the job's version is not here, or another session has the job, or had it. */
+  async #runAlone(listed: Job): Promise<boolean> {
+    const code = await this.#codeOf(listed)
     if (code === undefined) return false
     const { signal } = this.#abort
-    const session = await BuildSession.open(this.#options.databaseUrl, job.id, signal)
+    const session = await BuildSession.open(this.#options.databaseUrl, listed.id, signal)
     if (session === null) return false
     try {
+      // Whoever had the lock may have ended it since it was listed.
+      const job = await readJob(session.db, listed.id)
+      if (job === undefined || !isOpen(job)) return false
       await this.#runJob(job, code, session)
     } finally {
       await session.close()

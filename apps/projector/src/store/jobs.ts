@@ -81,6 +81,11 @@ export function jobLockKey(id: bigint): number {
   return Number(id % JOB_LOCK_KEYS)
 }
 
+/** It is not over. */
+export function isOpen({ state }: Pick<Job, 'state'>): boolean {
+  return state === 'requested' || state === 'running'
+}
+
 /** Jobs that are not over and that no session has, oldest first. */
 export async function openJobs(
   db: Database,
