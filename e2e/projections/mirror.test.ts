@@ -1,11 +1,12 @@
 import { join } from 'node:path'
-import { createReader } from '@fairlead/kafka'
+import { type IncomingRecord, createReader } from '@fairlead/kafka'
 import { expect, test } from 'vitest'
 import { ProjectionStack } from '../support/projection-stack.ts'
 import { headerOf } from '../support/relay-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { foldAccounts, readAccounts, readLetters } from './account-oracle.ts'
 import { AccountEvents } from './accounts.ts'
+import { writeDeposit } from './write-deposit.ts'
 
 const MIRROR = 'outbox.event.dead-letters'
 
@@ -14,8 +15,6 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
     events: AccountEvents,
     projections: join(import.meta.dirname, 'accounts.ts'),
   })
-  const deposit = (accountId: string, amount: number) =>
-    AccountEvents.Deposited({ accountId, amount })
   const [poison] = await stack.encode(deposit('bad', 0))
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const traced = [...(poison?.headers ?? []), ['traceparent', Buffer.from(traceparent)] as const]
@@ -29,24 +28,7 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
   expect((await stack.pool.query('select from outbox.events')).rowCount).toBe(2)
 
   stack.relay()
-  const reader = createReader({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
-  const copies = async () => {
-    const count = (await stack.admin.partitionCount(MIRROR)) ?? 0
-    const perPartition = Array.from({ length: count }, async (_, partition) => {
-      const request = {
-        topic: MIRROR,
-        partition,
-        fromOffset: 0,
-        maxWaitMs: 100,
-        maxBytes: 1_000_000,
-      }
-      return (await reader.fetch(request)).records
-    })
-    return (await Promise.all(perPartition)).flat()
-  }
-  await waitFor('the copies', 60_000, async () => (await copies()).length === 2)
-  const [first, second] = await copies()
-  await reader.close()
+  const [first, second] = await copies(stack, 2)
   expect(Buffer.from(first?.key ?? []).toString()).toBe('bad')
   const names = [
     ['__connect.errors.topic', stack.topic],
@@ -72,3 +54,75 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
   )
   expect(letters.rows).toEqual([{ traceparent }])
 })
+
+test('copies wait in the outbox while brokers refuse to make their topic; projections go on, and all arrives once it is there', async () => {
+  await using stack = await ProjectionStack.start({
+    events: AccountEvents,
+    projections: join(import.meta.dirname, 'accounts.ts'),
+  })
+  const relay = stack.relay({
+    'topic.creation.groups': 'copies',
+    'topic.creation.copies.include': MIRROR,
+    // There is one broker.
+    'topic.creation.copies.replication.factor': 3,
+  })
+  await relay.ready()
+  const app = stack.projector({ 'errors.deadletterqueue.topic.name': MIRROR })
+  await writeDeposit(stack, { accountId: 'bad', amount: 0 })
+  await writeDeposit(stack, { accountId: 'bad', amount: 2 })
+  await waitFor('the relay to be refused the topic', 60_000, () =>
+    relay.logLines.some((line) => line.includes('INVALID_REPLICATION_FACTOR')),
+  )
+  await writeDeposit(stack, { accountId: 'good', amount: 3 })
+  await stack.publish(deposit('bad', 5), deposit('good', 4))
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, 'projection accounts v1', /^ok$/)
+  const expected = await foldAccounts(stack)
+  expect(expected.letters.size).toBe(3)
+  expect(await readLetters(stack)).toEqual(expected.letters)
+  expect(await readAccounts(stack)).toEqual(expected.rows)
+  const waiting = await stack.pool.query(
+    "select from outbox.events where headers ? 'fairlead.dlq.kind'",
+  )
+  expect(waiting.rowCount).toBe(3)
+  expect(await stack.admin.partitionCount(MIRROR)).toBeUndefined()
+
+  await stack.admin.ensureTopic({ topic: MIRROR, partitions: 1 })
+  const kinds = (await copies(stack, 3)).map((record) => headerOf(record, 'fairlead.dlq.kind'))
+  expect(kinds).toEqual(['failed', 'blocked', 'blocked'])
+  // What a service has written meanwhile stood behind the copies.
+  await waitFor(
+    'what stood behind the copies',
+    60_000,
+    async () => (await stack.logEnds())[0] === 5,
+  )
+  await stack.caughtUp('accounts')
+  expect(await readAccounts(stack)).toMatchObject([{ id: 'good', events: 2, balance: 7 }])
+})
+
+function deposit(accountId: string, amount: number) {
+  return AccountEvents.Deposited({ accountId, amount })
+}
+
+/** Waits until the topic has so many. */
+async function copies(stack: ProjectionStack, count: number): Promise<readonly IncomingRecord[]> {
+  const reader = createReader({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  const read = async () => {
+    const partitions = (await stack.admin.partitionCount(MIRROR)) ?? 0
+    const perPartition = Array.from({ length: partitions }, async (_, partition) => {
+      const request = {
+        topic: MIRROR,
+        partition,
+        fromOffset: 0,
+        maxWaitMs: 100,
+        maxBytes: 1_000_000,
+      }
+      return (await reader.fetch(request)).records
+    })
+    return (await Promise.all(perPartition)).flat()
+  }
+  await waitFor(`${count} copies`, 60_000, async () => (await read()).length === count)
+  const records = await read()
+  await reader.close()
+  return records
+}

@@ -18,8 +18,10 @@ import {
   startStack,
   stateOf,
 } from './rebuild-stack.ts'
+import { writeDeposit } from './write-deposit.ts'
 
 const PARTITIONS_LATER = 5
+const OUTBOX_EVENTS = 60
 
 test('keys that move to new partitions keep their order, live and in a rebuild', async () => {
   await using stack = await startStack({ partitions: 2 })
@@ -60,10 +62,7 @@ test('what the log has lost is not rebuilt in silence', async () => {
   await stack.publish(...deposits(100))
   const live = release(stack, 'accounts:1')
   await stack.caughtUp('accounts')
-  const trimmed = await fairlead(['topic', 'trim', stack.topic, '--before-offset', '40', '--yes'], {
-    bootstrapServer: stack.broker.address,
-  })
-  expect(trimmed.exitCode, trimmed.stderr).toBe(0)
+  await trim(stack, 40)
   const second = release(stack, 'accounts:1,accounts:2')
   await hasState(stack, 2, ['failed'])
   expect((await rebuildOf(stack, 2))?.reason).toMatch(/begins at offset 40: .*retention/)
@@ -84,6 +83,54 @@ test('what the log has lost is not rebuilt in silence', async () => {
   )
   expect(accepted.exitCode, accepted.stderr).toBe(0)
   expect(await rowsOf(stack, 2)).toEqual(await oracleRows(stack))
+  expect(live.isRunning).toBe(true)
+})
+
+test('history that the outbox still has is published again: with an inbox each event counts once, live and rebuilt', async () => {
+  await using stack = await startStack({ partitions: 1 })
+  const relay = await stack.relayWithSlot()
+  const live = release(stack, 'tally:1')
+  const expected = new Map<string, { id: string; events: number; balance: number }>()
+  for (let amount = 1; amount <= OUTBOX_EVENTS; amount += 1) {
+    const accountId = `account-${amount % 7}`
+    await writeDeposit(stack, { accountId, amount })
+    const { events, balance } = expected.get(accountId) ?? { events: 0, balance: 0 }
+    expected.set(accountId, { id: accountId, events: events + 1, balance: balance + amount })
+  }
+  const rows = async (version: number) =>
+    (await stack.pool.query(`select * from rm_tally_v${version}.tally order by id`)).rows
+  const once = [...expected.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  const hasGrownTo = async (end: number) => {
+    await waitFor(`${end} records`, 60_000, async () => (await stack.logEnds())[0] === end)
+    await stack.caughtUp('tally')
+  }
+  await hasGrownTo(OUTBOX_EVENTS)
+  await trim(stack, OUTBOX_EVENTS / 2)
+
+  const started = await fairlead([
+    'relay',
+    'snapshot',
+    'start',
+    'outbox.events',
+    '--relay',
+    relay.url,
+  ])
+  expect(started).toMatchObject({ exitCode: 0, stderr: '' })
+  await hasGrownTo(2 * OUTBOX_EVENTS)
+  expect(await rows(1)).toEqual(once)
+
+  const second = release(stack, 'tally:1,tally:2')
+  await hasState(stack, 2, ['failed'], 'tally')
+  const accepted = await cli(
+    second,
+    'rebuild',
+    'tally',
+    '--version',
+    '2',
+    '--accept-missing-history',
+  )
+  expect(accepted.exitCode, accepted.stderr).toBe(0)
+  expect(await rows(2)).toEqual(once)
   expect(live.isRunning).toBe(true)
 })
 
@@ -134,6 +181,13 @@ test('other code under a version that is known refuses to start', async () => {
   expect(changed.exitCode).not.toBe(0)
   expect(changed.logLines.join('\n')).toMatch(/Give the changed projection version 2/)
 })
+
+/** As retention does. */
+async function trim(stack: ProjectionStack, offset: number): Promise<void> {
+  const argv = ['topic', 'trim', stack.topic, '--before-offset', String(offset), '--yes']
+  const trimmed = await fairlead(argv, { bootstrapServer: stack.broker.address })
+  expect(trimmed.exitCode, trimmed.stderr).toBe(0)
+}
 
 async function registerOld(stack: ProjectionStack, schema: string): Promise<number> {
   const registry = createRegistryClient({ url: stack.registry.url })

@@ -7,6 +7,7 @@ import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { type AccountRow, foldAccounts, readAccounts, readLetters } from './account-oracle.ts'
 import { AccountEvents, nextTrail } from './accounts.ts'
+import { writeDeposit } from './write-deposit.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -24,23 +25,6 @@ const start = (partitions = 1): Promise<ProjectionStack> =>
     topicConfigs: { 'message.timestamp.after.max.ms': String(365 * DAY_MS) },
   })
 
-type Session = Pick<ProjectionStack['pool'], 'query'>
-
-/** Writes one deposit into the outbox of the database, as a service does. */
-async function write(
-  stack: ProjectionStack,
-  session: Session,
-  amount: number,
-  accountId = 'a',
-): Promise<void> {
-  const [record] = await stack.encode(AccountEvents.Deposited({ accountId, amount }))
-  await session.query(
-    `insert into outbox.events (aggregatetype, aggregateid, type, payload)
-     values ('account', $1, 'Deposited', $2)`,
-    [accountId, record?.value],
-  )
-}
-
 async function published(stack: ProjectionStack, count: number): Promise<void> {
   await waitFor(`${count} events on the topic`, 60_000, async () => {
     return (await stack.logEnds()).reduce((sum, end) => sum + end, 0) === count
@@ -54,11 +38,11 @@ test('transactions that interleave in the source are applied in the order of the
   stack.projector()
   const [one, two] = [await stack.pool.connect(), await stack.pool.connect()]
   await one.query('begin')
-  await write(stack, one, 1)
+  await writeDeposit(stack, { accountId: 'a', amount: 1 }, one)
   await two.query('begin')
-  await write(stack, two, 2)
+  await writeDeposit(stack, { accountId: 'a', amount: 2 }, two)
   await two.query('commit')
-  await write(stack, one, 3)
+  await writeDeposit(stack, { accountId: 'a', amount: 3 }, one)
   await one.query('commit')
   one.release()
   two.release()
@@ -99,7 +83,11 @@ async function writeAndCommitLate(
   const session = await pool.connect()
   await session.query('begin')
   for (let left = 1 + random.int(4); left > 0; left -= 1) {
-    await write(stack, session, 1 + random.int(1_000), `account-${random.int(ACCOUNTS)}`)
+    await writeDeposit(
+      stack,
+      { accountId: `account-${random.int(ACCOUNTS)}`, amount: 1 + random.int(1_000) },
+      session,
+    )
     await session.query('select pg_sleep($1)', [random.int(COMMIT_DELAY_MAX_MS) / 1_000])
   }
   await session.query(random.int(8) === 0 ? 'rollback' : 'commit')
@@ -143,7 +131,8 @@ test('what the relay publishes again after its crash is dropped by its position 
   await using stack = await start()
   await stack.relayWithSlot()
   const app = stack.projector()
-  for (let amount = 1; amount <= 30; amount += 1) await write(stack, stack.pool, amount)
+  for (let amount = 1; amount <= 30; amount += 1)
+    await writeDeposit(stack, { accountId: 'a', amount })
   await published(stack, 30)
   const before = await readAccounts(stack)
   expect(before).toMatchObject([{ events: 30 }])
@@ -156,7 +145,7 @@ test('what the relay publishes again after its crash is dropped by its position 
   await published(stack, 50)
   expect(await readAccounts(stack)).toEqual(before)
   await stack.hasMetric(app, 'projection_events_total', 20, { result: 'duplicate' })
-  await write(stack, stack.pool, 31)
+  await writeDeposit(stack, { accountId: 'a', amount: 31 })
   await published(stack, 51)
   expect(await readAccounts(stack)).toMatchObject([{ events: 31 }])
 })

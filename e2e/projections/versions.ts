@@ -1,4 +1,5 @@
 import {
+  type CommutativeProjection,
   type FoldProjection,
   type Projection,
   type SqlProjection,
@@ -17,6 +18,7 @@ import { AccountEvents, accounts, nextTrail } from './accounts.ts'
 type ReadModel = {
   account: { id: string; note: string; trail: bigint; events: number; balance: number }
   mail: { id: string; events: number }
+  tally: { id: string; events: number; balance: number }
 }
 
 const t = tables<ReadModel>()
@@ -76,10 +78,23 @@ const mail: SqlProjection = defineProjection({
   },
 })
 
+/** Knows each event by its id, and minds no order. */
+const tally: CommutativeProjection = defineProjection({
+  name: 'tally',
+  version: 1,
+  from: AccountEvents,
+  into: t('tally', 'id', { id: 'text', events: 'integer', balance: 'integer' }),
+  inbox: { retention: '7d' },
+}).commutative({
+  columns: { events: 'inc', balance: 'inc' },
+  on: { Deposited: ({ data }) => ({ events: 1, balance: data.amount }) },
+})
+
 const CODES: Readonly<Record<string, Projection>> = {
   accounts,
   reordered,
   mail,
+  tally,
   order_summary: orderSummary,
 }
 

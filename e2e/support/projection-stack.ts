@@ -159,8 +159,8 @@ export class ProjectionStack {
   }
 
   /** The same; what is committed from now on, it reads in the order of the commits. */
-  async relayWithSlot(): Promise<void> {
-    this.relay()
+  async relayWithSlot(): Promise<RunningApp> {
+    const relay = this.relay()
     await waitFor('the relay to have its slot', 60_000, async () => {
       // A slot that is being made has no position yet: what is written then is read as earlier rows.
       const { rowCount } = await this.pool.query(
@@ -168,6 +168,7 @@ export class ProjectionStack {
       )
       return rowCount === 1
     })
+    return relay
   }
 
   /** Encoded with the schemas that this registers, and stored in the order given. */
