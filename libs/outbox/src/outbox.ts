@@ -182,9 +182,9 @@ class PostgresOutbox implements Outbox {
         transactionId: written.onlyTransactionId ?? (await currentTransactionId(transaction)),
       }))
       const { result, transactionId } = committed
-      const keyHashes = written.keyHashes(transactionId)
-      const lsn = keyHashes.size === 0 ? NO_LSN : await lsnBehindCommits(connection)
-      return { result, token: formatCommitToken({ lsn, transactionId, keyHashes }) }
+      const events = written.of(transactionId)
+      const lsn = events.size === 0 ? NO_LSN : await lsnBehindCommits(connection)
+      return { result, token: formatCommitToken({ lsn, transactionId, written: events }) }
     })
   }
 

@@ -1,21 +1,20 @@
 import type { NewEvent } from '@fairlead/avro'
 import { keyHash } from '@fairlead/base'
-import { KEYS_PER_TOPIC_MAX } from './commit-token.ts'
+import { KeyCounter, type KeyCounts } from './key-counts.ts'
 
 const NO_TRANSACTION = '0'
 
-/** Collects what is appended while one function runs: keys of events, by transaction and topic. */
+/** Counts what is appended while one function runs: events by transaction, topic and key. */
 export class WrittenEvents {
-  readonly #transactions = new Map<string, Map<string, Set<number>>>()
+  readonly #transactions = new Map<string, Map<string, KeyCounter>>()
 
   add(transactionId: string, events: readonly NewEvent[]): void {
-    const topics = this.#transactions.get(transactionId) ?? new Map<string, Set<number>>()
+    const topics = this.#transactions.get(transactionId) ?? new Map<string, KeyCounter>()
     this.#transactions.set(transactionId, topics)
     for (const { topic, key } of events) {
-      const hashes = topics.get(topic) ?? new Set<number>()
-      topics.set(topic, hashes)
-      // One more than a token holds says that there are too many.
-      if (hashes.size <= KEYS_PER_TOPIC_MAX) hashes.add(keyHash(Buffer.from(key)))
+      const counter = topics.get(topic) ?? new KeyCounter()
+      topics.set(topic, counter)
+      counter.add(keyHash(Buffer.from(key)))
     }
   }
 
@@ -25,14 +24,8 @@ export class WrittenEvents {
     return others.length === 0 ? first : undefined
   }
 
-  /** Of the transaction; nothing when it wrote no events. */
-  keyHashes(transactionId: string): ReadonlyMap<string, readonly number[] | null> {
-    const topics = this.#transactions.get(transactionId) ?? new Map<string, Set<number>>()
-    return new Map(
-      [...topics].map(([topic, hashes]) => [
-        topic,
-        hashes.size > KEYS_PER_TOPIC_MAX ? null : [...hashes],
-      ]),
-    )
+  /** By topic; nothing when the transaction wrote no events. */
+  of(transactionId: string): ReadonlyMap<string, KeyCounts> {
+    return this.#transactions.get(transactionId) ?? new Map()
   }
 }

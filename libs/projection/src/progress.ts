@@ -4,8 +4,9 @@ import {
   type SourceProgress,
   advanceSource,
   isRepublished,
-  recentTransactionIds,
+  recentTransactions,
 } from './source-position.ts'
+import { TransactionTally } from './transaction-tally.ts'
 
 /**
  * How far a projection has come in one partition. It is stored with the rows, in one transaction.
@@ -48,7 +49,7 @@ export function admit(from: Progress, fetched: FetchedRecords): Admitted {
     'what is applied begins at the checkpoint, or before',
   )
   const records: PreparedRecord[] = []
-  const transactionIds: string[] = []
+  const tally = new TransactionTally(from.source)
   let { source, eventTimeMs, nextOffset } = from
   let ignoredCount = 0
   let duplicateCount = 0
@@ -67,18 +68,15 @@ export function admit(from: Progress, fetched: FetchedRecords): Admitted {
     }
     if (position !== null) {
       source = advanceSource(position, source)
-      const { transactionId } = position
-      if (transactionId !== null && transactionIds.at(-1) !== transactionId) {
-        transactionIds.push(transactionId)
-      }
+      tally.count(position)
     }
     eventTimeMs = timestampMs
     if (planOf(prepared) === 'ignored') ignoredCount += 1
     else records.push(prepared)
   }
-  if (source !== null && transactionIds.length > 0) {
-    const recent = recentTransactionIds(source.recentTransactionIds, transactionIds)
-    source = { ...source, recentTransactionIds: recent }
+  if (source !== null && tally.transactions.length > 0) {
+    const recent = recentTransactions(source.recentTransactions, tally.transactions)
+    source = { ...source, recentTransactions: recent }
   }
   const to = { nextOffset: Math.max(nextOffset, fetched.nextOffset), source, eventTimeMs }
   invariant(to.nextOffset >= from.nextOffset, 'a checkpoint does not go back')

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   advanceSource,
   isRepublished,
-  recentTransactionIds,
+  recentTransactions,
   sourcePosition,
 } from './source-position.ts'
 
@@ -37,7 +37,7 @@ describe('headers give a source position', () => {
 })
 
 describe('after an event at (20, 1) committed at 500', () => {
-  const seen = { ...at(20n, 1, 500), recentTransactionIds: ['7'] }
+  const seen = { ...at(20n, 1, 500), recentTransactions: [{ transactionId: '7', eventCount: 1 }] }
   test.for([
     ['the same event is a repetition', at(20n, 1, 500), true],
     ['an earlier event of its transaction is one', at(20n, 0, 500), true],
@@ -55,23 +55,28 @@ describe('after an event at (20, 1) committed at 500', () => {
       commitLsn: 21n,
       index: 0,
       commitTimeMs: 500,
-      recentTransactionIds: ['7'],
+      recentTransactions: [{ transactionId: '7', eventCount: 1 }],
     })
   })
 })
 
-describe('the ids of the last transactions', () => {
+describe('the last transactions', () => {
   const upTo = (from: number, to: number) =>
-    Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
+    Array.from({ length: to - from + 1 }, (_, index) => ({
+      transactionId: String(from + index),
+      eventCount: 1,
+    }))
 
-  test('are each there once, the newest last', () => {
-    expect(recentTransactionIds(['1', '2'], ['2', '3', '3', '4'])).toEqual(['1', '2', '3', '4'])
+  test('are each there once, the newest last, with what was counted last', () => {
+    const goingOn = { transactionId: '2', eventCount: 5 }
+    const recent = recentTransactions(upTo(1, 2), [goingOn, ...upTo(3, 4)])
+    expect(recent).toEqual([...upTo(1, 1), goingOn, ...upTo(3, 4)])
   })
 
   test('are 64 at most, of which the oldest go first', () => {
-    const ids = recentTransactionIds(upTo(1, 40), upTo(41, 90))
-    expect(ids).toEqual(upTo(27, 90))
-    expect(recentTransactionIds(ids, upTo(91, 500))).toEqual(upTo(437, 500))
+    const recent = recentTransactions(upTo(1, 40), upTo(41, 90))
+    expect(recent).toEqual(upTo(27, 90))
+    expect(recentTransactions(recent, upTo(91, 500))).toEqual(upTo(437, 500))
   })
 
   test.for([

@@ -15,8 +15,18 @@ export type SourcePosition = {
 
 /** The newest position applied, and the latest commit time of all events before it. */
 export type SourceProgress = Omit<SourcePosition, 'transactionId'> & {
-  /** Ids of the last transactions applied, the newest last. */
-  readonly recentTransactionIds: readonly string[]
+  /** The last transactions of which something is applied, the newest last. */
+  readonly recentTransactions: readonly AppliedTransaction[]
+}
+
+/** A transaction of the source database, as far as its events of one partition are applied. */
+export type AppliedTransaction = {
+  readonly transactionId: string
+  /**
+   * How many of its events are applied, ignored or set aside. A batch may end in the middle of a
+   * transaction: that one of them is applied does not say that all are.
+   */
+  readonly eventCount: number
 }
 
 /**
@@ -74,21 +84,26 @@ export function advanceSource(
     commitLsn,
     index,
     commitTimeMs: Math.max(commitTimeMs, seen?.commitTimeMs ?? commitTimeMs),
-    recentTransactionIds: seen?.recentTransactionIds ?? [],
+    recentTransactions: seen?.recentTransactions ?? [],
   }
 }
 
-/** The ids of the last transactions, once those of `ids` are applied, too. The newest is the last. */
-export function recentTransactionIds(
-  before: readonly string[],
-  ids: readonly string[],
-): readonly string[] {
-  const newest = new Set<string>()
-  for (const known of [ids, before]) {
+/**
+ * The last transactions, once those of `applied` are, too; each is there once. The first of `applied` may
+ * go on with the last of `before`.
+ */
+export function recentTransactions(
+  before: readonly AppliedTransaction[],
+  applied: readonly AppliedTransaction[],
+): readonly AppliedTransaction[] {
+  const newest = new Map<string, AppliedTransaction>()
+  for (const known of [applied, before]) {
     for (let index = known.length - 1; index >= 0; index -= 1) {
       if (newest.size >= RECENT_TRANSACTIONS_MAX) break
-      newest.add(known[index] as string)
+      const transaction = known[index] as AppliedTransaction
+      const { transactionId } = transaction
+      if (!newest.has(transactionId)) newest.set(transactionId, transaction)
     }
   }
-  return [...newest].reverse()
+  return [...newest.values()].reverse()
 }

@@ -16,8 +16,8 @@ export type AppliedPosition = {
   readonly partitionCount: number | null
   /** Start of the commit record of the last transaction applied; null before the first. */
   readonly commitLsn: Lsn | null
-  /** Of the last transactions applied, `pg_current_xact_id()` as text. */
-  readonly recentTransactionIds: readonly string[]
+  /** How many events of the last transactions are applied at least, by `pg_current_xact_id()` as text. */
+  readonly recentEventCounts: ReadonlyMap<string, number>
 }
 
 export type CheckpointWaiter = {
@@ -34,6 +34,8 @@ type CheckpointRow = {
   readonly partitionCount: number | null
   readonly lsn: string | null
   readonly transactions: readonly string[]
+  /** Where it is more than one. */
+  readonly eventCounts: Readonly<Record<string, number>>
 }
 
 /**
@@ -109,7 +111,8 @@ export class CheckpointPoller {
     const { rows } = await sql<CheckpointRow>`
       select p.name as projection, c.topic, c.part as "partition",
         (v.partitions -> c.topic ->> 'partitionCount')::int as "partitionCount",
-        c.source_lsn::text as lsn, c.recent_transactions::text[] as transactions
+        c.source_lsn::text as lsn, c.recent_transactions::text[] as transactions,
+        c.recent_event_counts as "eventCounts"
       from evt.projection p
       join evt.projection_version v on v.projection_id = p.id and v.version = p.live_version
       join evt.checkpoint c on c.projection_id = p.id and c.version = p.live_version
@@ -127,12 +130,13 @@ function positionOf({
   partitionCount,
   lsn,
   transactions,
+  eventCounts,
 }: CheckpointRow): AppliedPosition {
   return {
     topic,
     partition,
     partitionCount,
     commitLsn: lsn === null ? null : parseLsn(lsn),
-    recentTransactionIds: transactions,
+    recentEventCounts: new Map(transactions.map((id) => [id, eventCounts[id] ?? 1])),
   }
 }

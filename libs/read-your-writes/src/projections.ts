@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError, keyHash } from '@fairlead/base'
-import {
-  type CommitPosition,
-  type CommitToken,
-  isCutCommitToken,
-  parseCommitToken,
-} from '@fairlead/outbox'
+import { type CommitToken, isCutCommitToken, parseCommitToken } from '@fairlead/outbox'
 import { type Duration, durationMs } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
-import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
+import { isApplied, mayHaveKey, writesOf } from './applied-writes.ts'
+import {
+  type AppliedPosition,
+  CheckpointPoller,
+  type CheckpointWaiter,
+} from './checkpoint-poller.ts'
 
 const TIMEOUT_DEFAULT: Duration = '2s'
 /** A timer of Node that is longer ends at once. */
@@ -27,7 +27,10 @@ export type WaitOptions = {
   readonly timeout?: Duration
   /** Fail with a {@link StaleReadError}, the default, or read what is there. */
   readonly onTimeout?: 'throw' | 'stale'
-  /** Key of the event that the reader is interested in: waits for its partition alone. */
+  /**
+   * Key of the event that the reader is interested in: waits for its partition alone, and not at all for
+   * writes that have no event of it.
+   */
   readonly key?: string
 }
 
@@ -108,32 +111,33 @@ class PostgresProjections implements Projections {
     const startedMs = performance.now()
     const waitedMs = (): number => performance.now() - startedMs
     const topics = new Set(sources.map(({ topic }) => topic))
-    const writes = parseCommitToken(token).flatMap((position) => writesOf(position, topics, key))
-    const isTakenIn = writes.length === 0 || (await this.#wait(name, writes, timeoutMs))
+    const hash = key === undefined ? undefined : keyHash(Buffer.from(key))
+    const writes = parseCommitToken(token)
+      .flatMap(writesOf)
+      .filter((write) => topics.has(write.topic))
+      .filter((write) => hash === undefined || mayHaveKey(write, hash))
+    const isSatisfied = (applied: readonly AppliedPosition[]): boolean =>
+      writes.every((write) => isApplied(applied, write, hash))
+    const isTakenIn =
+      writes.length === 0 || (await this.#wait({ projection: name, isSatisfied }, timeoutMs))
     if (isTakenIn === true) return { fresh: !isCutCommitToken(token), waitedMs: waitedMs() }
     if (onTimeout === 'throw') throw isTakenIn
     return { fresh: false, waitedMs: waitedMs() }
   }
 
   /** True once the writes are taken in, or why they are not known to be. */
-  async #wait(
-    projection: string,
-    writes: readonly Write[],
-    timeoutMs: number,
-  ): Promise<true | StaleReadError> {
+  async #wait(waiter: CheckpointWaiter, timeoutMs: number): Promise<true | StaleReadError> {
     if (this.#poller.isFull) {
       return new StaleReadError(`too many reads wait for their projections already`)
     }
     const over = new AbortController()
-    const isSatisfied = (applied: readonly AppliedPosition[]): boolean =>
-      writes.every((write) => isApplied(applied, write))
     const isTakenIn = await Promise.race([
-      this.#poller.wait({ projection, isSatisfied }, over.signal),
+      this.#poller.wait(waiter, over.signal),
       sleep(timeoutMs, false, { signal: over.signal }),
     ]).finally(() => over.abort())
     if (isTakenIn) return true
     return new StaleReadError(
-      `${projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet`,
+      `${waiter.projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet`,
       this.#poller.lastError,
     )
   }
@@ -157,58 +161,4 @@ export function checkedTimeoutMs({ timeout = TIMEOUT_DEFAULT, onTimeout }: WaitO
   const timeoutMs = Math.min(durationMs(timeout), TIMEOUT_MAX_MS)
   if (onTimeout === undefined || onTimeout === 'throw' || onTimeout === 'stale') return timeoutMs
   throw new TypeError(`onTimeout is 'throw' or 'stale', not ${String(onTimeout)}`)
-}
-
-/** What a transaction wrote into one topic; all partitions of it, without hashes. */
-type Write = {
-  readonly position: CommitPosition
-  readonly topic: string
-  readonly hashes: readonly number[] | null
-}
-
-/** What the projection reads of it; with a key, only what is in the key's partition. */
-function writesOf(
-  position: CommitPosition,
-  topics: ReadonlySet<string>,
-  key: string | undefined,
-): readonly Write[] {
-  return [...position.keyHashes].flatMap(([topic, hashes]) => {
-    if (!topics.has(topic)) return []
-    return [{ position, topic, hashes: key === undefined ? hashes : [keyHash(Buffer.from(key))] }]
-  })
-}
-
-/**
- * `applied` are the partitions that have a checkpoint. They get them one by one: how many there will be
- * says which of them a key is in.
- */
-function isApplied(
-  applied: readonly AppliedPosition[],
-  { position, topic, hashes }: Write,
-): boolean {
-  const partitions = new Map(
-    applied.flatMap((each) => (each.topic === topic ? [[each.partition, each] as const] : [])),
-  )
-  const partitionCount = partitions.values().next().value?.partitionCount ?? null
-  if (partitionCount === null) return false
-  const awaited =
-    hashes === null
-      ? Array.from({ length: partitionCount }, (_, partition) => partition)
-      : hashes.map((hash) => hash % partitionCount)
-  return awaited.every((partition) => {
-    const found = partitions.get(partition)
-    return found !== undefined && isPast(found, position)
-  })
-}
-
-/**
- * Commits are applied in the order of their LSNs, so one behind the token's says that all before it
- * are. Until there is one, the transaction itself says it.
- */
-function isPast(
-  { commitLsn, recentTransactionIds }: AppliedPosition,
-  { lsn, transactionId }: CommitPosition,
-): boolean {
-  if (commitLsn === null) return false
-  return commitLsn >= lsn || recentTransactionIds.includes(transactionId)
 }

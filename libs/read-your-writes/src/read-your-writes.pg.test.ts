@@ -53,23 +53,42 @@ afterEach(async () => {
   await database.drop()
 })
 
-async function apply(partition: number, commitLsn: bigint, transactions: readonly number[] = []) {
+async function apply(
+  partition: number,
+  commitLsn: bigint,
+  transactions: readonly number[] = [],
+  eventCounts: Readonly<Record<string, number>> = {},
+) {
   await sql`
     update evt.checkpoint set source_lsn = ${formatLsn(lsn(commitLsn))}::pg_lsn,
-      recent_transactions = ${transactions}::bigint[]
+      recent_transactions = ${transactions}::bigint[],
+      recent_event_counts = ${JSON.stringify(eventCounts)}::jsonb
     where version = 2 and part = ${partition}`.execute(db)
 }
 
 const token = (commit: {
   readonly below: bigint
   readonly transactionId?: string
+  /** One for each event. */
   readonly keys?: readonly (keyof typeof KEY_HASHES)[]
-}): CommitToken =>
-  formatCommitToken({
+  readonly modulus?: number
+}): CommitToken => {
+  const modulus = commit.modulus ?? 2 ** 31
+  const counts = new Map<number, number>()
+  for (const key of commit.keys ?? ['abc']) {
+    const residue = KEY_HASHES[key] % modulus
+    counts.set(residue, (counts.get(residue) ?? 0) + 1)
+  }
+  return formatCommitToken({
     lsn: lsn(commit.below),
     transactionId: commit.transactionId ?? '812',
-    keyHashes: new Map([[TOPIC, (commit.keys ?? ['abc']).map((key) => KEY_HASHES[key])]]),
+    written: new Map([[TOPIC, { modulus, counts }]]),
   })
+}
+
+/** As outboxes made them that did not count events. */
+const tokenOfVersion1 = (topics: unknown) =>
+  `1.${Buffer.from(JSON.stringify(['0/64', '812', topics])).toString('base64url')}`
 
 const stale = { timeout: '30ms', onTimeout: 'stale' } as const
 const isFresh = async (text: string, options = {}) =>
@@ -96,6 +115,56 @@ describe('a read is fresh', () => {
     expect(await isFresh(token({ below: 100n }))).toBe(false)
     await apply(1, 95n, [811, 812, 813])
     expect(await isFresh(token({ below: 100n }))).toBe(true)
+  })
+
+  test('not while a part of its transaction is applied, as when a batch ends in the middle of it', async () => {
+    const two = token({ below: 100n, keys: ['abc', 'abc', 'foobar'] })
+    await apply(0, 95n, [812])
+    await apply(1, 95n, [812])
+    expect(await isFresh(two)).toBe(false)
+    await apply(1, 95n, [812], { 812: 2 })
+    expect(await isFresh(two)).toBe(true)
+  })
+
+  test('once a later commit is applied, however many of its events are counted', async () => {
+    await apply(1, 100n, [812])
+    expect(await isFresh(token({ below: 100n, keys: ['abc', 'abc'] }))).toBe(true)
+  })
+
+  test('by the sum of the partitions, when its token does not tell them apart', async () => {
+    const bulk = token({ below: 100n, keys: ['abc', 'abc', 'foobar'], modulus: 1 })
+    await apply(1, 95n, [812], { 812: 2 })
+    expect(await isFresh(bulk)).toBe(false)
+    expect(await isFresh(bulk, { key: 'abc' })).toBe(false)
+    await apply(0, 95n, [812])
+    expect(await isFresh(bulk)).toBe(true)
+    await apply(0, 100n, [])
+    expect(await isFresh(bulk)).toBe(false)
+    await apply(1, 101n, [])
+    expect(await isFresh(bulk)).toBe(true)
+  })
+
+  test('by the partitions of its keys, when their number divides what it counts by', async () => {
+    const many = token({ below: 100n, keys: ['abc', 'abc'], modulus: 960 })
+    await apply(1, 95n, [812])
+    expect(await isFresh(many)).toBe(false)
+    await apply(1, 95n, [812], { 812: 2 })
+    expect(await isFresh(many)).toBe(true)
+  })
+
+  test('with a key that the transaction did not write, at once', async () => {
+    expect(await isFresh(token({ below: 100n }), { key: 'foobar' })).toBe(true)
+    expect(queries).toEqual([])
+  })
+
+  test('for tokens that were handed out before events were counted', async () => {
+    await apply(1, 95n, [812])
+    expect(await isFresh(tokenOfVersion1({ [TOPIC]: [KEY_HASHES.abc] }))).toBe(true)
+    expect(await isFresh(tokenOfVersion1({ [TOPIC]: Object.values(KEY_HASHES) }))).toBe(false)
+    expect(await isFresh(tokenOfVersion1({ [TOPIC]: null }))).toBe(false)
+    await apply(0, 100n)
+    await apply(1, 100n)
+    expect(await isFresh(tokenOfVersion1({ [TOPIC]: null }))).toBe(true)
   })
 
   test('by the partitions of its keys, or by that of the key asked for', async () => {

@@ -1,7 +1,14 @@
+import { lsn } from '@fairlead/base'
 import { FencedError } from '@fairlead/projection'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
-import { type HeldCheckpoint, moveCheckpoint, readCheckpoint, takeOver } from './checkpoints.ts'
+import {
+  type HeldCheckpoint,
+  moveCheckpoint,
+  readCheckpoint,
+  takeOver,
+  writeCheckpoints,
+} from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { registerProjection } from './register.ts'
 import type { ProjectionPartition } from './registered-projection.ts'
@@ -47,6 +54,28 @@ test('a partition begins where it is told, and is found where it was left', asyn
   expect(next.progress.nextOffset).toBe(20)
   expect(next).toMatchObject({ topicId: TOPIC_ID, leaderEpoch: 3 })
   expect(next.fence).toBe(held.fence + 1n)
+})
+
+test('how far a transaction is applied is found where it was left', async () => {
+  const { progress, fence } = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  const recentTransactions = [
+    { transactionId: '811', eventCount: 1 },
+    { transactionId: '812', eventCount: 3 },
+    { transactionId: '9007199254740993', eventCount: 2 },
+  ]
+  const source = { commitLsn: lsn(20n), index: 1, commitTimeMs: 500, recentTransactions }
+  const to = { ...progress, source, nextOffset: 6 }
+  const moved = { from: progress, to, fence, leaderEpoch: 3 }
+  await db.transaction().execute((trx) => moveCheckpoint(trx, partition, moved))
+  expect((await readCheckpoint(db, partition))?.progress).toEqual(to)
+
+  const elsewhere = { topic: partition.topic, partition: 5, progress: to }
+  await db
+    .transaction()
+    .execute((trx) =>
+      writeCheckpoints(trx, partition, [elsewhere], { [partition.topic]: TOPIC_ID }),
+    )
+  expect((await readCheckpoint(db, { ...partition, partition: 5 }))?.progress).toEqual(to)
 })
 
 test('the owner before cannot move the checkpoint, wherever it is', async () => {

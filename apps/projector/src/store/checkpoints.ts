@@ -1,5 +1,5 @@
 import { OperationalError, formatLsn, parseLsn } from '@fairlead/base'
-import { FencedError, type Progress } from '@fairlead/projection'
+import { FencedError, type Progress, type SourceProgress } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { TopicPartition } from '../log/event-log.ts'
 import { storableTime } from './event-time.ts'
@@ -28,13 +28,17 @@ type CheckpointRow = {
   readonly source_seq: bigint | null
   readonly source_time: Date | null
   readonly recent_transactions: readonly string[]
+  readonly recent_event_counts: EventCounts
   readonly event_time: Date | null
   readonly topic_id: string | null
   readonly leader_epoch: number
 }
 
 const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, event_time,
-  recent_transactions::text[], topic_id, leader_epoch`
+  recent_transactions::text[], recent_event_counts, topic_id, leader_epoch`
+
+/** Of transactions by id, where it is more than one. */
+type EventCounts = Readonly<Record<string, number>>
 
 /** Undefined when the partition has none yet. */
 export async function readCheckpoint(
@@ -117,19 +121,20 @@ export async function writeCheckpoints(
       ${nextOffset}::bigint, ${source === null ? null : formatLsn(source.commitLsn)}::pg_lsn,
       ${source?.index ?? null}::bigint,
       ${source === null ? null : new Date(source.commitTimeMs)}::timestamptz,
-      ${source?.recentTransactionIds ?? []}::bigint[],
+      ${transactionIds(source)}::bigint[], ${eventCounts(source)}::jsonb,
       ${eventTimeMs === null ? null : storableTime(eventTimeMs)}::timestamptz,
       ${topicIds[topic] ?? null}::uuid)`
   })
   if (values.length === 0) return
   await sql`
     insert into evt.checkpoint (projection_id, version, topic, part, next_offset, source_lsn,
-      source_seq, source_time, recent_transactions, event_time, topic_id)
+      source_seq, source_time, recent_transactions, recent_event_counts, event_time, topic_id)
     values ${sql.join(values)}
     on conflict (projection_id, version, topic, part) do update set
       next_offset = excluded.next_offset, source_lsn = excluded.source_lsn,
       source_seq = excluded.source_seq, source_time = excluded.source_time,
-      recent_transactions = excluded.recent_transactions, event_time = excluded.event_time,
+      recent_transactions = excluded.recent_transactions,
+      recent_event_counts = excluded.recent_event_counts, event_time = excluded.event_time,
       topic_id = excluded.topic_id, updated_at = clock_timestamp()`.execute(trx)
 }
 
@@ -170,7 +175,8 @@ export async function moveCheckpoint(
       source_lsn = ${source === null ? null : formatLsn(source.commitLsn)},
       source_seq = ${source?.index ?? null},
       source_time = ${source === null ? null : new Date(source.commitTimeMs)},
-      recent_transactions = ${source?.recentTransactionIds ?? []}::bigint[],
+      recent_transactions = ${transactionIds(source)}::bigint[],
+      recent_event_counts = ${eventCounts(source)}::jsonb,
       event_time = ${eventTimeMs === null ? null : storableTime(eventTimeMs)},
       updated_at = clock_timestamp()
     from (select pg_advisory_xact_lock_shared(${batchesLock(versionOf(partition))}) offset 0) turn
@@ -204,6 +210,18 @@ function isRowOf({ projection, projectionId, topic, partition }: ProjectionParti
     and topic = ${topic} and part = ${partition}`
 }
 
+function transactionIds(source: SourceProgress | null): readonly string[] {
+  return (source?.recentTransactions ?? []).map(({ transactionId }) => transactionId)
+}
+
+function eventCounts(source: SourceProgress | null): string {
+  const several = (source?.recentTransactions ?? []).filter(({ eventCount }) => eventCount > 1)
+  const counts: EventCounts = Object.fromEntries(
+    several.map(({ transactionId, eventCount }) => [transactionId, eventCount]),
+  )
+  return JSON.stringify(counts)
+}
+
 function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {
   const { source_lsn, source_seq, source_time, event_time } = row
   const hasSource = source_lsn !== null && source_seq !== null && source_time !== null
@@ -219,7 +237,10 @@ function heldCheckpoint(row: CheckpointRow): HeldCheckpoint {
             commitLsn: parseLsn(source_lsn),
             index: Number(source_seq),
             commitTimeMs: source_time.getTime(),
-            recentTransactionIds: row.recent_transactions,
+            recentTransactions: row.recent_transactions.map((transactionId) => ({
+              transactionId,
+              eventCount: row.recent_event_counts[transactionId] ?? 1,
+            })),
           }
         : null,
     },
