@@ -1,7 +1,8 @@
-import { testDatabase } from '@fairlead/testing'
+import { CutOffProxy, testDatabase } from '@fairlead/testing'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { createPool } from './index.ts'
+import type { PoolOptions } from './pool.ts'
 
 test('a connection that dies while it is in use fails its next statement, not the process', async () => {
   const { pool, url } = await openPool()
@@ -24,6 +25,32 @@ test('a connection that dies while it is idle is reported and replaced', async (
   expect(warnings).toEqual(['an idle connection was lost'])
   await expect(pool.query('select 1 as one')).resolves.toMatchObject({ rows: [{ one: 1 }] })
 })
+
+test('a connection whose server does not answer is no longer used', async () => {
+  const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 1 })
+  const client = await pool.connect()
+  const { processID } = client as { readonly processID?: number }
+  proxy.hold()
+  await expect(client.query('begin')).rejects.toThrow('timeout')
+  await expect(client.query('rollback')).rejects.toThrow('not queryable')
+  client.release()
+  // Were it still there, it would answer now.
+  proxy.release()
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
+  expect(rows[0]?.pid).not.toBe(processID)
+})
+
+async function openPoolOverProxy(options: Pick<PoolOptions, 'statementTimeoutMs'>) {
+  const database = await testDatabase()
+  const proxy = await CutOffProxy.inFrontOf(database.url)
+  const pool = createPool({ url: proxy.url, max: 1, applicationName: 'pool-test', ...options })
+  onTestFinished(async () => {
+    await pool.end()
+    await proxy.close()
+    await database.drop()
+  })
+  return { pool, proxy }
+}
 
 async function openPool() {
   const database = await testDatabase()

@@ -1,3 +1,4 @@
+import { errorMessage } from '@fairlead/base'
 import pg from 'pg'
 import { postgresErrorCode } from './classify-error.ts'
 import type { Logger } from './logger.ts'
@@ -22,6 +23,8 @@ const STATEMENT_TIMEOUT_MS = 60_000
 const QUERY_GRACE_MS = 10_000
 /** A transaction that its owner forgot holds locks, and the horizon of vacuum. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+/** Of `pg`, which has no code for it. */
+const QUERY_TIMEOUT_MESSAGE = 'Query read timeout'
 const KEEP_ALIVE_DELAY_MS = 10_000
 
 /**
@@ -52,6 +55,27 @@ export function createPool(options: PoolOptions): pg.Pool {
       'an idle connection was lost',
     ),
   )
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+    endWhenLate(client)
+  })
   return pool
+}
+
+/**
+ * `pg` gives a statement up that has no answer in time, and keeps the connection: whoever holds it would wait as long
+ * for its next one, and the pool would give it to others first. What ends it here is known before its holder goes on.
+ */
+function endWhenLate(client: pg.PoolClient): void {
+  const query = client.query.bind(client) as (...given: readonly unknown[]) => unknown
+  const queryInTime = (...given: readonly unknown[]): unknown => {
+    const result = query(...given)
+    if (result instanceof Promise) {
+      result.catch((error: unknown) => {
+        if (errorMessage(error) === QUERY_TIMEOUT_MESSAGE) void client.end()
+      })
+    }
+    return result
+  }
+  Object.assign(client, { query: queryInTime })
 }
