@@ -84,7 +84,7 @@ test('the project type-checks strictly, and its test runs without a database', a
   )
   expect(checked.stdout).toBe('')
   const { stdout } = await run(process.execPath, ['--test', 'test-loans.ts', 'test-more.ts'])
-  expect(stdout).toMatch(/pass 3/)
+  expect(stdout).toMatch(/pass 4/)
 })
 
 test('a relay takes the function of the project that routes events', async () => {

@@ -31,7 +31,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // for linters only
   lint: [],
   // for tests only
-  'projection-testing': ['base', 'avro', 'projection'],
+  'projection-testing': ['base', 'avro', 'projection', 'serde'],
   testing: ['base', 'postgres'],
   simulation: ['base', 'log'],
 }

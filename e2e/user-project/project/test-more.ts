@@ -1,5 +1,5 @@
 import { test } from 'node:test'
-import { chaos, given } from '@fairlead/projection-testing'
+import { chaos, eventWrittenWith, given } from '@fairlead/projection-testing'
 import { LoanEvents } from './loans.ts'
 import { FineEvents, dayTotals, shelvedLoans } from './more.ts'
 
@@ -22,4 +22,23 @@ await test('a loan has the shelf of its title', async () => {
       { loan_id: 'l1', shelf: 'A7' },
       { loan_id: 'l2', shelf: null },
     ])
+})
+
+const finePaidV1 = {
+  type: 'record',
+  name: 'FinePaid',
+  namespace: 'library',
+  fields: [
+    { name: 'fineId', type: 'string' },
+    { name: 'day', type: 'string' },
+    { name: 'euros', type: 'int' },
+  ],
+} as const
+
+await test('a fine of the first version was in euros', async () => {
+  const data = { fineId: 'f1', day: '2026-01-01', euros: 3 }
+  const fine = { type: 'FinePaid', version: 1, schema: finePaidV1, data } as const
+  await given(dayTotals)
+    .events(eventWrittenWith(FineEvents, fine))
+    .then([{ day: '2026-01-01', cents: 300n }])
 })

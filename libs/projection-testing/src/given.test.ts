@@ -1,8 +1,10 @@
+import { type AvroWrite, type RecordDefinition, defineEvents } from '@fairlead/avro'
 import type { AnyEvent, Row } from '@fairlead/projection'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { chaos } from './chaos.ts'
 import { given } from './given.ts'
 import { Orders, orderSummary, placed, revenue, sales } from './orders.test-fixture.ts'
+import { eventWrittenWith } from './written-event.ts'
 
 const paid = (orderId: string, cents: bigint) => Orders.OrderPaid({ orderId, cents })
 
@@ -156,16 +158,138 @@ test('a handler is told whose its event is', async () => {
 })
 
 test('what no column can hold fails as it would in a database, with the column', async () => {
+  const inGrains = {
+    ...orderSummary,
+    on: {
+      ...orderSummary.on,
+      OrderPlaced: (row: Row, { data }: AnyEvent) => {
+        const { quantity } = data as { readonly quantity: number }
+        return { ...row, quantity: quantity * 2 ** 40 }
+      },
+    },
+  }
   await expect(
-    given(orderSummary)
-      .events(placed('o1', 2 ** 40))
+    given(inGrains)
+      .events(placed('o1', 1))
       .then([{ order_id: 'o1' }]),
   ).rejects.toThrow(
     /^OrderPlaced with key "o1" failed: order_summary\.quantity is integer, and cannot hold 1099511627776$/,
   )
-  await given(orderSummary)
-    .events(placed('o1', 2 ** 40), paid('o1', 1n))
+  await given(inGrains)
+    .events(placed('o1', 1), paid('o1', 1n))
     .then([], { parked: ['o1'] })
+})
+
+test.for([2.5, 2 ** 40, Number.NaN])('a quantity of %d is refused as by the outbox', async (of) => {
+  await expect(given(orderSummary).events(placed('o1', of)).then([])).rejects.toThrow(
+    'the outbox refuses OrderPlaced with key "o1": .quantity: a number is no int',
+  )
+})
+
+const orderIdField = { name: 'orderId', type: 'string' } as const
+
+test('an event of an older schema is resolved to that of the definition', async () => {
+  const Noted = defineEvents({
+    topic: 'outbox.event.order',
+    key: 'orderId',
+    events: {
+      OrderPlaced: {
+        type: 'record',
+        name: 'OrderPlaced',
+        fields: [
+          orderIdField,
+          { name: 'quantity', type: 'long' },
+          { name: 'note', type: 'string', default: 'none' },
+        ],
+      },
+    },
+  })
+  const noting = {
+    ...orderSummary,
+    sources: [Noted],
+    on: {
+      OrderPlaced: (row: Row, { data }: AnyEvent) => {
+        const { quantity, note } = data as { readonly quantity: bigint; readonly note: string }
+        return { ...row, cents: quantity, status: note }
+      },
+    },
+  }
+  const written = <const D extends RecordDefinition>(schema: D, data: AvroWrite<D>) =>
+    given(noting).events(eventWrittenWith(Noted, { type: 'OrderPlaced', schema, data }))
+  const first = {
+    type: 'record',
+    name: 'OrderPlaced',
+    fields: [orderIdField, { name: 'quantity', type: 'int' }],
+  } as const
+  await written(first, { orderId: 'o1', quantity: 2 }).then([{ cents: 2n, status: 'none' }])
+
+  const other = { ...first, fields: [orderIdField] } as const
+  await expect(written(other, { orderId: 'o1' }).then([])).rejects.toThrow(
+    /^OrderPlaced with key "o1" failed: .*quantity/,
+  )
+  await written(other, { orderId: 'o1' }).then([], { parked: ['o1'] })
+})
+
+describe('an upcast', () => {
+  const first = {
+    type: 'record',
+    name: 'OrderPaid',
+    fields: [
+      { name: 'order', type: 'string' },
+      { name: 'euros', type: 'int' },
+    ],
+  } as const
+  const Upcast = defineEvents({
+    topic: 'outbox.event.order',
+    key: 'orderId',
+    events: {
+      OrderPaid: {
+        type: 'record',
+        name: 'OrderPaid',
+        fields: [orderIdField, { name: 'cents', type: 'long' }],
+      },
+    },
+    upcast: {
+      OrderPaid: {
+        1: ({ order, euros }: { readonly order: string; readonly euros: number }) => {
+          if (euros < 0) throw new RangeError('paid back')
+          return { orderId: order, cents: BigInt(euros) * 100n }
+        },
+      },
+    },
+  })
+  const upcasting = { ...orderSummary, sources: [Upcast] }
+  const old = (euros: number, version = 1) =>
+    eventWrittenWith(Upcast, {
+      type: 'OrderPaid',
+      version,
+      schema: first,
+      data: { order: 'o1', euros },
+      key: 'o1',
+    })
+
+  test('casts up what its version wrote, and no other', async () => {
+    await given(upcasting)
+      .events(old(7), Upcast.OrderPaid({ orderId: 'o1', cents: 1n }))
+      .then([{ order_id: 'o1', cents: 701n }])
+    await expect(given(upcasting).events(old(7, 2)).then([])).rejects.toThrow(
+      'OrderPaid with key "o1" failed',
+    )
+    await chaos(upcasting, [old(7), old(1)], { runs: 3, seed: 1 })
+  })
+
+  test('that throws parks its key', async () => {
+    await expect(given(upcasting).events(old(-1)).then([])).rejects.toThrow('paid back')
+    await given(upcasting)
+      .events(old(-1))
+      .then([], { parked: ['o1'] })
+  })
+
+  test('needs the version, and the key where the old schema does not have it', () => {
+    const of = { type: 'OrderPaid', schema: first, data: { order: 'o1', euros: 1 } } as const
+    expect(() => eventWrittenWith(Upcast, { ...of, key: 'o1' })).toThrow('give { version }')
+    expect(() => eventWrittenWith(Upcast, { ...of, version: 1 })).toThrow('give { key }')
+  })
 })
 
 test('a time that is none is refused', async () => {

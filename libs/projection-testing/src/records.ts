@@ -1,4 +1,4 @@
-import type { NewEvent } from '@fairlead/avro'
+import type { AnyEvents, NewEvent } from '@fairlead/avro'
 import { EVENT_HEADERS, lsn } from '@fairlead/base'
 import {
   type AnyEvent,
@@ -10,16 +10,17 @@ import {
   readsHeadersLate,
   unitOf,
 } from '@fairlead/projection'
+import { type WrittenEvent, decodeEvent, encodeEvent } from './written-event.ts'
 
 /** When the first event happens, unless the test says otherwise; each later one is a second later. */
 const FIRST_EVENT_MS = Date.UTC(2026, 0, 1)
 const EVENT_INTERVAL_MS = 1_000
 
-const NO_BYTES = new Uint8Array()
-
 /** An event with what it has wherever it is in the log. */
 export type HistoricEvent = {
-  readonly event: NewEvent
+  readonly event: NewEvent | WrittenEvent
+  /** As its record has it. */
+  readonly value: Uint8Array
   /** The place of its transaction among all, from 0. */
   readonly commit: number
   readonly at: Date
@@ -27,7 +28,7 @@ export type HistoricEvent = {
   readonly tenant?: string
 }
 
-/** @throws {TypeError} for an event that the projection does not read. */
+/** @throws {TypeError} for an event that the projection does not read, or the outbox does not write. */
 export function historyOf(
   projection: Projection,
   events: readonly NewEvent[],
@@ -37,22 +38,26 @@ export function historyOf(
     throw new TypeError('the first event happens at a time that is none: at is an invalid Date')
   }
   return events.map((event, commit) => {
-    const isRead = projection.sources.some(
-      ({ topic, definitions }) => topic === event.topic && Object.hasOwn(definitions, event.type),
-    )
-    if (!isRead) {
-      throw new TypeError(`${projection.name} does not read ${event.type} of ${event.topic}`)
-    }
-    return { event, commit, at: new Date(firstAt.getTime() + commit * EVENT_INTERVAL_MS) }
+    const at = new Date(firstAt.getTime() + commit * EVENT_INTERVAL_MS)
+    return { event, value: encodeEvent(sourceOf(projection, event), event), commit, at }
   })
+}
+
+function sourceOf(projection: Projection, { topic, type }: NewEvent): AnyEvents {
+  const source = projection.sources.find(
+    (events) => events.topic === topic && Object.hasOwn(events.definitions, type),
+  )
+  if (source !== undefined) return source
+  throw new TypeError(`${projection.name} does not read ${type} of ${topic}`)
 }
 
 /** The event as the engine gets it from partition 0 of its topic. */
 export function recordOf(
   projection: Projection,
-  { event: { type, data, key, topic }, commit, at, tenant = '' }: HistoricEvent,
+  { event: written, value, commit, at, tenant = '' }: HistoricEvent,
   offset: number,
 ): PreparedRecord {
+  const { type, key, topic } = written
   const id = `event-${commit}`
   // What has an inbox is to do without positions.
   const hasInbox = projection.inbox !== undefined
@@ -61,13 +66,12 @@ export function recordOf(
     partition: 0,
     offset,
     timestampMs: at.getTime(),
-    key: NO_BYTES,
-    value: NO_BYTES,
+    key: new TextEncoder().encode(key),
+    value,
     headers: hasInbox ? [[EVENT_HEADERS.id, new TextEncoder().encode(id)]] : [],
   }
-  const event: AnyEvent = {
+  const common: Omit<AnyEvent, 'data'> = {
     type,
-    data,
     id,
     key,
     at,
@@ -89,6 +93,17 @@ export function recordOf(
           commitTimeMs: commit,
           transactionId: null,
         },
-    content: Object.hasOwn(projection.on, type) ? { kind: 'event', event } : { kind: 'ignored' },
+    content: contentOf(projection, written, { value, common }),
   }
+}
+
+function contentOf(
+  projection: Projection,
+  written: NewEvent | WrittenEvent,
+  { value, common }: { readonly value: Uint8Array; readonly common: Omit<AnyEvent, 'data'> },
+): PreparedRecord['content'] {
+  if (!Object.hasOwn(projection.on, written.type)) return { kind: 'ignored' }
+  const decoded = decodeEvent(sourceOf(projection, written), written, value)
+  if ('kind' in decoded) return decoded
+  return { kind: 'event', event: { ...common, data: decoded.data } }
 }

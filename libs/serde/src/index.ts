@@ -1,3 +1,4 @@
+export { avroDecoderOf, avroEncoderOf } from './avro-codec.ts'
 export { type AvroSerdeOptions, createAvroSerde } from './avro-serde.ts'
 export { EncodeError } from './datum/datum-encoder.ts'
 export type { PayloadEncoder } from './payload/payload-encoder.ts'
