@@ -12,8 +12,8 @@ export class DrainPace {
     return [...this.#restUntilMs.keys()]
   }
 
-  /** So many letters of a replay were applied, in a transaction that began at `startMs`. */
-  replayed(
+  /** So many letters of a replay were applied, or failed again, in a transaction that began at `startMs`. */
+  tried(
     { request, lettersPerSecond }: Pick<LetterQueue, 'request' | 'lettersPerSecond'>,
     { count, startMs }: { readonly count: number; readonly startMs: number },
   ): void {

@@ -161,7 +161,7 @@ export class LetterDrain {
     this.#timedTries.changed()
     const size = drained.isTimed ? this.#trySize : this.#replaySize
     size.committed({ failedCount: drained.failedCount, tookMs: nowMs() - startMs })
-    this.#pace.replayed(queue, { count: drained.replayedCount, startMs })
+    this.#pace.tried(queue, { count: drained.replayedCount + drained.failedCount, startMs })
     observer.drained(drained)
   }
 
