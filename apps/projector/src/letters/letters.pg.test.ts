@@ -243,6 +243,21 @@ test('letters of one cause are replayed together, at the rate that was asked for
   expect(performance.now() - startedMs).toBeGreaterThan(1_900)
 })
 
+test('letters that fail again have the rate that was asked for, too', async () => {
+  const { projection } = curable()
+  await serve([projection])
+  log.append(0, ...Array.from({ length: 5 }, (_, index) => deposited(accountId(index), -1)))
+  await appliedUpTo(5, 0)
+  const startedMs = performance.now()
+  const order = { projection: 'accounts', all: true, lettersPerSecond: 2, ...ANA }
+  const { body } = await ask('POST', '/dead-letters/replay', order)
+  await until(async () => {
+    const progress = await ask('GET', `/dead-letters/replays/${String(body['request'])}`)
+    expect(progress.body).toEqual({ pendingKeys: 0, failedKeys: 5, replayed: 0 })
+  })
+  expect(performance.now() - startedMs).toBeGreaterThan(1_900)
+})
+
 test('a discarded head leaves the rest to a replay; a key without letters is released', async () => {
   await serve()
   log.append(0, deposited(accountId(1), 0), deposited(accountId(1), 2), deposited(accountId(2), 0))

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { OperationalError } from '@fairlead/base'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { type GoneLetter, settleGone } from './gone-letters.ts'
 
 /** So many replays of a key are told of its end, the last ones. */
 const JOINED_MAX = 8
@@ -65,7 +66,8 @@ export async function findVersion(
 
 /**
  * Asks the owners of the partitions to apply letters again, key by key and each key in its order. One
- * letter is applied alone, and only when it is the first of its key.
+ * letter is applied alone, and only when it is the first of its key; where a replay of the whole key is under
+ * way, that one goes on.
  *
  * @throws {LetterOrderError} NOT_FOUND, NOT_THE_HEAD
  */
@@ -76,17 +78,27 @@ export async function requestReplay(
   options: Actor & { readonly lettersPerSecond?: number | undefined },
 ): Promise<{ readonly request: string; readonly keys: number }> {
   const request = randomUUID()
+  const isOne = selection.by === 'id'
   return db.transaction().execute(async (trx) => {
-    if (selection.by === 'id') await refuseFollower(trx, version, selection.id)
+    if (isOne) {
+      // A drain may be about to take the letter out: which one is the head is told behind it.
+      await lockKeysOf(trx, version, selection)
+      await refuseFollower(trx, version, selection.id)
+    }
     const selected = await keysOf(trx, version, selection)
+    // Somebody has asked for all of the key.
+    const staysWhole = isOne
+      ? sql`drain_requested_at is not null and drain_letters_left is null`
+      : sql`false`
     const { numAffectedRows } = await sql`
       update evt.parked_key k set drain_request = ${request},
         drain_joined = case when drain_requested_at is null then '{}'
           else (drain_joined || drain_request)[greatest(1, cardinality(drain_joined) + 2 - ${JOINED_MAX}):] end,
         drain_requested_at = clock_timestamp(), drain_actor = ${options.actor},
         drain_reason = ${options.reason}, drain_failed = false,
-        drain_letters_left = ${selection.by === 'id' ? 1 : null}::int,
-        drain_letters_per_second = ${options.lettersPerSecond ?? null}::int
+        drain_letters_left = case when ${staysWhole} then null else ${isOne ? 1 : null}::int end,
+        drain_letters_per_second = case when ${staysWhole} then drain_letters_per_second
+          else ${options.lettersPerSecond ?? null}::int end
       where ${isOfVersion(version)} and ${selected}`.execute(trx)
     const keys = Number(numAffectedRows ?? 0n)
     if (keys === 0) throw nothingSelected(selection)
@@ -163,10 +175,8 @@ export async function discardLetters(
 ): Promise<{ readonly discarded: number }> {
   const request = randomUUID()
   return db.transaction().execute(async (trx) => {
-    const selected = await keysOf(trx, version, selection)
-    await sql`select from evt.parked_key k where ${isOfVersion(version)} and ${selected}
-      order by key_md5 for update`.execute(trx)
-    const { rows } = await sql<{ key_md5: string }>`
+    await lockKeysOf(trx, version, selection)
+    const { rows: gone } = await sql<GoneLetter>`
       with gone as (
         delete from evt.dead_letter l
         where (l.projection_id, l.version) = (${version.projectionId}::int, ${version.version}::int)
@@ -177,25 +187,23 @@ export async function discardLetters(
         select ${actor}, ${reason}, 'discard', projection_id, version, ${request}::uuid, to_jsonb(gone)
         from gone
       )
-      select md5(key) as key_md5 from gone`.execute(trx)
-    if (rows.length === 0) throw nothingSelected(selection)
-    const keyMd5s = [...new Set(rows.map(({ key_md5 }) => key_md5))]
-    await sql`update evt.parked_key k set revision = revision + 1
-      where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])`.execute(trx)
-    const { rows: left } = await sql<{ place: string }>`
-      select distinct l.topic || ' ' || md5(l.key) as place from evt.dead_letter l
-      where l.projection_id = ${version.projectionId} and l.version = ${version.version}
-        and md5(l.key) = any(${keyMd5s}::text[])`.execute(trx)
-    // An owner that sets an event aside for the key finds out that it is parked no more.
-    await sql`
-      delete from evt.parked_key k
-      where ${isOfVersion(version)} and key_md5 = any(${keyMd5s}::text[])
-        and k.topic || ' ' || key_md5 <> all(${left.map(({ place }) => place)}::text[])`.execute(
-      trx,
-    )
-    await forgetTriesOfHeads(trx, version, keyMd5s)
-    return { discarded: rows.length }
+      select id, topic, md5(key) as "keyMd5" from gone`.execute(trx)
+    if (gone.length === 0) throw nothingSelected(selection)
+    await settleGone(trx, version, gone)
+    await forgetTriesOfHeads(trx, version, [...new Set(gone.map(({ keyMd5 }) => keyMd5))])
+    return { discarded: gone.length }
   })
+}
+
+/** Against everybody who changes their letters: what is read behind it holds until the transaction ends. */
+async function lockKeysOf(
+  trx: Kysely<unknown>,
+  version: VersionIds,
+  selection: LetterSelection,
+): Promise<void> {
+  await sql`select from evt.parked_key k
+    where ${isOfVersion(version)} and ${await keysOf(trx, version, selection)}
+    order by key_md5 for update`.execute(trx)
 }
 
 /**
@@ -226,19 +234,20 @@ export async function editLetter(
   edit: Actor & { readonly id: bigint; readonly value: Uint8Array | null },
 ): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    const { numAffectedRows } = await sql`
+    await sql`
       update evt.parked_key k set revision = revision + 1
       where exists (select from evt.dead_letter l where ${IS_OF_KEY} and l.id = ${edit.id})`.execute(
       trx,
     )
-    if (numAffectedRows !== 1n) throw nothingSelected({ by: 'id', id: edit.id })
-    await sql`
+    // Behind that: a drain that held the key has taken what it applied out by now.
+    const { numAffectedRows: notedCount } = await sql`
       with edited as (
         update evt.dead_letter set edited_value = ${edit.value} where id = ${edit.id} returning *
       )
       insert into evt.dead_letter_log (actor, reason, action, projection_id, version, letter)
       select ${edit.actor}, ${edit.reason}, 'edit', projection_id, version, to_jsonb(edited)
       from edited`.execute(trx)
+    if (notedCount !== 1n) throw nothingSelected({ by: 'id', id: edit.id })
   })
 }
 

@@ -225,16 +225,18 @@ function recordOf(row: LetterRow): LogRecord {
 /**
  * Locks the keys against everybody who changes their letters.
  *
- * @throws {StaleKeysError} when somebody has since they were read, or has asked for a replay of one that is
- *   tried again by itself.
+ * @throws {StaleKeysError} when somebody has since they were read, or has asked for a replay of one, or for
+ *   another one.
  */
 export async function lockKeys(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  { keys, isTimed = false }: Pick<LetterQueue, 'keys' | 'isTimed'>,
+  { keys, request }: Pick<LetterQueue, 'keys' | 'request'>,
 ): Promise<void> {
-  const { rows } = await sql<{ key: string; revision: number; isAsked: boolean }>`
-    select key, revision, drain_requested_at is not null as "isAsked" from evt.parked_key
+  const { rows } = await sql<{ key: string; revision: number; request: string | null }>`
+    select key, revision,
+      case when drain_requested_at is not null then drain_request end as request
+    from evt.parked_key
     where ${isOfTopic(partition)} and part = ${partition.partition}
       and key_md5 = any(${keys.map(({ keyMd5 }) => keyMd5)}::text[])
     order by key_md5 for update`.execute(trx)
@@ -242,7 +244,7 @@ export async function lockKeys(
   if (keys.some(({ key, revision }) => revisions.get(key) !== revision)) {
     throw new StaleKeysError('the letters of a key were changed')
   }
-  if (isTimed && rows.some(({ isAsked }) => isAsked)) {
+  if (rows.some((key) => key.request !== (request ?? null))) {
     throw new StaleKeysError('somebody has asked for a replay of a key')
   }
 }
