@@ -7,5 +7,6 @@ export {
   joinCommitTokens,
   parseCommitToken,
 } from './commit-token.ts'
-export { type Outbox, OutboxError, type OutboxOptions, createOutbox } from './outbox.ts'
+export { type Outbox, type OutboxOptions, type UncommittedToken, createOutbox } from './outbox.ts'
+export { OutboxError, TransactionNotCommittedError } from './outbox-error.ts'
 export { type KeyCounts, eventCountOf, tellsPartitions } from './key-counts.ts'

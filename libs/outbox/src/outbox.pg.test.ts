@@ -1,12 +1,20 @@
 import { join } from 'node:path'
 import { defineEvents } from '@fairlead/avro'
-import { formatLsn, lsn } from '@fairlead/base'
+import { formatLsn, lsn, parseLsn } from '@fairlead/base'
 import { createPool, migrate } from '@fairlead/postgres'
 import { type RegisteredSchema, type RegistryClient, createAvroSerde } from '@fairlead/serde'
 import { type TestDatabase, createKysely, testDatabase } from '@fairlead/testing'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Outbox, OutboxError, createOutbox, eventCountOf, parseCommitToken } from './index.ts'
+import {
+  type Outbox,
+  OutboxError,
+  TransactionNotCommittedError,
+  createOutbox,
+  eventCountOf,
+  parseCommitToken,
+} from './index.ts'
+import { UNKNOWN_LSN } from './commit-token.ts'
 
 const OrderEvents = defineEvents({
   topic: 'outbox.event.order',
@@ -177,6 +185,107 @@ describe('the token of a transaction', () => {
     }
     await expect(outbox.transaction(db, work)).rejects.toThrow('the business says no')
     expect(await rows()).toEqual([])
+  })
+})
+
+describe('when the LSN behind a commit cannot be had, there is a token all the same', () => {
+  /** Fails that many of the statements that ask for it. */
+  const failing = (count: number) => {
+    let left = count
+    return db.withPlugin({
+      transformQuery: ({ node }) => {
+        const isLsn = JSON.stringify(node).includes('pg_current_wal_insert_lsn')
+        if (isLsn && left > 0) {
+          left -= 1
+          throw new Error('Connection terminated unexpectedly')
+        }
+        return node
+      },
+      transformResult: ({ result }) => Promise.resolve(result),
+    })
+  }
+  const write = (troubled: Kysely<unknown>) =>
+    outbox.transaction(troubled, (transaction) =>
+      outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: 'abc', quantity: 1 })),
+    )
+
+  test('with an LSN of another connection', async () => {
+    const { token } = await write(failing(1))
+    expect(await rows()).toHaveLength(1)
+    const [position] = parseCommitToken(token)
+    expect(position?.lsn).toBeLessThan(UNKNOWN_LSN)
+    expect(position?.written.size).toBe(1)
+  })
+
+  test('with none, so that the transaction itself has to be applied', async () => {
+    const { token } = await write(failing(2))
+    expect(await rows()).toHaveLength(1)
+    expect(parseCommitToken(token)).toMatchObject([{ lsn: UNKNOWN_LSN }])
+    expect(parseCommitToken(token)[0]?.written.size).toBe(1)
+  })
+})
+
+describe('the token of a transaction that a framework begins and commits', () => {
+  const placed = (orderId: string) => OrderEvents.OrderPlaced({ orderId, quantity: 1 })
+
+  test('is there once it has committed, and says what outbox.transaction would', async () => {
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    const uncommitted = await outbox.token(transaction)
+    await outbox.append(transaction.withSchema('elsewhere'), placed('abc'))
+    const written = await sql<{ upTo: string }>`
+      select pg_current_wal_insert_lsn()::text as "upTo"`.execute(transaction)
+    await transaction.commit().execute()
+
+    const [position] = parseCommitToken(await uncommitted.committed(db))
+    const [row] = await rows()
+    expect(row?.['headers']).toMatchObject({ txId: position?.transactionId })
+    const counts = new Map([
+      [-973932308 & 0x7fff_ffff, 1],
+      [479470107, 1],
+    ])
+    expect(position?.written.get(OrderEvents.topic)).toEqual({ modulus: 2 ** 31, counts })
+    expect(position?.lsn).toBeGreaterThan(parseLsn(written.rows[0]?.upTo ?? ''))
+    // Whoever asks again gets no less.
+    const [again] = parseCommitToken(await uncommitted.committed(db))
+    expect(again?.written).toEqual(position?.written)
+  })
+
+  test('is none before it has committed, when it could be below the commit', async () => {
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    const uncommitted = await outbox.token(transaction)
+    for (const early of [db, transaction]) {
+      await expect(uncommitted.committed(early)).rejects.toThrow('still open')
+    }
+    await outbox.append(transaction, placed('abc'))
+    await transaction.commit().execute()
+    const [position] = parseCommitToken(await uncommitted.committed(db))
+    expect(position?.written.get(OrderEvents.topic)?.counts.size).toBe(2)
+  })
+
+  test('is none when it was rolled back', async () => {
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    const uncommitted = await outbox.token(transaction)
+    await transaction.rollback().execute()
+    await expect(uncommitted.committed(db)).rejects.toThrow(TransactionNotCommittedError)
+  })
+
+  test('names no place when it outlived very many others, and waits for all partitions', async () => {
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    for (let count = 0; count < 1_000; count += 1) {
+      await db.transaction().execute((other) => outbox.append(other, placed('abc')))
+    }
+    const uncommitted = await outbox.token(transaction)
+    await transaction.commit().execute()
+    const [position] = parseCommitToken(await uncommitted.committed(db))
+    expect(position?.written).toEqual(new Map([[OrderEvents.topic, null]]))
+  })
+
+  test('is asked for in the transaction', async () => {
+    await expect(outbox.token(db as never)).rejects.toThrow('in its transaction')
   })
 })
 

@@ -1,10 +1,20 @@
 import { type AnyEvents, type NewEvent, recordName } from '@fairlead/avro'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { EVENT_HEADERS, OperationalError, errorMessage, parseLsn } from '@fairlead/base'
+import { EVENT_HEADERS, type Lsn, errorMessage } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
-import { type CommitToken, formatCommitToken } from './commit-token.ts'
-import { WrittenEvents } from './written-events.ts'
+import type { CommitToken } from './commit-token.ts'
+import {
+  NO_EVENTS,
+  NO_TRANSACTION,
+  TRANSACTION_ID,
+  currentTransactionId,
+  lsnBehindCommitOf,
+  lsnBehindCommits,
+  tokenOf,
+} from './commit-position.ts'
+import { OutboxError } from './outbox-error.ts'
+import { type TransactionEvents, WrittenEvents } from './written-events.ts'
 
 /** Debezium's default route: the aggregate type stands behind this prefix in the topic's name. */
 const TOPIC_PREFIX = 'outbox.event.'
@@ -29,13 +39,14 @@ export type OutboxOptions = {
   readonly transport?: 'table' | 'message'
 }
 
-/** An event that cannot be written: it is not in the outbox's event sets, or breaks its schema. */
-export class OutboxError extends OperationalError {
-  override readonly name = 'OutboxError'
-
-  constructor(message: string, cause?: unknown) {
-    super(message, { code: 'OUTBOX_EVENT_REFUSED', retryable: false, cause })
-  }
+/** Where the events of a transaction stand that somebody else commits. */
+export type UncommittedToken = {
+  /**
+   * The token, once the commit was answered. `db` is the database of the transaction.
+   *
+   * @throws {TransactionNotCommittedError} when the transaction is still open, or was rolled back.
+   */
+  committed<DB>(db: Kysely<DB>): Promise<CommitToken>
 }
 
 /** Writes events into the outbox, in the transaction of the rows that they tell about. */
@@ -51,7 +62,7 @@ export interface Outbox {
   /**
    * Runs `work` in a transaction of `db`. The token says where its events stand: who has it can wait
    * until a projection has applied them. It takes one statement more than a plain transaction, behind
-   * the commit.
+   * the commit. When that one fails there is a token all the same, as the events are written.
    *
    * @throws what `work` throws; then nothing is written.
    */
@@ -59,6 +70,20 @@ export interface Outbox {
     db: Kysely<DB>,
     work: (transaction: Transaction<DB>) => Promise<R>,
   ): Promise<{ readonly result: R; readonly token: CommitToken }>
+
+  /**
+   * The token of a transaction that somebody else begins and commits, such as a framework. It is asked for in
+   * the transaction, and is there once that has committed:
+   *
+   *     const uncommitted = await outbox.token(transaction)
+   *     // … commit …
+   *     const token = await uncommitted.committed(db)
+   *
+   * Whatever was, and still is, appended to the transaction with this outbox counts.
+   *
+   * @throws {OutboxError} outside of a transaction.
+   */
+  token<DB>(transaction: Transaction<DB>): Promise<UncommittedToken>
 }
 
 /**
@@ -79,7 +104,8 @@ export async function createOutbox(options: OutboxOptions): Promise<Outbox> {
     }
   }
   const { headers = () => ({}), transport = 'table' } = options
-  return new PostgresOutbox(encoders, headers, STATEMENTS[transport])
+  const topics = options.events.map(({ topic }) => topic)
+  return new PostgresOutbox({ encoders, topics, headers, statement: STATEMENTS[transport] })
 }
 
 type Columns = {
@@ -109,8 +135,6 @@ const STATEMENTS = {
     ) as emitted`,
 } as const
 
-const TRANSACTION_ID = sql`pg_current_xact_id()::text`
-
 type Written = { readonly id: string }
 
 function withTransactionId(headers: string): RawBuilder<unknown> {
@@ -124,39 +148,38 @@ function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'head
     ) with ordinality as event (aggregatetype, aggregateid, type, payload, position)`
 }
 
-class PostgresOutbox implements Outbox {
-  readonly #encoders: ReadonlyMap<string, AvroEncoder>
-  readonly #headers: () => Readonly<Record<string, string>>
-  readonly #statement: (columns: Columns) => RawBuilder<Written>
-  /** What is appended while the work of a `transaction` runs. */
-  readonly #written = new AsyncLocalStorage<WrittenEvents>()
+type Parts = {
+  readonly encoders: ReadonlyMap<string, AvroEncoder>
+  /** Of all event sets. */
+  readonly topics: readonly string[]
+  readonly headers: () => Readonly<Record<string, string>>
+  readonly statement: (columns: Columns) => RawBuilder<Written>
+}
 
-  constructor(
-    encoders: ReadonlyMap<string, AvroEncoder>,
-    headers: () => Readonly<Record<string, string>>,
-    statement: (columns: Columns) => RawBuilder<Written>,
-  ) {
-    this.#encoders = encoders
-    this.#headers = headers
-    this.#statement = statement
+class PostgresOutbox implements Outbox {
+  readonly #parts: Parts
+  readonly #written = new WrittenEvents()
+  /** The transactions that are appended to while the work of a `transaction` runs. */
+  readonly #appendedTo = new AsyncLocalStorage<Set<string>>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
   }
 
   async append<DB>(transaction: Transaction<DB>, ...events: readonly NewEvent[]): Promise<void> {
     if (events.length === 0) return
-    // The types say so; behind a cast, events would be there whatever becomes of the rows.
-    const given: Kysely<DB> | undefined = transaction
-    if (given === undefined || !given.isTransaction) {
-      throw new OutboxError(
-        'events are written in the transaction of their rows: append takes the transaction, not the database',
-      )
-    }
+    // Behind a cast, events would be there whatever becomes of the rows.
+    refuseNoTransaction(
+      transaction,
+      'events are written in the transaction of their rows: append takes the transaction, not the database',
+    )
     if (events.length > EVENTS_PER_APPEND_MAX) {
       throw new OutboxError(
         `${events.length} events in one append: ${EVENTS_PER_APPEND_MAX} at most`,
       )
     }
     const payloads = events.map((event) => this.#encode(event))
-    const headers = JSON.stringify(this.#headers())
+    const headers = JSON.stringify(this.#parts.headers())
     const columns = {
       aggregateTypes: events.map((event) => aggregateTypeOf(event.topic)),
       keys: events.map((event) => event.key),
@@ -164,28 +187,52 @@ class PostgresOutbox implements Outbox {
       payloads,
       headers,
     }
-    const { rows } = await this.#statement(columns).execute(transaction)
-    this.#written.getStore()?.add(rows[0]?.id ?? '', events)
+    const { rows } = await this.#parts.statement(columns).execute(transaction)
+    const transactionId = rows[0]?.id ?? NO_TRANSACTION
+    this.#appendedTo.getStore()?.add(transactionId)
+    this.#written.of(transactionId).add(events)
   }
 
   async transaction<DB, R>(
     db: Kysely<DB>,
     work: (transaction: Transaction<DB>) => Promise<R>,
   ): Promise<{ readonly result: R; readonly token: CommitToken }> {
-    const written = new WrittenEvents()
+    const ids = new Set<string>()
     // One connection for both: behind a queue for another one, the LSN would be that of a later time,
     // above the commits of everybody in the queue.
-    return db.connection().execute(async (connection) => {
+    const { result, transactionId, lsn } = await db.connection().execute(async (connection) => {
       const committed = await connection.transaction().execute(async (transaction) => ({
-        result: await this.#written.run(written, () => work(transaction)),
+        result: await this.#appendedTo.run(ids, () => work(transaction)),
         // The work may have appended to other transactions, too.
-        transactionId: written.onlyTransactionId ?? (await currentTransactionId(transaction)),
+        transactionId: ids.size > 1 ? await currentTransactionId(transaction) : [...ids][0],
       }))
-      const { result, transactionId } = committed
-      const events = written.of(transactionId)
-      const lsn = events.size === 0 ? NO_LSN : await lsnBehindCommits(connection)
-      return { result, token: formatCommitToken({ lsn, transactionId, written: events }) }
+      if (committed.transactionId === undefined) return { ...committed, lsn: undefined }
+      return { ...committed, lsn: await lsnBehindCommits(connection).catch(() => undefined) }
     })
+    if (transactionId === undefined) return { result, token: NO_EVENTS }
+    // When it is the connection that has failed, another one may do.
+    const askLsn = async () => lsn ?? (await lsnBehindCommits(db))
+    return { result, token: await this.#tokenOf(transactionId, askLsn) }
+  }
+
+  async token<DB>(transaction: Transaction<DB>): Promise<UncommittedToken> {
+    refuseNoTransaction(transaction, 'a token is asked for in its transaction, ahead of the commit')
+    const transactionId = await currentTransactionId(transaction)
+    const events = this.#written.of(transactionId)
+    return {
+      committed: (db) =>
+        this.#tokenOf(transactionId, () => lsnBehindCommitOf(db, transactionId), events),
+    }
+  }
+
+  async #tokenOf(
+    transactionId: string,
+    askLsn: () => Promise<Lsn>,
+    events: TransactionEvents = this.#written.of(transactionId),
+  ): Promise<CommitToken> {
+    const token = await tokenOf(transactionId, askLsn, { events, topics: this.#parts.topics })
+    this.#written.close(transactionId)
+    return token
   }
 
   #encode(event: NewEvent): Buffer {
@@ -196,7 +243,7 @@ class PostgresOutbox implements Outbox {
         `append takes events, as defineEvents makes them, not ${Array.isArray(event) ? 'an array: spread it' : typeof event}`,
       )
     }
-    const encoder = this.#encoders.get(encoderKey(event.topic, event.type))
+    const encoder = this.#parts.encoders.get(encoderKey(event.topic, event.type))
     if (encoder === undefined) {
       throw new OutboxError(`${event.type} of ${event.topic} is in no event set of this outbox`)
     }
@@ -212,18 +259,9 @@ class PostgresOutbox implements Outbox {
   }
 }
 
-async function currentTransactionId<DB>(transaction: Transaction<DB>): Promise<string> {
-  const { rows } = await sql<Written>`select ${TRANSACTION_ID} as id`.execute(transaction)
-  return rows[0]?.id ?? ''
-}
-
-const NO_LSN = parseLsn('0/0')
-
-/** Above the commit record of every transaction whose commit was answered. */
-async function lsnBehindCommits<DB>(db: Kysely<DB>): Promise<ReturnType<typeof parseLsn>> {
-  const { rows } = await sql<{ lsn: string }>`
-    select pg_current_wal_insert_lsn()::text as lsn`.execute(db)
-  return parseLsn(rows[0]?.lsn ?? '')
+/** The types say so; a program without them may give something else. */
+function refuseNoTransaction<DB>(given: Kysely<DB> | undefined, message: string): void {
+  if (given === undefined || !given.isTransaction) throw new OutboxError(message)
 }
 
 function aggregateTypeOf(topic: string): string {

@@ -2,30 +2,67 @@ import type { NewEvent } from '@fairlead/avro'
 import { keyHash } from '@fairlead/base'
 import { KeyCounter, type KeyCounts } from './key-counts.ts'
 
-const NO_TRANSACTION = '0'
+/**
+ * Nobody says when the transactions of others are over, and most are never asked about. A process has fewer
+ * connections than this, so that one is only forgotten while it is open when it outlives as many others.
+ */
+const TRANSACTIONS_MAX = 1_000
 
-/** Counts what is appended while one function runs: events by transaction, topic and key. */
-export class WrittenEvents {
-  readonly #transactions = new Map<string, Map<string, KeyCounter>>()
+/** What was appended to one transaction: how many events, by topic and key. */
+export class TransactionEvents {
+  readonly #topics = new Map<string, KeyCounter>()
+  #isComplete: boolean
 
-  add(transactionId: string, events: readonly NewEvent[]): void {
-    const topics = this.#transactions.get(transactionId) ?? new Map<string, KeyCounter>()
-    this.#transactions.set(transactionId, topics)
+  constructor(isComplete: boolean) {
+    this.#isComplete = isComplete
+  }
+
+  /** By topic; null when there may be more that nobody remembers. */
+  get topics(): ReadonlyMap<string, KeyCounts> | null {
+    return this.#isComplete ? this.#topics : null
+  }
+
+  add(events: readonly NewEvent[]): void {
     for (const { topic, key } of events) {
-      const counter = topics.get(topic) ?? new KeyCounter()
-      topics.set(topic, counter)
+      const counter = this.#topics.get(topic) ?? new KeyCounter()
+      this.#topics.set(topic, counter)
       counter.add(keyHash(Buffer.from(key)))
     }
   }
 
-  /** The transaction of all events, or one that has none; undefined when there are several. */
-  get onlyTransactionId(): string | undefined {
-    const [first = NO_TRANSACTION, ...others] = this.#transactions.keys()
-    return others.length === 0 ? first : undefined
+  forget(): void {
+    this.#isComplete = false
+  }
+}
+
+/** What was appended to the last transactions, by their ids. */
+export class WrittenEvents {
+  readonly #transactions = new Map<string, TransactionEvents>()
+  #newestForgotten = 0n
+
+  /** Those of a transaction, to which later ones are added, too. */
+  of(transactionId: string): TransactionEvents {
+    const known = this.#transactions.get(transactionId)
+    if (known !== undefined) return known
+    // Ids grow: an older one may be of a transaction that was forgotten with what it wrote before.
+    const events = new TransactionEvents(BigInt(transactionId) > this.#newestForgotten)
+    this.#transactions.set(transactionId, events)
+    if (this.#transactions.size > TRANSACTIONS_MAX) this.#forgetOldest()
+    return events
   }
 
-  /** By topic; nothing when the transaction wrote no events. */
-  of(transactionId: string): ReadonlyMap<string, KeyCounts> {
-    return this.#transactions.get(transactionId) ?? new Map()
+  /** The transaction is over. */
+  close(transactionId: string): void {
+    this.#transactions.delete(transactionId)
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#transactions
+    if (oldest === undefined) return
+    const [transactionId, events] = oldest
+    events.forget()
+    this.#transactions.delete(transactionId)
+    const id = BigInt(transactionId)
+    if (id > this.#newestForgotten) this.#newestForgotten = id
   }
 }

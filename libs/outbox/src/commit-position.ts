@@ -1,0 +1,74 @@
+import { type Lsn, lsn, parseLsn } from '@fairlead/base'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { type CommitToken, UNKNOWN_LSN, formatCommitToken } from './commit-token.ts'
+import { TransactionNotCommittedError } from './outbox-error.ts'
+import type { TransactionEvents } from './written-events.ts'
+
+export const TRANSACTION_ID: RawBuilder<string> = sql<string>`pg_current_xact_id()::text`
+/** No transaction has this id. */
+export const NO_TRANSACTION = '0'
+
+export async function currentTransactionId<DB>(transaction: Kysely<DB>): Promise<string> {
+  const { rows } = await sql<{ id: string }>`select ${TRANSACTION_ID} as id`.execute(transaction)
+  return rows[0]?.id ?? NO_TRANSACTION
+}
+
+/** Above the commit record of every transaction whose commit was answered. */
+export async function lsnBehindCommits<DB>(db: Kysely<DB>): Promise<Lsn> {
+  const { rows } = await sql<{ lsn: string }>`
+    select pg_current_wal_insert_lsn()::text as lsn`.execute(db)
+  return parseLsn(rows[0]?.lsn ?? '')
+}
+
+/**
+ * Above the commit record of this one.
+ *
+ * @throws {TransactionNotCommittedError} when it has none.
+ */
+export async function lsnBehindCommitOf<DB>(db: Kysely<DB>, transactionId: string): Promise<Lsn> {
+  // Asked for one after the other: it may commit in between. Null is the status of one of long ago.
+  const { rows } = await sql<{ status: string | null; lsn: string | null }>`
+    select status, case when status is distinct from 'in progress'
+      then pg_current_wal_insert_lsn()::text end as lsn
+    from (select pg_xact_status(${transactionId}::xid8) as status offset 0) as transaction`.execute(
+    db,
+  )
+  const [row] = rows
+  if (row?.status === 'aborted')
+    throw new TransactionNotCommittedError('a transaction that was rolled back has no token')
+  if (row?.status === 'in progress') {
+    throw new TransactionNotCommittedError(
+      'the transaction is still open: its token is there once it has committed',
+    )
+  }
+  return parseLsn(row?.lsn ?? '')
+}
+
+/** Of a transaction that wrote no events. */
+export const NO_EVENTS: CommitToken = formatCommitToken({
+  transactionId: NO_TRANSACTION,
+  lsn: lsn(0n),
+  written: new Map(),
+})
+
+/** Of one that has committed. `topics` are those that it may have written into. */
+export async function tokenOf(
+  transactionId: string,
+  askLsn: () => Promise<Lsn>,
+  { events, topics }: { readonly events: TransactionEvents; readonly topics: readonly string[] },
+): Promise<CommitToken> {
+  const at = await orUnknown(askLsn)
+  // After the question: until the commit events may be added.
+  const written = events.topics ?? new Map(topics.map((topic) => [topic, null]))
+  return formatCommitToken({ transactionId, lsn: at, written })
+}
+
+/** A caller that is told of trouble here would carry out his transaction again, which has committed. */
+async function orUnknown(ask: () => Promise<Lsn>): Promise<Lsn> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof TransactionNotCommittedError) throw error
+    return UNKNOWN_LSN
+  }
+}
