@@ -75,3 +75,29 @@ test.for([{ runs: 0 }, { runs: Number.NaN }, { runs: 1.5 }, { seed: Number.NaN }
     await expect(chaos(orderSummary, history, options)).rejects.toThrow(TypeError)
   },
 )
+
+/** Comes to other rows when one batch holds exactly these keys. */
+const averseTo = (keys: readonly string[]) => ({
+  ...replaced((row, _event, isAverse) => ({ ...row, quantity: isAverse === true ? 7 : 1 })),
+  enrich: (events: readonly { readonly key: string }[]) =>
+    events.map(({ key }) => key).join() === keys.join(),
+})
+
+const four = [placed('o1', 1), placed('o2', 1), placed('o3', 1), placed('o4', 1)]
+
+test.for([
+  [['o3', 'o4'], 'in batches of 1, 1, 2'],
+  [['o2', 'o3'], 'in batches of 1, 2, 1'],
+  [['o1', 'o2', 'o3', 'o4'], 'in batches of 4'],
+] as const)('a difference made by a batch of %j is found, and told', async ([keys, told]) => {
+  const options = { db: {} as never, runs: 1, seed: 1 }
+  await expect(chaos(averseTo(keys), four, options)).rejects.toThrow(told)
+})
+
+test('of a short history every split is tried, of a long one every split in two', async () => {
+  const crashesAndRebuild = 5
+  const short = await chaos(orderSummary, four, { runs: 1, seed: 1 })
+  expect(short.ways).toBe(2 ** 3 + crashesAndRebuild)
+  const long = await chaos(orderSummary, [...four, ...four, ...four], { runs: 1, seed: 1 })
+  expect(long.ways).toBe(12 + crashesAndRebuild)
+})

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { NewEvent } from '@fairlead/avro'
 import type { Projection } from '@fairlead/projection'
+import { type Way, everyWay } from './every-way.ts'
 import { openReadModel, type ReadModelOptions } from './open-read-model.ts'
 import { Crash, type ReadModel, type Tables } from './read-model.ts'
 import { type HistoricEvent, historyOf, recordOf } from './records.ts'
@@ -22,6 +23,8 @@ export type ChaosReport = {
   readonly crashes: number
   readonly duplicates: number
   readonly batches: number
+  /** How many of the ways were tried that are tried one by one. */
+  readonly ways: number
 }
 
 const RUNS_DEFAULT = 200
@@ -34,6 +37,9 @@ const CRASHES_PER_RUN_MAX = 50
  * point, records read again from behind the checkpoint, events published again, crashes behind each
  * statement, and events of different keys in another order. The rows, and the events that were set
  * aside, must always be those of one event after the other.
+ *
+ * Of the first history every split is tried (of a long one, every split in two), a rebuild, and a crash behind every
+ * statement; all of that together, and anything else, by chance, in each run.
  *
  * Rejects with an `AssertionError` that names the seed.
  */
@@ -48,19 +54,25 @@ export async function chaos<DB>(
     throw new TypeError(`chaos runs at least once, not ${runs} times`)
   }
   if (!Number.isSafeInteger(seed)) throw new TypeError(`a seed is an integer, not ${seed}`)
-  const totals = { crashes: 0, duplicates: 0, batches: 0 }
+  const totals = { crashes: 0, duplicates: 0, batches: 0, ways: 0 }
   for (let run = 0; run < runs; run += 1) {
     const random = seededRandom(seed + run)
     const events = typeof history === 'function' ? history(() => random.fraction()) : history
     const historic = historyOf(projection, events)
     const expected = await applyInOrder(projection, historic, options)
+    const again = `run again with { seed: ${seed + run}, runs: 1 }`
+    const differs = (how: string): string =>
+      `${projection.name} depends on more than the order of events per key${how}: ${again}`
+    if (run === 0) {
+      for (const way of everyWay(projection, historic)) {
+        const { result, isTried } = await applyInWay(projection, way, options)
+        if (!isTried) break
+        totals.ways += 1
+        assert.deepEqual(result, expected, differs(`, and comes to other rows ${way.what}`))
+      }
+    }
     const disturbed = new DisturbedRun(projection, random, totals)
-    const actual = await disturbed.apply(historic, options)
-    assert.deepEqual(
-      actual,
-      expected,
-      `${projection.name} depends on more than the order of events per key: run again with { seed: ${seed + run}, runs: 1 }`,
-    )
+    assert.deepEqual(await disturbed.apply(historic, options), expected, differs(''))
   }
   return { runs, seed, ...totals }
 }
@@ -80,6 +92,20 @@ async function applyInOrder<DB>(
       await model.apply({ topic, records: [record] })
     }
     return await resultOf(model)
+  } finally {
+    await model.close()
+  }
+}
+
+async function applyInWay<DB>(
+  projection: Projection,
+  { isReplay, apply }: Way,
+  options: ReadModelOptions<DB>,
+): Promise<{ readonly result: Result; readonly isTried: boolean }> {
+  const model = await openReadModel(projection, options, { isReplay })
+  try {
+    const isTried = await apply(model)
+    return { result: await resultOf(model), isTried }
   } finally {
     await model.close()
   }

@@ -14,6 +14,7 @@ export type ReadModelOptions<DB> = {
 export async function openReadModel<DB>(
   projection: Projection,
   options: ReadModelOptions<DB>,
+  { isReplay }: { readonly isReplay: boolean } = { isReplay: false },
 ): Promise<ReadModel> {
   // The engine knows no database type; Kysely has no type that stands for all of them.
   const db = options.db as unknown as Kysely<unknown> | undefined
@@ -25,7 +26,7 @@ export async function openReadModel<DB>(
     throw new TypeError(`${projection.name} is written in SQL: give { db } to test it`)
   }
   await refuseOtherTypes(db)
-  return PostgresReadModel.create(db, projection, lookUp)
+  return PostgresReadModel.create(db, { projection, lookUp, isReplay })
 }
 
 /** @throws {TypeError} for values of other types than handlers read live: a test would prove nothing. */

@@ -15,6 +15,13 @@ import type { LookUp } from './look-up.ts'
 import { ProgressBook, eventsOf } from './progress-book.ts'
 import { Crash, type ReadModel, type RecordBatch, Statements, type Tables } from './read-model.ts'
 
+type Tested = {
+  readonly projection: SqlProjection
+  readonly lookUp: LookUp
+  /** Handlers are told so, as in a rebuild. */
+  readonly isReplay: boolean
+}
+
 /** An SQL projection in a schema of its own, which `close` drops. */
 export class PostgresReadModel implements ReadModel {
   /** A batch has some per event; crashes behind later ones look the same. */
@@ -23,32 +30,31 @@ export class PostgresReadModel implements ReadModel {
   readonly #schema: string
   readonly #projection: SqlProjection
   readonly #lookUp: LookUp
+  readonly #isReplay: boolean
   readonly #book: ProgressBook
 
   private constructor(
     db: Kysely<unknown>,
     schema: string,
-    { projection, lookUp }: { readonly projection: SqlProjection; readonly lookUp: LookUp },
+    { projection, lookUp, isReplay }: Tested,
   ) {
     this.#db = db
     this.#schema = schema
     this.#projection = projection
     this.#lookUp = lookUp
+    this.#isReplay = isReplay
     this.#book = new ProgressBook(projection)
   }
 
-  static async create(
-    db: Kysely<unknown>,
-    projection: SqlProjection,
-    lookUp: LookUp,
-  ): Promise<PostgresReadModel> {
+  static async create(db: Kysely<unknown>, tested: Tested): Promise<PostgresReadModel> {
+    const { projection } = tested
     const schema = `test_${projection.name}_${randomUUID().slice(0, 8)}`
     await db.transaction().execute(async (trx) => {
       await sql`create schema ${sql.id(schema)}`.execute(trx)
       await sql`set local search_path to ${sql.id(schema)}, public`.execute(trx)
       await projection.migrate(trx.withSchema(schema))
     })
-    return new PostgresReadModel(db, schema, { projection, lookUp })
+    return new PostgresReadModel(db, schema, tested)
   }
 
   get letters(): readonly Letter[] {
@@ -149,7 +155,10 @@ export class PostgresReadModel implements ReadModel {
   async #run(event: AnyEvent, enriched: unknown, counted: Transaction<unknown>): Promise<void> {
     const own = enrichedFor(this.#projection, enriched, event)
     const trx = counted.withSchema(this.#schema)
-    await this.#projection.on[event.type]?.(event, { trx, enriched: own, ...LIVE })
+    // Effects are none of the rows'.
+    const liveOnly = (): void => undefined
+    const context = { trx, enriched: own, replay: this.#isReplay, liveOnly }
+    await this.#projection.on[event.type]?.(event, context)
   }
 }
 
@@ -169,9 +178,6 @@ type Handle = (part: Part) => Promise<void>
 function isFaultOfEvent(error: unknown): boolean {
   return !(error instanceof Crash) && isEventFault(classifyFailure(error, 'handler'))
 }
-
-/** As in a version that is live; effects are none of the rows'. */
-const LIVE = { replay: false, liveOnly: () => undefined }
 
 /** Counts statements once they have an answer. */
 function counting(statements: Statements): KyselyPlugin {

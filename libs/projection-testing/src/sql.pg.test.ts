@@ -142,6 +142,30 @@ test('enrich is asked once for a batch, not once for each of its events', async 
   expect(Math.max(...asked)).toBeGreaterThan(1)
 })
 
+test('a crash behind every statement of a batch is tried, and a rebuild', async () => {
+  const report = await chaos(revenue, [paid('o1', 5n), paid('o2', 3n)], { db, runs: 1, seed: 1 })
+  const splits = 2
+  // Begin, two statements for each event, commit.
+  expect(report.ways).toBe(splits + 1 + 6)
+})
+
+test('a handler that leaves other rows in a rebuild is found out', async () => {
+  const told = payments({
+    on: {
+      OrderPaid: async (_event: unknown, { trx, replay }: Context) => {
+        const tables = trx.withTables<{ payment: { note: string } }>()
+        await tables
+          .insertInto('payment')
+          .values({ note: `replay ${replay}` })
+          .execute()
+      },
+    },
+  })
+  await expect(chaos(told, [paid('o1', 1n)], { db, runs: 1, seed: 1 })).rejects.toThrow(
+    'in a rebuild',
+  )
+})
+
 test('a pool with other types than live is refused', async () => {
   const other = open({})
   try {
