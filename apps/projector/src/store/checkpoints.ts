@@ -40,6 +40,12 @@ const COLUMNS = sql`next_offset, fence, source_lsn, source_seq, source_time, eve
 /** Of transactions by id, where it is more than one. */
 type EventCounts = Readonly<Record<string, number>>
 
+/**
+ * A fence that nobody has had: neither in a former life of the version, whose checkpoints were deleted, nor in
+ * transactions that the database has lost. No lease: the clock only keeps lives apart, in each of which fences rise.
+ */
+const NEW_FENCE = sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`
+
 /** Undefined when the partition has none yet. */
 export async function readCheckpoint(
   db: Kysely<unknown>,
@@ -67,13 +73,13 @@ export async function takeOver(
     insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, topic_id,
       fence)
     select v.projection_id, v.version, ${partition.topic}, ${partition.partition}::int,
-      ${start.offset}::bigint, ${start.topicId}, 1
+      ${start.offset}::bigint, ${start.topicId}, ${NEW_FENCE}
     from evt.projection_version v
     where v.projection_id = ${projectionId} and v.version = ${projection.version}
       and v.state in (${sql.join(RUNNING_STATES)})
     for share
     on conflict (projection_id, version, topic, part)
-      do update set fence = held.fence + 1,
+      do update set fence = greatest(held.fence + 1, excluded.fence),
         topic_id = coalesce(held.topic_id, excluded.topic_id), updated_at = clock_timestamp()
     returning ${COLUMNS}`.execute(db)
   const [row] = rows
