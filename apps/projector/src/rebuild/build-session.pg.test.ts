@@ -32,3 +32,19 @@ test.for(['statement_timeout', 'idle_in_transaction_session_timeout', 'idle_sess
     }
   },
 )
+
+test('a session that is lent is not idle for long, behind what it is lent for within it, too', async () => {
+  const session = await BuildSession.open(database.url, 1n, new AbortController().signal)
+  if (session === null) throw new Error('nobody else has the job')
+  const limit = async (): Promise<unknown> => {
+    const { rows } = await sql<{ value: string }>`
+      select current_setting('idle_in_transaction_session_timeout') as value`.execute(session.db)
+    return rows[0]?.value
+  }
+  try {
+    const limits = await session.lend(async () => [await session.lend(limit), await limit()])
+    expect([...limits, await limit()]).toEqual(['10s', '10s', '0'])
+  } finally {
+    await session.close()
+  }
+})

@@ -39,6 +39,7 @@ export class BuildSession {
   readonly pid: number
   readonly #client: pg.Client
   readonly #closing: AbortController
+  #lentCount = 0
 
   private constructor(client: pg.Client, closing: AbortController, pid: number) {
     this.#client = client
@@ -95,16 +96,18 @@ export class BuildSession {
   }
 
   /**
-   * What `run` comes to, in which code of the projection has the session. As live, the server ends a session that is
-   * idle for too long meanwhile: the code waits for something else, and might for ever.
+   * What `run` comes to, in which code of the projection has the session, or live batches wait for it. As live, the
+   * server ends a session that is idle for too long meanwhile: it waits for something else, and might for ever.
    */
   async lend<T>(run: () => Promise<T>): Promise<T> {
-    await this.#limitIdle(IDLE_IN_TRANSACTION_TIMEOUT_MS)
+    this.#lentCount += 1
     try {
+      await this.#limitIdle(IDLE_IN_TRANSACTION_TIMEOUT_MS)
       return await run()
     } finally {
+      this.#lentCount -= 1
       // It fails in a session that is gone, and in a transaction that is about to be rolled back, limits and all.
-      await this.#limitIdle(0).catch(() => undefined)
+      if (this.#lentCount === 0) await this.#limitIdle(0).catch(() => undefined)
     }
   }
 

@@ -1,12 +1,15 @@
+import { OperationalError } from '@fairlead/base'
 import { type Projection, keyText } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { EventLog } from '../log/event-log.ts'
+import { takeOver } from '../store/checkpoints.ts'
 import type { Database } from '../store/database.ts'
 import type { Job } from '../store/jobs.ts'
 import { lockKeys, readDueLetters } from '../store/letter-queue.ts'
 import { StaleKeysError } from '../store/park-letters.ts'
 import { accountId, accounts, deposited, undecodable } from '../testing/accounts.test-fixture.ts'
-import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
+import { type MemoryLog, TOPIC_ID } from '../testing/memory-log.test-fixture.ts'
 import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
 let fixture: RebuildFixture
@@ -84,6 +87,51 @@ describe('the rows of some keys', () => {
     expect(await fixture.balancesIn('public')).toEqual(balances(1))
     expect(await fixture.letters(1)).toEqual(letters)
   })
+})
+
+test('a log that is away while live batches wait for the swap does not hold them up', async () => {
+  fixture.appendDeposits(4, 2)
+  const inner = log.open()
+  let isAway = false
+  let hasRead = false
+  const away: EventLog = {
+    ...inner,
+    read: async (request) => {
+      if (isAway) throw new OperationalError('away', { code: 'NETWORK', retryable: true })
+      const fetched = await inner.read(request)
+      if (hasRead) return fetched
+      hasRead = true
+      // What is read behind this is read while the live version stands still.
+      log.append(0, deposited(accountId(0), 1))
+      await fixture.hasBalances('public', balances(3, 2))
+      isAway = true
+      return fetched
+    },
+  }
+  const { projector } = fixture.start([accounts], { log: away })
+  await fixture.hasBalances('public', balances(2, 2))
+  const done = foldAnew(accountId(0))
+  const waitingFor = (statement: string) =>
+    until(async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity where datname = current_database()
+          and wait_event_type = 'Lock' and query ilike ${`%${statement}%`}`.execute(db)
+      expect(rows).not.toEqual([])
+    })
+  await until(() => expect(isAway).toBe(true))
+  log.append(0, deposited(accountId(0), 1))
+  await waitingFor('update evt.checkpoint')
+  const [registered] = projector.registered
+  if (registered === undefined) throw new Error('nothing is registered')
+  // Its batches would not be seen: the checkpoint was not there when the others were locked.
+  const start = { offset: 0, topicId: TOPIC_ID }
+  const taking = takeOver(db, { ...registered, topic: log.topic, partition: 7 }, start)
+  await waitingFor('insert into evt.checkpoint')
+  await fixture.hasBalances('public', balances(4, 2))
+  await taking
+  isAway = false
+  expect(await done).toMatchObject({ state: 'done' })
+  expect(await fixture.balancesIn('public')).toEqual(balances(4, 2))
 })
 
 describe('a row of several keys', () => {

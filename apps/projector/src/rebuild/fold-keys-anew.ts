@@ -1,12 +1,15 @@
+import { postgresErrorCode } from '@fairlead/postgres'
 import type { FoldProjection, Row } from '@fairlead/projection'
-import { type Transaction, sql } from 'kysely'
+import type { Transaction } from 'kysely'
 import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
 import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
 import { versionOf } from '../store/registered-projection.ts'
+import { lockCheckpoints } from '../store/swap-offsets.ts'
 import { VersionError } from '../store/versions.ts'
+import { waitLimit } from '../store/wait-limit.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
 import { LogReading } from './log-reading.ts'
@@ -19,8 +22,13 @@ import { rowsOfOrder } from './tenant-rows.ts'
 
 /** Records that may be read while the checkpoints are locked: the live batches wait meanwhile. */
 const LOCKED_RECORDS_MAX = 5_000
+/** And how long reading them may take: broker and registry may be away, or slow. */
+const LOCKED_READ_MAX_MS = 3_000
+/** For batches that are under way: all others queue behind the swap. */
+const BATCHES_TIMEOUT_MS = 5_000
 /** Passes over what came in meanwhile, before the log is said to grow too fast. */
 const PASSES_MAX = 20
+const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
  * Folds the rows of some keys from the beginning of the log, and puts them in the place of what is
@@ -51,11 +59,10 @@ export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
       total = sum(ends)
       await reading.readTo(ends)
       refuseFailures(fold)
-      const read = { reading, fold, keys }
-      if (await inTransaction(session.db, (trx) => swapRows(trx, options, read))) return
+      if (await swapRows(options, { reading, fold, keys })) return
     }
     throw new RebuildFailed(
-      `events come in faster than they are read: try again when ${projection.name} is quieter`,
+      `events come in faster than they are read, or batches take too long: try again when ${projection.name} is quieter`,
     )
   } finally {
     await reporter.stop()
@@ -69,20 +76,36 @@ function notAFold(name: string): VersionError {
   )
 }
 
-/** False, and nothing is done, when too much came in since the last pass. */
-async function swapRows(
+type Read = {
+  readonly reading: LogReading
+  readonly fold: KeyFold
+  readonly keys: readonly string[]
+}
+
+/** False, and nothing is done, when too much came in since the last pass, or live batches would wait too long. */
+async function swapRows(options: RebuildOptions, read: Read): Promise<boolean> {
+  const { session } = options
+  try {
+    return await session.lend(() =>
+      inTransaction(session.db, (trx) => swapLocked(trx, options, read)),
+    )
+  } catch (error) {
+    if (postgresErrorCode(error) === LOCK_NOT_AVAILABLE) return false
+    throw error
+  }
+}
+
+async function swapLocked(
   trx: Transaction<unknown>,
   { registered, job }: RebuildOptions,
-  { reading, fold, keys }: { reading: LogReading; fold: KeyFold; keys: readonly string[] },
+  { reading, fold, keys }: Read,
 ): Promise<boolean> {
   const { projection, schemaName } = registered
   if (projection.kind !== 'fold') throw notAFold(projection.name)
-  await sql`
-    select from evt.checkpoint where projection_id = ${registered.projectionId}
-      and version = ${projection.version} order by topic, part for update`.execute(trx)
+  await lockCheckpoints(trx, versionOf(registered), waitLimit(trx, BATCHES_TIMEOUT_MS))
   const ends = await readCheckpoints(trx, versionOf(registered))
   if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return false
-  await reading.readTo(ends)
+  if (!(await reading.readTo(ends, AbortSignal.timeout(LOCKED_READ_MAX_MS)))) return false
   refuseFailures(fold)
   const table = new FoldTable(projection, schemaName)
   await table.delete(trx, keys)

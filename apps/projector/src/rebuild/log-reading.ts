@@ -45,20 +45,23 @@ export class LogReading {
   /**
    * Reads on to the ends, from the first record of each partition that it has not seen. `ends` are
    * the checkpoints of the version: what it has parked of the records before them is known by now.
+   * False when `limit` fired before it was there; it goes on with what is not taken yet.
    *
    * @throws what takes the records throws.
    */
-  async readTo(ends: readonly PartitionProgress[]): Promise<void> {
-    const { log, reader, fetchBytesMax, signal, session, registered } = this.#options
+  async readTo(ends: readonly PartitionProgress[], limit?: AbortSignal): Promise<boolean> {
+    const { log, reader, fetchBytesMax, signal: stopped, session, registered } = this.#options
+    const signal = limit === undefined ? stopped : AbortSignal.any([stopped, limit])
     const parkedKeys = await readParkedKeys(session.db, registered)
     const partitions = await Promise.all(
       ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
-        const earliest = await log.earliestOffset(topic, partition)
-        const begin = { nextOffset: Math.min(end, earliest), source: null, eventTimeMs: null }
         const read = this.#positions.find(
           (position) => position.topic === topic && position.partition === partition,
         )
-        return { topic, partition, start: read?.progress ?? begin, end }
+        if (read !== undefined) return { topic, partition, start: read.progress, end }
+        const earliest = await log.earliestOffset(topic, partition)
+        const start = { nextOffset: Math.min(end, earliest), source: null, eventTimeMs: null }
+        return { topic, partition, start, end }
       }),
     )
     const onTrouble = (): void => undefined
@@ -66,12 +69,27 @@ export class LogReading {
     const merged = new MergedLog({ log, prepare, partitions, fetchBytesMax, signal, onTrouble })
     for (;;) {
       await setImmediate()
-      signal.throwIfAborted()
-      const records = await merged.next(RECORDS_AT_A_TIME)
+      stopped.throwIfAborted()
+      const records = await nextUnless(limit, () => merged.next(RECORDS_AT_A_TIME))
+      if (records === null) return false
+      if (records.length > 0) await this.#take(records, parkedKeys)
       this.#readCount = merged.readCount
-      if (records.length === 0) break
-      await this.#take(records, parkedKeys)
+      // Of each partition, they are told by a look at what is left of its records.
+      if (records.length === 0 || limit !== undefined) this.#positions = merged.positions()
+      if (records.length === 0) return true
     }
-    this.#positions = merged.positions()
+  }
+}
+
+/** Null once `limit` has fired, whatever that made of it. */
+async function nextUnless<T>(
+  limit: AbortSignal | undefined,
+  next: () => Promise<T>,
+): Promise<T | null> {
+  try {
+    return limit?.aborted === true ? null : await next()
+  } catch (error) {
+    if (limit?.aborted === true) return null
+    throw error
   }
 }

@@ -90,12 +90,12 @@ function refuseStanding(offsets: SwapOffsets, { live, target, firstSeen }: Swap)
 }
 
 /**
- * Batches first, and then, for whoever else holds a checkpoint, row by row: `limitWait` limits the wait for
+ * Of the partitions that have one; no others get one meanwhile. Batches first, and then, for whoever else holds a checkpoint, row by row: `limitWait` limits the wait for
  * one of them.
  */
-async function lockCheckpoints(
+export async function lockCheckpoints(
   trx: Transaction<unknown>,
-  { projectionId, version }: Version,
+  { projectionId, version }: Pick<Version, 'projectionId' | 'version'>,
   limitWait: LimitWait,
 ): Promise<void> {
   const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
