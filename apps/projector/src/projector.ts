@@ -14,6 +14,7 @@ import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
 import { InboxKeeper } from './inbox-keeper.ts'
+import { IndexKeeper } from './index-keeper.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
@@ -91,6 +92,7 @@ export class Projector {
   #watch: VersionWatch | undefined
   #jobs: JobRunner | undefined
   #inboxKeeper: InboxKeeper | undefined
+  #indexKeeper: IndexKeeper | undefined
   #standbyLock: StandbyLock | undefined
 
   constructor(options: ProjectorOptions) {
@@ -146,7 +148,8 @@ export class Projector {
     // One that still stands by need not wait for its turn.
     if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
-    const parts = [...this.#versions, this.#watch, this.#jobs, this.#inboxKeeper]
+    const keepers = [this.#inboxKeeper, this.#indexKeeper]
+    const parts = [...this.#versions, this.#watch, this.#jobs, ...keepers]
     // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
     const ended = parts.map((part) => part?.stop())
     // What they still ask of a log that does not answer ends with it; the groups have clients of their own.
@@ -222,9 +225,11 @@ export class Projector {
       },
     })
     this.#inboxKeeper = new InboxKeeper({ db: this.db, log, logger, registered })
+    const { databaseUrl } = options
+    this.#indexKeeper = new IndexKeeper({ db: this.db, databaseUrl, logger, registered })
     this.#jobs = new JobRunner({
       db: this.db,
-      databaseUrl: options.databaseUrl,
+      databaseUrl,
       log,
       logger,
       serde: options.serde,

@@ -90,7 +90,12 @@ export const shelvedLoans = defineProjection({
   name: 'shelved_loans',
   version: 1,
   from: LoanEvents,
-  into: t('shelved_loan', 'loan_id', { loan_id: 'text', shelf: 'text null' }),
+  into: t(
+    'shelved_loan',
+    'loan_id',
+    { loan_id: 'text', shelf: 'text null' },
+    { indexes: [{ columns: ['shelf'], where: 'shelf is not null' }], fillfactor: 90 },
+  ),
   enrich: async (events, { db }) => {
     const titles = events.flatMap((event) => (event.type === 'BookLent' ? [event.data.title] : []))
     const rows = await db.selectFrom('shelf').selectAll().where('title', 'in', titles).execute()

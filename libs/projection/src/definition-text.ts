@@ -62,6 +62,7 @@ function upcastParts({ upcasts }: AnyEvents): readonly unknown[] {
     ])
 }
 
+/** Indexes and fillfactor decide about no row. */
 function tableParts({ name, keyColumn, columns }: Table): readonly unknown[] {
   return [name, keyColumn, Object.entries(columns)]
 }

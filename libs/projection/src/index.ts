@@ -37,6 +37,7 @@ export {
   type TablesOf,
   tables,
 } from './table.ts'
+export { type TableIndex, shownIndex } from './table-indexes.ts'
 export { Attempts } from './attempts.ts'
 export { BatchLedger, type Letter, type Stage } from './batch-ledger.ts'
 export { type EventHeaders, EventHeadersReader } from './event-headers.ts'

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { type TableIndex, type TableOptions, checkedOptions } from './table-indexes.ts'
 
 /** A row of a read model: column name to value. */
 export type Row = Readonly<Record<string, unknown>>
@@ -12,6 +13,10 @@ export type Table = {
   readonly keyColumn: string
   /** Column name to SQL type; a type that ends in ` null` is nullable. In the order of creation. */
   readonly columns: Readonly<Record<string, string>>
+  /** Beside that of the key; undefined: none. */
+  readonly indexes?: readonly TableIndex[]
+  /** Undefined: that of Postgres, 100. */
+  readonly fillfactor?: number
 }
 
 /** The SQL types that hold a value of TypeScript type `V`. */
@@ -52,6 +57,7 @@ export interface TablesOf<DB> {
     name: T,
     keyColumn: K,
     columns: { readonly [C in keyof RowOf<DB[T]>]: SqlTypeOf<RowOf<DB[T]>[C]> },
+    options?: TableOptions<keyof RowOf<DB[T]> & string>,
   ): TableOf<RowOf<DB[T]>, K, DB>
   /** Carries the type of the database; never set. */
   readonly database?: DB
@@ -89,10 +95,12 @@ const TYPES: ReadonlySet<string> = new Set([
  * Names the tables of a Kysely database type, so that a projection is checked against them:
  *
  *     const t = tables<DB>()
- *     t('order_summary', 'order_id', { order_id: 'uuid', total: 'bigint', note: 'text null' })
+ *     t('order_summary', 'order_id', { order_id: 'uuid', total: 'bigint', note: 'text null' }, {
+ *       indexes: [{ columns: ['total'] }],
+ *     })
  */
 export function tables<DB>(): TablesOf<DB> {
-  return (name, keyColumn, columns) => {
+  return (name, keyColumn, columns, options = {}) => {
     for (const identifier of [name, ...Object.keys(columns)]) {
       if (!IDENTIFIER.test(identifier)) {
         throw new TypeError(
@@ -101,7 +109,7 @@ export function tables<DB>(): TablesOf<DB> {
       }
     }
     checkTypes(name, keyColumn, columns)
-    return { name, keyColumn, columns }
+    return { name, keyColumn, columns, ...checkedOptions(name, columns, options) }
   }
 }
 

@@ -49,9 +49,19 @@ export class BuildSession {
   }
 
   /** Null when another session has the job. It is cut off when `signal` fires, whatever it is about. */
-  static async open(
+  static open(
     databaseUrl: string,
     jobId: bigint,
+    signal: AbortSignal,
+  ): Promise<BuildSession | null> {
+    const lock = { lockClass: JOB_LOCK_CLASS, lockKey: jobLockKey(jobId) }
+    return BuildSession.openLocked(databaseUrl, lock, signal)
+  }
+
+  /** For what is no job, with an advisory lock of its own; null when another session has that. */
+  static async openLocked(
+    databaseUrl: string,
+    { lockClass, lockKey }: { readonly lockClass: number; readonly lockKey: number },
     signal: AbortSignal,
   ): Promise<BuildSession | null> {
     signal.throwIfAborted()
@@ -74,7 +84,7 @@ export class BuildSession {
       await client.connect()
       const { rows } = await client.query<{ locked: boolean; pid: number }>(
         'select pg_try_advisory_lock($1, $2) as locked, pg_backend_pid() as pid',
-        [JOB_LOCK_CLASS, jobLockKey(jobId)],
+        [lockClass, lockKey],
       )
       const [row] = rows
       if (row?.locked === true) {

@@ -93,12 +93,23 @@ export function measureCopy(
   }
 }
 
-/** Blocks of the index that the session builds (`pg_stat_progress_create_index`). */
-export function measureIndex(db: Database, pid: number): Measure {
+/** Blocks that are read for indexes one after the other: of each, what `pg_stat_progress_create_index` tells. */
+export function measureIndexes(
+  db: Database,
+  pid: number,
+  of: {
+    readonly total: number
+    /** Of indexes that are there. */
+    readonly done: () => number
+    /** Of the index that the session builds. */
+    readonly current: () => number
+  },
+): Measure {
   return async () => {
-    const { rows } = await sql<{ done: number; total: number }>`
-      select blocks_done::float8 as done, blocks_total::float8 as total
+    const { rows } = await sql<{ share: number }>`
+      select coalesce(blocks_done / nullif(blocks_total, 0)::float8, 0) as share
       from pg_stat_progress_create_index where pid = ${pid}`.execute(db)
-    return rows[0] ?? { done: 0, total: 0 }
+    const share = Math.min(1, rows[0]?.share ?? 0)
+    return { done: of.done() + share * of.current(), total: of.total }
   }
 }

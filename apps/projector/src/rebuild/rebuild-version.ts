@@ -9,7 +9,7 @@ import {
   isEventFault,
   planOf,
 } from '@fairlead/projection'
-import { type Kysely, type Transaction, sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import { BlameNeeded } from '../apply-batch.ts'
 import type { EventLog, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
@@ -18,12 +18,12 @@ import { explainUnknown } from '../stop-reasons.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
+import { isCopied } from '../store/fill-schema.ts'
 import { Inboxes, closeInbox, forgetInbox } from '../store/inbox.ts'
 import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
-import { listTenantSchemas } from '../store/tenant-schemas.ts'
 import { VersionError, expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
@@ -37,7 +37,8 @@ import {
 import { isWithin } from './event-bound.ts'
 import { FoldLoad } from './fold-load.ts'
 import { FoldThreads, type FoldThreadsSetup, ThreadGaveUp } from './fold-threads.ts'
-import { JobReporter, measureCopy, measureIndex } from './job-progress.ts'
+import { JobReporter, measureCopy } from './job-progress.ts'
+import { emptyIndexed, indexTables } from './index-tables.ts'
 import { type LogSection, MergedLog } from './merged-log.ts'
 import { refuseLateBeginning } from './history.ts'
 import { readParkedKeys } from './parked-keys.ts'
@@ -156,8 +157,7 @@ class VersionBuild {
   async #load(target: BuildTarget): Promise<void> {
     const { registered } = this.#options
     const { projection } = registered
-    // Policies of row-level security are for statements: COPY obeys none.
-    if (projection.kind === 'fold' && projection.tenants !== 'row') {
+    if (isCopied(projection)) {
       try {
         await this.#fold(projection, target)
         return
@@ -364,33 +364,31 @@ class VersionBuild {
     }
   }
 
-  /** What was copied without a key has one afterwards, as the table of a live fold. */
   async #index(target: BuildTarget): Promise<void> {
-    const { db, session, registered } = this.#options
-    const { projection, schemaName } = registered
-    await this.#reporter.enter('indexing', measureIndex(db, session.pid))
-    if (projection.kind === 'fold' && projection.tenants === 'schema') {
-      for (const each of await listTenantSchemas(session.db, versionOf(registered))) {
-        await analyze(session.db, projection, each.schemaName)
-      }
-    }
-    if (projection.kind === 'fold' && projection.tenants === undefined) {
-      const { table } = projection
-      try {
-        if (!(await hasKey(session.db, table, schemaName))) {
-          await addKey(session.db, table, schemaName)
-        }
-      } catch (error) {
-        if (!isRefusedRow(error)) throw error
-        await this.#startOver(projection, target)
-      }
-      await analyze(session.db, projection, schemaName)
+    try {
+      await indexTables(this.#options, this.#reporter)
+    } catch (error) {
+      if (!isRefusedRow(error)) throw error
+      await this.#startOver(target, error)
+      await indexTables(this.#options, this.#reporter)
     }
   }
 
-  /** Two keys that are one to the database, such as a uuid in two spellings: by statements it works. */
-  async #startOver(projection: FoldProjection, target: BuildTarget): Promise<void> {
-    await this.#forgetRows(projection)
+  /**
+   * Two keys that are one to the database, such as a uuid in two spellings, or a row that has no place in an
+   * index: by statements the first works, and the event to blame for the second is found.
+   */
+  async #startOver(target: BuildTarget, error: unknown): Promise<void> {
+    const { session, registered, logger } = this.#options
+    logger.warn(
+      { projection: projectionLabel(registered.projection), err: error },
+      'the rebuild begins again by statements, as the rows have no key or index together',
+    )
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered)
+      await forgetProgress(trx, registered)
+      await emptyIndexed(trx, registered)
+    })
     await this.#applyStatements(target)
   }
 
@@ -410,14 +408,6 @@ class VersionBuild {
       await addKey(trx, table, schemaName)
     })
   }
-}
-
-async function analyze(
-  db: Kysely<unknown>,
-  { table }: FoldProjection,
-  schemaName: string,
-): Promise<void> {
-  await sql`analyze ${sql.table(`${schemaName}.${table.name}`)}`.execute(db)
 }
 
 async function forgetProgress(

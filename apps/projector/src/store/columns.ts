@@ -29,8 +29,10 @@ export async function createTable(
     const constraint = isNullable(type) ? '' : ' not null'
     return sql`${sql.ref(column)} ${sql.raw(columnType(table, column) + constraint)}`
   })
+  const { fillfactor } = table
+  const storage = fillfactor === undefined ? sql`` : sql`with (fillfactor = ${sql.lit(fillfactor)})`
   await sql`create table ${sql.table(`${schemaName}.${table.name}`)}
-    (${sql.join(columns)})`.execute(db)
+    (${sql.join(columns)}) ${storage}`.execute(db)
 }
 
 export async function addKey(db: Kysely<unknown>, table: Table, schemaName: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { fillSchema } from './fill-schema.ts'
 import { type RegisteredProjection, isVersion } from './registered-projection.ts'
+import type { VersionState } from './versions.ts'
 import { showTables } from './views.ts'
 
 /** Where one tenant's tables of a version are. */
@@ -108,15 +109,18 @@ async function createSchema(
   tenant: { readonly id: number; readonly view_schema: string },
 ): Promise<void> {
   const schemaName = `${registered.schemaName}_t${tenant.id}`
-  await fillSchema(trx, registered.projection, { schemaName, isBulk: false })
   const { projectionId, projection } = registered
-  const { rows } = await sql<{ is_live: boolean }>`
+  const { rows } = await sql<{ state: VersionState | null }>`
     insert into evt.tenant_schema (projection_id, version, tenant_id, schema_name)
     values (${projectionId}, ${projection.version}, ${tenant.id}, ${schemaName})
-    returning (select state = 'live' from evt.projection_version v
+    returning (select state from evt.projection_version v
       where v.projection_id = tenant_schema.projection_id
-        and v.version = tenant_schema.version) as is_live`.execute(trx)
-  if (rows[0]?.is_live === true) {
+        and v.version = tenant_schema.version) as state`.execute(trx)
+  const state = rows[0]?.state
+  // One that is being built gets its indexes at the end.
+  const isIndexed = state !== 'building'
+  await fillSchema(trx, projection, { schemaName, isBulk: false, isIndexed })
+  if (state === 'live') {
     await showTables(trx, { from: schemaName, into: tenant.view_schema }, null)
   }
 }

@@ -5,8 +5,8 @@ import { dropTenantSchemas, tenantSchemas } from './tenant-schemas.ts'
 
 /**
  * Creates the tables of a version in its schema, in the place of all that is in it and known of it.
- * With `isBulk`, the table of a fold is left without its key, which is made once it is full. Where each
- * tenant has a schema, those of all known tenants are made.
+ * With `isBulk`, the table of a fold is left without its key, and any without its indexes, which are made once
+ * it is full. Where each tenant has a schema, those of all known tenants are made.
  */
 export async function createTables(
   trx: Transaction<unknown>,
@@ -18,7 +18,7 @@ export async function createTables(
     await sql`delete from ${sql.id('evt', table)} where ${isVersion(registered)}`.execute(trx)
   }
   if (projection.tenants !== 'schema') {
-    await fillSchema(trx, projection, { schemaName, isBulk })
+    await fillSchema(trx, projection, { schemaName, isBulk, isIndexed: !isBulk })
     return
   }
   await dropTenantSchemas(trx, versionOf(registered))

@@ -1,0 +1,149 @@
+import { errorMessage } from '@fairlead/base'
+import { classifyPostgresError } from '@fairlead/postgres'
+import { type Table, type TableIndex, shownIndex } from '@fairlead/projection'
+import type { Kysely } from 'kysely'
+import { pauseFor } from './pause.ts'
+import { projectionLabel } from './projection-label.ts'
+import { BuildSession } from './rebuild/build-session.ts'
+import type { Database } from './store/database.ts'
+import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
+import { addIndexConcurrently, missingIndexes } from './store/table-indexes.ts'
+import { listTenantSchemas } from './store/tenant-schemas.ts'
+import { isRunning, readVersionsById } from './store/versions.ts'
+
+const ROUND_INTERVAL_MS = 60_000
+/** "indx" in ASCII: class of the advisory locks of who makes indexes; the second key is the projection's. */
+const INDEX_LOCK_CLASS = 0x696e6478
+
+type KeeperOptions = {
+  readonly db: Database
+  readonly databaseUrl: string
+  readonly registered: readonly RegisteredProjection[]
+  readonly logger: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+    error(fields: object, message: string): void
+  }
+}
+
+/** One table of a version that follows the log. */
+type Place = {
+  readonly registered: RegisteredProjection
+  readonly table: Table
+  readonly schemaName: string
+}
+
+/**
+ * Makes indexes that were added to the definition of a version that follows the log, once a minute, while it is
+ * written to. One of which the definition says nothing any more stays: another process may have another release
+ * of it.
+ */
+export class IndexKeeper {
+  readonly #options: KeeperOptions
+  readonly #abort = new AbortController()
+  /** Places and names of those that another try would not make either. */
+  readonly #refused = new Set<string>()
+  readonly #done: Promise<void>
+
+  constructor(options: KeeperOptions) {
+    const registered = options.registered.filter(({ projection }) => {
+      return projection.kind !== 'sql' && projection.table.indexes !== undefined
+    })
+    this.#options = { ...options, registered }
+    this.#done = registered.length === 0 ? Promise.resolve() : this.#run()
+  }
+
+  /** Gives up an index that is being made; the next process makes it. */
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      await this.#round().catch((error: unknown) => {
+        if (signal.aborted) return
+        this.#options.logger.warn(
+          { reason: errorMessage(error) },
+          'indexes were not looked after; the next round will',
+        )
+      })
+      await pauseFor(ROUND_INTERVAL_MS, signal)
+    }
+  }
+
+  async #round(): Promise<void> {
+    for (const place of await this.#places()) {
+      if (this.#abort.signal.aborted) return
+      if ((await this.#missing(this.#options.db, place)).length > 0) await this.#makeAlone(place)
+    }
+  }
+
+  async #places(): Promise<readonly Place[]> {
+    const { db, registered } = this.#options
+    const ids = registered.map(({ projectionId }) => projectionId)
+    const versions = await readVersionsById(db, ids)
+    const places: Place[] = []
+    for (const each of registered) {
+      const { projection, projectionId } = each
+      const version = versions.find(
+        (candidate) =>
+          candidate.projectionId === projectionId && candidate.version === projection.version,
+      )
+      if (projection.kind === 'sql' || version === undefined || !isRunning(version.state)) continue
+      const schemas =
+        projection.tenants === 'schema'
+          ? await listTenantSchemas(db, versionOf(each))
+          : [{ schemaName: each.schemaName }]
+      for (const { schemaName } of schemas) {
+        places.push({ registered: each, table: projection.table, schemaName })
+      }
+    }
+    return places
+  }
+
+  async #missing(
+    db: Kysely<unknown>,
+    { table, schemaName }: Place,
+  ): Promise<readonly TableIndex[]> {
+    const missing = await missingIndexes(db, table, schemaName)
+    return missing.filter(({ name }) => !this.#refused.has(`${schemaName}.${name}`))
+  }
+
+  /** Nothing is done while another process makes indexes of the projection. */
+  async #makeAlone(place: Place): Promise<void> {
+    const { signal } = this.#abort
+    const { projectionId } = place.registered
+    const lock = { lockClass: INDEX_LOCK_CLASS, lockKey: projectionId }
+    const session = await BuildSession.openLocked(this.#options.databaseUrl, lock, signal)
+    if (session === null) return
+    try {
+      for (const index of await this.#missing(session.db, place)) {
+        await this.#make(session.db, place, index)
+      }
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #make(db: Kysely<unknown>, place: Place, index: TableIndex): Promise<void> {
+    const { logger } = this.#options
+    const { table, schemaName, registered } = place
+    const fields = { projection: projectionLabel(registered.projection), schemaName }
+    logger.info({ ...fields, index: index.name }, `${shownIndex(index)} is made`)
+    try {
+      await addIndexConcurrently(db, { table, index, schemaName })
+      logger.info({ ...fields, index: index.name }, `${shownIndex(index)} is there`)
+    } catch (error) {
+      const failureClass = classifyPostgresError(error)
+      if (failureClass !== 'schema' && failureClass !== 'data') throw error
+      // It would read the whole table once a minute, and fail.
+      this.#refused.add(`${schemaName}.${index.name}`)
+      logger.error(
+        { ...fields, index: index.name, err: error },
+        `${shownIndex(index)} cannot be made: it is tried again at the next start`,
+      )
+    }
+  }
+}
