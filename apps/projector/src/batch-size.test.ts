@@ -22,3 +22,16 @@ test('a batch that loses again and again is halved down to one record, until one
   subject.committed()
   expect(subject.recordsMax).toBe(100)
 })
+
+test('of a batch that was smaller than it might have been, half of what it had is left', () => {
+  const subject = size()
+  subject.tried(30)
+  subject.halve()
+  expect(subject.recordsMax).toBe(13)
+  subject.tried(13)
+  subject.halve()
+  expect(subject.recordsMax).toBe(7)
+  subject.tried(1)
+  subject.halve()
+  expect(subject.recordsMax).toBe(1)
+})

@@ -6,15 +6,19 @@ const FAR_BEHIND_BATCHES = 10
  */
 const CATCH_UP_FACTOR = 4
 
+/** Below one record there is nothing to halve, and 2 ** 1024 is no number. */
+const HALVINGS_MAX = 32
+
 /**
  * How many records one transaction applies, and how much one fetch reads: more while the partition is far
- * behind, fewer once transactions have lost against others.
+ * behind, fewer once transactions have lost against others, or were too much for the server.
  */
 export class BatchSize {
   readonly #recordsMax: number
   readonly #fetchBytesMax: number
   #isFarBehind = false
   #halvings = 0
+  #triedCount = Number.POSITIVE_INFINITY
 
   constructor(options: { readonly recordsMax: number; readonly fetchBytesMax: number }) {
     this.#recordsMax = options.recordsMax
@@ -35,9 +39,15 @@ export class BatchSize {
     this.#isFarBehind = recordsLeft > FAR_BEHIND_BATCHES * this.#recordsMax
   }
 
+  /** A transaction of so many records begins. */
+  tried(recordCount: number): void {
+    this.#triedCount = recordCount
+  }
+
+  /** The last one was too large. It may have had fewer records than it might. */
   halve(): void {
-    // Below one record there is nothing to halve, and 2 ** 1024 is no number.
-    this.#halvings = Math.min(this.#halvings + 1, 32)
+    do this.#halvings = Math.min(this.#halvings + 1, HALVINGS_MAX)
+    while (this.recordsMax > Math.ceil(this.#triedCount / 2) && this.#halvings < HALVINGS_MAX)
   }
 
   committed(): void {

@@ -90,3 +90,25 @@ test('all that comes in while a batch is applied is one batch', async () => {
   await until(async () => expect(await batchCount(metrics)).toBe(3))
   expect(await fixture.readAccounts()).toEqual(balances(15))
 })
+
+test('a batch that the server cannot take is halved, and nothing of it parked', async () => {
+  const { db, log } = fixture
+  log.append(0, deposited(accountId(0), 1))
+  fixture.start([accounts])
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  // As one whose statement has values of over a gigabyte is answered.
+  await sql`create function too_much() returns trigger language plpgsql as $$ begin
+    if (select count(*) from written) > 100 then
+      raise exception 'invalid memory alloc request size 1073741824' using errcode = 'XX000';
+    end if;
+    return null; end $$`.execute(db)
+  await sql`create trigger too_much after insert on rm_accounts_v1.account
+    referencing new table as written for each statement execute function too_much()`.execute(db)
+  const count = 150
+  log.append(0, ...Array.from({ length: count }, (_, index) => deposited(accountId(index), 1)))
+  await until(async () => expect(await fixture.nextOffset()).toBe(1 + count))
+  expect(await fixture.readAccounts()).toEqual(
+    balances(2, ...Array.from({ length: count - 1 }, () => 1)),
+  )
+  expect(await fixture.letters()).toEqual([])
+})

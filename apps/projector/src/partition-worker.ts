@@ -271,6 +271,7 @@ export class PartitionWorker {
     const { db, partition, breaker, mirror, nowMs, observer, spans } = this.#options
     const { leaderEpoch, parkedKeys } = portion
     const startMs = nowMs()
+    this.#batchSize.tried(admitted.records.length)
     const context = {
       db,
       partition,

@@ -115,6 +115,7 @@ export class Recovery {
         await pause(attempt, decision.backoff, signal)
         return this.#reload(mode)
       case 'pause':
+        if (decision.halve) batchSize.halve()
         troubles.pause('apply', { failureClass, reason: errorMessage(error) })
         await pause(attempt, decision.backoff, signal)
         return this.#reload(mode)

@@ -18,6 +18,7 @@ test.for([
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'infra'],
   ['ERR_OSSL_PEM_NO_START_LINE', 'infra'],
   ['40001', 'contention'],
+  ['25P04', 'contention'],
   ['40P01', 'contention'],
   ['55P03', 'contention'],
   ['57014', 'contention'],

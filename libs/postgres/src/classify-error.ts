@@ -1,3 +1,5 @@
+import { isPeerErrorCode, isTlsPeerErrorCode } from '@fairlead/base'
+
 /**
  * What a failure of a database call means for the caller:
  *
@@ -23,6 +25,7 @@ const SQLSTATE_CLASSES: Readonly<Record<string, PostgresErrorClass>> = {
   '25006': 'infra', // read-only transaction: a standby, after a failover
   '25P03': 'infra', // idle in transaction session timeout
   '3D000': 'infra', // the database does not exist (yet)
+  '25P04': 'contention', // transaction timeout
   '40': 'contention', // transaction rollback: serialization failure, deadlock
   '55P03': 'contention', // lock not available
   '57014': 'contention', // query canceled: statement timeout
@@ -33,34 +36,12 @@ const SQLSTATE_CLASSES: Readonly<Record<string, PostgresErrorClass>> = {
   '54': 'data', // program limit exceeded: an index entry that is too long
 }
 
-const SYSTEM_ERRORS = new Set([
-  'EADDRNOTAVAIL',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTDOWN',
-  'EHOSTUNREACH',
-  'EMFILE',
-  'ENETDOWN',
-  'ENETRESET',
-  'ENETUNREACH',
-  'ENFILE',
-  'ENOBUFS',
-  'ENOTFOUND',
-  'EPIPE',
-  'EPROTO',
-  'ETIMEDOUT',
-])
-
 /** Of a socket whose server is down, or of a certificate that is being replaced. */
 const FILE_ERRORS = new Set(['EACCES', 'ENOENT'])
 const FILE_CALLS = new Set(['connect', 'open'])
 
-/** Certificates that are not valid, or not yet, or not any more, as OpenSSL and Node name them. */
-const TLS_ERRORS =
-  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_OSSL_)/
+/** OpenSSL cannot read a certificate or a key. */
+const OPENSSL_ERRORS = 'ERR_OSSL_'
 
 /** Of our own: a server that offers no TLS. */
 export const NO_TLS_CODE = 'ERR_TLS_NOT_OFFERED'
@@ -76,7 +57,7 @@ const CONNECTION_MESSAGES =
 export function classifyPostgresError(error: unknown): PostgresErrorClass {
   const code = postgresErrorCode(error)
   if (code !== undefined) {
-    if (SYSTEM_ERRORS.has(code) || TLS_ERRORS.test(code)) return 'infra'
+    if (isPeerErrorCode(code) || isTlsErrorCode(code)) return 'infra'
     if (FILE_ERRORS.has(code) && isFileCall(error)) return 'infra'
     const known = SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)]
     if (known !== undefined) return known
@@ -97,7 +78,7 @@ function isFileCall(error: unknown): boolean {
  * is right again in a moment.
  */
 export function isTlsErrorCode(code: string): boolean {
-  return TLS_ERRORS.test(code)
+  return isTlsPeerErrorCode(code) || code.startsWith(OPENSSL_ERRORS)
 }
 
 /** Of a failure to come to TLS, a server that offers none included; undefined for any other. */

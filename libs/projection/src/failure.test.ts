@@ -25,7 +25,14 @@ describe('a failure is classified', () => {
     ['3D000', 'infra'],
     ['ECONNREFUSED', 'infra'],
     ['ETIMEDOUT', 'infra'],
+    ['EMFILE', 'infra'],
+    ['ENETDOWN', 'infra'],
+    ['EAI_FAIL', 'infra'],
+    ['CERT_HAS_EXPIRED', 'infra'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'infra'],
+    ['UND_ERR_SOCKET', 'infra'],
     ['40001', 'contention'],
+    ['25P04', 'contention'],
     ['40P01', 'contention'],
     ['55P03', 'contention'],
     ['57014', 'contention'],
@@ -56,6 +63,8 @@ describe('a failure is classified', () => {
     [wrapping(new OperationalError('away', { code: 'HTTP', retryable: true })), 'infra', 'infra'],
     [wrapping(withCode('40001')), 'contention', 'contention'],
     [wrapping(withCode('ERR_OTHER')), 'code', 'code'],
+    [withCode('ERR_OSSL_BAD_DECRYPT'), 'code', 'infra'],
+    [withCode('UND_ERR_INVALID_ARG'), 'code', 'infra'],
     [wrapping(undefined), 'code', 'code'],
     [itsOwnCause(), 'code', 'code'],
   ] as const)('%s is %s in a handler and %s in the database', ([error, handler, database]) => {
@@ -77,13 +86,16 @@ describe('a batch that failed', () => {
     expect(decideBatchFailure({ failureClass, attempt: 1 }).action).toBe(action)
   })
 
-  test('the third collision in a row halves it', () => {
-    const halves = [1, 2, 3].map((attempt) => {
-      const decision = decideBatchFailure({ failureClass: 'contention', attempt })
-      return decision.action === 'retry' && decision.halve
-    })
-    expect(halves).toEqual([false, false, true])
-  })
+  test.for(['contention', 'infra'] as const)(
+    'the third time in a row by %s halves it',
+    (failureClass) => {
+      const halves = [1, 2, 3].map((attempt) => {
+        const decision = decideBatchFailure({ failureClass, attempt })
+        return 'halve' in decision && decision.halve
+      })
+      expect(halves).toEqual([false, false, true])
+    },
+  )
 })
 
 test.for([

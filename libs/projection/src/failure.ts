@@ -1,4 +1,10 @@
-import { type BackoffPolicy, DecodeError, OperationalError, errorMessage } from '@fairlead/base'
+import {
+  type BackoffPolicy,
+  DecodeError,
+  OperationalError,
+  errorMessage,
+  isPeerErrorCode,
+} from '@fairlead/base'
 import type { EventFailureAction } from './definition.ts'
 import type { LogRecord } from './log-record.ts'
 
@@ -56,6 +62,7 @@ export class EventFailure extends Error {
 const BY_SQLSTATE: Readonly<Record<string, FailureClass>> = {
   '25006': 'infra', // read-only after a failover
   '25P03': 'infra', // idle in transaction too long
+  '25P04': 'contention', // transaction timeout
   '3D000': 'infra', // the database is being restored
   '55P03': 'contention', // lock not available
   '57014': 'contention', // statement timeout
@@ -81,23 +88,6 @@ const BY_SQLSTATE_CLASS: Readonly<Record<string, FailureClass>> = {
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
-
-/** Codes of Node and its `fetch` for a peer that is away; whoever throws them, no event is to blame. */
-const NETWORK_CODES: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_SOCKET',
-])
 
 /** Errors wrap others; one that is its own cause would never end. */
 const CAUSES_MAX = 8
@@ -125,7 +115,7 @@ function classOf(error: unknown): FailureClass | undefined {
   if (error instanceof DecodeError) return 'decode'
   if (error instanceof OperationalError) return error.retryable ? 'infra' : 'code'
   const code = errorCode(error)
-  if (NETWORK_CODES.has(code)) return 'infra'
+  if (isPeerErrorCode(code)) return 'infra'
   if (!SQLSTATE.test(code)) return undefined
   return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
 }
@@ -138,8 +128,8 @@ export function errorCode(error: unknown): string {
 
 /** What to do about a batch that did not commit. */
 export type BatchDecision =
-  /** Wait for the world to change, without end. */
-  | { readonly action: 'pause'; readonly backoff: BackoffPolicy }
+  /** Wait for the world to change, without end; with `halve`, for half of the records. */
+  | { readonly action: 'pause'; readonly backoff: BackoffPolicy; readonly halve: boolean }
   /** Try again after a moment; with `halve`, with half of the records. */
   | { readonly action: 'retry'; readonly backoff: BackoffPolicy; readonly halve: boolean }
   /** Run event by event, to find the one to blame. */
@@ -155,21 +145,23 @@ const CONTENTION_BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }
 /** Long enough for the group to tell a worker that it no longer owns the partition. */
 const REJOIN_BACKOFF: BackoffPolicy = { baseMs: 4_000, maxMs: 10_000 }
 
-/** A batch that loses this often is smaller from then on. */
-const CONTENTION_ATTEMPTS_BEFORE_HALVING = 2
+/**
+ * A batch that fails this often is smaller from then on: it may be what takes too long, or what the server or the
+ * connection fails over (a statement of over a gigabyte, too little memory).
+ */
+const ATTEMPTS_BEFORE_HALVING = 2
 
 /** `attempt` counts the failures of this batch in a row, from 1. */
 export function decideBatchFailure(failure: {
   readonly failureClass: FailureClass
   readonly attempt: number
 }): BatchDecision {
+  const halve = failure.attempt > ATTEMPTS_BEFORE_HALVING
   switch (failure.failureClass) {
     case 'infra':
-      return { action: 'pause', backoff: INFRA_BACKOFF }
-    case 'contention': {
-      const halve = failure.attempt > CONTENTION_ATTEMPTS_BEFORE_HALVING
+      return { action: 'pause', backoff: INFRA_BACKOFF, halve }
+    case 'contention':
       return { action: 'retry', backoff: CONTENTION_BACKOFF, halve }
-    }
     case 'fenced':
       return { action: 'rejoin', backoff: REJOIN_BACKOFF }
     case 'schema':

@@ -1,0 +1,48 @@
+/** Of system calls: a peer is not there, the way to it is not, or this machine has no more sockets or files. */
+const SYSTEM_CODES: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'EMFILE',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOTFOUND',
+  'EPIPE',
+  'EPROTO',
+  'ETIMEDOUT',
+])
+
+/** Of the `fetch` of Node; others of its codes are about how it was called. */
+const FETCH_CODES: ReadonlySet<string> = new Set([
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_PRX_TLS',
+  'UND_ERR_REQ_RETRY',
+  'UND_ERR_SOCKET',
+])
+
+/**
+ * Certificates that are not valid, or not yet, or not any more, as OpenSSL and Node name them. Not `ERR_OSSL_`, which
+ * is also a cipher that somebody uses on data.
+ */
+const TLS_CODES =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_)/
+
+/** The code of an error that says that a peer cannot be spoken to, whoever throws it. */
+export function isPeerErrorCode(code: string): boolean {
+  return SYSTEM_CODES.has(code) || FETCH_CODES.has(code) || isTlsPeerErrorCode(code)
+}
+
+/** Those of them that are about TLS: a certificate that is not accepted, or TLS that does not come about. */
+export function isTlsPeerErrorCode(code: string): boolean {
+  return TLS_CODES.test(code)
+}
