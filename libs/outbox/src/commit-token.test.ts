@@ -5,6 +5,7 @@ import {
   type CommitToken,
   CommitTokenError,
   UNKNOWN_LSN,
+  filterCommitToken,
   formatCommitToken,
   isCutCommitToken,
   joinCommitTokens,
@@ -65,6 +66,17 @@ test('a token holds many writes, and says so when it could not hold them all', (
 })
 
 const encoded = (json: unknown) => `1.${Buffer.from(JSON.stringify(json)).toString('base64url')}`
+
+test('writes may leave a token; that it has forgotten others stays', () => {
+  const joined = joinCommitTokens(writtenOnce(1), writtenOnce(2), writtenOnce(3))
+  const isKept = ({ transactionId }: CommitPosition) => transactionId !== '2'
+  const left = filterCommitToken(joined, isKept)
+  expect(left).toBe(joinCommitTokens(writtenOnce(1), writtenOnce(3)))
+  expect(filterCommitToken(joined, () => false)).toBeUndefined()
+  const cut = filterCommitToken(`cut~${joined}`, isKept)
+  expect(cut).toBe(`cut~${left}`)
+  expect(filterCommitToken(`cut~${joined}`, () => false)).toBe('cut')
+})
 
 test('a token of version 1 says that there is an event of each key at least', () => {
   const topics = { 'outbox.event.order': [5, 7], 'outbox.event.bulk': null }

@@ -76,6 +76,18 @@ export function joinCommitTokens(...tokens: readonly string[]): CommitToken {
   return [...(isCut ? [CUT] : []), ...kept].join(SEPARATOR) as CommitToken
 }
 
+/** The token without the writes that `isKept` says no to; undefined when there is nothing left to wait for. */
+export function filterCommitToken(
+  text: string,
+  isKept: (position: CommitPosition) => boolean,
+): CommitToken | undefined {
+  const positions = parseCommitToken(text)
+  const single = text.split(SEPARATOR).filter((token) => token !== CUT)
+  const kept = single.filter((_, index) => isKept(positions[index] as CommitPosition))
+  const left = isCutCommitToken(text) ? [CUT, ...kept] : kept
+  return left.length === 0 ? undefined : (left.join(SEPARATOR) as CommitToken)
+}
+
 /** Whether a token is of more writes than it could hold, so that it does not name them all. */
 export function isCutCommitToken(text: string): boolean {
   return text === CUT || text.startsWith(CUT + SEPARATOR)

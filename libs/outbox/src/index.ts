@@ -2,6 +2,7 @@ export {
   type CommitPosition,
   type CommitToken,
   CommitTokenError,
+  filterCommitToken,
   formatCommitToken,
   isCutCommitToken,
   joinCommitTokens,

@@ -1,3 +1,5 @@
+import { lsn } from '@fairlead/base'
+import { type CommitToken, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
 import fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -11,6 +13,7 @@ import { checkedTimeoutMs } from './projections.ts'
 
 const projections: Projections = {
   waitFor: () => Promise.resolve({ fresh: true, waitedMs: 0 }),
+  unapplied: (_projections, token) => Promise.resolve(token as CommitToken),
 }
 
 /** What types refuse, behind a cast. */
@@ -43,6 +46,25 @@ test('who waits for what is no projection is told so', async () => {
       'reads wait for projections, as defineProjection returns them',
     )
   }
+})
+
+test('tokens of one answer are joined, and other cookies stay', async () => {
+  const app = await register({ reads: [] })
+  const tokens = [7n, 8n].map((position) =>
+    formatCommitToken({ lsn: lsn(position), transactionId: `${position}`, written: new Map() }),
+  )
+  app.post('/orders', (_request, reply) => {
+    void reply.header('set-cookie', 'session=1')
+    for (const token of tokens) reply.commitToken(token)
+    return reply.header('set-cookie', 'theme=dark').send({ ok: true })
+  })
+  const answer = await app.inject({ method: 'POST', url: '/orders' })
+  expect(answer.headers['x-consistency-token']).toBe(joinCommitTokens(...tokens))
+  expect(answer.headers['set-cookie']).toEqual([
+    'session=1',
+    expect.stringContaining(`consistency-token=${joinCommitTokens(...tokens)};`),
+    'theme=dark',
+  ])
 })
 
 test('what no outbox made is not handed out as a token', async () => {

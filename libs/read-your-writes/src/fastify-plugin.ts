@@ -16,13 +16,16 @@ import {
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Hands the token of a write to the client, who brings it along when it reads. Of a client that
-     * brought one along already, the two are joined.
+     * Hands the token of a write to the client, who brings it along when it reads. It is joined with those
+     * that were handed out before: with the same reply, and that which the client has brought along.
      */
     commitToken(token: CommitToken): FastifyReply
   }
   interface FastifyContextConfig {
-    /** Projections that this route reads, in place of the plugin's; none with an empty list. */
+    /**
+     * Projections that this route reads, in place of the plugin's; none with an empty list. Such a route is
+     * added behind the plugin, which has to know of all that are read.
+     */
     readYourWrites?: readonly ReadProjection[]
   }
 }
@@ -33,6 +36,11 @@ export type ReadYourWritesOptions = Omit<WaitOptions, 'key'> & {
   readonly reads: readonly ReadProjection[]
   /** Seconds for which a browser brings the token along. Default 60. */
   readonly cookieMaxAgeSeconds?: number
+  /**
+   * Other services behind the same host name read the cookie, too. Their projections are not known here, so
+   * that a write stays in it when those known here have taken it in. Default false.
+   */
+  readonly sharesCookie?: boolean
 }
 
 /** Set by answers to writes, and taken from requests. */
@@ -41,6 +49,8 @@ const TOKEN_COOKIE = 'consistency-token'
 /** `fresh` or `stale`: on answers to requests that brought a token. */
 const RESULT_HEADER = 'x-consistency'
 const COOKIE_MAX_AGE_SECONDS = 60
+/** With as many writes in a token it is worth a query to find out which of them are over. */
+const WRITES_LOOKED_UP_FROM = 8
 
 /**
  * A Fastify plugin: a client reads what it has written. `reply.commitToken(token)` puts the token of a
@@ -53,40 +63,80 @@ const COOKIE_MAX_AGE_SECONDS = 60
  * before it is carried out, and passed over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
  * as it is (`onTimeout: 'stale'`) with the header `x-consistency: stale`.
  *
+ * A write that all projections of the app have taken in leaves the token when its client writes again.
+ *
  * Registering it fails for a `timeout` that is no duration, and without `reads`, or with what is no projection in them.
  */
 export async function readYourWrites(
   app: FastifyInstance,
   options: ReadYourWritesOptions,
 ): Promise<void> {
-  const { projections, reads, cookieMaxAgeSeconds = COOKIE_MAX_AGE_SECONDS, ...wait } = options
+  const { projections, reads, cookieMaxAgeSeconds, sharesCookie = false, ...wait } = options
   checkedTimeoutMs(wait)
   if (!Array.isArray(reads)) {
     throw new TypeError('reads names the projections that GET requests wait for: [orderSummary]')
   }
   for (const projection of reads) refuseNoProjection(projection)
+  const allReads = new Set<ReadProjection>(reads)
+  const tokens = new TokensOfReplies({ cookieMaxAgeSeconds })
+  app.addHook('onRoute', ({ config }) => {
+    for (const projection of config?.readYourWrites ?? []) allReads.add(projection)
+  })
   app.decorateReply('commitToken', function (this: FastifyReply, token: CommitToken) {
-    parseCommitToken(token)
-    const earlier = tokenIn(this.request).token
-    const joined = earlier === undefined ? token : joinCommitTokens(earlier, token)
-    const attributes = `Path=/; Max-Age=${cookieMaxAgeSeconds}; HttpOnly; SameSite=Lax`
-    return this.header(TOKEN_HEADER, joined).header(
-      'set-cookie',
-      `${TOKEN_COOKIE}=${joined}; ${attributes}`,
-    )
+    return tokens.handOut(this, token)
   })
   app.addHook('preHandler', async (request, reply) => {
     const { token, isForeign } = tokenIn(request)
     if (isForeign) throw new InvalidTokenError()
-    if (request.method !== 'GET' && request.method !== 'HEAD') return
+    if (token === undefined) return
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const isLong = parseCommitToken(token).length >= WRITES_LOOKED_UP_FROM
+      const isLookedUp = isLong && !sharesCookie && allReads.size > 0
+      tokens.bring(reply, isLookedUp ? await projections.unapplied([...allReads], token) : token)
+      return
+    }
     const awaited = request.routeOptions.config.readYourWrites ?? reads
-    if (token === undefined || awaited.length === 0) return
+    if (awaited.length === 0) return
     const results = await Promise.all(
       awaited.map((projection) => projections.waitFor(projection, token, wait)),
     )
     reply.header(RESULT_HEADER, results.every(({ fresh }) => fresh) ? 'fresh' : 'stale')
   })
 }
+
+/** What a client will have: what it has brought along, and what is handed out to it. */
+class TokensOfReplies {
+  readonly #tokens = new WeakMap<FastifyReply, string | undefined>()
+  readonly #cookieAttributes: string
+
+  constructor({ cookieMaxAgeSeconds = COOKIE_MAX_AGE_SECONDS }: CookieOptions) {
+    this.#cookieAttributes = `Path=/; Max-Age=${cookieMaxAgeSeconds}; HttpOnly; SameSite=Lax`
+  }
+
+  bring(reply: FastifyReply, token: string | undefined): void {
+    this.#tokens.set(reply, token)
+  }
+
+  /** @throws {CommitTokenError} */
+  handOut(reply: FastifyReply, token: CommitToken): FastifyReply {
+    parseCommitToken(token)
+    // A GET request that writes has brought its token, too.
+    const isKnown = this.#tokens.has(reply)
+    const earlier = isKnown ? this.#tokens.get(reply) : tokenIn(reply.request).token
+    const joined = earlier === undefined ? token : joinCommitTokens(earlier, token)
+    this.#tokens.set(reply, joined)
+    const others = [reply.getHeader('set-cookie') ?? []]
+      .flat()
+      .map(String)
+      .filter((other) => !other.startsWith(`${TOKEN_COOKIE}=`))
+    const cookie = `${TOKEN_COOKIE}=${joined}; ${this.#cookieAttributes}`
+    reply.removeHeader('set-cookie')
+    const allCookies = others.length === 0 ? cookie : [...others, cookie]
+    return reply.header(TOKEN_HEADER, joined).header('set-cookie', allCookies)
+  }
+}
+
+type CookieOptions = { readonly cookieMaxAgeSeconds: number | undefined }
 
 /** What `fastify-plugin` sets: hooks and decorators are for the whole app, not for the plugin. */
 Object.assign(readYourWrites, {

@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError, keyHash } from '@fairlead/base'
-import { type CommitToken, isCutCommitToken, parseCommitToken } from '@fairlead/outbox'
+import {
+  type CommitToken,
+  filterCommitToken,
+  isCutCommitToken,
+  parseCommitToken,
+} from '@fairlead/outbox'
 import { type Duration, durationMs } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
-import { isApplied, mayHaveKey, writesOf } from './applied-writes.ts'
+import { type Write, isApplied, mayHaveKey, writesOf } from './applied-writes.ts'
 import {
   type AppliedPosition,
   CheckpointPoller,
@@ -13,6 +18,8 @@ import {
 const TIMEOUT_DEFAULT: Duration = '2s'
 /** A timer of Node that is longer ends at once. */
 const TIMEOUT_MAX_MS = 2 ** 31 - 1
+/** A write is not held up for longer to find out which earlier ones are over. */
+const LOOK_TIMEOUT_MS = 100
 /** A process with more reads that wait than this is better off to answer some of them at once. */
 const WAITERS_MAX = 10_000
 
@@ -76,6 +83,18 @@ export interface Projections {
     token: CommitToken | string,
     options?: WaitOptions,
   ): Promise<Freshness>
+
+  /**
+   * The token without the writes that need not be waited for any more: each of their topics is read by one of
+   * the projections at least, and all that read it have taken them in. Undefined when none is left. It looks
+   * once, and what it cannot find out in a moment stays.
+   *
+   * @throws {CommitTokenError} for a text that no outbox made.
+   */
+  unapplied(
+    projections: readonly ReadProjection[],
+    token: CommitToken | string,
+  ): Promise<CommitToken | undefined>
 }
 
 export type ProjectionsOptions<DB> = {
@@ -123,6 +142,35 @@ class PostgresProjections implements Projections {
     if (isTakenIn === true) return { fresh: !isCutCommitToken(token), waitedMs: waitedMs() }
     if (onTimeout === 'throw') throw isTakenIn
     return { fresh: false, waitedMs: waitedMs() }
+  }
+
+  async unapplied(
+    projections: readonly ReadProjection[],
+    token: CommitToken | string,
+  ): Promise<CommitToken | undefined> {
+    for (const projection of projections) refuseNoProjection(projection)
+    const looked = await Promise.all(
+      projections.map(async ({ name, sources }) => ({
+        topics: new Set(sources.map(({ topic }) => topic)),
+        applied: await this.#look(name),
+      })),
+    )
+    const isTakenIn = (write: Write): boolean => {
+      const readers = looked.filter(({ topics }) => topics.has(write.topic))
+      return readers.length > 0 && readers.every(({ applied }) => isApplied(applied, write))
+    }
+    return filterCommitToken(token, (position) => !writesOf(position).every(isTakenIn))
+  }
+
+  /** Nothing when nobody answers in a moment. */
+  async #look(projection: string): Promise<readonly AppliedPosition[]> {
+    let seen: readonly AppliedPosition[] = []
+    const isSatisfied = (applied: readonly AppliedPosition[]): boolean => {
+      seen = applied
+      return true
+    }
+    await this.#wait({ projection, isSatisfied }, LOOK_TIMEOUT_MS)
+    return seen
   }
 
   /** True once the writes are taken in, or why they are not known to be. */

@@ -1,6 +1,11 @@
 import { join } from 'node:path'
 import { formatLsn, lsn } from '@fairlead/base'
-import { type CommitToken, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
+import {
+  type CommitToken,
+  formatCommitToken,
+  joinCommitTokens,
+  parseCommitToken,
+} from '@fairlead/outbox'
 import { createPool, migrate } from '@fairlead/postgres'
 import { type TestDatabase, createKysely, testDatabase } from '@fairlead/testing'
 import fastify from 'fastify'
@@ -256,17 +261,19 @@ test('a read beyond those that may wait is answered at once, as after its timeou
 describe('the Fastify plugin', () => {
   let writes = 0
 
-  async function openApp(onTimeout: 'throw' | 'stale') {
+  async function openApp(onTimeout: 'throw' | 'stale', options = {}) {
     const app = fastify()
     await app.register(readYourWrites, {
       projections,
       reads: [orders],
       timeout: '30ms',
       onTimeout,
+      ...options,
     })
     app.post<{ Body: { below: number } }>('/orders', (request, reply) => {
       writes += 1
-      return reply.commitToken(token({ below: BigInt(request.body.below) })).send({ ok: true })
+      const below = BigInt(request.body.below)
+      return reply.commitToken(token({ below, transactionId: `${below}` })).send({ ok: true })
     })
     app.get('/orders', () => ({ rows: [] }))
     app.get('/plain', { config: { readYourWrites: [] } }, () => ({ rows: [] }))
@@ -297,6 +304,53 @@ describe('the Fastify plugin', () => {
     const next = { method: 'POST', url: '/orders', payload: { below: 101 }, headers } as const
     const second = await app.inject(next)
     expect(String(second.headers['x-consistency-token']).split('~')).toHaveLength(2)
+  })
+
+  describe('of a client that writes all the time', () => {
+    /** What it holds after it has written below each of these, and what was applied up to then. */
+    async function held(app: Awaited<ReturnType<typeof openApp>>, belows: readonly number[]) {
+      let headers: Record<string, string> = {}
+      for (const below of belows) {
+        const answer = await app.inject({
+          method: 'POST',
+          url: '/orders',
+          payload: { below },
+          headers,
+        })
+        headers = { 'x-consistency-token': String(answer.headers['x-consistency-token']) }
+      }
+      const [text = ''] = Object.values(headers)
+      return parseCommitToken(text).map(({ lsn: at }) => Number(at))
+    }
+    const upTo = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+    test('the writes leave the token that all projections have taken in', async () => {
+      await apply(1, 107n)
+      const app = await openApp('stale')
+      expect(await held(app, upTo(101, 108))).toEqual(upTo(101, 108))
+      expect(await held(app, upTo(101, 109))).toEqual([108, 109])
+    })
+
+    test('they stay when another projection of the app has not, or nobody here reads them', async () => {
+      await apply(1, 200n)
+      const behind = { name: 'unknown', sources: orders.sources }
+      const app = await openApp('stale')
+      app.get('/behind', { config: { readYourWrites: [behind] } }, () => ({ rows: [] }))
+      expect(await held(app, upTo(101, 110))).toEqual(upTo(101, 110))
+      const elsewhere = { name: 'orders', sources: [{ topic: 'elsewhere' }] }
+      const other = await openApp('stale', { reads: [elsewhere] })
+      expect(await held(other, upTo(101, 110))).toEqual(upTo(101, 110))
+      const shared = await openApp('stale', { sharesCookie: true })
+      expect(await held(shared, upTo(101, 110))).toEqual(upTo(101, 110))
+    })
+
+    test('a write is carried out though nobody can say which writes are over', async () => {
+      await apply(1, 200n)
+      const app = await openApp('stale')
+      await sql`alter table evt.checkpoint rename to away`.execute(db)
+      expect(await held(app, upTo(101, 110))).toEqual(upTo(101, 110))
+    })
   })
 
   test('refuses a write with a foreign token before it is carried out', async () => {
