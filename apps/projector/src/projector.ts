@@ -151,7 +151,7 @@ export class Projector {
     const keepers = [this.#inboxKeeper, this.#indexKeeper]
     const parts = [...this.#versions, this.#watch, this.#jobs, ...keepers]
     // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
-    const ended = parts.map((part) => part?.stop())
+    const ended = parts.map(async (part) => part?.stop())
     // What they still ask of a log that does not answer ends with it; the groups have clients of their own.
     await this.#options.log.close()
     await Promise.all(ended)

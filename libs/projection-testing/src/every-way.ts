@@ -14,7 +14,7 @@ export type Way = {
   /** As a rebuild does it: nothing that happens is new. */
   readonly isReplay: boolean
   /** Whether there was anything left of it to try. */
-  apply(model: ReadModel): Promise<boolean>
+  readonly apply: (model: ReadModel) => Promise<boolean>
 }
 
 /**

@@ -84,16 +84,16 @@ export class PostgresReadModel implements ReadModel {
           if (this.#projection.tenants !== undefined) {
             await sql`select set_config('app.tenant', ${tenant}, true)`.execute(trx)
           }
-          await handle.call(this, { records, ledger, trx, counted, lookedUp })
+          await handle({ records, ledger, trx, counted, lookedUp })
         }
       })
       this.#book.commit(topic, admitted, ledger)
     }
     try {
-      await run(this.#handleAll)
+      await run((part) => this.#handleAll(part))
     } catch (error) {
       if (!isFaultOfEvent(error)) throw error
-      await run(this.#handleEach)
+      await run((part) => this.#handleEach(part))
     }
     statements.ran()
   }

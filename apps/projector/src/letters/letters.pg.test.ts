@@ -2,7 +2,7 @@ import type { AnyEvent, Row, SqlContext } from '@fairlead/projection'
 import { EncodeError, withWirePrefix } from '@fairlead/serde'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
-import { type Transaction, sql } from 'kysely'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
 import { discardLetters, findVersion } from '../store/letter-orders.ts'
@@ -494,18 +494,19 @@ test('pages of parked keys skip none while those of the page before are released
     db,
   )
   const seen: string[] = []
-  for (let after = '', pages = 1; ; pages += 1) {
+  let pages = 0
+  for (let after = ''; ; ) {
+    pages += 1
     const { body } = await ask('GET', `/dead-letters/keys?projection=accounts&limit=40${after}`)
     const keys = body['keys'] as readonly { readonly key: string; readonly topic: string }[]
     seen.push(...keys.map(({ key, topic }) => `${topic} ${key}`))
     await sql`delete from evt.parked_key
       where topic || ' ' || key = any(${seen}::text[])`.execute(db)
-    if (body['next'] === null) {
-      expect(pages).toBe(3)
-      break
-    }
-    after = `&after=${encodeURIComponent(String(body['next']))}`
+    const next = body['next'] as string | null
+    if (next === null) break
+    after = `&after=${encodeURIComponent(next)}`
   }
+  expect(pages).toBe(3)
   expect(new Set(seen).size).toBe(120)
   expect(seen).toHaveLength(120)
   expect(await ask('GET', '/dead-letters/keys?after=40')).toMatchObject({ status: 400 })
@@ -557,7 +558,7 @@ test('a dry run of a handler whose table is not there says that it stops the pro
       on: {
         Deposited: async (_event: unknown, { trx }: SqlContext<unknown, unknown>) => {
           if (!isCured) throw new RangeError('nothing deposited')
-          await sql`select from no_such_table`.execute(trx as Transaction<unknown>)
+          await sql`select from no_such_table`.execute(trx)
         },
       },
     },

@@ -52,15 +52,17 @@ test('a job that another process has done since it was listed is not done again'
   fixture.start([accounts])
   await fixture.hasBalances('public', balances(1, 2))
   await sql`update rm_accounts_v1.account set balance = 99`.execute(db)
-  const { open } = BuildSession
-  vi.spyOn(BuildSession, 'open').mockImplementationOnce(async (url, jobId, signal) => {
-    await finishJob(db, jobId, null)
-    return open(url, jobId, signal)
-  })
+  const open = BuildSession.open.bind(BuildSession)
+  const opened = vi
+    .spyOn(BuildSession, 'open')
+    .mockImplementationOnce(async (url, jobId, signal) => {
+      await finishJob(db, jobId, null)
+      return open(url, jobId, signal)
+    })
   const { projectionId } = await readVersion(db, { name: 'accounts', version: 1 })
   const keys = { version: 1, kind: 'keys' } as const
   await requestJob(db, { projectionId, ...keys, request: { keys: [accountId(0)] } })
-  await vi.waitFor(() => expect(BuildSession.open).toHaveBeenCalled(), { timeout: 60_000 })
+  await vi.waitFor(() => expect(opened).toHaveBeenCalled(), { timeout: 60_000 })
   const request = { keys: [accountId(1)] }
   await until(async () => {
     expect(await fixture.runJob('accounts', { ...keys, request })).toMatchObject({ state: 'done' })

@@ -186,11 +186,16 @@ export async function listParkedKeys(db: Kysely<unknown>, filter: KeyFilter): Pr
     ) head on true
     where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
     order by ${KEY_PLACE} limit ${filter.limit + 1}`.execute(db)
-  const keys = rows.slice(0, filter.limit)
+  const shown = rows.slice(0, filter.limit)
   return {
-    keys: keys.map(({ place: _, ...key }) => key),
-    next: rows.length > keys.length ? (keys.at(-1)?.place ?? null) : null,
+    keys: shown.map(withoutPlace),
+    next: rows.length > shown.length ? (shown.at(-1)?.place ?? null) : null,
   }
+}
+
+function withoutPlace(row: ListedKey & { readonly place: string }): ListedKey {
+  const { place: _place, ...key } = row
+  return key
 }
 
 function isBehind(place: string): RawBuilder<boolean> {
