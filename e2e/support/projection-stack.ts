@@ -260,6 +260,19 @@ export class ProjectionStack {
     await cluster.close()
   }
 
+  async configureTopic(configs: Readonly<Record<string, string>>): Promise<void> {
+    const cluster = createClusterAdmin(this.#client)
+    const changes = Object.entries(configs).map(([name, value]) => ({
+      name,
+      op: 'set' as const,
+      value,
+    }))
+    await cluster.alterConfigs({ type: 'topic', name: this.topic }, changes, {
+      validateOnly: false,
+    })
+    await cluster.close()
+  }
+
   /** Next offsets by partition, as the database has them. */
   async checkpoints(projection: string, version = 1): Promise<ReadonlyMap<number, number>> {
     const { rows } = await this.pool.query<{ part: number; next: string }>(
