@@ -1,6 +1,7 @@
 import { CLUSTER_INFO } from './cluster/cluster-info.ts'
 import type { Command } from './command/command.ts'
 import { EDIT_LETTER } from './dlq/edit-letter.ts'
+import { LIST_REPLAYS } from './dlq/list-replays.ts'
 import { DISCARD_LETTERS, REPLAY_LETTERS } from './dlq/order-letters.ts'
 import {
   EXPORT_LETTERS,
@@ -87,6 +88,7 @@ export const COMMANDS: readonly Command[] = [
   LIST_CAUSES,
   SHOW_LETTER,
   REPLAY_LETTERS,
+  LIST_REPLAYS,
   DISCARD_LETTERS,
   EDIT_LETTER,
   EXPORT_LETTERS,

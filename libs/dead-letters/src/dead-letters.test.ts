@@ -96,7 +96,7 @@ test('a letter has its event with the types of the schema, and an edit goes back
 })
 
 test('a replay waits for its end', async () => {
-  const done = { replayed: 3, failedKeys: 0, pendingKeys: 0 }
+  const done = { request: 'r', replayed: 3, failedKeys: 0, pendingKeys: 0, pausedBy: null }
   const { asked, letters } = projector({
     '/dead-letters/replay': { request: 'r', keys: 1 },
     '/dead-letters/replays/r': done,
@@ -105,6 +105,24 @@ test('a replay waits for its end', async () => {
   expect(await letters.replay({ key: 'a' }, { ...ANA, lettersPerSecond: 5 })).toEqual(done)
   expect(asked[0]?.body).toEqual({ projection: 'orders', key: 'a', ...ANA, lettersPerSecond: 5 })
   expect(await letters.discard({ all: true }, ANA)).toBe(2)
+})
+
+test('a replay of a projection that is paused is not waited for', async () => {
+  const paused = { request: 'r', replayed: 0, failedKeys: 0, pendingKeys: 2, pausedBy: 'ben' }
+  const { letters } = projector({
+    '/dead-letters/replay': { request: 'r', keys: 2 },
+    '/dead-letters/replays/r': paused,
+  })
+  expect(await letters.replay({ all: true }, ANA)).toEqual(paused)
+  expect(await letters.replayResult('r')).toEqual(paused)
+})
+
+test('a replay that cannot be watched any more is named', async () => {
+  const { letters } = projector({
+    '/dead-letters/replay': { request: 'r', keys: 2 },
+    '/dead-letters/replays/r': Response.json({ message: 'away' }, { status: 503 }),
+  })
+  await expect(letters.replay({ all: true }, ANA)).rejects.toThrow(/^replay r was asked for.*away$/)
 })
 
 test('parked keys are read page by page, each behind the one before', async () => {

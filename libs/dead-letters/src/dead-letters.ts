@@ -87,11 +87,15 @@ export type DeadLetter<S extends AnyEvents> = {
 }
 
 export type ReplayResult = {
+  /** Names the replay to `replayResult`. */
+  readonly request: string
   readonly replayed: number
   /** Keys whose letter failed again. */
   readonly failedKeys: number
-  /** Keys that were still to go when `signal` fired. */
+  /** Keys that are still to go: `signal` has fired, or the projection is paused. */
   readonly pendingKeys: number
+  /** Who paused the projection; null unless somebody did. What is pending waits until it is resumed. */
+  readonly pausedBy: string | null
 }
 
 export type DryRun = {
@@ -124,8 +128,8 @@ export interface DeadLetters<S extends AnyEvents> {
     filter?: CauseFilter & { readonly key?: string; readonly kind?: 'failed' | 'blocked' },
   ): AsyncIterable<DeadLetter<S>>
   /**
-   * Applies letters again, each key in its order, and waits until it is done or `signal` fires. The
-   * first letter of a key that fails again ends the replay of that key.
+   * Applies letters again, each key in its order, and waits until it is done, `signal` fires, or the
+   * projection is paused. The first letter of a key that fails again ends the replay of that key.
    */
   replay(
     selection: LetterSelection,
@@ -135,6 +139,8 @@ export interface DeadLetters<S extends AnyEvents> {
       readonly signal?: AbortSignal
     },
   ): Promise<ReplayResult>
+  /** How far a replay is that was asked for, by anybody. */
+  replayResult(request: string): Promise<ReplayResult>
   /** What a replay would change, found out in a transaction that is rolled back. */
   dryRun(selection: LetterSelection): Promise<DryRun>
   /**
@@ -211,10 +217,27 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
       { ...this.#target, ...selection, ...order },
     )
     for (;;) {
-      const result = await this.#get<ReplayResult>(`/dead-letters/replays/${request}`)
-      if (result.pendingKeys === 0 || signal?.aborted === true) return result
+      const result = await this.#resultOf(request)
+      const isOver = result.pendingKeys === 0 || result.pausedBy !== null
+      if (isOver || signal?.aborted === true) return result
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
     }
+  }
+
+  /** The replay is carried out although nobody learns of it: the error names it. */
+  async #resultOf(request: string): Promise<ReplayResult> {
+    try {
+      return await this.replayResult(request)
+    } catch (error) {
+      if (!(error instanceof DeadLettersError)) throw error
+      const { code, retryable, message } = error
+      const text = `replay ${request} was asked for, but how far it is cannot be told: ${message}`
+      throw new DeadLettersError(text, { code, retryable, cause: error })
+    }
+  }
+
+  replayResult(request: string): Promise<ReplayResult> {
+    return this.#get(`/dead-letters/replays/${encodeURIComponent(request)}`)
   }
 
   dryRun(selection: LetterSelection): Promise<DryRun> {

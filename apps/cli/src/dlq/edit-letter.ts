@@ -11,7 +11,7 @@ import {
 } from '../command/command.ts'
 import { actorOf } from './order-letters.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
-import { letterId } from './show-letters.ts'
+import { letterId } from './letter-query.ts'
 
 export const EDIT_LETTER: Command = {
   name: 'dlq edit',

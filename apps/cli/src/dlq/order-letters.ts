@@ -13,9 +13,9 @@ import {
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
-import { letterId } from './show-letters.ts'
+import { letterId } from './letter-query.ts'
+import { type ReplayProgress, followReplay, replayProgress } from './replay-progress.ts'
 
-const POLL_INTERVAL_MS = 200
 const RATE_MAX = 1_000_000
 const VERSION_MAX = 2 ** 31 - 1
 
@@ -36,12 +36,6 @@ const COMMON: Readonly<Record<string, OptionDefinition>> = {
   ...PROJECTOR_OPTION,
 }
 
-type Progress = {
-  readonly pendingKeys: number
-  readonly failedKeys: number
-  readonly replayed: number
-}
-
 export const REPLAY_LETTERS: Command = {
   name: 'dlq replay',
   summary:
@@ -52,7 +46,7 @@ export const REPLAY_LETTERS: Command = {
     ...COMMON,
     'dry-run': { doc: 'shows which rows would change, and changes none' },
     rate: { value: 'n', doc: 'at most so many letters a second, per partition' },
-    'no-wait': { doc: 'does not wait for the end' },
+    'no-wait': { doc: 'does not wait for the end: "fairlead dlq replays" tells of it' },
   },
   notes:
     'A cause or a class of error stands for the whole keys that it parks. The first letter of a key that fails again ends the replay of that key; exit code 1.',
@@ -70,32 +64,30 @@ export const REPLAY_LETTERS: Command = {
         ...(rate === undefined ? {} : { lettersPerSecond: rate }),
       },
     )
-    const progressOf = () => api.get<Progress>(`/dead-letters/replays/${request}`)
     const isAwaited = !isSet(options, 'no-wait')
-    const progress = isAwaited ? await finished(progressOf, signal) : await progressOf()
-    return reportReplay(output, { request, keys, ...progress }, isAwaited)
+    const progress = isAwaited
+      ? await followReplay({ api, output, signal, request })
+      : await replayProgress(api, request)
+    return reportReplay(output, { keys, ...progress }, isAwaited)
   },
-}
-
-async function finished(
-  progressOf: () => Promise<Progress>,
-  signal: AbortSignal,
-): Promise<Progress> {
-  for (;;) {
-    const progress = await progressOf()
-    if (progress.pendingKeys === 0 || signal.aborted) return progress
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
-  }
 }
 
 function reportReplay(
   output: Output,
-  replay: Progress & { readonly request: string; readonly keys: number },
+  replay: ReplayProgress & { readonly keys: number },
   isAwaited: boolean,
 ): ExitCode {
-  const { keys, replayed, failedKeys, pendingKeys } = replay
-  const text = `keys: ${keys}\nletters replayed: ${replayed}\nkeys that failed again: ${failedKeys}\nkeys to go: ${pendingKeys}\n`
-  output.object(replay, [{ title: '', text }])
+  const { request, keys, replayed, failedKeys, pendingKeys, pausedBy } = replay
+  const lines = [
+    `request: ${request}`,
+    ...(pendingKeys === 0 || pausedBy === null ? [] : [`paused by: ${pausedBy}`]),
+    `keys: ${keys}`,
+    `letters replayed: ${replayed}`,
+    `keys that failed again: ${failedKeys}`,
+    `keys to go: ${pendingKeys}`,
+    '',
+  ]
+  output.object(replay, [{ title: '', text: lines.join('\n') }])
   if (failedKeys > 0) return EXIT.failed
   return isAwaited && pendingKeys > 0 ? EXIT.interrupted : EXIT.ok
 }

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
-import { EXPORT_LETTERS, LIST_PARKED_KEYS } from './show-letters.ts'
+import {
+  EXPORT_LETTERS,
+  LIST_CAUSES,
+  LIST_LETTERS,
+  LIST_LETTER_ACTIONS,
+  LIST_PARKED_KEYS,
+} from './show-letters.ts'
 
 test('an export passes over letters that are gone since they were listed', async () => {
   const { exitCode, stdout } = await runAgainst(
@@ -43,4 +49,27 @@ test('more parked keys than a page has are read page by page', async () => {
     'GET /dead-letters/keys?projection=orders&limit=200&after=1.x',
   ])
   expect(stdout.trim().split('\n')).toHaveLength(1_200)
+})
+
+test.for([
+  [LIST_LETTERS, ['--version', '2'], '/dead-letters?projection=orders&version=2'],
+  [
+    LIST_PARKED_KEYS,
+    ['--version', '2'],
+    '/dead-letters/keys?projection=orders&version=2&limit=100',
+  ],
+  [
+    LIST_CAUSES,
+    ['--version', '2', '--tenant', 'acme'],
+    '/dead-letters/causes?projection=orders&tenant=acme&version=2',
+  ],
+  [
+    LIST_LETTER_ACTIONS,
+    ['--version', '2', '--key', 'k', '--after', '7'],
+    '/dead-letters/log?projection=orders&key=k&after=7&version=2',
+  ],
+] as const)('$0.name asks for what its options say', async ([command, argv, path]) => {
+  const nothing = { deadLetters: [], keys: [], next: null, causes: [], actions: [] }
+  const run = await runAgainst(() => ({ body: nothing }), command, 'orders', ...argv)
+  expect(run).toMatchObject({ exitCode: 0, requests: [`GET ${path}`] })
 })

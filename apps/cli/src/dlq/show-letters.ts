@@ -2,15 +2,25 @@ import {
   type Command,
   EXIT,
   type OptionDefinition,
-  type OptionValues,
-  UsageError,
   integerOption,
   isSet,
-  textOption,
 } from '../command/command.ts'
 import { type HttpApi, HttpApiError } from '../command/http-api.ts'
 import type { Column, JsonObject } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import {
+  CAUSE_FILTER,
+  KEY_FILTER,
+  LETTER_FILTER,
+  LIMIT,
+  LIMIT_MAX,
+  OF_PROJECTION,
+  TENANT_FILTER,
+  VERSION_FILTER,
+  letterId,
+  limitOption,
+  queryOf,
+} from './letter-query.ts'
 
 type Letter = JsonObject & {
   readonly id: string
@@ -53,6 +63,7 @@ type Cause = JsonObject & {
 }
 
 type Action = JsonObject & {
+  readonly id: string
   readonly at: string
   readonly actor: string
   readonly action: string
@@ -62,7 +73,6 @@ type Action = JsonObject & {
   readonly reason: string
 }
 
-const LIMIT_MAX = 1_000
 const NOT_FOUND = 404
 /** Of a message, in a table. */
 const MESSAGE_LENGTH_MAX = 60
@@ -71,28 +81,6 @@ const KEY_LENGTH_MAX = 60
 /** Of parked keys: they are asked for page by page, and printed at once. */
 const KEYS_MAX = 1_000_000
 const KEYS_DEFAULT = 100
-
-const LIMIT: Readonly<Record<string, OptionDefinition>> = limitOption(LIMIT_MAX)
-const CAUSE_FILTER: Readonly<Record<string, OptionDefinition>> = {
-  tenant: { value: 'name', doc: 'those of this tenant' },
-  fingerprint: { value: 'hex', doc: 'those that failed for this cause' },
-  'error-class': { value: 'name', doc: 'those that failed with this class of error' },
-}
-const LETTER_FILTER: Readonly<Record<string, OptionDefinition>> = {
-  key: { value: 'key', doc: 'letters of this key' },
-  kind: { value: 'kind', doc: 'failed, or blocked behind one that failed' },
-  ...CAUSE_FILTER,
-}
-
-/** Options and the names that the projector has for them. */
-const QUERY_NAMES: Readonly<Record<string, string>> = {
-  key: 'key',
-  kind: 'kind',
-  tenant: 'tenant',
-  fingerprint: 'fingerprint',
-  'error-class': 'errorClass',
-  after: 'after',
-}
 
 const LETTER_COLUMNS: readonly Column<Letter>[] = [
   { title: 'id', value: ({ id }) => id, align: 'right' },
@@ -130,6 +118,7 @@ const CAUSE_COLUMNS: readonly Column<Cause>[] = [
 ]
 
 const ACTION_COLUMNS: readonly Column<Action>[] = [
+  { title: 'id', value: ({ id }) => id, align: 'right' },
   { title: 'at', value: ({ at }) => at },
   { title: 'actor', value: ({ actor }) => actor },
   { title: 'action', value: ({ action }) => action },
@@ -138,15 +127,6 @@ const ACTION_COLUMNS: readonly Column<Action>[] = [
   { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'reason', value: ({ reason }) => reason },
 ]
-
-function limitOption(max: number): Readonly<Record<string, OptionDefinition>> {
-  return { limit: { value: 'n', doc: `at most this many, 1 to ${max} (default: 100)` } }
-}
-
-const OF_PROJECTION = {
-  positionals: '[<projection>]',
-  positionalCount: { min: 0, max: 1 },
-} as const
 
 export const LIST_LETTERS: Command = {
   name: 'dlq list',
@@ -213,7 +193,7 @@ export const LIST_CAUSES: Command = {
   name: 'dlq causes',
   summary: 'Lists why keys are parked, by fingerprint; the cause of most keys first.',
   ...OF_PROJECTION,
-  options: { ...LIMIT, ...PROJECTOR_OPTION },
+  options: { ...VERSION_FILTER, ...TENANT_FILTER, ...LIMIT, ...PROJECTOR_OPTION },
   async run({ options, output, positionals: [projection] }) {
     const { causes } = await projectorApi(options).get<{ readonly causes: readonly Cause[] }>(
       `/dead-letters/causes?${queryOf(options, projection).toString()}`,
@@ -227,7 +207,13 @@ export const LIST_LETTER_ACTIONS: Command = {
   name: 'dlq log',
   summary: 'Lists who replayed, discarded or edited letters, newest first.',
   ...OF_PROJECTION,
-  options: { ...LIMIT, ...PROJECTOR_OPTION },
+  options: {
+    ...KEY_FILTER,
+    ...VERSION_FILTER,
+    ...LIMIT,
+    after: { value: 'id', doc: 'the page behind this action, which is before it in time' },
+    ...PROJECTOR_OPTION,
+  },
   async run({ options, output, positionals: [projection] }) {
     const { actions } = await projectorApi(options).get<{ readonly actions: readonly Action[] }>(
       `/dead-letters/log?${queryOf(options, projection).toString()}`,
@@ -304,27 +290,6 @@ async function letterOf(
     if (error instanceof HttpApiError && error.status === NOT_FOUND) return undefined
     throw error
   }
-}
-
-function queryOf(
-  options: OptionValues,
-  projection: string | undefined,
-  limitMax: number = LIMIT_MAX,
-): URLSearchParams {
-  const query = new URLSearchParams(projection === undefined ? {} : { projection })
-  for (const [option, name] of Object.entries(QUERY_NAMES)) {
-    const value = textOption(options, option)
-    if (value !== undefined) query.set(name, value)
-  }
-  const limit = integerOption(options, 'limit', { min: 1, max: limitMax })
-  if (limit !== undefined) query.set('limit', `${limit}`)
-  return query
-}
-
-/** @throws {UsageError} */
-export function letterId(id: string): string {
-  if (/^\d{1,18}$/.test(id)) return id
-  throw new UsageError(`a letter has a number, as "fairlead dlq list" shows it, not "${id}"`)
 }
 
 function errorText(failure: {

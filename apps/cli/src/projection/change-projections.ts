@@ -12,7 +12,7 @@ import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
-import { runVerification } from './verify-projection.ts'
+import { runVerification, verificationText } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
 /** Beyond it, the projector ends the attempt that it is in, which takes up to 13 s. */
@@ -96,15 +96,23 @@ export const PROMOTE_PROJECTION: Command = {
     const version = versionOption(options)
     if (version === undefined) throw new UsageError('say which version to show: --version <n>')
     const api = projectorApi(options)
-    if (isSet(options, 'verify')) {
-      const exitCode = await runVerification({ api, output, signal, name, version })
-      if (exitCode !== EXIT.ok) return exitCode
+    const path = projectionPath(name, 'promote', { version, ...swapQuery(options) })
+    if (!isSet(options, 'verify')) {
+      await showVersion(api, output, path)
+      return EXIT.ok
     }
-    await showVersion(
-      api,
-      output,
-      projectionPath(name, 'promote', { version, ...swapQuery(options) }),
-    )
+    const verification = await runVerification({ api, output, signal, name, version })
+    if (verification === null) return EXIT.interrupted
+    const section = { title: '', text: verificationText(verification) }
+    if (!verification.isEqual) {
+      output.object({ verification }, [section])
+      return EXIT.unhealthy
+    }
+    const promoted = await promotion(api, path)
+    output.object({ ...promoted, verification }, [
+      section,
+      { title: '', text: promotionText(promoted) },
+    ])
     return EXIT.ok
   },
 }
@@ -157,8 +165,16 @@ type Promoted = JsonObject & {
 }
 
 export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
-  const answer = await api.send<Promoted>('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
-  const { live, previous, effectsPending, viewsHeld, durationMs } = answer
+  const promoted = await promotion(api, path)
+  output.object(promoted, [{ title: '', text: promotionText(promoted) }])
+}
+
+function promotion(api: HttpApi, path: string): Promise<Promoted> {
+  return api.send('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
+}
+
+function promotionText(promoted: Promoted): string {
+  const { live, previous, effectsPending, viewsHeld, durationMs } = promoted
   const before = previous === null ? '' : `, after v${previous}`
   const effects =
     effectsPending === 0
@@ -168,8 +184,7 @@ export async function showVersion(api: HttpApi, output: Output, path: string): P
     viewsHeld === 0
       ? ''
       : `${viewsHeld} views of tenants are held by others: they show v${live} with the columns of before; promote it again once they are free\n`
-  const text = `v${live} is live${before} (${durationMs} ms)\n${effects}${held}`
-  output.object(answer, [{ title: '', text }])
+  return `v${live} is live${before} (${durationMs} ms)\n${effects}${held}`
 }
 
 function isAccepted(options: OptionValues): true | undefined {

@@ -10,7 +10,7 @@ import {
   textOption,
 } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
-import type { JsonObject, Output } from '../output/output.ts'
+import type { JsonObject } from '../output/output.ts'
 import { showVersion } from './change-projections.ts'
 import { follow, followJob } from './follow.ts'
 import type { Progress } from './progress-text.ts'
@@ -103,7 +103,7 @@ async function waitForJob(
 ): Promise<ExitCode> {
   const job = await followJob({ api, output, signal, jobId })
   if (job === null) return EXIT.interrupted
-  if (job.state === 'failed') return failed(output, job.reason)
+  if (job.state === 'failed') throw rebuildFailed(job.reason)
   const where = about['schemaName']
   const result = job['result'] ?? null
   const text = typeof where === 'string' ? `its tables are in ${where}` : foldedText(result)
@@ -127,7 +127,7 @@ async function waitForVersion(
   const path = projectionPath(name, 'rebuild', { version })
   const end = await follow({ api, output, signal }, path, isOver)
   if (end === null) return EXIT.interrupted
-  if (end.state === 'failed' || end.state === 'retired') return failed(output, end.reason)
+  if (end.state === 'failed' || end.state === 'retired') throw rebuildFailed(end.reason)
   if (isSet(options, 'promote')) {
     await showVersion(api, output, projectionPath(name, 'promote', { version }))
     return EXIT.ok
@@ -142,8 +142,7 @@ function isOver({ state }: Progress): boolean {
   return ['ready', 'live', 'standby', 'failed', 'retired'].includes(state)
 }
 
-function failed(output: Output, reason: string | null): ExitCode {
+function rebuildFailed(reason: string | null): OperationalError {
   const message = reason ?? 'the rebuild did not succeed'
-  output.failure({ exitCode: EXIT.failed, code: 'REBUILD', message, hint: '' })
-  return EXIT.failed
+  return new OperationalError(message, { code: 'REBUILD_FAILED', retryable: false })
 }

@@ -1,4 +1,5 @@
-import { type Command, EXIT, type ExitCode, integerOption, isSet } from '../command/command.ts'
+import { OperationalError } from '@fairlead/base'
+import { type Command, EXIT, integerOption, isSet } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { followJob } from './follow.ts'
@@ -7,7 +8,7 @@ import { projectionPath, versionOption } from './projection-path.ts'
 
 const SAMPLE_MAX = 100_000
 
-type Verification = JsonObject & {
+export type Verification = JsonObject & {
   readonly isEqual: boolean
   readonly rowCount: number
   readonly liveRowCount: number | null
@@ -30,15 +31,28 @@ export const VERIFY_PROJECTION: Command = {
     ...PROJECTOR_OPTION,
   },
   notes: 'Exit code 10 when rows differ. It reads the whole topic.',
-  run({ options, output, positionals: [name = ''], signal }) {
+  async run({ options, output, positionals: [name = ''], signal }) {
     const sample = integerOption(options, 'sample', { min: 1, max: SAMPLE_MAX })
     const version = versionOption(options)
     const acceptMissingHistory = isSet(options, 'accept-missing-history') ? true : undefined
     const about = { name, version, sample, acceptMissingHistory }
-    return runVerification({ api: projectorApi(options), output, signal, ...about })
+    const verification = await runVerification({
+      api: projectorApi(options),
+      output,
+      signal,
+      ...about,
+    })
+    if (verification === null) return EXIT.interrupted
+    output.object(verification, [{ title: '', text: verificationText(verification) }])
+    return verification.isEqual ? EXIT.ok : EXIT.unhealthy
   },
 }
 
+/**
+ * Waits for what a verification finds; null when the user does not.
+ *
+ * @throws {OperationalError} when it was not carried out.
+ */
 export async function runVerification(of: {
   readonly api: HttpApi
   readonly output: Output
@@ -47,24 +61,21 @@ export async function runVerification(of: {
   readonly version: number | undefined
   readonly sample?: number | undefined
   readonly acceptMissingHistory?: boolean | undefined
-}): Promise<ExitCode> {
+}): Promise<Verification | null> {
   const { api, output, signal, name, version, sample, acceptMissingHistory } = of
   const path = projectionPath(name, 'verify', { version, sample, acceptMissingHistory })
   const { jobId } = await api.send<{ readonly jobId: string }>('POST', path, {})
   const job = await followJob({ api, output, signal, jobId })
-  if (job === null) return EXIT.interrupted
+  if (job === null) return null
   const result = job['result'] as Verification | null
-  if (result === null) return failed(output, job.reason ?? 'the verification failed')
-  output.object(result, [{ title: '', text: textOf(result) }])
-  return result.isEqual ? EXIT.ok : EXIT.unhealthy
+  if (result !== null) return result
+  throw new OperationalError(job.reason ?? 'the verification failed', {
+    code: 'VERIFICATION_FAILED',
+    retryable: false,
+  })
 }
 
-function failed(output: Output, message: string): ExitCode {
-  output.failure({ exitCode: EXIT.failed, code: 'JOB', message, hint: '' })
-  return EXIT.failed
-}
-
-function textOf(result: Verification): string {
+export function verificationText(result: Verification): string {
   const { rowCount, liveRowCount, comparedKeys, failingKeys } = result
   const live = liveRowCount === null ? '' : `, ${liveRowCount} in the live version`
   const lines = [

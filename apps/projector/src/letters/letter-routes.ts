@@ -15,7 +15,6 @@ import {
   keysOf,
   nothingSelected,
   refuseFollower,
-  replayProgress,
   requestReplay,
 } from '../store/letter-orders.ts'
 import { readLettersOf, readParkedKeys } from '../store/letter-queue.ts'
@@ -28,6 +27,7 @@ import {
   listLetters,
   listParkedKeys,
 } from '../store/list-letters.ts'
+import { listReplayRequests, replayRequest } from '../store/replay-requests.ts'
 import { DRY_RUN_TOO_LONG, type DryRun, STOPS_PROJECTION, dryRun } from './dry-run.ts'
 import { type Payloads, encodeEdit } from './edit-value.ts'
 import {
@@ -56,7 +56,7 @@ const text = { type: 'string', pattern: '^[^\\u0000]*$' } as const
 const filledText = { ...text, minLength: 1, maxLength: 1_000 } as const
 // No tenant is empty: keys without one have none.
 const tenant = { ...text, minLength: 1 } as const
-const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+const request = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' } as const
 const letterId = { type: 'string', pattern: '^\\d{1,18}$' } as const
 
 const querySchema = (properties: Readonly<Record<string, object>>) => ({
@@ -92,7 +92,13 @@ type KeyQuery = {
 
 type CauseQuery = Pick<LetterQuery, 'projection' | 'version' | 'tenant' | 'limit'>
 
-type ActionQuery = Pick<LetterQuery, 'projection' | 'version' | 'key' | 'limit'>
+type ActionQuery = Pick<LetterQuery, 'projection' | 'version' | 'key' | 'limit'> & {
+  readonly after?: string
+}
+
+type ReplayQuery = Pick<LetterQuery, 'projection' | 'version' | 'limit'> & {
+  readonly after?: string
+}
 
 /** What an order is about, and who gives it. */
 type OrderBody = {
@@ -174,9 +180,10 @@ export type LetterRouteSource = {
  * - `GET /dead-letters/:id?reveal=`: one letter with its value decoded. Personal data and raw bytes with
  *   `reveal=true` only.
  * - `GET /dead-letters/keys`, `/causes`, `/log`: parked keys, failures by fingerprint, what was done. For
- *   keys `after` is `next` of the page before.
+ *   keys `after` is `next` of the page before; for the log, newest first, the `id` of its last one.
  * - `POST /dead-letters/replay`, `/discard`: orders, with actor and reason. A replay is carried out by
- *   the owners of the partitions: `GET /dead-letters/replays/:request` tells how far it is.
+ *   the owners of the partitions: `GET /dead-letters/replays/:request` tells how far it is, and
+ *   `GET /dead-letters/replays` of all, newest first; `after` is the `request` of the page's last one.
  * - `POST /dead-letters/dry-run`: what a replay would change, found out in a transaction that is
  *   rolled back.
  * - `PUT` and `DELETE /dead-letters/:id/value`: what is applied in the place of the original.
@@ -244,11 +251,12 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   http.get<{ Querystring: ActionQuery }>(
     '/dead-letters/log',
-    { schema: querySchema({ projection: text, version, key: text, limit }) },
-    ({ query }, reply) =>
+    { schema: querySchema({ projection: text, version, key: text, limit, after: letterId }) },
+    ({ query: { after, ...filter } }, reply) =>
       answering(reply, async () => {
-        await refuseUnknown(db, query)
-        const actions = await listActions(db, query)
+        await refuseUnknown(db, filter)
+        const before = after === undefined ? {} : { beforeId: BigInt(after) }
+        const actions = await listActions(db, { ...filter, ...before })
         return { actions: actions.map((action) => ({ ...action, id: idText(action.id) })) }
       }),
   )
@@ -280,10 +288,19 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
     '/dead-letters/replays/:request',
     {
       schema: {
-        params: { type: 'object', properties: { request: { type: 'string', pattern: UUID } } },
+        params: { type: 'object', properties: { request } },
       },
     },
-    ({ params }, reply) => answering(reply, () => replayProgress(db, params.request)),
+    ({ params }, reply) => answering(reply, () => replayRequest(db, params.request)),
+  )
+  http.get<{ Querystring: ReplayQuery }>(
+    '/dead-letters/replays',
+    { schema: querySchema({ projection: text, version, limit, after: request }) },
+    ({ query }, reply) =>
+      answering(reply, async () => {
+        await refuseUnknown(db, query)
+        return { replays: await listReplayRequests(db, query) }
+      }),
   )
   http.post<{ Body: OrderBody }>(
     '/dead-letters/discard',

@@ -12,13 +12,13 @@ import {
   type VersionIds,
   discardLetters,
   editLetter,
-  replayProgress,
   requestReplay,
 } from './letter-orders.ts'
 import { lockKeys, readDueLetters, settleLetters } from './letter-queue.ts'
 import { StaleKeysError, parkLetters } from './park-letters.ts'
 import { registerProjection } from './register.ts'
 import { type ProjectionPartition, versionOf } from './registered-projection.ts'
+import { replayRequest } from './replay-requests.ts'
 
 const TOPIC = 'outbox.event.account'
 const ANA = { actor: 'ana', reason: 'the bank was closed' }
@@ -141,7 +141,7 @@ describe('a replay of one letter', () => {
     expect(await dueIds()).toEqual([first])
     await discardLetters(db, version, byId(first), ANA)
     expect(await dueIds()).toEqual([])
-    expect(await replayProgress(db, request)).toMatchObject({ pendingKeys: 0, replayed: 0 })
+    expect(await replayRequest(db, request)).toMatchObject({ pendingKeys: 0, replayed: 0 })
     await replay(byId(second))
     expect(await dueIds()).toEqual([second])
   })
@@ -160,7 +160,7 @@ describe('a replay of one letter', () => {
     expect(await due()).toMatchObject({ request: one.request, lettersPerSecond: 400 })
     expect(await dueIds()).toEqual([first, second])
     await drain()
-    expect(await replayProgress(db, whole.request)).toMatchObject({ pendingKeys: 0 })
+    expect(await replayRequest(db, whole.request)).toMatchObject({ pendingKeys: 0 })
     expect(await dueIds()).toEqual([])
   })
 })

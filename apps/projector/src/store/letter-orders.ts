@@ -131,36 +131,6 @@ export async function refuseFollower(
   )
 }
 
-export type ReplayProgress = {
-  /** Keys whose letters are still to be applied. */
-  readonly pendingKeys: number
-  /** Keys whose letter failed again. */
-  readonly failedKeys: number
-  /** Letters applied so far; those that a later replay of the key applied are that one's. */
-  readonly replayed: number
-}
-
-/** @throws {LetterOrderError} NOT_FOUND */
-export async function replayProgress(db: Database, request: string): Promise<ReplayProgress> {
-  const { rows } = await sql<ReplayProgress>`
-    select
-      (select count(*) filter (where drain_requested_at is not null)::int from evt.parked_key
-        where ${isOfRequest(request)}) as "pendingKeys",
-      (select count(*) filter (where drain_failed)::int from evt.parked_key
-        where ${isOfRequest(request)}) as "failedKeys",
-      (select count(*)::int from evt.dead_letter_log where request = ${request}::uuid) as replayed
-    from evt.replay_request where id = ${request}::uuid`.execute(db)
-  const [progress] = rows
-  if (progress !== undefined) return progress
-  throw new LetterOrderError('NOT_FOUND', `there is no replay ${request}`)
-}
-
-/** A replay that another one took a key over from is under way while that one is. */
-function isOfRequest(request: string): RawBuilder<boolean> {
-  return sql`(drain_request = ${request}::uuid
-    or (drain_joined <> '{}' and drain_joined @> array[${request}::uuid]))`
-}
-
 /**
  * Gives letters up, with a note of each. A key that has none left is released; letters behind a
  * discarded one wait for a replay, or for the key's next try.

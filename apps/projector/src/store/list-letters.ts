@@ -255,9 +255,12 @@ export type ListedAction = {
 /** What was done to letters, newest first. */
 export async function listActions(
   db: Kysely<unknown>,
-  filter: Pick<LetterFilter, 'projection' | 'version' | 'key' | 'limit'>,
+  filter: Pick<LetterFilter, 'projection' | 'version' | 'key' | 'limit'> & {
+    /** Actions before this one: the last one of the page before. */
+    readonly beforeId?: bigint | undefined
+  },
 ): Promise<readonly ListedAction[]> {
-  const { projection, version, key } = filter
+  const { projection, version, key, beforeId } = filter
   const { rows } = await sql<ListedAction>`
     select a.id, a.at, a.actor, a.reason, a.action, p.name as projection, a.version,
       a.letter->>'key' as key, a.letter->>'id' as "letterId"
@@ -265,6 +268,7 @@ export async function listActions(
     where ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
       and ${version === undefined ? sql`true` : sql`a.version = ${version}`}
       and ${key === undefined ? sql`true` : sql`a.letter->>'key' = ${key}`}
+      and ${beforeId === undefined ? sql`true` : sql`a.id < ${beforeId}`}
     order by a.id desc limit ${filter.limit}`.execute(db)
   return rows
 }

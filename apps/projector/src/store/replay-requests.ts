@@ -1,0 +1,72 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Database } from './database.ts'
+import { LetterOrderError } from './letter-orders.ts'
+
+/** A replay that somebody asked for, and how far it is. */
+export type ReplayRequest = {
+  readonly request: string
+  readonly at: Date
+  readonly projection: string
+  readonly version: number
+  /** Null unless an operator paused the version: then nothing of the replay is carried out. */
+  readonly pausedBy: string | null
+  /** Keys whose letters are still to be applied. */
+  readonly pendingKeys: number
+  /** Keys whose letter failed again. */
+  readonly failedKeys: number
+  /** Letters applied so far; those that a later replay of the key applied are that one's. */
+  readonly replayed: number
+}
+
+/** @throws {LetterOrderError} NOT_FOUND */
+export async function replayRequest(db: Database, request: string): Promise<ReplayRequest> {
+  const [found] = await select(db, { where: sql`r.id = ${request}::uuid`, limit: 1 })
+  if (found !== undefined) return found
+  throw new LetterOrderError('NOT_FOUND', `there is no replay ${request}`)
+}
+
+/** The newest first. */
+export async function listReplayRequests(
+  db: Database,
+  filter: {
+    readonly projection?: string | undefined
+    readonly version?: number | undefined
+    readonly limit: number
+    /** Those behind this request: the last one of the page before. */
+    readonly after?: string | undefined
+  },
+): Promise<readonly ReplayRequest[]> {
+  const { projection, version, limit, after } = filter
+  const where = sql<boolean>`${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
+    and ${version === undefined ? sql`true` : sql`r.version = ${version}`}
+    and ${after === undefined ? sql`true` : isBehind(after)}`
+  return select(db, { where, limit })
+}
+
+function isBehind(request: string): RawBuilder<boolean> {
+  return sql`(r.at, r.id)
+    < (select last.at, last.id from evt.replay_request last where last.id = ${request}::uuid)`
+}
+
+async function select(
+  db: Database,
+  { where, limit }: { readonly where: RawBuilder<boolean>; readonly limit: number },
+): Promise<readonly ReplayRequest[]> {
+  const { rows } = await sql<ReplayRequest>`
+    select r.id as request, r.at, p.name as projection, r.version,
+      case when v.paused_at is not null then coalesce(v.paused_by, '') end as "pausedBy",
+      keys.pending as "pendingKeys", keys.failed as "failedKeys",
+      (select count(*)::int from evt.dead_letter_log a where a.request = r.id) as replayed
+    from evt.replay_request r
+    join evt.projection p on p.id = r.projection_id
+    left join evt.projection_version v on (v.projection_id, v.version) = (r.projection_id, r.version)
+    cross join lateral (
+      select count(*) filter (where drain_requested_at is not null)::int as pending,
+        count(*) filter (where drain_failed)::int as failed
+      from evt.parked_key k
+      -- A replay that another one took a key over from is under way while that one is.
+      where k.drain_request = r.id or (k.drain_joined <> '{}' and k.drain_joined @> array[r.id])
+    ) keys
+    where ${where} order by r.at desc, r.id desc limit ${limit}`.execute(db)
+  return rows
+}
