@@ -35,3 +35,17 @@ test('of a batch that was smaller than it might have been, half of what it had i
   subject.halve()
   expect(subject.recordsMax).toBe(1)
 })
+
+test.for([
+  { projectionRecordsMax: 30, near: 30, far: 30 },
+  { projectionRecordsMax: 150, near: 100, far: 150 },
+  { projectionRecordsMax: 1_000, near: 100, far: 400 },
+])('a projection that takes $projectionRecordsMax at most has $near, and $far far behind', (of) => {
+  const { projectionRecordsMax } = of
+  const subject = new BatchSize({ recordsMax: 100, projectionRecordsMax, fetchBytesMax: 1_000 })
+  expect(subject.recordsMax).toBe(of.near)
+  subject.fetched(1_001)
+  expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([of.far, 4_000])
+  subject.halve()
+  expect(subject.recordsMax).toBe(of.far / 2)
+})

@@ -15,18 +15,28 @@ const HALVINGS_MAX = 32
  */
 export class BatchSize {
   readonly #recordsMax: number
+  readonly #projectionRecordsMax: number
   readonly #fetchBytesMax: number
   #isFarBehind = false
   #halvings = 0
   #triedCount = Number.POSITIVE_INFINITY
 
-  constructor(options: { readonly recordsMax: number; readonly fetchBytesMax: number }) {
+  constructor(options: {
+    readonly recordsMax: number
+    /** What the projection says, which no batch of it goes beyond. */
+    readonly projectionRecordsMax?: number | undefined
+    readonly fetchBytesMax: number
+  }) {
     this.#recordsMax = options.recordsMax
+    this.#projectionRecordsMax = options.projectionRecordsMax ?? Infinity
     this.#fetchBytesMax = options.fetchBytesMax
   }
 
   get recordsMax(): number {
-    const records = this.#recordsMax * (this.#isFarBehind ? CATCH_UP_FACTOR : 1)
+    const records = Math.min(
+      this.#recordsMax * (this.#isFarBehind ? CATCH_UP_FACTOR : 1),
+      this.#projectionRecordsMax,
+    )
     return Math.max(1, Math.ceil(records / 2 ** this.#halvings))
   }
 

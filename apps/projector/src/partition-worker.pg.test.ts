@@ -112,3 +112,10 @@ test('a batch that the server cannot take is halved, and nothing of it parked', 
   )
   expect(await fixture.letters()).toEqual([])
 })
+
+test('a projection that bounds its batches has none that is larger', async () => {
+  fixture.log.append(0, ...Array.from({ length: 5 }, (_, index) => deposited(accountId(index), 1)))
+  const { metrics } = fixture.start([{ ...accounts, batchMax: 2 }])
+  await until(async () => expect(await fixture.nextOffset()).toBe(5))
+  await until(async () => expect(await batchCount(metrics)).toBe(3))
+})

@@ -71,13 +71,17 @@ export class PartitionWorker {
   #stopped: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
-    const { batchRecordsMax, fetchBytesMax, observer } = options
+    const { batchRecordsMax, fetchBytesMax, observer, partition } = options
     const { signal } = this.#abort
     this.#options = options
-    this.#batchSize = new BatchSize({ recordsMax: batchRecordsMax, fetchBytesMax })
+    this.#batchSize = new BatchSize({
+      recordsMax: batchRecordsMax,
+      projectionRecordsMax: partition.projection.batchMax,
+      fetchBytesMax,
+    })
     this.#troubles = new WorkerTroubles((state) => observer.state(state))
     this.#held = new HeldPartition(options)
-    this.#lookUps = new LookUps(options.partition.projection, signal)
+    this.#lookUps = new LookUps(partition.projection, signal)
     const parts = {
       ...options,
       signal,

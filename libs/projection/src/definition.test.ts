@@ -278,6 +278,33 @@ test('what is looked up for a batch has its type in the handlers', () => {
   expect(projection.enrich).toBeTypeOf('function')
 })
 
+test('a projection of any form bounds its batches, which is no part of its code', () => {
+  const bound = (batch?: { readonly max: number }) => {
+    const { name, version, from, into } = header
+    const common = { name, version, from, ...(batch === undefined ? {} : { batch }) }
+    const columns = {
+      status: 'max',
+      items: 'inc',
+      total: 'inc',
+      updated_at: 'max',
+      note: 'max',
+    } as const
+    return [
+      defineProjection({ ...common, into }).fold({ initial, on: {} }),
+      defineProjection({ ...common, into }).commutative({ columns, on: {} }),
+      defineProjection({ ...common, schema: t }).sql({ migrate: async () => {}, on: {} }),
+    ]
+  }
+  expect(bound({ max: 16 }).map(({ batchMax }) => batchMax)).toEqual([16, 16, 16])
+  expect(bound().map((each) => 'batchMax' in each)).toEqual([false, false, false])
+  expect(bound({ max: 16 }).map(definitionText)).toEqual(bound().map(definitionText))
+  for (const max of [0, 100_001, 1.5, Number.NaN]) {
+    expect(() => bound({ max })).toThrow(`batch.max is from 1 to 100000, not ${max}`)
+  }
+  const lingering = { max: 16, linger: '5ms' }
+  expect(() => bound(lingering)).toThrow('a batch has a max, and no linger')
+})
+
 test('what is looked up for one event has its type in its handler', () => {
   const define = (concurrency?: number) =>
     defineProjection({

@@ -71,6 +71,8 @@ type Common = {
   readonly enrichEach?: (event: AnyEvent, context: LookUpContext) => unknown
   /** Keys of which look-ups and effects run at the same time; undefined: 1. */
   readonly concurrency?: number
+  /** Most records that one transaction applies, where the projector would take more. */
+  readonly batchMax?: number
   /** Undefined where positions alone tell what repeats. */
   readonly inbox?: InboxOptions
   /** Undefined where events of several tenants are applied as if they were one's. */
@@ -207,6 +209,12 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
    * log; with `tenants`, effects of a batch tenant by tenant, and of each in that order. At most 256.
    */
   readonly concurrency?: number
+  /**
+   * A transaction applies at most `max` records, and never more than the projector's `batch.records.max`
+   * lets it: for look-ups that are slow, as a batch waits for the slowest, and for handlers that lock much.
+   * No part of the code of a version.
+   */
+  readonly batch?: { readonly max: number }
 }
 
 export interface RowsBuilder<F extends EventSource, R, K extends keyof R, X> {
@@ -367,11 +375,14 @@ const RETRIES_MAX = 1_000_000
 const RETRY_BACKOFF_MAX_MS = 2 ** 31 - 1
 /** No service is to be asked by more at once, for each partition, by one line of a definition. */
 const CONCURRENCY_MAX = 256
+/** As that of `batch.records.max`. */
+const BATCH_RECORDS_MAX = 100_000
 /** What clocks of producers and projectors are apart must be small beside it. */
 const INBOX_RETENTION_MIN_MS = 3_600_000
 
 function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Common {
-  const { name, version, from, errors, enrich, enrichEach, concurrency, inbox, tenants } = header
+  const { name, version, from, errors, enrich, enrichEach, concurrency, batch, inbox, tenants } =
+    header
   if (typeof name !== 'string' || !NAME.test(name)) {
     throw new TypeError(
       `"${name}" is not a lower-case projection name: a letter, and up to 39 letters, digits and underscores behind it`,
@@ -396,6 +407,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     ...(enrich === undefined ? {} : { enrich }),
     ...(enrichEach === undefined ? {} : { enrichEach }),
     ...(concurrency === undefined ? {} : { concurrency: checkedConcurrency(name, concurrency) }),
+    ...(batch === undefined ? {} : { batchMax: batchMaxOf(name, batch) }),
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
     classify: errors?.classify ?? leaveToDefault,
@@ -451,6 +463,13 @@ function checkedConcurrency(name: string, concurrency: number): number {
   const isValid = concurrency >= 1 && concurrency <= CONCURRENCY_MAX
   if (Number.isInteger(concurrency) && isValid) return concurrency
   throw new TypeError(`${name}: a concurrency is from 1 to ${CONCURRENCY_MAX}, not ${concurrency}`)
+}
+
+function batchMaxOf(name: string, { max, ...others }: { readonly max: number }): number {
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw new TypeError(`${name}: a batch has a max, and no ${other}`)
+  if (Number.isInteger(max) && max >= 1 && max <= BATCH_RECORDS_MAX) return max
+  throw new TypeError(`${name}: batch.max is from 1 to ${BATCH_RECORDS_MAX}, not ${max}`)
 }
 
 function checkedMode(name: string, tenants: TenantMode): TenantMode {

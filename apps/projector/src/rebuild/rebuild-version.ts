@@ -271,13 +271,14 @@ class VersionBuild {
     const { session, registered, batchRecordsMax, signal } = this.#options
     const log = await this.#openLog(target)
     if (log === null) return
+    const recordsMax = Math.min(batchRecordsMax, registered.projection.batchMax ?? Infinity)
     const parkedKeys = await readParkedKeys(session.db, registered)
     const { topicIds } = target
     const about = { session, registered, topicIds, parkedKeys, signal }
     const load = new StatementLoad({ ...about, mirror: this.#mirror })
     await this.#enterLoading(log, target, load)
     for (;;) {
-      const records = await this.#next(log, batchRecordsMax)
+      const records = await this.#next(log, recordsMax)
       await load.apply({ records, positions: log.positions() })
       if (records.length === 0) return
     }
