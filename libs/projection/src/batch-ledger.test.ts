@@ -2,7 +2,7 @@ import { DecodeError } from '@fairlead/base'
 import { expect, test } from 'vitest'
 import { Attempts } from './attempts.ts'
 import { BatchLedger } from './batch-ledger.ts'
-import type { EventFailureAction } from './definition.ts'
+import type { EventFailureAction, Projection } from './definition.ts'
 import { EventFailure } from './failure.ts'
 import type { PreparedRecord } from './log-record.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
@@ -75,6 +75,19 @@ test('after a hundred events that failed in a row, others are parked at their fi
   expect(ledger.letters).toMatchObject([{ cause: { attempts: 1 } }])
   const known = { ...poison, record: { ...poison.record, offset: 1_000 } }
   expect(() => ledger.failed(known, new RangeError('bad'), 'handle')).toThrow(EventFailure)
+})
+
+test('a projection decides by how often an event has failed', () => {
+  const classify: Projection['classify'] = (_error, _event, { attempt }) =>
+    attempt < 3 ? 'retry' : 'skip'
+  const failedAgain = (attempts: Attempts) => {
+    const projection = { ...accounts, classify, retry: { retries: 5, baseMs: 1, maxMs: 1 } }
+    const ledger = new BatchLedger({ projection, parkedKeys: new Set(), attempts })
+    ledger.failed(poison, new RangeError('bad'), 'handle')
+    return ledger.skippedCount
+  }
+  expect(() => failedAgain(failedBefore(7, 1))).toThrow(EventFailure)
+  expect(failedAgain(failedBefore(7, 2))).toBe(1)
 })
 
 test('a `classify` that throws is told, and decides nothing', () => {

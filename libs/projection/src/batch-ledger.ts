@@ -159,7 +159,7 @@ export class BatchLedger {
 
     const { record } = prepared
     const attempt = 1 + this.#attempts.countOf(record)
-    const classified = this.#classify(error, event)
+    const classified = this.#classify(error, event, attempt)
     const action = decideEventFailure({
       attempt,
       classified,
@@ -201,9 +201,9 @@ export class BatchLedger {
   }
 
   /** A `classify` that throws is no reason to stop: it says nothing about the event. */
-  #classify(error: unknown, event: AnyEvent): EventFailureAction | undefined {
+  #classify(error: unknown, event: AnyEvent, attempt: number): EventFailureAction | undefined {
     try {
-      return this.#projection.classify(error, event)
+      return this.#projection.classify(error, event, { attempt })
     } catch (thrown) {
       this.#classifyFailed(thrown)
       return undefined

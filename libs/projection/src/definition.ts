@@ -32,12 +32,25 @@ export const remove: unique symbol = Symbol.for('fairlead.projection.remove')
  */
 export type EventFailureAction = 'retry' | 'park' | 'skip' | 'stop'
 
+/** What `classify` is told beside the error and its event. */
+export type EventFailureContext = {
+  /**
+   * Failures of the event where it is tried now, in place, this one included. A try of its parked key, a
+   * replay, a rebuild and another process begin with 1.
+   */
+  readonly attempt: number
+}
+
 export type ErrorOptions<E> = {
   /**
    * Decides about an error of a handler; undefined leaves it to the default: `retry`, then `park`.
    * When it throws, that is logged and counted, and it has said nothing.
    */
-  readonly classify?: (error: unknown, event: E) => EventFailureAction | undefined
+  readonly classify?: (
+    error: unknown,
+    event: E,
+    failure: EventFailureContext,
+  ) => EventFailureAction | undefined
   /** How often a failing event is tried again in place before its key is parked; default never. */
   readonly retry?: {
     readonly retries?: number
@@ -77,7 +90,11 @@ type Common = {
   readonly inbox?: InboxOptions
   /** Undefined where events of several tenants are applied as if they were one's. */
   readonly tenants?: TenantMode
-  readonly classify: (error: unknown, event: AnyEvent) => EventFailureAction | undefined
+  readonly classify: (
+    error: unknown,
+    event: AnyEvent,
+    failure: EventFailureContext,
+  ) => EventFailureAction | undefined
   readonly retry: RetryPolicy
   /** Of keys that are parked; what is not there is the projector's. */
   readonly retryParked?: Partial<RetryPolicy>

@@ -4,6 +4,7 @@ export {
   type CommutativeProjection,
   type ErrorOptions,
   type EventFailureAction,
+  type EventFailureContext,
   type FoldHandler,
   type FoldProjection,
   type LookUpContext,
