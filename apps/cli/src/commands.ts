@@ -19,6 +19,7 @@ import { VERIFY_LOG } from './log/verify-log.ts'
 import { DELETE_QUOTAS, SET_QUOTAS } from './quota/change-quotas.ts'
 import { LIST_QUOTAS } from './quota/list-quotas.ts'
 import {
+  ABORT_REBUILD,
   PAUSE_PROJECTION,
   PROMOTE_PROJECTION,
   RESUME_PROJECTION,
@@ -114,6 +115,7 @@ export const COMMANDS: readonly Command[] = [
   PAUSE_PROJECTION,
   RESUME_PROJECTION,
   REBUILD_PROJECTION,
+  ABORT_REBUILD,
   VERIFY_PROJECTION,
   PROMOTE_PROJECTION,
   ROLLBACK_PROJECTION,

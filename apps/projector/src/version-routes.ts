@@ -2,6 +2,7 @@ import { errorMessage } from '@fairlead/base'
 import type { CompletionRate } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import { momentOf } from './moment.ts'
+import { abortRebuild } from './store/abort-rebuild.ts'
 import type { Database } from './store/database.ts'
 import { type Job, type JobPhase, latestJob, readJob, requestJob } from './store/jobs.ts'
 import { type Promoted, promote, rollback } from './store/promote.ts'
@@ -33,6 +34,9 @@ const VERSION = {
   maximum: 2 ** 31 - 1,
   not: { const: 0 },
 } as const
+
+/** Who asks for it. */
+const BY = { type: 'string', minLength: 1, maxLength: 200 } as const
 
 const ACCEPT_LOST_EFFECTS = { acceptLostEffects: { type: 'boolean', default: false } } as const
 
@@ -78,6 +82,7 @@ export type VersionSource = {
  *   applying events, and keeps its partitions. Without a version: all of them.
  * - `POST /projections/:name/rebuild?version=&until=&acceptMissingHistory=`, with `{"keys": […]}` as
  *   body for some rows of a version that follows the log, and `tenant` where each has rows of its own. `GET` tells the progress.
+ * - `POST /projections/:name/abort?version=&by=`: ends the rebuild of a version, which has failed then.
  * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&acceptLostEffects=&timeoutMs=`,
  *   `…/rollback`, `…/retire?version=&acceptLostEffects=`.
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
@@ -135,7 +140,7 @@ function addPauseRoutes(
   http: AppContext<ConfigSpec>['http'],
   { db, onChange }: VersionSource,
 ): void {
-  const properties = { version: VERSION, by: { type: 'string', minLength: 1, maxLength: 200 } }
+  const properties = { version: VERSION, by: BY }
   http.post<{ Params: Name; Querystring: OfVersionOrAll & { readonly by?: string } }>(
     '/projections/:name/pause',
     { schema: { querystring: query(properties) } },
@@ -218,6 +223,17 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
     { schema: { querystring: query({ version: VERSION }) } },
     (request, reply) =>
       answer(reply, () => progressOf(source, request.params.name, request.query.version)),
+  )
+  http.post<{ Params: Name; Querystring: OfVersion & { readonly by?: string } }>(
+    '/projections/:name/abort',
+    { schema: { querystring: query({ version: VERSION, by: BY }, ['version']) } },
+    (request, reply) =>
+      answer(reply, async () => {
+        const { by = 'an operator', version } = request.query
+        await abortRebuild(db, { ...request.params, version, abortedBy: by })
+        source.onChange()
+        return { aborted: version }
+      }),
   )
   http.post<{ Params: Name; Querystring: VerifyQuery }>(
     '/projections/:name/verify',

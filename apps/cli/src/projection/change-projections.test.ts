@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
-import { PROMOTE_PROJECTION } from './change-projections.ts'
+import { ABORT_REBUILD, PROMOTE_PROJECTION } from './change-projections.ts'
 
 const PROMOTED = {
   live: 2,
@@ -29,4 +29,18 @@ test('a promotion says which side effects are left to the version before', async
 test('a promotion says when views of tenants could not be had', async () => {
   const { stdout } = await promote({ ...PROMOTED, viewsHeld: 3 })
   expect(stdout).toMatch(/3 views of tenants are held by others/)
+})
+
+test('a rebuild is aborted once somebody says so, in the name of who does', async () => {
+  const argv = ['orders', '--version', '2', '--actor', 'ana'] as const
+  const answer = () => ({ body: { aborted: 2 } })
+  expect(await runAgainst(answer, ABORT_REBUILD, ...argv)).toMatchObject({
+    exitCode: 2,
+    requests: [],
+  })
+  expect(await runAgainst(answer, ABORT_REBUILD, ...argv, '--yes')).toMatchObject({
+    exitCode: 0,
+    requests: ['POST /projections/orders/abort?version=2&by=ana'],
+    stdout: 'the rebuild of orders v2 is aborted\n',
+  })
 })

@@ -130,6 +130,30 @@ export const ROLLBACK_PROJECTION: Command = {
   },
 }
 
+export const ABORT_REBUILD: Command = {
+  name: 'projection abort',
+  summary: 'Ends the rebuild of a version, which has failed then, and keeps the version.',
+  positionals: '<projection>',
+  positionalCount: { min: 1, max: 1 },
+  options: {
+    version: { value: 'n', doc: 'the version that is filled' },
+    ...ACTOR_OPTION,
+    ...PROJECTOR_OPTION,
+  },
+  notes: '"fairlead projection rebuild" fills the version from the beginning again.',
+  async run({ options, output, positionals: [name = ''], confirm }) {
+    const version = versionOption(options)
+    if (version === undefined) throw new UsageError('say whose rebuild to end: --version <n>')
+    const question = `End the rebuild of ${name} v${version}? What it has filled is lost.`
+    if (!(await confirm(question))) return EXIT.failed
+    const path = projectionPath(name, 'abort', { version, by: actorName(options) })
+    const answer = await projectorApi(options).send<JsonObject>('POST', path, {})
+    const text = `the rebuild of ${name} v${version} is aborted\n`
+    output.object(answer, [{ title: '', text }])
+    return EXIT.ok
+  },
+}
+
 export const RETIRE_PROJECTION: Command = {
   name: 'projection retire',
   summary: 'Drops the tables of a version that is not live, its checkpoints and dead letters.',

@@ -38,8 +38,9 @@ export const REBUILD_PROJECTION: Command = {
     ...PROJECTOR_OPTION,
   },
   notes:
-    'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild. On a\n' +
-    'terminal progress is a bar, elsewhere it is JSON, a line for each look.',
+    'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild:\n' +
+    '"fairlead projection abort" does. On a terminal progress is a bar, elsewhere it is JSON, a line for\n' +
+    'each look.',
   async run(invocation) {
     const {
       options,

@@ -113,7 +113,7 @@ export class JobRunner {
     const session = await BuildSession.open(this.#options.databaseUrl, listed.id, signal)
     if (session === null) return false
     try {
-      // Whoever had the lock may have ended it since it was listed.
+      // Whoever had the lock may have ended it since it was listed, and an operator may have aborted it.
       const job = await readJob(session.db, listed.id)
       if (job === undefined || !isOpen(job)) return false
       await this.#runJob(job, code, session)

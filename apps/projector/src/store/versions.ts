@@ -25,6 +25,7 @@ type VersionErrorCode =
   | 'UNKNOWN_VERSION'
   | 'NO_EARLIER_VERSION'
   | 'NOT_BUILT'
+  | 'NOT_BUILDING'
   | 'RETIRED'
   | 'LIVE'
   | 'LAGS_BEHIND'

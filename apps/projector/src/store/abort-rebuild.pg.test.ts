@@ -1,0 +1,68 @@
+import type { SqlProjection } from '@fairlead/projection'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accountId, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
+import { abortRebuild } from './abort-rebuild.ts'
+import { latestJob } from './jobs.ts'
+import { requestRebuild } from './request-rebuild.ts'
+import { readVersion } from './versions.ts'
+
+let fixture: RebuildFixture
+
+beforeEach(async () => {
+  fixture = await RebuildFixture.open()
+  fixture.log.append(0, deposited(accountId(0), 1))
+})
+
+afterEach(() => fixture.close())
+
+const V2 = { name: 'totals', version: 2 }
+
+/** Waits in the transaction of its rebuild until `release`. */
+function stuck() {
+  const release = Promise.withResolvers<void>()
+  let callCount = 0
+  const projection: SqlProjection = {
+    ...totals,
+    version: 2,
+    on: {
+      ...totals.on,
+      Deposited: async (event, context) => {
+        callCount += 1
+        await release.promise
+        await totals.on['Deposited']?.(event, context)
+      },
+    },
+  }
+  return { projection, release: release.resolve, calls: () => callCount }
+}
+
+test('a rebuild that is aborted in a transaction ends, and is not taken up again', async () => {
+  const { projection, release, calls } = stuck()
+  fixture.start([totals, projection])
+  await until(() => expect(calls()).toBe(1))
+  await abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })
+  const version = await readVersion(fixture.db, V2)
+  expect(version).toMatchObject({ state: 'failed', reason: 'aborted by ana' })
+  const job = await latestJob(fixture.db, { ...version, kind: 'rebuild' })
+  expect(job).toMatchObject({ state: 'failed', reason: 'aborted by ana' })
+  await expect(abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })).rejects.toThrow(
+    'totals v2 is failed: no rebuild is under way',
+  )
+
+  release()
+  await requestRebuild(fixture.db, V2, {})
+  await fixture.hasState('totals', 2, 'ready')
+  expect((await readVersion(fixture.db, V2)).reason).toBeNull()
+})
+
+test('a rebuild that nobody has begun is aborted, too', async () => {
+  const { projection, release } = stuck()
+  release()
+  fixture.start([totals, projection])
+  await fixture.hasState('totals', 2, 'ready')
+  await fixture.stopAll()
+  await requestRebuild(fixture.db, V2, {})
+  await abortRebuild(fixture.db, { ...V2, abortedBy: 'ben' })
+  expect(await readVersion(fixture.db, V2)).toMatchObject({ state: 'failed' })
+})

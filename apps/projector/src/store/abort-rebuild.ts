@@ -1,0 +1,58 @@
+import { sql } from 'kysely'
+import type { Database } from './database.ts'
+import { JOB_LOCK_CLASS, failJob, jobLockKey, latestJob } from './jobs.ts'
+import { VersionError, lockVersion, readVersion } from './versions.ts'
+
+/** For a session to roll back what it has not committed. */
+const TERMINATION_TIMEOUT_MS = 10_000
+
+/**
+ * Ends the rebuild of a version, which has failed then: it can be ordered again, or retired. No projector has to
+ * agree, or to run.
+ *
+ * All writes of a job go through one session. Once its job has failed no other session takes it up, and once the
+ * session is gone nothing of it can be written any more: a rebuild that is ordered at once begins alone.
+ *
+ * @throws {VersionError} NOT_BUILDING unless there is such a rebuild; LOCKED, UNKNOWN_VERSION.
+ */
+export async function abortRebuild(
+  db: Database,
+  target: { readonly name: string; readonly version: number; readonly abortedBy: string },
+): Promise<void> {
+  const { name, version, abortedBy } = target
+  const label = `${name} v${version}`
+  const found = await readVersion(db, target)
+  if (found.state !== 'building') {
+    throw new VersionError('NOT_BUILDING', `${label} is ${found.state}: no rebuild is under way`)
+  }
+  const reason = `aborted by ${abortedBy}`
+  const job = await latestJob(db, { ...found, kind: 'rebuild' })
+  if (job !== undefined) {
+    await failJob(db, job.id, reason)
+    await endSession(db, job.id, label)
+  }
+  await db.transaction().execute(async (trx) => {
+    const { projectionId } = await lockVersion(trx, target)
+    // Somebody may have ordered the next rebuild meanwhile.
+    await sql`
+      update evt.projection_version set state = 'failed', reason = ${reason}
+      where (projection_id, version, state) = (${projectionId}, ${version}, 'building')
+        and not exists (select from evt.projection_job j
+          where (j.projection_id, j.version, j.kind) = (${projectionId}, ${version}, 'rebuild')
+            and j.state in ('requested', 'running'))`.execute(trx)
+  })
+}
+
+/** All projectors of a read model connect as one role, which may end sessions of its own. */
+async function endSession(db: Database, jobId: bigint, label: string): Promise<void> {
+  const { rows } = await sql<{ isGone: boolean }>`
+    select pg_terminate_backend(pid, ${TERMINATION_TIMEOUT_MS}) as "isGone" from pg_locks
+    where locktype = 'advisory' and granted
+      and database = (select oid from pg_database where datname = current_database())
+      and classid = ${JOB_LOCK_CLASS} and objid = ${jobLockKey(jobId)}`.execute(db)
+  if (rows.every(({ isGone }) => isGone)) return
+  throw new VersionError(
+    'LOCKED',
+    `the session that fills ${label} does not end within ${TERMINATION_TIMEOUT_MS} ms: abort it again`,
+  )
+}
