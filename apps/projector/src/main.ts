@@ -17,6 +17,7 @@ import type { FoldSources } from './rebuild/fold-thread.ts'
 import { mirrorOf } from './store/mirror-letters.ts'
 import { takeStrictly } from './strict-requests.ts'
 import { addRoutes } from './routes.ts'
+import { CONNECTION_TIMEOUT_MS } from './version-routes.ts'
 
 await runApp({
   name: 'projector',
@@ -26,6 +27,7 @@ await runApp({
   httpPort: 8084,
   spec: PROJECTOR_CONFIG,
   needsCredentials: true,
+  fastify: { connectionTimeout: CONNECTION_TIMEOUT_MS },
   check: projectorConfigProblems,
   start: async ({ config, logger, metrics, health, http, fail }) => {
     const projections = await loadProjections(config.projections)

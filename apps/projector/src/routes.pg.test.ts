@@ -1,5 +1,6 @@
+import { OperationalError } from '@fairlead/base'
 import { createHttpServer, Health } from '@fairlead/service'
-import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { addRoutes } from './routes.ts'
 import { takeStrictly } from './strict-requests.ts'
@@ -26,14 +27,17 @@ afterEach(async () => {
   await database.drop()
 })
 
-async function serve(projections: Parameters<typeof startProjector>[2]): Promise<void> {
-  running = startProjector(database.url, log, projections)
+async function serve(
+  projections: Parameters<typeof startProjector>[2],
+  { url = database.url, eventLog = log.open() } = {},
+): Promise<void> {
+  running = startProjector(url, log, projections)
   const { projector, metrics } = running
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
   takeStrictly(http)
   addRoutes(http, {
     db: projector.db,
-    log: log.open(),
+    log: eventLog,
     registered: () => projector.registered,
     runners: () => projector.runners,
     rateOf: (schemaName) => projector.rateOf(schemaName),
@@ -135,4 +139,29 @@ test('rows of some keys as of a moment are no order', async () => {
     payload: { keys: [accountId(0)] },
   })
   expect([answer.statusCode, answer.json()]).toMatchObject([400, { code: 'BAD_ORDER' }])
+})
+
+test('a log or a database that is away is no failure of the projector', async () => {
+  const proxy = await CutOffProxy.inFrontOf(database.url)
+  await http.close()
+  await running.projector.stop()
+  const away = () =>
+    Promise.reject(new OperationalError('no broker answers', { code: 'NETWORK', retryable: true }))
+  await serve([accounts], { url: proxy.url, eventLog: { ...log.open(), endOffset: away } })
+  await caughtUp(1)
+  expect(await get('/projections/accounts/lag')).toEqual({
+    status: 503,
+    body: { code: 'UNAVAILABLE', message: 'no broker answers' },
+  })
+
+  proxy.down()
+  const unavailable = { status: 503, body: { code: 'UNAVAILABLE' } }
+  for (const path of ['', '/accounts', '/accounts/lag', '/accounts/rebuild']) {
+    expect(await get(`/projections${path}`), path).toMatchObject(unavailable)
+  }
+  expect(await get('/projection-jobs/1')).toMatchObject(unavailable)
+  expect(await get('/tenants')).toMatchObject(unavailable)
+  await http.close()
+  await running.projector.stop()
+  await proxy.close()
 })

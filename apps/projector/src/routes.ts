@@ -1,5 +1,6 @@
 import type { AppContext, ConfigSpec } from '@fairlead/service'
 import type { PartitionStatus, ProjectionRunner } from './projection-runner.ts'
+import { answerPeerFailures } from './peer-failures.ts'
 import { type StoredPartition, listStoredPartitions } from './store/list-projections.ts'
 import { addTenantRoutes } from './tenant-routes.ts'
 import { type VersionSource, addVersionRoutes } from './version-routes.ts'
@@ -9,12 +10,15 @@ import { type VersionSource, addVersionRoutes } from './version-routes.ts'
  *   and lag of those that this process has.
  * - `GET /projections/:name`: the versions of one.
  * - What is done with versions: `version-routes.ts`; with tenants: `tenant-routes.ts`.
+ *
+ * All answer 503 while the database or the log is away.
  */
 export function addRoutes(
   http: AppContext<ConfigSpec>['http'],
   source: VersionSource & { readonly runners: () => readonly ProjectionRunner[] },
 ): void {
   const { db, runners } = source
+  answerPeerFailures(http)
   addVersionRoutes(http, source)
   addTenantRoutes(http, source)
   http.get('/projections', async () => {

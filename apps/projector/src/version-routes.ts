@@ -1,6 +1,7 @@
 import { errorMessage } from '@fairlead/base'
 import type { CompletionRate } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+import { inTime } from './in-time.ts'
 import { momentOf } from './moment.ts'
 import { abortRebuild } from './store/abort-rebuild.ts'
 import type { Database } from './store/database.ts'
@@ -24,6 +25,13 @@ import { type LagLog, readLags } from './version-lag.ts'
 const PROMOTE_LAG_RECORDS_DEFAULT = 0
 const PROMOTE_TIMEOUT_DEFAULT_MS = 15_000
 const PROMOTE_TIMEOUT_MAX_MS = 25_000
+/**
+ * The socket of a request that takes longer is closed. A promotion ends the attempt that it is in, and looks after
+ * its views, which takes up to 13 s; and clients are to be those who give up first.
+ */
+export const CONNECTION_TIMEOUT_MS: number = PROMOTE_TIMEOUT_MAX_MS + 35_000
+/** Brokers that are away are asked again for as long as clients wait. */
+const LAG_TIMEOUT_MS = 20_000
 const KEYS_MAX = 10_000
 const KEY_LENGTH_MAX = 10_000
 const SAMPLE_MAX = 100_000
@@ -409,7 +417,10 @@ async function lagOfVersion(source: VersionSource, of: Version) {
   })
   // Without the code here, the topics are those that somebody has begun.
   const topics = code?.projection.sources.map(({ topic }) => topic) ?? []
-  const lags = await readLags(source, of, topics)
+  const lags = await inTime(() => readLags(source, of, topics), {
+    timeoutMs: LAG_TIMEOUT_MS,
+    what: 'a look at the ends of the log',
+  })
   const partitions = lags.map(({ eventTimeMs, ...lag }) => {
     const behindMs = eventTimeMs === null ? null : Math.max(0, Date.now() - eventTimeMs)
     const lagSeconds = lag.lagRecords === 0 ? 0 : behindMs === null ? null : behindMs / 1_000

@@ -93,11 +93,40 @@ export class HttpApi {
         signal: AbortSignal.timeout(timeoutMs),
       })
     } catch (error) {
-      throw new HttpApiError(`no ${this.#service} answers at ${url}: ${errorMessage(error)}`, {
-        code: 'UNREACHABLE',
-        status: 0,
-        cause: error,
-      })
+      const message = mayBeCarriedOut(error)
+        ? `the ${this.#service} at ${url} gave no answer (${reasonOf(error)})${doubtOf(init)}`
+        : `no ${this.#service} answers at ${url}: ${errorMessage(error)}`
+      throw new HttpApiError(message, { code: 'UNREACHABLE', status: 0, cause: error })
     }
   }
+}
+
+/** Of connections that are lost, or as good as. */
+const LOST: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_SOCKET',
+])
+
+/** Whether the service may have what it was sent, and only its answer did not come. */
+function mayBeCarriedOut(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return error.name === 'TimeoutError' || LOST.has(codeOf(error.cause))
+}
+
+/** `fetch` says that it failed, and its cause why. */
+function reasonOf(error: unknown): string {
+  return errorMessage(error instanceof TypeError ? (error.cause ?? error) : error)
+}
+
+/** What has no answer may have been done, and be done still. */
+function doubtOf({ method }: ApiRequest): string {
+  return method === undefined ? '' : ': whether it does what it was asked is not known, look first'
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { readonly code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' ? code : ''
 }

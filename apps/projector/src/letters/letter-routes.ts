@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { OperationalError, errorMessage } from '@fairlead/base'
-import { EventFailure, classifyFailure } from '@fairlead/projection'
+import { EventFailure } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+import { peerFailureOf } from '../peer-failures.ts'
 import type { ProjectionRunner } from '../projection-runner.ts'
 import type { Database } from '../store/database.ts'
 import {
@@ -446,11 +447,10 @@ function statusOf(error: unknown): readonly [status: number, code: string] {
     return [409, STOPS_PROJECTION]
   }
   if (error instanceof OperationalError && error.code === DRY_RUN_TOO_LONG) return [409, 'BUSY']
-  const failureClass = classifyFailure(error, 'handler')
   // A dry run does not wait for the batches of its projection for long.
-  if (failureClass === 'contention') return [409, 'BUSY']
-  if (failureClass === 'infra') return [503, 'UNAVAILABLE']
-  throw error
+  const failure = peerFailureOf(error)
+  if (failure === undefined) throw error
+  return failure
 }
 
 /** The schema of an order lets exactly one of them through. */
