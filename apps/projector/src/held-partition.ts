@@ -74,12 +74,13 @@ export class HeldPartition {
     const offset = known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
     const topicId = await log.topicId(topic)
     if (topicId === undefined) throw topicAway(topic)
+    if (partition.projection.inbox !== undefined) {
+      // A database that has lost its last commits, this one among them, has lost the fence behind it, too.
+      this.#inbox = await Inbox.open(db, partition, topic)
+    }
     const checkpoint = await takeOver(db, partition, { offset, topicId })
     if (checkpoint.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
     this.#topicId = topicId
-    if (partition.projection.inbox !== undefined) {
-      this.#inbox = await Inbox.open(db, partition, topic)
-    }
     await this.#hold(checkpoint)
   }
 

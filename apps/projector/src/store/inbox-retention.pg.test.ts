@@ -63,6 +63,25 @@ test('ids are forgotten however closely batches follow one another', async () =>
   await Promise.all([first.done, second.done])
 })
 
+test('a version that is retired while its worker begins keeps no ids of others', async () => {
+  const { projectionId } = registered
+  const retired = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const retiring = db.transaction().execute(async (trx) => {
+    await sql`update evt.projection_version set state = 'retired'
+      where projection_id = ${projectionId}`.execute(trx)
+    begun.resolve()
+    await retired.promise
+  })
+  await begun.promise
+  const opened = expect(Inbox.open(db, registered, TOPIC)).rejects.toThrow('is retired')
+  await until(async () => expect(await waitingCount()).toBe(1))
+  retired.resolve()
+  await retiring
+  await opened
+  expect((await sql`select from evt.inbox_consumer`.execute(db)).rows).toEqual([])
+})
+
 test('a batch knows what was forgotten while it waited', async () => {
   const inbox = await Inbox.open(db, registered, TOPIC)
   const first = batchOf(inbox)

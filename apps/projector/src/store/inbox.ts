@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { OperationalError, invariant } from '@fairlead/base'
+import { OperationalError } from '@fairlead/base'
 import { postgresErrorCode } from '@fairlead/postgres'
 import { type PreparedRecord, idTimeMs, messageIdOf, unitOf } from '@fairlead/projection'
 import { type Kysely, sql } from 'kysely'
+import { projectionLabel } from '../projection-label.ts'
 import { storableTime } from './event-time.ts'
 import { type RegisteredProjection, isVersion } from './registered-projection.ts'
+import { VersionError } from './versions.ts'
 
 const DAY_MS = 86_400_000
 /**
@@ -75,6 +77,7 @@ export class Inbox {
     this.#nowMs = nowMs
   }
 
+  /** @throws {VersionError} RETIRED */
   static async open(
     db: Kysely<unknown>,
     { projection, projectionId }: RegisteredProjection,
@@ -84,14 +87,17 @@ export class Inbox {
     await sql`select evt.add_inbox_days()`.execute(db)
     await sql`
       insert into evt.inbox_consumer (projection_id, version, topic)
-      values (${projectionId}, ${projection.version}, ${topic})
+      select projection_id, version, ${topic} from evt.projection_version
+      where projection_id = ${projectionId} and version = ${projection.version}
+        and state <> 'retired'
+      for share
       on conflict do nothing`.execute(db)
     const { rows } = await sql<{ id: number }>`
       select id from evt.inbox_consumer where projection_id = ${projectionId}
         and version = ${projection.version} and topic = ${topic}`.execute(db)
     const [row] = rows
-    invariant(row !== undefined, 'a version that is run is not retired')
-    return new Inbox(row.id, nowMs)
+    if (row !== undefined) return new Inbox(row.id, nowMs)
+    throw new VersionError('RETIRED', `${projectionLabel(projection)} is retired`)
   }
 
   /**
