@@ -46,6 +46,13 @@ export async function releaseLetters(
 ): Promise<void> {
   if (places.length === 0) return
   const { projection, projectionId } = registered
+  // Before their letters, as everybody else who changes these.
+  await sql`
+    select from evt.parked_key k where k.projection_id = ${projectionId}
+      and k.version = ${projection.version} and (k.topic, k.key_md5) in (
+        select l.topic, md5(l.key) from evt.dead_letter l
+        join ${unnested(places)} on ${isAt(registered)})
+    order by k.key_md5, k.topic for update of k`.execute(trx)
   const { rows } = await sql<{ topic: string; key: string }>`
     delete from evt.dead_letter l using ${unnested(places)} where ${isAt(registered)}
     returning l.topic, l.key`.execute(trx)

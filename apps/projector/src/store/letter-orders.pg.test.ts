@@ -1,11 +1,12 @@
 import type { Letter } from '@fairlead/projection'
-import { sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { accounts, deposited } from '../testing/accounts.test-fixture.ts'
 import {
   type MigratedDatabase,
   migratedDatabase,
 } from '../testing/migrated-database.test-fixture.ts'
+import { releaseLetters } from '../rebuild/parked-keys.ts'
 import type { Database } from './database.ts'
 import {
   type LetterSelection,
@@ -179,4 +180,49 @@ test('a replay that another one has taken over since its letters were read reads
   await replay({ by: 'key', key: 'a' })
   const locked = db.transaction().execute((trx) => lockKeys(trx, partition, before))
   await expect(locked).rejects.toThrow(StaleKeysError)
+})
+
+describe('locks are taken in one order: nobody ends in a dead lock', () => {
+  const holdKey = (trx: Transaction<unknown>, key: string) =>
+    sql`select from evt.parked_key where key = ${key} for update`.execute(trx)
+
+  async function isWaiting(): Promise<void> {
+    await vi.waitFor(async () => {
+      const { rows } = await sql`select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+      expect(rows).toHaveLength(1)
+    })
+  }
+
+  test('a replay beside a drain of the same keys', async () => {
+    // By their digests "a" comes first, in the table "b".
+    for (const key of ['b', 'a']) await park(key, key.charCodeAt(0))
+    await sql`analyze evt.parked_key`.execute(db)
+    const { ordering } = await db.transaction().execute(async (trx) => {
+      await holdKey(trx, 'a')
+      const ordering = replay({ by: 'all' })
+      ordering.catch(() => undefined)
+      await isWaiting()
+      await holdKey(trx, 'b')
+      return { ordering }
+    })
+    expect(await ordering).toMatchObject({ keys: 2 })
+  })
+
+  test('rows that are folded anew beside a discard', async () => {
+    await park('a', 0)
+    const places = [{ topic: TOPIC, partition: 0, offset: 0 }]
+    const { releasing } = await db.transaction().execute(async (trx) => {
+      await holdKey(trx, 'a')
+      const releasing = db
+        .transaction()
+        .execute((other) => releaseLetters(other, partition, places))
+      releasing.catch(() => undefined)
+      await isWaiting()
+      await sql`update evt.dead_letter set edited_value = '{}'`.execute(trx)
+      return { releasing }
+    })
+    await releasing
+    expect((await sql`select from evt.parked_key`.execute(db)).rows).toEqual([])
+  })
 })

@@ -80,11 +80,9 @@ export async function requestReplay(
   const request = randomUUID()
   const isOne = selection.by === 'id'
   return db.transaction().execute(async (trx) => {
-    if (isOne) {
-      // A drain may be about to take the letter out: which one is the head is told behind it.
-      await lockKeysOf(trx, version, selection)
-      await refuseFollower(trx, version, selection.id)
-    }
+    // A drain may be about to take a letter out: which one is the head is told behind it.
+    await lockKeysOf(trx, version, selection)
+    if (isOne) await refuseFollower(trx, version, selection.id)
     const selected = await keysOf(trx, version, selection)
     // Somebody has asked for all of the key.
     const staysWhole = isOne
@@ -165,7 +163,10 @@ export async function discardLetters(
   })
 }
 
-/** Against everybody who changes their letters: what is read behind it holds until the transaction ends. */
+/**
+ * Against everybody who changes their letters: what is read behind it holds until the transaction ends. All of
+ * them lock keys before letters, and keys in the order of their digests.
+ */
 async function lockKeysOf(
   trx: Kysely<unknown>,
   version: VersionIds,
@@ -173,7 +174,7 @@ async function lockKeysOf(
 ): Promise<void> {
   await sql`select from evt.parked_key k
     where ${isOfVersion(version)} and ${await keysOf(trx, version, selection)}
-    order by key_md5 for update`.execute(trx)
+    order by key_md5, topic for update`.execute(trx)
 }
 
 /**
