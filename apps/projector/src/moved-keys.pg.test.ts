@@ -1,6 +1,7 @@
 import { partitionOfKey } from '@fairlead/kafka'
 import type { PreparedRecord } from '@fairlead/projection'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { EventLog } from './log/event-log.ts'
 import { RecordReader } from './log/prepare-records.ts'
 import { MovedKeys } from './moved-keys.ts'
 import { writeCheckpoints } from './store/checkpoints.ts'
@@ -61,12 +62,22 @@ async function applied(...counts: readonly number[]): Promise<void> {
 }
 
 /** Of partition 3, in a topic that had three partitions when the clock was at `LONG_AGO_MS`. */
-async function movedKeys(clock: { nowMs: number }): Promise<MovedKeys> {
+async function movedKeys(
+  clock: { nowMs: number; wallMs?: number },
+  options: { readonly log?: Partial<EventLog>; readonly seen?: readonly number[] } = {},
+): Promise<MovedKeys> {
   const partition = { ...registered, topic: TOPIC, partition: 3 }
-  for (const partitionCount of [3, 4]) {
+  for (const partitionCount of options.seen ?? [3, 4]) {
     await notePartitionCount(db, partition, { partitionCount, nowMs: LONG_AGO_MS })
   }
-  return MovedKeys.of({ db, log: log.open(), reader, partition, wallMs: () => clock.nowMs })
+  return MovedKeys.of({
+    db,
+    log: { ...log.open(), ...options.log },
+    reader,
+    partition,
+    nowMs: () => clock.nowMs,
+    wallMs: () => clock.wallMs ?? clock.nowMs,
+  })
 }
 
 const { signal } = new AbortController()
@@ -114,4 +125,55 @@ test('a growth is not over before producers have heard of it', async () => {
   await applied(0, 0, 0)
   log.append(3, at(0, 'any'))
   expect(await moved.permitted(await records(), signal)).toMatchObject({ isOver: false })
+})
+
+test('a clock that is set ahead ends no growth, and one that is set back keeps none', async () => {
+  const clock = { nowMs: 0, wallMs: LONG_AGO_MS }
+  const moved = await movedKeys(clock)
+  await applied(0, 0, 0)
+  log.append(3, at(0, 'any'))
+  clock.wallMs = SETTLED_MS
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ isOver: false })
+  clock.wallMs = 0
+  clock.nowMs = 600_000
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ isOver: true })
+})
+
+test('a growth that the broker which is asked hears of late is found by the first key that moved', async () => {
+  const answers = [3, 3]
+  const partitionCount = async (): Promise<number> => answers.shift() ?? 4
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: { partitionCount }, seen: [3] })
+  log.append(0, at(1_000, keyFrom(0)))
+  log.append(3, at(2_000, keyFrom(0)))
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(1, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('keys of a producer that chooses partitions otherwise are let pass', async () => {
+  const partitionCount = (): Promise<number> => Promise.resolve(3)
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: { partitionCount }, seen: [3] })
+  log.append(3, at(2_000, keyFrom(0)))
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('what is in an open transaction of the former partition is waited for', async () => {
+  let isCommitted = false
+  const inner = log.open()
+  const committed: Partial<EventLog> = {
+    endOffset: async (topic, partition) => (isCommitted ? inner.endOffset(topic, partition) : 0),
+    read: async (request) => {
+      const fetched = await inner.read(request)
+      return isCommitted ? fetched : { ...fetched, records: [], nextOffset: request.fromOffset }
+    },
+  }
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: committed })
+  log.append(0, at(1_000, keyFrom(0)))
+  log.append(3, at(2_000, keyFrom(0)))
+  await applied(0, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  isCommitted = true
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(1, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
 })

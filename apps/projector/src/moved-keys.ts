@@ -2,6 +2,7 @@ import { partitionOfKey } from '@fairlead/kafka'
 import { type PreparedRecord, comesBefore } from '@fairlead/projection'
 import type { EventLog } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
+import { pauseFor } from './pause.ts'
 import { type PartitionProgress, readCheckpoints } from './store/checkpoints.ts'
 import type { Database } from './store/database.ts'
 import { type Growth, SETTLED_AFTER_MS, notePartitionCount } from './store/partition-growth.ts'
@@ -34,9 +35,11 @@ type Settling = { readonly growthCount: number; readonly ends: ReadonlyMap<numbe
 
 type MovedKeysOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'endOffset' | 'partitionCount' | 'read'>
+  readonly log: Pick<EventLog, 'highWatermark' | 'partitionCount' | 'read'>
   readonly reader: RecordReader
   readonly partition: ProjectionPartition
+  /** For intervals: it is never set. */
+  readonly nowMs: () => number
   readonly wallMs: () => number
 }
 
@@ -49,7 +52,10 @@ type MovedKeysOptions = {
 export class MovedKeys {
   readonly #options: MovedKeysOptions
   #partitionCount = 0
+  /** Seen at times of `nowMs`. */
   #growths: readonly Growth[] = []
+  /** Misplaced keys were there before, and no growth that explains them. */
+  #hasLookedAgain = false
   #misplacedMs = Number.NEGATIVE_INFINITY
   #settleLookMs = Number.NEGATIVE_INFINITY
   #settling: Settling | undefined
@@ -66,11 +72,10 @@ export class MovedKeys {
 
   /** How many of the records, from the first on, may be applied now. */
   async permitted(records: readonly PreparedRecord[], signal: AbortSignal): Promise<Permitted> {
-    // Its producer may have heard of new partitions before this one's group has.
-    const nowMs = this.#options.wallMs()
+    const nowMs = this.#options.nowMs()
     const isLookDue = nowMs - this.#misplacedMs >= LOOK_INTERVAL_MS
-    if (isLookDue && records.some((record) => this.#isMisplaced(record))) {
-      await this.#look()
+    if (isLookDue && this.#areMisplaced(records)) {
+      await this.#lookFor(records, signal)
       this.#misplacedMs = nowMs
     }
     if (this.#growths.length === 0) return { count: records.length, moved: NONE, isOver: false }
@@ -84,17 +89,36 @@ export class MovedKeys {
     return { count, moved: new Set(moved.map(({ key }) => key)), isOver: await this.#forget(nowMs) }
   }
 
+  /** Their producer may have heard of new partitions before this one's group, and before the broker that is asked. */
+  async #lookFor(records: readonly PreparedRecord[], signal: AbortSignal): Promise<void> {
+    await this.#look()
+    if (this.#hasLookedAgain || !this.#areMisplaced(records)) return
+    await pauseFor(LOOK_INTERVAL_MS, signal)
+    await this.#look()
+    this.#hasLookedAgain = this.#areMisplaced(records)
+  }
+
   async #look(): Promise<void> {
-    const { db, log, partition, wallMs } = this.#options
+    const { db, log, partition, nowMs, wallMs } = this.#options
     const partitionCount = await log.partitionCount(partition.topic)
     if (partitionCount <= this.#partitionCount) return
     this.#partitionCount = partitionCount
+    this.#hasLookedAgain = false
     const seen = { partitionCount, nowMs: wallMs() }
-    this.#growths = await notePartitionCount(db, partition, seen)
+    const growths = await notePartitionCount(db, partition, seen)
+    // From here on, a clock that is set to another time makes none of them older or younger.
+    this.#growths = growths.map(({ partitionCount: before, seenAtMs }) => ({
+      partitionCount: before,
+      seenAtMs: nowMs() - Math.max(0, seen.nowMs - seenAtMs),
+    }))
   }
 
-  #isMisplaced({ record: { key, partition } }: PreparedRecord): boolean {
-    return key !== null && partitionOfKey(key, this.#partitionCount) !== partition
+  #areMisplaced(records: readonly PreparedRecord[]): boolean {
+    const { partition } = this.#options.partition
+    return records.some(
+      ({ record: { key } }) =>
+        key !== null && partitionOfKey(key, this.#partitionCount) !== partition,
+    )
   }
 
   /** Partitions that the record's key was in, if it is in another one now. */
@@ -113,9 +137,10 @@ export class MovedKeys {
     if (partitions.size === 0) return rests
     const { db, log, partition: of } = this.#options
     const { topic } = of
-    // The ends first: what is appended behind them is newer than the records that ask.
+    // The ends first: what is appended behind them is newer than the records that ask. Of a transaction that is open
+    // there, the part that is here may be seen already.
     const ends = new Map<number, number>()
-    for (const partition of partitions) ends.set(partition, await log.endOffset(topic, partition))
+    for (const former of partitions) ends.set(former, await log.highWatermark(topic, former))
     const checkpoints = await readCheckpoints(db, versionOf(of))
     for (const [partition, end] of ends) {
       const nextOffset = this.#nextOffsetOf(partition, checkpoints)
@@ -166,7 +191,7 @@ export class MovedKeys {
     const ends = new Map<number, number>()
     for (let former = 0; former < count; former += 1) {
       if (former === partition.partition) continue
-      ends.set(former, await log.endOffset(partition.topic, former))
+      ends.set(former, await log.highWatermark(partition.topic, former))
     }
     return ends
   }

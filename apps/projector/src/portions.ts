@@ -24,13 +24,14 @@ export type Portion = Batch & {
 
 type PortionsOptions = {
   readonly db: Database
-  readonly log: Pick<EventLog, 'endOffset' | 'partitionCount' | 'read'>
+  readonly log: Pick<EventLog, 'highWatermark' | 'partitionCount' | 'read'>
   readonly reader: RecordReader
   readonly partition: ProjectionPartition
   readonly held: HeldPartition
   readonly batchSize: BatchSize
   readonly recovery: Recovery
   readonly troubles: WorkerTroubles
+  readonly nowMs: () => number
   /** The worker stops. */
   readonly signal: AbortSignal
 }

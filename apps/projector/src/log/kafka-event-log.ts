@@ -26,6 +26,8 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
       admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
     topicId: (topic) => admin.topicId(topic),
     endOffset,
+    highWatermark: (topic, partition) =>
+      admin.listOffsets({ topic, partition, timestamp: 'latest' }),
     offsetAt: async (topic, partition, timeMs) => {
       const offset = await admin.listOffsets({ topic, partition, timestamp: timeMs })
       return offset === -1 ? endOffset(topic, partition) : offset

@@ -190,6 +190,7 @@ test('a version that was filled after its topic grew keeps keys in order that ha
     log: log.open(),
     reader,
     partition: { ...registered, topic: log.topic, partition: to },
+    nowMs: () => performance.now(),
     wallMs: Date.now,
   })
   const records = await reader.prepare(log.recordsOf(to))

@@ -82,6 +82,7 @@ export class MemoryLog {
       earliestOffset: () => Promise.resolve(this.logStartOffset),
       topicId: () => Promise.resolve(TOPIC_ID),
       endOffset: async (topic, partition) => this.#endOf({ topic, partition }),
+      highWatermark: async (topic, partition) => this.#endOf({ topic, partition }),
       offsetAt: async (topic, partition, timeMs) =>
         this.#partition({ topic, partition }).find(({ timestampMs }) => timestampMs >= timeMs)
           ?.offset ?? this.#endOf({ topic, partition }),
