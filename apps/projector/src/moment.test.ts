@@ -1,3 +1,5 @@
+import { lsn } from '@fairlead/base'
+import { UNKNOWN_LSN, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
 import { describe, expect, test } from 'vitest'
 import { momentOf } from './moment.ts'
 
@@ -12,6 +14,27 @@ test.for([
 
 test('a commit LSN is a moment', () => {
   expect(momentOf('0/16B3748')).toEqual({ untilLsn: '0/16B3748' })
+})
+
+const token = (position: bigint) =>
+  formatCommitToken({
+    lsn: lsn(position),
+    transactionId: '812',
+    written: new Map([['outbox.event.order', null]]),
+  })
+
+test('a commit token is the moment behind its writes, and ahead of the commits after them', () => {
+  expect(momentOf(token(0x16b3748n))).toEqual({ untilLsn: '0/16B3747' })
+  const joined = joinCommitTokens(token(0x16b3748n), token(0x1_0000_0000n), token(7n))
+  expect(momentOf(joined)).toEqual({ untilLsn: '0/FFFFFFFF' })
+})
+
+test('a commit token without a commit that is known is none', () => {
+  const empty = formatCommitToken({ lsn: lsn(0n), transactionId: '0', written: new Map() })
+  for (const text of [empty, token(UNKNOWN_LSN)]) {
+    expect(() => momentOf(text)).toThrow('does not say when')
+  }
+  expect(() => momentOf('2.%')).toThrow('is no moment: this is no commit token')
 })
 
 describe('no moment is', () => {

@@ -1,4 +1,5 @@
-import { parseLsn } from '@fairlead/base'
+import { formatLsn, lsn, parseLsn } from '@fairlead/base'
+import { CommitTokenError, UNKNOWN_LSN, parseCommitToken } from '@fairlead/outbox'
 import type { JobRequest } from './store/jobs.ts'
 import { VersionError } from './store/versions.ts'
 
@@ -6,8 +7,10 @@ const LSN = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i
 /** `Date.parse` makes a date of almost any text, of `ZZ/1` too. */
 const DAY_AND_TIME = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
 
+const COMMIT_TOKEN = /^(cut~)?\d\./
+
 /**
- * A time with its zone, a day in UTC, or a commit LSN.
+ * A time with its zone, a day in UTC, a commit LSN, or a commit token: then the moment behind its writes.
  *
  * @throws {VersionError} BAD_MOMENT
  */
@@ -16,12 +19,29 @@ export function momentOf(text: string): Pick<JobRequest, 'untilMs' | 'untilLsn'>
     parseLsn(text)
     return { untilLsn: text }
   }
+  if (COMMIT_TOKEN.test(text)) return { untilLsn: lsnOfToken(text) }
   const [, day] = DAY_AND_TIME.exec(text) ?? []
   const untilMs = day !== undefined && isDay(day) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(untilMs)) return { untilMs }
   throw new VersionError(
     'BAD_MOMENT',
-    `"${text}" is no moment: give a time with its zone, as 2026-01-31T12:00:00Z, a day in UTC, as 2026-01-31, or a commit LSN, as 0/16B3748`,
+    `"${text}" is no moment: give a time with its zone, as 2026-01-31T12:00:00Z, a day in UTC, as 2026-01-31, a commit LSN, as 0/16B3748, or a commit token`,
+  )
+}
+
+/** Of the last commit that may count: the token's writes are below its LSN, and no later commit is. */
+function lsnOfToken(token: string): string {
+  try {
+    const positions = parseCommitToken(token).filter(({ written }) => written.size > 0)
+    const bound = positions.reduce((most, { lsn: at }) => (at > most ? at : most), lsn(0n))
+    if (bound > 0n && bound < UNKNOWN_LSN) return formatLsn(lsn(bound - 1n))
+  } catch (error) {
+    if (!(error instanceof CommitTokenError)) throw error
+    throw new VersionError('BAD_MOMENT', `"${token}" is no moment: ${error.message}`)
+  }
+  throw new VersionError(
+    'BAD_MOMENT',
+    'this commit token does not say when its writes were committed',
   )
 }
 

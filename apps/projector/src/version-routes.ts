@@ -197,7 +197,8 @@ const rebuildBody = {
 
 const rebuildQuery = query({
   version: VERSION,
-  until: { type: 'string', minLength: 1, maxLength: 200 },
+  // A commit token is as long as a cookie may be.
+  until: { type: 'string', minLength: 1, maxLength: 4_096 },
   acceptMissingHistory: { type: 'boolean', default: false },
 })
 

@@ -2,6 +2,7 @@ export {
   type CommitPosition,
   type CommitToken,
   CommitTokenError,
+  UNKNOWN_LSN,
   filterCommitToken,
   formatCommitToken,
   isCutCommitToken,

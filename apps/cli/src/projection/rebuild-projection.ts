@@ -30,7 +30,7 @@ export const REBUILD_PROJECTION: Command = {
     tenant: { value: 'name', doc: 'whose row, with --key, where each tenant has rows of its own' },
     until: {
       value: 'moment',
-      doc: 'a throw-away version as of 2026-01-31T12:00:00Z, or of a commit LSN',
+      doc: 'a throw-away version as of 2026-01-31T12:00:00Z, a commit LSN, or a commit token',
     },
     'accept-missing-history': { doc: 'although the log has lost its beginning' },
     promote: { doc: 'show the version once it has caught up' },
