@@ -1,6 +1,7 @@
 import { invariant } from '@fairlead/base'
 import { type PreparedRecord, planOf } from './log-record.ts'
 import {
+  RECENT_TRANSACTIONS_MAX,
   type SourceProgress,
   advanceSource,
   isRepublished,
@@ -74,8 +75,9 @@ export function admit(from: Progress, fetched: FetchedRecords): Admitted {
     if (planOf(prepared) === 'ignored') ignoredCount += 1
     else records.push(prepared)
   }
-  if (source !== null && tally.transactions.length > 0) {
-    const recent = recentTransactions(source.recentTransactions, tally.transactions)
+  const counted = tally.newest(RECENT_TRANSACTIONS_MAX)
+  if (source !== null && counted.length > 0) {
+    const recent = recentTransactions(source.recentTransactions, counted)
     source = { ...source, recentTransactions: recent }
   }
   const to = { nextOffset: Math.max(nextOffset, fetched.nextOffset), source, eventTimeMs }

@@ -33,7 +33,7 @@ export type AppliedTransaction = {
  * A reader knows a bound above his commit, and his transaction's id. Between the two lie the commits of
  * others at the same time: as many as there are in a few milliseconds.
  */
-const RECENT_TRANSACTIONS_MAX = 64
+export const RECENT_TRANSACTIONS_MAX = 64
 
 const DECIMAL = /^\d{1,15}$/
 /** Fits a bigint of Postgres; ids count transactions, so there is no larger one. */

@@ -18,9 +18,11 @@ export class TransactionTally {
     }
   }
 
-  /** Those of which events were counted here, in their order. */
-  get transactions(): readonly AppliedTransaction[] {
-    return this.#counted.map(({ transactionId, eventCount }) => ({ transactionId, eventCount }))
+  /** The last of which events were counted here, in their order. */
+  newest(count: number): readonly AppliedTransaction[] {
+    return this.#counted
+      .slice(-count)
+      .map(({ transactionId, eventCount }) => ({ transactionId, eventCount }))
   }
 
   count({ transactionId, commitLsn }: SourcePosition): void {
