@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
+import { errorMessage } from '@fairlead/base'
 import { classifyPostgresError, migrate, tlsFailure, withTls } from '@fairlead/postgres'
 import {
   type CompletionRate,
   INFRA_BACKOFF,
   type Projection,
   type RetryPolicy,
-  headersText,
 } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
@@ -30,6 +29,7 @@ import { registerProjection } from './store/register.ts'
 import { StandbyLock, type StandbyOptions } from './standby-lock.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RegisteredProjection, TenantScope } from './store/registered-projection.ts'
+import { tellParked } from './tell-parked.ts'
 import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
@@ -294,23 +294,7 @@ export class Projector {
       },
       committed: (batch) => {
         metrics.committed(batch)
-        for (const { key, record, eventType, cause } of batch.ledger.letters) {
-          if (cause.kind === 'blocked') continue
-          const { stage, errorClass, errorMessage: message } = cause
-          logger.error(
-            {
-              ...fields,
-              offset: record.offset,
-              ...traceOf(headersText(record)),
-              eventType,
-              stage,
-              errorClass,
-              reason: message,
-            },
-            'a key is parked: the event failed, and those behind it wait',
-          )
-          logger.debug({ ...fields, key }, 'parked key')
-        }
+        tellParked(logger, { projection, at: partition }, batch.ledger.letters)
       },
       drained: (drained) => {
         metrics.drained(drained)
@@ -347,10 +331,4 @@ export class Projector {
     }
     return null
   }
-}
-
-/** Trace and span of the write that the event is from, by its W3C header. */
-function traceOf(headers: Readonly<Record<string, string>>) {
-  const [, traceId, spanId] = headers[EVENT_HEADERS.traceparent]?.split('-') ?? []
-  return { trace_id: traceId, span_id: spanId }
 }

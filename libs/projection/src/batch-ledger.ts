@@ -28,6 +28,7 @@ export type Letter = {
     | {
         readonly kind: 'failed'
         readonly stage: Stage
+        readonly failureClass: FailureClass
         /** Name of the error's class. */
         readonly errorClass: string
         /** SQLSTATE or another code; empty without one. */
@@ -121,7 +122,9 @@ export class BatchLedger {
     )
     if (content.kind === 'undecodable') {
       this.#countFailure('decode')
-      this.#park(prepared, { error: content.error, stage: 'decode', attempts: 1, mayPass: false })
+      const { error } = content
+      const failed = { error, stage: 'decode', failureClass: 'decode' } as const
+      this.#park(prepared, { ...failed, attempts: 1, mayPass: false })
       return null
     }
     this.#opened = prepared
@@ -174,7 +177,8 @@ export class BatchLedger {
         break
       case 'park': {
         const mayPass = failureClass !== 'decode' && classified !== 'park'
-        this.#park(prepared, { error, stage, attempts: attempt, mayPass, event })
+        const failed = { error, stage, failureClass, attempts: attempt }
+        this.#park(prepared, { ...failed, mayPass, event })
         break
       }
     }
@@ -188,8 +192,10 @@ export class BatchLedger {
   park(prepared: PreparedRecord, error: Error): void {
     const event = this.#eventOf(prepared)
     const isOfTenant = prepared.tenant !== ''
-    this.#park(prepared, { error, stage: 'handle', attempts: 1, mayPass: true, isOfTenant, event })
-    this.#countFailure(classifyFailure(error, 'handler'))
+    const failureClass = classifyFailure(error, 'handler')
+    const failed = { error, stage: 'handle', failureClass, attempts: 1 } as const
+    this.#park(prepared, { ...failed, mayPass: true, isOfTenant, event })
+    this.#countFailure(failureClass)
   }
 
   /** What was opened last is not decoded again, which an upcast that is not pure may refuse. */
@@ -219,6 +225,7 @@ export class BatchLedger {
     failure: {
       readonly error: unknown
       readonly stage: Stage
+      readonly failureClass: FailureClass
       readonly attempts: number
       readonly mayPass: boolean
       readonly isOfTenant?: boolean
@@ -226,7 +233,7 @@ export class BatchLedger {
       readonly event?: AnyEvent
     },
   ): void {
-    const { error, stage, attempts, mayPass, isOfTenant = false, event } = failure
+    const { error, stage, failureClass, attempts, mayPass, isOfTenant = false, event } = failure
     this.#parked.add(prepared.key)
     const described = describeError(error)
     const fingerprint = fingerprintOf({ stage, ...described })
@@ -234,6 +241,7 @@ export class BatchLedger {
     this.#setAside(prepared, {
       kind: 'failed',
       stage,
+      failureClass,
       attempts,
       mayPass,
       isOfTenant,

@@ -59,6 +59,7 @@ async function park(key: string, ...offsets: readonly number[]): Promise<readonl
               errorStack: '',
               fingerprint: '0123456789abcdef',
               attempts: 1,
+              failureClass: 'code',
               mayPass: false,
               isOfTenant: false,
             },
