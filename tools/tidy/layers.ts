@@ -24,6 +24,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   kafka: ['base'],
   serde: ['base', 'avro'],
   'dead-letters': ['base', 'avro'],
+  'projection-admin': ['base'],
   outbox: ['base', 'avro', 'serde', 'postgres'],
   service: ['base'],
   'broker-security': ['base', 'kafka', 'service'],

@@ -1,0 +1,91 @@
+/** A version of a projection, as any projector tells of it. */
+export type ProjectionVersion = {
+  readonly name: string
+  readonly version: number
+  readonly live: boolean
+  /** `running` when it is live; else building, catching_up, ready, standby, failed, retired, paused or faulted. */
+  readonly state: string
+  readonly reason: string | null
+  readonly pausedBy: string | null
+  /** Null where another process has partitions of it. */
+  readonly lagRecords: number | null
+  readonly parkedKeys: number
+}
+
+export type ProjectionStatus = {
+  /** The version that readers see. */
+  readonly live: number | null
+  /** The newest version that is filled, or catches up. */
+  readonly building: number | null
+  /** Of the live version behind the end of the log; 0 without one. */
+  readonly lagRecords: number
+  /** Age of the oldest event that it has yet to apply; null where that is not known. */
+  readonly lagSeconds: number | null
+  readonly parkedKeys: number
+  readonly pausedBy: string | null
+}
+
+export type RebuildOptions = {
+  /** Default: the newest one. */
+  readonly version?: number
+  /** Builds from what the log still has. */
+  readonly acceptMissingHistory?: boolean
+}
+
+export type RebuildProgress = {
+  /** building, catching_up, or ready once it has caught up. */
+  readonly state: string
+  readonly phase: string | null
+  readonly done: number
+  readonly total: number
+  readonly eventsPerSecond: number
+  readonly eta: Date | null
+  /** Keys that are parked. */
+  readonly parked: number
+}
+
+/**
+ * A rebuild that was ordered. It goes on whether somebody looks or not.
+ *
+ * The progress ends once the version has caught up; it throws `REBUILD_FAILED` when it does not.
+ */
+export interface Rebuild extends AsyncIterable<RebuildProgress> {
+  readonly version: number
+  promote(options?: PromotionOptions): Promise<Promotion>
+  /** Its version has failed then: it can be rebuilt, or retired. */
+  abort(options?: { readonly by?: string }): Promise<void>
+}
+
+export type PromotionOptions = {
+  /** How many records readers may be taken back by; default 0. */
+  readonly lagRecordsMax?: number
+  /** Although events of parked keys are missing in its rows. */
+  readonly acceptParked?: boolean
+  /** Although side effects are lost that only a version behind has yet to have. */
+  readonly acceptLostEffects?: boolean
+  /** How long to try to get the views from their readers; 25,000 at most. */
+  readonly timeoutMs?: number
+}
+
+export type Promotion = {
+  readonly live: number
+  readonly previous: number | null
+  /** Records whose side effects are still the former version's. */
+  readonly effectsPending: number
+  /** Views of tenants that others hold: they show the version with the columns of before. */
+  readonly viewsHeld: number
+  readonly durationMs: number
+}
+
+/** Keys that were folded again, and compared with their rows. */
+export type Verification = {
+  readonly isEqual: boolean
+  readonly rowCount: number
+  readonly liveRowCount: number | null
+  readonly comparedKeys: number
+  /** Left out, as events of theirs fail. */
+  readonly failingKeys: number
+  readonly missing: readonly string[]
+  readonly surplus: readonly string[]
+  readonly different: readonly string[]
+}
