@@ -165,3 +165,9 @@ test('a log or a database that is away is no failure of the projector', async ()
   await running.projector.stop()
   await proxy.close()
 })
+
+test('as many keys are taken as may be folded anew, however long they are', async () => {
+  const keys = Array.from({ length: 10_000 }, (_, index) => `${index}`.padEnd(300, '-'))
+  const order = { method: 'POST', url: '/projections/accounts/rebuild', payload: { keys } } as const
+  expect((await http.inject(order)).statusCode).toBe(202)
+})

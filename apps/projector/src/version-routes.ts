@@ -34,6 +34,8 @@ export const CONNECTION_TIMEOUT_MS: number = PROMOTE_TIMEOUT_MAX_MS + 35_000
 const LAG_TIMEOUT_MS = 20_000
 const KEYS_MAX = 10_000
 const KEY_LENGTH_MAX = 10_000
+/** So many keys, but not all of them so long. */
+const REBUILD_BYTES_MAX = 16_777_216
 const SAMPLE_MAX = 100_000
 
 const VERSION = {
@@ -217,7 +219,10 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
   const { db } = source
   http.post<{ Params: Name; Querystring: RebuildQuery; Body: RebuildBody }>(
     '/projections/:name/rebuild',
-    { schema: { querystring: rebuildQuery, body: rebuildBody } },
+    {
+      schema: { querystring: rebuildQuery, body: rebuildBody },
+      bodyLimit: REBUILD_BYTES_MAX,
+    },
     (request, reply) =>
       answer(reply, async () => {
         const { params, query: asked, body } = request

@@ -31,6 +31,7 @@ const parcels: Projection = defineProjection({
               fields: [
                 { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
                 { name: 'grams', type: 'long' },
+                { name: 'share', type: ['null', 'long', 'double'], default: null },
               ],
             },
           },
@@ -81,6 +82,22 @@ test('times and longs are read in every use of a named type', async () => {
   const { written } = await edited({ id: 'p', first: stop, last: stop })
   const encoded = '{"at":1000,"grams":9007199254740993}'
   expect(written).toEqual([`{"id":"p","first":${encoded},"last":${encoded}}`])
+})
+
+test.for([
+  ['a long', { at: 0, grams: 9007199254740992 }],
+  ['a time', { at: 9007199254740992, grams: 0 }],
+])('%s that is beyond the integers of a double is refused: it was rounded', async ([, first]) => {
+  await expect(edited({ id: 'p', first, last: null })).rejects.toMatchObject({
+    code: 'EDIT_REFUSED',
+    message: expect.stringContaining('write the long as a string'),
+  })
+})
+
+test('a number is taken as it is where it may be a double', async () => {
+  const first = { at: 0, grams: 1, share: 1e300 }
+  const { written } = await edited({ id: 'p', first, last: null })
+  expect(written).toEqual(['{"id":"p","first":{"at":0,"grams":1,"share":1e+300},"last":null}'])
 })
 
 test('a value whose schema was named in a header has its own id once it is edited', async () => {

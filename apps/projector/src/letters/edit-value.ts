@@ -115,6 +115,7 @@ function timestamps(schema: AvroSchema, json: unknown): unknown {
       const logicalType = logicalTypeOf(schema)
       if (logicalType === 'timestamp-millis') return timeOf(json, 1n)
       if (logicalType === 'timestamp-micros') return timeOf(json, MICROS_PER_MILLI)
+      if (typeof json === 'number') return safeLong(json)
       return typeof json === 'string' && LONG.test(json) ? BigInt(json) : json
     }
     case 'array':
@@ -139,10 +140,21 @@ function timestamps(schema: AvroSchema, json: unknown): unknown {
   }
 }
 
-/** Text stays text where a branch takes it. */
+/** Whoever wrote it may have written other digits: JSON was read with what a double has. */
+function safeLong(json: number): number {
+  if (!Number.isInteger(json) || Number.isSafeInteger(json)) return json
+  throw new LetterOrderError(
+    'EDIT_REFUSED',
+    `${json} is beyond 2^53, where numbers of JSON are rounded: write the long as a string, such as "9007199254740993"`,
+  )
+}
+
+/** Text stays text, and a number a number, where a branch takes it. */
 function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
-  const takesText = branches.some(({ kind }) => kind === 'string')
-  if (typeof json === 'string' && takesText) return json
+  const takes = (...kinds: readonly AvroSchema['kind'][]) =>
+    branches.some(({ kind }) => kinds.includes(kind))
+  if (typeof json === 'string' && takes('string')) return json
+  if (typeof json === 'number' && takes('float', 'double')) return json
   for (const branch of branches) {
     const changed = timestamps(branch, json)
     if (changed !== json) return changed
@@ -151,6 +163,7 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
 }
 
 function timeOf(json: unknown, unitsPerMilli: bigint): unknown {
+  if (typeof json === 'number') return safeLong(json)
   if (typeof json !== 'string') return json
   if (LONG.test(json)) return BigInt(json)
   const millis = Date.parse(json)

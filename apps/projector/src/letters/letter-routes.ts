@@ -41,6 +41,8 @@ import {
 
 /** Clients wait for 30 s. */
 const DRY_RUN_TIMEOUT_MS = 25_000
+/** A record has 1 MiB by default, and its bytes up to six characters each as JSON. */
+const EDIT_BYTES_MAX = 16_777_216
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 const RATE_MAX = 1_000_000
@@ -396,7 +398,7 @@ function addEdits(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   type Actor = { readonly actor: string; readonly reason: string }
   http.put<{ Params: { id: string }; Body: Actor & { readonly value: unknown } }>(
     '/dead-letters/:id/value',
-    { schema: editSchema },
+    { schema: editSchema, bodyLimit: EDIT_BYTES_MAX },
     ({ params, body: { value: json, ...actor } }, reply) =>
       answering(reply, async () => {
         const letter = await letterOf(db, params.id)

@@ -317,6 +317,8 @@ test('an edit is checked against the schema, and applied in the place of the ori
     value: { amount: 40 },
     valueBase64: original,
   })
+  const note = 'n'.repeat(2_000_000)
+  expect(await edit({ accountId: accountId(1), amount: 40, note })).toMatchObject({ status: 200 })
   await ask('DELETE', `/dead-letters/${id}/value`, ANA)
   expect((await ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
 
