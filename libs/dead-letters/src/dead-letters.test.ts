@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { defineEvents, parseSchema } from '@fairlead/avro'
 import { expect, expectTypeOf, test } from 'vitest'
 import { DeadLettersError, createDeadLetters } from './dead-letters.ts'
@@ -171,6 +174,55 @@ test('a type that is used by its name is that type', () => {
     to: place,
     via: [place],
   })
+})
+
+test('a number is one where a branch takes it, and a long that is none stays what it is', () => {
+  const schemaOf = (type: unknown) => parseSchema(JSON.stringify(type), { mode: 'strict' }).root
+  for (const json of [1.5, 7, null]) {
+    expect(dataOfJson(schemaOf(['null', 'long', 'double']), json)).toBe(json)
+  }
+  expect(dataOfJson(schemaOf(['null', 'long', 'double']), '9007199254740993')).toBe(
+    9007199254740993n,
+  )
+  expect(dataOfJson(schemaOf(['null', 'long']), 7)).toBe(7n)
+  expect(dataOfJson(schemaOf('long'), 1.5)).toBe(1.5)
+})
+
+test('a replay that was given up before is not asked for', async () => {
+  const { asked, letters } = projector({})
+  const given = letters.replay({ all: true }, { ...ANA, signal: AbortSignal.abort() })
+  await expect(given).rejects.toMatchObject({ name: 'DeadLettersError', code: 'ABORTED' })
+  expect(asked).toEqual([])
+})
+
+test.for([
+  ['that never comes', ''],
+  ['whose end never comes', '{"discarded":'],
+] as const)('an answer %s is not waited for', async ([, beginning]) => {
+  const server = createServer((_request, response) => {
+    if (beginning !== '') response.write(beginning)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const letters = createDeadLetters({
+    url: `http://127.0.0.1:${port}`,
+    projection: 'orders',
+    events: Events,
+    timeoutMs: 50,
+  })
+  const discarded = letters.discard({ all: true }, ANA)
+  await expect(discarded).rejects.toMatchObject({
+    name: 'DeadLettersError',
+    code: 'TIMEOUT',
+    retryable: true,
+  })
+  server.closeAllConnections()
+  server.close()
+})
+
+test('an answer of something else is an error', async () => {
+  const { letters } = projector({ '/dead-letters/discard': new Response('<html>') })
+  await expect(letters.discard({ all: true }, ANA)).rejects.toMatchObject({ code: 'HTTP_200' })
 })
 
 test('what the projector refuses is an error with its code', async () => {

@@ -19,6 +19,8 @@ export type DeadLettersOptions<S extends AnyEvents> = {
   readonly version?: number
   /** The events of the projection: they give letters their types. */
   readonly events: S
+  /** How long an answer may take; default 30 s, in which a projector gives a dry run up. */
+  readonly timeoutMs?: number
   /** Default: the global one. */
   readonly fetch?: typeof fetch
 }
@@ -114,7 +116,7 @@ export type DryRun = {
   readonly isCut: boolean
 }
 
-/** The projector refuses, or does not answer. `code` is its own, such as NOT_FOUND, or NETWORK. */
+/** The projector refuses, or does not answer. `code` is its own, such as NOT_FOUND, or NETWORK, TIMEOUT, ABORTED. */
 export class DeadLettersError extends OperationalError {
   override readonly name = 'DeadLettersError'
 }
@@ -158,6 +160,7 @@ export interface DeadLetters<S extends AnyEvents> {
 
 const PAGE_LETTERS = 100
 const POLL_INTERVAL_MS = 200
+const TIMEOUT_DEFAULT_MS = 30_000
 
 export function createDeadLetters<S extends AnyEvents>(
   options: DeadLettersOptions<S>,
@@ -211,6 +214,13 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
     options: Parameters<DeadLetters<S>['replay']>[1],
   ): Promise<ReplayResult> {
     const { signal, ...order } = options
+    if (isAborted(signal)) {
+      throw new DeadLettersError('the replay was given up before it was asked for', {
+        code: 'ABORTED',
+        retryable: false,
+        cause: signal?.reason,
+      })
+    }
     const { request } = await this.#send<{ readonly request: string }>(
       'POST',
       '/dead-letters/replay',
@@ -219,7 +229,7 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
     for (;;) {
       const result = await this.#resultOf(request)
       const isOver = result.pendingKeys === 0 || result.pausedBy !== null
-      if (isOver || signal?.aborted === true) return result
+      if (isOver || isAborted(signal)) return result
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
     }
   }
@@ -319,26 +329,54 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
-    const { url, token, fetch: request = fetch } = this.#options
+    const { token } = this.#options
     const headers = {
       ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     }
-    let response: Response
-    try {
-      response = await request(`${url.replace(/\/$/, '')}${path}`, { ...init, headers })
-    } catch (cause) {
-      const message = `no projector answers at ${url}: ${errorMessage(cause)}`
-      throw new DeadLettersError(message, { code: 'NETWORK', retryable: true, cause })
-    }
-    const answer = (await response.json().catch(() => ({}))) as {
+    const { ok, status, text } = await this.#answerTo(path, { ...init, headers })
+    const answer = jsonOf(text)
+    if (ok && answer !== undefined) return answer as Answer
+    const { code, message } = (answer ?? {}) as {
       readonly code?: string
       readonly message?: string
     }
-    if (response.ok) return answer as Answer
-    throw new DeadLettersError(answer.message ?? `the projector answers ${response.status}`, {
-      code: answer.code ?? `HTTP_${response.status}`,
-      retryable: response.status >= 500,
+    throw new DeadLettersError(message ?? `the projector answers ${status}`, {
+      code: code ?? `HTTP_${status}`,
+      retryable: status >= 500,
     })
+  }
+
+  async #answerTo(
+    path: string,
+    init: RequestInit,
+  ): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
+    const { url, fetch: request = fetch, timeoutMs = TIMEOUT_DEFAULT_MS } = this.#options
+    const signal = AbortSignal.timeout(timeoutMs)
+    try {
+      const response = await request(`${url.replace(/\/$/, '')}${path}`, { ...init, signal })
+      const { ok, status } = response
+      return { ok, status, text: await response.text() }
+    } catch (cause) {
+      if (signal.aborted) {
+        const message = `the projector at ${url} has not answered within ${timeoutMs} ms`
+        throw new DeadLettersError(message, { code: 'TIMEOUT', retryable: true, cause })
+      }
+      const message = `no projector answers at ${url}: ${errorMessage(cause)}`
+      throw new DeadLettersError(message, { code: 'NETWORK', retryable: true, cause })
+    }
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
+/** Undefined for what is no JSON: something else than a projector answers. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

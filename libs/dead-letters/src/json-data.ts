@@ -38,10 +38,16 @@ export function dataOfJson(schema: AvroSchema, json: unknown): unknown {
   }
 }
 
-/** Text stays text where a branch takes it, else it is the first branch that makes something of it. */
+/**
+ * Text stays text, and a number a number, where a branch takes it; else it is the first branch that makes
+ * something of it.
+ */
 function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
-  const isText = typeof json === 'string' && branches.some(({ kind }) => kind === 'string')
-  if (json === null || isText) return json
+  const takes = (...kinds: readonly AvroSchema['kind'][]) =>
+    branches.some(({ kind }) => kinds.includes(kind))
+  const isText = typeof json === 'string' && takes('string')
+  const isNumber = typeof json === 'number' && takes('int', 'float', 'double')
+  if (json === null || isText || isNumber) return json
   for (const branch of branches) {
     const data = dataOfJson(branch, json)
     if (data !== json) return data
@@ -59,7 +65,7 @@ export function jsonOfData(data: unknown): unknown {
 }
 
 function isInteger(json: unknown): json is number | string {
-  return typeof json === 'number' || (typeof json === 'string' && /^-?\d{1,19}$/.test(json))
+  return Number.isInteger(json) || (typeof json === 'string' && /^-?\d{1,19}$/.test(json))
 }
 
 /** A byte is a character (Avro 1.12, "JSON Encoding"). */
