@@ -23,7 +23,13 @@ export type Expected = {
 const INTEGER_MAX = 2 ** 31 - 1
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-export async function foldAccounts(stack: ProjectionStack): Promise<Expected> {
+const NO_EDITS: ReadonlyMap<string, number> = new Map()
+
+/** `edits` are amounts that somebody had applied, by `partition@offset`. */
+export async function foldAccounts(
+  stack: ProjectionStack,
+  edits: ReadonlyMap<string, number> = NO_EDITS,
+): Promise<Expected> {
   const decode = avroDecoder({ registry: stack.registry.url })
   const rows = new Map<string, AccountRow>()
   const letters = new Map<string, 'failed' | 'blocked'>()
@@ -38,7 +44,7 @@ export async function foldAccounts(stack: ProjectionStack): Promise<Expected> {
     const data = await decode(record.value === null ? null : Buffer.from(record.value)).catch(
       () => undefined,
     )
-    const amount = Number(data?.['amount'] ?? 0)
+    const amount = edits.get(at) ?? Number(data?.['amount'] ?? 0)
     const row = rows.get(key) ?? { id: key, events: 0, balance: 0, trail: 0n }
     const balance = row.balance + amount
     if (amount === 0 || balance > INTEGER_MAX) {

@@ -70,6 +70,16 @@ async function holdDrainBack(
   }
 }
 
+async function isHeldBack(stack: ProjectionStack): Promise<void> {
+  await waitFor('the drain to wait behind some letters', 60_000, async () => {
+    const { rowCount } = await stack.pool.query(
+      "select from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
+      [ADVISORY_LOCK],
+    )
+    return rowCount === 1
+  })
+}
+
 /** Nothing is parked any more, and every event is in the rows. */
 async function isHealed(stack: ProjectionStack): Promise<void> {
   await stack.caughtUp('accounts')
@@ -99,11 +109,22 @@ test('events that arrive while their key drains queue behind it, and are live af
   await stack.caughtUp('accounts')
   await heal(stack)
 
+  const { rows: parked } = await stack.pool.query<{ id: string }>(
+    'select max(id) as id from evt.dead_letter',
+  )
+  const letGo = await holdDrainBack(stack, 600)
   const replay = dlq(app, 'replay', 'accounts', '--all', ...WHY)
+  await isHeldBack(stack)
   for (let from = 1; from < 2_000; from += 50) await stack.publish(...round(from, 50))
+  await letGo()
   expect(await replay).toMatchObject({ exitCode: 0 })
   await stack.publish(...round(7, 100))
   await isHealed(stack)
+  const { rowCount: arrivedMeanwhile } = await stack.pool.query(
+    "select from evt.dead_letter_log where (letter->>'id')::bigint > $1",
+    [parked[0]?.id],
+  )
+  expect(arrivedMeanwhile).toBeGreaterThan(0)
 }, 300_000)
 
 test('a drain that fails again keeps what it did; one that is killed goes on', async () => {
@@ -130,13 +151,7 @@ test('a drain that fails again keeps what it did; one that is killed goes on', a
 
   const letGo = await holdDrainBack(stack, 600)
   await dlq(app, 'replay', 'accounts', '--key', 'account-5', '--no-wait', ...WHY)
-  await waitFor('the drain to wait behind some letters', 60_000, async () => {
-    const { rowCount } = await stack.pool.query(
-      "select from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
-      [ADVISORY_LOCK],
-    )
-    return rowCount === 1
-  })
+  await isHeldBack(stack)
   const applied = await stack.pool.query('select from evt.dead_letter_log limit 600')
   expect(applied.rowCount).toBe(600)
   await app.stop('SIGKILL')
@@ -149,7 +164,9 @@ test('a drain that fails again keeps what it did; one that is killed goes on', a
   })
   await app.ready()
   const { stdout } = await dlq(app, 'list', 'accounts', '--kind', 'failed', '--json')
-  const [{ id }] = JSON.parse(stdout) as [{ id: string }]
+  const [{ id, partition, offset }] = JSON.parse(stdout) as [
+    { id: string; partition: number; offset: number },
+  ]
   const value = JSON.stringify({ accountId: 'account-7', amount: 'much', note: '' })
   expect(await dlq(app, 'edit', id, '--value', value, ...WHY)).toMatchObject({
     exitCode: 1,
@@ -167,10 +184,14 @@ test('a drain that fails again keeps what it did; one that is killed goes on', a
   expect(dry).toMatchObject({ exitCode: 0 })
   expect(dry.stdout).toMatch(/- balance: 5\n\+ balance: 9\n/)
   expect(await dlq(app, 'replay', 'accounts', '--all', ...WHY)).toMatchObject({ exitCode: 0 })
-  const { rows } = await stack.pool.query(
-    `select events, balance, note from public.account where id = 'account-7'`,
-  )
-  expect(rows).toEqual([{ events: 3, balance: 18, note: '' }])
+  expect(await readLetters(stack)).toEqual(new Map())
+  const { rows } = await foldAccounts(stack, new Map([[`${partition}@${offset}`, 4]]))
+  expect(rows).toMatchObject([
+    { id: 'account-5', events: 6_000 },
+    { id: 'account-7', events: 3, balance: 18 },
+    { id: 'account-first' },
+  ])
+  expect(await readAccounts(stack)).toEqual(rows)
   const log = await dlq(app, 'log', 'accounts', '--limit', '4', '--json')
   expect(JSON.parse(log.stdout)).toMatchObject([
     { action: 'replay', key: 'account-7' },
