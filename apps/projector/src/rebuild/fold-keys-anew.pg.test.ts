@@ -7,6 +7,7 @@ import { takeOver } from '../store/checkpoints.ts'
 import type { Database } from '../store/database.ts'
 import type { Job } from '../store/jobs.ts'
 import { lockKeys, readDueLetters } from '../store/letter-queue.ts'
+import { listActions } from '../store/list-letters.ts'
 import { StaleKeysError } from '../store/park-letters.ts'
 import { accountId, accounts, deposited, undecodable } from '../testing/accounts.test-fixture.ts'
 import { type MemoryLog, TOPIC_ID } from '../testing/memory-log.test-fixture.ts'
@@ -188,6 +189,9 @@ describe('a row of several keys', () => {
     expect(await foldAnew(accountId(0))).toMatchObject({ state: 'done' })
     expect(await fixture.balancesIn('public')).toEqual(balances(13))
     expect(await fixture.letters(1)).toMatchObject([{ key: 'ann', offset: 1, kind: 'blocked' }])
+    expect(await listActions(db, { limit: 10 })).toMatchObject([
+      { action: 'rebuild', actor: 'projector', key: 'ann', letterId: `${replay.letters[0]?.id}` },
+    ])
     await expect(
       db.transaction().execute((trx) => lockKeys(trx, elsewhere, replay)),
     ).rejects.toThrow(StaleKeysError)

@@ -1,8 +1,9 @@
 import type { Letter, LogRecord } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
+import { type GoneLetter, settleGone } from '../store/gone-letters.ts'
 import { type LetterMirror, mirrorLetters } from '../store/mirror-letters.ts'
 import { parkLetters } from '../store/park-letters.ts'
-import type { RegisteredProjection } from '../store/registered-projection.ts'
+import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
 
 /** By topic: keys of several topics have nothing to do with each other. */
 export type ParkedKeysByTopic = ReadonlyMap<string, ReadonlySet<string>>
@@ -35,9 +36,8 @@ export async function readLetterPlaces(
 }
 
 /**
- * Letters whose events are in the rows now go, and a key that has no more of them is free. Its owner
- * finds that out with the key's next event, which it may not set aside then; a replay that has read
- * the letters before begins anew.
+ * Letters whose events are in the rows now go, with a note of each, and a key that has no more of them is
+ * free. Its owner finds that out with the key's next event, which it may not set aside then.
  */
 export async function releaseLetters(
   trx: Transaction<unknown>,
@@ -53,18 +53,17 @@ export async function releaseLetters(
         select l.topic, md5(l.key) from evt.dead_letter l
         join ${unnested(places)} on ${isAt(registered)})
     order by k.key_md5, k.topic for update of k`.execute(trx)
-  const { rows } = await sql<{ topic: string; key: string }>`
-    delete from evt.dead_letter l using ${unnested(places)} where ${isAt(registered)}
-    returning l.topic, l.key`.execute(trx)
-  const ofKeys = sql`k.projection_id = ${projectionId} and k.version = ${projection.version}
-    and (k.topic, k.key_md5) in (select topic, md5(key)
-      from unnest(${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ key }) => key)}::text[])
-        as released (topic, key))`
-  await sql`
-    delete from evt.parked_key k where ${ofKeys}
-      and not exists (select from evt.dead_letter l where l.projection_id = k.projection_id
-        and l.version = k.version and l.topic = k.topic and md5(l.key) = k.key_md5)`.execute(trx)
-  await sql`update evt.parked_key k set revision = revision + 1 where ${ofKeys}`.execute(trx)
+  const { rows: gone } = await sql<GoneLetter>`
+    with gone as (
+      delete from evt.dead_letter l using ${unnested(places)} where ${isAt(registered)} returning l.*
+    ), noted as (
+      insert into evt.dead_letter_log (actor, reason, action, projection_id, version, letter)
+      select 'projector', 'its rows were folded anew', 'rebuild', projection_id, version,
+        to_jsonb(gone)
+      from gone
+    )
+    select id, topic, md5(key) as "keyMd5" from gone`.execute(trx)
+  await settleGone(trx, versionOf(registered), gone)
 }
 
 type LetterPlace = Pick<LogRecord, 'topic' | 'partition' | 'offset'>

@@ -245,7 +245,7 @@ export type ListedAction = {
   readonly at: Date
   readonly actor: string
   readonly reason: string
-  readonly action: 'replay' | 'retry' | 'discard' | 'edit'
+  readonly action: 'replay' | 'retry' | 'discard' | 'edit' | 'rebuild'
   readonly projection: string
   readonly version: number
   readonly key: string
