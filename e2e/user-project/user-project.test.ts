@@ -111,7 +111,7 @@ test('the code of docs/projections.md is that of the project', async () => {
 test('it runs against npm start: a write is read back as soon as the wait for it ends', async () => {
   const module = join(project, 'loans.ts')
   await using platform = await RunningPlatform.start(['--rate', '0', '--projections', module])
-  const { postgres, registry } = platform.endpoints
+  const { postgres, registry, projector } = platform.endpoints
   const { stdout } = await run(process.execPath, ['lend.ts'], {
     POSTGRES: postgres,
     REGISTRY: registry,
@@ -120,4 +120,6 @@ test('it runs against npm start: a write is read back as soon as the wait for it
     fresh: true,
     loan: [{ loan_id: 'l1', title: 'Emma', open: true }],
   })
+  const operated = await run(process.execPath, ['operate.ts'], { PROJECTOR: projector })
+  expect(JSON.parse(operated.stdout)).toEqual({ live: 1, lagRecords: 0, titles: [] })
 })

@@ -6,7 +6,10 @@ import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** What a service installs: to write events, to route them, to define and test projections, to read its writes, to lint its statements. */
+/**
+ * What a service installs: to write events, to route them, to define and test projections, to read its writes, to operate
+ * projections and their dead letters, to lint its statements.
+ */
 const LIBRARIES = [
   'base',
   'avro',
@@ -16,6 +19,8 @@ const LIBRARIES = [
   'projection',
   'projection-testing',
   'read-your-writes',
+  'dead-letters',
+  'projection-admin',
   'lint',
 ] as const
 
