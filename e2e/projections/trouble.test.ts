@@ -214,6 +214,24 @@ function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
+test('a database that has lost its last commits has them applied again, idle or not', async () => {
+  await using stack = await start()
+  await running(stack)
+  await stack.pool.query('create table saved_checkpoint as table evt.checkpoint')
+  await stack.pool.query('create table saved_account as table rm_accounts_v1.account')
+  for (const next of [30, 0]) {
+    await stack.publish(...deposits(100))
+    await stack.caughtUp('accounts')
+    await stack.pool.query(`begin;
+      delete from evt.checkpoint; insert into evt.checkpoint table saved_checkpoint;
+      delete from rm_accounts_v1.account; insert into rm_accounts_v1.account table saved_account;
+      commit`)
+    await stack.publish(...deposits(next))
+    await stack.caughtUp('accounts')
+    await expectOracle(stack)
+  }
+})
+
 test('a broker that is away delays, and no more', async () => {
   await using stack = await start()
   const app = await running(stack)
