@@ -121,6 +121,7 @@ test('a worker that slept through its replacement is fenced, and changes nothing
   await stack.publish(...deposits(50))
   await stack.caughtUp('accounts')
   await expectOracle(stack)
+  await stack.hasMetric(sleeper, 'projection_fenced_total', 1)
   await sleeper.stop('SIGKILL')
   await proxy.close()
 })

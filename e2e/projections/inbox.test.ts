@@ -140,3 +140,42 @@ test('an event that comes again once its id is forgotten is parked and counted, 
     projections: [{ duplicatesKnownBy: ['offset', 'position', 'id'] }],
   })
 })
+
+test('processes whose clocks are an hour behind and a day ahead: each event counts once, and none is forgotten', async () => {
+  await using stack = await start(2)
+  const ids = [idAt(Date.now()), randomUUID()]
+  const records = await foreignDeposits(
+    stack,
+    120,
+    (index) => `${ids[index % 2]?.slice(0, -4)}${String(1_000 + index)}`,
+  )
+  const withClock = (shiftMs: number) =>
+    stack.projector(
+      { 'batch.records.max': 10 },
+      {
+        NODE_OPTIONS: `--import ${join(import.meta.dirname, 'shifted-clock.ts')}`,
+        CLOCK_SHIFT_MS: String(shiftMs),
+      },
+    )
+  await stack.publishRaw(...records.slice(0, 60))
+  const behind = withClock(-HOUR_MS)
+  await stack.caughtUp('accounts')
+  await stack.publishRaw(...records.slice(30, 90))
+  const ahead = withClock(24 * HOUR_MS)
+  await stack.caughtUp('accounts')
+  await behind.stop('SIGKILL')
+  await stack.publishRaw(...records)
+  await stack.caughtUp('accounts')
+  await ahead.stop('SIGKILL')
+  withClock(-HOUR_MS)
+  await stack.publishRaw(...records.slice(60))
+  await stack.caughtUp('accounts')
+
+  expect(await readLetters(stack)).toEqual(new Map())
+  expect(await readAccounts(stack)).toEqual(rowsOnce(120))
+  const shifts = [behind, ahead].map((app) => {
+    const hours = (Date.parse(String(app.logField('time'))) - Date.now()) / HOUR_MS
+    return Math.round(hours)
+  })
+  expect(shifts).toEqual([-1, 24])
+})

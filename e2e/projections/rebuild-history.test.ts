@@ -1,10 +1,13 @@
+import { join } from 'node:path'
 import { createClusterAdmin, partitionOfKey } from '@fairlead/kafka'
 import { createRegistryClient, withWirePrefix } from '@fairlead/serde'
+import avsc from 'avsc'
 import { expect, test } from 'vitest'
 import type { ProjectionStack } from '../support/projection-stack.ts'
 import { fairlead } from '../support/cli.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { AccountRow } from './account-oracle.ts'
+import { CentEvents, OLD_DEPOSITED } from './account-upcasts.ts'
 import { nextTrail } from './accounts.ts'
 import {
   cli,
@@ -172,6 +175,46 @@ test('an event that no schema of today reads is never skipped: it stops the prom
   expect(await stateOf(stack, 2)).toBe('live')
 })
 
+test('events of an old schema are upcast, live and in a rebuild', async () => {
+  await using stack = await startStack({
+    events: CentEvents,
+    projections: join(import.meta.dirname, 'account-upcasts.ts'),
+  })
+  const registry = createRegistryClient({ url: stack.registry.url })
+  const schema = JSON.stringify(OLD_DEPOSITED)
+  const id = await registry.register(`${stack.topic}-bank.Deposited`, { schema })
+  const oldType = avsc.Type.forSchema(JSON.parse(schema) as avsc.Schema)
+  const publish = async (numbers: readonly number[]) => {
+    const events = numbers.map((cents) => ({ accountId: `account-${cents % 7}`, cents }))
+    const records = await stack.encode(...events.map((event) => CentEvents.Deposited(event)))
+    await stack.publishRaw(
+      ...records.map((record, index) => {
+        const { accountId = '', cents = 0 } = events[index] ?? {}
+        if (cents % 2 === 1) return record
+        const old = oldType.toBuffer({ accountId, euros: cents })
+        return { ...record, value: withWirePrefix(id, old) }
+      }),
+    )
+  }
+  const numbers = Array.from({ length: 200 }, (_, index) => index + 1)
+  await publish(numbers.slice(0, 120))
+  const first = stack.projector()
+  await stack.caughtUp('accounts')
+  await first.stop()
+  await publish(numbers.slice(120))
+  stack.projector({}, { VERSIONS: '2' })
+  await stack.caughtUp('accounts')
+  const amounts = numbers.map((number) => ({
+    data: {
+      accountId: `account-${number % 7}`,
+      amount: number % 2 === 1 ? number : number * 100,
+    },
+  }))
+  expect(await liveRows(stack)).toEqual(rowsInOrder(amounts))
+  await hasState(stack, 2, ['ready'])
+  expect(await rowsOf(stack, 2)).toEqual(rowsInOrder(amounts))
+})
+
 test('other code under a version that is known refuses to start', async () => {
   await using stack = await startStack({ partitions: 1 })
   release(stack, 'accounts:1')
@@ -195,7 +238,9 @@ async function registerOld(stack: ProjectionStack, schema: string): Promise<numb
 }
 
 /** A fold of the events in the order in which they were published, whatever partition they went to. */
-function rowsInOrder(events: ReturnType<typeof deposits>): readonly AccountRow[] {
+function rowsInOrder(
+  events: readonly { readonly data: { readonly accountId: string; readonly amount: number } }[],
+): readonly AccountRow[] {
   const rows = new Map<string, AccountRow>()
   for (const { data } of events) {
     const id = data.accountId

@@ -13,6 +13,11 @@ import {
   stateOf,
 } from './rebuild-stack.ts'
 
+/**
+ * A reader that has to wait for longer fails. A promotion waits 500 ms for its locks, and whoever is
+ * behind it no longer: Postgres measures both, so that a busy machine makes no difference.
+ */
+const READER_LOCK_TIMEOUT_MS = 1_500
 const CATCH_UP_DEADLINE_MS = 300_000
 
 test('a long reader makes the promotion step back, and others read on meanwhile', async () => {
@@ -47,10 +52,9 @@ test('a long reader makes the promotion step back, and others read on meanwhile'
     exitCode: 0,
     stdout: expect.stringMatching(/v2 is live/),
   })
-  const { failures, longestMs, reads } = await readers.stop()
+  const { failures, reads } = await readers.stop()
   expect(failures).toEqual([])
   expect(reads).toBeGreaterThan(10)
-  process.stdout.write(`a reader waited for ${longestMs.toFixed()} ms at most\n`)
 })
 
 test('busy readers see no error in a swap that changes columns, but for named statements', async () => {
@@ -153,28 +157,30 @@ test('two versions at once, one of which is killed: each event has its side effe
 
 type Readers = {
   readonly failures: readonly unknown[]
-  readonly longestMs: number
   readonly reads: number
 }
 
-/** Each reads the view over and over, every time with a statement that has no name. */
+/** Each reads the view over and over, with statements that have no name and wait for no lock for long. */
 function pollReaders(
   stack: ProjectionStack,
   readerCount = 1,
 ): AsyncDisposable & { readonly stop: () => Promise<Readers> } {
   const stopping = new AbortController()
   const failures: unknown[] = []
-  let longestMs = 0
   let reads = 0
   const read = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const startMs = performance.now()
-      const { rows } = await stack.pool.query<{ count: string }>(
-        'select count(*) from (select * from public.account) a',
-      )
-      if (rows[0]?.count === '0') throw new Error('the table is empty')
-      longestMs = Math.max(longestMs, performance.now() - startMs)
-      reads += 1
+    const session = await stack.pool.connect()
+    try {
+      await session.query(`set lock_timeout = ${READER_LOCK_TIMEOUT_MS}`)
+      while (!stopping.signal.aborted) {
+        const { rows } = await session.query<{ count: string }>(
+          'select count(*) from (select * from public.account) a',
+        )
+        if (rows[0]?.count === '0') throw new Error('the table is empty')
+        reads += 1
+      }
+    } finally {
+      session.release(true)
     }
   }
   // The first failure of a reader ends it.
@@ -184,7 +190,7 @@ function pollReaders(
   const stop = async (): Promise<Readers> => {
     stopping.abort()
     await Promise.all(reading)
-    return { failures, longestMs, reads }
+    return { failures, reads }
   }
   return { stop, [Symbol.asyncDispose]: async () => void (await stop()) }
 }
