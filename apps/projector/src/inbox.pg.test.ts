@@ -333,7 +333,7 @@ test('ids of a version that is retired are removed', async () => {
   fixture.log.append(0, sent('a', 5), sent('b', 5))
   const started = fixture.start([withInbox, { ...withInbox, version: 2 }])
   await fixture.hasState('accounts', 2, 'ready')
-  expect(await storedIds()).toEqual({ timed: 0, untimed: 4 })
+  await until(async () => expect(await storedIds()).toEqual({ timed: 0, untimed: 4 }))
   await retire(db, { name: 'accounts', version: 2 })
   await keep(started)
   expect(await storedIds()).toEqual({ timed: 0, untimed: 2 })
