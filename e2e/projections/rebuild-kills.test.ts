@@ -5,6 +5,14 @@ import type { RunningApp } from '../support/running-app.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { AccountEvents } from './accounts.ts'
 import {
+  type Release,
+  blockCheckpoints,
+  blockPhase,
+  blockStatement,
+  installBlocks,
+  isWaiting,
+} from './rebuild-blocks.ts'
+import {
   cli,
   deposits,
   hasState,
@@ -22,7 +30,6 @@ const EVENTS = 6_000
 const LATE_EVENTS = 2_000
 const SMALL_BATCH = 100
 const SMALL_FETCHES = { 'fetch.bytes.max': 1 }
-const ADVISORY_LOCK = 4_711
 
 /** A moment of a rebuild, and how a test stops it there: by a lock that the rebuild has to wait for. */
 type Moment = {
@@ -31,11 +38,10 @@ type Moment = {
   readonly isReached: (stack: ProjectionStack, version: number) => Promise<boolean>
 }
 
-type Release = () => Promise<void>
-
 const MOMENTS: readonly Moment[] = [
   { name: 'prepare', block: blockStatement('DROP SCHEMA'), isReached: isWaiting },
-  { name: 'loading', block: () => Promise.resolve(nothing), isReached: isLoading },
+  // All is folded, and nothing written.
+  { name: 'loading', block: blockPhase('copying'), isReached: isWaiting },
   { name: 'copying', block: blockCheckpoints, isReached: isWaiting },
   { name: 'indexing', block: blockStatement('ALTER TABLE'), isReached: isWaiting },
   { name: 'catching up', block: () => Promise.resolve(nothing), isReached: isCatchingUp },
@@ -162,79 +168,6 @@ async function retire(projector: RunningApp, version: number): Promise<void> {
     String(version),
   )
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-}
-
-/** Statements of the tags in `public.blocked` wait for an advisory lock before they begin. */
-async function installBlocks(stack: ProjectionStack): Promise<void> {
-  await stack.pool.query(`
-    create table public.blocked (tag text);
-    create function public.wait_while_blocked() returns event_trigger language plpgsql as $$
-    begin
-      if exists (select from public.blocked where tag = tg_tag) then
-        perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
-      end if;
-    end $$;
-    create function public.wait_for_lock() returns trigger language plpgsql as $$
-    begin
-      perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
-      return new;
-    end $$;
-    create function public.wait_behind_checkpoints() returns trigger language plpgsql as $$
-    begin
-      if exists (select from evt.checkpoint where version = new.version
-          and xmin <> pg_current_xact_id()::xid) then
-        perform pg_advisory_xact_lock_shared(${ADVISORY_LOCK});
-      end if;
-      return new;
-    end $$;
-    create event trigger wait_while_blocked on ddl_command_start
-      execute function public.wait_while_blocked()`)
-}
-
-function blockStatement(tag: string) {
-  return async (stack: ProjectionStack): Promise<Release> => {
-    await stack.pool.query('insert into public.blocked values ($1)', [tag])
-    const blocker = await stack.pool.connect()
-    await blocker.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
-    return async () => {
-      await blocker.query(`delete from public.blocked; select pg_advisory_unlock(${ADVISORY_LOCK})`)
-      blocker.release()
-    }
-  }
-}
-
-async function isWaiting(stack: ProjectionStack): Promise<boolean> {
-  const { rowCount } = await stack.pool.query(
-    "select from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
-    [ADVISORY_LOCK],
-  )
-  return (rowCount ?? 0) > 0
-}
-
-/** The rows are copied, and the checkpoints behind them are about to be stored: nothing has committed. */
-async function blockCheckpoints(
-  stack: ProjectionStack,
-  version: number,
-  { when }: { readonly when: 'always' | 'there are some' } = { when: 'always' },
-): Promise<Release> {
-  await stack.pool.query(`
-    create trigger blocked before insert on evt.checkpoint for each row
-      when (new.version = ${version}) execute function public.${
-        when === 'always' ? 'wait_for_lock' : 'wait_behind_checkpoints'
-      }()`)
-  const blocker = await stack.pool.connect()
-  await blocker.query(`select pg_advisory_lock(${ADVISORY_LOCK})`)
-  return async () => {
-    await blocker.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`)
-    await blocker.query('drop trigger blocked on evt.checkpoint')
-    blocker.release()
-  }
-}
-
-/** Or beyond: it does not take long. */
-async function isLoading(stack: ProjectionStack, version: number): Promise<boolean> {
-  const job = await rebuildOf(stack, version)
-  return job !== undefined && (job.phase !== 'preparing' || job.state === 'done')
 }
 
 /** Batches of the log that a fetch can take one by one. */

@@ -8,7 +8,7 @@ import {
 } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { orderSummary } from '../../examples/shop/src/projections.ts'
-import { AccountEvents, accounts, nextTrail } from './accounts.ts'
+import { AccountEvents, accounts, nextTrail, turnover } from './accounts.ts'
 
 /**
  * Versions of projections as the variable PROJECTIONS names them, such as `accounts:1,accounts:2`: a
@@ -95,6 +95,7 @@ const CODES: Readonly<Record<string, Projection>> = {
   reordered,
   mail,
   tally,
+  turnover,
   order_summary: orderSummary,
 }
 
