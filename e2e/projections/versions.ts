@@ -92,6 +92,7 @@ const tally: CommutativeProjection = defineProjection({
 
 const CODES: Readonly<Record<string, Projection>> = {
   accounts,
+  apart: { ...accounts, tenants: 'schema' },
   reordered,
   mail,
   tally,
