@@ -121,6 +121,32 @@ test('a later version is shown once it is promoted, and the earlier one again af
   expect(await promote(3)).toBe(404)
 })
 
+test('a version is shown behind its verification, by a job', async () => {
+  await http.close()
+  await running.projector.stop()
+  await serve([{ ...accounts, version: 2 }])
+  await caughtUp(2)
+  const promote = async (query: string) => {
+    const url = `/projections/accounts/promote?version=2&acceptParked=true${query}`
+    const answer = await http.inject({ method: 'POST', url })
+    return { status: answer.statusCode, body: answer.json<unknown>() }
+  }
+  expect(await promote('&sample=5')).toMatchObject({ status: 400, body: { code: 'BAD_ORDER' } })
+  const { status, body } = await promote('&verify=true&sample=5')
+  expect(status).toBe(202)
+  const { jobId } = body as { readonly jobId: string }
+  await vi.waitFor(
+    async () =>
+      expect(await get(`/projection-jobs/${jobId}`)).toMatchObject({
+        body: {
+          state: 'done',
+          result: { isEqual: true, comparedKeys: 1, promoted: { live: 2, previous: 1 } },
+        },
+      }),
+    { timeout: 60_000, interval: 20 },
+  )
+})
+
 test('the lag counts partitions that nobody has begun', async () => {
   log.grow(2)
   log.append(1, deposited(accountId(0), 1), deposited(accountId(0), 2))

@@ -5,8 +5,15 @@ import { inTime } from './in-time.ts'
 import { momentOf } from './moment.ts'
 import { abortRebuild } from './store/abort-rebuild.ts'
 import type { Database } from './store/database.ts'
-import { type Job, type JobPhase, latestJob, readJob, requestJob } from './store/jobs.ts'
-import { type Promoted, promote, rollback } from './store/promote.ts'
+import {
+  type Job,
+  type JobPhase,
+  type JobRequest,
+  latestJob,
+  readJob,
+  requestJob,
+} from './store/jobs.ts'
+import { type Promoted, promote, refuseUnbuilt, rollback } from './store/promote.ts'
 import { registerMoment } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { requestRebuild } from './store/request-rebuild.ts'
@@ -69,6 +76,16 @@ type SwapQuery = {
   readonly timeoutMs: number
 }
 
+const VERIFY_PROPERTIES = {
+  sample: { type: 'integer', minimum: 1, maximum: SAMPLE_MAX },
+  acceptMissingHistory: { type: 'boolean', default: false },
+} as const
+
+/** Of a promotion that compares rows with the log before, which takes as long as it takes to read that. */
+const VERIFY_FIRST = { verify: { type: 'boolean', default: false }, ...VERIFY_PROPERTIES } as const
+
+type VerifyOptions = { readonly sample?: number; readonly acceptMissingHistory: boolean }
+
 type Name = { readonly name: string }
 type OfVersion = { readonly version: number }
 type OfVersionOrAll = { readonly version?: number }
@@ -94,7 +111,8 @@ export type VersionSource = {
  *   body for some rows of a version that follows the log, and `tenant` where each has rows of its own. `GET` tells the progress.
  * - `POST /projections/:name/abort?version=&by=`: ends the rebuild of a version, which has failed then.
  * - `POST /projections/:name/promote?version=&lagRecordsMax=&acceptParked=&acceptLostEffects=&timeoutMs=`,
- *   `…/rollback`, `…/retire?version=&acceptLostEffects=`.
+ *   `…/rollback`, `…/retire?version=&acceptLostEffects=`. With `verify=true` (and `sample`,
+ *   `acceptMissingHistory`), a promotion is a job, which shows the version unless its rows differ from the log.
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
  * - `GET /projections/:name/lag`: how far each version is behind the end of the log, in every partition
  *   of its topics.
@@ -114,12 +132,34 @@ export function addVersionRoutes(
 
 function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSource): void {
   const { db, onChange } = source
-  http.post<{ Params: Name; Querystring: OfVersion & SwapQuery }>(
+  http.post<{
+    Params: Name
+    Querystring: OfVersion & SwapQuery & VerifyOptions & { readonly verify: boolean }
+  }>(
     '/projections/:name/promote',
-    { schema: { querystring: query({ version: VERSION, ...SWAP_PROPERTIES }, ['version']) } },
+    {
+      schema: {
+        querystring: query({ version: VERSION, ...SWAP_PROPERTIES, ...VERIFY_FIRST }, ['version']),
+      },
+    },
     (request, reply) =>
       answer(reply, async () => {
-        const promoted = await promote(db, { ...request.params, ...request.query })
+        const { version, verify, sample, acceptMissingHistory, ...swap } = request.query
+        const verification = { ...(sample === undefined ? {} : { sample }), acceptMissingHistory }
+        const of = { ...request.params, version }
+        if (verify) {
+          const found = await readVersion(db, of)
+          refuseUnbuilt(found)
+          reply.code(202)
+          return requestVerification(db, found, { ...verification, promote: swap })
+        }
+        if (sample !== undefined || acceptMissingHistory) {
+          throw new VersionError(
+            'BAD_ORDER',
+            'sample and acceptMissingHistory say how rows are compared with the log: give verify=true, or leave them out',
+          )
+        }
+        const promoted = await promote(db, { ...of, ...swap })
         onChange()
         return promotedJson(promoted)
       }),
@@ -204,16 +244,9 @@ const rebuildQuery = query({
   acceptMissingHistory: { type: 'boolean', default: false },
 })
 
-type VerifyQuery = OfVersionOrAll & {
-  readonly sample?: number
-  readonly acceptMissingHistory: boolean
-}
+type VerifyQuery = OfVersionOrAll & VerifyOptions
 
-const verifyQuery = query({
-  version: VERSION,
-  sample: { type: 'integer', minimum: 1, maximum: SAMPLE_MAX },
-  acceptMissingHistory: { type: 'boolean', default: false },
-})
+const verifyQuery = query({ version: VERSION, ...VERIFY_PROPERTIES })
 
 function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSource): void {
   const { db } = source
@@ -257,17 +290,11 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
         const { version, sample, acceptMissingHistory } = request.query
         const of = await versionOrLive(db, request.params.name, version)
         refuseIdle(of)
-        const jobId = await requestJob(db, {
-          projectionId: of.projectionId,
-          version: of.version,
-          kind: 'verify',
-          request: {
-            ...(sample === undefined ? {} : { sample }),
-            ...(acceptMissingHistory ? { acceptMissingHistory } : {}),
-          },
-        })
         reply.code(202)
-        return { jobId: String(jobId), version: of.version }
+        return requestVerification(db, of, {
+          ...(sample === undefined ? {} : { sample }),
+          acceptMissingHistory,
+        })
       }),
   )
   http.get<{ Params: { readonly id: string } }>(
@@ -285,6 +312,15 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
         .send({ code: 'UNKNOWN_JOB', message: `there is no job ${request.params.id}` })
     },
   )
+}
+
+async function requestVerification(
+  db: Database,
+  { projectionId, version }: Version,
+  request: JobRequest,
+): Promise<{ readonly jobId: string; readonly version: number }> {
+  const jobId = await requestJob(db, { projectionId, version, kind: 'verify', request })
+  return { jobId: String(jobId), version }
 }
 
 type RebuildOrder = RebuildQuery & NonNullable<RebuildBody>

@@ -1,7 +1,8 @@
 import { defineEvents } from '@fairlead/avro'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { changeOf } from './commutative.ts'
+import { changeOf, foldOfChanges } from './commutative.ts'
+import { foldEvent } from './fold.ts'
 import { addChanges } from './commutative-columns.ts'
 import { type AnyEvent, type ChangeHandler, defineProjection } from './definition.ts'
 import { type Row, tables } from './table.ts'
@@ -97,4 +98,18 @@ test('changes come to the same sum in every order', () => {
 test('text has the order of its code points', () => {
   const row = (first: string): Row => ({ id: 'a', sum: 0n, count: 0, last: null, first })
   expect(sumOf([row('\u{1f600}'), row('\uffff')])).toMatchObject({ first: '\uffff' })
+})
+
+test('a fold of changes comes to their sum, from a row without a beginning on', () => {
+  const table = { ...counts.table, columns: { ...counts.table.columns, last: 'timestamptz' } }
+  const fold = foldOfChanges({ ...counts, table, on: { Counted: ({ data }) => data as Row } })
+  const dated = change.map((row) => ({ ...row, last: row.last ?? new Date(0) }))
+  fc.assert(
+    fc.property(fc.array(dated, { minLength: 1 }), (changes) => {
+      const folded = changes.reduce<Row | undefined>((row, { id: rowKey, ...data }) => {
+        return foldEvent(fold, { rowKey, row, event: { ...event, data }, enriched: undefined })
+      }, undefined)
+      expect(folded).toEqual(sumOf(changes))
+    }),
+  )
 })

@@ -1,6 +1,6 @@
 import type { BatchLedger } from './batch-ledger.ts'
 import { addChanges, changeRow } from './commutative-columns.ts'
-import type { AnyEvent, CommutativeProjection } from './definition.ts'
+import type { AnyEvent, CommutativeProjection, FoldHandler, FoldProjection } from './definition.ts'
 import { rowKeyOf, sortedKeys } from './fold.ts'
 import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
@@ -44,4 +44,29 @@ export function changeOf(
   const rowKey = rowKeyOf(projection, event)
   const change = projection.on[event.type]?.(event, enrichedFor(projection, enriched, event)) ?? {}
   return { rowKey, change: changeRow(projection, rowKey, change) }
+}
+
+/**
+ * A fold that comes to the same rows, from the first event on: for who says what a row should be without the
+ * table, which adds up what is written to it.
+ */
+export function foldOfChanges(projection: CommutativeProjection): FoldProjection {
+  const { operations, table, on: handlers, ...common } = projection
+  const { keyColumn } = table
+  const isNew = (row: Row): boolean => Object.keys(row).length < Object.keys(table.columns).length
+  const on = Object.entries(handlers).map(([type, handler]): [string, FoldHandler] => [
+    type,
+    (row, event, enriched) => {
+      const change = changeRow(projection, row[keyColumn] as RowKey, handler(event, enriched) ?? {})
+      return isNew(row) ? change : addChanges(operations, row, change)
+    },
+  ])
+  return {
+    ...common,
+    kind: 'fold',
+    table,
+    mayShareRows: true,
+    initial: (key) => ({ [keyColumn]: key }),
+    on: Object.fromEntries(on),
+  }
 }

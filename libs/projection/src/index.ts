@@ -17,7 +17,7 @@ export {
   defineProjection,
   remove,
 } from './definition.ts'
-export { addUpBatch, changeOf } from './commutative.ts'
+export { addUpBatch, changeOf, foldOfChanges } from './commutative.ts'
 export {
   type ChangeOf,
   type Operation,

@@ -2,6 +2,7 @@ import { ACTOR_OPTION, actorName } from '../command/actor.ts'
 import {
   type Command,
   EXIT,
+  type ExitCode,
   type OptionDefinition,
   type OptionValues,
   UsageError,
@@ -101,20 +102,29 @@ export const PROMOTE_PROJECTION: Command = {
       await showVersion(api, output, path)
       return EXIT.ok
     }
-    const verification = await runVerification({ api, output, signal, name, version })
-    if (verification === null) return EXIT.interrupted
-    const section = { title: '', text: verificationText(verification) }
-    if (!verification.isEqual) {
-      output.object({ verification }, [section])
-      return EXIT.unhealthy
-    }
-    const promoted = await promotion(api, path)
-    output.object({ ...promoted, verification }, [
-      section,
-      { title: '', text: promotionText(promoted) },
-    ])
-    return EXIT.ok
+    return showVerified({ api, output, signal, name, version, path })
   },
+}
+
+/** Shows a version, by the request at `path`, unless its rows differ from the log. */
+export async function showVerified({
+  path,
+  ...of
+}: Parameters<typeof runVerification>[0] & { readonly path: string }): Promise<ExitCode> {
+  const { api, output } = of
+  const verification = await runVerification(of)
+  if (verification === null) return EXIT.interrupted
+  const section = { title: '', text: verificationText(verification) }
+  if (verification.isEqual === false) {
+    output.object({ verification }, [section])
+    return EXIT.unhealthy
+  }
+  const promoted = await promotion(api, path)
+  output.object({ ...promoted, verification }, [
+    section,
+    { title: '', text: promotionText(promoted) },
+  ])
+  return EXIT.ok
 }
 
 export const ROLLBACK_PROJECTION: Command = {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
 import { REBUILD_PROJECTION } from './rebuild-projection.ts'
 
@@ -22,4 +22,60 @@ test.for([
   })
   const run = await runAgainst(answer, REBUILD_PROJECTION, 'orders', '--key', 'o1')
   expect([run.exitCode, run.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, text])
+})
+
+describe('a version that is shown once it has caught up', () => {
+  const progress = { phase: 'ready', done: 9, total: 9, eventsPerSecond: 0, eta: null, parked: 0 }
+  const equal = { comparedKeys: 5, rowCount: 5, liveRowCount: 4, logKeyCount: 5, failingKeys: 0 }
+  const found = { ...equal, missing: [], surplus: [], different: [], isEqual: true }
+  const promoted = { live: 2, previous: 1, effectsPending: 0, viewsHeld: 0, durationMs: 3 }
+  const bodyOf = (request: string, result: object): object => {
+    if (request.startsWith('GET /projection-jobs/8')) {
+      return { ...progress, state: 'done', reason: null, result }
+    }
+    if (request.startsWith('GET')) return { ...progress, state: 'ready', reason: null }
+    if (request.includes('/verify')) return { jobId: '8', version: 2 }
+    return request.includes('/promote') ? promoted : { jobId: '7', version: 2 }
+  }
+  const rebuild = (result: object, ...argv: readonly string[]) =>
+    runAgainst(
+      (request) => ({ body: bodyOf(request, result) }),
+      REBUILD_PROJECTION,
+      'orders',
+      '--promote',
+      ...argv,
+    )
+  const orders = ({ requests }: { readonly requests: readonly string[] }) =>
+    requests.flatMap((request) => /^POST .*\/(\w+)(?:\?|$)/.exec(request)?.[1] ?? [])
+
+  test('is compared with the log first', async () => {
+    const run = await rebuild(found)
+    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'verify', 'promote']])
+    expect(run.stdout).toContain('5 keys compared: all equal')
+    expect(run.stdout).toContain('5 rows, 4 in the live version; the log has events of 5\n')
+  })
+
+  test('is not shown when rows differ', async () => {
+    const run = await rebuild({ ...found, isEqual: false, different: ['o1'] })
+    expect([run.exitCode, orders(run)]).toEqual([10, ['rebuild', 'verify']])
+    expect(run.stdout).toMatch(/they differ[^]*different: o1/)
+  })
+
+  test('is not shown when it has rows of no event', async () => {
+    const run = await rebuild({ ...found, isEqual: false, rowCount: 6 })
+    expect([run.exitCode, orders(run)]).toEqual([10, ['rebuild', 'verify']])
+    expect(run.stdout).toContain('the log has events of 5: there are rows of no event')
+  })
+
+  test('is shown with the counts alone when handlers in SQL made it', async () => {
+    const tables = [{ name: 'total', rowCount: 3, liveRowCount: 2 }]
+    const run = await rebuild({ ...found, isEqual: null, tables })
+    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'verify', 'promote']])
+    expect(run.stdout).toMatch(/^not compared: what rows .* is not known\ntotal: 3 rows, 2 in/m)
+  })
+
+  test('is shown at once when that is asked for', async () => {
+    const run = await rebuild(found, '--no-verify')
+    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'promote']])
+  })
 })

@@ -11,7 +11,7 @@ import {
 } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject } from '../output/output.ts'
-import { showVersion } from './change-projections.ts'
+import { showVerified, showVersion } from './change-projections.ts'
 import { follow, followJob } from './follow.ts'
 import type { Progress } from './progress-text.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
@@ -33,14 +33,15 @@ export const REBUILD_PROJECTION: Command = {
       doc: 'a throw-away version as of 2026-01-31T12:00:00Z, a commit LSN, or a commit token',
     },
     'accept-missing-history': { doc: 'although the log has lost its beginning' },
-    promote: { doc: 'show the version once it has caught up' },
+    promote: { doc: 'compare some of its rows with the log once it has caught up, and show it' },
+    'no-verify': { doc: 'with --promote: show it without that' },
     'no-wait': { doc: 'do not wait for it' },
     ...PROJECTOR_OPTION,
   },
   notes:
     'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild:\n' +
     '"fairlead projection abort" does. On a terminal progress is a bar, elsewhere it is JSON, a line for\n' +
-    'each look.',
+    'each look. Exit code 10 with --promote when rows differ from the log: the version is not shown.',
   async run(invocation) {
     const {
       options,
@@ -61,6 +62,9 @@ export const REBUILD_PROJECTION: Command = {
     }
     if (isSet(options, 'no-wait') && isSet(options, 'promote')) {
       throw new UsageError('--promote waits until the version has caught up: leave --no-wait out')
+    }
+    if (isSet(options, 'no-verify') && !isSet(options, 'promote')) {
+      throw new UsageError('--no-verify is for --promote: a rebuild alone verifies nothing')
     }
     const api = projectorApi(options)
     const started = await start(api, name, invocation)
@@ -130,7 +134,13 @@ async function waitForVersion(
   if (end === null) return EXIT.interrupted
   if (end.state === 'failed' || end.state === 'retired') throw rebuildFailed(end.reason)
   if (isSet(options, 'promote')) {
-    await showVersion(api, output, projectionPath(name, 'promote', { version }))
+    const promotePath = projectionPath(name, 'promote', { version })
+    if (end.state !== 'live' && !isSet(options, 'no-verify')) {
+      const acceptMissingHistory = isSet(options, 'accept-missing-history') ? true : undefined
+      const about = { name, version, acceptMissingHistory, path: promotePath }
+      return showVerified({ api, output, signal, ...about })
+    }
+    await showVersion(api, output, promotePath)
     return EXIT.ok
   }
   const parked = end.parked === 0 ? '' : `, ${end.parked} keys are parked`

@@ -9,7 +9,15 @@ import type { Job } from '../store/jobs.ts'
 import { lockKeys, readDueLetters } from '../store/letter-queue.ts'
 import { listActions } from '../store/list-letters.ts'
 import { StaleKeysError } from '../store/park-letters.ts'
-import { accountId, accounts, deposited, undecodable } from '../testing/accounts.test-fixture.ts'
+import {
+  BranchEvents,
+  accountId,
+  accounts,
+  activity,
+  deposited,
+  undecodable,
+  visited,
+} from '../testing/accounts.test-fixture.ts'
 import { type MemoryLog, TOPIC_ID } from '../testing/memory-log.test-fixture.ts'
 import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
@@ -18,7 +26,7 @@ let db: Database
 let log: MemoryLog
 
 beforeEach(async () => {
-  fixture = await RebuildFixture.open()
+  fixture = await RebuildFixture.open([BranchEvents.topic])
   ;({ db, log } = fixture)
 })
 
@@ -196,4 +204,34 @@ describe('a row of several keys', () => {
       db.transaction().execute((trx) => lockKeys(trx, elsewhere, replay)),
     ).rejects.toThrow(StaleKeysError)
   })
+})
+
+test('rows of changes that commute are made anew while events of all their topics come in', async () => {
+  const rowsOf = async () =>
+    (
+      await sql<{ day: string; sum: bigint; visits: number; last: string | null }>`
+        select day, sum, visits, last from public.activity order by day`.execute(db)
+    ).rows
+  log.append(0, deposited('monday', 5), deposited('monday', 20), deposited('tuesday', 3))
+  log.appendTo(BranchEvents.topic, 0, visited('b1', 'monday'))
+  fixture.start([activity])
+  const monday = { day: 'monday', sum: 25n, visits: 1, last: 'amount 5' }
+  const tuesday = { day: 'tuesday', sum: 3n, visits: 0, last: 'amount 3' }
+  await until(async () => expect(await rowsOf()).toEqual([monday, tuesday]))
+  await sql`update rm_activity_v1.activity set sum = 99, last = 'x'`.execute(db)
+  log.appendTo(BranchEvents.topic, 0, visited('b1', 'monday'))
+  expect(
+    await fixture.runJob('activity', {
+      version: 1,
+      kind: 'keys',
+      request: { keys: ['monday'] },
+    }),
+  ).toMatchObject({ state: 'done', result: { keys: 1, rows: 1 } })
+  log.appendTo(BranchEvents.topic, 0, visited('b2', 'monday'))
+  await until(async () =>
+    expect(await rowsOf()).toEqual([
+      { ...monday, visits: 3 },
+      { ...tuesday, sum: 99n, last: 'x' },
+    ]),
+  )
 })

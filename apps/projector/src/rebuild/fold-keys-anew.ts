@@ -1,5 +1,5 @@
 import { postgresErrorCode } from '@fairlead/postgres'
-import type { FoldProjection, Row } from '@fairlead/projection'
+import { type FoldProjection, type Projection, type Row, foldOfChanges } from '@fairlead/projection'
 import type { Transaction } from 'kysely'
 import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
 import { columnType } from '../store/column-type.ts'
@@ -41,8 +41,7 @@ const LOCK_NOT_AVAILABLE = '55P03'
  * @throws {RebuildFailed} when an event of a key fails; then nothing is changed.
  */
 export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
-  const { projection } = order.registered
-  if (projection.kind !== 'fold') throw notAFold(projection.name)
+  const projection = foldOf(order.registered.projection)
   const options = await rowsOfOrder(order)
   const { registered, db, job, nowMs, session } = options
   const keys = await spelledAsStored(projection, options)
@@ -69,10 +68,13 @@ export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
   }
 }
 
-function notAFold(name: string): VersionError {
-  return new VersionError(
+/** @throws {VersionError} NOT_A_FOLD */
+function foldOf(projection: Projection): FoldProjection {
+  if (projection.kind === 'fold') return projection
+  if (projection.kind === 'commutative') return foldOfChanges(projection)
+  throw new VersionError(
     'NOT_A_FOLD',
-    `${name} has handlers in SQL: which rows a key changes is not known. Rebuild it as a new version.`,
+    `${projection.name} has handlers in SQL: which rows a key changes is not known. Rebuild it as a new version.`,
   )
 }
 
@@ -100,8 +102,8 @@ async function swapLocked(
   { registered, job }: RebuildOptions,
   { reading, fold, keys }: Read,
 ): Promise<boolean> {
-  const { projection, schemaName } = registered
-  if (projection.kind !== 'fold') throw notAFold(projection.name)
+  const { schemaName } = registered
+  const projection = foldOf(registered.projection)
   await lockCheckpoints(trx, versionOf(registered), waitLimit(trx, BATCHES_TIMEOUT_MS))
   const ends = await readCheckpoints(trx, versionOf(registered))
   if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return false

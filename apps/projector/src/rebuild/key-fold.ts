@@ -1,3 +1,4 @@
+import { invariant } from '@fairlead/base'
 import {
   type AnyEvent,
   Attempts,
@@ -53,8 +54,8 @@ export class KeyFold {
   readonly #changed: ChangedRows = new Map()
   /** Key texts of the batch that is being folded. */
   #texts: ReadonlyMap<RowKey, string> = new Map()
-  /** Keys of records, in the sense of the ledger, of which an event failed in this fold. */
-  readonly #failedKeys = new Set<string>()
+  /** By topic: keys of records, in the sense of the ledger, of which an event failed in this fold. */
+  readonly #failedKeys = new Map<string, Set<string>>()
   #firstFailure: Letter | undefined
   readonly #failing = new Set<string>()
   readonly #parked = new Set<string>()
@@ -214,19 +215,40 @@ export class KeyFold {
     const { enrich } = this.#projection
     const enriched =
       enrich === undefined
-        ? await this.#lookUps.of(records, ({ key }) => this.#failedKeys.has(key))
+        ? await this.#lookUps.of(records, ({ key, record }) => this.#failedOf(record).has(key))
         : await enrichInSession(this.#options.session, enrich, events)
+    // Keys of several topics have nothing to do with each other; in which order these come does not matter.
+    for (const ofTopic of Map.groupBy(records, ({ record }) => record.topic).values()) {
+      const letters = this.#foldTopic(ofTopic, enriched)
+      if (letters.length > 0) this.#noteFailures(letters, wanted)
+    }
+  }
+
+  /** Of one topic, one record at least. */
+  #foldTopic(records: readonly PreparedRecord[], enriched: unknown): readonly Letter[] {
+    const projection = this.#projection
+    const [first] = records
+    invariant(first !== undefined, 'a group has a record')
+    const failedKeys = this.#failedOf(first.record)
     const ledger = new BatchLedger({
-      projection: this.#projection,
-      parkedKeys: this.#failedKeys,
+      projection,
+      parkedKeys: failedKeys,
       attempts: Attempts.none,
     })
-    foldInto(this.#projection, { records, rows: NO_ROWS, changed: this.#changed, ledger, enriched })
-    for (const key of ledger.parkedKeys) this.#failedKeys.add(key)
-    if (this.#failedKeys.size > FAILED_KEYS_MAX) {
+    foldInto(projection, { records, rows: NO_ROWS, changed: this.#changed, ledger, enriched })
+    for (const key of ledger.parkedKeys) failedKeys.add(key)
+    if (failedKeys.size > FAILED_KEYS_MAX) {
       throw new RebuildFailed(`more than ${FAILED_KEYS_MAX} keys fail`)
     }
-    if (ledger.letters.length > 0) this.#noteFailures(ledger.letters, wanted)
+    return ledger.letters
+  }
+
+  #failedOf({ topic }: Pick<LogRecord, 'topic'>): Set<string> {
+    const known = this.#failedKeys.get(topic)
+    if (known !== undefined) return known
+    const keys = new Set<string>()
+    this.#failedKeys.set(topic, keys)
+    return keys
   }
 
   #noteFailures(

@@ -3,7 +3,16 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Database } from '../store/database.ts'
 import type { Job } from '../store/jobs.ts'
-import { accountId, accounts, deposited, undecodable } from '../testing/accounts.test-fixture.ts'
+import {
+  BranchEvents,
+  accountId,
+  accounts,
+  activity,
+  deposited,
+  totals,
+  undecodable,
+  visited,
+} from '../testing/accounts.test-fixture.ts'
 import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
@@ -12,7 +21,7 @@ let db: Database
 let log: MemoryLog
 
 beforeEach(async () => {
-  fixture = await RebuildFixture.open()
+  fixture = await RebuildFixture.open([BranchEvents.topic])
   ;({ db, log } = fixture)
 })
 
@@ -103,4 +112,88 @@ test('of many keys that have no row any more, as many are folded as were asked f
   const result = (await verify({ sample: 10 }))?.result as Readonly<Record<string, unknown>>
   expect(result).toMatchObject({ isEqual: true })
   expect(result['comparedKeys']).toBeLessThan(20)
+})
+
+test('more rows than the log has keys of are too many, whichever keys were drawn', async () => {
+  fixture.appendDeposits(60, 60)
+  fixture.start([accounts])
+  await until(async () => expect(await fixture.balancesIn('public')).toHaveLength(60))
+  const drawn = { sample: 1 }
+  expect((await verify(drawn))?.result).toMatchObject({ isEqual: true, logKeyCount: 60 })
+  await sql`
+    insert into rm_accounts_v1.account (id, balance, total, last_at)
+    select gen_random_uuid(), 1, 1, now() from generate_series(1, 1)`.execute(db)
+  expect((await verify(drawn))?.result).toMatchObject({ isEqual: false, rowCount: 61 })
+})
+
+test('rows of changes that commute are compared, too', async () => {
+  for (let day = 0; day < 10; day += 1) {
+    log.append(day % 2, deposited(`day ${day}`, day + 1), deposited(`day ${day}`, 100))
+    log.appendTo(BranchEvents.topic, 0, visited('b1', `day ${day}`))
+  }
+  // The key of one topic is not that of another: visits of the branch "day 3" are applied.
+  log.append(0, deposited('day 3', 0), deposited('day 3', 5))
+  log.appendTo(BranchEvents.topic, 0, visited('day 3', 'day 4'))
+  fixture.start([activity])
+  const verifyActivity = async () =>
+    (
+      await fixture.runJob('activity', {
+        version: 1,
+        kind: 'verify',
+        request: { sample: 100 },
+      })
+    )?.result
+  const visitsOf = async () =>
+    (await sql`select day, visits from public.activity order by day`.execute(db)).rows
+  await until(async () => {
+    expect(await visitsOf()).toContainEqual({ day: 'day 4', visits: 2 })
+    expect(await fixture.letters(1)).toHaveLength(2)
+  })
+  expect(await verifyActivity()).toMatchObject({
+    isEqual: true,
+    rowCount: 10,
+    logKeyCount: 10,
+    comparedKeys: 9,
+    failingKeys: 1,
+  })
+  await sql`update rm_activity_v1.activity set sum = sum + 1 where day = 'day 4'`.execute(db)
+  await sql`update rm_activity_v1.activity set last = 'none' where day = 'day 5'`.execute(db)
+  expect(await verifyActivity()).toMatchObject({
+    isEqual: false,
+    different: ['day 4', 'day 5'],
+  })
+})
+
+test('rows of handlers in SQL are counted, beside those that readers see', async () => {
+  log.append(0, deposited('monday', 5), deposited('tuesday', 5), deposited('monday', 1))
+  fixture.start([totals, { ...totals, version: 2 }])
+  await fixture.hasState('totals', 2, 'ready')
+  await sql`delete from rm_totals_v1.day_total where day = 'monday'`.execute(db)
+  const job = await fixture.runJob('totals', { version: 2, kind: 'verify', request: {} })
+  expect(job?.result).toMatchObject({
+    isEqual: null,
+    comparedKeys: 0,
+    tables: [{ name: 'day_total', rowCount: 2, liveRowCount: 1 }],
+  })
+})
+
+test('a version is shown behind its verification, unless rows differ', async () => {
+  const swap = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 9_000 }
+  const verifyLater = () =>
+    fixture.runJob('accounts', { version: 2, kind: 'verify', request: { promote: swap } })
+  fixture.appendDeposits(20, 2)
+  fixture.start([accounts, { ...accounts, version: 2 }])
+  await fixture.hasState('accounts', 2, 'ready')
+  await sql`update rm_accounts_v2.account set balance = 99 where id = ${accountId(1)}`.execute(db)
+  expect(await verifyLater()).toMatchObject({
+    state: 'done',
+    result: { isEqual: false, promoted: null },
+  })
+  await fixture.hasState('accounts', 1, 'live')
+  await sql`update rm_accounts_v2.account set balance = 10`.execute(db)
+  expect(await verifyLater()).toMatchObject({
+    state: 'done',
+    result: { isEqual: true, promoted: { live: 2, previous: 1 } },
+  })
+  await fixture.hasState('accounts', 2, 'live')
 })

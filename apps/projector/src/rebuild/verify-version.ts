@@ -1,31 +1,18 @@
-import { type FoldProjection, type PreparedRecord, type Row, unitOf } from '@fairlead/projection'
-import { type Transaction, sql } from 'kysely'
-import { readCheckpoints } from '../store/checkpoints.ts'
-import { inTransaction } from '../store/database.ts'
-import { FoldTable } from '../store/fold-table.ts'
 import { finishJob } from '../store/jobs.ts'
-import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
-import { VersionError } from '../store/versions.ts'
-import { JobReporter } from './job-progress.ts'
-import { KeyFold } from './key-fold.ts'
-import { KeySample } from './key-sample.ts'
-import { KeyTexts } from './key-texts.ts'
-import { refuseOtherHistory } from './history.ts'
-import { LogReading } from './log-reading.ts'
+import { promote } from '../store/promote.ts'
+import { compareRows } from './compare-rows.ts'
+import { countTables } from './count-tables.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
-import { copyStatement, copyText } from './row-text.ts'
-import { type TenantRows, rowsByTenant } from './tenant-rows.ts'
-
-const SAMPLE_DEFAULT = 100
-/** Keys of each kind of difference that are named. */
-const NAMED_MAX = 10
 
 /** What a comparison of rows with the log comes to. */
-type Verification = {
-  readonly isEqual: boolean
-  /** Rows of the version, and of the one that readers see: for a person to compare. */
+export type Verification = {
+  /** Null: nothing was compared, see `tables`. */
+  readonly isEqual: boolean | null
   readonly rowCount: number
+  /** Of the version that readers see, whose rows may rightly be others: for a person to compare. */
   readonly liveRowCount: number | null
+  /** Keys of rows that have an event in the log; no more rows than that are right. Null: they were not counted. */
+  readonly logKeyCount: number | null
   readonly comparedKeys: number
   /** Keys with events that fail, which say nothing about the row. */
   readonly failingKeys: number
@@ -34,208 +21,29 @@ type Verification = {
   /** Keys that the table has, and the log lacks or has removed. */
   readonly surplus: readonly string[]
   readonly different: readonly string[]
+  /** Of handlers in SQL, whose rows are counted alone. */
+  readonly tables?: readonly TableCount[]
 }
 
-/**
- * Folds some keys from the log once more, and compares them with the rows of the version: half of them
- * are drawn from the table, half from the log, so that rows are found that only one of the two has.
- */
+export type TableCount = {
+  readonly name: string
+  readonly rowCount: number
+  /** Null where the version that readers see has no such table. */
+  readonly liveRowCount: number | null
+}
+
+/** Compares rows of the version with the log, as far as that can be done; shows it unless they differ, if asked to. */
 export async function verifyVersion(options: RebuildOptions): Promise<void> {
-  const { registered, db, job, nowMs, session } = options
+  const { registered, db, job } = options
   const { projection } = registered
-  if (projection.kind !== 'fold') {
-    throw new VersionError(
-      'NOT_A_FOLD',
-      `${projection.name} has handlers in SQL: what a row should be is not known without running them. Compare a rebuilt version with the live one.`,
-    )
+  const found =
+    projection.kind === 'sql' ? await countTables(options) : await compareRows(options, projection)
+  const { promote: swap } = job.request
+  if (swap === undefined) {
+    await finishJob(db, job.id, found)
+    return
   }
-  await refuseOtherHistory(
-    options,
-    'what the rows should be is not known. If they were made without these events too, accept it (acceptMissingHistory)',
-  )
-  const ends = await readCheckpoints(session.db, versionOf(registered))
-  const total = ends.reduce((sum, { progress }) => sum + progress.nextOffset, 0)
-  const half = Math.ceil((job.request.sample ?? SAMPLE_DEFAULT) / 2)
-  const drawn = new Map<string, DrawnRows>()
-  for (const of of await rowsByTenant(options)) {
-    drawn.set(of.tenant ?? EVERY_TENANT, await drawRows(of, projection, half))
-  }
-  const reading = new LogReading(options, async (records, parkedKeys) => {
-    const tenantOf = ({ tenant }: PreparedRecord): string =>
-      drawn.has(EVERY_TENANT) ? EVERY_TENANT : tenant
-    for (const [tenant, ofTenant] of Map.groupBy(records, tenantOf)) {
-      await drawn.get(tenant)?.fold.take(ofTenant, parkedKeys)
-    }
-  })
-  const parked = (): number =>
-    [...drawn.values()].reduce((count, { fold }) => count + fold.failing.size, 0)
-  const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked })
-  try {
-    await reporter.enter('reading', () => Promise.resolve({ done: reading.readCount, total }))
-    await reading.readTo(ends)
-    // Rows and checkpoints of one moment, and the log up to it.
-    const found = await inTransaction(session.db, async (trx) => {
-      await sql`set transaction isolation level repeatable read`.execute(trx)
-      await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
-      const each: Verification[] = []
-      for (const rows of drawn.values()) each.push(await compare(trx, projection, rows))
-      return each
-    })
-    await reporter.stop()
-    await finishJob(db, job.id, summed(found))
-  } finally {
-    await reporter.stop()
-  }
-}
-
-/** A name that no tenant has: events of none are left out where each has rows of his own. */
-const EVERY_TENANT = ''
-
-/** Keys that are compared of the rows of one tenant, or of all, and what the log says of them. */
-type DrawnRows = TenantRows & {
-  readonly fold: KeyFold
-  readonly tableKeys: readonly string[]
-}
-
-async function drawRows(
-  { options, tenant }: TenantRows,
-  projection: FoldProjection,
-  half: number,
-): Promise<DrawnRows> {
-  const tableKeys = await drawFromTable(projection, options, half)
-  const drop = (keyText: string): void => fold.forget(keyText)
-  const sample = new KeySample({ known: tableKeys, logKeysMax: half, drop })
-  const wants = (keyText: string): boolean => sample.wants(keyText)
-  const fold = new KeyFold({ ...options, projection, wants })
-  return { options, tenant, fold, tableKeys }
-}
-
-/** Of several tenants, each of whose keys has its name in front. */
-function summed(found: readonly Verification[]): Verification {
-  const sum = (count: (of: Verification) => number): number =>
-    found.reduce((total, each) => total + count(each), 0)
-  const keys = (of: (each: Verification) => readonly string[]): readonly string[] =>
-    found.flatMap(of).slice(0, NAMED_MAX)
-  return {
-    isEqual: found.every(({ isEqual }) => isEqual),
-    rowCount: sum(({ rowCount }) => rowCount),
-    liveRowCount: found.some(({ liveRowCount }) => liveRowCount === null)
-      ? null
-      : sum(({ liveRowCount }) => liveRowCount ?? 0),
-    comparedKeys: sum(({ comparedKeys }) => comparedKeys),
-    failingKeys: sum(({ failingKeys }) => failingKeys),
-    missing: keys(({ missing }) => missing),
-    surplus: keys(({ surplus }) => surplus),
-    different: keys(({ different }) => different),
-  }
-}
-
-/** Texts of about so many keys, see {@link KeyTexts}. */
-async function drawFromTable(
-  { table }: FoldProjection,
-  { session, db, registered }: RebuildOptions,
-  count: number,
-): Promise<readonly string[]> {
-  const name = sql.table(`${registered.schemaName}.${table.name}`)
-  const { rows: counted } = await sql<{ count: number }>`
-    select count(*)::float8 as count from ${name}`.execute(session.db)
-  const rowCount = Math.max(1, counted[0]?.count ?? 0)
-  // Twice as many as wanted, as the number varies; 100 is all.
-  const percent = Math.min(100, (200 * count) / rowCount)
-  const text = new KeyTexts(db, table).sqlOf(sql.ref(table.keyColumn))
-  const { rows } = await sql<{ key: string }>`
-    select ${text} as key from ${name}
-    tablesample bernoulli (${sql.lit(percent)}) limit ${count}`.execute(session.db)
-  return rows.map(({ key }) => key)
-}
-
-async function compare(
-  trx: Transaction<unknown>,
-  projection: FoldProjection,
-  { options, tenant, fold, tableKeys }: DrawnRows,
-): Promise<Verification> {
-  const { session, registered } = options
-  const { table } = projection
-  const { qualifiedName } = new FoldTable(projection, registered.schemaName)
-  const failing = new Set([...fold.failing, ...fold.parked])
-  const compared = [...fold.rows()].filter(([key]) => !failing.has(key))
-  const expected = compared.flatMap(([, row]): Row[] => (row === undefined ? [] : [row]))
-  await sql`create temporary table verify_stage
-    (like ${sql.raw(qualifiedName)})`.execute(trx)
-  await session.copy(copyStatement(table, 'pg_temp.verify_stage'), copyText(table, expected))
-
-  const columns = Object.keys(table.columns)
-  const key = sql.ref(table.keyColumn)
-  const stored = sql.raw(qualifiedName)
-  const row = (alias: string) => sql.join(columns.map((column) => sql.ref(`${alias}.${column}`)))
-  const missing = await keysOf(
-    trx,
-    sql`select e.${key} as key from verify_stage e left join ${stored} t using (${key})
-      where t.${key} is null`,
-  )
-  const different = await keysOf(
-    trx,
-    sql`select e.${key} as key from verify_stage e join ${stored} t using (${key})
-      where (${row('e')}) is distinct from (${row('t')})`,
-  )
-  const compareKeys = new Set([
-    ...tableKeys.filter((each) => !failing.has(each)),
-    ...compared.map(([each]) => each),
-  ])
-  const keyTexts = new KeyTexts(options.db, table)
-  const surplus = await keysOf(
-    trx,
-    sql`select t.${key} as key from ${stored} t left join verify_stage e using (${key})
-      where e.${key} is null and t.${key} = any(${keyTexts.arrayOf([...compareKeys])})`,
-  )
-  const rowCount = await countOf(trx, stored)
-  await sql`drop table pg_temp.verify_stage`.execute(trx)
-  const named = (keys: readonly string[]): readonly string[] =>
-    tenant === null ? keys : keys.map((each) => unitOf(tenant, each))
-  return {
-    isEqual: missing.length + different.length + surplus.length === 0,
-    rowCount,
-    liveRowCount: await liveCount(trx, registered, { tableName: table.name, tenant }),
-    comparedKeys: compareKeys.size,
-    failingKeys: failing.size,
-    missing: named(missing),
-    surplus: named(surplus),
-    different: named(different),
-  }
-}
-
-async function keysOf(
-  trx: Transaction<unknown>,
-  query: ReturnType<typeof sql>,
-): Promise<readonly string[]> {
-  const { rows } = await sql<{ key: string }>`
-    select key::text as key from (${query}) found order by 1 limit ${NAMED_MAX}`.execute(trx)
-  return rows.map(({ key }) => key)
-}
-
-async function countOf(
-  trx: Transaction<unknown>,
-  table: ReturnType<typeof sql.raw>,
-): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    select count(*)::float8 as count from ${table}`.execute(trx)
-  return rows[0]?.count ?? 0
-}
-
-/** Null when the live version has no such table. */
-async function liveCount(
-  trx: Transaction<unknown>,
-  { projectionId }: RegisteredProjection,
-  { tableName, tenant }: { readonly tableName: string; readonly tenant: string | null },
-): Promise<number | null> {
-  const schemaOfTenant = sql`(select s.schema_name from evt.tenant_schema s
-    join evt.tenant t on t.id = s.tenant_id
-    where s.projection_id = v.projection_id and s.version = v.version and t.name = ${tenant})`
-  const schema = tenant === null ? sql`v.schema_name` : schemaOfTenant
-  const { rows } = await sql<{ name: string | null }>`
-    select to_regclass(format('%I.%I', ${schema}, ${tableName}::text))::text as name
-    from evt.projection_version v
-    where v.projection_id = ${projectionId} and v.state = 'live'`.execute(trx)
-  const name = rows[0]?.name ?? null
-  return name === null ? null : countOf(trx, sql.raw(name))
+  const { name, version } = projection
+  const promoted = found.isEqual === false ? null : await promote(db, { ...swap, name, version })
+  await finishJob(db, job.id, { ...found, promoted })
 }

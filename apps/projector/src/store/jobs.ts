@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from './database.ts'
+import type { SwapOptions } from './promote.ts'
 import { VersionError } from './versions.ts'
 
 /** `rebuild` fills a version; `keys` folds some rows of one anew; `verify` compares some with the log. */
@@ -16,6 +17,8 @@ export type JobRequest = {
   readonly untilLsn?: string
   /** How many keys to compare, of `verify`. */
   readonly sample?: number
+  /** Of `verify`: shows the version to readers, unless rows differ. */
+  readonly promote?: SwapOptions
   /** Builds from what the log still has. */
   readonly acceptMissingHistory?: boolean
 }

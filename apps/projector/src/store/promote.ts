@@ -30,9 +30,9 @@ const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
 const LOCK_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 2_000 }
 
-export type PromoteOptions = {
-  readonly name: string
-  readonly version: number
+export type PromoteOptions = SwapOptions & { readonly name: string; readonly version: number }
+
+export type SwapOptions = {
   /** Records that readers may be taken back by. */
   readonly lagRecordsMax: number
   /** Shows the version although events are missing in it: those of its parked keys. */
@@ -221,7 +221,8 @@ async function swap(
   return { previous: live.version, effectsPending: effectsPending(offsets, live) }
 }
 
-function refuseUnbuilt({ name, version, state, reason }: Version): void {
+/** @throws {VersionError} THROW_AWAY, RETIRED, NOT_BUILT */
+export function refuseUnbuilt({ name, version, state, reason }: Version): void {
   if (version < 0) {
     throw new VersionError('THROW_AWAY', `${name} v${version} shows a moment; it is never live`)
   }
