@@ -98,6 +98,13 @@ export const PROJECTOR_CONFIG = defineConfig({
     max: 64,
     doc: 'Threads that fold a long history in a rebuild, each some partitions; no more than there are processors. Each imports the modules of projections. 0: none.',
   },
+  'retire.after.ms': {
+    type: 'int',
+    default: 604_800_000,
+    min: -1,
+    max: 3_155_760_000_000,
+    doc: 'How long after a promotion the version that was live before is kept, and follows the log, for a rollback; then its tables are dropped, as by `fairlead projection retire`. -1: until somebody retires it.',
+  },
   'parked.keys.per.minute.max': {
     type: 'int',
     default: 20,

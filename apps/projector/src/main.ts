@@ -66,6 +66,7 @@ await runApp({
         modules: config.projections,
         registryUrl,
       }),
+      retireAfterMs: config['retire.after.ms'] < 0 ? undefined : config['retire.after.ms'],
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],
       parkedRetry: {
         retries: config['parked.key.retries.max'],

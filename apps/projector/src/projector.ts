@@ -19,13 +19,14 @@ import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
+import { RetirementKeeper } from './retirement-keeper.ts'
 import { JobRunner, type JobRunnerOptions } from './rebuild/job-runner.ts'
 import { RowCaches } from './row-cache.ts'
 import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { countLetters, countParkedKeys } from './store/list-letters.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
-import { registerProjection } from './store/register.ts'
+import { RetiredError, registerProjection } from './store/register.ts'
 import { StandbyLock, type StandbyOptions } from './standby-lock.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RegisteredProjection, TenantScope } from './store/registered-projection.ts'
@@ -55,6 +56,8 @@ export type ProjectorOptions = {
   readonly rebuildMemoryBytesMax: number
   /** For rebuilds of folds; undefined where there are no threads. */
   readonly foldThreads?: JobRunnerOptions['foldThreads']
+  /** How long after a promotion the versions before it go by themselves; undefined: never. */
+  readonly retireAfterMs?: number | undefined
   readonly parkedKeysPerMinuteMax: number
   /** Of keys whose projection does not say itself how often they are tried again. */
   readonly parkedRetry: RetryPolicy
@@ -93,6 +96,7 @@ export class Projector {
   #jobs: JobRunner | undefined
   #inboxKeeper: InboxKeeper | undefined
   #indexKeeper: IndexKeeper | undefined
+  #retirementKeeper: RetirementKeeper | undefined
   #standbyLock: StandbyLock | undefined
 
   constructor(options: ProjectorOptions) {
@@ -148,7 +152,7 @@ export class Projector {
     // One that still stands by need not wait for its turn.
     if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
-    const keepers = [this.#inboxKeeper, this.#indexKeeper]
+    const keepers = [this.#inboxKeeper, this.#indexKeeper, this.#retirementKeeper]
     const parts = [...this.#versions, this.#watch, this.#jobs, ...keepers]
     // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
     const ended = parts.map(async (part) => part?.stop())
@@ -205,7 +209,15 @@ export class Projector {
     for (const projection of projections.toSorted((a, b) => a.version - b.version)) {
       const retryParked = { ...this.#options.parkedRetry, ...projection.retryParked }
       const configured = { ...projection, retryParked }
-      registered.push(await registerProjection(this.db, configured, this.#options.tenants))
+      try {
+        registered.push(await registerProjection(this.db, configured, this.#options.tenants))
+      } catch (error) {
+        if (!(error instanceof RetiredError) || !hasLater(projections, projection)) throw error
+        this.#options.logger.warn(
+          { projection: projectionLabel(projection) },
+          'a version is left out, as it is retired: remove it from the projections',
+        )
+      }
     }
     return registered
   }
@@ -227,6 +239,12 @@ export class Projector {
     this.#inboxKeeper = new InboxKeeper({ db: this.db, log, logger, registered })
     const { databaseUrl } = options
     this.#indexKeeper = new IndexKeeper({ db: this.db, databaseUrl, logger, registered })
+    const { retireAfterMs } = options
+    if (retireAfterMs !== undefined) {
+      const onChange = (): void => this.refresh()
+      const keeper = { db: this.db, registered, afterMs: retireAfterMs, logger, onChange }
+      this.#retirementKeeper = new RetirementKeeper(keeper)
+    }
     this.#jobs = new JobRunner({
       db: this.db,
       databaseUrl,
@@ -331,4 +349,9 @@ export class Projector {
     }
     return null
   }
+}
+
+/** Whether a later version of the projection is run in its place. */
+function hasLater(projections: readonly Projection[], { name, version }: Projection): boolean {
+  return projections.some((other) => other.name === name && other.version > version)
 }

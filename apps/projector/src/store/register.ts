@@ -21,6 +21,15 @@ class RegistrationError extends OperationalError {
   }
 }
 
+/** Only that it is run is wrong: its tables are gone. */
+export class RetiredError extends OperationalError {
+  override readonly name = 'RetiredError'
+
+  constructor(message: string) {
+    super(message, { code: 'PROJECTION_RETIRED', retryable: false })
+  }
+}
+
 type VersionRow = {
   readonly code_hash: Buffer
   readonly state: VersionState
@@ -32,8 +41,8 @@ type VersionRow = {
  * is live at once: views in `public` show them. A later one is rebuilt beside the live version, and
  * shown when it is promoted. Safe when several workers start at once.
  *
- * @throws {RegistrationError} when the version is known with other code or for other tenants, was
- *   retired, or is older than the live one without being known.
+ * @throws {RegistrationError} when the version is known with other code or for other tenants, or is older
+ *   than the live one without being known. {RetiredError} when it was retired.
  */
 export async function registerProjection(
   db: Database,
@@ -88,7 +97,7 @@ function refuseChanged(
 ): void {
   const label = projectionLabel(projection)
   if (known.state === 'retired') {
-    throw new RegistrationError(
+    throw new RetiredError(
       `${label} is retired: its tables are gone. Remove it from the projections, or give it a new version.`,
     )
   }

@@ -4,7 +4,7 @@ import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
-import { dropTenantSchemas } from './tenant-schemas.ts'
+import { dropTenantSchemas, listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, hasEffects, lockVersion } from './versions.ts'
 
 /** Readers of a table that goes are rare; they are not to wait long for those that stay. */
@@ -16,11 +16,19 @@ const LOCK_NOT_AVAILABLE = '55P03'
  * that its number is not used for other code. What builds it or follows the log for it stops.
  *
  * @throws {VersionError} LIVE for the version that readers see; EFFECTS_PENDING for one that is still to
- *   have side effects of before its end, unless their loss is accepted; UNKNOWN_VERSION, LOCKED.
+ *   have side effects of before its end, unless their loss is accepted; UNKNOWN_VERSION, LOCKED. With
+ *   `promotedBefore` also when there was a promotion since, and DEPENDENT when somebody's view reads a table of
+ *   the version, which would go with it.
  */
 export async function retire(
   db: Database,
-  target: { readonly name: string; readonly version: number; readonly acceptLostEffects?: boolean },
+  target: {
+    readonly name: string
+    readonly version: number
+    readonly acceptLostEffects?: boolean
+    /** Of a retirement that nobody has asked for. */
+    readonly promotedBefore?: Date
+  },
 ): Promise<void> {
   await releaseTables(db, target.name)
   await inTime(target, db, async (trx) => {
@@ -33,6 +41,7 @@ export async function retire(
         `${target.name} v${version} is live: promote another version before it is retired`,
       )
     }
+    if (target.promotedBefore !== undefined) await refuseUsed(trx, found, target.promotedBefore)
     if (target.acceptLostEffects !== true) await refusePending(trx, found)
     await refuseShown(trx, found)
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
@@ -52,6 +61,37 @@ export async function retire(
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
     await dropTenantSchemas(trx, found)
   })
+}
+
+async function refuseUsed(
+  trx: Transaction<unknown>,
+  version: Version,
+  promotedBefore: Date,
+): Promise<void> {
+  const label = `${version.name} v${version.version}`
+  const { rows: recent } = await sql`
+    select from evt.projection
+    where id = ${version.projectionId} and promoted_at >= ${promotedBefore}`.execute(trx)
+  if (recent.length > 0) {
+    throw new VersionError('LIVE', `${label} may be the way back from a promotion of just now`)
+  }
+  const ofTenants = await listTenantSchemas(trx, version)
+  const schemas = [version.schemaName, ...ofTenants.map(({ schemaName }) => schemaName)]
+  const { rows } = await sql<{ name: string }>`
+    select distinct format('%I.%I', r.nspname, v.relname) as name
+    from pg_namespace n join pg_class c on c.relnamespace = n.oid
+    join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
+      and d.classid = 'pg_rewrite'::regclass
+    join pg_rewrite w on w.oid = d.objid
+    join pg_class v on v.oid = w.ev_class join pg_namespace r on r.oid = v.relnamespace
+    where n.nspname = any(${schemas}::text[]) and r.nspname <> all(${schemas}::text[])
+    order by 1`.execute(trx)
+  const [reader] = rows
+  if (reader === undefined) return
+  throw new VersionError(
+    'DEPENDENT',
+    `the view ${reader.name} reads a table of ${label}, and would go with it: drop the view, or retire the version yourself`,
+  )
 }
 
 /** The version before it has handed over what comes later; up to there, nobody else has the effects. */

@@ -1,0 +1,99 @@
+import { errorMessage } from '@fairlead/base'
+import { type Kysely, sql } from 'kysely'
+import { pauseFor } from './pause.ts'
+import type { Database } from './store/database.ts'
+import type { RegisteredProjection } from './store/registered-projection.ts'
+import { retire } from './store/retire.ts'
+import { VersionError } from './store/versions.ts'
+
+const ROUND_INTERVAL_MS = 60_000
+
+type KeeperOptions = {
+  readonly db: Database
+  readonly registered: readonly Pick<RegisteredProjection, 'projectionId'>[]
+  /** How long after the last promotion of its projection a version that is not live any more goes. */
+  readonly afterMs: number
+  readonly logger: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+  }
+  /** Wall clock. */
+  readonly wallMs?: () => number
+  /** A state was changed. */
+  readonly onChange?: () => void
+}
+
+/** Retires versions that were live, and have not been for long enough, once a minute. */
+export class RetirementKeeper {
+  readonly #options: KeeperOptions
+  readonly #abort = new AbortController()
+  /** Why versions stay; told once, until it is another reason. */
+  readonly #reasons = new Map<string, string>()
+  readonly #done: Promise<void>
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    this.#done = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { logger } = this.#options
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      await retireUnused(this.#options, this.#reasons).catch((error: unknown) =>
+        logger.warn(
+          { reason: errorMessage(error) },
+          'versions were not looked after; the next round will',
+        ),
+      )
+      await pauseFor(ROUND_INTERVAL_MS, signal)
+    }
+  }
+}
+
+type Unused = { readonly name: string; readonly version: number; readonly promotedAt: Date }
+
+/** One round. */
+export async function retireUnused(
+  options: KeeperOptions,
+  reasons: Map<string, string> = new Map(),
+): Promise<void> {
+  const { db, registered, afterMs, logger, wallMs = Date.now } = options
+  const ids = registered.map(({ projectionId }) => projectionId)
+  const promotedBefore = new Date(wallMs() - afterMs)
+  for (const { name, version, promotedAt } of await unusedVersions(db, ids, promotedBefore)) {
+    const fields = { projection: `${name} v${version}`, promotedAt }
+    try {
+      await retire(db, { name, version, promotedBefore })
+      logger.info(fields, 'a version is retired: another one has been live for long enough')
+      options.onChange?.()
+    } catch (error) {
+      if (!(error instanceof VersionError)) throw error
+      const { message } = error
+      const label = `${name} v${version}`
+      if (reasons.get(label) !== message) {
+        logger.warn({ ...fields, reason: message }, 'a version that is not live any more stays')
+      }
+      reasons.set(label, message)
+    }
+  }
+}
+
+async function unusedVersions(
+  db: Kysely<unknown>,
+  projectionIds: readonly number[],
+  promotedBefore: Date,
+): Promise<readonly Unused[]> {
+  const { rows } = await sql<Unused>`
+    select p.name, v.version, p.promoted_at as "promotedAt"
+    from evt.projection p join evt.projection_version v on v.projection_id = p.id
+    where p.id = any(${projectionIds}::int[]) and v.state = 'standby'
+      and p.promoted_at < ${promotedBefore}
+    order by p.name, v.version`.execute(db)
+  return rows
+}
