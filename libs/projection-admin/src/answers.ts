@@ -79,13 +79,22 @@ export type Promotion = {
 
 /** Keys that were folded again, and compared with their rows. */
 export type Verification = {
-  readonly isEqual: boolean
+  /** Null for handlers in SQL, of which rows are counted alone. */
+  readonly isEqual: boolean | null
   readonly rowCount: number
   readonly liveRowCount: number | null
+  /** Keys that the log has events of, more than which there are no rows; null: not counted. */
+  readonly logKeyCount: number | null
   readonly comparedKeys: number
   /** Left out, as events of theirs fail. */
   readonly failingKeys: number
   readonly missing: readonly string[]
   readonly surplus: readonly string[]
   readonly different: readonly string[]
+  /** Of handlers in SQL. */
+  readonly tables?: readonly {
+    readonly name: string
+    readonly rowCount: number
+    readonly liveRowCount: number | null
+  }[]
 }
