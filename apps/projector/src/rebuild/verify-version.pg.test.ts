@@ -168,7 +168,9 @@ test('rows of handlers in SQL are counted, beside those that readers see', async
   log.append(0, deposited('monday', 5), deposited('tuesday', 5), deposited('monday', 1))
   fixture.start([totals, { ...totals, version: 2 }])
   await fixture.hasState('totals', 2, 'ready')
-  await sql`delete from rm_totals_v1.day_total where day = 'monday'`.execute(db)
+  const liveDays = async () => (await sql`select day from public.day_total`.execute(db)).rows
+  await until(async () => expect(await liveDays()).toHaveLength(2))
+  await sql`delete from rm_totals_v1.day_total where day = 'tuesday'`.execute(db)
   const job = await fixture.runJob('totals', { version: 2, kind: 'verify', request: {} })
   expect(job?.result).toMatchObject({
     isEqual: null,
