@@ -80,6 +80,7 @@ test('a status tells what readers see, how far it is behind, and who paused it',
     expect(await admin.status('accounts')).toEqual({ ...idle, pausedBy: null }),
   )
   await admin.pause('accounts', { by: 'ana' })
+  await hasState('accounts', 1, 'paused')
   log.append(0, deposited(accountId(0), 1))
   await until(async () =>
     expect(await admin.status('accounts')).toMatchObject({ pausedBy: 'ana', lagRecords: 1 }),
