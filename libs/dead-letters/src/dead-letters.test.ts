@@ -95,7 +95,9 @@ test('a letter has its event with the types of the schema, and an edit goes back
     path: '/dead-letters/7/value',
     body: { value: { ...value, cents: '9007199254740994' }, ...ANA },
   })
-  expect(asked[0]?.path).toBe('/dead-letters?projection=orders&limit=100&kind=failed&after=0')
+  expect(asked[0]?.path).toBe(
+    '/dead-letters?projection=orders&version=live&limit=100&kind=failed&after=0',
+  )
 })
 
 test('a replay waits for its end', async () => {
@@ -130,8 +132,11 @@ test('a replay that cannot be watched any more is named', async () => {
 
 test('parked keys are read page by page, each behind the one before', async () => {
   const { asked, letters } = projector({
-    '/dead-letters/keys?projection=orders&limit=100': { keys: [{ key: 'a' }], next: '1.x' },
-    '/dead-letters/keys?projection=orders&limit=100&after=1.x': {
+    '/dead-letters/keys?projection=orders&version=live&limit=100': {
+      keys: [{ key: 'a' }],
+      next: '1.x',
+    },
+    '/dead-letters/keys?projection=orders&version=live&limit=100&after=1.x': {
       keys: [{ key: 'b' }],
       next: null,
     },

@@ -44,6 +44,7 @@ export type CauseFilter = {
 }
 
 export type ParkedKey = {
+  readonly version: number
   readonly key: string
   readonly partition: number
   readonly letters: number
@@ -69,6 +70,7 @@ type LetterEvent<S extends AnyEvents> = {
 
 export type DeadLetter<S extends AnyEvents> = {
   readonly id: string
+  readonly version: number
   readonly key: string
   readonly topic: string
   readonly partition: number
@@ -316,7 +318,8 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   #query(filter: Readonly<Record<string, unknown>>): string {
-    const given = Object.entries({ ...this.#target, limit: PAGE_LETTERS, ...filter })
+    const { projection, version = 'live' } = this.#options
+    const given = Object.entries({ projection, version, limit: PAGE_LETTERS, ...filter })
     return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
   }
 

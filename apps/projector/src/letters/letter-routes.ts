@@ -53,6 +53,7 @@ const AGE_MAX_MS = 100 * 365 * 86_400_000
 
 const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
 const version = { type: 'integer', minimum: 1, maximum: VERSION_MAX } as const
+const listedVersion = { anyOf: [version, { const: 'live' }] } as const
 const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const
 // Postgres has no text with NUL in it.
 const text = { type: 'string', pattern: '^[^\\u0000]*$' } as const
@@ -72,7 +73,7 @@ const idSchema = {
 
 type LetterQuery = {
   readonly projection?: string
-  readonly version?: number
+  readonly version?: number | 'live'
   readonly key?: string
   readonly tenant?: string
   readonly kind?: 'failed' | 'blocked'
@@ -84,7 +85,7 @@ type LetterQuery = {
 
 type KeyQuery = {
   readonly projection?: string
-  readonly version?: number
+  readonly version?: number | 'live'
   readonly tenant?: string
   readonly fingerprint?: string
   readonly errorClass?: string
@@ -93,13 +94,16 @@ type KeyQuery = {
   readonly after?: string
 }
 
-type CauseQuery = Pick<LetterQuery, 'projection' | 'version' | 'tenant' | 'limit'>
+type VersionQuery = Pick<LetterQuery, 'projection' | 'limit'> & { readonly version?: number }
 
-type ActionQuery = Pick<LetterQuery, 'projection' | 'version' | 'key' | 'limit'> & {
-  readonly after?: string
-}
+type CauseQuery = VersionQuery & Pick<LetterQuery, 'tenant'>
 
-type ReplayQuery = Pick<LetterQuery, 'projection' | 'version' | 'limit'> & {
+type ActionQuery = VersionQuery &
+  Pick<LetterQuery, 'key'> & {
+    readonly after?: string
+  }
+
+type ReplayQuery = VersionQuery & {
   readonly after?: string
 }
 
@@ -204,7 +208,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   const { db } = source
   const letterSchema = querySchema({
     projection: text,
-    version,
+    version: listedVersion,
     key: text,
     tenant,
     kind: { enum: ['failed', 'blocked'] },
@@ -225,7 +229,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   const keySchema = querySchema({
     projection: text,
-    version,
+    version: listedVersion,
     tenant,
     fingerprint,
     errorClass: text,

@@ -487,6 +487,25 @@ test('letters are listed by projection, kind and page, with where they come from
   expect(shown.body).not.toHaveProperty('valueBase64')
 })
 
+test('lists of the live version are of no other one', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0))
+  await appliedUpTo(1, 0)
+  const listed = async (version: number | 'live') => {
+    const query = `projection=accounts&version=${version}`
+    const { deadLetters } = (await ask('GET', `/dead-letters?${query}`)).body
+    const { keys } = (await ask('GET', `/dead-letters/keys?${query}`)).body
+    return { deadLetters, keys }
+  }
+  const one = { deadLetters: [{ version: 1 }], keys: [{ version: 1 }] }
+  expect(await listed(1)).toMatchObject(one)
+  expect(await listed('live')).toMatchObject(one)
+  await sql`update evt.projection set live_version = null`.execute(db)
+  expect(await listed(1)).toMatchObject(one)
+  expect(await listed('live')).toEqual({ deadLetters: [], keys: [] })
+  expect(await ask('GET', '/dead-letters?version=newest')).toMatchObject({ status: 400 })
+})
+
 test('pages of parked keys skip none while those of the page before are released', async () => {
   await serve()
   await appliedUpTo(0, 0)

@@ -2,7 +2,8 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 
 export type LetterFilter = {
   readonly projection?: string | undefined
-  readonly version?: number | undefined
+  /** `live`: of each projection the version that readers see. */
+  readonly version?: number | 'live' | undefined
   readonly kind?: 'failed' | 'blocked' | undefined
   readonly key?: string | undefined
   readonly tenant?: string | undefined
@@ -69,7 +70,7 @@ function matches(filter: Omit<LetterFilter, 'limit' | 'afterId'>): RawBuilder<bo
   const { projection, version, kind, key, tenant, fingerprint, errorClass } = filter
   const conditions = [
     projection === undefined ? [] : [sql`p.name = ${projection}`],
-    version === undefined ? [] : [sql`l.version = ${version}`],
+    version === undefined ? [] : [sql`l.version = ${versionOf(version)}`],
     kind === undefined ? [] : [sql`l.kind = ${kind}`],
     key === undefined ? [] : [sql`l.key = ${key} and md5(l.key) = md5(${key})`],
     tenant === undefined ? [] : [sql`l.tenant = ${tenant}`],
@@ -77,6 +78,10 @@ function matches(filter: Omit<LetterFilter, 'limit' | 'afterId'>): RawBuilder<bo
     errorClass === undefined ? [] : [sql`l.error_class = ${errorClass}`],
   ].flat()
   return conditions.length === 0 ? sql`true` : sql`${sql.join(conditions, sql` and `)}`
+}
+
+function versionOf(version: number | 'live'): RawBuilder<number> {
+  return version === 'live' ? sql`p.live_version` : sql`${version}`
 }
 
 /** One letter with everything that is kept of it. */
@@ -132,7 +137,8 @@ type ListedKey = {
 
 export type KeyFilter = {
   readonly projection?: string | undefined
-  readonly version?: number | undefined
+  /** `live`: of each projection the version that readers see. */
+  readonly version?: number | 'live' | undefined
   readonly tenant?: string | undefined
   readonly fingerprint?: string | undefined
   readonly errorClass?: string | undefined
@@ -162,7 +168,7 @@ export async function listParkedKeys(db: Kysely<unknown>, filter: KeyFilter): Pr
   const { projection, version, tenant, fingerprint, errorClass, olderThanMs, after } = filter
   const conditions = [
     projection === undefined ? [] : [sql`p.name = ${projection}`],
-    version === undefined ? [] : [sql`k.version = ${version}`],
+    version === undefined ? [] : [sql`k.version = ${versionOf(version)}`],
     tenant === undefined ? [] : [sql`k.tenant = ${tenant}`],
     fingerprint === undefined ? [] : [sql`head.fingerprint = ${fingerprint}`],
     errorClass === undefined ? [] : [sql`head.error_class = ${errorClass}`],
@@ -255,7 +261,8 @@ export type ListedAction = {
 /** What was done to letters, newest first. */
 export async function listActions(
   db: Kysely<unknown>,
-  filter: Pick<LetterFilter, 'projection' | 'version' | 'key' | 'limit'> & {
+  filter: Pick<LetterFilter, 'projection' | 'key' | 'limit'> & {
+    readonly version?: number | undefined
     /** Actions before this one: the last one of the page before. */
     readonly beforeId?: bigint | undefined
   },
