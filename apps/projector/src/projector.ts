@@ -206,18 +206,23 @@ export class Projector {
   /** Older versions first: the first one of a projection is live at once. */
   async #register(projections: readonly Projection[]): Promise<readonly RegisteredProjection[]> {
     const registered: RegisteredProjection[] = []
+    const retired: { readonly projection: Projection; readonly error: RetiredError }[] = []
     for (const projection of projections.toSorted((a, b) => a.version - b.version)) {
       const retryParked = { ...this.#options.parkedRetry, ...projection.retryParked }
       const configured = { ...projection, retryParked }
       try {
         registered.push(await registerProjection(this.db, configured, this.#options.tenants))
       } catch (error) {
-        if (!(error instanceof RetiredError) || !hasLater(projections, projection)) throw error
-        this.#options.logger.warn(
-          { projection: projectionLabel(projection) },
-          'a version is left out, as it is retired: remove it from the projections',
-        )
+        if (!(error instanceof RetiredError)) throw error
+        retired.push({ projection, error })
       }
+    }
+    for (const { projection, error } of retired) {
+      if (!registered.some((other) => other.projection.name === projection.name)) throw error
+      this.#options.logger.warn(
+        { projection: projectionLabel(projection) },
+        'a version is left out, as it is retired: remove it from the projections',
+      )
     }
     return registered
   }
@@ -349,9 +354,4 @@ export class Projector {
     }
     return null
   }
-}
-
-/** Whether a later version of the projection is run in its place. */
-function hasLater(projections: readonly Projection[], { name, version }: Projection): boolean {
-  return projections.some((other) => other.name === name && other.version > version)
 }

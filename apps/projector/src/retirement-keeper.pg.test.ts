@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { retireUnused } from './retirement-keeper.ts'
 import { promote, rollback } from './store/promote.ts'
+import { retire } from './store/retire.ts'
 import { readVersion } from './store/versions.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { RebuildFixture, balances, until } from './testing/rebuild.test-fixture.ts'
@@ -29,22 +30,28 @@ beforeEach(async () => {
   await promote(fixture.db, { ...SWAP, name: 'accounts', version: 2 })
 })
 
-afterEach(() => fixture.close())
+afterEach(async () => {
+  vi.useRealTimers()
+  await fixture.close()
+})
 
 const stateOf = async (version: number) =>
   (await readVersion(fixture.db, { name: 'accounts', version })).state
 
-/** A round of a process whose clock says that so much time has passed. */
+/** A round, so much time after the last promotion. */
 async function roundAfter(passedMs: number, reasons = new Map<string, string>()): Promise<void> {
+  await sql`
+    update evt.projection
+    set promoted_at = clock_timestamp() - make_interval(secs => ${passedMs / 1000})`.execute(
+    fixture.db,
+  )
+  await round(reasons)
+}
+
+async function round(reasons = new Map<string, string>()): Promise<void> {
   const { projectionId } = await readVersion(fixture.db, { name: 'accounts', version: 2 })
   await retireUnused(
-    {
-      db: fixture.db,
-      registered: [{ projectionId }],
-      afterMs: AFTER_MS,
-      logger,
-      wallMs: () => Date.now() + passedMs,
-    },
+    { db: fixture.db, registered: [{ projectionId }], afterMs: AFTER_MS, logger },
     reasons,
   )
 }
@@ -61,11 +68,30 @@ describe('a version that was live', () => {
     expect(logged).toMatchObject([{ level: 'info', message: expect.stringMatching(/is retired/) }])
   })
 
-  test('is live again after a rollback, and the one that was tried has its time from then on', async () => {
+  test('has its time from the last promotion on', async () => {
     await sql`
       update evt.projection set promoted_at = now() - interval '30 days'`.execute(fixture.db)
     await rollback(fixture.db, { ...SWAP, name: 'accounts' })
-    await roundAfter(0)
+    await promote(fixture.db, { ...SWAP, name: 'accounts', version: 2 })
+    await round()
+    expect([await stateOf(1), await stateOf(2)]).toEqual(['standby', 'live'])
+  })
+
+  test('stays where only the clock of the process says that its time is over', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30 * DAY_MS })
+    await round()
+    expect(await stateOf(1)).toBe('standby')
+  })
+
+  test('is not taken where there is a promotion between the look and the retirement', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30 * DAY_MS })
+    const target = { name: 'accounts', version: 1, sincePromotionMinMs: AFTER_MS }
+    await expect(retire(fixture.db, target)).rejects.toThrow(/the way back from a promotion/)
+  })
+
+  test('stays when it is later than the one that a rollback has shown again', async () => {
+    await rollback(fixture.db, { ...SWAP, name: 'accounts' })
+    await roundAfter(AFTER_MS + DAY_MS)
     expect([await stateOf(1), await stateOf(2)]).toEqual(['live', 'standby'])
   })
 
@@ -81,16 +107,44 @@ describe('a version that was live', () => {
   })
 })
 
-test('a retired version is left out where a later one runs, and the rest goes on', async () => {
-  await roundAfter(AFTER_MS + DAY_MS)
-  await fixture.stopAll()
-  const warnings: string[] = []
-  const warn = (_fields: object, message: string): number => warnings.push(message)
-  const { failures } = fixture.start([accounts, { ...accounts, version: 2 }], {
-    logger: { debug: silent, info: silent, warn, error: silent },
+describe('a retired version that is still configured', () => {
+  const BOTH = [accounts, { ...accounts, version: 2 }]
+
+  /** Starts anew with them, and tells what is warned of. */
+  async function restart(projections: Parameters<RebuildFixture['start']>[0]) {
+    await fixture.stopAll()
+    const warnings: string[] = []
+    const warn = (_fields: object, message: string): number => warnings.push(message)
+    const { failures } = fixture.start(projections, {
+      logger: { debug: silent, info: silent, warn, error: silent },
+    })
+    return { failures, warnings }
+  }
+
+  test('is left out where a later one runs, and the rest goes on', async () => {
+    await roundAfter(AFTER_MS + DAY_MS)
+    const { failures, warnings } = await restart(BOTH)
+    fixture.log.append(0, deposited(accountId(0), 1))
+    await fixture.hasBalances('public', balances(2))
+    expect(failures).toEqual([])
+    expect(warnings).toContainEqual(expect.stringMatching(/left out, as it is retired/))
   })
-  fixture.log.append(0, deposited(accountId(0), 1))
-  await until(async () => expect(await fixture.balancesIn('public')).toEqual(balances(2)))
-  expect(failures).toEqual([])
-  expect(warnings).toContainEqual(expect.stringMatching(/left out, as it is retired/))
+
+  test('is left out where a rollback has made an earlier one live, and the rest goes on', async () => {
+    await rollback(fixture.db, { ...SWAP, name: 'accounts' })
+    await retire(fixture.db, { name: 'accounts', version: 2 })
+    const { failures, warnings } = await restart(BOTH)
+    fixture.log.append(0, deposited(accountId(0), 1))
+    await until(() => expect([...failures, ...warnings]).not.toEqual([]))
+    expect(failures).toEqual([])
+    expect(warnings).toContainEqual(expect.stringMatching(/left out, as it is retired/))
+    await fixture.hasBalances('public', balances(2))
+  })
+
+  test('ends the start where no other one of its projection is configured', async () => {
+    await roundAfter(AFTER_MS + DAY_MS)
+    const { failures } = await restart([accounts])
+    await until(() => expect(failures).toHaveLength(1))
+    expect(String(failures[0])).toMatch(/accounts v1 is retired: its tables are gone/)
+  })
 })

@@ -11,19 +11,20 @@ const ROUND_INTERVAL_MS = 60_000
 type KeeperOptions = {
   readonly db: Database
   readonly registered: readonly Pick<RegisteredProjection, 'projectionId'>[]
-  /** How long after the last promotion of its projection a version that is not live any more goes. */
+  /** How long after the last promotion of its projection a version before the live one goes. */
   readonly afterMs: number
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
   }
-  /** Wall clock. */
-  readonly wallMs?: () => number
   /** A state was changed. */
   readonly onChange?: () => void
 }
 
-/** Retires versions that were live, and have not been for long enough, once a minute. */
+/**
+ * Retires versions that were live before the one that is, and have not been for long enough, once a minute. A
+ * later one is what somebody went back from: whether it is promoted again is for them to say.
+ */
 export class RetirementKeeper {
   readonly #options: KeeperOptions
   readonly #abort = new AbortController()
@@ -63,13 +64,12 @@ export async function retireUnused(
   options: KeeperOptions,
   reasons: Map<string, string> = new Map(),
 ): Promise<void> {
-  const { db, registered, afterMs, logger, wallMs = Date.now } = options
+  const { db, registered, afterMs, logger } = options
   const ids = registered.map(({ projectionId }) => projectionId)
-  const promotedBefore = new Date(wallMs() - afterMs)
-  for (const { name, version, promotedAt } of await unusedVersions(db, ids, promotedBefore)) {
+  for (const { name, version, promotedAt } of await unusedVersions(db, ids, afterMs)) {
     const fields = { projection: `${name} v${version}`, promotedAt }
     try {
-      await retire(db, { name, version, promotedBefore })
+      await retire(db, { name, version, sincePromotionMinMs: afterMs })
       logger.info(fields, 'a version is retired: another one has been live for long enough')
       options.onChange?.()
     } catch (error) {
@@ -87,13 +87,14 @@ export async function retireUnused(
 async function unusedVersions(
   db: Kysely<unknown>,
   projectionIds: readonly number[],
-  promotedBefore: Date,
+  afterMs: number,
 ): Promise<readonly Unused[]> {
   const { rows } = await sql<Unused>`
     select p.name, v.version, p.promoted_at as "promotedAt"
     from evt.projection p join evt.projection_version v on v.projection_id = p.id
     where p.id = any(${projectionIds}::int[]) and v.state = 'standby'
-      and p.promoted_at < ${promotedBefore}
+      and v.version < p.live_version
+      and p.promoted_at < clock_timestamp() - make_interval(secs => ${afterMs / 1_000})
     order by p.name, v.version`.execute(db)
   return rows
 }

@@ -17,8 +17,8 @@ const LOCK_NOT_AVAILABLE = '55P03'
  *
  * @throws {VersionError} LIVE for the version that readers see; EFFECTS_PENDING for one that is still to
  *   have side effects of before its end, unless their loss is accepted; UNKNOWN_VERSION, LOCKED. With
- *   `promotedBefore` also when there was a promotion since, and DEPENDENT when somebody's view reads a table of
- *   the version, which would go with it.
+ *   `sincePromotionMinMs` also when the last promotion is not as long ago, and DEPENDENT when somebody's view
+ *   reads a table of the version, which would go with it.
  */
 export async function retire(
   db: Database,
@@ -26,8 +26,8 @@ export async function retire(
     readonly name: string
     readonly version: number
     readonly acceptLostEffects?: boolean
-    /** Of a retirement that nobody has asked for. */
-    readonly promotedBefore?: Date
+    /** Of a retirement that nobody has asked for; by the clock of the database, which all processes share. */
+    readonly sincePromotionMinMs?: number
   },
 ): Promise<void> {
   await releaseTables(db, target.name)
@@ -41,7 +41,8 @@ export async function retire(
         `${target.name} v${version} is live: promote another version before it is retired`,
       )
     }
-    if (target.promotedBefore !== undefined) await refuseUsed(trx, found, target.promotedBefore)
+    const { sincePromotionMinMs } = target
+    if (sincePromotionMinMs !== undefined) await refuseUsed(trx, found, sincePromotionMinMs)
     if (target.acceptLostEffects !== true) await refusePending(trx, found)
     await refuseShown(trx, found)
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
@@ -66,12 +67,13 @@ export async function retire(
 async function refuseUsed(
   trx: Transaction<unknown>,
   version: Version,
-  promotedBefore: Date,
+  sincePromotionMinMs: number,
 ): Promise<void> {
   const label = `${version.name} v${version.version}`
   const { rows: recent } = await sql`
     select from evt.projection
-    where id = ${version.projectionId} and promoted_at >= ${promotedBefore}`.execute(trx)
+    where id = ${version.projectionId} and promoted_at
+      >= clock_timestamp() - make_interval(secs => ${sincePromotionMinMs / 1_000})`.execute(trx)
   if (recent.length > 0) {
     throw new VersionError('LIVE', `${label} may be the way back from a promotion of just now`)
   }
