@@ -1,3 +1,4 @@
+import { OperationalError } from '@fairlead/base'
 import { copyIn, cutClient } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
@@ -37,6 +38,8 @@ export class BuildSession {
   readonly db: Kysely<unknown>
   /** Process id of the server's end, as in `pg_stat_progress_copy`. */
   readonly pid: number
+  /** Fires when the session is gone, which work that does without it for long would not notice. */
+  readonly signal: AbortSignal
   readonly #client: pg.Client
   readonly #closing: AbortController
   #lentCount = 0
@@ -45,6 +48,7 @@ export class BuildSession {
     this.#client = client
     this.#closing = closing
     this.pid = pid
+    this.signal = whenGone(client)
     this.db = kyselyOfClient(client)
   }
 
@@ -128,6 +132,21 @@ export class BuildSession {
   async close(): Promise<void> {
     await end(this.#client, this.#closing)
   }
+}
+
+function whenGone(client: pg.Client): AbortSignal {
+  const gone = new AbortController()
+  const abort = (cause?: Error): void =>
+    gone.abort(
+      new OperationalError('the session that has the lock is gone', {
+        code: 'SESSION_GONE',
+        retryable: true,
+        cause,
+      }),
+    )
+  client.once('error', abort)
+  client.once('end', () => abort())
+  return gone.signal
 }
 
 async function end(client: pg.Client, closing: AbortController): Promise<void> {

@@ -162,7 +162,7 @@ export class JobRunner {
     logger.info({ ...fields, kind: job.kind }, 'a job begins')
     const startedMs = this.#options.nowMs()
     try {
-      const { signal } = this.#abort
+      const signal = AbortSignal.any([this.#abort.signal, session.signal])
       const onProgress = (progress: JobProgress | null): void =>
         this.#options.metrics.rebuild(registered.projection, progress)
       const threads = this.#threadsOf(registered, codeVersion)
@@ -172,6 +172,14 @@ export class JobRunner {
       logger.info({ ...fields, kind: job.kind, tookMs }, 'a job is done')
     } catch (error) {
       if (this.#abort.signal.aborted) return
+      const now = await readJob(this.#options.db, job.id)
+      if (now !== undefined && !isOpen(now)) {
+        logger.info(
+          { ...fields, kind: job.kind, reason: now.reason, err: error },
+          'a job was ended',
+        )
+        return
+      }
       const reason = failureReason(error)
       if (reason === null) throw error
       logger.error({ ...fields, kind: job.kind, err: error }, 'a job failed')

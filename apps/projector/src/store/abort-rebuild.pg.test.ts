@@ -1,6 +1,7 @@
 import type { SqlProjection } from '@fairlead/projection'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { accountId, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { EventLog } from '../log/event-log.ts'
+import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
 import { abortRebuild } from './abort-rebuild.ts'
 import { latestJob } from './jobs.ts'
@@ -54,6 +55,37 @@ test('a rebuild that is aborted in a transaction ends, and is not taken up again
   await requestRebuild(fixture.db, V2, {})
   await fixture.hasState('totals', 2, 'ready')
   expect((await readVersion(fixture.db, V2)).reason).toBeNull()
+})
+
+test('a rebuild that waits for the log ends, and the next one begins', async () => {
+  const inner = fixture.log.open()
+  let isAway = true
+  const log: EventLog = {
+    ...inner,
+    read: (request) => {
+      if (!isAway) return inner.read(request)
+      const { signal } = request
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      })
+    },
+  }
+  const silent = (): void => undefined
+  const warn = vi.fn()
+  const logger = { debug: silent, info: silent, warn, error: silent }
+  fixture.start([accounts, { ...accounts, version: 2 }], { log, logger })
+  const target = { name: 'accounts', version: 2 }
+  await until(async () => {
+    const version = await readVersion(fixture.db, target)
+    const job = await latestJob(fixture.db, { ...version, kind: 'rebuild' })
+    expect(job?.phase).toBe('loading')
+  })
+  await abortRebuild(fixture.db, { ...target, abortedBy: 'ana' })
+  expect(await readVersion(fixture.db, target)).toMatchObject({ reason: 'aborted by ana' })
+  isAway = false
+  await requestRebuild(fixture.db, target, {})
+  await fixture.hasState('accounts', 2, 'ready')
+  expect(warn).not.toHaveBeenCalledWith(expect.anything(), 'a job waits')
 })
 
 test('a rebuild that nobody has begun is aborted, too', async () => {
