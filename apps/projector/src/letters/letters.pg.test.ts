@@ -535,6 +535,26 @@ test('pages of parked keys skip none while those of the page before are released
   expect(await ask('GET', '/dead-letters/keys?after=40')).toMatchObject({ status: 400 })
 })
 
+test('a page of parked keys may end at one of a throw-away version', async () => {
+  await serve()
+  await appliedUpTo(0, 0)
+  await sql`
+    insert into evt.projection_version (projection_id, version, state, kind, schema_name, code_hash)
+    select projection_id, -1, 'building', kind, 'rm_accounts_until', code_hash
+    from evt.projection_version`.execute(db)
+  await sql`
+    insert into evt.parked_key (projection_id, version, topic, part, key, parked_at)
+    select projection_id, version, ${TOPIC}, 0, 'key', timestamptz '2026-01-01 00:00:00Z'
+    from evt.projection_version`.execute(db)
+  const first = (await ask('GET', '/dead-letters/keys?limit=1')).body
+  expect(first).toMatchObject({ keys: [{ version: -1 }] })
+  const next = encodeURIComponent(String(first['next']))
+  expect(await ask('GET', `/dead-letters/keys?limit=1&after=${next}`)).toMatchObject({
+    status: 200,
+    body: { keys: [{ version: 1 }], next: null },
+  })
+})
+
 test('a letter whose schema is named in a header is replayed with its edited value', async () => {
   await serve()
   const header = ['__value_schema_id', Uint8Array.of(1, ...Buffer.alloc(16, 7))] as const

@@ -156,10 +156,11 @@ export type KeyPage = {
 }
 
 /**
- * The place of a parked key in the order of lists: when it was parked, in microseconds, its hash, projection,
- * version and topic. No row has to be there any more for a page to begin behind it.
+ * The place of a parked key in the order of lists: when it was parked, in microseconds, its hash,
+ * projection, version, which is below 0 for a throw-away one, and topic. No row has to be there any
+ * more for a page to begin behind it.
  */
-export const KEY_PLACE_PATTERN: string = String.raw`^\d{1,18}\.[0-9a-f]{32}\.\d{1,10}\.\d{1,10}\.[\w.-]+$`
+export const KEY_PLACE_PATTERN: string = String.raw`^\d{1,18}\.[0-9a-f]{32}\.\d{1,10}\.-?\d{1,10}\.[\w.-]+$`
 
 const KEY_PLACE = sql`(extract(epoch from k.parked_at) * 1000000)::bigint, k.key_md5, k.projection_id, k.version, k.topic`
 
