@@ -370,7 +370,7 @@ describe('of rows that each tenant has of his own', () => {
     const { projectionId } = await readVersion(fixture.db, { name: 'accounts', version: 1 })
     const owner = { projection: { ...apart, on: mended }, projectionId, topic: TOPIC }
     const registered = { ...owner, schemaName: 'rm_accounts_v1' }
-    const keys = await readParkedKeys(fixture.db, registered, sql`true`)
+    const { keys } = await readParkedKeys(fixture.db, registered, sql`true`)
     const queue = await readLettersOf(
       fixture.db,
       registered,
@@ -502,7 +502,7 @@ describe('tenants that nobody registered', () => {
     await registerTenants(fixture.db, ['acme'])
     const [registered] = projector.registered
     if (registered === undefined) throw new Error('the projection is registered')
-    const keys = await readParkedKeys(fixture.db, { ...registered, topic: TOPIC }, sql`true`)
+    const { keys } = await readParkedKeys(fixture.db, { ...registered, topic: TOPIC }, sql`true`)
     const queue = await readLettersOf(
       fixture.db,
       { ...registered, topic: TOPIC },

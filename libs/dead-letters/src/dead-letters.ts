@@ -109,6 +109,7 @@ export type DryRun = {
     readonly errorClass: string
     readonly errorMessage: string
   }[]
+  /** Numbers that a double would round are strings, digit by digit. */
   readonly changes: readonly {
     readonly table: string
     readonly before: Readonly<Record<string, unknown>> | null

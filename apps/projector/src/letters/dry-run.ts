@@ -17,7 +17,7 @@ import type { TopicOfProjection } from '../store/letter-owner.ts'
 import type { LetterQueue } from '../store/letter-queue.ts'
 import { versionOf } from '../store/registered-projection.ts'
 import { listTenantSchemas, tenantSchemas } from '../store/tenant-schemas.ts'
-import { type RowChange, netChanges } from './row-changes.ts'
+import { type RowChange, netChanges, readRow } from './row-changes.ts'
 
 /** Code of the error of a dry run that somebody would have to wait for too long for. */
 export const DRY_RUN_TOO_LONG = 'DRY_RUN_TOO_LONG'
@@ -53,9 +53,9 @@ class RolledBack extends Error {
  * that live as long as the transaction note the changes; they keep other writers of the tables
  * waiting for its end.
  *
- * @throws the reason of `signal`, which ends look-ups. {OperationalError} {@link DRY_RUN_TOO_LONG} when the statements of
- *   its handlers take too long, {@link STOPS_PROJECTION} when they do not fit the database. What look-ups and
- *   `applyRecords` throw.
+ * @throws the reason of `signal`, which ends look-ups. {OperationalError} {@link DRY_RUN_TOO_LONG} when
+ *   the statements of its handlers take too long, {@link STOPS_PROJECTION} when they do not fit the
+ *   database. What look-ups and `applyRecords` throw.
  */
 export async function dryRun(
   db: Database,
@@ -197,12 +197,19 @@ async function readChanges(
     join pg_class c on c.relnamespace = p.schema_name::regnamespace and c.relkind in ('r', 'p')
     join pg_class root on root.oid = coalesce(pg_partition_root(c.oid), c.oid)`.execute(trx)
   const tableOf = new Map(tables.map(({ noted, table }) => [noted, table]))
-  const { rows: changes } = await sql<RowChange>`
-    select table_name as "table", before, after from pg_temp.row_change order by position`.execute(
-    trx,
-  )
+  const { rows: changes } = await sql<{
+    table: string
+    before: string | null
+    after: string | null
+  }>`
+    select table_name as "table", before::text, after::text from pg_temp.row_change
+    order by position`.execute(trx)
   return netChanges(
-    changes.map((change) => ({ ...change, table: tableOf.get(change.table) ?? change.table })),
+    changes.map(({ table, before, after }) => ({
+      table: tableOf.get(table) ?? table,
+      before: readRow(before),
+      after: readRow(after),
+    })),
     new Map(tables.flatMap(({ table, columns }) => (columns === null ? [] : [[table, columns]]))),
   )
 }

@@ -367,7 +367,7 @@ async function dryRunAll(
   const runs: DryRun[] = []
   for (const { topic } of registered.projection.sources) {
     const owner = { ...registered, topic }
-    const keys = await readParkedKeys(
+    const { keys, isCut } = await readParkedKeys(
       db,
       owner,
       await keysOf(
@@ -384,7 +384,8 @@ async function dryRunAll(
       owner,
       keys.map((key) => ({ ...key, lettersLeft })),
     )
-    runs.push(await dryRun(db, owner, { reader, queue, signal }))
+    const run = await dryRun(db, owner, { reader, queue, signal })
+    runs.push({ ...run, isCut: run.isCut || isCut })
   }
   if (runs.length === 0) throw nothingSelected(selection)
   return {

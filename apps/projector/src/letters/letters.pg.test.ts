@@ -398,6 +398,49 @@ test('a dry run tells rows that would be new, and of a partitioned table under i
   })
 })
 
+test('a dry run tells numbers digit by digit, also those that are no doubles', async () => {
+  let isKnown = false
+  await serve([
+    {
+      ...totals,
+      on: {
+        Deposited: async (_event: unknown, { trx }: SqlContext<unknown, unknown>) => {
+          if (!isKnown) throw new RangeError('nobody knows it')
+          await sql`insert into ${sql.table('day_total')} (day, total)
+            values ('monday', 9007199254740993), ('tuesday', 3)`.execute(trx)
+        },
+      },
+    },
+  ])
+  log.append(0, deposited('monday', 1))
+  await appliedUpTo(1, 0)
+  isKnown = true
+  const run = await ask('POST', '/dead-letters/dry-run', { projection: 'totals', all: true })
+  expect(run.body['changes']).toEqual([
+    { table: 'day_total', before: null, after: { day: 'monday', total: '9007199254740993' } },
+    { table: 'day_total', before: null, after: { day: 'tuesday', total: 3 } },
+  ])
+})
+
+test('a dry run says so when it leaves keys out', async () => {
+  await serve()
+  log.append(0, deposited(accountId(1), 0))
+  await appliedUpTo(1, 0)
+  const park = (count: number) =>
+    sql`
+    insert into evt.parked_key (projection_id, version, topic, part, key)
+    select p.id, 1, ${TOPIC}, 0, 'key-' || n from evt.projection p, generate_series(1, ${count}::int) as n
+    on conflict do nothing`.execute(db)
+  const isCut = async () => {
+    const run = await ask('POST', '/dead-letters/dry-run', { projection: 'accounts', all: true })
+    return run.body['isCut']
+  }
+  await park(199)
+  expect(await isCut()).toBe(false)
+  await park(200)
+  expect(await isCut()).toBe(true)
+})
+
 test('a key that arrives at another partition is found there, and drained in the order of both', async () => {
   const { state, projection } = curable()
   await serve([projection])

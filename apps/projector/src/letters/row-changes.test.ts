@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type RowChange, netChanges } from './row-changes.ts'
+import { type RowChange, netChanges, readRow } from './row-changes.ts'
 
 const KEYS = new Map([['account', ['id']]])
 
@@ -60,4 +60,30 @@ test('a row that gets another key is gone under the one it had', () => {
 test('changes of a table without a key stand alone', () => {
   const changes = noted([null, 1, 2])
   expect(netChanges(changes, new Map())).toEqual(changes)
+})
+
+test.for([
+  ['9007199254740993', '9007199254740993'],
+  ['-9007199254740993', '-9007199254740993'],
+  ['0.12345678901234567891', '0.12345678901234567891'],
+  [`1${'0'.repeat(400)}`, `1${'0'.repeat(400)}`],
+  ['9007199254740991', 9_007_199_254_740_991],
+  ['0', 0],
+  ['0.00', 0],
+  ['-12.50', -12.5],
+  ['0.0000001', 1e-7],
+  [`1${'0'.repeat(300)}`, 1e300],
+] as const)('of a row the number %s is %s', ([digits, value]) => {
+  expect(readRow(`{"deep": [{"value": ${digits}}]}`)).toEqual({ deep: [{ value }] })
+})
+
+test('rows and values that differ in digits that a double has not are not taken for one', () => {
+  const one = readRow('{"id": 9007199254740992, "value": 0}')
+  const other = readRow('{"id": 9007199254740993, "value": 9007199254740992}')
+  const changed = readRow('{"id": 9007199254740993, "value": 9007199254740993}')
+  const changes = [
+    { table: 'account', before: null, after: one },
+    { table: 'account', before: other, after: changed },
+  ]
+  expect(netChanges(changes, KEYS)).toEqual(changes)
 })

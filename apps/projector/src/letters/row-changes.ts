@@ -9,6 +9,35 @@ export type RowChange = {
 }
 
 /**
+ * A row that is written as JSON. A number that is no double is the text of its digits: rounded, rows
+ * and values that differ would be taken for one.
+ */
+export function readRow(json: string): Row
+export function readRow(json: string | null): Row | null
+export function readRow(json: string | null): Row | null {
+  if (json === null) return null
+  const reviver = (_: string, value: unknown, { source }: { readonly source?: string }): unknown =>
+    typeof value === 'number' && source !== undefined && !isSameDecimal(source, String(value))
+      ? source
+      : value
+  return JSON.parse(json, reviver as Parameters<typeof JSON.parse>[1]) as Row
+}
+
+function isSameDecimal(one: string, other: string): boolean {
+  return normalized(one) === normalized(other)
+}
+
+/** One text for each number: `12.50` and `1.25e+1` are `125e-1`. */
+function normalized(decimal: string): string {
+  const [coefficient = '', exponent = '0'] = decimal.split('e')
+  const [integer = '', fraction = ''] = coefficient.split('.')
+  const digits = `${integer}${fraction}`.replace(/^(-?)0+/, '$1')
+  const significant = digits.replace(/0+$/, '')
+  if (significant === '') return '0'
+  return `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`
+}
+
+/**
  * Of each row what it was before all changes, and what it is after them, where these differ. A row is
  * known by its key; of a table without one, each change stands alone.
  */

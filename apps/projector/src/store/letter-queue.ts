@@ -128,18 +128,18 @@ export async function forgetTries(
       and next_try_at is not null`.execute(db)
 }
 
-/** Parked keys as they would be replayed whole; the oldest first. */
+/** Parked keys as they would be replayed whole: the oldest ones, as many as one drain takes. */
 export async function readParkedKeys(
   db: Kysely<unknown>,
   partition: TopicOfProjection,
   condition: RawBuilder<boolean>,
-): Promise<readonly QueuedKey[]> {
+): Promise<{ readonly keys: readonly QueuedKey[]; readonly isCut: boolean }> {
   const { rows } = await sql<QueuedKey>`
     select key, key_md5 as "keyMd5", revision, null as "lettersLeft",
       timed_tries as "timedTries"
     from evt.parked_key k where ${isOfTopic(partition)} and ${condition}
-    order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX}`.execute(db)
-  return rows
+    order by parked_at, key_md5 limit ${KEYS_PER_DRAIN_MAX + 1}`.execute(db)
+  return { keys: rows.slice(0, KEYS_PER_DRAIN_MAX), isCut: rows.length > KEYS_PER_DRAIN_MAX }
 }
 
 /**
