@@ -83,6 +83,11 @@ test('replays are listed page by page, the newest first', async () => {
   expect(await listed('limit=2')).toEqual([third, second])
   expect(await listed(`limit=2&after=${String(second)}`)).toEqual([first])
   expect(await listed('version=2')).toEqual([])
+  const unknown = '00000000-0000-4000-8000-000000000000'
+  expect(await get(`/replays?after=${unknown}`)).toMatchObject({
+    status: 404,
+    body: { code: 'NOT_FOUND', message: `there is no replay ${unknown}` },
+  })
   expect((await get('/replays?projection=acounts')).status).toBe(404)
 })
 

@@ -20,12 +20,12 @@ export type ReplayRequest = {
 
 /** @throws {LetterOrderError} NOT_FOUND */
 export async function replayRequest(db: Database, request: string): Promise<ReplayRequest> {
-  const [found] = await select(db, { where: sql`r.id = ${request}::uuid`, limit: 1 })
+  const [found] = await select(db, { where: sql`id = ${request}::uuid`, limit: 1 })
   if (found !== undefined) return found
-  throw new LetterOrderError('NOT_FOUND', `there is no replay ${request}`)
+  throw noSuchReplay(request)
 }
 
-/** The newest first. */
+/** The newest first. @throws {LetterOrderError} NOT_FOUND, where there is no `after` */
 export async function listReplayRequests(
   db: Database,
   filter: {
@@ -37,17 +37,32 @@ export async function listReplayRequests(
   },
 ): Promise<readonly ReplayRequest[]> {
   const { projection, version, limit, after } = filter
-  const where = sql<boolean>`${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
-    and ${version === undefined ? sql`true` : sql`r.version = ${version}`}
+  if (after !== undefined) await refuseUnknown(db, after)
+  const where = sql<boolean>`${projection === undefined ? sql`true` : isOfProjection(projection)}
+    and ${version === undefined ? sql`true` : sql`version = ${version}`}
     and ${after === undefined ? sql`true` : isBehind(after)}`
   return select(db, { where, limit })
 }
 
+async function refuseUnknown(db: Database, request: string): Promise<void> {
+  const { rows } = await sql`select from evt.replay_request where id = ${request}::uuid`.execute(db)
+  if (rows.length === 0) throw noSuchReplay(request)
+}
+
+function noSuchReplay(request: string): LetterOrderError {
+  return new LetterOrderError('NOT_FOUND', `there is no replay ${request}`)
+}
+
+function isOfProjection(name: string): RawBuilder<boolean> {
+  return sql`projection_id = (select p.id from evt.projection p where p.name = ${name})`
+}
+
 function isBehind(request: string): RawBuilder<boolean> {
-  return sql`(r.at, r.id)
+  return sql`(at, id)
     < (select last.at, last.id from evt.replay_request last where last.id = ${request}::uuid)`
 }
 
+/** Requests are kept for good: the keys of those of the page are counted, of no others. */
 async function select(
   db: Database,
   { where, limit }: { readonly where: RawBuilder<boolean>; readonly limit: number },
@@ -57,7 +72,9 @@ async function select(
       case when v.paused_at is not null then coalesce(v.paused_by, '') end as "pausedBy",
       keys.pending as "pendingKeys", keys.failed as "failedKeys",
       (select count(*)::int from evt.dead_letter_log a where a.request = r.id) as replayed
-    from evt.replay_request r
+    from (
+      select * from evt.replay_request where ${where} order by at desc, id desc limit ${limit}
+    ) r
     join evt.projection p on p.id = r.projection_id
     left join evt.projection_version v on (v.projection_id, v.version) = (r.projection_id, r.version)
     cross join lateral (
@@ -67,6 +84,6 @@ async function select(
       -- A replay that another one took a key over from is under way while that one is.
       where k.drain_request = r.id or (k.drain_joined <> '{}' and k.drain_joined @> array[r.id])
     ) keys
-    where ${where} order by r.at desc, r.id desc limit ${limit}`.execute(db)
+    order by r.at desc, r.id desc`.execute(db)
   return rows
 }
