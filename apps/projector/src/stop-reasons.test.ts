@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { explainBatch } from './stop-reasons.ts'
+import { classifyRead, explainBatch } from './stop-reasons.ts'
+import { VersionError } from './store/versions.ts'
 
 test('a table that is not as the code has it is told with what to do about it', () => {
   const error = new Error('column t.title does not exist')
@@ -7,4 +8,8 @@ test('a table that is not as the code has it is told with what to do about it', 
     /^column t\.title does not exist\. The tables are not what .* then restart the projector\.$/,
   )
   expect(explainBatch(error, 'data')).toBe('column t.title does not exist')
+})
+
+test('a version whose inbox cannot be opened, as it is retired, is not waited for', () => {
+  expect(classifyRead(new VersionError('RETIRED', 'accounts v1 is retired'))).toBe('data')
 })

@@ -25,7 +25,7 @@ export function explainNewTopic({ projection, topic }: ProjectionPartition): str
 const LOST_PLACES: ReadonlySet<string> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED'])
 
 /** Failures that waiting does not cure. */
-const LASTING: ReadonlySet<string> = new Set([...LOST_PLACES, 'NOT_RUNNING'])
+const LASTING: ReadonlySet<string> = new Set([...LOST_PLACES, 'NOT_RUNNING', 'RETIRED'])
 
 /** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
 export function classifyRead(error: unknown): FailureClass {
