@@ -9,6 +9,8 @@ export const PROJECTOR_OPTION: Readonly<Record<string, OptionDefinition>> = {
   ...TOKEN_OPTION,
 }
 
+/** Of a projection. */
+export const VERSION_MAX = 2_147_483_647
 const PROJECTOR_DEFAULT = 'http://127.0.0.1:8084'
 
 /** @throws {UsageError} when the address is no URL. */

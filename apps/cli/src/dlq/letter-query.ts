@@ -5,9 +5,9 @@ import {
   integerOption,
   textOption,
 } from '../command/command.ts'
+import { VERSION_MAX } from '../command/projector-api.ts'
 
 export const LIMIT_MAX = 1_000
-const VERSION_MAX = 2 ** 31 - 1
 
 export const OF_PROJECTION = {
   positionals: '[<projection>]',

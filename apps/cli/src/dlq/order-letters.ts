@@ -12,12 +12,11 @@ import {
 } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
-import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import { PROJECTOR_OPTION, VERSION_MAX, projectorApi } from '../command/projector-api.ts'
 import { letterId } from './letter-query.ts'
 import { type ReplayProgress, followReplay, replayProgress } from './replay-progress.ts'
 
 const RATE_MAX = 1_000_000
-const VERSION_MAX = 2 ** 31 - 1
 
 /** Ways to say which letters; one of them is given. */
 const SELECTORS: Readonly<Record<string, OptionDefinition>> = {

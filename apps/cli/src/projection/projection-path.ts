@@ -1,6 +1,5 @@
 import { type OptionValues, integerOption, textOption } from '../command/command.ts'
-
-const VERSION_MAX = 2_147_483_647
+import { VERSION_MAX } from '../command/projector-api.ts'
 
 /** The path of what is done with a projection, with the options that were given as its query. */
 export function projectionPath(

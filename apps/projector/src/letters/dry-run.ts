@@ -120,7 +120,10 @@ async function asLive<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Lets no statement begin, of handlers and `enrich` either, once it has taken too long or nobody waits for it. */
+/**
+ * Lets no statement begin, of handlers and `enrich` either, once it has taken too long or nobody waits
+ * for it.
+ */
 function endedBy(signal: AbortSignal, timeoutMs: number): KyselyPlugin {
   const endMs = performance.now() + timeoutMs
   return {

@@ -222,7 +222,8 @@ export async function editLetter(
   })
 }
 
-const IS_OF_KEY = sql<boolean>`(l.projection_id, l.version, l.topic, md5(l.key))
+/** Whether `evt.dead_letter l` is one of `evt.parked_key k`. */
+export const IS_OF_KEY: RawBuilder<boolean> = sql`(l.projection_id, l.version, l.topic, md5(l.key))
   = (k.projection_id, k.version, k.topic, k.key_md5)`
 
 function isOfVersion({ projectionId, version }: VersionIds): RawBuilder<boolean> {

@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { IS_OF_KEY } from './letter-orders.ts'
 
 export type LetterFilter = {
   readonly projection?: string | undefined
@@ -210,9 +211,6 @@ function isBehind(place: string): RawBuilder<boolean> {
   return sql`(${KEY_PLACE}) > (${parkedAtMicros}::bigint, ${keyMd5}::text, ${projectionId}::bigint,
     ${version}::bigint, ${topic.join('.')}::text)`
 }
-
-const IS_OF_KEY = sql`(l.projection_id, l.version, l.topic, md5(l.key))
-  = (k.projection_id, k.version, k.topic, k.key_md5)`
 
 export type ListedCause = {
   readonly projection: string
