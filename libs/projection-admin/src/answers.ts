@@ -3,7 +3,10 @@ export type ProjectionVersion = {
   readonly name: string
   readonly version: number
   readonly live: boolean
-  /** `running` when it is live; else building, catching_up, ready, standby, failed, retired, paused or faulted. */
+  /**
+   * `running` when it is live and follows the log; paused or faulted when it does not, live or not; else building,
+   * catching_up, ready, standby, failed or retired.
+   */
   readonly state: string
   readonly reason: string | null
   readonly pausedBy: string | null

@@ -40,6 +40,8 @@ export interface ProjectionAdmin {
 }
 
 const POLL_INTERVAL_MS = 200
+/** It may have waited for readers for all of its own timeout, and takes up to 13 s to end its last attempt. */
+const SWAP = { extraMs: 20_000 }
 
 export function createProjectionAdmin(options: ProjectionAdminOptions): ProjectionAdmin {
   return new HttpProjectionAdmin(new ProjectorHttp(options))
@@ -126,11 +128,11 @@ class HttpProjectionAdmin implements ProjectionAdmin {
   }
 
   promote(name: string, version: number, options: PromotionOptions = {}): Promise<Promotion> {
-    return this.#http.post(pathOf(name, 'promote'), { version, ...options })
+    return this.#http.post(pathOf(name, 'promote'), { version, ...options }, SWAP)
   }
 
   rollback(name: string, options: PromotionOptions = {}): Promise<Promotion> {
-    return this.#http.post(pathOf(name, 'rollback'), options)
+    return this.#http.post(pathOf(name, 'rollback'), options, SWAP)
   }
 
   async retire(

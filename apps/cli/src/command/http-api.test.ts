@@ -34,3 +34,27 @@ test('what gets no answer may have been done all the same', async () => {
   await expect(cut.send('POST', '/promote', {})).rejects.toThrow(/gave no answer .*: whether/)
   await expect(cut.get('/lag')).rejects.toThrow(/gave no answer \([^)]*\)$/)
 })
+
+test('an answer that is cut, or comes to no end, is none', async () => {
+  const begun = apiAt(
+    await serverOf((_request, response) => {
+      response.write('{"live":')
+    }),
+  )
+  const late = begun.send('POST', '/promote', {}, { timeoutMs: 100 })
+  await expect(late).rejects.toThrow(/gave no answer .*timeout.*: whether/)
+  const cut = apiAt(
+    await serverOf((_request, response) => {
+      response.write('{"live":', () => response.destroy())
+    }),
+  )
+  await expect(cut.get('/lag')).rejects.toMatchObject({ code: 'UNREACHABLE', status: 0 })
+})
+
+test('an answer of something else is an error', async () => {
+  const other = apiAt(await serverOf((_request, response) => response.end('<html>')))
+  await expect(other.get('/lag')).rejects.toMatchObject({
+    code: 'HTTP_200',
+    message: 'the projector answers 200, and no JSON',
+  })
+})

@@ -73,31 +73,45 @@ export class HttpApi {
   }
 
   async #request<Answer>(path: string, init: ApiRequest, timeoutMs: number): Promise<Answer> {
-    const response = await this.#fetch(path, init, timeoutMs)
-    const answer: unknown = await response.json().catch(() => ({}))
-    if (response.ok) return answer as Answer
-    const { status } = response
-    const { code, message } = answer as { readonly code?: string; readonly message?: string }
-    throw new HttpApiError(message ?? `the ${this.#service} answers ${status}`, {
-      code: code ?? `HTTP_${status}`,
-      status,
-    })
+    const { ok, status, text } = await this.#answerTo(path, init, timeoutMs)
+    const answer = jsonOf(text)
+    if (ok && answer !== undefined) return answer as Answer
+    const { code, message } = (answer ?? {}) as {
+      readonly code?: string
+      readonly message?: string
+    }
+    const told = `the ${this.#service} answers ${status}${answer === undefined ? ', and no JSON' : ''}`
+    throw new HttpApiError(message ?? told, { code: code ?? `HTTP_${status}`, status })
   }
 
-  async #fetch(path: string, init: ApiRequest, timeoutMs: number): Promise<Response> {
+  async #answerTo(
+    path: string,
+    init: ApiRequest,
+    timeoutMs: number,
+  ): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
     const { url, headers } = this.#address
     try {
-      return await fetch(`${url}${path}`, {
+      const response = await fetch(`${url}${path}`, {
         ...init,
         headers: { ...init.headers, ...headers },
         signal: AbortSignal.timeout(timeoutMs),
       })
+      return { ok: response.ok, status: response.status, text: await response.text() }
     } catch (error) {
       const message = mayBeCarriedOut(error)
         ? `the ${this.#service} at ${url} gave no answer (${reasonOf(error)})${doubtOf(init)}`
         : `no ${this.#service} answers at ${url}: ${errorMessage(error)}`
       throw new HttpApiError(message, { code: 'UNREACHABLE', status: 0, cause: error })
     }
+  }
+}
+
+/** Undefined for what is no JSON: something else than the service answers. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 
