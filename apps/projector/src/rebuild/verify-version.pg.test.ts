@@ -2,7 +2,9 @@ import { type Projection, remove } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Database } from '../store/database.ts'
-import type { Job } from '../store/jobs.ts'
+import { type Job, readJob, requestJob } from '../store/jobs.ts'
+import { promote, rollback } from '../store/promote.ts'
+import { readVersion } from '../store/versions.ts'
 import {
   BranchEvents,
   accountId,
@@ -179,8 +181,9 @@ test('rows of handlers in SQL are counted, beside those that readers see', async
   })
 })
 
+const swap = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 9_000 }
+
 test('a version is shown behind its verification, unless rows differ', async () => {
-  const swap = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 9_000 }
   const verifyLater = () =>
     fixture.runJob('accounts', { version: 2, kind: 'verify', request: { promote: swap } })
   fixture.appendDeposits(20, 2)
@@ -198,4 +201,28 @@ test('a version is shown behind its verification, unless rows differ', async () 
     result: { isEqual: true, promoted: { live: 2, previous: 1 } },
   })
   await fixture.hasState('accounts', 2, 'live')
+})
+
+test('a version that was taken back is not shown again by the job that showed it', async () => {
+  const versions = [accounts, { ...accounts, version: 2 }]
+  fixture.appendDeposits(20, 2)
+  fixture.start(versions)
+  await fixture.hasState('accounts', 2, 'ready')
+  await fixture.stopAll()
+  const target = { name: 'accounts', version: 2 }
+  const { projectionId } = await readVersion(db, target)
+  const job = { projectionId, version: 2, kind: 'verify', request: { promote: swap } } as const
+  const id = await requestJob(db, job)
+  // As when its process dies behind the swap.
+  await promote(db, { ...swap, ...target })
+  await rollback(db, { ...swap, name: 'accounts' })
+
+  fixture.start(versions)
+  await until(async () => expect((await readJob(db, id))?.state).toMatch(/done|failed/))
+  expect(await readJob(db, id)).toMatchObject({
+    state: 'failed',
+    reason: expect.stringMatching(/^accounts was promoted or rolled back .* since this was asked/),
+    result: { isEqual: true, comparedKeys: 2 },
+  })
+  expect(await readVersion(db, target)).toMatchObject({ state: 'standby', liveVersion: 1 })
 })

@@ -1,4 +1,4 @@
-import { finishJob } from '../store/jobs.ts'
+import { finishJob, noteResult } from '../store/jobs.ts'
 import { promote } from '../store/promote.ts'
 import { compareRows } from './compare-rows.ts'
 import { countTables } from './count-tables.ts'
@@ -43,7 +43,12 @@ export async function verifyVersion(options: RebuildOptions): Promise<void> {
     await finishJob(db, job.id, found)
     return
   }
+  if (found.isEqual === false) {
+    await finishJob(db, job.id, { ...found, promoted: null })
+    return
+  }
+  await noteResult(db, job.id, found)
   const { name, version } = projection
-  const promoted = found.isEqual === false ? null : await promote(db, { ...swap, name, version })
+  const promoted = await promote(db, { ...swap, name, version, jobId: job.id })
   await finishJob(db, job.id, { ...found, promoted })
 }

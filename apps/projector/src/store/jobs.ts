@@ -138,6 +138,13 @@ export async function finishJob(db: Kysely<unknown>, id: bigint, result: unknown
     where id = ${id} and state in ('requested', 'running')`.execute(db)
 }
 
+/** What an open job has found out so far: it stays if the rest of the job fails. */
+export async function noteResult(db: Kysely<unknown>, id: bigint, result: unknown): Promise<void> {
+  await sql`
+    update evt.projection_job set result = ${JSON.stringify(result)}, updated_at = clock_timestamp()
+    where id = ${id} and state in ('requested', 'running')`.execute(db)
+}
+
 export async function failJob(db: Kysely<unknown>, id: bigint, reason: string): Promise<void> {
   await sql`
     update evt.projection_job set state = 'failed', reason = ${reason}, eta = null,

@@ -30,7 +30,12 @@ const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
 const LOCK_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 2_000 }
 
-export type PromoteOptions = SwapOptions & { readonly name: string; readonly version: number }
+export type PromoteOptions = SwapOptions & {
+  readonly name: string
+  readonly version: number
+  /** Job that it is done for, after which nothing else may have been shown: else it was for another situation. */
+  readonly jobId?: bigint
+}
 
 export type SwapOptions = {
   /** Records that readers may be taken back by. */
@@ -69,7 +74,7 @@ export type Promoted = {
  * @throws {VersionError} for a version that cannot be shown: unknown, not built, retired, with parked
  *   keys, or over which something in a schema of views stands; LAGS_BEHIND when it is far behind, or did not
  *   catch up in `timeoutMs`; EFFECTS_PENDING when the live version is far behind, and did not move in
- *   `timeoutMs`; LOCKED when others held batches or views for all of it, and when the version is live, but its
+ *   `timeoutMs`; SUPERSEDED behind a swap that is later than the job; LOCKED when others held batches or views for all of it, and when the version is live, but its
  *   views could not be looked after; the message says so.
  */
 export async function promote(db: Database, options: PromoteOptions): Promise<Promoted> {
@@ -103,6 +108,7 @@ async function bridge(db: Database, options: PromoteOptions, deadlineMs: number)
     const { liveVersion } = target
     if (liveVersion === target.version || liveVersion === null) return null
     refuseUnbuilt(target)
+    await refuseSuperseded(trx, options)
     if (!options.acceptParked) await refuseParked(trx, target)
     const live = await readVersion(trx, { name: options.name, version: liveVersion })
     await refuseFarBehind(trx, { ...options, live, target })
@@ -204,6 +210,7 @@ async function swap(
     return { previous: target.previousVersion, effectsPending: 0 }
   }
   refuseUnbuilt(target)
+  await refuseSuperseded(trx, options)
   invariant(liveVersion !== null, 'the first version is live from its registration on')
   if (!options.acceptParked) await refuseParked(trx, target)
   const live = await readVersion(trx, { name: options.name, version: liveVersion })
@@ -232,6 +239,24 @@ export function refuseUnbuilt({ name, version, state, reason }: Version): void {
   }
   const why = state === 'failed' ? `has failed: ${reason ?? ''}` : 'is still being built'
   throw new VersionError('NOT_BUILT', `${name} v${version} ${why}`)
+}
+
+/** A job whose process died behind its swap is taken up by the next one, maybe after somebody took the swap back. */
+async function refuseSuperseded(
+  trx: Transaction<unknown>,
+  { name, version, jobId }: PromoteOptions,
+): Promise<void> {
+  if (jobId === undefined) return
+  const { rows } = await sql<{ at: Date }>`
+    select p.promoted_at as at from evt.projection p
+    join evt.projection_job j on j.projection_id = p.id
+    where p.name = ${name} and j.id = ${jobId} and p.promoted_at > j.requested_at`.execute(trx)
+  const [later] = rows
+  if (later === undefined) return
+  throw new VersionError(
+    'SUPERSEDED',
+    `${name} was promoted or rolled back at ${later.at.toISOString()}, since this was asked: v${version} is not shown; ask again if it is to be`,
+  )
 }
 
 async function refuseParked(trx: Transaction<unknown>, target: Version): Promise<void> {

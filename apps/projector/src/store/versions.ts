@@ -30,6 +30,7 @@ type VersionErrorCode =
   | 'LIVE'
   | 'LAGS_BEHIND'
   | 'EFFECTS_PENDING'
+  | 'SUPERSEDED'
   | 'PARKED_KEYS'
   | 'DEPENDENT'
   | 'LOCKED'
