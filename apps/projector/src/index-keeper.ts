@@ -2,6 +2,7 @@ import { errorMessage } from '@fairlead/base'
 import { classifyPostgresError } from '@fairlead/postgres'
 import { type Table, type TableIndex, shownIndex } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
+import { IndexTries } from './index-tries.ts'
 import { pauseFor } from './pause.ts'
 import { projectionLabel } from './projection-label.ts'
 import { BuildSession } from './rebuild/build-session.ts'
@@ -19,6 +20,7 @@ type KeeperOptions = {
   readonly db: Database
   readonly databaseUrl: string
   readonly registered: readonly RegisteredProjection[]
+  readonly nowMs: () => number
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
@@ -41,8 +43,8 @@ type Place = {
 export class IndexKeeper {
   readonly #options: KeeperOptions
   readonly #abort = new AbortController()
-  /** Places and names of those that another try would not make either. */
-  readonly #refused = new Set<string>()
+  /** By schema and name. */
+  readonly #tries: IndexTries
   readonly #done: Promise<void>
 
   constructor(options: KeeperOptions) {
@@ -50,6 +52,7 @@ export class IndexKeeper {
       return projection.kind !== 'sql' && projection.table.indexes !== undefined
     })
     this.#options = { ...options, registered }
+    this.#tries = new IndexTries(options.nowMs)
     this.#done = registered.length === 0 ? Promise.resolve() : this.#run()
   }
 
@@ -62,13 +65,7 @@ export class IndexKeeper {
   async #run(): Promise<void> {
     const { signal } = this.#abort
     while (!signal.aborted) {
-      await this.#round().catch((error: unknown) => {
-        if (signal.aborted) return
-        this.#options.logger.warn(
-          { reason: errorMessage(error) },
-          'indexes were not looked after; the next round will',
-        )
-      })
+      await this.#round().catch((error: unknown) => this.#tellPassedOver({}, error))
       await pauseFor(ROUND_INTERVAL_MS, signal)
     }
   }
@@ -76,8 +73,22 @@ export class IndexKeeper {
   async #round(): Promise<void> {
     for (const place of await this.#places()) {
       if (this.#abort.signal.aborted) return
-      if ((await this.#missing(this.#options.db, place)).length > 0) await this.#makeAlone(place)
+      await this.#look(place).catch((error: unknown) =>
+        this.#tellPassedOver(fieldsOf(place), error),
+      )
     }
+  }
+
+  async #look(place: Place): Promise<void> {
+    if ((await this.#due(this.#options.db, place)).length > 0) await this.#makeAlone(place)
+  }
+
+  #tellPassedOver(fields: object, error: unknown): void {
+    if (this.#abort.signal.aborted) return
+    this.#options.logger.warn(
+      { ...fields, reason: errorMessage(error) },
+      'indexes were not looked after; the next round will',
+    )
   }
 
   async #places(): Promise<readonly Place[]> {
@@ -103,12 +114,9 @@ export class IndexKeeper {
     return places
   }
 
-  async #missing(
-    db: Kysely<unknown>,
-    { table, schemaName }: Place,
-  ): Promise<readonly TableIndex[]> {
+  async #due(db: Kysely<unknown>, { table, schemaName }: Place): Promise<readonly TableIndex[]> {
     const missing = await missingIndexes(db, table, schemaName)
-    return missing.filter(({ name }) => !this.#refused.has(`${schemaName}.${name}`))
+    return missing.filter(({ name }) => this.#tries.isDue(`${schemaName}.${name}`))
   }
 
   /** Nothing is done while another process makes indexes of the projection. */
@@ -119,7 +127,8 @@ export class IndexKeeper {
     const session = await BuildSession.openLocked(this.#options.databaseUrl, lock, signal)
     if (session === null) return
     try {
-      for (const index of await this.#missing(session.db, place)) {
+      for (const index of await this.#due(session.db, place)) {
+        if (signal.aborted || session.signal.aborted) return
         await this.#make(session.db, place, index)
       }
     } finally {
@@ -129,21 +138,40 @@ export class IndexKeeper {
 
   async #make(db: Kysely<unknown>, place: Place, index: TableIndex): Promise<void> {
     const { logger } = this.#options
-    const { table, schemaName, registered } = place
-    const fields = { projection: projectionLabel(registered.projection), schemaName }
-    logger.info({ ...fields, index: index.name }, `${shownIndex(index)} is made`)
+    const { table, schemaName } = place
+    const fields = { ...fieldsOf(place), index: index.name }
+    logger.info(fields, `${shownIndex(index)} is made`)
     try {
       await addIndexConcurrently(db, { table, index, schemaName })
-      logger.info({ ...fields, index: index.name }, `${shownIndex(index)} is there`)
+      this.#tries.made(`${schemaName}.${index.name}`)
+      logger.info(fields, `${shownIndex(index)} is there`)
     } catch (error) {
-      const failureClass = classifyPostgresError(error)
-      if (failureClass !== 'schema' && failureClass !== 'data') throw error
-      // It would read the whole table once a minute, and fail.
-      this.#refused.add(`${schemaName}.${index.name}`)
-      logger.error(
-        { ...fields, index: index.name, err: error },
-        `${shownIndex(index)} cannot be made: it is tried again at the next start`,
-      )
+      if (!this.#abort.signal.aborted) this.#failed(place, index, error)
     }
   }
+
+  #failed(place: Place, index: TableIndex, error: unknown): void {
+    const { logger } = this.#options
+    const fields = { ...fieldsOf(place), index: index.name }
+    const name = `${place.schemaName}.${index.name}`
+    const failureClass = classifyPostgresError(error)
+    if (failureClass === 'schema' || failureClass === 'data') {
+      // It would read the whole table again and again, and fail.
+      this.#tries.refused(name)
+      logger.error(
+        { ...fields, err: error },
+        `${shownIndex(index)} cannot be made: it is tried again at the next start`,
+      )
+      return
+    }
+    const triedAgainInMs = this.#tries.failed(name)
+    logger.warn(
+      { ...fields, reason: errorMessage(error), triedAgainInMs },
+      `${shownIndex(index)} was not made`,
+    )
+  }
+}
+
+function fieldsOf({ registered, schemaName }: Place): object {
+  return { projection: projectionLabel(registered.projection), schemaName }
 }

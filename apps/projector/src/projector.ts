@@ -243,7 +243,13 @@ export class Projector {
     })
     this.#inboxKeeper = new InboxKeeper({ db: this.db, log, logger, registered })
     const { databaseUrl } = options
-    this.#indexKeeper = new IndexKeeper({ db: this.db, databaseUrl, logger, registered })
+    this.#indexKeeper = new IndexKeeper({
+      db: this.db,
+      databaseUrl,
+      logger,
+      registered,
+      nowMs: () => performance.now(),
+    })
     const { retireAfterMs } = options
     if (retireAfterMs !== undefined) {
       const onChange = (): void => this.refresh()

@@ -149,6 +149,41 @@ describe('an index that is added to a version that follows the log', () => {
     fixture.log.append(0, deposited(accountId(1), 1))
     await until(async () => expect(await fixture.balancesIn('public')).toHaveLength(2))
   })
+
+  test('is told where the disk has no room for it, and keeps no other one waiting', async () => {
+    fixture.appendDeposits(20, 2)
+    fixture.start([accounts, activity])
+    await fixture.hasBalances('public', balances(10, 10))
+    await until(async () => {
+      const { rows } = await sql`select from rm_activity_v1.activity`.execute(fixture.db)
+      expect(rows).not.toEqual([])
+    })
+    await fixture.stopAll()
+    await sql`
+      create function public.room(bigint) returns boolean language plpgsql immutable as
+      $$ begin raise exception using errcode = 'disk_full', message = 'no space left'; end $$`.execute(
+      fixture.db,
+    )
+    const warnings: unknown[] = []
+    const silent = (): void => undefined
+    const warn = (fields: object, message: string): number => warnings.push({ ...fields, message })
+    fixture.start(
+      [
+        withOptions(accounts, {
+          indexes: [{ columns: ['balance'], where: 'public.room(balance)' }, BY_BALANCE],
+        }),
+        withOptions(activity, { indexes: [{ columns: ['visits'] }] }),
+      ],
+      { logger: { debug: silent, info: silent, warn, error: silent } },
+    )
+    await until(async () => {
+      expect(await indexesIn('rm_activity_v1')).toEqual(['USING btree (visits)'])
+    })
+    expect(await indexesIn('rm_accounts_v1')).toEqual(['USING btree (balance)'])
+    expect(warnings).toContainEqual(
+      expect.objectContaining({ reason: 'no space left', triedAgainInMs: 60_000 }),
+    )
+  })
 })
 
 test('a rebuild sets aside the event whose row has no place in an index, as a live version does', async () => {
