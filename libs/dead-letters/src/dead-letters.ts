@@ -150,7 +150,8 @@ export interface DeadLetters<S extends AnyEvents> {
   dryRun(selection: LetterSelection): Promise<DryRun>
   /**
    * Has `change` of the event's data applied in its place, once it fits the schema. The original stays
-   * as it is. The projector refuses with EDIT_REFUSED.
+   * as it is. The projector refuses with EDIT_REFUSED. In a union with `string`, a time, bytes, and a long beyond 2^53
+   * become a string: JSON tells them apart no further.
    */
   edit(
     id: string,

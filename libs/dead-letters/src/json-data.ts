@@ -55,9 +55,14 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
   return json
 }
 
-/** The way back: what a projector takes for the value of an edit. */
+/**
+ * The way back: what a projector takes for the value of an edit. In a union with text, what is a string in JSON is
+ * text to it: of longs those beyond 2^53, times and bytes.
+ */
 export function jsonOfData(data: unknown): unknown {
-  if (typeof data === 'bigint') return data.toString()
+  if (typeof data === 'bigint') {
+    return Number.isSafeInteger(Number(data)) ? Number(data) : data.toString()
+  }
   if (data instanceof Date) return data.toISOString()
   if (data instanceof Uint8Array) return textOf(data)
   if (Array.isArray(data)) return data.map(jsonOfData)

@@ -87,6 +87,7 @@ test('times and longs are read in every use of a named type', async () => {
 test.for([
   ['a long', { at: 0, grams: 9007199254740992 }],
   ['a time', { at: 9007199254740992, grams: 0 }],
+  ['a long or a double', { at: 0, grams: 0, share: 9007199254740992 }],
 ])('%s that is beyond the integers of a double is refused: it was rounded', async ([, first]) => {
   await expect(edited({ id: 'p', first, last: null })).rejects.toMatchObject({
     code: 'EDIT_REFUSED',

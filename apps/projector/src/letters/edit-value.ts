@@ -104,6 +104,8 @@ function refused<T>(encode: () => T): T {
 }
 
 const LONG = /^-?\d{1,19}$/
+/** As a double has it, to which it is rounded. */
+const LONG_MAX = 2 ** 63
 const MICROS_PER_MILLI = 1_000n
 
 /** Longs as text, and times as people write them, as the longs of Avro. */
@@ -154,7 +156,9 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
   const takes = (...kinds: readonly AvroSchema['kind'][]) =>
     branches.some(({ kind }) => kinds.includes(kind))
   if (typeof json === 'string' && takes('string')) return json
-  if (typeof json === 'number' && takes('float', 'double')) return json
+  if (typeof json === 'number' && takes('float', 'double')) {
+    return takes('long') && Math.abs(json) <= LONG_MAX ? safeLong(json) : json
+  }
   for (const branch of branches) {
     const changed = timestamps(branch, json)
     if (changed !== json) return changed
