@@ -60,12 +60,14 @@ const WRITES_LOOKED_UP_FROM = 8
  *     await app.register(readYourWrites, { projections, reads: [orderSummary], onTimeout: 'stale' })
  *
  * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, of a write
- * before it is carried out, and passed over in a cookie, which the client did not write itself. A read that is late is answered with 503, or
- * as it is (`onTimeout: 'stale'`) with the header `x-consistency: stale`.
+ * before it is carried out, and passed over in a cookie, which the client did not write itself. A read
+ * that is late is answered with 503, or as it is (`onTimeout: 'stale'`) with the header
+ * `x-consistency: stale`.
  *
  * A write that all projections of the app have taken in leaves the token when its client writes again.
  *
- * Registering it fails for a `timeout` that is no duration, and without `reads`, or with what is no projection in them.
+ * Registering it fails for a `timeout` that is no duration, and without `reads`, or with what is no
+ * projection in them.
  */
 export async function readYourWrites(
   app: FastifyInstance,
