@@ -51,16 +51,15 @@ export const NO_EVENTS: CommitToken = formatCommitToken({
   written: new Map(),
 })
 
-/** Of one that has committed. `topics` are those that it may have written into. */
+/** Of one that has committed. */
 export async function tokenOf(
   transactionId: string,
   askLsn: () => Promise<Lsn>,
-  { events, topics }: { readonly events: TransactionEvents; readonly topics: readonly string[] },
+  events: TransactionEvents,
 ): Promise<CommitToken> {
   const at = await orUnknown(askLsn)
   // After the question: until the commit events may be added.
-  const written = events.topics ?? new Map(topics.map((topic) => [topic, null]))
-  return formatCommitToken({ transactionId, lsn: at, written })
+  return formatCommitToken({ transactionId, lsn: at, written: events.topics })
 }
 
 /** A caller that is told of trouble here would carry out his transaction again, which has committed. */

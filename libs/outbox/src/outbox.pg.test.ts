@@ -7,6 +7,7 @@ import { type TestDatabase, createKysely, testDatabase } from '@fairlead/testing
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  type CommitToken,
   type Outbox,
   OutboxError,
   TransactionNotCommittedError,
@@ -15,6 +16,7 @@ import {
   parseCommitToken,
 } from './index.ts'
 import { UNKNOWN_LSN } from './commit-token.ts'
+import { writtenWith } from './written-events.ts'
 
 const OrderEvents = defineEvents({
   topic: 'outbox.event.order',
@@ -52,12 +54,21 @@ beforeEach(async () => {
   })
   db = createKysely<unknown>(createPool({ url: database.url, max: 2, applicationName: 'test' }))
   registry = new MemoryRegistry()
-  outbox = await createOutbox({
+  outbox = await outboxOf()
+})
+
+const outboxOf = () =>
+  createOutbox({
     serde: createAvroSerde({ registry }),
     events: [OrderEvents],
     headers: () => ({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
   })
-})
+
+/** How many of OrderEvents a token says that there are. */
+const eventsIn = (token: CommitToken): number => {
+  const events = parseCommitToken(token)[0]?.written.get(OrderEvents.topic)
+  return events === undefined || events === null ? Number.NaN : eventCountOf(events)
+}
 
 afterEach(async () => {
   await db.destroy()
@@ -156,6 +167,47 @@ describe('the token of a transaction', () => {
   test('without events says nothing', async () => {
     const { token } = await outbox.transaction(db, async () => undefined)
     expect(parseCommitToken(token)).toMatchObject([{ written: new Map() }])
+  })
+
+  test('has what was appended with another outbox of the process', async () => {
+    const another = await outboxOf()
+    const { token } = await outbox.transaction(db, (transaction) =>
+      another.append(transaction, placed('21')),
+    )
+    const { token: ofBoth } = await another.transaction(db, async (transaction) => {
+      await outbox.append(transaction, placed('21'))
+      await another.append(transaction, placed('21'))
+    })
+    expect([token, ofBoth].map(eventsIn)).toEqual([1, 2])
+  })
+
+  test('has what was appended in the work of another transaction', async () => {
+    const { token } = await outbox.transaction(db, (transaction) =>
+      outbox.transaction(db, async (inner) => {
+        await outbox.append(transaction, placed('21'))
+        await outbox.append(inner, placed('abc'), placed('abc'))
+      }),
+    )
+    expect(eventsIn(token)).toBe(1)
+  })
+
+  test('leaves out what was appended to a transaction of another database with the same id', async () => {
+    const another = createKysely<unknown>(
+      createPool({ url: database.url, max: 1, applicationName: 'test' }),
+    )
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    const { id } = (
+      await sql<{ id: string }>`select pg_current_xact_id()::text as id`.execute(transaction)
+    ).rows[0] ?? { id: '' }
+    writtenWith(another)
+      .of(id)
+      .add([placed('abc')])
+    const uncommitted = await outbox.token(transaction)
+    await transaction.commit().execute()
+    expect(eventsIn(await uncommitted.committed(db))).toBe(1)
+    expect(writtenWith(another).of(id).topics.size).toBe(1)
+    await another.destroy()
   })
 
   test('leaves out what was appended to another transaction meanwhile', async () => {

@@ -1,6 +1,6 @@
 import { type AnyEvents, type NewEvent, recordName } from '@fairlead/avro'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { EVENT_HEADERS, type Lsn, errorMessage } from '@fairlead/base'
+import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
 import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { CommitToken } from './commit-token.ts'
@@ -14,7 +14,7 @@ import {
   tokenOf,
 } from './commit-position.ts'
 import { OutboxError } from './outbox-error.ts'
-import { type TransactionEvents, WrittenEvents } from './written-events.ts'
+import { type TransactionEvents, type WrittenEvents, writtenWith } from './written-events.ts'
 
 /** Debezium's default route: the aggregate type stands behind this prefix in the topic's name. */
 const TOPIC_PREFIX = 'outbox.event.'
@@ -79,7 +79,7 @@ export interface Outbox {
    *     // … commit …
    *     const token = await uncommitted.committed(db)
    *
-   * Whatever was, and still is, appended to the transaction with this outbox counts.
+   * Whatever was, and still is, appended to the transaction counts, also with another outbox of the process.
    *
    * @throws {OutboxError} outside of a transaction.
    */
@@ -104,8 +104,7 @@ export async function createOutbox(options: OutboxOptions): Promise<Outbox> {
     }
   }
   const { headers = () => ({}), transport = 'table' } = options
-  const topics = options.events.map(({ topic }) => topic)
-  return new PostgresOutbox({ encoders, topics, headers, statement: STATEMENTS[transport] })
+  return new PostgresOutbox({ encoders, headers, statement: STATEMENTS[transport] })
 }
 
 type Columns = {
@@ -150,17 +149,22 @@ function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'head
 
 type Parts = {
   readonly encoders: ReadonlyMap<string, AvroEncoder>
-  /** Of all event sets. */
-  readonly topics: readonly string[]
   readonly headers: () => Readonly<Record<string, string>>
   readonly statement: (columns: Columns) => RawBuilder<Written>
 }
 
+/** The transactions of a database that are appended to, with any outbox, while the work of a `transaction` runs. */
+type AppendedTo = {
+  readonly written: WrittenEvents
+  readonly ids: Set<string>
+  /** Of the work that this one is part of. */
+  readonly outer: AppendedTo | undefined
+}
+
+const APPENDED_TO = new AsyncLocalStorage<AppendedTo>()
+
 class PostgresOutbox implements Outbox {
   readonly #parts: Parts
-  readonly #written = new WrittenEvents()
-  /** The transactions that are appended to while the work of a `transaction` runs. */
-  readonly #appendedTo = new AsyncLocalStorage<Set<string>>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -189,20 +193,25 @@ class PostgresOutbox implements Outbox {
     }
     const { rows } = await this.#parts.statement(columns).execute(transaction)
     const transactionId = rows[0]?.id ?? NO_TRANSACTION
-    this.#appendedTo.getStore()?.add(transactionId)
-    this.#written.of(transactionId).add(events)
+    const written = writtenWith(transaction)
+    for (let work = APPENDED_TO.getStore(); work !== undefined; work = work.outer) {
+      if (work.written === written) work.ids.add(transactionId)
+    }
+    written.of(transactionId).add(events)
   }
 
   async transaction<DB, R>(
     db: Kysely<DB>,
     work: (transaction: Transaction<DB>) => Promise<R>,
   ): Promise<{ readonly result: R; readonly token: CommitToken }> {
+    const written = writtenWith(db)
     const ids = new Set<string>()
+    const appendedTo = { written, ids, outer: APPENDED_TO.getStore() }
     // One connection for both: behind a queue for another one, the LSN would be that of a later time,
     // above the commits of everybody in the queue.
     const { result, transactionId, lsn } = await db.connection().execute(async (connection) => {
       const committed = await connection.transaction().execute(async (transaction) => ({
-        result: await this.#appendedTo.run(ids, () => work(transaction)),
+        result: await APPENDED_TO.run(appendedTo, () => work(transaction)),
         // The work may have appended to other transactions, too.
         transactionId: ids.size > 1 ? await currentTransactionId(transaction) : [...ids][0],
       }))
@@ -212,27 +221,17 @@ class PostgresOutbox implements Outbox {
     if (transactionId === undefined) return { result, token: NO_EVENTS }
     // When it is the connection that has failed, another one may do.
     const askLsn = async () => lsn ?? (await lsnBehindCommits(db))
-    return { result, token: await this.#tokenOf(transactionId, askLsn) }
+    const token = await tokenOf(transactionId, askLsn, written.of(transactionId))
+    written.close(transactionId)
+    return { result, token }
   }
 
   async token<DB>(transaction: Transaction<DB>): Promise<UncommittedToken> {
     refuseNoTransaction(transaction, 'a token is asked for in its transaction, ahead of the commit')
     const transactionId = await currentTransactionId(transaction)
-    const events = this.#written.of(transactionId)
-    return {
-      committed: (db) =>
-        this.#tokenOf(transactionId, () => lsnBehindCommitOf(db, transactionId), events),
-    }
-  }
-
-  async #tokenOf(
-    transactionId: string,
-    askLsn: () => Promise<Lsn>,
-    events: TransactionEvents = this.#written.of(transactionId),
-  ): Promise<CommitToken> {
-    const token = await tokenOf(transactionId, askLsn, { events, topics: this.#parts.topics })
-    this.#written.close(transactionId)
-    return token
+    const written = writtenWith(transaction)
+    const events = written.of(transactionId)
+    return { committed: (db) => committedToken(db, { transactionId, written, events }) }
   }
 
   #encode(event: NewEvent): Buffer {
@@ -257,6 +256,20 @@ class PostgresOutbox implements Outbox {
       )
     }
   }
+}
+
+async function committedToken<DB>(
+  db: Kysely<DB>,
+  of: {
+    readonly transactionId: string
+    readonly written: WrittenEvents
+    readonly events: TransactionEvents
+  },
+): Promise<CommitToken> {
+  const { transactionId, written, events } = of
+  const token = await tokenOf(transactionId, () => lsnBehindCommitOf(db, transactionId), events)
+  written.close(transactionId)
+  return token
 }
 
 /** The types say so; a program without them may give something else. */

@@ -1,5 +1,6 @@
 import type { NewEvent } from '@fairlead/avro'
 import { keyHash } from '@fairlead/base'
+import type { DialectAdapter, Kysely } from 'kysely'
 import { KeyCounter, type KeyCounts } from './key-counts.ts'
 
 /**
@@ -11,21 +12,25 @@ const TRANSACTIONS_MAX = 1_000
 /** What was appended to one transaction: how many events, by topic and key. */
 export class TransactionEvents {
   readonly #topics = new Map<string, KeyCounter>()
+  readonly #topicsOfAll: Set<string>
   #isComplete: boolean
 
-  constructor(isComplete: boolean) {
+  constructor(topicsOfAll: Set<string>, isComplete: boolean) {
+    this.#topicsOfAll = topicsOfAll
     this.#isComplete = isComplete
   }
 
-  /** By topic; null when there may be more that nobody remembers. */
-  get topics(): ReadonlyMap<string, KeyCounts> | null {
-    return this.#isComplete ? this.#topics : null
+  /** By topic; where there may be more that nobody remembers, null in every topic that has any. */
+  get topics(): ReadonlyMap<string, KeyCounts | null> {
+    if (this.#isComplete) return this.#topics
+    return new Map([...this.#topicsOfAll].map((topic) => [topic, null]))
   }
 
   add(events: readonly NewEvent[]): void {
     for (const { topic, key } of events) {
       const counter = this.#topics.get(topic) ?? new KeyCounter()
       this.#topics.set(topic, counter)
+      this.#topicsOfAll.add(topic)
       counter.add(keyHash(Buffer.from(key)))
     }
   }
@@ -35,9 +40,10 @@ export class TransactionEvents {
   }
 }
 
-/** What was appended to the last transactions, by their ids. */
+/** What was appended to the last transactions of a database, by their ids. */
 export class WrittenEvents {
   readonly #transactions = new Map<string, TransactionEvents>()
+  readonly #topics = new Set<string>()
   #newestForgotten = 0n
 
   /** Those of a transaction, to which later ones are added, too. */
@@ -45,7 +51,8 @@ export class WrittenEvents {
     const known = this.#transactions.get(transactionId)
     if (known !== undefined) return known
     // Ids grow: an older one may be of a transaction that was forgotten with what it wrote before.
-    const events = new TransactionEvents(BigInt(transactionId) > this.#newestForgotten)
+    const isComplete = BigInt(transactionId) > this.#newestForgotten
+    const events = new TransactionEvents(this.#topics, isComplete)
     this.#transactions.set(transactionId, events)
     if (this.#transactions.size > TRANSACTIONS_MAX) this.#forgetOldest()
     return events
@@ -65,4 +72,19 @@ export class WrittenEvents {
     const id = BigInt(transactionId)
     if (id > this.#newestForgotten) this.#newestForgotten = id
   }
+}
+
+const WRITTEN = new WeakMap<DialectAdapter, WrittenEvents>()
+
+/**
+ * Those of a database, whichever outbox they were appended with: a checkpoint counts all events of a transaction. Ids of
+ * transactions are of one server. A `Kysely` and its transactions have one adapter, and no other has it.
+ */
+export function writtenWith<DB>(db: Kysely<DB>): WrittenEvents {
+  const { adapter } = db.getExecutor()
+  const known = WRITTEN.get(adapter)
+  if (known !== undefined) return known
+  const written = new WrittenEvents()
+  WRITTEN.set(adapter, written)
+  return written
 }
