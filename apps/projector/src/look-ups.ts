@@ -11,6 +11,11 @@ import { runInLanes } from './run-in-lanes.ts'
 /** A batch waits for its look-ups, and a partition for its batch. */
 const LOOK_UP_TIMEOUT_MS = 30_000
 
+type Ask = {
+  readonly enrichEach: NonNullable<Projection['enrichEach']>
+  readonly signal: AbortSignal
+}
+
 /**
  * Calls `enrichEach` for the events of batches, in lanes. What an event was given is kept for as long as
  * its record is: a batch that has to be done again asks for nothing twice that it has been told.
@@ -27,23 +32,27 @@ export class LookUps {
   }
 
   /**
-   * Of events whose key is not parked. Undefined where nothing is looked up for single events.
+   * Of events whose key is not parked. Undefined where nothing is looked up for single events. `limit` is as `signal`,
+   * of this call alone.
    *
-   * @throws what a look-up throws when no event is to blame: a peer is away. The reason of `signal`.
+   * @throws what a look-up throws when no event is to blame: a peer is away. The reason of `signal`, or of `limit`.
    */
   async of(
     records: readonly PreparedRecord[],
     isParked: (prepared: PreparedRecord) => boolean,
+    limit?: AbortSignal,
   ): Promise<LookedUp | undefined> {
     const { enrichEach, concurrency = 1 } = this.#projection
     if (enrichEach === undefined) return undefined
+    const signals = [this.#signal, limit].filter((each) => each !== undefined)
+    const ask: Ask = { enrichEach, signal: AbortSignal.any(signals) }
     const lookedUp = new LookedUp()
     await runInLanes(
       records.filter((prepared) => !isParked(prepared)),
       {
         lanesMax: concurrency,
         keyOf: ({ key }) => key,
-        run: (prepared) => this.#lookUp(prepared, enrichEach, lookedUp),
+        run: (prepared) => this.#lookUp(prepared, ask, lookedUp),
       },
     )
     return lookedUp
@@ -51,7 +60,7 @@ export class LookUps {
 
   async #lookUp(
     prepared: PreparedRecord,
-    enrichEach: NonNullable<Projection['enrichEach']>,
+    { enrichEach, signal }: Ask,
     lookedUp: LookedUp,
   ): Promise<void> {
     const { content } = prepared
@@ -63,15 +72,15 @@ export class LookUps {
       return
     }
     try {
-      const value = await inTime((signal) => enrichEach(event, { signal }), {
+      const value = await inTime((ended) => enrichEach(event, { signal: ended }), {
         timeoutMs: LOOK_UP_TIMEOUT_MS,
         what: 'a look-up',
-        signal: this.#signal,
+        signal,
       })
       this.#values.set(prepared, { value })
       lookedUp.set(event.source, { ok: true, value })
     } catch (error) {
-      this.#signal?.throwIfAborted()
+      signal.throwIfAborted()
       if (!isEventFault(classifyFailure(error, 'handler'))) throw error
       lookedUp.set(event.source, { ok: false, error })
     }

@@ -1,8 +1,9 @@
 import { OperationalError } from '@fairlead/base'
 import { type Projection, keyText } from '@fairlead/projection'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { EventLog } from '../log/event-log.ts'
+import { pause } from '../pause.ts'
 import { takeOver } from '../store/checkpoints.ts'
 import type { Database } from '../store/database.ts'
 import type { Job } from '../store/jobs.ts'
@@ -20,6 +21,9 @@ import {
 } from '../testing/accounts.test-fixture.ts'
 import { type MemoryLog, TOPIC_ID } from '../testing/memory-log.test-fixture.ts'
 import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
+import { SWAP_BACKOFF } from './fold-keys-anew.ts'
+
+vi.mock('../pause.ts', { spy: true })
 
 let fixture: RebuildFixture
 let db: Database
@@ -141,6 +145,50 @@ test('a log that is away while live batches wait for the swap does not hold them
   isAway = false
   expect(await done).toMatchObject({ state: 'done' })
   expect(await fixture.balancesIn('public')).toEqual(balances(4, 2))
+})
+
+test('a look-up that does not end while live batches wait for the swap does not hold them up', async () => {
+  fixture.appendDeposits(4, 2)
+  const inner = log.open()
+  let isStuck = false
+  let stuckCount = 0
+  let hasRead = false
+  const { promise: freed, resolve: free } = Promise.withResolvers<void>()
+  const looking: Projection = {
+    ...accounts,
+    enrichEach: async ({ source: { partition, offset } }, { signal }) => {
+      if (!isStuck || partition !== 0 || offset !== 2) return null
+      stuckCount += 1
+      signal.addEventListener('abort', () => free(), { once: true })
+      return freed
+    },
+  }
+  const growing: EventLog = {
+    ...inner,
+    read: async (request) => {
+      const fetched = await inner.read(request)
+      if (hasRead) return fetched
+      hasRead = true
+      // What is read behind this is read while the live version stands still.
+      log.append(0, deposited(accountId(0), 1))
+      await fixture.hasBalances('public', balances(3, 2))
+      isStuck = true
+      return fetched
+    },
+  }
+  const warn = vi.fn()
+  const silent = (): void => undefined
+  const logger = { debug: silent, info: silent, warn, error: silent }
+  fixture.start([looking], { log: growing, logger })
+  await fixture.hasBalances('public', balances(2, 2))
+  const done = foldAnew(accountId(0))
+  await until(() => expect(stuckCount).toBeGreaterThan(0))
+  await freed
+  isStuck = false
+  expect(await done).toMatchObject({ state: 'done' })
+  expect(await fixture.balancesIn('public')).toEqual(balances(3, 2))
+  expect(warn).not.toHaveBeenCalledWith(expect.anything(), 'a job waits')
+  expect(pause).toHaveBeenCalledWith(1, SWAP_BACKOFF, expect.any(AbortSignal))
 })
 
 describe('a row of several keys', () => {

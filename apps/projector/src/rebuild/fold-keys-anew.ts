@@ -1,6 +1,8 @@
+import type { BackoffPolicy } from '@fairlead/base'
 import { postgresErrorCode } from '@fairlead/postgres'
 import { type FoldProjection, type Projection, type Row, foldOfChanges } from '@fairlead/projection'
 import type { Transaction } from 'kysely'
+import { pause } from '../pause.ts'
 import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts'
 import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
@@ -28,6 +30,8 @@ const LOCKED_READ_MAX_MS = 3_000
 const BATCHES_TIMEOUT_MS = 5_000
 /** Passes over what came in meanwhile, before the log is said to grow too fast. */
 const PASSES_MAX = 20
+/** Batches that have waited, for others or for what a swap read, go on between two passes. */
+export const SWAP_BACKOFF: BackoffPolicy = { baseMs: 500, maxMs: 5_000 }
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
@@ -43,22 +47,25 @@ const LOCK_NOT_AVAILABLE = '55P03'
 export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
   const projection = foldOf(order.registered.projection)
   const options = await rowsOfOrder(order)
-  const { registered, db, job, nowMs, session } = options
+  const { registered, db, job, nowMs, session, signal } = options
   const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
   const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })
-  const reading = new LogReading(options, (records, parked) => fold.take(records, parked))
+  const reading = new LogReading(options, (...taken) => fold.take(...taken))
   await refuseOtherHistory(options, 'the rows would lack them. Nothing was changed')
   const reporter = new JobReporter({ db, jobId: job.id, nowMs, parked: () => 0 })
   try {
     let total = 0
+    let heldUpCount = 0
     await reporter.enter('reading', () => Promise.resolve({ done: reading.readCount, total }))
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
       const ends = await readCheckpoints(session.db, versionOf(registered))
       total = sum(ends)
       await reading.readTo(ends)
       refuseFailures(fold)
-      if (await swapRows(options, { reading, fold, keys })) return
+      const outcome = await swapRows(options, { reading, fold, keys })
+      if (outcome === 'done') return
+      if (outcome === 'held-up') await pause((heldUpCount += 1), SWAP_BACKOFF, signal)
     }
     throw new RebuildFailed(
       `events come in faster than they are read, or batches take too long: try again when ${projection.name} is quieter`,
@@ -84,15 +91,20 @@ type Read = {
   readonly keys: readonly string[]
 }
 
-/** False, and nothing is done, when too much came in since the last pass, or live batches would wait too long. */
-async function swapRows(options: RebuildOptions, read: Read): Promise<boolean> {
+/**
+ * Nothing is done when too much came in since the last pass (`behind`), or when live batches would wait too long, or
+ * have (`held-up`).
+ */
+type Outcome = 'done' | 'behind' | 'held-up'
+
+async function swapRows(options: RebuildOptions, read: Read): Promise<Outcome> {
   const { session } = options
   try {
     return await session.lend(() =>
       inTransaction(session.db, (trx) => swapLocked(trx, options, read)),
     )
   } catch (error) {
-    if (postgresErrorCode(error) === LOCK_NOT_AVAILABLE) return false
+    if (postgresErrorCode(error) === LOCK_NOT_AVAILABLE) return 'held-up'
     throw error
   }
 }
@@ -101,13 +113,13 @@ async function swapLocked(
   trx: Transaction<unknown>,
   { registered, job }: RebuildOptions,
   { reading, fold, keys }: Read,
-): Promise<boolean> {
+): Promise<Outcome> {
   const { schemaName } = registered
   const projection = foldOf(registered.projection)
   await lockCheckpoints(trx, versionOf(registered), waitLimit(trx, BATCHES_TIMEOUT_MS))
   const ends = await readCheckpoints(trx, versionOf(registered))
-  if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return false
-  if (!(await reading.readTo(ends, AbortSignal.timeout(LOCKED_READ_MAX_MS)))) return false
+  if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return 'behind'
+  if (!(await reading.readTo(ends, AbortSignal.timeout(LOCKED_READ_MAX_MS)))) return 'held-up'
   refuseFailures(fold)
   const table = new FoldTable(projection, schemaName)
   await table.delete(trx, keys)
@@ -115,7 +127,7 @@ async function swapLocked(
   await table.write(trx, { upserts, deletes: [] })
   await releaseLetters(trx, registered, fold.letters)
   await finishJob(trx, job.id, { keys: keys.length, rows: upserts.length })
-  return true
+  return 'done'
 }
 
 function refuseFailures({ firstFailure }: KeyFold): void {

@@ -6,6 +6,7 @@ import {
   type ChangedRows,
   type FoldProjection,
   type Letter,
+  type LookedUp,
   type LogRecord,
   type PreparedRecord,
   type Row,
@@ -111,14 +112,22 @@ export class KeyFold {
   }
 
   /**
-   * The next records of the log, and what the version has parked of them.
+   * The next records of the log, and what the version has parked of them. `limit` is for look-ups, which come first:
+   * when it fires none of the records is taken.
    *
-   * @throws {RebuildFailed} when too many keys fail. {EventFailure} when an event stops the projection.
+   * @throws {RebuildFailed} when too many keys fail. {EventFailure} when an event stops the projection. The reason of
+   *   `limit`.
    */
-  async take(records: readonly PreparedRecord[], parkedKeys: ParkedKeysByTopic): Promise<void> {
+  async take(
+    records: readonly PreparedRecord[],
+    parkedKeys: ParkedKeysByTopic,
+    limit?: AbortSignal,
+  ): Promise<void> {
     const wanted = await this.#wantedOf(records)
+    const isFailed = ({ key, record }: PreparedRecord): boolean => this.#failedOf(record).has(key)
+    const lookedUp = await this.#lookUps.of([...wanted.keys()], isFailed, limit)
     await this.#noteParked(wanted, parkedKeys)
-    await this.#foldByTenant(this.#withoutRepeats(wanted))
+    await this.#foldByTenant(this.#withoutRepeats(wanted), lookedUp)
   }
 
   /**
@@ -195,18 +204,24 @@ export class KeyFold {
   }
 
   /** As live: what looks things up for events of a tenant has `app.tenant` set. */
-  async #foldByTenant(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {
+  async #foldByTenant(
+    wanted: ReadonlyMap<PreparedRecord, string | null>,
+    lookedUp: LookedUp | undefined,
+  ): Promise<void> {
     if (this.#projection.tenants === undefined) {
-      await this.#fold(wanted)
+      await this.#fold(wanted, lookedUp)
       return
     }
     for (const [tenant, ofTenant] of Map.groupBy(wanted, ([prepared]) => prepared.tenant)) {
       await setTenant(this.#options.session.db, tenant, { until: 'session' })
-      await this.#fold(new Map(ofTenant))
+      await this.#fold(new Map(ofTenant), lookedUp)
     }
   }
 
-  async #fold(wanted: ReadonlyMap<PreparedRecord, string | null>): Promise<void> {
+  async #fold(
+    wanted: ReadonlyMap<PreparedRecord, string | null>,
+    lookedUp: LookedUp | undefined,
+  ): Promise<void> {
     if (wanted.size === 0) return
     const records = [...wanted.keys()]
     const events = records.flatMap(({ content }) =>
@@ -214,9 +229,7 @@ export class KeyFold {
     )
     const { enrich } = this.#projection
     const enriched =
-      enrich === undefined
-        ? await this.#lookUps.of(records, ({ key, record }) => this.#failedOf(record).has(key))
-        : await enrichInSession(this.#options.session, enrich, events)
+      enrich === undefined ? lookedUp : await enrichInSession(this.#options.session, enrich, events)
     // Keys of several topics have nothing to do with each other; in which order these come does not matter.
     for (const ofTopic of Map.groupBy(records, ({ record }) => record.topic).values()) {
       const letters = this.#foldTopic(ofTopic, enriched)

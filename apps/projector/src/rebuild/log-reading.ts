@@ -5,7 +5,7 @@ import type { RecordReader } from '../log/prepare-records.ts'
 import type { PartitionProgress } from '../store/checkpoints.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
-import { MergedLog } from './merged-log.ts'
+import { type LogSection, MergedLog } from './merged-log.ts'
 import { type ParkedKeysByTopic, readParkedKeys } from './parked-keys.ts'
 
 const RECORDS_AT_A_TIME = 1_000
@@ -19,10 +19,14 @@ type LogReadingOptions = {
   readonly signal: AbortSignal
 }
 
-/** Gets the records of the log, and what the version has parked of those that it has seen. */
+/**
+ * Gets the records of the log, and what the version has parked of those that it has seen. It throws the reason of
+ * `limit` for records that are to be given again.
+ */
 export type TakeRecords = (
   records: readonly PreparedRecord[],
   parkedKeys: ParkedKeysByTopic,
+  limit?: AbortSignal,
 ) => Promise<void>
 
 /** Reads the log of a version once, in the order of its source, in as many steps as its caller likes. */
@@ -53,26 +57,34 @@ export class LogReading {
     const { log, reader, fetchBytesMax, signal: stopped, session, registered } = this.#options
     const signal = limit === undefined ? stopped : AbortSignal.any([stopped, limit])
     const parkedKeys = await readParkedKeys(session.db, registered)
-    const partitions = await Promise.all(
-      ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
-        const read = this.#positions.find(
-          (position) => position.topic === topic && position.partition === partition,
-        )
-        if (read !== undefined) return { topic, partition, start: read.progress, end }
-        const earliest = await log.earliestOffset(topic, partition)
-        const start = { nextOffset: Math.min(end, earliest), source: null, eventTimeMs: null }
-        return { topic, partition, start, end }
-      }),
-    )
+    const findSections = (): Promise<LogSection[]> =>
+      Promise.all(
+        ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
+          const read = this.#positions.find(
+            (position) => position.topic === topic && position.partition === partition,
+          )
+          if (read !== undefined) return { topic, partition, start: read.progress, end }
+          const earliest = await log.earliestOffset(topic, partition)
+          const start = { nextOffset: Math.min(end, earliest), source: null, eventTimeMs: null }
+          return { topic, partition, start, end }
+        }),
+      )
+    const partitions = await unlessFired(limit, findSections)
+    if (partitions === null) return false
     const onTrouble = (): void => undefined
     const prepare: RecordReader['prepare'] = (records) => reader.prepare(records)
     const merged = new MergedLog({ log, prepare, partitions, fetchBytesMax, signal, onTrouble })
     for (;;) {
       await setImmediate()
       stopped.throwIfAborted()
-      const records = await nextUnless(limit, () => merged.next(RECORDS_AT_A_TIME))
+      const records = await unlessFired(limit, () => merged.next(RECORDS_AT_A_TIME))
       if (records === null) return false
-      if (records.length > 0) await this.#take(records, parkedKeys)
+      try {
+        if (records.length > 0) await this.#take(records, parkedKeys, limit)
+      } catch (error) {
+        if (limit?.aborted === true && error === limit.reason) return false
+        throw error
+      }
       this.#readCount = merged.readCount
       // Of each partition, they are told by a look at what is left of its records.
       if (records.length === 0 || limit !== undefined) this.#positions = merged.positions()
@@ -81,15 +93,21 @@ export class LogReading {
   }
 }
 
-/** Null once `limit` has fired, whatever that made of it. */
-async function nextUnless<T>(
+/** Null once `limit` has fired, whatever `run` makes of it: it is not waited for. */
+async function unlessFired<T>(
   limit: AbortSignal | undefined,
-  next: () => Promise<T>,
+  run: () => Promise<T>,
 ): Promise<T | null> {
+  if (limit === undefined) return run()
+  const fired = Promise.withResolvers<null>()
+  const fire = (): void => fired.resolve(null)
+  limit.addEventListener('abort', fire, { once: true })
   try {
-    return limit?.aborted === true ? null : await next()
+    return limit.aborted ? null : await Promise.race([run(), fired.promise])
   } catch (error) {
-    if (limit?.aborted === true) return null
+    if (limit.aborted) return null
     throw error
+  } finally {
+    limit.removeEventListener('abort', fire)
   }
 }
