@@ -107,10 +107,14 @@ test('a log that is away while live batches wait for the swap does not hold them
   const inner = log.open()
   let isAway = false
   let hasRead = false
+  let readsUnderLock = 0
   const away: EventLog = {
     ...inner,
     read: async (request) => {
-      if (isAway) throw new OperationalError('away', { code: 'NETWORK', retryable: true })
+      if (isAway) {
+        readsUnderLock += 1
+        throw new OperationalError('away', { code: 'NETWORK', retryable: true })
+      }
       const fetched = await inner.read(request)
       if (hasRead) return fetched
       hasRead = true
@@ -124,27 +128,43 @@ test('a log that is away while live batches wait for the swap does not hold them
   const { projector } = fixture.start([accounts], { log: away })
   await fixture.hasBalances('public', balances(2, 2))
   const done = foldAnew(accountId(0))
-  const waitingFor = (statement: string) =>
-    until(async () => {
-      const { rows } = await sql`
-        select from pg_stat_activity where datname = current_database()
-          and wait_event_type = 'Lock' and query ilike ${`%${statement}%`}`.execute(db)
-      expect(rows).not.toEqual([])
-    })
+  const isWaiting = async (statement: string): Promise<boolean> => {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and query ilike ${`%${statement}%`}`.execute(db)
+    return rows.length > 0
+  }
   await until(() => expect(isAway).toBe(true))
-  log.append(0, deposited(accountId(0), 1))
-  await waitingFor('update evt.checkpoint')
   const [registered] = projector.registered
   if (registered === undefined) throw new Error('nothing is registered')
-  // Its batches would not be seen: the checkpoint was not there when the others were locked.
-  const start = { offset: 0, topicId: TOPIC_ID }
-  const taking = takeOver(db, { ...registered, topic: log.topic, partition: 7 }, start)
-  await waitingFor('insert into evt.checkpoint')
-  await fixture.hasBalances('public', balances(4, 2))
-  await taking
+  let count = 3
+  /** A batch and a take-over while the job has its locks; false where it let go of them before the two came to them. */
+  const areHeldUp = async (): Promise<boolean> => {
+    const before = readsUnderLock
+    await until(() => expect(readsUnderLock).toBeGreaterThan(before))
+    log.append(0, deposited(accountId(0), 1))
+    count += 1
+    // Its batches would not be seen: the checkpoint was not there when the others were locked.
+    const partition = { ...registered, topic: log.topic, partition: 7 + count }
+    const taking = takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+    let haveGoneOn = false
+    const goingOn = Promise.all([taking, fixture.hasBalances('public', balances(count, 2))])
+    void goingOn.then(() => {
+      haveGoneOn = true
+    })
+    let wereWaiting = false
+    await until(async () => {
+      const isBatchWaiting = await isWaiting('update evt.checkpoint')
+      wereWaiting ||= isBatchWaiting && (await isWaiting('insert into evt.checkpoint'))
+      expect(wereWaiting || haveGoneOn).toBe(true)
+    })
+    await goingOn
+    return wereWaiting
+  }
+  while (!(await areHeldUp()));
   isAway = false
   expect(await done).toMatchObject({ state: 'done' })
-  expect(await fixture.balancesIn('public')).toEqual(balances(4, 2))
+  expect(await fixture.balancesIn('public')).toEqual(balances(count, 2))
 })
 
 test('a look-up that does not end while live batches wait for the swap does not hold them up', async () => {
