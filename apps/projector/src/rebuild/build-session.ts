@@ -134,9 +134,6 @@ export class BuildSession {
   }
 }
 
-/** `withinSession` has noticed it by then. */
-const PROBED_WITHIN_MS = 4_000
-
 function whenGone(client: pg.Client): AbortSignal {
   const gone = new AbortController()
   const abort = (cause?: Error): void =>
@@ -147,10 +144,8 @@ function whenGone(client: pg.Client): AbortSignal {
         cause,
       }),
     )
-  // Code that waited for too long, so that the server ended the session, is to be told of by what it waited in.
-  const abortSoon = (cause?: Error): void => void setTimeout(abort, PROBED_WITHIN_MS, cause).unref()
-  client.once('error', abortSoon)
-  client.once('end', () => abortSoon())
+  client.once('error', abort)
+  client.once('end', () => abort())
   return gone.signal
 }
 

@@ -162,8 +162,8 @@ class VersionBuild {
         await this.#fold(projection, target)
         return
       } catch (error) {
-        this.#options.signal.throwIfAborted()
         if (!isRefusedRow(error)) throw error
+        this.#options.signal.throwIfAborted()
         this.#options.logger.warn(
           { projection: projectionLabel(projection), err: error },
           'the rebuild cannot go on in bulk: it does by statements, to set aside the event to blame',

@@ -81,13 +81,15 @@ export class StatementLoad {
         }
         return
       } catch (error) {
-        this.#signal.throwIfAborted()
         if (error instanceof EventFailure && error.action === 'retry') {
+          this.#signal.throwIfAborted()
           attempts = attempts.with(error.record)
           await pause(error.attempt, this.#registered.projection.retry, this.#signal)
           continue
         }
+        // Before the signal is asked: of a session that is gone, what it waited in says more than that it is.
         if (mode === 'isolated' || !needsBlame(error)) throw error
+        this.#signal.throwIfAborted()
         mode = 'isolated'
       }
     }
