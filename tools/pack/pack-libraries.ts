@@ -19,6 +19,7 @@ const LIBRARIES = [
   'projection',
   'projection-testing',
   'read-your-writes',
+  'json-http',
   'dead-letters',
   'projection-admin',
   'lint',

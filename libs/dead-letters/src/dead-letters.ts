@@ -5,7 +5,8 @@ import {
   type EventTypeOf,
   parseSchema,
 } from '@fairlead/avro'
-import { OperationalError, errorMessage } from '@fairlead/base'
+import { OperationalError } from '@fairlead/base'
+import { JsonClient } from '@fairlead/json-http'
 import { dataOfJson, jsonOfData } from './json-data.ts'
 
 export type DeadLettersOptions<S extends AnyEvents> = {
@@ -164,7 +165,6 @@ export interface DeadLetters<S extends AnyEvents> {
 
 const PAGE_LETTERS = 100
 const POLL_INTERVAL_MS = 200
-const TIMEOUT_DEFAULT_MS = 30_000
 
 export function createDeadLetters<S extends AnyEvents>(
   options: DeadLettersOptions<S>,
@@ -179,11 +179,17 @@ type LetterJson = Omit<DeadLetter<AnyEvents>, 'event'> & {
 
 class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   readonly #options: DeadLettersOptions<S>
+  readonly #http: JsonClient
   /** By event type. */
   readonly #schemas = new Map<string, AvroSchema>()
 
   constructor(options: DeadLettersOptions<S>) {
     this.#options = options
+    this.#http = new JsonClient(
+      'projector',
+      options,
+      (message, of) => new DeadLettersError(message, of),
+    )
   }
 
   async *keys(filter: Readonly<Record<string, unknown>> = {}): AsyncGenerator<ParkedKey> {
@@ -326,62 +332,14 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   #get<Answer>(path: string): Promise<Answer> {
-    return this.#request(path, {})
+    return this.#http.ask(path)
   }
 
   #send<Answer>(method: 'POST' | 'PUT', path: string, body: object): Promise<Answer> {
-    return this.#request(path, { method, body: JSON.stringify(body) })
-  }
-
-  async #request<Answer>(path: string, init: RequestInit): Promise<Answer> {
-    const { token } = this.#options
-    const headers = {
-      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    }
-    const { ok, status, text } = await this.#answerTo(path, { ...init, headers })
-    const answer = jsonOf(text)
-    if (ok && answer !== undefined) return answer as Answer
-    const { code, message } = (answer ?? {}) as {
-      readonly code?: string
-      readonly message?: string
-    }
-    throw new DeadLettersError(message ?? `the projector answers ${status}`, {
-      code: code ?? `HTTP_${status}`,
-      retryable: status >= 500,
-    })
-  }
-
-  async #answerTo(
-    path: string,
-    init: RequestInit,
-  ): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
-    const { url, fetch: request = fetch, timeoutMs = TIMEOUT_DEFAULT_MS } = this.#options
-    const signal = AbortSignal.timeout(timeoutMs)
-    try {
-      const response = await request(`${url.replace(/\/$/, '')}${path}`, { ...init, signal })
-      const { ok, status } = response
-      return { ok, status, text: await response.text() }
-    } catch (cause) {
-      if (signal.aborted) {
-        const message = `the projector at ${url} has not answered within ${timeoutMs} ms`
-        throw new DeadLettersError(message, { code: 'TIMEOUT', retryable: true, cause })
-      }
-      const message = `no projector answers at ${url}: ${errorMessage(cause)}`
-      throw new DeadLettersError(message, { code: 'NETWORK', retryable: true, cause })
-    }
+    return this.#http.ask(path, { method, body })
   }
 }
 
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
-}
-
-/** Undefined for what is no JSON: something else than a projector answers. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

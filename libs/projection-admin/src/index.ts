@@ -1,5 +1,6 @@
 export {
   type ProjectionAdmin,
+  ProjectionAdminError,
   type ProjectionAdminOptions,
   createProjectionAdmin,
 } from './projection-admin.ts'
@@ -13,4 +14,3 @@ export type {
   RebuildProgress,
   Verification,
 } from './answers.ts'
-export { ProjectionAdminError } from './projector-http.ts'

@@ -1,3 +1,5 @@
+import { OperationalError } from '@fairlead/base'
+import { JsonClient, type ServiceAddress } from '@fairlead/json-http'
 import type {
   ProjectionStatus,
   ProjectionVersion,
@@ -8,9 +10,17 @@ import type {
   RebuildProgress,
   Verification,
 } from './answers.ts'
-import { ProjectionAdminError, type ProjectorAddress, ProjectorHttp } from './projector-http.ts'
 
-export type ProjectionAdminOptions = ProjectorAddress
+/** The address is that of any projector that has the code of the projections. A promotion and a rollback have 20 s more. */
+export type ProjectionAdminOptions = ServiceAddress
+
+/**
+ * The projector refuses, or does not answer. `code` is its own, such as UNKNOWN_VERSION or LAGS_BEHIND;
+ * NETWORK, TIMEOUT, REBUILD_FAILED and VERIFICATION_FAILED are of this library.
+ */
+export class ProjectionAdminError extends OperationalError {
+  override readonly name = 'ProjectionAdminError'
+}
 
 /** What operators do with projections. Every method rejects with a `ProjectionAdminError`. */
 export interface ProjectionAdmin {
@@ -44,26 +54,30 @@ const POLL_INTERVAL_MS = 200
 const SWAP = { extraMs: 20_000 }
 
 export function createProjectionAdmin(options: ProjectionAdminOptions): ProjectionAdmin {
-  return new HttpProjectionAdmin(new ProjectorHttp(options))
+  return new HttpProjectionAdmin(options)
 }
 
 class HttpProjectionAdmin implements ProjectionAdmin {
-  readonly #http: ProjectorHttp
+  readonly #http: JsonClient
 
-  constructor(http: ProjectorHttp) {
-    this.#http = http
+  constructor(address: ServiceAddress) {
+    this.#http = new JsonClient(
+      'projector',
+      address,
+      (message, options) => new ProjectionAdminError(message, options),
+    )
   }
 
   async versions(name?: string): Promise<readonly ProjectionVersion[]> {
     const path = name === undefined ? '/projections' : pathOf(name)
-    const { projections } = await this.#http.get<Versions>(path)
+    const { projections } = await this.#get<Versions>(path)
     return projections
   }
 
   async status(name: string): Promise<ProjectionStatus> {
     const [versions, lags] = await Promise.all([
       this.versions(name),
-      this.#http.get<Lags>(pathOf(name, 'lag')),
+      this.#get<Lags>(pathOf(name, 'lag')),
     ])
     const live = versions.find((each) => each.live)
     const lag = lags.versions.find(({ version }) => version === live?.version)
@@ -82,7 +96,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
   }
 
   async rebuild(name: string, options: RebuildOptions = {}): Promise<Rebuild> {
-    const { version } = await this.#http.post<{ readonly version: number }>(
+    const { version } = await this.#post<{ readonly version: number }>(
       pathOf(name, 'rebuild'),
       options,
     )
@@ -90,7 +104,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
       version,
       promote: (promotion) => this.promote(name, version, promotion),
       abort: async ({ by } = {}) => {
-        await this.#http.post(pathOf(name, 'abort'), { version, by })
+        await this.#post(pathOf(name, 'abort'), { version, by })
       },
       [Symbol.asyncIterator]: () => this.#progress(name, version),
     }
@@ -98,10 +112,9 @@ class HttpProjectionAdmin implements ProjectionAdmin {
 
   async *#progress(name: string, version: number): AsyncGenerator<RebuildProgress> {
     for (;;) {
-      const { reason, eta, ...progress } = await this.#http.get<RebuildJson>(
-        pathOf(name, 'rebuild'),
-        { version },
-      )
+      const { reason, eta, ...progress } = await this.#get<RebuildJson>(pathOf(name, 'rebuild'), {
+        version,
+      })
       if (progress.state === 'failed' || progress.state === 'retired') {
         throw failed('REBUILD_FAILED', reason ?? `${name} v${version} is ${progress.state}`)
       }
@@ -115,12 +128,9 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     name: string,
     options: RebuildOptions & { readonly sample?: number } = {},
   ): Promise<Verification> {
-    const { jobId } = await this.#http.post<{ readonly jobId: string }>(
-      pathOf(name, 'verify'),
-      options,
-    )
+    const { jobId } = await this.#post<{ readonly jobId: string }>(pathOf(name, 'verify'), options)
     for (;;) {
-      const { state, result, reason } = await this.#http.get<JobJson>(`/projection-jobs/${jobId}`)
+      const { state, result, reason } = await this.#get<JobJson>(`/projection-jobs/${jobId}`)
       if (state === 'done' && result !== null) return result
       if (state === 'failed') throw failed('VERIFICATION_FAILED', reason ?? 'nothing says why')
       await untilNextPoll()
@@ -128,11 +138,11 @@ class HttpProjectionAdmin implements ProjectionAdmin {
   }
 
   promote(name: string, version: number, options: PromotionOptions = {}): Promise<Promotion> {
-    return this.#http.post(pathOf(name, 'promote'), { version, ...options }, SWAP)
+    return this.#post(pathOf(name, 'promote'), { version, ...options }, SWAP)
   }
 
   rollback(name: string, options: PromotionOptions = {}): Promise<Promotion> {
-    return this.#http.post(pathOf(name, 'rollback'), options, SWAP)
+    return this.#post(pathOf(name, 'rollback'), options, SWAP)
   }
 
   async retire(
@@ -140,19 +150,35 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     version: number,
     options: Pick<PromotionOptions, 'acceptLostEffects'> = {},
   ): Promise<void> {
-    await this.#http.post(pathOf(name, 'retire'), { version, ...options })
+    await this.#post(pathOf(name, 'retire'), { version, ...options })
   }
 
   async pause(
     name: string,
     options: { readonly version?: number; readonly by?: string } = {},
   ): Promise<void> {
-    await this.#http.post(pathOf(name, 'pause'), options)
+    await this.#post(pathOf(name, 'pause'), options)
   }
 
   async resume(name: string, options: { readonly version?: number } = {}): Promise<void> {
-    await this.#http.post(pathOf(name, 'resume'), options)
+    await this.#post(pathOf(name, 'resume'), options)
   }
+
+  #get<Answer>(path: string, query: Query = {}): Promise<Answer> {
+    return this.#http.ask(path + queryText(query))
+  }
+
+  #post<Answer>(path: string, query: Query = {}, { extraMs = 0 } = {}): Promise<Answer> {
+    return this.#http.ask(path + queryText(query), { method: 'POST', extraMs })
+  }
+}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+function queryText(query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]))
+  return search.size === 0 ? '' : `?${search.toString()}`
 }
 
 type Versions = { readonly projections: readonly ProjectionVersion[] }

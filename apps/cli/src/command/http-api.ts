@@ -1,4 +1,5 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
+import { type JsonAnswer, askJson, refusalOf } from '@fairlead/json-http'
 import { type OptionDefinition, type OptionValues, textOption } from './command.ts'
 import { type HttpAddress, httpAddress } from './http-address.ts'
 
@@ -29,7 +30,7 @@ export class HttpApiError extends OperationalError {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
-type ApiRequest = Omit<RequestInit, 'headers'> & {
+type ApiRequest = Omit<RequestInit, 'headers' | 'signal'> & {
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -73,45 +74,26 @@ export class HttpApi {
   }
 
   async #request<Answer>(path: string, init: ApiRequest, timeoutMs: number): Promise<Answer> {
-    const { ok, status, text } = await this.#answerTo(path, init, timeoutMs)
-    const answer = jsonOf(text)
-    if (ok && answer !== undefined) return answer as Answer
-    const { code, message } = (answer ?? {}) as {
-      readonly code?: string
-      readonly message?: string
-    }
-    const told = `the ${this.#service} answers ${status}${answer === undefined ? ', and no JSON' : ''}`
-    throw new HttpApiError(message ?? told, { code: code ?? `HTTP_${status}`, status })
+    const answer = await this.#answerTo(path, init, timeoutMs)
+    if (answer.ok && answer.body !== undefined) return answer.body as Answer
+    const { code, message } = refusalOf(this.#service, answer)
+    throw new HttpApiError(message, { code, status: answer.status })
   }
 
-  async #answerTo(
-    path: string,
-    init: ApiRequest,
-    timeoutMs: number,
-  ): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
+  async #answerTo(path: string, init: ApiRequest, timeoutMs: number): Promise<JsonAnswer> {
     const { url, headers } = this.#address
     try {
-      const response = await fetch(`${url}${path}`, {
+      return await askJson(`${url}${path}`, {
         ...init,
         headers: { ...init.headers, ...headers },
-        signal: AbortSignal.timeout(timeoutMs),
+        timeoutMs,
       })
-      return { ok: response.ok, status: response.status, text: await response.text() }
     } catch (error) {
       const message = mayBeCarriedOut(error)
         ? `the ${this.#service} at ${url} gave no answer (${reasonOf(error)})${doubtOf(init)}`
         : `no ${this.#service} answers at ${url}: ${errorMessage(error)}`
       throw new HttpApiError(message, { code: 'UNREACHABLE', status: 0, cause: error })
     }
-  }
-}
-
-/** Undefined for what is no JSON: something else than the service answers. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 

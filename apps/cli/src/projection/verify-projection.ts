@@ -1,4 +1,5 @@
 import { OperationalError } from '@fairlead/base'
+import type { Verification as Answer } from '@fairlead/projection-admin'
 import { type Command, EXIT, integerOption, isSet } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
@@ -8,22 +9,7 @@ import { projectionPath, versionOption } from './projection-path.ts'
 
 const SAMPLE_MAX = 100_000
 
-export type Verification = JsonObject & {
-  readonly isEqual: boolean | null
-  readonly rowCount: number
-  readonly liveRowCount: number | null
-  readonly logKeyCount: number | null
-  readonly comparedKeys: number
-  readonly failingKeys: number
-  readonly missing: readonly string[]
-  readonly surplus: readonly string[]
-  readonly different: readonly string[]
-  readonly tables?: readonly {
-    readonly name: string
-    readonly rowCount: number
-    readonly liveRowCount: number | null
-  }[]
-}
+export type Verification = JsonObject & Answer
 
 export const VERIFY_PROJECTION: Command = {
   name: 'projection verify',

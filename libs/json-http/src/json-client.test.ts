@@ -2,9 +2,14 @@ import { once } from 'node:events'
 import { type RequestListener, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { createProjectionAdmin } from './projection-admin.ts'
+import { OperationalError } from '@fairlead/base'
+import { JsonClient } from './json-client.ts'
 
-async function adminOf(answer: RequestListener) {
+class ClientError extends OperationalError {
+  override readonly name = 'ClientError'
+}
+
+async function clientOf(answer: RequestListener) {
   const server = createServer(answer)
   await once(server.listen(0, '127.0.0.1'), 'listening')
   onTestFinished(() => {
@@ -12,18 +17,19 @@ async function adminOf(answer: RequestListener) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return createProjectionAdmin({ url: `http://127.0.0.1:${port}`, timeoutMs: 50 })
+  const address = { url: `http://127.0.0.1:${port}`, timeoutMs: 50 }
+  return new JsonClient('projector', address, (message, of) => new ClientError(message, of))
 }
 
 test.for([
   ['that never comes', ''],
   ['whose end never comes', '{"projections":'],
 ] as const)('an answer %s is not waited for', async ([, beginning]) => {
-  const admin = await adminOf((_request, response) => {
+  const client = await clientOf((_request, response) => {
     if (beginning !== '') response.write(beginning)
   })
-  await expect(admin.versions()).rejects.toMatchObject({
-    name: 'ProjectionAdminError',
+  await expect(client.ask('/projections')).rejects.toMatchObject({
+    name: 'ClientError',
     code: 'TIMEOUT',
     retryable: true,
   })
@@ -42,11 +48,11 @@ test.for([
   (response: Parameters<RequestListener>[1]) => unknown,
   object,
 ])[])('an answer %s is an error', async ([, answer, error]) => {
-  const admin = await adminOf((_request, response) => {
+  const client = await clientOf((_request, response) => {
     answer(response)
   })
-  await expect(admin.pause('totals')).rejects.toMatchObject({
-    name: 'ProjectionAdminError',
+  await expect(client.ask('/projections/totals/pause', { method: 'POST' })).rejects.toMatchObject({
+    name: 'ClientError',
     ...error,
   })
 })

@@ -1,0 +1,2 @@
+export { type JsonAnswer, type JsonRequest, askJson, refusalOf } from './ask-json.ts'
+export { JsonClient, type ServiceAddress } from './json-client.ts'
