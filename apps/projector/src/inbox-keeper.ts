@@ -1,13 +1,11 @@
 import { errorMessage } from '@fairlead/base'
 import type { Kysely } from 'kysely'
-import { pauseFor } from './pause.ts'
+import { inRounds } from './in-rounds.ts'
 import type { Database } from './store/database.ts'
 import { forgetIds, keepInboxTables } from './store/inbox-retention.ts'
 import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
-import { isRunning, readVersionsById } from './store/versions.ts'
+import { runningOf } from './store/versions.ts'
 import { type LagLog, type PartitionLag, readLags } from './version-lag.ts'
-
-const ROUND_INTERVAL_MS = 60_000
 
 type KeeperOptions = {
   readonly db: Database
@@ -38,35 +36,23 @@ export class InboxKeeper {
     await this.#done
   }
 
-  async #run(): Promise<void> {
-    const { logger } = this.#options
-    const { signal } = this.#abort
-    while (!signal.aborted) {
-      await keepInboxes(this.#options).catch((error: unknown) =>
-        logger.warn(
-          { reason: errorMessage(error) },
-          'the inbox was not cleaned; the next round will',
-        ),
+  #run(): Promise<void> {
+    const failed = (error: unknown): void =>
+      this.#options.logger.warn(
+        { reason: errorMessage(error) },
+        'the inbox was not cleaned; the next round will',
       )
-      await pauseFor(ROUND_INTERVAL_MS, signal)
-    }
+    return inRounds(() => keepInboxes(this.#options), { signal: this.#abort.signal, failed })
   }
 }
 
 /** One round. A version that does not follow the log keeps what it has. */
 export async function keepInboxes(options: Omit<KeeperOptions, 'logger'>): Promise<void> {
   const { db, log, registered, wallMs = Date.now } = options
-  const ids = new Set(registered.map(({ projectionId }) => projectionId))
-  const versions = await readVersionsById(db, [...ids])
   const failures: unknown[] = []
-  for (const each of registered) {
-    const { projection, projectionId } = each
-    const version = versions.find(
-      (candidate) =>
-        candidate.projectionId === projectionId && candidate.version === projection.version,
-    )
-    if (version === undefined || !isRunning(version.state) || projection.inbox === undefined)
-      continue
+  for (const each of await runningOf(db, registered)) {
+    const { projection } = each
+    if (projection.inbox === undefined) continue
     for (const { topic } of projection.sources) {
       const { retentionMs } = projection.inbox
       const forgotten = async (): Promise<void> => {

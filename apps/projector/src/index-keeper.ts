@@ -3,16 +3,15 @@ import { classifyPostgresError } from '@fairlead/postgres'
 import { type Table, type TableIndex, shownIndex } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { IndexTries } from './index-tries.ts'
-import { pauseFor } from './pause.ts'
+import { inRounds } from './in-rounds.ts'
 import { projectionLabel } from './projection-label.ts'
 import { BuildSession } from './rebuild/build-session.ts'
 import type { Database } from './store/database.ts'
 import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
 import { addIndexConcurrently, missingIndexes } from './store/table-indexes.ts'
 import { listTenantSchemas } from './store/tenant-schemas.ts'
-import { isRunning, readVersionsById } from './store/versions.ts'
+import { runningOf } from './store/versions.ts'
 
-const ROUND_INTERVAL_MS = 60_000
 /** "indx" in ASCII: class of the advisory locks of who makes indexes; the second key is the projection's. */
 const INDEX_LOCK_CLASS = 0x696e6478
 
@@ -62,12 +61,9 @@ export class IndexKeeper {
     await this.#done
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#abort
-    while (!signal.aborted) {
-      await this.#round().catch((error: unknown) => this.#tellPassedOver({}, error))
-      await pauseFor(ROUND_INTERVAL_MS, signal)
-    }
+  #run(): Promise<void> {
+    const failed = (error: unknown): void => this.#tellPassedOver({}, error)
+    return inRounds(() => this.#round(), { signal: this.#abort.signal, failed })
   }
 
   async #round(): Promise<void> {
@@ -93,16 +89,10 @@ export class IndexKeeper {
 
   async #places(): Promise<readonly Place[]> {
     const { db, registered } = this.#options
-    const ids = registered.map(({ projectionId }) => projectionId)
-    const versions = await readVersionsById(db, ids)
     const places: Place[] = []
-    for (const each of registered) {
-      const { projection, projectionId } = each
-      const version = versions.find(
-        (candidate) =>
-          candidate.projectionId === projectionId && candidate.version === projection.version,
-      )
-      if (projection.kind === 'sql' || version === undefined || !isRunning(version.state)) continue
+    for (const each of await runningOf(db, registered)) {
+      const { projection } = each
+      if (projection.kind === 'sql') continue
       const schemas =
         projection.tenants === 'schema'
           ? await listTenantSchemas(db, versionOf(each))

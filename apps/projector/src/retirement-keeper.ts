@@ -1,12 +1,10 @@
 import { errorMessage } from '@fairlead/base'
 import { type Kysely, sql } from 'kysely'
-import { pauseFor } from './pause.ts'
+import { inRounds } from './in-rounds.ts'
 import type { Database } from './store/database.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { retire } from './store/retire.ts'
 import { VersionError } from './store/versions.ts'
-
-const ROUND_INTERVAL_MS = 60_000
 
 type KeeperOptions = {
   readonly db: Database
@@ -42,18 +40,14 @@ export class RetirementKeeper {
     await this.#done
   }
 
-  async #run(): Promise<void> {
-    const { logger } = this.#options
-    const { signal } = this.#abort
-    while (!signal.aborted) {
-      await retireUnused(this.#options, this.#reasons).catch((error: unknown) =>
-        logger.warn(
-          { reason: errorMessage(error) },
-          'versions were not looked after; the next round will',
-        ),
+  #run(): Promise<void> {
+    const failed = (error: unknown): void =>
+      this.#options.logger.warn(
+        { reason: errorMessage(error) },
+        'versions were not looked after; the next round will',
       )
-      await pauseFor(ROUND_INTERVAL_MS, signal)
-    }
+    const { signal } = this.#abort
+    return inRounds(() => retireUnused(this.#options, this.#reasons), { signal, failed })
   }
 }
 

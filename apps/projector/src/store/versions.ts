@@ -118,6 +118,23 @@ export async function readVersionsById(
   return rows
 }
 
+/** Those that follow the log. */
+export async function runningOf(
+  db: Kysely<unknown>,
+  registered: readonly RegisteredProjection[],
+): Promise<readonly RegisteredProjection[]> {
+  const ids = new Set(registered.map(({ projectionId }) => projectionId))
+  const versions = await readVersionsById(db, [...ids])
+  return registered.filter(({ projectionId, projection }) =>
+    versions.some(
+      (each) =>
+        each.projectionId === projectionId &&
+        each.version === projection.version &&
+        isRunning(each.state),
+    ),
+  )
+}
+
 /**
  * Keeps others from changing the version until the transaction ends, and says its state. The row of
  * the projection comes first in every transaction that takes both.
