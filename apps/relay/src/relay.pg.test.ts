@@ -141,8 +141,8 @@ test('after a bug nothing more is taken in, and nothing of it confirmed, until t
     vi.spyOn(OutboxRouter.prototype, 'route').mockImplementationOnce(() => {
       throw new RangeError('a bug')
     })
-    // More than one read of the socket.
-    await fixture.insert(Array.from({ length: 2_000 }, () => ({ bytes: 200 })))
+    // More than one read of the socket, each of which ends within a row.
+    await fixture.insert(Array.from({ length: 2_000 }, () => ({ bytes: 3_000 })))
     await fixture.until(() => uncaught.length === 1)
     const { rows } = await fixture.pool.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn')
     const isPast = async (position: string | null) => {

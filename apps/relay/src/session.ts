@@ -532,10 +532,17 @@ export class Session {
     await Promise.race([noted, later(NOTE_DEADLINE_MS)])
   }
 
+  /** Of a bug the process ends, by an error that nobody catches; until then nothing of what follows is confirmed. */
   #fail(error: unknown): void {
-    // Of a bug `sessionEndOf` throws: until the process has ended nothing of what follows is to be confirmed.
     this.#takeNoMore()
-    this.#end(sessionEndOf(error, this.#parts.options.source.slotName))
+    try {
+      this.#end(sessionEndOf(error, this.#parts.options.source.slotName))
+    } catch (bug) {
+      // Not from here: thrown through the reader of the socket, it would cost it its place in the stream.
+      queueMicrotask(() => {
+        throw bug
+      })
+    }
   }
 
   #end(end: SessionEnd): void {

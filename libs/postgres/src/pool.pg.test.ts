@@ -27,7 +27,7 @@ test('a connection that dies while it is idle is reported and replaced', async (
 })
 
 test('a connection whose server does not answer is no longer used', async () => {
-  const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 1 })
+  const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 1_000 })
   const client = await pool.connect()
   const { processID } = client as { readonly processID?: number }
   proxy.hold()
