@@ -1,30 +1,59 @@
 /**
  * The value that a field's `default` stands for. Defaults are JSON in a schema, so longs are written
  * as numbers and bytes as text of code points 0 to 255 (Avro 1.12, "Complex Types", "Records"); a
- * default of a union is one of its first branch.
+ * default of a union is one of its first branch. `named` has the definition that a name in `type` means.
  */
-export function defaultValue(type: unknown, json: unknown): unknown {
-  if (Array.isArray(type)) return defaultValue(type[0], json)
-  if (typeof type === 'string') return ofPrimitive(type, json)
+export function defaultValue(
+  type: unknown,
+  json: unknown,
+  named: (name: string) => unknown,
+): unknown {
+  const valueOf = (inner: unknown, of: unknown) => defaultValue(inner, of, named)
+  if (Array.isArray(type)) return valueOf(type[0], json)
+  if (typeof type === 'string') {
+    const definition = named(type)
+    return definition === undefined ? ofPrimitive(type, json) : valueOf(definition, json)
+  }
   if (!isObject(type)) return json
   if (type['logicalType'] === 'timestamp-millis') return dateOfMillis(Number(json))
   if (type['logicalType'] === 'timestamp-micros') return dateOfMillis(Number(json) / 1000)
   switch (type['type']) {
     case 'record':
-      return ofRecord(type['fields'], json)
+      return ofRecord(type['fields'], json, valueOf)
     case 'array':
-      return Array.isArray(json) ? json.map((item) => defaultValue(type['items'], item)) : json
+      return Array.isArray(json) ? json.map((item) => valueOf(type['items'], item)) : json
     case 'map':
       return isObject(json)
         ? Object.fromEntries(
-            Object.entries(json).map(([key, value]) => [key, defaultValue(type['values'], value)]),
+            Object.entries(json).map(([key, value]) => [key, valueOf(type['values'], value)]),
           )
         : json
+    case 'enum':
+      return json
     case 'fixed':
       return ofPrimitive('bytes', json)
     default:
-      return defaultValue(type['type'], json)
+      return valueOf(type['type'], json)
   }
+}
+
+/** The named types that a schema defines, by name without namespace, which a name may leave out. */
+export function definitionsIn(schema: unknown): (name: string) => unknown {
+  const definitions = new Map<string, unknown>()
+  const collect = (type: unknown): void => {
+    if (Array.isArray(type)) type.forEach(collect)
+    if (!isObject(type)) return
+    if (typeof type['name'] === 'string') definitions.set(simpleName(type['name']), type)
+    const { fields, items, values } = type
+    if (Array.isArray(fields)) for (const field of fields) collect(isObject(field) && field['type'])
+    for (const inner of [items, values, type['type']]) collect(inner)
+  }
+  collect(schema)
+  return (name) => definitions.get(simpleName(name))
+}
+
+function simpleName(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1)
 }
 
 function ofPrimitive(type: string, json: unknown): unknown {
@@ -35,14 +64,18 @@ function ofPrimitive(type: string, json: unknown): unknown {
   return json
 }
 
-function ofRecord(fields: unknown, json: unknown): unknown {
+function ofRecord(
+  fields: unknown,
+  json: unknown,
+  valueOf: (type: unknown, json: unknown) => unknown,
+): unknown {
   if (!Array.isArray(fields) || !isObject(json)) return json
   return Object.fromEntries(
     fields
       .filter(isObject)
       .map((field) => [
         field['name'],
-        defaultValue(field['type'], json[String(field['name'])] ?? field['default']),
+        valueOf(field['type'], json[String(field['name'])] ?? field['default']),
       ]),
   )
 }

@@ -139,3 +139,60 @@ test('the types of events come from their schemas', () => {
   }
   expect(mistakes).toBeTypeOf('function')
 })
+
+describe('a type that is defined once, and named where it comes again', () => {
+  const PaymentEvents = defineEvents({
+    topic: 'outbox.event.payment',
+    key: 'id',
+    events: {
+      Refunded: {
+        type: 'record',
+        name: 'Refunded',
+        namespace: 'shop.pay',
+        fields: [
+          { name: 'id', type: 'string' },
+          {
+            name: 'amount',
+            type: {
+              type: 'record',
+              name: 'Money',
+              fields: [
+                { name: 'units', type: 'long' },
+                {
+                  name: 'currency',
+                  type: { type: 'enum', name: 'shop.Currency', symbols: ['EUR', 'USD'] },
+                },
+              ],
+            },
+          },
+          { name: 'fee', type: 'Money', default: { units: 5, currency: 'EUR' } },
+          { name: 'others', type: { type: 'array', items: ['null', 'shop.pay.Money'] } },
+          { name: 'currency', type: { type: 'shop.Currency' } },
+          { name: 'of', type: ['null', 'Refunded'], default: null },
+        ],
+      },
+    },
+  })
+  const amount = { units: 1n, currency: 'USD' } as const
+
+  test('has its type wherever its name stands', () => {
+    type Money = { readonly units: bigint; readonly currency: 'EUR' | 'USD' }
+    type Refunded = EventOf<typeof PaymentEvents, 'Refunded'>['data']
+    expectTypeOf<Refunded['amount']>().toEqualTypeOf<Money>()
+    expectTypeOf<Refunded['fee']>().toEqualTypeOf<Money>()
+    expectTypeOf<Refunded['others']>().toEqualTypeOf<readonly (Money | null)[]>()
+    expectTypeOf<Refunded['currency']>().toEqualTypeOf<'EUR' | 'USD'>()
+    expectTypeOf<NonNullable<Refunded['of']>['fee']>().toEqualTypeOf<Money>()
+    const mistakes = (): void => {
+      const rest = { id: 'r', amount, others: [] }
+      // @ts-expect-error -- no such symbol of the enum
+      PaymentEvents.Refunded({ ...rest, currency: 'GBP' })
+    }
+    expect(mistakes).toBeTypeOf('function')
+  })
+
+  test('has its defaults there, too', () => {
+    const { data } = PaymentEvents.Refunded({ id: 'r', amount, others: [null], currency: 'EUR' })
+    expect(data).toMatchObject({ fee: { units: 5n, currency: 'EUR' }, of: null })
+  })
+})

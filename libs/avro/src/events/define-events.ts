@@ -1,5 +1,5 @@
 import type { AvroRead, AvroWrite, RecordDefinition, Simplify } from './avro-types.ts'
-import { defaultValue } from './default-value.ts'
+import { defaultValue, definitionsIn } from './default-value.ts'
 
 /** Event types by name; the name of an event type is the value of its `eventType` header. */
 export type EventDefinitions = Readonly<Record<string, RecordDefinition>>
@@ -125,12 +125,13 @@ type Constructed = {
 }
 
 function eventConstructor({ topic, key, type, definition }: Constructed): unknown {
+  const named = definitionsIn(definition)
   const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
     const data: Record<string, unknown> = {}
     for (const field of definition.fields) {
       const value = written[field.name]
       const isLeftOut = value === undefined && 'default' in field
-      data[field.name] = isLeftOut ? defaultValue(field.type, field.default) : value
+      data[field.name] = isLeftOut ? defaultValue(field.type, field.default, named) : value
     }
     return { type, data, key: String(data[key]), topic }
   }
