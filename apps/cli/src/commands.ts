@@ -56,6 +56,7 @@ import {
 } from './schema/change-schemas.ts'
 import { CHECK_SCHEMAS } from './schema/check-schemas.ts'
 import { EXPORT_SCHEMAS, IMPORT_SCHEMAS } from './schema/move-schemas.ts'
+import { SCHEMA_DEFINITIONS } from './schema/schema-definitions.ts'
 import { ADD_TAGS, LIST_TAGS, REMOVE_TAGS } from './schema/schema-tags.ts'
 import { SCHEMA_TYPES } from './schema/schema-types.ts'
 import { DIFF_SCHEMAS, GET_SCHEMA, LIST_SCHEMAS } from './schema/show-schemas.ts'
@@ -136,6 +137,7 @@ export const COMMANDS: readonly Command[] = [
   ADD_TAGS,
   REMOVE_TAGS,
   SCHEMA_TYPES,
+  SCHEMA_DEFINITIONS,
   DUMP_LOG,
   VERIFY_LOG,
   REPAIR_LOG,
