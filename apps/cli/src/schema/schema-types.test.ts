@@ -37,6 +37,7 @@ test('types are declared once each, as our serde reads the data', async () => {
     doc: 'What was\n bought.',
     fields: [
       { name: 'id', type: 'long' },
+      { name: 'count', type: { type: 'long', js: 'number' } },
       { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
       {
         name: 'status',
@@ -60,6 +61,7 @@ export type Status = "OPEN" | "PAID"
 /** What was bought. */
 export type Order = {
   readonly id: bigint
+  readonly count: number
   readonly at: Date
   readonly status: null | Status
   readonly lines: readonly (null | string)[]

@@ -49,6 +49,8 @@ class TypePrinter {
 
   #type(schema: AvroSchema): string {
     const logicalType = schema.properties.get('logicalType')
+    const js = schema.properties.get('js')
+    if (schema.kind === 'long' && js?.kind === 'string' && js.value === 'number') return 'number'
     if (schema.kind === 'long' && logicalType?.kind === 'string') {
       const type = LOGICAL_TYPES[logicalType.value]
       if (type !== undefined) return type

@@ -2,7 +2,8 @@
  * The TypeScript type of an Avro schema written as a literal: what a decoder returns for it, and what
  * may be handed to an encoder. Types only; `libs/serde` returns values of exactly these types.
  *
- * An Avro `long` is a `bigint`, so that adding an `int` to it by accident does not compile.
+ * An Avro `long` is a `bigint`, so that adding an `int` to it by accident does not compile; with `js: 'number'` it is a
+ * number, and a value beyond 2^53 - 1 fails where it is read.
  */
 
 /** A field of a record schema; `type` is checked where it is used, see {@link AvroRead}. */
@@ -46,11 +47,13 @@ export type AvroRead<S, Root = S> = S extends keyof Primitives
     ? ReadCalled<S, Root>
     : S extends readonly unknown[]
       ? { [I in keyof S]: AvroRead<S[I], Root> }[number]
-      : S extends { readonly logicalType: infer L extends keyof LogicalTypes }
-        ? LogicalTypes[L]
-        : S extends RecordDefinition
-          ? ReadRecord<S['fields'], Root>
-          : ReadComplex<S, Root>
+      : S extends { readonly js: 'number' }
+        ? number
+        : S extends { readonly logicalType: infer L extends keyof LogicalTypes }
+          ? LogicalTypes[L]
+          : S extends RecordDefinition
+            ? ReadRecord<S['fields'], Root>
+            : ReadComplex<S, Root>
 
 type ReadRecord<F extends readonly FieldDefinition[], Root> = Simplify<{
   readonly [K in F[number] as K['name']]: AvroRead<K['type'], Root>

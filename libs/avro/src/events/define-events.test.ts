@@ -20,6 +20,7 @@ const OrderEvents = defineEvents({
         { name: 'note', type: ['null', 'string'], default: null },
         { name: 'tags', type: { type: 'array', items: 'string' }, default: [] },
         { name: 'discount', type: 'long', default: 0 },
+        { name: 'rank', type: { type: 'long', js: 'number' }, default: 7 },
       ],
     },
     ItemAdded: {
@@ -51,6 +52,7 @@ describe('event constructors', () => {
         note: null,
         tags: [],
         discount: 0n,
+        rank: 7,
       },
     })
     expect(OrderEvents.OrderPlaced.eventType).toBe('OrderPlaced')
@@ -119,6 +121,7 @@ test('the types of events come from their schemas', () => {
     readonly note: string | null
     readonly tags: readonly string[]
     readonly discount: bigint
+    readonly rank: number
   }>()
   expectTypeOf<EventOf<typeof OrderEvents>['type']>().toEqualTypeOf<'OrderPlaced' | 'ItemAdded'>()
 

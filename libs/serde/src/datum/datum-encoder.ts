@@ -2,7 +2,7 @@ import { assertNever } from '@fairlead/base'
 import type { AvroSchema, RecordSchema, UnionSchema } from '@fairlead/avro'
 import type { Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
-import { type Datum, defaultDatum, timestampOf } from './datum.ts'
+import { type Datum, defaultDatum, isNumber, timestampOf } from './datum.ts'
 import { expectation, fits, show } from './fits.ts'
 import { BRANCH_FIELD, Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'
@@ -124,10 +124,12 @@ function branchIndex({ branches }: UnionSchema, value: Datum): number {
   return exact >= 0 ? exact : branches.findIndex((branch) => fits(branch, value))
 }
 
-/** A number comes back from a long as a bigint, and from a float with fewer digits. */
+/** A number comes back from most longs as a bigint, and from a float with fewer digits. */
 function isKept(schema: AvroSchema, value: Datum): boolean {
+  if (typeof value === 'bigint') return !isNumber(schema)
   if (typeof value !== 'number') return true
-  return schema.kind === 'float' ? Object.is(Math.fround(value), value) : schema.kind !== 'long'
+  if (schema.kind === 'float') return Object.is(Math.fround(value), value)
+  return schema.kind !== 'long' || isNumber(schema)
 }
 
 function longOf(schema: AvroSchema, value: Datum): bigint {

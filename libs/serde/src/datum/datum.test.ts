@@ -103,6 +103,37 @@ test('a value is read where it lies among other bytes, and ends where it is said
   )
 })
 
+describe('a long whose schema says that it is a number', () => {
+  const counted = (type: unknown) =>
+    schemaOf(record('Counted', { name: 'count', type }, { name: 'rank', type, default: 7 }))
+  const COUNTED = counted({ type: 'long', js: 'number' })
+  const decoder = new DatumDecoder(COUNTED)
+
+  test('is one, as far as a number has all digits', () => {
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), (count) => {
+        expect(decoder.decode(encodeDatum(COUNTED, { count }))).toEqual({ count, rank: 7 })
+      }),
+    )
+    for (const count of [2n ** 53n, -(2n ** 63n)]) {
+      const encoded = encodeDatum(COUNTED, { count })
+      expect(() => decoder.decode(encoded)).toThrow(/beyond 2\^53/)
+    }
+  })
+
+  test.each(['int', 'long'])('is one where it was written as %s', (type) => {
+    const writer = schemaOf(record('Counted', { name: 'count', type }))
+    const encoded = encodeDatum(writer, { count: 3 })
+    expect(new DatumDecoder(writer, COUNTED).decode(encoded)).toEqual({ count: 3, rank: 7 })
+  })
+
+  test('comes back from a union with what was put in', () => {
+    const union = counted([{ type: 'long', js: 'number' }, 'double'])
+    const values = { count: 3, rank: 0.5 }
+    expect(new DatumDecoder(union).decode(encodeDatum(union, values))).toEqual(values)
+  })
+})
+
 test('bytes are equal to those of avsc', () => {
   const schema = record(
     'R',

@@ -1,8 +1,9 @@
+import { DecodeError } from '@fairlead/base'
 import { type AvroSchema, type JsonValue, isValidDefault, logicalAttributes } from '@fairlead/avro'
 
 /**
  * Avro values in JavaScript: long is bigint; bytes and fixed are Uint8Array; enum is a string; record
- * and map are objects; a union is the value of its branch; timestamps are Date.
+ * and map are objects; a union is the value of its branch; timestamps are Date. A long with `"js": "number"` is a number.
  */
 export type Datum = unknown
 
@@ -16,8 +17,15 @@ export function timestampOf(schema: AvroSchema): Timestamp | undefined {
   return name === 'timestamp-millis' || name === 'timestamp-micros' ? name : undefined
 }
 
+/** Whether a long is a number where it is read, and not a bigint: as its schema says, of all that it will hold. */
+export function isNumber(schema: AvroSchema): boolean {
+  const js = schema.properties.get('js')
+  return schema.kind === 'long' && js?.kind === 'string' && js.value === 'number'
+}
+
 /** The value of a long: a Date when it is a timestamp. */
 export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | undefined {
+  if (isNumber(schema)) return safeNumber
   switch (timestampOf(schema)) {
     case 'timestamp-millis':
       return (value) => new Date(Number(value))
@@ -26,6 +34,13 @@ export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | unde
     case undefined:
       return undefined
   }
+}
+
+/** @throws {DecodeError} */
+function safeNumber(value: bigint): number {
+  const number = Number(value)
+  if (Number.isSafeInteger(number)) return number
+  throw new DecodeError('a long with "js": "number" is beyond 2^53 - 1', 0)
 }
 
 /** Rounded down, before 1970 as well; a double could not hold the microseconds. */
