@@ -44,6 +44,7 @@ import { FoldTable } from './store/fold-table.ts'
 import { type LetterMirror, mirrorLetters } from './store/mirror-letters.ts'
 import { inTrial, refusedRows, writesAll } from './store/refused-rows.ts'
 import { parkLetters } from './store/park-letters.ts'
+import { holdToParkLimits } from './store/park-limits.ts'
 import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
 import { readEffectRanges } from './store/versions.ts'
 import { tenantParts } from './tenant-parts.ts'
@@ -105,7 +106,7 @@ export class FloodError extends Error {
 
 /**
  * @throws {FencedError} when the checkpoint has moved. {EventFailure} when an event is to be tried
- *   again. {BlameNeeded}, {FloodError}, {StaleKeysError}, {StaleRowsError}. Anything that the database or a handler threw; then the batch may have
+ *   again. {BlameNeeded}, {FloodError}, {ParkLimitError}, {StaleKeysError}, {StaleRowsError}. Anything that the database or a handler threw; then the batch may have
  *   committed nevertheless, when it was the connection that failed.
  */
 export async function applyBatch(
@@ -142,6 +143,7 @@ export async function applyBatch(
       context.tenantFlooded(error)
     }
     await parkLetters(trx, partition, ledger)
+    await holdToParkLimits(trx, partition, ledger)
     if (mirror !== undefined) await mirrorLetters(trx, partition, ledger, mirror)
   })
   rowCache?.committed()

@@ -54,6 +54,11 @@ export class BatchSize {
     this.#triedCount = recordCount
   }
 
+  /** Whether a transaction of fewer records than the last one had is any use. */
+  get canHalve(): boolean {
+    return this.#triedCount > 1
+  }
+
   /** The last one was too large. It may have had fewer records than it might. */
   halve(): void {
     do this.#halvings = Math.min(this.#halvings + 1, HALVINGS_MAX)

@@ -17,6 +17,7 @@ import { StopRequired, explainNewTopic } from './stop-reasons.ts'
 import type { RowCache, RowCaches } from './row-cache.ts'
 import type { Database } from './store/database.ts'
 import type { LetterMirror } from './store/mirror-letters.ts'
+import { ParkLimitError } from './store/park-limits.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import { WorkerTroubles } from './worker-troubles.ts'
@@ -265,6 +266,9 @@ export class PartitionWorker {
         // What is done next may write rows without it.
         this.#rowCache?.clear()
         if (!(await tries.failed(error))) return false
+        // A replay makes room for what the batch would set aside, and this partition has to carry it out.
+        const needsRoom = error instanceof ParkLimitError
+        if (needsRoom && !(await this.#drain.drainUntil(Promise.resolve()))) return false
       }
     }
     this.#troubles.settle('apply')

@@ -14,9 +14,13 @@ import type { HeldPartition } from './held-partition.ts'
 import { pause, pauseFor } from './pause.ts'
 import { StopRequired, classifyRead, explainBatch, explainRead } from './stop-reasons.ts'
 import { StaleKeysError } from './store/park-letters.ts'
+import { ParkLimitError } from './store/park-limits.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { Activity, WorkerTroubles } from './worker-troubles.ts'
+
+/** How often a partition that may park no more looks whether letters were dealt with. */
+const ROOM_LOOK_INTERVAL_MS = 1_000
 
 type RecoveryOptions = {
   readonly partition: ProjectionPartition
@@ -95,6 +99,10 @@ export class Recovery {
       await this.#sitOut(error)
       return this.#reload(mode)
     }
+    if (error instanceof ParkLimitError) {
+      await this.#makeRoom(error)
+      return this.#reload(mode)
+    }
     if (error instanceof EventFailure) {
       await this.#retryEvent(error)
       return this.#reload('isolated')
@@ -138,6 +146,18 @@ export class Recovery {
     troubles.pause('apply', { failureClass: 'flood', reason: flood.message })
     const delayMs = breaker.retryAtMs(nowMs()) - nowMs()
     await pauseFor(Math.max(0, delayMs), signal)
+  }
+
+  /** As much as may be set aside is: whoever is to make room finds it in the letters. */
+  async #makeRoom(error: ParkLimitError): Promise<void> {
+    const { batchSize, troubles, observer, signal } = this.#options
+    if (batchSize.canHalve) {
+      batchSize.halve()
+      return
+    }
+    observer.failed({ error, failureClass: 'flood' })
+    troubles.pause('apply', { failureClass: 'flood', reason: error.message })
+    await pauseFor(ROOM_LOOK_INTERVAL_MS, signal)
   }
 
   async #retryEvent(failure: EventFailure): Promise<void> {

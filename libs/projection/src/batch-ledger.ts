@@ -1,6 +1,7 @@
 import { errorMessage, invariant } from '@fairlead/base'
 import type { Attempts } from './attempts.ts'
-import type { AnyEvent, EventFailureAction, Projection } from './definition.ts'
+import type { AnyEvent, Projection } from './definition.ts'
+import type { EventFailureAction } from './error-rules.ts'
 import {
   EventFailure,
   type FailureClass,

@@ -1,5 +1,6 @@
 import type { AnyEvents } from '@fairlead/avro'
-import { type Projection, leaveToDefault } from './definition.ts'
+import type { Projection } from './definition.ts'
+import { leaveToDefault } from './error-rules.ts'
 import { sourceText } from './source-text.ts'
 import type { Table } from './table.ts'
 

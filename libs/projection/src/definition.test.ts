@@ -71,6 +71,7 @@ test('a fold infers its types and keeps what it needs to run', () => {
       classify: (error) => (error instanceof RangeError ? 'park' : undefined),
       retry: { retries: 5, base: '100ms', max: '30s' },
       retryParked: { retries: 3, max: '2h' },
+      park: { maxPerKey: 1_000 },
     },
   }).fold({
     initial: (order_id) => ({
@@ -98,6 +99,7 @@ test('a fold infers its types and keeps what it needs to run', () => {
     version: 3,
     table: { name: 'order_summary', keyColumn: 'order_id' },
     retry: { retries: 5, baseMs: 100, maxMs: 30_000 },
+    parkLimits: { maxPerKey: 1_000 },
   })
   // How long after it was parked is left to the projector.
   expect(projection.retryParked).toEqual({ retries: 3, maxMs: 7_200_000 })

@@ -7,6 +7,7 @@ import {
   checkedOperations,
 } from './commutative-columns.ts'
 import { type Duration, durationMs } from './duration.ts'
+import { type ErrorOptions, type ErrorRules, errorRulesOf } from './error-rules.ts'
 import {
   type EventSource,
   type SourceEvent,
@@ -26,54 +27,10 @@ export type AnyEvent = Envelope<string, unknown>
  */
 export const remove: unique symbol = Symbol.for('fairlead.projection.remove')
 
-/**
- * What becomes of an event whose handler threw: tried again with the events behind it waiting, its
- * key parked, the event dropped, or the projection stopped.
- */
-export type EventFailureAction = 'retry' | 'park' | 'skip' | 'stop'
-
-/** What `classify` is told beside the error and its event. */
-export type EventFailureContext = {
-  /**
-   * Failures of the event where it is tried now, in place, this one included. A try of its parked key, a
-   * replay, a rebuild and another process begin with 1.
-   */
-  readonly attempt: number
-}
-
-export type ErrorOptions<E> = {
-  /**
-   * Decides about an error of a handler; undefined leaves it to the default: `retry`, then `park`.
-   * When it throws, that is logged and counted, and it has said nothing.
-   */
-  readonly classify?: (
-    error: unknown,
-    event: E,
-    failure: EventFailureContext,
-  ) => EventFailureAction | undefined
-  /** How often a failing event is tried again in place before its key is parked; default never. */
-  readonly retry?: {
-    readonly retries?: number
-    readonly base?: Duration
-    readonly max?: Duration
-  }
-  /**
-   * How often a parked key is tried again by itself, in its order and with all that waits in it, and
-   * after how long: `base`, twice as long each time, up to `max`. Of events that `data` or `code` is to
-   * blame for, unless `classify` says `park`; default: what the projector is configured to.
-   */
-  readonly retryParked?: {
-    /** 0: never. */
-    readonly retries?: number
-    readonly base?: Duration
-    readonly max?: Duration
-  }
-}
-
 /** A projection, its types erased: what the engine runs. */
 export type Projection = FoldProjection | CommutativeProjection | SqlProjection
 
-type Common = {
+type Common = ErrorRules & {
   readonly name: string
   readonly version: number
   /** The event sets that it reads; each is of a topic of its own. */
@@ -90,14 +47,6 @@ type Common = {
   readonly inbox?: InboxOptions
   /** Undefined where events of several tenants are applied as if they were one's. */
   readonly tenants?: TenantMode
-  readonly classify: (
-    error: unknown,
-    event: AnyEvent,
-    failure: EventFailureContext,
-  ) => EventFailureAction | undefined
-  readonly retry: RetryPolicy
-  /** Of keys that are parked; what is not there is the projector's. */
-  readonly retryParked?: Partial<RetryPolicy>
 }
 
 /** What `enrichEach` gets beside its event. */
@@ -112,13 +61,6 @@ type TenantMode = 'row' | 'schema'
 type InboxOptions = {
   /** Ids are known for so long. */
   readonly retentionMs: number
-}
-
-export type RetryPolicy = {
-  /** So many tries at most; 0: none. */
-  readonly retries: number
-  readonly baseMs: number
-  readonly maxMs: number
 }
 
 /** A pure function per event type: rows in, rows out. Batched, and exact about who failed. */
@@ -380,16 +322,8 @@ function shownType(value: unknown): string {
   return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`
 }
 
-/** Of a projection without a `classify` of its own. */
-export const leaveToDefault = (): undefined => undefined
-
-const DEFAULT_RETRY_BASE: Duration = '100ms'
-const DEFAULT_RETRY_MAX: Duration = '30s'
 /** Versions are integers of Postgres. */
 const VERSION_MAX = 2 ** 31 - 1
-const RETRIES_MAX = 1_000_000
-/** A timer of Node that is longer ends at once. */
-const RETRY_BACKOFF_MAX_MS = 2 ** 31 - 1
 /** No service is to be asked by more at once, for each partition, by one line of a definition. */
 const CONCURRENCY_MAX = 256
 /** As that of `batch.records.max`. */
@@ -427,53 +361,8 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     ...(batch === undefined ? {} : { batchMax: batchMaxOf(name, batch) }),
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
-    classify: errors?.classify ?? leaveToDefault,
-    retry: retryOf(name, errors?.retry ?? {}),
-    ...(errors?.retryParked === undefined
-      ? {}
-      : { retryParked: parkedRetryOf(name, errors.retryParked) }),
+    ...errorRulesOf(name, errors),
   }
-}
-
-function retryOf(
-  name: string,
-  { retries = 0, base = DEFAULT_RETRY_BASE, max }: NonNullable<ErrorOptions<AnyEvent>['retry']>,
-): RetryPolicy {
-  refuseCount(name, 'errors.retry.retries', retries)
-  const baseMs = durationMs(base)
-  const maxMs =
-    max === undefined ? Math.max(baseMs, durationMs(DEFAULT_RETRY_MAX)) : durationMs(max)
-  refuseBackoff(name, 'errors.retry', { baseMs, maxMs })
-  if (maxMs <= RETRY_BACKOFF_MAX_MS) return { retries, baseMs, maxMs }
-  throw new TypeError(`${name}: errors.retry.max is 24d at most, as the partition waits so long`)
-}
-
-function parkedRetryOf(
-  name: string,
-  { retries, base, max }: NonNullable<ErrorOptions<AnyEvent>['retryParked']>,
-): Partial<RetryPolicy> {
-  if (retries !== undefined) refuseCount(name, 'errors.retryParked.retries', retries)
-  const policy = {
-    ...(retries === undefined ? {} : { retries }),
-    ...(base === undefined ? {} : { baseMs: durationMs(base) }),
-    ...(max === undefined ? {} : { maxMs: durationMs(max) }),
-  }
-  refuseBackoff(name, 'errors.retryParked', policy)
-  return policy
-}
-
-function refuseCount(name: string, field: string, retries: number): void {
-  if (Number.isSafeInteger(retries) && retries >= 0 && retries <= RETRIES_MAX) return
-  throw new TypeError(`${name}: ${field} is from 0 to ${RETRIES_MAX}, not ${retries}`)
-}
-
-function refuseBackoff(
-  name: string,
-  field: string,
-  { baseMs = 0, maxMs = Infinity }: { readonly baseMs?: number; readonly maxMs?: number },
-): void {
-  if (baseMs <= maxMs) return
-  throw new TypeError(`${name}: ${field}.base is the shortest wait, and longer than ${field}.max`)
 }
 
 function checkedConcurrency(name: string, concurrency: number): number {

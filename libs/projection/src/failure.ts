@@ -5,7 +5,7 @@ import {
   errorMessage,
   isPeerErrorCode,
 } from '@fairlead/base'
-import type { EventFailureAction } from './definition.ts'
+import type { EventFailureAction } from './error-rules.ts'
 import type { LogRecord } from './log-record.ts'
 
 /**

@@ -2,14 +2,10 @@ export {
   type AnyEvent,
   type ChangeHandler,
   type CommutativeProjection,
-  type ErrorOptions,
-  type EventFailureAction,
-  type EventFailureContext,
   type FoldHandler,
   type FoldProjection,
   type LookUpContext,
   type Projection,
-  type RetryPolicy,
   type RowsBuilder,
   type SqlBuilder,
   type SqlContext,
@@ -17,6 +13,13 @@ export {
   defineProjection,
   remove,
 } from './definition.ts'
+export type {
+  ErrorOptions,
+  EventFailureAction,
+  EventFailureContext,
+  ParkLimits,
+  RetryPolicy,
+} from './error-rules.ts'
 export { addUpBatch, changeOf, foldOfChanges } from './commutative.ts'
 export {
   type ChangeOf,

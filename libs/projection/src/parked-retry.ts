@@ -1,5 +1,6 @@
 import { type Random, backoffDelayMs } from '@fairlead/base'
-import type { Projection, RetryPolicy } from './definition.ts'
+import type { Projection } from './definition.ts'
+import type { RetryPolicy } from './error-rules.ts'
 
 /** Keys of a version that nothing follows the log for. */
 export const NEVER_RETRIED: RetryPolicy = { retries: 0, baseMs: 1, maxMs: 1 }

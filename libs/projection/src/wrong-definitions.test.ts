@@ -60,6 +60,16 @@ describe('a projection is refused with', () => {
     ],
     ['half a try', { errors: { retry: { retries: 1.5 } } }, 'errors.retry.retries is from 0 to'],
     [
+      'no letters',
+      { errors: { park: { maxPerKey: 0 } } },
+      'errors.park.maxPerKey is a number from 1',
+    ],
+    [
+      'a bound that there is not',
+      { errors: { park: { maxLetters: 5 } } },
+      'errors.park has maxPerKey and maxKeys, and no maxLetters',
+    ],
+    [
       'endless tries',
       { errors: { retry: { retries: Infinity } } },
       'errors.retry.retries is from 0',

@@ -1,0 +1,100 @@
+import type { AnyEvent, FoldProjection, ParkLimits, Row } from '@fairlead/projection'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { OneTopicFixture, balances, errorsOf, until } from './testing/one-topic.test-fixture.ts'
+
+let fixture: OneTopicFixture
+
+beforeEach(async () => {
+  fixture = await OneTopicFixture.open()
+})
+
+afterEach(() => fixture.close())
+
+/** Refuses deposits of nothing until they are let in. */
+class Refusing {
+  isLetIn = false
+
+  projection(parkLimits: ParkLimits): FoldProjection {
+    const deposit = (row: Row, { data }: AnyEvent): Row => {
+      const { amount } = data as { readonly amount: number }
+      if (amount === 0 && !this.isLetIn) throw new RangeError('nothing deposited')
+      const total = BigInt(Number(row['total']) + amount)
+      return { ...row, balance: Number(row['balance']) + amount, total }
+    }
+    return { ...accounts, parkLimits, on: { Deposited: deposit } }
+  }
+}
+
+async function orderReplay(): Promise<void> {
+  await sql`update evt.parked_key set drain_request = gen_random_uuid(),
+    drain_requested_at = clock_timestamp(), drain_actor = 'ana',
+    drain_reason = 'mended'`.execute(fixture.db)
+}
+
+test('events of a parked key wait in the log, beyond as many letters as it may have', async () => {
+  const refusing = new Refusing()
+  const [broken, other] = [accountId(0), accountId(1)]
+  fixture.log.append(
+    0,
+    deposited(other, 1),
+    deposited(broken, 0),
+    deposited(broken, 2),
+    deposited(other, 2),
+    deposited(broken, 3),
+    deposited(other, 3),
+  )
+  const { metrics, health } = fixture.start([refusing.projection({ maxPerKey: 2 })])
+  await until(async () => expect(await errorsOf(metrics, 'flood')).toBeGreaterThan(0))
+  expect(await fixture.nextOffset()).toBe(4)
+  expect(await fixture.letters()).toMatchObject([
+    { offset: 1, kind: 'failed' },
+    { offset: 2, kind: 'blocked' },
+  ])
+  expect(health.get('projection accounts v1')).toMatch(
+    /^partition 0 paused: .*0000".* errors\.park\.maxPerKey of accounts is 2: replay/,
+  )
+
+  refusing.isLetIn = true
+  await orderReplay()
+  await until(async () => expect(await fixture.nextOffset()).toBe(6))
+  await until(async () => expect(await fixture.letters()).toEqual([]))
+  expect(await fixture.readAccounts()).toEqual(balances(5, 6))
+})
+
+test('a further key is parked once one of those that are parked is not any more', async () => {
+  const refusing = new Refusing()
+  fixture.log.append(
+    0,
+    deposited(accountId(0), 0),
+    deposited(accountId(0), 1),
+    deposited(accountId(1), 0),
+    deposited(accountId(2), 2),
+  )
+  const { metrics } = fixture.start([refusing.projection({ maxKeys: 1 })])
+  await until(async () => expect(await errorsOf(metrics, 'flood')).toBeGreaterThan(0))
+  expect(await fixture.nextOffset()).toBe(2)
+
+  await sql`with gone as (delete from evt.dead_letter)
+    delete from evt.parked_key`.execute(fixture.db)
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  expect(await fixture.letters()).toMatchObject([{ key: accountId(1), offset: 2 }])
+  expect(await fixture.readAccounts()).toMatchObject([{ id: accountId(2), balance: 2 }])
+})
+
+test('what was parked under no limit, or a greater one, waits until there is room', async () => {
+  const refusing = new Refusing()
+  const key = accountId(0)
+  fixture.log.append(0, deposited(key, 0), deposited(key, 1), deposited(key, 2))
+  fixture.start([refusing.projection({})])
+  await until(async () => expect(await fixture.nextOffset()).toBe(3))
+  await fixture.stopAll()
+  fixture.log.append(0, deposited(key, 3))
+  const { metrics } = fixture.start([refusing.projection({ maxPerKey: 1 })])
+  await until(async () => expect(await errorsOf(metrics, 'flood')).toBeGreaterThan(0))
+  refusing.isLetIn = true
+  await orderReplay()
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  expect(await fixture.readAccounts()).toEqual(balances(6))
+})
