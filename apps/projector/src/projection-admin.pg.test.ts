@@ -6,6 +6,7 @@ import {
 } from '@fairlead/projection-admin'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { addRoutes } from './routes.ts'
 import { takeStrictly } from './strict-requests.ts'
@@ -56,6 +57,13 @@ const hasState = (name: string, version: number, state: string): Promise<void> =
     expect(found?.state).toBe(state)
   })
 
+async function balanceIn(schemaName: string, account: number): Promise<number | undefined> {
+  const { rows } = await sql<{ balance: number }>`
+    select balance from ${sql.table(`${schemaName}.account`)}
+    where id = ${accountId(account)}`.execute(running.projector.db)
+  return rows[0]?.balance
+}
+
 test('a version is rebuilt with progress, verified, promoted and taken back', async () => {
   await serve([accounts, { ...accounts, version: 2 }])
   await hasState('accounts', 2, 'ready')
@@ -70,6 +78,62 @@ test('a version is rebuilt with progress, verified, promoted and taken back', as
   })
   expect(await rebuild.promote()).toMatchObject({ live: 2, previous: 1 })
   expect(await admin.rollback('accounts')).toMatchObject({ live: 1, previous: 2 })
+})
+
+test('rows of some keys are folded anew in their place', async () => {
+  await serve([accounts])
+  await hasState('accounts', 1, 'running')
+  await until(async () => expect(await balanceIn('public', 0)).toBe(5))
+  await sql`update public.account set balance = 99`.execute(running.projector.db)
+  const keys = [accountId(0), accountId(9)]
+  expect(await admin.rebuildKeys('accounts', keys)).toEqual({ keys: 2, rows: 1 })
+  expect(await balanceIn('public', 0)).toBe(5)
+  expect(await balanceIn('public', 1)).toBe(99)
+  await expect(admin.rebuildKeys('accounts', keys, { version: 7 })).rejects.toMatchObject({
+    code: 'UNKNOWN_VERSION',
+  })
+})
+
+test('a version of a moment has what was committed by then, until it is retired', async () => {
+  await serve([accounts])
+  await hasState('accounts', 1, 'running')
+  const { version, schemaName } = await admin.rebuildUntil('accounts', new Date())
+  expect(version).toBeLessThan(0)
+  expect(await balanceIn(schemaName, 1)).toBe(7)
+  await expect(admin.rebuildUntil('accounts', 'yesterday')).rejects.toThrow('yesterday')
+  await admin.retire('accounts', version)
+  await hasState('accounts', version, 'retired')
+})
+
+test('a version whose rows differ from the log is not shown, if so ordered', async () => {
+  await serve([accounts, { ...accounts, version: 2 }])
+  await hasState('accounts', 2, 'ready')
+  const rows = sql.table('rm_accounts_v2.account')
+  await sql`update ${rows} set balance = 99 where id = ${accountId(0)}`.execute(
+    running.projector.db,
+  )
+  await expect(admin.promote('accounts', 2, { verify: true })).rejects.toMatchObject({
+    code: 'ROWS_DIFFER',
+    message: `accounts v2 is not shown: its rows differ from the log, those of ${accountId(0)}`,
+  })
+  expect((await admin.status('accounts')).live).toBe(1)
+  await admin.rebuildKeys('accounts', [accountId(0)], { version: 2 })
+  expect(await admin.promote('accounts', 2, { verify: true })).toMatchObject({
+    live: 2,
+    previous: 1,
+  })
+})
+
+test('a tenant is made known once, before his first event', async () => {
+  await serve([{ ...accounts, tenants: 'schema' }])
+  await hasState('accounts', 1, 'running')
+  const acme = await admin.addTenant('Acme & Co')
+  expect(await admin.addTenant('Acme & Co')).toEqual(acme)
+  expect(await admin.tenants()).toEqual([acme])
+  const { rows } = await sql`select from ${sql.table(`${acme.schemaName}.account`)}`.execute(
+    running.projector.db,
+  )
+  expect(rows).toEqual([])
 })
 
 test('a status tells what readers see, how far it is behind, and who paused it', async () => {

@@ -35,6 +35,30 @@ export type RebuildOptions = {
   readonly acceptMissingHistory?: boolean
 }
 
+/** Rows of a version that follows the log. */
+export type RebuildKeysOptions = {
+  /** Default: the live one. */
+  readonly version?: number
+  /** Whose rows, where each tenant has rows of its own. */
+  readonly tenant?: string
+  /** Folds what the log still has. */
+  readonly acceptMissingHistory?: boolean
+}
+
+export type RebuiltKeys = {
+  readonly keys: number
+  /** Keys of which the log leaves a row. */
+  readonly rows: number
+}
+
+/** A throw-away version, which no reader sees. */
+export type MomentVersion = {
+  /** Below 0; for `retire`. */
+  readonly version: number
+  /** Where its tables are. */
+  readonly schemaName: string
+}
+
 export type RebuildProgress = {
   /** building, catching_up, or ready once it has caught up. */
   readonly state: string
@@ -54,7 +78,7 @@ export type RebuildProgress = {
  */
 export interface Rebuild extends AsyncIterable<RebuildProgress> {
   readonly version: number
-  promote(options?: PromotionOptions): Promise<Promotion>
+  promote(options?: VerifiedPromotionOptions): Promise<Promotion>
   /** Its version has failed then: it can be rebuilt, or retired. */
   abort(options?: { readonly by?: string }): Promise<void>
 }
@@ -70,6 +94,13 @@ export type PromotionOptions = {
   readonly timeoutMs?: number
 }
 
+/** A promotion that compares rows with the log first. */
+export type VerifiedPromotionOptions = PromotionOptions & {
+  readonly verify?: boolean
+  /** About so many keys are compared. */
+  readonly sample?: number
+}
+
 export type Promotion = {
   readonly live: number
   readonly previous: number | null
@@ -78,6 +109,14 @@ export type Promotion = {
   /** Views of tenants that others hold: they show the version with the columns of before. */
   readonly viewsHeld: number
   readonly durationMs: number
+}
+
+/** Whose tables are kept apart (`tenants: 'schema'`). */
+export type Tenant = {
+  readonly name: string
+  /** Of the views that show his rows. */
+  readonly schemaName: string
+  readonly createdAt: Date
 }
 
 /** Keys that were folded again, and compared with their rows. */

@@ -5,12 +5,17 @@ export {
   createProjectionAdmin,
 } from './projection-admin.ts'
 export type {
+  MomentVersion,
   ProjectionStatus,
   ProjectionVersion,
   Promotion,
   PromotionOptions,
   Rebuild,
+  RebuildKeysOptions,
   RebuildOptions,
   RebuildProgress,
+  RebuiltKeys,
+  Tenant,
   Verification,
+  VerifiedPromotionOptions,
 } from './answers.ts'

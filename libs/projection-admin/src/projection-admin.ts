@@ -1,14 +1,19 @@
 import { OperationalError } from '@fairlead/base'
 import { JsonClient, type ServiceAddress } from '@fairlead/json-http'
 import type {
+  MomentVersion,
   ProjectionStatus,
   ProjectionVersion,
   Promotion,
   PromotionOptions,
   Rebuild,
+  RebuildKeysOptions,
   RebuildOptions,
   RebuildProgress,
+  RebuiltKeys,
+  Tenant,
   Verification,
+  VerifiedPromotionOptions,
 } from './answers.ts'
 
 /** The address is that of any projector that has the code of the projections. A promotion and a rollback have 20 s more. */
@@ -16,7 +21,7 @@ export type ProjectionAdminOptions = ServiceAddress
 
 /**
  * The projector refuses, or does not answer. `code` is its own, such as UNKNOWN_VERSION or LAGS_BEHIND;
- * NETWORK, TIMEOUT, REBUILD_FAILED and VERIFICATION_FAILED are of this library.
+ * NETWORK, TIMEOUT, REBUILD_FAILED, VERIFICATION_FAILED and ROWS_DIFFER are of this library.
  */
 export class ProjectionAdminError extends OperationalError {
   override readonly name = 'ProjectionAdminError'
@@ -29,13 +34,31 @@ export interface ProjectionAdmin {
   status(name: string): Promise<ProjectionStatus>
   /** Orders that a version be filled beside the live one. Resolves once it is ordered. */
   rebuild(name: string, options?: RebuildOptions): Promise<Rebuild>
+  /** Folds the rows of some keys anew, in their place, while readers see them. Resolves once that is done. */
+  rebuildKeys(
+    name: string,
+    keys: readonly string[],
+    options?: RebuildKeysOptions,
+  ): Promise<RebuiltKeys>
+  /**
+   * Fills a throw-away version with what was committed up to a time, a commit LSN or a commit token; of the
+   * code of `version`, by default the newest. Resolves once it is filled.
+   */
+  rebuildUntil(
+    name: string,
+    moment: Date | string,
+    options?: RebuildOptions,
+  ): Promise<MomentVersion>
   /** Folds about `sample` keys again, and compares them with the rows of a version; default: the live one. */
   verify(
     name: string,
     options?: RebuildOptions & { readonly sample?: number },
   ): Promise<Verification>
-  /** Shows a version to readers, in the place of the one that is live. */
-  promote(name: string, version: number, options?: PromotionOptions): Promise<Promotion>
+  /**
+   * Shows a version to readers, in the place of the one that is live; with `verify` unless some of its rows differ
+   * from the log, which is told with the code ROWS_DIFFER.
+   */
+  promote(name: string, version: number, options?: VerifiedPromotionOptions): Promise<Promotion>
   /** Shows the version again that was live before. */
   rollback(name: string, options?: PromotionOptions): Promise<Promotion>
   /** Drops a version that is not live. Its number is not used again. */
@@ -47,9 +70,14 @@ export interface ProjectionAdmin {
   /** In every process, until it is resumed; without a version, all that follow the log. */
   pause(name: string, options?: { readonly version?: number; readonly by?: string }): Promise<void>
   resume(name: string, options?: { readonly version?: number }): Promise<void>
+  /** Tenants whose tables are kept apart. */
+  tenants(): Promise<readonly Tenant[]>
+  /** Makes the tables of a tenant before his first event. One that is known already stays as he is. */
+  addTenant(name: string): Promise<Tenant>
 }
 
 const POLL_INTERVAL_MS = 200
+const KEYS_SHOWN_MAX = 5
 /** It may have waited for readers for all of its own timeout, and takes up to 13 s to end its last attempt. */
 const SWAP = { extraMs: 20_000 }
 
@@ -128,17 +156,61 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     name: string,
     options: RebuildOptions & { readonly sample?: number } = {},
   ): Promise<Verification> {
-    const { jobId } = await this.#post<{ readonly jobId: string }>(pathOf(name, 'verify'), options)
-    for (;;) {
-      const { state, result, reason } = await this.#get<JobJson>(`/projection-jobs/${jobId}`)
-      if (state === 'done' && result !== null) return result
-      if (state === 'failed') throw failed('VERIFICATION_FAILED', reason ?? 'nothing says why')
-      await untilNextPoll()
-    }
+    const order = await this.#post<Ordered>(pathOf(name, 'verify'), options)
+    return this.#resultOf(order, 'VERIFICATION_FAILED')
   }
 
-  promote(name: string, version: number, options: PromotionOptions = {}): Promise<Promotion> {
-    return this.#post(pathOf(name, 'promote'), { version, ...options }, SWAP)
+  async rebuildKeys(
+    name: string,
+    keys: readonly string[],
+    { tenant, ...options }: RebuildKeysOptions = {},
+  ): Promise<RebuiltKeys> {
+    const body = { keys, ...(tenant === undefined ? {} : { tenant }) }
+    const order = await this.#post<Ordered>(pathOf(name, 'rebuild'), options, { body })
+    return this.#resultOf(order, 'REBUILD_FAILED')
+  }
+
+  async rebuildUntil(
+    name: string,
+    moment: Date | string,
+    options: RebuildOptions = {},
+  ): Promise<MomentVersion> {
+    const until = moment instanceof Date ? moment.toISOString() : moment
+    const order = await this.#post<Ordered & MomentVersion>(pathOf(name, 'rebuild'), {
+      ...options,
+      until,
+    })
+    await this.#resultOf(order, 'REBUILD_FAILED')
+    return { version: order.version, schemaName: order.schemaName }
+  }
+
+  async promote(
+    name: string,
+    version: number,
+    options: VerifiedPromotionOptions = {},
+  ): Promise<Promotion> {
+    const query = { version, ...options }
+    if (options.verify !== true) return this.#post(pathOf(name, 'promote'), query, SWAP)
+    const order = await this.#post<Ordered>(pathOf(name, 'promote'), query)
+    const found = await this.#resultOf<VerifiedPromotion>(order, 'VERIFICATION_FAILED')
+    if (found.promoted !== null) return found.promoted
+    const keys = [...found.missing, ...found.surplus, ...found.different]
+    throw failed(
+      'ROWS_DIFFER',
+      `${name} v${version} is not shown: its rows differ from the log${keysText(keys)}`,
+    )
+  }
+
+  /** What has become of an order; waits for its end. */
+  async #resultOf<Result>({ jobId }: Ordered, failureCode: string): Promise<Result> {
+    for (;;) {
+      const { state, result, reason } = await this.#get<JobJson<Result>>(
+        `/projection-jobs/${jobId}`,
+      )
+      if (state === 'done') return result
+      if (state === 'failed') throw failed(failureCode, reason ?? 'nothing says why')
+      await untilNextPoll()
+    }
   }
 
   rollback(name: string, options: PromotionOptions = {}): Promise<Promotion> {
@@ -164,12 +236,25 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     await this.#post(pathOf(name, 'resume'), options)
   }
 
+  async tenants(): Promise<readonly Tenant[]> {
+    const { tenants } = await this.#get<{ readonly tenants: readonly TenantJson[] }>('/tenants')
+    return tenants.map(tenantOf)
+  }
+
+  async addTenant(name: string): Promise<Tenant> {
+    return tenantOf(await this.#post<TenantJson>('/tenants', { name }))
+  }
+
   #get<Answer>(path: string, query: Query = {}): Promise<Answer> {
     return this.#http.ask(path + queryText(query))
   }
 
-  #post<Answer>(path: string, query: Query = {}, { extraMs = 0 } = {}): Promise<Answer> {
-    return this.#http.ask(path + queryText(query), { method: 'POST', extraMs })
+  #post<Answer>(
+    path: string,
+    query: Query = {},
+    order: { readonly body?: object; readonly extraMs?: number } = {},
+  ): Promise<Answer> {
+    return this.#http.ask(path + queryText(query), { method: 'POST', ...order })
   }
 }
 
@@ -197,10 +282,24 @@ type RebuildJson = Omit<RebuildProgress, 'eta'> & {
   readonly eta: string | null
 }
 
-type JobJson = {
+type Ordered = { readonly jobId: string }
+
+type JobJson<Result> = {
   readonly state: string
   readonly reason: string | null
-  readonly result: Verification | null
+  /** Null until it is done. */
+  readonly result: Result
+}
+
+type VerifiedPromotion = Pick<Verification, 'missing' | 'surplus' | 'different'> & {
+  /** Null: rows differ. */
+  readonly promoted: Promotion | null
+}
+
+type TenantJson = Omit<Tenant, 'createdAt'> & { readonly createdAt: string }
+
+function tenantOf({ createdAt, ...tenant }: TenantJson): Tenant {
+  return { ...tenant, createdAt: new Date(createdAt) }
 }
 
 const CAUGHT_UP: ReadonlySet<string> = new Set(['ready', 'live', 'standby'])
@@ -216,6 +315,10 @@ function longest(partitions: Lags['versions'][number]['partitions']): number | n
       max === null || lagSeconds === null ? null : Math.max(max, lagSeconds),
     0,
   )
+}
+
+function keysText(keys: readonly string[]): string {
+  return keys.length === 0 ? '' : `, those of ${keys.slice(0, KEYS_SHOWN_MAX).join(', ')}`
 }
 
 function failed(code: string, reason: string): ProjectionAdminError {
