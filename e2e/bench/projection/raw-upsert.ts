@@ -1,6 +1,12 @@
 import type { AnyEvent, FoldProjection, Row } from '@fairlead/projection'
 import pg from 'pg'
 
+/**
+ * How the upsert of a batch commits: by itself, as the bare upsert does; in a transaction; or in one that moves a
+ * checkpoint first, as who counts each event once does.
+ */
+export type Commit = 'alone' | 'transaction' | 'checkpoint'
+
 /** The rows that one batch of events changes: one array in Postgres' text form per column. */
 export type EncodedBatch = readonly string[]
 
@@ -24,21 +30,22 @@ export function encodeBatches(
 }
 
 /**
- * Seconds that it takes to write the batches, a connection and a statement at a time for each partition;
- * with a checkpoint, it is moved in one transaction with the rows.
+ * Seconds that it takes to write the batches, a connection and a statement at a time for each partition. What was
+ * written before is on the disk by then: nobody pays for the writes of another.
  */
 export async function upsertBatches(
   databaseUrl: string,
   projection: FoldProjection,
   partitions: readonly (readonly EncodedBatch[])[],
-  target: { readonly table: string; readonly hasCheckpoint: boolean },
+  target: { readonly table: string; readonly commit: Commit },
 ): Promise<number> {
   const clients = partitions.map(() => new pg.Client({ connectionString: databaseUrl }))
   await Promise.all(clients.map((client) => client.connect()))
   await clients[0]?.query(createTable(projection, target.table))
   const text = upsert(projection, target.table)
-  const write = target.hasCheckpoint ? withCheckpoint : bare
+  const write = WRITERS[target.commit]
   await clients[0]?.query(CHECKPOINTS)
+  await clients[0]?.query('checkpoint')
   const startedMs = performance.now()
   await Promise.all(
     partitions.map(async (batches, index) => {
@@ -55,16 +62,24 @@ export async function upsertBatches(
   return seconds
 }
 
-const CHECKPOINTS = `create table if not exists public.raw_checkpoint
+const CHECKPOINTS = `drop table if exists public.raw_checkpoint;
+  create table public.raw_checkpoint
   (part int primary key, next_batch bigint not null, fence bigint not null) with (fillfactor = 30);
-  insert into public.raw_checkpoint select part, 0, 1 from generate_series(0, 63) as part
-  on conflict do nothing`
+  insert into public.raw_checkpoint select part, 0, 1 from generate_series(0, 63) as part`
 
 type Statement = { readonly name: string; readonly text: string; readonly values: string[] }
 type Place = { readonly partition: number; readonly batch: number }
 
-async function bare(client: pg.Client, statement: Statement): Promise<void> {
-  await client.query(statement)
+type Write = (client: pg.Client, statement: Statement, place: Place) => Promise<void>
+
+const WRITERS: Readonly<Record<Commit, Write>> = {
+  alone: async (client, statement) => void (await client.query(statement)),
+  transaction: async (client, statement) => {
+    await client.query('begin')
+    await client.query(statement)
+    await client.query('commit')
+  },
+  checkpoint: withCheckpoint,
 }
 
 async function withCheckpoint(

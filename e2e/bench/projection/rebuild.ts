@@ -198,7 +198,7 @@ async function rebuild(
 async function checkRows(databaseUrl: string, fold: FoldProjection, logs: Deposits): Promise<void> {
   const table = 'public.expected'
   const batches = encodeBatches(fold, logs, CATCH_UP_BATCH_EVENTS)
-  await upsertBatches(databaseUrl, fold, batches, { table, hasCheckpoint: false })
+  await upsertBatches(databaseUrl, fold, batches, { table, commit: 'alone' })
   await withClient(databaseUrl, async (client) => {
     const hashes = [await hashOf(client, table), await hashOf(client, 'public.account')]
     if (hashes[0] !== hashes[1]) throw new Error('the rebuilt rows differ')
