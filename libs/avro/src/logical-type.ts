@@ -36,6 +36,12 @@ export function logicalTypeOf(schema: AvroSchema): string | undefined {
   return annotation?.kind === 'string' ? annotation.value : undefined
 }
 
+/** Whether a long is a number where it is read, and not a bigint: as its schema says, of all that it will hold. */
+export function isJsNumber(schema: AvroSchema): boolean {
+  const js = schema.properties.get('js')
+  return schema.kind === 'long' && js?.kind === 'string' && js.value === 'number'
+}
+
 function isValid(logicalType: string, schema: AvroSchema): boolean {
   if (logicalType === 'uuid') {
     return schema.kind === 'string' || (schema.kind === 'fixed' && schema.sizeBytes === UUID_BYTES)

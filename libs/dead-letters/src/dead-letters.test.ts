@@ -16,6 +16,7 @@ const Events = defineEvents({
       fields: [
         { name: 'orderId', type: 'string' },
         { name: 'cents', type: 'long' },
+        { name: 'lines', type: ['null', { type: 'long', js: 'number' }], default: null },
         { name: 'placedAt', type: { type: 'long', logicalType: 'timestamp-millis' } },
         { name: 'note', type: ['null', 'string'], default: null },
         { name: 'tags', type: { type: 'array', items: 'bytes' } },
@@ -30,6 +31,7 @@ const PLACE_FIELD = { name: 'at', type: { type: 'long', logicalType: 'timestamp-
 const value = {
   orderId: 'a',
   cents: '9007199254740993',
+  lines: 3,
   placedAt: '2026-01-01T00:00:00.000Z',
   note: 'n',
   tags: ['\u0001\u00ff'],
@@ -75,6 +77,7 @@ test('a letter has its event with the types of the schema, and an edit goes back
       data: {
         orderId: 'a',
         cents: 9007199254740993n,
+        lines: 3,
         placedAt: new Date('2026-01-01T00:00:00.000Z'),
         note: 'n',
         tags: [Uint8Array.of(1, 255)],

@@ -1,16 +1,17 @@
-import { type AvroSchema, logicalTypeOf } from '@fairlead/avro'
+import { type AvroSchema, isJsNumber, logicalTypeOf } from '@fairlead/avro'
 
 const TIMESTAMPS: ReadonlySet<string | undefined> = new Set([
   'timestamp-millis',
   'timestamp-micros',
 ])
 
-/** Data of an event from the JSON that a projector writes: longs are bigint, times Date, bytes bytes. */
+/** Data of an event from the JSON that a projector writes: longs are bigint unless their schema says `number`, times Date, bytes bytes. */
 export function dataOfJson(schema: AvroSchema, json: unknown): unknown {
   switch (schema.kind) {
     case 'union':
       return ofUnion(schema.branches, json)
     case 'long':
+      if (isJsNumber(schema)) return json
       if (TIMESTAMPS.has(logicalTypeOf(schema))) {
         return typeof json === 'string' ? new Date(json) : json
       }

@@ -1,4 +1,4 @@
-import type { AvroSchema, NamedSchema, RecordSchema } from '@fairlead/avro'
+import { type AvroSchema, type NamedSchema, type RecordSchema, isJsNumber } from '@fairlead/avro'
 import { type Command, EXIT } from '../command/command.ts'
 import { parseSchemaFile } from './parse-schema-file.ts'
 import { readSchemaFiles } from './schema-files.ts'
@@ -49,8 +49,7 @@ class TypePrinter {
 
   #type(schema: AvroSchema): string {
     const logicalType = schema.properties.get('logicalType')
-    const js = schema.properties.get('js')
-    if (schema.kind === 'long' && js?.kind === 'string' && js.value === 'number') return 'number'
+    if (isJsNumber(schema)) return 'number'
     if (schema.kind === 'long' && logicalType?.kind === 'string') {
       const type = LOGICAL_TYPES[logicalType.value]
       if (type !== undefined) return type

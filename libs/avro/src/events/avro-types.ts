@@ -47,7 +47,7 @@ export type AvroRead<S, Root = S> = S extends keyof Primitives
     ? ReadCalled<S, Root>
     : S extends readonly unknown[]
       ? { [I in keyof S]: AvroRead<S[I], Root> }[number]
-      : S extends { readonly js: 'number' }
+      : S extends { readonly type: 'long'; readonly js: 'number' }
         ? number
         : S extends { readonly logicalType: infer L extends keyof LogicalTypes }
           ? LogicalTypes[L]

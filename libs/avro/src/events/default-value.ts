@@ -15,7 +15,7 @@ export function defaultValue(
     return definition === undefined ? ofPrimitive(type, json) : valueOf(definition, json)
   }
   if (!isObject(type)) return json
-  if (type['js'] === 'number') return json
+  if (type['type'] === 'long' && type['js'] === 'number') return json
   if (type['logicalType'] === 'timestamp-millis') return dateOfMillis(Number(json))
   if (type['logicalType'] === 'timestamp-micros') return dateOfMillis(Number(json) / 1000)
   switch (type['type']) {

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import type { AvroRead } from './avro-types.ts'
 import { type EventOf, defineEvents } from './define-events.ts'
 
 const OrderEvents = defineEvents({
@@ -123,6 +124,9 @@ test('the types of events come from their schemas', () => {
     readonly discount: bigint
     readonly rank: number
   }>()
+  expectTypeOf<
+    AvroRead<{ readonly type: 'string'; readonly js: 'number' }>
+  >().toEqualTypeOf<string>()
   expectTypeOf<EventOf<typeof OrderEvents>['type']>().toEqualTypeOf<'OrderPlaced' | 'ItemAdded'>()
 
   const mistakes = (): void => {

@@ -1,8 +1,8 @@
 import { assertNever } from '@fairlead/base'
-import type { AvroSchema, RecordSchema, UnionSchema } from '@fairlead/avro'
+import { type AvroSchema, type RecordSchema, type UnionSchema, isJsNumber } from '@fairlead/avro'
 import type { Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
-import { type Datum, defaultDatum, isNumber, timestampOf } from './datum.ts'
+import { type Datum, defaultDatum, timestampOf } from './datum.ts'
 import { expectation, fits, show } from './fits.ts'
 import { BRANCH_FIELD, Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'
@@ -126,10 +126,10 @@ function branchIndex({ branches }: UnionSchema, value: Datum): number {
 
 /** A number comes back from most longs as a bigint, and from a float with fewer digits. */
 function isKept(schema: AvroSchema, value: Datum): boolean {
-  if (typeof value === 'bigint') return !isNumber(schema)
+  if (typeof value === 'bigint') return !isJsNumber(schema)
   if (typeof value !== 'number') return true
   if (schema.kind === 'float') return Object.is(Math.fround(value), value)
-  return schema.kind !== 'long' || isNumber(schema)
+  return schema.kind !== 'long' || isJsNumber(schema)
 }
 
 function longOf(schema: AvroSchema, value: Datum): bigint {

@@ -1,5 +1,11 @@
 import { DecodeError } from '@fairlead/base'
-import { type AvroSchema, type JsonValue, isValidDefault, logicalAttributes } from '@fairlead/avro'
+import {
+  type AvroSchema,
+  type JsonValue,
+  isJsNumber,
+  isValidDefault,
+  logicalAttributes,
+} from '@fairlead/avro'
 
 /**
  * Avro values in JavaScript: long is bigint; bytes and fixed are Uint8Array; enum is a string; record
@@ -17,15 +23,9 @@ export function timestampOf(schema: AvroSchema): Timestamp | undefined {
   return name === 'timestamp-millis' || name === 'timestamp-micros' ? name : undefined
 }
 
-/** Whether a long is a number where it is read, and not a bigint: as its schema says, of all that it will hold. */
-export function isNumber(schema: AvroSchema): boolean {
-  const js = schema.properties.get('js')
-  return schema.kind === 'long' && js?.kind === 'string' && js.value === 'number'
-}
-
 /** The value of a long: a Date when it is a timestamp. */
 export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | undefined {
-  if (isNumber(schema)) return safeNumber
+  if (isJsNumber(schema)) return safeNumber
   switch (timestampOf(schema)) {
     case 'timestamp-millis':
       return (value) => new Date(Number(value))
