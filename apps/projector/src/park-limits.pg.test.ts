@@ -1,8 +1,10 @@
+import { partitionOfKey } from '@fairlead/kafka'
 import type { AnyEvent, FoldProjection, ParkLimits, Row } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
-import { OneTopicFixture, balances, errorsOf, until } from './testing/one-topic.test-fixture.ts'
+import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+import { OneTopicFixture, TOPIC, balances, errorsOf, until } from './testing/one-topic.test-fixture.ts'
 
 let fixture: OneTopicFixture
 
@@ -12,14 +14,14 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close())
 
-/** Refuses deposits of nothing until they are let in. */
+/** Refuses deposits of nothing until they are let in, and of less for good. */
 class Refusing {
   isLetIn = false
 
   projection(parkLimits: ParkLimits): FoldProjection {
     const deposit = (row: Row, { data }: AnyEvent): Row => {
       const { amount } = data as { readonly amount: number }
-      if (amount === 0 && !this.isLetIn) throw new RangeError('nothing deposited')
+      if (amount < 0 || (amount === 0 && !this.isLetIn)) throw new RangeError('nothing deposited')
       const total = BigInt(Number(row['total']) + amount)
       return { ...row, balance: Number(row['balance']) + amount, total }
     }
@@ -97,4 +99,36 @@ test('what was parked under no limit, or a greater one, waits until there is roo
   await orderReplay()
   await until(async () => expect(await fixture.nextOffset()).toBe(4))
   expect(await fixture.readAccounts()).toEqual(balances(6))
+})
+
+test('room is made by a partition that waits for the one that waits for room', async () => {
+  const inPartition = (wanted: number): string[] =>
+    Array.from({ length: 20 }, (_, index) => accountId(index)).filter(
+      (id) => partitionOfKey(Buffer.from(id), 2) === wanted,
+    )
+  const [stays = ''] = inPartition(0)
+  const [mended = '', moved = ''] = inPartition(1)
+  const refusing = new Refusing()
+  const projection = refusing.projection({ maxKeys: 1 })
+  fixture.log.append(0, deposited(stays, 1))
+  fixture.start([projection])
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  await fixture.stopAll()
+
+  const timestampMs = Date.now()
+  fixture.log = new MemoryLog(TOPIC, 2)
+  fixture.log.append(0, deposited(stays, 1))
+  fixture.log.append(1, { ...deposited(mended, 0), timestampMs })
+  const { health } = fixture.start([projection])
+  await until(async () => expect(await fixture.letters()).toMatchObject([{ key: mended }]))
+  fixture.log.append(0, { ...deposited(stays, -1), timestampMs: timestampMs + 1 })
+  fixture.log.append(1, { ...deposited(moved, 7), timestampMs: timestampMs + 2 })
+  await until(() =>
+    expect(health.get('projection accounts v1')).toMatch(/^partition 0 paused: .*maxKeys/),
+  )
+
+  refusing.isLetIn = true
+  await orderReplay()
+  await until(async () => expect(await fixture.letters()).toMatchObject([{ key: stays }]))
+  await until(async () => expect(await fixture.readAccounts()).toHaveLength(3))
 })

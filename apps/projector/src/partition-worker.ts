@@ -256,7 +256,11 @@ export class PartitionWorker {
         continue
       }
       const portion = await this.#portions.next(batch)
-      if (portion === null) continue
+      if (portion === null) {
+        // The partition that is waited for may itself wait for room in dead letters, which a replay makes here.
+        if (!(await this.#drainOnce())) return false
+        continue
+      }
       try {
         await this.#apply(portion, admit(from, portion), tries.mode)
         tries.succeeded()
@@ -267,12 +271,16 @@ export class PartitionWorker {
         this.#rowCache?.clear()
         if (!(await tries.failed(error))) return false
         // A replay makes room for what the batch would set aside, and this partition has to carry it out.
-        const needsRoom = error instanceof ParkLimitError
-        if (needsRoom && !(await this.#drain.drainUntil(Promise.resolve()))) return false
+        if (error instanceof ParkLimitError && !(await this.#drainOnce())) return false
       }
     }
     this.#troubles.settle('apply')
     return true
+  }
+
+  /** One transaction of letters that are due, if any are; false when another worker has the partition. */
+  #drainOnce(): Promise<boolean> {
+    return this.#drain.drainUntil(Promise.resolve())
   }
 
   async #apply(portion: Portion, admitted: Admitted, mode: BatchMode): Promise<void> {
