@@ -4,7 +4,13 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
-import { OneTopicFixture, TOPIC, balances, errorsOf, until } from './testing/one-topic.test-fixture.ts'
+import {
+  OneTopicFixture,
+  TOPIC,
+  balances,
+  errorsOf,
+  until,
+} from './testing/one-topic.test-fixture.ts'
 
 let fixture: OneTopicFixture
 
@@ -17,11 +23,15 @@ afterEach(() => fixture.close())
 /** Refuses deposits of nothing until they are let in, and of less for good. */
 class Refusing {
   isLetIn = false
+  refusedCount = 0
 
   projection(parkLimits: ParkLimits): FoldProjection {
     const deposit = (row: Row, { data }: AnyEvent): Row => {
       const { amount } = data as { readonly amount: number }
-      if (amount < 0 || (amount === 0 && !this.isLetIn)) throw new RangeError('nothing deposited')
+      if (amount < 0 || (amount === 0 && !this.isLetIn)) {
+        this.refusedCount += 1
+        throw new RangeError('nothing deposited')
+      }
       const total = BigInt(Number(row['total']) + amount)
       return { ...row, balance: Number(row['balance']) + amount, total }
     }
@@ -55,7 +65,7 @@ test('events of a parked key wait in the log, beyond as many letters as it may h
     { offset: 2, kind: 'blocked' },
   ])
   expect(health.get('projection accounts v1')).toMatch(
-    /^partition 0 paused: .*0000".* errors\.park\.maxPerKey of accounts is 2: replay/,
+    /^partition 0 paused: the key at offset 4 .* 2 letters \(errors\.park\.maxPerKey\)/,
   )
 
   refusing.isLetIn = true
@@ -77,6 +87,9 @@ test('a further key is parked once one of those that are parked is not any more'
   const { metrics } = fixture.start([refusing.projection({ maxKeys: 1 })])
   await until(async () => expect(await errorsOf(metrics, 'flood')).toBeGreaterThan(0))
   expect(await fixture.nextOffset()).toBe(2)
+  const { refusedCount } = refusing
+  await until(() => expect(refusing.refusedCount).toBeGreaterThan(refusedCount + 1))
+  expect(await errorsOf(metrics, 'flood')).toBe(1)
 
   await sql`with gone as (delete from evt.dead_letter)
     delete from evt.parked_key`.execute(fixture.db)

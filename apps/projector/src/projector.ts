@@ -317,7 +317,7 @@ export class Projector {
         if (failureClass === 'flood') {
           logger.error(
             { ...fields, err: error },
-            'too many keys fail for one cause: pausing, or parking those of one tenant',
+            'more would be parked than may be: pausing, or parking what is of one tenant',
           )
         } else logger.warn({ ...fields, err: error, failureClass }, 'a batch or a read failed')
       },

@@ -21,6 +21,8 @@ import type { Activity, WorkerTroubles } from './worker-troubles.ts'
 
 /** How often a partition that may park no more looks whether letters were dealt with. */
 const ROOM_LOOK_INTERVAL_MS = 1_000
+/** How often it says that it may: as often as a flood is tried again. */
+const ROOM_TELL_INTERVAL_MS = 60_000
 
 type RecoveryOptions = {
   readonly partition: ProjectionPartition
@@ -41,6 +43,7 @@ type RecoveryOptions = {
 export class Recovery {
   readonly #options: RecoveryOptions
   #attempts = Attempts.none
+  #nextRoomTellMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RecoveryOptions) {
     this.#options = options
@@ -150,12 +153,15 @@ export class Recovery {
 
   /** As much as may be set aside is: whoever is to make room finds it in the letters. */
   async #makeRoom(error: ParkLimitError): Promise<void> {
-    const { batchSize, troubles, observer, signal } = this.#options
+    const { batchSize, troubles, observer, nowMs, signal } = this.#options
     if (batchSize.canHalve) {
       batchSize.halve()
       return
     }
-    observer.failed({ error, failureClass: 'flood' })
+    if (nowMs() >= this.#nextRoomTellMs) {
+      observer.failed({ error, failureClass: 'flood' })
+      this.#nextRoomTellMs = nowMs() + ROOM_TELL_INTERVAL_MS
+    }
     troubles.pause('apply', { failureClass: 'flood', reason: error.message })
     await pauseFor(ROOM_LOOK_INTERVAL_MS, signal)
   }

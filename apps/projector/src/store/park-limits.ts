@@ -1,4 +1,4 @@
-import type { BatchLedger } from '@fairlead/projection'
+import type { BatchLedger, Letter } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
 
@@ -21,7 +21,7 @@ export async function holdToParkLimits(
   const { maxPerKey, maxKeys } = owner.projection.parkLimits ?? {}
   if (maxKeys !== undefined && parkedKeys.size > 0) await holdKeys(trx, owner, maxKeys)
   if (maxPerKey === undefined || letters.length === 0) return
-  await holdLetters(trx, owner, { keys: [...new Set(letters.map(({ key }) => key))], maxPerKey })
+  await holdLetters(trx, owner, { letters, maxPerKey })
 }
 
 async function holdKeys(
@@ -34,15 +34,17 @@ async function holdKeys(
     limit ${maxKeys + 1}`.execute(trx)
   if (rows.length <= maxKeys) return
   throw new ParkLimitError(
-    `another key would be parked, and errors.park.maxKeys of ${name} is ${maxKeys}: mend what fails and replay (fairlead dlq causes ${name}), discard letters, or raise it`,
+    `another key would be parked beside ${maxKeys} (errors.park.maxKeys): mend what fails and replay, or discard letters (fairlead dlq causes ${name} --version ${version}), or allow for more`,
   )
 }
 
+/** The key may be a person's: the offset tells which one it is. */
 async function holdLetters(
   trx: Transaction<unknown>,
   owner: TopicOfProjection,
-  { keys, maxPerKey }: { readonly keys: readonly string[]; readonly maxPerKey: number },
+  { letters, maxPerKey }: { readonly letters: readonly Letter[]; readonly maxPerKey: number },
 ): Promise<void> {
+  const keys = [...new Set(letters.map(({ key }) => key))]
   const { rows } = await sql<{ key: string }>`
     select k.key from unnest(${keys}::text[]) as k (key)
     cross join lateral (
@@ -52,8 +54,9 @@ async function holdLetters(
     where counted.letters > ${maxPerKey} limit 1`.execute(trx)
   const [row] = rows
   if (row === undefined) return
-  const { name } = owner.projection
+  const offset = letters.findLast(({ key }) => key === row.key)?.record.offset
+  const { name, version } = owner.projection
   throw new ParkLimitError(
-    `another event of parked key ${JSON.stringify(row.key)} would wait, and errors.park.maxPerKey of ${name} is ${maxPerKey}: replay the key or discard its letters (fairlead dlq list ${name} --key …), or raise it`,
+    `the key at offset ${offset} would have more than ${maxPerKey} letters (errors.park.maxPerKey): replay the key, or discard letters of it (fairlead dlq keys ${name} --version ${version}), or allow for more`,
   )
 }
