@@ -36,6 +36,18 @@ test('of a batch that was smaller than it might have been, half of what it had i
   expect(subject.recordsMax).toBe(1)
 })
 
+test('of a batch that went too far, half of the way is left, until it is of one record', () => {
+  const subject = size()
+  subject.tried(2, 100)
+  expect(subject.shorten()).toBe(true)
+  expect(subject.recordsMax).toBe(50)
+  subject.tried(1, 2)
+  expect(subject.shorten()).toBe(true)
+  expect(subject.recordsMax).toBe(1)
+  subject.tried(1, 1)
+  expect(subject.shorten()).toBe(false)
+})
+
 test.for([
   { projectionRecordsMax: 30, near: 30, far: 30 },
   { projectionRecordsMax: 150, near: 100, far: 150 },

@@ -20,6 +20,7 @@ export class BatchSize {
   #isFarBehind = false
   #halvings = 0
   #triedCount = Number.POSITIVE_INFINITY
+  #triedLength = Number.POSITIVE_INFINITY
 
   constructor(options: {
     readonly recordsMax: number
@@ -49,20 +50,27 @@ export class BatchSize {
     this.#isFarBehind = recordsLeft > FAR_BEHIND_BATCHES * this.#recordsMax
   }
 
-  /** A transaction of so many records begins. */
-  tried(recordCount: number): void {
+  /** A transaction of so many records begins; `length` are those that it passes over as well. */
+  tried(recordCount: number, length: number = recordCount): void {
     this.#triedCount = recordCount
-  }
-
-  /** Whether a transaction of fewer records than the last one had is any use. */
-  get canHalve(): boolean {
-    return this.#triedCount > 1
+    this.#triedLength = length
   }
 
   /** The last one was too large. It may have had fewer records than it might. */
   halve(): void {
+    this.#halveTo(Math.ceil(this.#triedCount / 2))
+  }
+
+  /** The last one went too far along the log. False when it was of one record, with those that are passed over. */
+  shorten(): boolean {
+    if (this.#triedLength <= 1) return false
+    this.#halveTo(Math.ceil(this.#triedLength / 2))
+    return true
+  }
+
+  #halveTo(recordsMax: number): void {
     do this.#halvings = Math.min(this.#halvings + 1, HALVINGS_MAX)
-    while (this.recordsMax > Math.ceil(this.#triedCount / 2) && this.#halvings < HALVINGS_MAX)
+    while (this.recordsMax > recordsMax && this.#halvings < HALVINGS_MAX)
   }
 
   committed(): void {

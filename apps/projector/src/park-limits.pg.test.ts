@@ -98,6 +98,31 @@ test('a further key is parked once one of those that are parked is not any more'
   expect(await fixture.readAccounts()).toMatchObject([{ id: accountId(2), balance: 2 }])
 })
 
+test('records that nobody handles are no detour on the way to the limit', async () => {
+  const refusing = new Refusing()
+  const projection = refusing.projection({ maxKeys: 1 })
+  const sources = projection.sources.map(({ definitions, ...source }) => ({
+    ...source,
+    definitions: {
+      ...definitions,
+      Closed: { type: 'record', name: 'Closed', fields: [] } as const,
+    },
+  }))
+  const headers = [['eventType', Buffer.from('Closed')]] as const
+  const closed = { ...deposited(accountId(0), 1), headers }
+  fixture.log.append(
+    0,
+    deposited(accountId(0), 0),
+    ...Array.from({ length: 200 }, () => closed),
+    deposited(accountId(1), 0),
+    deposited(accountId(2), 0),
+  )
+  const { metrics } = fixture.start([{ ...projection, sources }])
+  await until(async () => expect(await errorsOf(metrics, 'flood')).toBe(1))
+  expect(await fixture.nextOffset()).toBe(201)
+  expect(refusing.refusedCount).toBeLessThan(100)
+})
+
 test('what was parked under no limit, or a greater one, waits until there is room', async () => {
   const refusing = new Refusing()
   const key = accountId(0)

@@ -154,10 +154,7 @@ export class Recovery {
   /** As much as may be set aside is: whoever is to make room finds it in the letters. */
   async #makeRoom(error: ParkLimitError): Promise<void> {
     const { batchSize, troubles, observer, nowMs, signal } = this.#options
-    if (batchSize.canHalve) {
-      batchSize.halve()
-      return
-    }
+    if (batchSize.shorten()) return
     if (nowMs() >= this.#nextRoomTellMs) {
       observer.failed({ error, failureClass: 'flood' })
       this.#nextRoomTellMs = nowMs() + ROOM_TELL_INTERVAL_MS
