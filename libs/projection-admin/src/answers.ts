@@ -96,9 +96,12 @@ export type PromotionOptions = {
 
 /** A promotion that compares rows with the log first. */
 export type VerifiedPromotionOptions = PromotionOptions & {
+  /** Compares first. What follows is for that, and refused without it. */
   readonly verify?: boolean
-  /** About so many keys are compared. */
+  /** About so many keys are compared: from 1 to 100,000, by default 100. */
   readonly sample?: number
+  /** Compares with what the log still has. */
+  readonly acceptMissingHistory?: boolean
 }
 
 export type Promotion = {

@@ -34,7 +34,7 @@ export interface ProjectionAdmin {
   status(name: string): Promise<ProjectionStatus>
   /** Orders that a version be filled beside the live one. Resolves once it is ordered. */
   rebuild(name: string, options?: RebuildOptions): Promise<Rebuild>
-  /** Folds the rows of some keys anew, in their place, while readers see them. Resolves once that is done. */
+  /** Folds the rows of 1 to 10,000 keys anew, in their place, while readers see them. Resolves once that is done. */
   rebuildKeys(
     name: string,
     keys: readonly string[],
@@ -49,7 +49,10 @@ export interface ProjectionAdmin {
     moment: Date | string,
     options?: RebuildOptions,
   ): Promise<MomentVersion>
-  /** Folds about `sample` keys again, and compares them with the rows of a version; default: the live one. */
+  /**
+   * Folds about `sample` keys again, 1 to 100,000 and by default 100, and compares them with the rows of a version;
+   * default: the live one.
+   */
   verify(
     name: string,
     options?: RebuildOptions & { readonly sample?: number },
