@@ -143,12 +143,12 @@ function refuseBackoff(
 }
 
 function parkLimitsOf(name: string, park: ParkLimits): ParkLimits {
-  for (const [field, value] of Object.entries(park)) {
+  for (const [field, value] of Object.entries<number | undefined>(park)) {
     if (field !== 'maxPerKey' && field !== 'maxKeys') {
       throw new TypeError(`${name}: errors.park has maxPerKey and maxKeys, and no ${field}`)
     }
-    if (Number.isSafeInteger(value) && value >= 1) continue
-    throw new TypeError(`${name}: errors.park.${field} is a number from 1, not ${value}`)
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) continue
+    throw new TypeError(`${name}: errors.park.${field} is a whole number from 1, not ${value}`)
   }
   return park
 }

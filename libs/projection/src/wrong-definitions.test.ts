@@ -62,7 +62,12 @@ describe('a projection is refused with', () => {
     [
       'no letters',
       { errors: { park: { maxPerKey: 0 } } },
-      'errors.park.maxPerKey is a number from 1',
+      'errors.park.maxPerKey is a whole number from 1',
+    ],
+    [
+      'half a key',
+      { errors: { park: { maxKeys: 1.5 } } },
+      'errors.park.maxKeys is a whole number from 1, not 1.5',
     ],
     [
       'a bound that there is not',
