@@ -38,19 +38,41 @@ export function defaultValue(
   }
 }
 
-/** The named types that a schema defines, by name without namespace, which a name may leave out. */
+/** The named types that a schema defines, by full name, or by the one without namespace, which may be left out. */
 export function definitionsIn(schema: unknown): (name: string) => unknown {
-  const definitions = new Map<string, unknown>()
-  const collect = (type: unknown): void => {
-    if (Array.isArray(type)) type.forEach(collect)
+  const byFullName = new Map<string, unknown>()
+  const bySimpleName = new Map<string, unknown>()
+  const collect = (type: unknown, enclosing: string): void => {
+    if (Array.isArray(type)) for (const branch of type) collect(branch, enclosing)
     if (!isObject(type)) return
-    if (typeof type['name'] === 'string') definitions.set(simpleName(type['name']), type)
+    const fullName = fullNameOf(type, enclosing)
+    if (fullName !== undefined) {
+      byFullName.set(fullName, type)
+      bySimpleName.set(simpleName(fullName), type)
+    }
+    const namespace = fullName === undefined ? enclosing : namespaceOf(fullName)
     const { fields, items, values } = type
-    if (Array.isArray(fields)) for (const field of fields) collect(isObject(field) && field['type'])
-    for (const inner of [items, values, type['type']]) collect(inner)
+    const ofFields = Array.isArray(fields)
+      ? fields.filter(isObject).map((field) => field['type'])
+      : []
+    for (const inner of [...ofFields, items, values, type['type']]) collect(inner, namespace)
   }
-  collect(schema)
-  return (name) => definitions.get(simpleName(name))
+  collect(schema, '')
+  return (name) => byFullName.get(name) ?? bySimpleName.get(simpleName(name))
+}
+
+/** Undefined for a type without a name. */
+function fullNameOf(
+  { name, namespace }: Readonly<Record<string, unknown>>,
+  enclosing: string,
+): string | undefined {
+  if (typeof name !== 'string') return undefined
+  const own = typeof namespace === 'string' ? namespace : enclosing
+  return name.includes('.') || own === '' ? name : `${own}.${name}`
+}
+
+function namespaceOf(fullName: string): string {
+  return fullName.slice(0, Math.max(0, fullName.lastIndexOf('.')))
 }
 
 function simpleName(name: string): string {

@@ -198,6 +198,28 @@ describe('a type that is defined once, and named where it comes again', () => {
     expect(mistakes).toBeTypeOf('function')
   })
 
+  test('has its own defaults where its full name stands, beside another one of its name', () => {
+    const units = (name: string, type: string) =>
+      ({ type: 'record', name, fields: [{ name: 'units', type }] }) as const
+    const { Priced } = defineEvents({
+      topic: 'outbox.event.price',
+      key: 'id',
+      events: {
+        Priced: {
+          type: 'record',
+          name: 'Priced',
+          fields: [
+            { name: 'id', type: 'string' },
+            { name: 'a', type: ['null', units('shop.Money', 'bytes')], default: null },
+            { name: 'b', type: ['null', units('bank.Money', 'long')], default: null },
+            { name: 'price', type: 'shop.Money', default: { units: '\u0001' } },
+          ],
+        },
+      },
+    })
+    expect(Priced({ id: 'p' }).data).toMatchObject({ price: { units: Uint8Array.of(1) } })
+  })
+
   test('has its defaults there, too', () => {
     const { data } = PaymentEvents.Refunded({ id: 'r', amount, others: [null], currency: 'EUR' })
     expect(data).toMatchObject({ fee: { units: 5n, currency: 'EUR' }, of: null })
