@@ -5,27 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../commands.ts'
-import { runCommand } from '../command/run-command.ts'
+import { runAlone as run } from '../command/run-alone.test-fixture.ts'
 
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fairlead-schemas-'))
 })
 afterAll(() => rm(folder, { recursive: true }))
-
-const run = async (...argv: string[]) => {
-  let [stdout, stderr] = ['', '']
-  const exitCode = await runCommand(COMMANDS, argv, {
-    stdout: (text) => (stdout += text),
-    stderr: (text) => (stderr += text),
-    isWatched: false,
-    ask: undefined,
-    env: {},
-    signal: new AbortController().signal,
-  })
-  return { exitCode, stdout, stderr }
-}
 
 /** Folders `old` and `new` of schema files, in a folder of the test's own. */
 const folders = async (name: string, old: Record<string, string>, next: Record<string, string>) => {

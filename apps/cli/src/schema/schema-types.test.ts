@@ -2,8 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { COMMANDS } from '../commands.ts'
-import { runCommand } from '../command/run-command.ts'
+import { runAlone as run } from '../command/run-alone.test-fixture.ts'
 
 /** A folder with these files, whose texts are JSON unless they are given as they are. */
 async function folderOf(files: Readonly<Record<string, unknown>>): Promise<string> {
@@ -14,19 +13,6 @@ async function folderOf(files: Readonly<Record<string, unknown>>): Promise<strin
     await writeFile(join(folder, name), text)
   }
   return folder
-}
-
-const run = async (...argv: string[]) => {
-  let [stdout, stderr] = ['', '']
-  const exitCode = await runCommand(COMMANDS, argv, {
-    stdout: (text) => (stdout += text),
-    stderr: (text) => (stderr += text),
-    isWatched: false,
-    ask: undefined,
-    env: {},
-    signal: new AbortController().signal,
-  })
-  return { exitCode, stdout, stderr }
 }
 
 test('types are declared once each, as our serde reads the data', async () => {
