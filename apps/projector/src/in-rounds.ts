@@ -1,15 +1,21 @@
 import { pauseFor } from './pause.ts'
 
+type RoundOptions = {
+  readonly signal: AbortSignal
+  readonly failed: (error: unknown) => void
+  /** Between the end of a round and the next; default: a minute. */
+  readonly intervalMs?: number
+}
+
 const INTERVAL_MS = 60_000
 
-/** Does one round after the other, a minute apart, until `signal` fires. One that fails does not end them. */
+/** Does one round after the other until `signal` fires. One that fails does not end them. */
 export async function inRounds(
   round: () => Promise<void>,
-  options: { readonly signal: AbortSignal; readonly failed: (error: unknown) => void },
+  { signal, failed, intervalMs = INTERVAL_MS }: RoundOptions,
 ): Promise<void> {
-  const { signal, failed } = options
   while (!signal.aborted) {
     await round().catch(failed)
-    await pauseFor(INTERVAL_MS, signal)
+    await pauseFor(intervalMs, signal)
   }
 }
