@@ -106,11 +106,13 @@ function explainHeld(name: string): string {
   return `views of ${name} still read two versions, as a promotion is under way or others hold them: look for long transactions in pg_stat_activity, and try again`
 }
 
-/** Names, as of {@link viewLabel}, of views that read tables of both versions. */
+/** Names, as of {@link viewLabel}, of views that read tables of both versions: none outside of schemas of tenants. */
 export async function bridgedViews(
   db: Kysely<unknown>,
   versions: { readonly live: Version; readonly target: Version },
+  places: readonly Place[],
 ): Promise<ReadonlySet<string>> {
+  if (!places.some(isOfTenant)) return new Set()
   const ofLive = await readersOf(db, versions.live)
   const ofTarget = await readersOf(db, versions.target)
   return new Set([...ofTarget].filter((label) => ofLive.has(label)))
@@ -150,7 +152,7 @@ async function bridgingSteps(
     places.map(({ into }) => into),
   )
   const readable = await readableByOwners(trx, places)
-  const bridged = await bridgedViews(trx, versions)
+  const bridged = await bridgedViews(trx, versions, places)
   return places.flatMap(({ into, from, before }) =>
     (views.get(into) ?? []).flatMap((view): Step[] => {
       const [shown, next] = [before, from].map((schema) =>

@@ -119,27 +119,64 @@ describe('a read behind the swap sees no less than one before it:', () => {
   })
 })
 
-test('a promotion waits for all batches together no longer than for one', async () => {
-  await open(accounts)
-  await versions.stand(1, 1, 1, 1)
-  await versions.stand(2, 1, 1, 1)
-  const statements: string[] = []
-  const watched = versions.db.withPlugin({
-    transformQuery: ({ node, queryId }) => {
-      statements.push(versions.db.getExecutor().compileQuery(node, queryId).sql)
-      return node
-    },
-    transformResult: ({ result }) => Promise.resolve(result),
+describe('checkpoints of both versions are held:', () => {
+  const asked = { ...SWAP, name: 'accounts', version: 2 }
+  let statements: string[]
+  let watched: TwoVersions['db']
+
+  beforeEach(async () => {
+    await open(accounts)
+    await versions.stand(1, 1, 1, 1)
+    await versions.stand(2, 1, 1, 1)
+    statements = []
+    watched = versions.db.withPlugin({
+      transformQuery: ({ node, queryId }) => {
+        statements.push(versions.db.getExecutor().compileQuery(node, queryId).sql)
+        return node
+      },
+      transformResult: ({ result }) => Promise.resolve(result),
+    })
   })
-  await promote(watched, { ...SWAP, name: 'accounts', version: 2 })
-  const limits = statements.flatMap((statement, index) => {
-    if (!/from evt\.checkpoint\s.* for update/s.test(statement)) return []
-    return [Number(/lock_timeout = (\d+)/.exec(statements[index - 1] ?? '')?.[1])]
+
+  const locking = (statement: string): boolean =>
+    /from evt\.checkpoint\s.* for update/s.test(statement)
+
+  test('all that nobody else has, in one statement for each version', async () => {
+    await promote(watched, asked)
+    expect(statements.filter(locking)).toHaveLength(2)
   })
-  expect(limits).toHaveLength(6)
-  expect(limits.every((limitMs) => limitMs <= 5_000)).toBe(true)
-  expect(limits).toEqual(limits.toSorted((a, b) => b - a))
+
+  test('others are waited for together no longer than for one', async () => {
+    const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const held = versions.db.transaction().execute(async (trx) => {
+      await sql`select from evt.checkpoint where part > 0 for update`.execute(trx)
+      begun.resolve()
+      await released.promise
+    })
+    await begun.promise
+    const promoting = promote(watched, { ...asked, timeoutMs: 20_000 })
+    await waits(1)
+    released.resolve()
+    await held
+    expect(await promoting).toMatchObject({ live: 2, attempts: 1 })
+    const limits = statements.flatMap((statement, index) => {
+      if (!locking(statement) || statement.includes('skip locked')) return []
+      return [Number(/lock_timeout = (\d+)/.exec(statements[index - 1] ?? '')?.[1])]
+    })
+    expect(limits).toHaveLength(2)
+    expect(limits.every((limitMs) => limitMs <= 5_000)).toBe(true)
+    expect(limits).toEqual(limits.toSorted((left, right) => right - left))
+  })
 })
+
+/** For so many sessions to wait for a lock. */
+const waits = (count: number): Promise<void> =>
+  until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(versions.db)
+    expect(rows).toHaveLength(count)
+  })
 
 test('batches that come while a promotion waits for one wait behind it', async () => {
   await open(accounts)
@@ -160,13 +197,6 @@ test('batches that come while a promotion waits for one wait behind it', async (
     })
     return { begun: begun.promise, done }
   }
-  const waits = (count: number): Promise<void> =>
-    until(async () => {
-      const { rows } = await sql`
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-      expect(rows).toHaveLength(count)
-    })
   const commit = Promise.withResolvers<void>()
   const first = batch(0, commit.promise)
   await first.begun

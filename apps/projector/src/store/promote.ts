@@ -222,7 +222,7 @@ async function swap(
   await setState(trx, target, { state: 'live', effects: effects.target })
   await setLive(trx, target)
   const places = await placesOf(trx, { live, target })
-  const show = await planShowing(trx, places, await bridgedViews(trx, { live, target }))
+  const show = await planShowing(trx, places, await bridgedViews(trx, { live, target }, places))
   // The views come last: their readers wait from here on.
   await show(waitLimit(trx, LOCK_TIMEOUT_MS))
   return { previous: live.version, effectsPending: effectsPending(offsets, live) }

@@ -90,8 +90,9 @@ function refuseStanding(offsets: SwapOffsets, { live, target, firstSeen }: Swap)
 }
 
 /**
- * Of the partitions that have one; no others get one meanwhile. Batches first, and then, for whoever else holds a checkpoint, row by row: `limitWait` limits the wait for
- * one of them.
+ * Of the partitions that have one; no others get one meanwhile. Batches first, and then, for whoever else holds a
+ * checkpoint: those that are free at once, as both versions stand still for each round trip of a promotion, and
+ * the others one by one: `limitWait` limits the wait for one of them.
  */
 export async function lockCheckpoints(
   trx: Transaction<unknown>,
@@ -102,16 +103,23 @@ export async function lockCheckpoints(
   // A worker that takes over a partition without a checkpoint waits for it.
   await limitWait()
   await sql`select from evt.projection_version where ${ofVersion} for no key update`.execute(trx)
-  const { rows } = await sql<TopicPartition>`
-    select topic, part as "partition" from evt.checkpoint
-    where ${ofVersion} order by topic, part`.execute(trx)
   await limitWait()
   await sql`select pg_advisory_xact_lock(${batchesLock({ projectionId, version })})`.execute(trx)
-  for (const { topic, partition } of rows) {
+  const free = await sql<TopicPartition>`
+    select topic, part as "partition" from evt.checkpoint
+    where ${ofVersion} for update skip locked`.execute(trx)
+  const all = await sql<TopicPartition>`
+    select topic, part as "partition" from evt.checkpoint
+    where ${ofVersion} order by topic, part`.execute(trx)
+  const locked = new Set(free.rows.map(placeOf))
+  for (const checkpoint of all.rows) {
+    if (locked.has(placeOf(checkpoint))) continue
     await limitWait()
     await sql`
-      select from evt.checkpoint
-      where ${ofVersion} and topic = ${topic} and part = ${partition}::int for update`.execute(trx)
+      select from evt.checkpoint where ${ofVersion}
+        and topic = ${checkpoint.topic} and part = ${checkpoint.partition}::int for update`.execute(
+      trx,
+    )
   }
 }
 
