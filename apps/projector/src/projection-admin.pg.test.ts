@@ -10,7 +10,13 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { addRoutes } from './routes.ts'
 import { takeStrictly } from './strict-requests.ts'
-import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
+import {
+  accountId,
+  accounts,
+  deposited,
+  totals,
+  undecodable,
+} from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
 
@@ -125,6 +131,24 @@ test('a version whose rows differ from the log is not shown, if so ordered', asy
   })
 })
 
+test('a version that is refused once its rows are compared has the code of a promotion without that', async () => {
+  log.append(0, undecodable(accountId(0)))
+  await serve([accounts, { ...accounts, version: 2 }])
+  await hasState('accounts', 2, 'ready')
+  const refused = {
+    code: 'PARKED_KEYS',
+    message: expect.stringMatching(/^accounts v2 has 1 parked keys/) as unknown,
+  }
+  await expect(admin.promote('accounts', 2)).rejects.toMatchObject(refused)
+  await expect(admin.promote('accounts', 2, { verify: true })).rejects.toMatchObject(refused)
+})
+
+test('what is ordered of a version that cannot have it done has a code that says so', async () => {
+  await serve([totals])
+  await hasState('totals', 1, 'running')
+  await expect(admin.rebuildKeys('totals', ['1'])).rejects.toMatchObject({ code: 'NOT_A_FOLD' })
+})
+
 test('a tenant is made known once, before his first event', async () => {
   await serve([{ ...accounts, tenants: 'schema' }])
   await hasState('accounts', 1, 'running')
@@ -173,7 +197,7 @@ test('a rebuild that is aborted ends its progress with the reason, and its versi
   expect((await watch.next()).value).toMatchObject({ state: 'building' })
   await rebuild.abort({ by: 'ben' })
   await expect(watch.next()).rejects.toMatchObject({
-    code: 'REBUILD_FAILED',
+    code: 'ABORTED',
     message: 'aborted by ben',
   })
   gate.resolve()

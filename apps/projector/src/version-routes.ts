@@ -116,7 +116,8 @@ export type VersionSource = {
  * - `POST /projections/:name/verify?version=&sample=&acceptMissingHistory=`: compares rows with the log.
  * - `GET /projections/:name/lag`: how far each version is behind the end of the log, in every partition
  *   of its topics.
- * - `GET /projection-jobs/:id`: what was ordered, and what has become of it.
+ * - `GET /projection-jobs/:id`: what was ordered, and what has become of it. Of one that failed, `code` and `reason`
+ *   are what the answer of an order that is refused at once has as `code` and `message`.
  */
 export function addVersionRoutes(
   http: AppContext<ConfigSpec>['http'],
@@ -397,7 +398,10 @@ async function progressOf(source: VersionSource, name: string, version: number |
   const job = await latestJob(db, { ...of, kind: 'rebuild' })
   const common = { name, version: of.version, state: of.state, reason: of.reason }
   if (!isRunning(of.state) || of.version < 0) {
-    return job === undefined ? { ...common, phase: null } : { ...common, ...progressJson(job) }
+    const code = of.state === 'retired' ? 'RETIRED' : (job?.code ?? null)
+    return job === undefined
+      ? { ...common, code, phase: null }
+      : { ...common, code, ...progressJson(job) }
   }
   const { lagRecords, nextOffsets } = await lagOfVersion(source, of)
   const rate = source.rateOf(of.schemaName)
@@ -405,6 +409,7 @@ async function progressOf(source: VersionSource, name: string, version: number |
     of.state === 'catching_up' ? 'catching-up' : of.state === 'ready' ? 'ready' : 'live'
   return {
     ...common,
+    code: null,
     phase,
     done: nextOffsets,
     total: nextOffsets + lagRecords,
@@ -432,8 +437,8 @@ function progressJson(job: Job) {
 }
 
 function jobJson(job: Job) {
-  const { id, version, kind, state, reason, result, updatedAt } = job
-  const about = { jobId: String(id), version, kind, state, reason, result }
+  const { id, version, kind, state, code, reason, result, updatedAt } = job
+  const about = { jobId: String(id), version, kind, state, code, reason, result }
   return { ...about, ...progressJson(job), updatedAt: updatedAt.toISOString() }
 }
 

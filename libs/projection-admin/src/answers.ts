@@ -74,7 +74,8 @@ export type RebuildProgress = {
 /**
  * A rebuild that was ordered. It goes on whether somebody looks or not.
  *
- * The progress ends once the version has caught up; it throws `REBUILD_FAILED` when it does not.
+ * The progress ends once the version has caught up. When it does not, it throws: `REBUILD_FAILED`, `ABORTED`,
+ * `RETIRED`, or what else the projector says.
  */
 export interface Rebuild extends AsyncIterable<RebuildProgress> {
   readonly version: number

@@ -21,7 +21,8 @@ export type ProjectionAdminOptions = ServiceAddress
 
 /**
  * The projector refuses, or does not answer. `code` is its own, such as UNKNOWN_VERSION or LAGS_BEHIND;
- * NETWORK, TIMEOUT, REBUILD_FAILED, VERIFICATION_FAILED and ROWS_DIFFER are of this library.
+ * NETWORK, TIMEOUT and ROWS_DIFFER are of this library. What is refused only once it is under way has the code that it
+ * would have had at once; REBUILD_FAILED and VERIFICATION_FAILED are for what has none of its own.
  */
 export class ProjectionAdminError extends OperationalError {
   override readonly name = 'ProjectionAdminError'
@@ -143,11 +144,14 @@ class HttpProjectionAdmin implements ProjectionAdmin {
 
   async *#progress(name: string, version: number): AsyncGenerator<RebuildProgress> {
     for (;;) {
-      const { reason, eta, ...progress } = await this.#get<RebuildJson>(pathOf(name, 'rebuild'), {
-        version,
-      })
+      const { code, reason, eta, ...progress } = await this.#get<RebuildJson>(
+        pathOf(name, 'rebuild'),
+        {
+          version,
+        },
+      )
       if (progress.state === 'failed' || progress.state === 'retired') {
-        throw failed('REBUILD_FAILED', reason ?? `${name} v${version} is ${progress.state}`)
+        throw failed(code ?? 'REBUILD_FAILED', reason ?? `${name} v${version} is ${progress.state}`)
       }
       yield { ...progress, eta: eta === null ? null : new Date(eta) }
       if (CAUGHT_UP.has(progress.state)) return
@@ -207,11 +211,11 @@ class HttpProjectionAdmin implements ProjectionAdmin {
   /** What has become of an order; waits for its end. */
   async #resultOf<Result>({ jobId }: Ordered, failureCode: string): Promise<Result> {
     for (;;) {
-      const { state, result, reason } = await this.#get<JobJson<Result>>(
+      const { state, result, code, reason } = await this.#get<JobJson<Result>>(
         `/projection-jobs/${jobId}`,
       )
       if (state === 'done') return result
-      if (state === 'failed') throw failed(failureCode, reason ?? 'nothing says why')
+      if (state === 'failed') throw failed(code ?? failureCode, reason ?? 'nothing says why')
       await untilNextPoll()
     }
   }
@@ -281,6 +285,7 @@ type Lags = {
 }
 
 type RebuildJson = Omit<RebuildProgress, 'eta'> & {
+  readonly code: string | null
   readonly reason: string | null
   readonly eta: string | null
 }
@@ -289,6 +294,7 @@ type Ordered = { readonly jobId: string }
 
 type JobJson<Result> = {
   readonly state: string
+  readonly code: string | null
   readonly reason: string | null
   /** Null until it is done. */
   readonly result: Result

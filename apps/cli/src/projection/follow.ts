@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { OperationalError } from '@fairlead/base'
 import type { HttpApi } from '../command/http-api.ts'
 import type { Output } from '../output/output.ts'
 import { type Progress, progressText } from './progress-text.ts'
@@ -39,4 +40,13 @@ export async function follow(
   } finally {
     shown.end()
   }
+}
+
+/** What the projector does not tell is as in `otherwise`. */
+export function jobFailed(
+  { code, reason }: Pick<Progress, 'code' | 'reason'>,
+  otherwise: { readonly code: string; readonly message: string },
+): OperationalError {
+  const message = reason ?? otherwise.message
+  return new OperationalError(message, { code: code ?? otherwise.code, retryable: false })
 }

@@ -53,10 +53,28 @@ test.for([
   [REBUILD_PROJECTION, ['--key', 'a'], 'REBUILD_FAILED'],
   [REBUILD_PROJECTION, [], 'REBUILD_FAILED'],
 ] as const)('$0.name $1 that fails is an error in JSON', async ([command, argv, code]) => {
-  const failed = projector({ state: 'failed', reason: 'the log has lost its beginning' })
+  const failed = projector({
+    state: 'failed',
+    code: null,
+    reason: 'the log has lost its beginning',
+  })
   const { exitCode, stdout } = await runAgainst(failed, command, 'orders', ...argv, '-o', 'json')
   expect([exitCode, JSON.parse(stdout)]).toEqual([
     1,
     { error: { code, message: 'the log has lost its beginning', hint: '' } },
+  ])
+})
+
+test.for([
+  [VERIFY_PROJECTION, [], 'RETIRED', 5],
+  [REBUILD_PROJECTION, ['--key', 'a'], 'NOT_A_FOLD', 5],
+  [REBUILD_PROJECTION, [], 'TOPIC_AUTHORIZATION_FAILED', 4],
+  [REBUILD_PROJECTION, [], 'ABORTED', 1],
+] as const)('$0.name $1 that fails has the code $2', async ([command, argv, code, expected]) => {
+  const failed = projector({ state: 'failed', code, reason: 'so it is' })
+  const { exitCode, stdout } = await runAgainst(failed, command, 'orders', ...argv, '-o', 'json')
+  expect([exitCode, JSON.parse(stdout)]).toEqual([
+    expected,
+    { error: { code, message: 'so it is', hint: '' } },
   ])
 })

@@ -9,6 +9,7 @@ const progress: Progress = {
   eventsPerSecond: 40_000.4,
   eta: '2026-01-31T12:00:09.000Z',
   parked: 0,
+  code: null,
   reason: null,
 }
 const nowMs = Date.parse('2026-01-31T12:00:00.000Z')

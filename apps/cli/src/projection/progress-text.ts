@@ -9,6 +9,8 @@ export type Progress = JsonObject & {
   readonly eventsPerSecond: number
   readonly eta: string | null
   readonly parked: number
+  /** Of one that failed, as the reason; null where the projector knows no code. */
+  readonly code: string | null
   readonly reason: string | null
 }
 

@@ -12,7 +12,7 @@ import {
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject } from '../output/output.ts'
 import { showVerified, showVersion } from './change-projections.ts'
-import { follow, followJob } from './follow.ts'
+import { follow, followJob, jobFailed } from './follow.ts'
 import type { Progress } from './progress-text.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
@@ -108,7 +108,9 @@ async function waitForJob(
 ): Promise<ExitCode> {
   const job = await followJob({ api, output, signal, jobId })
   if (job === null) return EXIT.interrupted
-  if (job.state === 'failed') throw rebuildFailed(job.reason)
+  if (job.state === 'failed') {
+    throw jobFailed(job, { code: 'REBUILD_FAILED', message: 'the rebuild did not succeed' })
+  }
   const where = about['schemaName']
   const result = job['result'] ?? null
   const text = typeof where === 'string' ? `its tables are in ${where}` : foldedText(result)
@@ -132,7 +134,10 @@ async function waitForVersion(
   const path = projectionPath(name, 'rebuild', { version })
   const end = await follow({ api, output, signal }, path, isOver)
   if (end === null) return EXIT.interrupted
-  if (end.state === 'failed' || end.state === 'retired') throw rebuildFailed(end.reason)
+  if (end.state === 'failed' || end.state === 'retired') {
+    const message = `${name} v${version} is ${end.state}`
+    throw jobFailed(end, { code: 'REBUILD_FAILED', message })
+  }
   if (isSet(options, 'promote')) {
     const promotePath = projectionPath(name, 'promote', { version })
     if (end.state !== 'live' && !isSet(options, 'no-verify')) {
@@ -151,9 +156,4 @@ async function waitForVersion(
 
 function isOver({ state }: Progress): boolean {
   return ['ready', 'live', 'standby', 'failed', 'retired'].includes(state)
-}
-
-function rebuildFailed(reason: string | null): OperationalError {
-  const message = reason ?? 'the rebuild did not succeed'
-  return new OperationalError(message, { code: 'REBUILD_FAILED', retryable: false })
 }

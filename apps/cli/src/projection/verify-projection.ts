@@ -1,9 +1,8 @@
-import { OperationalError } from '@fairlead/base'
 import type { Verification as Answer } from '@fairlead/projection-admin'
 import { type Command, EXIT, integerOption, isSet } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
-import { followJob } from './follow.ts'
+import { followJob, jobFailed } from './follow.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
 
@@ -63,10 +62,7 @@ export async function runVerification(of: {
   if (job === null) return null
   const result = job['result'] as Verification | null
   if (result !== null) return result
-  throw new OperationalError(job.reason ?? 'the verification failed', {
-    code: 'VERIFICATION_FAILED',
-    retryable: false,
-  })
+  throw jobFailed(job, { code: 'VERIFICATION_FAILED', message: 'the verification failed' })
 }
 
 export function verificationText(result: Verification): string {

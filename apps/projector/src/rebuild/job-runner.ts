@@ -7,7 +7,15 @@ import { pauseFor } from '../pause.ts'
 import type { RunnerLogger } from '../projection-runner.ts'
 import type { ProjectorMetrics } from '../projector-metrics.ts'
 import type { Database } from '../store/database.ts'
-import { type Job, type JobProgress, failJob, isOpen, openJobs, readJob } from '../store/jobs.ts'
+import {
+  type Job,
+  type JobFailure,
+  type JobProgress,
+  failJob,
+  isOpen,
+  openJobs,
+  readJob,
+} from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { momentSchema } from '../store/register.ts'
 import { projectionLabel } from '../projection-label.ts'
@@ -15,7 +23,8 @@ import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { BuildSession } from './build-session.ts'
 import { foldKeysAnew } from './fold-keys-anew.ts'
 import type { FoldThreadsSetup } from './fold-threads.ts'
-import { failureReason, rebuildVersion } from './rebuild-version.ts'
+import { failureOf } from './job-failure.ts'
+import { rebuildVersion } from './rebuild-version.ts'
 import { verifyVersion } from './verify-version.ts'
 
 const POLL_INTERVAL_MS = 500
@@ -180,10 +189,10 @@ export class JobRunner {
         )
         return
       }
-      const reason = failureReason(error)
-      if (reason === null) throw error
+      const failure = failureOf(error, job.kind)
+      if (failure === null) throw error
       logger.error({ ...fields, kind: job.kind, err: error }, 'a job failed')
-      await this.#markFailed(job, reason)
+      await this.#markFailed(job, failure)
     } finally {
       onEnd()
     }
@@ -199,12 +208,12 @@ export class JobRunner {
     return { ...foldThreads, projection: { name, version: codeVersion }, ...read }
   }
 
-  async #markFailed(job: Job, reason: string): Promise<void> {
+  async #markFailed(job: Job, failure: JobFailure): Promise<void> {
     await this.#options.db.transaction().execute(async (trx) => {
-      await failJob(trx, job.id, reason)
+      await failJob(trx, job.id, failure)
       if (job.kind !== 'rebuild') return
       await sql`
-        update evt.projection_version set state = 'failed', reason = ${reason}
+        update evt.projection_version set state = 'failed', reason = ${failure.reason}
         where projection_id = ${job.projectionId} and version = ${job.version}
           and state = 'building'`.execute(trx)
     })

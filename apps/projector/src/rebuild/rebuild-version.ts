@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { InvariantViolation, OperationalError, errorMessage } from '@fairlead/base'
-import { classifyPostgresError } from '@fairlead/postgres'
+import { InvariantViolation, OperationalError } from '@fairlead/base'
 import {
   EventFailure,
   type FoldProjection,
@@ -24,7 +23,7 @@ import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
-import { VersionError, expectBuilding } from '../store/versions.ts'
+import { expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
 import {
@@ -433,18 +432,4 @@ function isRefusedRow(error: unknown): boolean {
   if (error instanceof InvariantViolation || error instanceof EventFailure) return false
   if (error instanceof OperationalError) return false
   return isEventFault(classifyFailure(error, 'database'))
-}
-
-/** What is told of a job that failed; null when another attempt may pass. */
-export function failureReason(error: unknown): string | null {
-  if (error instanceof EventFailure) return error.message
-  if (error instanceof VersionError) return error.message
-  if (error instanceof OperationalError) {
-    if (error.retryable) return null
-    return error.code === 'OFFSET_OUT_OF_RANGE'
-      ? `${error.message}: the log lost events while the rebuild read them; keep the topic for longer and rebuild again`
-      : error.message
-  }
-  const failureClass = classifyPostgresError(error)
-  return failureClass === 'infra' || failureClass === 'contention' ? null : errorMessage(error)
 }

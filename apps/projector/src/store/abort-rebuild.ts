@@ -28,7 +28,7 @@ export async function abortRebuild(
   const reason = `aborted by ${abortedBy}`
   const job = await latestJob(db, { ...found, kind: 'rebuild' })
   if (job !== undefined) {
-    await failJob(db, job.id, reason)
+    await failJob(db, job.id, { code: 'ABORTED', reason })
     await endSession(db, job.id, label)
   }
   await db.transaction().execute(async (trx) => {

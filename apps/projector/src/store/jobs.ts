@@ -4,7 +4,7 @@ import type { SwapOptions } from './promote.ts'
 import { VersionError } from './versions.ts'
 
 /** `rebuild` fills a version; `keys` folds some rows of one anew; `verify` compares some with the log. */
-type JobKind = 'rebuild' | 'keys' | 'verify'
+export type JobKind = 'rebuild' | 'keys' | 'verify'
 
 export type JobRequest = {
   /** Row keys, of `keys`. */
@@ -48,6 +48,8 @@ export type Job = {
   readonly eta: Date | null
   readonly parked: bigint
   readonly result: unknown
+  /** Of a job that failed; null in jobs of before there were codes. */
+  readonly code: string | null
   readonly reason: string | null
   readonly updatedAt: Date
 }
@@ -59,7 +61,7 @@ export type JobProgress = Pick<Job, 'phase' | 'perSecond' | 'eta'> & {
 }
 
 const COLUMNS = sql`id, projection_id as "projectionId", version, kind, request, state, phase, done,
-  total, per_second as "perSecond", eta, parked, result, reason, updated_at as "updatedAt"`
+  total, per_second as "perSecond", eta, parked, result, code, reason, updated_at as "updatedAt"`
 
 /** @throws {VersionError} BUSY while the version has a job of the kind that is not over. */
 export async function requestJob(
@@ -145,9 +147,16 @@ export async function noteResult(db: Kysely<unknown>, id: bigint, result: unknow
     where id = ${id} and state in ('requested', 'running')`.execute(db)
 }
 
-export async function failJob(db: Kysely<unknown>, id: bigint, reason: string): Promise<void> {
+/** Why a job failed: `code` for programs, `reason` for people. */
+export type JobFailure = { readonly code: string; readonly reason: string }
+
+export async function failJob(
+  db: Kysely<unknown>,
+  id: bigint,
+  { code, reason }: JobFailure,
+): Promise<void> {
   await sql`
-    update evt.projection_job set state = 'failed', reason = ${reason}, eta = null,
+    update evt.projection_job set state = 'failed', code = ${code}, reason = ${reason}, eta = null,
       updated_at = clock_timestamp()
     where id = ${id} and state in ('requested', 'running')`.execute(db)
 }

@@ -54,7 +54,8 @@ export async function retire(
       update evt.projection set previous_version = null
       where id = ${projectionId} and previous_version = ${version}`.execute(trx)
     await sql`
-      update evt.projection_job set state = 'failed', reason = 'the version was retired'
+      update evt.projection_job
+      set state = 'failed', code = 'RETIRED', reason = 'the version was retired'
       where ${ofVersion} and state in ('requested', 'running')`.execute(trx)
     for (const table of ['checkpoint', 'parked_key', 'dead_letter', 'inbox_consumer']) {
       await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
