@@ -68,6 +68,8 @@ export type ApplyContext = {
   readonly partition: ProjectionPartition
   readonly fence: bigint
   readonly attempts: Attempts
+  /** Another partition may have events of the same keys at the same time. */
+  readonly hasMovedKeys: boolean
   /** Code of the projection failed that decides nothing: an effect of `liveOnly`, or `classify`. */
   readonly codeFailed: (error: unknown) => void
   /** Fires when no effect of the worker may begin any more. */
@@ -117,7 +119,7 @@ export async function applyBatch(
   const { db, partition, fence, parkedKeys, attempts, breaker, mirror, leaderEpoch, nowMs } =
     context
   const { projection, schemaName } = partition
-  const { rowCache } = context
+  const { rowCache, hasMovedKeys } = context
   const ledger = new BatchLedger({
     projection,
     parkedKeys,
@@ -134,8 +136,8 @@ export async function applyBatch(
     await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
     const ranges = await readEffectRanges(trx, partition)
     const records = await newRecords(context, trx, admitted.records, ledger)
-    const batch = { trx, ledger, schemaName, records, effects, ranges, lookedUp, rowCache }
-    await applyRecords(batch, partition, mode)
+    const common = { trx, ledger, schemaName, records, effects, ranges, lookedUp, rowCache }
+    await applyRecords({ ...common, hasMovedKeys }, partition, mode)
     const flood = breaker.floodOf(keyCounts(ledger, keyCount), nowMs)
     if (flood !== undefined) {
       const error = floodError(ledger, flood.cause)
@@ -187,6 +189,8 @@ export type Batch = {
   readonly effects: Effect[]
   /** For its events, where something is looked up for each. */
   readonly lookedUp: LookedUp | undefined
+  /** @see ApplyContext.hasMovedKeys */
+  readonly hasMovedKeys?: boolean
   /** Of the partition, for who applies its batches. */
   readonly rowCache?: RowCache | undefined
 }
@@ -223,7 +227,7 @@ async function applyPart(batch: Batch, projection: Projection, mode: BatchMode):
 async function runPart(batch: Batch, projection: Projection, mode: BatchMode): Promise<void> {
   switch (projection.kind) {
     case 'fold':
-      if (projection.mayShareRows) await waitForOtherPartitions(batch)
+      if (projection.mayShareRows || batch.hasMovedKeys) await waitForOtherPartitions(batch)
       if (mode === 'fast') await foldAll(projection, batch)
       else await foldApart(projection, batch)
       break
@@ -232,6 +236,7 @@ async function runPart(batch: Batch, projection: Projection, mode: BatchMode): P
       else await addEach(projection, batch)
       break
     case 'sql':
+      if (batch.hasMovedKeys) await waitForOtherPartitions(batch)
       if (mode === 'fast') await handleAll(projection, batch)
       else await handleEach(projection, batch)
       break

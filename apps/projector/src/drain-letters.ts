@@ -45,7 +45,7 @@ export async function drainLetters(
   queue: LetterQueue,
   mode: BatchMode,
 ): Promise<Drained> {
-  const { db, partition, fence, attempts, reader, signal } = context
+  const { db, partition, fence, attempts, reader, signal, hasMovedKeys } = context
   const records = await prepareLetters(reader, queue.letters)
   const handled = records.filter(
     ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
@@ -64,7 +64,7 @@ export async function drainLetters(
     const { schemaName } = partition
     const ranges = await readEffectRanges(trx, partition)
     const batch = { trx, ledger, schemaName, records: handled, ranges, effects, lookedUp }
-    await applyRecords(batch, partition, mode)
+    await applyRecords({ ...batch, hasMovedKeys }, partition, mode)
     const { isTimed = false } = queue
     const settled = { isTimed, ...outcomesOf(queue, ledger.letters) }
     const unparked = await settleLetters(trx, partition, settled)

@@ -12,6 +12,7 @@ import { DrainPace } from './drain-pace.ts'
 import type { HeldPartition } from './held-partition.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import type { PauseGate } from './pause-gate.ts'
+import type { Portions } from './portions.ts'
 import type { Recovery } from './recovery.ts'
 import type { Database } from './store/database.ts'
 import {
@@ -39,6 +40,7 @@ type LetterDrainOptions = {
   readonly gate: Pick<PauseGate, 'isClosed'>
   readonly breaker: Pick<FloodBreaker, 'isOpen'>
   readonly held: HeldPartition
+  readonly portions: Pick<Portions, 'mayShareKeys'>
   readonly recovery: Recovery
   readonly troubles: WorkerTroubles
   readonly observer: Pick<WorkerObserver, 'failed' | 'drained'>
@@ -151,6 +153,7 @@ export class LetterDrain {
       reader,
       fence: held.fence,
       attempts: recovery.attempts,
+      hasMovedKeys: this.#options.portions.mayShareKeys,
       codeFailed: (error: unknown) => observer.failed({ error, failureClass: 'code' }),
       signal,
       effectsSignal: this.#options.effectsSignal,

@@ -22,7 +22,7 @@ type Rest =
 /** What of some records may be applied now. */
 export type Permitted = {
   readonly count: number
-  /** Of these records, the keys that were in another partition before. */
+  /** Of these records, the keys that another partition has had events of, or may still get some. */
   readonly moved: ReadonlySet<string>
   /** A growth of the topic is over: keys that moved then are looked at no more. */
   readonly isOver: boolean
@@ -70,6 +70,11 @@ export class MovedKeys {
     return movedKeys
   }
 
+  /** Whether keys may be in two partitions: producers hear of new ones one after the other. */
+  get mayBeInTwo(): boolean {
+    return this.#growths.length > 0
+  }
+
   /** How many of the records, from the first on, may be applied now. */
   async permitted(records: readonly PreparedRecord[], signal: AbortSignal): Promise<Permitted> {
     const nowMs = this.#options.nowMs()
@@ -85,7 +90,9 @@ export class MovedKeys {
       formers[index]?.some((former) => !isPast(rests.get(former), record, former)),
     )
     const count = blocked === -1 ? records.length : blocked
-    const moved = records.slice(0, count).filter((_record, index) => formers[index]?.length !== 0)
+    const moved = records
+      .slice(0, count)
+      .filter((record, index) => formers[index]?.length !== 0 || this.#isMisplaced(record))
     return { count, moved: new Set(moved.map(({ key }) => key)), isOver: await this.#forget(nowMs) }
   }
 
@@ -114,11 +121,12 @@ export class MovedKeys {
   }
 
   #areMisplaced(records: readonly PreparedRecord[]): boolean {
+    return records.some((record) => this.#isMisplaced(record))
+  }
+
+  #isMisplaced({ record: { key } }: PreparedRecord): boolean {
     const { partition } = this.#options.partition
-    return records.some(
-      ({ record: { key } }) =>
-        key !== null && partitionOfKey(key, this.#partitionCount) !== partition,
-    )
+    return key !== null && partitionOfKey(key, this.#partitionCount) !== partition
   }
 
   /** Partitions that the record's key was in, if it is in another one now. */

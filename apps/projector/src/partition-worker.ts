@@ -93,7 +93,7 @@ export class PartitionWorker {
     }
     this.#recovery = new Recovery(parts)
     this.#portions = new Portions({ ...parts, recovery: this.#recovery })
-    this.#drain = new LetterDrain({ ...parts, recovery: this.#recovery })
+    this.#drain = new LetterDrain({ ...parts, recovery: this.#recovery, portions: this.#portions })
     this.#rowCache = openRowCache(options)
     options.gate.watch(() => this.#tellGate(), signal)
     this.#done = this.#run()
@@ -285,7 +285,7 @@ export class PartitionWorker {
 
   async #apply(portion: Portion, admitted: Admitted, mode: BatchMode): Promise<void> {
     const { db, partition, breaker, mirror, nowMs, observer, spans } = this.#options
-    const { leaderEpoch, parkedKeys } = portion
+    const { leaderEpoch, parkedKeys, hasMovedKeys } = portion
     const startMs = nowMs()
     this.#batchSize.tried(admitted.records.length, portion.records.length)
     const context = {
@@ -298,6 +298,7 @@ export class PartitionWorker {
       inbox: this.#held.inbox,
       leaderEpoch,
       parkedKeys,
+      hasMovedKeys,
       fence: this.#held.fence,
       attempts: this.#recovery.attempts,
       nowMs: startMs,

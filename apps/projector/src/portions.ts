@@ -20,6 +20,8 @@ const ORDER_POLL_MS = 50
 export type Portion = Batch & {
   /** Those of its keys that were parked before, and others. */
   readonly parkedKeys: ReadonlySet<string>
+  /** It has keys of which another partition may have events at the same time. */
+  readonly hasMovedKeys: boolean
 }
 
 type PortionsOptions = {
@@ -50,6 +52,11 @@ export class Portions {
     this.#movedKeys = await MovedKeys.of({ ...this.#options, wallMs: () => Date.now() })
   }
 
+  /** Whether another partition may have events of a key that this one has letters of. */
+  get mayShareKeys(): boolean {
+    return this.#movedKeys?.mayBeInTwo === true
+  }
+
   /**
    * What of a batch is to be applied next; null after a wait for another partition.
    *
@@ -60,15 +67,15 @@ export class Portions {
     const portion = this.#cut(batch, held.progress)
     const permitted = await recovery.untilDone('reload', () => this.#permitted(portion.records))
     if (permitted === null) return null
-    const { count, parkedKeys } = permitted
+    const { count, ...ofKeys } = permitted
     if (count > 0 || portion.records.length === 0) troubles.settle('order')
-    if (count === portion.records.length) return { ...portion, parkedKeys }
+    if (count === portion.records.length) return { ...portion, ...ofKeys }
     const first = portion.records[count]
     invariant(first !== undefined, 'what may not be applied yet is in the portion')
     const { offset } = first.record
     if (count > 0) {
       const records = portion.records.slice(0, count)
-      return { ...portion, records, nextOffset: offset, parkedKeys }
+      return { ...portion, records, nextOffset: offset, ...ofKeys }
     }
     const reason = `the key at offset ${offset} was in another partition, which has events before it`
     troubles.pause('order', { failureClass: 'order', reason })
@@ -85,7 +92,8 @@ export class Portions {
     // After the checkpoints of other partitions were read: what these parked up to there is seen. Of
     // keys that moved in a growth that is over nobody asks any more.
     if (isOver) await parkedKeys.reload()
-    return { count, parkedKeys: await parkedKeys.among(records.slice(0, count), moved) }
+    const parked = await parkedKeys.among(records.slice(0, count), moved)
+    return { count, parkedKeys: parked, hasMovedKeys: moved.size > 0 }
   }
 
   /** As many of the records as one transaction takes, from the checkpoint on. */

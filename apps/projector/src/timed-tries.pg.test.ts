@@ -499,6 +499,7 @@ describe('of a stopped projector', () => {
       reader,
       fence: held?.fence ?? 0n,
       attempts: Attempts.none,
+      hasMovedKeys: false,
       codeFailed: () => undefined,
       signal: new AbortController().signal,
       effectsSignal: new AbortController().signal,

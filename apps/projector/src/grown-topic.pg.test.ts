@@ -1,0 +1,92 @@
+import { partitionOfKey } from '@fairlead/kafka'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { MemoryLog } from './testing/memory-log.test-fixture.ts'
+import { OneTopicFixture, TOPIC, until } from './testing/one-topic.test-fixture.ts'
+
+let fixture: OneTopicFixture
+
+beforeEach(async () => {
+  fixture = await OneTopicFixture.open()
+  fixture.log = new MemoryLog(TOPIC, 2)
+})
+
+afterEach(() => fixture.close())
+
+/** A key that was in partition 0 of two, and is in partition 2 of four. */
+function movedKey(): string {
+  for (let index = 0; ; index += 1) {
+    const key = accountId(index)
+    const bytes = Buffer.from(key)
+    if (partitionOfKey(bytes, 2) === 0 && partitionOfKey(bytes, 4) === 2) return key
+  }
+}
+
+async function progress(): Promise<readonly number[]> {
+  const { rows } = await sql<{ next: number }>`
+    select next_offset::int as next from evt.checkpoint order by part`.execute(fixture.db)
+  return rows.map(({ next }) => next)
+}
+
+async function waitingCount(): Promise<number> {
+  const { rows } = await sql`select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(fixture.db)
+  return rows.length
+}
+
+async function balanceOf(key: string): Promise<unknown> {
+  const { rows } = await sql`select balance from public.account where id = ${key}::uuid`.execute(
+    fixture.db,
+  )
+  return rows[0]
+}
+
+/** Once the topic has four partitions, and workers know it. */
+async function grown(): Promise<void> {
+  fixture.log.grow(4)
+  await fixture.log.rebalance()
+  await until(async () => expect(await progress()).toHaveLength(4))
+}
+
+test('a producer that does not know of new partitions yet, and one that does, write events of one key', async () => {
+  const key = movedKey()
+  const { log, db } = fixture
+  log.append(0, deposited(key, 1))
+  fixture.start([accounts])
+  await until(async () => expect(await balanceOf(key)).toEqual({ balance: 1 }))
+  await grown()
+  const release = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const holding = db.transaction().execute(async (trx) => {
+    await sql`select from public.account for update`.execute(trx).catch(() => undefined)
+    held.resolve()
+    await release.promise
+  })
+  await held.promise
+  log.append(2, deposited(key, 2))
+  await until(async () => expect(await waitingCount()).toBe(1))
+  log.append(0, deposited(key, 4))
+  await until(async () => expect(await waitingCount()).toBe(2))
+  release.resolve()
+  await holding
+  await until(async () => expect(await progress()).toEqual([2, 0, 1, 0]))
+  expect(await balanceOf(key)).toEqual({ balance: 7 })
+})
+
+test('what comes late to the former partition of a key waits behind its letters, too', async () => {
+  const key = movedKey()
+  const { log } = fixture
+  log.append(0, deposited(key, 1))
+  fixture.start([accounts])
+  await until(async () => expect(await progress()).toEqual([1, 0]))
+  await grown()
+  log.append(2, deposited(key, 0))
+  await until(async () => expect(await progress()).toEqual([1, 0, 1, 0]))
+  log.append(0, deposited(key, 4))
+  await until(async () => expect(await progress()).toEqual([2, 0, 1, 0]))
+  expect(await fixture.letters()).toMatchObject([
+    { offset: 0, kind: 'failed' },
+    { offset: 1, kind: 'blocked' },
+  ])
+})
