@@ -10,7 +10,7 @@ import {
   type SpanStatus,
   trace,
 } from '@opentelemetry/api'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { PartitionSpans } from './partition-spans.ts'
 import { accounts, deposited } from './testing/accounts.test-fixture.ts'
 
@@ -116,7 +116,7 @@ test('a transaction is linked to the traces of its events, once to each', async 
   const other = `00-${TRACE.replace('4', '5')}-${SPAN}-00`
   const own = `00-${TRACE}-${SPAN}-01`
   const batch = admitted(recordOf(7, own), recordOf(8), recordOf(9, own), recordOf(10, other))
-  expect(await spans().process(batch, async () => 'applied')).toBe('applied')
+  expect(await spans().process(batch, async () => 'rows')).toMatchObject({ applied: 'rows' })
   expect(recorded).toMatchObject([
     {
       name: `process ${TOPIC}`,
@@ -140,6 +140,27 @@ test('a transaction is linked to the traces of its events, once to each', async 
 test('the transaction of one event is a part of its trace', async () => {
   await spans().process(admitted(recordOf(7, `00-${TRACE}-${SPAN}-01`)), async () => undefined)
   expect(recorded[0]?.parent).toMatchObject({ traceId: TRACE, spanId: SPAN, isRemote: true })
+})
+
+describe('without an SDK', () => {
+  beforeEach(() => trace.disable())
+
+  const traceOf = async (...records: readonly LogRecord[]) =>
+    (await spans().process(admitted(...records), async () => undefined)).trace
+
+  test('the transaction of one event is of the trace that its record names', async () => {
+    const one = recordOf(7, `00-${TRACE}-${SPAN}-01`)
+    expect(await traceOf(one)).toEqual({ trace_id: TRACE, span_id: SPAN })
+  })
+
+  test('one that was not sampled is of none, which nobody could look up', async () => {
+    expect(await traceOf(recordOf(7, `00-${TRACE}-${SPAN}-00`))).toBeUndefined()
+  })
+
+  test('one of several events is of none', async () => {
+    const one = recordOf(7, `00-${TRACE}-${SPAN}-01`)
+    expect(await traceOf(one, recordOf(8))).toBeUndefined()
+  })
 })
 
 test.for(['', 'garbage', `00-${'0'.repeat(32)}-${SPAN}-01`, `00-${TRACE}-${'0'.repeat(16)}-01`])(

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { EVENT_HEADERS } from '@fairlead/base'
 import { type Admitted, type LogRecord, headersText } from '@fairlead/projection'
+import type { TraceIds } from '@fairlead/service'
 import type * as OpenTelemetry from '@opentelemetry/api'
 import type { Attributes, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api'
 import type { Fetched } from './log/event-log.ts'
@@ -49,9 +50,13 @@ export class PartitionSpans {
 
   /**
    * `process <topic>` around a transaction: linked to the traces of its events, and a part of that of
-   * its event when it has only one. Statements that handlers make are parts of it.
+   * its event when it has only one. Statements that handlers make are parts of it. Without an SDK the span of
+   * one event is that which wrote it.
    */
-  async process<T>(admitted: Admitted, apply: () => Promise<T>): Promise<T> {
+  async process<T>(
+    admitted: Admitted,
+    apply: () => Promise<T>,
+  ): Promise<{ readonly applied: T; readonly trace: TraceIds | undefined }> {
     const { records } = admitted
     const [first] = records
     const origin = records.length === 1 && first !== undefined ? originOf(first.record) : undefined
@@ -71,7 +76,8 @@ export class PartitionSpans {
       )
     }
     try {
-      return await context.with(trace.setSpan(parent, span), apply)
+      const applied = await context.with(trace.setSpan(parent, span), apply)
+      return { applied, trace: idsOf(span) }
     } catch (error) {
       const type = error instanceof Error ? error.name : typeof error
       span.setAttribute('error.type', type)
@@ -103,6 +109,15 @@ export class PartitionSpans {
       parent,
     )
   }
+}
+
+/** Nobody finds a trace that was not sampled. */
+function idsOf(span: Span): TraceIds | undefined {
+  const spanContext = span.spanContext()
+  const isSampled = (spanContext.traceFlags & openTelemetry.TraceFlags.SAMPLED) !== 0
+  return isSampled && isSpanContextValid(spanContext)
+    ? { trace_id: spanContext.traceId, span_id: spanContext.spanId }
+    : undefined
 }
 
 function describe(span: Span, records: readonly LogRecord[]): void {

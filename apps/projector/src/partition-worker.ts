@@ -306,11 +306,13 @@ export class PartitionWorker {
       effectsSignal: this.#effectsAbort.signal,
       tenantFlooded: (error: unknown) => observer.failed({ error, failureClass: 'flood' }),
     }
-    const ledger = await spans.process(admitted, () => applyBatch(context, admitted, mode))
+    const { applied: ledger, trace } = await spans.process(admitted, () =>
+      applyBatch(context, admitted, mode),
+    )
     this.#batchSize.committed()
     this.#recovery.committed()
     this.#held.committed({ to: admitted.to, leaderEpoch, parkedKeys: ledger.parkedKeys })
-    observer.committed({ admitted, ledger, durationMs: nowMs() - startMs })
+    observer.committed({ admitted, ledger, trace, durationMs: nowMs() - startMs })
   }
 }
 

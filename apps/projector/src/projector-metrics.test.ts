@@ -1,4 +1,5 @@
-import { Metrics } from '@fairlead/service'
+import { Metrics, openMetricsText } from '@fairlead/service'
+import { Attempts, BatchLedger } from '@fairlead/projection'
 import { expect, test } from 'vitest'
 import { ProjectorMetrics } from './projector-metrics.ts'
 import { accounts } from './testing/accounts.test-fixture.ts'
@@ -21,7 +22,7 @@ function projectorMetrics(options: { parkedKeys?: () => Promise<number> } = {}) 
     (await registry.registry.getSingleMetric(name)?.get())?.values ?? []
   const valuesOf = async (name: string): Promise<readonly number[]> =>
     (await seriesOf(name)).map(({ value }) => value)
-  return { metrics, seriesOf, valuesOf }
+  return { metrics, seriesOf, valuesOf, openMetrics: () => openMetricsText(registry.registry) }
 }
 
 test('a worker that ends after its successor has begun takes nothing of it away', async () => {
@@ -77,4 +78,26 @@ test('a partition of a version that has yet to catch up says so, and a version t
   metrics.versionSeen(accounts, 'ready')
   metrics.rebuild({ ...accounts, version: 2 }, null)
   expect(await current()).toEqual(['v1 running'])
+})
+
+test('the time of a batch names the trace that it is of', async () => {
+  const { metrics, openMetrics } = projectorMetrics()
+  const at = { nextOffset: 0, source: null, eventTimeMs: null }
+  const admitted = { from: at, to: at, records: [], ignoredCount: 0, duplicateCount: 0 }
+  const ledger = new BatchLedger({
+    projection: accounts,
+    parkedKeys: new Set(),
+    attempts: Attempts.none,
+    classifyFailed: () => undefined,
+  })
+  const observer = metrics.observer(accounts, PLACE)
+  const trace = { trace_id: '4bf92f3577b34da6a3ce929d0e0e4736', span_id: '00f067aa0ba902b7' }
+  observer.committed({ admitted, ledger, durationMs: 30, trace })
+  observer.committed({ admitted, ledger, durationMs: 2_000, trace: undefined })
+  const exemplar = `# {trace_id="${trace.trace_id}",span_id="${trace.span_id}"} 0.03`
+  const named = (await openMetrics()).split('\n').filter((line) => line.includes(exemplar))
+  expect(named.map((line) => line.split('{')[0])).toEqual([
+    'messaging_process_duration_seconds_bucket',
+    'projection_apply_duration_seconds_bucket',
+  ])
 })

@@ -123,8 +123,8 @@ export class ProjectorMetrics {
       },
       committed: (batch) => {
         if (isCurrent()) metrics.lastAdvance.set(partitionLabels, Date.now() / 1000)
-        metrics.applyDuration.observe(labels, batch.durationMs / 1000)
-        metrics.process.observe(messaging, batch.durationMs / 1000)
+        metrics.applyDuration.observe(labels, batch.durationMs / 1000, batch.trace)
+        metrics.process.observe(messaging, batch.durationMs / 1000, batch.trace)
         metrics.batchSize.observe(labels, batch.admitted.records.length)
         this.#count(projection, topic, batch)
       },
@@ -225,7 +225,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
       labelNames: [...MESSAGING_LABELS, 'messaging_operation_name'],
       buckets: FETCH_BUCKETS,
     }),
-    process: metrics.histogram({
+    process: metrics.tracedHistogram({
       name: 'messaging_process_duration_seconds',
       help: 'As projection_apply_duration_seconds, as OpenTelemetry calls it.',
       labelNames: [...MESSAGING_LABELS],
@@ -271,7 +271,7 @@ function defineMetrics(metrics: Metrics, sources: Sources) {
       help: 'Letters that were applied as the time of their key had come, and those that failed again.',
       labelNames: [...LABELS, 'result'],
     }),
-    applyDuration: metrics.histogram({
+    applyDuration: metrics.tracedHistogram({
       name: 'projection_apply_duration_seconds',
       help: 'Time of a batch from its beginning to its commit.',
       labelNames: [...LABELS],

@@ -1,4 +1,5 @@
 import type { Admitted, BatchLedger, FailureClass, Progress } from '@fairlead/projection'
+import type { TraceIds } from '@fairlead/service'
 import type { Drained } from './drain-letters.ts'
 import type { RowCacheObserver } from './row-cache.ts'
 
@@ -45,4 +46,6 @@ export type CommittedBatch = {
   readonly admitted: Admitted
   readonly ledger: BatchLedger
   readonly durationMs: number
+  /** Of its transaction; undefined where nobody records it. */
+  readonly trace: TraceIds | undefined
 }

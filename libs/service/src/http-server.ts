@@ -2,13 +2,14 @@ import type { Server } from 'node:http'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
+import { OPEN_METRICS_CONTENT_TYPE, openMetricsText, prefersOpenMetrics } from './open-metrics.ts'
 
 /** A health check that does not answer within this time counts as failed for any prober. */
 const CONNECTION_TIMEOUT_MS = 30_000
 
 /**
  * The HTTP server of an app, with the endpoints that every app has: `/healthz` (alive), `/readyz`
- * (every check passes, or 503 with the reasons), `/metrics` (Prometheus) and `/version`.
+ * (every check passes, or 503 with the reasons), `/metrics` (Prometheus, or OpenMetrics for who prefers it) and `/version`.
  */
 export function createHttpServer(options: {
   readonly name: string
@@ -30,9 +31,12 @@ export function createHttpServer(options: {
       .code(health.isReady ? 200 : 503)
       .send({ status: health.isReady ? 'ready' : 'not ready', checks: health.report() }),
   )
-  server.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  )
+  server.get('/metrics', async ({ headers: { accept } }, reply) => {
+    void reply.header('vary', 'accept')
+    return prefersOpenMetrics(accept)
+      ? reply.type(OPEN_METRICS_CONTENT_TYPE).send(await openMetricsText(metrics.registry))
+      : reply.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+  })
   server.get('/version', () => ({ service: name, version, node: process.version }))
   return server
 }

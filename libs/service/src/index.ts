@@ -19,7 +19,8 @@ export {
 export type { ExposedMetric, ExposedSample } from './exposed-metric.ts'
 export { type CheckState, Health } from './health.ts'
 export { createHttpServer } from './http-server.ts'
-export { Metrics } from './metrics.ts'
+export { Metrics, type TraceIds } from './metrics.ts'
+export { openMetricsText } from './open-metrics.ts'
 export {
   type AppContext,
   type AppDefinition,

@@ -6,6 +6,7 @@ import {
   type GaugeConfiguration,
   Histogram,
   type HistogramConfiguration,
+  type LabelValues,
   Registry,
   collectDefaultMetrics,
 } from 'prom-client'
@@ -13,6 +14,13 @@ import { type ExposedMetric, expose } from './exposed-metric.ts'
 import { PlainHistogram, type PlainHistogramOptions } from './plain-histogram.ts'
 
 const SAMPLE_MS = 10
+
+/** Names a span that is recorded, by the labels that exemplars have for it. */
+export type TraceIds = { readonly trace_id: string; readonly span_id: string }
+
+export type TracedHistogram<Label extends string> = {
+  observe(labels: LabelValues<Label>, value: number, trace: TraceIds | undefined): void
+}
 
 /** The metrics of one process, in the form that Prometheus scrapes. */
 export class Metrics {
@@ -38,6 +46,22 @@ export class Metrics {
 
   histogram<Label extends string>(options: HistogramConfiguration<Label>): Histogram<Label> {
     return new Histogram({ ...options, registers: [this.registry] })
+  }
+
+  /** One whose values name the trace that they are of, where there is one: its exemplars, as OpenMetrics calls them. */
+  tracedHistogram<Label extends string>(
+    options: HistogramConfiguration<Label>,
+  ): TracedHistogram<Label> {
+    // Where it is to be registered by itself, it demands a registry that has no other form.
+    const histogram = new Histogram({ ...options, enableExemplars: true, registers: [] })
+    this.registry.registerMetric(histogram)
+    return {
+      observe: (labels, value, trace) => {
+        // Labels of exemplars are others than those of the metric, which prom-client's types do not know.
+        const exemplarLabels = { ...trace } as LabelValues<Label>
+        histogram.observe({ labels, value, exemplarLabels })
+      },
+    }
   }
 
   plainHistogram(options: PlainHistogramOptions): PlainHistogram {

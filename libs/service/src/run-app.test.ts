@@ -43,6 +43,11 @@ test('an app serves health, metrics, its version and its own routes', async () =
   expect(await get('/readyz')).toEqual([200, '{"status":"ready","checks":{"startup":"ok"}}'])
   expect(await get('/greeting')).toEqual([200, '{"greeting":"hi"}'])
   expect((await get('/metrics'))[1]).toContain('build_info{service="sample",version="1.2.3"')
+  const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5'
+  const open = await fetch(`${url}/metrics`, { headers: { accept } })
+  expect(open.headers.get('content-type')).toMatch(/^application\/openmetrics-text; version=1.0.0/)
+  expect(open.headers.get('vary')).toBe('accept')
+  expect(await open.text()).toMatch(/build_info\{service="sample"[^]*\n# EOF\n$/)
   expect((await get('/version'))[1]).toContain('"version":"1.2.3"')
 })
 
