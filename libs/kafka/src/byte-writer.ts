@@ -26,22 +26,26 @@ export class ByteWriter {
   }
 
   int8(value: number): this {
-    this.#bytes.writeInt8(value, this.#advance(1))
+    const start = this.#advance(1)
+    this.#bytes.writeInt8(value, start)
     return this
   }
 
   int16(value: number): this {
-    this.#bytes.writeInt16BE(value, this.#advance(2))
+    const start = this.#advance(2)
+    this.#bytes.writeInt16BE(value, start)
     return this
   }
 
   int32(value: number): this {
-    this.#bytes.writeInt32BE(value, this.#advance(4))
+    const start = this.#advance(4)
+    this.#bytes.writeInt32BE(value, start)
     return this
   }
 
   int64(value: number | bigint): this {
-    this.#bytes.writeBigInt64BE(BigInt(value), this.#advance(8))
+    const start = this.#advance(8)
+    this.#bytes.writeBigInt64BE(BigInt(value), start)
     return this
   }
 
@@ -104,7 +108,8 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#advance(bytes.length))
+    const start = this.#advance(bytes.length)
+    this.#bytes.set(bytes, start)
     return this
   }
 
@@ -121,6 +126,7 @@ export class ByteWriter {
     return this
   }
 
+  /** Call before `#bytes` is read: it may be another buffer then. */
   #advance(lengthBytes: number): number {
     const start = this.#length
     const end = start + lengthBytes
