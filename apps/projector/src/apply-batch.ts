@@ -24,6 +24,7 @@ import {
   foldInto,
   foldOne,
   isEventFault,
+  redactedError,
   rowKeyOf,
   refusedColumn,
   rowKeysOf,
@@ -367,9 +368,12 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
     if (event === null) continue
     try {
       const own = enrichedFor(projection, enriched, event)
-      await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched: own }))
+      const context = sqlContext(projection, batch, event, { trx, enriched: own })
+      await projection.on[event.type]?.(event, context)
     } catch (error) {
-      throw isEventFault(classifyFailure(error, 'handler')) ? new BlameNeeded(error) : error
+      const failureClass = classifyFailure(error, 'handler')
+      if (isEventFault(failureClass)) throw new BlameNeeded(error)
+      throw redactedError(error, { sources: projection.sources, event, failureClass })
     }
     batch.ledger.applied()
   }
@@ -380,21 +384,32 @@ async function handleEach(projection: SqlProjection, batch: Batch): Promise<void
   await isolateEach(batch, async (event) => {
     const enriched = await enrichEvents(projection, batch, [event])
     const own = enrichedFor(projection, enriched, event)
-    await projection.on[event.type]?.(event, sqlContext(batch, event, { trx, enriched: own }))
+    const context = sqlContext(projection, batch, event, { trx, enriched: own })
+    await projection.on[event.type]?.(event, context)
   })
 }
 
 function sqlContext(
+  { sources }: Projection,
   { ranges, effects }: Batch,
-  { source, key, tenant }: OpenEvent,
+  event: OpenEvent,
   bound: Pick<SqlContext<unknown, unknown>, 'trx' | 'enriched'>,
 ): SqlContext<unknown, unknown> {
+  const { source, key, tenant = '' } = event
   const replay = !ranges.includes(source.partition, source.offset)
   return {
     ...bound,
     replay,
     liveOnly: (effect) => {
-      if (!replay) effects.push({ key: unitOf(tenant ?? '', key), run: effect })
+      if (replay) return
+      const run: Effect['run'] = async (context) => {
+        try {
+          await effect(context)
+        } catch (error) {
+          throw redactedError(error, { sources, event, failureClass: 'code' })
+        }
+      }
+      effects.push({ key: unitOf(tenant, key), run })
     },
   }
 }

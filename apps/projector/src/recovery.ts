@@ -2,10 +2,13 @@ import { InvariantViolation, assertNever, errorMessage } from '@fairlead/base'
 import {
   Attempts,
   EventFailure,
+  type FailureClass,
   type FloodBreaker,
   INFRA_BACKOFF,
   classifyFailure,
   decideBatchFailure,
+  errorCode,
+  isEventFault,
 } from '@fairlead/projection'
 import { type BatchMode, BlameNeeded, FloodError } from './apply-batch.ts'
 import { StaleRowsError } from './batch-rows.ts'
@@ -113,7 +116,9 @@ export class Recovery {
 
     const { troubles, observer, batchSize, signal } = this.#options
     const failureClass = classifyFailure(error, 'database')
-    observer.failed({ error, failureClass })
+    // The text of one may quote a row; once the event is found, it is told without what is personal.
+    const told = isEventFault(failureClass) ? new BatchRefused(error, failureClass) : error
+    observer.failed({ error: told, failureClass })
     const decision = decideBatchFailure({ failureClass, attempt })
     switch (decision.action) {
       case 'isolate':
@@ -175,6 +180,19 @@ export class Recovery {
   async #reload(mode: BatchMode): Promise<BatchMode | 'lost'> {
     const isHeld = await this.untilDone('reload', () => this.#options.held.reload())
     return isHeld === true ? mode : 'lost'
+  }
+}
+
+/** Why events are applied one by one. */
+class BatchRefused extends Error {
+  override readonly name = 'BatchRefused'
+
+  constructor(error: unknown, failureClass: FailureClass) {
+    const code = errorCode(error)
+    const of = code === '' ? failureClass : `${failureClass}, ${code}`
+    super(
+      `something in the batch is refused (${of}): its events are applied one by one, to find it`,
+    )
   }
 }
 

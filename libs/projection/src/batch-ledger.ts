@@ -1,4 +1,4 @@
-import { errorMessage, invariant } from '@fairlead/base'
+import { invariant } from '@fairlead/base'
 import type { Attempts } from './attempts.ts'
 import type { AnyEvent, Projection } from './definition.ts'
 import type { EventFailureAction } from './error-rules.ts'
@@ -7,12 +7,11 @@ import {
   type FailureClass,
   classifyFailure,
   decideEventFailure,
-  errorCode,
   isEventFault,
 } from './failure.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { LogRecord, PreparedRecord } from './log-record.ts'
-import { REDACTED, personalTexts } from './personal-data.ts'
+import { describeError, redactedError, redactionOf } from './redacted-error.ts'
 
 /** Where an event failed. */
 export type Stage = 'decode' | 'handle' | 'write'
@@ -45,9 +44,6 @@ export type Letter = {
         readonly isOfTenant: boolean
       }
 }
-
-/** Longer texts of an error are cut: a stack can hold a whole statement. */
-const ERROR_TEXT_LENGTH_MAX = 8_192
 
 /**
  * What becomes of each event of a batch. The key is the unit of failure: once an event is parked, all
@@ -159,7 +155,9 @@ export class BatchLedger {
   failed(prepared: PreparedRecord, error: unknown, stage: Stage): void {
     const event = this.#eventOf(prepared)
     const failureClass = classifyFailure(error, stage === 'write' ? 'database' : 'handler')
-    if (!isEventFault(failureClass)) throw error
+    const { sources } = this.#projection
+    const told = redactedError(error, { sources, event, failureClass })
+    if (!isEventFault(failureClass)) throw told
 
     const { record } = prepared
     const attempt = 1 + this.#attempts.countOf(record)
@@ -172,7 +170,7 @@ export class BatchLedger {
     switch (action) {
       case 'retry':
       case 'stop':
-        throw new EventFailure(action, { record, attempt, failureClass, cause: error })
+        throw new EventFailure(action, { record, attempt, failureClass, cause: told })
       case 'skip':
         this.#skippedCount += 1
         break
@@ -212,7 +210,8 @@ export class BatchLedger {
     try {
       return this.#projection.classify(error, event, { attempt })
     } catch (thrown) {
-      this.#classifyFailed(thrown)
+      const { sources } = this.#projection
+      this.#classifyFailed(redactedError(thrown, { sources, event, failureClass: 'code' }))
       return undefined
     }
   }
@@ -236,9 +235,9 @@ export class BatchLedger {
   ): void {
     const { error, stage, failureClass, attempts, mayPass, isOfTenant = false, event } = failure
     this.#parked.add(prepared.key)
-    const described = describeError(error)
-    const fingerprint = fingerprintOf({ stage, ...described })
-    const redacted = redactText(this.#projection, event)
+    // Of one cause, whoever the events are of.
+    const fingerprint = fingerprintOf({ stage, ...describeError(error) })
+    const redact = event === undefined ? undefined : redactionOf(this.#projection.sources, event)
     this.#setAside(prepared, {
       kind: 'failed',
       stage,
@@ -246,9 +245,7 @@ export class BatchLedger {
       attempts,
       mayPass,
       isOfTenant,
-      ...described,
-      errorMessage: redacted(described.errorMessage),
-      errorStack: redacted(described.errorStack),
+      ...describeError(error, redact),
       fingerprint,
     })
   }
@@ -257,28 +254,4 @@ export class BatchLedger {
     const { key, tenant, eventType, record } = prepared
     this.#letters.push({ key, tenant, eventType, record, cause })
   }
-}
-
-function describeError(error: unknown) {
-  return {
-    errorClass: error instanceof Error ? storable(error.name) : typeof error,
-    errorCode: storable(errorCode(error)),
-    errorMessage: storable(errorMessage(error)),
-    errorStack: error instanceof Error ? storable(error.stack ?? '') : '',
-  }
-}
-
-/** Takes personal data of the event out of what an error says about it. */
-function redactText(projection: Projection, event: AnyEvent | undefined): (text: string) => string {
-  if (event === undefined) return (text) => text
-  const secrets = personalTexts(projection.sources, event)
-  return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
-}
-
-/** Text that Postgres takes, of bounded length; a cut may leave half of a character. */
-function storable(text: string): string {
-  return text
-    .slice(0, ERROR_TEXT_LENGTH_MAX)
-    .replaceAll('\0', '')
-    .replace(/\p{Cs}/gu, '\ufffd')
 }

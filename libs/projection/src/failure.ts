@@ -30,11 +30,31 @@ export class FencedError extends OperationalError {
   }
 }
 
+/** Stands for an error that says something personal of its event: the same without it. */
+export class RedactedError extends Error {
+  override readonly name: string
+  /** Of the error; empty without one. */
+  readonly code: string
+  readonly failureClass: FailureClass
+
+  constructor(
+    message: string,
+    of: Pick<RedactedError, 'name' | 'code' | 'failureClass'> & { readonly stack: string },
+  ) {
+    super(message)
+    this.name = of.name
+    this.code = of.code
+    this.stack = of.stack
+    this.failureClass = of.failureClass
+  }
+}
+
 /** A handler failed on an event that is to be tried again, or that stops the projection. */
 export class EventFailure extends Error {
   override readonly name = 'EventFailure'
   readonly action: 'retry' | 'stop'
-  readonly record: LogRecord
+  /** What loggers show of an error has no record in it. */
+  readonly #record: LogRecord
   /** Failures of the event, this one included. */
   readonly attempt: number
   /** Of the cause. */
@@ -46,15 +66,20 @@ export class EventFailure extends Error {
       readonly record: LogRecord
       readonly attempt: number
       readonly failureClass: FailureClass
+      /** Without what is personal: it is told wherever the failure is. */
       readonly cause: unknown
     },
   ) {
     const { record, attempt, failureClass, cause } = options
     super(`the event at offset ${record.offset} failed: ${errorMessage(cause)}`, { cause })
     this.action = action
-    this.record = record
+    this.#record = record
     this.attempt = attempt
     this.failureClass = failureClass
+  }
+
+  get record(): LogRecord {
+    return this.#record
   }
 }
 
@@ -111,6 +136,7 @@ export function classifyFailure(error: unknown, origin: 'database' | 'handler'):
 
 /** What an error says without its cause; undefined when that is nothing. */
 function classOf(error: unknown): FailureClass | undefined {
+  if (error instanceof EventFailure || error instanceof RedactedError) return error.failureClass
   if (error instanceof FencedError) return 'fenced'
   if (error instanceof DecodeError) return 'decode'
   if (error instanceof OperationalError) return error.retryable ? 'infra' : 'code'

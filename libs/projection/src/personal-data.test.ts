@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import { Attempts } from './attempts.ts'
 import { BatchLedger } from './batch-ledger.ts'
 import type { AnyEvent } from './definition.ts'
+import { classifyFailure } from './failure.ts'
 import { personalTexts, redactPersonal } from './personal-data.ts'
+import { describeError, redactedError, redactionOf } from './redacted-error.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
 const [source] = accounts.sources
@@ -105,4 +107,44 @@ test('an error that quotes personal data is stored without it', () => {
   const [letter] = ledger.letters
   expect(letter?.cause).toMatchObject({ errorMessage: '[redacted] owes 1' })
   expect(JSON.stringify(letter?.cause)).not.toContain('ana@example.org')
+})
+
+test('an error that shows an event as JSON, or a time of it, is stored without what is personal', () => {
+  const at = new Date('1971-02-03T04:05:06.789Z')
+  const data = { accountId: ['O"Neil\n', at, new Uint8Array([7, 200])], amount: -1 }
+  const event = { type: 'Deposited', data } as unknown as AnyEvent
+  const redact = redactionOf([events], event)
+  const told = [JSON.stringify(data), String(at), at.toUTCString(), 'at 1971-02-03 04:05', '7,200']
+  expect(told.map(redact)).toEqual([
+    '{"accountId":["[redacted]","[redacted]",{"0":7,"1":200}],"amount":-1}',
+    '[redacted]',
+    '[redacted]',
+    'at [redacted] 04:05',
+    '[redacted]',
+  ])
+  // No byte on its own: it is in every other number.
+  expect(redact('2001')).toBe('2001')
+})
+
+test('what is personal is found before a text is cut in it', () => {
+  const secret = 'ana@example.org'
+  const event = { type: 'Deposited', data: { accountId: secret } } as unknown as AnyEvent
+  const error = new RangeError(`${'x'.repeat(8_185)}${secret}`)
+  const { errorMessage } = describeError(error, redactionOf([events], event))
+  expect(errorMessage).toMatch(/x\[redact$/)
+})
+
+test('an error of no event stays itself where it says nothing personal', () => {
+  const event = { type: 'Deposited', data: { accountId: 'ana@example.org' } } as unknown as AnyEvent
+  const of = { sources: [events], event, failureClass: 'infra' } as const
+  const away = Object.assign(new Error('terminated'), { code: '57P01' })
+  expect(redactedError(away, of)).toBe(away)
+  const quoting = Object.assign(new Error('terminated'), {
+    detail: 'ana@example.org',
+    code: '57P01',
+  })
+  const redacted = redactedError(quoting, of)
+  expect(redacted).toMatchObject({ name: 'Error', message: 'terminated', code: '57P01' })
+  expect(redacted).not.toHaveProperty('detail')
+  expect(classifyFailure(redacted, 'handler')).toBe('infra')
 })

@@ -8,7 +8,10 @@ export const REDACTED = '[redacted]'
 const SECRET_LENGTH_MIN = 3
 
 /** The texts of the fields that the schema marks as `pii`, at any depth; the longest first. */
-export function personalTexts(sources: readonly AnyEvents[], event: AnyEvent): readonly string[] {
+export function personalTexts(
+  sources: readonly AnyEvents[],
+  event: Pick<AnyEvent, 'type' | 'data'>,
+): readonly string[] {
   const texts = new Set<string>()
   withPersonal(sources, event, (value) => {
     for (const text of textsOf(value)) texts.add(text)
@@ -97,9 +100,36 @@ function mapMembers(value: unknown, change: (name: string, member: unknown) => u
     : value
 }
 
-/** As an error message would have it; nothing for what no message shows whole. */
+/** As an error message would have it, also one that shows the event as JSON; nothing for what no message shows whole. */
 function textsOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value]
+  if (typeof value === 'string') return [value, JSON.stringify(value).slice(1, -1)]
   if (typeof value === 'number' || typeof value === 'bigint') return [value.toString()]
+  if (isTime(value)) return textsOfTime(value)
+  if (value instanceof Uint8Array) return textsOfBytes(value)
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
+}
+
+/** Told without the clock's class, which cores do not have. */
+function isTime(value: unknown): value is Date {
+  return Object.prototype.toString.call(value) === '[object Date]'
+}
+
+/** The day is in all of them, and what is left of one without it is a time of day. */
+function textsOfTime(time: Date): readonly string[] {
+  if (Number.isNaN(time.getTime())) return []
+  const iso = time.toISOString()
+  return [
+    iso,
+    iso.slice(0, iso.indexOf('T')),
+    time.toString(),
+    time.toDateString(),
+    time.toUTCString(),
+    `${time.getTime()}`,
+  ]
+}
+
+/** Single bytes are in every text. */
+function textsOfBytes(bytes: Uint8Array): readonly string[] {
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return [bytes.join(','), hex]
 }

@@ -304,3 +304,22 @@ describe('of a topic of several tenants', () => {
     expect(await unitsOf(undefined, [of(null, 'acme/k')])).toMatchObject([{ key: 'acme/k' }])
   })
 })
+
+test('an upcast that throws about a person does not name him', async () => {
+  const [definition] = Object.values(Events.definitions)
+  const personal = { name: 'id', type: 'string', pii: { subject: 'id' } } as const
+  const fields = [personal, ...(definition?.fields.slice(1) ?? [])]
+  const upcast = ({ id }: { readonly id: string }): never => {
+    throw new RangeError(`${id} is paid nothing`)
+  }
+  const events: AnyEvents = {
+    ...Events,
+    definitions: { Paid: { ...Events.definitions.Paid, fields } },
+    upcasts: { Paid: { 1: upcast } },
+  }
+  const ana = Uint8Array.of(0, 0, 0, 0, 1, 6, 0x61, 0x6e, 0x61, 10)
+  expect(await read(ana, { events })).toMatchObject({
+    kind: 'undecodable',
+    error: { name: 'RangeError', message: '[redacted] is paid nothing' },
+  })
+})

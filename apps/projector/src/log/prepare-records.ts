@@ -14,6 +14,7 @@ import {
   planRecord,
   readValue,
   readsHeadersLate,
+  redactedError,
   unitOf,
 } from '@fairlead/projection'
 import {
@@ -254,8 +255,17 @@ export class RecordReader {
       const upcast = upcasts[await this.#serde.subjectVersion(schema, subject)]
       if (upcast !== undefined) {
         const old = await this.#serde.decoder(schema)
-        // Its parameter is the shape that the version has; no type knows the versions of a registry.
-        return (bytes, start, end) => upcast(old.decode(bytes, start, end) as never)
+        return (bytes, start, end) => {
+          const data = old.decode(bytes, start, end)
+          try {
+            // Its parameter is the shape that the version has; no type knows the versions of a registry.
+            return upcast(data as never)
+          } catch (error) {
+            // What is personal in the type is so under the same name in the version.
+            const event = { type: eventType, data }
+            throw redactedError(error, { sources: [source], event, failureClass: 'decode' })
+          }
+        }
       }
     }
     const decoder = await this.#serde.decoder(schema, { schema: JSON.stringify(definition) })
