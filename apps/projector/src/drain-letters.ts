@@ -9,7 +9,7 @@ import { type ApplyContext, type BatchMode, applyRecords } from './apply-batch.t
 import { type Effect, haveEffects } from './effects.ts'
 import { LookUps } from './look-ups.ts'
 import type { RecordReader } from './log/prepare-records.ts'
-import { holdFence } from './store/checkpoints.ts'
+import { raiseFence } from './store/checkpoints.ts'
 import { inTransaction } from './store/database.ts'
 import {
   type KeyOutcome,
@@ -23,6 +23,8 @@ import { readEffectRanges } from './store/versions.ts'
 export type Drained = {
   /** Nobody asked for it. */
   readonly isTimed: boolean
+  /** Under which the partition is held from now on. */
+  readonly fence: bigint
   /** Keys without any letter left: their next event is live. */
   readonly unparked: ReadonlySet<string>
   readonly replayedCount: number
@@ -53,7 +55,7 @@ export async function drainLetters(
   const lookedUp = await new LookUps(partition.projection, signal).of(handled, () => false)
   const effects: Effect[] = []
   const drained = await inTransaction(db, async (trx) => {
-    await holdFence(trx, partition, fence)
+    const raisedFence = await raiseFence(trx, partition, fence)
     await lockKeys(trx, partition, queue)
     const ledger = new BatchLedger({
       projection: partition.projection,
@@ -70,6 +72,7 @@ export async function drainLetters(
     const unparked = await settleLetters(trx, partition, settled)
     return {
       isTimed,
+      fence: raisedFence,
       unparked,
       replayedCount: settled.appliedIds.length,
       failedCount: settled.outcomes.filter(({ failed }) => failed !== undefined).length,

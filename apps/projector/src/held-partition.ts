@@ -94,16 +94,15 @@ export class HeldPartition {
   }
 
   /**
-   * Whether the database stands below what was committed, with no newer owner. One that is idle learns it by
-   * nothing else.
+   * Whether the database has lost what was committed, and has no newer owner. One that is idle learns it by nothing
+   * else.
    */
   async hasLostCommits(): Promise<boolean> {
     const { db, partition } = this.#options
     const checkpoint = await readCheckpoint(db, partition)
     if (checkpoint === undefined) return true
-    return (
-      checkpoint.fence <= this.fence && checkpoint.progress.nextOffset < this.progress.nextOffset
-    )
+    if (checkpoint.fence !== this.fence) return checkpoint.fence < this.fence
+    return checkpoint.progress.nextOffset < this.progress.nextOffset
   }
 
   /** A batch is committed. */
@@ -116,6 +115,18 @@ export class HeldPartition {
     this.parkedKeys.parked(parkedKeys)
     this.#checkpoint = { ...this.#held, progress: to, leaderEpoch }
     this.#options.observer.held(to)
+  }
+
+  /** Letters were applied. */
+  drained({
+    fence,
+    unparked,
+  }: {
+    readonly fence: bigint
+    readonly unparked: ReadonlySet<string>
+  }): void {
+    this.parkedKeys.released(unparked)
+    this.#checkpoint = { ...this.#held, fence }
   }
 
   async #hold(checkpoint: HeldCheckpoint): Promise<void> {

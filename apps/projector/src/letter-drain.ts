@@ -159,7 +159,7 @@ export class LetterDrain {
       effectsSignal: this.#options.effectsSignal,
     }
     const drained = await drainLetters(context, queue, mode)
-    held.parkedKeys.released(drained.unparked)
+    held.drained(drained)
     recovery.committed()
     this.#timedTries.changed()
     const size = drained.isTimed ? this.#trySize : this.#replaySize

@@ -1,3 +1,4 @@
+import type { FoldProjection } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
@@ -40,9 +41,16 @@ async function deposit(...amounts: readonly number[]): Promise<void> {
   }
 }
 
+const TABLES = ['evt.checkpoint', 'evt.parked_key', 'evt.dead_letter', 'rm_accounts_v1.account']
+
 async function backUp(): Promise<void> {
-  await sql`create table saved_checkpoint as table evt.checkpoint`.execute(fixture.db)
-  await sql`create table saved_account as table rm_accounts_v1.account`.execute(fixture.db)
+  for (const table of TABLES) {
+    await sql`create table ${savedAs(table)} as table ${sql.table(table)}`.execute(fixture.db)
+  }
+}
+
+function savedAs(table: string) {
+  return sql.table(`saved_${table.replace('.', '_')}`)
 }
 
 /**
@@ -51,10 +59,15 @@ async function backUp(): Promise<void> {
  */
 async function restore(): Promise<void> {
   await fixture.db.transaction().execute(async (trx) => {
-    await sql`delete from evt.checkpoint`.execute(trx)
-    await sql`insert into evt.checkpoint table saved_checkpoint`.execute(trx)
-    await sql`delete from rm_accounts_v1.account`.execute(trx)
-    await sql`insert into rm_accounts_v1.account table saved_account`.execute(trx)
+    for (const table of TABLES) {
+      await sql`delete from ${sql.table(table)}`.execute(trx)
+      const { rows } = await sql<{ name: string }>`
+        select attname as name from pg_attribute
+        where attrelid = ${table}::regclass and attnum > 0 and attgenerated = ''`.execute(trx)
+      const columns = sql.join(rows.map(({ name }) => sql.ref(name)))
+      await sql`insert into ${sql.table(table)} (${columns}) overriding system value
+        select ${columns} from ${savedAs(table)}`.execute(trx)
+    }
   })
 }
 
@@ -73,7 +86,7 @@ test('a database without any checkpoint has everything applied again', async () 
   fixture.start([accounts], { logger })
   await until(async () => expect(await fixture.nextOffset()).toBe(0))
   await backUp()
-  await sql`delete from saved_checkpoint`.execute(fixture.db)
+  await sql`delete from ${savedAs('evt.checkpoint')}`.execute(fixture.db)
   await deposit(1, 2)
   await restore()
   await deposit(4)
@@ -93,4 +106,38 @@ test('a worker that has nothing to do finds out as well, and uses no row of what
   expect(warnings).toContainEqual(expect.objectContaining({ fromOffset: 4, toOffset: 2 }))
   const stale = await metrics.registry.getSingleMetric('projection_row_cache_stale_total')?.get()
   expect(stale?.values).toEqual([])
+})
+
+async function replay(): Promise<void> {
+  await sql`update evt.parked_key set drain_request = gen_random_uuid(),
+    drain_requested_at = clock_timestamp(), drain_actor = 'ana',
+    drain_reason = 'mended'`.execute(fixture.db)
+}
+
+test('a replay that the database has lost leaves the key parked: what comes next waits behind its letters', async () => {
+  let isRefused = true
+  const handle = accounts.on['Deposited']
+  const refusing: FoldProjection = {
+    ...accounts,
+    on: {
+      Deposited: (row, event, enriched) => {
+        if (isRefused) throw new RangeError('the bank is closed')
+        return handle?.(row, event, enriched) ?? row
+      },
+    },
+  }
+  fixture.start([refusing], { logger })
+  await deposit(1)
+  isRefused = false
+  await backUp()
+  await replay()
+  await until(async () => expect(await fixture.letters()).toEqual([]))
+  await restore()
+  await deposit(2)
+  expect(await fixture.letters()).toMatchObject([
+    { offset: 0, kind: 'failed' },
+    { offset: 1, kind: 'blocked' },
+  ])
+  await replay()
+  await until(async () => expect(await fixture.readAccounts()).toEqual(balances(3)))
 })

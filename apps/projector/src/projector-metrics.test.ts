@@ -46,7 +46,7 @@ test('a worker that ends after its successor has begun takes nothing of it away'
 test('letters that were applied by themselves are told from those that somebody had replayed', async () => {
   const { metrics, seriesOf } = projectorMetrics()
   const observer = metrics.observer(accounts, PLACE)
-  const drained = { unparked: new Set<string>(), failureCounts: new Map() }
+  const drained = { fence: 2n, unparked: new Set<string>(), failureCounts: new Map() }
   observer.drained({ ...drained, isTimed: true, replayedCount: 3, failedCount: 1 })
   observer.drained({ ...drained, isTimed: false, replayedCount: 5, failedCount: 0 })
   const counts = async (name: string) =>

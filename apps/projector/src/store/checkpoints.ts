@@ -208,7 +208,30 @@ export async function holdFence(
   const { rows } = await sql`select from evt.checkpoint
     where ${isRowOf(partition)} and fence = ${fence} for no key update`.execute(trx)
   if (rows.length === 1) return
-  throw new FencedError(`partition ${partition.partition} is not under fence ${fence} any more`)
+  throw notUnderFence(partition, fence)
+}
+
+/**
+ * As {@link holdFence}, for what changes that the owner keeps in memory, and moves no offset: the fence, which it raises, is
+ * what tells it of a database that has lost this transaction. Answers the new one.
+ *
+ * @throws {FencedError} when another worker has taken the partition over.
+ */
+export async function raiseFence(
+  trx: Transaction<unknown>,
+  partition: ProjectionPartition,
+  fence: bigint,
+): Promise<bigint> {
+  const { rows } = await sql<{ fence: bigint }>`
+    update evt.checkpoint set fence = fence + 1
+    where ${isRowOf(partition)} and fence = ${fence} returning fence`.execute(trx)
+  const [row] = rows
+  if (row !== undefined) return row.fence
+  throw notUnderFence(partition, fence)
+}
+
+function notUnderFence({ partition }: ProjectionPartition, fence: bigint): FencedError {
+  return new FencedError(`partition ${partition} is not under fence ${fence} any more`)
 }
 
 function isRowOf({ projection, projectionId, topic, partition }: ProjectionPartition) {
