@@ -18,6 +18,7 @@ export {
   defineEvents,
   recordName,
 } from './events/define-events.ts'
+export { type Datum, defaultDatum, longDatum, setMember, timestampOf } from './datum.ts'
 export { isValidDefault } from './default-value.ts'
 export { type GuidReference, type Md5, schemaGuid } from './guid.ts'
 export { incompatibilities } from './incompatibilities.ts'

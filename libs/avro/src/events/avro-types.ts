@@ -32,83 +32,117 @@ type Primitives = {
   bytes: Uint8Array
 }
 
-type LogicalTypes = {
-  'timestamp-millis': Date
-  'timestamp-micros': Date
-  uuid: string
-}
+/** Of a long, and of nothing else: on another type, Avro passes over the annotation. */
+type Timestamp = 'timestamp-millis' | 'timestamp-micros'
 
 export type Simplify<T> = { [K in keyof T]: T[K] } & {}
 
-/** What decoding a value of schema `S` returns; names in it mean what `Root` defines, wherever in it that stands. */
-export type AvroRead<S, Root = S> = S extends keyof Primitives
+/**
+ * What decoding a value of schema `S` returns; names in it mean what `Root` defines, wherever in it that stands.
+ * `Around` is the namespace that names without one are in.
+ */
+export type AvroRead<S, Root = S, Around extends string = ''> = S extends keyof Primitives
   ? Primitives[S]
   : S extends string
-    ? ReadCalled<S, Root>
+    ? ReadCalled<S, Root, Around>
     : S extends readonly unknown[]
-      ? { [I in keyof S]: AvroRead<S[I], Root> }[number]
+      ? { [I in keyof S]: AvroRead<S[I], Root, Around> }[number]
       : S extends { readonly type: 'long'; readonly js: 'number' }
         ? number
-        : S extends { readonly logicalType: infer L extends keyof LogicalTypes }
-          ? LogicalTypes[L]
+        : S extends { readonly type: 'long'; readonly logicalType: Timestamp }
+          ? Date
           : S extends RecordDefinition
-            ? ReadRecord<S['fields'], Root>
-            : ReadComplex<S, Root>
+            ? ReadRecord<S['fields'], Root, NamespaceOf<S, Around>>
+            : ReadComplex<S, Root, Around>
 
-type ReadRecord<F extends readonly FieldDefinition[], Root> = Simplify<{
-  readonly [K in F[number] as K['name']]: AvroRead<K['type'], Root>
+type ReadRecord<F extends readonly FieldDefinition[], Root, Around extends string> = Simplify<{
+  readonly [K in F[number] as K['name']]: AvroRead<K['type'], Root, Around>
 }>
 
-type ReadComplex<S, Root> = S extends {
+type ReadComplex<S, Root, Around extends string> = S extends {
   readonly type: 'enum'
   readonly symbols: readonly (infer Y)[]
 }
   ? Y
   : S extends { readonly type: 'array'; readonly items: infer I }
-    ? readonly AvroRead<I, Root>[]
+    ? readonly AvroRead<I, Root, Around>[]
     : S extends { readonly type: 'map'; readonly values: infer V }
-      ? Readonly<Record<string, AvroRead<V, Root>>>
+      ? Readonly<Record<string, AvroRead<V, Root, Around>>>
       : S extends { readonly type: 'fixed' }
         ? Uint8Array
         : S extends { readonly type: infer T }
-          ? AvroRead<T, Root>
+          ? AvroRead<T, Root, Around>
           : never
 
-/** Namespaces do not count: a name may leave out that of the type around it. */
-type ReadCalled<Name extends string, Root> =
-  ReadNamed<Named<Root>, Root> extends {
-    readonly [K in SimpleName<Name>]: infer V
-  }
+/** A name without namespace means the type of that around it, or else the one that has none. */
+type ReadCalled<Name extends string, Root, Around extends string> =
+  ReadNamed<Named<Root>, Root> extends { readonly [K in FullName<Name, Around>]: infer V }
     ? V
-    : never
+    : ReadNamed<Named<Root>, Root> extends { readonly [K in Name]: infer V }
+      ? V
+      : never
 
 type ReadNamed<D, Root> = {
-  readonly [E in D as E extends { readonly name: infer M extends string }
-    ? SimpleName<M>
-    : never]: AvroRead<E, Root>
+  readonly [E in D as E extends Definition<infer F> ? F : never]: E extends {
+    readonly schema: infer S
+    readonly around: infer A extends string
+  }
+    ? AvroRead<S, Root, A>
+    : never
 }
 
-type SimpleName<Name extends string> = Name extends `${string}.${infer Rest}`
-  ? SimpleName<Rest>
-  : Name
+/** A type that a schema defines, by its full name, with the namespace around it. */
+type Definition<F extends string, S = unknown, A extends string = string> = {
+  readonly fullName: F
+  readonly schema: S
+  readonly around: A
+}
+
+type FullName<Name extends string, Around extends string> = Name extends `${string}.${string}`
+  ? Name
+  : Around extends ''
+    ? Name
+    : `${Around}.${Name}`
+
+/** The namespace of a named type, which its fields are in. */
+type NamespaceOf<S, Around extends string> = S extends {
+  readonly name: `${infer First}.${infer Rest}`
+}
+  ? Qualifier<First, Rest>
+  : S extends { readonly namespace: infer N extends string }
+    ? N
+    : Around
+
+/** Of `First.Rest`, all but what stands behind the last dot. */
+type Qualifier<
+  First extends string,
+  Rest extends string,
+> = Rest extends `${infer Second}.${infer Others}` ? Qualifier<`${First}.${Second}`, Others> : First
 
 /** Records, enums and fixed types that `S` defines, however deep. `any` would have no end. */
-type Named<S> = 0 extends 1 & S
+type Named<S, Around extends string = ''> = 0 extends 1 & S
   ? never
   : S extends readonly unknown[]
-    ? Named<S[number]>
+    ? Named<S[number], Around>
     : S extends RecordDefinition
-      ? S | Named<S['fields'][number]['type']>
+      ? DefinitionOf<S, Around> | Named<S['fields'][number]['type'], NamespaceOf<S, Around>>
       : S extends { readonly type: 'enum' | 'fixed' }
-        ? S
-        : NamedWithin<S>
+        ? DefinitionOf<S, Around>
+        : NamedWithin<S, Around>
 
-type NamedWithin<S> = S extends { readonly type: 'array'; readonly items: infer I }
-  ? Named<I>
+type DefinitionOf<S, Around extends string> = S extends { readonly name: infer M extends string }
+  ? Definition<FullName<M, NamespaceOf<S, Around>>, S, Around>
+  : never
+
+type NamedWithin<S, Around extends string> = S extends {
+  readonly type: 'array'
+  readonly items: infer I
+}
+  ? Named<I, Around>
   : S extends { readonly type: 'map'; readonly values: infer V }
-    ? Named<V>
+    ? Named<V, Around>
     : S extends { readonly type: infer T }
-      ? Named<T>
+      ? Named<T, Around>
       : never
 
 /** What may be written as a record: fields that have a default may be left out. */
@@ -116,13 +150,38 @@ export type AvroWrite<R extends RecordDefinition> = Simplify<
   {
     readonly [F in R['fields'][number] as HasDefault<F> extends true ? never : F['name']]: AvroRead<
       F['type'],
-      R
+      R,
+      NamespaceOf<R, ''>
     >
   } & {
     readonly [F in R['fields'][number] as HasDefault<F> extends true
       ? F['name']
-      : never]?: AvroRead<F['type'], R>
+      : never]?: AvroRead<F['type'], R, NamespaceOf<R, ''>>
   }
 >
+
+/** Names of the fields that may be the key of an event. */
+export type KeyField<R extends RecordDefinition> = KeyFieldName<R['fields'][number]>
+
+type KeyFieldName<F extends FieldDefinition> = F extends FieldDefinition
+  ? true extends IsNoKey<F['type']>
+    ? never
+    : F['name']
+  : never
+
+/** True of what has no text that tells its values apart, or may be null. */
+type IsNoKey<T> = T extends 'null' | 'bytes'
+  ? true
+  : T extends readonly unknown[]
+    ? IsNoKey<T[number]>
+    : T extends { readonly type: 'long'; readonly js: 'number' }
+      ? never
+      : T extends { readonly type: 'long'; readonly logicalType: Timestamp }
+        ? true
+        : T extends { readonly type: 'record' | 'array' | 'map' | 'fixed' }
+          ? true
+          : T extends { readonly type: infer U }
+            ? IsNoKey<U>
+            : never
 
 type HasDefault<F> = F extends { readonly default: unknown } ? true : false

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
-import type { AvroRead } from './avro-types.ts'
+import type { AvroRead, FieldDefinition } from './avro-types.ts'
 import { type EventOf, defineEvents } from './define-events.ts'
 
 const OrderEvents = defineEvents({
@@ -224,4 +224,176 @@ describe('a type that is defined once, and named where it comes again', () => {
     const { data } = PaymentEvents.Refunded({ id: 'r', amount, others: [null], currency: 'EUR' })
     expect(data).toMatchObject({ fee: { units: 5n, currency: 'EUR' }, of: null })
   })
+})
+
+const keyedBy = (type: unknown, ...more: readonly FieldDefinition[]) => ({
+  topic: 'outbox.event.t',
+  key: 'id' as never,
+  events: { A: { type: 'record', name: 'A', fields: [{ name: 'id', type }, ...more] } } as const,
+})
+
+describe('a definition is refused', () => {
+  const timestamp = { type: 'long', logicalType: 'timestamp-millis' }
+  const rule = 'and a key is a text, a number, a boolean or a symbol of an enum, and always there'
+
+  test.for([
+    ['whose key is a timestamp', timestamp, 'id is timestamp-millis, '],
+    ['whose key may be null', ['null', 'string'], 'id is a union of null, string, '],
+    ['whose key is bytes', 'bytes', 'id is bytes, '],
+    ['whose key is a record', { type: 'record', name: 'R', fields: [] }, 'id is record, '],
+    ['whose key is a list', { type: 'array', items: 'string' }, 'id is array, '],
+  ] as const)('%s', ([, type, message]) => {
+    expect(() => defineEvents(keyedBy(type))).toThrow(`A of outbox.event.t: ${message}${rule}`)
+  })
+
+  test.for([
+    ['without its key field', { ...keyedBy('string'), key: 'x' as never }, 'has no field x'],
+    ['with an unknown type', keyedBy('string', { name: 'b', type: 'strng' }), '/fields/1/type'],
+    ['with a field twice', keyedBy('string', { name: 'id', type: 'int' }), 'Duplicate field id'],
+    ['with another default', keyedBy('string', { name: 'b', type: 'int', default: 'x' }), 'b'],
+  ] as const)('%s', ([, definition, message]) => {
+    expect(() => defineEvents(definition)).toThrow(message)
+  })
+
+  test.for([
+    [{ B: { 1: () => ({}) } }, 'upcast.B is of no event type of the set'],
+    [{ A: { 0: () => ({}) } }, 'upcast.A is by versions, which are integers from 1, not by 0'],
+    [{ A: { 1: 'x' } }, 'upcast.A.1 is a function, not string'],
+  ] as const)('whose upcasts are %j', ([upcast, message]) => {
+    expect(() => defineEvents({ ...keyedBy('string'), upcast: upcast as never })).toThrow(message)
+  })
+
+  test('that is an enum, or nothing', () => {
+    const events = { A: { type: 'enum', name: 'A', symbols: ['x'] } as never }
+    expect(() => defineEvents({ ...keyedBy('string'), events })).toThrow('no enum has')
+    const nothing = { A: undefined as never }
+    expect(() => defineEvents({ ...keyedBy('string'), events: nothing })).toThrow('A of outbox')
+  })
+})
+
+test.for([
+  ['int', 5],
+  ['long', 5n],
+  [{ type: 'long', js: 'number' }, 5],
+  [{ type: 'enum', name: 'E', symbols: ['x'] }, 'x'],
+  [['string', 'int'], 'x'],
+] as const)('a key is of type %j', ([type, value]) => {
+  const { A } = defineEvents(keyedBy(type))
+  expect(A({ id: value } as never).key).toBe(String(value))
+})
+
+test('an event without its key is not made', () => {
+  const { A } = defineEvents(keyedBy('string'))
+  expect(() => A({} as never)).toThrow('A of outbox.event.t lacks id, which is its key')
+})
+
+test('the key is no timestamp, and not null, by its type', () => {
+  const mistakes = (): void => {
+    const fields = [
+      { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+    ] as const
+    // @ts-expect-error -- a Date has a text for people
+    defineEvents({ topic: 't', key: 'at', events: { A: { type: 'record', name: 'A', fields } } })
+    const nullable = [{ name: 'of', type: ['null', 'string'], default: null }] as const
+    const A = { type: 'record', name: 'A', fields: nullable } as const
+    // @ts-expect-error -- events without one would all have the key "null"
+    defineEvents({ topic: 't', key: 'of', events: { A } })
+  }
+  expect(mistakes).toBeTypeOf('function')
+})
+
+test('a logical type on another type than its own says nothing of the value', () => {
+  const Odd = defineEvents({
+    topic: 't',
+    key: 'id',
+    events: {
+      A: {
+        type: 'record',
+        name: 'A',
+        fields: [
+          { name: 'id', type: 'string' },
+          { name: 'uuid', type: { type: 'fixed', name: 'U', size: 16, logicalType: 'uuid' } },
+          { name: 'at', type: { type: 'int', logicalType: 'timestamp-millis' }, default: 7 },
+          { name: 'text', type: { type: 'string', logicalType: 'timestamp-micros' } },
+        ],
+      },
+    },
+  })
+  expectTypeOf<EventOf<typeof Odd>['data']>().toEqualTypeOf<{
+    readonly id: string
+    readonly uuid: Uint8Array
+    readonly at: number
+    readonly text: string
+  }>()
+  expect(Odd.A({ id: 'a', uuid: new Uint8Array(16), text: '' }).data.at).toBe(7)
+})
+
+test('a name means the type of the namespace around it, and beyond that the one without', () => {
+  const units = <T extends string>(type: T) => [{ name: 'units', type }] as const
+  const shopMoney = {
+    type: 'record',
+    name: 'Money',
+    namespace: 'shop',
+    fields: units('bytes'),
+  } as const
+  const bank = {
+    type: 'record',
+    name: 'bank.Money',
+    fields: [
+      ...units('long'),
+      { name: 'of', type: ['null', 'Money'], default: null },
+      { name: 'kind', type: 'Kind' },
+    ],
+  } as const
+  const Priced = defineEvents({
+    topic: 't',
+    key: 'id',
+    events: {
+      Priced: {
+        type: 'record',
+        name: 'Priced',
+        fields: [
+          { name: 'id', type: 'string' },
+          { name: 'kind', type: { type: 'enum', name: 'Kind', symbols: ['a'] } },
+          { name: 'shop', type: shopMoney },
+          { name: 'bank', type: bank },
+          { name: 'inShop', type: 'shop.Money' },
+          { name: 'fee', type: 'bank.Money', default: { units: 3, kind: 'a' } },
+        ],
+      },
+    },
+  })
+  type Data = EventOf<typeof Priced>['data']
+  expectTypeOf<Data['inShop']['units']>().toEqualTypeOf<Uint8Array>()
+  expectTypeOf<Data['fee']['units']>().toEqualTypeOf<bigint>()
+  expectTypeOf<NonNullable<Data['bank']['of']>['units']>().toEqualTypeOf<bigint>()
+  expectTypeOf<Data['bank']['kind']>().toEqualTypeOf<'a'>()
+  const data = {
+    id: 'p',
+    kind: 'a',
+    shop: { units: new Uint8Array() },
+    inShop: { units: new Uint8Array() },
+  } as const
+  const written = Priced.Priced({ ...data, bank: { units: 1n, of: null, kind: 'a' } })
+  expect(written.data.fee).toEqual({ units: 3n, of: null, kind: 'a' })
+})
+
+test('a default of a union is one of any of its branches', () => {
+  const types = ['null', { type: 'long', logicalType: 'timestamp-millis' }] as const
+  const { A } = defineEvents({
+    topic: 't',
+    key: 'id',
+    events: {
+      A: {
+        type: 'record',
+        name: 'A',
+        fields: [
+          { name: 'id', type: 'string' },
+          { name: 'at', type: types, default: 5 },
+          { name: 'bytes', type: ['null', 'bytes'], default: '\u0001' },
+        ],
+      },
+    },
+  })
+  expect(A({ id: 'a' }).data).toEqual({ id: 'a', at: new Date(5), bytes: Uint8Array.of(1) })
 })

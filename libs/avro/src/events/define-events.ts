@@ -1,5 +1,5 @@
-import type { AvroRead, AvroWrite, RecordDefinition, Simplify } from './avro-types.ts'
-import { defaultValue, definitionsIn } from './default-value.ts'
+import type { AvroRead, AvroWrite, KeyField, RecordDefinition, Simplify } from './avro-types.ts'
+import { eventConstructor } from './event-constructor.ts'
 
 /** Event types by name; the name of an event type is the value of its `eventType` header. */
 export type EventDefinitions = Readonly<Record<string, RecordDefinition>>
@@ -61,12 +61,10 @@ export type EventOf<S extends AnyEvents, T extends EventTypeOf<S> = EventTypeOf<
   [K in T]: Envelope<K, AvroRead<S['definitions'][K]>>
 }[T]
 
-type FieldNames<R extends RecordDefinition> = R['fields'][number]['name']
-
-/** Names of the fields that every event type of `D` has. */
+/** Names of the fields that every event type of `D` has, and that may be a key in all of them. */
 export type CommonField<D extends EventDefinitions> = keyof {
-  [F in FieldNames<D[keyof D]> as Record<keyof D, F> extends {
-    [T in keyof D]: Extract<FieldNames<D[T]>, F>
+  [F in KeyField<D[keyof D]> as Record<keyof D, F> extends {
+    [T in keyof D]: Extract<KeyField<D[T]>, F>
   }
     ? F
     : never]: true
@@ -88,11 +86,15 @@ const RESERVED_NAMES: readonly string[] = ['topic', 'definitions', 'upcasts', 'k
  *     const OrderEvents = defineEvents({ topic: 'outbox.event.order', key: 'orderId', events: { … } })
  *     OrderEvents.OrderPaid({ orderId, amount: 10n })
  *
- * `key` names the field whose text becomes the record key; every event type has it.
+ * `key` names the field whose text becomes the record key; every event type has it, and its value is a
+ * text, a number, a boolean or a symbol of an enum.
  *
  * `upcast` is for changes that Avro's schema resolution cannot make, such as one field that became two:
  * per event type and version of its subject in the registry, a function from the value as that version
  * wrote it to today's. Values of all other versions are resolved.
+ *
+ * @throws {TypeError} for what is no Avro schema, or a default that is none of its type, and for a field that
+ *   cannot be a key.
  */
 export function defineEvents<const D extends EventDefinitions>(options: {
   readonly topic: string
@@ -105,8 +107,11 @@ export function defineEvents<const D extends EventDefinitions>(options: {
   const { topic, key, events, upcast = {} } = options
   const constructors = Object.entries(events).map(([type, definition]) => {
     if (RESERVED_NAMES.includes(type)) throw new TypeError(`an event type cannot be named ${type}`)
-    return [type, eventConstructor({ topic, key, type, definition })] as const
+    return [type, eventConstructor({ topic, key, type }, definition)] as const
   })
+  for (const [type, byVersion] of Object.entries(upcast)) {
+    refuseUpcasts(`${topic}: upcast.${type}`, byVersion, Object.hasOwn(events, type))
+  }
   // The loop above gives one constructor per definition, which no type of `fromEntries` can say.
   return Object.freeze({
     ...Object.fromEntries(constructors),
@@ -117,23 +122,15 @@ export function defineEvents<const D extends EventDefinitions>(options: {
   }) as unknown as EventSet<D>
 }
 
-type Constructed = {
-  readonly topic: string
-  readonly key: string
-  readonly type: string
-  readonly definition: RecordDefinition
-}
-
-function eventConstructor({ topic, key, type, definition }: Constructed): unknown {
-  const named = definitionsIn(definition)
-  const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
-    const data: Record<string, unknown> = {}
-    for (const field of definition.fields) {
-      const value = written[field.name]
-      const isLeftOut = value === undefined && 'default' in field
-      data[field.name] = isLeftOut ? defaultValue(field.type, field.default, named) : value
+/** Types say so, too; what a definition in JavaScript spells wrong would cast nothing up. */
+function refuseUpcasts(where: string, byVersion: unknown, isOfEvent: boolean): void {
+  if (!isOfEvent) throw new TypeError(`${where} is of no event type of the set`)
+  for (const [version, upcast] of Object.entries(byVersion ?? {})) {
+    if (!/^[1-9]\d*$/.test(version)) {
+      throw new TypeError(`${where} is by versions, which are integers from 1, not by ${version}`)
     }
-    return { type, data, key: String(data[key]), topic }
+    if (typeof upcast !== 'function') {
+      throw new TypeError(`${where}.${version} is a function, not ${typeof upcast}`)
+    }
   }
-  return Object.assign(construct, { eventType: type })
 }

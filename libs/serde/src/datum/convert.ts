@@ -1,5 +1,10 @@
-import type { AvroSchema, RecordSchema } from '@fairlead/avro'
-import { type Datum, longDatum, setMember } from './datum.ts'
+import {
+  type AvroSchema,
+  type Datum,
+  type RecordSchema,
+  longDatum,
+  setMember,
+} from '@fairlead/avro'
 import { safeName } from './safe-name.ts'
 
 /** Turns what avsc read into the value that callers see; undefined when it is that already. */

@@ -1,9 +1,8 @@
 import { DecodeError, errorMessage } from '@fairlead/base'
-import type { AvroSchema } from '@fairlead/avro'
+import type { AvroSchema, Datum } from '@fairlead/avro'
 import type { Resolver, Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
 import type { Convert } from './convert.ts'
-import type { Datum } from './datum.ts'
 import { Resolution } from './resolution.ts'
 
 /**

@@ -1,8 +1,15 @@
 import { assertNever } from '@fairlead/base'
-import { type AvroSchema, type RecordSchema, type UnionSchema, isJsNumber } from '@fairlead/avro'
+import {
+  type AvroSchema,
+  type Datum,
+  type RecordSchema,
+  type UnionSchema,
+  defaultDatum,
+  isJsNumber,
+  timestampOf,
+} from '@fairlead/avro'
 import type { Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
-import { type Datum, defaultDatum, timestampOf } from './datum.ts'
 import { expectation, fits, show } from './fits.ts'
 import { BRANCH_FIELD, Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'

@@ -1,6 +1,5 @@
 import { assertNever } from '@fairlead/base'
-import type { AvroSchema, RecordSchema } from '@fairlead/avro'
-import { type Datum, timestampOf } from './datum.ts'
+import { type AvroSchema, type Datum, type RecordSchema, timestampOf } from '@fairlead/avro'
 
 /**
  * Whether the value is of this type, by its outside. Records are told apart in a union by their

@@ -1,10 +1,13 @@
 import { DecodeError, invariant } from '@fairlead/base'
 import {
   type AvroSchema,
+  type Datum,
   type EnumSchema,
   type RecordField,
   type RecordSchema,
   type UnionSchema,
+  defaultDatum,
+  setMember,
 } from '@fairlead/avro'
 import type { AvscField, AvscRecord, AvscSchema } from './avsc-types.ts'
 import {
@@ -15,7 +18,6 @@ import {
   primitiveConvert,
   recordConvert,
 } from './convert.ts'
-import { type Datum, defaultDatum, setMember } from './datum.ts'
 import { fits } from './fits.ts'
 import { branchFor, checkPair } from './resolution-check.ts'
 import { safeName } from './safe-name.ts'

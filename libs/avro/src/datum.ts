@@ -1,11 +1,8 @@
 import { DecodeError } from '@fairlead/base'
-import {
-  type AvroSchema,
-  type JsonValue,
-  isJsNumber,
-  isValidDefault,
-  logicalAttributes,
-} from '@fairlead/avro'
+import { isValidDefault } from './default-value.ts'
+import type { JsonValue } from './json/json-value.ts'
+import { isJsNumber, logicalAttributes } from './logical-type.ts'
+import type { AvroSchema } from './schema.ts'
 
 /**
  * Avro values in JavaScript: long is bigint; bytes and fixed are Uint8Array; enum is a string; record
@@ -13,7 +10,7 @@ import {
  */
 export type Datum = unknown
 
-export type Timestamp = 'timestamp-millis' | 'timestamp-micros'
+type Timestamp = 'timestamp-millis' | 'timestamp-micros'
 
 /** The timestamp that a long stands for, if any. */
 export function timestampOf(schema: AvroSchema): Timestamp | undefined {
@@ -28,12 +25,18 @@ export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | unde
   if (isJsNumber(schema)) return safeNumber
   switch (timestampOf(schema)) {
     case 'timestamp-millis':
-      return (value) => new Date(Number(value))
+      return (value) => dateOf(Number(value))
     case 'timestamp-micros':
-      return (value) => new Date(millisOf(value))
+      return (value) => dateOf(millisOf(value))
     case undefined:
       return undefined
   }
+}
+
+function dateOf(millis: number): Date {
+  // A conversion, not a clock: the same number gives the same value.
+  // oxlint-disable-next-line no-restricted-globals
+  return new Date(millis)
 }
 
 /** @throws {DecodeError} */

@@ -1,0 +1,105 @@
+import { errorMessage } from '@fairlead/base'
+import { defaultDatum, timestampOf } from '../datum.ts'
+import { isJsNumber } from '../logical-type.ts'
+import { parseSchema } from '../parse-schema.ts'
+import type { AvroSchema, RecordSchema } from '../schema.ts'
+import type { RecordDefinition } from './avro-types.ts'
+import type { NewEvent } from './define-events.ts'
+
+/** Where events of a type go, and the field that tells which of them belong together. */
+type EventOrigin = { readonly topic: string; readonly key: string; readonly type: string }
+
+/**
+ * A function from the data of an event to the event.
+ *
+ * @throws {TypeError} when the definition is no record of Avro, or its key field has no text of its own.
+ */
+export function eventConstructor(
+  { topic, key, type }: EventOrigin,
+  definition: RecordDefinition,
+): unknown {
+  const where = `${type} of ${topic}`
+  const { fields } = parsedRecord(where, definition)
+  refuseKey(where, key, fields)
+  const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
+    const data: Record<string, unknown> = {}
+    for (const { name, type: schema, defaultValue } of fields) {
+      const value = written[name]
+      const isLeftOut = value === undefined && defaultValue !== undefined
+      data[name] = isLeftOut ? defaultDatum(schema, defaultValue) : value
+    }
+    return {
+      type,
+      data,
+      key: keyText(data[key] as KeyValue, `${where} lacks ${key}, which is its key`),
+      topic,
+    }
+  }
+  return Object.assign(construct, { eventType: type })
+}
+
+type KeyValue = string | number | bigint | boolean | null | undefined
+
+/** The types say that there is one; events of a program without them would all have the key "undefined". */
+function keyText(value: KeyValue, lack: string): string {
+  if (value === undefined || value === null) throw new TypeError(lack)
+  return String(value)
+}
+
+function parsedRecord(where: string, definition: RecordDefinition): RecordSchema {
+  const schema = parsed(where, definition)
+  if (schema.kind === 'record') return schema
+  throw new TypeError(
+    `${where} is a record of Avro: its data has fields, and no ${schema.kind} has`,
+  )
+}
+
+function parsed(where: string, definition: RecordDefinition): AvroSchema {
+  try {
+    const text = JSON.stringify(definition) ?? 'null'
+    return parseSchema(text, { mode: 'lenient', checkDefaults: true }).root
+  } catch (cause) {
+    throw new TypeError(`the schema of ${where} is none: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+function refuseKey(where: string, key: string, fields: RecordSchema['fields']): void {
+  const field = fields.find(({ name }) => name === key)
+  if (field === undefined) {
+    throw new TypeError(`${where} has no field ${key}, which is to be its key`)
+  }
+  if (!isKeyType(field.type)) {
+    throw new TypeError(
+      `${where}: ${key} is ${expressed(field.type)}, and a key is a text, a number, a boolean or a symbol of an enum, and always there: give the event a field for it`,
+    )
+  }
+}
+
+/** Whether each value has a text that tells it from all others. */
+function isKeyType(schema: AvroSchema): boolean {
+  switch (schema.kind) {
+    case 'string':
+    case 'int':
+    case 'float':
+    case 'double':
+    case 'boolean':
+    case 'enum':
+      return true
+    case 'long':
+      return timestampOf(schema) === undefined || isJsNumber(schema)
+    case 'union':
+      return schema.branches.every(isKeyType)
+    case 'null':
+    case 'bytes':
+    case 'fixed':
+    case 'array':
+    case 'map':
+    case 'record':
+      return false
+  }
+}
+
+function expressed(schema: AvroSchema): string {
+  if (schema.kind === 'union') return `a union of ${schema.branches.map(expressed).join(', ')}`
+  return timestampOf(schema) ?? schema.kind
+}
