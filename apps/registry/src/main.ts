@@ -83,13 +83,13 @@ await runApp({
       hasAssociations: config['associations.enable'],
       onCheck: measured.onCheck,
     }
+    const { onCertificate } = measured
     const addRoutes = (server: FastifyInstance): void => {
-      measured.measureRequests(server)
+      metrics.measureRequests(server)
       registryRoutes(server, parts)
     }
-    const { onCertificate } = measured
     const listeners = await configuredListeners(config, { addRoutes, logger, onCertificate })
-    if (listeners === undefined) addRoutes(http)
+    if (listeners === undefined) registryRoutes(http, parts)
     store.start()
     await listen()
     for (const url of (await listeners?.listen()) ?? []) logger.info({ listener: url }, 'listening')

@@ -1,19 +1,11 @@
 import type { Metrics } from '@fairlead/service'
 import type { RegistryRecord, SchemaRegistry } from '@fairlead/schemas'
-import type { FastifyInstance } from 'fastify'
 import type { Inquiries } from './checking/inquiries.ts'
 import type { OnCheck } from './http/compatibility-routes.ts'
-import { RequestDurations } from './request-durations.ts'
 import type { RegistryStore } from './store/registry-store.ts'
-
-const DURATION_BUCKETS_SECONDS = [
-  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
-]
 
 type RegistryMetrics = {
   readonly onCheck: OnCheck
-  /** Observes the requests of a server. */
-  readonly measureRequests: (http: FastifyInstance) => void
   /** Told until when the certificate is valid that is in use now, in seconds since 1970. */
   readonly onCertificate: (notAfterSeconds: number) => void
 }
@@ -64,7 +56,6 @@ export function registryMetrics(
     '1 when this registry takes writes: all of them do, once they have read the topic.',
     () => (store.isCaughtUp ? 1 : 0),
   )
-  const measureRequests = requestDuration(metrics)
   const notAfter = metrics.gauge({
     name: 'tls_certificate_not_after_timestamp_seconds',
     help: 'Until when the certificate of https listeners is valid.',
@@ -76,7 +67,6 @@ export function registryMetrics(
     labelNames: ['result', 'level'],
   })
   return {
-    measureRequests,
     onCertificate: (seconds) => notAfter.set({ listener: 'https' }, seconds),
     onCheck: ({ isCompatible, level }) =>
       checks.inc({ result: isCompatible ? 'compatible' : 'incompatible', level }),
@@ -117,20 +107,6 @@ function changeOf(record: RegistryRecord, { view }: SchemaRegistry): number {
   const wasLive = live.some(({ version }) => version === record.version)
   const isLive = record.value !== null && !record.value.isDeleted
   return Number(isLive) - Number(wasLive)
-}
-
-function requestDuration(metrics: Metrics): RegistryMetrics['measureRequests'] {
-  const durations = new RequestDurations(metrics, {
-    name: 'http_request_duration_seconds',
-    help: 'Time from the request to the end of the response.',
-    bucketsSeconds: DURATION_BUCKETS_SECONDS,
-  })
-  return (http) =>
-    http.addHook('onResponse', ({ method, routeOptions }, { statusCode, elapsedTime }, done) => {
-      const route = routeOptions.url ?? 'unknown'
-      durations.observe({ method, route, code: statusCode }, elapsedTime / 1_000)
-      done()
-    })
 }
 
 function gauge(metrics: Metrics, name: string, help: string, value: () => number): void {

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { type ConfigOf, defineConfig } from './config/spec.ts'
+import type { Metrics } from './metrics.ts'
 
 /** Keys of an app whose API can change things or shows data. */
 export const HTTP_CREDENTIALS_CONFIG = defineConfig({
@@ -52,7 +53,16 @@ export function hasCredentials(config: CredentialsConfig): boolean {
 }
 
 /** Answers 401 to whoever does not send one of the credentials, before anything is read of the body. */
-export function requireCredentials(http: FastifyInstance, config: CredentialsConfig): void {
+export function requireCredentials(
+  http: FastifyInstance,
+  config: CredentialsConfig,
+  metrics: Metrics,
+): void {
+  const failures = metrics.counter({
+    name: 'auth_failures_total',
+    help: 'Requests to the HTTP API that were refused: without credentials, or with wrong ones.',
+    labelNames: ['reason'],
+  })
   const accepted = acceptedHeaders(config).map(digest)
   const challenges = acceptedHeaders(config).map((header) =>
     header.startsWith('Bearer') ? 'Bearer' : 'Basic realm="fairlead", charset="UTF-8"',
@@ -63,6 +73,7 @@ export function requireCredentials(http: FastifyInstance, config: CredentialsCon
     // Each is compared, and in constant time: an answer tells nothing of how near a guess was.
     const matches = accepted.map((expected) => timingSafeEqual(expected, given))
     if (matches.includes(true)) return
+    failures.inc({ reason: headers.authorization === undefined ? 'missing' : 'wrong' })
     return reply.code(401).header('www-authenticate', challenges.join(', ')).send({
       message: 'credentials are required: see http.auth.bearer.token and http.auth.basic.user',
     })

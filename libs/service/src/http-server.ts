@@ -24,6 +24,7 @@ export function createHttpServer(options: {
     forceCloseConnections: true,
     ...options.fastify,
   })
+  metrics.measureRequests(server)
 
   server.get('/healthz', () => ({ status: 'ok' }))
   server.get('/readyz', (_request, reply) =>

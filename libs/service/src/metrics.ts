@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { FastifyInstance } from 'fastify'
 import {
   Counter,
   type CounterConfiguration,
@@ -12,8 +13,10 @@ import {
 } from 'prom-client'
 import { type ExposedMetric, expose } from './exposed-metric.ts'
 import { PlainHistogram, type PlainHistogramOptions } from './plain-histogram.ts'
+import { RequestDurations } from './request-durations.ts'
 
 const SAMPLE_MS = 10
+const REQUEST_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /** Names a span that is recorded, by the labels that exemplars have for it. */
 export type TraceIds = { readonly trace_id: string; readonly span_id: string }
@@ -25,6 +28,11 @@ export type TracedHistogram<Label extends string> = {
 /** The metrics of one process, in the form that Prometheus scrapes. */
 export class Metrics {
   readonly registry: Registry = new Registry()
+  readonly #requestDurations = new RequestDurations({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the request to the end of the response.',
+    bucketsSeconds: REQUEST_BUCKETS_SECONDS,
+  })
 
   constructor(build: { readonly service: string; readonly version: string }) {
     collectDefaultMetrics({ register: this.registry })
@@ -34,6 +42,7 @@ export class Metrics {
       labelNames: ['service', 'version', 'node'],
     }).set({ service: build.service, version: build.version, node: process.version }, 1)
     this.#eventLoopDelay()
+    this.expose(this.#requestDurations)
   }
 
   counter<Label extends string>(options: CounterConfiguration<Label>): Counter<Label> {
@@ -68,6 +77,17 @@ export class Metrics {
     const histogram = new PlainHistogram(options)
     this.expose(histogram)
     return histogram
+  }
+
+  /** Times the requests of the server, beside those of others that were given before. */
+  measureRequests(http: FastifyInstance): void {
+    const durations = this.#requestDurations
+    http.addHook('onResponse', ({ method, routeOptions }, { statusCode, elapsedTime }, done) => {
+      // A path that is no route is whatever somebody made up.
+      const route = routeOptions.url ?? 'unknown'
+      durations.observe({ method, route, code: statusCode }, elapsedTime / 1_000)
+      done()
+    })
   }
 
   /** Shows a metric that is counted outside of prom-client. */

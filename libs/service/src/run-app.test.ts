@@ -82,6 +82,11 @@ test('with credentials everything but health and metrics needs one of them', asy
   const posted = await fetch(`${url}/unready`, { method: 'POST' })
   expect(posted.headers.get('www-authenticate')).toContain('Bearer')
   expect(await get('/readyz')).toBe(200)
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  expect(metrics).toContain('\nauth_failures_total{reason="missing"} 3\n')
+  expect(metrics).toContain('\nauth_failures_total{reason="wrong"} 4\n')
+  expect(metrics).toContain('_count{method="GET",route="/greeting",code="401"} 5\n')
+  expect(metrics).toContain('_count{method="GET",route="unknown",code="401"} 1\n')
 })
 
 const BASIC_FLAGS = ['--http.auth.basic.user=ann', '--http.auth.basic.password=secret-word']

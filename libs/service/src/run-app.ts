@@ -113,7 +113,7 @@ export async function runApp<const Spec extends ConfigSpec>(
   const metrics = new Metrics({ service: app.name, version: app.version })
   const http = createHttpServer({ ...app, health, metrics })
   if (app.needsCredentials === true) {
-    if (hasCredentials(common)) requireCredentials(http, common)
+    if (hasCredentials(common)) requireCredentials(http, common, metrics)
     else logger.warn('the HTTP API has no credentials: everybody on this machine may use it')
     refusePages(http, { hasToken: common['http.auth.bearer.token'] !== undefined })
   }

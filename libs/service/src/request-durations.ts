@@ -1,4 +1,4 @@
-import type { ExposedMetric, ExposedSample, Metrics } from '@fairlead/service'
+import type { ExposedMetric, ExposedSample } from './exposed-metric.ts'
 
 export type RequestDurationsOptions = {
   readonly name: string
@@ -28,11 +28,10 @@ export class RequestDurations implements ExposedMetric {
   /** By route, method and code. */
   readonly #series = new Map<string, Map<string, Map<number, Series>>>()
 
-  constructor(metrics: Metrics, { name, help, bucketsSeconds }: RequestDurationsOptions) {
+  constructor({ name, help, bucketsSeconds }: RequestDurationsOptions) {
     this.name = name
     this.help = help
     this.#bucketsSeconds = bucketsSeconds
-    metrics.expose(this)
   }
 
   observe(request: Request, seconds: number): void {

@@ -1,5 +1,5 @@
-import { Metrics } from '@fairlead/service'
 import { expect, test } from 'vitest'
+import { Metrics } from './metrics.ts'
 import { RequestDurations } from './request-durations.ts'
 
 const OPTIONS = { name: 'duration_seconds', help: 'How long.' }
@@ -13,7 +13,8 @@ const exported = async (metrics: Metrics): Promise<string> => {
 
 test('durations of requests are exported as those of a histogram of prom-client', async () => {
   const metrics = new Metrics({ service: 'registry', version: '0' })
-  const durations = new RequestDurations(metrics, { ...OPTIONS, bucketsSeconds: BUCKETS_SECONDS })
+  const durations = new RequestDurations({ ...OPTIONS, bucketsSeconds: BUCKETS_SECONDS })
+  metrics.expose(durations)
   const reference = new Metrics({ service: 'registry', version: '0' })
   const histogram = reference.histogram({
     ...OPTIONS,
