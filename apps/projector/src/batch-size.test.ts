@@ -38,13 +38,13 @@ test('of a batch that was smaller than it might have been, half of what it had i
 
 test('of a batch that went too far, half of the way is left, until it is of one record', () => {
   const subject = size()
-  subject.tried(2, 100)
+  subject.tried(100)
   expect(subject.shorten()).toBe(true)
   expect(subject.recordsMax).toBe(50)
-  subject.tried(1, 2)
+  subject.tried(2)
   expect(subject.shorten()).toBe(true)
   expect(subject.recordsMax).toBe(1)
-  subject.tried(1, 1)
+  subject.tried(1)
   expect(subject.shorten()).toBe(false)
 })
 

@@ -19,7 +19,6 @@ export class BatchSize {
   readonly #fetchBytesMax: number
   #isFarBehind = false
   #halvings = 0
-  #triedCount = Number.POSITIVE_INFINITY
   #triedLength = Number.POSITIVE_INFINITY
 
   constructor(options: {
@@ -50,18 +49,20 @@ export class BatchSize {
     this.#isFarBehind = recordsLeft > FAR_BEHIND_BATCHES * this.#recordsMax
   }
 
-  /** A transaction of so many records begins; `length` are those that it passes over as well. */
-  tried(recordCount: number, length: number = recordCount): void {
-    this.#triedCount = recordCount
+  /**
+   * A transaction of so many records begins, with those that it passes over: sizes count these, too, so that half
+   * of a batch is half of it whatever share of the topic its projection handles.
+   */
+  tried(length: number): void {
     this.#triedLength = length
   }
 
   /** The last one was too large. It may have had fewer records than it might. */
   halve(): void {
-    this.#halveTo(Math.ceil(this.#triedCount / 2))
+    this.#halveTo(Math.ceil(this.#triedLength / 2))
   }
 
-  /** The last one went too far along the log. False when it was of one record, with those that are passed over. */
+  /** The last one went too far along the log. False when it was of one record. */
   shorten(): boolean {
     if (this.#triedLength <= 1) return false
     this.#halveTo(Math.ceil(this.#triedLength / 2))

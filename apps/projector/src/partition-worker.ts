@@ -287,7 +287,7 @@ export class PartitionWorker {
     const { db, partition, breaker, mirror, nowMs, observer, spans } = this.#options
     const { leaderEpoch, parkedKeys, hasMovedKeys } = portion
     const startMs = nowMs()
-    this.#batchSize.tried(admitted.records.length, portion.records.length)
+    this.#batchSize.tried(portion.records.length)
     const context = {
       db,
       partition,
