@@ -196,9 +196,21 @@ class BatchRefused extends Error {
   }
 }
 
+/** Failures that say what is waited for, or done, whatever has failed before them. */
+function hasOwnRemedy(error: unknown): boolean {
+  return (
+    error instanceof BlameNeeded ||
+    error instanceof StaleKeysError ||
+    error instanceof StaleRowsError ||
+    error instanceof FloodError ||
+    error instanceof ParkLimitError ||
+    error instanceof EventFailure
+  )
+}
+
 type Failed = {
   readonly mode: BatchMode
-  /** Failures in a row, this one included. */
+  /** Failures in a row, this one included, without those that have a remedy of their own. */
   readonly attempt: number
 }
 
@@ -208,6 +220,7 @@ type Recover = (error: unknown, failed: Failed) => Promise<BatchMode | 'lost'>
 class Tries {
   readonly #recover: Recover
   #mode: BatchMode = 'fast'
+  #hasFailed = false
   #failedCount = 0
 
   constructor(recover: Recover) {
@@ -220,11 +233,12 @@ class Tries {
   }
 
   get hasFailed(): boolean {
-    return this.#failedCount > 0
+    return this.#hasFailed
   }
 
   succeeded(): void {
     this.#mode = 'fast'
+    this.#hasFailed = false
     this.#failedCount = 0
   }
 
@@ -234,7 +248,9 @@ class Tries {
    * @throws {StopRequired} when nothing but a change of code, schema or data helps.
    */
   async failed(error: unknown): Promise<boolean> {
-    this.#failedCount += 1
+    this.#hasFailed = true
+    // A minute's wait for room is no reason to wait long for the database behind it.
+    if (!hasOwnRemedy(error)) this.#failedCount += 1
     const next = await this.#recover(error, { mode: this.#mode, attempt: this.#failedCount })
     if (next === 'lost') return false
     this.#mode = next
