@@ -16,7 +16,7 @@ export const OF_PROJECTION = {
 
 export const LIMIT: Readonly<Record<string, OptionDefinition>> = limitOption(LIMIT_MAX)
 export const VERSION_FILTER: Readonly<Record<string, OptionDefinition>> = {
-  version: { value: 'n', doc: 'those of this version (default: of all)' },
+  version: { value: 'n|live', doc: 'those of this version, or the live one (default: of all)' },
 }
 export const TENANT_FILTER: Readonly<Record<string, OptionDefinition>> = {
   tenant: { value: 'name', doc: 'those of this tenant' },
@@ -61,14 +61,23 @@ export function queryOf(
     const value = textOption(options, option)
     if (value !== undefined) query.set(name, value)
   }
-  const numbers = {
+  const places = {
     limit: integerOption(options, 'limit', { min: 1, max: limitMax }),
-    version: integerOption(options, 'version', { min: 1, max: VERSION_MAX }),
+    version: versionOption(options),
   }
-  for (const [name, value] of Object.entries(numbers)) {
+  for (const [name, value] of Object.entries(places)) {
     if (value !== undefined) query.set(name, `${value}`)
   }
   return query
+}
+
+/** A version by its number, or the one that readers see. @throws {UsageError} */
+export function versionOption(options: OptionValues): number | 'live' | undefined {
+  const text = textOption(options, 'version')
+  if (text === undefined || text === 'live') return text
+  const number = Number(text)
+  if (/^\d+$/.test(text) && number >= 1 && number <= VERSION_MAX) return number
+  throw new UsageError(`--version is "live", or an integer from 1 to ${VERSION_MAX}, not "${text}"`)
 }
 
 /** @throws {UsageError} */

@@ -12,8 +12,8 @@ import {
 } from '../command/command.ts'
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
-import { PROJECTOR_OPTION, VERSION_MAX, projectorApi } from '../command/projector-api.ts'
-import { letterId } from './letter-query.ts'
+import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
+import { letterId, versionOption } from './letter-query.ts'
 import { type ReplayProgress, followReplay, replayProgress } from './replay-progress.ts'
 
 const RATE_MAX = 1_000_000
@@ -29,7 +29,7 @@ const SELECTORS: Readonly<Record<string, OptionDefinition>> = {
 }
 const COMMON: Readonly<Record<string, OptionDefinition>> = {
   ...SELECTORS,
-  version: { value: 'n', doc: 'version of the projection (default: the live one)' },
+  version: { value: 'n|live', doc: 'version of the projection (default: the live one)' },
   ...ACTOR_OPTION,
   reason: { value: 'text', doc: 'why, for the log' },
   ...PROJECTOR_OPTION,
@@ -174,7 +174,7 @@ function selectionOf(
     const names = Object.keys(SELECTORS).map((selector) => `--${selector}`)
     throw new UsageError(`say which letters, with one of ${names.join(', ')}`)
   }
-  const version = integerOption(options, 'version', { min: 1, max: VERSION_MAX })
+  const version = versionOption(options)
   const value = textOption(options, name) ?? true
   return {
     projection,

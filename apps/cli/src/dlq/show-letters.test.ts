@@ -68,8 +68,17 @@ test.for([
     ['--version', '2', '--key', 'k', '--after', '7'],
     '/dead-letters/log?projection=orders&key=k&after=7&version=2',
   ],
+  [LIST_LETTERS, ['--version', 'live'], '/dead-letters?projection=orders&version=live'],
 ] as const)('$0.name asks for what its options say', async ([command, argv, path]) => {
   const nothing = { deadLetters: [], keys: [], next: null, causes: [], actions: [] }
   const run = await runAgainst(() => ({ body: nothing }), command, 'orders', ...argv)
   expect(run).toMatchObject({ exitCode: 0, requests: [`GET ${path}`] })
+})
+
+test('a version is a number, or the live one', async () => {
+  const run = await runAgainst(() => ({ body: {} }), LIST_LETTERS, 'orders', '--version', 'newest')
+  expect(run).toMatchObject({ exitCode: 2, requests: [] })
+  expect(run.stderr).toMatch(
+    /--version is "live", or an integer from 1 to 2147483647, not "newest"/,
+  )
 })

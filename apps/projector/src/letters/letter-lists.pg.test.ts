@@ -52,18 +52,36 @@ test('lists of the live version are of no other one', async () => {
   await fixture.serve()
   fixture.log.append(0, deposited(accountId(1), 0))
   await fixture.appliedUpTo(1, 0)
-  const listed = async (version: number | 'live') => {
-    const query = `projection=accounts&version=${version}`
-    const { deadLetters } = (await fixture.ask('GET', `/dead-letters?${query}`)).body
-    const { keys } = (await fixture.ask('GET', `/dead-letters/keys?${query}`)).body
-    return { deadLetters, keys }
+  const order = { projection: 'accounts', version: 'live', all: true, ...ANA }
+  expect(await fixture.ask('POST', '/dead-letters/replay', order)).toMatchObject({ status: 200 })
+  await sql`insert into evt.dead_letter_log (projection_id, version, actor, reason, action, letter)
+    select projection_id, version, 'ana', 'why', 'edit', to_jsonb(l) from evt.dead_letter l`.execute(
+    fixture.db,
+  )
+  const lists = {
+    deadLetters: '',
+    keys: '/keys',
+    causes: '/causes',
+    actions: '/log',
+    replays: '/replays',
   }
-  const one = { deadLetters: [{ version: 1 }], keys: [{ version: 1 }] }
+  const listed = async (version: number | 'live') => {
+    const answers = Object.entries(lists).map(async ([name, path]) => {
+      const query = `projection=accounts&version=${version}`
+      const { body } = await fixture.ask('GET', `/dead-letters${path}?${query}`)
+      return [name, body[name]] as const
+    })
+    return Object.fromEntries(await Promise.all(answers))
+  }
+  const all = (letters: readonly object[]) =>
+    Object.fromEntries(Object.keys(lists).map((name) => [name, letters]))
+  const one = all([{ version: 1 }])
   expect(await listed(1)).toMatchObject(one)
   expect(await listed('live')).toMatchObject(one)
   await sql`update evt.projection set live_version = null`.execute(fixture.db)
   expect(await listed(1)).toMatchObject(one)
-  expect(await listed('live')).toEqual({ deadLetters: [], keys: [] })
+  expect(await listed('live')).toEqual(all([]))
+  expect(await fixture.ask('POST', '/dead-letters/replay', order)).toMatchObject({ status: 404 })
   expect(await fixture.ask('GET', '/dead-letters?version=newest')).toMatchObject({ status: 400 })
 })
 

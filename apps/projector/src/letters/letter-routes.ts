@@ -52,8 +52,9 @@ const KEY_PLACE_LENGTH_MAX = 350
 const AGE_MAX_MS = 100 * 365 * 86_400_000
 
 const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
-const version = { type: 'integer', minimum: 1, maximum: VERSION_MAX } as const
-const listedVersion = { anyOf: [version, { const: 'live' }] } as const
+const version = {
+  anyOf: [{ type: 'integer', minimum: 1, maximum: VERSION_MAX }, { const: 'live' }],
+} as const
 const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const
 // Postgres has no text with NUL in it.
 const text = { type: 'string', pattern: '^[^\\u0000]*$' } as const
@@ -94,7 +95,7 @@ type KeyQuery = {
   readonly after?: string
 }
 
-type VersionQuery = Pick<LetterQuery, 'projection' | 'limit'> & { readonly version?: number }
+type VersionQuery = Pick<LetterQuery, 'projection' | 'version' | 'limit'>
 
 type CauseQuery = VersionQuery & Pick<LetterQuery, 'tenant'>
 
@@ -110,7 +111,7 @@ type ReplayQuery = VersionQuery & {
 /** What an order is about, and who gives it. */
 type OrderBody = {
   readonly projection: string
-  readonly version?: number
+  readonly version?: number | 'live'
   readonly id?: string
   readonly key?: string
   readonly tenant?: string
@@ -208,7 +209,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   const { db } = source
   const letterSchema = querySchema({
     projection: text,
-    version: listedVersion,
+    version,
     key: text,
     tenant,
     kind: { enum: ['failed', 'blocked'] },
@@ -229,7 +230,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   const keySchema = querySchema({
     projection: text,
-    version: listedVersion,
+    version,
     tenant,
     fingerprint,
     errorClass: text,

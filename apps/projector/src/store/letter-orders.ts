@@ -43,24 +43,25 @@ export async function isProjection(db: Kysely<unknown>, name: string): Promise<b
 }
 
 /**
- * The version of a projection; without `version` the live one.
+ * The version of a projection; without `version` the live one, as with `live`.
  *
  * @throws {LetterOrderError} NOT_FOUND
  */
 export async function findVersion(
   db: Kysely<unknown>,
   projection: string,
-  version: number | undefined,
+  version: number | 'live' | undefined,
 ): Promise<VersionIds> {
+  const number = version === 'live' ? null : (version ?? null)
   const { rows } = await sql<VersionIds>`
     select v.projection_id as "projectionId", v.version from evt.projection p
     join evt.projection_version v on v.projection_id = p.id
-    where p.name = ${projection} and v.version = coalesce(${version ?? null}::int, p.live_version)`.execute(
+    where p.name = ${projection} and v.version = coalesce(${number}::int, p.live_version)`.execute(
     db,
   )
   const [found] = rows
   if (found !== undefined) return found
-  const which = version === undefined ? 'that is live' : `v${version}`
+  const which = number === null ? 'that is live' : `v${number}`
   throw new LetterOrderError('NOT_FOUND', `there is no projection ${projection} ${which}`)
 }
 

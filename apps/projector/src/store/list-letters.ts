@@ -260,8 +260,7 @@ export type ListedAction = {
 /** What was done to letters, newest first. */
 export async function listActions(
   db: Kysely<unknown>,
-  filter: Pick<LetterFilter, 'projection' | 'key' | 'limit'> & {
-    readonly version?: number | undefined
+  filter: Pick<LetterFilter, 'projection' | 'version' | 'key' | 'limit'> & {
     /** Actions before this one: the last one of the page before. */
     readonly beforeId?: bigint | undefined
   },
@@ -272,7 +271,7 @@ export async function listActions(
       a.letter->>'key' as key, a.letter->>'id' as "letterId"
     from evt.dead_letter_log a join evt.projection p on p.id = a.projection_id
     where ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
-      and ${version === undefined ? sql`true` : sql`a.version = ${version}`}
+      and ${version === undefined ? sql`true` : sql`a.version = ${versionOf(version)}`}
       and ${key === undefined ? sql`true` : sql`a.letter->>'key' = ${key}`}
       and ${beforeId === undefined ? sql`true` : sql`a.id < ${beforeId}`}
     order by a.id desc limit ${filter.limit}`.execute(db)

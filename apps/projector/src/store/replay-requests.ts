@@ -30,7 +30,8 @@ export async function listReplayRequests(
   db: Database,
   filter: {
     readonly projection?: string | undefined
-    readonly version?: number | undefined
+    /** `live`: of each projection the version that readers see. */
+    readonly version?: number | 'live' | undefined
     readonly limit: number
     /** Those behind this request: the last one of the page before. */
     readonly after?: string | undefined
@@ -39,7 +40,7 @@ export async function listReplayRequests(
   const { projection, version, limit, after } = filter
   if (after !== undefined) await refuseUnknown(db, after)
   const where = sql<boolean>`${projection === undefined ? sql`true` : isOfProjection(projection)}
-    and ${version === undefined ? sql`true` : sql`version = ${version}`}
+    and ${version === undefined ? sql`true` : isOfVersion(version)}
     and ${after === undefined ? sql`true` : isBehind(after)}`
   return select(db, { where, limit })
 }
@@ -55,6 +56,12 @@ function noSuchReplay(request: string): LetterOrderError {
 
 function isOfProjection(name: string): RawBuilder<boolean> {
   return sql`projection_id = (select p.id from evt.projection p where p.name = ${name})`
+}
+
+function isOfVersion(version: number | 'live'): RawBuilder<boolean> {
+  return version === 'live'
+    ? sql`version = (select p.live_version from evt.projection p where p.id = projection_id)`
+    : sql`version = ${version}`
 }
 
 function isBehind(request: string): RawBuilder<boolean> {
