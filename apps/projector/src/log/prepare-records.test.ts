@@ -323,3 +323,19 @@ test('an upcast that throws about a person does not name him', async () => {
     error: { name: 'RangeError', message: '[redacted] is paid nothing' },
   })
 })
+
+test('an error of a value names the place in the value, wherever that was fetched', async () => {
+  const value = written(2).subarray(0, 6)
+  const fetched = Uint8Array.of(...Array.from({ length: 100 }, () => 0), ...value)
+  const reader = new RecordReader(
+    projectionOf(Events),
+    createAvroSerde({ registry: new Versions() }),
+    CLOCK,
+  )
+  const record: LogRecord = {
+    ...recordOf(value),
+    readValue: (readBytes) => readBytes(fetched, 100, fetched.length),
+  }
+  const [prepared] = await reader.prepare([record])
+  expect(prepared?.content).toMatchObject({ kind: 'undecodable', error: { position: 6 } })
+})

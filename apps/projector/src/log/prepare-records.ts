@@ -343,13 +343,24 @@ class EncodedEvent implements PreparedRecord {
     try {
       return { kind: 'event', event: this.#event() }
     } catch (error) {
-      return undecodable(error)
+      return undecodable(error instanceof DecodeError ? this.#inValue(error) : error)
     }
   }
 
   decoded(): PreparedRecord {
     const { record, key, tenant, eventType, source, content } = this
     return { record, key, tenant, eventType, source, content }
+  }
+
+  /** Values are decoded where they were fetched; a place in all of that is of no use to anybody. */
+  #inValue(error: DecodeError): unknown {
+    const value = valueOf(this.record)
+    try {
+      this.#decoder.reading(this.#payloadOffset)(value, 0, value.length)
+      return error
+    } catch (ofValue) {
+      return ofValue
+    }
   }
 
   #event(): AnyEvent {
