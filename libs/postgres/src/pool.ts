@@ -2,6 +2,7 @@ import { errorMessage } from '@fairlead/base'
 import pg from 'pg'
 import { postgresErrorCode } from './classify-error.ts'
 import type { Logger } from './logger.ts'
+import { SESSION_SETTINGS } from './session-settings.ts'
 
 export type PoolOptions = {
   readonly url: string
@@ -46,6 +47,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ...(options.types === undefined ? {} : { types: options.types }),
+    onConnect: setForms,
   })
   // Without these listeners Node would throw. The pool's own hears of idle connections only; one in
   // use that is lost between two statements tells nobody but its client.
@@ -60,6 +62,11 @@ export function createPool(options: PoolOptions): pg.Pool {
     endWhenLate(client)
   })
   return pool
+}
+
+/** A promise, which the pool waits for; its types do not know. */
+function setForms(client: pg.ClientBase): unknown {
+  return client.query(SESSION_SETTINGS)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { OperationalError } from '@fairlead/base'
-import { copyIn, cutClient } from '@fairlead/postgres'
+import { SESSION_SETTINGS, copyIn, cutClient } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, VALUE_TYPES } from '../store/database.ts'
@@ -93,6 +93,7 @@ export class BuildSession {
       const [row] = rows
       if (row?.locked === true) {
         await client.query(WITHOUT_TIMEOUTS)
+        await client.query(SESSION_SETTINGS)
         await client.query(END_WITH_CLIENT).catch(() => undefined)
         return new BuildSession(client, closing, row.pid)
       }
