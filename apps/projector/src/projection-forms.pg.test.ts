@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { FoldProjection } from '@fairlead/projection'
+import { type FoldProjection, defineProjection, tables } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  AccountEvents,
   BranchEvents,
   accountId,
   accounts,
@@ -41,6 +42,36 @@ test('an SQL projection sets only the poison event aside', async () => {
     { key: 'wednesday', offset: 2, kind: 'failed', code: '23514' },
     { key: 'tuesday', offset: 3, kind: 'blocked' },
   ])
+})
+
+test('a fold of a column of numbers has the key of an event as one, as new row and as one that was read', async () => {
+  const into = tables<{ counted: { id: bigint; seen: string } }>()('counted', 'id', {
+    id: 'bigint',
+    seen: 'text',
+  })
+  const counted = defineProjection({ name: 'counted', version: 1, from: AccountEvents, into }).fold(
+    {
+      initial: (id) => ({ id, seen: '' }),
+      on: { Deposited: (row) => ({ ...row, seen: `${row.seen} ${typeof row.id}` }) },
+    },
+  )
+  fixture.log.append(
+    0,
+    deposited('12', 5),
+    deposited('7', 5),
+    deposited('x', 5),
+    deposited('07', 5),
+  )
+  fixture.start([counted])
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  fixture.log.append(0, deposited('12', 5))
+  await until(async () => expect(await fixture.nextOffset()).toBe(5))
+  const { rows } = await sql`select * from public.counted order by id`.execute(fixture.db)
+  expect(rows).toEqual([
+    { id: 7n, seen: ' bigint' },
+    { id: 12n, seen: ' bigint bigint' },
+  ])
+  expect(await fixture.letters()).toMatchObject([{ key: 'x' }, { key: '07', kind: 'failed' }])
 })
 
 describe('a commutative projection', () => {

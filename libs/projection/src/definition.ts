@@ -8,6 +8,7 @@ import {
 } from './commutative-columns.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { type ErrorOptions, type ErrorRules, errorRulesOf } from './error-rules.ts'
+import { eventKeyOf } from './event-key.ts'
 import {
   type EventSource,
   type SourceEvent,
@@ -246,7 +247,8 @@ export function defineProjection<
   header: Header<F, DB, X> & {
     readonly into: TableOf<R, K, DB>
     /**
-     * Key of the row that an event changes; default: the event's own key. Events of different keys, and so
+     * Key of the row that an event changes; default: the event's own key, as a number where the column has
+     * numbers. Events of different keys, and so
      * of different partitions, then meet in one row in no certain order.
      */
     readonly key?: (event: SourceEvent<F>) => NoInfer<R[K]>
@@ -271,8 +273,10 @@ export function defineProjection(
 ): unknown {
   const common = commonOf(header)
   refuseOther(common.name, 'key', header.key)
-  const rowKey = header.key ?? ((event: AnyEvent) => event.key)
-  const rowsOf = () => ({ table: tableOf(common.name, header.into), rowKey })
+  const rowsOf = () => {
+    const table = tableOf(common.name, header.into)
+    return { table, rowKey: header.key ?? eventKeyOf(table) }
+  }
   // The overloads above give the handlers their types; behind them, an event is `AnyEvent`.
   return {
     fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {

@@ -1,5 +1,6 @@
 import type { AnyEvent, CommutativeProjection, FoldProjection } from './definition.ts'
 import { remove } from './definition.ts'
+import { hasTextKeys } from './event-key.ts'
 import type { BatchLedger } from './batch-ledger.ts'
 import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
@@ -21,9 +22,10 @@ export function rowKeysOf(
   ledger: BatchLedger,
 ): readonly RowKey[] {
   const keys = new Set<RowKey>()
+  const isEventKey = !projection.mayShareRows && hasTextKeys(projection.table)
   for (const prepared of records) {
     if (ledger.isParked(prepared.key)) continue
-    const rowKey = tryRowKey(projection, prepared)
+    const rowKey = (isEventKey ? prepared.eventKey : undefined) ?? tryRowKey(projection, prepared)
     if (rowKey !== undefined) keys.add(rowKey)
   }
   return [...keys]
@@ -171,7 +173,6 @@ export function rowKeyOf(
 }
 
 function tryRowKey(projection: FoldProjection, prepared: PreparedRecord): RowKey | undefined {
-  if (!projection.mayShareRows && prepared.eventKey !== undefined) return prepared.eventKey
   const { content } = prepared
   if (content.kind !== 'event') return undefined
   try {

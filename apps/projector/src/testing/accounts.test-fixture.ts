@@ -16,7 +16,7 @@ import {
 } from '@fairlead/serde'
 import { sql } from 'kysely'
 
-const AccountEvents = defineEvents({
+export const AccountEvents = defineEvents({
   topic: 'outbox.event.account',
   key: 'accountId',
   events: {
