@@ -25,6 +25,8 @@ export type ChaosReport = {
   readonly batches: number
   /** How many of the ways were tried that are tried one by one. */
   readonly ways: number
+  /** Events that were set aside, of all runs. */
+  readonly parked: number
 }
 
 const RUNS_DEFAULT = 200
@@ -41,7 +43,7 @@ const CRASHES_PER_RUN_MAX = 50
  * Of the first history every split is tried (of a long one, every split in two), a rebuild, and a crash behind every
  * statement; all of that together, and anything else, by chance, in each run.
  *
- * Rejects with an `AssertionError` that names the seed.
+ * Rejects with an `AssertionError` that names the seed, and when all events of all runs were set aside.
  */
 export async function chaos<DB>(
   projection: Projection,
@@ -54,12 +56,15 @@ export async function chaos<DB>(
     throw new TypeError(`chaos runs at least once, not ${runs} times`)
   }
   if (!Number.isSafeInteger(seed)) throw new TypeError(`a seed is an integer, not ${seed}`)
-  const totals = { crashes: 0, duplicates: 0, batches: 0, ways: 0 }
+  const totals = { crashes: 0, duplicates: 0, batches: 0, ways: 0, parked: 0 }
+  let eventCount = 0
   for (let run = 0; run < runs; run += 1) {
     const random = seededRandom(seed + run)
     const events = typeof history === 'function' ? history(() => random.fraction()) : history
     const historic = historyOf(projection, events)
     const expected = await applyInOrder(projection, historic, options)
+    eventCount += events.length
+    totals.parked += expected.letters.length
     const again = `run again with { seed: ${seed + run}, runs: 1 }`
     const differs = (how: string): string =>
       `${projection.name} depends on more than the order of events per key${how}: ${again}`
@@ -73,6 +78,10 @@ export async function chaos<DB>(
     }
     const disturbed = new DisturbedRun(projection, random, totals)
     assert.deepEqual(await disturbed.apply(historic, options), expected, differs(''))
+  }
+  // Nothing but letters comes of these, in whatever way.
+  if (eventCount > 0 && totals.parked === eventCount) {
+    assert.fail(`${projection.name} set all events aside, so that there were no rows to compare`)
   }
   return { runs, seed, ...totals }
 }

@@ -28,9 +28,14 @@ export function* everyWay(
   const records = recordsOf(projection, history)
   const longest = EVENTS_SPLIT_ALL_WAYS_MAX[projection.kind === 'sql' ? 'sql' : 'memory']
   const splits = records.length <= longest ? allSplits(records.length) : twoParts(records.length)
-  for (const sizes of splits) {
+  const oneByOne = records.map(() => 1)
+  const others = [...splits].filter((sizes) => sizes.length < records.length)
+  for (const sizes of [oneByOne, ...others]) {
     yield {
-      what: `in batches of ${sizes.join(', ')}`,
+      what:
+        sizes === oneByOne
+          ? 'when the same events come one by one once more (its handlers are not pure)'
+          : `in batches of ${sizes.join(', ')}`,
       isReplay: false,
       apply: async (model) => {
         for (const batch of batchesOf(records, sizes)) await model.apply(batch)

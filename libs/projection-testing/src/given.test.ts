@@ -1,5 +1,5 @@
 import { type AvroWrite, type RecordDefinition, defineEvents } from '@fairlead/avro'
-import type { AnyEvent, Row } from '@fairlead/projection'
+import { type AnyEvent, type Row, defineProjection, tables } from '@fairlead/projection'
 import { describe, expect, test } from 'vitest'
 import { chaos } from './chaos.ts'
 import { given } from './given.ts'
@@ -297,4 +297,65 @@ test('a time that is none is refused', async () => {
   await expect(given(orderSummary, { at }).events(placed('o1', 1)).then([])).rejects.toThrow(
     'the first event happens at a time that is none',
   )
+})
+
+describe('the key of an event is a number in a column of numbers', () => {
+  const Stock = defineEvents({
+    topic: 'outbox.event.stock',
+    key: 'id',
+    events: {
+      Counted: {
+        type: 'record',
+        name: 'Counted',
+        fields: [
+          { name: 'id', type: 'long' },
+          { name: 'count', type: 'int' },
+        ],
+      },
+    },
+  })
+  const into = tables<{ stock: { id: bigint; next: bigint; count: number } }>()('stock', 'id', {
+    id: 'bigint',
+    next: 'bigint',
+    count: 'integer',
+  })
+  const stock = defineProjection({ name: 'stock', version: 1, from: Stock, into }).fold({
+    initial: (id) => ({ id, next: id + 1n, count: 0 }),
+    on: { Counted: (row, { data }) => ({ ...row, count: row.count + data.count }) },
+  })
+
+  test('of a fold', async () => {
+    const counted = Stock.Counted({ id: 12n, count: 1 })
+    await given(stock)
+      .events(counted, counted)
+      .then([{ id: 12n, next: 13n, count: 2 }])
+  })
+
+  test('and nothing else', async () => {
+    const odd = { ...Stock.Counted({ id: 1n, count: 1 }), key: '01' }
+    const outcome = given(stock).events(odd)
+    await outcome.then([], { parked: ['01'] })
+    await expect(outcome.then([])).rejects.toThrow(
+      'stock.id is bigint, and the key of an event is "01", which is no text of such a number',
+    )
+  })
+
+  test('of changes that commute', async () => {
+    const table = tables<{ n: { id: number; count: number } }>()('n', 'id', {
+      id: 'integer',
+      count: 'integer',
+    })
+    const counts = defineProjection({
+      name: 'n',
+      version: 1,
+      from: Stock,
+      into: table,
+    }).commutative({
+      columns: { count: 'inc' },
+      on: { Counted: ({ data }) => ({ count: data.count }) },
+    })
+    await given(counts)
+      .events(Stock.Counted({ id: 7n, count: 2 }))
+      .then([{ id: 7, count: 2 }])
+  })
 })

@@ -30,12 +30,17 @@ export class MemoryReadModel implements ReadModel {
   readonly #projection: RowsProjection
   readonly #lookUp: LookUp
   readonly #book: ProgressBook
+  readonly #jsonColumns: readonly string[]
+  /** As a database has them: of a `jsonb` its text, so that nobody holds a part of a row. */
   #rows: ReadonlyMap<RowKey, Row> = new Map()
 
   constructor(projection: RowsProjection, lookUp: LookUp) {
     this.#projection = refusingValues(projection)
     this.#lookUp = lookUp
     this.#book = new ProgressBook(projection)
+    this.#jsonColumns = Object.entries(projection.table.columns).flatMap(([column, type]) =>
+      type.startsWith('jsonb') ? [column] : [],
+    )
   }
 
   get letters(): readonly Letter[] {
@@ -63,7 +68,7 @@ export class MemoryReadModel implements ReadModel {
     const { name, keyColumn } = this.#projection.table
     const keyOf = (row: Row) => row[keyColumn] as RowKey
     const rows = [...this.#rows.values()].sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
-    return { [name]: rows }
+    return { [name]: rows.map((row) => this.#read(row)) }
   }
 
   close(): Promise<void> {
@@ -88,18 +93,36 @@ export class MemoryReadModel implements ReadModel {
       return next
     }
     const keys = rowKeysOf(projection, records, ledger)
-    const rows = new Map(keys.flatMap((key) => entryOf(this.#rows, key)))
+    const rows = new Map(keys.flatMap((key) => this.#entryOf(key)))
     statements.ran()
     const { upserts, deletes } = foldBatch(projection, { records, rows, ledger, enriched })
-    for (const row of upserts) next.set(row[projection.table.keyColumn] as RowKey, row)
+    for (const row of upserts)
+      next.set(row[projection.table.keyColumn] as RowKey, this.#stored(row))
     for (const key of deletes) next.delete(key)
     return next
   }
-}
 
-function entryOf(rows: ReadonlyMap<RowKey, Row>, key: RowKey): readonly [RowKey, Row][] {
-  const row = rows.get(key)
-  return row === undefined ? [] : [[key, row]]
+  #entryOf(key: RowKey): readonly [RowKey, Row][] {
+    const row = this.#rows.get(key)
+    return row === undefined ? [] : [[key, this.#read(row)]]
+  }
+
+  #stored(row: Row): Row {
+    return this.#withJson(row, (value) => JSON.stringify(value))
+  }
+
+  #read(row: Row): Row {
+    return this.#withJson(row, (text) => JSON.parse(String(text)))
+  }
+
+  #withJson(row: Row, convert: (value: unknown) => unknown): Row {
+    if (this.#jsonColumns.length === 0) return row
+    const values = this.#jsonColumns.map((column) => {
+      const value = row[column]
+      return [column, value === null ? null : convert(value)] as const
+    })
+    return { ...row, ...Object.fromEntries(values) }
+  }
 }
 
 /**

@@ -21,6 +21,8 @@ export type HistoricEvent = {
   readonly event: NewEvent | WrittenEvent
   /** As its record has it. */
   readonly value: Uint8Array
+  /** Its own, wherever it is. */
+  readonly id: string
   /** The place of its transaction among all, from 0. */
   readonly commit: number
   readonly at: Date
@@ -39,7 +41,8 @@ export function historyOf(
   }
   return events.map((event, commit) => {
     const at = new Date(firstAt.getTime() + commit * EVENT_INTERVAL_MS)
-    return { event, value: encodeEvent(sourceOf(projection, event), event), commit, at }
+    const value = encodeEvent(sourceOf(projection, event), event)
+    return { event, value, id: `event-${commit}`, commit, at }
   })
 }
 
@@ -54,11 +57,10 @@ function sourceOf(projection: Projection, { topic, type }: NewEvent): AnyEvents 
 /** The event as the engine gets it from partition 0 of its topic. */
 export function recordOf(
   projection: Projection,
-  { event: written, value, commit, at, tenant = '' }: HistoricEvent,
+  { event: written, value, id, commit, at, tenant = '' }: HistoricEvent,
   offset: number,
 ): PreparedRecord {
   const { type, key, topic } = written
-  const id = `event-${commit}`
   // What has an inbox is to do without positions.
   const hasInbox = projection.inbox !== undefined
   const record: LogRecord = {
