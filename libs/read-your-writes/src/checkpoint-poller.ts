@@ -22,7 +22,8 @@ export type AppliedPosition = {
 
 export type CheckpointWaiter = {
   readonly projection: string
-  readonly isSatisfied: (applied: readonly AppliedPosition[]) => boolean
+  /** Is given nothing where no version of the projection is live. */
+  readonly isSatisfied: (applied: readonly AppliedPosition[] | undefined) => boolean
 }
 
 type Waiting = CheckpointWaiter & { readonly sinceMs: number; readonly resolve: () => void }
@@ -92,8 +93,7 @@ export class CheckpointPoller {
 
   #settle(positions: ReadonlyMap<string, readonly AppliedPosition[]>): void {
     for (const waiting of this.#waiting) {
-      const applied = positions.get(waiting.projection)
-      if (applied === undefined || !waiting.isSatisfied(applied)) continue
+      if (!waiting.isSatisfied(positions.get(waiting.projection))) continue
       this.#waiting.delete(waiting)
       waiting.resolve()
     }

@@ -1,7 +1,9 @@
 import { lsn } from '@fairlead/base'
 import { type CommitToken, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
 import fastify from 'fastify'
-import { describe, expect, test } from 'vitest'
+import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, test, vi } from 'vitest'
 import { Kysely, PostgresDialect } from 'kysely'
 import {
   type Projections,
@@ -78,4 +80,42 @@ test('what no outbox made is not handed out as a token', async () => {
 test('a read waits no longer than a timer can, and not no time at all', () => {
   expect(checkedTimeoutMs({ timeout: '25d' })).toBe(2 ** 31 - 1)
   expect(checkedTimeoutMs({})).toBe(2_000)
+})
+
+const aToken = formatCommitToken({ lsn: lsn(7n), transactionId: '7', written: new Map() })
+const orders = { name: 'orders', sources: [{ topic: 'outbox.event.order' }] }
+
+test('what no route answers waits for nothing', async () => {
+  const waitFor = vi.fn<Projections['waitFor']>()
+  const app = await register({ projections: { ...projections, waitFor }, reads: [orders] })
+  for (const text of [aToken, 'garbage']) {
+    const headers = { 'x-consistency-token': text }
+    expect((await app.inject({ url: '/nowhere', headers })).statusCode).toBe(404)
+  }
+  expect(waitFor).not.toHaveBeenCalled()
+})
+
+test('a client that goes away is not waited for, and its handler does not run', async () => {
+  const waits: (AbortSignal | undefined)[] = []
+  const waitFor: Projections['waitFor'] = (_projection, _token, { signal } = {}) => {
+    waits.push(signal)
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(new Error('over')))
+    })
+  }
+  const app = await register({ projections: { ...projections, waitFor }, reads: [orders] })
+  const handler = vi.fn(() => ({}))
+  const onError = vi.fn()
+  app.get('/orders', handler)
+  app.addHook('onError', onError)
+  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const client = connect(Number(url.port), url.hostname)
+  client.write(`GET /orders HTTP/1.1\r\nhost: a\r\nx-consistency-token: ${aToken}\r\n\r\n`)
+  await vi.waitFor(() => expect(waits).toHaveLength(1))
+  client.destroy()
+  await vi.waitFor(() => expect(waits[0]?.aborted).toBe(true))
+  await nextTurn()
+  expect(handler).not.toHaveBeenCalled()
+  expect(onError).not.toHaveBeenCalled()
+  await app.close()
 })

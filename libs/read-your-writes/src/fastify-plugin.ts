@@ -30,7 +30,7 @@ declare module 'fastify' {
   }
 }
 
-export type ReadYourWritesOptions = Omit<WaitOptions, 'key'> & {
+export type ReadYourWritesOptions = Omit<WaitOptions, 'key' | 'signal'> & {
   readonly projections: Projections
   /** What reads wait for, unless their route says otherwise in `config.readYourWrites`. */
   readonly reads: readonly ReadProjection[]
@@ -58,6 +58,9 @@ const WRITES_LOOKED_UP_FROM = 8
  * until the projections have taken the write in.
  *
  *     await app.register(readYourWrites, { projections, reads: [orderSummary], onTimeout: 'stale' })
+ *
+ * A client that goes away while it waits is not waited for, and its handler does not run. What no route
+ * answers waits for nothing.
  *
  * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, of a write
  * before it is carried out, and passed over in a cookie, which the client did not write itself. A read
@@ -88,6 +91,8 @@ export async function readYourWrites(
     return tokens.handOut(this, token)
   })
   app.addHook('preHandler', async (request, reply) => {
+    // There is nothing to read.
+    if (request.is404) return
     const { token, isForeign } = tokenIn(request)
     if (isForeign) throw new InvalidTokenError()
     if (token === undefined) return
@@ -99,10 +104,24 @@ export async function readYourWrites(
     }
     const awaited = request.routeOptions.config.readYourWrites ?? reads
     if (awaited.length === 0) return
-    const results = await Promise.all(
-      awaited.map((projection) => projections.waitFor(projection, token, wait)),
+    const client = new AbortController()
+    const leave = (): void => client.abort()
+    reply.raw.once('close', leave)
+    const isFresh = await Promise.all(
+      awaited.map((projection) =>
+        projections.waitFor(projection, token, { ...wait, signal: client.signal }),
+      ),
     )
-    reply.header(RESULT_HEADER, results.every(({ fresh }) => fresh) ? 'fresh' : 'stale')
+      .then((results) => results.every(({ fresh }) => fresh))
+      .catch((error: unknown) => {
+        if (client.signal.aborted) return undefined
+        throw error
+      })
+      .finally(() => reply.raw.off('close', leave))
+    // Nobody is there to answer: the handler need not run.
+    if (isFresh === undefined) return reply.hijack()
+    reply.header(RESULT_HEADER, isFresh ? 'fresh' : 'stale')
+    return undefined
   })
 }
 

@@ -9,11 +9,7 @@ import {
 import { type Duration, durationMs } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { type Write, isApplied, mayHaveKey, writesOf } from './applied-writes.ts'
-import {
-  type AppliedPosition,
-  CheckpointPoller,
-  type CheckpointWaiter,
-} from './checkpoint-poller.ts'
+import { type AppliedPosition, CheckpointPoller } from './checkpoint-poller.ts'
 
 const TIMEOUT_DEFAULT: Duration = '2s'
 /** A timer of Node that is longer ends at once. */
@@ -39,6 +35,8 @@ export type WaitOptions = {
    * writes that have no event of it.
    */
   readonly key?: string
+  /** Fires when nobody waits any more: then `waitFor` rejects with its reason. */
+  readonly signal?: AbortSignal
 }
 
 export type Freshness = {
@@ -125,7 +123,7 @@ class PostgresProjections implements Projections {
   ): Promise<Freshness> {
     refuseNoProjection(projection)
     const { name, sources } = projection
-    const { onTimeout = 'throw', key } = options
+    const { onTimeout = 'throw', key, signal } = options
     const timeoutMs = checkedTimeoutMs(options)
     const startedMs = performance.now()
     const waitedMs = (): number => performance.now() - startedMs
@@ -135,10 +133,15 @@ class PostgresProjections implements Projections {
       .flatMap(writesOf)
       .filter((write) => topics.has(write.topic))
       .filter((write) => hash === undefined || mayHaveKey(write, hash))
-    const isSatisfied = (applied: readonly AppliedPosition[]): boolean =>
-      writes.every((write) => isApplied(applied, write, hash))
+    signal?.throwIfAborted()
     const isTakenIn =
-      writes.length === 0 || (await this.#wait({ projection: name, isSatisfied }, timeoutMs))
+      writes.length === 0 ||
+      (await this.#wait(
+        name,
+        { timeoutMs, signal },
+        (applied) =>
+          applied !== undefined && writes.every((write) => isApplied(applied, write, hash)),
+      ))
     if (isTakenIn === true) return { fresh: !isCutCommitToken(token), waitedMs: waitedMs() }
     if (onTimeout === 'throw') throw isTakenIn
     return { fresh: false, waitedMs: waitedMs() }
@@ -165,27 +168,42 @@ class PostgresProjections implements Projections {
   /** Nothing when nobody answers in a moment. */
   async #look(projection: string): Promise<readonly AppliedPosition[]> {
     let seen: readonly AppliedPosition[] = []
-    const isSatisfied = (applied: readonly AppliedPosition[]): boolean => {
-      seen = applied
+    await this.#wait(projection, { timeoutMs: LOOK_TIMEOUT_MS, signal: undefined }, (applied) => {
+      seen = applied ?? []
       return true
-    }
-    await this.#wait({ projection, isSatisfied }, LOOK_TIMEOUT_MS)
+    })
     return seen
   }
 
   /** True once the writes are taken in, or why they are not known to be. */
-  async #wait(waiter: CheckpointWaiter, timeoutMs: number): Promise<true | StaleReadError> {
+  async #wait(
+    projection: string,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
+    isTakenInBy: (applied: readonly AppliedPosition[] | undefined) => boolean,
+  ): Promise<true | StaleReadError> {
     if (this.#poller.isFull) {
       return new StaleReadError(`too many reads wait for their projections already`)
     }
+    let isUnknown = false
+    const isSatisfied = (applied: readonly AppliedPosition[] | undefined): boolean => {
+      isUnknown = applied === undefined
+      return isTakenInBy(applied)
+    }
     const over = new AbortController()
+    const ends = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])
     const isTakenIn = await Promise.race([
-      this.#poller.wait(waiter, over.signal),
-      sleep(timeoutMs, false, { signal: over.signal }),
-    ]).finally(() => over.abort())
+      this.#poller.wait({ projection, isSatisfied }, over.signal),
+      sleep(timeoutMs, false, { signal: ends }),
+    ])
+      .catch((error: unknown) => {
+        throw signal?.aborted === true ? signal.reason : error
+      })
+      .finally(() => over.abort())
     if (isTakenIn) return true
     return new StaleReadError(
-      `${waiter.projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet`,
+      isUnknown
+        ? `no version of ${projection} was live in this database for ${timeoutMs} ms: a projector has to run it, by this name`
+        : `${projection} had not applied the write after ${timeoutMs} ms: it is behind, or the event is not of its topics' log yet`,
       this.#poller.lastError,
     )
   }

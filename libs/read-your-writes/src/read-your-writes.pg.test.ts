@@ -247,6 +247,29 @@ test('a wait that times out says so, with the trouble of the database as its cau
   ).rejects.toMatchObject({ cause: { code: '42P01' } })
 })
 
+test('a wait for what no projector has run here says so, and a write is not held up by it', async () => {
+  const nobody = { name: 'nobody', sources: orders.sources }
+  await expect(
+    projections.waitFor(nobody, token({ below: 100n }), { timeout: '300ms' }),
+  ).rejects.toThrow('no version of nobody was live in this database for 300 ms: a projector has to')
+  queries.length = 0
+  await projections.unapplied([nobody], token({ below: 100n }))
+  expect(queries).toHaveLength(1)
+})
+
+test('a wait ends with its signal', async () => {
+  const over = new AbortController()
+  const waiting = projections.waitFor(orders, token({ below: 100n }), {
+    timeout: '1h',
+    signal: over.signal,
+  })
+  const reason = new Error('nobody waits')
+  over.abort(reason)
+  await expect(waiting).rejects.toBe(reason)
+  const before = { signal: over.signal }
+  await expect(projections.waitFor(orders, token({ below: 1n }), before)).rejects.toBe(reason)
+})
+
 test('a read beyond those that may wait is answered at once, as after its timeout', async () => {
   const few = createProjections({ db, waitersMax: 1 })
   const waiting = few.waitFor(orders, token({ below: 100n }), { timeout: '20s' })
