@@ -1,4 +1,10 @@
-import { type JsonValue, type RecordSchema, canonicalTextOf, readJson } from '@fairlead/avro'
+import {
+  type JsonObject,
+  type JsonValue,
+  type RecordSchema,
+  canonicalTextOf,
+  readJson,
+} from '@fairlead/avro'
 import { type Command, EXIT, UsageError } from '../command/command.ts'
 import { parseSchemaFile } from './parse-schema-file.ts'
 import { readSchemaFiles } from './schema-files.ts'
@@ -54,7 +60,7 @@ function literal(json: JsonValue, { head, indent, tail }: Place, path: string): 
     json.kind === 'array'
       ? json.items.map((item) => literal(item, { ...inner, head: '' }, path))
       : [...json.members].map(([name, value]) =>
-          literal(value, { ...inner, head: `${memberName(name)}: ` }, path),
+          literal(memberOf(json, name, value), { ...inner, head: `${memberName(name)}: ` }, path),
         )
   const [open, close] = json.kind === 'array' ? '[]' : '{}'
   return [`${indent}${head}${open}`, ...lines, `${indent}${close}${tail}`].join('\n')
@@ -76,10 +82,44 @@ function flatLiteral(json: JsonValue, path: string): string {
       return `[${json.items.map((item) => flatLiteral(item, path)).join(', ')}]`
     case 'object': {
       const members = [...json.members].map(
-        ([name, value]) => `${memberName(name)}: ${flatLiteral(value, path)}`,
+        ([name, value]) => `${memberName(name)}: ${flatLiteral(memberOf(json, name, value), path)}`,
       )
       return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
     }
+  }
+}
+
+/** The default of a field that holds doubles is a number of TypeScript, whatever its digits. */
+function memberOf(object: JsonObject, name: string, value: JsonValue): JsonValue {
+  const isDouble =
+    name === 'default' && object.members.has('name') && holdsDoubles(object.members.get('type'))
+  return isDouble ? asDoubles(value) : value
+}
+
+function holdsDoubles(type: JsonValue | undefined): boolean {
+  if (type?.kind === 'string') return type.value === 'double' || type.value === 'float'
+  if (type?.kind !== 'object') return false
+  const { members } = type
+  return holdsDoubles(members.get('items') ?? members.get('values') ?? members.get('type'))
+}
+
+function asDoubles(json: JsonValue): JsonValue {
+  switch (json.kind) {
+    case 'integer': {
+      const value = Number(json.value)
+      return Number.isFinite(value) ? { ...json, kind: 'decimal', value } : json
+    }
+    case 'array':
+      return { ...json, items: json.items.map(asDoubles) }
+    case 'object': {
+      const members = [...json.members].map(([name, value]) => [name, asDoubles(value)] as const)
+      return { ...json, members: new Map(members) }
+    }
+    case 'null':
+    case 'string':
+    case 'boolean':
+    case 'decimal':
+      return json
   }
 }
 

@@ -145,6 +145,17 @@ test('two records of one name have the namespace in the names of their constants
   ])
 })
 
+test('the default of a double is a number of TypeScript, whatever its digits', async () => {
+  const folder = await folderOf({
+    'a.avsc': `{"type":"record","name":"A","fields":[
+      {"name":"one","type":"double","default":9007199254740993},
+      {"name":"more","type":{"type":"array","items":"float"},"default":[100000000000000000000,1]}]}`,
+  })
+  const { stdout } = await run('schema', 'definitions', folder)
+  expect(stdout).toContain(`type: 'double', default: 9007199254740992 }`)
+  expect(stdout).toContain(`default: [100000000000000000000, 1] }`)
+})
+
 test.each([
   ['a file that is no Avro schema', { 'a.proto': 'syntax = "proto3";' }, 'Avro schemas only'],
   ['a schema that is none', { 'a.avsc': '{"type":"recrod"}' }, 'a.avsc: '],
