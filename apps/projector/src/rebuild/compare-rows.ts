@@ -12,6 +12,7 @@ import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
+import { expectRunning } from '../store/versions.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyCount } from './key-count.ts'
 import { KeyFold } from './key-fold.ts'
@@ -68,6 +69,7 @@ export async function compareRows(
     // Rows and checkpoints of one moment, and the log up to it.
     return await inTransaction(session.db, async (trx) => {
       await sql`set transaction isolation level repeatable read`.execute(trx)
+      await expectRunning(trx, registered)
       await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
       const each: Verification[] = []
       for (const rows of drawn.values()) each.push(await compare(trx, projection, columns, rows))

@@ -7,10 +7,10 @@ import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts
 import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
-import { finishJob } from '../store/jobs.ts'
+import { expectOpen, finishJob } from '../store/jobs.ts'
 import { versionOf } from '../store/registered-projection.ts'
 import { lockCheckpoints } from '../store/swap-offsets.ts'
-import { VersionError } from '../store/versions.ts'
+import { VersionError, expectRunning } from '../store/versions.ts'
 import { waitLimit } from '../store/wait-limit.ts'
 import { JobReporter } from './job-progress.ts'
 import { KeyFold } from './key-fold.ts'
@@ -117,6 +117,9 @@ async function swapLocked(
   const { schemaName } = registered
   const projection = foldOf(registered.projection)
   await lockCheckpoints(trx, versionOf(registered), waitLimit(trx, BATCHES_TIMEOUT_MS))
+  // A rebuild that was ordered meanwhile reads these events, too; from here on none is.
+  await expectRunning(trx, registered)
+  await expectOpen(trx, job.id)
   const ends = await readCheckpoints(trx, versionOf(registered))
   if (sum(ends) - reading.readCount > LOCKED_RECORDS_MAX) return 'behind'
   if (!(await reading.readTo(ends, AbortSignal.timeout(LOCKED_READ_MAX_MS)))) return 'held-up'

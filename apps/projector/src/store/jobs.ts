@@ -91,6 +91,13 @@ export function isOpen({ state }: Pick<Job, 'state'>): boolean {
   return state === 'requested' || state === 'running'
 }
 
+/** @throws {VersionError} SUPERSEDED when somebody has ended the job, and what it knows may be void. */
+export async function expectOpen(db: Kysely<unknown>, id: bigint): Promise<void> {
+  const job = await readJob(db, id)
+  if (job !== undefined && isOpen(job)) return
+  throw new VersionError('SUPERSEDED', `the order was ended: ${job?.reason ?? 'it is gone'}`)
+}
+
 /** Jobs that are not over and that no session has, oldest first. */
 export async function openJobs(
   db: Database,
@@ -149,6 +156,19 @@ export async function noteResult(db: Kysely<unknown>, id: bigint, result: unknow
 
 /** Why a job failed: `code` for programs, `reason` for people. */
 export type JobFailure = { readonly code: string; readonly reason: string }
+
+/** All of a version that are not over. */
+export async function failOpenJobs(
+  db: Kysely<unknown>,
+  { projectionId, version }: Pick<Job, 'projectionId' | 'version'>,
+  { code, reason }: JobFailure,
+): Promise<void> {
+  await sql`
+    update evt.projection_job set state = 'failed', code = ${code}, reason = ${reason}, eta = null,
+      updated_at = clock_timestamp()
+    where projection_id = ${projectionId} and version = ${version}
+      and state in ('requested', 'running')`.execute(db)
+}
 
 export async function failJob(
   db: Kysely<unknown>,

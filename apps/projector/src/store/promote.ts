@@ -14,6 +14,7 @@ import {
   refuseFarBehind,
   stopAbreast,
 } from './swap-offsets.ts'
+import { expectOpen } from './jobs.ts'
 import { placesOf } from './version-places.ts'
 import { type Version, VersionError, isRunning, lockVersion, readVersion } from './versions.ts'
 import { planShowing } from './views.ts'
@@ -241,12 +242,16 @@ export function refuseUnbuilt({ name, version, state, reason }: Version): void {
   throw new VersionError('NOT_BUILT', `${name} v${version} ${why}`)
 }
 
-/** A job whose process died behind its swap is taken up by the next one, maybe after somebody took the swap back. */
+/**
+ * A job whose process died behind its swap is taken up by the next one, maybe after somebody took the swap back; and
+ * what it has verified may have been filled anew.
+ */
 async function refuseSuperseded(
   trx: Transaction<unknown>,
   { name, version, jobId }: PromoteOptions,
 ): Promise<void> {
   if (jobId === undefined) return
+  await expectOpen(trx, jobId)
   const { rows } = await sql<{ at: Date }>`
     select p.promoted_at as at from evt.projection p
     join evt.projection_job j on j.projection_id = p.id

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import type { Database } from './database.ts'
-import { type JobRequest, requestJob } from './jobs.ts'
+import { type JobRequest, failOpenJobs, requestJob } from './jobs.ts'
 import { VersionError, lockVersion } from './versions.ts'
 
 /**
  * Orders that a version be filled anew from the beginning of the log. It stops following the log until
- * that is done.
+ * that is done, and what was ordered of its rows has failed.
  *
  * @throws {VersionError} LIVE for a version that is or was shown; RETIRED, BUSY, LOCKED, UNKNOWN_VERSION.
  */
@@ -33,6 +33,10 @@ export async function requestRebuild(
       throw new VersionError('RETIRED', `${label} is retired: its number is not used again`)
     }
     await refuseShown(trx, found)
+    if (state === 'ready') {
+      const failure = { code: 'NOT_BUILT', reason: `${label} is filled anew` }
+      await failOpenJobs(trx, found, failure)
+    }
     const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })
     await sql`
       update evt.projection_version

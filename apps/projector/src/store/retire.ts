@@ -4,6 +4,7 @@ import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
+import { failOpenJobs } from './jobs.ts'
 import { dropTenantSchemas, listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, hasEffects, lockVersion } from './versions.ts'
 
@@ -53,10 +54,7 @@ export async function retire(
     await sql`
       update evt.projection set previous_version = null
       where id = ${projectionId} and previous_version = ${version}`.execute(trx)
-    await sql`
-      update evt.projection_job
-      set state = 'failed', code = 'RETIRED', reason = 'the version was retired'
-      where ${ofVersion} and state in ('requested', 'running')`.execute(trx)
+    await failOpenJobs(trx, found, { code: 'RETIRED', reason: 'the version was retired' })
     for (const table of ['checkpoint', 'parked_key', 'dead_letter', 'inbox_consumer']) {
       await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
     }

@@ -180,6 +180,22 @@ export async function expectBuilding(
   throw new VersionError('RETIRED', `the version is ${state}, and not built any more`)
 }
 
+/** @throws {VersionError} NOT_BUILT unless the version follows the log: what it has is filled anew, or gone. */
+export async function expectRunning(
+  trx: Transaction<unknown>,
+  { projection, projectionId }: RegisteredProjection,
+): Promise<void> {
+  const { rows } = await sql<{ state: VersionState }>`
+    select state from evt.projection_version
+    where projection_id = ${projectionId} and version = ${projection.version}`.execute(trx)
+  const state = rows[0]?.state ?? 'retired'
+  if (isRunning(state)) return
+  throw new VersionError(
+    'NOT_BUILT',
+    `${projection.name} v${projection.version} is ${state}: it has no rows to look at`,
+  )
+}
+
 /** Stops or continues a version, or all of a projection that follow the log, in every process. */
 export async function setPaused(
   db: Kysely<unknown>,
