@@ -97,6 +97,7 @@ await runApp({
       registered: () => projector.registered,
       rateOf: (schemaName) => projector.rateOf(schemaName),
       onChange: () => projector.refresh(),
+      isStopping: () => projector.isStopping,
     })
     const payloads = new PayloadEncoders({
       registry,

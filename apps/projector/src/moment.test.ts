@@ -12,6 +12,14 @@ test.for([
   expect(momentOf(text)).toEqual({ untilMs })
 })
 
+test.for(['1969-12-31T23:59:59.994Z', '0001-01-01'])(
+  '%s is a moment before all events, and no offset that has a meaning of its own to a broker',
+  (text) => {
+    // The first offset that is not read is that of the next millisecond.
+    expect(momentOf(text)).toEqual({ untilMs: -1 })
+  },
+)
+
 test('a commit LSN is a moment', () => {
   expect(momentOf('0/16B3748')).toEqual({ untilLsn: '0/16B3748' })
 })

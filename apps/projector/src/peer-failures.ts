@@ -13,11 +13,24 @@ export function peerFailureOf(error: unknown): PeerFailure | undefined {
 }
 
 /** Has every route answer so that does not answer for itself. */
-export function answerPeerFailures(http: AppContext<ConfigSpec>['http']): void {
+export function answerPeerFailures(
+  http: AppContext<ConfigSpec>['http'],
+  isStopping: () => boolean,
+): void {
   http.setErrorHandler((error, _request, reply) => {
     const failure = peerFailureOf(error)
-    if (failure === undefined) throw error
-    const [status, code] = failure
-    return reply.code(status).send({ code, message: errorMessage(error) })
+    if (failure !== undefined) {
+      const [status, code] = failure
+      return reply.code(status).send({ code, message: errorMessage(error) })
+    }
+    if (!isStopping() || isRequestAtFault(error)) throw error
+    // Connections that it asks with are gone before those that it is asked by.
+    const message = 'the projector is stopping: ask another one, or later'
+    return reply.code(503).send({ code: 'UNAVAILABLE', message })
   })
+}
+
+function isRequestAtFault(error: unknown): boolean {
+  const { statusCode } = error as { readonly statusCode?: number }
+  return statusCode !== undefined && statusCode < 500
 }

@@ -50,6 +50,7 @@ async function serve(projections: Parameters<typeof startProjector>[2]): Promise
     runners: () => projector.runners,
     rateOf: (schemaName) => projector.rateOf(schemaName),
     onChange: () => projector.refresh(),
+    isStopping: () => projector.isStopping,
   })
   admin = createProjectionAdmin({ url: await http.listen({ port: 0, host: '127.0.0.1' }) })
 }
@@ -84,6 +85,10 @@ test('a version is rebuilt with progress, verified, promoted and taken back', as
   })
   expect(await rebuild.promote()).toMatchObject({ live: 2, previous: 1 })
   expect(await admin.rollback('accounts')).toMatchObject({ live: 1, previous: 2 })
+  await expect(admin.rebuild('accounts', { version: 1 })).rejects.toMatchObject({
+    code: 'LIVE',
+    message: expect.stringMatching(/Give the projection version 3,/) as unknown,
+  })
 })
 
 test('rows of some keys are folded anew in their place', async () => {

@@ -136,6 +136,10 @@ export class Projector {
     this.#watch?.wake()
   }
 
+  get isStopping(): boolean {
+    return this.#abort.signal.aborted
+  }
+
   /** Finishes the batches in flight, leaves the groups, and closes the connections. */
   async stop(): Promise<void> {
     this.#abort.abort()

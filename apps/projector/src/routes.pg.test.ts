@@ -42,6 +42,7 @@ async function serve(
     runners: () => projector.runners,
     rateOf: (schemaName) => projector.rateOf(schemaName),
     onChange: () => projector.refresh(),
+    isStopping: () => projector.isStopping,
   })
   await http.ready()
 }
@@ -196,4 +197,15 @@ test('as many keys are taken as may be folded anew, however long they are', asyn
   const keys = Array.from({ length: 10_000 }, (_, index) => `${index}`.padEnd(300, '-'))
   const order = { method: 'POST', url: '/projections/accounts/rebuild', payload: { keys } } as const
   expect((await http.inject(order)).statusCode).toBe(202)
+})
+
+test('a projector that stops says so to who still asks', async () => {
+  await running.projector.stop()
+  const stopping = {
+    status: 503,
+    body: { code: 'UNAVAILABLE', message: 'the projector is stopping: ask another one, or later' },
+  }
+  expect(await get('/projections')).toEqual(stopping)
+  expect(await get('/projections/accounts/lag')).toEqual(stopping)
+  expect(await get('/projections/accounts/rebuild?version=x')).toMatchObject({ status: 400 })
 })

@@ -11,14 +11,17 @@ import { type VersionSource, addVersionRoutes } from './version-routes.ts'
  * - `GET /projections/:name`: the versions of one.
  * - What is done with versions: `version-routes.ts`; with tenants: `tenant-routes.ts`.
  *
- * All answer 503 while the database or the log is away.
+ * All answer 503 while the database or the log is away, and while the projector stops.
  */
 export function addRoutes(
   http: AppContext<ConfigSpec>['http'],
-  source: VersionSource & { readonly runners: () => readonly ProjectionRunner[] },
+  source: VersionSource & {
+    readonly runners: () => readonly ProjectionRunner[]
+    readonly isStopping: () => boolean
+  },
 ): void {
   const { db, runners } = source
-  answerPeerFailures(http)
+  answerPeerFailures(http, source.isStopping)
   addVersionRoutes(http, source)
   addTenantRoutes(http, source)
   http.get('/projections', async () => {

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import type { Database } from './database.ts'
 import { type JobRequest, failOpenJobs, requestJob } from './jobs.ts'
@@ -23,7 +23,7 @@ export async function requestRebuild(
     if (state === 'live' || state === 'standby') {
       throw new VersionError(
         'LIVE',
-        `${label} is ${state}: a rebuild fills a version beside it. Give the projection version ${version + 1}, with the same code if need be, or name the keys whose rows are to be folded anew`,
+        `${label} is ${state}: a rebuild fills a version beside it. Give the projection version ${await nextVersion(trx, projectionId)}, with the same code if need be, or name the keys whose rows are to be folded anew`,
       )
     }
     if (state === 'catching_up') {
@@ -44,4 +44,12 @@ export async function requestRebuild(
       where projection_id = ${projectionId} and version = ${version}`.execute(trx)
     return jobId
   })
+}
+
+/** A number that no version has had. */
+async function nextVersion(trx: Transaction<unknown>, projectionId: number): Promise<number> {
+  const { rows } = await sql<{ next: number }>`
+    select max(version) + 1 as next from evt.projection_version
+    where projection_id = ${projectionId}`.execute(trx)
+  return rows[0]?.next ?? 1
 }
