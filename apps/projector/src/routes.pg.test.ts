@@ -199,6 +199,57 @@ test('as many keys are taken as may be folded anew, however long they are', asyn
   expect((await http.inject(order)).statusCode).toBe(202)
 })
 
+test('an order for a version whose code is elsewhere is refused: nobody here would carry it out', async () => {
+  await running.projector.stop()
+  await serve([accounts, { ...accounts, version: 2 }])
+  await caughtUp(2)
+  await running.projector.stop()
+  await serve([accounts])
+  await caughtUp(1)
+  for (const url of [
+    'rebuild?version=2',
+    'rebuild?version=2&until=2026-01-31',
+    'verify?version=2',
+    'promote?version=2&verify=true',
+  ]) {
+    const response = await http.inject({ method: 'POST', url: `/projections/accounts/${url}` })
+    expect([url, response.statusCode, response.json()]).toEqual([
+      url,
+      404,
+      {
+        code: 'UNKNOWN_VERSION',
+        message: 'this projector does not have the code of accounts v2: ask one that has',
+      },
+    ])
+  }
+  const { body } = await get('/projections/accounts/rebuild?version=2')
+  expect(body).toMatchObject({ state: 'ready' })
+})
+
+test('what nothing follows the log for has no lag, and is not paused', async () => {
+  const until = new Date().toISOString()
+  const url = `/projections/accounts/rebuild?until=${encodeURIComponent(until)}`
+  expect((await http.inject({ method: 'POST', url })).statusCode).toBe(202)
+  await vi.waitFor(
+    async () => {
+      const { body } = await get('/projections/accounts/rebuild?version=-1')
+      expect(body).toMatchObject({ state: 'ready' })
+    },
+    { timeout: 60_000, interval: 20 },
+  )
+  const { body } = await get('/projections/accounts/lag')
+  expect(body).toMatchObject({ versions: [{ version: 1 }] })
+  const paused = await http.inject({ method: 'POST', url: '/projections/accounts/pause' })
+  expect(paused.json()).toEqual({ paused: [1] })
+})
+
+test('a projection that there is not has a code that says so', async () => {
+  expect(await get('/projections/nope')).toMatchObject({
+    status: 404,
+    body: { code: 'UNKNOWN_PROJECTION' },
+  })
+})
+
 test('a projector that stops says so to who still asks', async () => {
   await running.projector.stop()
   const stopping = {

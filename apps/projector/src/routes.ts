@@ -32,7 +32,8 @@ export function addRoutes(
     const versions = groupVersions(await listStoredPartitions(db), runners())
     const found = versions.filter((version) => version.name === name)
     if (found.length > 0) return { projections: found }
-    return reply.code(404).send({ message: `there is no projection ${name}` })
+    const message = `there is no projection ${name}`
+    return reply.code(404).send({ code: 'UNKNOWN_PROJECTION', message })
   })
 }
 

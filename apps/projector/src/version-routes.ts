@@ -21,6 +21,7 @@ import { retire } from './store/retire.ts'
 import {
   type Version,
   VersionError,
+  followsLog,
   isRunning,
   readVersion,
   readVersions,
@@ -151,6 +152,7 @@ function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSour
         if (verify) {
           const found = await readVersion(db, of)
           refuseUnbuilt(found)
+          expectCode(source, found)
           reply.code(202)
           return requestVerification(db, found, { ...verification, promote: swap })
         }
@@ -291,6 +293,7 @@ function addJobRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSourc
         const { version, sample, acceptMissingHistory } = request.query
         const of = await versionOrLive(db, request.params.name, version)
         refuseIdle(of)
+        expectCode(source, of)
         reply.code(202)
         return requestVerification(db, of, {
           ...(sample === undefined ? {} : { sample }),
@@ -344,14 +347,17 @@ async function startRebuild(source: VersionSource, name: string, order: RebuildO
   if (keys !== undefined) {
     const of = await versionOrLive(db, name, version)
     refuseIdle(of)
+    expectCode(source, of)
     const { projectionId } = of
     const request = { ...accepted, keys, ...(tenant === undefined ? {} : { tenant }) }
     const jobId = await requestJob(db, { projectionId, version: of.version, kind: 'keys', request })
     return { jobId: String(jobId), version: of.version }
   }
-  const of = version ?? (await newestVersion(db, name))
-  const jobId = await requestRebuild(db, { name, version: of }, accepted)
-  return { jobId: String(jobId), version: of }
+  const of = await readVersion(db, { name, version: version ?? (await newestVersion(db, name)) })
+  // One that is filled already is so by somebody who has its code; the others are refused for what they are.
+  if (of.state === 'ready' || of.state === 'failed') expectCode(source, of)
+  const jobId = await requestRebuild(db, of, accepted)
+  return { jobId: String(jobId), version: of.version }
 }
 
 function codeOf(
@@ -365,8 +371,23 @@ function codeOf(
     .toSorted((a, b) => b.projection.version - a.projection.version)
   const [newest] = found
   if (newest !== undefined) return newest
-  const label = version === undefined ? name : `${name} v${version}`
-  throw new VersionError('UNKNOWN_VERSION', `this projector does not have the code of ${label}`)
+  throw withoutCode(version === undefined ? name : `${name} v${version}`)
+}
+
+/** What is ordered without it waits, maybe for ever. The code of a moment is that of another version. */
+function expectCode({ registered }: VersionSource, of: Version): void {
+  const { projectionId, name, version } = of
+  const isHere = registered().some(
+    (each) => each.projectionId === projectionId && each.projection.version === version,
+  )
+  if (!isHere && version > 0) throw withoutCode(`${name} v${version}`)
+}
+
+function withoutCode(label: string): VersionError {
+  return new VersionError(
+    'UNKNOWN_VERSION',
+    `this projector does not have the code of ${label}: ask one that has`,
+  )
 }
 
 async function newestVersion(db: Database, name: string): Promise<number> {
@@ -448,9 +469,9 @@ function promotedJson({ durationMs, ...promoted }: Promoted) {
 
 async function lagOf(source: VersionSource, name: string) {
   const versions = await readVersions(source.db, name)
-  const running = versions.filter(({ state }) => isRunning(state))
+  const following = versions.filter(followsLog)
   const lags = await Promise.all(
-    running.map(async (of) => {
+    following.map(async (of) => {
       const { version, state } = of
       return { version, state, ...(await lagOfVersion(source, of)) }
     }),

@@ -41,7 +41,7 @@ export const REBUILD_PROJECTION: Command = {
   notes:
     'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild:\n' +
     '"fairlead projection abort" does. On a terminal progress is a bar, elsewhere it is JSON, a line for\n' +
-    'each look. Exit code 10 with --promote when rows differ from the log: the version is not shown.',
+    'each change. Exit code 10 with --promote when rows differ from the log: the version is not shown.',
   async run(invocation) {
     const {
       options,

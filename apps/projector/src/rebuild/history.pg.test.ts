@@ -157,6 +157,13 @@ test('a moment of the source does not end with the first events behind it', asyn
   const moment = await registerMoment(fixture.db, registered, { untilLsn: `0/${before}` })
   await fixture.hasState('accounts', moment.version, 'ready')
   expect(await fixture.balancesIn(moment.schemaName)).toEqual(balances(1, 1))
+  const { version } = moment
+  expect(await fixture.runJob('accounts', { version, kind: 'verify', request: {} })).toMatchObject({
+    result: { isEqual: true, comparedKeys: 2 },
+  })
+  const request = { keys: [accountId(0)] }
+  await fixture.runJob('accounts', { version, kind: 'keys', request })
+  expect(await fixture.balancesIn(moment.schemaName)).toEqual(balances(1, 1))
 })
 
 test('a version that was filled after its topic grew keeps keys in order that have moved since', async () => {

@@ -6,6 +6,7 @@ import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
 import { abortRebuild } from './abort-rebuild.ts'
 import { latestJob } from './jobs.ts'
 import { requestRebuild } from './request-rebuild.ts'
+import { retire } from './retire.ts'
 import { readVersion } from './versions.ts'
 
 let fixture: RebuildFixture
@@ -55,6 +56,20 @@ test('a rebuild that is aborted in a transaction ends, and is not taken up again
   await requestRebuild(fixture.db, V2, {})
   await fixture.hasState('totals', 2, 'ready')
   expect((await readVersion(fixture.db, V2)).reason).toBeNull()
+})
+
+test('a version whose rebuild holds its tables is retired once that is aborted', async () => {
+  const { projection, release, calls } = stuck()
+  fixture.start([totals, projection])
+  await until(() => expect(calls()).toBe(1))
+  await expect(retire(fixture.db, V2)).rejects.toMatchObject({
+    code: 'LOCKED',
+    message: 'the rebuild of totals v2 holds its tables: abort it, and retire the version then',
+  })
+  await abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })
+  await retire(fixture.db, V2)
+  expect(await readVersion(fixture.db, V2)).toMatchObject({ state: 'retired' })
+  release()
 })
 
 test('a rebuild that waits for the log ends, and the next one begins', async () => {

@@ -6,7 +6,7 @@ import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { failOpenJobs } from './jobs.ts'
 import { dropTenantSchemas, listTenantSchemas } from './tenant-schemas.ts'
-import { type Version, VersionError, hasEffects, lockVersion } from './versions.ts'
+import { type Version, VersionError, hasEffects, lockVersion, readVersion } from './versions.ts'
 
 /** Readers of a table that goes are rare; they are not to wait long for those that stay. */
 const LOCK_TIMEOUT_MS = 5_000
@@ -120,6 +120,13 @@ async function inTime(
     await db.transaction().execute(work)
   } catch (error) {
     if (postgresErrorCode(error) !== LOCK_NOT_AVAILABLE) throw error
+    const { state } = await readVersion(db, { name, version })
+    if (state === 'building') {
+      throw new VersionError(
+        'LOCKED',
+        `the rebuild of ${name} v${version} holds its tables: abort it, and retire the version then`,
+      )
+    }
     throw new VersionError(
       'LOCKED',
       `a transaction holds tables of ${name} v${version} for longer than ${LOCK_TIMEOUT_MS} ms: look for it in pg_stat_activity, and retire the version again`,

@@ -20,6 +20,11 @@ export function isRunning(state: VersionState): boolean {
   return RUNNING_STATES.some((running) => running === state)
 }
 
+/** What shows a moment is left as it was filled. */
+export function followsLog({ version, state }: Pick<Version, 'version' | 'state'>): boolean {
+  return version > 0 && isRunning(state)
+}
+
 type VersionErrorCode =
   | 'UNKNOWN_PROJECTION'
   | 'UNKNOWN_VERSION'
@@ -203,7 +208,8 @@ export async function setPaused(
 ): Promise<readonly number[]> {
   const versions = (await readVersions(db, target.name)).filter(
     ({ version, state }) =>
-      isRunning(state) && (target.version === undefined || target.version === version),
+      followsLog({ version, state }) &&
+      (target.version === undefined || target.version === version),
   )
   if (versions.length === 0) {
     throw new VersionError(
