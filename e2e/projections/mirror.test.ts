@@ -38,6 +38,8 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
     ['__streams.errors.exception', 'RangeError'],
     ['kafka_dlt-original-topic', stack.topic],
     ['kafka_dlt-original-partition', '0'],
+    ['kafka_dlt-original-timestamp-type', 'CreateTime'],
+    ['kafka_dlt-exception-cause-fqcn', 'RangeError'],
     ['kafka_dlt-exception-message', 'account bad: nothing deposited'],
     ['kafka_dlt-original-consumer-group', 'projector-accounts-v1'],
     ['fairlead.dlq.kind', 'failed'],

@@ -104,9 +104,12 @@ function headersOf(
     'kafka_dlt-original-partition': place.partition,
     'kafka_dlt-original-offset': place.offset,
     'kafka_dlt-original-timestamp': `${record.timestampMs}`,
-    'kafka_dlt-original-timestamp-type': 'CREATE_TIME',
+    // As `TimestampType` of Kafka's clients prints it.
+    'kafka_dlt-original-timestamp-type': 'CreateTime',
     'kafka_dlt-original-consumer-group': `${groupIdPrefix}-${name}-v${version}`,
     'kafka_dlt-exception-fqcn': error.class,
+    // Where Spring has what the handler threw, and in the one above what it wraps that in.
+    'kafka_dlt-exception-cause-fqcn': error.class,
     'kafka_dlt-exception-message': error.message,
     'kafka_dlt-exception-stacktrace': error.stack,
     'fairlead.dlq.kind': cause.kind,
