@@ -75,6 +75,24 @@ test.for([
   expect(run).toMatchObject({ exitCode: 0, requests: [`GET ${path}`] })
 })
 
+const OF_SEVENTH = {
+  projection: 'orders',
+  version: 7,
+  key: 'k',
+  reason: 'why',
+  errorClass: 'RangeError',
+  errorMessage: 'no',
+}
+
+test.for([
+  [LIST_PARKED_KEYS, { keys: [OF_SEVENTH], next: null }],
+  [LIST_CAUSES, { causes: [OF_SEVENTH] }],
+  [LIST_LETTER_ACTIONS, { actions: [OF_SEVENTH] }],
+] as const)('$0.name says of which version something is', async ([command, body]) => {
+  const { stdout } = await runAgainst(() => ({ body }), command, 'orders')
+  expect(stdout).toMatch(/\borders v7 /)
+})
+
 test('a version is a number, or the live one', async () => {
   const run = await runAgainst(() => ({ body: {} }), LIST_LETTERS, 'orders', '--version', 'newest')
   expect(run).toMatchObject({ exitCode: 2, requests: [] })

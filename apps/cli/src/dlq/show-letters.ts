@@ -40,6 +40,7 @@ type Letter = JsonObject & {
 
 type ParkedKey = JsonObject & {
   readonly projection: string
+  readonly version: number
   readonly key: string
   readonly letters: number
   readonly parkedAt: string
@@ -55,6 +56,7 @@ type ParkedKey = JsonObject & {
 type Cause = JsonObject & {
   readonly fingerprint: string
   readonly projection: string
+  readonly version: number
   readonly stage: string
   readonly errorClass: string
   readonly errorMessage: string
@@ -68,6 +70,7 @@ type Action = JsonObject & {
   readonly actor: string
   readonly action: string
   readonly projection: string
+  readonly version: number
   readonly key: string
   readonly letterId: string
   readonly reason: string
@@ -96,7 +99,7 @@ const LETTER_COLUMNS: readonly Column<Letter>[] = [
 ]
 
 const KEY_COLUMNS: readonly Column<ParkedKey>[] = [
-  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'projection', value: ({ projection, version }) => `${projection} v${version}` },
   { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'letters', value: ({ letters }) => letters, align: 'right' },
   { title: 'parked at', value: ({ parkedAt }) => parkedAt },
@@ -110,7 +113,7 @@ const KEY_COLUMNS: readonly Column<ParkedKey>[] = [
 
 const CAUSE_COLUMNS: readonly Column<Cause>[] = [
   { title: 'fingerprint', value: ({ fingerprint }) => fingerprint },
-  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'projection', value: ({ projection, version }) => `${projection} v${version}` },
   { title: 'keys', value: ({ keys }) => keys, align: 'right' },
   { title: 'stage', value: ({ stage }) => stage },
   { title: 'last at', value: ({ lastAt }) => lastAt },
@@ -122,7 +125,7 @@ const ACTION_COLUMNS: readonly Column<Action>[] = [
   { title: 'at', value: ({ at }) => at },
   { title: 'actor', value: ({ actor }) => actor },
   { title: 'action', value: ({ action }) => action },
-  { title: 'projection', value: ({ projection }) => projection },
+  { title: 'projection', value: ({ projection, version }) => `${projection} v${version}` },
   { title: 'letter', value: ({ letterId }) => letterId, align: 'right' },
   { title: 'key', value: ({ key }) => key, lengthMax: KEY_LENGTH_MAX },
   { title: 'reason', value: ({ reason }) => reason },

@@ -135,13 +135,13 @@ async function swapLocked(
 
 function refuseFailures({ firstFailure }: KeyFold): void {
   if (firstFailure === undefined) return
-  const { record, cause, key } = firstFailure
+  const { record, cause } = firstFailure
   const what =
     cause.kind === 'failed'
       ? `fails: ${cause.errorMessage}`
       : 'comes behind one that cannot be decoded'
   throw new RebuildFailed(
-    `the event of key ${key} at ${record.topic}-${record.partition}, offset ${record.offset}, ${what}. Nothing was changed; the key's dead letters can be edited, replayed or discarded.`,
+    `the event at ${record.topic}-${record.partition}, offset ${record.offset}, ${what}. Nothing was changed. The log is read as it is, without edits and discards of dead letters: have the handler take the event or pass over it, or leave the rows as they are.`,
   )
 }
 

@@ -72,7 +72,10 @@ describe('a later version of a fold', () => {
     ])
 
     const asked = { ...SWAP, name: 'accounts', version: 2 }
-    await expect(promote(db, asked)).rejects.toMatchObject({ code: 'PARKED_KEYS' })
+    await expect(promote(db, asked)).rejects.toMatchObject({
+      code: 'PARKED_KEYS',
+      message: expect.stringMatching(/fairlead dlq causes accounts --version 2.*--accept-parked/),
+    })
     expect(await promote(db, { ...asked, acceptParked: true })).toMatchObject({ live: 2 })
   })
 

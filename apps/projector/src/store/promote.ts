@@ -272,7 +272,7 @@ async function refuseParked(trx: Transaction<unknown>, target: Version): Promise
   if (count === 0n) return
   throw new VersionError(
     'PARKED_KEYS',
-    `${target.name} v${target.version} has ${count} parked keys, whose events its rows lack: look at its dead letters, or accept them explicitly`,
+    `${target.name} v${target.version} has ${count} parked keys, whose events its rows lack: replay or discard them (fairlead dlq causes ${target.name} --version ${target.version}), or accept that (acceptParked, --accept-parked)`,
   )
 }
 
