@@ -17,9 +17,12 @@ export async function deleteRows(
   let deleted = 0
   for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
     const { rowCount } = await client.query(
-      `delete from ${name} where ctid = any(array(
-         select ctid from ${name} where ${pg.escapeIdentifier(timeColumn)} < to_timestamp($1 / 1000.0)
-         limit ${BATCH_ROWS} for update skip locked))`,
+      // Each partition has a row of its own at a place; the places alone let Postgres read no others.
+      `with old as materialized (
+         select tableoid, ctid from ${name} where ${pg.escapeIdentifier(timeColumn)} < to_timestamp($1 / 1000.0)
+         limit ${BATCH_ROWS} for update skip locked)
+       delete from ${name} where ctid = any(array(select ctid from old))
+         and (tableoid, ctid) in (select tableoid, ctid from old)`,
       [endMs],
     )
     deleted += rowCount ?? 0

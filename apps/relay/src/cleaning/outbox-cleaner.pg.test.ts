@@ -227,6 +227,24 @@ test('a table that cannot be partitioned is cleaned by deletion, behind every sl
   expect(fixture.publishedIds().length).toBe(3)
 })
 
+test('a partitioned table that is cleaned by deletion keeps young rows at the places of old ones', async () => {
+  await createFixture()
+  await partitionOutbox()
+  await addOldPartition(6)
+  await insertOld(6)
+  const [kept] = await fixture.insert([{}])
+  await fixture.pool.query(`select relay.delete_outbox('outbox.events', '1 hour')`)
+  await fixture.started()
+  const rounds = cleaner()
+  const idsLeft = async () => {
+    await rounds.runRound()
+    const { rows } = await fixture.pool.query<{ id: string }>('select id from outbox.events')
+    return rows.map(({ id }) => id)
+  }
+  await fixture.until(async () => (await idsLeft()).length < 2)
+  expect(await idsLeft()).toEqual([kept])
+})
+
 test('too few partitions ahead are an error in the log, whatever keeps them from being made', async () => {
   await createFixture()
   await partitionOutbox()
