@@ -9,6 +9,8 @@ import { parsePreciseJson } from './precise-json.ts'
 
 const BYTE_MAX = 0xff
 const DEPTH_MAX = 500
+/** Whether a value is of one of these what is in it has no say in. */
+const CONTAINERS: ReadonlySet<AvroSchema['kind']> = new Set(['record', 'array', 'map'])
 
 /**
  * JSON as it is usually written: unions without the name of their branch, bytes as Avro's text.
@@ -90,6 +92,8 @@ function unionDatum(
     const isBytes = branch.kind === 'bytes' || branch.kind === 'fixed'
     // Text is only then bytes when no branch takes text.
     if (isBytes && branches.some(({ kind }) => kind === 'string' || kind === 'enum')) continue
+    // Before what is in it: types that nest within each other would double the work with each level.
+    if (CONTAINERS.has(branch.kind) && !fits(branch, value)) continue
     const datum = attempt(() => datumOf(branch, value, path, depth + 1))
     if (datum !== undefined && fits(branch, datum)) return datum
   }

@@ -24,6 +24,29 @@ const SUBJECTS: Readonly<Record<string, Record<string, unknown>>> = {
       ],
     }),
   },
+  tree: {
+    schema: JSON.stringify({
+      type: 'record',
+      name: 'Sum',
+      fields: [
+        {
+          name: 'of',
+          type: [
+            'long',
+            'Sum',
+            {
+              type: 'record',
+              name: 'Product',
+              fields: [
+                { name: 'of', type: ['long', 'Sum', 'Product'] },
+                { name: 'factor', type: 'bytes' },
+              ],
+            },
+          ],
+        },
+      ],
+    }),
+  },
   json: {
     schemaType: 'JSON',
     schema: JSON.stringify({
@@ -99,6 +122,21 @@ test('a document is encoded in Avro behind the id of its schema', async () => {
     raw: Uint8Array.of(0, 255),
     price: 1,
   })
+})
+
+test('a document of types that nest within each other takes no longer with each level', async () => {
+  const encoder = await encoders().load('tree')
+  const factors = 64
+  const text = `{"of": ${'{"factor": "ÿ", "of": '.repeat(factors)}7${'}'.repeat(factors)}}`
+  const root = JSON.parse(text) as unknown
+  const bytes = encoder.encode(text)
+  const serde = createAvroSerde({
+    registry: { ...registry, schemaById: async () => registry.version('tree', 3) },
+  })
+  const { value } = await serde.decode(bytes)
+  const asText = (_: string, member: unknown) =>
+    member instanceof Uint8Array ? 'ÿ' : typeof member === 'bigint' ? Number(member) : member
+  expect(JSON.parse(JSON.stringify(value, asText))).toEqual(root)
 })
 
 test('a document that a JSON Schema accepts goes out as it is written', async () => {
