@@ -383,7 +383,25 @@ test('events of an unknown set and with an empty key are refused', async () => {
     await expect(
       outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: '', quantity: 1 })),
     ).rejects.toThrow('empty key')
+    await expect(
+      outbox.append(transaction, OrderEvents.OrderPlaced({ orderId: 'a\0', quantity: 1 })),
+    ).rejects.toThrow('a key with a NUL')
   })
+})
+
+test('a transaction in another one is refused, with what to do in its place', async () => {
+  await db.transaction().execute(async (transaction) => {
+    const nested = outbox.transaction(transaction, () => Promise.resolve())
+    await expect(nested).rejects.toThrow('append to that, and ask outbox.token for its token')
+  })
+})
+
+test('an unknown transport is refused at the start', async () => {
+  const serde = createAvroSerde({ registry })
+  const transport = 'mesage' as never
+  await expect(createOutbox({ serde, events: [], transport })).rejects.toThrow(
+    "'table' or 'message', not mesage",
+  )
 })
 
 test('an event set that the relay would not route is refused at the start', async () => {

@@ -64,7 +64,7 @@ export interface Outbox {
    * until a projection has applied them. It takes one statement more than a plain transaction, behind
    * the commit. When that one fails there is a token all the same, as the events are written.
    *
-   * @throws what `work` throws; then nothing is written.
+   * @throws what `work` throws; then nothing is written. {@link OutboxError} in a transaction.
    */
   transaction<DB, R>(
     db: Kysely<DB>,
@@ -104,6 +104,10 @@ export async function createOutbox(options: OutboxOptions): Promise<Outbox> {
     }
   }
   const { headers = () => ({}), transport = 'table' } = options
+  // A service in JavaScript may say anything, and would learn of it with its first event.
+  if (!Object.hasOwn(STATEMENTS, transport)) {
+    throw new OutboxError(`transport is 'table' or 'message', not ${transport}`)
+  }
   return new PostgresOutbox({ encoders, headers, statement: STATEMENTS[transport] })
 }
 
@@ -204,6 +208,12 @@ class PostgresOutbox implements Outbox {
     db: Kysely<DB>,
     work: (transaction: Transaction<DB>) => Promise<R>,
   ): Promise<{ readonly result: R; readonly token: CommitToken }> {
+    // A transaction is a Kysely, too, and its commit is somebody else's.
+    if (db.isTransaction) {
+      throw new OutboxError(
+        'outbox.transaction begins a transaction, and is in one already: append to that, and ask outbox.token for its token',
+      )
+    }
     const written = writtenWith(db)
     const ids = new Set<string>()
     const appendedTo = { written, ids, outer: APPENDED_TO.getStore() }
@@ -247,6 +257,9 @@ class PostgresOutbox implements Outbox {
       throw new OutboxError(`${event.type} of ${event.topic} is in no event set of this outbox`)
     }
     if (event.key === '') throw new OutboxError(`${event.type} has an empty key`)
+    if (event.key.includes('\0')) {
+      throw new OutboxError(`${event.type} has a key with a NUL, which no text of Postgres has`)
+    }
     try {
       return Buffer.from(encoder.encode(event.data))
     } catch (error) {
