@@ -13,6 +13,7 @@ const API_KEYS = {
   initProducerId: 22,
   saslAuthenticate: 36,
 } as const
+const INVALID_TOPIC_EXCEPTION = 17
 const UNSUPPORTED_SASL_MECHANISM = 33
 
 /** What happens to one Produce request. */
@@ -40,8 +41,11 @@ export class FakeBroker {
   produceRequestCount = 0
   fetchRequestCount = 0
   metadataRequestCount = 0
-  /** What Fetch requests are answered with, one after the other; behind the last one they wait. */
-  readonly fetchErrorCodes: number[] = []
+  /**
+   * What Fetch requests are answered with, one after the other; behind the last one they wait. `throttled` names no
+   * partition, as to clients that are beyond their quota.
+   */
+  readonly fetchErrorCodes: (number | 'throttled')[] = []
   /** Of clients that wanted to say who they are. */
   handshakeCount = 0
   /** For how long they are believed, 0: for ever; undefined: all of them are refused. */
@@ -140,7 +144,7 @@ export class FakeBroker {
         break
       case API_KEYS.metadata:
         this.metadataRequestCount += 1
-        respond(metadataBody(this.#port))
+        respond(metadataBody(this.#port, metadataTopics(reader)))
         break
       case API_KEYS.initProducerId:
         reader.readNullableString()
@@ -253,7 +257,16 @@ function apiVersionsBody(): Writer {
     .appendTaggedFields()
 }
 
-function metadataBody(port: number): Writer {
+/** Those of a Metadata request, version 11. */
+function metadataTopics(reader: Reader): readonly string[] {
+  return reader.readArray(() => {
+    reader.readUUID()
+    return reader.readString()
+  })
+}
+
+/** There is the topic `t`; the names of all others are invalid. */
+function metadataBody(port: number, topics: readonly string[]): Writer {
   const partitions = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
   const nodes = (writer: Writer) =>
     writer.appendArray([NODE_ID], (w, id) => w.appendInt32(id), true, false)
@@ -264,9 +277,10 @@ function metadataBody(port: number): Writer {
     })
     .appendString('fake')
     .appendInt32(NODE_ID)
-    .appendArray(['t'], (writer, topic) => {
-      writer.appendInt16(0).appendString(topic).appendUUID(null).appendBoolean(false)
-      writer.appendArray(partitions, (w, partition) => {
+    .appendArray([...topics], (writer, topic) => {
+      const errorCode = topic === 't' ? 0 : INVALID_TOPIC_EXCEPTION
+      writer.appendInt16(errorCode).appendString(topic).appendUUID(null).appendBoolean(false)
+      writer.appendArray(topic === 't' ? partitions : [], (w, partition) => {
         w.appendInt16(0).appendInt32(partition).appendInt32(NODE_ID).appendInt32(0)
         nodes(w)
         nodes(w)
@@ -278,16 +292,16 @@ function metadataBody(port: number): Writer {
 }
 
 /** Of Fetch, version 12: one partition without records. */
-function fetchBody(errorCode: number): Writer {
+function fetchBody(errorCode: number | 'throttled'): Writer {
   return Writer.create()
     .appendInt32(0)
     .appendInt16(0)
     .appendInt32(0)
-    .appendArray(['t'], (topics, topic) => {
+    .appendArray(errorCode === 'throttled' ? [] : ['t'], (topics, topic) => {
       topics.appendString(topic).appendArray([0], (writer, partition) => {
         writer
           .appendInt32(partition)
-          .appendInt16(errorCode)
+          .appendInt16(Number(errorCode))
           .appendInt64(0n)
           .appendInt64(0n)
           .appendInt64(0n)

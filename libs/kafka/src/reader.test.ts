@@ -25,3 +25,14 @@ test.for([
     await broker.close()
   },
 )
+
+test('a fetch of a client that is beyond its quota is tried again', async () => {
+  const broker = await FakeBroker.listen()
+  broker.fetchErrorCodes.push('throttled', NONE)
+  const reader = createReader({ bootstrapServers: [broker.address], clientId: 'test' })
+  const request = { topic: 't', partition: 0, fromOffset: 7, maxWaitMs: 100, maxBytes: 1_000 }
+  expect(await reader.fetch(request)).toMatchObject({ nextOffset: 7, records: [] })
+  expect(broker.fetchRequestCount).toBe(2)
+  await reader.close()
+  await broker.close()
+})

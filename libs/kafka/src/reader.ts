@@ -28,6 +28,9 @@ export function createReader(options: ClientOptions): Reader {
   }
 }
 
+/** Kafka's code for what a quota refuses. */
+const THROTTLING_QUOTA_EXCEEDED = 89
+
 /** One fetch of one partition from its leader, retried until `maxWaitMs` + the request timeout. */
 export function fetchRecords(cluster: Cluster, request: FetchRequest): Promise<FetchResult> {
   invariant(request.maxWaitMs >= 0 && request.maxBytes > 0, 'a fetch waits for some bytes')
@@ -66,11 +69,11 @@ async function fetchOnce(
     (connection) => connection.exchange(fetchExchange(call), options),
     options,
   )
+  const what = `Fetch of ${topic}-${partition} from ${fromOffset}`
+  // The next attempt waits in the connection, which the broker does not read until the quota has room.
+  if (answer === undefined) throw responseError(THROTTLING_QUOTA_EXCEEDED, what)
   if (answer.errorCode !== 0) {
-    const error = responseError(
-      answer.errorCode,
-      `Fetch of ${topic}-${partition} from ${fromOffset}`,
-    )
+    const error = responseError(answer.errorCode, what)
     // Kafka's clients ask for the topic's new id; who names one wants that topic and no other.
     if (error.code !== 'UNKNOWN_TOPIC_ID') throw error
     throw new KafkaError(error.message, { code: error.code, retryable: false })

@@ -1,4 +1,3 @@
-import { DecodeError } from '@fairlead/base'
 import type { ByteReader } from '../byte-reader.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 import type { Isolation } from '../clients.ts'
@@ -52,9 +51,11 @@ const UUID_BYTES = 16
  * by its id, or 12, by its name. By name, a topic that is deleted and created again goes on under
  * the same name, with OFFSET_OUT_OF_RANGE as the only sign.
  *
- * The current leader epoch is not sent (-1), a preferred read replica is not followed.
+ * The current leader epoch is not sent (-1), a preferred read replica is not followed. The answer is undefined
+ * for a client that is beyond its quota: the broker then names no partition, and reads nothing more from the
+ * connection for a while.
  */
-export function fetchExchange(call: FetchCall): Exchange<FetchAnswer> {
+export function fetchExchange(call: FetchCall): Exchange<FetchAnswer | undefined> {
   const version = call.topicId === undefined ? BY_NAME_VERSION : BY_ID_VERSION
   return exchangeOf(
     { key: FETCH_KEY, version },
@@ -82,7 +83,7 @@ function encodeFetch(writer: ByteWriter, call: FetchCall): void {
   writer.string('').tags()
 }
 
-function decodeFetch(reader: ByteReader, { topicId }: FetchCall): FetchAnswer {
+function decodeFetch(reader: ByteReader, { topicId }: FetchCall): FetchAnswer | undefined {
   reader.int32()
   const errorCode = reader.int16()
   reader.int32()
@@ -103,10 +104,7 @@ function decodeFetch(reader: ByteReader, { topicId }: FetchCall): FetchAnswer {
     batches: new Uint8Array(),
     divergingEndOffset: undefined,
   }
-  const answer = errorCode === 0 ? answers[0] : failed
-  if (answer === undefined)
-    throw new DecodeError('the response names no partition', reader.position)
-  return answer
+  return errorCode === 0 ? answers[0] : failed
 }
 
 function decodePartition(reader: ByteReader): FetchAnswer {
