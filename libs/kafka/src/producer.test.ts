@@ -101,6 +101,26 @@ test('sends with the same rejected keys keep the order of a key together', async
   expect(broker.stored).toEqual(['c', 'd'])
 })
 
+test('a leader that moves while a send waits for another topic makes no topic invalid', async () => {
+  const { broker, producer } = await connected([
+    { kind: 'answer' },
+    { kind: 'error', errorCode: 6 },
+  ])
+  const [record] = records('b')
+  const placed = { ...record, topic: 't', partition: undefined, headers: [], key: null }
+  await producer.send(records('first'))
+  const before = producer.send(records('a'))
+  const sent = producer.send([
+    { ...placed, value: Buffer.from('b') },
+    { ...placed, topic: 'not valid', value: null },
+  ])
+  await expect(sent).rejects.toMatchObject({
+    rejectedRecords: [{ recordIndex: 1, code: 'INVALID_TOPIC_EXCEPTION' }],
+  })
+  await before
+  expect(broker.stored).toEqual(['first', 'a', 'b'])
+})
+
 test('a producer that may not send any more sends no retry', async () => {
   let isPermitted = true
   const { broker, producer } = await connected([{ kind: 'store-then-reset' }], {

@@ -144,10 +144,15 @@ export class Producer {
   async #admit(records: readonly OutgoingRecord[], send: Send): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     this.#sender ??= await this.#createSender()
-    const keyless = new Map<string, number>()
-    for (const [topic, needsCount] of topicsOf(records)) {
-      if (needsCount) await this.#loadPartitionCount(topic)
-      keyless.set(topic, this.#nextRoundRobin(topic))
+    // Noted here: a leader that moves while others are waited for makes the cluster forget its topic.
+    const placements = new Map<string, Placement>()
+    for (const topic of topicsToPlaceIn(records)) {
+      const partitionCount = await this.#loadPartitionCount(topic)
+      if (partitionCount === undefined) continue
+      placements.set(topic, {
+        partitionCount,
+        keyless: this.#nextRoundRobin(topic, partitionCount),
+      })
     }
     const sizesBytesMax = records.map(recordSizeBytesMax)
     await this.#waitForRoom(this.#sender, sizesBytesMax)
@@ -156,7 +161,7 @@ export class Producer {
     for (const record of records) {
       const recordIndex = nextIndex
       nextIndex += 1
-      const partition = this.#choosePartition(record, keyless)
+      const partition = choosePartition(record, placements)
       const sizeBytesMax = sizesBytesMax[recordIndex] ?? 0
       const refusal = this.#refusalOf(record, partition, sizeBytesMax, send)
       if (refusal === undefined && partition !== undefined) {
@@ -194,18 +199,6 @@ export class Producer {
       return { code: PRECEDING_RECORD_REJECTED, message }
     }
     return undefined
-  }
-
-  /** Undefined when the topic has an invalid name: all others have a partition count by now. */
-  #choosePartition(
-    record: OutgoingRecord,
-    keyless: ReadonlyMap<string, number>,
-  ): number | undefined {
-    if (record.partition !== undefined) return record.partition
-    const { topic, key } = record
-    const count = this.#cluster.partitionCount(topic)
-    if (count === undefined) return undefined
-    return key === null ? keyless.get(topic) : partitionOfKey(key, count)
   }
 
   async #createSender(): Promise<BatchSender> {
@@ -250,26 +243,28 @@ export class Producer {
     )
   }
 
-  /** Leaves the count unknown only for a topic whose name is invalid. */
-  async #loadPartitionCount(topic: string): Promise<void> {
+  /** Undefined only for a topic whose name is invalid. */
+  async #loadPartitionCount(topic: string): Promise<number | undefined> {
     const { closing } = this.#cluster
-    if (this.#cluster.partitionCount(topic) !== undefined) return
-    await retrying(
+    const known = this.#cluster.partitionCount(topic)
+    if (known !== undefined) return known
+    return retrying(
       { what: `metadata of ${topic}`, timeoutMs: this.#deliveryTimeoutMs, signal: closing },
       async (remaining) => {
         await this.#cluster.refresh([topic], { timeoutMs: remaining(), signal: closing })
-        if (this.#cluster.partitionCount(topic) !== undefined) return
+        const loaded = this.#cluster.partitionCount(topic)
+        if (loaded !== undefined) return loaded
         const code = this.#cluster.topicError(topic)
-        if (code === INVALID_TOPIC) return
+        if (code === INVALID_TOPIC) return undefined
         throw new KafkaError(`topic ${topic} has no partitions: ${code}`, { code, retryable: true })
       },
     )
   }
 
-  #nextRoundRobin(topic: string): number {
+  #nextRoundRobin(topic: string, partitionCount: number): number {
     const next = this.#roundRobin.get(topic) ?? 0
     this.#roundRobin.set(topic, next + 1)
-    return next % (this.#cluster.partitionCount(topic) ?? 1)
+    return next % partitionCount
   }
 
   async #waitForRoom(sender: BatchSender, sizesBytes: readonly number[]): Promise<void> {
@@ -300,20 +295,35 @@ type Transactions = {
   readonly requests: TransactionRequests
 }
 
+/** Where the records of one `send` go in a topic. */
+type Placement = {
+  readonly partitionCount: number
+  /** Of all that have no key. */
+  readonly keyless: number
+}
+
 type Refusal = { readonly code: string; readonly message: string }
 
 function invalidTopic(topic: string): Refusal {
   return { code: INVALID_TOPIC, message: `topic ${topic} cannot exist` }
 }
 
-/** The topics, and for each whether its partitions must be known to place the records. */
-function topicsOf(records: readonly OutgoingRecord[]): ReadonlyMap<string, boolean> {
-  const topics = new Map<string, boolean>()
-  for (const { topic, partition } of records) {
-    if (partition === undefined) topics.set(topic, true)
-    else if (!topics.has(topic)) topics.set(topic, false)
-  }
+/** The topics whose partitions must be known to place the records. */
+function topicsToPlaceIn(records: readonly OutgoingRecord[]): ReadonlySet<string> {
+  const topics = new Set<string>()
+  for (const { topic, partition } of records) if (partition === undefined) topics.add(topic)
   return topics
+}
+
+/** Undefined when the topic has an invalid name: all others have a placement. */
+function choosePartition(
+  { topic, partition, key }: OutgoingRecord,
+  placements: ReadonlyMap<string, Placement>,
+): number | undefined {
+  if (partition !== undefined) return partition
+  const placement = placements.get(topic)
+  if (placement === undefined) return undefined
+  return key === null ? placement.keyless : partitionOfKey(key, placement.partitionCount)
 }
 
 function stamped(record: OutgoingRecord): StampedRecord {
