@@ -6,7 +6,7 @@ import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-
 import { moveCheckpoint } from './checkpoints.ts'
 import { promote } from './promote.ts'
 import { retire } from './retire.ts'
-import { readVersion } from './versions.ts'
+import { readVersion, setPaused } from './versions.ts'
 
 const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
 
@@ -38,6 +38,16 @@ describe('side effects are not lost when the live version is behind the one to b
     expect((await readVersion(versions.db, first)).state).toBe('live')
     const accepted = { ...asked, acceptLostEffects: true }
     expect(await promote(versions.db, accepted)).toMatchObject({ live: 2, effectsPending: 4_900 })
+  })
+
+  test('one that is paused says so', async () => {
+    await versions.stand(1, 100, 0)
+    await versions.stand(2, 5_000, 0)
+    await setPaused(versions.db, { ...first, pausedBy: 'ana' })
+    await expect(promote(versions.db, asked)).rejects.toMatchObject({
+      code: 'EFFECTS_PENDING',
+      message: expect.stringMatching(/had by it alone: it is paused by ana, resume it/) as unknown,
+    })
   })
 
   test('a live version that moves has them in time', async () => {
@@ -107,6 +117,16 @@ describe('a read behind the swap sees no less than one before it:', () => {
       message: expect.stringMatching(/is 1 records behind version 1/),
     })
     expect(await promote(versions.db, { ...asked, lagRecordsMax: 1 })).toMatchObject({ live: 2 })
+  })
+
+  test.for([0, 2_000])('one that is paused %i records behind says so', async (behind) => {
+    await versions.stand(1, behind + 1)
+    await versions.stand(2, 0)
+    await setPaused(versions.db, { ...asked, pausedBy: 'ana' })
+    await expect(promote(versions.db, asked)).rejects.toMatchObject({
+      code: 'LAGS_BEHIND',
+      message: expect.stringMatching(/behind version 1: it is paused by ana, resume it/) as unknown,
+    })
   })
 
   test('one that is far behind is refused at once, and stops nothing', async () => {

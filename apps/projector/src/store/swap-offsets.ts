@@ -85,7 +85,7 @@ function refuseStanding(offsets: SwapOffsets, { live, target, firstSeen }: Swap)
   if (pending <= APART_RECORDS_MAX) return
   throw new StillBehind(
     'EFFECTS_PENDING',
-    `${target.name} v${live.version}, which is live, stands still behind v${target.version}, and the side effects of ${pending} records are to be had by it alone: does a projector run it? They are lost unless it gets there (acceptLostEffects)`,
+    `${target.name} v${live.version}, which is live, stands still behind v${target.version}, and the side effects of ${pending} records are to be had by it alone: ${whyStill(live)} They are lost unless it gets there (acceptLostEffects)`,
   )
 }
 
@@ -166,7 +166,11 @@ function lagOf(offsets: SwapOffsets): number {
 }
 
 function explainLag({ live, target, lagRecordsMax }: Lagging, lag: number): string {
-  return `${target.name} v${target.version} is ${lag} records behind version ${live.version}: does a projector run it? ${lagRecordsMax} are allowed`
+  return `${target.name} v${target.version} is ${lag} records behind version ${live.version}: ${whyStill(target)} ${lagRecordsMax} are allowed`
+}
+
+function whyStill({ pausedBy }: Version): string {
+  return pausedBy === null ? 'does a projector run it?' : `it is paused by ${pausedBy}, resume it.`
 }
 
 /** From the greater of the two checkpoints on, side effects are the new version's. */
