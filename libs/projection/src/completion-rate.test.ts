@@ -18,6 +18,27 @@ test('a change of speed counts little by little', () => {
   expect(rate.perSecond).toBeCloseTo(140)
 })
 
+test('what is done in large steps has the speed of all of them, between two steps as well', () => {
+  const rate = new CompletionRate()
+  const speeds: number[] = []
+  for (let measurement = 0; measurement <= 80; measurement += 1) {
+    rate.measure(2_000 * Math.floor(measurement / 4), measurement * 500)
+    if (measurement >= 4) speeds.push(rate.perSecond)
+  }
+  for (const speed of speeds) expect(speed).toBeCloseTo(1_000)
+})
+
+test('something that stands still for longer than a step becomes slower', () => {
+  const rate = new CompletionRate()
+  rate.measure(0, 0)
+  rate.measure(500, 500)
+  for (let measurement = 2; measurement <= 30; measurement += 1) {
+    rate.measure(500, measurement * 500)
+  }
+  expect(rate.perSecond).toBeGreaterThan(0)
+  expect(rate.perSecond).toBeLessThan(50)
+})
+
 test('something that stands still has no time left that anybody could name', () => {
   const rate = new CompletionRate()
   rate.measure(0, 0)
