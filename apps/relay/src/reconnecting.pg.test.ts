@@ -1,6 +1,8 @@
 import { getEventListeners } from 'node:events'
+import { setTimeout as elapsed } from 'node:timers/promises'
 import { CutOffProxy, testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test, vi } from 'vitest'
+import { LiveCatalog } from './source/live-catalog.ts'
 import { RelayFixture } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
@@ -39,4 +41,25 @@ test('a relay that tries again and again keeps nothing of each pause', async () 
   await fixture.until(() => busiest() !== undefined)
   expect(getEventListeners(busiest() ?? new EventTarget(), 'abort').length).toBeLessThan(2)
   listening.mockRestore()
+})
+
+test('the log announces many tables at once, and a slow catalog is asked for each: the session goes on', async () => {
+  const tables = Array.from({ length: 6 }, (_, index) => `part_${index}`)
+  fixture = new RelayFixture(await testDatabase(), {
+    'capture.table.include.list': String.raw`public\..*`,
+    'topic.prefix': 'shop',
+    'snapshot.mode': 'no_data',
+  })
+  const created = tables.map((table) => `create table ${table} (id int primary key)`)
+  await fixture.pool.query(created.join(';'))
+  await fixture.started()
+  // As long as a session waits for one of them, all of them together.
+  const refreshing = vi
+    .spyOn(LiveCatalog.prototype, 'refresh')
+    .mockImplementation(() => elapsed(1_000))
+  await fixture.pool.query(tables.map((table) => `insert into ${table} values (1)`).join(';'))
+  await fixture.until(() => fixture.brokers.records('shop.public.part_5').length > 0)
+  expect(refreshing).toHaveBeenCalledTimes(tables.length)
+  expect(fixture.loggedWarnings).toEqual([])
+  refreshing.mockRestore()
 })

@@ -217,7 +217,8 @@ export class Session {
       onSlowRoute: (reason) => parts.onSlowRoute(reason),
       onHeld: () => this.#pause(),
       onReleased: () => {
-        if (!this.#isQueueFull()) this.#resume()
+        if (this.#intake.isHeld) this.#heldAnew()
+        else if (!this.#isQueueFull()) this.#resume()
       },
       onEnqueued: () => {
         if (this.#isQueueFull()) this.#pause()
@@ -439,6 +440,11 @@ export class Session {
     this.#pausedSinceMs = undefined
     this.#hear(performance.now())
     this.#connection?.resume()
+  }
+
+  /** By the next of many tables, of which each is read in time: it gets on, as below. */
+  #heldAnew(): void {
+    if (this.#pausedSinceMs !== undefined) this.#pausedSinceMs = performance.now()
   }
 
   #watch(): void {
