@@ -91,6 +91,25 @@ test('rows that are older than the slot are read as op r, with the values that t
   )
 })
 
+test('the name of a table may have dots, quotes and characters beyond ASCII', async () => {
+  fixture = new RelayFixture(await testDatabase(), {
+    ...SETTINGS,
+    'capture.table.include.list': String.raw`public\..*`,
+  })
+  const names = ['a.b', 'ü"\'x']
+  for (const name of names) {
+    const table = pg.escapeIdentifier(name)
+    await fixture.pool.query(
+      `create table ${table} (id int primary key); insert into ${table} values (1)`,
+    )
+  }
+  await fixture.started()
+  expect(await lastFinished()).toMatchObject({ state: 'done', progress: { rows: 2 } })
+  await fixture.pool.query('insert into "a.b" values (2)')
+  await fixture.until(() => records('a.b').length === 2)
+  expect(operations('a.b')).toEqual(['r', 'c'])
+})
+
 test('while rows change, what a reader has in the end is the table', async () => {
   fixture = new RelayFixture(await testDatabase(), {
     ...SETTINGS,

@@ -43,10 +43,15 @@ export function publicationNames(options: SourceOptions): readonly string[] {
   return options.capture === undefined ? outbox : [...outbox, options.capture.publicationName]
 }
 
+/** The parts of `schema.table`. The name of a table may have dots, too. */
+export function partsOfTable(table: string): readonly [schema: string, name: string] {
+  const dot = table.indexOf('.')
+  return [table.slice(0, dot), table.slice(dot + 1)]
+}
+
 /** `schema.table` for a statement. */
 export function quotedTable(table: string): string {
-  return table
-    .split('.')
+  return partsOfTable(table)
     .map((part) => pg.escapeIdentifier(part))
     .join('.')
 }
