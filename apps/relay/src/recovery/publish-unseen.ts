@@ -19,11 +19,11 @@ import { type SnapshotEvent, outboxEventOf } from '../snapshot/snapshot-tables.t
 import type { ParkedEvent } from '../source/parked-events.ts'
 import { quotedTable } from '../source/source-options.ts'
 import {
+  CursorReader,
   type PublishedPart,
   TEXT_SETTINGS,
   type TableRow,
   readShape,
-  selectRows,
 } from '../table/table-reader.ts'
 import { noteSeenEvents } from './seen-events.ts'
 import { TablePublisher } from './table-publisher.ts'
@@ -248,14 +248,13 @@ async function eachRow(
      where (${part?.rowFilter ?? 'true'}) and ${condition} order by ${time}event.ctid`,
   )
   const turn = new LoopTurn()
-  for (;;) {
+  const cursor = new CursorReader(reader, 'gap')
+  while (!cursor.isAtEnd) {
     if (!isPermitted()) throw slotUncertain()
-    const rows = await selectRows(reader, `fetch ${BATCH_ROWS} from gap`, [])
-    for (const row of rows) {
+    for (const row of await cursor.next(BATCH_ROWS)) {
       await onRow(shape.relation, row)
       await turn.share()
     }
-    if (rows.length < BATCH_ROWS) break
   }
   await reader.query('close gap')
 }

@@ -1,7 +1,13 @@
 import pg from 'pg'
 import { EVENT_OVERHEAD_BYTES } from '../sink/event-size.ts'
 import { quotedTable } from '../source/source-options.ts'
-import { type TableRow, type TableShape, selectRows } from '../table/table-reader.ts'
+import {
+  CursorReader,
+  type TableRow,
+  type TableShape,
+  selectRows,
+  sizeOfRow,
+} from '../table/table-reader.ts'
 
 /** Rows of a table from after one key up to another, in the order of its primary key. */
 export type Chunk = {
@@ -31,8 +37,8 @@ export type ChunkRange = {
   readonly bytesMax: number
 }
 
-/** Rows that are read before their size is known. */
-const FETCH_ROWS = 50
+/** Rows that are read at a time. */
+const FETCH_ROWS_MAX = 50
 
 /** The text of the key of a row. */
 function keyOf(shape: TableShape, row: TableRow): readonly string[] {
@@ -68,15 +74,14 @@ export async function readChunk(
     const rows = new Map<string, TableRow>()
     let sizeBytes = 0
     let lastKey: readonly string[] | undefined
+    const cursor = new CursorReader(client, 'chunk')
     for (;;) {
-      const fetchRows = Math.min(FETCH_ROWS, range.rowsMax - rows.size)
-      const fetched = await selectRows(client, `fetch ${fetchRows} from chunk`, [])
-      for (const row of fetched) {
+      for (const row of await cursor.next(Math.min(FETCH_ROWS_MAX, range.rowsMax - rows.size))) {
         lastKey = keyOf(shape, row)
         rows.set(JSON.stringify(lastKey), row)
-        sizeBytes += row.reduce((sum, value) => sum + (value?.length ?? 0), EVENT_OVERHEAD_BYTES)
+        sizeBytes += sizeOfRow(row) + EVENT_OVERHEAD_BYTES
       }
-      const isLast = fetched.length < fetchRows
+      const { isAtEnd: isLast } = cursor
       if (isLast || rows.size >= range.rowsMax || sizeBytes >= range.bytesMax) {
         return { rows, runningXids, lastKey, isLast }
       }

@@ -1,6 +1,6 @@
 import type { Relation } from '@fairlead/cdc'
 import pg from 'pg'
-import { quotedTable } from '../source/source-options.ts'
+import { partsOfTable, quotedTable } from '../source/source-options.ts'
 
 /** A row in Postgres' text form, as the log would bring it. */
 export type TableRow = readonly (Uint8Array | null)[]
@@ -59,7 +59,7 @@ export async function readShape(
   )
   const [first] = rows
   if (first === undefined) return undefined
-  const [schema = '', name = ''] = table.split('.')
+  const [schema, name] = partsOfTable(table)
   return {
     relation: {
       relationOid: Number(first.oid),
@@ -102,4 +102,41 @@ export async function selectRows(
     types: OUTPUT_TEXT,
   })
   return rows.map((row) => row.map((value) => (value === null ? null : Buffer.from(value))))
+}
+
+/** Of what one fetch brings, as far as the rows before it tell. */
+const FETCH_BYTES = 1_048_576
+
+/**
+ * Fetches the rows of a cursor. How large they are is seen by those that came: first comes one alone, then as
+ * many as fit, up to twice as many as before. Hundreds of large ones at once would not fit into memory.
+ */
+export class CursorReader {
+  readonly #client: pg.ClientBase
+  readonly #cursor: string
+  #rowCount = 1
+  #isAtEnd = false
+
+  constructor(client: pg.ClientBase, cursor: string) {
+    this.#client = client
+    this.#cursor = cursor
+  }
+
+  /** There is nothing behind what was fetched. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd
+  }
+
+  async next(rowsMax: number): Promise<readonly TableRow[]> {
+    const count = Math.min(this.#rowCount, rowsMax)
+    const rows = await selectRows(this.#client, `fetch ${count} from ${this.#cursor}`, [])
+    this.#isAtEnd = rows.length < count
+    const largestBytes = Math.max(1, ...rows.map(sizeOfRow))
+    this.#rowCount = Math.max(1, Math.min(2 * count, Math.floor(FETCH_BYTES / largestBytes)))
+    return rows
+  }
+}
+
+export function sizeOfRow(row: TableRow): number {
+  return row.reduce((sum, value) => sum + (value?.length ?? 0), 0)
 }
