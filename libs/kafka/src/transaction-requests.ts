@@ -1,9 +1,10 @@
 import type { BackoffPolicy } from '@fairlead/base'
 import type { BrokerConnection, CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { COORDINATOR_LOST, expectNoError } from './error-codes.ts'
+import { COORDINATOR_LOST, errorName, expectNoError } from './error-codes.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
+import type { PartitionError } from './requests/by-topic.ts'
 import {
   ADD_PARTITIONS_TO_TXN,
   END_TXN,
@@ -21,6 +22,8 @@ export type ProducerIdentity = {
 
 /** The markers of the transaction before are on their way: a matter of milliseconds, as a rule. */
 const CONCURRENT = 'CONCURRENT_TRANSACTIONS'
+/** Said of partitions that nothing is wrong with, beside one that is refused: that one tells what to do. */
+const NOT_ATTEMPTED = 'OPERATION_NOT_ATTEMPTED'
 const BACKOFF: BackoffPolicy = { baseMs: 20, maxMs: 1_000 }
 
 /**
@@ -74,7 +77,11 @@ export class TransactionRequests {
     const transaction = { transactionalId: this.#transactionalId, producerId, producerEpoch }
     const exchange = addPartitionsToTxnExchange(transaction, partitions)
     await this.#retrying('AddPartitionsToTxn', async (connection, options) => {
-      for (const { topic, partition, errorCode } of await connection.exchange(exchange, options)) {
+      const answers = await connection.exchange(exchange, options)
+      const isLeftOut = ({ errorCode }: PartitionError) =>
+        Number(errorName(errorCode) === NOT_ATTEMPTED)
+      const attemptedFirst = answers.toSorted((a, b) => isLeftOut(a) - isLeftOut(b))
+      for (const { topic, partition, errorCode } of attemptedFirst) {
         expectNoError(errorCode, `AddPartitionsToTxn of ${topic}-${partition}`)
       }
     })
