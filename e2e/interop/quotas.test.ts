@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { type QuotaEntity, createAdmin, createClusterAdmin } from '@fairlead/kafka'
+import {
+  type QuotaEntity,
+  createAdmin,
+  createClusterAdmin,
+  createProducer,
+  createReader,
+} from '@fairlead/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
@@ -128,6 +134,32 @@ test('kafkajs produces at its quota', async () => {
   await producer.disconnect()
   expect(elapsedMs).toBeGreaterThan(TRANSFER_MS * SLACK)
   report('kafkajs produced', elapsedMs)
+})
+
+test('our reader consumes at its quota, and misses nothing', async () => {
+  const bootstrapServers = [broker.address]
+  const topic = { topic: 'ours', partition: 0 }
+  const admin = createAdmin({ clientId: 'admin', bootstrapServers })
+  await admin.ensureTopic({ topic: 'ours', partitions: 1 })
+  await admin.close()
+  const producer = createProducer({ clientId: 'ours', bootstrapServers })
+  const record = { ...topic, key: null, value: Buffer.alloc(LINE_BYTES), headers: [] }
+  for (let sent = 0; sent < LINE_COUNT; sent += 50) {
+    await producer.send(Array.from({ length: 50 }, () => record))
+  }
+  await producer.close()
+  await setQuota({ 'client-id': 'our reader' }, 'consumer_byte_rate')
+  const reader = createReader({ clientId: 'our reader', bootstrapServers })
+  const readAll = async (): Promise<void> => {
+    for (let fromOffset = 0; fromOffset < LINE_COUNT; ) {
+      const request = { ...topic, fromOffset, maxWaitMs: 500, maxBytes: 50_000 }
+      fromOffset = (await reader.fetch(request)).nextOffset
+    }
+  }
+  const elapsedMs = await timed(readAll())
+  await reader.close()
+  expect(elapsedMs).toBeGreaterThan(TRANSFER_MS * SLACK)
+  report('our reader consumed', elapsedMs)
 })
 
 /** How much longer it took than the quota asks for is the machine's. */
