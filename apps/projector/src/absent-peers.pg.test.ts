@@ -57,8 +57,11 @@ test('a database that is down pauses the projection, which loses and parks nothi
   proxy.down()
   fixture.log.append(0, deposited(accountId(0), 2))
   await until(() => expect(health.get('projection accounts v1')).toMatch(/^partition 0 paused: /))
+  // A process that has no partitions says it, too.
+  await until(() => expect(health.get('database')).toEqual(expect.any(String)))
   proxy.up()
   await until(async () => expect(await fixture.nextOffset()).toBe(2))
+  await until(() => expect(health.get('database')).toBe(true))
   expect(await fixture.readAccounts()).toEqual(balances(3))
   expect(await fixture.letters()).toEqual([])
   await until(() => expect(health.get('projection accounts v1')).toBe(true))

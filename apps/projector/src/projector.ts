@@ -238,6 +238,8 @@ export class Projector {
       log,
       logger,
       registered,
+      // A process to which no partition fell has none that would say so.
+      onDatabase: (state) => options.health.set('database', state),
       nowMs: () => performance.now(),
       onSeen: async (each, version) => {
         const running = this.#versions.find((candidate) => candidate.registered === each)

@@ -51,6 +51,7 @@ function start(
       ...log,
     },
     registered: versions,
+    onDatabase: () => undefined,
     nowMs: () => performance.now(),
     onSeen: async ({ projection }) => onSeen(projectionLabel(projection)),
     logger: { warn: () => undefined },

@@ -20,6 +20,8 @@ export type VersionWatchOptions = {
   readonly registered: readonly RegisteredProjection[]
   /** Called with each look at the database. */
   readonly onSeen: (registered: RegisteredProjection, version: Version) => Promise<void>
+  /** With each look: whether the database answers, or why not. */
+  readonly onDatabase: (state: true | string) => void
   readonly nowMs: () => number
   readonly logger: { warn(fields: object, message: string): void }
 }
@@ -85,7 +87,7 @@ export class VersionWatch {
   async #look(): Promise<void> {
     const { db, registered, onSeen } = this.#options
     const ids = new Set(registered.map(({ projectionId }) => projectionId))
-    const versions = await readVersionsById(db, [...ids])
+    const versions = await this.#answered(readVersionsById(db, [...ids]))
     for (const each of registered) {
       const version = versions.find(
         ({ projectionId, version: number }) =>
@@ -96,6 +98,18 @@ export class VersionWatch {
       await this.#attempt(`${label} is not run as it should be`, () => onSeen(each, version))
       if (version.state === 'catching_up') this.#measure(each)
       else this.#rates.delete(each.schemaName)
+    }
+  }
+
+  async #answered<T>(answer: Promise<T>): Promise<T> {
+    const { onDatabase } = this.#options
+    try {
+      const found = await answer
+      onDatabase(true)
+      return found
+    } catch (error) {
+      onDatabase(errorMessage(error))
+      throw error
     }
   }
 

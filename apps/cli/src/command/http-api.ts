@@ -12,6 +12,8 @@ export const TOKEN_OPTION: Readonly<Record<string, OptionDefinition>> = {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000
+/** Code of a service that lacks a peer of its own. */
+const UNAVAILABLE = 'UNAVAILABLE'
 
 /** An answer that is none of the expected ones; `code` is the service's own, HTTP's status or UNREACHABLE. */
 export class HttpApiError extends OperationalError {
@@ -77,7 +79,12 @@ export class HttpApi {
     const answer = await this.#answerTo(path, init, timeoutMs)
     if (answer.ok && answer.body !== undefined) return answer.body as Answer
     const { code, message } = refusalOf(this.#service, answer)
-    throw new HttpApiError(message, { code, status: answer.status })
+    // The service itself is there, whatever cannot be connected to.
+    const told =
+      code === UNAVAILABLE
+        ? `what the ${this.#service} at ${this.#address.url} needs is away: ${message}`
+        : message
+    throw new HttpApiError(told, { code, status: answer.status })
   }
 
   async #answerTo(path: string, init: ApiRequest, timeoutMs: number): Promise<JsonAnswer> {

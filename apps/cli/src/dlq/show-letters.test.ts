@@ -31,6 +31,13 @@ test('an export that the projector refuses fails', async () => {
   expect((await runAgainst(refused, EXPORT_LETTERS, 'orders')).exitCode).toBe(1)
 })
 
+test('what the projector needs and does not reach is told apart from the projector', async () => {
+  const away = { code: 'UNAVAILABLE', message: 'connect ECONNREFUSED 127.0.0.1:5432' }
+  const run = await runAgainst(() => ({ status: 503, body: away }), LIST_LETTERS, 'orders')
+  expect(run.exitCode).toBe(1)
+  expect(run.stderr).toMatch(/what the projector at http:\S+ needs is away: connect ECONNREFUSED/)
+})
+
 test('more parked keys than a page has are read page by page', async () => {
   const page = (count: number, next: string | null) => ({
     body: { keys: Array.from({ length: count }, (_, index) => ({ key: `${index}` })), next },
