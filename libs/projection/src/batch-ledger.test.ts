@@ -91,6 +91,24 @@ test('a projection decides by how often an event has failed', () => {
   expect(failedAgain(failedBefore(7, 2))).toBe(1)
 })
 
+test.for([['Skip'], [Promise.resolve('skip')], [null], [true]])(
+  'a `classify` that answers %s is told, and loses no event',
+  ([answer]) => {
+    const told: unknown[] = []
+    const ledger = new BatchLedger({
+      projection: { ...accounts, classify: () => answer as never },
+      parkedKeys: new Set(),
+      attempts: Attempts.none,
+      classifyFailed: (error) => told.push(error),
+    })
+    ledger.failed(poison, new RangeError('bad'), 'handle')
+    expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorClass: 'RangeError' } }])
+    expect(told).toMatchObject([
+      { name: 'TypeError', message: expect.stringMatching(/retry, park/) },
+    ])
+  },
+)
+
 test('a `classify` that throws is told, and decides nothing', () => {
   const told: unknown[] = []
   const broken = new TypeError('no such property')

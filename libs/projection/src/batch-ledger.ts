@@ -1,7 +1,7 @@
 import { invariant } from '@fairlead/base'
 import type { Attempts } from './attempts.ts'
 import type { AnyEvent, Projection } from './definition.ts'
-import type { EventFailureAction } from './error-rules.ts'
+import { type EventFailureAction, isEventFailureAction } from './error-rules.ts'
 import {
   EventFailure,
   type FailureClass,
@@ -205,10 +205,18 @@ export class BatchLedger {
     return content.event
   }
 
-  /** A `classify` that throws is no reason to stop: it says nothing about the event. */
+  /**
+   * A `classify` that throws is no reason to stop: it says nothing about the event. Nor does one with another answer,
+   * as it may have that no compiler has seen, or is asynchronous.
+   */
   #classify(error: unknown, event: AnyEvent, attempt: number): EventFailureAction | undefined {
     try {
-      return this.#projection.classify(error, event, { attempt })
+      const answer: unknown = this.#projection.classify(error, event, { attempt })
+      if (answer === undefined || isEventFailureAction(answer)) return answer
+      const given = typeof answer === 'string' ? answer : typeof answer
+      throw new TypeError(
+        `errors.classify answers retry, park, skip, stop or undefined, at once, and not ${given}`,
+      )
     } catch (thrown) {
       const { sources } = this.#projection
       this.#classifyFailed(redactedError(thrown, { sources, event, failureClass: 'code' }))

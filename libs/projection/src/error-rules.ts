@@ -7,6 +7,17 @@ import { type Duration, durationMs } from './duration.ts'
  */
 export type EventFailureAction = 'retry' | 'park' | 'skip' | 'stop'
 
+const EVENT_FAILURE_ACTIONS: ReadonlySet<unknown> = new Set<EventFailureAction>([
+  'retry',
+  'park',
+  'skip',
+  'stop',
+])
+
+export function isEventFailureAction(answer: unknown): answer is EventFailureAction {
+  return EVENT_FAILURE_ACTIONS.has(answer)
+}
+
 /** What `classify` is told beside the error and its event. */
 export type EventFailureContext = {
   /**
@@ -19,7 +30,7 @@ export type EventFailureContext = {
 export type ErrorOptions<E> = {
   /**
    * Decides about an error of a handler; undefined leaves it to the default: `retry`, then `park`.
-   * When it throws, that is logged and counted, and it has said nothing.
+   * When it throws, or answers anything else, that is logged and counted, and it has said nothing.
    */
   readonly classify?: (
     error: unknown,
