@@ -15,8 +15,6 @@ export interface EventLog {
   endOffset(topic: string, partition: number): Promise<number>
   /** The same, behind records of open transactions, which cannot be read yet. */
   highWatermark(topic: string, partition: number): Promise<number>
-  /** First offset with a timestamp of `timeMs` or later; the end when there is none. */
-  offsetAt(topic: string, partition: number, timeMs: number): Promise<number>
   /** 0 without such a topic. */
   partitionCount(topic: string): Promise<number>
   /** As {@link Membership.fetch}, without being a member. */

@@ -18,20 +18,15 @@ export type GroupOptions = {
 export function kafkaEventLog(client: ClientOptions, group: GroupOptions): EventLog {
   const admin = createAdmin(client)
   const reader = kafkaLogReader(client)
-  const endOffset = (topic: string, partition: number): Promise<number> =>
-    admin.listOffsets({ topic, partition, timestamp: 'latest', isolation: ISOLATION })
   return {
     join: (options) => joinGroup(client, group, options),
     earliestOffset: (topic, partition) =>
       admin.listOffsets({ topic, partition, timestamp: 'earliest' }),
     topicId: (topic) => admin.topicId(topic),
-    endOffset,
+    endOffset: (topic, partition) =>
+      admin.listOffsets({ topic, partition, timestamp: 'latest', isolation: ISOLATION }),
     highWatermark: (topic, partition) =>
       admin.listOffsets({ topic, partition, timestamp: 'latest' }),
-    offsetAt: async (topic, partition, timeMs) => {
-      const offset = await admin.listOffsets({ topic, partition, timestamp: timeMs })
-      return offset === -1 ? endOffset(topic, partition) : offset
-    },
     partitionCount: async (topic) => (await admin.partitionCount(topic)) ?? 0,
     read: (request) => reader.read(request),
     close: async () => {

@@ -14,14 +14,14 @@ export type BuildTarget = {
 }
 
 /**
- * The ends of the log, or of what is before a moment (`untilMs`).
+ * The ends of the log. Those of a version of a moment are no others: records are not in the order of their times, as
+ * those of a transaction that was long open are behind later ones.
  *
  * @throws {OperationalError} while a topic is not there: a rebuild waits for it, as a live version does.
  */
 export async function findTarget(
   log: EventLog,
   { projection }: RegisteredProjection,
-  untilMs: number | undefined,
 ): Promise<BuildTarget> {
   const ends: (TopicPartition & { readonly end: number })[] = []
   const topicIds: Record<string, string> = {}
@@ -30,11 +30,7 @@ export async function findTarget(
     const count = await log.partitionCount(topic)
     if (count === 0) throw topicAway(topic)
     for (let partition = 0; partition < count; partition += 1) {
-      const end =
-        untilMs === undefined
-          ? await log.endOffset(topic, partition)
-          : await log.offsetAt(topic, partition, untilMs + 1)
-      ends.push({ topic, partition, end })
+      ends.push({ topic, partition, end: await log.endOffset(topic, partition) })
     }
   }
   return { ends, topicIds }

@@ -3,10 +3,10 @@ import type { PreparedRecord } from '@fairlead/projection'
 import type { EventLog } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import type { PartitionProgress } from '../store/checkpoints.ts'
-import { latestJob } from '../store/jobs.ts'
+import { boundOf } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
 import type { BuildSession } from './build-session.ts'
-import { type EventBound, isWithin } from './event-bound.ts'
+import { isWithin } from './event-bound.ts'
 import { type LogSection, MergedLog } from './merged-log.ts'
 import { type ParkedKeysByTopic, readParkedKeys } from './parked-keys.ts'
 
@@ -59,7 +59,7 @@ export class LogReading {
     const { log, reader, fetchBytesMax, signal: stopped, session, registered } = this.#options
     const signal = limit === undefined ? stopped : AbortSignal.any([stopped, limit])
     const parkedKeys = await readParkedKeys(session.db, registered)
-    const isOfBound = isWithin(await this.#bound())
+    const isOfBound = isWithin(await boundOf(session.db, versionOf(registered)))
     const findSections = (): Promise<LogSection[]> =>
       Promise.all(
         ends.map(async ({ topic, partition, progress: { nextOffset: end } }) => {
@@ -94,14 +94,6 @@ export class LogReading {
       if (records.length === 0 || limit !== undefined) this.#positions = merged.positions()
       if (records.length === 0) return true
     }
-  }
-
-  /** What a throw-away version lacks of the log before its checkpoints. */
-  async #bound(): Promise<EventBound> {
-    const { session, registered } = this.#options
-    if (registered.projection.version > 0) return {}
-    const filled = await latestJob(session.db, { ...versionOf(registered), kind: 'rebuild' })
-    return filled?.request ?? {}
   }
 }
 

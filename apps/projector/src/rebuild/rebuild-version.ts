@@ -127,11 +127,11 @@ class VersionBuild {
 
   /** Tables to fill, and the ends of the log that are to be reached, as they were at the start. */
   async #prepare(): Promise<BuildTarget> {
-    const { registered, session, log, job } = this.#options
+    const { registered, session, log } = this.#options
     const known = await readTarget(session.db, registered)
     const started = await readCheckpoints(session.db, versionOf(registered))
     if (known !== null && started.length > 0) return known
-    const target = await findTarget(log, registered, job.request.untilMs)
+    const target = await findTarget(log, registered)
     for (const at of target.ends) await this.#refuseMissingHistory(at)
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered)

@@ -131,6 +131,19 @@ export async function latestJob(
   return rows[0]
 }
 
+/** Which events a version of a moment has, as it was ordered; no bound for any other version. */
+export async function boundOf(
+  db: Kysely<unknown>,
+  of: Pick<Job, 'projectionId' | 'version'>,
+): Promise<Pick<JobRequest, 'untilMs' | 'untilLsn'>> {
+  if (of.version > 0) return {}
+  const { untilMs, untilLsn } = (await latestJob(db, { ...of, kind: 'rebuild' }))?.request ?? {}
+  return {
+    ...(untilMs === undefined ? {} : { untilMs }),
+    ...(untilLsn === undefined ? {} : { untilLsn }),
+  }
+}
+
 export async function saveProgress(db: Database, id: bigint, at: JobProgress): Promise<void> {
   await sql`
     update evt.projection_job set state = 'running', phase = ${at.phase},

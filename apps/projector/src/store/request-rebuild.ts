@@ -1,11 +1,11 @@
 import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import type { Database } from './database.ts'
-import { type JobRequest, failOpenJobs, requestJob } from './jobs.ts'
+import { type JobRequest, boundOf, failOpenJobs, requestJob } from './jobs.ts'
 import { VersionError, lockVersion } from './versions.ts'
 
 /**
- * Orders that a version be filled anew from the beginning of the log. It stops following the log until
+ * Orders that a version be filled anew from the beginning of the log, that of a moment up to it. It stops following the log until
  * that is done, and what was ordered of its rows has failed.
  *
  * @throws {VersionError} LIVE for a version that is or was shown; RETIRED, BUSY, LOCKED, UNKNOWN_VERSION.
@@ -37,7 +37,9 @@ export async function requestRebuild(
       const failure = { code: 'NOT_BUILT', reason: `${label} is filled anew` }
       await failOpenJobs(trx, found, failure)
     }
-    const jobId = await requestJob(trx, { projectionId, version, kind: 'rebuild', request })
+    const bounded = { ...request, ...(await boundOf(trx, found)) }
+    const order = { projectionId, version, kind: 'rebuild', request: bounded } as const
+    const jobId = await requestJob(trx, order)
     await sql`
       update evt.projection_version
       set state = 'building', reason = null, target = null, ready_at = null

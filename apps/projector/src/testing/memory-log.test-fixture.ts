@@ -83,9 +83,6 @@ export class MemoryLog {
       topicId: () => Promise.resolve(TOPIC_ID),
       endOffset: async (topic, partition) => this.#endOf({ topic, partition }),
       highWatermark: async (topic, partition) => this.#endOf({ topic, partition }),
-      offsetAt: async (topic, partition, timeMs) =>
-        this.#partition({ topic, partition }).find(({ timestampMs }) => timestampMs >= timeMs)
-          ?.offset ?? this.#endOf({ topic, partition }),
       partitionCount: async (topic) => this.#topics.get(topic)?.length ?? 0,
       read: (request) => this.#fetch(request),
       close: () => Promise.resolve(),
