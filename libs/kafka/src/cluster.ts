@@ -33,6 +33,8 @@ type TopicMetadata = {
   readonly topicId: string
   /** By partition; undefined while the partition has no leader. */
   readonly leaders: readonly (number | undefined)[]
+  /** By partition; -1 where the broker does not tell. */
+  readonly leaderEpochs: readonly number[]
 }
 
 /**
@@ -74,6 +76,11 @@ export class Cluster {
     return this.#topics.get(topic)?.leaders[partition]
   }
 
+  /** Of the leader that {@link leaderOf} names. */
+  leaderEpochOf(topic: string, partition: number): number | undefined {
+    return this.#topics.get(topic)?.leaderEpochs[partition]
+  }
+
   /** Undefined before the first refresh and for a topic that does not exist. */
   partitionCount(topic: string): number | undefined {
     const metadata = this.#topics.get(topic)
@@ -112,12 +119,15 @@ export class Cluster {
     const names: string[] = []
     for (const topic of response.topics) {
       const leaders: (number | undefined)[] = []
+      const leaderEpochs: number[] = []
       for (const partition of topic.partitions) {
         // A leader that is named is tried even when the partition also carries an error.
         leaders[partition.partitionIndex] = partition.leaderId < 0 ? undefined : partition.leaderId
+        leaderEpochs[partition.partitionIndex] = partition.leaderEpoch
       }
       const { name, topicId } = topic
-      this.#topics.set(name, { error: errorName(topic.errorCode), topicId, leaders })
+      const error = errorName(topic.errorCode)
+      this.#topics.set(name, { error, topicId, leaders, leaderEpochs })
       if (topic.errorCode === 0) names.push(name)
     }
     return names

@@ -41,6 +41,8 @@ export class FakeBroker {
   produceRequestCount = 0
   fetchRequestCount = 0
   metadataRequestCount = 0
+  /** Of the partition, in the metadata. */
+  leaderEpoch = 0
   /**
    * What Fetch requests are answered with, one after the other; behind the last one they wait. `throttled` names no
    * partition, as to clients that are beyond their quota.
@@ -144,7 +146,7 @@ export class FakeBroker {
         break
       case API_KEYS.metadata:
         this.metadataRequestCount += 1
-        respond(metadataBody(this.#port, metadataTopics(reader)))
+        respond(metadataBody(this.#port, metadataTopics(reader), this.leaderEpoch))
         break
       case API_KEYS.initProducerId:
         reader.readNullableString()
@@ -266,7 +268,7 @@ function metadataTopics(reader: Reader): readonly string[] {
 }
 
 /** There is the topic `t`; the names of all others are invalid. */
-function metadataBody(port: number, topics: readonly string[]): Writer {
+function metadataBody(port: number, topics: readonly string[], leaderEpoch: number): Writer {
   const partitions = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
   const nodes = (writer: Writer) =>
     writer.appendArray([NODE_ID], (w, id) => w.appendInt32(id), true, false)
@@ -281,7 +283,7 @@ function metadataBody(port: number, topics: readonly string[]): Writer {
       const errorCode = topic === 't' ? 0 : INVALID_TOPIC_EXCEPTION
       writer.appendInt16(errorCode).appendString(topic).appendUUID(null).appendBoolean(false)
       writer.appendArray(topic === 't' ? partitions : [], (w, partition) => {
-        w.appendInt16(0).appendInt32(partition).appendInt32(NODE_ID).appendInt32(0)
+        w.appendInt16(0).appendInt32(partition).appendInt32(NODE_ID).appendInt32(leaderEpoch)
         nodes(w)
         nodes(w)
         w.appendArray([], () => undefined, true, false)

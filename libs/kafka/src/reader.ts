@@ -57,6 +57,7 @@ async function fetchOnce(
 ): Promise<FetchResult> {
   const { topic, partition, fromOffset, signal } = request
   const leader = await cluster.findLeader(topic, partition, { timeoutMs: remaining(), signal })
+  const leaderEpoch = cluster.leaderEpochOf(topic, partition) ?? NO_EPOCH
   const call = {
     ...request,
     fetchOffset: fromOffset,
@@ -74,18 +75,33 @@ async function fetchOnce(
   if (answer === undefined) throw responseError(THROTTLING_QUOTA_EXCEEDED, what)
   if (answer.errorCode !== 0) {
     const error = responseError(answer.errorCode, what)
+    if (error.code === 'OFFSET_OUT_OF_RANGE') throw lostPlace(error, request, leaderEpoch)
     // Kafka's clients ask for the topic's new id; who names one wants that topic and no other.
     if (error.code !== 'UNKNOWN_TOPIC_ID') throw error
     throw new KafkaError(error.message, { code: error.code, retryable: false })
   }
   const { highWatermark, logStartOffset, divergingEndOffset } = answer
   if (divergingEndOffset !== undefined) {
-    throw new KafkaError(
+    const error = new KafkaError(
       `${topic}-${partition} was cut at offset ${divergingEndOffset}: the record before ${fromOffset} is gone`,
       { code: 'LOG_TRUNCATED', retryable: false },
     )
+    throw lostPlace(error, request, leaderEpoch)
   }
   return { ...decodeOrFail(cluster, answer, request), highWatermark, logStartOffset }
+}
+
+/**
+ * A leader that was replaced, and is cut off from those who would tell it, knows nothing of what its successors were
+ * given, and its metadata names itself: other brokers are asked. Its epoch is below that of a record that was fetched.
+ */
+function lostPlace(error: KafkaError, request: FetchRequest, leaderEpoch: number): KafkaError {
+  const { lastFetchedEpoch = NO_EPOCH } = request
+  if (leaderEpoch === NO_EPOCH || leaderEpoch >= lastFetchedEpoch) return error
+  return new KafkaError(
+    `${error.message}; a leader of epoch ${leaderEpoch} says so, and a record of epoch ${lastFetchedEpoch} was fetched before`,
+    { code: 'FENCED_LEADER_EPOCH', retryable: true, cause: error },
+  )
 }
 
 function decodeOrFail(
