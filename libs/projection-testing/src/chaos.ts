@@ -81,7 +81,9 @@ export async function chaos<DB>(
   }
   // Nothing but letters comes of these, in whatever way.
   if (eventCount > 0 && totals.parked === eventCount) {
-    assert.fail(`${projection.name} set all events aside, so that there were no rows to compare`)
+    assert.fail(
+      `${projection.name} set all events aside, so that there were no rows to compare: given(…).events(…).then([]) says why`,
+    )
   }
   return { runs, seed, ...totals }
 }

@@ -1,4 +1,10 @@
-import type { FoldProjection, Projection, SqlProjection } from '@fairlead/projection'
+import {
+  type FoldProjection,
+  type Projection,
+  type SqlProjection,
+  defineProjection,
+  tables,
+} from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from '../store/database.ts'
@@ -7,7 +13,13 @@ import { registerMoment } from '../store/register.ts'
 import { requestRebuild } from '../store/request-rebuild.ts'
 import { retire } from '../store/retire.ts'
 import { readVersion, setPaused } from '../store/versions.ts'
-import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import {
+  AccountEvents,
+  accountId,
+  accounts,
+  deposited,
+  totals,
+} from '../testing/accounts.test-fixture.ts'
 import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { PARTITIONS, RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
@@ -78,6 +90,30 @@ describe('a later version of a fold', () => {
     })
     expect(await promote(db, { ...asked, acceptParked: true })).toMatchObject({ live: 2 })
   })
+
+  test.for([{}, { rebuildMemoryBytesMax: 1, fetchBytesMax: 1 }])(
+    'has the rows of live events in a column of numbers, too, with %j',
+    async (options) => {
+      const into = tables<{ counted: { id: bigint; seen: string } }>()('counted', 'id', {
+        id: 'bigint',
+        seen: 'text',
+      })
+      const counted = (version: number) =>
+        defineProjection({ name: 'counted', version, from: AccountEvents, into }).fold({
+          initial: (id) => ({ id, seen: typeof id }),
+          on: { Deposited: (row, { data }) => ({ ...row, seen: `${row.seen} ${data.amount}` }) },
+        })
+      log.append(0, deposited('7', 1), deposited('12', 2), deposited('7', 3), deposited('07', 4))
+      fixture.start([counted(1), counted(2)], options)
+      await fixture.hasState('counted', 2, 'ready')
+      await promote(db, { ...SWAP, name: 'counted', version: 2, acceptParked: true })
+      const { rows } = await sql`select * from public.counted order by id`.execute(db)
+      expect(rows).toEqual([
+        { id: 7n, seen: 'bigint 1 3' },
+        { id: 12n, seen: 'bigint 2' },
+      ])
+    },
+  )
 
   test('has one row for a key in two spellings', async () => {
     const id = '00000000-0000-4000-8000-00000000abcd'
