@@ -2,7 +2,15 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ConfigError, defineConfig, describeConfig, loadConfig, printConfig } from '../index.ts'
+import {
+  ConfigError,
+  checkConfig,
+  defineConfig,
+  describeConfig,
+  loadConfig,
+  parseConfigFile,
+  printConfig,
+} from '../index.ts'
 
 const SPEC = defineConfig({
   'slot.name': { type: 'string', default: 'fairlead', pattern: /^[a-z_]+$/, doc: 'Slot.' },
@@ -100,6 +108,21 @@ test('YAML may nest keys and list values', () => {
   expect(config['slot.name']).toBe('nested')
   expect(config['bootstrap.servers']).toEqual(['a:1', 'b:2'])
   expect(config['auto-create']).toBe(false)
+})
+
+test('integers of YAML keep their digits', () => {
+  const spec = defineConfig({
+    token: { type: 'string', doc: 'Text.' },
+    never: { type: 'int', doc: 'As Java writes it.' },
+    few: { type: 'int', doc: 'A number.' },
+  })
+  const text = 'token: 12345678901234567890\nnever: 9223372036854775807\nfew: 3\n'
+  const values = parseConfigFile('c.yaml', text)
+  expect(checkConfig(spec, values, 'c.yaml').config).toEqual({
+    token: '12345678901234567890',
+    never: Number.MAX_SAFE_INTEGER,
+    few: 3,
+  })
 })
 
 test.for([

@@ -19,7 +19,7 @@ const require = createRequire(import.meta.url)
 function parseYaml(text: string): Map<string, RawValue> {
   // Loaded by those who have such a file: it is 72 modules, with each start of an app.
   const { parse } = require('yaml') as typeof Yaml
-  const document: unknown = parse(text)
+  const document: unknown = parse(text, { intAsBigInt: true })
   const values = new Map<string, RawValue>()
   if (document === null || document === undefined) return values
   if (!isMapping(document)) throw new Error('a configuration file is a mapping of keys to values')
@@ -36,9 +36,16 @@ function flatten(
     const key = prefix + name
     if (isMapping(value)) flatten(value, `${key}.`, into)
     else if (Array.isArray(value)) into.set(key, value.map(String))
+    else if (typeof value === 'bigint') into.set(key, integerOf(value))
     else if (typeof value === 'number' || typeof value === 'boolean') into.set(key, value)
     else into.set(key, typeof value === 'string' ? value : '')
   }
+}
+
+/** One that no number holds stays text, with all of its digits. */
+function integerOf(value: bigint): RawValue {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : String(value)
 }
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
