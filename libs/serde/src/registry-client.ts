@@ -102,7 +102,7 @@ class HttpRegistryClient implements RegistryClient {
   async testCompatibility(subject: string, schema: SchemaText): Promise<CompatibilityVerdict> {
     const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions?verbose=true`
     const answer = await this.#http.request({ method: 'POST', path, body: bodyOf(schema) })
-    const { is_compatible: isCompatible, messages } = answer as Readonly<Record<string, unknown>>
+    const { is_compatible: isCompatible, messages } = membersOf(answer)
     if (typeof isCompatible !== 'boolean') throw malformed('is_compatible')
     return { isCompatible, messages: Array.isArray(messages) ? messages.map(String) : [] }
   }
@@ -125,7 +125,7 @@ function registeredSchema(answer: unknown, schemaId: number): RegisteredSchema {
 }
 
 function storedSchema(answer: unknown): StoredSchema {
-  const { schemaType, references, guid } = answer as Readonly<Record<string, unknown>>
+  const { schemaType, references, guid } = membersOf(answer)
   return {
     schema: text(answer, 'schema'),
     // Confluent leaves it out for Avro in older versions.
@@ -143,14 +143,19 @@ function reference(item: unknown): SchemaReference {
   }
 }
 
+/** Of what a proxy answers in the place of a registry there may be none. */
+function membersOf(answer: unknown): Readonly<Record<string, unknown>> {
+  return (answer ?? {}) as Readonly<Record<string, unknown>>
+}
+
 function text(answer: unknown, name: string): string {
-  const value = (answer as Readonly<Record<string, unknown>> | null)?.[name]
+  const value = membersOf(answer)[name]
   if (typeof value !== 'string') throw malformed(name)
   return value
 }
 
 function integer(answer: unknown, name: string): number {
-  const value = (answer as Readonly<Record<string, unknown>> | null)?.[name]
+  const value = membersOf(answer)[name]
   if (typeof value !== 'number' || !Number.isInteger(value)) throw malformed(name)
   return value
 }

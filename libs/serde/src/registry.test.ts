@@ -52,6 +52,16 @@ const USER_2 = JSON.stringify({
 })
 
 describe('the client', () => {
+  test('of an answer that is null an error of the registry comes', async () => {
+    const { url } = await startServer(() => ({ status: 200, body: null }))
+    const registry = createRegistryClient({ url })
+    const malformed = { name: 'RegistryError', retryable: false }
+    await expect(registry.schemaById(1)).rejects.toMatchObject(malformed)
+    await expect(registry.testCompatibility('s', { schema: '"int"' })).rejects.toMatchObject(
+      malformed,
+    )
+  })
+
   test('asks once for a schema, however many ask at once', async () => {
     const { url, requests } = await startServer(() => ({ status: 200, body: { schema: '"int"' } }))
     const registry = createRegistryClient({ url })
