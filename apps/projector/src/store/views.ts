@@ -61,10 +61,16 @@ export async function planShowing(
       const toShow = (tables.get(from ?? '') ?? []).filter(
         ({ name }) => !shownAnyway.has(viewLabel({ schema: into, name })),
       )
-      const gone = names.filter(
-        (each) => !tables.get(from ?? '')?.some(({ name }) => name === each),
+      // Who has dropped one of them himself is not asked to make it again.
+      const gone = shown.filter(
+        (view) => !tables.get(from ?? '')?.some(({ name }) => name === view.name),
       )
-      await showAll(trx, into, { tables: toShow, gone, views: shown, limitWait })
+      await showAll(trx, into, {
+        tables: toShow,
+        gone: gone.map(({ name }) => name),
+        views: shown,
+        limitWait,
+      })
     }
   }
 }
