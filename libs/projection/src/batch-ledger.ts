@@ -2,6 +2,7 @@ import { invariant } from '@fairlead/base'
 import type { Attempts } from './attempts.ts'
 import type { AnyEvent, Projection } from './definition.ts'
 import { type EventFailureAction, isEventFailureAction } from './error-rules.ts'
+import { isGivenPromise } from './given-promise.ts'
 import {
   EventFailure,
   type FailureClass,
@@ -213,7 +214,8 @@ export class BatchLedger {
     try {
       const answer: unknown = this.#projection.classify(error, event, { attempt })
       if (answer === undefined || isEventFailureAction(answer)) return answer
-      const given = typeof answer === 'string' ? answer : typeof answer
+      const shown = typeof answer === 'string' ? answer : typeof answer
+      const given = isGivenPromise(answer) ? 'a promise' : shown
       throw new TypeError(
         `errors.classify answers retry, park, skip, stop or undefined, at once, and not ${given}`,
       )

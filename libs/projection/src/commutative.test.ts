@@ -113,3 +113,18 @@ test('a fold of changes comes to their sum, from a row without a beginning on', 
     }),
   )
 })
+
+test.for([
+  [Promise.resolve({ count: 1 }), 'promise'],
+  [7, 'number'],
+  [true, 'boolean'],
+  ['', 'string'],
+] as const)(
+  'a handler that returns what is no change (%s) is refused, as it would pass for one that adds nothing',
+  ([answer, given]) => {
+    const wrong = { ...counts, on: { Counted: () => answer as never } }
+    expect(() => changeOf(wrong, event)).toThrow(
+      `returned a ${given}: it returns what its event adds`,
+    )
+  },
+)

@@ -2,6 +2,7 @@ import type { BatchLedger } from './batch-ledger.ts'
 import { addChanges, changeRow } from './commutative-columns.ts'
 import type { AnyEvent, CommutativeProjection, FoldHandler, FoldProjection } from './definition.ts'
 import { rowKeyOf, sortedKeys } from './fold.ts'
+import { isGivenPromise } from './given-promise.ts'
 import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
 import type { Row, RowKey } from './table.ts'
@@ -42,8 +43,18 @@ export function changeOf(
   enriched?: unknown,
 ): { readonly rowKey: RowKey; readonly change: Row } {
   const rowKey = rowKeyOf(projection, event)
-  const change = projection.on[event.type]?.(event, enrichedFor(projection, enriched, event)) ?? {}
-  return { rowKey, change: changeRow(projection, rowKey, change) }
+  const change = projection.on[event.type]?.(event, enrichedFor(projection, enriched, event))
+  return { rowKey, change: rowOf(projection, rowKey, change) }
+}
+
+/** What is no change would pass for one that leaves out every column. */
+function rowOf(projection: CommutativeProjection, rowKey: RowKey, change: unknown): Row {
+  const isPromise = isGivenPromise(change)
+  const isChange = typeof (change ?? {}) === 'object' && !isPromise
+  if (isChange) return changeRow(projection, rowKey, (change ?? {}) as Row)
+  throw new TypeError(
+    `a handler of ${projection.table.name} returned a ${isPromise ? 'promise' : typeof change}: it returns what its event adds to columns, at once, or nothing`,
+  )
 }
 
 /**
@@ -57,7 +68,7 @@ export function foldOfChanges(projection: CommutativeProjection): FoldProjection
   const on = Object.entries(handlers).map(([type, handler]): [string, FoldHandler] => [
     type,
     (row, event, enriched) => {
-      const change = changeRow(projection, row[keyColumn] as RowKey, handler(event, enriched) ?? {})
+      const change = rowOf(projection, row[keyColumn] as RowKey, handler(event, enriched))
       return isNew(row) ? change : addChanges(operations, row, change)
     },
   ])

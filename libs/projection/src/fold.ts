@@ -2,6 +2,7 @@ import type { AnyEvent, CommutativeProjection, FoldProjection } from './definiti
 import { remove } from './definition.ts'
 import { hasTextKeys } from './event-key.ts'
 import type { BatchLedger } from './batch-ledger.ts'
+import { isGivenPromise } from './given-promise.ts'
 import { enrichedFor } from './looked-up.ts'
 import type { PreparedRecord } from './log-record.ts'
 import type { Row, RowKey } from './table.ts'
@@ -133,7 +134,7 @@ function checkRow(projection: FoldProjection, before: Row, after: Row): void {
 }
 
 function lackOf({ table: { name } }: FoldProjection, row: unknown, column: string): string {
-  return row instanceof Promise
+  return isGivenPromise(row)
     ? `a handler of ${name} returned a promise: a fold waits for nothing, and gets what is looked up from enrich`
     : `the row of ${name} lacks ${column}`
 }
@@ -169,7 +170,8 @@ export function rowKeyOf(
 ): RowKey {
   const key: unknown = projection.rowKey(event)
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return key
-  throw new TypeError(`the row key of ${projection.name} is a ${typeof key}`)
+  const given = isGivenPromise(key) ? 'promise' : typeof key
+  throw new TypeError(`the row key of ${projection.name} is a ${given}`)
 }
 
 function tryRowKey(projection: FoldProjection, prepared: PreparedRecord): RowKey | undefined {
