@@ -1,3 +1,4 @@
+import { OperationalError } from '@fairlead/base'
 import { partitionOfKey } from '@fairlead/kafka'
 import type { PreparedRecord } from '@fairlead/projection'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -175,5 +176,23 @@ test('what is in an open transaction of the former partition is waited for', asy
   isCommitted = true
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
   await applied(1, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('a former partition that nobody has had yet is waited for, and not read where its log does not begin', async () => {
+  const inner = log.open()
+  const shortened: Partial<EventLog> = {
+    read: async (request) => {
+      if (request.fromOffset >= 1) return inner.read(request)
+      throw new OperationalError('gone', { code: 'OFFSET_OUT_OF_RANGE', retryable: false })
+    },
+  }
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: shortened })
+  for (const timestampMs of [1_000, 2_000]) log.append(0, at(timestampMs, keyFrom(0)))
+  log.append(3, at(3_000, keyFrom(0)))
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(1, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(2, 0, 0)
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
 })

@@ -158,13 +158,23 @@ export class MovedKeys {
   }
 
   async #restOf(
-    at: { readonly partition: number; readonly nextOffset: number; readonly end: number },
+    {
+      partition,
+      nextOffset,
+      end,
+    }: {
+      readonly partition: number
+      readonly nextOffset: number | undefined
+      readonly end: number
+    },
     signal: AbortSignal,
   ): Promise<Rest> {
-    if (at.nextOffset >= at.end) return { kind: 'drained' }
-    const { log, reader, partition } = this.#options
-    const { topic } = partition
-    const place = { topic, partition: at.partition, fromOffset: at.nextOffset }
+    if ((nextOffset ?? 0) >= end) return { kind: 'drained' }
+    // Its first owner says where it begins, which need not be at 0: retention removes what is old.
+    if (nextOffset === undefined) return { kind: 'unknown' }
+    const { log, reader } = this.#options
+    const { topic } = this.#options.partition
+    const place = { topic, partition, fromOffset: nextOffset }
     const fetched = await log.read({ ...place, ...HEAD, signal })
     const [head] = await reader.prepare(fetched.records.slice(0, 1))
     return head === undefined ? { kind: 'unknown' } : { kind: 'head', head }
@@ -185,7 +195,7 @@ export class MovedKeys {
     }
     const checkpoints = await readCheckpoints(db, versionOf(partition))
     for (const [former, end] of this.#settling.ends) {
-      if (this.#nextOffsetOf(former, checkpoints) < end) return false
+      if ((this.#nextOffsetOf(former, checkpoints) ?? 0) < end) return false
     }
     this.#growths = this.#growths.filter((growth) => !settled.includes(growth))
     this.#settling = undefined
@@ -204,10 +214,11 @@ export class MovedKeys {
     return ends
   }
 
-  #nextOffsetOf(partition: number, checkpoints: readonly PartitionProgress[]): number {
+  /** Undefined before its first owner has taken it. */
+  #nextOffsetOf(partition: number, checkpoints: readonly PartitionProgress[]): number | undefined {
     const { topic } = this.#options.partition
     const at = checkpoints.find((each) => each.topic === topic && each.partition === partition)
-    return at?.progress.nextOffset ?? 0
+    return at?.progress.nextOffset
   }
 }
 

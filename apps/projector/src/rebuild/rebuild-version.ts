@@ -219,6 +219,8 @@ class VersionBuild {
     const { partitions, isBegun } = await this.#partitionsOf(target)
     const recordCount = partitions.reduce((sum, { start, end }) => sum + end - start.nextOffset, 0)
     if (isBegun || recordCount < RECORDS_FOR_THREADS_MIN) return false
+    // Threads hear of a signal that fires, and not of one that has.
+    signal.throwIfAborted()
     const fold = new FoldThreads({
       ...threads,
       partitions,
