@@ -24,8 +24,11 @@ export function explainNewTopic({ projection, topic }: ProjectionPartition): str
 /** The log does not have what is behind the checkpoint, or lost what was before it. */
 const LOST_PLACES: ReadonlySet<string> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED'])
 
-/** Failures that waiting does not cure. */
-const LASTING: ReadonlySet<string> = new Set([...LOST_PLACES, 'NOT_RUNNING', 'RETIRED'])
+/**
+ * Failures that waiting does not cure. A version that does not run is none of them: one that is rebuilt may be
+ * back before anybody has seen that it was away, and who sees it ends its workers.
+ */
+const LASTING: ReadonlySet<string> = new Set([...LOST_PLACES, 'RETIRED'])
 
 /** The log and the registry pause a worker whatever they answer, but for a lost place in the log. */
 export function classifyRead(error: unknown): FailureClass {

@@ -86,7 +86,7 @@ export async function takeOver(
   if (row !== undefined) return heldCheckpoint(row)
   throw new OperationalError(
     `${projectionLabel(projection)} does not follow the log: it is being built, has failed, or was retired`,
-    { code: 'NOT_RUNNING', retryable: false },
+    { code: 'NOT_RUNNING', retryable: true },
   )
 }
 
