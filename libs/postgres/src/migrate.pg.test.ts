@@ -48,6 +48,25 @@ test('many apps that start at once apply each file once', async () => {
   expect(await count('select from t')).toBe(1)
 })
 
+test('a role that may make nothing starts on a database that has everything', async () => {
+  await write('0001-first.sql', 'create table t (n integer)')
+  await run()
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  const role = `reader_${process.pid}`
+  try {
+    await client.query(`create role ${role};
+      grant usage on schema fairlead to ${role}; grant select on fairlead.migration to ${role};
+      set role ${role}`)
+    expect(await migrate({ client, directory })).toEqual([])
+    await write('0002-second.sql', 'create table other (n integer)')
+    await expect(migrate({ client, directory })).rejects.toThrow('0002-second.sql failed')
+  } finally {
+    await client.query(`reset role; drop owned by ${role}; drop role ${role}`)
+    await client.end()
+  }
+})
+
 test('a file that was edited after it was applied is refused', async () => {
   await write('0001-first.sql', 'create table t (n integer)')
   await run()

@@ -68,10 +68,7 @@ export async function pendingMigrations(
   directory: string,
 ): Promise<readonly string[]> {
   const migrations = await readMigrations(directory)
-  const { rows } = await client.query<{ exists: boolean }>(
-    `select to_regclass('fairlead.migration') is not null as exists`,
-  )
-  const applied = rows[0]?.exists === true ? await readChecksums(client) : new Map()
+  const applied = (await isBegun(client)) ? await readChecksums(client) : new Map()
   return migrations.filter((migration) => !isApplied(migration, applied)).map(({ name }) => name)
 }
 
@@ -111,10 +108,19 @@ async function applyLocked(
 
 type AppliedChecksums = ReadonlyMap<number, { readonly name: string; readonly checksum: string }>
 
+async function isBegun(client: pg.ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    `select to_regclass('fairlead.migration') is not null as exists`,
+  )
+  return rows[0]?.exists === true
+}
+
 async function readApplied(client: pg.ClientBase): Promise<AppliedChecksums> {
+  // "if not exists" takes the right to create it also where it exists: an app's role need not have that.
+  if (await isBegun(client)) return readChecksums(client)
   await client.query(`
     create schema if not exists fairlead;
-    create table if not exists fairlead.migration (
+    create table fairlead.migration (
       number integer primary key,
       name text not null,
       checksum text not null,
