@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   runtime: ['base', 'protocol', 'log'],
   postgres: ['base'],
   kafka: ['base'],
-  serde: ['base', 'avro'],
+  serde: ['base', 'avro', 'json-http'],
   'json-http': ['base'],
   'dead-letters': ['base', 'avro', 'json-http'],
   'projection-admin': ['base', 'json-http'],

@@ -1,5 +1,10 @@
 import { BROKER_SECURITY_CONFIG, brokerSecurityProblems } from '@fairlead/broker-security'
-import { type ConfigOf, defineConfig } from '@fairlead/service'
+import {
+  type ConfigOf,
+  REGISTRY_CREDENTIALS_CONFIG,
+  defineConfig,
+  registryProblems,
+} from '@fairlead/service'
 
 const GROUP_ID_DEFAULT = 'projector'
 
@@ -25,11 +30,11 @@ export const PROJECTOR_CONFIG = defineConfig({
   },
   ...BROKER_SECURITY_CONFIG,
   'schema.registry.url': {
-    type: 'url',
-    default: 'http://localhost:8081',
-    protocols: ['http:', 'https:'],
-    doc: 'Schema registry, for the schemas that events were written with.',
+    type: 'list',
+    default: ['http://localhost:8081'],
+    doc: 'Schema registries, one after the other, for the schemas that events were written with.',
   },
+  ...REGISTRY_CREDENTIALS_CONFIG,
   'group.id': {
     type: 'string',
     default: GROUP_ID_DEFAULT,
@@ -172,7 +177,12 @@ export const PROJECTOR_CONFIG = defineConfig({
 export function projectorConfigProblems(
   config: ConfigOf<typeof PROJECTOR_CONFIG>,
 ): readonly string[] {
-  return [...brokerSecurityProblems(config), ...standbyProblems(config), ...tenantProblems(config)]
+  return [
+    ...brokerSecurityProblems(config),
+    ...registryProblems(config, config['schema.registry.url']),
+    ...standbyProblems(config),
+    ...tenantProblems(config),
+  ]
 }
 
 function standbyProblems(config: ConfigOf<typeof PROJECTOR_CONFIG>): readonly string[] {

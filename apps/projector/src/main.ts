@@ -7,7 +7,7 @@ import {
   createAvroSerde,
   createRegistryClient,
 } from '@fairlead/serde'
-import { type ConfigOf, runApp } from '@fairlead/service'
+import { type ConfigOf, registryCredentials, runApp } from '@fairlead/service'
 import { PROJECTOR_CONFIG, projectorConfigProblems } from './config.ts'
 import { loadProjections, refuseWithoutTenants } from './load-projections.ts'
 import { addLetterRoutes } from './letters/letter-routes.ts'
@@ -38,7 +38,7 @@ await runApp({
       clientId: 'fairlead-projector',
       security: brokerSecurity(config),
     }
-    const registryUrl = config['schema.registry.url']
+    const registryAccess = { url: config['schema.registry.url'], ...registryCredentials(config) }
     const log = kafkaEventLog(
       { ...client, logger },
       {
@@ -47,7 +47,7 @@ await runApp({
         instanceId: config['group.instance.id'],
       },
     )
-    const registry = createRegistryClient({ url: registryUrl })
+    const registry = createRegistryClient(registryAccess)
     const reports = new ReaderReports({ registry })
     const projector = new Projector({
       databaseUrl: config['database.url'],
@@ -64,7 +64,7 @@ await runApp({
       foldThreads: foldThreadsOf(config['rebuild.threads.max'], {
         ...client,
         modules: config.projections,
-        registryUrl,
+        registry: registryAccess,
       }),
       retireAfterMs: config['retire.after.ms'] < 0 ? undefined : config['retire.after.ms'],
       parkedKeysPerMinuteMax: config['parked.keys.per.minute.max'],

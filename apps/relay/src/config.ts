@@ -1,5 +1,5 @@
 import { BROKER_SECURITY_CONFIG } from '@fairlead/broker-security'
-import { defineConfig } from '@fairlead/service'
+import { REGISTRY_CREDENTIALS_CONFIG, defineConfig } from '@fairlead/service'
 import { CONVERTER_CONFIG } from './converter-config.ts'
 
 /** Debezium's names where it has the option; its values and defaults too, except where stated. */
@@ -318,6 +318,7 @@ export const RELAY_CONFIG = defineConfig({
     doc: 'An event without a key is parked, or published without one: its order is not kept then.',
   },
   ...CONVERTER_CONFIG,
+  ...REGISTRY_CREDENTIALS_CONFIG,
 
   delivery: {
     type: 'enum',

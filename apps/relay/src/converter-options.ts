@@ -1,6 +1,6 @@
 import type { Converter, Converters, ValueOptions } from '@fairlead/cdc'
 import { nearestName } from '@fairlead/base'
-import type { ConfigOf } from '@fairlead/service'
+import { type ConfigOf, type RegistryCredentials, registryCredentials } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
 
 type RelayConfig = ConfigOf<typeof RELAY_CONFIG>
@@ -71,6 +71,7 @@ function converter(
 export type RegistryOptions = {
   /** Empty when no record needs one. */
   readonly urls: readonly string[]
+  readonly credentials: RegistryCredentials
   readonly cacheTtlMs: number
   /** Type of the schemas that payloads are encoded by; any of them when undefined. */
   readonly schemaType: string | undefined
@@ -91,6 +92,7 @@ export function registryOptions(config: RelayConfig): RegistryOptions {
   ]
   return {
     urls: own.length > 0 ? own : [...new Set(ofConverters)],
+    credentials: registryCredentials(config),
     cacheTtlMs: config['schema.registry.cache.ttl.ms'],
     schemaType: SCHEMA_TYPES[config['value.format']],
     messageName: config['value.message'] === '' ? undefined : config['value.message'],

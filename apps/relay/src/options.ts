@@ -13,7 +13,7 @@ import {
 } from '@fairlead/cdc'
 import type { ClientSecurity } from '@fairlead/kafka'
 import { withTls } from '@fairlead/postgres'
-import type { ConfigOf } from '@fairlead/service'
+import { type ConfigOf, registryProblems } from '@fairlead/service'
 import type { RELAY_CONFIG } from './config.ts'
 import { type TopicCreation, parseTopicCreation } from './sink/topic-creation.ts'
 import {
@@ -184,7 +184,7 @@ export function checkRelayConfig(config: RelayConfig): readonly string[] {
       ...channelProblems(config['signal.enabled.channels']),
       ...envelopeProblems(placements, chosen.value.kind),
       ...transactionProblems(config, chosen),
-      ...registryProblems(config, [chosen.key.kind, chosen.value.kind]),
+      ...converterRegistryProblems(config, [chosen.key.kind, chosen.value.kind]),
     ]
   } catch (error) {
     return [errorMessage(error)]
@@ -264,14 +264,18 @@ function transactionProblems(
   return [...named, ...unwritable]
 }
 
-function registryProblems(config: RelayConfig, kinds: readonly string[]): readonly string[] {
+function converterRegistryProblems(
+  config: RelayConfig,
+  kinds: readonly string[],
+): readonly string[] {
   const isDocument = config['value.format'] !== 'converter'
-  const problems: string[] = []
+  const { urls } = registryOptions(config)
+  const problems: string[] = [...registryProblems(config, urls)]
   if (isDocument && kinds[1] !== 'raw') {
     problems.push('value.format is set, and so is value.converter: leave one of them out')
   }
   const needsRegistry = isDocument || kinds.includes('avro')
-  if (needsRegistry && registryOptions(config).urls.length === 0) {
+  if (needsRegistry && urls.length === 0) {
     problems.push('schema.registry.url is required: keys or values need a schema registry')
   }
   return problems

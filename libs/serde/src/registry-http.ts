@@ -1,10 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BackoffPolicy, backoffDelayMs, errorMessage } from '@fairlead/base'
+import { type UrlCredentials, basicAuthorization, splitCredentials } from '@fairlead/json-http'
 import { RegistryError } from './registry-error.ts'
 
 export type RegistryHttpOptions = {
-  /** Base URL of a registry, or of several: the next one is tried when one does not answer. */
+  /**
+   * Base URL of a registry, or of several: the next one is tried when one does not answer. It may have a user
+   * and a password in it.
+   */
   readonly url: string | readonly string[]
+  /** `user:password`, for all of them, whatever their URLs say (Confluent's `basic.auth.user.info`). */
+  readonly userInfo?: string
+  /** Bearer token, in place of a user (`bearer.auth.token`). */
+  readonly token?: string
   /** Deadline of one attempt. Default 10 000. */
   readonly requestTimeoutMs?: number
   /** Attempts in all. Default 4. */
@@ -18,6 +26,8 @@ const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json'
 const REQUEST_TIMEOUT_MS = 10_000
 const ATTEMPTS_MAX = 4
 const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 5_000 }
+/** Without any URL. */
+const NOWHERE: UrlCredentials = { url: '', authorization: undefined }
 const RANDOM = { int: (bound: number): number => Math.floor(Math.random() * bound) }
 
 export type RegistryRequest = {
@@ -29,11 +39,17 @@ export type RegistryRequest = {
 
 /** Requests to the registry, retried where a retry can help. All of them are safe to repeat. */
 export class RegistryHttp {
-  readonly #urls: readonly string[]
+  readonly #bases: readonly UrlCredentials[]
   readonly #options: RegistryHttpOptions
 
   constructor(options: RegistryHttpOptions) {
-    this.#urls = [options.url].flat().map((url) => url.replace(/\/+$/, ''))
+    const { url: urls, userInfo, token } = options
+    const ofAll = userInfo === undefined ? undefined : basicAuthorization(userInfo)
+    const given = token === undefined ? ofAll : `Bearer ${token}`
+    this.#bases = [urls].flat().map((text) => {
+      const { url, authorization } = splitCredentials(text)
+      return { url: url.replace(/\/+$/, ''), authorization: given ?? authorization }
+    })
     this.#options = options
   }
 
@@ -41,7 +57,7 @@ export class RegistryHttp {
   async request(request: RegistryRequest): Promise<unknown> {
     const { attemptsMax = ATTEMPTS_MAX, backoff = BACKOFF } = this.#options
     for (let attempt = 1; ; attempt += 1) {
-      const base = this.#urls[(attempt - 1) % this.#urls.length] ?? ''
+      const base = this.#bases[(attempt - 1) % this.#bases.length] ?? NOWHERE
       try {
         return await this.#attempt(base, request)
       } catch (error) {
@@ -56,14 +72,17 @@ export class RegistryHttp {
   /** To each registry once. @throws {RegistryError} that of the first, when all refuse. */
   async requestAll(request: RegistryRequest): Promise<void> {
     const attempts = await Promise.allSettled(
-      this.#urls.map((base) => this.#attempt(base, request)),
+      this.#bases.map((base) => this.#attempt(base, request)),
     )
     const [first] = attempts
     const areRefused = attempts.every(({ status }) => status === 'rejected')
     if (first?.status === 'rejected' && areRefused) throw first.reason
   }
 
-  async #attempt(base: string, { method, path, body }: RegistryRequest): Promise<unknown> {
+  async #attempt(
+    { url, authorization }: UrlCredentials,
+    { method, path, body }: RegistryRequest,
+  ): Promise<unknown> {
     const {
       requestTimeoutMs = REQUEST_TIMEOUT_MS,
       headers,
@@ -72,9 +91,10 @@ export class RegistryHttp {
     let response: Response
     let text: string
     try {
-      response = await fetch(`${base}${path}`, {
+      response = await fetch(`${url}${path}`, {
         method,
         headers: {
+          ...(authorization === undefined ? {} : { authorization }),
           ...headers,
           accept: CONTENT_TYPE,
           ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }),
@@ -85,7 +105,7 @@ export class RegistryHttp {
       text = await response.text()
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw new RegistryError(`the registry at ${base} does not answer: ${errorMessage(cause)}`, {
+      throw new RegistryError(`the registry at ${url} does not answer: ${errorMessage(cause)}`, {
         retryable: true,
         cause: error,
       })

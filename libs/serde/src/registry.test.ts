@@ -17,7 +17,9 @@ afterEach(() => {
 /** A registry that answers from a list or a function, and remembers what it was asked. */
 const startServer = async (answerOf: (request: string, body: unknown) => Answer | undefined) => {
   const requests: string[] = []
+  const authorizations: (string | undefined)[] = []
   const server = createServer((request, response) => {
+    authorizations.push(request.headers.authorization)
     let text = ''
     request.on('data', (chunk: Buffer) => (text += chunk.toString()))
     request.on('end', () => {
@@ -33,7 +35,7 @@ const startServer = async (answerOf: (request: string, body: unknown) => Answer 
   })
   servers.push(server)
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, requests }
+  return { url: `http://127.0.0.1:${port}`, requests, authorizations }
 }
 
 const NO_WAIT = { backoff: { baseMs: 1, maxMs: 1 } }
@@ -60,6 +62,27 @@ describe('the client', () => {
     await expect(registry.testCompatibility('s', { schema: '"int"' })).rejects.toMatchObject(
       malformed,
     )
+  })
+
+  test.for([
+    ['as its URL says', 'ana:p%40ss@', {}, 'Basic YW5hOnBAc3M='],
+    ['as it is told, whatever its URL says', 'ana:p%40ss@', { userInfo: 'bo:x' }, 'Basic Ym86eA=='],
+    ['with a token', '', { token: 'sesame' }, 'Bearer sesame'],
+    ['as nobody', '', {}, undefined],
+  ] as const)('asks %s', async ([, user, options, authorization]) => {
+    const { url, authorizations } = await startServer(() => ({ status: 200, body: { id: 1 } }))
+    const registry = createRegistryClient({ url: url.replace('//', `//${user}`), ...options })
+    await registry.register('s', { schema: '"int"' })
+    expect(authorizations).toEqual([authorization])
+  })
+
+  test('says no password of a registry that does not answer', async () => {
+    const { url } = await startServer(() => undefined)
+    const options = { url: url.replace('//', '//ana:secret@'), attemptsMax: 1 }
+    const failing = createRegistryClient(options).schemaById(1)
+    await expect(failing).rejects.toMatchObject({
+      message: expect.stringMatching(`^the registry at ${url} does not answer`),
+    })
   })
 
   test('asks once for a schema, however many ask at once', async () => {

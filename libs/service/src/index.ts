@@ -22,6 +22,12 @@ export { createHttpServer } from './http-server.ts'
 export { Metrics, type TraceIds } from './metrics.ts'
 export { openMetricsText } from './open-metrics.ts'
 export {
+  REGISTRY_CREDENTIALS_CONFIG,
+  type RegistryCredentials,
+  registryCredentials,
+  registryProblems,
+} from './registry-credentials.ts'
+export {
   type AppContext,
   type AppDefinition,
   type AppSettings,

@@ -1,4 +1,5 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
+import { type UrlCredentials, splitCredentials } from '@fairlead/json-http'
 import type { ConnectionOptions } from '../command/command.ts'
 
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json'
@@ -28,11 +29,12 @@ function codeOf(errorCode: number): string {
 
 /** A schema registry with Confluent's REST API, as the commands use it. */
 export class RegistryApi {
-  readonly #url: string
+  readonly #base: UrlCredentials
   readonly #timeoutMs: number
 
   constructor({ registryUrl, requestTimeoutMs }: ConnectionOptions) {
-    this.#url = registryUrl.replace(/\/+$/, '')
+    const { url, authorization } = splitCredentials(registryUrl)
+    this.#base = { url: url.replace(/\/+$/, ''), authorization }
     this.#timeoutMs = requestTimeoutMs
   }
 
@@ -64,13 +66,15 @@ export class RegistryApi {
     body?: object,
     accept: string = CONTENT_TYPE,
   ): Promise<Answer> {
+    const { url, authorization } = this.#base
     let response: Response
     let text: string
     try {
-      response = await fetch(`${this.#url}${path}`, {
+      response = await fetch(`${url}${path}`, {
         method,
         headers: {
           accept,
+          ...(authorization === undefined ? {} : { authorization }),
           ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -79,7 +83,7 @@ export class RegistryApi {
       text = await response.text()
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw new RegistryFailure(`${this.#url} does not answer: ${errorMessage(cause)}`, {
+      throw new RegistryFailure(`${url} does not answer: ${errorMessage(cause)}`, {
         errorCode: 0,
         cause: error,
       })

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { errorMessage } from '@fairlead/base'
 import type { ClientSecurity } from '@fairlead/kafka'
+import type { RegistryCredentials } from '@fairlead/service'
 import type { Letter } from '@fairlead/projection'
 import type { PartitionProgress } from '../store/checkpoints.ts'
 import type { LogSection } from './merged-log.ts'
@@ -13,6 +14,9 @@ const THREAD = new URL('./fold-thread-main.ts', import.meta.url)
  */
 const YOUNG_MEGABYTES_MAX = 128
 
+/** How the schema registry is asked. */
+type RegistryAccess = RegistryCredentials & { readonly url: readonly string[] }
+
 /** Where threads find what the process was started with. */
 export type FoldSources = {
   /** Paths of the modules with the definitions. */
@@ -20,7 +24,7 @@ export type FoldSources = {
   readonly bootstrapServers: readonly string[]
   readonly clientId: string
   readonly security: ClientSecurity | undefined
-  readonly registryUrl: string
+  readonly registry: RegistryAccess
 }
 
 /** Some partitions of the topic of a fold, of which no key is in any other partition. */

@@ -59,9 +59,9 @@ async function findProjection({ sources, projection }: FoldJob): Promise<FoldPro
 
 function openLog(job: FoldJob, projection: FoldProjection) {
   const { sources, sections, fetchBytesMax, aheadMaxMs, tenantHeader, includedTenants } = job
-  const { bootstrapServers, clientId, security, registryUrl } = sources
+  const { bootstrapServers, clientId, security, registry } = sources
   const topic = kafkaLogReader({ bootstrapServers, clientId, security })
-  const serde = createAvroSerde({ registry: createRegistryClient({ url: registryUrl }) })
+  const serde = createAvroSerde({ registry: createRegistryClient(registry) })
   const records = new RecordReader(projection, serde, {
     nowMs: () => Date.now(),
     aheadMaxMs,

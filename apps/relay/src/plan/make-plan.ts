@@ -58,11 +58,11 @@ async function stepsOfRegistry(
   options: RelayOptions,
   facts: PlanFacts,
 ): Promise<readonly PlanStep[]> {
-  const { urls } = options.registry
+  const { urls, credentials } = options.registry
   if (urls.length === 0) return []
   const [{ createRegistryClient }, { registrySteps }] = await Promise.all([
     import('@fairlead/serde'),
     import('./registry-steps.ts'),
   ])
-  return registrySteps(createRegistryClient({ url: urls }), options, facts)
+  return registrySteps(createRegistryClient({ url: urls, ...credentials }), options, facts)
 }

@@ -8,7 +8,6 @@ export async function loadEncoder(registry: RegistryOptions): Promise<EventEncod
     import('@fairlead/serde'),
     import('./event-encoder.ts'),
   ])
-  return new EventEncoder(createRegistryClient({ url: registry.urls }), registry, () =>
-    performance.now(),
-  )
+  const client = createRegistryClient({ url: registry.urls, ...registry.credentials })
+  return new EventEncoder(client, registry, () => performance.now())
 }

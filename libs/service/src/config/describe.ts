@@ -46,11 +46,16 @@ export function printConfig(
 function valuesOf(spec: ConfigSpec, key: string, value: unknown): (readonly [string, string])[] {
   const keySpec = spec[key]
   const isSecret = keySpec?.secret === true
-  if (keySpec?.type !== 'family') return [[key, isSecret ? MASK : String(value)]]
+  if (keySpec?.type !== 'family') return [[key, isSecret ? MASK : withoutPasswords(String(value))]]
   return Object.entries(value as ConfigFamily).map(([name, text]) => [
     key + name,
     isSecret ? MASK : text,
   ])
+}
+
+/** Of URLs. */
+function withoutPasswords(text: string): string {
+  return text.replace(/(:\/\/[^/@\s:]*:)[^/@\s]*@/g, `$1${MASK}@`)
 }
 
 function typeName(key: KeySpec): string {

@@ -172,6 +172,15 @@ test('a secret may come from a file, and is never printed', () => {
   expect(printConfig(SPEC, config, sources)).not.toContain('hunter2')
 })
 
+test('a password in a URL is not printed', () => {
+  const spec = defineConfig({ urls: { type: 'list', doc: 'URLs.' } })
+  const urls = ['http://ana:hunter2@a:8081/x', 'http://b:8081/ana:bo@', 'https://:hunter2@c']
+  const printed = printConfig(spec, { urls }, new Map())
+  expect(printed).toBe(
+    'urls=http://ana:********@a:8081/x,http://b:8081/ana:bo@,https://:********@c  # default\n',
+  )
+})
+
 test('a key without effect is accepted with a warning', () => {
   const { warnings } = load({ argv: ['--bootstrap.servers=a:1', '--zookeeper.connect=z:2181'] })
   expect(warnings).toEqual([
