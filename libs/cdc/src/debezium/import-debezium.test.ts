@@ -143,3 +143,19 @@ test.for([
   expect(new Map(settings).has('database.sslmode')).toBe(false)
   expect(report.find(({ key }) => key === 'database.sslmode')).toMatchObject({ value, outcome })
 })
+
+test('who asks the schema registry is carried, and told without what is secret', () => {
+  const { settings, report } = imported({
+    'value.converter': 'io.confluent.connect.avro.AvroConverter',
+    'value.converter.schema.registry.url': 'https://registry:8081',
+    'value.converter.basic.auth.credentials.source': 'USER_INFO',
+    'value.converter.schema.registry.basic.auth.user.info': 'ana:hunter2',
+  })
+  expect(Object.fromEntries(settings)).toMatchObject({
+    'basic.auth.credentials.source': 'USER_INFO',
+    'basic.auth.user.info': 'ana:hunter2',
+  })
+  const ofConverter = report.filter(({ key }) => key.includes('basic.auth'))
+  expect(ofConverter.map(({ outcome }) => outcome)).toEqual(['carried', 'carried'])
+  expect(JSON.stringify(report)).not.toContain('hunter2')
+})

@@ -311,7 +311,12 @@ class Importer {
       for (const setting of this.#entries.keys()) {
         if (!setting.startsWith(`${key}.`)) continue
         const value = this.#take(setting) ?? ''
-        if (CONVERTER_SETTINGS.has(setting.slice(key.length + 1))) {
+        const suffix = setting.slice(key.length + 1)
+        const ofRegistry = REGISTRY_SETTINGS.get(suffix)
+        if (ofRegistry !== undefined) {
+          this.#set(ofRegistry, value)
+          this.#say(setting, value, 'carried', `as ${ofRegistry}`)
+        } else if (CONVERTER_SETTINGS.has(suffix)) {
           this.#set(setting, value)
           this.#say(setting, value, 'carried', '')
         } else {
@@ -405,7 +410,7 @@ class Importer {
   }
 
   #say(key: string, value: string, outcome: ImportOutcome, note: string): void {
-    const isSecret = /password|secret/i.test(key)
+    const isSecret = /password|secret|user\.info|auth\.token/i.test(key)
     this.#report.push({ key, value: isSecret ? MASKED : value, outcome, note })
   }
 }
@@ -432,6 +437,14 @@ const CONVERTER_SETTINGS: ReadonlySet<string> = new Set([
   'auto.register.schemas',
   'value.subject.name.strategy',
   'key.subject.name.strategy',
+])
+
+/** Of converters, and of the client that these have of the registry: the relay has one for all. */
+const REGISTRY_SETTINGS: ReadonlyMap<string, string> = new Map([
+  ['basic.auth.credentials.source', 'basic.auth.credentials.source'],
+  ['basic.auth.user.info', 'basic.auth.user.info'],
+  ['schema.registry.basic.auth.user.info', 'basic.auth.user.info'],
+  ['bearer.auth.token', 'bearer.auth.token'],
 ])
 
 /** Every option of the router; the relay has them under the same names. */
