@@ -52,16 +52,52 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The lines of `java.util.Properties`: `key=value`, `key: value`, comments with `#` or `!`. */
+/**
+ * The lines of `java.util.Properties`: `key=value`, `key: value` or `key value`, comments with `#` or `!`, escapes, and lines that
+ * go on behind a backslash at their end. Blanks at the end of a value go, as Kafka has it.
+ */
 function parseProperties(text: string): Map<string, RawValue> {
   const values = new Map<string, RawValue>()
-  const lines = text.replaceAll(/\\\r?\n[ \t]*/g, '').split(/\r?\n/)
-  for (const [index, line] of lines.entries()) {
-    const content = line.trim()
-    if (content === '' || content.startsWith('#') || content.startsWith('!')) continue
-    const separator = content.search(/[=:]/)
-    if (separator <= 0) throw new Error(`line ${index + 1} is not "key=value": ${content}`)
-    values.set(content.slice(0, separator).trim(), content.slice(separator + 1).trim())
+  for (const { number, content } of logicalLines(text)) {
+    const [, key = '', separator = '', value = ''] = ENTRY.exec(content) ?? []
+    if (key === '' || separator === '') {
+      throw new Error(`line ${number} is not "key=value": ${content.trim()}`)
+    }
+    values.set(unescaped(key), unescaped(value).trim())
   }
   return values
+}
+
+/** A key ends at the first blank, `=` or `:` that is not escaped. */
+const ENTRY = /^((?:\\[^]|[^\\=: \t\f])*)([ \t\f]*[=:]?[ \t\f]*)([^]*)$/
+
+type LogicalLine = { readonly number: number; readonly content: string }
+
+/** Without comments and what is blank. Only a line that is no comment goes on. */
+function logicalLines(text: string): readonly LogicalLine[] {
+  const lines: LogicalLine[] = []
+  let begun: LogicalLine | undefined
+  for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {
+    const natural = line.replace(/^[ \t\f]+/, '')
+    if (begun === undefined && /^(?:[#!]|$)/.test(natural)) continue
+    const goesOn = (/\\*$/.exec(natural)?.[0].length ?? 0) % 2 === 1
+    const before: LogicalLine = begun ?? { number: index + 1, content: '' }
+    const content = before.content + (goesOn ? natural.slice(0, -1) : natural)
+    begun = goesOn ? { ...before, content } : undefined
+    if (!goesOn) lines.push({ ...before, content })
+  }
+  if (begun !== undefined) lines.push(begun)
+  return lines.filter(({ content }) => content !== '')
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' }
+
+function unescaped(text: string): string {
+  return text.replace(
+    /\\(?:u([0-9a-fA-F]{4})|([^]))/g,
+    (_escape, code: string | undefined, character: string) =>
+      code === undefined
+        ? (ESCAPES[character] ?? character)
+        : String.fromCharCode(Number.parseInt(code, 16)),
+  )
 }
