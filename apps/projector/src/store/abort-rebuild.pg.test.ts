@@ -1,4 +1,5 @@
 import type { SqlProjection } from '@fairlead/projection'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { EventLog } from '../log/event-log.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
@@ -7,7 +8,7 @@ import { abortRebuild } from './abort-rebuild.ts'
 import { latestJob } from './jobs.ts'
 import { requestRebuild } from './request-rebuild.ts'
 import { retire } from './retire.ts'
-import { readVersion } from './versions.ts'
+import { lockVersion, readVersion } from './versions.ts'
 
 let fixture: RebuildFixture
 
@@ -56,6 +57,31 @@ test('a rebuild that is aborted in a transaction ends, and is not taken up again
   await requestRebuild(fixture.db, V2, {})
   await fixture.hasState('totals', 2, 'ready')
   expect((await readVersion(fixture.db, V2)).reason).toBeNull()
+})
+
+test('a rebuild that ends while it is being aborted is not said to be', async () => {
+  const { projection, release, calls } = stuck()
+  fixture.start([totals, projection])
+  await until(() => expect(calls()).toBe(1))
+  let aborting: Promise<void> | undefined
+  await fixture.db.transaction().execute(async (trx) => {
+    const { projectionId } = await lockVersion(trx, V2)
+    await sql`update evt.projection_version set state = 'catching_up'
+      where (projection_id, version) = (${projectionId}, 2)`.execute(trx)
+    aborting = abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })
+    aborting.catch(() => undefined)
+    await until(async () => {
+      const { rows } = await sql`select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+          and query like 'select from evt.projection where name = % for update'`.execute(fixture.db)
+      expect(rows).not.toEqual([])
+    })
+  })
+  await expect(aborting).rejects.toMatchObject({
+    code: 'NOT_BUILDING',
+    message: 'totals v2 is catching_up: its rebuild had ended before it could be aborted',
+  })
+  release()
 })
 
 test('a version whose rebuild holds its tables is retired once that is aborted', async () => {

@@ -32,7 +32,13 @@ export async function abortRebuild(
     await endSession(db, job.id, label)
   }
   await db.transaction().execute(async (trx) => {
-    const { projectionId } = await lockVersion(trx, target)
+    const { projectionId, state } = await lockVersion(trx, target)
+    if (state !== 'building' && state !== 'failed') {
+      throw new VersionError(
+        'NOT_BUILDING',
+        `${label} is ${state}: its rebuild had ended before it could be aborted`,
+      )
+    }
     // Somebody may have ordered the next rebuild meanwhile.
     await sql`
       update evt.projection_version set state = 'failed', reason = ${reason}
