@@ -117,6 +117,14 @@ describe('a request ends, and the connection with it', () => {
   })
 })
 
+test('the largest time limit of Kafka is no short one', async () => {
+  const connection = await connected((socket, id) => {
+    setTimeout(() => socket.write(numbered(id, 42)), 20)
+  })
+  const options = { timeoutMs: 2 ** 31 + 500 }
+  expect(await connection.exchange(exchange(), options)).toBe(42)
+})
+
 test('a request can be aborted, and leaves nothing on the signal', async () => {
   const connection = await connected((socket, id) => {
     if (id === 2) socket.write(numbered(id, 42))

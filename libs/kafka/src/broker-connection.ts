@@ -26,6 +26,8 @@ const KEEP_ALIVE_DELAY_MS = 60_000
 const TAGGED_HEADERS = { request: true, response: true } as const
 const CORRELATION_IDS = 2 ** 31
 const LENGTH_BYTES = 4
+/** What is longer, Node takes for no time at all: Kafka's largest time limit and the wait of a fetch, together. */
+const TIMER_MAX_MS = 2 ** 31 - 1
 
 export type BrokerAddress = { readonly host: string; readonly port: number }
 
@@ -212,7 +214,10 @@ export class BrokerConnection {
         reject(error instanceof InvariantViolation ? error : toKafkaError(error, what))
       }
       const abort = () => fail(abortedError(what))
-      const timer = setTimeout(() => fail(timeoutError(what, timeoutMs)), timeoutMs)
+      const timer = setTimeout(
+        () => fail(timeoutError(what, timeoutMs)),
+        Math.min(timeoutMs, TIMER_MAX_MS),
+      )
       signal?.addEventListener('abort', abort)
       let decode: ((frame: Buffer) => void) | undefined
       this.#waiting = {
