@@ -26,14 +26,13 @@ test('a standby and the process that works have a name in common', () => {
 })
 
 test.for([
-  ['--schema.registry.url=http://a:8081,https://ana:x@b', undefined],
-  ['--schema.registry.url=http://a:8081,b:8081', 'each must be an absolute URL'],
-  ['--basic.auth.user.info=ana:x', undefined],
-  ['--basic.auth.user.info=ana:x --bearer.auth.token=t', 'are both set'],
-  ['--basic.auth.user.info=ana:x --basic.auth.credentials.source=URL', 'is not used with'],
-  ['--basic.auth.user.info=ana:x --basic.auth.credentials.source=USER_INFO', undefined],
-  ['--basic.auth.credentials.source=USER_INFO', 'set basic.auth.user.info'],
+  ['--schema.registry.url=http://a:8081,https://ana:x@b', /^$/],
+  ['--schema.registry.url=http://a:8081,b:8081', /each must be an absolute URL/],
+  ['--basic.auth.user.info=ana:x', /^$/],
+  ['--basic.auth.user.info=ana:x --bearer.auth.token=t', /are both set/],
+  ['--basic.auth.user.info=ana:x --basic.auth.credentials.source=URL', /is not used with/],
+  ['--basic.auth.user.info=ana:x --basic.auth.credentials.source=USER_INFO', /^$/],
+  ['--basic.auth.credentials.source=USER_INFO', /set basic\.auth\.user\.info/],
 ] as const)('who asks the registry is said once: %s', ([flags, problem]) => {
-  const expected = problem === undefined ? [] : [expect.stringContaining(problem)]
-  expect(problemsOf(...flags.split(' '))).toEqual(expected)
+  expect(problemsOf(...flags.split(' ')).join()).toMatch(problem)
 })
