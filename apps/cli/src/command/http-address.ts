@@ -1,3 +1,4 @@
+import { splitCredentials } from '@fairlead/json-http'
 import { UsageError } from './command.ts'
 
 /** Where an app answers, and what it is told of who asks. */
@@ -15,19 +16,10 @@ export type HttpAddress = {
  */
 export function httpAddress(option: string, text: string, token: string | undefined): HttpAddress {
   if (!URL.canParse(text)) throw new UsageError(`--${option} is an http:// address, not "${text}"`)
-  const url = new URL(text)
-  const { username, password } = url
-  url.username = ''
-  url.password = ''
-  const basic = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const authorization =
-    token !== undefined
-      ? `Bearer ${token}`
-      : username === ''
-        ? undefined
-        : `Basic ${Buffer.from(basic).toString('base64')}`
+  const { url, authorization: ofUser } = splitCredentials(new URL(text).href)
+  const authorization = token === undefined ? ofUser : `Bearer ${token}`
   return {
-    url: url.href.replace(/\/$/, ''),
+    url: url.replace(/\/$/, ''),
     headers: authorization === undefined ? {} : { authorization },
   }
 }
