@@ -25,7 +25,7 @@ import {
   type TableRow,
   readShape,
 } from '../table/table-reader.ts'
-import { noteSeenEvents } from './seen-events.ts'
+import { createSeenIds, noteSeenEvents, noteSeenIds, unseenCondition } from './seen-events.ts'
 import { TablePublisher } from './table-publisher.ts'
 
 /** What publishes rows of tables, without a slot that is read. */
@@ -129,7 +129,7 @@ export async function publishUnseen(
 ): Promise<void> {
   const { options } = parts
   const { reader } = snapshot
-  await reader.query('create temp table relay_seen (id text primary key) on commit drop')
+  await createSeenIds(reader)
   await noteParked(reader, parts.control, options.source.slotName)
   for (const table of options.source.tables) {
     await noteSeenEvents(reader, {
@@ -138,8 +138,7 @@ export async function publishUnseen(
       sinceMs: range.since?.getTime() ?? null,
       areIdsJson: isJson(options.routing.converters.header),
     })
-    const idColumn = pg.escapeIdentifier(options.source.columns.id)
-    const condition = `not exists (select from relay_seen where relay_seen.id = event.${idColumn}::text)`
+    const condition = unseenCondition(options.source.columns.id)
     const selection = await selectionOf(reader, table, range, condition)
     await publishRows(parts, snapshot, { table, selection, onBatch }, (relation, row, place) =>
       outboxEventOf(parts.router, relation, row, place),
@@ -189,9 +188,10 @@ async function noteParked(reader: pg.Client, control: pg.Client, slotName: strin
        where slot_name = $1 and parked_event.parked_id > $2 order by parked_event.parked_id limit ${PARKED_ROWS}`,
       [slotName, lastId],
     )
-    await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [
+    await noteSeenIds(
+      reader,
       rows.flatMap(({ eventId }) => (eventId === null ? [] : [eventId])),
-    ])
+    )
     if (rows.length < PARKED_ROWS) return
     lastId = rows.at(-1)?.id ?? ''
   }

@@ -1,5 +1,6 @@
 import { KafkaError } from '@fairlead/kafka'
 import { testDatabase } from '@fairlead/testing'
+import { randomBytes } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
 import { readSignal, requestSignal } from '../signals/request-signal.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
@@ -160,6 +161,53 @@ test('a replay that cannot work is given up: the slot is lost as before, until t
   await fixture.pool.query('drop cast (uuid as text)')
   expect((await outcome(await order({ since: 'beginning' })))?.state).toBe('done')
   await fixture.until(() => fixture.publishedIds().length === published.length + lost.length)
+})
+
+test('an id that no text and no index of Postgres holds stops no replay', async () => {
+  const { published, lost } = await loseSlot()
+  const ids = ['of\0another', randomBytes(4_000).toString('base64')]
+  const records = ids.map((id) => ({
+    topic: TOPIC,
+    partition: 0,
+    key: null,
+    value: null,
+    headers: [['id', Buffer.from(id)]] as const,
+  }))
+  await fixture.brokers.open().producer.send(records)
+  const relay = fixture.relay()
+  relay.start()
+  expect(await outcome(await order({ since: 'beginning' }))).toMatchObject({
+    state: 'done',
+    progress: { replayedEvents: lost.length },
+  })
+  expect(new Set(fixture.publishedIds())).toEqual(new Set([...published, ...ids, ...lost]))
+})
+
+test('a row whose id is too long for an index is published, or parked, once', async () => {
+  fixture = new RelayFixture(await testDatabase())
+  const longIds = Array.from({ length: 4 }, () => randomBytes(4_000).toString('base64'))
+  const insert = (id: string | undefined, type: string) =>
+    fixture.pool.query(
+      `insert into outbox.events (id, aggregatetype, aggregateid, type) values ($1, $2, 'k', 'T')`,
+      [id, type],
+    )
+  const relay = await fixture.started()
+  await fixture.pool.query(`alter table outbox.events drop constraint events_pkey,
+    alter column id drop default, alter column id type text`)
+  await insert(longIds[0], 'order')
+  await insert(longIds[1], 'not a topic')
+  await fixture.until(async () => (await fixture.parkedRows()).length === 1)
+  await fixture.confirmed()
+  await relay.stop()
+  await insert(longIds[2], 'order')
+  await insert(longIds[3], 'not a topic')
+  await fixture.pool.query('select pg_drop_replication_slot($1)', [fixture.slotName])
+  fixture.relay().start()
+  expect((await outcome(await order({ since: 'beginning' })))?.state).toBe('done')
+  expect(fixture.publishedIds()).toEqual([longIds[0], longIds[2]])
+  const parked = (await fixture.parkedRows()).map(({ event_id }) => event_id)
+  expect(new Set(parked)).toEqual(new Set([longIds[1], longIds[3]]))
+  expect(parked.length).toBe(2)
 })
 
 test('a slot that is well is left alone', async () => {

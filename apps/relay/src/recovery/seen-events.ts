@@ -1,6 +1,7 @@
 import { EVENT_HEADERS } from '@fairlead/base'
 import { scalarTextOf } from '@fairlead/cdc'
-import type pg from 'pg'
+import { hash } from 'node:crypto'
+import pg from 'pg'
 import { headerText, readRecords } from '../sink/read-tail.ts'
 import type { SinkClients } from '../sink/sink-clients.ts'
 import { sinkFailure } from '../sink/sink-failure.ts'
@@ -9,8 +10,28 @@ import { sinkFailure } from '../sink/sink-failure.ts'
 const BATCH_IDS = 5_000
 
 /**
- * Adds the ids of all events that the topics hold, from the time on, to the table `relay_seen` of the
- * reader. Events are stamped with the time of their row, or later.
+ * Makes the table of the ids that are seen, for the transaction of the reader. It holds digests: anybody may write into
+ * a topic, and no text of Postgres has a NUL, no place in an index a text of a few kilobytes.
+ */
+export async function createSeenIds(reader: pg.Client): Promise<void> {
+  await reader.query('create temp table relay_seen (digest bytea primary key) on commit drop')
+}
+
+export async function noteSeenIds(reader: pg.Client, ids: readonly string[]): Promise<void> {
+  await reader.query('insert into relay_seen select unnest($1::bytea[]) on conflict do nothing', [
+    ids.map((id) => hash('sha256', id, 'buffer')),
+  ])
+}
+
+/** An SQL condition over `event`, a row: its id was not noted. */
+export function unseenCondition(idColumn: string): string {
+  const id = `convert_to(event.${pg.escapeIdentifier(idColumn)}::text, 'UTF8')`
+  return `not exists (select from relay_seen where relay_seen.digest = sha256(${id}))`
+}
+
+/**
+ * Notes the ids of all events that the topics hold, from the time on. Events are stamped with the time of their row, or
+ * later.
  */
 export async function noteSeenEvents(
   reader: pg.Client,
@@ -51,9 +72,7 @@ async function notePartition(
         if (areIdsJson && text !== undefined) ids.push(text)
       }),
     )
-    await reader.query('insert into relay_seen select unnest($1::text[]) on conflict do nothing', [
-      ids,
-    ])
+    await noteSeenIds(reader, ids)
   }
 }
 
