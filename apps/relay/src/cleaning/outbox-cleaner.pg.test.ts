@@ -41,11 +41,12 @@ async function partitionOutbox(retention = HOUR): Promise<void> {
 }
 
 /** Starts and ends of the partitions, in hours from the current one. */
-async function hours(): Promise<readonly number[]> {
+async function hours(table = 'outbox.events'): Promise<readonly number[]> {
   const { rows } = await fixture.pool.query<{ hour: number }>(
     `select round(extract(epoch from (regexp_match(pg_get_expr(relpartbound, c.oid), $re$TO \\('([^']+)'$re$))[1]::timestamptz
        - date_trunc('hour', clock_timestamp() at time zone 'UTC') at time zone 'UTC') / 3600)::int as hour
-     from pg_inherits join pg_class c on c.oid = inhrelid where inhparent = 'outbox.events'::regclass order by 1`,
+     from pg_inherits join pg_class c on c.oid = inhrelid where inhparent = $1::regclass order by 1`,
+    [table],
   )
   return rows.map(({ hour }) => hour)
 }
@@ -82,6 +83,30 @@ test('an outbox that is partitioned under a relay goes on, with its rows and its
   expect(rows.length).toBe(3)
   await expect(partitionOutbox()).rejects.toThrow('partitioned already')
 })
+
+test.for([
+  ['whose characters have two bytes', 'é'.repeat(31)],
+  ['as long as names may be', 'e'.repeat(63)],
+])(
+  'outboxes with names %s that differ at their end have partitions of their own',
+  async ([, stem]) => {
+    await createFixture()
+    const names = ['a', 'b'].map((end) => `${(stem ?? '').slice(0, -1)}${end}`)
+    for (const name of names) {
+      await fixture.pool.query(`create table public.${name} (like outbox.events including all)`)
+      await fixture.pool.query(
+        `insert into public.${name} (aggregatetype, aggregateid, type) values ('order', 'k', 'Tested')`,
+      )
+      await fixture.pool.query('select relay.partition_outbox($1, $2)', [`public.${name}`, HOUR])
+      await fixture.pool.query(`do $$ begin execute format('drop table %s', (
+      select inhrelid::regclass from pg_inherits where inhparent = 'public.${name}'::regclass
+      order by inhrelid desc limit 1)); end $$`)
+    }
+    await cleaner().runRound()
+    expect(logged).toEqual([])
+    for (const name of names) expect(await hours(`public.${name}`)).toEqual([2, 3, 4])
+  },
+)
 
 test('partitions are made from one behind to three ahead, and dropped once they are old and confirmed', async () => {
   await createFixture()

@@ -78,7 +78,7 @@ async function createPartition(
     identity: string
   }>(
     `select quote_ident(nspname) || '.' || quote_ident(
-         left(relname, 40) || to_char(to_timestamp($2 / 1000.0) at time zone 'UTC', '"_p"YYYYMMDD"_"HH24MISS')) as name,
+         relay.derived_name(relname, to_char(to_timestamp($2 / 1000.0) at time zone 'UTC', '"_p"YYYYMMDD"_"HH24MISS'))) as name,
        $1 as parent, relreplident as identity,
        format('from (%L) to (%L)', to_timestamp($2 / 1000.0), to_timestamp($3 / 1000.0)) as bounds
      from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = to_regclass($1)`,
