@@ -91,6 +91,28 @@ test('all that comes in while a batch is applied is one batch', async () => {
   expect(await fixture.readAccounts()).toEqual(balances(15))
 })
 
+test('a batch that lingers has what comes in meanwhile', async () => {
+  const { log } = fixture
+  const inner = log.open()
+  const filling: EventLog = {
+    ...inner,
+    join: async (options) => {
+      const membership = await inner.join(options)
+      const fetch: Membership['fetch'] = async (request) => {
+        const fetched = await membership.fetch(request)
+        if (fetched.nextOffset === 1) log.append(0, deposited(accountId(0), 2))
+        return fetched
+      }
+      return { ...membership, fetch }
+    },
+  }
+  log.append(0, deposited(accountId(0), 1))
+  const { metrics } = fixture.start([{ ...accounts, lingerMs: 10 }], { log: filling })
+  await until(async () => expect(await fixture.nextOffset()).toBe(2))
+  await until(async () => expect(await batchCount(metrics)).toBe(1))
+  expect(await fixture.readAccounts()).toEqual(balances(3))
+})
+
 test('a batch that the server cannot take is halved, and nothing of it parked', async () => {
   const { db, log } = fixture
   log.append(0, deposited(accountId(0), 1))

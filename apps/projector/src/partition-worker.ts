@@ -10,6 +10,7 @@ import { LookUps } from './look-ups.ts'
 import type { EventLog, Fetched, Membership } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import type { PartitionSpans } from './partition-spans.ts'
+import { pauseFor } from './pause.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { type Portion, Portions } from './portions.ts'
 import { Recovery } from './recovery.ts'
@@ -22,8 +23,6 @@ import type { ProjectionPartition } from './store/registered-projection.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import { WorkerTroubles } from './worker-troubles.ts'
 
-/** How long a fetch waits for a record; a revoked partition waits for it at most. */
-const FETCH_WAIT_MAX_MS = 500
 /** How often a worker without records looks whether the database has lost commits: none fails meanwhile. */
 const IDLE_LOOK_INTERVAL_MS = 10_000
 
@@ -163,8 +162,9 @@ export class PartitionWorker {
   async #consume(): Promise<void> {
     const source = new BatchSource({
       reader: this.#options.reader,
-      fetch: (from) => this.#fetch(from),
+      fetch: (from, maxWaitMs) => this.#fetch(from, maxWaitMs),
       recordsMax: () => this.#batchSize.recordsMax,
+      linger: this.#lingering(),
       from: this.#held.end,
     })
     let fetching = this.#prepareAhead(source)
@@ -202,7 +202,12 @@ export class PartitionWorker {
     return preparing
   }
 
-  async #fetch({ nextOffset, leaderEpoch }: BatchEnd): Promise<Fetched> {
+  #lingering(): (() => Promise<void>) | undefined {
+    const { lingerMs = 0 } = this.#options.partition.projection
+    return lingerMs === 0 ? undefined : () => pauseFor(lingerMs, this.#abort.signal)
+  }
+
+  async #fetch({ nextOffset, leaderEpoch }: BatchEnd, maxWaitMs: number): Promise<Fetched> {
     const { partition, observer, spans, nowMs } = this.#options
     const startTime = Date.now()
     const startedMs = nowMs()
@@ -213,7 +218,7 @@ export class PartitionWorker {
       fromOffset: nextOffset,
       lastFetchedEpoch: leaderEpoch,
       maxBytes: this.#batchSize.fetchBytesMax,
-      maxWaitMs: FETCH_WAIT_MAX_MS,
+      maxWaitMs,
       signal: this.#abort.signal,
     })
     this.#batchSize.fetched(fetched.highWatermark - fetched.nextOffset)

@@ -1,5 +1,6 @@
 import { defineEvents } from '@fairlead/avro'
 import { expect, test } from 'vitest'
+import type { BatchBounds } from './batch-bounds.ts'
 import { defineProjection, remove } from './definition.ts'
 import { definitionText } from './definition-text.ts'
 import { tables } from './table.ts'
@@ -282,7 +283,7 @@ test('what is looked up for a batch has its type in the handlers', () => {
 })
 
 test('a projection of any form bounds its batches, which is no part of its code', () => {
-  const bound = (batch?: { readonly max: number }) => {
+  const bound = (batch?: BatchBounds) => {
     const { name, version, from, into } = header
     const common = { name, version, from, ...(batch === undefined ? {} : { batch }) }
     const columns = {
@@ -304,8 +305,13 @@ test('a projection of any form bounds its batches, which is no part of its code'
   for (const max of [0, 100_001, 1.5, Number.NaN]) {
     expect(() => bound({ max })).toThrow(`batch.max is from 1 to 100000, not ${max}`)
   }
-  const lingering = { max: 16, linger: '5ms' }
-  expect(() => bound(lingering)).toThrow('a batch has a max, and no linger')
+  expect(bound({ linger: '50ms' }).map(({ lingerMs }) => lingerMs)).toEqual([50, 50, 50])
+  expect(bound({ linger: '1s' }).map(definitionText)).toEqual(bound().map(definitionText))
+  expect(() => bound({ linger: '1.1s' })).toThrow('batch.linger is 1s at most, not 1.1s')
+  // @ts-expect-error -- a length of time has a unit
+  expect(() => bound({ linger: '5' })).toThrow('"5" is not a duration')
+  const other = { max: 16, bytes: 5 }
+  expect(() => bound(other)).toThrow('a batch has a max and a linger, and no bytes')
 })
 
 test('what is looked up for one event has its type in its handler', () => {

@@ -1,5 +1,6 @@
 import type { AnyEvents, Envelope } from '@fairlead/avro'
 import type { Kysely, Transaction } from 'kysely'
+import { type BatchBounds, type CheckedBounds, checkedBounds } from './batch-bounds.ts'
 import {
   type ChangeOf,
   type Operation,
@@ -31,24 +32,23 @@ export const remove: unique symbol = Symbol.for('fairlead.projection.remove')
 /** A projection, its types erased: what the engine runs. */
 export type Projection = FoldProjection | CommutativeProjection | SqlProjection
 
-type Common = ErrorRules & {
-  readonly name: string
-  readonly version: number
-  /** The event sets that it reads; each is of a topic of its own. */
-  readonly sources: readonly AnyEvents[]
-  /** Looks up what handlers need beside their events, for a whole batch at once. */
-  readonly enrich?: Enrich
-  /** Looks up what the handler of one event needs, outside of any transaction. */
-  readonly enrichEach?: (event: AnyEvent, context: LookUpContext) => unknown
-  /** Keys of which look-ups and effects run at the same time; undefined: 1. */
-  readonly concurrency?: number
-  /** Most records that one transaction applies, where the projector would take more. */
-  readonly batchMax?: number
-  /** Undefined where positions alone tell what repeats. */
-  readonly inbox?: InboxOptions
-  /** Undefined where events of several tenants are applied as if they were one's. */
-  readonly tenants?: TenantMode
-}
+type Common = ErrorRules &
+  CheckedBounds & {
+    readonly name: string
+    readonly version: number
+    /** The event sets that it reads; each is of a topic of its own. */
+    readonly sources: readonly AnyEvents[]
+    /** Looks up what handlers need beside their events, for a whole batch at once. */
+    readonly enrich?: Enrich
+    /** Looks up what the handler of one event needs, outside of any transaction. */
+    readonly enrichEach?: (event: AnyEvent, context: LookUpContext) => unknown
+    /** Keys of which look-ups and effects run at the same time; undefined: 1. */
+    readonly concurrency?: number
+    /** Undefined where positions alone tell what repeats. */
+    readonly inbox?: InboxOptions
+    /** Undefined where events of several tenants are applied as if they were one's. */
+    readonly tenants?: TenantMode
+  }
 
 /** What `enrichEach` gets beside its event. */
 export type LookUpContext = { readonly signal: AbortSignal }
@@ -169,12 +169,8 @@ type Header<F extends EventSource, DB, X, E = SourceEvent<F>> = {
    * log; with `tenants`, effects of a batch tenant by tenant, and of each in that order. At most 256.
    */
   readonly concurrency?: number
-  /**
-   * A transaction applies at most `max` records, and never more than the projector's `batch.records.max`
-   * lets it: for look-ups that are slow, as a batch waits for the slowest, and for handlers that lock much.
-   * No part of the code of a version.
-   */
-  readonly batch?: { readonly max: number }
+  /** No part of the code of a version. */
+  readonly batch?: BatchBounds
 }
 
 export interface RowsBuilder<F extends EventSource, R, K extends keyof R, X> {
@@ -330,8 +326,6 @@ function shownType(value: unknown): string {
 const VERSION_MAX = 2 ** 31 - 1
 /** No service is to be asked by more at once, for each partition, by one line of a definition. */
 const CONCURRENCY_MAX = 256
-/** As that of `batch.records.max`. */
-const BATCH_RECORDS_MAX = 100_000
 /** What clocks of producers and projectors are apart must be small beside it. */
 const INBOX_RETENTION_MIN_MS = 3_600_000
 
@@ -362,7 +356,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
     ...(enrich === undefined ? {} : { enrich }),
     ...(enrichEach === undefined ? {} : { enrichEach }),
     ...(concurrency === undefined ? {} : { concurrency: checkedConcurrency(name, concurrency) }),
-    ...(batch === undefined ? {} : { batchMax: batchMaxOf(name, batch) }),
+    ...(batch === undefined ? {} : checkedBounds(name, batch)),
     ...(inbox === undefined ? {} : { inbox: inboxOptions(name, inbox) }),
     ...(tenants === undefined ? {} : { tenants: checkedMode(name, tenants) }),
     ...errorRulesOf(name, errors),
@@ -373,13 +367,6 @@ function checkedConcurrency(name: string, concurrency: number): number {
   const isValid = concurrency >= 1 && concurrency <= CONCURRENCY_MAX
   if (Number.isInteger(concurrency) && isValid) return concurrency
   throw new TypeError(`${name}: a concurrency is from 1 to ${CONCURRENCY_MAX}, not ${concurrency}`)
-}
-
-function batchMaxOf(name: string, { max, ...others }: { readonly max: number }): number {
-  const [other] = Object.keys(others)
-  if (other !== undefined) throw new TypeError(`${name}: a batch has a max, and no ${other}`)
-  if (Number.isInteger(max) && max >= 1 && max <= BATCH_RECORDS_MAX) return max
-  throw new TypeError(`${name}: batch.max is from 1 to ${BATCH_RECORDS_MAX}, not ${max}`)
 }
 
 function checkedMode(name: string, tenants: TenantMode): TenantMode {

@@ -30,6 +30,7 @@ export {
 export { refusedColumn } from './column-values.ts'
 export { KeyLanes } from './key-lanes.ts'
 export { LookedUp, enrichedFor } from './looked-up.ts'
+export type { BatchBounds } from './batch-bounds.ts'
 export { type Duration, durationMs } from './duration.ts'
 export type { EventSource, SourceEvent, SourceType } from './event-source.ts'
 export {

@@ -14,13 +14,20 @@ function fetched(offsets: readonly number[], nextOffset: number, leaderEpoch?: n
   return { records: offsets.map(recordAt), nextOffset, leaderEpoch, highWatermark: 100 }
 }
 
-function sourceOf(answers: readonly (Fetched | Error)[], recordsMax: () => number = () => 4) {
+function sourceOf(
+  answers: readonly (Fetched | Error)[],
+  recordsMax: () => number = () => 4,
+  linger?: () => Promise<void>,
+) {
   const asked: BatchEnd[] = []
+  const waitsMs: number[] = []
   const preparedCounts: number[] = []
   const source = new BatchSource({
     from: START,
     recordsMax,
-    fetch: async (from) => {
+    linger,
+    fetch: async (from, maxWaitMs) => {
+      waitsMs.push(maxWaitMs)
       const answer = answers[asked.length] ?? fetched([], from.nextOffset)
       asked.push(from)
       if (answer instanceof Error) throw answer
@@ -42,7 +49,7 @@ function sourceOf(answers: readonly (Fetched | Error)[], recordsMax: () => numbe
       },
     },
   })
-  return { source, asked, preparedCounts }
+  return { source, asked, waitsMs, preparedCounts }
 }
 
 const shape = ({ records, ...end }: Awaited<ReturnType<BatchSource['next']>>) => ({
@@ -118,4 +125,52 @@ test('what failed is asked for again, a fetch that was ahead included', async ()
   expect(shape(await source.next())).toMatchObject({ offsets: [11], startOffset: 11 })
   expect(asked.map(({ nextOffset }) => nextOffset).slice(0, 4)).toEqual([10, 10, 11, 11])
   await source.close()
+})
+
+test('at the end of the log a batch that is not full lingers, and has what came in meanwhile', async () => {
+  let lingerCount = 0
+  const { source, waitsMs } = sourceOf(
+    [
+      { ...fetched([97], 98), highWatermark: 98 },
+      { ...fetched([98, 99], 100, 3), highWatermark: 101 },
+      fetched([100], 101),
+    ],
+    () => 4,
+    async () => void (lingerCount += 1),
+  )
+  expect(shape(await source.next())).toEqual({
+    offsets: [97, 98, 99],
+    startOffset: 10,
+    nextOffset: 100,
+    leaderEpoch: 3,
+  })
+  // There is more by then: it is under way, as behind any fetch.
+  expect(source.hasMore).toBe(true)
+  expect(waitsMs).toEqual([500, 0, 500])
+  expect(lingerCount).toBe(1)
+})
+
+test('nothing lingers behind the end of the log, when a batch is full, or empty', async () => {
+  let lingerCount = 0
+  const { source } = sourceOf(
+    [fetched([10], 11), fetched([96, 97, 98, 99], 100), fetched([], 100)],
+    () => 4,
+    async () => void (lingerCount += 1),
+  )
+  expect(shape(await source.next()).offsets).toEqual([10])
+  expect(shape(await source.next()).offsets).toEqual([96, 97, 98, 99])
+  expect(shape(await source.next()).offsets).toEqual([])
+  expect(lingerCount).toBe(0)
+})
+
+test('what was fetched before a batch lingered in vain is the next one', async () => {
+  const away = new Error('away')
+  const { source, asked } = sourceOf(
+    [fetched([99], 100), away, fetched([100], 101)],
+    () => 4,
+    async () => {},
+  )
+  await expect(source.next()).rejects.toThrow(away)
+  expect(shape(await source.next()).offsets).toEqual([99])
+  expect(asked.map(({ nextOffset }) => nextOffset)).toEqual([10, 100])
 })

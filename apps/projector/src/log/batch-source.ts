@@ -15,10 +15,15 @@ export type Batch = BatchEnd & {
   readonly records: readonly PreparedRecord[]
 }
 
+/** How long a fetch waits for a record; a revoked partition waits for it at most. */
+const FETCH_WAIT_MAX_MS = 500
+
 type BatchSourceOptions = {
   readonly reader: Pick<RecordReader, 'prepareLazily'>
-  /** Fetches what is behind a place; empty when there is nothing for a while. */
-  readonly fetch: (from: BatchEnd) => Promise<Fetched>
+  /** Fetches what is behind a place; empty when there is nothing for so long. */
+  readonly fetch: (from: BatchEnd, maxWaitMs: number) => Promise<Fetched>
+  /** Waits for more records to come in, where a batch is not full; undefined: each is taken as it comes. */
+  readonly linger?: (() => Promise<void>) | undefined
   /** How many records a batch has at most, asked for each. */
   readonly recordsMax: () => number
   readonly from: BatchEnd
@@ -83,15 +88,30 @@ export class BatchSource {
     }
     this.#records = fetched.records
     this.#takenCount = 0
-    const leaderEpoch = fetched.leaderEpoch ?? this.#end.leaderEpoch
-    this.#end = { nextOffset: fetched.nextOffset, leaderEpoch }
-    this.#isCut = fetched.nextOffset < fetched.highWatermark
+    this.#reached(fetched)
+    await this.#linger()
     // At the end of the log it would be answered with the first record that comes in, and no other.
     if (this.#isCut && fetched.records.length > 0) this.#ahead = this.#fetchAhead()
   }
 
+  #reached({ nextOffset, highWatermark, leaderEpoch = this.#end.leaderEpoch }: Fetched): void {
+    this.#end = { nextOffset, leaderEpoch }
+    this.#isCut = nextOffset < highWatermark
+  }
+
+  /** Where it fails, the next batch is what was fetched before. */
+  async #linger(): Promise<void> {
+    const { linger, recordsMax, fetch } = this.#options
+    const { length } = this.#records
+    if (linger === undefined || this.#isCut || length === 0 || length >= recordsMax()) return
+    await linger()
+    const more = await fetch(this.#end, 0)
+    this.#records = [...this.#records, ...more.records]
+    this.#reached(more)
+  }
+
   #fetchAhead(): Promise<Fetched> {
-    const fetching = this.#options.fetch(this.#end)
+    const fetching = this.#options.fetch(this.#end, FETCH_WAIT_MAX_MS)
     // Whoever awaits it sees the failure; nobody does when the source is given up.
     fetching.catch(() => undefined)
     return fetching
