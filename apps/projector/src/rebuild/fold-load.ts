@@ -2,7 +2,7 @@ import type { PreparedRecord } from '@fairlead/projection'
 import { LookUps } from '../look-ups.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { addKey } from '../store/columns.ts'
-import { expectBuilding } from '../store/versions.ts'
+import { expectBuilding } from '../store/jobs.ts'
 import { type ParkedKeysByTopic, parkByTopic } from './parked-keys.ts'
 import { TableLoad } from './table-load.ts'
 import { type Filled, writeWhole } from './write-whole.ts'
@@ -75,10 +75,10 @@ export class FoldLoad {
   }
 
   async #writeSome(positions: readonly PartitionProgress[]): Promise<void> {
-    const { session, registered, projection, topicIds, mirror } = this.#filled
+    const { session, registered, jobId, projection, topicIds, mirror } = this.#filled
     const { folded, isWritten } = this.#table
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, jobId)
       await this.#table.write(trx)
       if (!isWritten) await addKey(trx, projection.table, registered.schemaName)
       await parkByTopic(trx, registered, folded.letters, mirror)

@@ -2,6 +2,7 @@ import type { Projection, Table } from '@fairlead/projection'
 import { type Kysely, type Transaction, sql } from 'kysely'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
+import { type Job, expectOpen } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
 import { addIndex, addIndexes, missingIndexes } from '../store/table-indexes.ts'
 import { listTenantSchemas } from '../store/tenant-schemas.ts'
@@ -11,6 +12,7 @@ import { type JobReporter, type Measure, measureIndexes } from './job-progress.t
 type Target = {
   readonly db: Database
   readonly session: BuildSession
+  readonly job: Pick<Job, 'id'>
   readonly registered: RegisteredProjection
 }
 
@@ -19,9 +21,10 @@ type Target = {
  * attempt that was killed stays.
  *
  * @throws what the database says of rows that no key, or no index, takes (SQLSTATE class 22, 23 or 54).
+ *   {VersionError} SUPERSEDED when the order was ended.
  */
 export async function indexTables(target: Target, reporter: JobReporter): Promise<void> {
-  const { session, registered } = target
+  const { session, registered, job } = target
   const table = tableOf(registered.projection)
   const schemas = table === undefined ? [] : await schemasOf(session.db, registered)
   const steps = table === undefined ? [] : await stepsOf(session.db, table, schemas)
@@ -31,6 +34,8 @@ export async function indexTables(target: Target, reporter: JobReporter): Promis
     measureSteps(target, steps, () => doneCount),
   )
   for (const { run } of steps) {
+    // Each takes as long as it takes, and tables of the next order may be in the place of these.
+    await expectOpen(session.db, job.id)
     await run()
     doneCount += 1
   }

@@ -210,8 +210,9 @@ export class JobRunner {
 
   async #markFailed(job: Job, failure: JobFailure): Promise<void> {
     await this.#options.db.transaction().execute(async (trx) => {
-      await failJob(trx, job.id, failure)
-      if (job.kind !== 'rebuild') return
+      // Of one that was ended since, the version may be filled for the next order by now.
+      const isOwn = await failJob(trx, job.id, failure)
+      if (!isOwn || job.kind !== 'rebuild') return
       await sql`
         update evt.projection_version set state = 'failed', reason = ${failure.reason}
         where projection_id = ${job.projectionId} and version = ${job.version}

@@ -19,11 +19,10 @@ import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
 import { isCopied } from '../store/fill-schema.ts'
 import { Inboxes, closeInbox, forgetInbox } from '../store/inbox.ts'
-import { type Job, type JobProgress, finishJob } from '../store/jobs.ts'
+import { type Job, type JobProgress, expectBuilding, finishJob } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
-import { expectBuilding } from '../store/versions.ts'
 import { createTables } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
 import {
@@ -114,7 +113,7 @@ class VersionBuild {
     await this.#index(target)
     await refuseOtherTopics(log, Object.entries(target.topicIds))
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, job.id)
       const state = job.version < 0 ? 'ready' : 'catching_up'
       await sql`
         update evt.projection_version set state = ${state},
@@ -127,14 +126,14 @@ class VersionBuild {
 
   /** Tables to fill, and the ends of the log that are to be reached, as they were at the start. */
   async #prepare(): Promise<BuildTarget> {
-    const { registered, session, log } = this.#options
+    const { registered, session, job, log } = this.#options
     const known = await readTarget(session.db, registered)
     const started = await readCheckpoints(session.db, versionOf(registered))
     if (known !== null && started.length > 0) return known
     const target = await findTarget(log, registered)
     for (const at of target.ends) await this.#refuseMissingHistory(at)
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, job.id)
       await createTables(trx, registered, { isBulk: true })
       await forgetInbox(trx, registered)
       await storeTarget(trx, registered, target)
@@ -257,8 +256,8 @@ class VersionBuild {
   }
 
   #filled(projection: FoldProjection, { topicIds }: BuildTarget): Filled {
-    const { session, registered } = this.#options
-    return { session, registered, projection, topicIds, mirror: this.#mirror }
+    const { session, registered, job } = this.#options
+    return { session, registered, jobId: job.id, projection, topicIds, mirror: this.#mirror }
   }
 
   /** `copiedCount`: rows of tables before the one that is being copied. */
@@ -269,13 +268,13 @@ class VersionBuild {
   }
 
   async #applyStatements(target: BuildTarget): Promise<void> {
-    const { session, registered, batchRecordsMax, signal } = this.#options
+    const { session, registered, job, batchRecordsMax, signal } = this.#options
     const log = await this.#openLog(target)
     if (log === null) return
     const recordsMax = Math.min(batchRecordsMax, registered.projection.batchMax ?? Infinity)
     const parkedKeys = await readParkedKeys(session.db, registered)
     const { topicIds } = target
-    const about = { session, registered, topicIds, parkedKeys, signal }
+    const about = { session, registered, jobId: job.id, topicIds, parkedKeys, signal }
     const load = new StatementLoad({ ...about, mirror: this.#mirror })
     await this.#enterLoading(log, target, load)
     for (;;) {
@@ -381,13 +380,13 @@ class VersionBuild {
    * index: by statements the first works, and the event to blame for the second is found.
    */
   async #startOver(target: BuildTarget, error: unknown): Promise<void> {
-    const { session, registered, logger } = this.#options
+    const { session, registered, job, logger } = this.#options
     logger.warn(
       { projection: projectionLabel(registered.projection), err: error },
       'the rebuild begins again by statements, as the rows have no key or index together',
     )
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, job.id)
       await forgetProgress(trx, registered)
       await emptyIndexed(trx, registered)
     })
@@ -399,12 +398,12 @@ class VersionBuild {
    * behind a key stay. Those of tenants have theirs from the first, and only what was committed is in them.
    */
   async #forgetRows(projection: FoldProjection): Promise<void> {
-    const { session, registered } = this.#options
+    const { session, registered, job } = this.#options
     const { schemaName } = registered
     const { table, tenants } = projection
     if (tenants === 'schema' || (await hasKey(session.db, table, schemaName))) return
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, job.id)
       await forgetProgress(trx, registered)
       await sql`truncate ${sql.table(`${schemaName}.${table.name}`)}`.execute(trx)
       await addKey(trx, table, schemaName)

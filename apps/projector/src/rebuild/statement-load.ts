@@ -13,9 +13,9 @@ import { LookUps } from '../look-ups.ts'
 import { pause } from '../pause.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { inTransaction } from '../store/database.ts'
+import { expectBuilding } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
-import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
 import { type ParkedKeysByTopic, parkByTopic } from './parked-keys.ts'
 
@@ -32,6 +32,7 @@ type Portion = {
 export class StatementLoad {
   readonly #session: BuildSession
   readonly #registered: RegisteredProjection
+  readonly #jobId: bigint
   readonly #topicIds: Readonly<Record<string, string>>
   readonly #mirror: LetterMirror | undefined
   /** By topic: in each, a key is parked on its own. */
@@ -42,6 +43,7 @@ export class StatementLoad {
   constructor(options: {
     readonly session: BuildSession
     readonly registered: RegisteredProjection
+    readonly jobId: bigint
     /** By topic: of which one the positions are places. */
     readonly topicIds: Readonly<Record<string, string>>
     readonly mirror: LetterMirror | undefined
@@ -50,6 +52,7 @@ export class StatementLoad {
   }) {
     this.#session = options.session
     this.#registered = options.registered
+    this.#jobId = options.jobId
     this.#topicIds = options.topicIds
     this.#mirror = options.mirror
     this.#parkedKeys = new Map(
@@ -104,7 +107,7 @@ export class StatementLoad {
     const { projection, schemaName } = this.#registered
     const ledgers = new Map<string, BatchLedger>()
     await inTransaction(this.#session.db, async (trx) => {
-      await expectBuilding(trx, this.#registered)
+      await expectBuilding(trx, this.#registered, this.#jobId)
       for (const [topic, ofTopic] of Map.groupBy(records, ({ record }) => record.topic)) {
         const parkedKeys = this.#parkedKeys.get(topic) ?? new Set()
         const ledger = new BatchLedger({ projection, parkedKeys, attempts })

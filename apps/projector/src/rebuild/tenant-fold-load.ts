@@ -1,9 +1,9 @@
 import { type PreparedRecord, unitOf } from '@fairlead/projection'
 import { LookUps } from '../look-ups.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
+import { expectBuilding } from '../store/jobs.ts'
 import { setTenant } from '../store/set-tenant.ts'
 import { tenantSchemas } from '../store/tenant-schemas.ts'
-import { expectBuilding } from '../store/versions.ts'
 import { setAside } from '../tenant-parts.ts'
 import type { FoldLoadOptions } from './fold-load.ts'
 import { FoldedRows } from './folded-rows.ts'
@@ -80,10 +80,10 @@ export class TenantFoldLoad {
 
   /** Writes what it holds, and the checkpoints behind it, in one transaction. @throws as `FoldLoad` does. */
   async write(positions: readonly PartitionProgress[]): Promise<void> {
-    const { session, registered, topicIds, mirror } = this.#filled
+    const { session, registered, jobId, topicIds, mirror } = this.#filled
     this.#copiedCount = 0
     await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, jobId)
       for (const [tenant, table] of this.#tables) {
         const { size } = table.folded.changed
         if (size === 0) continue
@@ -105,7 +105,7 @@ export class TenantFoldLoad {
 
   /** Makes room for tenants that are new to it. Nothing is made for events that are set aside anyway. */
   async #open(byTenant: ReadonlyMap<string, readonly PreparedRecord[]>): Promise<void> {
-    const { session, registered } = this.#filled
+    const { session, registered, jobId } = this.#filled
     const { parkedKeys } = this.#unknown
     const tenants = [...byTenant.keys()].filter(
       (tenant) =>
@@ -115,7 +115,7 @@ export class TenantFoldLoad {
     )
     if (tenants.length === 0) return
     const schemas = await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered)
+      await expectBuilding(trx, registered, jobId)
       return tenantSchemas(trx, registered, tenants.toSorted())
     })
     for (const [tenant, schemaName] of schemas) {

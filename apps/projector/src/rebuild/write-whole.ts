@@ -2,9 +2,9 @@ import type { FoldProjection, Letter } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { FoldTable } from '../store/fold-table.ts'
+import { expectBuilding } from '../store/jobs.ts'
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
-import { expectBuilding } from '../store/versions.ts'
 import type { BuildSession } from './build-session.ts'
 import { parkByTopic } from './parked-keys.ts'
 import { copyStatement } from './row-text.ts'
@@ -16,6 +16,8 @@ export type RowChunks = Iterable<string> | AsyncIterable<Uint8Array>
 export type Filled = {
   readonly session: BuildSession
   readonly registered: RegisteredProjection
+  /** The order that it is filled for. */
+  readonly jobId: bigint
   readonly projection: FoldProjection
   /** By topic: of which one the positions are places. */
   readonly topicIds: Readonly<Record<string, string>>
@@ -36,9 +38,9 @@ export async function writeWhole(
     readonly positions: readonly PartitionProgress[]
   },
 ): Promise<void> {
-  const { session, registered, topicIds, mirror } = filled
+  const { session, registered, jobId, topicIds, mirror } = filled
   await session.db.transaction().execute(async (trx) => {
-    await expectBuilding(trx, registered)
+    await expectBuilding(trx, registered, jobId)
     await replaceRows(trx, filled, whole.chunks)
     await parkByTopic(trx, registered, whole.letters, mirror)
     await writeCheckpoints(trx, registered, whole.positions, topicIds)

@@ -1,7 +1,8 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
 import type { SwapOptions } from './promote.ts'
-import { VersionError } from './versions.ts'
+import type { RegisteredProjection } from './registered-projection.ts'
+import { VersionError, type VersionState } from './versions.ts'
 
 /** `rebuild` fills a version; `keys` folds some rows of one anew; `verify` compares some with the log. */
 export type JobKind = 'rebuild' | 'keys' | 'verify'
@@ -89,6 +90,32 @@ export function jobLockKey(id: bigint): number {
 /** It is not over. */
 export function isOpen({ state }: Pick<Job, 'state'>): boolean {
   return state === 'requested' || state === 'running'
+}
+
+/**
+ * For a transaction that writes what a rebuild fills: who orders the next rebuild of the version waits for its end.
+ *
+ * An order that was ended may have a successor: the session of one that was aborted lives on for as long as nobody
+ * could end it.
+ *
+ * @throws {VersionError} RETIRED when the version is not being built any more; SUPERSEDED when another order is, or may be,
+ *   what it is built for.
+ */
+export async function expectBuilding(
+  trx: Transaction<unknown>,
+  { projection, projectionId }: RegisteredProjection,
+  jobId: bigint,
+): Promise<void> {
+  const { rows } = await sql<{ state: VersionState }>`
+    select state from evt.projection_version
+    where projection_id = ${projectionId} and version = ${projection.version} for share`.execute(
+    trx,
+  )
+  const state = rows[0]?.state ?? 'retired'
+  if (state !== 'building') {
+    throw new VersionError('RETIRED', `the version is ${state}, and not built any more`)
+  }
+  await expectOpen(trx, jobId)
 }
 
 /** @throws {VersionError} SUPERSEDED when somebody has ended the job, and what it knows may be void. */
@@ -183,13 +210,15 @@ export async function failOpenJobs(
       and state in ('requested', 'running')`.execute(db)
 }
 
+/** False when it was over already. */
 export async function failJob(
   db: Kysely<unknown>,
   id: bigint,
   { code, reason }: JobFailure,
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
     update evt.projection_job set state = 'failed', code = ${code}, reason = ${reason}, eta = null,
       updated_at = clock_timestamp()
     where id = ${id} and state in ('requested', 'running')`.execute(db)
+  return numAffectedRows === 1n
 }

@@ -170,21 +170,6 @@ export async function readEffectRanges(
     : new EffectRanges({ stored: row.effects, isLive: row.isLive })
 }
 
-/** @throws {VersionError} when the version is not being built any more: it was retired. */
-export async function expectBuilding(
-  trx: Transaction<unknown>,
-  { projection, projectionId }: RegisteredProjection,
-): Promise<void> {
-  const { rows } = await sql<{ state: VersionState }>`
-    select state from evt.projection_version
-    where projection_id = ${projectionId} and version = ${projection.version} for share`.execute(
-    trx,
-  )
-  const state = rows[0]?.state ?? 'retired'
-  if (state === 'building') return
-  throw new VersionError('RETIRED', `the version is ${state}, and not built any more`)
-}
-
 /** @throws {VersionError} NOT_BUILT unless the version follows the log: what it has is filled anew, or gone. */
 export async function expectRunning(
   trx: Transaction<unknown>,
