@@ -4,6 +4,7 @@ import {
   createAdmin,
   createGroupMember,
 } from '@fairlead/kafka'
+import { Admin as PlatformaticAdmin } from '@platformatic/kafka'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -25,27 +26,39 @@ afterEach(async () => {
   await broker.stop()
 })
 
-const join = (instanceId?: string): { readonly assigned: (readonly AssignedPartition[])[] } => {
+const join = (
+  instanceId?: string,
+  { commitsWhenRevoked = false } = {},
+): { readonly assigned: (readonly AssignedPartition[])[] } => {
   const assigned: (readonly AssignedPartition[])[] = []
-  members.push(
-    createGroupMember({
-      bootstrapServers: [broker.address],
-      clientId: 'late',
-      groupId: 'late-group',
-      topics: ['late-topic'],
-      sessionTimeoutMs: 6_000,
-      ...(instanceId === undefined ? {} : { instanceId }),
-      onAssigned: (partitions) => void assigned.push(partitions),
-      onRevoked: () => undefined,
-      onError: () => undefined,
-    }),
-  )
+  const member: GroupMember = createGroupMember({
+    bootstrapServers: [broker.address],
+    clientId: 'late',
+    groupId: 'late-group',
+    topics: ['late-topic'],
+    sessionTimeoutMs: 6_000,
+    ...(instanceId === undefined ? {} : { instanceId }),
+    onAssigned: (partitions) => void assigned.push(partitions),
+    onRevoked: async (partitions) => {
+      if (!commitsWhenRevoked) return
+      const offsets = partitions.map((partition) => ({ ...partition, offset: 0 }))
+      await member.commit(offsets).catch(() => undefined)
+    },
+    onError: () => undefined,
+  })
+  members.push(member)
   return { assigned }
 }
 
-const createTopic = async (): Promise<void> => {
+const createTopic = async (partitions = PARTITIONS): Promise<void> => {
   const admin = createAdmin({ bootstrapServers: [broker.address], clientId: 'late' })
-  await admin.ensureTopic({ topic: 'late-topic', partitions: PARTITIONS })
+  await admin.ensureTopic({ topic: 'late-topic', partitions })
+  await admin.close()
+}
+
+const growTopic = async (count: number): Promise<void> => {
+  const admin = new PlatformaticAdmin({ bootstrapBrokers: [broker.address], clientId: 'late' })
+  await admin.createPartitions({ topics: [{ name: 'late-topic', count, assignments: null }] })
   await admin.close()
 }
 
@@ -65,4 +78,35 @@ test('a static member that was away while its topic was created has its partitio
   const after = join('static')
   await waitFor('the partitions', DEADLINE_MS, () => after.assigned.at(-1)?.length === PARTITIONS)
   expect(before.assigned).toEqual([[]])
+})
+
+test('a partition that came while the static leader was away has a reader, whoever that is to be', async () => {
+  await createTopic(2)
+  const leader = join('static-1')
+  await waitFor('the first member', DEADLINE_MS, () => leader.assigned.length > 0)
+  const others = [join('static-2'), join('static-3')]
+  await waitFor('the others', DEADLINE_MS, () =>
+    others.every(({ assigned }) => assigned.length > 0),
+  )
+  await waitFor('a partition for two each', DEADLINE_MS, () =>
+    [leader, others[0]].every((member) => member?.assigned.at(-1)?.length === 1),
+  )
+  await members.shift()?.close()
+  await growTopic(3)
+  join('static-1')
+  await waitFor(
+    'the third partition',
+    DEADLINE_MS,
+    () => others[1]?.assigned.at(-1)?.[0]?.partition === 2,
+  )
+})
+
+test('a member whose broker is away is closed soon, whatever it has to commit', async () => {
+  await createTopic(1)
+  const { assigned } = join(undefined, { commitsWhenRevoked: true })
+  await waitFor('the partition', DEADLINE_MS, () => assigned.length > 0)
+  await broker.kill()
+  const startMs = performance.now()
+  await members.pop()?.close()
+  expect(performance.now() - startMs).toBeLessThan(6_000)
 })

@@ -230,6 +230,9 @@ export interface GroupMember {
    *   FENCED_INSTANCE_ID: the partition may already belong to another member.
    */
   commit(offsets: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
-  /** Revokes, leaves the group (a static member stays, as in Kafka), closes the connections. */
+  /**
+   * Revokes, leaves the group (a static member stays, as in Kafka), closes the connections. A coordinator that does not
+   * answer is waited for no longer than 2 s for commits, which then fail with ABORTED, and as long for each request of leaving.
+   */
   close(): Promise<void>
 }

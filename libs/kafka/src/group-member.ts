@@ -24,6 +24,8 @@ const HEARTBEAT_INTERVAL_DEFAULT_MS = 3_000
 const PARTITION_CHECK_MS = 10_000
 /** The same while a topic does not exist yet: somebody waits for its first record. */
 const MISSING_TOPIC_CHECK_MS = 500
+/** Of what is committed while the member is closed: its process is about to be killed. */
+const CLOSING_COMMIT_TIMEOUT_MS = 2_000
 /** Attempts at a heartbeat that got no answer are this far apart. */
 const HEARTBEAT_RETRY_MS = 500
 
@@ -75,6 +77,8 @@ class Member {
   readonly #cluster: Cluster
   readonly #requests: GroupRequests
   readonly #closing = new AbortController()
+  /** Fires when what was being committed before the member was closed is not waited for any more. */
+  readonly #commitsEnd = new AbortController()
   readonly #ended: Promise<void>
   readonly #sessionTimeoutMs: number
   #generation: Generation | undefined
@@ -95,7 +99,7 @@ class Member {
       sessionTimeoutMs: this.#sessionTimeoutMs,
       rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? REBALANCE_TIMEOUT_DEFAULT_MS,
     })
-    setMaxListeners(0, this.#closing.signal)
+    setMaxListeners(0, this.#closing.signal, this.#commitsEnd.signal)
     this.#ended = this.#run()
   }
 
@@ -122,9 +126,12 @@ class Member {
   async commit(offsets: readonly (TopicPartition & { readonly offset: number })[]): Promise<void> {
     const generation = this.#generationOf(offsets)
     const { requestTimeoutMs } = this.#cluster
+    const signal = this.#closing.signal.aborted
+      ? AbortSignal.timeout(CLOSING_COMMIT_TIMEOUT_MS)
+      : this.#commitsEnd.signal
     const commit = () =>
-      retrying({ what: 'OffsetCommit', timeoutMs: requestTimeoutMs }, (remaining) =>
-        this.#requests.commit(generation.joined, offsets, { timeoutMs: remaining() }),
+      retrying({ what: 'OffsetCommit', timeoutMs: requestTimeoutMs, signal }, (remaining) =>
+        this.#requests.commit(generation.joined, offsets, { timeoutMs: remaining(), signal }),
       )
     const committed = this.#commits.then(commit)
     this.#commits = committed.catch(() => undefined)
@@ -133,7 +140,9 @@ class Member {
 
   async close(): Promise<void> {
     this.#closing.abort()
+    const timer = setTimeout(() => this.#commitsEnd.abort(), CLOSING_COMMIT_TIMEOUT_MS)
     await this.#ended
+    clearTimeout(timer)
   }
 
   #generationOf(partitions: readonly TopicPartition[]): Generation {
@@ -183,8 +192,7 @@ class Member {
     const assignment = await this.#assign(joined)
     const brought: Assignment = joined.skipsAssignment ? new Map() : assignment
     const partitions = await this.#requests.sync(joined, brought, signal)
-    const isOutdated =
-      joined.skipsAssignment && !isSame(partitions, assignment.get(joined.memberId) ?? [])
+    const isOutdated = joined.skipsAssignment && !(await this.#stands(assignment))
     const revocation = new AbortController()
     setMaxListeners(0, revocation.signal)
     return { joined, partitions, isOutdated, revocation }
@@ -194,6 +202,13 @@ class Member {
     if (members === undefined) return new Map()
     await this.#refreshTopics(members.flatMap(({ topics }) => topics))
     return assignPartitions(assignor, members, (topic) => this.#cluster.partitionCount(topic) ?? 0)
+  }
+
+  /** Whether the group has these partitions, no fewer and no others; which of its members has which does not matter. */
+  async #stands(assignment: Assignment): Promise<boolean> {
+    const { requestTimeoutMs: timeoutMs } = this.#cluster
+    const assigned = await this.#requests.assignedToAll({ timeoutMs, signal: this.#closing.signal })
+    return isSame(assigned, [...assignment.values()].flat())
   }
 
   #refreshTopics(topics: readonly string[]): Promise<void> {

@@ -2,7 +2,13 @@ import { type Assignment, type AssignorName, type SubscribedMember } from './ass
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import type { CallOptions } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { COORDINATOR_LOST, errorName, expectNoError, toKafkaError } from './error-codes.ts'
+import {
+  COORDINATOR_LOST,
+  errorName,
+  expectNoError,
+  responseError,
+  toKafkaError,
+} from './error-codes.ts'
 import {
   decodeAssignment,
   decodeSubscription,
@@ -12,6 +18,7 @@ import {
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
 import type { Exchange } from './requests/exchange.ts'
+import { describeGroupExchange } from './requests/describe-group.ts'
 import {
   type MemberOf,
   heartbeatExchange,
@@ -23,7 +30,8 @@ import { offsetCommitExchange } from './requests/offsets.ts'
 
 /** Added to the rebalance timeout, which a join may take in full; the Java client's figure. */
 const JOIN_SLACK_MS = 5_000
-const LEAVE_TIMEOUT_MS = 5_000
+/** A member that cannot say that it goes is missed a session timeout later. */
+const LEAVE_TIMEOUT_MS = 2_000
 
 export type GroupRequestOptions = {
   readonly groupId: string
@@ -117,6 +125,16 @@ export class GroupRequests {
     const response = await this.#call(syncGroupExchange(this.#memberOf(joined), request), options)
     this.#expectNoError(response.errorCode, `SyncGroup of ${groupId}`)
     return decodeAssignment(response.assignment)
+  }
+
+  /** What all members of the generation have, by the coordinator's word. */
+  async assignedToAll(options: CallOptions): Promise<readonly TopicPartition[]> {
+    const { groupId } = this.#options
+    const what = `DescribeGroups of ${groupId}`
+    const group = await this.#call(describeGroupExchange(groupId), options)
+    if (group === undefined) throw responseError(15, what)
+    this.#expectNoError(group.errorCode, what)
+    return group.assignments.flatMap(decodeAssignment)
   }
 
   /** Kafka's error name, NONE included. */

@@ -5,6 +5,7 @@ import {
   createTopicsV7,
   deleteTopicsV6,
   describeConfigsV4,
+  describeGroupsV5,
   endTxnV3,
   fetchV12,
   fetchV13,
@@ -23,6 +24,7 @@ import { expect, test } from 'vitest'
 import { ByteWriter } from '../byte-writer.ts'
 import { apiVersionsExchange } from './api-versions.ts'
 import { describeConfigsExchange } from './describe-configs.ts'
+import { describeGroupExchange } from './describe-group.ts'
 import type { Exchange } from './exchange.ts'
 import { fetchExchange } from './fetch.ts'
 import { findCoordinatorExchange } from './find-coordinator.ts'
@@ -148,6 +150,11 @@ test.for<Row>([
     name: 'LeaveGroup',
     ours: leaveGroupExchange({ groupId: 'group', memberId: 'me' }),
     theirs: leaveGroupV4.createRequest('group', [{ memberId: 'me', groupInstanceId: null }]),
+  },
+  {
+    name: 'DescribeGroups',
+    ours: describeGroupExchange('group'),
+    theirs: describeGroupsV5.createRequest(['group'], false),
   },
   {
     name: 'OffsetCommit',
