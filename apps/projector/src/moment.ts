@@ -1,11 +1,10 @@
 import { formatLsn, lsn, parseLsn } from '@fairlead/base'
 import { CommitTokenError, UNKNOWN_LSN, parseCommitToken } from '@fairlead/outbox'
+import { parseIsoTime } from './iso-time.ts'
 import type { JobRequest } from './store/jobs.ts'
 import { VersionError } from './store/versions.ts'
 
 const LSN = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i
-/** `Date.parse` makes a date of almost any text, of `ZZ/1` too. */
-const DAY_AND_TIME = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
 
 /** A broker takes a negative time as the name of an offset, such as the latest one. No event is older. */
 const BEFORE_ALL_MS = -1
@@ -23,9 +22,8 @@ export function momentOf(text: string): Pick<JobRequest, 'untilMs' | 'untilLsn'>
     return { untilLsn: text }
   }
   if (COMMIT_TOKEN.test(text)) return { untilLsn: lsnOfToken(text) }
-  const [, day] = DAY_AND_TIME.exec(text) ?? []
-  const untilMs = day !== undefined && isDay(day) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(untilMs)) return { untilMs: Math.max(untilMs, BEFORE_ALL_MS) }
+  const untilMs = parseIsoTime(text)
+  if (untilMs !== undefined) return { untilMs: Math.max(untilMs, BEFORE_ALL_MS) }
   throw new VersionError(
     'BAD_MOMENT',
     `"${text}" is no moment: give a time with its zone, as 2026-01-31T12:00:00Z, a day in UTC, as 2026-01-31, a commit LSN, as 0/16B3748, or a commit token`,
@@ -46,10 +44,4 @@ function lsnOfToken(token: string): string {
     'BAD_MOMENT',
     'this commit token does not say when its writes were committed',
   )
-}
-
-/** February has no day 31, of which `Date.parse` makes one in March. */
-function isDay(day: string): boolean {
-  const date = new Date(day)
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day)
 }

@@ -85,6 +85,24 @@ test('times and longs are read in every use of a named type', async () => {
 })
 
 test.for([
+  ['2026-01-31T12:00:00.5+02:00', Date.UTC(2026, 0, 31, 10, 0, 0, 500)],
+  ['2026-01-31', Date.UTC(2026, 0, 31)],
+  ['+010000-01-01T00:00:00.000Z', Date.UTC(10_000, 0)],
+] as const)('%s is a time', async ([at, timeMs]) => {
+  const { written } = await edited({ id: 'p', first: { at, grams: 0 }, last: null })
+  expect(written).toEqual([`{"id":"p","first":{"at":${timeMs},"grams":0},"last":null}`])
+})
+
+test.for([
+  ['has a day that its month has not', '2026-02-31T00:00:00Z'],
+  ['has no zone', '2026-01-31T12:00:00'],
+  ['is guessed at', 'May 2026'],
+] as const)('what %s stays text, which the schema refuses', async ([, at]) => {
+  const { written } = await edited({ id: 'p', first: { at, grams: 0 }, last: null })
+  expect(written).toEqual([`{"id":"p","first":{"at":"${at}","grams":0},"last":null}`])
+})
+
+test.for([
   ['a long', { at: 0, grams: 9007199254740992 }],
   ['a time', { at: 9007199254740992, grams: 0 }],
   ['a long or a double', { at: 0, grams: 0, share: 9007199254740992 }],

@@ -8,6 +8,7 @@ import {
   REDACTED,
 } from '@fairlead/projection'
 import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
+import { parseIsoTime } from '../iso-time.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { editedRecord } from '../store/edited-record.ts'
 import { LetterOrderError } from '../store/letter-orders.ts'
@@ -170,8 +171,8 @@ function timeOf(json: unknown, unitsPerMilli: bigint): unknown {
   if (typeof json === 'number') return safeLong(json)
   if (typeof json !== 'string') return json
   if (LONG.test(json)) return BigInt(json)
-  const millis = Date.parse(json)
-  return Number.isNaN(millis) ? json : BigInt(millis) * unitsPerMilli
+  const timeMs = parseIsoTime(json)
+  return timeMs === undefined ? json : BigInt(timeMs) * unitsPerMilli
 }
 
 function mapMembers(json: unknown, change: (name: string, member: unknown) => unknown): unknown {
