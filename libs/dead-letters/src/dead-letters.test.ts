@@ -103,6 +103,22 @@ test('a letter has its event with the types of the schema, and an edit goes back
   )
 })
 
+test('an id is never a path of its own, and a filter that is undefined is none', async () => {
+  const { asked, letters } = projector({
+    '/dead-letters': { deadLetters: [] },
+    '/dead-letters/..%2F7': { id: '7', key: 'a', eventType: 'Placed', value },
+  })
+  await letters.edit('../7', ({ data }) => data, ANA)
+  expect(asked.map(({ path }) => path)).toEqual([
+    '/dead-letters/..%2F7?reveal=true',
+    '/dead-letters/..%2F7/value',
+  ])
+  // As a program without exactOptionalPropertyTypes may write it.
+  const filter: object = { key: undefined }
+  for await (const letter of letters.letters(filter)) expect.fail(letter.id)
+  expect(asked.at(-1)?.path).not.toContain('key=')
+})
+
 test('a replay waits for its end', async () => {
   const done = { request: 'r', replayed: 3, failedKeys: 0, pendingKeys: 0, pausedBy: null }
   const { asked, letters } = projector({

@@ -277,7 +277,7 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
       })
     }
     const value = jsonOfData(change(event))
-    await this.#send('PUT', `/dead-letters/${id}/value`, { value, ...actor })
+    await this.#send('PUT', `${pathOf(id)}/value`, { value, ...actor })
   }
 
   async discard(selection: LetterSelection, actor: Actor): Promise<number> {
@@ -301,7 +301,7 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
 
   /** With its personal data: who edits a letter writes all of it. */
   async #letter(id: string): Promise<DeadLetter<S>> {
-    const letter = await this.#get<LetterJson>(`/dead-letters/${id}?reveal=true`)
+    const letter = await this.#get<LetterJson>(`${pathOf(id)}?reveal=true`)
     const { eventType, value, ...rest } = letter
     const schema = this.#schemaOf(eventType ?? '')
     if (schema === undefined || value === null) return { ...rest, event: null }
@@ -327,7 +327,8 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
 
   #query(filter: Readonly<Record<string, unknown>>): string {
     const { projection, version = 'live' } = this.#options
-    const given = Object.entries({ projection, version, limit: PAGE_LETTERS, ...filter })
+    const all = { projection, version, limit: PAGE_LETTERS, ...filter }
+    const given = Object.entries(all).filter(([, value]) => value !== undefined)
     return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
   }
 
@@ -338,6 +339,11 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   #send<Answer>(method: 'POST' | 'PUT', path: string, body: object): Promise<Answer> {
     return this.#http.ask(path, { method, body })
   }
+}
+
+/** Whatever the id is, no other path. */
+function pathOf(id: string): string {
+  return `/dead-letters/${encodeURIComponent(id)}`
 }
 
 function isAborted(signal: AbortSignal | undefined): boolean {

@@ -1,3 +1,5 @@
+import { errorMessage } from '@fairlead/base'
+
 /** An answer over HTTP. */
 export type JsonAnswer = {
   readonly ok: boolean
@@ -24,6 +26,13 @@ export async function askJson(url: string, request: JsonRequest): Promise<JsonAn
   } catch (error) {
     throw signal.aborted ? signal.reason : error
   }
+}
+
+/** Why no answer came: `fetch` says that it failed, and its cause why; one of several addresses has no more than a code. */
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof TypeError ? (error.cause ?? error) : error
+  const { code } = cause as { readonly code?: unknown }
+  return errorMessage(cause) || String(code ?? cause)
 }
 
 /** What a service says of what it refuses; its status stands for a code that it does not give. */

@@ -56,3 +56,19 @@ test.for([
     ...error,
   })
 })
+
+test('why a service cannot be reached is told, whichever of its addresses was tried', async () => {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const address = { url: `http://${host}:${port}` }
+    const client = new JsonClient(
+      'projector',
+      address,
+      (message, of) => new ClientError(message, of),
+    )
+    await expect(client.ask('/projections')).rejects.toThrow(/answers at .*: .*ECONNREFUSED/)
+  }
+})

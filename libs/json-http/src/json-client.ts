@@ -1,5 +1,5 @@
-import { type OperationalErrorOptions, errorMessage } from '@fairlead/base'
-import { type JsonAnswer, askJson, refusalOf } from './ask-json.ts'
+import type { OperationalErrorOptions } from '@fairlead/base'
+import { type JsonAnswer, askJson, reasonOf, refusalOf } from './ask-json.ts'
 
 const TIMEOUT_DEFAULT_MS = 30_000
 
@@ -59,10 +59,14 @@ export class JsonClient {
         const message = `the ${this.#service} at ${url} has not answered within ${timeoutMs} ms`
         throw this.#errorOf(message, { code: 'TIMEOUT', retryable: true, cause })
       }
-      const message = `no ${this.#service} answers at ${url}: ${errorMessage(cause)}`
-      throw this.#errorOf(message, { code: 'NETWORK', retryable: true, cause })
+      const message = `no ${this.#service} answers at ${url}: ${reasonOf(cause)}`
+      throw this.#errorOf(message, { code: 'NETWORK', retryable: isHttpUrl(url), cause })
     }
   }
+}
+
+function isHttpUrl(url: string): boolean {
+  return /^https?:$/.test(URL.parse(url)?.protocol ?? '')
 }
 
 function isTimeout(error: unknown): boolean {

@@ -182,7 +182,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     moment: Date | string,
     options: RebuildOptions = {},
   ): Promise<MomentVersion> {
-    const until = moment instanceof Date ? moment.toISOString() : moment
+    const until = moment instanceof Date ? isoText(moment) : moment
     const order = await this.#post<Ordered & MomentVersion>(pathOf(name, 'rebuild'), {
       ...options,
       until,
@@ -328,6 +328,11 @@ function longest(partitions: Lags['versions'][number]['partitions']): number | n
 
 function keysText(keys: readonly string[]): string {
   return keys.length === 0 ? '' : `, those of ${keys.slice(0, KEYS_SHOWN_MAX).join(', ')}`
+}
+
+function isoText(moment: Date): string {
+  if (!Number.isNaN(moment.getTime())) return moment.toISOString()
+  throw failed('BAD_MOMENT', 'the moment is an invalid Date')
 }
 
 function failed(code: string, reason: string): ProjectionAdminError {

@@ -98,6 +98,13 @@ export function integerOption(
   return text === undefined ? undefined : parseInteger(text, `--${name}`, range)
 }
 
+const TIMEOUT_MAX_MS = 600_000
+
+/** The deadline of each request, whatever is asked; undefined when it is not given. @throws {UsageError} */
+export function timeoutOption(options: OptionValues): number | undefined {
+  return integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS })
+}
+
 export function parseInteger(
   text: string,
   what: string,

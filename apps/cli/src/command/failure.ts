@@ -76,7 +76,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof HttpApiError) {
     const { code, message, status } = error
     const exitCode = status === 0 ? EXIT.unreachable : exitCodeOf(`HTTP_${status}`)
-    return { exitCode, code, message, hint: '' }
+    return { exitCode, code, message, hint: HINTS[code] ?? '' }
   }
   // Of the files of a log, or of their lock.
   if (error instanceof OperationalError) {

@@ -22,8 +22,16 @@ test('a service that is not there is told as such', async () => {
   const server = await serverOf(() => undefined)
   server.close()
   await expect(apiAt(server).send('POST', '/promote', {})).rejects.toThrow(
-    'no projector answers at',
+    /^no projector answers at .*: connect ECONNREFUSED/,
   )
+})
+
+test('--timeout is the deadline of each request, of orders that may take longer, too', async () => {
+  const { url } = await serverOf(() => undefined)
+  const api = new HttpApi({ service: 'projector', url }, { timeout: '50' })
+  await expect(api.get('/lag')).rejects.toThrow('gave no answer')
+  const late = api.send('POST', '/promote', {}, { timeoutMs: 45_000 })
+  await expect(late).rejects.toThrow('gave no answer')
 })
 
 test('what gets no answer may have been done all the same', async () => {

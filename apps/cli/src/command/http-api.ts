@@ -1,6 +1,6 @@
-import { OperationalError, errorMessage } from '@fairlead/base'
-import { type JsonAnswer, askJson, refusalOf } from '@fairlead/json-http'
-import { type OptionDefinition, type OptionValues, textOption } from './command.ts'
+import { OperationalError } from '@fairlead/base'
+import { type JsonAnswer, askJson, reasonOf, refusalOf } from '@fairlead/json-http'
+import { type OptionDefinition, type OptionValues, textOption, timeoutOption } from './command.ts'
 import { type HttpAddress, httpAddress } from './http-address.ts'
 
 /** Of every command that asks a service over HTTP. */
@@ -40,12 +40,14 @@ type ApiRequest = Omit<RequestInit, 'headers' | 'signal'> & {
 export class HttpApi {
   readonly #address: HttpAddress
   readonly #service: string
+  /** Undefined: each request has that of its kind. */
+  readonly #timeoutMs: number | undefined
 
   /**
    * `service` is its name, as in `relay`, which is also the name of the option with its address; the
-   * token is that of `options`.
+   * token and the deadline are those of `options`.
    *
-   * @throws {UsageError} when the address is no URL.
+   * @throws {UsageError} when the address is no URL, or the deadline none.
    */
   constructor(
     { service, url }: { readonly service: string; readonly url: string },
@@ -54,6 +56,7 @@ export class HttpApi {
     const token = textOption(options, 'token') ?? process.env['FAIRLEAD_TOKEN']
     this.#address = httpAddress(service, url, token)
     this.#service = service
+    this.#timeoutMs = timeoutOption(options)
   }
 
   get<Answer>(path: string): Promise<Answer> {
@@ -93,12 +96,12 @@ export class HttpApi {
       return await askJson(`${url}${path}`, {
         ...init,
         headers: { ...init.headers, ...headers },
-        timeoutMs,
+        timeoutMs: this.#timeoutMs ?? timeoutMs,
       })
     } catch (error) {
       const message = mayBeCarriedOut(error)
         ? `the ${this.#service} at ${url} gave no answer (${reasonOf(error)})${doubtOf(init)}`
-        : `no ${this.#service} answers at ${url}: ${errorMessage(error)}`
+        : `no ${this.#service} answers at ${url}: ${reasonOf(error)}`
       throw new HttpApiError(message, { code: 'UNREACHABLE', status: 0, cause: error })
     }
   }
@@ -117,11 +120,6 @@ const LOST: ReadonlySet<string> = new Set([
 function mayBeCarriedOut(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return error.name === 'TimeoutError' || LOST.has(codeOf(error.cause))
-}
-
-/** `fetch` says that it failed, and its cause why. */
-function reasonOf(error: unknown): string {
-  return errorMessage(error instanceof TypeError ? (error.cause ?? error) : error)
 }
 
 /** What has no answer may have been done, and be done still. */

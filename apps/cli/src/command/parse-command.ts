@@ -13,8 +13,8 @@ import {
   type OptionDefinition,
   type OptionValues,
   UsageError,
-  integerOption,
   textOption,
+  timeoutOption,
 } from './command.ts'
 
 export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
@@ -42,7 +42,6 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
 const REGISTRY_DEFAULT = 'http://127.0.0.1:8081'
 const CLIENT_ID = 'fairlead-cli'
 const TIMEOUT_DEFAULT_MS = 30_000
-const TIMEOUT_MAX_MS = 600_000
 /** Words of the longest name of a command. */
 const WORDS_MAX = 3
 
@@ -170,8 +169,4 @@ export function brokerOptions(
     isRefusalFinal: true,
     warnings: config.warnings,
   }
-}
-
-function timeoutOption(options: OptionValues): number | undefined {
-  return integerOption(options, 'timeout', { min: 1, max: TIMEOUT_MAX_MS })
 }
