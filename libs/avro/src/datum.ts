@@ -33,7 +33,14 @@ export function longDatum(schema: AvroSchema): ((value: bigint) => Datum) | unde
   }
 }
 
+/** Of a Date, to either side of 1970. */
+const DATE_MILLIS_MAX = 8.64e15
+
+/** @throws {DecodeError} for a time that no Date has, such as an `infinity` of Postgres in a long. */
 function dateOf(millis: number): Date {
+  if (Math.abs(millis) > DATE_MILLIS_MAX) {
+    throw new DecodeError('a timestamp is beyond the years that a Date has', 0)
+  }
   // A conversion, not a clock: the same number gives the same value.
   // oxlint-disable-next-line no-restricted-globals
   return new Date(millis)
@@ -88,6 +95,7 @@ export function defaultDatum(schema: AvroSchema, json: JsonValue): Datum {
 }
 
 function numberDefault(schema: AvroSchema | undefined, value: number | bigint): Datum {
+  if (schema?.kind === 'float') return Math.fround(Number(value))
   if (schema?.kind !== 'long' || !Number.isInteger(Number(value))) return Number(value)
   const long = BigInt(value)
   return longDatum(schema)?.(long) ?? long

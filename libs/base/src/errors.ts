@@ -6,10 +6,20 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
   /** Byte (or, for text, UTF-16 unit) position in the input where decoding stopped. */
   readonly position: number
+  /** Where in the value, such as `.lines[2].price`, as far as that is known. */
+  readonly path: string
+  readonly #reason: string
 
-  constructor(message: string, position: number) {
-    super(`${message} (at position ${position})`)
+  constructor(message: string, position: number, path = '') {
+    super(`${path === '' ? '' : `${path}: `}${message} (at position ${position})`)
     this.position = position
+    this.path = path
+    this.#reason = message
+  }
+
+  /** The same error of a part, as one of the whole. */
+  within(place: string, position: number = this.position): DecodeError {
+    return new DecodeError(this.#reason, position, `${place}${this.path}`)
   }
 }
 

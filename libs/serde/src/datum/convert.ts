@@ -1,3 +1,4 @@
+import { DecodeError } from '@fairlead/base'
 import {
   type AvroSchema,
   type Datum,
@@ -18,7 +19,15 @@ export function recordConvert(reader: RecordSchema, members: readonly Member[]):
   if (isRenamed) return renamedConvert(reader, members)
   return (record) => {
     const value = { ...(record as Record<string, unknown>) }
-    for (const { name, convert } of members) value[name] = convert(value[name])
+    let place = ''
+    try {
+      for (const { name, convert } of members) {
+        place = name
+        value[name] = convert(value[name])
+      }
+    } catch (error) {
+      throw within(`.${place}`, error)
+    }
     return value
   }
 }
@@ -29,7 +38,7 @@ function renamedConvert(reader: RecordSchema, members: readonly Member[]): Conve
     for (const { name } of reader.fields) {
       const read = (record as Readonly<Record<string, unknown>>)[safeName(name)]
       const member = members.find((candidate) => candidate.name === name)
-      setMember(value, name, member === undefined ? read : member.convert(read))
+      setMember(value, name, member === undefined ? read : convertWithin(`.${name}`, member, read))
     }
     return value
   }
@@ -37,13 +46,55 @@ function renamedConvert(reader: RecordSchema, members: readonly Member[]): Conve
 
 export function itemsConvert(convert: Convert): Convert {
   if (convert === undefined) return undefined
-  return (items) => (items as unknown[]).map(convert)
+  return (items) => {
+    const values: Datum[] = []
+    try {
+      for (const item of items as readonly unknown[]) values.push(convert(item))
+    } catch (error) {
+      throw within(`[${values.length}]`, error)
+    }
+    return values
+  }
+}
+
+/** What avsc reads a map as. */
+type Entry = { readonly key: string; readonly value: unknown }
+
+export function entriesConvert(convert: Convert): Convert {
+  return (entries) => {
+    const map: Record<string, Datum> = {}
+    for (const { key, value } of entries as readonly Entry[]) {
+      const converted = convert === undefined ? value : convertWithin(`.${key}`, { convert }, value)
+      setMember(map, key, converted)
+    }
+    return map
+  }
+}
+
+function convertWithin(place: string, { convert }: Pick<Member, 'convert'>, value: unknown): Datum {
+  try {
+    return convert(value)
+  } catch (error) {
+    throw within(place, error)
+  }
+}
+
+/** Who looks for the value among thousands needs its place. */
+function within(place: string, error: unknown): unknown {
+  return error instanceof DecodeError ? error.within(place) : error
 }
 
 export function primitiveConvert(reader: AvroSchema): Convert {
   if (reader.kind === 'bytes') return bytesOf
   const long = longDatum(reader)
   return long === undefined ? undefined : (value) => long(value as bigint)
+}
+
+/** What an integer is as a float or a double, rounded where that has fewer digits; else undefined. */
+export function numberConvert(writer: AvroSchema['kind'], reader: AvroSchema['kind']): Convert {
+  if (writer === 'long' && reader === 'double') return Number
+  const isInteger = writer === 'int' || writer === 'long'
+  return isInteger && reader === 'float' ? (value) => Math.fround(Number(value)) : undefined
 }
 
 /** Out of avsc's pool of bytes. */

@@ -32,6 +32,7 @@ export class DatumDecoder {
     const buffer = Buffer.isBuffer(bytes)
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    let isRead = false
     try {
       const { value, offset } = this.#type.decode(buffer, position, this.#resolver)
       // Of what is behind the end nothing stays in a value that ends before it.
@@ -39,8 +40,11 @@ export class DatumDecoder {
       if (offset < end) {
         throw new DecodeError('bytes are left over behind the value', offset)
       }
+      isRead = true
       return this.#convert === undefined ? value : this.#convert(value)
     } catch (error) {
+      // What has no value here knows its place in the whole, and not in the bytes.
+      if (isRead && error instanceof DecodeError) throw error.within('', position)
       throw decodeErrorOf(error, position)
     }
   }

@@ -7,14 +7,15 @@ import {
   type RecordSchema,
   type UnionSchema,
   defaultDatum,
-  setMember,
 } from '@fairlead/avro'
 import type { AvscField, AvscRecord, AvscSchema } from './avsc-types.ts'
 import {
   type Convert,
   type Member,
   bytesOf,
+  entriesConvert,
   itemsConvert,
+  numberConvert,
   primitiveConvert,
   recordConvert,
 } from './convert.ts'
@@ -76,6 +77,11 @@ export class Resolution {
     if (writer.kind === 'fixed') {
       const fixed = { type: 'fixed', name: this.#newName(), size: writer.sizeBytes } as const
       return { writer: fixed, reader: fixed, convert: bytesOf }
+    }
+    const widening = numberConvert(writer.kind, reader.kind)
+    // avsc reads longs beyond 2^53 as other numbers there, negative ones as positive.
+    if (widening !== undefined) {
+      return { writer: writer.kind, reader: writer.kind, convert: widening }
     }
     return { writer: writer.kind, reader: reader.kind, convert: primitiveConvert(reader) }
   }
@@ -204,17 +210,10 @@ export class Resolution {
         ],
       },
     })
-    const { convert } = values
     return {
       writer: entries(values.writer),
       reader: entries(values.reader),
-      convert: (read) => {
-        const map: Record<string, Datum> = {}
-        for (const { key, value } of read as readonly { key: string; value: unknown }[]) {
-          setMember(map, key, convert === undefined ? value : convert(value))
-        }
-        return map
-      },
+      convert: entriesConvert(values.convert),
     }
   }
 

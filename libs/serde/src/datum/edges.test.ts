@@ -1,0 +1,52 @@
+import { DecodeError } from '@fairlead/base'
+import { type Datum, parseSchema } from '@fairlead/avro'
+import { describe, expect, test } from 'vitest'
+import { DatumDecoder } from './datum-decoder.ts'
+import { DatumEncoder } from './datum-encoder.ts'
+
+const schemaOf = (json: unknown) => parseSchema(JSON.stringify(json), { mode: 'strict' }).root
+const record = (name: string, ...fields: readonly object[]) => ({ type: 'record', name, fields })
+const encoded = (schema: unknown, value: Datum) => new DatumEncoder(schemaOf(schema)).encode(value)
+const decoded = (schema: unknown, bytes: Iterable<number>) =>
+  new DatumDecoder(schemaOf(schema)).decode(Uint8Array.from(bytes))
+
+describe('a time', () => {
+  const millis = { type: 'long', logicalType: 'timestamp-millis' }
+  const micros = { type: 'long', logicalType: 'timestamp-micros' }
+  const DATE_MILLIS_MAX = 8_640_000_000_000_000n
+
+  test.for([
+    ['the first millisecond of a Date', millis, -DATE_MILLIS_MAX, -DATE_MILLIS_MAX],
+    ['the last one', millis, DATE_MILLIS_MAX, DATE_MILLIS_MAX],
+    ['the last microsecond', micros, DATE_MILLIS_MAX * 1_000n, DATE_MILLIS_MAX],
+    ['a microsecond before 1970', micros, -1n, -1n],
+  ] as const)('%s', ([, schema, long, time]) => {
+    expect(decoded(schema, encoded('long', long))).toEqual(new Date(Number(time)))
+  })
+
+  test.for([
+    ['a millisecond more', millis, DATE_MILLIS_MAX + 1n],
+    ['a microsecond less', micros, -DATE_MILLIS_MAX * 1_000n - 1n],
+    ['what Postgres has for infinity', micros, 2n ** 63n - 1n],
+  ] as const)('that no Date has is a DecodeError, and no invalid Date: %s', ([, schema, long]) => {
+    expect(() => decoded(schema, encoded('long', long))).toThrow(DecodeError)
+  })
+})
+
+test('what has no value is named with its place', () => {
+  const line = record('Line', { name: 'count', type: { type: 'long', js: 'number' } })
+  const writer = record('Order', {
+    name: 'lines',
+    type: { type: 'map', values: { type: 'array', items: ['null', line] } },
+  })
+  const bytes = encoded(writer, { lines: { a: [null, { count: 2n ** 60n }] } })
+  expect(() => new DatumDecoder(schemaOf(writer)).decode(Uint8Array.of(9, ...bytes), 1)).toThrow(
+    '.lines.a[1].count: a long with "js": "number" is beyond 2^53 - 1 (at position 1)',
+  )
+})
+
+test('the default of a float is the float that would have been written', () => {
+  const reader = record('R', { name: 'rate', type: 'float', default: 0.1 })
+  const given = new DatumDecoder(schemaOf(record('R')), schemaOf(reader)).decode(new Uint8Array())
+  expect(given).toEqual(decoded(reader, encoded(reader, {})))
+})
