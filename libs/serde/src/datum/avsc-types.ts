@@ -141,10 +141,13 @@ const LONG = withShortLongs(
 
 /** Seven bits each: as many as a double holds for sure. */
 const SHORT_LONG_BYTES_MAX = 7
+/** The last one of them has one bit, of 64. */
+const LONG_BYTES_MAX = 10
 
 /**
  * Reads a long of few bytes as a number first. avsc would unpack each into a buffer of eight bytes, for
- * one bigint: longs are the slowest of all types then, and most are amounts, counts or times.
+ * one bigint: longs are the slowest of all types then, and most are amounts, counts or times. Of one
+ * with too many bytes it would drop the upper bits.
  */
 function withShortLongs(type: avsc.Type): avsc.Type {
   const any = type as unknown as TapType
@@ -152,7 +155,13 @@ function withShortLongs(type: avsc.Type): avsc.Type {
     let end = tap.pos
     const limit = end + SHORT_LONG_BYTES_MAX
     while (end < limit && (tap.buf[end] as number) & 0x80) end += 1
-    return end < limit ? BigInt(tap.readLong()) : any._read(tap)
+    if (end < limit) return BigInt(tap.readLong())
+    const last = tap.pos + LONG_BYTES_MAX - 1
+    while (end < last && (tap.buf[end] as number) & 0x80) end += 1
+    if (end === last && (tap.buf[end] as number) > 1) {
+      throw new DecodeError('a long is beyond 64 bits', tap.pos)
+    }
+    return any._read(tap)
   }
   // avsc freezes its types.
   return Object.create(type, { _read: { value: read } }) as avsc.Type

@@ -10,7 +10,7 @@ import {
 } from '@fairlead/avro'
 import type { Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
-import { expectation, fits, show } from './fits.ts'
+import { expectation, fits, fitsInside, show } from './fits.ts'
 import { BRANCH_FIELD, Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'
 
@@ -127,16 +127,24 @@ export class DatumEncoder {
 
 /** The first branch that gives the value back as it is, or else the first one that fits. */
 function branchIndex({ branches }: UnionSchema, value: Datum): number {
+  const first = branches.findIndex((branch) => fits(branch, value))
+  const kind = branches[first]?.kind
+  if (kind === 'record' || kind === 'map') {
+    const isAlone = !branches.some((branch, index) => index > first && fits(branch, value))
+    const closest = isAlone ? first : branches.findIndex((branch) => fitsInside(branch, value))
+    return closest >= 0 ? closest : first
+  }
   const exact = branches.findIndex((branch) => fits(branch, value) && isKept(branch, value))
-  return exact >= 0 ? exact : branches.findIndex((branch) => fits(branch, value))
+  return exact >= 0 ? exact : first
 }
 
-/** A number comes back from most longs as a bigint, and from a float with fewer digits. */
+/** A number comes back from most longs as a bigint, from a float with fewer digits, and -0 from no integer. */
 function isKept(schema: AvroSchema, value: Datum): boolean {
   if (typeof value === 'bigint') return !isJsNumber(schema)
   if (typeof value !== 'number') return true
   if (schema.kind === 'float') return Object.is(Math.fround(value), value)
-  return schema.kind !== 'long' || isJsNumber(schema)
+  if (schema.kind === 'int') return !Object.is(value, -0)
+  return schema.kind !== 'long' || (isJsNumber(schema) && !Object.is(value, -0))
 }
 
 function longOf(schema: AvroSchema, value: Datum): bigint {

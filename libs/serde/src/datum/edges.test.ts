@@ -50,3 +50,68 @@ test('the default of a float is the float that would have been written', () => {
   const given = new DatumDecoder(schemaOf(record('R')), schemaOf(reader)).decode(new Uint8Array())
   expect(given).toEqual(decoded(reader, encoded(reader, {})))
 })
+
+describe('a union of records', () => {
+  const paid = (name: string, kind: string, ...fields: readonly object[]) =>
+    record(
+      name,
+      { name: 'kind', type: { type: 'enum', name: `${name}Kind`, symbols: [kind] } },
+      ...fields,
+    )
+  const payment = [
+    'null',
+    paid('Card', 'CARD', { name: 'by', type: 'string' }),
+    paid('Cash', 'CASH', { name: 'by', type: 'string' }),
+    paid('Bank', 'CARD', { name: 'by', type: ['null', 'long'] }),
+    { type: 'map', values: 'int' },
+  ]
+
+  test.for([
+    ['a symbol that tells which', { kind: 'CASH', by: 'a' }, 2],
+    ['the type of another field', { kind: 'CARD', by: 7n }, 3],
+    ['a map that has names of fields', { kind: 1, by: 2 }, 4],
+    ['the first of those that fit', { kind: 'CARD', by: 'a' }, 1],
+  ] as const)('takes the one that fits inside: %s', ([, value, branch]) => {
+    const bytes = encoded(payment, value)
+    expect(bytes[0]).toBe(2 * branch)
+    expect(decoded(payment, bytes)).toEqual(value)
+  })
+
+  test('names the place where no record fits', () => {
+    const value = { kind: 'CARD', by: 1.5 }
+    expect(() => encoded(payment, value)).toThrow('.by: a number is no string')
+  })
+})
+
+test('a number that is no integer for its sign stays what it is', () => {
+  for (const union of [
+    ['int', 'double'],
+    [{ type: 'long', js: 'number' }, 'float'],
+  ]) {
+    expect(decoded(union, encoded(union, -0))).toBe(-0)
+  }
+})
+
+test.for([new Map([['a', 1]]), new Set(['a'])])('%s is no map of Avro', (value) => {
+  const map = { type: 'map', values: 'int' }
+  expect(() => encoded(map, value)).toThrow('of JavaScript is no map')
+})
+
+describe('a long of ten bytes', () => {
+  const bytes = (last: number) => [...new Uint8Array(9).fill(0xff), last]
+
+  test('has 64 bits', () => {
+    expect(decoded('long', bytes(1))).toBe(-(2n ** 63n))
+    expect([...encoded('long', -(2n ** 63n))]).toEqual(bytes(1))
+  })
+
+  test.for([[bytes(2)], [bytes(0x80)], [[...bytes(0x81), 0]], [[...bytes(0xff), 0x7f]]])(
+    'and loses none of more: %s',
+    ([input = []]) => {
+      expect(() => decoded('long', input)).toThrow(DecodeError)
+      const item = record('Item', { name: 'at', type: 'long' })
+      const list = record('List', { name: 'items', type: { type: 'array', items: item } })
+      expect(() => decoded(list, [2, ...input, 0])).toThrow('beyond 64 bits')
+    },
+  )
+})

@@ -39,6 +39,24 @@ export function fits(schema: AvroSchema, value: Datum): boolean {
   }
 }
 
+/**
+ * As {@link fits}, and so do its members by theirs: of two records with the same fields, or a record
+ * and a map, that tells which one it is. No deeper: types that nest within each other would double
+ * the work with each level.
+ */
+export function fitsInside(schema: AvroSchema, value: Datum): boolean {
+  if (!fits(schema, value)) return false
+  if (schema.kind === 'map') {
+    return Object.values(value as object).every((member) => fits(schema.values, member))
+  }
+  if (schema.kind !== 'record') return true
+  const members = value as Readonly<Record<string, Datum>>
+  return schema.fields.every(({ name, type }) => {
+    const member = Object.hasOwn(members, name) ? members[name] : undefined
+    return member === undefined || fits(type, member)
+  })
+}
+
 function hasFields(schema: RecordSchema, value: object): boolean {
   const isComplete = schema.fields.every(
     ({ name, defaultValue }) => defaultValue !== undefined || Object.hasOwn(value, name),
@@ -62,7 +80,10 @@ function isPlainObject(value: Datum): value is object {
     value !== null &&
     !Array.isArray(value) &&
     !(value instanceof Date) &&
-    !(value instanceof Uint8Array)
+    !(value instanceof Uint8Array) &&
+    // It has no members of its own: it would be written as a map without entries.
+    !(value instanceof Map) &&
+    !(value instanceof Set)
   )
 }
 
@@ -98,6 +119,8 @@ export function show(value: Datum): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   if (value instanceof Date) return 'a Date'
+  if (value instanceof Map || value instanceof Set)
+    return `a ${value.constructor.name} of JavaScript`
   if (value instanceof Uint8Array) return `${value.length} bytes`
   if (typeof value === 'object')
     return `an object with the members ${Object.keys(value).join(', ')}`

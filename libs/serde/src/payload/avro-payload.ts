@@ -9,8 +9,7 @@ import { parsePreciseJson } from './precise-json.ts'
 
 const BYTE_MAX = 0xff
 const DEPTH_MAX = 500
-/** Whether a value is of one of these what is in it has no say in. */
-const CONTAINERS: ReadonlySet<AvroSchema['kind']> = new Set(['record', 'array', 'map'])
+const BYTES: ReadonlySet<AvroSchema['kind']> = new Set(['bytes', 'fixed'])
 
 /**
  * JSON as it is usually written: unions without the name of their branch, bytes as Avro's text.
@@ -81,32 +80,60 @@ function datumOf(schema: AvroSchema, value: unknown, path: string, depth: number
   }
 }
 
-/** The first branch that takes the value. With none the encoder says what there is. */
+/** The branch that takes the value as it is, or else the first that does. With none the encoder says what there is. */
 function unionDatum(
   branches: readonly AvroSchema[],
   value: unknown,
   path: string,
   depth: number,
 ): Datum {
-  for (const branch of branches) {
-    const isBytes = branch.kind === 'bytes' || branch.kind === 'fixed'
+  const takesText = branches.some(({ kind }) => kind === 'string' || kind === 'enum')
+  const taking = branches.filter(
     // Text is only then bytes when no branch takes text.
-    if (isBytes && branches.some(({ kind }) => kind === 'string' || kind === 'enum')) continue
-    // Before what is in it: types that nest within each other would double the work with each level.
-    if (CONTAINERS.has(branch.kind) && !fits(branch, value)) continue
-    const datum = attempt(() => datumOf(branch, value, path, depth + 1))
-    if (datum !== undefined && fits(branch, datum)) return datum
-  }
-  return value
+    (branch) => !(takesText && BYTES.has(branch.kind)) && takes(branch, value),
+  )
+  const branch = taking.find((candidate) => takesAsItIs(candidate, value)) ?? taking[0]
+  return branch === undefined ? value : datumOf(branch, value, path, depth + 1)
 }
 
-function attempt(convert: () => Datum): Datum {
-  try {
-    return convert()
-  } catch (error) {
-    if (error instanceof EncodeError) return undefined
-    throw error
+/** Whether JSON may be of this type, by its outside. */
+function takes(schema: AvroSchema, json: unknown): boolean {
+  switch (schema.kind) {
+    case 'bytes':
+      return typeof json === 'string'
+    case 'fixed':
+      return typeof json === 'string' && json.length === schema.sizeBytes
+    case 'float':
+    case 'double':
+      return typeof json === 'number' || typeof json === 'bigint'
+    case 'union':
+      return schema.branches.some((branch) => takes(branch, json))
+    case 'null':
+    case 'boolean':
+    case 'int':
+    case 'long':
+    case 'string':
+    case 'enum':
+    case 'array':
+    case 'map':
+    case 'record':
+      return fits(schema, json)
   }
+}
+
+/**
+ * Of records and maps: with their members, by their outside. No deeper: types that nest within each
+ * other would double the work with each level.
+ */
+function takesAsItIs(schema: AvroSchema, json: unknown): boolean {
+  if (schema.kind === 'map') {
+    return Object.values(json as object).every((member) => takes(schema.values, member))
+  }
+  if (schema.kind !== 'record') return fits(schema, json)
+  const members = json as Readonly<Record<string, unknown>>
+  return schema.fields.every(
+    ({ name, type }) => !Object.hasOwn(members, name) || takes(type, members[name]),
+  )
 }
 
 function membersOf(value: unknown, convert: (name: string, member: unknown) => Datum): Datum {

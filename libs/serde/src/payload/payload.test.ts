@@ -47,6 +47,28 @@ const SUBJECTS: Readonly<Record<string, Record<string, unknown>>> = {
       ],
     }),
   },
+  alike: {
+    schema: JSON.stringify([
+      {
+        type: 'record',
+        name: 'Left',
+        fields: [
+          { name: 'of', type: ['null', 'double', 'long', 'Left', 'Right'] },
+          { name: 'side', type: { type: 'enum', name: 'IsLeft', symbols: ['LEFT', 'NONE'] } },
+          { name: 'raw', type: 'bytes', default: '' },
+        ],
+      },
+      {
+        type: 'record',
+        name: 'Right',
+        fields: [
+          { name: 'of', type: ['null', 'double', 'long', 'Left', 'Right'] },
+          { name: 'side', type: { type: 'enum', name: 'IsRight', symbols: ['RIGHT', 'NONE'] } },
+          { name: 'raw', type: 'bytes', default: '' },
+        ],
+      },
+    ]),
+  },
   json: {
     schemaType: 'JSON',
     schema: JSON.stringify({
@@ -137,6 +159,24 @@ test('a document of types that nest within each other takes no longer with each 
   const asText = (_: string, member: unknown) =>
     member instanceof Uint8Array ? 'ÿ' : typeof member === 'bigint' ? Number(member) : member
   expect(JSON.parse(JSON.stringify(value, asText))).toEqual(root)
+})
+
+test('records with the same fields are told apart by what is in them', async () => {
+  const encoder = await encoders().load('alike')
+  const [prefix, left, right, ofLong] = [5, 0, 2, 4]
+  expect(encoder.encode('{"of": null, "side": "LEFT"}')[prefix]).toBe(left)
+  expect(encoder.encode('{"of": null, "side": "RIGHT"}')[prefix]).toBe(right)
+  expect(encoder.encode('{"of": 9007199254740993, "side": "LEFT"}')[prefix + 1]).toBe(ofLong)
+})
+
+test('what is wrong deep in records that are alike is named with its place', async () => {
+  const encoder = await encoders().load('alike')
+  const levels = 64
+  const nested = '{"side": "NONE", "of": '.repeat(levels)
+  const text = `${nested}{"of": null, "side": "NONE", "raw": "→"}${'}'.repeat(levels)}`
+  expect(() => encoder.encode(text)).toThrow(
+    `${'.of'.repeat(levels)}.raw: a character above U+00FF is no byte`,
+  )
 })
 
 test('a document that a JSON Schema accepts goes out as it is written', async () => {
