@@ -33,6 +33,8 @@ export type AvroSerdeOptions = {
 
 /** Pairs of writer's and reader's schema with a compiled decoder. */
 const DECODERS_MAX = 1_000
+/** Of HTTP. */
+const NOT_FOUND = 404
 
 export function createAvroSerde(options: AvroSerdeOptions): AvroSerde {
   return new RegistryAvroSerde(options)
@@ -112,7 +114,13 @@ class RegistryAvroSerde implements AvroSerde {
   subjectVersion(schema: SchemaName, subject: string): Promise<number> {
     return this.#versions.get(`${schema} ${subject}`, async () => {
       const stored = await this.#stored(schema)
-      return (await this.#registry.lookup(subject, stored)).version
+      try {
+        return (await this.#registry.lookup(subject, stored)).version
+      } catch (error) {
+        if (!(error instanceof RegistryError) || error.status !== NOT_FOUND) throw error
+        // What was written with a version that has been soft-deleted since then is still to be read.
+        return (await this.#registry.lookup(subject, stored, { deleted: true })).version
+      }
     })
   }
 

@@ -49,8 +49,12 @@ class HttpRegistryClient implements RegistryClient {
     })
   }
 
-  async lookup(subject: string, schema: SchemaText): Promise<SubjectVersion> {
-    const path = `/subjects/${encodeURIComponent(subject)}`
+  async lookup(
+    subject: string,
+    schema: SchemaText,
+    { deleted = false }: { readonly deleted?: boolean } = {},
+  ): Promise<SubjectVersion> {
+    const path = `/subjects/${encodeURIComponent(subject)}${deleted ? '?deleted=true' : ''}`
     return subjectVersion(await this.#http.request({ method: 'POST', path, body: bodyOf(schema) }))
   }
 

@@ -288,6 +288,16 @@ describe('a schema that a header names', () => {
     expect((await ofKey).value).toEqual({ id: 1n })
   })
 
+  test('is that of the last header, as Kafka has it', async () => {
+    const { url } = await startRegistry()
+    const name = '__value_schema_id'
+    const headers = [Uint8Array.of(9), Uint8Array.of(1, ...GUID_BYTES)].map(
+      (value) => [name, value] as const,
+    )
+    const { value } = await serdeOf(url).decode(Uint8Array.of(2), undefined, { headers })
+    expect(value).toEqual({ id: 1n })
+  })
+
   test.for([
     ['too short', [1, 2, 3]],
     ['of another form', [2, ...GUID_BYTES]],
@@ -306,6 +316,26 @@ describe('a schema that a header names', () => {
       retryable: false,
       message: expect.stringContaining('Confluent 8'),
     })
+  })
+})
+
+describe('the version of a subject', () => {
+  const NOT_FOUND = { status: 404, body: { error_code: 40403, message: 'Schema not found' } }
+  const versionIn = async (live: readonly number[], deleted: readonly number[]) => {
+    const { url } = await startServer((request) => {
+      if (request.startsWith('GET')) return { status: 200, body: { schema: USER_1 } }
+      const [version] = request === 'POST /subjects/s?deleted=true' ? deleted : live
+      if (version === undefined) return NOT_FOUND
+      return { status: 200, body: { subject: 's', id: 1, schema: USER_1, version } }
+    })
+    const registry = createRegistryClient({ url, ...NO_WAIT })
+    return createAvroSerde({ registry }).subjectVersion(1, 's')
+  }
+
+  test('is the one that has the schema now, or else had it before it was soft-deleted', async () => {
+    expect(await versionIn([3], [1])).toBe(3)
+    expect(await versionIn([], [1])).toBe(1)
+    await expect(versionIn([], [])).rejects.toMatchObject({ errorCode: 40403 })
   })
 })
 

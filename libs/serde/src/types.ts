@@ -55,8 +55,12 @@ export type CompatibilityVerdict = {
 export interface RegistryClient {
   /** Registers the schema under the subject, or finds it there. Same text, same id. */
   register(subject: string, schema: SchemaText): Promise<number>
-  /** Id of a schema that the subject already has. */
-  lookup(subject: string, schema: SchemaText): Promise<SubjectVersion>
+  /** The version that a subject already has a schema under. With `deleted`, also a soft-deleted one. */
+  lookup(
+    subject: string,
+    schema: SchemaText,
+    options?: { readonly deleted?: boolean },
+  ): Promise<SubjectVersion>
   /** The schema of an id. Answered from memory for ever after the first time. */
   schemaById(schemaId: number): Promise<RegisteredSchema>
   /** As `schemaById`, by the id that is the same in every registry. */
@@ -151,8 +155,8 @@ export interface AvroSerde {
   /** The decoder that `decode` uses, for readers of many payloads. Rejects as `decode` does. */
   decoder(schema: SchemaName, readerSchema?: SchemaText): Promise<AvroDecoder>
   /**
-   * The version under which `subject` has a schema. Rejects with `RegistryError` when it does not
-   * have it.
+   * The version under which `subject` has a schema, or had it until it was soft-deleted. Rejects
+   * with `RegistryError` when it never did.
    */
   subjectVersion(schema: SchemaName, subject: string): Promise<number>
 }

@@ -94,8 +94,8 @@ function int32At(bytes: Uint8Array, position: number): number {
 }
 
 /**
- * The schema of a key or value, and where its payload starts. As Confluent's `Dual` deserializer: a
- * header decides where there is one, otherwise the prefix does.
+ * The schema of a key or value, and where its payload starts. As Confluent's `Dual` deserializer: the
+ * last such header decides where there is one, otherwise the prefix does.
  *
  * @throws {DecodeError} when neither names a schema.
  */
@@ -104,10 +104,8 @@ export function writtenWith(
   headers: RecordHeaders = [],
   part: RecordPart = 'value',
 ): { readonly schema: SchemaName; readonly payloadOffset: number } {
-  const name = SCHEMA_ID_HEADERS[part]
-  for (const [header, value] of headers) {
-    if (header === name && value !== null) return { schema: nameIn(value), payloadOffset: 0 }
-  }
+  const named = headers.findLast(([header]) => header === SCHEMA_ID_HEADERS[part])?.[1]
+  if (named !== undefined && named !== null) return { schema: nameIn(named), payloadOffset: 0 }
   const payloadOffset = bytes[0] === GUID_MAGIC ? GUID_PREFIX_BYTES : WIRE_PREFIX_BYTES
   return { schema: nameIn(bytes), payloadOffset }
 }
