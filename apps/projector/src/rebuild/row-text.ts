@@ -1,5 +1,5 @@
 import type { Row, Table } from '@fairlead/projection'
-import { timestampText } from '../store/array-text.ts'
+import { valueText } from '../store/array-text.ts'
 import { columnType } from '../store/column-type.ts'
 
 /** Large enough that a chunk costs little, small enough to be let go of soon. */
@@ -42,17 +42,12 @@ function textOf(sqlType: string): ColumnText {
     case 'integer':
     case 'bigint':
     case 'double precision':
-      return String
-    case 'boolean':
-      return (value) => (value === true ? 't' : 'f')
-    case 'timestamptz':
-      return (value) => (value instanceof Date ? timestampText(value) : escaped(String(value)))
-    case 'bytea':
-      return (value) => `\\\\x${Buffer.from(value as Uint8Array).toString('hex')}`
+      return (value) => (typeof value === 'number' ? String(value) : escaped(valueText(value)))
     case 'jsonb':
       return (value) => escaped(JSON.stringify(value))
     default:
-      return (value) => escaped(String(value))
+      // A value of another type than the column's, too, is what a live batch makes of it.
+      return (value) => escaped(valueText(value))
   }
 }
 

@@ -29,6 +29,16 @@ function elementText(value: unknown): string {
   return quoted(JSON.stringify(value))
 }
 
+/** A value that is not null, in the text form that it has in such an array, where quotes and backslashes are escaped besides. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
+    return String(value)
+  }
+  if (value instanceof Date) return timestampText(value)
+  return value instanceof Uint8Array ? `\\x${hexOf(value)}` : JSON.stringify(value)
+}
+
 function quoted(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
@@ -41,7 +51,7 @@ const YEAR_MS_9999_MAX = Date.UTC(9_999, 11, 31, 23, 59, 59, 999)
 const YEAR_1_MS = Date.parse('0001-01-01T00:00:00Z')
 
 /** A timestamptz in Postgres' text form. @throws {RangeError} for an invalid date. */
-export function timestampText(date: Date): string {
+function timestampText(date: Date): string {
   const iso = date.toISOString()
   const timeMs = date.getTime()
   if (timeMs >= YEAR_1_MS && timeMs <= YEAR_MS_9999_MAX) return iso
