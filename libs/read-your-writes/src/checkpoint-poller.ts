@@ -7,6 +7,14 @@ const POLL_INTERVAL_MIN_MS = 2
 const POLL_INTERVAL_MAX_MS = 50
 /** The pause is this part of the time that the one who came last has waited. */
 const POLL_INTERVAL_SHARE = 8
+/**
+ * A look takes some milliseconds. One whose connection is gone without a word has no answer for as long as TCP tries, a
+ * quarter of an hour, and is overtaken by others. Each has twice the time of the one before: together more than the
+ * 10 s after which pools of `pg` part with idle connections, which are as dead as the first one.
+ */
+const LOOK_TIMEOUT_MS = 1_000
+/** Each of them holds a connection of the pool, of which there are 10 by default. */
+const LATE_LOOKS_MAX = 4
 
 /** How far the live version of a projection has come in one partition. */
 export type AppliedPosition = {
@@ -40,8 +48,8 @@ type CheckpointRow = {
 }
 
 /**
- * Looks at the checkpoints for everybody who waits, one query at a time, and only while somebody
- * waits. What readers see never goes back, over a promotion either unless its operator lets it, so the
+ * Looks at the checkpoints for everybody who waits, one query at a time unless one is late, and only while
+ * somebody waits. What readers see never goes back, over a promotion either unless its operator lets it, so the
  * answer of a query that began before somebody came counts for him too.
  */
 export class CheckpointPoller {
@@ -49,6 +57,7 @@ export class CheckpointPoller {
   readonly #waitersMax: number
   readonly #waiting = new Set<Waiting>()
   #isPolling = false
+  #lateLooks = 0
   #lastError: unknown
 
   constructor(db: QueryExecutorProvider, options: { readonly waitersMax: number }) {
@@ -79,16 +88,36 @@ export class CheckpointPoller {
   async #poll(): Promise<void> {
     this.#isPolling = true
     while (this.#waiting.size > 0) {
-      try {
-        this.#settle(await this.#read())
-        this.#lastError = undefined
-      } catch (error) {
-        // Those who wait have a timeout, and are told then.
-        this.#lastError = error
-      }
+      await this.#lookInTime()
       if (this.#waiting.size > 0) await sleep(this.#pauseMs(), undefined, { ref: false })
     }
     this.#isPolling = false
+  }
+
+  async #lookInTime(): Promise<void> {
+    const look = this.#look()
+    if (this.#lateLooks === LATE_LOOKS_MAX) return look
+    const timeoutMs = LOOK_TIMEOUT_MS * 2 ** this.#lateLooks
+    const over = new AbortController()
+    const isLate = await Promise.race([
+      look.then(() => false),
+      sleep(timeoutMs, true, { signal: over.signal, ref: false }),
+    ]).finally(() => over.abort())
+    if (!isLate) return
+    this.#lastError = new Error(`a look at the checkpoints had no answer within ${timeoutMs} ms`)
+    this.#lateLooks += 1
+    void look.finally(() => (this.#lateLooks -= 1))
+  }
+
+  /** What it finds counts whenever it comes: nobody goes back. */
+  async #look(): Promise<void> {
+    try {
+      this.#settle(await this.#read())
+      this.#lastError = undefined
+    } catch (error) {
+      // Those who wait have a timeout, and are told then.
+      this.#lastError = error
+    }
   }
 
   #settle(positions: ReadonlyMap<string, readonly AppliedPosition[]>): void {

@@ -1,7 +1,9 @@
 import { lsn } from '@fairlead/base'
 import { type CommitToken, formatCommitToken, joinCommitTokens } from '@fairlead/outbox'
-import fastify from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -95,27 +97,75 @@ test('what no route answers waits for nothing', async () => {
   expect(waitFor).not.toHaveBeenCalled()
 })
 
-test('a client that goes away is not waited for, and its handler does not run', async () => {
-  const waits: (AbortSignal | undefined)[] = []
+/** Waits until its signal fires. */
+function endlessWait() {
+  const signals: (AbortSignal | undefined)[] = []
   const waitFor: Projections['waitFor'] = (_projection, _token, { signal } = {}) => {
-    waits.push(signal)
+    signals.push(signal)
     return new Promise((_resolve, reject) => {
-      signal?.addEventListener('abort', () => reject(new Error('over')))
+      const end = (): void => reject(new Error('over'))
+      if (signal?.aborted === true) end()
+      signal?.addEventListener('abort', end)
     })
   }
-  const app = await register({ projections: { ...projections, waitFor }, reads: [orders] })
+  return { signals, projections: { ...projections, waitFor } }
+}
+
+async function readOver(app: FastifyInstance) {
+  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const client = connect(Number(url.port), url.hostname)
+  client.write(`GET /orders HTTP/1.1\r\nhost: a\r\nx-consistency-token: ${aToken}\r\n\r\n`)
+  return client
+}
+
+test('a client that goes away is not waited for, and its handler does not run', async () => {
+  const { signals, projections: endless } = endlessWait()
+  const app = await register({ projections: endless, reads: [orders] })
   const handler = vi.fn(() => ({}))
   const onError = vi.fn()
   app.get('/orders', handler)
   app.addHook('onError', onError)
-  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
-  const client = connect(Number(url.port), url.hostname)
-  client.write(`GET /orders HTTP/1.1\r\nhost: a\r\nx-consistency-token: ${aToken}\r\n\r\n`)
-  await vi.waitFor(() => expect(waits).toHaveLength(1))
+  const client = await readOver(app)
+  await vi.waitFor(() => expect(signals).toHaveLength(1))
   client.destroy()
-  await vi.waitFor(() => expect(waits[0]?.aborted).toBe(true))
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
   await nextTurn()
   expect(handler).not.toHaveBeenCalled()
   expect(onError).not.toHaveBeenCalled()
   await app.close()
 })
+
+test('nor is one that has gone before its wait began', async () => {
+  const { signals, projections: endless } = endlessWait()
+  const app = fastify()
+  const arrived = Promise.withResolvers<void>()
+  app.addHook('onRequest', async (_request, { raw }) => {
+    arrived.resolve()
+    await once(raw, 'close')
+  })
+  await app.register(readYourWrites, { projections: endless, reads: [orders], timeout: '1h' })
+  const handler = vi.fn(() => ({}))
+  app.get('/orders', handler)
+  const client = await readOver(app)
+  await arrived.promise
+  client.destroy()
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
+  await app.close()
+  expect(handler).not.toHaveBeenCalled()
+})
+
+test.for([
+  ['throw', 503],
+  ['stale', 200],
+] as const)(
+  'a server that closes answers those who wait as after their timeout: %s',
+  async ([onTimeout, status]) => {
+    const { signals, projections: endless } = endlessWait()
+    const app = await register({ projections: endless, reads: [orders], timeout: '1h', onTimeout })
+    app.get('/orders', () => ({}))
+    const client = await readOver(app)
+    await vi.waitFor(() => expect(signals).toHaveLength(1))
+    const [answer] = await Promise.all([text(client), app.close()])
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} .*connection: close`, 's'))
+  },
+)

@@ -8,6 +8,7 @@ import {
 import {
   type Projections,
   type ReadProjection,
+  StaleReadError,
   type WaitOptions,
   checkedTimeoutMs,
   refuseNoProjection,
@@ -60,7 +61,7 @@ const WRITES_LOOKED_UP_FROM = 8
  *     await app.register(readYourWrites, { projections, reads: [orderSummary], onTimeout: 'stale' })
  *
  * A client that goes away while it waits is not waited for, and its handler does not run. What no route
- * answers waits for nothing.
+ * answers waits for nothing. A server that closes answers those who wait at once, as after their timeout.
  *
  * A header wins over a cookie. A token that cannot be read is refused with 400 in a header, of a write
  * before it is carried out, and passed over in a cookie, which the client did not write itself. A read
@@ -84,6 +85,8 @@ export async function readYourWrites(
   for (const projection of reads) refuseNoProjection(projection)
   const allReads = new Set<ReadProjection>(reads)
   const tokens = new TokensOfReplies({ cookieMaxAgeSeconds })
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
   app.addHook('onRoute', ({ config }) => {
     for (const projection of config?.readYourWrites ?? []) allReads.add(projection)
   })
@@ -107,15 +110,19 @@ export async function readYourWrites(
     const client = new AbortController()
     const leave = (): void => client.abort()
     reply.raw.once('close', leave)
+    if (reply.raw.destroyed) leave()
+    const signal = AbortSignal.any([client.signal, closing.signal])
     const isFresh = await Promise.all(
-      awaited.map((projection) =>
-        projections.waitFor(projection, token, { ...wait, signal: client.signal }),
-      ),
+      awaited.map((projection) => projections.waitFor(projection, token, { ...wait, signal })),
     )
       .then((results) => results.every(({ fresh }) => fresh))
       .catch((error: unknown) => {
         if (client.signal.aborted) return undefined
-        throw error
+        if (!closing.signal.aborted) throw error
+        // Kept open for the next request of its client, it would keep the server from its end.
+        reply.header('connection', 'close')
+        if (wait.onTimeout === 'stale') return false
+        throw new StaleReadError('the server closes', error)
       })
       .finally(() => reply.raw.off('close', leave))
     // Nobody is there to answer: the handler need not run.

@@ -247,6 +247,22 @@ test('a wait that times out says so, with the trouble of the database as its cau
   ).rejects.toMatchObject({ cause: { code: '42P01' } })
 })
 
+test('a look that never has an answer holds nobody up for long', async () => {
+  const never = new Promise<never>(() => undefined)
+  let looks = 0
+  const silent = db.withPlugin({
+    transformQuery: ({ node }) => node,
+    transformResult: ({ result }) => {
+      looks += 1
+      return looks === 1 ? never : Promise.resolve(result)
+    },
+  })
+  const beside = createProjections({ db: silent })
+  await apply(1, 100n)
+  const { fresh } = await beside.waitFor(orders, token({ below: 100n }), { timeout: '1h' })
+  expect(fresh).toBe(true)
+})
+
 test('a wait for what no projector has run here says so, and a write is not held up by it', async () => {
   const nobody = { name: 'nobody', sources: orders.sources }
   await expect(
