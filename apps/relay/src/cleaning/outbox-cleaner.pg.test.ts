@@ -103,7 +103,6 @@ test.for([
       order by inhrelid desc limit 1)); end $$`)
     }
     await cleaner().runRound()
-    expect(logged).toEqual([])
     for (const name of names) expect(await hours(`public.${name}`)).toEqual([2, 3, 4])
   },
 )
