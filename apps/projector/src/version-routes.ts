@@ -13,7 +13,7 @@ import {
   readJob,
   requestJob,
 } from './store/jobs.ts'
-import { type Promoted, promote, refuseUnbuilt, rollback } from './store/promote.ts'
+import { promote, refuseUnbuilt, rollback } from './store/promote.ts'
 import { registerMoment } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { requestRebuild } from './store/request-rebuild.ts'
@@ -164,7 +164,7 @@ function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSour
         }
         const promoted = await promote(db, { ...of, ...swap })
         onChange()
-        return promotedJson(promoted)
+        return promoted
       }),
   )
   http.post<{ Params: Name; Querystring: SwapQuery }>(
@@ -174,7 +174,7 @@ function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSour
       answer(reply, async () => {
         const promoted = await rollback(db, { ...request.params, ...request.query })
         onChange()
-        return promotedJson(promoted)
+        return promoted
       }),
   )
   http.post<{ Params: Name; Querystring: OfVersion & Pick<SwapQuery, 'acceptLostEffects'> }>(
@@ -461,10 +461,6 @@ function jobJson(job: Job) {
   const { id, version, kind, state, code, reason, result, updatedAt } = job
   const about = { jobId: String(id), version, kind, state, code, reason, result }
   return { ...about, ...progressJson(job), updatedAt: updatedAt.toISOString() }
-}
-
-function promotedJson({ durationMs, ...promoted }: Promoted) {
-  return { ...promoted, durationMs: Math.round(durationMs * 10) / 10 }
 }
 
 async function lagOf(source: VersionSource, name: string) {

@@ -31,6 +31,33 @@ test('a promotion says when views of tenants could not be had', async () => {
   expect(stdout).toMatch(/3 views of tenants are held by others/)
 })
 
+test('a promotion that compares rows first is one order, with what it accepts', async () => {
+  const found = { comparedKeys: 1, rowCount: 1, liveRowCount: null, logKeyCount: 1, failingKeys: 0 }
+  const differing = { missing: [], surplus: [], different: ['a'], isEqual: false, promoted: null }
+  const progress = { phase: null, done: 0, total: 0, eventsPerSecond: 0, eta: null, parked: 0 }
+  const answer = (request: string) => ({
+    body: request.startsWith('POST')
+      ? { jobId: '8', version: 2 }
+      : {
+          ...progress,
+          state: 'done',
+          code: null,
+          reason: null,
+          result: { ...found, ...differing },
+        },
+  })
+  const argv = ['--version', '2', '--verify', '--accept-parked'] as const
+  const run = await runAgainst(answer, PROMOTE_PROJECTION, 'orders', ...argv, '-o', 'json')
+  expect(run.requests).toEqual([
+    'POST /projections/orders/promote?version=2&verify=true&acceptParked=true',
+    'GET /projection-jobs/8',
+  ])
+  expect([run.exitCode, JSON.parse(run.stdout)]).toMatchObject([
+    10,
+    { verification: { different: ['a'] } },
+  ])
+})
+
 test('a rebuild is aborted once somebody says so, in the name of who does', async () => {
   const argv = ['orders', '--version', '2', '--actor', 'ana'] as const
   const answer = () => ({ body: { aborted: 2 } })

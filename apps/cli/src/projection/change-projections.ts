@@ -13,7 +13,8 @@ import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
-import { runVerification, verificationText } from './verify-projection.ts'
+import type { Following } from './follow.ts'
+import { type Verification, verificationOrderedAt, verificationText } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
 /** Beyond it, the projector ends the attempt that it is in, which takes up to 13 s. */
@@ -92,35 +93,34 @@ export const PROMOTE_PROJECTION: Command = {
     ...SWAP,
   },
   notes:
-    'The version that was live goes on following the log: "fairlead projection rollback" shows it again.',
+    'The version that was live goes on following the log: "fairlead projection rollback" shows it again.\n' +
+    'With --verify, Ctrl-C ends the watching, not the promotion.',
   async run({ options, output, positionals: [name = ''], signal }) {
     const version = versionOption(options)
     if (version === undefined) throw new UsageError('say which version to show: --version <n>')
     const api = projectorApi(options)
-    const path = projectionPath(name, 'promote', { version, ...swapQuery(options) })
-    if (!isSet(options, 'verify')) {
-      await showVersion(api, output, path)
-      return EXIT.ok
-    }
-    return showVerified({ api, output, signal, name, version, path })
+    const verify = isSet(options, 'verify') ? true : undefined
+    const path = projectionPath(name, 'promote', { version, verify, ...swapQuery(options) })
+    if (verify) return showVerified({ api, output, signal, path })
+    await showVersion(api, output, path)
+    return EXIT.ok
   },
 }
 
-/** Shows a version, by the request at `path`, unless its rows differ from the log. */
+/** Shows a version, by the order at `path`, which compares rows first: unless they differ from the log. */
 export async function showVerified({
   path,
   ...of
-}: Parameters<typeof runVerification>[0] & { readonly path: string }): Promise<ExitCode> {
-  const { api, output } = of
-  const verification = await runVerification(of)
-  if (verification === null) return EXIT.interrupted
+}: Following & { readonly path: string }): Promise<ExitCode> {
+  const result = await verificationOrderedAt<VerifiedPromotion>(of, path)
+  if (result === null) return EXIT.interrupted
+  const { promoted, ...verification } = result
   const section = { title: '', text: verificationText(verification) }
-  if (verification.isEqual === false) {
-    output.object({ verification }, [section])
+  if (promoted === null) {
+    of.output.object({ verification }, [section])
     return EXIT.unhealthy
   }
-  const promoted = await promotion(api, path)
-  output.object({ ...promoted, verification }, [
+  of.output.object({ ...promoted, verification }, [
     section,
     { title: '', text: promotionText(promoted) },
   ])
@@ -198,13 +198,12 @@ type Promoted = JsonObject & {
   readonly durationMs: number
 }
 
-export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
-  const promoted = await promotion(api, path)
-  output.object(promoted, [{ title: '', text: promotionText(promoted) }])
-}
+/** Null: rows differ. */
+type VerifiedPromotion = Verification & { readonly promoted: Promoted | null }
 
-function promotion(api: HttpApi, path: string): Promise<Promoted> {
-  return api.send('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
+export async function showVersion(api: HttpApi, output: Output, path: string): Promise<void> {
+  const promoted = await api.send<Promoted>('POST', path, {}, { timeoutMs: SWAP_TIMEOUT_MS })
+  output.object(promoted, [{ title: '', text: promotionText(promoted) }])
 }
 
 function promotionText(promoted: Promoted): string {

@@ -6,7 +6,7 @@ import { type Progress, progressText } from './progress-text.ts'
 
 const POLL_INTERVAL_MS = 500
 
-type Following = {
+export type Following = {
   readonly api: HttpApi
   readonly output: Output
   readonly signal: AbortSignal

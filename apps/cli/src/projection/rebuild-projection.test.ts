@@ -27,55 +27,71 @@ test.for([
 describe('a version that is shown once it has caught up', () => {
   const progress = { phase: 'ready', done: 9, total: 9, eventsPerSecond: 0, eta: null, parked: 0 }
   const equal = { comparedKeys: 5, rowCount: 5, liveRowCount: 4, logKeyCount: 5, failingKeys: 0 }
-  const found = { ...equal, missing: [], surplus: [], different: [], isEqual: true }
   const promoted = { live: 2, previous: 1, effectsPending: 0, viewsHeld: 0, durationMs: 3 }
-  const bodyOf = (request: string, result: object): object => {
-    if (request.startsWith('GET /projection-jobs/8')) {
-      return { ...progress, state: 'done', reason: null, result }
-    }
+  const found = { ...equal, missing: [], surplus: [], different: [], isEqual: true, promoted }
+  const done = { state: 'done', code: null, reason: null }
+  const bodyOf = (request: string, job: object): object => {
+    if (request.startsWith('GET /projection-jobs/8')) return { ...progress, ...job }
     if (request.startsWith('GET')) return { ...progress, state: 'ready', reason: null }
-    if (request.includes('/verify')) return { jobId: '8', version: 2 }
+    if (request.includes('verify=true')) return { jobId: '8', version: 2 }
     return request.includes('/promote') ? promoted : { jobId: '7', version: 2 }
   }
-  const rebuild = (result: object, ...argv: readonly string[]) =>
+  const rebuild = (job: object, ...argv: readonly string[]) =>
     runAgainst(
-      (request) => ({ body: bodyOf(request, result) }),
+      (request) => ({ body: bodyOf(request, job) }),
       REBUILD_PROJECTION,
       'orders',
       '--promote',
       ...argv,
     )
   const orders = ({ requests }: { readonly requests: readonly string[] }) =>
-    requests.flatMap((request) => /^POST .*\/(\w+)(?:\?|$)/.exec(request)?.[1] ?? [])
+    requests.flatMap((request) => /^POST \/projections\/orders\/(.*)/.exec(request)?.[1] ?? [])
 
-  test('is compared with the log first', async () => {
-    const run = await rebuild(found)
-    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'verify', 'promote']])
+  test('is compared with the log first, by the same order', async () => {
+    const run = await rebuild({ ...done, result: found }, '--accept-missing-history')
+    expect([run.exitCode, orders(run)]).toEqual([
+      0,
+      [
+        'rebuild?acceptMissingHistory=true',
+        'promote?version=2&verify=true&acceptMissingHistory=true',
+      ],
+    ])
     expect(run.stdout).toContain('5 keys compared: all equal')
     expect(run.stdout).toContain('5 rows, 4 in the live version; the log has events of 5\n')
+    expect(run.stdout).toContain('v2 is live, after v1 (3 ms)\n')
   })
 
   test('is not shown when rows differ', async () => {
-    const run = await rebuild({ ...found, isEqual: false, different: ['o1'] })
-    expect([run.exitCode, orders(run)]).toEqual([10, ['rebuild', 'verify']])
+    const result = { ...found, isEqual: false, different: ['o1'], promoted: null }
+    const run = await rebuild({ ...done, result })
+    expect([run.exitCode, orders(run)]).toEqual([10, ['rebuild', 'promote?version=2&verify=true']])
     expect(run.stdout).toMatch(/they differ[^]*different: o1/)
   })
 
   test('is not shown when it has rows of no event', async () => {
-    const run = await rebuild({ ...found, isEqual: false, rowCount: 6 })
-    expect([run.exitCode, orders(run)]).toEqual([10, ['rebuild', 'verify']])
+    const result = { ...found, isEqual: false, rowCount: 6, promoted: null }
+    const run = await rebuild({ ...done, result })
+    expect(run.exitCode).toBe(10)
     expect(run.stdout).toContain('the log has events of 5: there are rows of no event')
+  })
+
+  test('is not shown when its rows are equal, and it is refused', async () => {
+    const result = { ...found, promoted: undefined }
+    const refused = { state: 'failed', code: 'PARKED_KEYS', reason: '2 keys are parked', result }
+    const run = await rebuild(refused)
+    expect([run.exitCode, run.stdout]).toEqual([1, expect.not.stringContaining('is live')])
+    expect(run.stderr).toMatch(/2 keys are parked/)
   })
 
   test('is shown with the counts alone when handlers in SQL made it', async () => {
     const tables = [{ name: 'total', rowCount: 3, liveRowCount: 2 }]
-    const run = await rebuild({ ...found, isEqual: null, tables })
-    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'verify', 'promote']])
+    const run = await rebuild({ ...done, result: { ...found, isEqual: null, tables } })
+    expect(run.exitCode).toBe(0)
     expect(run.stdout).toMatch(/^not compared: what rows .* is not known\ntotal: 3 rows, 2 in/m)
   })
 
   test('is shown at once when that is asked for', async () => {
-    const run = await rebuild(found, '--no-verify')
-    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'promote']])
+    const run = await rebuild({ ...done, result: found }, '--no-verify')
+    expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'promote?version=2']])
   })
 })

@@ -139,13 +139,13 @@ async function waitForVersion(
     throw jobFailed(end, { code: 'REBUILD_FAILED', message })
   }
   if (isSet(options, 'promote')) {
-    const promotePath = projectionPath(name, 'promote', { version })
     if (end.state !== 'live' && !isSet(options, 'no-verify')) {
       const acceptMissingHistory = isSet(options, 'accept-missing-history') ? true : undefined
-      const about = { name, version, acceptMissingHistory, path: promotePath }
-      return showVerified({ api, output, signal, ...about })
+      const query = { version, verify: true, acceptMissingHistory }
+      const promotePath = projectionPath(name, 'promote', query)
+      return showVerified({ api, output, signal, path: promotePath })
     }
-    await showVersion(api, output, promotePath)
+    await showVersion(api, output, projectionPath(name, 'promote', { version }))
     return EXIT.ok
   }
   const parked = end.parked === 0 ? '' : `, ${end.parked} keys are parked`

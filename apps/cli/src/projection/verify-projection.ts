@@ -1,8 +1,7 @@
 import type { Verification as Answer } from '@fairlead/projection-admin'
 import { type Command, EXIT, integerOption, isSet } from '../command/command.ts'
-import type { HttpApi } from '../command/http-api.ts'
-import type { JsonObject, Output } from '../output/output.ts'
-import { followJob, jobFailed } from './follow.ts'
+import type { JsonObject } from '../output/output.ts'
+import { type Following, followJob, jobFailed } from './follow.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
 
@@ -28,13 +27,9 @@ export const VERIFY_PROJECTION: Command = {
     const sample = integerOption(options, 'sample', { min: 1, max: SAMPLE_MAX })
     const version = versionOption(options)
     const acceptMissingHistory = isSet(options, 'accept-missing-history') ? true : undefined
-    const about = { name, version, sample, acceptMissingHistory }
-    const verification = await runVerification({
-      api: projectorApi(options),
-      output,
-      signal,
-      ...about,
-    })
+    const path = projectionPath(name, 'verify', { version, sample, acceptMissingHistory })
+    const of = { api: projectorApi(options), output, signal }
+    const verification = await verificationOrderedAt(of, path)
     if (verification === null) return EXIT.interrupted
     output.object(verification, [{ title: '', text: verificationText(verification) }])
     return verification.isEqual === false ? EXIT.unhealthy : EXIT.ok
@@ -42,26 +37,18 @@ export const VERIFY_PROJECTION: Command = {
 }
 
 /**
- * Waits for what a verification finds; null when the user does not.
+ * Waits for what a verification finds that is ordered at `path`; null when the user does not.
  *
- * @throws {OperationalError} when it was not carried out.
+ * @throws {OperationalError} when it was not carried out, or what it was for is refused.
  */
-export async function runVerification(of: {
-  readonly api: HttpApi
-  readonly output: Output
-  readonly signal: AbortSignal
-  readonly name: string
-  readonly version: number | undefined
-  readonly sample?: number | undefined
-  readonly acceptMissingHistory?: boolean | undefined
-}): Promise<Verification | null> {
-  const { api, output, signal, name, version, sample, acceptMissingHistory } = of
-  const path = projectionPath(name, 'verify', { version, sample, acceptMissingHistory })
-  const { jobId } = await api.send<{ readonly jobId: string }>('POST', path, {})
-  const job = await followJob({ api, output, signal, jobId })
+export async function verificationOrderedAt<Result extends Verification>(
+  of: Following,
+  path: string,
+): Promise<Result | null> {
+  const { jobId } = await of.api.send<{ readonly jobId: string }>('POST', path, {})
+  const job = await followJob({ ...of, jobId })
   if (job === null) return null
-  const result = job['result'] as Verification | null
-  if (result !== null) return result
+  if (job.state === 'done') return job['result'] as Result
   throw jobFailed(job, { code: 'VERIFICATION_FAILED', message: 'the verification failed' })
 }
 

@@ -145,7 +145,7 @@ async function swapInTime(
     const startedMs = performance.now()
     try {
       const swapped = await db.transaction().execute((trx) => swap(trx, options, firstSeen))
-      const durationMs = performance.now() - startedMs
+      const durationMs = Math.round((performance.now() - startedMs) * 10) / 10
       return { live: options.version, ...swapped, durationMs, attempts }
     } catch (error) {
       if (!isPassing(error)) throw error
