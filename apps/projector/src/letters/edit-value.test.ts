@@ -1,8 +1,9 @@
 import { defineEvents } from '@fairlead/avro'
 import { type LogRecord, type Projection, defineProjection, tables } from '@fairlead/projection'
 import { withWirePrefix } from '@fairlead/serde'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { RecordReader } from '../log/prepare-records.ts'
+import { peerFailureOf } from '../peer-failures.ts'
 import { JsonSerde } from '../testing/accounts.test-fixture.ts'
 import { encodeEdit } from './edit-value.ts'
 
@@ -48,19 +49,21 @@ async function edited(
   json: unknown,
   headers: LogRecord['headers'] = [],
   of: Partial<LogRecord> = {},
+  registryAnswers: Promise<void> = Promise.resolve(),
 ) {
   const written: string[] = []
   const payloads = {
-    load: async (subject: string) => ({
-      subject,
-      schemaId: 1,
-      version: 1,
-      schemaType: 'AVRO' as const,
-      encode: (text: string) => {
-        written.push(text)
-        return withWirePrefix(1, Buffer.from(text))
-      },
-    }),
+    load: (subject: string) =>
+      registryAnswers.then(() => ({
+        subject,
+        schemaId: 1,
+        version: 1,
+        schemaType: 'AVRO' as const,
+        encode: (text: string) => {
+          written.push(text)
+          return withWirePrefix(1, Buffer.from(text))
+        },
+      })),
   }
   const record: LogRecord = {
     topic: TOPIC,
@@ -140,4 +143,14 @@ test.for([
 ] as const)('any key is taken where %s', async ([, of]) => {
   const { written } = await edited({ id: 'r', first: null }, [], of)
   expect(written).toEqual(['{"id":"r","first":null}'])
+})
+
+test('a registry that does not answer is away, and the edit is not made later', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const registry = Promise.withResolvers<void>()
+  const late = edited({ id: 'p', first: null }, [], {}, registry.promise)
+  const failure = late.catch((error: unknown) => peerFailureOf(error))
+  await vi.advanceTimersByTimeAsync(25_000)
+  expect(await failure).toEqual([503, 'UNAVAILABLE'])
 })

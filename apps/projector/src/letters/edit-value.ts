@@ -8,6 +8,7 @@ import {
   REDACTED,
 } from '@fairlead/projection'
 import { EncodeError, type PayloadEncoders, SUBJECT_NAME_STRATEGIES } from '@fairlead/serde'
+import { inTime } from '../in-time.ts'
 import { parseIsoTime } from '../iso-time.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { editedRecord } from '../store/edited-record.ts'
@@ -15,22 +16,32 @@ import { LetterOrderError } from '../store/letter-orders.ts'
 
 export type Payloads = Pick<PayloadEncoders, 'load'>
 
+type Edit = {
+  readonly projection: Projection
+  readonly eventType: string
+  readonly json: unknown
+  readonly record: LogRecord
+  readonly reader: RecordReader
+}
+
+/** Clients wait for 30 s: an edit whose schema comes later must not be made when they have given it up. */
+export const SCHEMAS_TIMEOUT_MS = 20_000
+
 /**
  * The bytes of a value that somebody wrote as JSON, with the latest schema of its event type, once the
  * projection can read them.
  *
  * @throws {LetterOrderError} EDIT_REFUSED when the value breaks the schema, with the place in it, or is of another key.
+ * {@link OperationalError} when the registry does not give the schemas in time.
  */
-export async function encodeEdit(
-  payloads: Payloads,
-  edit: {
-    readonly projection: Projection
-    readonly eventType: string
-    readonly json: unknown
-    readonly record: LogRecord
-    readonly reader: RecordReader
-  },
-): Promise<Uint8Array> {
+export function encodeEdit(payloads: Payloads, edit: Edit): Promise<Uint8Array> {
+  return inTime(() => encode(payloads, edit), {
+    timeoutMs: SCHEMAS_TIMEOUT_MS,
+    what: 'a look at the schemas in the registry',
+  })
+}
+
+async function encode(payloads: Payloads, edit: Edit): Promise<Uint8Array> {
   const { projection, eventType, json, record, reader } = edit
   const { topic } = record
   const source = projection.sources.find((candidate) => candidate.topic === topic)
@@ -91,9 +102,9 @@ function refuseRedacted(json: unknown): void {
   )
 }
 
-function refused<T>(encode: () => T): T {
+function refused<T>(encodeValue: () => T): T {
   try {
-    return encode()
+    return encodeValue()
   } catch (error) {
     const isOfValue = error instanceof EncodeError || error instanceof DecodeError
     if (!isOfValue && error instanceof OperationalError) throw error

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { EventFailure } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+import { inTime } from '../in-time.ts'
 import { peerFailureOf } from '../peer-failures.ts'
 import type { ProjectionRunner } from '../projection-runner.ts'
 import type { Database } from '../store/database.ts'
@@ -30,7 +31,7 @@ import {
 } from '../store/list-letters.ts'
 import { listReplayRequests, replayRequest } from '../store/replay-requests.ts'
 import { DRY_RUN_TOO_LONG, type DryRun, STOPS_PROJECTION, dryRun } from './dry-run.ts'
-import { type Payloads, encodeEdit } from './edit-value.ts'
+import { type Payloads, SCHEMAS_TIMEOUT_MS, encodeEdit } from './edit-value.ts'
 import {
   type DecodedLetter,
   decodeLetter,
@@ -509,7 +510,11 @@ async function decode(
 ): Promise<DecodedLetter> {
   try {
     const { reader, registered } = runnerOf(source, letter)
-    return await decodeLetter({ reader, sources: registered.projection.sources }, letter, options)
+    const { sources } = registered.projection
+    return await inTime(() => decodeLetter({ reader, sources }, letter, options), {
+      timeoutMs: SCHEMAS_TIMEOUT_MS,
+      what: 'a look at the schemas in the registry',
+    })
   } catch (error) {
     return { value: null, undecodable: String(error) }
   }
