@@ -1,7 +1,7 @@
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { KafkaError } from '@fairlead/kafka'
 import { EXIT, type ExitCode, UsageError } from './command.ts'
-import { HttpApiError } from './http-api.ts'
+import { HttpApiError, UNAVAILABLE } from './http-api.ts'
 
 export type Failure = {
   readonly exitCode: ExitCode
@@ -59,7 +59,7 @@ const HINTS: Readonly<Record<string, string>> = {
   UNKNOWN_MEMBER_ID: 'offsets of a group with members cannot be set: stop its members first',
   DIRECTORY_LOCKED: 'stop the broker first',
   GROUP_SUBSCRIBED_TO_TOPIC: 'stop the members that read the topic first',
-  UNREACHABLE: 'does it run there? --relay and --projector name the address',
+  UNREACHABLE: 'does it run there? --relay, --projector and --registry name the address',
   NETWORK: 'is a broker listening at --bootstrap-server?',
   TIMEOUT: 'is a broker listening at --bootstrap-server?',
 }
@@ -75,7 +75,8 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof HttpApiError) {
     const { code, message, status } = error
-    const exitCode = status === 0 ? EXIT.unreachable : exitCodeOf(`HTTP_${status}`)
+    const isAway = status === 0 || code === UNAVAILABLE
+    const exitCode = isAway ? EXIT.unreachable : exitCodeOf(`HTTP_${status}`)
     return { exitCode, code, message, hint: HINTS[code] ?? '' }
   }
   // Of the files of a log, or of their lock.

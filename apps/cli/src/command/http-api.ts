@@ -13,7 +13,7 @@ export const TOKEN_OPTION: Readonly<Record<string, OptionDefinition>> = {
 
 const REQUEST_TIMEOUT_MS = 30_000
 /** Code of a service that lacks a peer of its own. */
-const UNAVAILABLE = 'UNAVAILABLE'
+export const UNAVAILABLE = 'UNAVAILABLE'
 
 /** An answer that is none of the expected ones; `code` is the service's own, HTTP's status or UNREACHABLE. */
 export class HttpApiError extends OperationalError {

@@ -34,7 +34,7 @@ test('an export that the projector refuses fails', async () => {
 test('what the projector needs and does not reach is told apart from the projector', async () => {
   const away = { code: 'UNAVAILABLE', message: 'connect ECONNREFUSED 127.0.0.1:5432' }
   const run = await runAgainst(() => ({ status: 503, body: away }), LIST_LETTERS, 'orders')
-  expect(run.exitCode).toBe(1)
+  expect(run.exitCode).toBe(6)
   expect(run.stderr).toMatch(/what the projector at http:\S+ needs is away: connect ECONNREFUSED/)
 })
 

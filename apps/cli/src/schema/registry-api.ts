@@ -1,5 +1,5 @@
-import { OperationalError, errorMessage } from '@fairlead/base'
-import { type UrlCredentials, splitCredentials } from '@fairlead/json-http'
+import { OperationalError } from '@fairlead/base'
+import { type UrlCredentials, reasonOf, splitCredentials } from '@fairlead/json-http'
 import type { ConnectionOptions } from '../command/command.ts'
 
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json'
@@ -21,7 +21,7 @@ class RegistryFailure extends OperationalError {
 
 function codeOf(errorCode: number): string {
   const status = Number(String(errorCode).slice(0, 3))
-  if (status === 0) return 'NETWORK'
+  if (status === 0) return 'UNREACHABLE'
   if (status === 404) return 'RESOURCE_NOT_FOUND'
   if (status === 401 || status === 403) return 'CLUSTER_AUTHORIZATION_FAILED'
   return status === 409 ? 'REGISTRY_CONFLICT' : 'REGISTRY_REFUSED'
@@ -82,8 +82,7 @@ export class RegistryApi {
       })
       text = await response.text()
     } catch (error) {
-      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw new RegistryFailure(`${url} does not answer: ${errorMessage(cause)}`, {
+      throw new RegistryFailure(`${url} does not answer: ${reasonOf(error)}`, {
         errorCode: 0,
         cause: error,
       })
