@@ -37,19 +37,20 @@ beforeEach(async () => {
 
 afterEach(() => database.close())
 
-/** A key that was in partition `from` of three, and is in partition 3 of four. */
-function keyFrom(from: number): string {
+/** A key that was in partition `from` of three, and is in partition `to` of four. */
+function keyFrom(from: number, to = 3): string {
   for (let index = 0; ; index += 1) {
     const key = `key-${index}`
     const bytes = Buffer.from(key)
-    if (partitionOfKey(bytes, 3) === from && partitionOfKey(bytes, 4) === 3) return key
+    if (partitionOfKey(bytes, 3) === from && partitionOfKey(bytes, 4) === to) return key
   }
 }
 
 const at = (timestampMs: number, key: string) => ({ ...deposited(key, 1), timestampMs })
 
-/** What partition 3 has, as of now. */
-const records = (): Promise<readonly PreparedRecord[]> => reader.prepare(log.recordsOf(3))
+/** What a partition has, as of now. */
+const records = (partition = 3): Promise<readonly PreparedRecord[]> =>
+  reader.prepare(log.recordsOf(partition))
 
 /** The partitions below 3 have applied so many of their records. */
 async function applied(...counts: readonly number[]): Promise<void> {
@@ -62,12 +63,16 @@ async function applied(...counts: readonly number[]): Promise<void> {
   await db.transaction().execute((trx) => writeCheckpoints(trx, registered, positions, topicIds))
 }
 
-/** Of partition 3, in a topic that had three partitions when the clock was at `LONG_AGO_MS`. */
+/** Of partition 3, or another one, in a topic that had three partitions when the clock was at `LONG_AGO_MS`. */
 async function movedKeys(
   clock: { nowMs: number; wallMs?: number },
-  options: { readonly log?: Partial<EventLog>; readonly seen?: readonly number[] } = {},
+  options: {
+    readonly log?: Partial<EventLog>
+    readonly seen?: readonly number[]
+    readonly partition?: number
+  } = {},
 ): Promise<MovedKeys> {
-  const partition = { ...registered, topic: TOPIC, partition: 3 }
+  const partition = { ...registered, topic: TOPIC, partition: options.partition ?? 3 }
   for (const partitionCount of options.seen ?? [3, 4]) {
     await notePartitionCount(db, partition, { partitionCount, nowMs: LONG_AGO_MS })
   }
@@ -143,18 +148,30 @@ test('a clock that is set ahead ends no growth, and one that is set back keeps n
 test('a growth that the broker which is asked hears of late is found by the first key that moved', async () => {
   const answers = [3, 3]
   const partitionCount = async (): Promise<number> => answers.shift() ?? 4
-  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: { partitionCount }, seen: [3] })
+  const options = { log: { partitionCount }, seen: [3], partition: 1 }
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, options)
+  log.append(0, at(1_000, keyFrom(0, 1)))
+  log.append(1, at(2_000, keyFrom(0, 1)))
+  expect(await moved.permitted(await records(1), signal)).toMatchObject({ count: 0 })
+  await applied(1, 0, 0)
+  expect(await moved.permitted(await records(1), signal)).toMatchObject({ count: 1 })
+})
+
+test('a new partition is not begun while the broker which is asked does not know that it is there', async () => {
+  const answers = [3]
+  const partitionCount = async (): Promise<number> => answers.shift() ?? 4
+  const options = { log: { partitionCount }, seen: [3] }
+  const early = movedKeys({ nowMs: LONG_AGO_MS }, options)
+  await expect(early).rejects.toMatchObject({ retryable: true })
   log.append(0, at(1_000, keyFrom(0)))
   log.append(3, at(2_000, keyFrom(0)))
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, options)
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
-  await applied(1, 0, 0)
-  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
 })
 
 test('keys of a producer that chooses partitions otherwise are let pass', async () => {
-  const partitionCount = (): Promise<number> => Promise.resolve(3)
-  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: { partitionCount }, seen: [3] })
-  log.append(3, at(2_000, keyFrom(0)))
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { seen: [4] })
+  log.append(3, at(2_000, keyFrom(0, 0)))
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
 })
 

@@ -1,3 +1,4 @@
+import { OperationalError } from '@fairlead/base'
 import { partitionOfKey } from '@fairlead/kafka'
 import { type PreparedRecord, comesBefore } from '@fairlead/projection'
 import type { EventLog } from './log/event-log.ts'
@@ -109,6 +110,7 @@ export class MovedKeys {
     const { db, log, partition, nowMs, wallMs } = this.#options
     const partitionCount = await log.partitionCount(partition.topic)
     if (partitionCount <= this.#partitionCount) return
+    if (partitionCount <= partition.partition) throw behindGrowth(partition)
     this.#partitionCount = partitionCount
     this.#hasLookedAgain = false
     const seen = { partitionCount, nowMs: wallMs() }
@@ -220,6 +222,14 @@ export class MovedKeys {
     const at = checkpoints.find((each) => each.topic === topic && each.partition === partition)
     return at?.progress.nextOffset
   }
+}
+
+/** Whoever assigned the partition knows of it: what it had of other partitions before is not to be missed. */
+function behindGrowth({ topic, partition }: ProjectionPartition): OperationalError {
+  return new OperationalError(
+    `the broker that was asked does not know of partition ${partition} of ${topic} yet`,
+    { code: 'UNKNOWN_TOPIC_OR_PARTITION', retryable: true },
+  )
 }
 
 /** Two records that nothing puts in order are taken by their partitions: none waits for the other. */
