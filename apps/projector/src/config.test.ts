@@ -18,6 +18,13 @@ test('a projector for some tenants has a group of its own, and knows whose event
   expect(problemsOf('--tenants.include=acme', ...own)).toEqual([])
 })
 
+test('a member of a group is heard of before its session ends', () => {
+  expect(problemsOf('--session.timeout.ms=3001')).toEqual([])
+  expect(problemsOf('--session.timeout.ms=3000')).toMatchObject([
+    expect.stringContaining('3000 is not less than session.timeout.ms'),
+  ])
+})
+
 test('a standby and the process that works have a name in common', () => {
   expect(problemsOf('--standby.enabled=true')).toMatchObject([
     expect.stringContaining('set group.instance.id'),

@@ -61,7 +61,7 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: 3_000,
     min: 100,
     max: 100_000,
-    doc: 'At most a third of session.timeout.ms.',
+    doc: 'Less than session.timeout.ms; a third of it or less, so that one that is lost costs no partition.',
   },
   projections: {
     type: 'list',
@@ -180,8 +180,19 @@ export function projectorConfigProblems(
   return [
     ...brokerSecurityProblems(config),
     ...registryProblems(config, config['schema.registry.url']),
+    ...groupProblems(config),
     ...standbyProblems(config),
     ...tenantProblems(config),
+  ]
+}
+
+/** As Kafka's consumer has it: a member that is quiet for as long would lose its partitions again and again. */
+function groupProblems(config: ConfigOf<typeof PROJECTOR_CONFIG>): readonly string[] {
+  const intervalMs = config['heartbeat.interval.ms']
+  const sessionMs = config['session.timeout.ms']
+  if (intervalMs < sessionMs) return []
+  return [
+    `heartbeat.interval.ms: ${intervalMs} is not less than session.timeout.ms, which is ${sessionMs}`,
   ]
 }
 
