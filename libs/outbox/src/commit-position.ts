@@ -2,15 +2,32 @@ import { type Lsn, lsn, parseLsn } from '@fairlead/base'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type CommitToken, UNKNOWN_LSN, formatCommitToken } from './commit-token.ts'
 import { TransactionNotCommittedError } from './outbox-error.ts'
-import type { TransactionEvents } from './written-events.ts'
+import { NO_APPEND, type TransactionEvents } from './written-events.ts'
 
 export const TRANSACTION_ID: RawBuilder<string> = sql<string>`pg_current_xact_id()::text`
 /** No transaction has this id. */
 export const NO_TRANSACTION = '0'
 
-export async function currentTransactionId<DB>(transaction: Kysely<DB>): Promise<string> {
-  const { rows } = await sql<{ id: string }>`select ${TRANSACTION_ID} as id`.execute(transaction)
-  return rows[0]?.id ?? NO_TRANSACTION
+/**
+ * A setting of the transaction whose value is the last append to it. A rollback to a savepoint takes back what was set
+ * since, so that it is the last one that is not rolled back.
+ */
+const LAST_APPEND_SETTING = 'fairlead.last_append'
+export const LAST_APPEND: RawBuilder<string> = sql<string>`
+  coalesce(current_setting(${LAST_APPEND_SETTING}, true), ${NO_APPEND})`
+
+export function setLastAppend(appendId: string): RawBuilder<string> {
+  return sql<string>`set_config(${LAST_APPEND_SETTING}, ${appendId}::text, true)`
+}
+
+/** The transaction at hand, and the last append to it that is not rolled back. */
+export async function currentTransaction<DB>(
+  transaction: Kysely<DB>,
+): Promise<{ readonly transactionId: string; readonly lastAppendId: string }> {
+  const { rows } = await sql<{ id: string; last: string }>`
+    select ${TRANSACTION_ID} as id, ${LAST_APPEND} as last`.execute(transaction)
+  const [row] = rows
+  return { transactionId: row?.id ?? NO_TRANSACTION, lastAppendId: row?.last ?? NO_APPEND }
 }
 
 /** Above the commit record of every transaction whose commit was answered. */

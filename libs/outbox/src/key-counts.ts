@@ -57,10 +57,18 @@ export class KeyCounter implements KeyCounts {
   add(keyHash: number, count = 1): void {
     const residue = keyHash % this.#modulus
     this.#counts.set(residue, (this.#counts.get(residue) ?? 0) + count)
-    if (this.#modulus !== WHOLE_HASHES || this.#counts.size <= KEYS_MAX) return
-    const wholeHashes = this.#counts
-    this.#modulus = MANY_KEYS
+    if (this.#modulus === WHOLE_HASHES && this.#counts.size > KEYS_MAX) this.#coarsen(MANY_KEYS)
+  }
+
+  addAll(other: KeyCounter): void {
+    if (other.modulus < this.#modulus) this.#coarsen(other.modulus)
+    for (const [residue, count] of other.counts) this.add(residue, count)
+  }
+
+  #coarsen(modulus: number): void {
+    const finer = this.#counts
+    this.#modulus = modulus
     this.#counts = new Map()
-    for (const [hash, known] of wholeHashes) this.add(hash, known)
+    for (const [residue, count] of finer) this.add(residue, count)
   }
 }

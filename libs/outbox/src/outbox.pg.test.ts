@@ -10,13 +10,14 @@ import {
   type CommitToken,
   type Outbox,
   OutboxError,
+  type OutboxOptions,
   TransactionNotCommittedError,
   createOutbox,
   eventCountOf,
   parseCommitToken,
 } from './index.ts'
 import { UNKNOWN_LSN } from './commit-token.ts'
-import { writtenWith } from './written-events.ts'
+import { NO_APPEND, writtenWith } from './written-events.ts'
 
 const OrderEvents = defineEvents({
   topic: 'outbox.event.order',
@@ -57,8 +58,9 @@ beforeEach(async () => {
   outbox = await outboxOf()
 })
 
-const outboxOf = () =>
+const outboxOf = (options: Pick<OutboxOptions, 'transport'> = {}) =>
   createOutbox({
+    ...options,
     serde: createAvroSerde({ registry }),
     events: [OrderEvents],
     headers: () => ({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
@@ -202,7 +204,7 @@ describe('the token of a transaction', () => {
     ).rows[0] ?? { id: '' }
     writtenWith(another)
       .of(id)
-      .add([placed('abc')])
+      .add([placed('abc')], { appendId: '1', previousId: NO_APPEND })
     const uncommitted = await outbox.token(transaction)
     await transaction.commit().execute()
     expect(eventsIn(await uncommitted.committed(db))).toBe(1)
@@ -229,6 +231,40 @@ describe('the token of a transaction', () => {
     const [written] = parseCommitToken(token)[0]?.written.values() ?? []
     expect(written && eventCountOf(written)).toBe(1_000)
   })
+
+  test.for(['table', 'message'] as const)(
+    'leaves out what was rolled back to a savepoint, by %s',
+    async (transport) => {
+      const writer = await outboxOf({ transport })
+      const run = (text: string, transaction: Transaction<unknown>) =>
+        sql.raw(text).execute(transaction)
+      const { token } = await writer.transaction(db, async (transaction) => {
+        await run('savepoint outer_one', transaction)
+        await writer.append(transaction, placed('gone'))
+        await run('rollback to savepoint outer_one', transaction)
+        await writer.append(transaction, placed('21'))
+        await run('savepoint inner_one', transaction)
+        await writer.append(transaction, placed('21'))
+        await run('savepoint inner_two', transaction)
+        await writer.append(transaction, placed('gone'), placed('gone'))
+        await run('rollback to savepoint inner_two', transaction)
+        await run('release savepoint inner_one', transaction)
+        await run('savepoint last_one', transaction)
+        await writer.append(transaction, placed('gone'))
+        await run('rollback to savepoint last_one', transaction)
+      })
+      expect(parseCommitToken(token)[0]?.written.get(OrderEvents.topic)).toEqual({
+        modulus: 2 ** 31,
+        counts: new Map([[-973932308 & 0x7fff_ffff, 2]]),
+      })
+      const { token: ofNone } = await writer.transaction(db, async (transaction) => {
+        await run('savepoint only_one', transaction)
+        await writer.append(transaction, placed('gone'))
+        await run('rollback to savepoint only_one', transaction)
+      })
+      expect(parseCommitToken(ofNone)).toMatchObject([{ written: new Map() }])
+    },
+  )
 
   test('is none when the transaction fails', async () => {
     const work = async (transaction: Transaction<unknown>) => {
@@ -301,6 +337,24 @@ describe('the token of a transaction that a framework begins and commits', () =>
     // Whoever asks again gets no less.
     const [again] = parseCommitToken(await uncommitted.committed(db))
     expect(again?.written).toEqual(position?.written)
+  })
+
+  test('leaves out what was rolled back to a savepoint before it was asked for, or before the last append', async () => {
+    const transaction = await db.startTransaction().execute()
+    await outbox.append(transaction, placed('21'))
+    const one = await transaction.savepoint('one').execute()
+    await outbox.append(one, placed('gone'))
+    const before = await one.rollbackToSavepoint('one').execute()
+    const uncommitted = await outbox.token(before)
+    const two = await before.savepoint('two').execute()
+    await outbox.append(two, placed('gone'))
+    const last = await two.rollbackToSavepoint('two').execute()
+    await outbox.append(last, placed('21'))
+    await last.commit().execute()
+    const [position] = parseCommitToken(await uncommitted.committed(db))
+    expect(position?.written.get(OrderEvents.topic)?.counts).toEqual(
+      new Map([[-973932308 & 0x7fff_ffff, 2]]),
+    )
   })
 
   test('is none before it has committed, when it could be below the commit', async () => {

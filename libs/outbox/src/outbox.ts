@@ -5,16 +5,23 @@ import type { AvroEncoder, AvroSerde } from '@fairlead/serde'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { CommitToken } from './commit-token.ts'
 import {
+  LAST_APPEND,
   NO_EVENTS,
   NO_TRANSACTION,
   TRANSACTION_ID,
-  currentTransactionId,
+  currentTransaction,
   lsnBehindCommitOf,
   lsnBehindCommits,
+  setLastAppend,
   tokenOf,
 } from './commit-position.ts'
 import { OutboxError } from './outbox-error.ts'
-import { type TransactionEvents, type WrittenEvents, writtenWith } from './written-events.ts'
+import {
+  NO_APPEND,
+  type TransactionEvents,
+  type WrittenEvents,
+  writtenWith,
+} from './written-events.ts'
 
 /** Debezium's default route: the aggregate type stands behind this prefix in the topic's name. */
 const TOPIC_PREFIX = 'outbox.event.'
@@ -61,8 +68,9 @@ export interface Outbox {
 
   /**
    * Runs `work` in a transaction of `db`. The token says where its events stand: who has it can wait
-   * until a projection has applied them. It takes one statement more than a plain transaction, behind
-   * the commit. When that one fails there is a token all the same, as the events are written.
+   * until a projection has applied them. It takes two statements more than a plain transaction, one ahead of
+   * the commit, and one behind it. When that one fails there is a token all the same, as the events are written.
+   * Events that were rolled back to a savepoint do not count.
    *
    * @throws what `work` throws; then nothing is written. {@link OutboxError} in a transaction.
    */
@@ -79,7 +87,8 @@ export interface Outbox {
    *     // … commit …
    *     const token = await uncommitted.committed(db)
    *
-   * Whatever was, and still is, appended to the transaction counts, also with another outbox of the process.
+   * Whatever was, and still is, appended to the transaction counts, also with another outbox of the process. Events
+   * that were rolled back to a savepoint do not, when that was before the token was asked for, or before an append.
    *
    * @throws {OutboxError} outside of a transaction.
    */
@@ -117,35 +126,46 @@ type Columns = {
   readonly types: readonly string[]
   readonly payloads: readonly Buffer[]
   readonly headers: string
+  readonly appendId: string
 }
 
 /**
  * `with ordinality` keeps the order of the events: rows of one statement are decoded from the WAL in
- * the order in which they were inserted, and messages in which they were emitted.
+ * the order in which they were inserted, and messages in which they were emitted. `offset 0` reads the setting before it
+ * is set.
  */
 const STATEMENTS = {
-  table: ({ headers, ...columns }: Columns) => sql<Written>`
+  table: ({ headers, appendId, ...columns }: Columns) => sql<Written>`
     with written as (
       insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
       select aggregatetype, aggregateid, type, payload, ${withTransactionId(headers)}
       from ${eventsOf(columns)} order by position
-    ) select ${TRANSACTION_ID} as id`,
-  message: ({ headers, ...columns }: Columns) => sql<Written>`
-    select max(id) as id from (
-      select ${TRANSACTION_ID} as id,
-        outbox.emit_bytes(aggregatetype, aggregateid, type, payload, ${withTransactionId(headers)})
-      from (select * from ${eventsOf(columns)} order by position) as event
-    ) as emitted`,
+    ) select id, previous, ${setLastAppend(appendId)}
+    from (select ${TRANSACTION_ID} as id, ${LAST_APPEND} as previous offset 0) as before`,
+  message: ({ headers, appendId, ...columns }: Columns) => sql<Written>`
+    select id, previous, ${setLastAppend(appendId)} from (
+      select max(id) as id, ${LAST_APPEND} as previous from (
+        select ${TRANSACTION_ID} as id,
+          outbox.emit_bytes(aggregatetype, aggregateid, type, payload, ${withTransactionId(headers)})
+        from (select * from ${eventsOf(columns)} order by position) as event
+      ) as emitted offset 0
+    ) as before`,
 } as const
 
-type Written = { readonly id: string }
+/** The transaction, and the append that was its last one. */
+type Written = { readonly id: string; readonly previous: string }
 
 function withTransactionId(headers: string): RawBuilder<unknown> {
   return sql`${headers}::jsonb || jsonb_build_object(
     ${EVENT_HEADERS.transactionId}::text, ${TRANSACTION_ID})`
 }
 
-function eventsOf({ aggregateTypes, keys, types, payloads }: Omit<Columns, 'headers'>) {
+function eventsOf({
+  aggregateTypes,
+  keys,
+  types,
+  payloads,
+}: Omit<Columns, 'headers' | 'appendId'>) {
   return sql`unnest(
       ${aggregateTypes}::text[], ${keys}::text[], ${types}::text[], ${payloads}::bytea[]
     ) with ordinality as event (aggregatetype, aggregateid, type, payload, position)`
@@ -164,6 +184,10 @@ type AppendedTo = {
   /** Of the work that this one is part of. */
   readonly outer: AppendedTo | undefined
 }
+
+/** Of the process, so that its outboxes may append to one transaction. */
+let appendCount = 0
+const NOTHING_WRITTEN: Written = { id: NO_TRANSACTION, previous: NO_APPEND }
 
 const APPENDED_TO = new AsyncLocalStorage<AppendedTo>()
 
@@ -188,20 +212,22 @@ class PostgresOutbox implements Outbox {
     }
     const payloads = events.map((event) => this.#encode(event))
     const headers = JSON.stringify(this.#parts.headers())
+    const appendId = String((appendCount += 1))
     const columns = {
       aggregateTypes: events.map((event) => aggregateTypeOf(event.topic)),
       keys: events.map((event) => event.key),
       types: events.map((event) => event.type),
       payloads,
       headers,
+      appendId,
     }
     const { rows } = await this.#parts.statement(columns).execute(transaction)
-    const transactionId = rows[0]?.id ?? NO_TRANSACTION
+    const { id: transactionId, previous: previousId } = rows[0] ?? NOTHING_WRITTEN
     const written = writtenWith(transaction)
     for (let work = APPENDED_TO.getStore(); work !== undefined; work = work.outer) {
       if (work.written === written) work.ids.add(transactionId)
     }
-    written.of(transactionId).add(events)
+    written.of(transactionId).add(events, { appendId, previousId })
   }
 
   async transaction<DB, R>(
@@ -219,28 +245,31 @@ class PostgresOutbox implements Outbox {
     const appendedTo = { written, ids, outer: APPENDED_TO.getStore() }
     // One connection for both: behind a queue for another one, the LSN would be that of a later time,
     // above the commits of everybody in the queue.
-    const { result, transactionId, lsn } = await db.connection().execute(async (connection) => {
+    const { result, appended, lsn } = await db.connection().execute(async (connection) => {
       const committed = await connection.transaction().execute(async (transaction) => ({
         result: await APPENDED_TO.run(appendedTo, () => work(transaction)),
-        // The work may have appended to other transactions, too.
-        transactionId: ids.size > 1 ? await currentTransactionId(transaction) : [...ids][0],
+        appended: ids.size > 0 ? await currentTransaction(transaction) : undefined,
       }))
-      if (committed.transactionId === undefined) return { ...committed, lsn: undefined }
+      if (committed.appended === undefined) return { ...committed, lsn: undefined }
       return { ...committed, lsn: await lsnBehindCommits(connection).catch(() => undefined) }
     })
-    if (transactionId === undefined) return { result, token: NO_EVENTS }
+    if (appended === undefined) return { result, token: NO_EVENTS }
+    const { transactionId, lastAppendId } = appended
+    const events = written.of(transactionId)
+    events.keepUpTo(lastAppendId)
     // When it is the connection that has failed, another one may do.
     const askLsn = async () => lsn ?? (await lsnBehindCommits(db))
-    const token = await tokenOf(transactionId, askLsn, written.of(transactionId))
+    const token = await tokenOf(transactionId, askLsn, events)
     written.close(transactionId)
     return { result, token }
   }
 
   async token<DB>(transaction: Transaction<DB>): Promise<UncommittedToken> {
     refuseNoTransaction(transaction, 'a token is asked for in its transaction, ahead of the commit')
-    const transactionId = await currentTransactionId(transaction)
+    const { transactionId, lastAppendId } = await currentTransaction(transaction)
     const written = writtenWith(transaction)
     const events = written.of(transactionId)
+    events.keepUpTo(lastAppendId)
     return { committed: (db) => committedToken(db, { transactionId, written, events }) }
   }
 

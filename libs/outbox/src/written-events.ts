@@ -9,9 +9,25 @@ import { KeyCounter, type KeyCounts } from './key-counts.ts'
  */
 const TRANSACTIONS_MAX = 1_000
 
-/** What was appended to one transaction: how many events, by topic and key. */
+/** Appends of a transaction that are told apart; the first ones of more than these are rolled back together, or not at all. */
+const APPENDS_MAX = 64
+
+/** Stands for the append before the first one. */
+export const NO_APPEND = ''
+
+/** Which append to a transaction it was, and which one it found to be the last that is not rolled back. */
+export type AppendPlace = { readonly appendId: string; readonly previousId: string }
+
+type Appended = { readonly appendId: string; readonly topics: Map<string, KeyCounter> }
+
+/**
+ * What was appended to one transaction: how many events, by topic and key.
+ *
+ * Savepoints are a stack: who knows the last append that is left knows that all before it are, too, and none behind it.
+ */
 export class TransactionEvents {
-  readonly #topics = new Map<string, KeyCounter>()
+  /** The oldest first. */
+  readonly #appended: Appended[] = []
   readonly #topicsOfAll: Set<string>
   #isComplete: boolean
 
@@ -22,21 +38,46 @@ export class TransactionEvents {
 
   /** By topic; where there may be more that nobody remembers, null in every topic that has any. */
   get topics(): ReadonlyMap<string, KeyCounts | null> {
-    if (this.#isComplete) return this.#topics
-    return new Map([...this.#topicsOfAll].map((topic) => [topic, null]))
+    if (!this.#isComplete) return new Map([...this.#topicsOfAll].map((topic) => [topic, null]))
+    const all = new Map<string, KeyCounter>()
+    for (const { topics } of this.#appended) addAll(all, topics)
+    return all
   }
 
-  add(events: readonly NewEvent[]): void {
+  add(events: readonly NewEvent[], { appendId, previousId }: AppendPlace): void {
+    this.keepUpTo(previousId)
+    const topics = new Map<string, KeyCounter>()
     for (const { topic, key } of events) {
-      const counter = this.#topics.get(topic) ?? new KeyCounter()
-      this.#topics.set(topic, counter)
+      const counter = topics.get(topic) ?? new KeyCounter()
+      topics.set(topic, counter)
       this.#topicsOfAll.add(topic)
       counter.add(keyHash(Buffer.from(key)))
     }
+    this.#appended.push({ appendId, topics })
+    const [oldest, next] = this.#appended
+    if (this.#appended.length <= APPENDS_MAX || oldest === undefined || next === undefined) return
+    addAll(oldest.topics, next.topics)
+    this.#appended.splice(0, 2, { appendId: next.appendId, topics: oldest.topics })
+  }
+
+  /** What was appended behind that one is rolled back, to a savepoint. */
+  keepUpTo(appendId: string): void {
+    const index = this.#appended.findLastIndex((appended) => appended.appendId === appendId)
+    // One of those that are not told apart, or of another copy of this module.
+    if (index === -1 && appendId !== NO_APPEND) this.forget()
+    this.#appended.splice(index + 1)
   }
 
   forget(): void {
     this.#isComplete = false
+  }
+}
+
+function addAll(to: Map<string, KeyCounter>, topics: ReadonlyMap<string, KeyCounter>): void {
+  for (const [topic, counts] of topics) {
+    const counter = to.get(topic) ?? new KeyCounter()
+    to.set(topic, counter)
+    counter.addAll(counts)
   }
 }
 
