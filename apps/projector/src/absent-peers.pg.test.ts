@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { migrate } from '@fairlead/postgres'
 import { type CommitFate, CutOffProxy } from '@fairlead/testing'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
@@ -67,6 +68,25 @@ test('a database that is down pauses the projection, which loses and parks nothi
   await until(() => expect(health.get('projection accounts v1')).toBe(true))
   await fixture.stopAll()
   await proxy.close()
+})
+
+test('a database that gives no transaction an id, until it is vacuumed, pauses the projection', async () => {
+  const { db, log } = fixture
+  log.append(0, deposited(accountId(0), 1))
+  const { health } = fixture.start([accounts])
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  await sql`create function no_id() returns trigger language plpgsql as $$ begin
+    raise exception 'not accepting commands that assign new transaction IDs' using errcode = '54000';
+  end $$`.execute(db)
+  await sql`create trigger no_id before update on evt.checkpoint
+    for each statement execute function no_id()`.execute(db)
+
+  log.append(0, deposited(accountId(0), 2))
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/^partition 0 [a-z]+: /))
+  expect(health.get('projection accounts v1')).toMatch(/^partition 0 paused: not accepting/)
+  await sql`drop trigger no_id on evt.checkpoint`.execute(db)
+  await until(async () => expect(await fixture.nextOffset()).toBe(2))
+  expect(await fixture.letters()).toEqual([])
 })
 
 test('a registry that is away pauses the projection', async () => {

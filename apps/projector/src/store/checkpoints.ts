@@ -1,4 +1,5 @@
-import { OperationalError, formatLsn, parseLsn } from '@fairlead/base'
+import { OperationalError, errorMessage, formatLsn, parseLsn } from '@fairlead/base'
+import { postgresErrorCode } from '@fairlead/postgres'
 import { FencedError, type Progress, type SourceProgress } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { TopicPartition } from '../log/event-log.ts'
@@ -69,7 +70,7 @@ export async function takeOver(
   start: { readonly offset: number; readonly topicId: string },
 ): Promise<HeldCheckpoint> {
   const { projection, projectionId } = partition
-  const { rows } = await sql<CheckpointRow>`
+  const taken = sql<CheckpointRow>`
     insert into evt.checkpoint as held (projection_id, version, topic, part, next_offset, topic_id,
       fence)
     select v.projection_id, v.version, ${partition.topic}, ${partition.partition}::int,
@@ -81,7 +82,8 @@ export async function takeOver(
     on conflict (projection_id, version, topic, part)
       do update set fence = greatest(held.fence + 1, excluded.fence),
         topic_id = coalesce(held.topic_id, excluded.topic_id), updated_at = clock_timestamp()
-    returning ${COLUMNS}`.execute(db)
+    returning ${COLUMNS}`
+  const { rows } = await taken.execute(db).catch(rethrown)
   const [row] = rows
   if (row !== undefined) return heldCheckpoint(row)
   throw new OperationalError(
@@ -174,7 +176,7 @@ export async function moveCheckpoint(
   },
 ): Promise<void> {
   const { source, eventTimeMs, nextOffset } = move.to
-  const result = await sql`
+  const moved = sql`
     update evt.checkpoint set
       next_offset = ${nextOffset},
       leader_epoch = ${move.leaderEpoch},
@@ -187,8 +189,9 @@ export async function moveCheckpoint(
       updated_at = clock_timestamp()
     from (select pg_advisory_xact_lock_shared(${batchesLock(versionOf(partition))}) offset 0) turn
     where ${isRowOf(partition)}
-      and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`.execute(trx)
-  if (result.numAffectedRows !== 1n) {
+      and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`
+  const { numAffectedRows } = await moved.execute(trx).catch(rethrown)
+  if (numAffectedRows !== 1n) {
     throw new FencedError(
       `the checkpoint of partition ${partition.partition} is not at ${move.from.nextOffset} under fence ${move.fence}`,
     )
@@ -222,12 +225,26 @@ export async function raiseFence(
   partition: ProjectionPartition,
   fence: bigint,
 ): Promise<bigint> {
-  const { rows } = await sql<{ fence: bigint }>`
+  const raised = sql<{ fence: bigint }>`
     update evt.checkpoint set fence = fence + 1
-    where ${isRowOf(partition)} and fence = ${fence} returning fence`.execute(trx)
+    where ${isRowOf(partition)} and fence = ${fence} returning fence`
+  const { rows } = await raised.execute(trx).catch(rethrown)
   const [row] = rows
   if (row !== undefined) return row.fence
   throw notUnderFence(partition, fence)
+}
+
+/** Where an event is written, it is a limit of Postgres that the event exceeds, such as that of an index entry. */
+const PROGRAM_LIMIT_EXCEEDED = '54000'
+
+/**
+ * No checkpoint is beyond a limit. What Postgres means is that it gives no transaction an id any more, since those
+ * that there are were not vacuumed in time: it takes no writes at all until somebody has.
+ */
+function rethrown(error: unknown): never {
+  if (postgresErrorCode(error) !== PROGRAM_LIMIT_EXCEEDED) throw error
+  const code = PROGRAM_LIMIT_EXCEEDED
+  throw new OperationalError(errorMessage(error), { code, retryable: true, cause: error })
 }
 
 function notUnderFence({ partition }: ProjectionPartition, fence: bigint): FencedError {
