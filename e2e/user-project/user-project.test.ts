@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { packLibraries } from '../../tools/pack/pack-libraries.ts'
 import { ROOT, RunningPlatform } from '../support/platform.ts'
 
@@ -87,6 +87,40 @@ test('the project type-checks strictly, and its test runs without a database', a
   const { stdout } = await run(process.execPath, ['--test', ...tests])
   expect(stdout).toMatch(/pass 5/)
 })
+
+test.for([
+  ['a version', 'from: LoanEvents, into', "Property 'version' is missing"],
+  [
+    'a field',
+    'version: 1, from: LoanEvents, into, inboxes: {}',
+    "'inboxes' does not exist in type",
+  ],
+  [
+    'the type of a key',
+    "version: 1, from: LoanEvents, into, order: 'none', key: () => 1",
+    "Type 'number' is not assignable to type 'string'",
+  ],
+] as const)(
+  'who gets %s of a definition wrong is told so by the compiler',
+  async ([, header, message]) => {
+    const folder = join(project, 'wrong')
+    await mkdir(folder, { recursive: true })
+    onTestFinished(() => rm(folder, { recursive: true }))
+    await writeFile(
+      join(folder, 'wrong.ts'),
+      `import { defineProjection, tables } from '@fairlead/projection'
+    import { LoanEvents } from '../loans.ts'
+    const into = tables<{ loan: { id: string } }>()('loan', 'id', { id: 'text' })
+    export const wrong = defineProjection({ name: 'wrong', ${header} })`,
+    )
+    const config = { extends: '../tsconfig.json', include: ['*.ts'] }
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const checked = await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', folder]).catch(
+      (error: { readonly stdout: string }) => error,
+    )
+    expect(checked.stdout).toContain(message)
+  },
+)
 
 test('what it has of schemas in files is what the command line makes of them', async () => {
   const cli = join(ROOT, 'apps/cli/src/main.ts')

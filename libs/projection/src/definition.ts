@@ -226,6 +226,10 @@ export interface SqlBuilder<F extends EventSource, DB, X> {
 
 const NAME = /^[a-z][a-z0-9_]{0,39}$/
 
+/** With tables that `migrate` makes: handlers in SQL follow, as `.sql({ … })`. */
+export function defineProjection<const F extends EventSource, DB, X = undefined>(
+  header: Header<F, DB, X> & { readonly schema: TablesOf<DB> },
+): SqlBuilder<F, DB, X>
 /**
  * Defines a projection in two steps, of which the first fixes the types that the second infers:
  *
@@ -233,6 +237,7 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/
  *     defineProjection({ name, version, from: [A, B], into: t('totals', …) }).commutative({ … })
  *     defineProjection({ name, version, from: OrderEvents, schema: t }).sql({ … })
  */
+// Behind the other one: of the last overload the compiler tells why a header does not fit.
 export function defineProjection<
   const F extends EventSource,
   R,
@@ -257,9 +262,6 @@ export function defineProjection<
     readonly order?: 'none'
   },
 ): RowsBuilder<F, R, K, X>
-export function defineProjection<const F extends EventSource, DB, X = undefined>(
-  header: Header<F, DB, X> & { readonly schema: TablesOf<DB> },
-): SqlBuilder<F, DB, X>
 export function defineProjection(
   header: Header<EventSource, unknown, unknown, AnyEvent> & {
     readonly into?: Table

@@ -25,7 +25,8 @@ export function helpOfAll(commands: readonly Command[]): string {
     'fairlead <command> --help tells more about a command.',
     '',
     'Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 not found, 4 denied, 5 conflict (as a',
-    'group that has members), 6 unreachable or too slow, 10 unhealthy, 130 interrupted.',
+    'group that has members), 6 unreachable or too slow, 10 unhealthy, 11 a start would change',
+    'something, 130 interrupted.',
     '',
   ].join('\n')
 }
