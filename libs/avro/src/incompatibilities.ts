@@ -258,7 +258,7 @@ function ofFixed(reader: FixedSchema, writer: FixedSchema, path: string): Incomp
 }
 
 /** Namespaces do not count, and a writer's aliases never help. */
-function isSameName(reader: NamedSchema, writer: NamedSchema): boolean {
+export function isSameName(reader: NamedSchema, writer: NamedSchema): boolean {
   return (
     reader.name.name === writer.name.name ||
     reader.aliases.some(({ fullName }) => fullName === writer.name.fullName)

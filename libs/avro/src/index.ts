@@ -21,7 +21,7 @@ export {
 export { type Datum, defaultDatum, longDatum, setMember, timestampOf } from './datum.ts'
 export { isValidDefault } from './default-value.ts'
 export { type GuidReference, type Md5, schemaGuid } from './guid.ts'
-export { incompatibilities } from './incompatibilities.ts'
+export { incompatibilities, isSameName } from './incompatibilities.ts'
 export {
   type Incompatibility,
   type IncompatibilityType,

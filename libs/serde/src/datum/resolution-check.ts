@@ -6,6 +6,7 @@ import {
   type UnionSchema,
   incompatibilities,
   isNamed,
+  isSameName,
 } from '@fairlead/avro'
 
 /** Reasons that an error names; the registry's compatibility check tells all of them. */
@@ -29,14 +30,27 @@ export function checkPair(writer: AvroSchema, reader: AvroSchema): void {
  * @throws {DecodeError} when no branch reads any.
  */
 export function branchFor(writer: AvroSchema, reader: UnionSchema): AvroSchema {
-  const isReadable = (branch: AvroSchema): boolean => incompatibilities(branch, writer).length === 0
-  const isReadableOutside = (branch: AvroSchema): boolean =>
-    incompatibilities(outsideOf(branch), withoutSymbols(outsideOf(writer))).length === 0
+  const outsideOfWriter = withoutSymbols(outsideOf(writer))
+  const alike = reader.branches.filter(
+    (branch) =>
+      mayBeSameName(branch, writer) &&
+      incompatibilities(outsideOf(branch), outsideOfWriter).length === 0,
+  )
+  // To compare all that is inside is dear where types have types in them, and rarely needed.
+  const [only, ...others] = alike
   const branch =
-    preferred(writer, reader.branches.filter(isReadable)) ??
-    preferred(writer, reader.branches.filter(isReadableOutside))
+    others.length === 0
+      ? only
+      : (preferred(
+          writer,
+          alike.filter((candidate) => incompatibilities(candidate, writer).length === 0),
+        ) ?? preferred(writer, alike))
   if (branch === undefined) throw unreadable(incompatibilities(reader, writer))
   return branch
+}
+
+function mayBeSameName(branch: AvroSchema, writer: AvroSchema): boolean {
+  return !isNamed(branch) || !isNamed(writer) || isSameName(branch, writer)
 }
 
 function preferred(writer: AvroSchema, branches: readonly AvroSchema[]): AvroSchema | undefined {
