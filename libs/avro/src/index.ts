@@ -40,6 +40,7 @@ export type {
 } from './json/json-value.ts'
 export { readJson } from './json/read-json.ts'
 export { compareText, sortMembers, writeJson, writeJsonString } from './json/write-json.ts'
+export { branchOfObject } from './json-branch.ts'
 export { isJsNumber, logicalAttributes, logicalTypeOf } from './logical-type.ts'
 export { md5 } from './md5.ts'
 export {

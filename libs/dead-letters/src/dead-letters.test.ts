@@ -212,6 +212,30 @@ test('a number is one where a branch takes it, and a long that is none stays wha
   expect(dataOfJson(schemaOf('long'), 1.5)).toBe(1.5)
 })
 
+test.for([
+  [
+    'by a symbol',
+    { kind: 'AIR', left: '1970-01-01T00:00:00Z' },
+    { kind: 'AIR', left: new Date(0) },
+  ],
+  ['by a field', { legs: 1 }, { legs: 1n }],
+  ['by none of them', { legs: 'x', other: 1 }, { legs: 'x', other: 1 }],
+] as const)('records of a union are told apart: %s', ([, json, data]) => {
+  const left = (type: unknown) => ({ name: 'left', type })
+  const kind = (symbol: string) => ({
+    name: 'kind',
+    type: { type: 'enum', name: `Is${symbol}`, symbols: [symbol] },
+  })
+  const record = (name: string, ...fields: readonly object[]) => ({ type: 'record', name, fields })
+  const union = [
+    record('Road', kind('ROAD'), left('string')),
+    record('Air', kind('AIR'), left({ type: 'long', logicalType: 'timestamp-millis' })),
+    record('Walk', { name: 'legs', type: 'long' }),
+  ]
+  const { root } = parseSchema(JSON.stringify(union), { mode: 'strict' })
+  expect(dataOfJson(root, json)).toEqual(data)
+})
+
 test('a long goes back as it came, so that a union with text takes none for text', () => {
   const { root } = parseSchema(JSON.stringify(['string', 'long']), { mode: 'strict' })
   expect(jsonOfData(dataOfJson(root, 5))).toBe(5)

@@ -1,4 +1,4 @@
-import { type AvroSchema, isJsNumber, logicalTypeOf } from '@fairlead/avro'
+import { type AvroSchema, branchOfObject, isJsNumber, logicalTypeOf } from '@fairlead/avro'
 
 const TIMESTAMPS: ReadonlySet<string | undefined> = new Set([
   'timestamp-millis',
@@ -49,6 +49,10 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
   const isText = typeof json === 'string' && takes('string')
   const isNumber = typeof json === 'number' && takes('int', 'float', 'double')
   if (json === null || isText || isNumber) return json
+  if (isObject(json)) {
+    const branch = branchOfObject(branches, json)
+    return branch === undefined ? json : dataOfJson(branch, json)
+  }
   for (const branch of branches) {
     const data = dataOfJson(branch, json)
     if (data !== json) return data

@@ -37,6 +37,29 @@ const parcels: Projection = defineProjection({
             },
           },
           { name: 'last', type: ['null', 'post.Stop'], default: null },
+          {
+            name: 'via',
+            type: [
+              'null',
+              {
+                type: 'record',
+                name: 'Road',
+                fields: [
+                  { name: 'kind', type: { type: 'enum', name: 'IsRoad', symbols: ['ROAD'] } },
+                  { name: 'left', type: 'string' },
+                ],
+              },
+              {
+                type: 'record',
+                name: 'Air',
+                fields: [
+                  { name: 'kind', type: { type: 'enum', name: 'IsAir', symbols: ['AIR'] } },
+                  { name: 'left', type: { type: 'long', logicalType: 'timestamp-millis' } },
+                ],
+              },
+            ],
+            default: null,
+          },
         ],
       },
     },
@@ -86,6 +109,18 @@ test('times and longs are read in every use of a named type', async () => {
   const encoded = '{"at":1000,"grams":9007199254740993}'
   expect(written).toEqual([`{"id":"p","first":${encoded},"last":${encoded}}`])
 })
+
+test.for([
+  ['ROAD', '"1970-01-01T00:00:01.000Z"'],
+  ['AIR', '1000'],
+] as const)(
+  '%s: times are read in the record of a union that the value is',
+  async ([kind, left]) => {
+    const via = { kind, left: '1970-01-01T00:00:01.000Z' }
+    const { written } = await edited({ id: 'p', via })
+    expect(written).toEqual([`{"id":"p","via":{"kind":"${kind}","left":${left}}}`])
+  },
+)
 
 test.for([
   ['2026-01-31T12:00:00.5+02:00', Date.UTC(2026, 0, 31, 10, 0, 0, 500)],

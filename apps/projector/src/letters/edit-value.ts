@@ -1,4 +1,10 @@
-import { type AvroSchema, logicalTypeOf, parseSchema, recordName } from '@fairlead/avro'
+import {
+  type AvroSchema,
+  branchOfObject,
+  logicalTypeOf,
+  parseSchema,
+  recordName,
+} from '@fairlead/avro'
 import { DecodeError, OperationalError, errorMessage } from '@fairlead/base'
 import {
   type AnyEvent,
@@ -170,6 +176,10 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
   if (typeof json === 'string' && takes('string')) return json
   if (typeof json === 'number' && takes('float', 'double')) {
     return takes('long') && Math.abs(json) <= LONG_MAX ? safeLong(json) : json
+  }
+  if (isObject(json)) {
+    const branch = branchOfObject(branches, json)
+    return branch === undefined ? json : timestamps(branch, json)
   }
   for (const branch of branches) {
     const changed = timestamps(branch, json)
