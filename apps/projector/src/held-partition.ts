@@ -15,6 +15,8 @@ type HeldPartitionOptions = {
   readonly log: Pick<EventLog, 'earliestOffset' | 'topicId'>
   readonly partition: ProjectionPartition
   readonly observer: Pick<WorkerObserver, 'held' | 'wentBack'>
+  /** The worker stops. */
+  readonly signal: AbortSignal
 }
 
 /**
@@ -65,10 +67,11 @@ export class HeldPartition {
   /**
    * Raises the fence and reads where to begin.
    *
-   * @throws {StopRequired} when the checkpoint is of a former topic. What database and log throw.
+   * @throws {StopRequired} when the checkpoint is of a former topic. What database and log throw. The reason of
+   *   `signal`: a worker that is told to stop meanwhile takes the partition from nobody who has it by then.
    */
   async takeOver(): Promise<void> {
-    const { db, log, partition } = this.#options
+    const { db, log, partition, signal } = this.#options
     const { topic } = partition
     const known = await readCheckpoint(db, partition)
     const offset = known === undefined ? await log.earliestOffset(topic, partition.partition) : 0
@@ -78,6 +81,7 @@ export class HeldPartition {
       // A database that has lost its last commits, this one among them, has lost the fence behind it, too.
       this.#inbox = await Inbox.open(db, partition, topic)
     }
+    signal.throwIfAborted()
     const checkpoint = await takeOver(db, partition, { offset, topicId })
     if (checkpoint.topicId !== topicId) throw new StopRequired(explainNewTopic(partition))
     this.#topicId = topicId

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EventLog, Membership } from './log/event-log.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
-import { OneTopicFixture, balances, until } from './testing/one-topic.test-fixture.ts'
+import { OneTopicFixture, balances, errorsOf, until } from './testing/one-topic.test-fixture.ts'
 
 let fixture: OneTopicFixture
 
@@ -140,4 +140,37 @@ test('a projection that bounds its batches has none that is larger', async () =>
   const { metrics } = fixture.start([{ ...accounts, batchMax: 2 }])
   await until(async () => expect(await fixture.nextOffset()).toBe(5))
   await until(async () => expect(await batchCount(metrics)).toBe(3))
+})
+
+test('a worker that was revoked while the log did not answer takes the partition from nobody', async () => {
+  const { db, log } = fixture
+  const inner = log.open()
+  const asked = Promise.withResolvers<void>()
+  const answered = Promise.withResolvers<void>()
+  let isFirst = true
+  const slow: EventLog = {
+    ...inner,
+    topicId: async (topic) => {
+      if (isFirst) {
+        isFirst = false
+        asked.resolve()
+        await answered.promise
+      }
+      return inner.topicId(topic)
+    },
+  }
+  const fence = async () =>
+    (await sql<{ fence: bigint }>`select fence from evt.checkpoint`.execute(db)).rows[0]?.fence
+  log.append(0, deposited(accountId(0), 1))
+  const { metrics } = fixture.start([accounts], { log: slow })
+  await asked.promise
+  await log.rebalance()
+  await until(async () => expect(await fixture.nextOffset()).toBe(1))
+  const ofOwner = await fence()
+  answered.resolve()
+  await setImmediate()
+  log.append(0, deposited(accountId(0), 2))
+  await until(async () => expect(await fixture.nextOffset()).toBe(2))
+  expect(await errorsOf(metrics, 'fenced')).toBe(0)
+  expect(await fence()).toBe(ofOwner)
 })

@@ -80,7 +80,7 @@ export class PartitionWorker {
       fetchBytesMax,
     })
     this.#troubles = new WorkerTroubles((state) => observer.state(state))
-    this.#held = new HeldPartition(options)
+    this.#held = new HeldPartition({ ...options, signal })
     this.#lookUps = new LookUps(partition.projection, signal)
     const parts = {
       ...options,
