@@ -24,6 +24,7 @@ import {
   foldInto,
   foldOne,
   isEventFault,
+  mayMeetOtherSpellings,
   redactedError,
   rowKeyOf,
   refusedColumn,
@@ -37,7 +38,7 @@ import { type Effect, haveEffects } from './effects.ts'
 import type { LookUps } from './look-ups.ts'
 import { BatchRows } from './batch-rows.ts'
 import type { RowCache } from './row-cache.ts'
-import { moveCheckpoint } from './store/checkpoints.ts'
+import { type Turn, moveCheckpoint } from './store/checkpoints.ts'
 import { type Database, inTransaction } from './store/database.ts'
 import type { Inbox } from './store/inbox.ts'
 import { CommutativeTable } from './store/commutative-table.ts'
@@ -129,12 +130,13 @@ export async function applyBatch(
   })
   const keyCount = distinctKeyCount(admitted.records)
   const effects: Effect[] = []
+  const turn = turnOf(projection, admitted.records)
   // No transaction, and no lock of one, waits for another service.
   const lookedUp = await context.lookUps.of(admitted.records, ({ key }) => ledger.isParked(key))
   await inTransaction(db, async (trx) => {
     // First of all: it takes the lock on which a new owner waits, and refuses a former one. A swap of
     // versions waits for it, too: what is read behind it holds until the commit.
-    await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch })
+    await moveCheckpoint(trx, partition, { ...admitted, fence, leaderEpoch, turn })
     const ranges = await readEffectRanges(trx, partition)
     const records = await newRecords(context, trx, admitted.records, ledger)
     const common = { trx, ledger, schemaName, records, effects, ranges, lookedUp, rowCache }
@@ -157,6 +159,11 @@ export async function applyBatch(
     signal: context.effectsSignal,
   })
   return ledger
+}
+
+/** A row that another partition reads meanwhile under another spelling would lose what this one writes, or the other way round. */
+export function turnOf(projection: Projection, records: readonly PreparedRecord[]): Turn {
+  return mayMeetOtherSpellings(projection, records) ? 'alone' : 'shared'
 }
 
 function distinctKeyCount(records: readonly PreparedRecord[]): number {

@@ -5,7 +5,7 @@ import {
   type Letter,
   type PreparedRecord,
 } from '@fairlead/projection'
-import { type ApplyContext, type BatchMode, applyRecords } from './apply-batch.ts'
+import { type ApplyContext, type BatchMode, applyRecords, turnOf } from './apply-batch.ts'
 import { type Effect, haveEffects } from './effects.ts'
 import { LookUps } from './look-ups.ts'
 import type { RecordReader } from './log/prepare-records.ts'
@@ -54,8 +54,9 @@ export async function drainLetters(
   )
   const lookedUp = await new LookUps(partition.projection, signal).of(handled, () => false)
   const effects: Effect[] = []
+  const turn = turnOf(partition.projection, handled)
   const drained = await inTransaction(db, async (trx) => {
-    const raisedFence = await raiseFence(trx, partition, fence)
+    const raisedFence = await raiseFence(trx, partition, { fence, turn })
     await lockKeys(trx, partition, queue)
     const ledger = new BatchLedger({
       projection: partition.projection,

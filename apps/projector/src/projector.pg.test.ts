@@ -21,6 +21,13 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close())
 
+/** Records that all partitions are past. */
+async function appliedCount(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select sum(next_offset)::int as count from evt.checkpoint`.execute(fixture.db)
+  return rows[0]?.count ?? 0
+}
+
 describe('a fold', () => {
   test('becomes rows behind a view, with the checkpoint behind the last record', async () => {
     fixture.log.append(
@@ -226,6 +233,21 @@ test('a fold whose rows are shared by partitions loses no update', async () => {
     fixture.log.append(partition, ...records)
   }
   await until(async () => expect(await fixture.readAccounts()).toEqual(balances(4 * eventCount)))
+})
+
+test('a fold loses no update of a row whose key is spelled otherwise in each partition', async () => {
+  const id = accountId(0).replace(/0$/, 'a')
+  const spellings = [id, id.toUpperCase(), id.replaceAll('-', ''), `{${id}}`]
+  fixture.log = new MemoryLog(TOPIC, spellings.length)
+  const eventCount = 40
+  fixture.start([accounts], { batchRecordsMax: 1 })
+  for (const [partition, spelling] of spellings.entries()) {
+    const records = Array.from({ length: eventCount }, () => deposited(spelling, 1))
+    fixture.log.append(partition, ...records)
+  }
+  const events = spellings.length * eventCount
+  await until(async () => expect(await appliedCount()).toBe(events))
+  expect(await fixture.readAccounts()).toEqual([{ id, balance: events, total: BigInt(events) }])
 })
 
 test('an event of a type that is not defined stops the partition in front of it', async () => {

@@ -28,6 +28,7 @@ export {
   addChanges,
 } from './commutative-columns.ts'
 export { refusedColumn } from './column-values.ts'
+export { mayMeetOtherSpellings } from './key-spelling.ts'
 export { KeyLanes } from './key-lanes.ts'
 export { LookedUp, enrichedFor } from './looked-up.ts'
 export type { BatchBounds } from './batch-bounds.ts'

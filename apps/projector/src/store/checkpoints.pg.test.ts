@@ -44,6 +44,7 @@ const move = (held: HeldCheckpoint, nextOffset: number): Promise<void> =>
       to: { ...held.progress, nextOffset },
       fence: held.fence,
       leaderEpoch: 3,
+      turn: 'shared',
     }),
   )
 
@@ -67,7 +68,7 @@ test('how far a transaction is applied is found where it was left', async () => 
   ]
   const source = { commitLsn: lsn(20n), index: 1, commitTimeMs: 500, recentTransactions }
   const to = { ...progress, source, nextOffset: 6 }
-  const moved = { from: progress, to, fence, leaderEpoch: 3 }
+  const moved = { from: progress, to, fence, leaderEpoch: 3, turn: 'shared' } as const
   await db.transaction().execute((trx) => moveCheckpoint(trx, partition, moved))
   expect((await readCheckpoint(db, partition))?.progress).toEqual(to)
 
@@ -117,6 +118,7 @@ test('a take-over waits for the batch that is committing', async () => {
       to: { ...held.progress, nextOffset: 5 },
       fence: held.fence,
       leaderEpoch: 3,
+      turn: 'shared',
     })
     return { next: takeOver(db, partition, { offset: 0, topicId: TOPIC_ID }) }
   })

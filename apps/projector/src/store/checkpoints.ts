@@ -159,6 +159,14 @@ export function batchesLock(of: {
   return sql`hashtextextended(${name}, 0)`
 }
 
+/** Whether a transaction shares {@link batchesLock} with those of other partitions; if not, none of them runs meanwhile. */
+export type Turn = 'shared' | 'alone'
+
+function takeTurn(partition: ProjectionPartition, turn: Turn): RawBuilder<unknown> {
+  const lock = sql.raw(turn === 'alone' ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared')
+  return sql`(select ${lock}(${batchesLock(versionOf(partition))}) offset 0) turn`
+}
+
 /**
  * Moves the checkpoint, as a compare-and-set on its offset and fence: together with the rows of the
  * batch in one transaction, this is what makes each event count once.
@@ -173,6 +181,7 @@ export async function moveCheckpoint(
     readonly to: Progress
     readonly fence: bigint
     readonly leaderEpoch: number
+    readonly turn: Turn
   },
 ): Promise<void> {
   const { source, eventTimeMs, nextOffset } = move.to
@@ -187,7 +196,7 @@ export async function moveCheckpoint(
       recent_event_counts = ${eventCounts(source)}::jsonb,
       event_time = ${eventTimeMs === null ? null : storableTime(eventTimeMs)},
       updated_at = clock_timestamp()
-    from (select pg_advisory_xact_lock_shared(${batchesLock(versionOf(partition))}) offset 0) turn
+    from ${takeTurn(partition, move.turn)}
     where ${isRowOf(partition)}
       and next_offset = ${move.from.nextOffset} and fence = ${move.fence}`
   const { numAffectedRows } = await moved.execute(trx).catch(rethrown)
@@ -223,10 +232,10 @@ export async function holdFence(
 export async function raiseFence(
   trx: Transaction<unknown>,
   partition: ProjectionPartition,
-  fence: bigint,
+  { fence, turn }: { readonly fence: bigint; readonly turn: Turn },
 ): Promise<bigint> {
   const raised = sql<{ fence: bigint }>`
-    update evt.checkpoint set fence = fence + 1
+    update evt.checkpoint set fence = fence + 1 from ${takeTurn(partition, turn)}
     where ${isRowOf(partition)} and fence = ${fence} returning fence`
   const { rows } = await raised.execute(trx).catch(rethrown)
   const [row] = rows

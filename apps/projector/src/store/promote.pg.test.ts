@@ -211,7 +211,7 @@ test('batches that come while a promotion waits for one wait behind it', async (
     const topic = 'outbox.event.account'
     const done = db.transaction().execute(async (trx) => {
       const move = { from, to: { ...from, nextOffset: 2 }, fence: 0n, leaderEpoch: 0 }
-      await moveCheckpoint(trx, { ...at, topic }, move)
+      await moveCheckpoint(trx, { ...at, topic }, { ...move, turn: 'shared' })
       begun.resolve()
       await commit
     })
