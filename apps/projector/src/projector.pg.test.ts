@@ -216,7 +216,7 @@ describe('a fold', () => {
     await until(async () => expect(await fixture.nextOffset()).toBe(5))
     expect(await fixture.letters()).toMatchObject([
       { key: accountId(0), offset: 0, stage: 'decode', error: 'DecodeError' },
-      { key: '0:1', offset: 1, stage: 'handle', code: '22P02' },
+      { key: '0:1', offset: 1, stage: 'handle', error: 'TypeError' },
       { key: accountId(2), offset: 2, stage: 'decode' },
     ])
     expect((await fixture.readAccounts()).map(({ id }) => id)).toEqual([accountId(4)])

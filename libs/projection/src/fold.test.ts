@@ -278,3 +278,34 @@ test.for([
   })
   expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorMessage: message } }])
 })
+
+test('a record without a key becomes no row under what it is set aside under', () => {
+  const { record } = sampleRecord({ type: 'Deposited', key: 'a', amount: 1 }, 7, 0)
+  const key = `${record.partition}:7`
+  const records = [
+    sampleRecord({ type: 'Deposited', key, amount: 1 }, 7, 0),
+    sampleRecord({ type: 'Deposited', key, amount: 1 }, 8, 1),
+  ]
+  const rowKey = (event: { key: string }) => `of ${event.key}`
+  const outcome = (projection: typeof accounts) => {
+    const ledger = new BatchLedger({ projection, parkedKeys: new Set(), attempts: Attempts.none })
+    const { upserts } = foldBatch(projection, { records, rows: new Map(), ledger })
+    return { upserts, letters: ledger.letters }
+  }
+  expect(outcome(accounts)).toMatchObject({
+    upserts: [],
+    letters: [
+      {
+        cause: {
+          kind: 'failed',
+          errorMessage:
+            'the record has no key that is a text, so account has no row for it: give the projection a key',
+        },
+      },
+      { cause: { kind: 'blocked' } },
+    ],
+  })
+  expect(outcome({ ...accounts, rowKey }).upserts).toEqual([
+    { id: `of ${key}`, balance: 2, events: 2 },
+  ])
+})

@@ -4,7 +4,7 @@ import { hasTextKeys } from './event-key.ts'
 import type { BatchLedger } from './batch-ledger.ts'
 import { isGivenPromise } from './given-promise.ts'
 import { enrichedFor } from './looked-up.ts'
-import type { PreparedRecord } from './log-record.ts'
+import { type PreparedRecord, placeKey } from './log-record.ts'
 import type { Row, RowKey } from './table.ts'
 
 /** What a folded batch changes. No key is in both lists, and none twice. */
@@ -163,15 +163,25 @@ export function changesOf(
   return { upserts, deletes }
 }
 
-/** @throws {TypeError} when the projection's `key` returns what cannot be a key. */
+/** @throws {TypeError} when the projection's `key` returns what cannot be a key, or the record has none. */
 export function rowKeyOf(
   projection: FoldProjection | CommutativeProjection,
   event: AnyEvent,
 ): RowKey {
   const key: unknown = projection.rowKey(event)
+  if (isStandIn(key, event)) {
+    throw new TypeError(
+      `the record has no key that is a text, so ${projection.table.name} has no row for it: give the projection a key`,
+    )
+  }
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return key
   const given = isGivenPromise(key) ? 'promise' : typeof key
   throw new TypeError(`the row key of ${projection.name} is a ${given}`)
+}
+
+/** What a record without a key is set aside under is a key of no row. */
+function isStandIn(key: unknown, event: AnyEvent): boolean {
+  return key === event.key && event.key.includes(':') && key === placeKey(event.source)
 }
 
 function tryRowKey(projection: FoldProjection, prepared: PreparedRecord): RowKey | undefined {

@@ -81,8 +81,13 @@ const lenientText = new TextDecoder('utf-8', { ignoreBOM: true })
 export function keyText(record: LogRecord): string {
   const text = record.textKey === undefined ? textKey(record) : record.textKey()
   // Postgres has no text with NUL in it.
-  if (text === null || text.includes('\0')) return `${record.partition}:${record.offset}`
+  if (text === null || text.includes('\0')) return placeKey(record)
   return text
+}
+
+/** In the place of a key, where a record has none that is a text. */
+export function placeKey({ partition, offset }: Pick<LogRecord, 'partition' | 'offset'>): string {
+  return `${partition}:${offset}`
 }
 
 function textKey({ key }: LogRecord): string | null {
