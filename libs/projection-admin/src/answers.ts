@@ -13,6 +13,8 @@ export type ProjectionVersion = {
   /** Null where another process has partitions of it. */
   readonly lagRecords: number | null
   readonly parkedKeys: number
+  /** What tells that a record repeats another one: its place in the log, its source's, and with an inbox its event's id. */
+  readonly duplicatesKnownBy: readonly ('offset' | 'position' | 'id')[]
 }
 
 export type ProjectionStatus = {

@@ -65,18 +65,19 @@ export function requireCredentials(
   })
   const accepted = acceptedHeaders(config).map(digest)
   const challenges = acceptedHeaders(config).map((header) =>
-    header.startsWith('Bearer') ? 'Bearer' : 'Basic realm="fairlead", charset="UTF-8"',
+    header.startsWith('bearer') ? 'Bearer' : 'Basic realm="fairlead", charset="UTF-8"',
   )
   http.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
     if (OPEN_PATHS.has(routeOptions.url)) return
-    const given = digest(headers.authorization ?? '')
+    const given = digest(withPlainScheme(headers.authorization ?? ''))
     // Each is compared, and in constant time: an answer tells nothing of how near a guess was.
     const matches = accepted.map((expected) => timingSafeEqual(expected, given))
     if (matches.includes(true)) return
-    failures.inc({ reason: headers.authorization === undefined ? 'missing' : 'wrong' })
-    return reply.code(401).header('www-authenticate', challenges.join(', ')).send({
-      message: 'credentials are required: see http.auth.bearer.token and http.auth.basic.user',
-    })
+    const isMissing = headers.authorization === undefined
+    failures.inc({ reason: isMissing ? 'missing' : 'wrong' })
+    const problem = isMissing ? 'credentials are required' : 'the credentials are wrong'
+    const message = `${problem}: see http.auth.bearer.token and http.auth.basic.user`
+    return reply.code(401).header('www-authenticate', challenges.join(', ')).send({ message })
   })
 }
 
@@ -84,11 +85,16 @@ function acceptedHeaders(config: CredentialsConfig): readonly string[] {
   const token = config['http.auth.bearer.token']
   const { user, password } = basicOf(config)
   return [
-    ...(token === undefined ? [] : [`Bearer ${token}`]),
+    ...(token === undefined ? [] : [`bearer ${token}`]),
     ...(user === undefined
       ? []
-      : [`Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`]),
+      : [`basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`]),
   ]
+}
+
+/** Its name is the same in any case (RFC 9110, 11.1). */
+function withPlainScheme(authorization: string): string {
+  return authorization.replace(/^[a-z]+ +/i, (scheme) => `${scheme.trimEnd().toLowerCase()} `)
 }
 
 function basicOf(config: CredentialsConfig) {

@@ -15,7 +15,7 @@ export function refusePages(http: FastifyInstance, options: { readonly hasToken:
     if (READING.has(method)) return
     if (headers.origin === undefined && headers['sec-fetch-site'] === undefined) return
     // A wrong one has been answered before.
-    if (options.hasToken && headers.authorization?.startsWith('Bearer ') === true) return
+    if (options.hasToken && /^bearer /i.test(headers.authorization ?? '')) return
     return reply.code(403).send({
       code: 'FROM_A_PAGE',
       message:

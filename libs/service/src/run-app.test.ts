@@ -74,6 +74,7 @@ test('with credentials everything but health and metrics needs one of them', asy
     expect(await get(path)).toBe(200)
   }
   expect(await get('/greeting', 'Bearer sesame-open')).toBe(200)
+  expect(await get('/greeting', 'bearer sesame-open')).toBe(200)
   expect(await get('/greeting', basic('ann:pass:word'))).toBe(200)
   for (const wrong of [undefined, 'Bearer sesame-ope', 'sesame-open', basic('ann:pass'), 'Basic']) {
     expect(await get('/greeting', wrong)).toBe(401)

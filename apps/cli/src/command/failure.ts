@@ -53,6 +53,7 @@ const UNREACHABLE = new Set([
 ])
 
 const HINTS: Readonly<Record<string, string>> = {
+  HTTP_401: 'give its token with --token or $FAIRLEAD_TOKEN, or user and password in its address',
   UNKNOWN_TOPIC_OR_PARTITION: '"fairlead topic list" shows the topics there are',
   GROUP_ID_NOT_FOUND: '"fairlead group list" shows the groups there are',
   NON_EMPTY_GROUP: 'stop the members of the group first',

@@ -25,6 +25,11 @@ test.for([
   expect([run.exitCode, run.requests.length]).toEqual([exitCode, count])
 })
 
+test('who lacks credentials is told where to give them', async () => {
+  const refused = () => ({ status: 401, body: { message: 'credentials are required' } })
+  expect((await runAgainst(refused, LIST_PROJECTIONS)).stderr).toContain('--token')
+})
+
 test.for([401, 403])(
   'the status %i of a service is the exit code of who may not',
   async (status) => {
