@@ -26,6 +26,8 @@ import { type TenantRows, rowsByTenant } from './tenant-rows.ts'
 import type { Verification } from './verify-version.ts'
 
 const SAMPLE_DEFAULT = 100
+/** Rows as the log has them. */
+const STAGE = 'pg_temp.verify_stage'
 /** Keys of each kind of difference that are named. */
 const NAMED_MAX = 10
 
@@ -72,6 +74,8 @@ export async function compareRows(
       await expectRunning(trx, registered)
       await reading.readTo(await readCheckpoints(trx, versionOf(registered)))
       const each: Verification[] = []
+      const [first] = drawn.values()
+      if (first !== undefined) await createStage(trx, projection, first)
       for (const rows of drawn.values()) each.push(await compare(trx, projection, columns, rows))
       return summed(each)
     })
@@ -159,6 +163,17 @@ async function drawFromTable(
   return rows.map(({ key }) => key)
 }
 
+/** One for all tenants: with a table for each, the transaction would have more locks than a server has room for. */
+async function createStage(
+  trx: Transaction<unknown>,
+  projection: FoldProjection,
+  { options: { registered } }: DrawnRows,
+): Promise<void> {
+  const { qualifiedName } = new FoldTable(projection, registered.schemaName)
+  await sql`create temporary table verify_stage
+    (like ${sql.raw(qualifiedName)}) on commit drop`.execute(trx)
+}
+
 async function compare(
   trx: Transaction<unknown>,
   projection: FoldProjection,
@@ -171,9 +186,8 @@ async function compare(
   const failing = new Set([...fold.failing, ...fold.parked])
   const compared = [...fold.rows()].filter(([key]) => !failing.has(key))
   const expected = compared.flatMap(([, row]): Row[] => (row === undefined ? [] : [row]))
-  await sql`create temporary table verify_stage
-    (like ${sql.raw(qualifiedName)})`.execute(trx)
-  await session.copy(copyStatement(table, 'pg_temp.verify_stage'), copyText(table, expected))
+  await sql`truncate ${sql.raw(STAGE)}`.execute(trx)
+  await session.copy(copyStatement(table, STAGE), copyText(table, expected))
 
   const key = sql.ref(table.keyColumn)
   const stored = sql.raw(qualifiedName)
@@ -199,7 +213,6 @@ async function compare(
       where e.${key} is null and t.${key} = any(${keyTexts.arrayOf([...compareKeys])})`,
   )
   const rowCount = await countOf(trx, stored)
-  await sql`drop table pg_temp.verify_stage`.execute(trx)
   const named = (keys: readonly string[]): readonly string[] =>
     tenant === null ? keys : keys.map((each) => unitOf(tenant, each))
   // A row has an event at least. There may be fewer rows: those of some keys were removed.
@@ -235,7 +248,7 @@ async function countOf(
   return rows[0]?.count ?? 0
 }
 
-/** Null when the live version has no such table. */
+/** Null when the live version has no such table: none of the tenant, or one of all tenants. */
 async function liveCount(
   trx: Transaction<unknown>,
   { projectionId }: RegisteredProjection,
@@ -246,7 +259,7 @@ async function liveCount(
     where s.projection_id = v.projection_id and s.version = v.version and t.name = ${tenant})`
   const schema = tenant === null ? sql`v.schema_name` : schemaOfTenant
   const { rows } = await sql<{ name: string | null }>`
-    select to_regclass(format('%I.%I', ${schema}, ${tableName}::text))::text as name
+    select to_regclass(quote_ident(${schema}) || '.' || quote_ident(${tableName}))::text as name
     from evt.projection_version v
     where v.projection_id = ${projectionId} and v.state = 'live'`.execute(trx)
   const name = rows[0]?.name ?? null

@@ -226,3 +226,15 @@ test('a version that was taken back is not shown again by the job that showed it
   })
   expect(await readVersion(db, target)).toMatchObject({ state: 'standby', liveVersion: 1 })
 })
+
+test('rows that each tenant has of his own are compared beside those that all have in one table', async () => {
+  log.append(0, deposited(accountId(0), 1, [['tenant', Buffer.from('acme')]]))
+  const apart = { ...accounts, version: 2, tenants: 'schema' as const }
+  fixture.start([accounts, apart], { tenantHeader: 'tenant' })
+  await fixture.hasState('accounts', 2, 'ready')
+  const job = await fixture.runJob('accounts', { version: 2, kind: 'verify', request: {} })
+  expect(job).toMatchObject({
+    reason: null,
+    result: { isEqual: true, rowCount: 1, liveRowCount: null },
+  })
+})
