@@ -32,6 +32,7 @@ import {
   refuseOtherTopics,
   storeTarget,
 } from './build-target.ts'
+import { dropTenants } from './drop-tenants.ts'
 import { isWithin } from './event-bound.ts'
 import { FoldLoad } from './fold-load.ts'
 import { FoldThreads, type FoldThreadsSetup, ThreadGaveUp } from './fold-threads.ts'
@@ -132,6 +133,7 @@ class VersionBuild {
     if (known !== null && started.length > 0) return known
     const target = await findTarget(log, registered)
     for (const at of target.ends) await this.#refuseMissingHistory(at)
+    await dropTenants(this.#options)
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered, job.id)
       await createTables(trx, registered, { isBulk: true })

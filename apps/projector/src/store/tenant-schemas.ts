@@ -125,15 +125,17 @@ async function createSchema(
   }
 }
 
-/** Drops the tables of all tenants of a version. */
+/** Drops the tables of all tenants of a version, or of so many; answers of how many. */
 export async function dropTenantSchemas(
   trx: Transaction<unknown>,
   version: { readonly projectionId: number; readonly version: number },
-): Promise<void> {
-  for (const { schemaName } of await listTenantSchemas(trx, version)) {
+  countMax: number = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const dropped = (await listTenantSchemas(trx, version)).slice(0, countMax)
+  for (const { schemaName } of dropped) {
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
   }
-  await sql`
-    delete from evt.tenant_schema
-    where projection_id = ${version.projectionId} and version = ${version.version}`.execute(trx)
+  const names = dropped.map(({ schemaName }) => schemaName)
+  await sql`delete from evt.tenant_schema where schema_name = any(${names}::text[])`.execute(trx)
+  return dropped.length
 }
