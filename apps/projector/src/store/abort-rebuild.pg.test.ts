@@ -5,7 +5,7 @@ import type { EventLog } from '../log/event-log.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
 import { abortRebuild } from './abort-rebuild.ts'
-import { latestJob } from './jobs.ts'
+import { latestJob, requestJob } from './jobs.ts'
 import { requestRebuild } from './request-rebuild.ts'
 import { retire } from './retire.ts'
 import { lockVersion, readVersion } from './versions.ts'
@@ -138,4 +138,29 @@ test('a rebuild that nobody has begun is aborted, too', async () => {
   await requestRebuild(fixture.db, V2, {})
   await abortRebuild(fixture.db, { ...V2, abortedBy: 'ben' })
   expect(await readVersion(fixture.db, V2)).toMatchObject({ state: 'failed' })
+})
+
+test('a version that does not catch up can be filled anew once that is aborted', async () => {
+  const { projection, release } = stuck()
+  release()
+  fixture.start([totals, projection])
+  await fixture.hasState('totals', 2, 'ready')
+  await fixture.stopAll()
+  const { projectionId } = await readVersion(fixture.db, V2)
+  // As of one whose log lost events before it came to them: its worker stands still.
+  await sql`update evt.projection_version set state = 'catching_up'
+    where (projection_id, version) = (${projectionId}, 2)`.execute(fixture.db)
+  await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
+  await expect(requestRebuild(fixture.db, V2, {})).rejects.toMatchObject({ code: 'BUSY' })
+
+  await abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })
+  const version = await readVersion(fixture.db, V2)
+  expect(version).toMatchObject({ state: 'failed', reason: 'aborted by ana' })
+  expect(await latestJob(fixture.db, { ...version, kind: 'verify' })).toMatchObject({
+    state: 'failed',
+    code: 'ABORTED',
+  })
+  await requestRebuild(fixture.db, V2, {})
+  fixture.start([totals, projection])
+  await fixture.hasState('totals', 2, 'ready')
 })

@@ -1,10 +1,17 @@
 import { sql } from 'kysely'
 import type { Database } from './database.ts'
-import { JOB_LOCK_CLASS, failJob, jobLockKey, latestJob } from './jobs.ts'
-import { VersionError, lockVersion, readVersion } from './versions.ts'
+import { JOB_LOCK_CLASS, failJob, failOpenJobs, jobLockKey, latestJob } from './jobs.ts'
+import { type VersionState, VersionError, lockVersion, readVersion } from './versions.ts'
 
 /** For a session to roll back what it has not committed. */
 const TERMINATION_TIMEOUT_MS = 10_000
+
+/** In which a version is that is aborted in one of them. */
+const STATES: Readonly<Partial<Record<VersionState, readonly VersionState[]>>> = {
+  building: ['building', 'failed'],
+  // It may never get there: its worker stands still where the log has lost what comes next.
+  catching_up: ['catching_up'],
+}
 
 /**
  * Ends the rebuild of a version, which has failed then: it can be ordered again, or retired. No projector has to
@@ -22,27 +29,30 @@ export async function abortRebuild(
   const { name, version, abortedBy } = target
   const label = `${name} v${version}`
   const found = await readVersion(db, target)
-  if (found.state !== 'building') {
+  const states = STATES[found.state]
+  if (states === undefined) {
     throw new VersionError('NOT_BUILDING', `${label} is ${found.state}: no rebuild is under way`)
   }
   const reason = `aborted by ${abortedBy}`
+  const failure = { code: 'ABORTED', reason }
   const job = await latestJob(db, { ...found, kind: 'rebuild' })
   if (job !== undefined) {
-    await failJob(db, job.id, { code: 'ABORTED', reason })
+    await failJob(db, job.id, failure)
     await endSession(db, job.id, label)
   }
   await db.transaction().execute(async (trx) => {
     const { projectionId, state } = await lockVersion(trx, target)
-    if (state !== 'building' && state !== 'failed') {
+    if (!states.includes(state)) {
       throw new VersionError(
         'NOT_BUILDING',
         `${label} is ${state}: its rebuild had ended before it could be aborted`,
       )
     }
+    if (state === 'catching_up') await failOpenJobs(trx, found, failure)
     // Somebody may have ordered the next rebuild meanwhile.
     await sql`
       update evt.projection_version set state = 'failed', reason = ${reason}
-      where (projection_id, version, state) = (${projectionId}, ${version}, 'building')
+      where (projection_id, version, state) = (${projectionId}, ${version}, ${found.state})
         and not exists (select from evt.projection_job j
           where (j.projection_id, j.version, j.kind) = (${projectionId}, ${version}, 'rebuild')
             and j.state in ('requested', 'running'))`.execute(trx)

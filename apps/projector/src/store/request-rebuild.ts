@@ -27,7 +27,10 @@ export async function requestRebuild(
       )
     }
     if (state === 'catching_up') {
-      throw new VersionError('BUSY', `${label} is filled, and catches up with the log`)
+      throw new VersionError(
+        'BUSY',
+        `${label} is filled, and catches up with the log: abort that to have it filled anew`,
+      )
     }
     if (state === 'retired') {
       throw new VersionError('RETIRED', `${label} is retired: its number is not used again`)
