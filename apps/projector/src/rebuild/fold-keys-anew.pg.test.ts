@@ -66,6 +66,20 @@ describe('the rows of some keys', () => {
     }
   })
 
+  test('are found while live batches have all connections, and wait for the swap', async () => {
+    const id = '00000000-0000-4000-8000-00000000abcd'
+    const append = (): void => log.append(0, deposited(id.toUpperCase(), 1))
+    append()
+    fixture.start([accounts], { databaseConnectionsMax: 1 })
+    await fixture.hasBalances('public', [[id, 1]])
+    const appending = setInterval(append, 1)
+    try {
+      expect(await foldAnew(id)).toMatchObject({ state: 'done', result: { rows: 1 } })
+    } finally {
+      clearInterval(appending)
+    }
+  })
+
   test('are refused when the table could not have them', async () => {
     fixture.appendDeposits(1, 1)
     fixture.start([accounts])

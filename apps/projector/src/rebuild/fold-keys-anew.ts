@@ -98,14 +98,18 @@ type Read = {
 type Outcome = 'done' | 'behind' | 'held-up'
 
 async function swapRows(options: RebuildOptions, read: Read): Promise<Outcome> {
-  const { session } = options
+  const { session, db } = options
   try {
-    return await session.lend(() =>
-      inTransaction(session.db, (trx) => swapLocked(trx, options, read)),
-    )
+    // Before anything is locked: batches that wait for the swap may have all other connections.
+    return await db.connection().execute(async (reserved) => {
+      read.fold.spellBy(reserved)
+      return session.lend(() => inTransaction(session.db, (trx) => swapLocked(trx, options, read)))
+    })
   } catch (error) {
     if (postgresErrorCode(error) === LOCK_NOT_AVAILABLE) return 'held-up'
     throw error
+  } finally {
+    read.fold.spellBy(db)
   }
 }
 

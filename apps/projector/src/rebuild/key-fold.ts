@@ -48,7 +48,7 @@ type KeyFoldOptions = {
 export class KeyFold {
   readonly #options: KeyFoldOptions
   readonly #projection: FoldProjection
-  readonly #keyTexts: KeyTexts
+  #keyTexts: KeyTexts
   readonly #lookUps: LookUps
   /** What the rows are folded under: of each key, the spelling that came first. */
   readonly #spellings = new Map<string, RowKey>()
@@ -100,6 +100,11 @@ export class KeyFold {
   /** Places of events of the rows that the version has set aside. */
   get letters(): readonly Place[] {
     return this.#letters
+  }
+
+  /** Asks `db` for the spelling of keys from here on. */
+  spellBy(db: Database): void {
+    this.#keyTexts = new KeyTexts(db, this.#options.projection.table)
   }
 
   /** Nobody wants the row any more. */
