@@ -256,6 +256,18 @@ test('any value of any schema comes back, and is what the specification says to 
   )
 })
 
+test('bytes that end too early are an error that names a place within them', () => {
+  fc.assert(
+    fc.property(pairAndSample, fc.nat(), ({ writer, sample }, nat) => {
+      fc.pre(sample.bytes.length > 0)
+      const end = nat % sample.bytes.length
+      const decoder = new DatumDecoder(parsed(writer).root)
+      const decode = () => decoder.decode(Uint8Array.from(sample.bytes.slice(0, end)))
+      expect(decode).toThrow(`the bytes end within a value (at position ${end})`)
+    }),
+  )
+})
+
 test('the text that a registry stores of any schema stays as it is', () => {
   fc.assert(
     fc.property(pair, ({ writer }) => {

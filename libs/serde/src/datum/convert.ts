@@ -60,11 +60,13 @@ export function itemsConvert(convert: Convert): Convert {
 /** What avsc reads a map as. */
 type Entry = { readonly key: string; readonly value: unknown }
 
+/** An entry is named by its place, as its key may be a person's and errors end up in logs. */
 export function entriesConvert(convert: Convert): Convert {
   return (entries) => {
     const map: Record<string, Datum> = {}
-    for (const { key, value } of entries as readonly Entry[]) {
-      const converted = convert === undefined ? value : convertWithin(`.${key}`, { convert }, value)
+    for (const [index, { key, value }] of (entries as readonly Entry[]).entries()) {
+      const converted =
+        convert === undefined ? value : convertWithin(`[${index}]`, { convert }, value)
       setMember(map, key, converted)
     }
     return map

@@ -3,6 +3,7 @@ import type { AvroSchema, Datum } from '@fairlead/avro'
 import type { Resolver, Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
 import type { Convert } from './convert.ts'
+import { faultIn } from './fault.ts'
 import { Resolution } from './resolution.ts'
 
 /**
@@ -10,12 +11,14 @@ import { Resolution } from './resolution.ts'
  * of `incompatibilities`: what the registry accepts can be decoded. The bytes are avsc's work.
  */
 export class DatumDecoder {
+  readonly #writer: AvroSchema
   readonly #type: Type
   readonly #resolver: Resolver | undefined
   readonly #convert: Convert
 
   /** @throws {DecodeError} when the reader cannot read what the writer writes. */
   constructor(writer: AvroSchema, reader: AvroSchema = writer) {
+    this.#writer = writer
     const resolved = new Resolution().resolve(writer, reader)
     this.#type = avscTypeOf(resolved.reader)
     this.#convert = resolved.convert
@@ -45,7 +48,8 @@ export class DatumDecoder {
     } catch (error) {
       // What has no value here knows its place in the whole, and not in the bytes.
       if (isRead && error instanceof DecodeError) throw error.within('', position)
-      throw decodeErrorOf(error, position)
+      const fault = isRead ? undefined : faultIn(bytes, { writer: this.#writer, position, end })
+      throw fault ?? decodeErrorOf(error, position)
     }
   }
 }

@@ -41,7 +41,7 @@ test('what has no value is named with its place', () => {
   })
   const bytes = encoded(writer, { lines: { a: [null, { count: 2n ** 60n }] } })
   expect(() => new DatumDecoder(schemaOf(writer)).decode(Uint8Array.of(9, ...bytes), 1)).toThrow(
-    '.lines.a[1].count: a long with "js": "number" is beyond 2^53 - 1 (at position 1)',
+    '.lines[0][1].count: a long with "js": "number" is beyond 2^53 - 1 (at position 1)',
   )
 })
 
@@ -127,4 +127,56 @@ test('a union of records that have one another in them is compiled in a moment',
   const startedAtMs = performance.now()
   expect(new DatumDecoder(writer, reader).decode(bytes)).toEqual({ left: 1n, right: 2n })
   expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+})
+
+describe('bytes that are no value are an error with its place', () => {
+  const color = { type: 'enum', name: 'Color', symbols: ['RED'] }
+  const order = record(
+    'Order',
+    { name: 'id', type: 'int' },
+    {
+      name: 'lines',
+      type: { type: 'array', items: ['null', record('L', { name: 'c', type: color })] },
+    },
+    { name: 'notes', type: { type: 'map', values: 'string' } },
+  )
+  const whole = [2, 4, 0, 2, 0, 0, 2, 2, 0x6e, 2, 0x78, 0]
+
+  test.for([
+    [
+      'a symbol',
+      [...whole.slice(0, 4), 8],
+      '.lines[1].c: there is no symbol of Color with index 4',
+      4,
+    ],
+    ['a branch', [2, 2, 4], '.lines[0]: there is no branch of a union with index 2', 2],
+    ['an int', [0xff, 0xff, 0xff, 0xff, 0x7f], '.id: an int is beyond 32 bits', 0],
+    ['a length', [...whole.slice(0, 9), 1], '.notes[0]: a length is -1', 9],
+    ['what is not there', whole.slice(0, 10), '.notes[0]: the bytes end within a value', 10],
+    [
+      'a number without end',
+      Array.from({ length: 11 }, () => 0xff),
+      '.id: a number is beyond 64 bits',
+      0,
+    ],
+  ] as const)('%s', ([, input, message, position]) => {
+    expect(decoded(order, whole)).toMatchObject({ id: 1, notes: { n: 'x' } })
+    const reader = new DatumDecoder(schemaOf(order), schemaOf(record('Order')))
+    const among = Uint8Array.of(0, 0, 0, ...input, 0)
+    const end = 3 + input.length
+    for (const decoder of [new DatumDecoder(schemaOf(order)), reader]) {
+      expect(() => decoder.decode(among, 3, end)).toThrow(
+        `${message} (at position ${3 + position})`,
+      )
+    }
+  })
+
+  test('the place of what nests without end has one', () => {
+    const node = record('Node', { name: 'next', type: ['null', 'Node'] })
+    for (const depth of [200, 1_000_000]) {
+      const thrown = () => decoded(node, new Uint8Array(depth).fill(2))
+      expect(thrown).toThrow(DecodeError)
+      expect(thrown).toThrow(/^.{0,300}$/)
+    }
+  })
 })
