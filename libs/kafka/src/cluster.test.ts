@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import { type AddressInfo, Socket, createServer } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Cluster } from './cluster.ts'
 import { FakeBroker } from './fake-broker.ts'
@@ -30,4 +30,18 @@ test('of connections that a firewall forgot, one costs a timeout, not each', asy
   broker.cutOff()
   await expect(refresh(50)).rejects.toMatchObject({ code: 'TIMEOUT' })
   await refresh(60_000)
+})
+
+test('brokers that are gone from where they were, without a word, are asked for where the client began', async () => {
+  const { broker, cluster } = await connected()
+  const silent = createServer()
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve)
+  })
+  onTestFinished(() => void silent.close())
+  broker.advertisedPort = (silent.address() as AddressInfo).port
+  await cluster.refresh(['t'], { timeoutMs: 60_000 })
+  // All of the time goes to the first of them that is tried.
+  await expect(cluster.refresh(['t'], { timeoutMs: 50 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await cluster.refresh(['t'], { timeoutMs: 4_000 })
 })

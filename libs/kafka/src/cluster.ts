@@ -48,6 +48,7 @@ export class Cluster {
   readonly #security: ClientSecurity | undefined
   readonly #isRefusalFinal: boolean
   readonly #bootstrap: readonly Target[]
+  #isBootstrapFirst = false
   readonly #brokers = new Map<number, Target>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #idle = new Map<string, BrokerConnection[]>()
@@ -116,6 +117,7 @@ export class Cluster {
     for (const broker of response.brokers) {
       this.#brokers.set(broker.nodeId, { ...broker, name: `broker ${broker.nodeId}` })
     }
+    this.#isBootstrapFirst = false
     const names: string[] = []
     for (const topic of response.topics) {
       const leaders: (number | undefined)[] = []
@@ -199,14 +201,17 @@ export class Cluster {
 
   /**
    * Runs one request on the first broker that answers: those known from metadata, then the
-   * bootstrap servers, both in random order.
+   * bootstrap servers, both in random order. After none has, the other way round: where all brokers have other
+   * addresses by now, the known ones may take all of the time (KIP-899).
    */
   async withAnyBroker<Result>(
     use: (connection: BrokerConnection, timeoutMs: number) => Promise<Result>,
     options: CallOptions,
   ): Promise<Result> {
     const deadlineMs = performance.now() + options.timeoutMs
-    const targets = [...shuffled([...this.#brokers.values()]), ...shuffled(this.#bootstrap)]
+    const known = shuffled([...this.#brokers.values()])
+    const bootstrap = shuffled(this.#bootstrap)
+    const targets = this.#isBootstrapFirst ? [...bootstrap, ...known] : [...known, ...bootstrap]
     let lastError = new KafkaError('no broker was tried', { code: 'NETWORK', retryable: true })
     for (const target of targets) {
       const timeoutMs = Math.min(METADATA_TIMEOUT_MS, deadlineMs - performance.now())
@@ -219,6 +224,7 @@ export class Cluster {
         if (!lastError.retryable || options.signal?.aborted === true) throw lastError
       }
     }
+    this.#isBootstrapFirst = !this.#isBootstrapFirst
     throw lastError
   }
 

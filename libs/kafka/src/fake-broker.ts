@@ -43,6 +43,8 @@ export class FakeBroker {
   metadataRequestCount = 0
   /** Of the partition, in the metadata. */
   leaderEpoch = 0
+  /** Where clients are told to find it; undefined: where it is. */
+  advertisedPort: number | undefined
   /**
    * What Fetch requests are answered with, one after the other; behind the last one they wait. `throttled` names no
    * partition, as to clients that are beyond their quota.
@@ -146,7 +148,9 @@ export class FakeBroker {
         break
       case API_KEYS.metadata:
         this.metadataRequestCount += 1
-        respond(metadataBody(this.#port, metadataTopics(reader), this.leaderEpoch))
+        respond(
+          metadataBody(this.advertisedPort ?? this.#port, metadataTopics(reader), this.leaderEpoch),
+        )
         break
       case API_KEYS.initProducerId:
         reader.readNullableString()
