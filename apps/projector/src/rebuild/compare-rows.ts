@@ -154,12 +154,15 @@ async function drawFromTable(
   const { rows: counted } = await sql<{ count: number }>`
     select count(*)::float8 as count from ${name}`.execute(session.db)
   const rowCount = Math.max(1, counted[0]?.count ?? 0)
-  // Twice as many as wanted, as the number varies; 100 is all.
+  // Twice as many as wanted, as the number varies; 100 is all. They come in the order of the table: the first of them
+  // would leave out its end, where the latest rows are.
   const percent = Math.min(100, (200 * count) / rowCount)
   const text = new KeyTexts(db, table).sqlOf(sql.ref(table.keyColumn))
   const { rows } = await sql<{ key: string }>`
     select ${text} as key from ${name}
-    tablesample bernoulli (${sql.lit(percent)}) limit ${count}`.execute(session.db)
+    tablesample bernoulli (${sql.lit(percent)}) order by random() limit ${count}`.execute(
+    session.db,
+  )
   return rows.map(({ key }) => key)
 }
 

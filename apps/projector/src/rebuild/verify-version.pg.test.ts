@@ -238,3 +238,14 @@ test('rows that each tenant has of his own are compared beside those that all ha
     result: { isEqual: true, rowCount: 1, liveRowCount: null },
   })
 })
+
+test('rows are drawn from all of the table, its end included', async () => {
+  fixture.appendDeposits(1_600, 1_600)
+  fixture.start([accounts])
+  await until(async () => expect(await fixture.balancesIn('public')).toHaveLength(1_600))
+  await sql`
+    insert into rm_accounts_v1.account (id, balance, total, last_at)
+    select gen_random_uuid(), 1, 1, now() from generate_series(1, 400)`.execute(db)
+  const result = (await verify({ sample: 200 }))?.result as { readonly surplus: readonly string[] }
+  expect(result.surplus).not.toEqual([])
+})
