@@ -5,6 +5,7 @@ import type { JsonObject, JsonValue } from './json/json-value.ts'
 import { readJson } from './json/read-json.ts'
 import { writeJson } from './json/write-json.ts'
 import { fullNameOf, nameProblem } from './names.ts'
+import { checkNesting } from './nesting.ts'
 import {
   type AvroSchema,
   type EnumSchema,
@@ -119,16 +120,18 @@ class SchemaParser {
   }
 
   parse(json: JsonValue, pointer: string): AvroSchema {
+    const external = [...this.#definitions.values()]
     let root: AvroSchema | undefined
     const slot: Slot = (schema) => {
       root = schema
     }
     this.#type(json, { pointer, namespace: undefined, slot })
     this.#resolvePendingUses()
+    invariant(root !== undefined, 'every slot is filled once all names are resolved')
+    checkNesting(root, external)
     this.#checkRedefinitions()
     this.#checkUnions()
     if (this.#checksDefaults) this.#checkDefaults()
-    invariant(root !== undefined, 'every slot is filled once all names are resolved')
     return root
   }
 

@@ -72,6 +72,20 @@ describe('parsing', () => {
     )
   })
 
+  test('types that are used before their definition nest no deeper than text that can be read', () => {
+    const chain = (length: number) =>
+      JSON.stringify(
+        Array.from({ length }, (_, index) =>
+          record(`R${index}`, { name: 'x', type: index + 1 < length ? `R${index + 1}` : 'int' }),
+        ),
+      )
+    const text = canonicalText(parseSchema(chain(300), { mode: 'strict' }), 'stored')
+    expect(canonicalText(parseSchema(text, { mode: 'strict' }), 'stored')).toBe(text)
+    for (const length of [400, 20_000]) {
+      expect(() => parseSchema(chain(length), { mode: 'strict' })).toThrow('Types nest deeper')
+    }
+  })
+
   test('a schema that nests as deep as JSON may is refused or parsed, not a stack overflow', () => {
     const deep = (levels: number) =>
       `${'{"type":"array","items":'.repeat(levels)}"int"${'}'.repeat(levels)}`

@@ -2,7 +2,7 @@ import { DecodeError } from '@fairlead/base'
 import type { JsonArray, JsonObject, JsonValue } from './json-value.ts'
 
 /** Jackson's own limit on nesting; deeper text would only serve to exhaust the stack. */
-const DEPTH_MAX = 1_000
+export const JSON_DEPTH_MAX = 1_000
 /** Jackson's own limit on the length of a number. */
 const NUMBER_LENGTH_MAX = 1_000
 /** UTF-16 units. Kafka would not take a larger record by far. */
@@ -72,7 +72,7 @@ class JsonReader {
 
   #nested<Value>(read: () => Value): Value {
     this.#depth += 1
-    if (this.#depth > DEPTH_MAX) this.#fail(`nesting is deeper than ${DEPTH_MAX}`)
+    if (this.#depth > JSON_DEPTH_MAX) this.#fail(`nesting is deeper than ${JSON_DEPTH_MAX}`)
     const value = read()
     this.#depth -= 1
     return value
