@@ -401,6 +401,7 @@ describe('values that do not fit', () => {
     ['int', 2 ** 31],
     ['long', 2n ** 63n],
     ['long', 1.5],
+    ['float', 2 ** 128],
     ['string', null],
     ['bytes', 'x'],
   ] as const)('%s does not take %s', ([type, value]) => {

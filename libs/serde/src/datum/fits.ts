@@ -16,6 +16,11 @@ export function fits(schema: AvroSchema, value: Datum): boolean {
     case 'long':
       return fitsLong(schema, value)
     case 'float':
+      // Beyond the floats it would be written as an infinity.
+      return (
+        typeof value === 'number' &&
+        (Number.isFinite(Math.fround(value)) || !Number.isFinite(value))
+      )
     case 'double':
       return typeof value === 'number'
     case 'bytes':
