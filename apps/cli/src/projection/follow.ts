@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError } from '@fairlead/base'
-import type { HttpApi } from '../command/http-api.ts'
+import { type HttpApi, HttpApiError } from '../command/http-api.ts'
 import type { Output } from '../output/output.ts'
 import { type Progress, progressText } from './progress-text.ts'
 
 const POLL_INTERVAL_MS = 500
+/** By then a projector that was restarted answers again: what it does for hours goes on meanwhile, or is taken up. */
+const AWAY_MAX_MS = 60_000
 
 export type Following = {
   readonly api: HttpApi
@@ -22,24 +24,39 @@ export async function followJob({
   )
 }
 
-/** Shows what is at `path` until `isOver`. */
+/**
+ * Shows what is at `path` until `isOver`.
+ *
+ * @throws {HttpApiError} when the projector has been away for a minute, or refuses.
+ */
 export async function follow(
   { api, output, signal }: Following,
   path: string,
   isOver: (progress: Progress) => boolean,
 ): Promise<Progress | null> {
   const shown = output.progress()
+  let answeredMs = performance.now()
   try {
     while (!signal.aborted) {
-      const progress = await api.get<Progress>(path)
-      shown.show(progress, progressText(progress, Date.now()))
-      if (isOver(progress)) return progress
+      try {
+        const progress = await api.get<Progress>(path)
+        answeredMs = performance.now()
+        shown.show(progress, progressText(progress, Date.now()))
+        if (isOver(progress)) return progress
+      } catch (error) {
+        if (!isAway(error) || performance.now() - answeredMs > AWAY_MAX_MS) throw error
+      }
       await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
     return null
   } finally {
     shown.end()
   }
+}
+
+/** Nobody answers, or somebody in front of it, or it lacks a peer. */
+function isAway(error: unknown): boolean {
+  return error instanceof HttpApiError && (error.status === 0 || error.status >= 502)
 }
 
 /** What the projector does not tell is as in `otherwise`. */

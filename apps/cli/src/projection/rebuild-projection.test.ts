@@ -95,3 +95,20 @@ describe('a version that is shown once it has caught up', () => {
     expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'promote?version=2']])
   })
 })
+
+test('a rebuild is watched on while the projector is restarted', async () => {
+  const progress = { phase: 'loading', done: 1, total: 9, eventsPerSecond: 0, eta: null, parked: 0 }
+  let lookCount = 0
+  const answer = (request: string) => {
+    if (request.startsWith('POST')) return { body: { jobId: '7', version: 2 } }
+    lookCount += 1
+    const refused = { cause: { code: 'ECONNREFUSED' } }
+    if (lookCount === 2) throw new TypeError('fetch failed', refused)
+    if (lookCount === 3) return { status: 503, body: { code: 'UNAVAILABLE', message: 'away' } }
+    const state = lookCount === 4 ? 'ready' : 'building'
+    return { body: { ...progress, state, code: null, reason: null } }
+  }
+  const run = await runAgainst(answer, REBUILD_PROJECTION, 'orders')
+  expect(run.exitCode, run.stderr).toBe(0)
+  expect(lookCount).toBe(4)
+})
