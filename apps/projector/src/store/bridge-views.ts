@@ -7,7 +7,7 @@ import type { Database } from './database.ts'
 import { withOptions } from './kept-view.ts'
 import { type Column, type Relation, tablesIn, viewsIn } from './relations.ts'
 import { placesSoFar } from './version-places.ts'
-import { type Version, VersionError, readVersion } from './versions.ts'
+import { type Version, VersionError, isRunning, readVersion } from './versions.ts'
 import { type Place, explained, isExtended, replaceStatement, viewLabel } from './views.ts'
 import { waitLimit } from './wait-limit.ts'
 
@@ -50,6 +50,8 @@ export class ViewsHeld extends Error {
  * statement begins. A swap then changes one row, and needs no lock of these views. They are replaced some at a
  * time, and readers wait for those alone; a view that is held is tried again.
  *
+ * Nothing is done any more once the target is being filled anew, or gone: its tables would take the views with them.
+ *
  * Left as they are: views whose columns the other version does not have, since none can show both; those with
  * `security_invoker`, whose readers may not read which version is live; those with `check_option`, which a view of
  * two tables cannot have; and those of an owner who may not read which version is live, or the tables of the other.
@@ -63,7 +65,7 @@ export async function bridgeViews(
 ): Promise<void> {
   const steps = await db.transaction().execute((trx) => bridgingSteps(trx, versions))
   // One view alone is taken from its readers for as long by the swap itself.
-  if (steps.length > 1) await replaceAll(db, versions.live, steps, deadlineMs)
+  if (steps.length > 1) await replaceAll(db, versions, steps, deadlineMs)
 }
 
 /**
@@ -74,7 +76,7 @@ export async function bridgeViews(
  */
 export async function settleViews(db: Database, name: string, deadlineMs: number): Promise<void> {
   const { live, steps } = await db.transaction().execute((trx) => settlingSteps(trx, name))
-  if (live !== null) await replaceAll(db, live, steps, deadlineMs)
+  if (live !== null) await replaceAll(db, { live, target: live }, steps, deadlineMs)
 }
 
 /**
@@ -271,7 +273,7 @@ async function settlingSteps(
 /** In as many transactions as it takes, each of which readers wait for {@link STEP_TIMEOUT_MS} at most. */
 async function replaceAll(
   db: Database,
-  live: Version,
+  versions: { readonly live: Version; readonly target: Version },
   steps: readonly Step[],
   deadlineMs: number,
 ): Promise<void> {
@@ -280,7 +282,7 @@ async function replaceAll(
   for (let failures = 0; left.length > 0; ) {
     const replaced = await db
       .transaction()
-      .execute((trx) => replaceSome(trx, live, { steps: left, stuckBefore }))
+      .execute((trx) => replaceSome(trx, versions, { steps: left, stuckBefore }))
     if (replaced === null) return
     const { done, stuck } = replaced
     left = left.filter((step) => !done.has(step))
@@ -305,21 +307,23 @@ type Replaced = {
 
 /**
  * First the views that nobody holds, and then one that somebody does: who has read it waits for it the next
- * time, and others that he reads are free. Null when another version has become live: the views are to show
- * something else.
+ * time, and others that he reads are free. Null when another version has become live, or the target does not follow
+ * the log any more: the views are to show something else.
  */
 async function replaceSome(
   trx: Transaction<unknown>,
-  { projectionId, version }: Version,
+  { live, target }: { readonly live: Version; readonly target: Version },
   {
     steps,
     stuckBefore,
   }: { readonly steps: readonly Step[]; readonly stuckBefore: ReadonlySet<Step> },
 ): Promise<Replaced | null> {
-  const liveVersion = await keepLive(trx, projectionId)
+  const liveVersion = await keepLive(trx, live.projectionId)
   const [first] = steps
   if (liveVersion === undefined && first !== undefined) return { done: new Set(), stuck: first }
-  if (liveVersion !== version) return null
+  if (liveVersion !== live.version) return null
+  // Who orders that it be filled anew, or retires it, waits for this transaction, and looks for such views then.
+  if (!isRunning((await readVersion(trx, target)).state)) return null
   const endMs = performance.now() + STEP_TIMEOUT_MS
   const done = new Set<Step>()
   while (done.size < steps.length && performance.now() < endMs) {

@@ -174,6 +174,19 @@ describe('of views that read two versions', () => {
     expect(await viewsOfSeveral()).toBe(0)
   })
 
+  test.for([
+    ['filled anew', (db: Database) => requestRebuild(db, ASKED, {})],
+    ['retired', retire],
+  ] as const)('none comes to read a version that was ordered to be %s', async ([, discard]) => {
+    const target = await readVersion(versions.db, ASKED)
+    const live = await readVersion(versions.db, { ...ASKED, version: 1 })
+    await sql`delete from evt.projection_job`.execute(versions.db)
+    await discard(versions.db, ASKED)
+    await bridgeViews(versions.db, { live, target }, performance.now() + 20_000)
+    expect(await viewsOfSeveral()).toBe(0)
+    expect(await balancesOf(readerDb, tenants)).toEqual([1])
+  })
+
   test('a version is not retired while a view that reads it is held', async () => {
     await bridge()
     const release = await hold('t7')
