@@ -36,7 +36,8 @@ export async function abortRebuild(
   const reason = `aborted by ${abortedBy}`
   const failure = { code: 'ABORTED', reason }
   const job = await latestJob(db, { ...found, kind: 'rebuild' })
-  if (job !== undefined) {
+  // That of a version that catches up is over: one that is not is the next one, which somebody has ordered since.
+  if (job !== undefined && found.state === 'building') {
     await failJob(db, job.id, failure)
     await endSession(db, job.id, label)
   }
