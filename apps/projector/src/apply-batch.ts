@@ -48,6 +48,7 @@ import { inTrial, refusedRows, writesAll } from './store/refused-rows.ts'
 import { parkLetters } from './store/park-letters.ts'
 import { holdToParkLimits } from './store/park-limits.ts'
 import type { ProjectionPartition, RegisteredProjection } from './store/registered-projection.ts'
+import { searchFirst } from './store/search-path.ts'
 import { readEffectRanges } from './store/versions.ts'
 import { tenantParts } from './tenant-parts.ts'
 import { withinSession } from './within-session.ts'
@@ -245,6 +246,7 @@ async function runPart(batch: Batch, projection: Projection, mode: BatchMode): P
       break
     case 'sql':
       if (batch.hasMovedKeys) await waitForOtherPartitions(batch)
+      await searchFirst(batch.trx, batch.schemaName)
       if (mode === 'fast') await handleAll(projection, batch)
       else await handleEach(projection, batch)
       break

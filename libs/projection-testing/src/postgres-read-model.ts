@@ -79,6 +79,7 @@ export class PostgresReadModel implements ReadModel {
       const ledger = this.#book.openLedger(topic)
       await this.#db.transaction().execute(async (trx) => {
         statements.ran()
+        await sql`set local search_path to ${sql.id(this.#schema)}, public`.execute(trx)
         const counted = trx.withPlugin(counting(statements))
         for (const [tenant, records] of Map.groupBy(admitted.records, (of) => of.tenant)) {
           if (this.#projection.tenants !== undefined) {

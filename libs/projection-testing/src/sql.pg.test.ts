@@ -36,6 +36,20 @@ test('a projection in SQL is tested in a schema of its own, which is gone afterw
   expect(rows).toEqual([])
 })
 
+test('statements that name no schema are about the tables of the projection', async () => {
+  const written: SqlProjection = {
+    ...revenue,
+    on: {
+      OrderPaid: async (_event, { trx }) => {
+        await sql`update revenue set orders = orders + 1`.execute(trx)
+      },
+    },
+  }
+  await given(written, { db })
+    .events(paid('o1', 5n), paid('o2', 7n))
+    .then([{ orders: 2 }])
+})
+
 test('crashes behind each statement leave the sums right', async () => {
   const history = [paid('o1', 5n), paid('o2', 0n), paid('o3', 7n), paid('o1', 1n), paid('o2', 2n)]
   const report = await chaos(revenue, history, { db, runs: 30, seed: 1 })
