@@ -243,6 +243,14 @@ test('a long goes back as it came, so that a union with text takes none for text
   expect(jsonOfData(9007199254740992n)).toBe('9007199254740992')
 })
 
+test('doubles that JSON has not go there and back as text', () => {
+  const { root } = parseSchema(JSON.stringify(['null', 'double']), { mode: 'strict' })
+  for (const number of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    expect(jsonOfData(number)).toBe(String(number))
+    expect(dataOfJson(root, jsonOfData(number))).toBe(number)
+  }
+})
+
 test('a replay that was given up before is not asked for', async () => {
   const { asked, letters } = projector({})
   const given = letters.replay({ all: true }, { ...ANA, signal: AbortSignal.abort() })

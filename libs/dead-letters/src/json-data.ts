@@ -31,11 +31,12 @@ export function dataOfJson(schema: AvroSchema, json: unknown): unknown {
     case 'null':
     case 'boolean':
     case 'int':
-    case 'float':
-    case 'double':
     case 'string':
     case 'enum':
       return json
+    case 'float':
+    case 'double':
+      return json === 'NaN' || json === 'Infinity' || json === '-Infinity' ? Number(json) : json
   }
 }
 
@@ -62,12 +63,13 @@ function ofUnion(branches: readonly AvroSchema[], json: unknown): unknown {
 
 /**
  * The way back: what a projector takes for the value of an edit. In a union with text, what is a string in JSON is
- * text to it: of longs those beyond 2^53, times and bytes.
+ * text to it: of longs those beyond 2^53, of doubles those that JSON has not, times and bytes.
  */
 export function jsonOfData(data: unknown): unknown {
   if (typeof data === 'bigint') {
     return Number.isSafeInteger(Number(data)) ? Number(data) : data.toString()
   }
+  if (typeof data === 'number' && !Number.isFinite(data)) return String(data)
   if (data instanceof Date) return data.toISOString()
   if (data instanceof Uint8Array) return textOf(data)
   if (Array.isArray(data)) return data.map(jsonOfData)

@@ -81,11 +81,12 @@ export async function decodeLetter(
   }
 }
 
-/** Values of Avro as JSON that can be edited: longs beyond 2^53 are text, bytes a character each. */
+/** Values of Avro as JSON that can be edited: longs beyond 2^53 and what no number of JSON is are text, bytes a character each. */
 function plainJson(value: unknown): unknown {
   if (typeof value === 'bigint') {
     return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
   }
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
   if (Array.isArray(value)) return value.map(plainJson)

@@ -51,7 +51,7 @@ function datumOf(schema: AvroSchema, value: unknown, path: string, depth: number
       return typeof value === 'string' ? bytesOf(value, path) : value
     case 'float':
     case 'double':
-      return typeof value === 'bigint' ? Number(value) : value
+      return typeof value === 'bigint' || isNotFinite(value) ? Number(value) : value
     case 'array':
       if (!Array.isArray(value)) return value
       return value.map((item: unknown, index) =>
@@ -96,6 +96,11 @@ function unionDatum(
   return branch === undefined ? value : datumOf(branch, value, path, depth + 1)
 }
 
+/** JSON has no such numbers; Avro in Java, and Protobuf, write them as text. */
+function isNotFinite(json: unknown): boolean {
+  return json === 'NaN' || json === 'Infinity' || json === '-Infinity'
+}
+
 /** Whether JSON may be of this type, by its outside. */
 function takes(schema: AvroSchema, json: unknown): boolean {
   switch (schema.kind) {
@@ -105,7 +110,7 @@ function takes(schema: AvroSchema, json: unknown): boolean {
       return typeof json === 'string' && json.length === schema.sizeBytes
     case 'float':
     case 'double':
-      return typeof json === 'number' || typeof json === 'bigint'
+      return typeof json === 'number' || typeof json === 'bigint' || isNotFinite(json)
     case 'union':
       return schema.branches.some((branch) => takes(branch, json))
     case 'null':

@@ -146,6 +146,20 @@ test('a document is encoded in Avro behind the id of its schema', async () => {
   })
 })
 
+test('a double that JSON has not is text, where no branch of a union takes text', async () => {
+  const avro = await encoders().load('avro')
+  const alike = await encoders().load('alike')
+  const [prefix, double] = [5, 2]
+  for (const number of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    const price = avro.encode(`{"id": 1, "raw": "", "price": "${number}"}`).subarray(-8)
+    expect(Buffer.from(price).readDoubleLE()).toBe(number)
+    const bytes = alike.encode(`{"of": "${number}", "side": "LEFT"}`)
+    expect(bytes[prefix + 1]).toBe(double)
+    const text = avro.encode(`{"id": 1, "raw": "", "price": 1, "note": "${number}"}`)
+    expect(Buffer.from(text).toString('latin1')).toContain(String(number))
+  }
+})
+
 test('a document of types that nest within each other takes no longer with each level', async () => {
   const encoder = await encoders().load('tree')
   const factors = 64
