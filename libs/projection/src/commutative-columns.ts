@@ -120,11 +120,12 @@ function sumOf(one: unknown, other: unknown): unknown {
   throw new TypeError(`cannot add a ${typeof other} to a ${typeof one}`)
 }
 
-/** As Postgres orders them: text by code points, for which UTF-16 is not in order. */
+/** As Postgres orders them: text by code points, for which UTF-16 is not in order, and NaN above all other numbers. */
 function isLess(one: unknown, other: unknown): boolean {
   if (typeof one === 'string' && typeof other === 'string') {
     return compareCodePoints(one, other) < 0
   }
+  if (Number.isNaN(other)) return !Number.isNaN(one)
   // Numbers, bigints and dates compare as they are; types have made sure that both are the same.
   return (one as number) < (other as number)
 }

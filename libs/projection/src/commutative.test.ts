@@ -100,6 +100,20 @@ test('text has the order of its code points', () => {
   expect(sumOf([row('\u{1f600}'), row('\uffff')])).toMatchObject({ first: '\uffff' })
 })
 
+test('NaN is the largest number, in whatever order it comes', () => {
+  const ordered = { least: 'min', most: 'max' } as const
+  const row = (value: number): Row => ({ least: value, most: value })
+  for (const values of [
+    [Number.NaN, 5],
+    [5, Number.NaN],
+    [Number.POSITIVE_INFINITY, Number.NaN, 5],
+    [Number.NaN, Number.NaN, 5],
+  ]) {
+    const sum = values.map(row).reduce((one, other) => addChanges(ordered, one, other))
+    expect(sum).toEqual({ least: 5, most: Number.NaN })
+  }
+})
+
 test('a fold of changes comes to their sum, from a row without a beginning on', () => {
   const table = { ...counts.table, columns: { ...counts.table.columns, last: 'timestamptz' } }
   const fold = foldOfChanges({ ...counts, table, on: { Counted: ({ data }) => data as Row } })
