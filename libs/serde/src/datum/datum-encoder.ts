@@ -131,11 +131,22 @@ function branchIndex({ branches }: UnionSchema, value: Datum): number {
   const kind = branches[first]?.kind
   if (kind === 'record' || kind === 'map') {
     const isAlone = !branches.some((branch, index) => index > first && fits(branch, value))
-    const closest = isAlone ? first : branches.findIndex((branch) => fitsInside(branch, value))
-    return closest >= 0 ? closest : first
+    return isAlone ? first : closestIndex(branches, value, first)
   }
-  const exact = branches.findIndex((branch) => fits(branch, value) && isKept(branch, value))
+  const exact = branches.findIndex((branch) => fitsAsItIs(branch, value))
   return exact >= 0 ? exact : first
+}
+
+/** Of records and maps: one that keeps its members before one that they only fit. */
+function closestIndex(branches: readonly AvroSchema[], value: Datum, first: number): number {
+  const exact = branches.findIndex((branch) => fitsInside(branch, value, fitsAsItIs))
+  if (exact >= 0) return exact
+  const closest = branches.findIndex((branch) => fitsInside(branch, value, fits))
+  return closest >= 0 ? closest : first
+}
+
+function fitsAsItIs(schema: AvroSchema, value: Datum): boolean {
+  return fits(schema, value) && isKept(schema, value)
 }
 
 /** A number comes back from most longs as a bigint, from a float with fewer digits, and -0 from no integer. */

@@ -77,6 +77,14 @@ describe('a union of records', () => {
     expect(decoded(payment, bytes)).toEqual(value)
   })
 
+  test('takes one that keeps all digits before one that rounds them', () => {
+    const floats = { type: 'map', values: 'float' }
+    const union = [floats, record('Share', { name: 'of', type: 'double' })]
+    for (const value of [{ of: 0.1 }, { of: 0.5 }, { of: 0.5, more: 0.25 }]) {
+      expect(decoded(union, encoded(union, value))).toEqual(value)
+    }
+  })
+
   test('names the place where no record fits', () => {
     const value = { kind: 'CARD', by: 1.5 }
     expect(() => encoded(payment, value)).toThrow('.by: a number is no string')

@@ -45,20 +45,24 @@ export function fits(schema: AvroSchema, value: Datum): boolean {
 }
 
 /**
- * As {@link fits}, and so do its members by theirs: of two records with the same fields, or a record
+ * As {@link fits}, and `fitsMember` is true of its members: of two records with the same fields, or a record
  * and a map, that tells which one it is. No deeper: types that nest within each other would double
  * the work with each level.
  */
-export function fitsInside(schema: AvroSchema, value: Datum): boolean {
+export function fitsInside(
+  schema: AvroSchema,
+  value: Datum,
+  fitsMember: (schema: AvroSchema, member: Datum) => boolean,
+): boolean {
   if (!fits(schema, value)) return false
   if (schema.kind === 'map') {
-    return Object.values(value as object).every((member) => fits(schema.values, member))
+    return Object.values(value as object).every((member) => fitsMember(schema.values, member))
   }
   if (schema.kind !== 'record') return true
   const members = value as Readonly<Record<string, Datum>>
   return schema.fields.every(({ name, type }) => {
     const member = Object.hasOwn(members, name) ? members[name] : undefined
-    return member === undefined || fits(type, member)
+    return member === undefined || fitsMember(type, member)
   })
 }
 
