@@ -194,6 +194,19 @@ describe('a read is fresh', () => {
     expect(await isFresh(both)).toBe(true)
   })
 
+  test('without looking again at a write that was seen, of which a forged token may name hundreds', async () => {
+    const both = joinCommitTokens(
+      token({ below: 50n, keys: ['foobar'] }),
+      token({ below: 100n, transactionId: '900' }),
+    )
+    await apply(0, 51n)
+    const waiting = projections.waitFor(orders, both, { timeout: '1h' })
+    await vi.waitFor(() => expect(queries.length).toBeGreaterThan(1))
+    await apply(0, 1n)
+    await apply(1, 100n)
+    expect((await waiting).fresh).toBe(true)
+  })
+
   test('never for a token that does not name all writes; those that it names are waited for', async () => {
     const many = joinCommitTokens(
       ...Array.from({ length: 100 }, (_, index) =>
