@@ -9,13 +9,16 @@ import type { Traffic } from './traffic.ts'
 
 const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 
+// Postgres has no text with NUL in it.
+const NAME = { type: 'string', minLength: 1, maxLength: 200, pattern: '^[^\\u0000]*$' } as const
+
 const orderBody = {
   type: 'object',
   required: ['customerId', 'sku', 'quantity', 'unitPriceCents'],
   additionalProperties: false,
   properties: {
-    customerId: { type: 'string', minLength: 1, maxLength: 200 },
-    sku: { type: 'string', minLength: 1, maxLength: 200 },
+    customerId: NAME,
+    sku: NAME,
     quantity: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     unitPriceCents: { type: 'integer', minimum: 0, maximum: 1_000_000_000 },
   },
