@@ -56,6 +56,7 @@ export class FakeBroker {
   saslSessionMs: number | undefined
   initProducerIdArguments: { producerId: bigint; producerEpoch: number } | undefined
   #nextSequence = 0
+  #isAway = false
 
   private constructor(faults: readonly ProduceFault[], tls: TlsOptions | undefined) {
     this.#faults = [...faults]
@@ -84,11 +85,25 @@ export class FakeBroker {
     for (const socket of this.#sockets) this.#cutOff.add(socket)
   }
 
+  /** Ends all connections, and those that come, until {@link comeBack}. */
+  hangUp(): void {
+    this.#isAway = true
+    this.#destroySockets()
+  }
+
+  comeBack(): void {
+    this.#isAway = false
+  }
+
   async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
+    this.#destroySockets()
     await new Promise((resolve) => {
       this.#server.close(resolve)
     })
+  }
+
+  #destroySockets(): void {
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   get #port(): number {
@@ -99,6 +114,7 @@ export class FakeBroker {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => undefined)
+    if (this.#isAway) socket.destroy()
     let buffered: Buffer = Buffer.alloc(0)
     socket.on('data', (chunk: Buffer) => {
       if (this.#cutOff.has(socket)) return
