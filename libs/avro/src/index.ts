@@ -20,6 +20,7 @@ export {
 } from './events/define-events.ts'
 export { type Datum, defaultDatum, longDatum, setMember, timestampOf } from './datum.ts'
 export { isValidDefault } from './default-value.ts'
+export { branchIndex, fits } from './fits.ts'
 export { type GuidReference, type Md5, schemaGuid } from './guid.ts'
 export { incompatibilities, isSameName } from './incompatibilities.ts'
 export {

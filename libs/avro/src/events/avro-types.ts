@@ -37,57 +37,87 @@ type Timestamp = 'timestamp-millis' | 'timestamp-micros'
 
 export type Simplify<T> = { [K in keyof T]: T[K] } & {}
 
+/** What decoding a value of schema `S` returns. */
+export type AvroRead<S> = ValueOf<S, 'read', S, ''>
+
+/** What may be written as a record: fields that have a default may be left out, also of the records within. */
+export type AvroWrite<R extends RecordDefinition> = ValueOf<R, 'write', R, ''>
+
+/** Whether a value is complete, as a decoder returns it, or may lack what a default stands in for. */
+type Use = 'read' | 'write'
+
 /**
- * What decoding a value of schema `S` returns; names in it mean what `Root` defines, wherever in it that stands.
- * `Around` is the namespace that names without one are in.
+ * A value of schema `S`. Names in it mean what `Root` defines, wherever in it that stands; `Around` is the namespace
+ * that names without one are in.
  */
-export type AvroRead<S, Root = S, Around extends string = ''> = S extends keyof Primitives
+type ValueOf<S, U extends Use, Root, Around extends string> = S extends keyof Primitives
   ? Primitives[S]
   : S extends string
-    ? ReadCalled<S, Root, Around>
+    ? ValueCalled<S, U, Root, Around>
     : S extends readonly unknown[]
-      ? { [I in keyof S]: AvroRead<S[I], Root, Around> }[number]
+      ? { [I in keyof S]: ValueOf<S[I], U, Root, Around> }[number]
       : S extends { readonly type: 'long'; readonly js: 'number' }
         ? number
         : S extends { readonly type: 'long'; readonly logicalType: Timestamp }
           ? Date
           : S extends RecordDefinition
-            ? ReadRecord<S['fields'], Root, NamespaceOf<S, Around>>
-            : ReadComplex<S, Root, Around>
+            ? RecordValue<S['fields'][number], U, Root, NamespaceOf<S, Around>>
+            : ComplexValue<S, U, Root, Around>
 
-type ReadRecord<F extends readonly FieldDefinition[], Root, Around extends string> = Simplify<{
-  readonly [K in F[number] as K['name']]: AvroRead<K['type'], Root, Around>
-}>
+type RecordValue<F extends FieldDefinition, U extends Use, Root, Around extends string> = Simplify<
+  {
+    readonly [K in F as U extends 'write' ? WithoutDefault<K> : K['name']]: ValueOf<
+      K['type'],
+      U,
+      Root,
+      Around
+    >
+  } & {
+    readonly [K in F as U extends 'write' ? WithDefault<K> : never]?: ValueOf<
+      K['type'],
+      U,
+      Root,
+      Around
+    >
+  }
+>
 
-type ReadComplex<S, Root, Around extends string> = S extends {
+type WithDefault<F extends FieldDefinition> = F extends { readonly default: unknown }
+  ? F['name']
+  : never
+type WithoutDefault<F extends FieldDefinition> = F extends { readonly default: unknown }
+  ? never
+  : F['name']
+
+type ComplexValue<S, U extends Use, Root, Around extends string> = S extends {
   readonly type: 'enum'
   readonly symbols: readonly (infer Y)[]
 }
   ? Y
   : S extends { readonly type: 'array'; readonly items: infer I }
-    ? readonly AvroRead<I, Root, Around>[]
+    ? readonly ValueOf<I, U, Root, Around>[]
     : S extends { readonly type: 'map'; readonly values: infer V }
-      ? Readonly<Record<string, AvroRead<V, Root, Around>>>
+      ? Readonly<Record<string, ValueOf<V, U, Root, Around>>>
       : S extends { readonly type: 'fixed' }
         ? Uint8Array
         : S extends { readonly type: infer T }
-          ? AvroRead<T, Root, Around>
+          ? ValueOf<T, U, Root, Around>
           : never
 
 /** A name without namespace means the type of that around it, or else the one that has none. */
-type ReadCalled<Name extends string, Root, Around extends string> =
-  ReadNamed<Named<Root>, Root> extends { readonly [K in FullName<Name, Around>]: infer V }
+type ValueCalled<Name extends string, U extends Use, Root, Around extends string> =
+  ValuesNamed<Named<Root>, U, Root> extends { readonly [K in FullName<Name, Around>]: infer V }
     ? V
-    : ReadNamed<Named<Root>, Root> extends { readonly [K in Name]: infer V }
+    : ValuesNamed<Named<Root>, U, Root> extends { readonly [K in Name]: infer V }
       ? V
       : never
 
-type ReadNamed<D, Root> = {
+type ValuesNamed<D, U extends Use, Root> = {
   readonly [E in D as E extends Definition<infer F> ? F : never]: E extends {
     readonly schema: infer S
     readonly around: infer A extends string
   }
-    ? AvroRead<S, Root, A>
+    ? ValueOf<S, U, Root, A>
     : never
 }
 
@@ -145,21 +175,6 @@ type NamedWithin<S, Around extends string> = S extends {
       ? Named<T, Around>
       : never
 
-/** What may be written as a record: fields that have a default may be left out. */
-export type AvroWrite<R extends RecordDefinition> = Simplify<
-  {
-    readonly [F in R['fields'][number] as HasDefault<F> extends true ? never : F['name']]: AvroRead<
-      F['type'],
-      R,
-      NamespaceOf<R, ''>
-    >
-  } & {
-    readonly [F in R['fields'][number] as HasDefault<F> extends true
-      ? F['name']
-      : never]?: AvroRead<F['type'], R, NamespaceOf<R, ''>>
-  }
->
-
 /** Names of the fields that may be the key of an event. */
 export type KeyField<R extends RecordDefinition> = KeyFieldName<R['fields'][number]>
 
@@ -183,5 +198,3 @@ type IsNoKey<T> = T extends 'null' | 'bytes'
           : T extends { readonly type: infer U }
             ? IsNoKey<U>
             : never
-
-type HasDefault<F> = F extends { readonly default: unknown } ? true : false

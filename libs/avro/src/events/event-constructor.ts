@@ -5,6 +5,7 @@ import { parseSchema } from '../parse-schema.ts'
 import type { AvroSchema, RecordSchema } from '../schema.ts'
 import type { RecordDefinition } from './avro-types.ts'
 import type { NewEvent } from './define-events.ts'
+import { mayLackFields, withDefaults } from './with-defaults.ts'
 
 /** Where events of a type go, and the field that tells which of them belong together. */
 type EventOrigin = { readonly topic: string; readonly key: string; readonly type: string }
@@ -21,12 +22,16 @@ export function eventConstructor(
   const where = `${type} of ${topic}`
   const { fields } = parsedRecord(where, definition)
   refuseKey(where, key, fields)
+  const namesToFill = new Set(
+    fields.flatMap(({ name, type: schema }) => (mayLackFields(schema) ? [name] : [])),
+  )
   const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
     const data: Record<string, unknown> = {}
     for (const { name, type: schema, defaultValue } of fields) {
       const value = written[name]
       const isLeftOut = value === undefined && defaultValue !== undefined
-      data[name] = isLeftOut ? defaultDatum(schema, defaultValue) : value
+      if (isLeftOut) data[name] = defaultDatum(schema, defaultValue)
+      else data[name] = namesToFill.has(name) ? withDefaults(schema, value) : value
     }
     return {
       type,

@@ -4,13 +4,14 @@ import {
   type Datum,
   type RecordSchema,
   type UnionSchema,
+  branchIndex,
   defaultDatum,
-  isJsNumber,
+  fits,
   timestampOf,
 } from '@fairlead/avro'
 import type { Type } from 'avsc'
 import { avscTypeOf } from './avsc-types.ts'
-import { expectation, fits, fitsInside, show } from './fits.ts'
+import { expectation, show } from './in-words.ts'
 import { BRANCH_FIELD, Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'
 
@@ -123,39 +124,6 @@ export class DatumEncoder {
     const name = this.#resolution.branchNames(schema)[index] ?? ''
     return { [name]: { [BRANCH_FIELD]: this.#forAvsc(branch, value, path) } }
   }
-}
-
-/** The first branch that gives the value back as it is, or else the first one that fits. */
-function branchIndex({ branches }: UnionSchema, value: Datum): number {
-  const first = branches.findIndex((branch) => fits(branch, value))
-  const kind = branches[first]?.kind
-  if (kind === 'record' || kind === 'map') {
-    const isAlone = !branches.some((branch, index) => index > first && fits(branch, value))
-    return isAlone ? first : closestIndex(branches, value, first)
-  }
-  const exact = branches.findIndex((branch) => fitsAsItIs(branch, value))
-  return exact >= 0 ? exact : first
-}
-
-/** Of records and maps: one that keeps its members before one that they only fit. */
-function closestIndex(branches: readonly AvroSchema[], value: Datum, first: number): number {
-  const exact = branches.findIndex((branch) => fitsInside(branch, value, fitsAsItIs))
-  if (exact >= 0) return exact
-  const closest = branches.findIndex((branch) => fitsInside(branch, value, fits))
-  return closest >= 0 ? closest : first
-}
-
-function fitsAsItIs(schema: AvroSchema, value: Datum): boolean {
-  return fits(schema, value) && isKept(schema, value)
-}
-
-/** A number comes back from most longs as a bigint, from a float with fewer digits, and -0 from no integer. */
-function isKept(schema: AvroSchema, value: Datum): boolean {
-  if (typeof value === 'bigint') return !isJsNumber(schema)
-  if (typeof value !== 'number') return true
-  if (schema.kind === 'float') return Object.is(Math.fround(value), value)
-  if (schema.kind === 'int') return !Object.is(value, -0)
-  return schema.kind !== 'long' || (isJsNumber(schema) && !Object.is(value, -0))
 }
 
 function longOf(schema: AvroSchema, value: Datum): bigint {

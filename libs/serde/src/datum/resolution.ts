@@ -7,6 +7,7 @@ import {
   type RecordSchema,
   type UnionSchema,
   defaultDatum,
+  fits,
 } from '@fairlead/avro'
 import type { AvscField, AvscRecord, AvscSchema } from './avsc-types.ts'
 import {
@@ -19,7 +20,6 @@ import {
   primitiveConvert,
   recordConvert,
 } from './convert.ts'
-import { fits } from './fits.ts'
 import { branchFor, checkPair } from './resolution-check.ts'
 import { safeName } from './safe-name.ts'
 

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AvroSchema, incompatibilities, parseSchema, timestampOf } from '@fairlead/avro'
+import { type AvroSchema, fits, incompatibilities, parseSchema, timestampOf } from '@fairlead/avro'
 import { describe, expect, test } from 'vitest'
 import { DatumDecoder } from './datum-decoder.ts'
 import { DatumEncoder } from './datum-encoder.ts'
-import { fits } from './fits.ts'
 
 /** The vectors of the compatibility check: what it accepts must be decoded. */
 

@@ -1,7 +1,6 @@
-import { type AvroSchema, type Datum, SchemaError, parseSchema } from '@fairlead/avro'
+import { type AvroSchema, type Datum, SchemaError, fits, parseSchema } from '@fairlead/avro'
 import { DecodeError, errorMessage } from '@fairlead/base'
 import { DatumEncoder, EncodeError } from '../datum/datum-encoder.ts'
-import { fits } from '../datum/fits.ts'
 import { RegistryError } from '../registry-error.ts'
 import { withWirePrefix } from '../wire-format.ts'
 import type { LoadedSchema, PayloadEncoder } from './payload-encoder.ts'

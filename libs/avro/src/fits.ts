@@ -1,5 +1,7 @@
 import { assertNever } from '@fairlead/base'
-import { type AvroSchema, type Datum, type RecordSchema, timestampOf } from '@fairlead/avro'
+import { type Datum, timestampOf } from './datum.ts'
+import { isJsNumber } from './logical-type.ts'
+import type { AvroSchema, RecordSchema, UnionSchema } from './schema.ts'
 
 /**
  * Whether the value is of this type, by its outside. Records are told apart in a union by their
@@ -49,7 +51,7 @@ export function fits(schema: AvroSchema, value: Datum): boolean {
  * and a map, that tells which one it is. No deeper: types that nest within each other would double
  * the work with each level.
  */
-export function fitsInside(
+function fitsInside(
   schema: AvroSchema,
   value: Datum,
   fitsMember: (schema: AvroSchema, member: Datum) => boolean,
@@ -77,10 +79,16 @@ function hasFields(schema: RecordSchema, value: object): boolean {
 
 function fitsLong(schema: AvroSchema, value: Datum): boolean {
   if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value
-  if (value instanceof Date) {
+  if (isDate(value)) {
     return timestampOf(schema) !== undefined && !Number.isNaN(value.getTime())
   }
   return typeof value === 'number' && Number.isSafeInteger(value)
+}
+
+function isDate(value: Datum): value is Date {
+  // A type, not a clock.
+  // oxlint-disable-next-line no-restricted-globals
+  return value instanceof Date
 }
 
 function isPlainObject(value: Datum): value is object {
@@ -88,7 +96,7 @@ function isPlainObject(value: Datum): value is object {
     typeof value === 'object' &&
     value !== null &&
     !Array.isArray(value) &&
-    !(value instanceof Date) &&
+    !isDate(value) &&
     !(value instanceof Uint8Array) &&
     // It has no members of its own: it would be written as a map without entries.
     !(value instanceof Map) &&
@@ -96,42 +104,35 @@ function isPlainObject(value: Datum): value is object {
   )
 }
 
-/** What would fit, in words. */
-export function expectation(schema: AvroSchema): string {
-  switch (schema.kind) {
-    case 'record':
-      return `record ${schema.name.fullName} with the fields ${schema.fields.map(({ name }) => name).join(', ')}`
-    case 'enum':
-      return `one of ${schema.symbols.join(', ')}`
-    case 'fixed':
-      return `Uint8Array of ${schema.sizeBytes} bytes`
-    case 'long':
-      return timestampOf(schema) ?? 'long'
-    case 'null':
-    case 'boolean':
-    case 'int':
-    case 'float':
-    case 'double':
-    case 'bytes':
-    case 'string':
-    case 'array':
-    case 'map':
-    case 'union':
-      return schema.kind
-    default:
-      return assertNever(schema)
+/** The first branch that gives the value back as it is, or else the first one that fits. */
+export function branchIndex({ branches }: UnionSchema, value: Datum): number {
+  const first = branches.findIndex((branch) => fits(branch, value))
+  const kind = branches[first]?.kind
+  if (kind === 'record' || kind === 'map') {
+    const isAlone = !branches.some((branch, index) => index > first && fits(branch, value))
+    return isAlone ? first : closestIndex(branches, value, first)
   }
+  const exact = branches.findIndex((branch) => fitsAsItIs(branch, value))
+  return exact >= 0 ? exact : first
 }
 
-/** The type of a value and no more: it may be a person's data, and errors end up in logs. */
-export function show(value: Datum): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  if (value instanceof Date) return 'a Date'
-  if (value instanceof Map || value instanceof Set)
-    return `a ${value.constructor.name} of JavaScript`
-  if (value instanceof Uint8Array) return `${value.length} bytes`
-  if (typeof value === 'object')
-    return `an object with the members ${Object.keys(value).join(', ')}`
-  return value === undefined ? 'a missing value' : `a ${typeof value}`
+/** Of records and maps: one that keeps its members before one that they only fit. */
+function closestIndex(branches: readonly AvroSchema[], value: Datum, first: number): number {
+  const exact = branches.findIndex((branch) => fitsInside(branch, value, fitsAsItIs))
+  if (exact >= 0) return exact
+  const closest = branches.findIndex((branch) => fitsInside(branch, value, fits))
+  return closest >= 0 ? closest : first
+}
+
+function fitsAsItIs(schema: AvroSchema, value: Datum): boolean {
+  return fits(schema, value) && isKept(schema, value)
+}
+
+/** A number comes back from most longs as a bigint, from a float with fewer digits, and -0 from no integer. */
+function isKept(schema: AvroSchema, value: Datum): boolean {
+  if (typeof value === 'bigint') return !isJsNumber(schema)
+  if (typeof value !== 'number') return true
+  if (schema.kind === 'float') return Object.is(Math.fround(value), value)
+  if (schema.kind === 'int') return !Object.is(value, -0)
+  return schema.kind !== 'long' || (isJsNumber(schema) && !Object.is(value, -0))
 }
