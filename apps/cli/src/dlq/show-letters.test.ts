@@ -8,22 +8,24 @@ import {
   LIST_PARKED_KEYS,
 } from './show-letters.ts'
 
-test('an export passes over letters that are gone since they were listed', async () => {
-  const { exitCode, stdout } = await runAgainst(
-    (request) => {
-      if (request.startsWith('GET /dead-letters?')) {
-        return { body: { deadLetters: [{ id: '1' }, { id: '2' }, { id: '3' }] } }
-      }
-      if (request.startsWith('GET /dead-letters/2')) {
-        return { status: 404, body: { code: 'NOT_FOUND', message: 'there is no letter 2' } }
-      }
-      return { body: { path: request } }
-    },
+test('an export asks for whole letters, page by page', async () => {
+  const pages = [
+    { deadLetters: [{ id: '1' }, { id: '2' }], next: '2' },
+    { deadLetters: [{ id: '3' }], next: '3' },
+    { deadLetters: [], next: null },
+  ]
+  const { exitCode, stdout, requests } = await runAgainst(
+    () => ({ body: pages.shift() ?? {} }),
     EXPORT_LETTERS,
     'orders',
+    '--kind',
+    'failed',
+    '--reveal',
   )
-  const line = (id: number) => `{"path":"GET /dead-letters/${id}?reveal=false"}\n`
-  expect([exitCode, stdout]).toEqual([0, line(1) + line(3)])
+  const request = (after: number) =>
+    `GET /dead-letters?projection=orders&kind=failed&limit=1000&whole=true&reveal=true&after=${after}`
+  expect([exitCode, stdout]).toEqual([0, '{"id":"1"}\n{"id":"2"}\n{"id":"3"}\n'])
+  expect(requests).toEqual([request(0), request(2), request(3)])
 })
 
 test('an export that the projector refuses fails', async () => {

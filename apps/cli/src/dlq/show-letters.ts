@@ -5,7 +5,7 @@ import {
   integerOption,
   isSet,
 } from '../command/command.ts'
-import { type HttpApi, HttpApiError } from '../command/http-api.ts'
+import type { HttpApi } from '../command/http-api.ts'
 import type { Column, JsonObject } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import {
@@ -76,7 +76,9 @@ type Action = JsonObject & {
   readonly reason: string
 }
 
-const NOT_FOUND = 404
+/** Of whole letters: as many as fit into an answer. */
+type LetterPage = { readonly deadLetters: readonly JsonObject[]; readonly next: string | null }
+
 /** Of a message, in a table. */
 const MESSAGE_LENGTH_MAX = 60
 const KEY_LENGTH_MAX = 60
@@ -265,34 +267,17 @@ export const EXPORT_LETTERS: Command = {
     const api = projectorApi(options)
     const query = queryOf(options, projection)
     query.set('limit', `${LIMIT_MAX}`)
-    for (let after: string | undefined = '0'; after !== undefined; ) {
+    query.set('whole', 'true')
+    query.set('reveal', `${isSet(options, 'reveal')}`)
+    for (let after: string | null = '0'; after !== null; ) {
+      if (signal.aborted) return EXIT.interrupted
       query.set('after', after)
-      const { deadLetters } = await api.get<{ readonly deadLetters: readonly Letter[] }>(
-        `/dead-letters?${query.toString()}`,
-      )
-      for (const { id } of deadLetters) {
-        if (signal.aborted) return EXIT.interrupted
-        const letter = await letterOf(api, id, isSet(options, 'reveal'))
-        if (letter !== undefined) output.raw(`${JSON.stringify(letter)}\n`)
-      }
-      after = deadLetters.length < LIMIT_MAX ? undefined : deadLetters.at(-1)?.id
+      const page: LetterPage = await api.get(`/dead-letters?${query.toString()}`)
+      output.raw(page.deadLetters.map((letter) => `${JSON.stringify(letter)}\n`).join(''))
+      after = page.next
     }
     return EXIT.ok
   },
-}
-
-/** Undefined for one that was replayed or discarded since it was listed. */
-async function letterOf(
-  api: HttpApi,
-  id: string,
-  isRevealed: boolean,
-): Promise<JsonObject | undefined> {
-  try {
-    return await api.get<JsonObject>(`/dead-letters/${id}?reveal=${isRevealed}`)
-  } catch (error) {
-    if (error instanceof HttpApiError && error.status === NOT_FOUND) return undefined
-    throw error
-  }
 }
 
 function errorText(failure: {

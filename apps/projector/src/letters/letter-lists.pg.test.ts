@@ -48,6 +48,31 @@ test('letters are listed by projection, kind and page, with where they come from
   expect(shown.body).not.toHaveProperty('valueBase64')
 })
 
+test('whole letters are listed by pages, of no more bytes than a page may have but for one letter', async () => {
+  await fixture.serve()
+  const padding = [['pad', Buffer.alloc(700_000, 'x')]] as const
+  for (let index = 0; index < 7; index += 1) {
+    fixture.log.append(0, deposited(accountId(1), 0, index < 5 ? padding : []))
+  }
+  await fixture.appliedUpTo(7, 0)
+  const pages: (readonly Readonly<Record<string, unknown>>[])[] = []
+  for (let after: string | null = '0'; after !== null; ) {
+    const query = `projection=accounts&whole=true&limit=1000&after=${after}`
+    const { status, body } = await fixture.ask('GET', `/dead-letters?${query}`)
+    expect(status).toBe(200)
+    pages.push(body['deadLetters'] as (typeof pages)[number])
+    after = body['next'] as string | null
+  }
+  expect(pages.map((page) => page.length)).toEqual([4, 3, 0])
+  const [first] = pages.flat()
+  const alone = await fixture.ask('GET', `/dead-letters/${String(first?.['id'])}`)
+  expect(first).toEqual(alone.body)
+  const revealed = await fixture.ask('GET', '/dead-letters?whole=true&reveal=true&limit=1')
+  expect(revealed.body['deadLetters']).toMatchObject([{ valueBase64: expect.any(String) }])
+  const refused = await fixture.ask('GET', '/dead-letters?reveal=true')
+  expect(refused).toMatchObject({ status: 400 })
+})
+
 test('lists of the live version are of no other one', async () => {
   await fixture.serve()
   fixture.log.append(0, deposited(accountId(1), 0))

@@ -22,12 +22,14 @@ import {
 import { readLettersOf, readParkedKeys } from '../store/letter-queue.ts'
 import {
   KEY_PLACE_PATTERN,
+  type LetterFilter,
   type WholeLetter,
   findLetter,
   listActions,
   listCauses,
   listLetters,
   listParkedKeys,
+  listWholeLetters,
 } from '../store/list-letters.ts'
 import { listReplayRequests, replayRequest } from '../store/replay-requests.ts'
 import { DRY_RUN_TOO_LONG, type DryRun, STOPS_PROJECTION, dryRun } from './dry-run.ts'
@@ -46,6 +48,8 @@ const DRY_RUN_TIMEOUT_MS = 25_000
 const EDIT_BYTES_MAX = 16_777_216
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
+/** Of whole letters in one answer. As JSON they may be several times as long. */
+const WHOLE_PAGE_BYTES_MAX = 4_194_304
 const RATE_MAX = 1_000_000
 const VERSION_MAX = 2 ** 31 - 1
 /** Most of it is the name of a topic, which has 249 characters at most. */
@@ -83,6 +87,8 @@ type LetterQuery = {
   readonly errorClass?: string
   readonly limit: number
   readonly after: string
+  readonly whole?: boolean
+  readonly reveal?: boolean
 }
 
 type KeyQuery = {
@@ -185,7 +191,8 @@ export type LetterRouteSource = {
  * Dead letters, whichever process has their partition:
  *
  * - `GET /dead-letters`: letters in the order in which they were set aside; `after` is the `id` of the
- *   last one of the page before.
+ *   last one of the page before. With `whole=true` each is as under `/dead-letters/:id`, with `reveal`; a page
+ *   has no more than fit, and `next` is where to go on, null behind the last one.
  * - `GET /dead-letters/:id?reveal=`: one letter with its value decoded. Personal data and raw bytes with
  *   `reveal=true` only.
  * - `GET /dead-letters/keys`, `/causes`, `/log`: parked keys, failures by fingerprint, what was done. For
@@ -208,7 +215,7 @@ export function addLetterRoutes(
 
 function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
   const { db } = source
-  const letterSchema = querySchema({
+  const { querystring } = querySchema({
     projection: text,
     version,
     key: text,
@@ -218,15 +225,19 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
     errorClass: text,
     limit,
     after: { ...letterId, default: '0' },
+    whole: { type: 'boolean' },
+    reveal: { type: 'boolean' },
   })
+  const letterSchema = { querystring: { ...querystring, dependencies: { reveal: ['whole'] } } }
   http.get<{ Querystring: LetterQuery }>(
     '/dead-letters',
     { schema: letterSchema },
-    ({ query: { after, ...filter } }, reply) =>
+    ({ query: { after, whole = false, reveal = false, ...filter } }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, filter)
-        const letters = await listLetters(db, { ...filter, afterId: BigInt(after) })
-        return { deadLetters: letters.map(letterJson) }
+        const page = { ...filter, afterId: BigInt(after) }
+        if (whole) return wholeLetters(source, page, { reveal })
+        return { deadLetters: (await listLetters(db, page)).map(letterJson) }
       }),
   )
   const keySchema = querySchema({
@@ -278,6 +289,21 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
         return wholeLetterJson(letter, await decode(source, letter, query), query)
       }),
   )
+}
+
+/** Schemas that several letters lack are asked for at once. */
+async function wholeLetters(
+  source: LetterRouteSource,
+  page: LetterFilter,
+  options: { readonly reveal: boolean },
+) {
+  const letters = await listWholeLetters(source.db, { ...page, bytesMax: WHOLE_PAGE_BYTES_MAX })
+  const deadLetters = await Promise.all(
+    letters.map(async (letter) =>
+      wholeLetterJson(letter, await decode(source, letter, options), options),
+    ),
+  )
+  return { deadLetters, next: idText(letters.at(-1)?.id ?? null) }
 }
 
 function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {

@@ -96,18 +96,42 @@ export type WholeLetter = ListedLetter & {
   readonly headers: readonly (readonly [string, string | null])[]
 }
 
+const WHOLE = sql`${LISTED}, l.projection_id as "projectionId", v.code_hash as "codeHash",
+  l.error_stack as "errorStack", l.key_bytes as "keyBytes", l.value,
+  l.edited_value as "editedValue", l.headers`
+
+const WHOLE_LETTERS = sql`${LETTERS}
+  join evt.projection_version v on v.projection_id = l.projection_id and v.version = l.version`
+
 export async function findLetter(
   db: Kysely<unknown>,
   id: bigint,
 ): Promise<WholeLetter | undefined> {
   const { rows } = await sql<WholeLetter>`
-    select ${LISTED}, l.projection_id as "projectionId", v.code_hash as "codeHash",
-      l.error_stack as "errorStack", l.key_bytes as "keyBytes", l.value,
-      l.edited_value as "editedValue", l.headers
-    from ${LETTERS}
-    join evt.projection_version v on v.projection_id = l.projection_id and v.version = l.version
-    where l.id = ${id}`.execute(db)
+    select ${WHOLE} from ${WHOLE_LETTERS} where l.id = ${id}`.execute(db)
   return rows[0]
+}
+
+/** Whole letters in the order in which they were set aside: as many as fit, and one in any case. */
+export async function listWholeLetters(
+  db: Kysely<unknown>,
+  filter: LetterFilter & { readonly bytesMax: number },
+): Promise<readonly WholeLetter[]> {
+  const { rows } = await sql<WholeLetter>`
+    with sized as (
+      select l.id, coalesce(octet_length(l.value), 0) + coalesce(octet_length(l.edited_value), 0)
+        + coalesce(octet_length(l.key_bytes), 0) + coalesce(octet_length(l.error_stack), 0)
+        + octet_length(l.headers::text) as size_bytes
+      from ${LETTERS} where l.id > ${filter.afterId} and ${matches(filter)}
+      order by l.id limit ${filter.limit}
+    ), page as (
+      select id, sum(size_bytes) over (order by id) as end_bytes, row_number() over (order by id)
+      from sized
+    )
+    select ${WHOLE} from ${WHOLE_LETTERS}
+    where l.id in (select id from page where end_bytes <= ${filter.bytesMax} or row_number = 1)
+    order by l.id`.execute(db)
+  return rows
 }
 
 type ListedKey = {
