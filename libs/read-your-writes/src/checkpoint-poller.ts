@@ -58,6 +58,8 @@ export class CheckpointPoller {
   readonly #waiting = new Set<Waiting>()
   #isPolling = false
   #lateLooks = 0
+  /** Ends a pause: who has just come is not to wait as long as those who were there. */
+  #arrival = new AbortController()
   #lastError: unknown
 
   constructor(db: QueryExecutorProvider, options: { readonly waitersMax: number }) {
@@ -81,6 +83,7 @@ export class CheckpointPoller {
     const waiting = { ...waiter, sinceMs: performance.now(), resolve: () => resolve(true) }
     this.#waiting.add(waiting)
     signal.addEventListener('abort', () => this.#waiting.delete(waiting), { once: true })
+    this.#arrival.abort()
     if (!this.#isPolling) void this.#poll()
     return promise
   }
@@ -89,7 +92,7 @@ export class CheckpointPoller {
     this.#isPolling = true
     while (this.#waiting.size > 0) {
       await this.#lookInTime()
-      if (this.#waiting.size > 0) await sleep(this.#pauseMs(), undefined, { ref: false })
+      if (this.#waiting.size > 0) await this.#pause()
     }
     this.#isPolling = false
   }
@@ -126,6 +129,15 @@ export class CheckpointPoller {
       this.#waiting.delete(waiting)
       waiting.resolve()
     }
+  }
+
+  async #pause(): Promise<void> {
+    this.#arrival = new AbortController()
+    const pauseMs = this.#pauseMs()
+    await sleep(POLL_INTERVAL_MIN_MS, undefined, { ref: false })
+    if (pauseMs <= POLL_INTERVAL_MIN_MS) return
+    const rest = { ref: false, signal: this.#arrival.signal }
+    await sleep(pauseMs - POLL_INTERVAL_MIN_MS, undefined, rest).catch(() => undefined)
   }
 
   #pauseMs(): number {
