@@ -84,11 +84,11 @@ export class MemoryReadModel implements ReadModel {
     const enriched = await this.#lookUp(eventsOf(records, ledger))
     const next = new Map(this.#rows)
     if (projection.kind === 'commutative') {
-      const { operations, table } = projection
+      const { table } = projection
       for (const change of addUpBatch(projection, { records, ledger, enriched })) {
         const key = change[table.keyColumn] as RowKey
         const row = next.get(key)
-        next.set(key, row === undefined ? change : addChanges(operations, row, change))
+        next.set(key, row === undefined ? change : addChanges(projection, row, change))
       }
       return next
     }

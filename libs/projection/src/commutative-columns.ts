@@ -59,17 +59,19 @@ export function checkedOperations(
   return operations
 }
 
+/** What changes are of. */
+type Changed = {
+  readonly table: Table
+  readonly operations: Readonly<Record<string, Operation>>
+}
+
 /**
  * The row that an event alone would make: its change, with what it leaves out at 0 or null.
  *
  * @throws {TypeError} when the change names a column that the table does not have, or leaves one out
  *   that cannot be null.
  */
-export function changeRow(
-  target: { readonly table: Table; readonly operations: Readonly<Record<string, Operation>> },
-  rowKey: RowKey,
-  change: Row,
-): Row {
+export function changeRow(target: Changed, rowKey: RowKey, change: Row): Row {
   const { table, operations } = target
   const row: Record<string, unknown> = { [table.keyColumn]: rowKey }
   for (const column in change) {
@@ -89,29 +91,52 @@ export function changeRow(
 }
 
 /** Two changes of one row, as one. Which comes first does not matter. */
-export function addChanges(
-  operations: Readonly<Record<string, Operation>>,
-  one: Row,
-  other: Row,
-): Row {
+export function addChanges({ table, operations }: Changed, one: Row, other: Row): Row {
   const sum: Record<string, unknown> = { ...one }
   for (const [column, operation] of Object.entries(operations)) {
-    sum[column] = combined(operation, one[column], other[column])
+    const isBefore = table.columns[column]?.startsWith('date') ? isEarlier : isLess
+    sum[column] = combined(operation, one[column], other[column], isBefore)
   }
   return sum
 }
 
-function combined(operation: Operation, one: unknown, other: unknown): unknown {
+function combined(
+  operation: Operation,
+  one: unknown,
+  other: unknown,
+  isBefore: (one: unknown, other: unknown) => boolean,
+): unknown {
   if (one === null) return other
   if (other === null) return one
   switch (operation) {
     case 'inc':
       return sumOf(one, other)
     case 'max':
-      return isLess(one, other) ? other : one
+      return isBefore(one, other) ? other : one
     case 'min':
-      return isLess(other, one) ? other : one
+      return isBefore(other, one) ? other : one
   }
+}
+
+/** Years of more than four digits, and those before Christ, have another order as texts. */
+const DATE = /^(\d{4,7})-(\d{1,2})-(\d{1,2})( BC)?$/
+const DAYS_MAX = 100
+const MONTHS_MAX = 100
+
+/** Other spellings of a date have the order of texts. */
+function isEarlier(one: unknown, other: unknown): boolean {
+  const [first, second] = [dateOrder(one), dateOrder(other)]
+  return first === undefined || second === undefined ? isLess(one, other) : first < second
+}
+
+/** A number in the order of dates. */
+function dateOrder(value: unknown): number | undefined {
+  if (value === 'infinity') return Number.POSITIVE_INFINITY
+  if (value === '-infinity') return Number.NEGATIVE_INFINITY
+  const [, yearText, month, day, era] = DATE.exec(String(value)) ?? []
+  if (yearText === undefined) return undefined
+  const year = era === undefined ? Number(yearText) : -Number(yearText)
+  return (year * MONTHS_MAX + Number(month)) * DAYS_MAX + Number(day)
 }
 
 function sumOf(one: unknown, other: unknown): unknown {

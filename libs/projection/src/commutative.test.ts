@@ -32,7 +32,6 @@ const counts = defineProjection({
   columns: { sum: 'inc', count: 'inc', last: 'max', first: 'min' },
   on: { Counted: () => ({ count: 1 }) },
 })
-const { operations } = counts
 
 const event: AnyEvent = {
   type: 'Counted',
@@ -77,7 +76,7 @@ const change = fc.record({
   first: fc.option(fc.string({ unit: 'grapheme' })),
 })
 const sumOf = (changes: readonly Row[]): unknown =>
-  changes.reduce((sum, next) => addChanges(operations, sum, next))
+  changes.reduce((sum, next) => addChanges(counts, sum, next))
 
 test('changes come to the same sum in every order', () => {
   fc.assert(
@@ -109,8 +108,26 @@ test('NaN is the largest number, in whatever order it comes', () => {
     [Number.POSITIVE_INFINITY, Number.NaN, 5],
     [Number.NaN, Number.NaN, 5],
   ]) {
-    const sum = values.map(row).reduce((one, other) => addChanges(ordered, one, other))
+    const sum = values
+      .map(row)
+      .reduce((one, other) => addChanges({ table: counts.table, operations: ordered }, one, other))
     expect(sum).toEqual({ least: 5, most: Number.NaN })
+  }
+})
+
+test('dates have the order of the days that they are', () => {
+  const table = { ...counts.table, columns: { least: 'date', most: 'date null' } }
+  const ordered = { least: 'min', most: 'max' } as const
+  const dates = ['9999-12-31', '10000-01-01', '2026-2-1', '2026-01-31', '0044-03-15 BC']
+  const row = (date: string): Row => ({ least: date, most: date })
+  const extremes = (texts: readonly string[]): Row =>
+    texts.map(row).reduce((one, other) => addChanges({ table, operations: ordered }, one, other))
+  for (const order of [dates, dates.toReversed()]) {
+    expect(extremes(order)).toEqual({ least: '0044-03-15 BC', most: '10000-01-01' })
+    expect(extremes([...order, 'infinity', '-infinity'])).toEqual({
+      least: '-infinity',
+      most: 'infinity',
+    })
   }
 })
 

@@ -27,7 +27,7 @@ export function addUpBatch(
     try {
       const { rowKey, change } = changeOf(projection, event, enriched)
       const sum = sums.get(rowKey)
-      sums.set(rowKey, sum === undefined ? change : addChanges(projection.operations, sum, change))
+      sums.set(rowKey, sum === undefined ? change : addChanges(projection, sum, change))
       ledger.applied()
     } catch (error) {
       ledger.failed(prepared, error, 'handle')
@@ -69,7 +69,7 @@ export function foldOfChanges(projection: CommutativeProjection): FoldProjection
     type,
     (row, event, enriched) => {
       const change = rowOf(projection, row[keyColumn] as RowKey, handler(event, enriched))
-      return isNew(row) ? change : addChanges(operations, row, change)
+      return isNew(row) ? change : addChanges({ table, operations }, row, change)
     },
   ])
   return {
