@@ -24,6 +24,7 @@ import {
   foldInto,
   foldOne,
   isEventFault,
+  keepsTransaction,
   mayMeetOtherSpellings,
   redactedError,
   rowKeyOf,
@@ -366,11 +367,13 @@ function enrichEvents(
   events: readonly OpenEvent[],
 ): unknown {
   if (lookedUp !== undefined) return lookedUp
-  return events.length === 0 ? undefined : enrich?.(events, { db: trx })
+  return events.length === 0
+    ? undefined
+    : enrich?.(events, { db: trx.withPlugin(keepsTransaction) })
 }
 
 async function handleAll(projection: SqlProjection, batch: Batch): Promise<void> {
-  const trx = batch.trx.withSchema(batch.schemaName)
+  const trx = batch.trx.withPlugin(keepsTransaction).withSchema(batch.schemaName)
   const enriched = await enrichAll(projection, batch)
   for (const prepared of batch.records) {
     const event = batch.ledger.open(prepared)
@@ -389,7 +392,7 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
 }
 
 async function handleEach(projection: SqlProjection, batch: Batch): Promise<void> {
-  const trx = batch.trx.withSchema(batch.schemaName)
+  const trx = batch.trx.withPlugin(keepsTransaction).withSchema(batch.schemaName)
   await isolateEach(batch, async (event) => {
     const enriched = await enrichEvents(projection, batch, [event])
     const own = enrichedFor(projection, enriched, event)

@@ -45,3 +45,38 @@ test.for([
   await until(async () => expect(await totalsIn('rm_totals_v1')).toEqual(rows))
   expect(await totalsIn('rm_totals_v2')).toEqual(rows)
 })
+
+test('a handler that would end its transaction is refused, and its key set aside', async () => {
+  const ending: SqlProjection = {
+    ...totals,
+    on: {
+      Deposited: async (event, context) => {
+        await totals.on['Deposited']?.(event, context)
+        if (event.key === 'tue') await sql`rollback`.execute(context.trx)
+      },
+    },
+  }
+  const amounts = [
+    ['mon', 1],
+    ['tue', 2],
+    ['wed', 4],
+  ] as const
+  fixture.log.append(0, ...amounts.map(([day, amount]) => deposited(day, amount)))
+  fixture.start([ending])
+  await until(async () =>
+    expect(await totalsIn('rm_totals_v1')).toEqual([
+      ['mon', 1n],
+      ['wed', 4n],
+    ]),
+  )
+  const { rows } = await sql`select key, error_class, error_message from evt.dead_letter`.execute(
+    fixture.db,
+  )
+  expect(rows).toEqual([
+    {
+      key: 'tue',
+      error_class: 'TypeError',
+      error_message: expect.stringContaining('"rollback" would end it'),
+    },
+  ])
+})

@@ -1,0 +1,66 @@
+import {
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type RawBuilder,
+  sql,
+} from 'kysely'
+import { expect, test } from 'vitest'
+import { keepsTransaction } from './open-transaction.ts'
+
+const db = new Kysely<Record<string, Record<string, unknown>>>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (of) => new PostgresIntrospector(of),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+}).withPlugin(keepsTransaction)
+
+const run = async (statement: RawBuilder<unknown>) => statement.execute(db)
+
+test.for([
+  ['commit', sql`commit`],
+  ['rollback', sql`rollback`],
+  ['rollback', sql`ROLLBACK WORK;`],
+  ['rollback', sql`rollback and chain`],
+  ['rollback', sql`rollback transaction`],
+  ['end', sql`end`],
+  ['abort', sql`abort`],
+  ['begin', sql`begin; select 1`],
+  ['start transaction', sql`start transaction read only`],
+  ['prepare transaction', sql`prepare transaction 'it'`],
+  [
+    'commit',
+    sql`  -- done
+    /* all of it */ commit`,
+  ],
+  ['commit', sql.raw('commit')],
+  ['commit', sql`${sql.raw('commit')}`],
+] as const)('a handler may not end its transaction: %s', async ([word, statement]) => {
+  await expect(run(statement)).rejects.toThrow(`"${word}" would end it`)
+})
+
+test.for([
+  sql`savepoint one`,
+  sql`rollback to savepoint one`,
+  sql`rollback work to one`,
+  sql`rollback transaction to savepoint one`,
+  sql`release savepoint one`,
+  sql`prepare transactions as select 1`,
+  sql`select 'commit'`,
+  sql`insert into commits values (${'commit'})`,
+  sql`-- commit`,
+  sql`/* commit */ select 1`,
+  sql`${'commit'}`,
+  sql`ends`,
+])('what keeps it is run', async (statement) => {
+  await expect(run(statement)).resolves.toMatchObject({ rows: [] })
+})
+
+test('statements that Kysely writes are run', async () => {
+  const inserted = db.insertInto('commit').values({ id: 'begin' }).execute()
+  await expect(inserted).resolves.toHaveLength(1)
+})
