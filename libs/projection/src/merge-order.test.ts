@@ -35,6 +35,11 @@ test.for([
     right: { timeMs: 1, lsn: 5, index: 1 },
   },
   {
+    rule: 'of one time, one without a place',
+    left: { timeMs: 1 },
+    right: { timeMs: 1, lsn: 1 },
+  },
+  {
     rule: 'without a place, the earlier record',
     left: { timeMs: 1 },
     right: { timeMs: 2, lsn: 1 },
@@ -42,4 +47,18 @@ test.for([
 ] as const)('first comes $rule', ({ left, right }) => {
   expect(comesBefore(at(left), at(right))).toBe(true)
   expect(comesBefore(at(right), at(left))).toBe(false)
+})
+
+test('of any records there is a first one, and no circle', () => {
+  const places: Place[] = [1, 2].flatMap((timeMs) => [
+    { timeMs },
+    ...[1, 2].flatMap((place) => [0, 1].map((index) => ({ timeMs, lsn: place, index }))),
+  ])
+  const records = places.map(at)
+  // Listed in their order.
+  for (const [index, left] of records.entries()) {
+    for (const [other, right] of records.entries()) {
+      expect(comesBefore(left, right)).toBe(index < other)
+    }
+  }
 })

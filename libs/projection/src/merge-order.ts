@@ -1,16 +1,18 @@
 import type { PreparedRecord } from './log-record.ts'
 
 /**
- * Whether `left` comes before `right`, a record of another partition: by their places in the source
- * database where both have one, else by their timestamps. A key whose partition changed, since the
- * topic got more of them, has its events in order that way.
+ * Whether `left` comes before `right`, a record of another partition: by their times, and those of one time by their
+ * places in the source database, behind those that have none. A key whose partition changed, since the topic got more
+ * of them, has its events in order that way. It is an order of all records: of partitions whose first ones wait for
+ * each other, one has the first of all.
  */
 export function comesBefore(left: PreparedRecord, right: PreparedRecord): boolean {
   const { source: a } = left
   const { source: b } = right
-  if (a === null || b === null || a.commitTimeMs !== b.commitTimeMs) {
-    return timeOf(left) < timeOf(right)
-  }
+  const leftMs = timeOf(left)
+  const rightMs = timeOf(right)
+  if (leftMs !== rightMs) return leftMs < rightMs
+  if (a === null || b === null) return b !== null && a === null
   if (a.commitLsn !== b.commitLsn) return a.commitLsn < b.commitLsn
   return a.index < b.index
 }
