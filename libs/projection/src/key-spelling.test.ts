@@ -13,6 +13,8 @@ test.for([
   ['uuid', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', true],
   ['uuid', 'a0eebc999c0b4ef8bb6d6bb9bd380a11', true],
   ['uuid', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', true],
+  ['uuid', 'a0ee-bc99-9c0b-4ef8-bb6d6bb9bd380a11', true],
+  ['uuid', '{a0eebc99-9c0b4ef8-bb6d6bb9bd380a11}', true],
   ['date', '2026-01-31', false],
   ['date', '2026-1-31', true],
   ['date', '12026-01-31', true],
