@@ -13,6 +13,8 @@ import {
 
 const EVENTS = 3_000
 const TABLE = 'rm_accounts_v1.account'
+/** Exit code for rows that are not what the log says. */
+const DIFFERENT = 10
 
 type Job = { readonly kind: string; readonly state: string; readonly version: number }
 
@@ -26,30 +28,37 @@ test('jobs of keys, of a verification and of a moment are killed half-way, chang
   await stack.pool.query(`update ${TABLE} set balance = 99 where id in ('account-1', 'account-2')`)
   const wrong = await liveRows(stack)
 
-  /** Orders a job, kills the process that does it as it waits for a lock, and lets the next one end it. */
-  const killHalfWay = async (lock: string, ...argv: readonly string[]): Promise<Job> => {
+  /**
+   * Orders a job, kills the process that does it as it waits for a lock, and lets the next one end it: whoever has
+   * ordered it watches on.
+   */
+  const killHalfWay = async (
+    { lock, exitCode }: { readonly lock: string; readonly exitCode: number },
+    ...argv: readonly string[]
+  ): Promise<Job> => {
     const blocker = await stack.pool.connect()
+    const { port } = new URL(projector.url)
+    let ordered: ReturnType<typeof cli>
     try {
       await blocker.query(`begin; ${lock}`)
-      const ordered = cli(projector, ...argv)
+      ordered = cli(projector, ...argv)
       await waitFor(`${argv[0]} to wait`, 60_000, () => isWaiting(stack))
       await projector.stop('SIGKILL')
-      expect((await ordered).exitCode).toBe(6)
       await blocker.query('rollback')
     } finally {
       blocker.release(true)
     }
     expect(await liveRows(stack)).toEqual(argv.includes('--until') ? expected : wrong)
     expect(await latestJob(stack)).not.toMatchObject({ state: 'done' })
-    projector = release(stack, 'accounts:1')
-    await waitFor(`${argv[0]} to be done`, 60_000, async () => {
-      return (await latestJob(stack)).state === 'done'
-    })
-    return latestJob(stack)
+    projector = release(stack, 'accounts:1', { 'http.port': port })
+    expect(await ordered).toMatchObject({ exitCode })
+    const job = await latestJob(stack)
+    expect(job).toMatchObject({ state: 'done' })
+    return job
   }
 
   await killHalfWay(
-    `lock table ${TABLE} in access exclusive mode`,
+    { lock: `lock table ${TABLE} in access exclusive mode`, exitCode: DIFFERENT },
     'verify',
     'accounts',
     '--sample',
@@ -62,7 +71,7 @@ test('jobs of keys, of a verification and of a moment are killed half-way, chang
   expect(verified).toEqual([{ isEqual: false, different: ['account-1', 'account-2'] }])
 
   await killHalfWay(
-    `lock table ${TABLE} in exclusive mode`,
+    { lock: `lock table ${TABLE} in exclusive mode`, exitCode: 0 },
     'rebuild',
     'accounts',
     '--key',
@@ -83,7 +92,7 @@ test('jobs of keys, of a verification and of a moment are killed half-way, chang
     create trigger blocked before insert on evt.checkpoint for each row when (new.version < 0)
       execute function public.wait_for_table()`)
   const { version } = await killHalfWay(
-    'lock table public.lock_of_checkpoints in access exclusive mode',
+    { lock: 'lock table public.lock_of_checkpoints in access exclusive mode', exitCode: 0 },
     'rebuild',
     'accounts',
     '--until',
