@@ -68,7 +68,8 @@ function fitsInside(
   })
 }
 
-function hasFields(schema: RecordSchema, value: object): boolean {
+/** Whether each field is there or has a default, and there are no others. */
+export function hasFields(schema: RecordSchema, value: object): boolean {
   const isComplete = schema.fields.every(
     ({ name, defaultValue }) => defaultValue !== undefined || Object.hasOwn(value, name),
   )

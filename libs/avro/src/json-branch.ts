@@ -1,4 +1,5 @@
-import type { AvroSchema, RecordSchema } from './schema.ts'
+import { hasFields } from './fits.ts'
+import type { AvroSchema } from './schema.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -14,16 +15,6 @@ export function branchOfObject(
   const containers = branches.filter(({ kind }) => kind === 'record' || kind === 'map')
   const named = containers.filter((branch) => branch.kind !== 'record' || hasFields(branch, json))
   return named.find((branch) => holds(branch, json)) ?? named[0] ?? containers[0]
-}
-
-function hasFields({ fields }: RecordSchema, json: Members): boolean {
-  const names = new Set(fields.map(({ name }) => name))
-  return (
-    Object.keys(json).every((name) => names.has(name)) &&
-    fields.every(
-      ({ name, defaultValue }) => defaultValue !== undefined || Object.hasOwn(json, name),
-    )
-  )
 }
 
 /** No deeper than the members: types that nest within each other would double the work with each level. */

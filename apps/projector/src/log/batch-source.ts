@@ -32,7 +32,8 @@ type BatchSourceOptions = {
 /**
  * One partition in batches: what is fetched lies there as bytes, as events take several times the memory of
  * their records, and only its headers are read before a batch is applied. While a fetch is worked off, the
- * next one is under way, but for the end of the log: two of them are in memory at most.
+ * next one is under way, but for the end of the log: two of them are in memory at most,
+ * and a third where a batch lingers.
  */
 export class BatchSource {
   readonly #options: BatchSourceOptions
