@@ -278,6 +278,26 @@ describe('an upcast', () => {
     await chaos(upcasting, [old(7), old(1)], { runs: 3, seed: 1 })
   })
 
+  test("casts nothing up that the definition's own schema wrote", async () => {
+    const { OrderPaid } = Upcast.definitions
+    const schema = { ...OrderPaid, fields: OrderPaid.fields.toReversed() }
+    const paid = (written: typeof OrderPaid) =>
+      eventWrittenWith(Upcast, {
+        type: 'OrderPaid',
+        version: 1,
+        schema: written,
+        data: { orderId: 'o1', cents: 5n },
+      })
+    await given(upcasting)
+      .events(paid({ ...OrderPaid }))
+      .then([{ order_id: 'o1', cents: 5n }])
+    await expect(
+      given(upcasting)
+        .events(paid(schema as never))
+        .then([]),
+    ).rejects.toThrow('OrderPaid with key "o1" failed')
+  })
+
   test('that throws parks its key', async () => {
     await expect(given(upcasting).events(old(-1)).then([])).rejects.toThrow('paid back')
     await given(upcasting)

@@ -1,4 +1,12 @@
-import type { AnyEvents, AvroWrite, EventTypeOf, NewEvent, RecordDefinition } from '@fairlead/avro'
+import {
+  type AnyEvents,
+  type AvroWrite,
+  type EventTypeOf,
+  type NewEvent,
+  type RecordDefinition,
+  canonicalText,
+  parseSchema,
+} from '@fairlead/avro'
 import { errorMessage } from '@fairlead/base'
 import type { PreparedRecord } from '@fairlead/projection'
 import { avroDecoderOf, avroEncoderOf } from '@fairlead/serde'
@@ -71,9 +79,12 @@ export function decodeEvent(
     const writer = writerOf(events, event)
     const version = 'written' in event ? event.written.version : undefined
     const upcast = version === undefined ? undefined : events.upcasts[event.type]?.[version]
+    const definition = definitionOf(events, event)
+    if (upcast === undefined || isSameSchema(writer, definition)) {
+      return { data: decode(writer, definition, value) }
+    }
     // Its parameter is the shape that the version has.
-    if (upcast !== undefined) return { data: upcast(decode(writer, writer, value) as never) }
-    return { data: decode(writer, definitionOf(events, event), value) }
+    return { data: upcast(decode(writer, writer, value) as never) }
   } catch (error) {
     return { kind: 'undecodable', error }
   }
@@ -87,6 +98,15 @@ function definitionOf({ topic, definitions }: AnyEvents, { type }: NewEvent): Re
   const definition = definitions[type]
   if (definition === undefined) throw new TypeError(`${topic} has no ${type}`)
   return definition
+}
+
+/** As a registry tells versions of a subject apart. */
+function isSameSchema(one: RecordDefinition, other: RecordDefinition): boolean {
+  return equivalenceText(one) === equivalenceText(other)
+}
+
+function equivalenceText(definition: RecordDefinition): string {
+  return canonicalText(parseSchema(JSON.stringify(definition), { mode: 'lenient' }), 'equivalence')
 }
 
 type Encoder = ReturnType<typeof avroEncoderOf>

@@ -1,5 +1,11 @@
 import { DecodeError, errorMessage } from '@fairlead/base'
-import { type AvroSchema, type ReferencedSchema, SchemaError, parseSchema } from '@fairlead/avro'
+import {
+  type AvroSchema,
+  type ReferencedSchema,
+  SchemaError,
+  canonicalTextOf,
+  parseSchema,
+} from '@fairlead/avro'
 import { CoalescingCache } from './coalescing-cache.ts'
 import { DatumDecoder } from './datum/datum-decoder.ts'
 import { DatumEncoder } from './datum/datum-encoder.ts'
@@ -122,6 +128,14 @@ class RegistryAvroSerde implements AvroSerde {
         return (await this.#registry.lookup(subject, stored, { deleted: true })).version
       }
     })
+  }
+
+  async isSchema(named: SchemaName, schema: SchemaText): Promise<boolean> {
+    const [one, other] = await Promise.all([
+      this.#stored(named).then((stored) => this.#parse(stored)),
+      this.#parse(schema),
+    ])
+    return canonicalTextOf(one, 'equivalence') === canonicalTextOf(other, 'equivalence')
   }
 
   #stored(schema: SchemaName): Promise<StoredSchema> {

@@ -339,6 +339,18 @@ describe('the version of a subject', () => {
   })
 })
 
+test('a schema is the one named whatever the order of its properties, and no other', async () => {
+  const { url } = await startServer(() => ({ status: 200, body: { schema: USER_1 } }))
+  const serde = createAvroSerde({ registry: createRegistryClient({ url, ...NO_WAIT }) })
+  const reordered = JSON.stringify({
+    fields: [{ type: { type: 'long' }, name: 'id' }],
+    name: 'User',
+    type: 'record',
+  })
+  expect(await serde.isSchema(1, { schema: reordered })).toBe(true)
+  expect(await serde.isSchema(1, { schema: USER_2 })).toBe(false)
+})
+
 describe('the subject of a topic', () => {
   const startRegistry = (answer: Answer) => startServer(() => answer)
   const namesOf = (

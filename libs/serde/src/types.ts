@@ -159,4 +159,9 @@ export interface AvroSerde {
    * with `RegistryError` when it never did.
    */
   subjectVersion(schema: SchemaName, subject: string): Promise<number>
+  /**
+   * Whether it is the schema named, as a registry tells versions of a subject apart: whatever the order of its
+   * properties. Rejects with `RegistryError` when the one named cannot be had.
+   */
+  isSchema(named: SchemaName, schema: SchemaText): Promise<boolean>
 }

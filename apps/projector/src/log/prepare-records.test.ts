@@ -138,6 +138,13 @@ test('the version that an upcast is for is read as it was written, and cast up',
   expect(registry.subjects).toEqual(['outbox.event.payment-shop.Paid'])
 })
 
+test("what the definition's own schema wrote is not cast up, whatever its version is called", async () => {
+  const upcasts = { Paid: { 3: () => expect.unreachable('the value has the shape of now') } }
+  expect(await read(written(3, 10, 2, 0x78), { events: { ...Events, upcasts } })).toMatchObject({
+    event: { data: { id: 'p', cents: 5n, note: 'x' } },
+  })
+})
+
 test('a header may name the version instead, before a bare value', async () => {
   const guid = [...Array.from({ length: 15 }, () => 0), 1]
   const headers = [['__value_schema_id', Uint8Array.of(1, ...guid)]] as const

@@ -28,7 +28,7 @@ import {
 } from '@fairlead/serde'
 
 /** What the reader needs to read values. */
-export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion'>
+export type ValueSerde = Pick<AvroSerde, 'decoder' | 'subjectVersion' | 'isSchema'>
 
 export type ReaderOptions = {
   /** Wall clock. */
@@ -237,7 +237,10 @@ export class RecordReader {
     return decoder
   }
 
-  /** A value is resolved to the schema of the definition, or cast up from the version that wrote it. */
+  /**
+   * A value is resolved to the schema of the definition, or cast up from the version that wrote it. What the
+   * definition itself wrote is never cast up: in a registry that begins with it, its version is 1.
+   */
   async #makeDecoder(
     eventType: string,
     schema: SchemaName,
@@ -245,6 +248,7 @@ export class RecordReader {
   ): Promise<DecodeValue> {
     const definition = source.definitions[eventType]
     invariant(definition !== undefined, 'an event set has the types that it is asked for')
+    const ofDefinition = { schema: JSON.stringify(definition) }
     const upcasts = source.upcasts[eventType]
     if (upcasts !== undefined) {
       const subject = SUBJECT_NAME_STRATEGIES.topicRecordName(
@@ -253,7 +257,7 @@ export class RecordReader {
         recordName(definition),
       )
       const upcast = upcasts[await this.#serde.subjectVersion(schema, subject)]
-      if (upcast !== undefined) {
+      if (upcast !== undefined && !(await this.#serde.isSchema(schema, ofDefinition))) {
         const old = await this.#serde.decoder(schema)
         return (bytes, start, end) => {
           const data = old.decode(bytes, start, end)
@@ -268,7 +272,7 @@ export class RecordReader {
         }
       }
     }
-    const decoder = await this.#serde.decoder(schema, { schema: JSON.stringify(definition) })
+    const decoder = await this.#serde.decoder(schema, ofDefinition)
     return (bytes, start, end) => decoder.decode(bytes, start, end)
   }
 }

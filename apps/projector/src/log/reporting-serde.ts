@@ -13,5 +13,6 @@ export function reportingSerde(
       return serde.decoder(written, schema)
     },
     subjectVersion: (written, subject) => serde.subjectVersion(written, subject),
+    isSchema: (written, schema) => serde.isSchema(written, schema),
   }
 }

@@ -170,7 +170,7 @@ function jsonValue(json: object): Buffer {
 }
 
 /** Stands in for Avro and the registry: values are JSON, and the registry can be away. */
-export class JsonSerde implements Pick<AvroSerde, 'decoder' | 'subjectVersion'> {
+export class JsonSerde implements Pick<AvroSerde, 'decoder' | 'subjectVersion' | 'isSchema'> {
   isRegistryAway = false
 
   async decoder(): Promise<AvroDecoder> {
@@ -186,6 +186,10 @@ export class JsonSerde implements Pick<AvroSerde, 'decoder' | 'subjectVersion'> 
   /** Ids are versions here. */
   subjectVersion(schemaId: number): Promise<number> {
     return Promise.resolve(schemaId)
+  }
+
+  isSchema(): Promise<boolean> {
+    return Promise.resolve(false)
   }
 }
 
