@@ -211,7 +211,8 @@ export class Cluster {
     const deadlineMs = performance.now() + options.timeoutMs
     const known = shuffled([...this.#brokers.values()])
     const bootstrap = shuffled(this.#bootstrap)
-    const targets = this.#isBootstrapFirst ? [...bootstrap, ...known] : [...known, ...bootstrap]
+    const isBootstrapFirst = this.#isBootstrapFirst
+    const targets = isBootstrapFirst ? [...bootstrap, ...known] : [...known, ...bootstrap]
     let lastError = new KafkaError('no broker was tried', { code: 'NETWORK', retryable: true })
     for (const target of targets) {
       const timeoutMs = Math.min(METADATA_TIMEOUT_MS, deadlineMs - performance.now())
@@ -224,7 +225,8 @@ export class Cluster {
         if (!lastError.retryable || options.signal?.aborted === true) throw lastError
       }
     }
-    this.#isBootstrapFirst = !this.#isBootstrapFirst
+    // Calls that fail together turn the order once, and not back again.
+    this.#isBootstrapFirst = !isBootstrapFirst
     throw lastError
   }
 
