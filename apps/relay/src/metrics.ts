@@ -363,13 +363,19 @@ export class RelayMetrics {
     this.#lagBytes.set(slot.lagBytes)
     this.#slotRetained.set(slot.retainedBytes)
     this.#slotActive.set(slot.isActive ? 1 : 0)
-    if (slot.safeWalBytes !== null) this.#slotSafe.set(slot.safeWalBytes)
+    setIfKnown(this.#slotSafe, slot.safeWalBytes)
     for (const status of WAL_STATUSES) {
       this.#walStatus.set({ wal_status: status }, status === slot.walStatus ? 1 : 0)
     }
     for (const level of WAL_LEVELS) this.#walLevel.set({ level }, level === forecast.level ? 1 : 0)
     this.#walEta.set(forecast.etaSeconds ?? Number.POSITIVE_INFINITY)
-    if (forecast.limitBytes !== null) this.#walLimit.set(forecast.limitBytes)
-    if (forecast.usedRatio !== null) this.#walUsed.set(forecast.usedRatio)
+    setIfKnown(this.#walLimit, forecast.limitBytes)
+    setIfKnown(this.#walUsed, forecast.usedRatio)
   }
+}
+
+/** The last value of a limit that was taken away since would be believed. */
+function setIfKnown(gauge: ReturnType<Metrics['gauge']>, value: number | null): void {
+  if (value === null) gauge.remove()
+  else gauge.set(value)
 }
