@@ -9,14 +9,10 @@ import {
 import { closeClient } from '@fairlead/postgres'
 import pg from 'pg'
 import { LoopTurn } from '../loop-turn.ts'
-import type { RelayMetrics } from '../metrics.ts'
 import type { RelayOptions } from '../options.ts'
 import { halt } from '../session-failure.ts'
-import type { EventEncoder } from '../sink/event-encoder.ts'
-import type { SinkClients } from '../sink/sink-clients.ts'
 import { slotUncertain } from '../sink/sink-failure.ts'
 import { type SnapshotEvent, outboxEventOf } from '../snapshot/snapshot-tables.ts'
-import type { ParkedEvent } from '../source/parked-events.ts'
 import { quotedTable } from '../source/source-options.ts'
 import {
   CursorReader,
@@ -26,22 +22,10 @@ import {
   readShape,
 } from '../table/table-reader.ts'
 import { createSeenIds, noteSeenEvents, noteSeenIds, unseenCondition } from './seen-events.ts'
-import { TablePublisher } from './table-publisher.ts'
+import { TablePublisher, type TablePublisherParts } from './table-publisher.ts'
 
 /** What publishes rows of tables, without a slot that is read. */
-export type TableSource = {
-  readonly control: pg.Client
-  readonly options: RelayOptions
-  /** Of the records' header `cdc.source`. */
-  readonly source: string
-  readonly router: OutboxRouter
-  readonly sink: SinkClients
-  readonly encoder: EventEncoder | undefined
-  readonly metrics: RelayMetrics
-  readonly isPermitted: () => boolean
-  readonly wallNowMs: () => number
-  onParked(events: readonly ParkedEvent[]): void
-}
+export type TableSource = TablePublisherParts & { readonly router: OutboxRouter }
 
 /** Which rows of an outbox table are meant. */
 export type Range = {

@@ -17,6 +17,19 @@ const NO_TRANSACTION: PendingTransaction = {
   eventAcknowledged: () => undefined,
 }
 
+export type TablePublisherParts = {
+  readonly control: pg.Client
+  readonly options: RelayOptions
+  /** Of the records' header `cdc.source`. */
+  readonly source: string
+  readonly sink: SinkClients
+  readonly encoder: EventEncoder | undefined
+  readonly metrics: RelayMetrics
+  readonly isPermitted: () => boolean
+  readonly wallNowMs: () => number
+  onParked(events: readonly ParkedEvent[]): void
+}
+
 /** Publishes rows that do not come from the log by the rules of those that do: order, parking, limits. */
 export class TablePublisher {
   readonly #publisher: Publisher
@@ -25,17 +38,7 @@ export class TablePublisher {
   #eventCount = 0
   #onProgress: (() => void) | undefined
 
-  static async open(parts: {
-    readonly control: pg.Client
-    readonly options: RelayOptions
-    readonly source: string
-    readonly sink: SinkClients
-    readonly encoder: EventEncoder | undefined
-    readonly metrics: RelayMetrics
-    readonly isPermitted: () => boolean
-    readonly wallNowMs: () => number
-    onParked(events: readonly ParkedEvent[]): void
-  }): Promise<TablePublisher> {
+  static async open(parts: TablePublisherParts): Promise<TablePublisher> {
     const { options, control } = parts
     const parked = await ParkedEvents.load(control, {
       slotName: options.source.slotName,
@@ -44,7 +47,7 @@ export class TablePublisher {
     return new TablePublisher(parts, parked)
   }
 
-  private constructor(parts: Parameters<typeof TablePublisher.open>[0], parked: ParkedEvents) {
+  private constructor(parts: TablePublisherParts, parked: ParkedEvents) {
     const { options, sink, source } = parts
     this.#queueBytesMax = options.sink.queueBytesMax
     this.#publisher = new Publisher({
