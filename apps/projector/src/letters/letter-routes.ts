@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { EventFailure } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
@@ -14,14 +13,10 @@ import {
   editLetter,
   findVersion,
   isProjection,
-  keysOf,
-  nothingSelected,
   refuseFollower,
   requestReplay,
 } from '../store/letter-orders.ts'
-import { readLettersOf, readParkedKeys } from '../store/letter-queue.ts'
 import {
-  KEY_PLACE_PATTERN,
   type LetterFilter,
   type WholeLetter,
   findLetter,
@@ -32,7 +27,8 @@ import {
   listWholeLetters,
 } from '../store/list-letters.ts'
 import { listReplayRequests, replayRequest } from '../store/replay-requests.ts'
-import { DRY_RUN_TOO_LONG, type DryRun, STOPS_PROJECTION, dryRun } from './dry-run.ts'
+import { DRY_RUN_TOO_LONG, STOPS_PROJECTION } from './dry-run.ts'
+import { dryRunWhileWaitedFor } from './dry-run-selection.ts'
 import { type Payloads, SCHEMAS_TIMEOUT_MS, encodeEdit } from './edit-value.ts'
 import {
   type DecodedLetter,
@@ -41,145 +37,31 @@ import {
   recordOfLetter,
   wholeLetterJson,
 } from './letter-json.ts'
+import {
+  type ActionQuery,
+  type CauseQuery,
+  type KeyQuery,
+  type LetterQuery,
+  type OrderBody,
+  type ReplayQuery,
+  actionsSchema,
+  causesSchema,
+  discardSchema,
+  dryRunSchema,
+  editSchema,
+  keysSchema,
+  letterSchema,
+  lettersSchema,
+  replayRequestSchema,
+  replaySchema,
+  replaysSchema,
+  takeBackSchema,
+} from './letter-schemas.ts'
 
-/** Clients wait for 30 s. */
-const DRY_RUN_TIMEOUT_MS = 25_000
 /** A record has 1 MiB by default, and its bytes up to six characters each as JSON. */
 const EDIT_BYTES_MAX = 16_777_216
-const LIMIT_DEFAULT = 100
-const LIMIT_MAX = 1_000
 /** Of whole letters in one answer. As JSON they may be several times as long. */
 const WHOLE_PAGE_BYTES_MAX = 4_194_304
-const RATE_MAX = 1_000_000
-const VERSION_MAX = 2 ** 31 - 1
-/** Most of it is the name of a topic, which has 249 characters at most. */
-const KEY_PLACE_LENGTH_MAX = 350
-const AGE_MAX_MS = 100 * 365 * 86_400_000
-
-const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_DEFAULT } as const
-const version = {
-  anyOf: [{ type: 'integer', minimum: 1, maximum: VERSION_MAX }, { const: 'live' }],
-} as const
-const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const
-// Postgres has no text with NUL in it.
-const text = { type: 'string', pattern: '^[^\\u0000]*$' } as const
-const filledText = { ...text, minLength: 1, maxLength: 1_000 } as const
-// No tenant is empty: keys without one have none.
-const tenant = { ...text, minLength: 1 } as const
-const request = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' } as const
-const letterId = { type: 'string', pattern: '^\\d{1,18}$' } as const
-
-const querySchema = (properties: Readonly<Record<string, object>>) => ({
-  querystring: { type: 'object', additionalProperties: false, properties },
-})
-
-const idSchema = {
-  params: { type: 'object', required: ['id'], properties: { id: letterId } },
-} as const
-
-type LetterQuery = {
-  readonly projection?: string
-  readonly version?: number | 'live'
-  readonly key?: string
-  readonly tenant?: string
-  readonly kind?: 'failed' | 'blocked'
-  readonly fingerprint?: string
-  readonly errorClass?: string
-  readonly limit: number
-  readonly after: string
-  readonly whole?: boolean
-  readonly reveal?: boolean
-}
-
-type KeyQuery = {
-  readonly projection?: string
-  readonly version?: number | 'live'
-  readonly tenant?: string
-  readonly fingerprint?: string
-  readonly errorClass?: string
-  readonly olderThanMs?: number
-  readonly limit: number
-  readonly after?: string
-}
-
-type VersionQuery = Pick<LetterQuery, 'projection' | 'version' | 'limit'>
-
-type CauseQuery = VersionQuery & Pick<LetterQuery, 'tenant'>
-
-type ActionQuery = VersionQuery &
-  Pick<LetterQuery, 'key'> & {
-    readonly after?: string
-  }
-
-type ReplayQuery = VersionQuery & {
-  readonly after?: string
-}
-
-/** What an order is about, and who gives it. */
-type OrderBody = {
-  readonly projection: string
-  readonly version?: number | 'live'
-  readonly id?: string
-  readonly key?: string
-  readonly tenant?: string
-  readonly fingerprint?: string
-  readonly errorClass?: string
-  readonly all?: true
-  readonly actor: string
-  readonly reason: string
-  readonly lettersPerSecond?: number
-}
-
-const SELECTORS = ['id', 'key', 'tenant', 'fingerprint', 'errorClass', 'all'] as const
-
-const orderSchema = (properties: Readonly<Record<string, object>> = {}) => ({
-  body: {
-    type: 'object',
-    required: ['projection', 'actor', 'reason'],
-    additionalProperties: false,
-    // One of them says which letters.
-    oneOf: SELECTORS.map((name) => ({ required: [name] })),
-    properties: {
-      projection: text,
-      version,
-      id: letterId,
-      key: text,
-      tenant,
-      fingerprint,
-      errorClass: filledText,
-      all: { const: true },
-      actor: filledText,
-      reason: filledText,
-      ...properties,
-    },
-  },
-})
-
-const dryRunSchema = {
-  body: { ...orderSchema().body, required: ['projection'] },
-}
-
-const actorProperties = { actor: filledText, reason: filledText } as const
-
-const editSchema = {
-  ...idSchema,
-  body: {
-    type: 'object',
-    required: ['value', 'actor', 'reason'],
-    additionalProperties: false,
-    properties: { value: { type: 'object' }, ...actorProperties },
-  },
-} as const
-
-const takeBackSchema = {
-  ...idSchema,
-  body: {
-    type: 'object',
-    required: ['actor', 'reason'],
-    additionalProperties: false,
-    properties: actorProperties,
-  },
-} as const
 
 export type LetterRouteSource = {
   readonly db: Database
@@ -215,23 +97,9 @@ export function addLetterRoutes(
 
 function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
   const { db } = source
-  const { querystring } = querySchema({
-    projection: text,
-    version,
-    key: text,
-    tenant,
-    kind: { enum: ['failed', 'blocked'] },
-    fingerprint,
-    errorClass: text,
-    limit,
-    after: { ...letterId, default: '0' },
-    whole: { type: 'boolean' },
-    reveal: { type: 'boolean' },
-  })
-  const letterSchema = { querystring: { ...querystring, dependencies: { reveal: ['whole'] } } }
   http.get<{ Querystring: LetterQuery }>(
     '/dead-letters',
-    { schema: letterSchema },
+    { schema: lettersSchema },
     ({ query: { after, whole = false, reveal = false, ...filter } }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, filter)
@@ -240,19 +108,9 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
         return { deadLetters: (await listLetters(db, page)).map(letterJson) }
       }),
   )
-  const keySchema = querySchema({
-    projection: text,
-    version,
-    tenant,
-    fingerprint,
-    errorClass: text,
-    olderThanMs: { type: 'integer', minimum: 0, maximum: AGE_MAX_MS },
-    limit,
-    after: { type: 'string', pattern: KEY_PLACE_PATTERN, maxLength: KEY_PLACE_LENGTH_MAX },
-  })
   http.get<{ Querystring: KeyQuery }>(
     '/dead-letters/keys',
-    { schema: keySchema },
+    { schema: keysSchema },
     ({ query }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, query)
@@ -262,7 +120,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   http.get<{ Querystring: CauseQuery }>(
     '/dead-letters/causes',
-    { schema: querySchema({ projection: text, version, tenant, limit }) },
+    { schema: causesSchema },
     ({ query }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, query)
@@ -271,7 +129,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   http.get<{ Querystring: ActionQuery }>(
     '/dead-letters/log',
-    { schema: querySchema({ projection: text, version, key: text, limit, after: letterId }) },
+    { schema: actionsSchema },
     ({ query: { after, ...filter } }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, filter)
@@ -282,7 +140,7 @@ function addLists(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
   )
   http.get<{ Params: { id: string }; Querystring: { reveal: boolean } }>(
     '/dead-letters/:id',
-    { schema: { ...idSchema, ...querySchema({ reveal: { type: 'boolean', default: false } }) } },
+    { schema: letterSchema },
     async ({ params, query }, reply) =>
       answering(reply, async () => {
         const letter = await letterOf(db, params.id)
@@ -310,9 +168,7 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
   const { db } = source
   http.post<{ Body: OrderBody }>(
     '/dead-letters/replay',
-    {
-      schema: orderSchema({ lettersPerSecond: { type: 'integer', minimum: 1, maximum: RATE_MAX } }),
-    },
+    { schema: replaySchema },
     ({ body }, reply) =>
       answering(reply, async () => {
         const ids = await findVersion(db, body.projection, body.version)
@@ -321,16 +177,12 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
   )
   http.get<{ Params: { request: string } }>(
     '/dead-letters/replays/:request',
-    {
-      schema: {
-        params: { type: 'object', properties: { request } },
-      },
-    },
+    { schema: replayRequestSchema },
     ({ params }, reply) => answering(reply, () => replayRequest(db, params.request)),
   )
   http.get<{ Querystring: ReplayQuery }>(
     '/dead-letters/replays',
-    { schema: querySchema({ projection: text, version, limit, after: request }) },
+    { schema: replaysSchema },
     ({ query }, reply) =>
       answering(reply, async () => {
         await refuseUnknown(db, query)
@@ -339,7 +191,7 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
   )
   http.post<{ Body: OrderBody }>(
     '/dead-letters/discard',
-    { schema: orderSchema() },
+    { schema: discardSchema },
     ({ body }, reply) =>
       answering(reply, async () => {
         const ids = await findVersion(db, body.projection, body.version)
@@ -354,76 +206,9 @@ function addOrders(http: AppContext<ConfigSpec>['http'], source: LetterRouteSour
         const ids = await findVersion(db, body.projection, body.version)
         const runner = runnerOf(source, ids)
         if (body.id !== undefined) await refuseFollower(db, ids, BigInt(body.id))
-        return whileWaitedFor(reply.raw, runner.signal, (signal) =>
-          dryRunAll(db, runner, selectionOf(body), signal),
-        )
+        return dryRunWhileWaitedFor(reply.raw, { db, runner, selection: selectionOf(body) })
       }),
   )
-}
-
-/** Its signal is aborted when it takes too long, when who has asked is gone, and when the projector stops. */
-async function whileWaitedFor<T>(
-  response: ServerResponse,
-  stopping: AbortSignal,
-  run: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const ended = new AbortController()
-  const end = (message: string, code: string) => () =>
-    ended.abort(new OperationalError(message, { code, retryable: true }))
-  const late = end(`the dry run did not end within ${DRY_RUN_TIMEOUT_MS} ms`, DRY_RUN_TOO_LONG)
-  const timer = setTimeout(late, DRY_RUN_TIMEOUT_MS)
-  const gone = end('nobody waits for the answer', 'ECONNRESET')
-  response.once('close', gone)
-  const stopped = end('the projector stops', 'STOPPING')
-  stopping.addEventListener('abort', stopped, { once: true })
-  try {
-    return await run(ended.signal)
-  } finally {
-    clearTimeout(timer)
-    response.off('close', gone)
-    stopping.removeEventListener('abort', stopped)
-  }
-}
-
-/** Topics have no keys in common: each is tried out on its own. */
-async function dryRunAll(
-  db: Database,
-  { registered, reader }: Pick<ProjectionRunner, 'registered' | 'reader'>,
-  selection: LetterSelection,
-  signal: AbortSignal,
-) {
-  const runs: DryRun[] = []
-  for (const { topic } of registered.projection.sources) {
-    const owner = { ...registered, topic }
-    const { keys, isCut } = await readParkedKeys(
-      db,
-      owner,
-      await keysOf(
-        db,
-        { projectionId: registered.projectionId, version: registered.projection.version },
-        selection,
-      ),
-    )
-    if (keys.length === 0) continue
-    // A letter is replayed alone, and all other selections mean whole keys.
-    const lettersLeft = selection.by === 'id' ? 1 : null
-    const queue = await readLettersOf(
-      db,
-      owner,
-      keys.map((key) => ({ ...key, lettersLeft })),
-    )
-    const run = await dryRun(db, owner, { reader, queue, signal })
-    runs.push({ ...run, isCut: run.isCut || isCut })
-  }
-  if (runs.length === 0) throw nothingSelected(selection)
-  return {
-    appliedCount: runs.reduce((sum, { appliedCount }) => sum + appliedCount, 0),
-    failed: runs.flatMap(({ failed }) =>
-      failed.map(({ id, cause }) => ({ id: String(id), ...cause })),
-    ),
-    changes: runs.flatMap(({ changes }) => changes),
-    isCut: runs.some(({ isCut }) => isCut),
-  }
 }
 
 function addEdits(http: AppContext<ConfigSpec>['http'], source: LetterRouteSource): void {
