@@ -1,74 +1,62 @@
-import { parseArgs } from 'node:util'
-import { type BrokerBenchOptions, benchBroker } from './broker/broker.ts'
+import { BROKER_SECTIONS, benchBroker } from './broker/broker.ts'
 import { benchEventLoop } from './event-loop.ts'
+import { type BenchOptions, BenchUsageError, benchUsage, parseBenchOptions } from './options.ts'
 import { benchProduce } from './produce.ts'
-import { type ProjectionBenchOptions, benchProjection } from './projection/projection.ts'
+import { PROJECTION_SECTIONS, benchProjection } from './projection/projection.ts'
 import { benchRegistry } from './registry.ts'
+import { RELAY_SECTIONS, benchRelay } from './relay.ts'
+import { type BenchRow, printReport } from './report.ts'
 import { benchRestart } from './restart.ts'
 import { benchRowWrites } from './row-writes.ts'
-import { type RelayBenchOptions, benchRelay } from './relay.ts'
-import type { BenchRow } from './report.ts'
-import { printReport } from './report.ts'
 
-type Bench = (
-  options: BrokerBenchOptions & ProjectionBenchOptions & RelayBenchOptions,
-) => Promise<readonly BenchRow[]> | AsyncIterable<readonly BenchRow[]>
+type Bench = {
+  readonly run: (
+    options: BenchOptions,
+  ) => Promise<readonly BenchRow[]> | AsyncIterable<readonly BenchRow[]>
+  readonly sections: readonly string[]
+}
 
 /**
  * Throughput of each part as a ratio to a baseline that is measured in the same run, with CPU seconds
- * and peak memory of the process under test: `npm run bench`, or `npm run bench -- relay`. The broker's
- * take `--quick`, `--rounds` (three), `--only` a section and `--match` a load by a part of its name; these
- * two may be repeated. The projections' take `--quick`, `--rounds`, `--only` and `--events`.
+ * and peak memory of the process under test.
  */
 const BENCHES: Readonly<Record<string, Bench>> = {
-  broker: benchBroker,
-  restart: benchRestart,
-  produce: benchProduce,
-  'event-loop': benchEventLoop,
-  relay: benchRelay,
-  projection: benchProjection,
-  'row-writes': benchRowWrites,
-  registry: benchRegistry,
+  broker: { run: benchBroker, sections: BROKER_SECTIONS },
+  restart: { run: benchRestart, sections: [] },
+  produce: { run: benchProduce, sections: [] },
+  'event-loop': { run: benchEventLoop, sections: [] },
+  relay: { run: benchRelay, sections: RELAY_SECTIONS },
+  projection: { run: benchProjection, sections: PROJECTION_SECTIONS },
+  'row-writes': { run: benchRowWrites, sections: [] },
+  registry: { run: benchRegistry, sections: [] },
 }
+const SECTIONS = Object.fromEntries(
+  Object.entries(BENCHES).map(([name, { sections }]) => [name, sections]),
+)
+const USAGE_ERROR = 2
 
-const { positionals: wanted, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    match: { type: 'string', multiple: true, default: [] },
-    rounds: { type: 'string', default: '3' },
-    events: { type: 'string' },
-  },
-})
-const unknown = wanted.filter((name) => !(name in BENCHES))
-if (unknown.length > 0) {
-  console.error(
-    `no benchmark "${unknown.join(', ')}": choose from ${Object.keys(BENCHES).join(', ')}`,
-  )
-  process.exit(2)
-}
-const options: BrokerBenchOptions & ProjectionBenchOptions = {
-  isQuick: values.quick,
-  only: values.only,
-  match: values.match,
-  rounds: Number(values.rounds),
-  events: values.events === undefined ? undefined : Number(values.events),
-}
-if (!Number.isInteger(options.rounds) || options.rounds < 1) {
-  console.error(`--rounds ${values.rounds}: give a whole number from 1 on`)
-  process.exit(2)
-}
-if (options.events !== undefined && !Number.isInteger(options.events)) {
-  console.error(`--events ${values.events}: give a whole number`)
-  process.exit(2)
-}
+const options = optionsOrExit()
 // Exit listeners end what a benchmark has started; a signal alone would skip them.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-for (const [name, bench] of Object.entries(BENCHES)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
-  console.log(`\n${name}`)
-  const measured = bench(options)
-  if (measured instanceof Promise) printReport(await measured)
-  else for await (const rows of measured) printReport(rows)
+if (options.isHelp) process.stdout.write(benchUsage(SECTIONS))
+else await runAll(options)
+
+function optionsOrExit(): BenchOptions {
+  try {
+    return parseBenchOptions(process.argv.slice(2), SECTIONS)
+  } catch (error) {
+    if (!(error instanceof BenchUsageError)) throw error
+    console.error(error.message)
+    process.exit(USAGE_ERROR)
+  }
+}
+
+async function runAll(options: BenchOptions): Promise<void> {
+  for (const [name, { run }] of Object.entries(BENCHES)) {
+    if (options.wanted.length > 0 && !options.wanted.includes(name)) continue
+    console.log(`\n${name}`)
+    const measured = run(options)
+    if (measured instanceof Promise) printReport(await measured)
+    else for await (const rows of measured) printReport(rows)
+  }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Admin, createAdmin } from '@fairlead/kafka'
 import pg from 'pg'
 import { RunningApp } from '../support/running-app.ts'
+import type { BenchOptions } from './options.ts'
 import { poll } from './poll.ts'
 import { measureLatency } from './relay-latency.ts'
 import { type BenchRow, median } from './report.ts'
@@ -50,12 +51,6 @@ type Setting = {
   readonly admin: Admin
 }
 
-export type RelayBenchOptions = {
-  /** The sections to run; all when empty. */
-  readonly only: readonly string[]
-  readonly rounds: number
-}
-
 const SECTIONS: Readonly<
   Record<string, (setting: Setting, rounds: number) => Promise<readonly BenchRow[]>>
 > = {
@@ -63,12 +58,13 @@ const SECTIONS: Readonly<
   large: relayLargeTransaction,
   latency: latencies,
 }
+export const RELAY_SECTIONS = Object.keys(SECTIONS)
 
 /** Rows through the relay to the broker, against a client that throws the same WAL away; `--only` a section. */
 export async function* benchRelay({
   only,
   rounds,
-}: RelayBenchOptions): AsyncIterable<readonly BenchRow[]> {
+}: Pick<BenchOptions, 'only' | 'rounds'>): AsyncIterable<readonly BenchRow[]> {
   const sections = sectionsOf(SECTIONS, only)
   using directory = await temporaryDirectory()
   await using postgres = await startPostgres(join(directory.path, 'postgres'))

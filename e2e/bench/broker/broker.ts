@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { apacheKafkaAbsence } from '../../support/apache-kafka.ts'
+import type { BenchOptions } from '../options.ts'
 import type { BenchRow } from '../report.ts'
 import { sectionsOf } from '../sections.ts'
 import { temporaryDirectory } from '../services.ts'
@@ -13,16 +14,6 @@ import { type Setting, compared } from './rounds.ts'
 import { warmUp } from './warm-up.ts'
 import { type BenchServer, startApacheKafka, startFairlead } from './servers.ts'
 import { benchStart } from './start.ts'
-
-export type BrokerBenchOptions = {
-  /** A quarter of the work: for a look in between, not for figures to quote. */
-  readonly isQuick: boolean
-  /** The sections to run; all when empty. */
-  readonly only: readonly string[]
-  /** Of the loads of a section, those with one of these in their names; all when empty. */
-  readonly match: readonly string[]
-  readonly rounds: number
-}
 
 type Section = {
   readonly needsPerformance: boolean
@@ -38,12 +29,11 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   consume: { needsPerformance: true, run: benchConsume },
   load: { needsPerformance: true, run: peakMemory },
 }
+export const BROKER_SECTIONS = Object.keys(SECTIONS)
 const QUICK_SCALE = 0.25
 
 /** This broker and Apache Kafka, side by side, in turns, under librdkafka's load generator; by section. */
-export async function* benchBroker(
-  options: BrokerBenchOptions,
-): AsyncGenerator<readonly BenchRow[]> {
+export async function* benchBroker(options: BenchOptions): AsyncGenerator<readonly BenchRow[]> {
   const sections = sectionsOf(SECTIONS, options.only)
   using directory = await temporaryDirectory()
   await using servers = new AsyncDisposableStack()

@@ -5,16 +5,9 @@ import { benchLookUps } from './look-ups.ts'
 import { benchReads } from './reads.ts'
 import { benchSqlHandlers } from './sql-handlers.ts'
 import { ProjectionStack } from './stack.ts'
+import type { BenchOptions } from '../options.ts'
 import type { BenchRow } from '../report.ts'
 import { sectionsOf } from '../sections.ts'
-
-export type ProjectionBenchOptions = {
-  readonly isQuick: boolean
-  readonly only: readonly string[]
-  readonly rounds: number
-  /** Events of each set; undefined for the usual number. */
-  readonly events: number | undefined
-}
 
 const EVENTS_DEFAULT = 1_000_000
 const EVENTS_QUICK = 100_000
@@ -32,11 +25,10 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   faults: benchFaults,
   reads: benchReads,
 }
+export const PROJECTION_SECTIONS = Object.keys(SECTIONS)
 
 /** Events of the log through projections into Postgres, `--only` a section of them. */
-export async function* benchProjection(
-  options: ProjectionBenchOptions,
-): AsyncIterable<readonly BenchRow[]> {
+export async function* benchProjection(options: BenchOptions): AsyncIterable<readonly BenchRow[]> {
   const { isQuick, only, rounds, events } = options
   const eventCount = events ?? (isQuick ? EVENTS_QUICK : EVENTS_DEFAULT)
   for (const section of sectionsOf(SECTIONS, only)) {
