@@ -206,7 +206,7 @@ test('a rebuild that is aborted ends its progress with the reason, and its versi
     message: 'aborted by ben',
   })
   gate.resolve()
-  await admin.retire('totals', 2)
+  expect(await admin.retire('totals', 2)).toEqual({ tenantsLeft: 0 })
   await hasState('totals', 2, 'retired')
 })
 

@@ -14,6 +14,7 @@ import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
 import { InboxKeeper } from './inbox-keeper.ts'
 import { IndexKeeper } from './index-keeper.ts'
+import { OrderKeeper } from './order-keeper.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
@@ -97,6 +98,7 @@ export class Projector {
   #inboxKeeper: InboxKeeper | undefined
   #indexKeeper: IndexKeeper | undefined
   #retirementKeeper: RetirementKeeper | undefined
+  #orderKeeper: OrderKeeper | undefined
   #standbyLock: StandbyLock | undefined
 
   constructor(options: ProjectorOptions) {
@@ -156,7 +158,12 @@ export class Projector {
     // One that still stands by need not wait for its turn.
     if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
-    const keepers = [this.#inboxKeeper, this.#indexKeeper, this.#retirementKeeper]
+    const keepers = [
+      this.#inboxKeeper,
+      this.#indexKeeper,
+      this.#retirementKeeper,
+      this.#orderKeeper,
+    ]
     const parts = [...this.#versions, this.#watch, this.#jobs, ...keepers]
     // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
     const ended = parts.map(async (part) => part?.stop())
@@ -256,9 +263,10 @@ export class Projector {
       registered,
       nowMs: () => performance.now(),
     })
+    const onChange = (): void => this.refresh()
+    this.#orderKeeper = new OrderKeeper({ db: this.db, registered, logger, onChange })
     const { retireAfterMs } = options
     if (retireAfterMs !== undefined) {
-      const onChange = (): void => this.refresh()
       const keeper = { db: this.db, registered, afterMs: retireAfterMs, logger, onChange }
       this.#retirementKeeper = new RetirementKeeper(keeper)
     }
@@ -278,7 +286,7 @@ export class Projector {
       mirror: options.mirror,
       metrics: this.#metrics,
       nowMs: () => performance.now(),
-      onEnd: () => this.refresh(),
+      onEnd: onChange,
       fail: options.fail,
     })
   }

@@ -182,9 +182,9 @@ function addSwapRoutes(http: AppContext<ConfigSpec>['http'], source: VersionSour
     { schema: { querystring: query({ version: VERSION, ...ACCEPT_LOST_EFFECTS }, ['version']) } },
     (request, reply) =>
       answer(reply, async () => {
-        await retire(db, { ...request.params, ...request.query })
+        const { tenantsLeft } = await retire(db, { ...request.params, ...request.query })
         onChange()
-        return { retired: request.query.version }
+        return { retired: request.query.version, tenantsLeft }
       }),
   )
 }

@@ -117,6 +117,11 @@ export type Promotion = {
   readonly durationMs: number
 }
 
+export type Retirement = {
+  /** Whose tables others hold: projectors drop them once they are free. */
+  readonly tenantsLeft: number
+}
+
 /** Whose tables are kept apart (`tenants: 'schema'`). */
 export type Tenant = {
   readonly name: string

@@ -15,6 +15,7 @@ export type {
   RebuildOptions,
   RebuildProgress,
   RebuiltKeys,
+  Retirement,
   Tenant,
   Verification,
   VerifiedPromotionOptions,

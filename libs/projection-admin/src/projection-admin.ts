@@ -11,6 +11,7 @@ import type {
   RebuildOptions,
   RebuildProgress,
   RebuiltKeys,
+  Retirement,
   Tenant,
   Verification,
   VerifiedPromotionOptions,
@@ -70,7 +71,7 @@ export interface ProjectionAdmin {
     name: string,
     version: number,
     options?: Pick<PromotionOptions, 'acceptLostEffects'>,
-  ): Promise<void>
+  ): Promise<Retirement>
   /** In every process, until it is resumed; without a version, all that follow the log. */
   pause(name: string, options?: { readonly version?: number; readonly by?: string }): Promise<void>
   resume(name: string, options?: { readonly version?: number }): Promise<void>
@@ -84,6 +85,8 @@ const POLL_INTERVAL_MS = 200
 const KEYS_SHOWN_MAX = 5
 /** It may have waited for readers for all of its own timeout, and takes up to 13 s to end its last attempt. */
 const SWAP = { extraMs: 20_000 }
+/** Tables go one tenant at a time. */
+const RETIREMENT = { extraMs: 15_000 }
 
 export function createProjectionAdmin(options: ProjectionAdminOptions): ProjectionAdmin {
   return new HttpProjectionAdmin(options)
@@ -228,8 +231,10 @@ class HttpProjectionAdmin implements ProjectionAdmin {
     name: string,
     version: number,
     options: Pick<PromotionOptions, 'acceptLostEffects'> = {},
-  ): Promise<void> {
-    await this.#post(pathOf(name, 'retire'), { version, ...options })
+  ): Promise<Retirement> {
+    const query = { version, ...options }
+    const { tenantsLeft } = await this.#post<Retirement>(pathOf(name, 'retire'), query, RETIREMENT)
+    return { tenantsLeft }
   }
 
   async pause(

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
-import { ABORT_REBUILD, PROMOTE_PROJECTION } from './change-projections.ts'
+import { ABORT_REBUILD, PROMOTE_PROJECTION, RETIRE_PROJECTION } from './change-projections.ts'
 
 const PROMOTED = {
   live: 2,
@@ -70,4 +70,16 @@ test('a rebuild is aborted once somebody says so, in the name of who does', asyn
     requests: ['POST /projections/orders/abort?version=2&by=ana'],
     stdout: 'the rebuild of orders v2 is aborted\n',
   })
+})
+
+test('a retirement says whose tables others hold', async () => {
+  const argv = ['orders', '--version', '2', '--yes'] as const
+  const retire = (tenantsLeft: number) =>
+    runAgainst(() => ({ body: { retired: 2, tenantsLeft } }), RETIRE_PROJECTION, ...argv)
+  expect((await retire(0)).stdout).toBe('orders v2 is retired\n')
+  const { exitCode, stdout } = await retire(3)
+  expect([exitCode, stdout]).toEqual([
+    0,
+    'orders v2 is retired\ntables of 3 tenants are held by others: they go by themselves once they are free\n',
+  ])
 })

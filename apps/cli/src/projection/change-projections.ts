@@ -20,6 +20,9 @@ const TIMEOUT_MAX_MS = 25_000
 /** Beyond it, the projector ends the attempt that it is in, which takes up to 13 s. */
 const SWAP_TIMEOUT_MS = TIMEOUT_MAX_MS + 20_000
 
+/** Tables go one tenant at a time. */
+const RETIREMENT_TIMEOUT_MS = 45_000
+
 const ONE_VERSION: Readonly<Record<string, OptionDefinition>> = {
   version: { value: 'n', doc: 'of this version only (default: every one that follows the log)' },
   ...PROJECTOR_OPTION,
@@ -180,15 +183,23 @@ export const RETIRE_PROJECTION: Command = {
     if (version === undefined) throw new UsageError('say which version to drop: --version <n>')
     const question = `Drop the tables, checkpoints and dead letters of ${name} v${version}?`
     if (!(await confirm(question))) return EXIT.failed
-    const answer = await projectorApi(options).send<JsonObject>(
+    const answer = await projectorApi(options).send<Retired>(
       'POST',
       projectionPath(name, 'retire', { version, acceptLostEffects: isAccepted(options) }),
       {},
+      { timeoutMs: RETIREMENT_TIMEOUT_MS },
     )
-    output.object(answer, [{ title: '', text: `${name} v${version} is retired\n` }])
+    const { tenantsLeft } = answer
+    const left =
+      tenantsLeft === 0
+        ? ''
+        : `tables of ${tenantsLeft} tenants are held by others: they go by themselves once they are free\n`
+    output.object(answer, [{ title: '', text: `${name} v${version} is retired\n${left}` }])
     return EXIT.ok
   },
 }
+
+type Retired = JsonObject & { readonly tenantsLeft: number }
 
 type Promoted = JsonObject & {
   readonly live: number

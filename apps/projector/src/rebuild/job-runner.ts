@@ -23,6 +23,7 @@ import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { BuildSession } from './build-session.ts'
 import { foldKeysAnew } from './fold-keys-anew.ts'
 import type { FoldThreadsSetup } from './fold-threads.ts'
+import { lockVersion } from '../store/versions.ts'
 import { failureOf } from './job-failure.ts'
 import { rebuildVersion } from './rebuild-version.ts'
 import { verifyVersion } from './verify-version.ts'
@@ -192,7 +193,7 @@ export class JobRunner {
       const failure = failureOf(error, job.kind)
       if (failure === null) throw error
       logger.error({ ...fields, kind: job.kind, err: error }, 'a job failed')
-      await this.#markFailed(job, failure)
+      await this.#markFailed(job, registered, failure)
     } finally {
       onEnd()
     }
@@ -208,8 +209,14 @@ export class JobRunner {
     return { ...foldThreads, projection: { name, version: codeVersion }, ...read }
   }
 
-  async #markFailed(job: Job, failure: JobFailure): Promise<void> {
+  async #markFailed(
+    job: Job,
+    { projection: { name } }: RegisteredProjection,
+    failure: JobFailure,
+  ): Promise<void> {
     await this.#options.db.transaction().execute(async (trx) => {
+      // Before the row of the job, as whoever retires the version has them.
+      await lockVersion(trx, { name, version: job.version })
       // Of one that was ended since, the version may be filled for the next order by now.
       const isOwn = await failJob(trx, job.id, failure)
       if (!isOwn || job.kind !== 'rebuild') return

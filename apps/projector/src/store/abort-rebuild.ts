@@ -1,10 +1,18 @@
-import { sql } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { JOB_LOCK_CLASS, failJob, failOpenJobs, jobLockKey, latestJob } from './jobs.ts'
-import { type VersionState, VersionError, lockVersion, readVersion } from './versions.ts'
+import { endSessions } from './job-sessions.ts'
+import { failJob, failOpenJobs, latestJob } from './jobs.ts'
+import { orderTransaction } from './order-transaction.ts'
+import {
+  type Version,
+  type VersionState,
+  VersionError,
+  lockVersion,
+  readVersion,
+} from './versions.ts'
 
-/** For a session to roll back what it has not committed. */
-const TERMINATION_TIMEOUT_MS = 10_000
+/** Longer than an attempt of a promotion takes, which holds the row of the projection. */
+const LOCK_TIMEOUT_MS = 10_000
 
 /** In which a version is that is aborted in one of them. */
 const STATES: Readonly<Partial<Record<VersionState, readonly VersionState[]>>> = {
@@ -39,10 +47,10 @@ export async function abortRebuild(
   // That of a version that catches up is over: one that is not is the next one, which somebody has ordered since.
   if (job !== undefined && found.state === 'building') {
     await failJob(db, job.id, failure)
-    await endSession(db, job.id, label)
+    await endSessions(db, found)
   }
-  await db.transaction().execute(async (trx) => {
-    const { projectionId, state } = await lockVersion(trx, target)
+  await inTime(db, target, async (trx) => {
+    const { state } = await lockVersion(trx, target)
     if (!states.includes(state)) {
       throw new VersionError(
         'NOT_BUILDING',
@@ -50,26 +58,52 @@ export async function abortRebuild(
       )
     }
     if (state === 'catching_up') await failOpenJobs(trx, found, failure)
-    // Somebody may have ordered the next rebuild meanwhile.
-    await sql`
-      update evt.projection_version set state = 'failed', reason = ${reason}
-      where (projection_id, version, state) = (${projectionId}, ${version}, ${found.state})
-        and not exists (select from evt.projection_job j
-          where (j.projection_id, j.version, j.kind) = (${projectionId}, ${version}, 'rebuild')
-            and j.state in ('requested', 'running'))`.execute(trx)
+    await markFailed(trx, found, reason)
   })
 }
 
-/** All projectors of a read model connect as one role, which may end sessions of its own. */
-async function endSession(db: Database, jobId: bigint, label: string): Promise<void> {
-  const { rows } = await sql<{ isGone: boolean }>`
-    select pg_terminate_backend(pid, ${TERMINATION_TIMEOUT_MS}) as "isGone" from pg_locks
-    where locktype = 'advisory' and granted
-      and database = (select oid from pg_database where datname = current_database())
-      and classid = ${JOB_LOCK_CLASS} and objid = ${jobLockKey(jobId)}`.execute(db)
-  if (rows.every(({ isGone }) => isGone)) return
-  throw new VersionError(
-    'LOCKED',
-    `the session that fills ${label} does not end within ${TERMINATION_TIMEOUT_MS} ms: abort it again`,
-  )
+/**
+ * Does the rest of an abort of which only the job says that there was one: its process died then. False when the
+ * version is being built, or not any more.
+ *
+ * @throws {VersionError} LOCKED
+ */
+export async function finishAbort(
+  db: Database,
+  target: Pick<Version, 'projectionId' | 'name' | 'version'>,
+): Promise<boolean> {
+  const job = await latestJob(db, { ...target, kind: 'rebuild' })
+  if (job === undefined || job.state !== 'failed') return false
+  await endSessions(db, target)
+  return inTime(db, target, async (trx) => {
+    await lockVersion(trx, target)
+    return markFailed(trx, { ...target, state: 'building' }, job.reason)
+  })
+}
+
+/**
+ * False when the version has another state by now, or somebody has ordered its next rebuild. The row of the
+ * projection is locked, so that none is ordered meanwhile.
+ */
+async function markFailed(
+  trx: Transaction<unknown>,
+  { projectionId, version, state }: Pick<Version, 'projectionId' | 'version' | 'state'>,
+  reason: string | null,
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update evt.projection_version set state = 'failed', reason = ${reason}
+    where (projection_id, version, state) = (${projectionId}, ${version}, ${state})
+      and not exists (select from evt.projection_job j
+        where (j.projection_id, j.version, j.kind) = (${projectionId}, ${version}, 'rebuild')
+          and j.state in ('requested', 'running'))`.execute(trx)
+  return numAffectedRows === 1n
+}
+
+function inTime<Result>(
+  db: Database,
+  { name, version }: Pick<Version, 'name' | 'version'>,
+  work: (trx: Transaction<unknown>) => Promise<Result>,
+): Promise<Result> {
+  const about = { held: `${name} v${version}`, again: 'abort the rebuild again' }
+  return orderTransaction(db, { lockTimeoutMs: LOCK_TIMEOUT_MS, about }, work)
 }

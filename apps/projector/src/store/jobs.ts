@@ -81,7 +81,7 @@ export async function requestJob(
 
 /** "proj" in ASCII: class of the advisory locks of jobs; the second key is the job's. */
 export const JOB_LOCK_CLASS = 0x70726f6a
-const JOB_LOCK_KEYS = 2n ** 31n
+export const JOB_LOCK_KEYS: bigint = 2n ** 31n
 
 export function jobLockKey(id: bigint): number {
   return Number(id % JOB_LOCK_KEYS)

@@ -2,7 +2,11 @@ import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import type { Database } from './database.ts'
 import { type JobRequest, boundOf, failOpenJobs, requestJob } from './jobs.ts'
+import { orderTransaction } from './order-transaction.ts'
 import { VersionError, lockVersion } from './versions.ts'
+
+/** Longer than an attempt of a promotion takes, which holds the row of the projection. */
+const LOCK_TIMEOUT_MS = 10_000
 
 /**
  * Orders that a version be filled anew from the beginning of the log, that of a moment up to it. It stops following the log until
@@ -16,10 +20,15 @@ export async function requestRebuild(
   request: JobRequest,
 ): Promise<bigint> {
   await releaseTables(db, target.name)
-  return db.transaction().execute(async (trx) => {
+  const label = `${target.name} v${target.version}`
+  const about = {
+    held: label,
+    again:
+      'order the rebuild again. Where it is the session of a rebuild that was ended, abort that once more, or end the session',
+  }
+  return orderTransaction(db, { lockTimeoutMs: LOCK_TIMEOUT_MS, about }, async (trx) => {
     const found = await lockVersion(trx, target)
     const { projectionId, state, version } = found
-    const label = `${target.name} v${version}`
     if (state === 'live' || state === 'standby') {
       throw new VersionError(
         'LIVE',

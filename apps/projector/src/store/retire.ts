@@ -1,51 +1,74 @@
-import { postgresErrorCode } from '@fairlead/postgres'
 import { EffectRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import { refuseShown, releaseTables } from './bridge-views.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
+import { endSessions } from './job-sessions.ts'
 import { failOpenJobs } from './jobs.ts'
-import { dropTenantSchemas, listTenantSchemas } from './tenant-schemas.ts'
+import { isHeld, orderTransaction } from './order-transaction.ts'
+import { dropTenantSchema, listTenantSchemas } from './tenant-schemas.ts'
 import { type Version, VersionError, hasEffects, lockVersion, readVersion } from './versions.ts'
 
 /** Readers of a table that goes are rare; they are not to wait long for those that stay. */
 const LOCK_TIMEOUT_MS = 5_000
-const LOCK_NOT_AVAILABLE = '55P03'
+/** For a table of a tenant, once others have taken all of the time. */
+const FREE_TIMEOUT_MS = 20
+
+const RETIRED = { code: 'RETIRED', reason: 'the version was retired' }
+
+export type RetireTarget = {
+  readonly name: string
+  readonly version: number
+  readonly acceptLostEffects?: boolean
+  /** Of a retirement that nobody has asked for; by the clock of the database, which all processes share. */
+  readonly sincePromotionMinMs?: number
+}
+
+export type Retired = {
+  /** Whose tables somebody held. They are dropped by the projectors of the projection once they are free. */
+  readonly tenantsLeft: number
+}
 
 /**
  * Drops what a version has: its schema, checkpoints, parked keys and dead letters. Its row stays, so
  * that its number is not used for other code. What builds it or follows the log for it stops.
+ *
+ * The tables of tenants may be any number. They go behind the commit that retires the version: from then on nobody
+ * uses them, or makes others, and whoever drops them next goes on with what a process leaves that dies meanwhile.
  *
  * @throws {VersionError} LIVE for the version that readers see; EFFECTS_PENDING for one that is still to
  *   have side effects of before its end, unless their loss is accepted; UNKNOWN_VERSION, LOCKED. With
  *   `sincePromotionMinMs` also when the last promotion is not as long ago, and DEPENDENT when somebody's view
  *   reads a table of the version, which would go with it.
  */
-export async function retire(
-  db: Database,
-  target: {
-    readonly name: string
-    readonly version: number
-    readonly acceptLostEffects?: boolean
-    /** Of a retirement that nobody has asked for; by the clock of the database, which all processes share. */
-    readonly sincePromotionMinMs?: number
-  },
-): Promise<void> {
-  await releaseTables(db, target.name)
-  await inTime(target, db, async (trx) => {
-    await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx)
+export async function retire(db: Database, target: RetireTarget): Promise<Retired> {
+  const found = await readVersion(db, target)
+  if (found.state !== 'retired') {
+    await releaseTables(db, target.name)
+    await endJobs(db, target)
+    await retireRow(db, target)
+  }
+  return { tenantsLeft: await dropLeftTenants(db, found) }
+}
+
+/** A session that fills the version, or compares its rows, may hold them for as long as it likes. */
+async function endJobs(db: Database, target: RetireTarget): Promise<void> {
+  const found = await inTime(db, target, async (trx) => {
+    const version = await lockVersion(trx, target)
+    await refuse(trx, version, target)
+    await failOpenJobs(trx, version, RETIRED)
+    return version
+  })
+  await endSessions(db, found)
+}
+
+async function retireRow(db: Database, target: RetireTarget): Promise<void> {
+  await inTime(db, target, async (trx) => {
     const found = await lockVersion(trx, target)
-    const { projectionId, state, schemaName, version } = found
-    if (state === 'live') {
-      throw new VersionError(
-        'LIVE',
-        `${target.name} v${version} is live: promote another version before it is retired`,
-      )
-    }
-    const { sincePromotionMinMs } = target
-    if (sincePromotionMinMs !== undefined) await refuseUsed(trx, found, sincePromotionMinMs)
-    if (target.acceptLostEffects !== true) await refusePending(trx, found)
-    await refuseShown(trx, found)
+    const { projectionId, schemaName, version } = found
+    await refuse(trx, found, target)
+    // Somebody else was first.
+    if (found.state === 'retired') return
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
     await sql`
       update evt.projection_version
@@ -54,13 +77,60 @@ export async function retire(
     await sql`
       update evt.projection set previous_version = null
       where id = ${projectionId} and previous_version = ${version}`.execute(trx)
-    await failOpenJobs(trx, found, { code: 'RETIRED', reason: 'the version was retired' })
     for (const table of ['checkpoint', 'parked_key', 'dead_letter', 'inbox_consumer']) {
       await sql`delete from ${sql.id('evt', table)} where ${ofVersion}`.execute(trx)
     }
+    // What was ordered meanwhile. A job that folds rows anew has its checkpoints first, too.
+    await failOpenJobs(trx, found, RETIRED)
     await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
-    await dropTenantSchemas(trx, found)
   })
+}
+
+/**
+ * Drops the tables of tenants that a retired version has left, each in a transaction of its own: all in one would take more
+ * locks than a server has room for (`max_locks_per_transaction`). Answers of how many tenants they stay, as somebody
+ * holds them.
+ */
+export async function dropLeftTenants(
+  db: Database,
+  version: Pick<Version, 'projectionId' | 'version'>,
+): Promise<number> {
+  const deadlineMs = performance.now() + LOCK_TIMEOUT_MS
+  let leftCount = 0
+  for (const { schemaName } of await listTenantSchemas(db, version)) {
+    const leftMs = Math.round(deadlineMs - performance.now())
+    const isDropped = await dropIfFree(db, schemaName, Math.max(FREE_TIMEOUT_MS, leftMs))
+    if (!isDropped) leftCount += 1
+  }
+  return leftCount
+}
+
+async function dropIfFree(db: Database, schemaName: string, timeoutMs: number): Promise<boolean> {
+  try {
+    await db.transaction().execute(async (trx) => {
+      await sql`set local lock_timeout = ${sql.lit(timeoutMs)}`.execute(trx)
+      await dropTenantSchema(trx, schemaName)
+    })
+    return true
+  } catch (error) {
+    if (isHeld(error)) return false
+    throw error
+  }
+}
+
+async function refuse(
+  trx: Transaction<unknown>,
+  version: Version,
+  { acceptLostEffects, sincePromotionMinMs }: RetireTarget,
+): Promise<void> {
+  if (version.state === 'retired') return
+  if (version.state === 'live') {
+    const label = `${version.name} v${version.version}`
+    throw new VersionError('LIVE', `${label} is live: promote another version before it is retired`)
+  }
+  if (sincePromotionMinMs !== undefined) await refuseUsed(trx, version, sincePromotionMinMs)
+  if (acceptLostEffects !== true) await refusePending(trx, version)
+  await refuseShown(trx, version)
 }
 
 async function refuseUsed(
@@ -111,25 +181,11 @@ async function refusePending(trx: Transaction<unknown>, version: Version): Promi
   )
 }
 
-async function inTime(
-  { name, version }: { readonly name: string; readonly version: number },
+function inTime<Result>(
   db: Database,
-  work: (trx: Transaction<unknown>) => Promise<void>,
-): Promise<void> {
-  try {
-    await db.transaction().execute(work)
-  } catch (error) {
-    if (postgresErrorCode(error) !== LOCK_NOT_AVAILABLE) throw error
-    const { state } = await readVersion(db, { name, version })
-    if (state === 'building') {
-      throw new VersionError(
-        'LOCKED',
-        `the rebuild of ${name} v${version} holds its tables: abort it, and retire the version then`,
-      )
-    }
-    throw new VersionError(
-      'LOCKED',
-      `a transaction holds tables of ${name} v${version} for longer than ${LOCK_TIMEOUT_MS} ms: look for it in pg_stat_activity, and retire the version again`,
-    )
-  }
+  { name, version }: Pick<RetireTarget, 'name' | 'version'>,
+  work: (trx: Transaction<unknown>) => Promise<Result>,
+): Promise<Result> {
+  const about = { held: `tables of ${name} v${version}`, again: 'retire the version again' }
+  return orderTransaction(db, { lockTimeoutMs: LOCK_TIMEOUT_MS, about }, work)
 }

@@ -132,10 +132,15 @@ export async function dropTenantSchemas(
   countMax: number = Number.POSITIVE_INFINITY,
 ): Promise<number> {
   const dropped = (await listTenantSchemas(trx, version)).slice(0, countMax)
-  for (const { schemaName } of dropped) {
-    await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
-  }
-  const names = dropped.map(({ schemaName }) => schemaName)
-  await sql`delete from evt.tenant_schema where schema_name = any(${names}::text[])`.execute(trx)
+  for (const { schemaName } of dropped) await dropTenantSchema(trx, schemaName)
   return dropped.length
+}
+
+/** Whoever else drops it, too, waits for the end of the transaction, and finds nothing then. */
+export async function dropTenantSchema(
+  trx: Transaction<unknown>,
+  schemaName: string,
+): Promise<void> {
+  await sql`drop schema if exists ${sql.id(schemaName)} cascade`.execute(trx)
+  await sql`delete from evt.tenant_schema where schema_name = ${schemaName}`.execute(trx)
 }

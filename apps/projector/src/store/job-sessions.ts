@@ -1,0 +1,40 @@
+import { postgresErrorCode } from '@fairlead/postgres'
+import { sql } from 'kysely'
+import type { Database } from './database.ts'
+import { JOB_LOCK_CLASS, JOB_LOCK_KEYS } from './jobs.ts'
+import { type Version, VersionError } from './versions.ts'
+
+/** For a session to roll back what it has not committed. */
+const TERMINATION_TIMEOUT_MS = 10_000
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/**
+ * Ends the sessions that still have jobs of a version which have failed: what they are in the middle of is rolled back,
+ * and nothing of it is written any more. Nobody takes such a job up again.
+ *
+ * @throws {VersionError} LOCKED when one does not end in time, or is another role's.
+ */
+export async function endSessions(
+  db: Database,
+  { projectionId, name, version }: Pick<Version, 'projectionId' | 'name' | 'version'>,
+): Promise<void> {
+  const ended = sql<{ isGone: boolean }>`
+    select pg_terminate_backend(l.pid, ${TERMINATION_TIMEOUT_MS}) as "isGone"
+    from evt.projection_job j join pg_locks l
+      on l.objid = (j.id % ${JOB_LOCK_KEYS}::bigint)::int and l.classid = ${JOB_LOCK_CLASS}
+    where l.locktype = 'advisory' and l.granted
+      and l.database = (select oid from pg_database where datname = current_database())
+      and (j.projection_id, j.version, j.state) = (${projectionId}, ${version}, 'failed')`
+  const { rows } = await ended.execute(db).catch((error: unknown) => {
+    if (postgresErrorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error
+    throw new VersionError(
+      'LOCKED',
+      `the session of a job of ${name} v${version} is of a role that this projector may not end sessions of: end it (application_name fairlead-projector-rebuild in pg_stat_activity), and try again`,
+    )
+  })
+  if (rows.every(({ isGone }) => isGone)) return
+  throw new VersionError(
+    'LOCKED',
+    `the session of a job of ${name} v${version} does not end within ${TERMINATION_TIMEOUT_MS} ms: try again`,
+  )
+}
