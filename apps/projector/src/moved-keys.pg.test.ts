@@ -38,8 +38,8 @@ beforeEach(async () => {
 afterEach(() => database.close())
 
 /** A key that was in partition `from` of three, and is in partition `to` of four. */
-function keyFrom(from: number, to = 3): string {
-  for (let index = 0; ; index += 1) {
+function keyFrom(from: number, to = 3, firstIndex = 0): string {
+  for (let index = firstIndex; ; index += 1) {
     const key = `key-${index}`
     const bytes = Buffer.from(key)
     if (partitionOfKey(bytes, 3) === from && partitionOfKey(bytes, 4) === to) return key
@@ -87,6 +87,67 @@ async function movedKeys(
 }
 
 const { signal } = new AbortController()
+
+test('an event waits for those of its own key alone, however far behind others of its former partition', async () => {
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS })
+  log.append(0, at(1_000, keyFrom(0, 0)), at(1_001, keyFrom(0, 1)))
+  log.append(3, at(2_000, keyFrom(0)))
+  await applied(0, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+  log.append(0, at(1_002, keyFrom(0)))
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(2, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  await applied(3, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('partitions that have got keys from each other do not take turns', async () => {
+  const clock = { nowMs: LONG_AGO_MS }
+  const [one, other] = [
+    await movedKeys(clock, { partition: 0 }),
+    await movedKeys(clock, { partition: 1 }),
+  ]
+  for (let ms = 1_000; ms < 1_100; ms += 2) {
+    log.append(0, at(ms, keyFrom(1, 0)))
+    log.append(1, at(ms + 1, keyFrom(0, 1)))
+  }
+  await applied(0, 0, 0)
+  expect(await one.permitted(await records(0), signal)).toMatchObject({ count: 50 })
+  expect(await other.permitted(await records(1), signal)).toMatchObject({ count: 50 })
+})
+
+test('a former partition with more than is looked through is waited for until it is not', async () => {
+  const inner = log.open()
+  const inParts: Partial<EventLog> = {
+    read: async (request) => {
+      const fetched = await inner.read(request)
+      const read = fetched.records.slice(0, 200)
+      return { ...fetched, records: read, nextOffset: request.fromOffset + read.length }
+    },
+  }
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS }, { log: inParts })
+  for (let ms = 0; ms < 2_000; ms += 1) log.append(0, at(ms, keyFrom(0)))
+  log.append(3, at(3_000, keyFrom(0, 3, 100)))
+  await applied(0, 0, 0)
+  for (let ask = 0; ask < 5; ask += 1) {
+    expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  }
+  await applied(1_500, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('what a database has lost that its former partition had applied is waited for once more', async () => {
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS })
+  log.append(0, at(1_000, keyFrom(0)), at(1_001, keyFrom(0, 0)), at(1_002, keyFrom(0, 0)))
+  log.append(3, at(2_000, keyFrom(0)))
+  await applied(1, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+  await applied(2, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+  await applied(0, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 0 })
+})
 
 test('a growth is not over while any partition of before lags, whatever keys arrive', async () => {
   const clock = { nowMs: SETTLED_MS }

@@ -1,6 +1,7 @@
 import { OperationalError } from '@fairlead/base'
 import { partitionOfKey } from '@fairlead/kafka'
-import { type PreparedRecord, comesBefore } from '@fairlead/projection'
+import type { PreparedRecord } from '@fairlead/projection'
+import { FormerPartition, type Rest } from './former-partition.ts'
 import type { EventLog } from './log/event-log.ts'
 import type { RecordReader } from './log/prepare-records.ts'
 import { pauseFor } from './pause.ts'
@@ -11,14 +12,6 @@ import { type ProjectionPartition, versionOf } from './store/registered-projecti
 
 /** A producer may choose partitions in another way than Kafka's; then many keys look misplaced. */
 const LOOK_INTERVAL_MS = 1_000
-
-const HEAD = { maxBytes: 1, maxWaitMs: 100 }
-
-/** How far another partition is: all of it is applied; what comes next there; or it did not tell. */
-type Rest =
-  | { readonly kind: 'drained' }
-  | { readonly kind: 'head'; readonly head: PreparedRecord }
-  | { readonly kind: 'unknown' }
 
 /** What of some records may be applied now. */
 export type Permitted = {
@@ -52,6 +45,7 @@ type MovedKeysOptions = {
  */
 export class MovedKeys {
   readonly #options: MovedKeysOptions
+  readonly #formers = new Map<number, FormerPartition>()
   #partitionCount = 0
   /** Seen at times of `nowMs`. */
   #growths: readonly Growth[] = []
@@ -88,7 +82,7 @@ export class MovedKeys {
     const formers = records.map((record) => this.#formerPartitions(record))
     const rests = await this.#restsOf(new Set(formers.flat()), signal)
     const blocked = records.findIndex((record, index) =>
-      formers[index]?.some((former) => !isPast(rests.get(former), record, former)),
+      formers[index]?.some((former) => rests.get(former)?.holdsBack(record)),
     )
     const count = blocked === -1 ? records.length : blocked
     const moved = records
@@ -113,6 +107,8 @@ export class MovedKeys {
     if (partitionCount <= partition.partition) throw behindGrowth(partition)
     this.#partitionCount = partitionCount
     this.#hasLookedAgain = false
+    // Other keys may be here than those that were looked for.
+    this.#formers.clear()
     const seen = { partitionCount, nowMs: wallMs() }
     const growths = await notePartitionCount(db, partition, seen)
     // From here on, a clock that is set to another time makes none of them older or younger.
@@ -154,32 +150,30 @@ export class MovedKeys {
     const checkpoints = await readCheckpoints(db, versionOf(of))
     for (const [partition, end] of ends) {
       const nextOffset = this.#nextOffsetOf(partition, checkpoints)
-      rests.set(partition, await this.#restOf({ partition, nextOffset, end }, signal))
+      rests.set(partition, await this.#former(partition).restOf({ nextOffset, end }, signal))
     }
     return rests
   }
 
-  async #restOf(
-    {
-      partition,
-      nextOffset,
-      end,
-    }: {
-      readonly partition: number
-      readonly nextOffset: number | undefined
-      readonly end: number
-    },
-    signal: AbortSignal,
-  ): Promise<Rest> {
-    if ((nextOffset ?? 0) >= end) return { kind: 'drained' }
-    // Its first owner says where it begins, which need not be at 0: retention removes what is old.
-    if (nextOffset === undefined) return { kind: 'unknown' }
-    const { log, reader } = this.#options
-    const { topic } = this.#options.partition
-    const place = { topic, partition, fromOffset: nextOffset }
-    const fetched = await log.read({ ...place, ...HEAD, signal })
-    const [head] = await reader.prepare(fetched.records.slice(0, 1))
-    return head === undefined ? { kind: 'unknown' } : { kind: 'head', head }
+  #former(partition: number): FormerPartition {
+    const known = this.#formers.get(partition)
+    if (known !== undefined) return known
+    const { log, reader, partition: of } = this.#options
+    const former = new FormerPartition({
+      log,
+      reader,
+      at: { topic: of.topic, partition },
+      mayMove: (key) => this.#mayBeHere(key),
+    })
+    this.#formers.set(partition, former)
+    return former
+  }
+
+  /** Where producers know how many partitions there are, or how many there were. */
+  #mayBeHere(key: Uint8Array): boolean {
+    const { partition } = this.#options.partition
+    const counts = [this.#partitionCount, ...this.#growths.map((growth) => growth.partitionCount)]
+    return counts.some((count) => partitionOfKey(key, count) === partition)
   }
 
   /**
@@ -230,12 +224,4 @@ function behindGrowth({ topic, partition }: ProjectionPartition): OperationalErr
     `the broker that was asked does not know of partition ${partition} of ${topic} yet`,
     { code: 'UNKNOWN_TOPIC_OR_PARTITION', retryable: true },
   )
-}
-
-/** Two records that nothing puts in order are taken by their partitions: none waits for the other. */
-function isPast(rest: Rest | undefined, record: PreparedRecord, former: number): boolean {
-  if (rest === undefined || rest.kind === 'drained') return true
-  if (rest.kind === 'unknown') return false
-  if (comesBefore(record, rest.head)) return true
-  return !comesBefore(rest.head, record) && record.record.partition < former
 }

@@ -1,4 +1,9 @@
-import type { PreparedRecord } from './log-record.ts'
+import type { LogRecord, PreparedRecord } from './log-record.ts'
+
+/** What the order of a record depends on. */
+type Ordered = Pick<PreparedRecord, 'source'> & {
+  readonly record: Pick<LogRecord, 'timestampMs'>
+}
 
 /**
  * Whether `left` comes before `right`, a record of another partition: by their times, and those of one time by their
@@ -6,7 +11,7 @@ import type { PreparedRecord } from './log-record.ts'
  * of them, has its events in order that way. It is an order of all records: of partitions whose first ones wait for
  * each other, one has the first of all.
  */
-export function comesBefore(left: PreparedRecord, right: PreparedRecord): boolean {
+export function comesBefore(left: Ordered, right: Ordered): boolean {
   const { source: a } = left
   const { source: b } = right
   const leftMs = timeOf(left)
@@ -17,6 +22,6 @@ export function comesBefore(left: PreparedRecord, right: PreparedRecord): boolea
   return a.index < b.index
 }
 
-function timeOf({ source, record }: PreparedRecord): number {
+function timeOf({ source, record }: Ordered): number {
   return source?.commitTimeMs ?? record.timestampMs
 }
