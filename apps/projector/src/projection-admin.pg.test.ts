@@ -84,7 +84,7 @@ test('a version is rebuilt with progress, verified, promoted and taken back', as
     rowCount: 2,
   })
   expect(await rebuild.promote()).toMatchObject({ live: 2, previous: 1 })
-  expect(await admin.rollback('accounts')).toMatchObject({ live: 1, previous: 2 })
+  expect(await rebuild.rollback()).toMatchObject({ live: 1, previous: 2 })
   await expect(admin.rebuild('accounts', { version: 1 })).rejects.toMatchObject({
     code: 'LIVE',
     message: expect.stringMatching(/Give the projection version 3,/) as unknown,

@@ -29,6 +29,8 @@ beforeEach(() => {
     taken,
     query,
   }))
+  http.post('/pause', { schema: { querystring } }, ({ query }) => ({ query }))
+  http.get('/lag', () => ({ lag: 0 }))
 })
 
 const order = (payload: object, query = '') =>
@@ -57,4 +59,26 @@ test.for([
     expect(answer.statusCode).toBe(400)
     expect(answer.json<{ message: string }>().message).toMatch(message)
   }
+})
+
+test('a body is refused where none is looked at, so that nobody takes it for a part of the order', async () => {
+  const pause = { method: 'POST', url: '/pause?version=2' } as const
+  for (const payload of [undefined, {}]) {
+    const paused = await http.inject({ ...pause, ...(payload && { payload }) })
+    expect(paused.json()).toEqual({ query: { version: 2 } })
+  }
+  const refused = await http.inject({ ...pause, payload: { by: 'ana' } })
+  expect(refused.statusCode).toBe(400)
+  expect(refused.json<{ message: string }>().message).toMatch(/takes no body/)
+  const nowhere = await http.inject({ method: 'POST', url: '/pose', payload: { by: 'ana' } })
+  expect(nowhere.statusCode).toBe(404)
+})
+
+test('a route without a query refuses one', async () => {
+  expect((await http.inject('/lag')).json()).toEqual({ lag: 0 })
+  const refused = await http.inject('/lag?version=2')
+  expect(refused.statusCode).toBe(400)
+  expect(refused.json<{ message: string }>().message).toBe(
+    'querystring has "version", which is unknown here',
+  )
 })

@@ -8,7 +8,8 @@ const require = createRequire(import.meta.url)
 /**
  * Has requests taken as they are. Fastify would leave out what a schema does not know, and bend a body
  * until it fits, null to "": an order with a typing error in it would then mean something else.
- * Query strings and paths are text, of which numbers are read.
+ * Query strings and paths are text, of which numbers are read. Routes behind this take no query, and no body, that
+ * they have no schema for.
  */
 export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
   // `verbose` has errors name the rule that was broken; of all errors, the one that says most is told.
@@ -29,7 +30,24 @@ export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
     if (!url.includes('%00')) return
     return reply.code(400).send({ message: 'there is a NUL in the address' })
   })
+  http.addHook('onRoute', (route) => {
+    route.schema = { querystring: NO_QUERY, ...route.schema }
+  })
+  http.addHook('preValidation', async ({ body, is404, routeOptions }, reply) => {
+    const isLookedAt = routeOptions.schema?.body !== undefined
+    if (isLookedAt || is404 || saysNothing(body)) return
+    const message = `${routeOptions.url} takes no body: what it is told is in the query`
+    return reply.code(400).send({ message })
+  })
 }
+
+/** Clients may send an empty object with each request that has a body. */
+function saysNothing(body: unknown): boolean {
+  if (typeof body !== 'object') return body === undefined
+  return body === null || Object.keys(body).length === 0
+}
+
+const NO_QUERY = { type: 'object', additionalProperties: false } as const
 
 function onFirstUse<Value>(make: () => Value): () => Value {
   let value: Value | undefined

@@ -103,6 +103,16 @@ test('a letter has its event with the types of the schema, and an edit goes back
   )
 })
 
+test('the letter at the head of a parked key is asked for by its id', async () => {
+  const { letters } = projector({
+    '/dead-letters/keys': { keys: [{ key: 'a', headId: '7' }], next: null },
+    '/dead-letters/7': { id: '7', key: 'a', eventType: 'Gone', value: null, undecodable: 'why' },
+  })
+  const heads = []
+  for await (const { headId } of letters.keys()) heads.push(await letters.letter(headId ?? ''))
+  expect(heads).toEqual([{ id: '7', key: 'a', eventType: 'Gone', event: null, undecodable: 'why' }])
+})
+
 test('an id is never a path of its own, and a filter that is undefined is none', async () => {
   const { asked, letters } = projector({
     '/dead-letters': { deadLetters: [] },

@@ -47,6 +47,9 @@ export type CauseFilter = {
 export type ParkedKey = {
   readonly version: number
   readonly key: string
+  /** Whose it is; empty without tenants. */
+  readonly tenant: string
+  readonly topic: string
   readonly partition: number
   readonly letters: number
   readonly parkedAt: string
@@ -57,7 +60,7 @@ export type ParkedKey = {
   /** When it is tried again by itself; null: not before somebody asks for it. */
   readonly nextTryAt: string | null
   readonly isDraining: boolean
-  /** The letter that is applied first. */
+  /** The letter that is applied first, for `letter`. */
   readonly headId: string | null
   readonly errorClass: string | null
   readonly errorMessage: string | null
@@ -73,9 +76,15 @@ export type DeadLetter<S extends AnyEvents> = {
   readonly id: string
   readonly version: number
   readonly key: string
+  /** Whose it is; empty without tenants. */
+  readonly tenant: string
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** The timestamp of the record. */
+  readonly eventTime: string
+  /** Of the event's headers. */
+  readonly traceparent: string | null
   readonly kind: 'failed' | 'blocked'
   readonly stage: string | null
   readonly errorClass: string | null
@@ -84,11 +93,19 @@ export type DeadLetter<S extends AnyEvents> = {
   readonly errorStack: string | null
   readonly fingerprint: string | null
   readonly attempts: number
+  /** When it was set aside. */
+  readonly firstAt: string
+  /** When it was tried last. */
+  readonly lastAt: string
   /** When its key is tried again by itself; null where nobody does, and behind the letter that is. */
   readonly nextTryAt: string | null
   readonly isEdited: boolean
+  /** Null for a record that names none. */
+  readonly eventType: string | null
   /** Null when the value cannot be decoded. */
   readonly event: LetterEvent<S> | null
+  /** Why the value cannot be decoded. */
+  readonly undecodable: string | null
 }
 
 export type ReplayResult = {
@@ -129,6 +146,8 @@ export class DeadLettersError extends OperationalError {
 export interface DeadLetters<S extends AnyEvents> {
   /** Parked keys, the oldest first. */
   keys(filter?: CauseFilter & { readonly olderThanMs?: number }): AsyncIterable<ParkedKey>
+  /** One letter; `NOT_FOUND` once it was replayed or discarded. */
+  letter(id: string): Promise<DeadLetter<S>>
   /** Letters in the order in which they were set aside. */
   letters(
     filter?: CauseFilter & { readonly key?: string; readonly kind?: 'failed' | 'blocked' },
@@ -172,10 +191,7 @@ export function createDeadLetters<S extends AnyEvents>(
   return new HttpDeadLetters(options)
 }
 
-type LetterJson = Omit<DeadLetter<AnyEvents>, 'event'> & {
-  readonly eventType: string | null
-  readonly value: unknown
-}
+type LetterJson = Omit<DeadLetter<AnyEvents>, 'event'> & { readonly value: unknown }
 
 class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   readonly #options: DeadLettersOptions<S>
@@ -269,7 +285,7 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
     change: (event: LetterEvent<S>) => LetterEvent<S>['data'],
     actor: Actor,
   ): Promise<void> {
-    const { event } = await this.#letter(id)
+    const { event } = await this.letter(id)
     if (event === null) {
       throw new DeadLettersError(`the value of letter ${id} cannot be decoded`, {
         code: 'EDIT_REFUSED',
@@ -292,7 +308,7 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   /** Undefined when it was replayed or discarded since it was listed. */
   async #letterIfThere(id: string): Promise<DeadLetter<S> | undefined> {
     try {
-      return await this.#letter(id)
+      return await this.letter(id)
     } catch (error) {
       if (error instanceof DeadLettersError && error.code === 'NOT_FOUND') return undefined
       throw error
@@ -300,12 +316,12 @@ class HttpDeadLetters<S extends AnyEvents> implements DeadLetters<S> {
   }
 
   /** With its personal data: who edits a letter writes all of it. */
-  async #letter(id: string): Promise<DeadLetter<S>> {
+  async letter(id: string): Promise<DeadLetter<S>> {
     const letter = await this.#get<LetterJson>(`${pathOf(id)}?reveal=true`)
-    const { eventType, value, ...rest } = letter
-    const schema = this.#schemaOf(eventType ?? '')
+    const { value, ...rest } = letter
+    const schema = this.#schemaOf(rest.eventType ?? '')
     if (schema === undefined || value === null) return { ...rest, event: null }
-    const event = { type: eventType, data: dataOfJson(schema, value) }
+    const event = { type: rest.eventType, data: dataOfJson(schema, value) }
     // The schema that gives the event its type is the one that it was decoded with.
     return { ...rest, event: event as LetterEvent<S> }
   }

@@ -1,13 +1,13 @@
+/** Of a version that follows the log or is yet to: docs/projections-rebuild.md says what they mean. */
+type VersionState = 'building' | 'catching_up' | 'ready' | 'live' | 'standby' | 'failed' | 'retired'
+
 /** A version of a projection, as any projector tells of it. */
 export type ProjectionVersion = {
   readonly name: string
   readonly version: number
   readonly live: boolean
-  /**
-   * `running` when it is live and follows the log; paused or faulted when it does not, live or not; else building,
-   * catching_up, ready, standby, failed or retired.
-   */
-  readonly state: string
+  /** `running` when it is live and follows the log; `paused` or `faulted` when it does not, live or not. */
+  readonly state: Exclude<VersionState, 'live'> | 'running' | 'paused' | 'faulted'
   readonly reason: string | null
   readonly pausedBy: string | null
   /** Null where another process has partitions of it. */
@@ -62,9 +62,18 @@ export type MomentVersion = {
 }
 
 export type RebuildProgress = {
-  /** building, catching_up, or ready once it has caught up. */
-  readonly state: string
-  readonly phase: string | null
+  /** `ready` once it has caught up; `live` or `standby` where somebody was quicker to show it. */
+  readonly state: Exclude<VersionState, 'failed' | 'retired'>
+  /** Of what is done and total. Null before a process has taken the order. */
+  readonly phase:
+    | 'preparing'
+    | 'loading'
+    | 'copying'
+    | 'indexing'
+    | 'catching-up'
+    | 'ready'
+    | 'live'
+    | null
   readonly done: number
   readonly total: number
   readonly eventsPerSecond: number
@@ -84,6 +93,8 @@ export interface Rebuild extends AsyncIterable<RebuildProgress> {
   promote(options?: VerifiedPromotionOptions): Promise<Promotion>
   /** Its version has failed then: it can be rebuilt, or retired. */
   abort(options?: { readonly by?: string }): Promise<void>
+  /** The way back from a promotion: shows the version again that was live before. */
+  rollback(options?: PromotionOptions): Promise<Promotion>
 }
 
 export type PromotionOptions = {

@@ -141,23 +141,22 @@ class HttpProjectionAdmin implements ProjectionAdmin {
       abort: async ({ by } = {}) => {
         await this.#post(pathOf(name, 'abort'), { version, by })
       },
+      rollback: (swap) => this.rollback(name, swap),
       [Symbol.asyncIterator]: () => this.#progress(name, version),
     }
   }
 
   async *#progress(name: string, version: number): AsyncGenerator<RebuildProgress> {
     for (;;) {
-      const { code, reason, eta, ...progress } = await this.#get<RebuildJson>(
+      const { code, reason, eta, state, ...progress } = await this.#get<RebuildJson>(
         pathOf(name, 'rebuild'),
-        {
-          version,
-        },
+        { version },
       )
-      if (progress.state === 'failed' || progress.state === 'retired') {
-        throw failed(code ?? 'REBUILD_FAILED', reason ?? `${name} v${version} is ${progress.state}`)
+      if (state === 'failed' || state === 'retired') {
+        throw failed(code ?? 'REBUILD_FAILED', reason ?? `${name} v${version} is ${state}`)
       }
-      yield { ...progress, eta: eta === null ? null : new Date(eta) }
-      if (CAUGHT_UP.has(progress.state)) return
+      yield { ...progress, state, eta: eta === null ? null : new Date(eta) }
+      if (CAUGHT_UP.has(state)) return
       await untilNextPoll()
     }
   }
@@ -289,7 +288,8 @@ type Lags = {
   }[]
 }
 
-type RebuildJson = Omit<RebuildProgress, 'eta'> & {
+type RebuildJson = Omit<RebuildProgress, 'eta' | 'state'> & {
+  readonly state: RebuildProgress['state'] | 'failed' | 'retired'
   readonly code: string | null
   readonly reason: string | null
   readonly eta: string | null

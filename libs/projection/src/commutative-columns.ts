@@ -13,13 +13,18 @@ export type OperationsOf<R, K extends keyof R> = {
 }
 
 /** What an event adds. A column that is not null has to be there, unless it counts up from 0. */
-export type ChangeOf<R, K extends keyof R, O> = {
-  readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true ? C : never]?: NonNullable<
-    R[C]
-  >
-} & {
-  readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true ? never : C]: R[C]
-}
+export type ChangeOf<R, K extends keyof R, O> = Flat<
+  {
+    readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true
+      ? C
+      : never]?: NonNullable<R[C]>
+  } & {
+    readonly [C in Exclude<keyof R, K> as IsOptional<R, C, O> extends true ? never : C]: R[C]
+  }
+>
+
+/** One object of it: of an intersection the compiler does not tell that a change has none of its columns. */
+type Flat<T> = { [C in keyof T]: T[C] }
 
 type IsOptional<R, C extends keyof R, O> = C extends keyof O
   ? O[C] extends 'inc'

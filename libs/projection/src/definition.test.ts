@@ -350,6 +350,10 @@ test('mistakes in changes do not compile', () => {
     base.commutative({ columns, on: { Paid: ({ data }) => ({ revenue: data.amount }) } })
     // @ts-expect-error -- a bigint column takes no number
     base.commutative({ columns, on: { Paid: (e) => ({ revenue: 1, last_at: e.at }) } })
+    const counts = t('revenue_by_day', 'day', { day: 'text', revenue: 'bigint' })
+    const counted = defineProjection({ ...totals, into: counts })
+    // @ts-expect-error -- no such column
+    counted.commutative({ columns: { revenue: 'inc' }, on: { Paid: () => ({ revenu: 1n }) } })
     // @ts-expect-error -- no such event in either topic
     base.commutative({ columns, on: { Refunded: (e) => ({ last_at: e.at }) } })
     const enriched = defineProjection({ ...header, enrich: () => ({ total: 1n }) })
