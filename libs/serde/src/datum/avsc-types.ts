@@ -1,4 +1,4 @@
-import { DecodeError } from '@fairlead/base'
+import { DecodeError, invariant } from '@fairlead/base'
 import avsc from 'avsc'
 
 /**
@@ -29,13 +29,12 @@ export type AvscField = {
 /** Items that take no bytes, in one payload: they cost a sender nothing. */
 const EMPTY_ITEMS_MAX = 1_000_000
 
-/**
- * Compiles a schema. Unions are always wrapped: `null`, or an object with one member, whose name says
- * the branch. Never unwrapped, because avsc then guesses the branch from the value.
- */
+/** A value of a union, but for null, with its branch: avsc would guess that from the value. */
+export type BranchValue = { readonly index: number; readonly value: unknown }
+
+/** Compiles a schema. */
 export function avscTypeOf(schema: AvscSchema): avsc.Type {
   return avsc.Type.forSchema(schema as avsc.Schema, {
-    wrapUnions: 'always',
     omitRecordMethods: true,
     registry: Object.create(null) as Record<string, avsc.Type>,
     typeHook,
@@ -45,6 +44,7 @@ export function avscTypeOf(schema: AvscSchema): avsc.Type {
 function typeHook(schema: unknown, options: { registry: Record<string, avsc.Type> }) {
   if (schema === 'int') return INT
   if (schema === 'long') return LONG
+  if (Array.isArray(schema)) return new BranchesType(schema as readonly avsc.Schema[], options)
   if (typeof schema !== 'object' || schema === null) return undefined
   if ('name' in schema) return options.registry[String(schema.name)]
   if ('items' in schema) return new BoundedArrayType(schema as avsc.Schema, options)
@@ -61,8 +61,14 @@ type Tap = {
   readonly pos: number
   readLong(): number
   skipLong(): void
+  writeLong(value: number): void
 }
-type TapType = { _read(tap: Tap): unknown; _skip(tap: Tap): void }
+type TapType = {
+  _read(tap: Tap): unknown
+  _skip(tap: Tap): void
+  _write(tap: Tap, value: unknown): void
+}
+type TapResolver = Pick<TapType, '_read'>
 
 class Int32Type extends avsc.types.IntType {
   _read(tap: Tap): number {
@@ -70,6 +76,59 @@ class Int32Type extends avsc.types.IntType {
     if ((value | 0) !== value) throw new DecodeError('an int is beyond 32 bits', tap.pos)
     return value
   }
+}
+
+/**
+ * A union whose branches may be any types: avsc's own wants each to have another name, and compares each branch of
+ * a reader with each of the writer. Here those with one index belong together.
+ */
+class BranchesType extends avsc.Type {
+  override readonly typeName = 'branches'
+  readonly #branches: readonly avsc.Type[]
+  readonly #nullIndex: number
+
+  constructor(schemas: readonly avsc.Schema[], options: object) {
+    super()
+    this.#branches = schemas.map((schema) => avsc.Type.forSchema(schema, options))
+    this.#nullIndex = schemas.indexOf('null')
+  }
+
+  _read(tap: Tap): BranchValue | null {
+    const index = tap.readLong()
+    const value = branchAt(this.#branches, index, tap)._read(tap)
+    return index === this.#nullIndex ? null : { index, value }
+  }
+
+  _skip(tap: Tap): void {
+    branchAt(this.#branches, tap.readLong(), tap)._skip(tap)
+  }
+
+  _write(tap: Tap, given: BranchValue | null): void {
+    const { index, value } = given ?? { index: this.#nullIndex, value: null }
+    tap.writeLong(index)
+    branchAt(this.#branches, index, tap)._write(tap, value)
+  }
+
+  /** How a reader of avsc's gets at what a writer has written. */
+  _update(resolver: TapResolver, writer: avsc.Type, options: object): void {
+    invariant(writer instanceof BranchesType, 'a union has the branches of its writer')
+    const branches = this.#branches.map((branch, index) => {
+      const written = writer.#branches[index]
+      invariant(written !== undefined, 'a union has the branches of its writer')
+      return branch.createResolver(written, options)
+    })
+    resolver._read = (tap) => {
+      const index = tap.readLong()
+      const value = branchAt(branches, index, tap)._read(tap)
+      return index === this.#nullIndex ? null : { index, value }
+    }
+  }
+}
+
+function branchAt(branches: readonly object[], index: number, { pos }: Tap): TapType {
+  const branch = branches[index]
+  if (branch === undefined) throw new DecodeError('no such branch of a union', pos)
+  return branch as TapType
 }
 
 /** Items that took no bytes, by payload. */

@@ -68,7 +68,5 @@ function decodeErrorOf(error: unknown, position: number): DecodeError {
   if (error instanceof DecodeError) return error
   // Recursive types nest as deep as the bytes say.
   if (error instanceof RangeError) return new DecodeError('values nest too deep', position)
-  // A branch that is not there, in a field that is left out.
-  if (error instanceof TypeError) return new DecodeError('no such branch of a union', position)
   return new DecodeError(errorMessage(error), position)
 }

@@ -10,9 +10,9 @@ import {
   timestampOf,
 } from '@fairlead/avro'
 import type { Type } from 'avsc'
-import { avscTypeOf } from './avsc-types.ts'
+import { type BranchValue, avscTypeOf } from './avsc-types.ts'
 import { expectation, show } from './in-words.ts'
-import { BRANCH_FIELD, Resolution } from './resolution.ts'
+import { Resolution } from './resolution.ts'
 import { safeName } from './safe-name.ts'
 
 /** A value does not fit its schema. */
@@ -36,13 +36,12 @@ const DEPTH_MAX = 500
  */
 export class DatumEncoder {
   readonly #schema: AvroSchema
-  readonly #resolution = new Resolution()
   readonly #type: Type
   #depth = 0
 
   constructor(schema: AvroSchema) {
     this.#schema = schema
-    this.#type = avscTypeOf(this.#resolution.resolve(schema, schema).reader)
+    this.#type = avscTypeOf(new Resolution().resolve(schema, schema).reader)
   }
 
   /**
@@ -121,8 +120,7 @@ export class DatumEncoder {
       throw new EncodeError(`${show(value)} fits no branch of the union (${kinds})`, path)
     }
     if (branch.kind === 'null') return null
-    const name = this.#resolution.branchNames(schema)[index] ?? ''
-    return { [name]: { [BRANCH_FIELD]: this.#forAvsc(branch, value, path) } }
+    return { index, value: this.#forAvsc(branch, value, path) } satisfies BranchValue
   }
 }
 

@@ -137,6 +137,23 @@ test('a union of records that have one another in them is compiled in a moment',
   expect(performance.now() - startedAtMs).toBeLessThan(2_000)
 })
 
+test('many unions of many records are compiled in a moment', () => {
+  const fields = Array.from({ length: 120 }, (_, index) => {
+    const before = Array.from({ length: Math.min(index, 50) }, (_of, ago) => `R${index - ago - 1}`)
+    const type = record(`R${index}`, { name: 'u', type: ['null', ...before] })
+    return { name: `f${index}`, type }
+  })
+  const [writer, reader] = [
+    schemaOf(record('All', ...fields)),
+    schemaOf(record('All', ...fields, { name: 'added', type: 'int', default: 1 })),
+  ]
+  const value = Object.fromEntries(fields.map(({ name }) => [name, { u: null }]))
+  const startedAtMs = performance.now()
+  const bytes = new DatumEncoder(writer).encode(value)
+  expect(new DatumDecoder(writer, reader).decode(bytes)).toEqual({ ...value, added: 1 })
+  expect(performance.now() - startedAtMs).toBeLessThan(3_000)
+})
+
 describe('bytes that are no value are an error with its place', () => {
   const color = { type: 'enum', name: 'Color', symbols: ['RED'] }
   const order = record(

@@ -9,7 +9,7 @@ import {
   defaultDatum,
   fits,
 } from '@fairlead/avro'
-import type { AvscField, AvscRecord, AvscSchema } from './avsc-types.ts'
+import type { AvscField, AvscRecord, AvscSchema, BranchValue } from './avsc-types.ts'
 import {
   type Convert,
   type Member,
@@ -36,10 +36,9 @@ export type Resolved = {
  * `incompatibilities` decides what a reader can read, and takes more than avsc: another namespace,
  * fields under aliases, defaults of any branch. So every pair of types that belong together gets a
  * name of its own in both schemas, a writer's field the name of the reader's, and a union the branches
- * of the writer. avsc would take the first branch of the reader that may do, and read bytes as a
- * string for that; here each branch is a record with one field, which is encoded as that field, and
- * whose name fits only its counterpart. A map is an array of entries, which is encoded as a map: avsc
- * would make a key `__proto__` the prototype of the map.
+ * of the writer: avsc would take the first branch of the reader that may do, and read bytes as a
+ * string for that. A map is an array of entries, which is encoded as a map: avsc would make a key
+ * `__proto__` the prototype of the map.
  *
  * A branch of the writer, or a symbol, that the reader cannot read fails only when it comes (Avro
  * 1.12, "Schema Resolution"): a reader in need of a value takes the nullable one while it is there.
@@ -51,15 +50,7 @@ export class Resolution {
   readonly #records = new Map<RecordSchema, Map<RecordSchema, Resolved>>()
   /** Pairs in `#records`, in the order in which they were begun. */
   readonly #begun: (readonly [writer: RecordSchema, reader: RecordSchema])[] = []
-  readonly #branchNames = new Map<UnionSchema, readonly string[]>()
   #nameCount = 0
-
-  /** The names under which avsc knows the branches of a writer's union. */
-  branchNames(writer: UnionSchema): readonly string[] {
-    const names = this.#branchNames.get(writer)
-    invariant(names !== undefined, 'unions are resolved before their values are encoded')
-    return names
-  }
 
   /** @throws {DecodeError} when the reader can read nothing of what the writer writes. */
   resolve(writer: AvroSchema, reader: AvroSchema): Resolved {
@@ -88,34 +79,22 @@ export class Resolution {
 
   #writerUnion(writer: UnionSchema, reader: AvroSchema): Resolved {
     if (writer.branches.length === 0) return this.#nothing('an empty union has no value')
-    const branches = writer.branches.map((branch) => {
-      const resolved =
-        writer === reader ? this.resolve(branch, branch) : this.#branch(branch, reader)
-      // Only null needs no name: whatever reads it is null, too.
-      const name = branch.kind === 'null' ? 'null' : this.#newName()
-      return { name, resolved }
-    })
-    this.#branchNames.set(
-      writer,
-      branches.map(({ name }) => name),
+    const branches = writer.branches.map((branch) =>
+      writer === reader ? this.resolve(branch, branch) : this.#branch(branch, reader),
     )
-    const sideOf = (side: 'writer' | 'reader') =>
-      branches.map(({ name, resolved }): AvscSchema => {
-        if (name === 'null') return name
-        return { type: 'record', name, fields: [{ name: BRANCH_FIELD, type: resolved[side] }] }
-      })
-    const converts = new Map(branches.map(({ name, resolved }) => [name, resolved.convert]))
-    const convertNull = converts.get('null')
-    const convert = (value: unknown): Datum => {
-      if (value === null) return convertNull === undefined ? null : convertNull(null)
-      for (const name in value as Wrapped) {
-        const member = (value as Wrapped)[name]?.[BRANCH_FIELD]
-        const convertMember = converts.get(name)
-        return convertMember === undefined ? member : convertMember(member)
-      }
-      return undefined
+    const convertNull = branches[writer.branches.findIndex(({ kind }) => kind === 'null')]?.convert
+    const converts = branches.map(({ convert }) => convert)
+    const convert = (given: unknown): Datum => {
+      if (given === null) return convertNull === undefined ? null : convertNull(null)
+      const { index, value } = given as BranchValue
+      const convertValue = converts[index]
+      return convertValue === undefined ? value : convertValue(value)
     }
-    return { writer: sideOf('writer'), reader: sideOf('reader'), convert }
+    return {
+      writer: branches.map((branch) => branch.writer),
+      reader: branches.map((branch) => branch.reader),
+      convert,
+    }
   }
 
   #branch(branch: AvroSchema, reader: AvroSchema): Resolved {
@@ -253,11 +232,7 @@ export class Resolution {
   }
 }
 
-/** The only field of the record that stands for a branch of a union. */
-export const BRANCH_FIELD = 'value'
-
 type ReadField = { readonly readField: AvscField; readonly convertField: Convert }
-type Wrapped = Readonly<Record<string, { readonly [BRANCH_FIELD]: unknown }>>
 
 function sourceOf(
   field: RecordField,
