@@ -39,6 +39,18 @@ test.for([
   ],
   ['commit', sql.raw('commit')],
   ['commit', sql`${sql.raw('commit')}`],
+  ['commit', sql.raw('select 1; commit')],
+  ['rollback', sql.raw(`update t set a = ';';rollback; begin`)],
+  ['commit', sql`select 1; ${sql.raw('commit')}`],
+  ['commit', sql`/* a /* nested */ comment */ commit`],
+  ['commit', sql.raw('-- a line\rcommit')],
+  ['commit', sql.raw(`select e'\\'', 'a\\'; commit`)],
+  ['commit', sql.raw(`select 'it''s'; commit`)],
+  ['commit', sql.raw('select $$;$$, $a$ $$ $b$ $a$; commit')],
+  ['commit', sql.raw('select a$b$ from t; commit; select $b$')],
+  ['commit', sql.raw('select "a""b;" from t; commit')],
+  ['commit', sql.raw(`select type'a\\'; commit`)],
+  ['prepare transaction', sql.raw(`prepare/* it */transaction 'it'`)],
 ] as const)('a handler may not end its transaction: %s', async ([word, statement]) => {
   await expect(run(statement)).rejects.toThrow(`"${word}" would end it`)
 })
@@ -56,6 +68,16 @@ test.for([
   sql`/* commit */ select 1`,
   sql`${'commit'}`,
   sql`ends`,
+  sql.raw(`select ';commit'`),
+  sql.raw(`select e'\\';commit'`),
+  sql.raw(`select e'a'';commit'`),
+  sql.raw('select 1; -- ; commit'),
+  sql.raw('select 1 /* /* ; */ ; commit */'),
+  sql.raw('select $$; commit; $$; select $a$; commit $$ $a$'),
+  sql.raw('select ";commit"'),
+  sql.raw('select case when true then 1 end; select 2'),
+  sql.raw('rollback/**/to savepoint one'),
+  sql.raw('select 1; rollback work to one'),
 ])('what keeps it is run', async (statement) => {
   await expect(run(statement)).resolves.toMatchObject({ rows: [] })
 })
