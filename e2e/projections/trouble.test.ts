@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CutOffProxy } from '@fairlead/testing'
 import pg from 'pg'
 import { expect, test } from 'vitest'
+import { HttpGateway } from '../support/http-gateway.ts'
 import { expectOrderlyStop } from '../support/orderly-stop.ts'
 import { ProjectionStack, type StackOptions } from '../support/projection-stack.ts'
 import type { RunningApp } from '../support/running-app.ts'
@@ -85,6 +86,24 @@ test('a registry that is away pauses the partition, and parks nothing', async ()
   await stack.hasHealth(app, CHECK, /paused/)
   expect(await readLetters(stack)).toEqual(new Map())
   stack.registry.restart()
+  await stack.caughtUp('accounts')
+  await stack.hasHealth(app, CHECK, /^ok$/)
+  await expectOracle(stack)
+})
+
+test('whoever answers for the registry, and refuses or knows nothing, pauses the partition, and parks nothing', async () => {
+  await using stack = await start()
+  await stack.publish(...deposits(50))
+  let answer: { readonly status: number; readonly body: string } | undefined
+  await using gateway = await HttpGateway.inFrontOf(stack.registry.url, () => answer)
+  const { url } = gateway
+  answer = { status: 401, body: '{"error_code":40101,"message":"the password has changed"}' }
+  const app = stack.projector({ 'schema.registry.url': url })
+  await stack.hasHealth(app, CHECK, /paused: .*the password has changed/)
+  answer = { status: 404, body: '<html>default backend</html>' }
+  await stack.hasHealth(app, CHECK, /paused: .*404, no reason given/)
+  expect(await readLetters(stack)).toEqual(new Map())
+  answer = undefined
   await stack.caughtUp('accounts')
   await stack.hasHealth(app, CHECK, /^ok$/)
   await expectOracle(stack)

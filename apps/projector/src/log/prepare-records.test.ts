@@ -31,11 +31,13 @@ const VERSIONS = [
 
 class Versions {
   isAway = false
+  refusal: RegistryError | undefined
   readonly subjects: string[] = []
 
   async schemaById(schemaId: number) {
     const schema = VERSIONS[schemaId - 1]
     if (this.isAway) throw new RegistryError('the registry is away', { retryable: true })
+    if (this.refusal !== undefined) throw this.refusal
     if (schema === undefined) throw new RegistryError('no such schema', { retryable: false })
     return { schemaId, schema, schemaType: 'AVRO', references: [] }
   }
@@ -179,6 +181,30 @@ test('a registry that is away fails the read; one that lacks the schema, the rec
   registry.isAway = true
   await expect(read(written(2, 10), { registry })).rejects.toThrow(OperationalError)
 })
+
+test.for([
+  ['asks who is there', 401, 40101],
+  ['refuses whoever is there', 403, 40301],
+  ['is none, and knows no such path', 404, undefined],
+  ['is a server of TLS', 400, undefined],
+] as const)('a registry that %s fails the read', async ([, status, errorCode]) => {
+  const registry = new Versions()
+  registry.refusal = new RegistryError('refused', { retryable: false, status, errorCode })
+  const reading = read(written(2, 10), { registry })
+  await expect(reading).rejects.toMatchObject({ name: 'OperationalError', retryable: true })
+})
+
+test.for([
+  [404, 40403],
+  [422, 42201],
+] as const)(
+  'a registry that says %d of the schema fails the record',
+  async ([status, errorCode]) => {
+    const registry = new Versions()
+    registry.refusal = new RegistryError('refused', { retryable: false, status, errorCode })
+    expect(await read(written(2, 10), { registry })).toMatchObject({ kind: 'undecodable' })
+  },
+)
 
 test('an event that is decoded later is the same, and is decoded again whenever it is asked for', async () => {
   const serde = createAvroSerde({ registry: new Versions() })

@@ -19,6 +19,7 @@ import {
 } from '@fairlead/projection'
 import {
   type AvroSerde,
+  RegistryError,
   SUBJECT_NAME_STRATEGIES,
   type SchemaName,
   VALUE_SCHEMA_ID_HEADER,
@@ -388,10 +389,14 @@ function tooFarAhead(aheadMs: number): DecodeError {
   return new DecodeError(`the record is ${Math.round(aheadMs / 1_000)} s ahead of the clock`, 0)
 }
 
-/** @throws the error itself when it is not the record's fault. */
+/** @throws {OperationalError} when it is not the record's fault, and the same record may be read later. */
 function undecodable(error: unknown): PreparedRecord['content'] {
-  // A registry that is away may be back; one that does not know the schema id will not learn it. What
-  // else is thrown, an upcast has thrown.
+  // A registry that is away may be back, and one that refuses a password may take the next; one that does
+  // not know the schema id will not learn it. What else is thrown, an upcast has thrown.
   if (error instanceof OperationalError && error.retryable) throw error
+  if (error instanceof RegistryError && !error.isAboutSchema) {
+    const { code, message } = error
+    throw new OperationalError(message, { code, retryable: true, cause: error })
+  }
   return { kind: 'undecodable', error }
 }
