@@ -5,7 +5,7 @@ import { quotedTable } from '../source/source-options.ts'
 
 /** A row of `relay.outbox_cleaning`. */
 export type CleanedTable = {
-  /** `schema.table` */
+  /** `schema.table`, without quotes. */
   readonly table: string
   readonly method: 'partitions' | 'delete'
   readonly timeColumn: string
@@ -18,7 +18,8 @@ export async function readCleanedTables(client: pg.ClientBase): Promise<readonly
     `select table_name as "table", method, time_column as "timeColumn",
        (extract(epoch from every) * 1000)::float8 as "intervalMs",
        (extract(epoch from retention) * 1000)::float8 as "retentionMs"
-     from relay.outbox_cleaning where to_regclass(table_name) is not null order by table_name`,
+     from relay.outbox_cleaning, regexp_match(table_name, '^([^.]+)[.](.+)$') as part
+     where to_regclass(quote_ident(part[1]) || '.' || quote_ident(part[2])) is not null order by table_name`,
   )
   return rows
 }

@@ -2,7 +2,7 @@ import { migrate } from '@fairlead/postgres'
 import { Metrics } from '@fairlead/service'
 import { testDatabase } from '@fairlead/testing'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RelayMetrics } from '../metrics.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
 import { OutboxCleaner } from './outbox-cleaner.ts'
@@ -106,6 +106,42 @@ test.for([
     for (const name of names) expect(await hours(`public.${name}`)).toEqual([2, 3, 4])
   },
 )
+
+describe('a table with capitals in its name', () => {
+  beforeEach(async () => {
+    await createFixture()
+    await fixture.pool.query('create schema "Sales"')
+    await fixture.pool.query('create table "Sales"."OutBox" (like outbox.events including all)')
+  })
+
+  test('is partitioned', async () => {
+    await fixture.pool.query('select relay.partition_outbox($1, $2)', ['"Sales"."OutBox"', HOUR])
+    await fixture.pool.query(`do $$ begin execute format('drop table %s', (
+      select inhrelid::regclass from pg_inherits where inhparent = '"Sales"."OutBox"'::regclass
+      order by inhrelid desc limit 1)); end $$`)
+    await cleaner().runRound()
+    expect(await hours('"Sales"."OutBox"')).toEqual([0, 1, 2, 3, 4])
+  })
+
+  test('is cleaned by deletion', async () => {
+    await fixture.pool.query('select relay.delete_outbox($1, $2)', ['"Sales"."OutBox"', HOUR])
+    await fixture.pool.query(
+      `insert into "Sales"."OutBox" (aggregatetype, aggregateid, type, created_at)
+       values ('order', 'k', 'Tested', clock_timestamp() - interval '6 hours'), ('order', 'l', 'Tested', clock_timestamp())`,
+    )
+    const rounds = cleaner()
+    await fixture.until(async () => {
+      await rounds.runRound()
+      return (await fixture.pool.query('select from "Sales"."OutBox"')).rowCount === 1
+    })
+  })
+})
+
+test('a table that there is not is not taken for cleaning', async () => {
+  await createFixture()
+  const cleaned = fixture.pool.query(`select relay.delete_outbox('sales.outbox')`)
+  await expect(cleaned).rejects.toThrow('there is no table sales.outbox')
+})
 
 test('partitions are made from one behind to three ahead, and dropped once they are old and confirmed', async () => {
   await createFixture()
