@@ -14,12 +14,15 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close())
 
-/** A key that was in partition 0 of two, and is in partition 2 of four. */
-function movedKey(): string {
+/** A key that was in partition 0 of two, and is in partition 2 of four; `skipCount` of them are left out. */
+function movedKey(skipCount = 0): string {
+  let left = skipCount
   for (let index = 0; ; index += 1) {
     const key = accountId(index)
     const bytes = Buffer.from(key)
-    if (partitionOfKey(bytes, 2) === 0 && partitionOfKey(bytes, 4) === 2) return key
+    if (partitionOfKey(bytes, 2) !== 0 || partitionOfKey(bytes, 4) !== 2) continue
+    if (left === 0) return key
+    left -= 1
   }
 }
 
@@ -88,5 +91,28 @@ test('what comes late to the former partition of a key waits behind its letters,
   expect(await fixture.letters()).toMatchObject([
     { offset: 0, kind: 'failed' },
     { offset: 1, kind: 'blocked' },
+  ])
+})
+
+test('a key that was parked before its topic grew is found where it arrives, once the growth is long ago', async () => {
+  const key = movedKey()
+  const other = movedKey(1)
+  const { log, db } = fixture
+  log.append(0, deposited(key, 0))
+  fixture.start([accounts])
+  await until(async () => expect(await progress()).toEqual([1, 0]))
+  await grown()
+  await fixture.stopAll()
+  await sql`update evt.projection_version set partitions
+    = jsonb_set(partitions, array[${TOPIC}::text, 'before', '0', 'seenAtMs'], '0')`.execute(db)
+  fixture.start([accounts])
+  // The growth is over with it.
+  log.append(2, deposited(other, 1))
+  await until(async () => expect(await balanceOf(other)).toEqual({ balance: 1 }))
+  log.append(2, deposited(key, 4))
+  await until(async () => expect(await progress()).toEqual([1, 0, 2, 0]))
+  expect(await fixture.letters()).toMatchObject([
+    { key, offset: 0, kind: 'failed' },
+    { key, offset: 1, kind: 'blocked' },
   ])
 })
