@@ -81,6 +81,31 @@ test('a stop waits for no answer of the log about a version that catches up', as
   expectStoppedByItself()
 })
 
+test('a batch that does not end is not waited for: others get its partition before the process ends', async () => {
+  const { projector } = await startWorking([accounts])
+  const release = Promise.withResolvers<void>()
+  const isLocked = Promise.withResolvers<void>()
+  const locking = fixture.db.transaction().execute(async (trx) => {
+    await sql`lock table rm_accounts_v1.account in exclusive mode`.execute(trx)
+    isLocked.resolve()
+    await release.promise
+  })
+  await isLocked.promise
+  fixture.log.append(0, deposited(accountId(0), 1))
+  await until(async () => {
+    const waiting = await sql`select from pg_locks where not granted
+      and relation = 'rm_accounts_v1.account'::regclass`.execute(fixture.db)
+    expect(waiting.rows).toHaveLength(1)
+  })
+  await projector.stop()
+  expect(logged.slice(-2)).toEqual([
+    'partitions revoked',
+    'not all has ended in time: transactions that are under way are rolled back',
+  ])
+  release.resolve()
+  await locking
+})
+
 test('workers end at once, whatever the broker takes to store the offsets of the group', async () => {
   const stored = Promise.withResolvers<void>()
   let isStoring = false

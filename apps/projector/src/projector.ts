@@ -36,8 +36,11 @@ import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
 
-/** Less than what a supervisor waits; what is not finished by then is rolled back by Postgres. */
-const STOP_DEADLINE_MS = 5_000
+/**
+ * Of the 5 s in which the process is to be gone: longer than partitions are given up in, so that others get them even
+ * where a statement does not end. What is not finished by then is rolled back by Postgres.
+ */
+const STOP_DEADLINE_MS = 4_500
 
 export type ProjectorOptions = {
   /** Where it says nothing of TLS, a database that is not on this machine is spoken to with `verify-full`. */
