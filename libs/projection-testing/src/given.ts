@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { NewEvent } from '@fairlead/avro'
-import type { Letter, Projection, Row } from '@fairlead/projection'
+import type { Letter, Projection, Row, Table } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { openReadModel } from './open-read-model.ts'
 import type { ReadModel, Tables } from './read-model.ts'
@@ -108,8 +108,15 @@ function compare(
   const keyColumn = projection.kind === 'sql' ? undefined : projection.table.keyColumn
   for (const [table, rows] of Object.entries(byTable)) {
     const found = actual[table] ?? []
+    if (projection.kind !== 'sql') refuseUnknownColumns(projection.table, rows)
     assert.deepEqual(inColumnsOf(rows, found, keyColumn), rows, `rows of ${table}`)
   }
+}
+
+/** Nothing is there, and `undefined` would be expected of it, whatever the events make. */
+function refuseUnknownColumns({ name, columns }: Table, rows: readonly Row[]): void {
+  const unknown = rows.flatMap(Object.keys).find((column) => !Object.hasOwn(columns, column))
+  if (unknown !== undefined) throw new TypeError(`${name} has no column "${unknown}" to expect`)
 }
 
 function isRows(

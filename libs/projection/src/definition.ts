@@ -18,6 +18,7 @@ import {
   refuseOtherKeys,
   sourcesOf,
 } from './event-source.ts'
+import { DEFINITION_PARTS, refuseUnknownParts } from './known-parts.ts'
 import type { Row, RowKey, Table, TableOf, TablesOf } from './table.ts'
 
 /** An event of any type, as the engine sees it. */
@@ -279,17 +280,19 @@ export function defineProjection(
   return {
     fold: (form: Pick<FoldProjection, 'initial' | 'on'>) => {
       const rows = rowsOf()
+      refuseUnknownParts(`${common.name}: its fold`, form, ['initial', 'on'])
       refuseOther(common.name, 'initial', form.initial, true)
       refuseLostOrder(common)
       const mayShareRows = header.key !== undefined
       if (mayShareRows && header.order === undefined) refuseOtherKeys(common)
       return checked({ ...common, ...rows, kind: 'fold', mayShareRows, ...form })
     },
-    commutative: ({
-      columns,
-      on,
-    }: { columns: Record<string, Operation> } & Pick<CommutativeProjection, 'on'>) => {
+    commutative: (
+      form: { columns: Record<string, Operation> } & Pick<CommutativeProjection, 'on'>,
+    ) => {
+      const { columns, on } = form
       const rows = rowsOf()
+      refuseUnknownParts(`${common.name}: its changes`, form, ['columns', 'on'])
       const operations = checkedOperations(rows.table, columns)
       return checked({ ...common, ...rows, kind: 'commutative', operations, on })
     },
@@ -299,6 +302,7 @@ export function defineProjection(
           `${common.name}: handlers in SQL have the tables that migrate makes: give schema: tables<DB>() in the place of into`,
         )
       }
+      refuseUnknownParts(`${common.name}: its SQL`, form, ['migrate', 'on'])
       refuseOther(common.name, 'migrate', form.migrate, true)
       refuseLostOrder(common)
       return checked({ ...common, kind: 'sql', ...form })
@@ -344,6 +348,7 @@ function commonOf(header: Header<EventSource, unknown, unknown, AnyEvent>): Comm
       `${name}: ${version} is not a version; versions count from 1, to ${VERSION_MAX}`,
     )
   }
+  refuseUnknownParts(name, header, DEFINITION_PARTS)
   for (const [field, value] of Object.entries({ enrich, enrichEach })) {
     refuseOther(name, field, value)
   }
@@ -379,7 +384,9 @@ function checkedMode(name: string, tenants: TenantMode): TenantMode {
   )
 }
 
-function inboxOptions(name: string, { retention }: { readonly retention: Duration }): InboxOptions {
+function inboxOptions(name: string, inbox: { readonly retention: Duration }): InboxOptions {
+  refuseUnknownParts(`${name}: inbox`, inbox, ['retention'])
+  const { retention } = inbox
   const retentionMs = durationMs(retention)
   if (retentionMs >= INBOX_RETENTION_MIN_MS) return { retentionMs }
   throw new TypeError(`${name}: an inbox keeps ids for an hour at least, not for ${retention}`)

@@ -1,5 +1,6 @@
 import type { AnyEvent } from './definition.ts'
 import { type Duration, durationMs } from './duration.ts'
+import { refuseUnknownParts } from './known-parts.ts'
 
 /**
  * What becomes of an event whose handler threw: tried again with the events behind it waiting, its
@@ -100,10 +101,9 @@ const RETRIES_MAX = 1_000_000
 const RETRY_BACKOFF_MAX_MS = 2 ** 31 - 1
 
 /** @throws {TypeError} */
-export function errorRulesOf(
-  name: string,
-  { classify = leaveToDefault, retry = {}, retryParked, park }: ErrorOptions<AnyEvent> = {},
-): ErrorRules {
+export function errorRulesOf(name: string, options: ErrorOptions<AnyEvent> = {}): ErrorRules {
+  refuseUnknownParts(`${name}: errors`, options, ['classify', 'retry', 'retryParked', 'park'])
+  const { classify = leaveToDefault, retry = {}, retryParked, park } = options
   return {
     classify,
     retry: retryOf(name, retry),
@@ -112,10 +112,11 @@ export function errorRulesOf(
   }
 }
 
-function retryOf(
-  name: string,
-  { retries = 0, base = DEFAULT_RETRY_BASE, max }: NonNullable<ErrorOptions<AnyEvent>['retry']>,
-): RetryPolicy {
+const RETRY_PARTS = ['retries', 'base', 'max'] as const
+
+function retryOf(name: string, retry: NonNullable<ErrorOptions<AnyEvent>['retry']>): RetryPolicy {
+  refuseUnknownParts(`${name}: errors.retry`, retry, RETRY_PARTS)
+  const { retries = 0, base = DEFAULT_RETRY_BASE, max } = retry
   refuseCount(name, 'errors.retry.retries', retries)
   const baseMs = durationMs(base)
   const maxMs =
@@ -127,8 +128,10 @@ function retryOf(
 
 function parkedRetryOf(
   name: string,
-  { retries, base, max }: NonNullable<ErrorOptions<AnyEvent>['retryParked']>,
+  retryParked: NonNullable<ErrorOptions<AnyEvent>['retryParked']>,
 ): Partial<RetryPolicy> {
+  refuseUnknownParts(`${name}: errors.retryParked`, retryParked, RETRY_PARTS)
+  const { retries, base, max } = retryParked
   if (retries !== undefined) refuseCount(name, 'errors.retryParked.retries', retries)
   const policy = {
     ...(retries === undefined ? {} : { retries }),

@@ -279,6 +279,20 @@ test.for([
   expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorMessage: message } }])
 })
 
+test.for([
+  ['a row of another key', { id: '', balance: 0, events: 0 }, 'initial made a row of account with'],
+  ['no row', undefined, 'initial made no row of account, but undefined'],
+] as const)('%s to begin with is the fault of its event', ([, row, message]) => {
+  const projection = { ...accounts, initial: () => row as never }
+  const ledger = new BatchLedger({ projection, parkedKeys: new Set(), attempts: Attempts.none })
+  const records = ['a', 'b'].map((key, offset) =>
+    sampleRecord({ type: 'Deposited', key, amount: 1 }, offset, 0),
+  )
+  foldBatch(projection, { records, rows: new Map(), ledger })
+  const failed = { cause: { kind: 'failed', errorMessage: expect.stringContaining(message) } }
+  expect(ledger.letters).toMatchObject([failed, failed])
+})
+
 test('a record without a key becomes no row under what it is set aside under', () => {
   const { record } = sampleRecord({ type: 'Deposited', key: 'a', amount: 1 }, 7, 0)
   const key = `${record.partition}:7`

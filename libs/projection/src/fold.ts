@@ -101,7 +101,7 @@ export function foldEvent(
   },
 ): Row | undefined {
   const { rowKey, event, enriched } = input
-  const row = Object.freeze(input.row ?? projection.initial(rowKey))
+  const row = Object.freeze(input.row ?? initialRow(projection, rowKey))
   const handler = projection.on[event.type]
   if (handler === undefined) return input.row
   const next = handler(row, event, enrichedFor(projection, enriched, event))
@@ -113,6 +113,19 @@ export function foldEvent(
   }
   checkRow(projection, row, next)
   return next
+}
+
+/** Whose key is another one would be the row of that key's events, too, and each would lose what the other's did. */
+function initialRow(projection: FoldProjection, rowKey: RowKey): Row {
+  const { table } = projection
+  const row: Row | null | undefined = projection.initial(rowKey)
+  if (typeof row !== 'object' || row === null) {
+    throw new TypeError(`initial made no row of ${table.name}, but ${String(row)}`)
+  }
+  if (Object.is(row[table.keyColumn], rowKey)) return row
+  throw new TypeError(
+    `initial made a row of ${table.name} with another ${table.keyColumn} than it was given, or none: ({ ${table.keyColumn}, … }) takes it from there`,
+  )
 }
 
 /** Types let extra properties and foreign keys pass; a write would fail later, and blame nobody. */

@@ -74,6 +74,27 @@ describe('a projection is refused with', () => {
       { errors: { park: { maxLetters: 5 } } },
       'errors.park has maxPerKey and maxKeys, and no maxLetters',
     ],
+    ['a part that there is not', { enrch: () => 1 }, 'counts has no "enrch"; it may have name, '],
+    [
+      'a part of its errors that there is not',
+      { errors: { retries: 5 } },
+      'counts: errors has no "retries"; it may have classify, retry, retryParked, park',
+    ],
+    [
+      'a part of its tries that there is not',
+      { errors: { retry: { retrys: 5 } } },
+      'errors.retry has no "retrys"; it may have retries, base, max',
+    ],
+    [
+      'a part of its later tries that there is not',
+      { errors: { retryParked: { tries: 5 } } },
+      'errors.retryParked has no "tries"',
+    ],
+    [
+      'a part of its inbox that there is not',
+      { inbox: { retention: '7d', size: 1 } },
+      'counts: inbox has no "size"; it may have retention',
+    ],
     [
       'endless tries',
       { errors: { retry: { retries: Infinity } } },
@@ -100,6 +121,7 @@ describe('a projection is refused with', () => {
 
   test.for([
     ['no handlers', { on: undefined }, 'counts: on has a handler for each type of event'],
+    ['a form that has more', { final: 1 }, 'counts: its fold has no "final"; it may have initial'],
     ['a handler that is no function', { on: { Counted: 5 } }, 'counts: on.Counted is a function'],
     [
       'no row to begin with',
