@@ -14,6 +14,7 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
   await using stack = await ProjectionStack.start({
     events: AccountEvents,
     projections: join(import.meta.dirname, 'accounts.ts'),
+    topicConfigs: { 'message.timestamp.type': 'LogAppendTime' },
   })
   const [poison] = await stack.encode(deposit('bad', 0))
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -38,7 +39,7 @@ test('copies of letters wait in the outbox while their topic is away, and nothin
     ['__streams.errors.exception', 'RangeError'],
     ['kafka_dlt-original-topic', stack.topic],
     ['kafka_dlt-original-partition', '0'],
-    ['kafka_dlt-original-timestamp-type', 'CreateTime'],
+    ['kafka_dlt-original-timestamp-type', 'LogAppendTime'],
     ['kafka_dlt-exception-cause-fqcn', 'RangeError'],
     ['kafka_dlt-exception-message', 'account bad: nothing deposited'],
     ['kafka_dlt-original-consumer-group', 'projector-accounts-v1'],
@@ -90,8 +91,13 @@ test('copies wait in the outbox while brokers refuse to make their topic; projec
   expect(await stack.admin.partitionCount(MIRROR)).toBeUndefined()
 
   await stack.admin.ensureTopic({ topic: MIRROR, partitions: 1 })
-  const kinds = (await copies(stack, 3)).map((record) => headerOf(record, 'fairlead.dlq.kind'))
+  const copied = await copies(stack, 3)
+  const kinds = copied.map((record) => headerOf(record, 'fairlead.dlq.kind'))
   expect(kinds).toEqual(['failed', 'blocked', 'blocked'])
+  const timestampTypes = copied.map((record) =>
+    headerOf(record, 'kafka_dlt-original-timestamp-type'),
+  )
+  expect(timestampTypes).toEqual(['CreateTime', 'CreateTime', 'CreateTime'])
   // What a service has written meanwhile stood behind the copies.
   await waitFor(
     'what stood behind the copies',
@@ -108,7 +114,7 @@ function deposit(accountId: string, amount: number) {
 
 /** Waits until the topic has so many. */
 async function copies(stack: ProjectionStack, count: number): Promise<readonly IncomingRecord[]> {
-  const reader = createReader({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  const reader = createReader({ bootstrapServers: [stack.bootstrapServers], clientId: 'e2e' })
   const read = async () => {
     const partitions = (await stack.admin.partitionCount(MIRROR)) ?? 0
     const perPartition = Array.from({ length: partitions }, async (_, partition) => {

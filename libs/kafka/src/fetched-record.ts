@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { DecodeError } from '@fairlead/base'
 import type { ByteReader } from './byte-reader.ts'
 import type { KeyTexts } from './key-texts.ts'
-import type { IncomingRecord, RecordHeader, TopicPartition } from './records.ts'
+import type { IncomingRecord, RecordHeader, TimestampType, TopicPartition } from './records.ts'
 
 /**
  * A record as a place in its batch. Views are made when somebody asks, anew each time: most readers
@@ -31,6 +31,10 @@ export class FetchedRecord implements IncomingRecord {
 
   get timestampMs(): number {
     return this.#batch.timestampMs(this.#index)
+  }
+
+  get timestampType(): TimestampType {
+    return this.#batch.timestampType
   }
 
   get key(): Uint8Array | null {
@@ -112,6 +116,7 @@ const SHAPES_COMPARED_MAX = 4
 export class FetchedBatch implements TopicPartition {
   readonly topic: string
   readonly partition: number
+  readonly timestampType: TimestampType
   readonly #bytes: Buffer
   readonly #numbers: Float64Array
   readonly #recordCountMax: number
@@ -124,11 +129,16 @@ export class FetchedBatch implements TopicPartition {
 
   constructor(
     bytes: Buffer,
-    of: TopicPartition & { readonly recordCountMax: number; readonly keyTexts: KeyTexts },
+    of: TopicPartition & {
+      readonly timestampType: TimestampType
+      readonly recordCountMax: number
+      readonly keyTexts: KeyTexts
+    },
   ) {
-    const { topic, partition, recordCountMax, keyTexts } = of
+    const { topic, partition, timestampType, recordCountMax, keyTexts } = of
     this.topic = topic
     this.partition = partition
+    this.timestampType = timestampType
     this.#bytes = bytes
     this.#recordCountMax = recordCountMax
     this.#keyTexts = keyTexts

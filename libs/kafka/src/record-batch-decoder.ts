@@ -179,13 +179,15 @@ class RecordDecoder {
   constructor(reader: ByteReader, context: BatchContext) {
     this.#reader = reader
     this.#context = context
-    const { topic, partition, recordCount, keyTexts } = context
+    const { topic, partition, recordCount, keyTexts, logAppendTimeMs } = context
+    const timestampType = logAppendTimeMs === undefined ? 'CreateTime' : 'LogAppendTime'
     // The count is whatever the batch says; there are no more records than bytes for them.
     const recordCountMax = Math.min(
       Math.max(0, recordCount),
       Math.ceil(reader.remaining / RECORD_BYTES_MIN),
     )
-    this.batch = new FetchedBatch(reader.bytes, { topic, partition, recordCountMax, keyTexts })
+    const target = { topic, partition, timestampType, keyTexts } as const
+    this.batch = new FetchedBatch(reader.bytes, { ...target, recordCountMax })
   }
 
   /** Its offset. */

@@ -205,8 +205,17 @@ describe('of the batches in a response', () => {
     const stamped = withAttributes(first, 0b1000)
     stamped.writeBigInt64BE(99n, 35)
     stampCrc(stamped)
-    const times = decodeRecordBatches(stamped, target).records.map(({ timestampMs }) => timestampMs)
-    expect(times).toEqual([99, 99])
+    const stampsOf = (batch: Buffer) =>
+      decodeRecordBatches(batch, target).records.map(({ timestampMs, timestampType }) => ({
+        timestampMs,
+        timestampType,
+      }))
+    const stamp = { timestampMs: 99, timestampType: 'LogAppendTime' }
+    expect(stampsOf(stamped)).toEqual([stamp, stamp])
+    expect(stampsOf(first)).toMatchObject([
+      { timestampType: 'CreateTime' },
+      { timestampType: 'CreateTime' },
+    ])
   })
 
   test('a timestamp that no Date can hold becomes the nearest, and those beside it stay exact', () => {

@@ -7,6 +7,9 @@ export type EncodedBody = {
   readonly end: number
 }
 
+/** Whose clock a timestamp is of, the producer's or the broker's, as Kafka's `TimestampType` is printed. */
+export type TimestampType = 'CreateTime' | 'LogAppendTime'
+
 export type OutgoingRecord = {
   readonly topic: string
   /** Undefined: Kafka's default, murmur2 of the key; without a key, the partition the batch sticks to. */
@@ -25,6 +28,8 @@ export type IncomingRecord = {
   readonly partition: number
   readonly offset: number
   readonly timestampMs: number
+  /** Only records that were fetched have it. */
+  readonly timestampType?: TimestampType
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly RecordHeader[]

@@ -9,6 +9,8 @@ export type LogRecord = {
   readonly partition: number
   readonly offset: number
   readonly timestampMs: number
+  /** Whose clock that is of: the producer's, unless the log says otherwise. */
+  readonly timestampType?: 'CreateTime' | 'LogAppendTime'
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly (readonly [string, Uint8Array | null])[]

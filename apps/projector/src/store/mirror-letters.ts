@@ -105,7 +105,7 @@ function headersOf(
     'kafka_dlt-original-offset': place.offset,
     'kafka_dlt-original-timestamp': `${record.timestampMs}`,
     // As `TimestampType` of Kafka's clients prints it.
-    'kafka_dlt-original-timestamp-type': 'CreateTime',
+    'kafka_dlt-original-timestamp-type': record.timestampType ?? 'CreateTime',
     'kafka_dlt-original-consumer-group': `${groupIdPrefix}-${name}-v${version}`,
     'kafka_dlt-exception-fqcn': error.class,
     // Where Spring has what the handler threw, and in the one above what it wraps that in.
