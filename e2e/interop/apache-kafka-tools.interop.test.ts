@@ -242,7 +242,7 @@ describe.skipIf(apacheKafkaAbsence())(`the tools of Apache Kafka ${APACHE_KAFKA_
       ...flags,
     ])
     expect(produced).toMatch(/^20000 records sent, [\d.]+ records\/sec/m)
-    const read = ['--topic', 'loaded', '--num-records', '20000', '--timeout', '30000']
+    const read = ['--topic', 'loaded', '--num-records', '20000', '--timeout', '120000']
     const consumed = rows(await onBroker('kafka-consumer-perf-test', ...read)).at(-1)
     expect(consumed?.join(' ')).toContain(' 20000,')
   })

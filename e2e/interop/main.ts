@@ -1,22 +1,28 @@
 import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from '../support/platform.ts'
 import { CLIENTS } from './clients/all-clients.ts'
 import { type TestReport, scenarioTable } from './scenario-table.ts'
 import { SUITES } from './suites/all-suites.ts'
 
+const FILE_SUFFIX = '.interop.test.ts'
+const PARTS: readonly string[] = globSync(`e2e/**/*${FILE_SUFFIX}`, { cwd: ROOT })
+  .map((path) => basename(path, FILE_SUFFIX))
+  .sort()
+
 const HELP = `npm run test:interop -- [options] [part…]
 
-Runs the clients, suites and tools of other projects against the broker. They are fetched from their
-package registries into FAIRLEAD_CACHE_DIR, by default the user's cache. What a machine has no tool
-chain for is skipped, with the reason.
+Runs the clients, suites and tools of other projects against the broker, and relay, registry and
+projector against Apache Kafka. What is of others is fetched from package registries into
+FAIRLEAD_CACHE_DIR, by default the user's cache. What a machine has no tool chain for is skipped, with
+the reason.
 
-Parts, by default all: client-scenarios, suites, apache-kafka-tools, consumer-offsets, differential,
-fairlead-clients, registry-python.
-
+Parts, by default all:
+${PARTS.map((part) => `  ${part}\n`).join('')}
   --client NAME    only clients whose name or version contains NAME (more than once: any of them)
   --suite NAME     only suites whose name contains NAME
   --broker apache  the scenarios against Apache Kafka instead of our broker: a check of themselves
@@ -25,16 +31,6 @@ fairlead-clients, registry-python.
 
 Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 `
-const PARTS = [
-  'client-scenarios',
-  'suites',
-  'apache-kafka-tools',
-  'consumer-offsets',
-  'differential',
-  'fairlead-clients',
-  'registry-python',
-] as const
-
 const { values, positionals } = parsedArguments()
 if (values.help === true) process.stdout.write(HELP)
 else if (values.list === true) list()
@@ -69,16 +65,20 @@ async function runTests(): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-interop-'))
   const reportFile = join(directory, 'report.json')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-  const exitCode = await vitest(['run', '--project', 'interop', ...reporters, ...parts])
+  const exitCode = await vitest(['run', '--project', 'interop', ...reporters, ...parts.map(fileOf)])
   const report = JSON.parse(await readFile(reportFile, 'utf8')) as TestReport
   process.stdout.write(`\n${scenarioTable(report)}\n`)
   await rm(directory, { recursive: true })
   return exitCode
 }
 
+function fileOf(part: string): string {
+  return `/${part}${FILE_SUFFIX}`
+}
+
 /** A client alone means its scenarios, a suite alone that suite. */
 function selectedParts(): readonly string[] {
-  const unknown = positionals.filter((part) => !PARTS.some((each) => each === part))
+  const unknown = positionals.filter((part) => !PARTS.includes(part))
   if (unknown.length > 0) {
     process.stderr.write(`no part "${unknown.join('", "')}": choose from ${PARTS.join(', ')}\n`)
     process.exit(2)

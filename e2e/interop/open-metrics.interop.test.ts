@@ -1,7 +1,8 @@
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AccountEvents } from '../projections/accounts.ts'
 import { deposits, release, startStack } from '../projections/rebuild-stack.ts'
+import { BrokerProcess } from '../support/broker-process.ts'
 import { run } from '../support/command.ts'
 import { pythonAbsence, pythonWith } from './clients/python-environment.ts'
 
@@ -33,10 +34,18 @@ async function seriesOf(url: string): Promise<readonly string[]> {
   return [...new Set([...lines].map(([name]) => name))].sort()
 }
 
+let broker: BrokerProcess
+
+beforeAll(async () => {
+  // Less than what a projector of these tests asks for.
+  broker = await BrokerProcess.start({ 'group.min.session.timeout.ms': 1_000 })
+})
+afterAll(() => broker.stop())
+
 test.skipIf(pythonAbsence() !== undefined)(
   'what every app shows to OpenMetrics is by its specification, and has the names that Prometheus sees',
   async () => {
-    await using stack = await startStack()
+    await using stack = await startStack({ bootstrapServers: broker.address })
     const projector = release(stack, 'accounts:1')
     const relay = stack.relay()
     await Promise.all([projector.ready(), relay.ready()])
@@ -50,8 +59,12 @@ test.skipIf(pythonAbsence() !== undefined)(
     await stack.publishRaw({ ...event, headers })
     await stack.caughtUp('accounts')
 
-    const broker = { url: stack.broker.httpUrl }
-    const apps = { broker, registry: stack.registry, projector, relay }
+    const apps = {
+      broker: { url: broker.httpUrl },
+      registry: stack.registry,
+      projector,
+      relay,
+    }
     for (const [name, { url }] of Object.entries(apps)) {
       const openMetrics = await openMetricsOf(url)
       expect(openMetrics.series.length, name).toBeGreaterThan(30)

@@ -209,7 +209,10 @@ test('a parked key that moves to a new partition is found there, and drained in 
   await stack.publish(...round(1))
   await stack.caughtUp('accounts')
 
-  const cluster = createClusterAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  const cluster = createClusterAdmin({
+    bootstrapServers: [stack.bootstrapServers],
+    clientId: 'e2e',
+  })
   await cluster.createPartitions(stack.topic, PARTITIONS_LATER, { validateOnly: false })
   await cluster.close()
   const later = [...(await stack.encode(...round(50))), ...(await stack.encode(...round(90)))]

@@ -37,7 +37,10 @@ test('keys that move to new partitions keep their order, live and in a rebuild',
   const blocker = await stack.pool.connect()
   await blocker.query('begin; select from evt.checkpoint where part = 0 for update')
   await stack.publish(...late)
-  const cluster = createClusterAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  const cluster = createClusterAdmin({
+    bootstrapServers: [stack.bootstrapServers],
+    clientId: 'e2e',
+  })
   await cluster.createPartitions(stack.topic, PARTITIONS_LATER, { validateOnly: false })
   await cluster.close()
   const moved = (await stack.encode(...after)).map((record) => {
@@ -228,7 +231,7 @@ test('other code under a version that is known refuses to start', async () => {
 /** As retention does. */
 async function trim(stack: ProjectionStack, offset: number): Promise<void> {
   const argv = ['topic', 'trim', stack.topic, '--before-offset', String(offset), '--yes']
-  const trimmed = await fairlead(argv, { bootstrapServer: stack.broker.address })
+  const trimmed = await fairlead(argv, { bootstrapServer: stack.bootstrapServers })
   expect(trimmed.exitCode, trimmed.stderr).toBe(0)
 }
 

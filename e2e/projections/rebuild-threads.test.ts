@@ -79,7 +79,10 @@ test('keys that were moved by new partitions are folded in their order, in one t
   await stack.publish(...before)
   release(stack, 'accounts:1')
   await stack.caughtUp('accounts')
-  const cluster = createClusterAdmin({ bootstrapServers: [stack.broker.address], clientId: 'e2e' })
+  const cluster = createClusterAdmin({
+    bootstrapServers: [stack.bootstrapServers],
+    clientId: 'e2e',
+  })
   await cluster.createPartitions(stack.topic, 5, { validateOnly: false })
   await cluster.close()
   const moved = (await stack.encode(...after)).map((record) => ({

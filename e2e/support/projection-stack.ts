@@ -15,18 +15,19 @@ import {
 import { createPool, migrate, startEmbeddedPostgres } from '@fairlead/postgres'
 import { type AvroEncoder, createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import type pg from 'pg'
-import { BrokerProcess } from './broker-process.ts'
 import { freePort } from './free-port.ts'
 import { ROOT } from './platform.ts'
 import { RegistryProcess } from './registry-process.ts'
 import { RunningApp } from './running-app.ts'
+import { type TestedBroker, startTestedBroker } from './tested-broker.ts'
 import { waitFor } from './wait-for.ts'
 
 const PROJECTOR = 'apps/projector/src/main.ts'
 const RELAY = 'apps/relay/src/main.ts'
 const CONNECTIONS_MAX = 10
 const ENTER_ONLY = 0o711
-const FETCH = { maxWaitMs: 500, maxBytes: 4_000_000 }
+/** What a producer aborted never happened. */
+const FETCH = { maxWaitMs: 500, maxBytes: 4_000_000, isolation: 'read_committed' } as const
 const CATCH_UP_DEADLINE_MS = 120_000
 
 /** Quick to notice a member that died. */
@@ -71,7 +72,7 @@ export class ProjectionStack {
   readonly #options: StackOptions
   /** Is removed with the stack. */
   readonly directory: string
-  readonly #broker: BrokerProcess | undefined
+  readonly #broker: TestedBroker | undefined
   readonly #apps = new Set<RunningApp>()
   #producer: IdempotentProducer | undefined
   #encoders: ReadonlyMap<string, AvroEncoder> | undefined
@@ -81,7 +82,10 @@ export class ProjectionStack {
     await chmod(directory, ENTER_ONLY)
     // One after the other: what starts meanwhile could take the port that Postgres is about to.
     const postgres = await startPostgres(join(directory, 'postgres'), options.postgres)
-    const { broker, registry } = await startBroker(options)
+    const { broker, registry } = await startBroker(options).catch(async (error: unknown) => {
+      await postgres.stop()
+      throw error
+    })
     const stack = new ProjectionStack(options, directory, { postgres, broker, registry })
     await stack.createTopic()
     return stack
@@ -91,7 +95,7 @@ export class ProjectionStack {
     options: StackOptions,
     directory: string,
     peers: Pick<ProjectionStack, 'postgres' | 'registry'> & {
-      readonly broker: BrokerProcess | undefined
+      readonly broker: TestedBroker | undefined
     },
   ) {
     this.#options = options
@@ -113,7 +117,7 @@ export class ProjectionStack {
     return join(this.directory, 'postgres')
   }
 
-  get broker(): BrokerProcess {
+  get broker(): TestedBroker {
     if (this.#broker === undefined) throw new TypeError('the stack has no broker of its own')
     return this.#broker
   }
@@ -403,6 +407,6 @@ async function startBroker(options: StackOptions) {
   if (bootstrapServers !== undefined) {
     return { broker: undefined, registry: await RegistryProcess.start(bootstrapServers) }
   }
-  const broker = await BrokerProcess.start({ ...BROKER_SETTINGS, ...options.broker })
+  const broker = await startTestedBroker({ ...BROKER_SETTINGS, ...options.broker })
   return { broker, registry: await RegistryProcess.start(broker.address) }
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { type IncomingRecord, type Isolation, createAdmin, createReader } from '@fairlead/kafka'
 import { createPool, migrate, startEmbeddedPostgres } from '@fairlead/postgres'
 import type pg from 'pg'
-import { BrokerProcess } from './broker-process.ts'
 import { freePort } from './free-port.ts'
 import { ROOT } from './platform.ts'
 import { RunningApp } from './running-app.ts'
+import { type TestedBroker, startTestedBroker } from './tested-broker.ts'
 import { waitFor } from './wait-for.ts'
 
 const RELAY = 'apps/relay/src/main.ts'
@@ -27,7 +27,7 @@ export type RelayStatus = {
 /** A real Postgres and a real broker, with relays between them as processes that a test kills. */
 export class RelayStack {
   readonly postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>
-  readonly broker: BrokerProcess
+  readonly broker: TestedBroker
   readonly pool: pg.Pool
   /** Of everything here; removed at the end. */
   readonly directory: string
@@ -44,13 +44,13 @@ export class RelayStack {
       ...(settings.postgres === undefined ? {} : { settings: settings.postgres }),
     })
     await migrate({ url: postgres.url, directory: join(ROOT, 'sql/migrations') })
-    return new RelayStack(directory, postgres, await BrokerProcess.start())
+    return new RelayStack(directory, postgres, await startTestedBroker())
   }
 
   private constructor(
     directory: string,
     postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
-    broker: BrokerProcess,
+    broker: TestedBroker,
   ) {
     this.directory = directory
     this.postgres = postgres

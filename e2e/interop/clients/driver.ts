@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Operations } from './operations.ts'
 
-/** Longer than the longest operation of any driver. */
-const ANSWER_DEADLINE_MS = 90_000
+/** Longer than the longest operation of any driver on a machine with other work. */
+const ANSWER_DEADLINE_MS = 240_000
 const COMPLAINTS_MAX = 20
 
 export type DriverCommand = {

@@ -102,6 +102,8 @@ public final class Driver {
             for (JsonNode each : request.get("records")) {
                 producer.send(recordOf(request, each));
             }
+            // What is not sent yet when a transaction is aborted never is.
+            producer.flush();
             if (request.get("commit").asBoolean()) {
                 producer.commitTransaction();
             } else {

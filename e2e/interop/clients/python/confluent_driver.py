@@ -11,6 +11,7 @@ from driver import record_json, serve, to_bytes
 
 COMMON = {"bootstrap.servers": sys.argv[1], "client.id": "confluent", "reconnect.backoff.max.ms": 500}
 ADMIN_TIMEOUT_S = 30
+FLUSH_TIMEOUT_S = 180
 
 
 class Operations:
@@ -34,10 +35,15 @@ class Operations:
 
         for index, record in enumerate(records):
             self._send(producer, topic, partition, record, delivered(index))
-        producer.flush(60)
+        self._flush(producer)
         if errors:
             raise KafkaException(errors[0])
         return {"offsets": offsets}
+
+    def _flush(self, producer):
+        waiting = producer.flush(FLUSH_TIMEOUT_S)
+        if waiting > 0:
+            raise TimeoutError(f"{waiting} records were not acknowledged within {FLUSH_TIMEOUT_S} s")
 
     def _producer(self, compression, idempotent):
         name = (compression, idempotent)
@@ -68,10 +74,12 @@ class Operations:
         producer.begin_transaction()
         for record in records:
             self._send(producer, topic, partition, record)
+        # What is not sent yet when a transaction is aborted never is.
+        self._flush(producer)
         if commit:
-            producer.commit_transaction(15)
+            producer.commit_transaction(60)
         else:
-            producer.abort_transaction(15)
+            producer.abort_transaction(60)
 
     def fetch(self, topic, partition, offset, count, timeoutMs):
         consumer = Consumer({**COMMON, "group.id": "fetch", "enable.auto.commit": False})
