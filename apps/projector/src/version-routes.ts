@@ -1,18 +1,9 @@
 import { errorMessage } from '@fairlead/base'
-import type { CompletionRate } from '@fairlead/projection'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
-import { inTime } from './in-time.ts'
 import { momentOf } from './moment.ts'
 import { abortRebuild } from './store/abort-rebuild.ts'
 import type { Database } from './store/database.ts'
-import {
-  type Job,
-  type JobPhase,
-  type JobRequest,
-  latestJob,
-  readJob,
-  requestJob,
-} from './store/jobs.ts'
+import { type JobRequest, readJob, requestJob } from './store/jobs.ts'
 import { promote, refuseUnbuilt, rollback } from './store/promote.ts'
 import { registerMoment } from './store/register.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
@@ -21,13 +12,18 @@ import { retire } from './store/retire.ts'
 import {
   type Version,
   VersionError,
-  followsLog,
   isRunning,
   readVersion,
   readVersions,
   setPaused,
 } from './store/versions.ts'
-import { type LagLog, readLags } from './version-lag.ts'
+import {
+  type ProgressSource,
+  jobJson,
+  lagOf,
+  newestVersion,
+  progressOf,
+} from './version-progress.ts'
 
 /** A read behind the swap sees no less than one before it. */
 const PROMOTE_LAG_RECORDS_DEFAULT = 0
@@ -38,8 +34,6 @@ const PROMOTE_TIMEOUT_MAX_MS = 25_000
  * its views, which takes up to 13 s; and clients are to be those who give up first.
  */
 export const CONNECTION_TIMEOUT_MS: number = PROMOTE_TIMEOUT_MAX_MS + 35_000
-/** Brokers that are away are asked again for as long as clients wait. */
-const LAG_TIMEOUT_MS = 20_000
 const KEYS_MAX = 10_000
 const KEY_LENGTH_MAX = 10_000
 /** So many keys, but not all of them so long. */
@@ -91,13 +85,7 @@ type Name = { readonly name: string }
 type OfVersion = { readonly version: number }
 type OfVersionOrAll = { readonly version?: number }
 
-export type VersionSource = {
-  readonly db: Database
-  readonly log: LagLog
-  /** The versions whose code is here. */
-  readonly registered: () => readonly RegisteredProjection[]
-  /** How fast a version catches up, by its schema. */
-  readonly rateOf: (schemaName: string) => CompletionRate | undefined
+export type VersionSource = ProgressSource & {
   /** A state was changed. */
   readonly onChange: () => void
 }
@@ -390,11 +378,6 @@ function withoutCode(label: string): VersionError {
   )
 }
 
-async function newestVersion(db: Database, name: string): Promise<number> {
-  const versions = await readVersions(db, name)
-  return Math.max(...versions.map(({ version }) => version))
-}
-
 async function versionOrLive(
   db: Database,
   name: string,
@@ -410,91 +393,6 @@ async function versionOrLive(
 function refuseIdle({ name, version, state }: Version): void {
   if (isRunning(state)) return
   throw new VersionError('NOT_BUILT', `${name} v${version} is ${state}: it has no rows to look at`)
-}
-
-/** Of a rebuild from its order until its version is live. */
-async function progressOf(source: VersionSource, name: string, version: number | undefined) {
-  const { db } = source
-  const of = await readVersion(db, { name, version: version ?? (await newestVersion(db, name)) })
-  const job = await latestJob(db, { ...of, kind: 'rebuild' })
-  const common = { name, version: of.version, state: of.state, reason: of.reason }
-  if (!isRunning(of.state) || of.version < 0) {
-    const code = of.state === 'retired' ? 'RETIRED' : (job?.code ?? null)
-    return job === undefined
-      ? { ...common, code, phase: null }
-      : { ...common, code, ...progressJson(job) }
-  }
-  const { lagRecords, nextOffsets } = await lagOfVersion(source, of)
-  const rate = source.rateOf(of.schemaName)
-  const phase: JobPhase =
-    of.state === 'catching_up' ? 'catching-up' : of.state === 'ready' ? 'ready' : 'live'
-  return {
-    ...common,
-    code: null,
-    phase,
-    done: nextOffsets,
-    total: nextOffsets + lagRecords,
-    eventsPerSecond: rate?.perSecond ?? 0,
-    eta: etaOf(rate, nextOffsets + lagRecords),
-    parked: job === undefined ? 0 : Number(job.parked),
-  }
-}
-
-function etaOf(rate: CompletionRate | undefined, total: number): string | null {
-  const remainingMs = rate?.remainingMs(total) ?? null
-  return remainingMs === null ? null : new Date(Date.now() + remainingMs).toISOString()
-}
-
-function progressJson(job: Job) {
-  const { phase, done, total, perSecond, eta, parked } = job
-  return {
-    phase,
-    done: Number(done),
-    total: Number(total),
-    eventsPerSecond: perSecond,
-    eta: eta?.toISOString() ?? null,
-    parked: Number(parked),
-  }
-}
-
-function jobJson(job: Job) {
-  const { id, version, kind, state, code, reason, result, updatedAt } = job
-  const about = { jobId: String(id), version, kind, state, code, reason, result }
-  return { ...about, ...progressJson(job), updatedAt: updatedAt.toISOString() }
-}
-
-async function lagOf(source: VersionSource, name: string) {
-  const versions = await readVersions(source.db, name)
-  const following = versions.filter(followsLog)
-  const lags = await Promise.all(
-    following.map(async (of) => {
-      const { version, state } = of
-      return { version, state, ...(await lagOfVersion(source, of)) }
-    }),
-  )
-  return { name, versions: lags }
-}
-
-async function lagOfVersion(source: VersionSource, of: Version) {
-  const code = source.registered().find(({ projectionId, projection: { version } }) => {
-    return projectionId === of.projectionId && version === of.version
-  })
-  // Without the code here, the topics are those that somebody has begun.
-  const topics = code?.projection.sources.map(({ topic }) => topic) ?? []
-  const lags = await inTime(() => readLags(source, of, topics), {
-    timeoutMs: LAG_TIMEOUT_MS,
-    what: 'a look at the ends of the log',
-  })
-  const partitions = lags.map(({ eventTimeMs, ...lag }) => {
-    const behindMs = eventTimeMs === null ? null : Math.max(0, Date.now() - eventTimeMs)
-    const lagSeconds = lag.lagRecords === 0 ? 0 : behindMs === null ? null : behindMs / 1_000
-    return { ...lag, lagSeconds }
-  })
-  return {
-    lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
-    nextOffsets: partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0),
-    partitions,
-  }
 }
 
 const STATUS: Readonly<Partial<Record<VersionError['code'], number>>> = {
