@@ -46,7 +46,12 @@ export class RebuildFixture {
   }
 
   start(projections: readonly Projection[], options: Options = {}): TestProjector {
-    const started = startProjector(this.#database.url, this.log, projections, options)
+    return this.startAt(this.url, projections, options)
+  }
+
+  /** Over another way to the database. */
+  startAt(url: string, projections: readonly Projection[], options: Options = {}): TestProjector {
+    const started = startProjector(url, this.log, projections, options)
     this.#running.push(started)
     return started
   }
