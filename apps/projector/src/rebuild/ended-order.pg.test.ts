@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EventLog } from '../log/event-log.ts'
-import { failJob, latestJob } from '../store/jobs.ts'
+import { failJob, latestJob, readJob, requestJob } from '../store/jobs.ts'
 import { requestRebuild } from '../store/request-rebuild.ts'
 import { readVersion } from '../store/versions.ts'
-import { accountId, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
 
 const EVENT_COUNT = 10
@@ -69,4 +69,27 @@ test('whoever fills a version for an order that was ended writes nothing beside 
   await fixture.hasState('totals', 2, 'ready')
   const { rows } = await sql`select total from rm_totals_v2.day_total`.execute(db)
   expect(rows).toEqual([{ total: BigInt(EVENT_COUNT) }])
+})
+
+test('what was ordered of its rows ends as a version is ordered anew', async () => {
+  const { db } = fixture
+  const state = { isAway: false, isAsked: false }
+  fixture.start([totals, { ...totals, version: 2 }, accounts, { ...accounts, version: 2 }], {
+    log: fixture.absentLog(state),
+  })
+  await fixture.hasState('accounts', 2, 'ready')
+  await fixture.hasState('totals', 2, 'ready')
+  await until(async () => expect(await fixture.jobSessions()).toEqual([]))
+  state.isAway = true
+  const target = { name: 'accounts', version: 2 }
+  const { projectionId } = await readVersion(db, target)
+  const verify = { projectionId, version: 2, kind: 'verify', request: {} } as const
+  const jobId = await requestJob(db, verify)
+  await until(() => expect(state.isAsked).toBe(true))
+  expect(await fixture.jobSessions()).toHaveLength(1)
+  state.isAway = false
+  await requestRebuild(db, target, {})
+  expect(await readJob(db, jobId)).toMatchObject({ state: 'failed', code: 'NOT_BUILT' })
+  // By the process that waited for the log.
+  await fixture.hasState('accounts', 2, 'ready')
 })

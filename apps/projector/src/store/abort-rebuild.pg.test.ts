@@ -5,7 +5,7 @@ import type { EventLog } from '../log/event-log.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
 import { abortRebuild } from './abort-rebuild.ts'
-import { latestJob, requestJob } from './jobs.ts'
+import { latestJob, readJob, requestJob } from './jobs.ts'
 import { requestRebuild } from './request-rebuild.ts'
 import { retire } from './retire.ts'
 import { lockVersion, readVersion } from './versions.ts'
@@ -161,4 +161,33 @@ test('a version that does not catch up can be filled anew once that is aborted',
   await requestRebuild(fixture.db, V2, {})
   fixture.start([totals, projection])
   await fixture.hasState('totals', 2, 'ready')
+})
+
+test('a version that has caught up while it is being aborted stays', async () => {
+  const { projection, release } = stuck()
+  release()
+  fixture.start([totals, projection])
+  await fixture.hasState('totals', 2, 'ready')
+  await fixture.stopAll()
+  const { projectionId } = await readVersion(fixture.db, V2)
+  const to = (state: string) => sql`update evt.projection_version set state = ${state}
+    where (projection_id, version) = (${projectionId}, 2)`
+  await to('catching_up').execute(fixture.db)
+  const verify = { projectionId, version: 2, kind: 'verify', request: {} } as const
+  const jobId = await requestJob(fixture.db, verify)
+  let aborting: Promise<void> | undefined
+  await fixture.db.transaction().execute(async (trx) => {
+    await to('ready').execute(trx)
+    aborting = abortRebuild(fixture.db, { ...V2, abortedBy: 'ana' })
+    aborting.catch(() => undefined)
+    await until(async () => {
+      const { rows } = await sql`select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+          and query like '%update evt.projection_version%'`.execute(fixture.db)
+      expect(rows).not.toEqual([])
+    })
+  })
+  await expect(aborting).rejects.toMatchObject({ code: 'NOT_BUILDING' })
+  expect(await readVersion(fixture.db, V2)).toMatchObject({ state: 'ready' })
+  expect(await readJob(fixture.db, jobId)).toMatchObject({ state: 'requested' })
 })

@@ -1,6 +1,6 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { endSessions } from './job-sessions.ts'
+import { endSessions, endSessionsIfPossible } from './job-sessions.ts'
 import { failJob, failOpenJobs, latestJob } from './jobs.ts'
 import { orderTransaction } from './order-transaction.ts'
 import {
@@ -58,8 +58,13 @@ export async function abortRebuild(
       )
     }
     if (state === 'catching_up') await failOpenJobs(trx, found, failure)
-    await markFailed(trx, found, reason)
+    const isMarked = await markFailed(trx, found, reason)
+    // Whoever notes that it has caught up does so without the lock.
+    if (state === 'catching_up' && !isMarked) {
+      throw new VersionError('NOT_BUILDING', `${label} has caught up: no rebuild is under way`)
+    }
   })
+  await endSessionsIfPossible(db, found)
 }
 
 /**

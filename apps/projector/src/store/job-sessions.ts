@@ -38,3 +38,15 @@ export async function endSessions(
     `the session of a job of ${name} v${version} does not end within ${TERMINATION_TIMEOUT_MS} ms: try again`,
   )
 }
+
+/** As {@link endSessions}, for an order that stands whether they end or not. */
+export async function endSessionsIfPossible(
+  db: Database,
+  version: Pick<Version, 'projectionId' | 'name' | 'version'>,
+): Promise<void> {
+  try {
+    await endSessions(db, version)
+  } catch (error) {
+    if (!(error instanceof VersionError)) throw error
+  }
+}

@@ -1,9 +1,8 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EventLog } from '../log/event-log.ts'
 import { accountId, accounts, deposited } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
-import { JOB_LOCK_CLASS, latestJob, requestJob } from './jobs.ts'
+import { latestJob, requestJob } from './jobs.ts'
 import { retire } from './retire.ts'
 import { readVersion } from './versions.ts'
 
@@ -18,41 +17,15 @@ beforeEach(async () => {
 afterEach(() => fixture.close())
 
 describe('what is under way of a version ends as it is retired', () => {
-  /** Does not answer what is read of it while `isAway`. */
-  function absentLog() {
-    const inner = fixture.log.open()
-    const state = { isAway: true, isAsked: false }
-    const log: EventLog = {
-      ...inner,
-      read: (request) => {
-        if (!state.isAway) return inner.read(request)
-        state.isAsked = true
-        const { signal } = request
-        return new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        })
-      },
-    }
-    return { log, state }
-  }
-
-  async function jobSessions(): Promise<readonly unknown[]> {
-    const { rows } = await sql`
-      select pid from pg_locks where locktype = 'advisory' and classid = ${JOB_LOCK_CLASS}::oid
-        and database = (select oid from pg_database where datname = current_database())`.execute(
-      fixture.db,
-    )
-    return rows
-  }
-
   test('its rebuild, which waits for the log', async () => {
     fixture.log.append(0, deposited(accountId(0), 1))
-    const { log, state } = absentLog()
+    const state = { isAway: true, isAsked: false }
+    const log = fixture.absentLog(state)
     fixture.start([accounts, { ...accounts, version: 2 }], { log })
     await until(() => expect(state.isAsked).toBe(true))
-    expect(await jobSessions()).toHaveLength(1)
+    expect(await fixture.jobSessions()).toHaveLength(1)
     await retire(fixture.db, V2)
-    expect(await jobSessions()).toEqual([])
+    expect(await fixture.jobSessions()).toEqual([])
     const version = await readVersion(fixture.db, V2)
     expect(version).toMatchObject({ state: 'retired' })
     expect(await latestJob(fixture.db, { ...version, kind: 'rebuild' })).toMatchObject({
@@ -62,34 +35,34 @@ describe('what is under way of a version ends as it is retired', () => {
   })
 
   test('a comparison of its rows, which waits for the log', async () => {
-    const { log, state } = absentLog()
-    state.isAway = false
+    const state = { isAway: false, isAsked: false }
+    const log = fixture.absentLog(state)
     fixture.log.append(0, deposited(accountId(0), 1))
     fixture.start([accounts, { ...accounts, version: 2 }], { log })
     await fixture.hasState('accounts', 2, 'ready')
-    await until(async () => expect(await jobSessions()).toEqual([]))
+    await until(async () => expect(await fixture.jobSessions()).toEqual([]))
     state.isAway = true
     const { projectionId } = await readVersion(fixture.db, V2)
     await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
     await until(() => expect(state.isAsked).toBe(true))
     await retire(fixture.db, V2)
-    expect(await jobSessions()).toEqual([])
+    expect(await fixture.jobSessions()).toEqual([])
   })
 
   test('and goes on where the version stays after all', async () => {
-    const { log, state } = absentLog()
-    state.isAway = false
+    const state = { isAway: false, isAsked: false }
+    const log = fixture.absentLog(state)
     fixture.log.append(0, deposited(accountId(0), 1))
     fixture.start([accounts, { ...accounts, version: 2 }], { log })
     await fixture.hasState('accounts', 2, 'ready')
-    await until(async () => expect(await jobSessions()).toEqual([]))
+    await until(async () => expect(await fixture.jobSessions()).toEqual([]))
     state.isAway = true
     const { projectionId } = await readVersion(fixture.db, V2)
     await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
     await until(() => expect(state.isAsked).toBe(true))
     const justPromoted = { ...V2, sincePromotionMinMs: 60_000 }
     await expect(retire(fixture.db, justPromoted)).rejects.toMatchObject({ code: 'LIVE' })
-    expect(await jobSessions()).toHaveLength(1)
+    expect(await fixture.jobSessions()).toHaveLength(1)
   })
 })
 

@@ -3,8 +3,9 @@ import type { Projection } from '@fairlead/projection'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { vi } from 'vitest'
+import type { EventLog } from '../log/event-log.ts'
 import { type Database, openDatabase } from '../store/database.ts'
-import { type Job, readJob, requestJob } from '../store/jobs.ts'
+import { JOB_LOCK_CLASS, type Job, readJob, requestJob } from '../store/jobs.ts'
 import { readVersion } from '../store/versions.ts'
 import { accountId, deposited } from './accounts.test-fixture.ts'
 import { MemoryLog } from './memory-log.test-fixture.ts'
@@ -86,6 +87,30 @@ export class RebuildFixture {
     const { rows } = await sql`
       select key, part, log_offset::int as "offset", kind, error_code as code from evt.dead_letter
       where version = ${version} order by topic, part, log_offset`.execute(this.db)
+    return rows
+  }
+
+  /** The log, which does not answer what is read of it while `isAway`. */
+  absentLog(state: { isAway: boolean; isAsked: boolean }): EventLog {
+    const inner = this.log.open()
+    const read: EventLog['read'] = (request) => {
+      if (!state.isAway) return inner.read(request)
+      state.isAsked = true
+      const { signal } = request
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      })
+    }
+    return { ...inner, read }
+  }
+
+  /** Sessions that have a job, of any process. */
+  async jobSessions(): Promise<readonly unknown[]> {
+    const { rows } = await sql`
+      select pid from pg_locks where locktype = 'advisory' and classid = ${JOB_LOCK_CLASS}::oid
+        and database = (select oid from pg_database where datname = current_database())`.execute(
+      this.db,
+    )
     return rows
   }
 
