@@ -15,6 +15,8 @@ export class CutOffProxy {
   readonly #sockets = new Set<Socket>()
   /** Asked for each commit that passes. */
   fateOfCommit: () => CommitFate = () => 'delivered'
+  /** Asked for all else that a client sends. */
+  fateOfRequest: (request: { readonly isBegin: boolean }) => CommitFate = () => 'delivered'
   /** What begins a replication stream is kept until it is so much, and then comes at once. */
   streamStartBytes = 0
   #isDown = false
@@ -97,7 +99,9 @@ export class CutOffProxy {
       })
     }
     client.on('data', (bytes: Buffer) => {
-      if (isQuery(bytes, 'commit')) fate = this.fateOfCommit()
+      fate = isQuery(bytes, 'commit')
+        ? this.fateOfCommit()
+        : this.fateOfRequest({ isBegin: isQuery(bytes, 'begin') })
       if (isStartOfStream(bytes)) gathered = Buffer.alloc(0)
       if (fate === 'lost') cut()
       else if (this.#isHolding) this.#held.push({ bytes, send: () => server.write(bytes) })
