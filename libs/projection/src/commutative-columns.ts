@@ -86,7 +86,8 @@ export function changeRow(target: Changed, rowKey: RowKey, change: Row): Row {
   }
   for (const column in operations) {
     const type = table.columns[column] ?? ''
-    const value = change[column] ?? (operations[column] === 'inc' ? zeroOf(type) : null)
+    const given = Object.hasOwn(change, column) ? change[column] : undefined
+    const value = given ?? (operations[column] === 'inc' ? zeroOf(type) : null)
     if (value === null && !type.endsWith(' null')) {
       throw new TypeError(`the change of ${table.name} lacks ${column}, which is not nullable`)
     }

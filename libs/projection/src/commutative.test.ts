@@ -54,6 +54,13 @@ test('a change is a row with what it leaves out at 0 or null', () => {
   })
 })
 
+test('a column may have the name of what every object has', () => {
+  const table = { ...counts.table, columns: { id: 'text', constructor: 'integer' } }
+  const Counted: ChangeHandler = () => ({})
+  const named = { ...counts, table, operations: { constructor: 'inc' }, on: { Counted } } as const
+  expect(changeOf(named, event).change).toEqual({ id: 'a', constructor: 0 })
+})
+
 describe('a change is refused that', () => {
   test.for([
     ['names a column that the table lacks', { cuont: 1 }, 'no column "cuont"'],

@@ -123,6 +123,9 @@ function checkTypes(
     if (SYSTEM_COLUMNS.has(column)) {
       throw new TypeError(`${table}.${column}: Postgres has a column of this name in every table`)
     }
+    if (column === '__proto__') {
+      throw new TypeError(`${table}.${column}: JavaScript has no column of this name in a row`)
+    }
     if (!TYPES.has(type.replace(/ null$/, ''))) {
       throw new TypeError(
         `${table}.${column}: a column is ${[...TYPES].join(', ')}, or one of these and " null", not "${type}"; handlers in SQL may have any type`,

@@ -167,6 +167,11 @@ describe('a table is refused with', () => {
     ['a key that may be null', { id: 'text null' }, 'counts.id: a key is text'],
     ['a key of a type without an order', { id: 'jsonb' }, 'counts.id: a key is text'],
     ['a column in capitals', { ...COLUMNS, At: 'text' }, '"At" is not a lower-case SQL identifier'],
+    [
+      'a column that no object has',
+      { ...COLUMNS, ['__proto__']: 'text' },
+      'counts.__proto__: JavaScript has no column of this name in a row',
+    ],
   ] as const)('%s', ([, columns, message]) => {
     expect(() => table(columns)).toThrow(message)
   })
