@@ -469,8 +469,7 @@ function numberFromText(schema: AvroSchema, value: JsonValue | undefined): JsonV
   if (value?.kind !== 'string' || (schema.kind !== 'float' && schema.kind !== 'double'))
     return value
   const text = value.value.trim()
-  const isNumber =
-    /^[+-]?(?:NaN|Infinity|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)[dDfF]?$/.test(text)
+  const isNumber = /^[+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[dDfF]?)$/.test(text)
   if (!isNumber) return value
   return {
     kind: 'decimal',

@@ -113,6 +113,17 @@ describe('parsing', () => {
   })
 })
 
+test('the default of a double may be the text of one, as Java reads it', () => {
+  const taken = (text: string): string =>
+    failureOf(() => parse(record('R', { name: 'ratio', type: 'double', default: text })))
+  for (const text of ['NaN', '-Infinity', ' 1.5f ', '.5D', '1.e3d', '+7']) {
+    expect(taken(text)).toBe('none')
+  }
+  for (const text of ['NaNd', 'InfinityF', 'nan', '', '1_0', 'd']) {
+    expect(taken(text)).toBe('SchemaError')
+  }
+})
+
 describe('reasons', () => {
   test('every reason is found, with pointers into both texts', () => {
     const inner = (...fields: readonly unknown[]) => record('In', ...fields)

@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { AvroRead, FieldDefinition } from './avro-types.ts'
-import { type EventOf, defineEvents } from './define-events.ts'
+import { type EventOf, type NewEvent, defineEvents } from './define-events.ts'
 
 const OrderEvents = defineEvents({
   topic: 'outbox.event.order',
@@ -286,6 +286,35 @@ test('an event without its key is not made', () => {
   const { A } = defineEvents(keyedBy('string'))
   expect(() => A({} as never)).toThrow('A of outbox.event.t lacks id, which is its key')
 })
+
+test('a field may have the name of what every object has', () => {
+  const names = ['__proto__', 'constructor']
+  const fields = names.map((name) => ({ name, type: 'string', default: 'left out' }))
+  const A = { type: 'record', name: 'A', fields }
+  const set = defineEvents({ topic: 't', key: '__proto__', events: { A } } as never)
+  const make = (set as unknown as { readonly A: (data: object) => NewEvent }).A
+  const data = JSON.parse('{"__proto__":"given","constructor":"left out"}')
+  expect(make(JSON.parse('{"__proto__":"given"}'))).toEqual({
+    type: 'A',
+    topic: 't',
+    key: 'given',
+    data,
+  })
+})
+
+test.for([Number.NaN, Number.NEGATIVE_INFINITY, -0])(
+  'a default of %d is refused, which JSON makes another one of',
+  (value) => {
+    const fields = [
+      { name: 'id', type: 'string' },
+      { name: 'ratio', type: ['null', 'double'], default: value },
+    ] as const
+    const A = { type: 'record', name: 'A', fields } as const
+    expect(() => defineEvents({ topic: 't', key: 'id', events: { A } })).toThrow(
+      'A of t is none: JSON has no',
+    )
+  },
+)
 
 test('the key is no timestamp, and not null, by its type', () => {
   const mistakes = (): void => {

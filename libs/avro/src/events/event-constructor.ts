@@ -1,5 +1,5 @@
 import { errorMessage } from '@fairlead/base'
-import { defaultDatum, timestampOf } from '../datum.ts'
+import { defaultDatum, setMember, timestampOf } from '../datum.ts'
 import { isJsNumber } from '../logical-type.ts'
 import { parseSchema } from '../parse-schema.ts'
 import type { AvroSchema, RecordSchema } from '../schema.ts'
@@ -28,10 +28,10 @@ export function eventConstructor(
   const construct = (written: Readonly<Record<string, unknown>>): NewEvent => {
     const data: Record<string, unknown> = {}
     for (const { name, type: schema, defaultValue } of fields) {
-      const value = written[name]
+      const value = Object.hasOwn(written, name) ? written[name] : undefined
       const isLeftOut = value === undefined && defaultValue !== undefined
-      if (isLeftOut) data[name] = defaultDatum(schema, defaultValue)
-      else data[name] = namesToFill.has(name) ? withDefaults(schema, value) : value
+      if (isLeftOut) setMember(data, name, defaultDatum(schema, defaultValue))
+      else setMember(data, name, namesToFill.has(name) ? withDefaults(schema, value) : value)
     }
     return {
       type,
@@ -61,11 +61,21 @@ function parsedRecord(where: string, definition: RecordDefinition): RecordSchema
 
 function parsed(where: string, definition: RecordDefinition): AvroSchema {
   try {
-    const text = JSON.stringify(definition) ?? 'null'
+    const text = JSON.stringify(definition, refuseLossy) ?? 'null'
     return parseSchema(text, { mode: 'lenient', checkDefaults: true }).root
   } catch (cause) {
     throw new TypeError(`the schema of ${where} is none: ${errorMessage(cause)}`, { cause })
   }
+}
+
+/** Instead of which JSON would have null, or 0. */
+function refuseLossy(_name: string, value: unknown): unknown {
+  const isLossy = typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+  if (!isLossy) return value
+  const text = Object.is(value, -0) ? '-0.0' : String(value)
+  throw new TypeError(
+    `JSON has no ${text}: the default of a double is written as the text "${text}"`,
+  )
 }
 
 function refuseKey(where: string, key: string, fields: RecordSchema['fields']): void {
