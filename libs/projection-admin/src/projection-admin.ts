@@ -82,6 +82,8 @@ export interface ProjectionAdmin {
 }
 
 const POLL_INTERVAL_MS = 200
+/** By then a projector that was restarted answers again: what it does for hours goes on meanwhile, or is taken up. */
+const AWAY_MAX_MS = 60_000
 const KEYS_SHOWN_MAX = 5
 /** It may have waited for readers for all of its own timeout, and takes up to 13 s to end its last attempt. */
 const SWAP = { extraMs: 20_000 }
@@ -148,7 +150,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
 
   async *#progress(name: string, version: number): AsyncGenerator<RebuildProgress> {
     for (;;) {
-      const { code, reason, eta, state, ...progress } = await this.#get<RebuildJson>(
+      const { code, reason, eta, state, ...progress } = await this.#look<RebuildJson>(
         pathOf(name, 'rebuild'),
         { version },
       )
@@ -213,7 +215,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
   /** What has become of an order; waits for its end. */
   async #resultOf<Result>({ jobId }: Ordered, failureCode: string): Promise<Result> {
     for (;;) {
-      const { state, result, code, reason } = await this.#get<JobJson<Result>>(
+      const { state, result, code, reason } = await this.#look<JobJson<Result>>(
         `/projection-jobs/${jobId}`,
       )
       if (state === 'done') return result
@@ -254,6 +256,20 @@ class HttpProjectionAdmin implements ProjectionAdmin {
 
   async addTenant(name: string): Promise<Tenant> {
     return tenantOf(await this.#post<TenantJson>('/tenants', { name }))
+  }
+
+  /** At what goes on whether somebody looks or not: a projector that is away is asked again, for a minute. */
+  async #look<Answer>(path: string, query?: Query): Promise<Answer> {
+    const startedMs = performance.now()
+    for (;;) {
+      try {
+        return await this.#get(path, query)
+      } catch (error) {
+        const isAway = error instanceof ProjectionAdminError && error.retryable
+        if (!isAway || performance.now() - startedMs > AWAY_MAX_MS) throw error
+      }
+      await untilNextPoll()
+    }
   }
 
   #get<Answer>(path: string, query: Query = {}): Promise<Answer> {
