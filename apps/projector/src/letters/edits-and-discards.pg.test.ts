@@ -86,6 +86,8 @@ test('an edit is checked against the schema, and applied in the place of the ori
   const note = 'n'.repeat(2_000_000)
   expect(await edit({ accountId: accountId(1), amount: 40, note })).toMatchObject({ status: 200 })
   await fixture.ask('DELETE', `/dead-letters/${id}/value`, ANA)
+  const { actions } = (await fixture.ask('GET', '/dead-letters/log?limit=2')).body
+  expect(actions).toMatchObject([{ action: 'take-back' }, { action: 'edit' }])
   expect((await fixture.ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
 
   await edit({ accountId: accountId(1), amount: 40 })

@@ -274,12 +274,16 @@ export type ListedAction = {
   readonly at: Date
   readonly actor: string
   readonly reason: string
-  readonly action: 'replay' | 'retry' | 'discard' | 'edit' | 'rebuild'
+  readonly action: 'replay' | 'retry' | 'discard' | 'edit' | 'take-back' | 'rebuild'
   readonly projection: string
   readonly version: number
   readonly key: string
   readonly letterId: string
 }
+
+/** The table has an edit of no value for the end of one. */
+const ACTION = sql`case when a.action = 'edit' and a.letter->>'edited_value' is null
+  then 'take-back' else a.action end`
 
 /** What was done to letters, newest first. */
 export async function listActions(
@@ -291,7 +295,7 @@ export async function listActions(
 ): Promise<readonly ListedAction[]> {
   const { projection, version, key, beforeId } = filter
   const { rows } = await sql<ListedAction>`
-    select a.id, a.at, a.actor, a.reason, a.action, p.name as projection, a.version,
+    select a.id, a.at, a.actor, a.reason, ${ACTION} as action, p.name as projection, a.version,
       a.letter->>'key' as key, a.letter->>'id' as "letterId"
     from evt.dead_letter_log a join evt.projection p on p.id = a.projection_id
     where ${projection === undefined ? sql`true` : sql`p.name = ${projection}`}
