@@ -2,6 +2,7 @@ import { defineEvents } from '@fairlead/avro'
 import { type FoldHandler, defineProjection, tables } from '@fairlead/projection'
 import { expect, test } from 'vitest'
 import { chaos } from './chaos.ts'
+import { given } from './given.ts'
 import { Orders, orderSummary, placed, sales } from './orders.test-fixture.ts'
 
 const KEYS = ['o1', 'o2', 'o3']
@@ -148,18 +149,32 @@ test('a value of jsonb that is no JSON is found out: it is another one once it w
   await expect(chaos(dated, noted, { seed: 1, runs: 1 })).rejects.toThrow('in batches of')
 })
 
-test('a part that all rows share is found out', async () => {
+test('what all rows share is found out, and so is a part of a row that is pushed into', async () => {
   const shared: string[] = []
-  const pushing = notes.fold({
-    initial: (id) => ({ id, last: '', doc: shared }),
+  const sharing = notes.fold({
+    initial: (id) => ({ id, last: '', doc: [] }),
     on: {
       Noted: (row, { data }) => {
         shared.push(data.text)
-        return { ...row, doc: shared }
+        return { ...row, doc: [...shared] }
       },
     },
   })
-  await expect(chaos(pushing, noted, { seed: 1, runs: 1 })).rejects.toThrow('not pure')
+  await expect(chaos(sharing, noted, { seed: 1, runs: 1 })).rejects.toThrow('not pure')
+  const pushing = notes.fold({
+    initial: (id) => ({ id, last: '', doc: [] }),
+    on: {
+      Noted: (row, { data }) => {
+        if (Array.isArray(row.doc)) row.doc.push(data.text)
+        return { ...row }
+      },
+    },
+  })
+  await expect(
+    given(pushing)
+      .events(...noted)
+      .then([]),
+  ).rejects.toThrow('not extensible')
 })
 
 test('handlers that come to other rows of the same are told to be impure', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Attempts } from './attempts.ts'
 import { BatchLedger, type Letter } from './batch-ledger.ts'
+import type { FoldProjection } from './definition.ts'
 import { foldBatch, rowKeysOf } from './fold.ts'
 import type { PreparedRecord } from './log-record.ts'
 import { type Progress, admit } from './progress.ts'
@@ -189,6 +190,29 @@ test('a row keeps what came before the poison event of its key', () => {
 
   expect(model.rows.get('a')).toEqual({ id: 'a', balance: 1, events: 1 })
   expect(model.letters.map(({ cause }) => cause.kind)).toEqual(['failed', 'blocked'])
+})
+
+test('what a handler does to a part of its row before it throws is not in the row', () => {
+  const jsonb = { ...accounts.table.columns, days: 'jsonb' }
+  const projection: FoldProjection = {
+    ...accounts,
+    table: { ...accounts.table, columns: jsonb },
+    initial: (id) => ({ id, balance: 0, events: 0, days: { of: [] } }),
+    on: {
+      Deposited: (row, { data }) => {
+        const { amount } = data as { readonly amount: number }
+        const { of: days } = row['days'] as { readonly of: readonly number[] }
+        if (amount > 0) return { ...row, days: { of: [...days, amount] } }
+        Object.assign(days, { [days.length]: amount })
+        throw new RangeError('the days are over')
+      },
+    },
+  }
+  const ledger = new BatchLedger({ projection, parkedKeys: new Set(), attempts: Attempts.none })
+  const batch = records([deposit('a', 1), deposit('a', -1)])
+  const { upserts } = foldBatch(projection, { records: batch, rows: new Map(), ledger })
+  expect(upserts).toMatchObject([{ id: 'a', days: { of: [1] } }])
+  expect(ledger.letters).toMatchObject([{ cause: { kind: 'failed', errorClass: 'TypeError' } }])
 })
 
 describe('a handler that breaks the rules is to blame itself', () => {

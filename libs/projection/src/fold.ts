@@ -2,6 +2,7 @@ import type { AnyEvent, CommutativeProjection, FoldProjection } from './definiti
 import { remove } from './definition.ts'
 import { hasTextKeys } from './event-key.ts'
 import type { BatchLedger } from './batch-ledger.ts'
+import { frozenRow } from './frozen-row.ts'
 import { isGivenPromise } from './given-promise.ts'
 import { enrichedFor } from './looked-up.ts'
 import { type PreparedRecord, placeKey } from './log-record.ts'
@@ -101,7 +102,7 @@ export function foldEvent(
   },
 ): Row | undefined {
   const { rowKey, event, enriched } = input
-  const row = Object.freeze(input.row ?? initialRow(projection, rowKey))
+  const row = frozenRow(projection.table, input.row ?? initialRow(projection, rowKey))
   const handler = projection.on[event.type]
   if (handler === undefined) return input.row
   const next = handler(row, event, enrichedFor(projection, enriched, event))
