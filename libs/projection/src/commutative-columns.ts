@@ -148,7 +148,13 @@ function dateOrder(value: unknown): number | undefined {
 function sumOf(one: unknown, other: unknown): unknown {
   if (typeof one === 'number' && typeof other === 'number') return one + other
   if (typeof one === 'bigint' && typeof other === 'bigint') return one + other
+  // Types keep them apart; without types, which events share a batch would decide whether they may be added.
+  if (isInteger(one) && isInteger(other)) return BigInt(one) + BigInt(other)
   throw new TypeError(`cannot add a ${typeof other} to a ${typeof one}`)
+}
+
+function isInteger(value: unknown): value is number | bigint {
+  return typeof value === 'bigint' || Number.isInteger(value)
 }
 
 /** As Postgres orders them: text by code points, for which UTF-16 is not in order, and NaN above all other numbers. */

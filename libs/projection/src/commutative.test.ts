@@ -101,6 +101,21 @@ test('changes come to the same sum in every order', () => {
   )
 })
 
+test('integers add up whether they are numbers or bigints, as they do in Postgres', () => {
+  const sumsOf = (...changes: readonly Row[]) => changes.reduce((a, b) => addChanges(counts, a, b))
+  const { change: left } = changing({})
+  const { change: number } = changing({ sum: 5, count: 1 })
+  const { change: bigint } = changing({ sum: 7n, count: 2n })
+  for (const order of [
+    [left, number, bigint],
+    [bigint, number, left],
+  ]) {
+    expect(sumsOf(...order)).toMatchObject({ sum: 12n, count: 3n })
+  }
+  const { change: half } = changing({ sum: 0.5 })
+  expect(() => sumsOf(left, half)).toThrow('cannot add a number to a bigint')
+})
+
 test('text has the order of its code points', () => {
   const row = (first: string): Row => ({ id: 'a', sum: 0n, count: 0, last: null, first })
   expect(sumOf([row('\u{1f600}'), row('\uffff')])).toMatchObject({ first: '\uffff' })
