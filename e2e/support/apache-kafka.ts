@@ -21,6 +21,11 @@ const STOP_DEADLINE_MS = 30_000
 const LOG_LINES_MAX = 1_000
 /** Any UUID in Kafka's spelling will do; a fixed one makes answers comparable between runs. */
 const CLUSTER_ID = '4L6g3nShT-eMCtK--X86sw'
+/**
+ * On a machine with other work it is silent for longer than the 9 s after which its controller takes all
+ * partitions from it. One that was killed is taken back only after so long.
+ */
+const SESSION_TIMEOUT_MS = 20_000
 /** What `kafka-server-start.sh` gives the JVM. */
 const SERVER_JVM_FLAGS = [
   '-Xms1G',
@@ -220,6 +225,7 @@ function serverProperties(given: {
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': join(given.dataDirectory, 'log'),
+    'broker.session.timeout.ms': SESSION_TIMEOUT_MS,
     'offsets.topic.replication.factor': 1,
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,

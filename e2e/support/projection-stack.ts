@@ -28,7 +28,7 @@ const CONNECTIONS_MAX = 10
 const ENTER_ONLY = 0o711
 /** What a producer aborted never happened. */
 const FETCH = { maxWaitMs: 500, maxBytes: 4_000_000, isolation: 'read_committed' } as const
-const CATCH_UP_DEADLINE_MS = 120_000
+const CATCH_UP_DEADLINE_MS = 240_000
 
 /** Quick to notice a member that died. */
 const BROKER_SETTINGS = { 'group.min.session.timeout.ms': 1_000 }
@@ -38,6 +38,8 @@ const PROJECTOR_SETTINGS = {
   // What a test has parked stays, however long it takes, until the test asks for it.
   'parked.key.retries.max': 0,
 }
+/** A broker that shares its machine with other tests may take longer than the default. */
+const REGISTRY_SETTINGS = { 'kafkastore.timeout.ms': 30_000 }
 
 type Config = Readonly<Record<string, string | number>>
 
@@ -405,8 +407,11 @@ async function startPostgres(
 async function startBroker(options: StackOptions) {
   const { bootstrapServers } = options
   if (bootstrapServers !== undefined) {
-    return { broker: undefined, registry: await RegistryProcess.start(bootstrapServers) }
+    return {
+      broker: undefined,
+      registry: await RegistryProcess.start(bootstrapServers, REGISTRY_SETTINGS),
+    }
   }
   const broker = await startTestedBroker({ ...BROKER_SETTINGS, ...options.broker })
-  return { broker, registry: await RegistryProcess.start(broker.address) }
+  return { broker, registry: await RegistryProcess.start(broker.address, REGISTRY_SETTINGS) }
 }
