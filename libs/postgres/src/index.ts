@@ -23,7 +23,7 @@ export type { Logger } from './logger.ts'
 export { type MigrateOptions, MigrationError, migrate, pendingMigrations } from './migrate.ts'
 export { oneAtATime } from './one-at-a-time.ts'
 export { type PoolOptions, createPool } from './pool.ts'
-export { SESSION_SETTINGS } from './session-settings.ts'
+export { END_WITH_CLIENT, SESSION_SETTINGS } from './session-settings.ts'
 export { mayTraverse, serverUser } from './server-user.ts'
 export {
   type Keepalive,

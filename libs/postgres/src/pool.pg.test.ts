@@ -1,6 +1,6 @@
 import { CutOffProxy, testDatabase } from '@fairlead/testing'
 import pg from 'pg'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createPool } from './index.ts'
 import type { PoolOptions } from './pool.ts'
 
@@ -26,6 +26,22 @@ test('a connection that dies while it is idle is reported and replaced', async (
   await expect(pool.query('select 1 as one')).resolves.toMatchObject({ rows: [{ one: 1 }] })
 })
 
+test('a statement whose client is gone ends where that is asked for, and its locks with it', async () => {
+  const { pool, proxy, url } = await openPoolOverProxy({ endsWithClient: true })
+  const client = await pool.connect()
+  await client.query('set statement_timeout = 0; begin; select pg_advisory_xact_lock(1)')
+  const slept = client.query('select pg_sleep(3600)')
+  await Promise.all([
+    expect(slept).rejects.toThrow(/terminated|ECONNRESET/),
+    isSleeping(url, client).then(() => proxy.down()),
+  ])
+  client.release(true)
+  proxy.up()
+  await expect(pool.query('select pg_advisory_xact_lock(1)')).resolves.toMatchObject({
+    rowCount: 1,
+  })
+})
+
 test('a connection whose server does not answer is no longer used', async () => {
   const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 1_000 })
   const client = await pool.connect()
@@ -40,7 +56,9 @@ test('a connection whose server does not answer is no longer used', async () => 
   expect(rows[0]?.pid).not.toBe(processID)
 })
 
-async function openPoolOverProxy(options: Pick<PoolOptions, 'statementTimeoutMs'>) {
+async function openPoolOverProxy(
+  options: Pick<PoolOptions, 'statementTimeoutMs' | 'endsWithClient'>,
+) {
   const database = await testDatabase()
   const proxy = await CutOffProxy.inFrontOf(database.url)
   const pool = createPool({ url: proxy.url, max: 1, applicationName: 'pool-test', ...options })
@@ -49,7 +67,7 @@ async function openPoolOverProxy(options: Pick<PoolOptions, 'statementTimeoutMs'
     await proxy.close()
     await database.drop()
   })
-  return { pool, proxy }
+  return { pool, proxy, url: database.url }
 }
 
 async function openPool() {
@@ -64,6 +82,23 @@ async function openPool() {
     await database.drop()
   })
   return { url: database.url, pool, warnings }
+}
+
+async function isSleeping(url: string, client: object): Promise<void> {
+  const observer = new pg.Client({ connectionString: url })
+  await observer.connect()
+  const { processID } = client as { readonly processID: number }
+  await vi.waitFor(
+    async () => {
+      const { rowCount } = await observer.query(
+        `select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'`,
+        [processID],
+      )
+      expect(rowCount).toBe(1)
+    },
+    { timeout: 60_000 },
+  )
+  await observer.end()
 }
 
 /** Ends the session of a client, as an administrator or a crash of the server does. */

@@ -2,7 +2,7 @@ import { errorMessage } from '@fairlead/base'
 import pg from 'pg'
 import { postgresErrorCode } from './classify-error.ts'
 import type { Logger } from './logger.ts'
-import { SESSION_SETTINGS } from './session-settings.ts'
+import { END_WITH_CLIENT, SESSION_SETTINGS } from './session-settings.ts'
 
 export type PoolOptions = {
   readonly url: string
@@ -17,6 +17,8 @@ export type PoolOptions = {
   readonly idleInTransactionTimeoutMs?: number
   /** Types of the values that statements return; default: those of `pg`. */
   readonly types?: pg.CustomTypesConfig
+  /** A statement ends soon after the process that waits for it, where the server can tell. Default false. */
+  readonly endsWithClient?: boolean
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -47,7 +49,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ...(options.types === undefined ? {} : { types: options.types }),
-    onConnect: setForms,
+    onConnect: (client) => setUp(client, options),
   })
   // Without these listeners Node would throw. The pool's own hears of idle connections only; one in
   // use that is lost between two statements tells nobody but its client.
@@ -65,8 +67,13 @@ export function createPool(options: PoolOptions): pg.Pool {
 }
 
 /** A promise, which the pool waits for; its types do not know. */
-function setForms(client: pg.ClientBase): unknown {
-  return client.query(SESSION_SETTINGS)
+function setUp(
+  client: pg.ClientBase,
+  { endsWithClient = false }: Pick<PoolOptions, 'endsWithClient'>,
+): unknown {
+  const isSet = client.query(SESSION_SETTINGS)
+  if (!endsWithClient) return isSet
+  return isSet.then(() => client.query(END_WITH_CLIENT).catch(() => undefined))
 }
 
 /**

@@ -7,3 +7,9 @@ export const SESSION_SETTINGS: string = `
   select set_config('datestyle', 'ISO', false), set_config('intervalstyle', 'postgres', false),
     set_config('extra_float_digits', '1', false), set_config('bytea_output', 'hex', false),
     set_config('default_transaction_isolation', 'read committed', false)`
+
+/**
+ * A statement whose client is gone ends, and with it the session and its locks: else others would wait for these for as
+ * long as it takes. A server that cannot tell refuses the setting.
+ */
+export const END_WITH_CLIENT: string = `set client_connection_check_interval = '1s'`

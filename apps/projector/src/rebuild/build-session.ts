@@ -1,5 +1,5 @@
 import { OperationalError } from '@fairlead/base'
-import { SESSION_SETTINGS, copyIn, cutClient } from '@fairlead/postgres'
+import { END_WITH_CLIENT, SESSION_SETTINGS, copyIn, cutClient } from '@fairlead/postgres'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, VALUE_TYPES } from '../store/database.ts'
@@ -18,12 +18,6 @@ const WITHOUT_TIMEOUTS = `
   select set_config(name, '0', false) from pg_settings
   where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout',
     'idle_in_transaction_session_timeout')`
-
-/**
- * A statement whose client is gone ends, and with it the session and its lock: else it would keep the job from
- * others for as long as an index takes. A server that cannot tell refuses the setting.
- */
-const END_WITH_CLIENT = `set client_connection_check_interval = '1s'`
 
 /** Whether there is a transaction or not: the one of them that does not apply changes nothing. */
 const LIMIT_IDLE = `

@@ -30,6 +30,8 @@ export function openDatabase(options: {
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     types: VALUE_TYPES,
+    // What a worker that was killed was waiting for keeps the next owner from the row, too.
+    endsWithClient: true,
     ...(options.logger === undefined ? {} : { logger: options.logger }),
   })
   return createKysely<unknown>(pool)
