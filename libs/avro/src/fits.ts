@@ -73,9 +73,20 @@ export function hasFields(schema: RecordSchema, value: object): boolean {
   const isComplete = schema.fields.every(
     ({ name, defaultValue }) => defaultValue !== undefined || Object.hasOwn(value, name),
   )
-  return (
-    isComplete && Object.keys(value).every((key) => schema.fields.some(({ name }) => name === key))
-  )
+  if (!isComplete) return false
+  const names = namesOf(schema)
+  return Object.keys(value).every((name) => names.has(name))
+}
+
+const fieldNames = new WeakMap<RecordSchema, ReadonlySet<string>>()
+
+/** Once for all values: a record may have thousands of fields. */
+function namesOf(schema: RecordSchema): ReadonlySet<string> {
+  const known = fieldNames.get(schema)
+  if (known !== undefined) return known
+  const names = new Set(schema.fields.map(({ name }) => name))
+  fieldNames.set(schema, names)
+  return names
 }
 
 function fitsLong(schema: AvroSchema, value: Datum): boolean {

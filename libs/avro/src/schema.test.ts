@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   canonicalText,
+  fits,
   incompatibilities,
   incompatibilityMessage,
   md5,
@@ -209,6 +210,16 @@ function doubling(depth: number, leaf: string, withDefaults: boolean): unknown {
   }
   return inner
 }
+
+test('a value of tens of thousands of fields is looked at in a moment', () => {
+  const names = Array.from({ length: 30_000 }, (_, index) => `field_${index}`)
+  const { root } = parse(record('Wide', ...names.map((name) => ({ name, type: 'int' }))))
+  const value = Object.fromEntries(names.map((name) => [name, 1]))
+  const startedAtMs = performance.now()
+  expect(fits(root, value)).toBe(true)
+  expect(fits(root, { ...value, more: 1 })).toBe(false)
+  expect(performance.now() - startedAtMs).toBeLessThan(3_000)
+})
 
 describe('types that share types', () => {
   test('do not multiply the reasons of a comparison', () => {
