@@ -28,6 +28,7 @@ test('records below the checkpoint that a fetch brings again cost no transaction
   const inner = log.open()
   let rewindCount = 0
   let rewoundCount = 0
+  let beforeRewind = (): void => undefined
   const rewinding: EventLog = {
     ...inner,
     join: async (options) => {
@@ -36,6 +37,7 @@ test('records below the checkpoint that a fetch brings again cost no transaction
         if (rewindCount === 0) return membership.fetch(request)
         rewindCount -= 1
         rewoundCount += 1
+        beforeRewind()
         return membership.fetch({ ...request, fromOffset: 0 })
       }
       return { ...membership, fetch }
@@ -52,9 +54,9 @@ test('records below the checkpoint that a fetch brings again cost no transaction
   expect(await versionOfCheckpoint()).toBe(before)
   expect(await batchCount(metrics)).toBe(1)
 
-  // Some of them below it, and one that is not.
+  // Some of them below it, and one that is not: it comes while no fetch waits that would bring it alone.
+  beforeRewind = () => log.append(0, deposited(accountId(0), 4))
   rewindCount = 1
-  log.append(0, deposited(accountId(0), 4))
   await until(async () => expect(await fixture.nextOffset()).toBe(3))
   expect(await fixture.readAccounts()).toEqual(balances(7))
   await until(async () => expect(await batchCount(metrics)).toBe(2))
