@@ -70,7 +70,7 @@ class Operations:
 
     def transact(self, topic, partition, transactionalId, commit, records):
         producer = Producer({**COMMON, "transactional.id": transactionalId})
-        producer.init_transactions(15)
+        producer.init_transactions(60)
         producer.begin_transaction()
         for record in records:
             self._send(producer, topic, partition, record)
