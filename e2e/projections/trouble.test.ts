@@ -13,6 +13,7 @@ import { TcpProxy } from '../support/tcp-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { foldAccounts, readAccounts, readLetters } from './account-oracle.ts'
 import { AccountEvents } from './accounts.ts'
+import { FORMS, type Form, foldForms } from './form-oracle.ts'
 
 const CHECK = 'projection accounts v1'
 
@@ -422,6 +423,33 @@ test('one connection for many partitions is slow, and no dead lock', async () =>
   await stack.caughtUp('accounts')
   await stack.hasHealth(app, CHECK, /^ok$/)
   await expectOracle(stack)
+})
+
+test('one connection is enough for handlers in SQL, sums and tenants, too', async () => {
+  const projections = join(import.meta.dirname, 'all-forms.ts')
+  await using stack = await start({ partitions: 4, projections })
+  const events = Array.from({ length: 400 }, (_, index) =>
+    AccountEvents.Deposited({ accountId: `account-${index % 20}`, amount: index, note: 'branch' }),
+  )
+  const records = await stack.encode(...events)
+  for (const name of ['acme', 'globex']) {
+    const tenant = ['tenant', Buffer.from(name)] as const
+    await stack.publishRaw(
+      ...records.map((record) => ({ ...record, headers: [...(record.headers ?? []), tenant] })),
+    )
+  }
+  stack.projector({
+    'database.connections.max': 1,
+    'batch.records.max': 100,
+    'tenant.header': 'tenant',
+  })
+  const { letters, ...expected } = await foldForms(stack)
+  expect(letters.size).toBeGreaterThan(2)
+  for (const [form, read] of Object.entries(FORMS)) {
+    await stack.caughtUp(form)
+    expect([form, await readLetters(stack, form)]).toEqual([form, letters])
+    expect([form, await read(stack)]).toEqual([form, expected[form as Form]])
+  }
 })
 
 test('an event of 50 MB is applied; one that its table cannot take is parked as data', async () => {
