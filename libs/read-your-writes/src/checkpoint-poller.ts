@@ -50,7 +50,7 @@ type CheckpointRow = {
 /**
  * Looks at the checkpoints for everybody who waits, one query at a time unless one is late, and only while
  * somebody waits. What readers see never goes back, over a promotion either unless its operator lets it, so the
- * answer of a query that began before somebody came counts for him too.
+ * answer of a query that began before somebody came counts for him too, where it asked for his projection.
  */
 export class CheckpointPoller {
   readonly #db: QueryExecutorProvider
@@ -115,7 +115,8 @@ export class CheckpointPoller {
   /** What it finds counts whenever it comes: nobody goes back. */
   async #look(): Promise<void> {
     try {
-      this.#settle(await this.#read())
+      const names = new Set([...this.#waiting].map(({ projection }) => projection))
+      this.#settle(names, await this.#read([...names]))
       this.#lastError = undefined
     } catch (error) {
       // Those who wait have a timeout, and are told then.
@@ -123,8 +124,13 @@ export class CheckpointPoller {
     }
   }
 
-  #settle(positions: ReadonlyMap<string, readonly AppliedPosition[]>): void {
+  /** Who has come meanwhile for a projection that nobody asked for learns nothing of it. */
+  #settle(
+    names: ReadonlySet<string>,
+    positions: ReadonlyMap<string, readonly AppliedPosition[]>,
+  ): void {
     for (const waiting of this.#waiting) {
+      if (!names.has(waiting.projection)) continue
       if (!waiting.isSatisfied(positions.get(waiting.projection))) continue
       this.#waiting.delete(waiting)
       waiting.resolve()
@@ -147,8 +153,7 @@ export class CheckpointPoller {
     return Math.min(POLL_INTERVAL_MAX_MS, Math.max(POLL_INTERVAL_MIN_MS, share))
   }
 
-  async #read(): Promise<ReadonlyMap<string, readonly AppliedPosition[]>> {
-    const names = [...new Set([...this.#waiting].map(({ projection }) => projection))]
+  async #read(names: readonly string[]): Promise<ReadonlyMap<string, readonly AppliedPosition[]>> {
     const { rows } = await sql<CheckpointRow>`
       select p.name as projection, c.topic, c.part as "partition",
         (v.partitions -> c.topic ->> 'partitionCount')::int as "partitionCount",
