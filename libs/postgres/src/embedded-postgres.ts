@@ -103,7 +103,8 @@ export class EmbeddedPostgres {
 
   /** Process id of the postmaster, or undefined while there is none. */
   get pid(): number | undefined {
-    return this.#process?.pid
+    const child = this.#process
+    return child === undefined || hasExited(child) ? undefined : child.pid
   }
 
   /**
@@ -127,7 +128,7 @@ export class EmbeddedPostgres {
     const child = this.#spawn()
     const deadlineMs = performance.now() + READY_DEADLINE_MS
     while (!(await this.#acceptsConnections())) {
-      if (child.exitCode !== null || child.signalCode !== null) {
+      if (hasExited(child)) {
         throw new EmbeddedPostgresError(
           `Postgres did not start: ${this.#logTail.join('\n')}`,
           'START_FAILED',
@@ -142,7 +143,9 @@ export class EmbeddedPostgres {
       }
       await delay(READY_POLL_MS)
     }
-    child.once('exit', (code, signal) => this.#onExit(code, signal))
+    // It may have died behind its answer.
+    if (hasExited(child)) this.#onExit(child.exitCode, child.signalCode)
+    else child.once('exit', (code, signal) => this.#onExit(code, signal))
   }
 
   /** Fast mode: rolls back what is open, ends every session, writes a checkpoint. */
@@ -150,12 +153,12 @@ export class EmbeddedPostgres {
     this.#stopping = true
     process.off('exit', this.#stopWithParent)
     const child = this.#process
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (child === undefined || hasExited(child)) return
     const exited = once(child, 'exit')
     child.kill('SIGINT')
     const late = AbortSignal.timeout(STOP_DEADLINE_MS)
     await Promise.race([exited, once(late, 'abort')])
-    if (child.exitCode === null && child.signalCode === null) {
+    if (!hasExited(child)) {
       this.#options.logger?.warn(
         { pid: child.pid },
         'postgres did not stop in time: immediate stop',
@@ -235,4 +238,8 @@ export class EmbeddedPostgres {
   readonly #stopWithParent = (): void => {
     this.#process?.kill('SIGINT')
   }
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
 }
