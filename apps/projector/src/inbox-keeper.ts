@@ -1,6 +1,6 @@
 import { errorMessage } from '@fairlead/base'
 import type { Kysely } from 'kysely'
-import { inRounds } from './in-rounds.ts'
+import { Rounds } from './rounds.ts'
 import type { Database } from './store/database.ts'
 import { forgetIds, keepInboxTables } from './store/inbox-retention.ts'
 import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
@@ -18,32 +18,17 @@ type KeeperOptions = {
 
 /**
  * Adds the days to come to the inbox and forgets ids that are older than the retention, once a minute;
- * in every process, as only the code of a projection says what its retention is.
+ * in every process, as only the code of a projection says what its retention is. Undefined where none has an inbox.
  */
-export class InboxKeeper {
-  readonly #options: KeeperOptions
-  readonly #abort = new AbortController()
-  readonly #done: Promise<void>
-
-  constructor(options: KeeperOptions) {
-    const registered = options.registered.filter(({ projection }) => projection.inbox !== undefined)
-    this.#options = { ...options, registered }
-    this.#done = registered.length === 0 ? Promise.resolve() : this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#done
-  }
-
-  #run(): Promise<void> {
-    const failed = (error: unknown): void =>
-      this.#options.logger.warn(
-        { reason: errorMessage(error) },
-        'the inbox was not cleaned; the next round will',
-      )
-    return inRounds(() => keepInboxes(this.#options), { signal: this.#abort.signal, failed })
-  }
+export function inboxRounds(options: KeeperOptions): Rounds | undefined {
+  const registered = options.registered.filter(({ projection }) => projection.inbox !== undefined)
+  if (registered.length === 0) return undefined
+  const failed = (error: unknown): void =>
+    options.logger.warn(
+      { reason: errorMessage(error) },
+      'the inbox was not cleaned; the next round will',
+    )
+  return new Rounds(() => keepInboxes({ ...options, registered }), { failed })
 }
 
 /** One round. A version that does not follow the log keeps what it has. */

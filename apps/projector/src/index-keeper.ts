@@ -3,9 +3,9 @@ import { classifyPostgresError } from '@fairlead/postgres'
 import { type Table, type TableIndex, shownIndex } from '@fairlead/projection'
 import type { Kysely } from 'kysely'
 import { IndexTries } from './index-tries.ts'
-import { inRounds } from './in-rounds.ts'
 import { projectionLabel } from './projection-label.ts'
 import { BuildSession } from './rebuild/build-session.ts'
+import { Rounds } from './rounds.ts'
 import type { Database } from './store/database.ts'
 import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
 import { addIndexConcurrently, missingIndexes } from './store/table-indexes.ts'
@@ -37,38 +37,31 @@ type Place = {
 /**
  * Makes indexes that were added to the definition of a version that follows the log, once a minute, while it is
  * written to. One of which the definition says nothing any more stays: another process may have another release
- * of it.
+ * of it. A stop gives up an index that is being made; the next process makes it. Undefined where no definition has one.
  */
-export class IndexKeeper {
+export function indexRounds(options: KeeperOptions): Rounds | undefined {
+  const registered = options.registered.filter(({ projection }) => {
+    return projection.kind !== 'sql' && projection.table.indexes !== undefined
+  })
+  return registered.length === 0 ? undefined : new IndexKeeper({ ...options, registered }).rounds
+}
+
+class IndexKeeper {
+  readonly rounds: Rounds
   readonly #options: KeeperOptions
-  readonly #abort = new AbortController()
   /** By schema and name. */
   readonly #tries: IndexTries
-  readonly #done: Promise<void>
 
   constructor(options: KeeperOptions) {
-    const registered = options.registered.filter(({ projection }) => {
-      return projection.kind !== 'sql' && projection.table.indexes !== undefined
-    })
-    this.#options = { ...options, registered }
+    this.#options = options
     this.#tries = new IndexTries(options.nowMs)
-    this.#done = registered.length === 0 ? Promise.resolve() : this.#run()
-  }
-
-  /** Gives up an index that is being made; the next process makes it. */
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#done
-  }
-
-  #run(): Promise<void> {
     const failed = (error: unknown): void => this.#tellPassedOver({}, error)
-    return inRounds(() => this.#round(), { signal: this.#abort.signal, failed })
+    this.rounds = new Rounds(() => this.#round(), { failed })
   }
 
   async #round(): Promise<void> {
     for (const place of await this.#places()) {
-      if (this.#abort.signal.aborted) return
+      if (this.rounds.signal.aborted) return
       await this.#look(place).catch((error: unknown) =>
         this.#tellPassedOver(fieldsOf(place), error),
       )
@@ -80,7 +73,7 @@ export class IndexKeeper {
   }
 
   #tellPassedOver(fields: object, error: unknown): void {
-    if (this.#abort.signal.aborted) return
+    if (this.rounds.signal.aborted) return
     this.#options.logger.warn(
       { ...fields, reason: errorMessage(error) },
       'indexes were not looked after; the next round will',
@@ -111,7 +104,7 @@ export class IndexKeeper {
 
   /** Nothing is done while another process makes indexes of the projection. */
   async #makeAlone(place: Place): Promise<void> {
-    const { signal } = this.#abort
+    const { signal } = this.rounds
     const { projectionId } = place.registered
     const lock = { lockClass: INDEX_LOCK_CLASS, lockKey: projectionId }
     const session = await BuildSession.openLocked(this.#options.databaseUrl, lock, signal)
@@ -136,7 +129,7 @@ export class IndexKeeper {
       this.#tries.made(`${schemaName}.${index.name}`)
       logger.info(fields, `${shownIndex(index)} is there`)
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#failed(place, index, error)
+      if (!this.rounds.signal.aborted) this.#failed(place, index, error)
     }
   }
 

@@ -1,5 +1,5 @@
 import { errorMessage } from '@fairlead/base'
-import { inRounds } from './in-rounds.ts'
+import { Rounds } from './rounds.ts'
 import type { Database } from './store/database.ts'
 import { unfinishedOrders } from './store/finish-orders.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
@@ -16,29 +16,13 @@ type KeeperOptions = {
 }
 
 /** Ends what orders have left half done whose process died, at the start and once a minute. */
-export class OrderKeeper {
-  readonly #options: KeeperOptions
-  readonly #abort = new AbortController()
-  readonly #done: Promise<void>
-
-  constructor(options: KeeperOptions) {
-    this.#options = options
-    this.#done = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#done
-  }
-
-  #run(): Promise<void> {
-    const failed = (error: unknown): void =>
-      this.#options.logger.warn(
-        { reason: errorMessage(error) },
-        'orders were not looked after; the next round will',
-      )
-    return inRounds(() => finishOrders(this.#options), { signal: this.#abort.signal, failed })
-  }
+export function orderRounds(options: KeeperOptions): Rounds {
+  const failed = (error: unknown): void =>
+    options.logger.warn(
+      { reason: errorMessage(error) },
+      'orders were not looked after; the next round will',
+    )
+  return new Rounds(() => finishOrders(options), { failed })
 }
 
 /** One round. */

@@ -12,15 +12,16 @@ import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
-import { InboxKeeper } from './inbox-keeper.ts'
-import { IndexKeeper } from './index-keeper.ts'
-import { OrderKeeper } from './order-keeper.ts'
+import { inboxRounds } from './inbox-keeper.ts'
+import { indexRounds } from './index-keeper.ts'
+import { orderRounds } from './order-keeper.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { pause } from './pause.ts'
 import { ProjectionRunner, type RunnerLogger } from './projection-runner.ts'
 import { ProjectorMetrics } from './projector-metrics.ts'
-import { RetirementKeeper } from './retirement-keeper.ts'
+import { retirementRounds } from './retirement-keeper.ts'
+import type { Rounds } from './rounds.ts'
 import { JobRunner, type JobRunnerOptions } from './rebuild/job-runner.ts'
 import { RowCaches } from './row-cache.ts'
 import { RunningVersion } from './running-version.ts'
@@ -98,10 +99,7 @@ export class Projector {
   #registered: readonly RegisteredProjection[] = []
   #watch: VersionWatch | undefined
   #jobs: JobRunner | undefined
-  #inboxKeeper: InboxKeeper | undefined
-  #indexKeeper: IndexKeeper | undefined
-  #retirementKeeper: RetirementKeeper | undefined
-  #orderKeeper: OrderKeeper | undefined
+  #rounds: readonly (Rounds | undefined)[] = []
   #standbyLock: StandbyLock | undefined
 
   constructor(options: ProjectorOptions) {
@@ -161,13 +159,7 @@ export class Projector {
     // One that still stands by need not wait for its turn.
     if (this.#watch === undefined) await this.#standbyLock?.release()
     await this.#started
-    const keepers = [
-      this.#inboxKeeper,
-      this.#indexKeeper,
-      this.#retirementKeeper,
-      this.#orderKeeper,
-    ]
-    const parts = [...this.#versions, this.#watch, this.#jobs, ...keepers]
+    const parts = [...this.#versions, this.#watch, this.#jobs, ...this.#rounds]
     // All at once: whatever one of them waits for, workers end and groups are left meanwhile.
     const ended = parts.map(async (part) => part?.stop())
     // What they still ask of a log that does not answer ends with it; the groups have clients of their own.
@@ -257,22 +249,16 @@ export class Projector {
         await running?.obey(version)
       },
     })
-    this.#inboxKeeper = new InboxKeeper({ db: this.db, log, logger, registered })
-    const { databaseUrl } = options
-    this.#indexKeeper = new IndexKeeper({
-      db: this.db,
-      databaseUrl,
-      logger,
-      registered,
-      nowMs: () => performance.now(),
-    })
+    const { databaseUrl, retireAfterMs: afterMs } = options
+    const nowMs = (): number => performance.now()
     const onChange = (): void => this.refresh()
-    this.#orderKeeper = new OrderKeeper({ db: this.db, registered, logger, onChange })
-    const { retireAfterMs } = options
-    if (retireAfterMs !== undefined) {
-      const keeper = { db: this.db, registered, afterMs: retireAfterMs, logger, onChange }
-      this.#retirementKeeper = new RetirementKeeper(keeper)
-    }
+    const common = { db: this.db, registered, logger, onChange }
+    this.#rounds = [
+      inboxRounds({ ...common, log }),
+      indexRounds({ ...common, databaseUrl, nowMs }),
+      orderRounds(common),
+      afterMs === undefined ? undefined : retirementRounds({ ...common, afterMs }),
+    ]
     this.#jobs = new JobRunner({
       db: this.db,
       databaseUrl,
@@ -288,7 +274,7 @@ export class Projector {
       foldThreads: options.foldThreads,
       mirror: options.mirror,
       metrics: this.#metrics,
-      nowMs: () => performance.now(),
+      nowMs,
       onEnd: onChange,
       fail: options.fail,
     })

@@ -1,6 +1,6 @@
 import { errorMessage } from '@fairlead/base'
 import { type Kysely, sql } from 'kysely'
-import { inRounds } from './in-rounds.ts'
+import { Rounds } from './rounds.ts'
 import type { Database } from './store/database.ts'
 import type { RegisteredProjection } from './store/registered-projection.ts'
 import { retire } from './store/retire.ts'
@@ -23,32 +23,15 @@ type KeeperOptions = {
  * Retires versions that were live before the one that is, and have not been for long enough, once a minute. A
  * later one is what somebody went back from: whether it is promoted again is for them to say.
  */
-export class RetirementKeeper {
-  readonly #options: KeeperOptions
-  readonly #abort = new AbortController()
+export function retirementRounds(options: KeeperOptions): Rounds {
   /** Why versions stay; told once, until it is another reason. */
-  readonly #reasons = new Map<string, string>()
-  readonly #done: Promise<void>
-
-  constructor(options: KeeperOptions) {
-    this.#options = options
-    this.#done = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#done
-  }
-
-  #run(): Promise<void> {
-    const failed = (error: unknown): void =>
-      this.#options.logger.warn(
-        { reason: errorMessage(error) },
-        'versions were not looked after; the next round will',
-      )
-    const { signal } = this.#abort
-    return inRounds(() => retireUnused(this.#options, this.#reasons), { signal, failed })
-  }
+  const reasons = new Map<string, string>()
+  const failed = (error: unknown): void =>
+    options.logger.warn(
+      { reason: errorMessage(error) },
+      'versions were not looked after; the next round will',
+    )
+  return new Rounds(() => retireUnused(options, reasons), { failed })
 }
 
 type Unused = { readonly name: string; readonly version: number; readonly promotedAt: Date }

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { finishAbort } from './abort-rebuild.ts'
 import type { Database } from './database.ts'
 import { dropLeftTenants } from './retire.ts'
@@ -15,8 +15,8 @@ export async function unfinishedOrders(
   db: Database,
   projectionIds: readonly number[],
 ): Promise<readonly Order[]> {
-  const aborted = await abortedBuilds(db, projectionIds)
-  const retired = await retiredWithTenants(db, projectionIds)
+  const aborted = await versionsWhere(IS_ABORTED, db, projectionIds)
+  const retired = await versionsWhere(IS_RETIRED_WITH_TENANTS, db, projectionIds)
   return [
     ...aborted.map((version) => ({ version, finish: () => finishAbort(db, version) })),
     ...retired.map((version) => ({
@@ -26,30 +26,24 @@ export async function unfinishedOrders(
   ]
 }
 
-const COLUMNS = sql`v.projection_id as "projectionId", p.name, v.version`
-
 /** Whose rebuild has ended, and which do not say so. */
-async function abortedBuilds(
-  db: Kysely<unknown>,
-  projectionIds: readonly number[],
-): Promise<readonly Order['version'][]> {
-  const { rows } = await sql<Order['version']>`
-    select ${COLUMNS} from evt.projection_version v join evt.projection p on p.id = v.projection_id
-    where p.id = any(${projectionIds}::int[]) and v.state = 'building'
-      and not exists (select from evt.projection_job j
-        where (j.projection_id, j.version, j.kind) = (v.projection_id, v.version, 'rebuild')
-          and j.state in ('requested', 'running'))`.execute(db)
-  return rows
-}
+const IS_ABORTED: RawBuilder<unknown> = sql`
+  v.state = 'building' and not exists (select from evt.projection_job j
+    where (j.projection_id, j.version, j.kind) = (v.projection_id, v.version, 'rebuild')
+      and j.state in ('requested', 'running'))`
 
-async function retiredWithTenants(
+const IS_RETIRED_WITH_TENANTS: RawBuilder<unknown> = sql`
+  v.state = 'retired' and exists (select from evt.tenant_schema s
+    where (s.projection_id, s.version) = (v.projection_id, v.version))`
+
+async function versionsWhere(
+  condition: RawBuilder<unknown>,
   db: Kysely<unknown>,
   projectionIds: readonly number[],
 ): Promise<readonly Order['version'][]> {
   const { rows } = await sql<Order['version']>`
-    select ${COLUMNS} from evt.projection_version v join evt.projection p on p.id = v.projection_id
-    where p.id = any(${projectionIds}::int[]) and v.state = 'retired'
-      and exists (select from evt.tenant_schema s
-        where (s.projection_id, s.version) = (v.projection_id, v.version))`.execute(db)
+    select v.projection_id as "projectionId", p.name, v.version
+    from evt.projection_version v join evt.projection p on p.id = v.projection_id
+    where p.id = any(${projectionIds}::int[]) and ${condition}`.execute(db)
   return rows
 }
