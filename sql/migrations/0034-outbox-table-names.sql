@@ -46,8 +46,11 @@ begin
   end loop;
 end $$;
 
--- What was given with quotes, or without its schema, was found and not cleaned.
+-- What was given with quotes, or without its schema, was found and not cleaned. A name that some table has is that table's.
 update relay.outbox_cleaning as cleaned set table_name = nspname || '.' || relname
 from pg_class c join pg_namespace n on n.oid = relnamespace
-where c.oid = to_regclass(cleaned.table_name) and cleaned.table_name <> nspname || '.' || relname
+where c.oid = to_regclass(cleaned.table_name)
+  and not exists (
+    select from pg_class named join pg_namespace s on s.oid = named.relnamespace
+    where s.nspname || '.' || named.relname = cleaned.table_name)
   and not exists (select from relay.outbox_cleaning as other where other.table_name = nspname || '.' || relname);

@@ -1,6 +1,7 @@
 import { migrate } from '@fairlead/postgres'
 import { Metrics } from '@fairlead/service'
 import { testDatabase } from '@fairlead/testing'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RelayMetrics } from '../metrics.ts'
@@ -135,6 +136,24 @@ describe('a table with capitals in its name', () => {
       return (await fixture.pool.query('select from "Sales"."OutBox"')).rowCount === 1
     })
   })
+})
+
+test('names from before are corrected where no table has them', async () => {
+  await createFixture()
+  const { pool } = fixture
+  await pool.query('create schema sales')
+  for (const name of ['"OutBox"', 'outbox', 'other']) {
+    await pool.query(`create table sales.${name} (like outbox.events including all)`)
+  }
+  await pool.query(`
+    insert into relay.outbox_cleaning (table_name, method, time_column, retention)
+    select name, 'delete', 'created_at', '1 day' from unnest(array['sales.OutBox', 'Sales.Other']) name`)
+  await pool.query(await readFile(`${MIGRATIONS}/0034-outbox-table-names.sql`, 'utf8'))
+  const { rows } = await pool.query(`
+    select table_name as name from relay.outbox_cleaning
+    where table_name ilike 'sales.%' order by table_name collate "C"`)
+  // Not sales.outbox, which nobody has asked to be cleaned.
+  expect(rows).toEqual([{ name: 'sales.OutBox' }, { name: 'sales.other' }])
 })
 
 test('a table that there is not is not taken for cleaning', async () => {
