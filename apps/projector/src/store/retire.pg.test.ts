@@ -16,6 +16,20 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close())
 
+/** Rows of version 2 are compared, and the log that is read for it does not answer. */
+async function compareWithoutLog(): Promise<void> {
+  const state = { isAway: false, isAsked: false }
+  const log = fixture.absentLog(state)
+  fixture.log.append(0, deposited(accountId(0), 1))
+  fixture.start([accounts, { ...accounts, version: 2 }], { log })
+  await fixture.hasState('accounts', 2, 'ready')
+  await until(async () => expect(await fixture.jobSessions()).toEqual([]))
+  state.isAway = true
+  const { projectionId } = await readVersion(fixture.db, V2)
+  await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
+  await until(() => expect(state.isAsked).toBe(true))
+}
+
 describe('what is under way of a version ends as it is retired', () => {
   test('its rebuild, which waits for the log', async () => {
     fixture.log.append(0, deposited(accountId(0), 1))
@@ -35,31 +49,13 @@ describe('what is under way of a version ends as it is retired', () => {
   })
 
   test('a comparison of its rows, which waits for the log', async () => {
-    const state = { isAway: false, isAsked: false }
-    const log = fixture.absentLog(state)
-    fixture.log.append(0, deposited(accountId(0), 1))
-    fixture.start([accounts, { ...accounts, version: 2 }], { log })
-    await fixture.hasState('accounts', 2, 'ready')
-    await until(async () => expect(await fixture.jobSessions()).toEqual([]))
-    state.isAway = true
-    const { projectionId } = await readVersion(fixture.db, V2)
-    await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
-    await until(() => expect(state.isAsked).toBe(true))
+    await compareWithoutLog()
     await retire(fixture.db, V2)
     expect(await fixture.jobSessions()).toEqual([])
   })
 
   test('and goes on where the version stays after all', async () => {
-    const state = { isAway: false, isAsked: false }
-    const log = fixture.absentLog(state)
-    fixture.log.append(0, deposited(accountId(0), 1))
-    fixture.start([accounts, { ...accounts, version: 2 }], { log })
-    await fixture.hasState('accounts', 2, 'ready')
-    await until(async () => expect(await fixture.jobSessions()).toEqual([]))
-    state.isAway = true
-    const { projectionId } = await readVersion(fixture.db, V2)
-    await requestJob(fixture.db, { projectionId, version: 2, kind: 'verify', request: {} })
-    await until(() => expect(state.isAsked).toBe(true))
+    await compareWithoutLog()
     const justPromoted = { ...V2, sincePromotionMinMs: 60_000 }
     await expect(retire(fixture.db, justPromoted)).rejects.toMatchObject({ code: 'LIVE' })
     expect(await fixture.jobSessions()).toHaveLength(1)
