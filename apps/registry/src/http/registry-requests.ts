@@ -25,6 +25,7 @@ import type { Inquiries } from '../checking/inquiries.ts'
 import type { RegistryStore } from '../store/registry-store.ts'
 import { StoreError } from '../store/store-error.ts'
 import { type HttpFailure, failureOf } from './errors.ts'
+import { type SubjectTurn, SubjectTurns } from './subject-turns.ts'
 
 /** What the user of a request may do, as the image is now. */
 export interface Permissions {
@@ -36,14 +37,29 @@ export interface Permissions {
 /** Where there are no users, everybody may do everything. */
 const ALL_PERMISSIONS: Permissions = { check: () => undefined, may: () => true }
 
-/** Each one in vain means that another client registered under the same subject. */
-const JUDGEMENTS_MAX = 20
+/** Each one in vain means that another client registered under the same subject; then the writer gets a turn. */
+const JUDGEMENTS_BEFORE_TURN = 3
+/** Each one in vain means that another registry did. */
+const JUDGEMENTS_IN_TURN_MAX = 20
 
 /** Of the image; it is also told which subjects the user may read. */
 type Question<Value> = (view: SubjectView, mayRead: (subject: string) => boolean) => Outcome<Value>
 
 /** A schema on its way into a subject; undefined where a plan has none. */
 type SchemaToRegister = { readonly subject: string; readonly schema: SchemaRequest | undefined }
+
+/** A write that registers schemas. */
+type SchemasToWrite<Plan extends SchemaToRegister, Value> = {
+  /** What is to be registered, as the image is now. */
+  readonly plan: () => Outcome<readonly Plan[]>
+  readonly decide: (
+    plans: readonly Plan[],
+    judged: readonly (InquiryAnswer<'judge'> | undefined)[],
+  ) => Decision<Value>
+}
+
+/** What has been found, unless that has to be found once more. */
+type Found<Value> = { readonly value: Value } | 'again'
 
 type JudgedOnBasis = { readonly basis: InquiryBasis; readonly answer: InquiryAnswer<'judge'> }
 
@@ -58,6 +74,7 @@ export class RegistryRequests {
   readonly #store: RegistryStore
   readonly #inquiries: Inquiries
   readonly #permissions: Permissions
+  readonly #turns: SubjectTurns
 
   constructor(
     parts: {
@@ -66,17 +83,19 @@ export class RegistryRequests {
       readonly inquiries: Inquiries
     },
     permissions: Permissions = ALL_PERMISSIONS,
+    turns: SubjectTurns = new SubjectTurns(),
   ) {
     this.registry = parts.registry
     this.#store = parts.store
     this.#inquiries = parts.inquiries
     this.#permissions = permissions
+    this.#turns = turns
   }
 
   /** The same for users who may not do everything. */
   limitedTo(permissions: Permissions): RegistryRequests {
     const parts = { registry: this.registry, store: this.#store, inquiries: this.#inquiries }
-    return new RegistryRequests(parts, permissions)
+    return new RegistryRequests(parts, permissions, this.#turns)
   }
 
   /** Whether everything that was in the log at start has been read. */
@@ -224,46 +243,61 @@ export class RegistryRequests {
 
   /**
    * A write that registers schemas. What is large is judged before its turn to write comes, and once more when
-   * what it was compared with has changed by then.
+   * what it was compared with has changed by then. Who is overtaken too often keeps the others off.
    *
    * @throws {HttpFailure} @throws {StoreError}
    */
   async writeSchemas<Plan extends SchemaToRegister, Value>(
     request: FastifyRequest,
-    {
-      plan,
-      decide,
-    }: {
-      /** What is to be registered, as the image is now. */
-      readonly plan: () => Outcome<readonly Plan[]>
-      readonly decide: (
-        plans: readonly Plan[],
-        judged: readonly (InquiryAnswer<'judge'> | undefined)[],
-      ) => Decision<Value>
-    },
+    schemas: SchemasToWrite<Plan, Value>,
   ): Promise<Value> {
     await this.untilCaughtUp()
-    for (let attempt = 1; attempt <= JUDGEMENTS_MAX; attempt += 1) {
-      this.#permissions.check(request)
-      const before = plan()
-      const judged = before.ok
-        ? await Promise.all(before.value.map((each) => this.#judge(each)))
-        : []
-      const written = await this.write(
-        request,
-        (): Decision<{ readonly value: Value } | 'again'> => {
-          const now = plan()
-          if (!now.ok) return refusal(now)
-          const answers = this.#judgedStill(now.value, judged)
-          if (answers === undefined) return { records: [], response: success('again') }
-          const { records, response } = decide(now.value, answers)
-          return { records, response: response.ok ? success({ value: response.value }) : response }
-        },
-      )
+    for (let attempt = 1; attempt <= JUDGEMENTS_BEFORE_TURN; attempt += 1) {
+      const written = await this.#judgeAndWrite(request, schemas)
       if (written !== 'again') return written.value
     }
-    const message = `A subject changed ${JUDGEMENTS_MAX} times while a schema was checked`
-    throw new StoreError(message, { errorCode: 50001 })
+    return this.#turns.take(
+      () => this.#basesOf(schemas.plan()),
+      async (turn) => {
+        for (let attempt = 1; attempt <= JUDGEMENTS_IN_TURN_MAX; attempt += 1) {
+          const written = await this.#judgeAndWrite(request, schemas, turn)
+          if (written !== 'again') return written.value
+        }
+        const message = `Another registry changed a subject ${JUDGEMENTS_IN_TURN_MAX} times while a schema was checked`
+        throw new StoreError(message, { errorCode: 50001 })
+      },
+    )
+  }
+
+  async #judgeAndWrite<Plan extends SchemaToRegister, Value>(
+    request: FastifyRequest,
+    { plan, decide }: SchemasToWrite<Plan, Value>,
+    turn?: SubjectTurn,
+  ): Promise<Found<Value>> {
+    this.#permissions.check(request)
+    const before = plan()
+    const judged = before.ok ? await Promise.all(before.value.map((each) => this.#judge(each))) : []
+    return this.write(
+      request,
+      (): Decision<Found<Value>> => {
+        const now = plan()
+        if (!now.ok) return refusal(now)
+        const answers = this.#judgedStill(now.value, judged)
+        if (answers === undefined) return { records: [], response: success('again') }
+        const { records, response } = decide(now.value, answers)
+        return { records, response: response.ok ? success({ value: response.value }) : response }
+      },
+      turn,
+    )
+  }
+
+  #basesOf(plans: Outcome<readonly SchemaToRegister[]>): readonly InquiryBasis[] {
+    if (!plans.ok) return []
+    return plans.value.flatMap(({ subject, schema }) =>
+      schema === undefined
+        ? []
+        : [this.registry.inquiryBasis({ kind: 'judge', subject, request: schema })],
+    )
   }
 
   /** What takes long to judge, judged; undefined for what does not. */
@@ -294,8 +328,31 @@ export class RegistryRequests {
     return answers
   }
 
-  /** @throws {HttpFailure} @throws {StoreError} */
+  /**
+   * Waits for the turn that another writer of the subject has as it comes.
+   *
+   * @throws {HttpFailure} @throws {StoreError}
+   */
   async write<Value>(
+    request: FastifyRequest,
+    decide: (registry: SchemaRegistry) => Decision<Value>,
+    own?: SubjectTurn,
+  ): Promise<Value> {
+    const { current } = this.#turns
+    if (current !== undefined && current !== own) {
+      const written = await this.#write(request, (registry): Decision<Found<Value>> => {
+        const { records, response } = decide(registry)
+        const isHeld = this.#turns.current === current && current.isChangedBy(records)
+        if (isHeld) return { records: [], response: success('again') }
+        return { records, response: response.ok ? success({ value: response.value }) : response }
+      })
+      if (written !== 'again') return written.value
+      await this.#turns.untilEnded(current)
+    }
+    return this.#write(request, decide)
+  }
+
+  async #write<Value>(
     request: FastifyRequest,
     decide: (registry: SchemaRegistry) => Decision<Value>,
   ): Promise<Value> {

@@ -8,6 +8,7 @@ import { ConsumerReaders } from '../readers/consumer-readers.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { RegistryRequests } from './registry-requests.ts'
 import { SERVER_OPTIONS } from './server-options.ts'
+import type { SubjectTurns } from './subject-turns.ts'
 
 const started: { close(): Promise<unknown> }[] = []
 
@@ -20,7 +21,12 @@ export const closeRegistries = async (): Promise<void> => {
 export const startRegistry = (
   log: MemorySchemaLog = new MemorySchemaLog(),
   profile: Profile = 8,
-  options: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits' | 'hasAssociations'> = {},
+  {
+    turns,
+    ...options
+  }: Pick<Parameters<typeof registryRoutes>[1], 'guard' | 'limits' | 'hasAssociations'> & {
+    readonly turns?: SubjectTurns
+  } = {},
 ) => {
   const registry = new SchemaRegistry(
     { defaultCompatibilityLevel: 'BACKWARD', profile },
@@ -40,7 +46,7 @@ export const startRegistry = (
   const inquiries = new Inquiries(registry)
   const http = Fastify(SERVER_OPTIONS)
   registryRoutes(http, {
-    requests: new RegistryRequests({ registry, store, inquiries }),
+    requests: new RegistryRequests({ registry, store, inquiries }, undefined, turns),
     metadata: { version: '0.0.0', clusterName: 'schema-registry' },
     readers: new ConsumerReaders(() => 1_700_000_000_000),
     onCheck: () => undefined,
