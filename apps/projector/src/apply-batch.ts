@@ -24,7 +24,7 @@ import {
   foldInto,
   foldOne,
   isEventFault,
-  keepsTransaction,
+  keepingTransaction,
   mayMeetOtherSpellings,
   redactedError,
   rowKeyOf,
@@ -367,13 +367,11 @@ function enrichEvents(
   events: readonly OpenEvent[],
 ): unknown {
   if (lookedUp !== undefined) return lookedUp
-  return events.length === 0
-    ? undefined
-    : enrich?.(events, { db: trx.withPlugin(keepsTransaction) })
+  return events.length === 0 ? undefined : enrich?.(events, { db: keepingTransaction(trx) })
 }
 
 async function handleAll(projection: SqlProjection, batch: Batch): Promise<void> {
-  const trx = batch.trx.withPlugin(keepsTransaction).withSchema(batch.schemaName)
+  const trx = keepingTransaction(batch.trx).withSchema(batch.schemaName)
   const enriched = await enrichAll(projection, batch)
   for (const prepared of batch.records) {
     const event = batch.ledger.open(prepared)
@@ -392,7 +390,7 @@ async function handleAll(projection: SqlProjection, batch: Batch): Promise<void>
 }
 
 async function handleEach(projection: SqlProjection, batch: Batch): Promise<void> {
-  const trx = batch.trx.withPlugin(keepsTransaction).withSchema(batch.schemaName)
+  const trx = keepingTransaction(batch.trx).withSchema(batch.schemaName)
   await isolateEach(batch, async (event) => {
     const enriched = await enrichEvents(projection, batch, [event])
     const own = enrichedFor(projection, enriched, event)

@@ -9,7 +9,7 @@ import {
   classifyFailure,
   enrichedFor,
   isEventFault,
-  keepsTransaction,
+  keepingTransaction,
 } from '@fairlead/projection'
 import { type Kysely, type KyselyPlugin, type Transaction, sql } from 'kysely'
 import type { LookUp } from './look-up.ts'
@@ -81,7 +81,7 @@ export class PostgresReadModel implements ReadModel {
       await this.#db.transaction().execute(async (trx) => {
         statements.ran()
         await sql`set local search_path to ${sql.id(this.#schema)}, public`.execute(trx)
-        const counted = trx.withPlugin(keepsTransaction).withPlugin(counting(statements))
+        const counted = keepingTransaction(trx).withPlugin(counting(statements))
         for (const [tenant, records] of Map.groupBy(admitted.records, (of) => of.tenant)) {
           if (this.#projection.tenants !== undefined) {
             await sql`select set_config('app.tenant', ${tenant}, true)`.execute(trx)

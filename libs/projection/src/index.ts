@@ -29,7 +29,7 @@ export {
 } from './commutative-columns.ts'
 export { refusedColumn } from './column-values.ts'
 export { mayMeetOtherSpellings } from './key-spelling.ts'
-export { keepsTransaction } from './open-transaction.ts'
+export { keepingTransaction } from './open-transaction.ts'
 export { KeyLanes } from './key-lanes.ts'
 export { LookedUp, enrichedFor } from './looked-up.ts'
 export type { BatchBounds } from './batch-bounds.ts'

@@ -1,4 +1,4 @@
-import type { AnyEvent, Projection } from '@fairlead/projection'
+import { type AnyEvent, type Projection, keepingTransaction } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { withinSession } from '../within-session.ts'
 import type { BuildSession } from './build-session.ts'
@@ -16,7 +16,7 @@ export function enrichInSession(
 ): Promise<unknown> {
   const { db } = session
   return session.lend(() =>
-    withinSession(async () => enrich(events, { db }), {
+    withinSession(async () => enrich(events, { db: keepingTransaction(db) }), {
       probe: () => sql`select`.execute(db),
       what: 'enrich',
     }),

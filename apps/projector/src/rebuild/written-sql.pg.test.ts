@@ -1,5 +1,5 @@
 import type { SqlProjection } from '@fairlead/projection'
-import { sql } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
@@ -46,37 +46,43 @@ test.for([
   expect(await totalsIn('rm_totals_v2')).toEqual(rows)
 })
 
-test('a handler that would end its transaction is refused, and its key set aside', async () => {
-  const ending: SqlProjection = {
-    ...totals,
-    on: {
-      Deposited: async (event, context) => {
-        await totals.on['Deposited']?.(event, context)
-        if (event.key === 'tue') await sql`rollback`.execute(context.trx)
+test.for([
+  ['rollback', 'would end it', CompiledQuery.raw('rollback')],
+  ['set session', 'would outlive it', CompiledQuery.raw(`set session app.of = 'tue'`)],
+] as const)(
+  'a handler whose %s %s is refused, and its key set aside',
+  async ([word, why, query]) => {
+    const ending: SqlProjection = {
+      ...totals,
+      on: {
+        Deposited: async (event, context) => {
+          await totals.on['Deposited']?.(event, context)
+          if (event.key === 'tue') await context.trx.executeQuery(query)
+        },
       },
-    },
-  }
-  const amounts = [
-    ['mon', 1],
-    ['tue', 2],
-    ['wed', 4],
-  ] as const
-  fixture.log.append(0, ...amounts.map(([day, amount]) => deposited(day, amount)))
-  fixture.start([ending])
-  await until(async () =>
-    expect(await totalsIn('rm_totals_v1')).toEqual([
-      ['mon', 1n],
-      ['wed', 4n],
-    ]),
-  )
-  const { rows } = await sql`select key, error_class, error_message from evt.dead_letter`.execute(
-    fixture.db,
-  )
-  expect(rows).toEqual([
-    {
-      key: 'tue',
-      error_class: 'TypeError',
-      error_message: expect.stringContaining('"rollback" would end it'),
-    },
-  ])
-})
+    }
+    const amounts = [
+      ['mon', 1],
+      ['tue', 2],
+      ['wed', 4],
+    ] as const
+    fixture.log.append(0, ...amounts.map(([day, amount]) => deposited(day, amount)))
+    fixture.start([ending])
+    await until(async () =>
+      expect(await totalsIn('rm_totals_v1')).toEqual([
+        ['mon', 1n],
+        ['wed', 4n],
+      ]),
+    )
+    const { rows } = await sql`select key, error_class, error_message from evt.dead_letter`.execute(
+      fixture.db,
+    )
+    expect(rows).toEqual([
+      {
+        key: 'tue',
+        error_class: 'TypeError',
+        error_message: expect.stringContaining(`"${word}" ${why}`),
+      },
+    ])
+  },
+)
