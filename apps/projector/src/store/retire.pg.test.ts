@@ -62,6 +62,22 @@ describe('what is under way of a version ends as it is retired', () => {
   })
 })
 
+test('what was wrong with a version, and who had paused it, is past as it is retired', async () => {
+  fixture.log.append(0, deposited(accountId(0), 1))
+  fixture.start([accounts, { ...accounts, version: 2 }])
+  await fixture.hasState('accounts', 2, 'ready')
+  await sql`
+    update evt.projection_version set state = 'failed', reason = 'too many keys failed',
+      paused_at = now(), paused_by = 'ana'
+    where version = 2`.execute(fixture.db)
+  await retire(fixture.db, V2)
+  expect(await readVersion(fixture.db, V2)).toMatchObject({
+    state: 'retired',
+    reason: null,
+    pausedBy: null,
+  })
+})
+
 describe('tables of many tenants', () => {
   const TENANTS = 25
   const apart = { ...accounts, tenants: 'schema' as const }

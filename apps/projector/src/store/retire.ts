@@ -72,7 +72,8 @@ async function retireRow(db: Database, target: RetireTarget): Promise<void> {
     const ofVersion = sql`projection_id = ${projectionId} and version = ${version}`
     await sql`
       update evt.projection_version
-      set state = 'retired', retired_at = coalesce(retired_at, clock_timestamp())
+      set state = 'retired', retired_at = coalesce(retired_at, clock_timestamp()),
+        reason = null, paused_at = null, paused_by = null
       where ${ofVersion}`.execute(trx)
     await sql`
       update evt.projection set previous_version = null
