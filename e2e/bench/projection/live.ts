@@ -1,6 +1,6 @@
 import { type Shape, SHAPES, depositSet } from './accounts.ts'
 import { type Deposits, deposits } from './deposits.ts'
-import { type Commit, encodeBatches, upsertBatches } from './raw-upsert.ts'
+import { type Commit, encodeBatches, inTurns, upsertBatches } from './raw-upsert.ts'
 import {
   BATCH_EVENTS,
   CATCH_UP_BATCH_EVENTS,
@@ -20,7 +20,8 @@ const COMMITS: readonly Commit[] = ['alone', 'transaction', 'checkpoint']
 
 /**
  * Each shape of keys: a fold from the broker into Postgres, exactly once, against the bare upsert of
- * the rows that the same batches fold to, encoded before the clock starts; and what exactness costs, which is a
+ * the rows that the same batches fold to, encoded before the clock starts, on as many connections as there are
+ * partitions, and, to tell what those give, on a single one; and what exactness costs, which is a
  * transaction of that upsert with a checkpoint in it against the same without. Held to the number of events that a batch has by default,
  * which is what the bar is for, and in batches as a projector that is far behind makes them.
  */
@@ -55,6 +56,7 @@ async function benchShape(
   const batches = encodeBatches(fold, logs, batchEvents)
   const rates: Record<Commit, number[]> = { alone: [], transaction: [], checkpoint: [] }
   const bareSeconds: number[] = []
+  const oneConnectionRates: number[] = []
   const live: Measured[] = []
   for (let round = 0; round < rounds; round += 1) {
     const databaseUrl = await stack.createDatabase()
@@ -70,6 +72,11 @@ async function benchShape(
       }
     }
     for (const commit of COMMITS) await upsert(commit)
+    const singleTable = `public.raw_${tables.length}`
+    const singleTarget = { table: singleTable, commit: 'alone' } as const
+    const singleSeconds = await upsertBatches(databaseUrl, fold, inTurns(batches), singleTarget)
+    oneConnectionRates.push(eventCount / singleSeconds)
+    tables.push(singleTable)
     await withClient(databaseUrl, (client) => client.query('checkpoint'))
     live.push(
       await stack.project(databaseUrl, { set: shape, form: 'fold', eventCount, batchEvents }),
@@ -94,6 +101,7 @@ async function benchShape(
   const usage = live.at(-1)?.usage
   return [
     row('bare upsert of the folded rows', rates.alone),
+    { ...row('the same on one connection', oneConnectionRates), baseline },
     row('the same in a transaction', rates.transaction),
     {
       ...row('the same with a checkpoint', rates.checkpoint),

@@ -29,6 +29,17 @@ export function encodeBatches(
   })
 }
 
+/** The batches of all partitions in turns, for one connection to write. */
+export function inTurns(
+  partitions: readonly (readonly EncodedBatch[])[],
+): readonly (readonly EncodedBatch[])[] {
+  const longest = Math.max(...partitions.map((batches) => batches.length))
+  const turns = Array.from({ length: longest }, (_, index) =>
+    partitions.flatMap((batches) => batches.slice(index, index + 1)),
+  )
+  return [turns.flat()]
+}
+
 /**
  * Seconds that it takes to write the batches, a connection and a statement at a time for each partition. What was
  * written before is on the disk by then: nobody pays for the writes of another.
