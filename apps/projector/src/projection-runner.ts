@@ -137,6 +137,8 @@ export class ProjectionRunner {
     // A member that never got to join has no revocation.
     await this.#revoke(this.partitions, { isLost: true })
     await this.#reporting
+    // Nobody is left who would get over it, and the process has other versions to be ready with.
+    this.#groupAnswered()
   }
 
   #assign(partitions: readonly TopicPartition[]): void {
