@@ -8,12 +8,9 @@ import { BuildSession } from './rebuild/build-session.ts'
 import { Rounds } from './rounds.ts'
 import type { Database } from './store/database.ts'
 import { type RegisteredProjection, versionOf } from './store/registered-projection.ts'
-import { addIndexConcurrently, missingIndexes } from './store/table-indexes.ts'
+import { INDEX_LOCK_CLASS, addIndexConcurrently, missingIndexes } from './store/table-indexes.ts'
 import { listTenantSchemas } from './store/tenant-schemas.ts'
 import { runningOf } from './store/versions.ts'
-
-/** "indx" in ASCII: class of the advisory locks of who makes indexes; the second key is the projection's. */
-const INDEX_LOCK_CLASS = 0x696e6478
 
 type KeeperOptions = {
   readonly db: Database
@@ -110,7 +107,9 @@ class IndexKeeper {
     const session = await BuildSession.openLocked(this.#options.databaseUrl, lock, signal)
     if (session === null) return
     try {
-      for (const index of await this.#due(session.db, place)) {
+      // Whoever retires a version ends who makes its indexes; nobody is to begin the next one.
+      const running = await runningOf(session.db, [place.registered])
+      for (const index of running.length === 0 ? [] : await this.#due(session.db, place)) {
         if (signal.aborted || session.signal.aborted) return
         await this.#make(session.db, place, index)
       }

@@ -1,3 +1,4 @@
+import { type Table, tables } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accountId, accounts, deposited } from '../testing/accounts.test-fixture.ts'
@@ -6,6 +7,9 @@ import { latestJob, requestJob } from './jobs.ts'
 import { retire } from './retire.ts'
 import { readVersion } from './versions.ts'
 
+const { name, keyColumn, columns } = accounts.table
+const define = tables() as unknown as (...args: readonly unknown[]) => Table
+const indexedTable = define(name, keyColumn, columns, { indexes: [{ columns: ['balance'] }] })
 const V2 = { name: 'accounts', version: 2 }
 
 let fixture: RebuildFixture
@@ -60,6 +64,29 @@ describe('what is under way of a version ends as it is retired', () => {
     await expect(retire(fixture.db, justPromoted)).rejects.toMatchObject({ code: 'LIVE' })
     expect(await fixture.jobSessions()).toHaveLength(1)
   })
+})
+
+test('an index that is being made of it, for which an older transaction is waited for, too', async () => {
+  fixture.log.append(0, deposited(accountId(0), 1))
+  fixture.start([accounts, { ...accounts, version: 2 }])
+  await fixture.hasState('accounts', 2, 'ready')
+  await fixture.stopAll()
+  await fixture.db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (older) => {
+      await sql`select from evt.projection`.execute(older)
+      fixture.start([accounts, { ...accounts, version: 2, table: indexedTable }])
+      await until(async () => {
+        const { rows } = await sql`
+          select from pg_stat_progress_create_index
+          where relid = to_regclass('rm_accounts_v2.account')
+            and phase like 'waiting for old snapshots'`.execute(fixture.db)
+        expect(rows).toHaveLength(1)
+      })
+      await retire(fixture.db, V2)
+    })
+  expect(await readVersion(fixture.db, V2)).toMatchObject({ state: 'retired' })
 })
 
 test('what was wrong with a version, and who had paused it, is past as it is retired', async () => {

@@ -3,6 +3,9 @@ import { classifyPostgresError } from '@fairlead/postgres'
 import { type Table, type TableIndex, shownIndex } from '@fairlead/projection'
 import { type Kysely, sql } from 'kysely'
 
+/** "indx" in ASCII: class of the advisory locks of who makes indexes; the second key is the projection's. */
+export const INDEX_LOCK_CLASS = 0x696e6478
+
 /** The definition of an index is one that Postgres does not take, as with a condition that is none. */
 class IndexRefused extends OperationalError {
   override readonly name = 'IndexRefused'
