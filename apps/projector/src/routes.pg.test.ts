@@ -226,7 +226,7 @@ test('an order for a version whose code is elsewhere is refused: nobody here wou
   expect(body).toMatchObject({ state: 'ready' })
 })
 
-test('what nothing follows the log for has no lag, and is not paused', async () => {
+async function fillMoment(): Promise<void> {
   const until = new Date().toISOString()
   const url = `/projections/accounts/rebuild?until=${encodeURIComponent(until)}`
   expect((await http.inject({ method: 'POST', url })).statusCode).toBe(202)
@@ -237,10 +237,25 @@ test('what nothing follows the log for has no lag, and is not paused', async () 
     },
     { timeout: 60_000, interval: 20 },
   )
+}
+
+test('what nothing follows the log for has no lag, and is not paused', async () => {
+  await fillMoment()
   const { body } = await get('/projections/accounts/lag')
   expect(body).toMatchObject({ versions: [{ version: 1 }] })
   const paused = await http.inject({ method: 'POST', url: '/projections/accounts/pause' })
   expect(paused.json()).toEqual({ paused: [1] })
+})
+
+test('a throw-away version that was retired is not listed: there may be one of each day', async () => {
+  await fillMoment()
+  const listed = { projections: [{ version: -1, state: 'ready' }, { version: 1 }] }
+  expect((await get('/projections')).body).toMatchObject(listed)
+  const retire = { method: 'POST', url: '/projections/accounts/retire?version=-1' } as const
+  expect((await http.inject(retire)).statusCode).toBe(200)
+  expect((await get('/projections')).body).toMatchObject({ projections: [{ version: 1 }] })
+  // Its number is not used again.
+  expect((await http.inject(retire)).json()).toMatchObject({ retired: -1 })
 })
 
 test('a projection that there is not has a code that says so', async () => {

@@ -20,7 +20,10 @@ export type StoredPartition = {
   readonly hasInbox: boolean
 }
 
-/** Every version with every partition that has a checkpoint; one row for a version without any. */
+/**
+ * Every version with every partition that has a checkpoint; one row for a version without any. Throw-away ones that
+ * are retired are left out: their numbers are spent, and whoever makes one each day has many.
+ */
 export async function listStoredPartitions(
   db: Kysely<unknown>,
 ): Promise<readonly StoredPartition[]> {
@@ -37,6 +40,7 @@ export async function listStoredPartitions(
     from evt.projection p
     join evt.projection_version v on v.projection_id = p.id
     left join evt.checkpoint c on c.projection_id = v.projection_id and c.version = v.version
+    where v.version > 0 or v.state <> 'retired'
     order by p.name, v.version, c.topic, c.part`.execute(db)
   return rows
 }

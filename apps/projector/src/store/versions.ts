@@ -112,14 +112,14 @@ export async function readVersion(
   throw new VersionError('UNKNOWN_VERSION', `there is no ${name} v${version}, only ${known}`)
 }
 
-/** Versions of all projections of which somebody here has the code. */
+/** Versions of projections but throw-away ones, which nothing follows the log for, and of which there may be many. */
 export async function readVersionsById(
   db: Kysely<unknown>,
   projectionIds: readonly number[],
 ): Promise<readonly Version[]> {
   const { rows } = await sql<Version>`
     select ${COLUMNS} from evt.projection p join evt.projection_version v on v.projection_id = p.id
-    where p.id = any(${projectionIds}::int[])`.execute(db)
+    where p.id = any(${projectionIds}::int[]) and v.version > 0`.execute(db)
   return rows
 }
 
