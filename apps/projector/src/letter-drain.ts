@@ -32,6 +32,8 @@ import type { WorkerTroubles } from './worker-troubles.ts'
 const REPLAY_LETTERS_FIRST = 50
 /** How often a worker with parked keys looks whether somebody wants them replayed. */
 const DRAIN_POLL_MS = 200
+/** How often it looks whether there still are any: one that has none asks for nothing. */
+const PARKED_LOOK_INTERVAL_MS = 60_000
 
 type LetterDrainOptions = {
   readonly db: Database
@@ -66,6 +68,7 @@ export class LetterDrain {
   readonly #patient: ProjectionPartition
   /** Orders are looked for from time to time. */
   #nextLookMs = 0
+  #nextParkedLookMs: number
   /** What has failed gives the records as much time as it took. */
   #restUntilMs = Number.NEGATIVE_INFINITY
 
@@ -73,6 +76,7 @@ export class LetterDrain {
     const { held, partition } = options
     const { projection } = partition
     this.#options = options
+    this.#nextParkedLookMs = options.nowMs() + PARKED_LOOK_INTERVAL_MS
     this.#timedTries = new TimedTries({ ...options, parkedKeys: held.parkedKeys })
     const { enrichEach, concurrency = 1 } = projection
     // Look-ups are made before it is known that the head fails again: the first of them show it.
@@ -133,7 +137,11 @@ export class LetterDrain {
   }
 
   async #nextQueue(): Promise<LetterQueue> {
-    const { db, partition, nowMs } = this.#options
+    const { db, partition, held, nowMs } = this.#options
+    if (nowMs() >= this.#nextParkedLookMs) {
+      await held.parkedKeys.forgetIfNone()
+      this.#nextParkedLookMs = nowMs() + PARKED_LOOK_INTERVAL_MS
+    }
     if (nowMs() >= this.#nextLookMs) {
       const { lettersMax } = this.#replaySize
       const resting = this.#pace.resting(nowMs())

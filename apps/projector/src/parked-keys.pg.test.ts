@@ -74,3 +74,19 @@ test('a worker that parks more than it may hold goes on to ask', async () => {
   expect(await parked.among(await recordsOf('c', 'x'), NONE)).toEqual(new Set(['c']))
   expect(parked.mayHoldAny).toBe(true)
 })
+
+test.each([{ keysMax: 3 }, { keysMax: 1 }])(
+  'keys that others released are forgotten once none is left (%o)',
+  async ({ keysMax }) => {
+    await park('a', 'b')
+    const parked = new ParkedKeys(db, partition, { keysMax })
+    await parked.reload()
+    await sql`delete from evt.parked_key where key = 'a'`.execute(db)
+    await parked.forgetIfNone()
+    expect(parked.mayHoldAny).toBe(true)
+    await sql`delete from evt.parked_key`.execute(db)
+    await parked.forgetIfNone()
+    expect(parked.mayHoldAny).toBe(false)
+    expect(await parked.among(await recordsOf('a', 'b'), NONE)).toEqual(NONE)
+  },
+)

@@ -1,6 +1,6 @@
 import { type PreparedRecord, planOf } from '@fairlead/projection'
 import type { Database } from './store/database.ts'
-import { findParkedKeys, loadParkedKeys } from './store/park-letters.ts'
+import { findParkedKeys, hasParkedKeys, loadParkedKeys } from './store/park-letters.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
 
 /** Held in memory, at about 200 bytes each. */
@@ -45,6 +45,12 @@ export class ParkedKeys {
     const keys = await loadParkedKeys(this.#db, this.#partition, { limit: this.#keysMax + 1 })
     this.#changeCount += 1
     this.#hold(keys)
+  }
+
+  /** Forgets keys once the topic has none: others have released them, and no event of theirs may ever come. */
+  async forgetIfNone(): Promise<void> {
+    if (!this.mayHoldAny || (await hasParkedKeys(this.#db, this.#partition))) return
+    this.#hold(new Set())
   }
 
   /**

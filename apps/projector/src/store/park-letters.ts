@@ -35,6 +35,16 @@ export async function loadParkedKeys(
   return new Set(rows.map(({ key }) => key))
 }
 
+/** Whether the topic has any. */
+export async function hasParkedKeys(
+  db: Kysely<unknown>,
+  partition: ProjectionPartition,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from evt.parked_key where ${isOfTopic(partition)} limit 1`.execute(db)
+  return rows.length > 0
+}
+
 /** Those of the keys that are parked. */
 export async function findParkedKeys(
   db: Kysely<unknown>,
