@@ -23,6 +23,7 @@ describe('a failure is classified', () => {
     ['25006', 'infra'],
     ['28P01', 'infra'],
     ['3D000', 'infra'],
+    ['HV00N', 'infra'],
     ['ECONNREFUSED', 'infra'],
     ['ETIMEDOUT', 'infra'],
     ['EMFILE', 'infra'],
@@ -39,12 +40,15 @@ describe('a failure is classified', () => {
     ['42P01', 'schema'],
     ['42703', 'schema'],
     ['0A000', 'schema'],
+    ['55000', 'schema'],
+    ['HV00R', 'schema'],
     ['22003', 'data'],
     ['23505', 'data'],
     ['54000', 'data'],
     ['21000', 'data'],
     ['P0001', 'data'],
     ['25P02', 'code'],
+    ['HV000', 'code'],
   ] as const)('%s is %s', ([code, failureClass]) => {
     expect(classifyFailure(withCode(code), 'handler')).toBe(failureClass)
     expect(classifyFailure(withCode(code), 'database')).toBe(failureClass)

@@ -93,6 +93,13 @@ const BY_SQLSTATE: Readonly<Record<string, FailureClass>> = {
   '57014': 'contention', // statement timeout
   '0A000': 'schema', // cached plan must not change result type
   '3F000': 'schema', // no such schema
+  '55000': 'schema', // a table, view or publication that is not ready for the statement
+  HV001: 'infra', // of a foreign server: out of memory
+  HV00N: 'infra', // no connection to a foreign server
+  HV005: 'schema', // a foreign column, table or schema that is not there
+  HV007: 'schema',
+  HV00Q: 'schema',
+  HV00R: 'schema',
 }
 
 const BY_SQLSTATE_CLASS: Readonly<Record<string, FailureClass>> = {
