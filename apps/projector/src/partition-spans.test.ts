@@ -1,84 +1,21 @@
 import type { LogRecord, PreparedRecord } from '@fairlead/projection'
-import {
-  type Context,
-  INVALID_SPAN_CONTEXT,
-  type Link,
-  type Span,
-  type SpanContext,
-  type SpanOptions,
-  SpanStatusCode,
-  type SpanStatus,
-  trace,
-} from '@opentelemetry/api'
+import { SpanStatusCode, trace } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { PartitionSpans } from './partition-spans.ts'
 import { accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { type Recorded, forgetSpans, recordSpans } from './testing/recorded-spans.test-fixture.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const SPAN = '00f067aa0ba902b7'
 const TOPIC = 'outbox.event.account'
 
-type Recorded = {
-  readonly name: string
-  readonly options: SpanOptions
-  readonly parent: SpanContext | undefined
-  readonly attributes: Record<string, unknown>
-  readonly links: Link[]
-  status: SpanStatus | undefined
-  isEnded: boolean
-}
-
-let recorded: Recorded[]
-
-/** What an SDK would give, as far as it is used. */
-function startSpan(name: string, options: SpanOptions, context: Context): Span {
-  const parent = trace.getSpanContext(context)
-  const one: Recorded = {
-    name,
-    options,
-    parent,
-    attributes: { ...options.attributes },
-    links: [],
-    status: undefined,
-    isEnded: false,
-  }
-  recorded.push(one)
-  const span: Span = {
-    spanContext: () => INVALID_SPAN_CONTEXT,
-    setAttribute: (key, value) => {
-      one.attributes[key] = value
-      return span
-    },
-    setAttributes: () => span,
-    addEvent: () => span,
-    addLink: () => span,
-    addLinks: (links) => {
-      one.links.push(...links)
-      return span
-    },
-    setStatus: (status) => {
-      one.status = status
-      return span
-    },
-    updateName: () => span,
-    end: () => {
-      one.isEnded = true
-    },
-    isRecording: () => true,
-    recordException: () => undefined,
-  }
-  return span
-}
+let recorded: readonly Recorded[]
 
 beforeEach(() => {
-  recorded = []
-  const startActiveSpan = (): never => {
-    throw new TypeError('not used')
-  }
-  trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan, startActiveSpan }) })
+  recorded = recordSpans()
 })
 
-afterEach(() => trace.disable())
+afterEach(forgetSpans)
 
 function spans(): PartitionSpans {
   const at = { projectionId: 1, schemaName: 'rm_accounts_v1', topic: TOPIC, partition: 3 }

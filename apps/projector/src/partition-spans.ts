@@ -1,21 +1,16 @@
-import { createRequire } from 'node:module'
 import { EVENT_HEADERS } from '@fairlead/base'
 import { type Admitted, type LogRecord, headersText } from '@fairlead/projection'
 import type { TraceIds } from '@fairlead/service'
-import type * as OpenTelemetry from '@opentelemetry/api'
 import type { Attributes, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api'
 import type { Fetched } from './log/event-log.ts'
 import type { ProjectionPartition } from './store/registered-projection.ts'
+import { openTelemetry, tracer, withinSpan } from './tracing.ts'
 
 /** As many as the SDKs of OpenTelemetry keep by default. */
 const LINKS_MAX = 128
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
 
-/** As `prom-client` has loaded it already; imported, it would be loaded again, from as many files. */
-const openTelemetry = createRequire(import.meta.url)('@opentelemetry/api') as typeof OpenTelemetry
-const { SpanStatusCode, context, createTraceState, isSpanContextValid, trace } = openTelemetry
-/** Asked for each time: an SDK that comes later is known to the other copy of the API, and to all by the global. */
-const tracer = () => trace.getTracer('@fairlead/projector')
+const { context, createTraceState, isSpanContextValid, trace } = openTelemetry
 
 /**
  * Spans of what is done with a partition, by the semantic conventions of OpenTelemetry for messaging. They
@@ -75,17 +70,8 @@ export class PartitionSpans {
         records.map(({ record }) => record),
       )
     }
-    try {
-      const applied = await context.with(trace.setSpan(parent, span), apply)
-      return { applied, trace: idsOf(span) }
-    } catch (error) {
-      const type = error instanceof Error ? error.name : typeof error
-      span.setAttribute('error.type', type)
-      span.setStatus({ code: SpanStatusCode.ERROR, message: type })
-      throw error
-    } finally {
-      span.end()
-    }
+    const applied = await withinSpan(span, parent, apply)
+    return { applied, trace: idsOf(span) }
   }
 
   #start(

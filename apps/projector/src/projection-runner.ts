@@ -6,6 +6,7 @@ import { type EventLog, type Membership, type TopicPartition, placeOf } from './
 import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { reportingSerde } from './log/reporting-serde.ts'
 import { PartitionSpans } from './partition-spans.ts'
+import { withinCommitSpan } from './group-commit-span.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import type { RowCaches } from './row-cache.ts'
@@ -260,7 +261,9 @@ export class ProjectionRunner {
     }
     if (changed.length === 0) return
     try {
-      await this.#joined().commit(changed)
+      const { registered } = this.#options
+      const of = { ...registered, groupId: groupIdOf(this.#options) }
+      await withinCommitSpan(changed, of, () => this.#joined().commit(changed))
       for (const position of changed) this.#committed.set(placeOf(position), position.offset)
     } catch (error) {
       this.#options.logger.debug({ reason: errorMessage(error) }, 'group offsets not committed')

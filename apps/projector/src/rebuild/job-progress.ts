@@ -2,6 +2,7 @@ import { CompletionRate } from '@fairlead/projection'
 import { sql } from 'kysely'
 import type { Database } from '../store/database.ts'
 import { type JobPhase, type JobProgress, saveProgress } from '../store/jobs.ts'
+import { PhaseSpans } from './job-spans.ts'
 
 const SAVE_INTERVAL_MS = 500
 
@@ -15,6 +16,7 @@ export class JobReporter {
   readonly #nowMs: () => number
   readonly #parked: () => number
   readonly #onProgress: (progress: JobProgress) => void
+  readonly #spans = new PhaseSpans()
   #phase: JobPhase = 'preparing'
   #measure: Measure = () => Promise.resolve({ done: 0, total: 0 })
   #rate = new CompletionRate()
@@ -33,11 +35,13 @@ export class JobReporter {
     this.#nowMs = options.nowMs
     this.#parked = options.parked
     this.#onProgress = options.onProgress ?? (() => undefined)
+    this.#spans.enter(this.#phase)
     this.#timer = setInterval(() => this.#save(), SAVE_INTERVAL_MS)
   }
 
   /** A phase begins. */
   async enter(phase: JobPhase, measure: Measure): Promise<void> {
+    this.#spans.enter(phase)
     this.#phase = phase
     this.#measure = measure
     this.#rate = new CompletionRate()
@@ -49,6 +53,7 @@ export class JobReporter {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    this.#spans.end()
     await this.#saving
   }
 

@@ -25,6 +25,7 @@ import { foldKeysAnew } from './fold-keys-anew.ts'
 import type { FoldThreadsSetup } from './fold-threads.ts'
 import { lockVersion } from '../store/versions.ts'
 import { failureOf } from './job-failure.ts'
+import { withinJobSpan } from './job-spans.ts'
 import { rebuildVersion } from './rebuild-version.ts'
 import { verifyVersion } from './verify-version.ts'
 
@@ -177,7 +178,9 @@ export class JobRunner {
         this.#options.metrics.rebuild(registered.projection, progress)
       const threads = this.#threadsOf(registered, codeVersion)
       const work = { session, registered, reader, job, threads, signal, onProgress }
-      await PROCEDURES[job.kind]({ ...this.#options, ...work })
+      await withinJobSpan(job, registered, () =>
+        PROCEDURES[job.kind]({ ...this.#options, ...work }),
+      )
       const tookMs = Math.round(this.#options.nowMs() - startedMs)
       logger.info({ ...fields, kind: job.kind, tookMs }, 'a job is done')
     } catch (error) {
