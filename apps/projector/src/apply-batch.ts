@@ -255,7 +255,10 @@ async function runPart(batch: Batch, projection: Projection, mode: BatchMode): P
 }
 
 /** A row that another partition reads meanwhile would lose what this one writes, or the other way round. */
-async function waitForOtherPartitions({ trx, schemaName }: Batch): Promise<void> {
+export async function waitForOtherPartitions({
+  trx,
+  schemaName,
+}: Pick<Batch, 'trx' | 'schemaName'>): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${schemaName}, 0))`.execute(trx)
 }
 

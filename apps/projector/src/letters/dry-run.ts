@@ -8,7 +8,7 @@ import {
 } from '@fairlead/projection'
 import { OperationalError, errorMessage } from '@fairlead/base'
 import { type KyselyPlugin, type Transaction, sql } from 'kysely'
-import { applyRecords } from '../apply-batch.ts'
+import { applyRecords, waitForOtherPartitions } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
 import { LookUps } from '../look-ups.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
@@ -85,7 +85,11 @@ export async function dryRun(
       await sql`set local statement_timeout = ${sql.lit(TRANSACTION_TIMEOUT_MS)}`.execute(trx)
       const places = await placesOf(trx, owner, records)
       await prepareNotes(trx)
-      for (const place of places) await noteChanges(trx, place)
+      for (const place of places) {
+        // Batches take it before they touch the tables: one that has it would wait for these, and this for that.
+        await waitForOtherPartitions({ trx, schemaName: place.schemaName })
+        await noteChanges(trx, place)
+      }
       const batch = { trx, ledger, schemaName, records, lookedUp }
       await asLive(() =>
         applyRecords({ ...batch, ranges: EffectRanges.none, effects: [] }, owner, 'isolated'),
@@ -142,7 +146,7 @@ function endedBy(signal: AbortSignal, timeoutMs: number): KyselyPlugin {
 /** A schema with tables that may change, and what is put in front of their names. */
 type Place = { readonly schemaName: string; readonly prefix: string }
 
-/** Schemas of tenants that are new to the version are made, and rolled back with all else. */
+/** In the order of batches. Schemas of tenants that are new to the version are made, and rolled back with all else. */
 async function placesOf(
   trx: Transaction<unknown>,
   owner: TopicOfProjection,
@@ -154,6 +158,7 @@ async function placesOf(
   const known = await listTenantSchemas(trx, versionOf(owner))
   return known
     .filter(({ tenant }) => tenants.has(tenant))
+    .toSorted((a, b) => (a.tenant < b.tenant ? -1 : 1))
     .map(({ schemaName, viewSchema }) => ({ schemaName, prefix: `${viewSchema}.` }))
 }
 

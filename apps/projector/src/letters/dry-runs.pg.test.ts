@@ -1,6 +1,7 @@
 import type { AnyEvent, SqlContext } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { waitForOtherPartitions } from '../apply-batch.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { ANA, LetterFixture, TOPIC, until } from '../testing/letters.test-fixture.ts'
 
@@ -159,6 +160,28 @@ test('a dry run that cannot be had says why', async () => {
     expect(await dryRun({ all: true })).toEqual([409, 'BUSY'])
   })
   expect(await dryRun({ all: true })).toEqual([200, undefined])
+})
+
+test('a dry run and a batch that keeps other partitions from its rows do not wait for each other', async () => {
+  await fixture.serve([{ ...accounts, mayShareRows: true }])
+  fixture.log.append(0, deposited(accountId(1), 0))
+  await fixture.appliedUpTo(1, 0)
+  const asked = await fixture.db.transaction().execute(async (trx) => {
+    await waitForOtherPartitions({ trx, schemaName: 'rm_accounts_v1' })
+    const answer = fixture.ask('POST', '/dead-letters/dry-run', {
+      projection: 'accounts',
+      all: true,
+    })
+    await until(async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity where datname = current_database()
+          and wait_event = 'advisory'`.execute(fixture.db)
+      expect(rows).toHaveLength(1)
+    })
+    await sql`update rm_accounts_v1.account set balance = balance`.execute(trx)
+    return { answer }
+  })
+  expect(await asked.answer).toMatchObject({ status: 200 })
 })
 
 test('a dry run of a handler whose table is not there says that it stops the projection', async () => {
