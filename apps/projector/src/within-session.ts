@@ -37,7 +37,7 @@ export async function withinSession<T>(
 
 function waitedTooLong(what: string, cause: unknown): OperationalError {
   return new OperationalError(
-    `${what} waited for something else than the database for over ${IDLE_IN_TRANSACTION_TIMEOUT_MS} ms, and its session is gone: have enrichEach ask other services`,
+    `${what} waited for something else than the database for over ${IDLE_IN_TRANSACTION_TIMEOUT_MS} ms, or this process stood still for as long, and its session is gone: have enrichEach ask other services`,
     { code: 'ETIMEDOUT', retryable: true, cause },
   )
 }
