@@ -74,6 +74,21 @@ test('a body is refused where none is looked at, so that nobody takes it for a p
   expect(nowhere.statusCode).toBe(404)
 })
 
+test.for([
+  ['GET', '/order', 405, 'POST'],
+  ['DELETE', '/pause?version=2', 405, 'POST'],
+  ['POST', '/lag', 405, 'GET, HEAD'],
+  ['PUT', '/letters/7/value', 405, 'DELETE'],
+  ['DELETE', '/letters/7', 404, undefined],
+  ['GET', '/orders', 404, undefined],
+] as const)('%s %s is refused with %i', async ([method, url, status, allowed]) => {
+  http.delete('/letters/:id/value', () => ({}))
+  const answer = await http.inject({ method, url })
+  expect(answer.statusCode).toBe(status)
+  expect(answer.headers.allow).toBe(allowed)
+  expect(answer.json<{ message: string }>().message).toContain(method)
+})
+
 test('a route without a query refuses one', async () => {
   expect((await http.inject('/lag')).json()).toEqual({ lag: 0 })
   const refused = await http.inject('/lag?version=2')

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
 import type { AppContext, ConfigSpec } from '@fairlead/service'
+import { refuseOtherMethods } from './other-methods.ts'
 
 /** Loaded with the first request that is validated: a projector that is killed is back before it. */
 const require = createRequire(import.meta.url)
@@ -9,7 +10,7 @@ const require = createRequire(import.meta.url)
  * Has requests taken as they are. Fastify would leave out what a schema does not know, and bend a body
  * until it fits, null to "": an order with a typing error in it would then mean something else.
  * Query strings and paths are text, of which numbers are read. Routes behind this take no query, and no body, that
- * they have no schema for.
+ * they have no schema for, and no other method.
  */
 export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
   // `verbose` has errors name the rule that was broken; of all errors, the one that says most is told.
@@ -30,6 +31,7 @@ export function takeStrictly(http: AppContext<ConfigSpec>['http']): void {
     if (!url.includes('%00')) return
     return reply.code(400).send({ message: 'there is a NUL in the address' })
   })
+  refuseOtherMethods(http)
   http.addHook('onRoute', (route) => {
     route.schema = { querystring: NO_QUERY, ...route.schema }
   })

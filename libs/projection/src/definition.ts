@@ -272,6 +272,7 @@ export function defineProjection(
 ): unknown {
   const common = commonOf(header)
   refuseOther(common.name, 'key', header.key)
+  refuseOtherOrder(common.name, header.order)
   const rowsOf = () => {
     const table = tableOf(common.name, header.into)
     return { table, rowKey: header.key ?? eventKeyOf(table) }
@@ -302,6 +303,11 @@ export function defineProjection(
           `${common.name}: handlers in SQL have the tables that migrate makes: give schema: tables<DB>() in the place of into`,
         )
       }
+      if (header.key !== undefined || header.order !== undefined) {
+        throw new TypeError(
+          `${common.name}: handlers in SQL change rows of whatever key, and events come in the order of their own: leave key and order out`,
+        )
+      }
       refuseUnknownParts(`${common.name}: its SQL`, form, ['migrate', 'on'])
       refuseOther(common.name, 'migrate', form.migrate, true)
       refuseLostOrder(common)
@@ -314,6 +320,14 @@ export function defineProjection(
 function refuseOther(name: string, field: string, value: unknown, isRequired = false): void {
   if (typeof value === 'function' || (value === undefined && !isRequired)) return
   throw new TypeError(`${name}: ${field} is a function, not ${shownType(value)}`)
+}
+
+/** What a definition in JavaScript asks for beyond it would go unheeded. @throws {TypeError} */
+function refuseOtherOrder(name: string, order: unknown): void {
+  if (order === undefined || order === 'none') return
+  throw new TypeError(
+    `${name}: order is 'none', which goes with a key, or left out, not ${JSON.stringify(order)}`,
+  )
 }
 
 function tableOf(name: string, into: unknown): Table {

@@ -47,6 +47,11 @@ describe('a projection is refused with', () => {
       { key: 'id' },
       'counts: key is a function, not a value of type string',
     ],
+    [
+      'an order that nothing keeps',
+      { key: () => 'a', order: 'partition' },
+      `counts: order is 'none', which goes with a key, or left out, not "partition"`,
+    ],
     ['a look-up that is none', { enrich: 5 }, 'counts: enrich is a function'],
     [
       'a classification that is none',
@@ -135,6 +140,13 @@ describe('a projection is refused with', () => {
   test('handlers in SQL for a table of a fold', () => {
     const form = { migrate: () => Promise.resolve(), on: {} }
     expect(() => define(HEADER).sql(form)).toThrow('counts: handlers in SQL have the tables that')
+  })
+
+  test.for([{ key: () => 'a' }, { order: 'none' }])('%o for handlers in SQL', (part) => {
+    const form = { migrate: () => Promise.resolve(), on: {} }
+    expect(() => define({ ...HEADER, into: undefined, ...part }).sql(form)).toThrow(
+      'counts: handlers in SQL change rows of whatever key',
+    )
   })
 
   test('an operation that there is not', () => {

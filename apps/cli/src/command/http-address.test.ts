@@ -16,7 +16,9 @@ test.for([
   expect([address.url, address.headers['authorization']]).toEqual([url, sent])
 })
 
-test('what is no address is refused by the name of its option', () => {
-  expect(() => httpAddress('relay', 'relay:', undefined)).not.toThrow()
-  expect(() => httpAddress('relay', '127.0.0.1:8083', undefined)).toThrow('--relay is an http://')
-})
+test.for(['127.0.0.1:8083', 'localhost:8083', 'relay:', 'ftp://relay'])(
+  '%s is no address of HTTP: it is refused by the name of its option',
+  (text) => {
+    expect(() => httpAddress('relay', text, undefined)).toThrow('--relay is an http://')
+  },
+)

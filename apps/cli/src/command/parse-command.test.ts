@@ -5,6 +5,7 @@ import { brokerOptions, parseCommand } from './parse-command.ts'
 test.for([
   [['topic', 'lst'], 'there is no command "topic lst"; did you mean "fairlead topic list"?'],
   [['topc', 'list'], 'there is no command "topc"; did you mean "fairlead topic"?'],
+  [['topic', 'list', '-x'], 'there is no option -x'],
   [['topic', 'list', '--internl'], 'there is no option --internl; did you mean --internal?'],
   [['topic', 'create'], 'usage: fairlead topic create <topic>...'],
   [['topic', 'list', 'orders'], 'usage: fairlead topic list'],

@@ -136,6 +136,8 @@ function joinNegativeNumbers(argv: readonly string[]): string[] {
 
 function unknownOption(error: unknown, names: readonly string[]): string {
   const message = errorMessage(error).split('. ')[0] ?? ''
+  const short = /Unknown option '(-[^-'])'/.exec(message)?.[1]
+  if (short !== undefined) return `there is no option ${short}`
   const typed = /Unknown option '--([^']+)'/.exec(message)?.[1]
   if (typed === undefined) return message
   const nearest = nearestName(typed, names)

@@ -21,6 +21,14 @@ test('a promotion is waited for until the projector has given up', async () => {
   expect(timeoutMs).toBeGreaterThan(25_000 + attemptMaxMs)
 })
 
+test('there is no version 0, which no projector is asked for', async () => {
+  const argv = ['orders', '--version', '0'] as const
+  const run = await runAgainst(() => ({ body: PROMOTED }), PROMOTE_PROJECTION, ...argv)
+  const { exitCode, stderr, requests } = run
+  expect([exitCode, requests]).toEqual([2, []])
+  expect(stderr).toMatch(/--version counts from 1/)
+})
+
 test('a promotion says which side effects are left to the version before', async () => {
   const { stdout } = await promote({ ...PROMOTED, effectsPending: 12 })
   expect(stdout).toMatch(/side effects of 12 records are still v1's: keep it running/)

@@ -1,4 +1,4 @@
-import { type OptionValues, integerOption, textOption } from '../command/command.ts'
+import { type OptionValues, UsageError, integerOption, textOption } from '../command/command.ts'
 import { VERSION_MAX } from '../command/projector-api.ts'
 
 /** The path of what is done with a projection, with the options that were given as its query. */
@@ -18,5 +18,7 @@ export function projectionPath(
 /** @throws {UsageError} */
 export function versionOption(options: OptionValues): number | undefined {
   if (textOption(options, 'version') === undefined) return undefined
-  return integerOption(options, 'version', { min: -VERSION_MAX, max: VERSION_MAX })
+  const version = integerOption(options, 'version', { min: -VERSION_MAX, max: VERSION_MAX })
+  if (version !== 0) return version
+  throw new UsageError('--version counts from 1, or from -1 downwards for throw-away versions')
 }

@@ -394,6 +394,7 @@ describe('values that do not fit', () => {
       note: null,
     })
     expect(() => encodeDatum(order, { lines: [] })).toThrow(EncodeError)
+    expect(() => encodeDatum(order, {})).toThrow('an empty object is no record')
   })
 
   test.for([

@@ -36,7 +36,11 @@ export function show(value: Datum): string {
   if (value instanceof Map || value instanceof Set)
     return `a ${value.constructor.name} of JavaScript`
   if (value instanceof Uint8Array) return `${value.length} bytes`
-  if (typeof value === 'object')
-    return `an object with the members ${Object.keys(value).join(', ')}`
+  if (typeof value === 'object') {
+    const members = Object.keys(value)
+    return members.length === 0
+      ? 'an empty object'
+      : `an object with the members ${members.join(', ')}`
+  }
   return value === undefined ? 'a missing value' : `a ${typeof value}`
 }
