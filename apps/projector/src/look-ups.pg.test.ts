@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { OperationalError } from '@fairlead/base'
 import type { FoldProjection } from '@fairlead/projection'
 import { sql } from 'kysely'
+import { Pool } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { findVersion, requestReplay } from './store/letter-orders.ts'
 import { readVersion } from './store/versions.ts'
@@ -113,6 +114,27 @@ test('a peer that is away pauses the partition, and parks nothing', async () => 
   await hasCome(1)
   expect(await rowsIn('public')).toEqual([[5, 'back']])
   expect(await fixture.letters()).toEqual([])
+})
+
+test('a look-up that no connection of its pool is free for pauses the partition', async () => {
+  const pool = new Pool({ connectionString: fixture.url, max: 1, connectionTimeoutMillis: 1_000 })
+  pool.on('error', () => undefined)
+  const only = await pool.connect()
+  const projection = noting(async () => {
+    const { rows } = await pool.query<{ note: string }>(`select 'known' as note`)
+    return rows[0]?.note
+  })
+  fixture.log.append(0, deposited(accountId(1), 1))
+  const { health } = fixture.start([projection])
+  await until(() =>
+    expect(health.get('projection accounts v1')).toMatch(/^partition 0 paused: timeout exceeded/),
+  )
+  only.release()
+  await hasCome(1)
+  expect(await fixture.letters()).toEqual([])
+  expect(await rowsIn('public')).toEqual([[1, 'known']])
+  await fixture.stopAll()
+  await pool.end()
 })
 
 test('a projector that stops waits for no look-up, and the next one, and a rebuild, apply each event once', async () => {

@@ -15,7 +15,7 @@ export { keyHash, partitionOfBytes, partitionOfKey } from './murmur2.ts'
 export { nearestName } from './nearest-name.ts'
 export { type Offset, offset, offsetAfter } from './offset.ts'
 export type { Clock, Random, Timers } from './ports.ts'
-export { isPeerErrorCode, isTlsPeerErrorCode } from './peer-errors.ts'
+export { isConnectionMessage, isPeerErrorCode, isTlsPeerErrorCode } from './peer-errors.ts'
 export {
   copyBytes,
   nullableBytesSize,

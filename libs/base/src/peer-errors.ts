@@ -37,6 +37,23 @@ const FETCH_CODES: ReadonlySet<string> = new Set([
 const TLS_CODES =
   /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_)/
 
+/**
+ * Of `pg` and its pool, whose errors about connections have no code. In any other error such a text says the same.
+ */
+const CONNECTION_MESSAGES: ReadonlySet<string> = new Set([
+  'Client has encountered a connection error and is not queryable',
+  'Connection terminated',
+  'Connection terminated due to connection timeout',
+  'Connection terminated unexpectedly',
+  'Query read timeout',
+  'timeout exceeded when trying to connect',
+])
+
+/** The text of an error that has no code, of a connection that was lost, or could not be had. */
+export function isConnectionMessage(message: string): boolean {
+  return CONNECTION_MESSAGES.has(message)
+}
+
 /** The code of an error that says that a peer cannot be spoken to, whoever throws it. */
 export function isPeerErrorCode(code: string): boolean {
   return SYSTEM_CODES.has(code) || FETCH_CODES.has(code) || isTlsPeerErrorCode(code)

@@ -3,6 +3,7 @@ import {
   DecodeError,
   OperationalError,
   errorMessage,
+  isConnectionMessage,
   isPeerErrorCode,
 } from '@fairlead/base'
 import type { EventFailureAction } from './error-rules.ts'
@@ -149,6 +150,7 @@ function classOf(error: unknown): FailureClass | undefined {
   if (error instanceof OperationalError) return error.retryable ? 'infra' : 'code'
   const code = errorCode(error)
   if (isPeerErrorCode(code)) return 'infra'
+  if (error instanceof Error && code === '' && isConnectionMessage(error.message)) return 'infra'
   if (!SQLSTATE.test(code)) return undefined
   return BY_SQLSTATE[code] ?? BY_SQLSTATE_CLASS[code.slice(0, 2)] ?? 'code'
 }
