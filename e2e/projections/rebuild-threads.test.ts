@@ -101,6 +101,31 @@ test('keys that were moved by new partitions are folded in their order, in one t
   expect(new Map(rows.map(({ id, trail }) => [id, trail]))).toEqual(trails)
 })
 
+test('a row whose key comes in capitals, too, is folded from all of its events, in one thread', async () => {
+  await using stack = await startStack()
+  const idOf = (number: number): string =>
+    `00000000-0000-4000-8000-${(0xabcd_0000 + number).toString(16).padStart(12, '0')}`
+  for (let from = 0; from < EVENTS; from += BATCH_EVENTS) {
+    const uuids = Array.from({ length: BATCH_EVENTS }, (_, index) => idOf((from + index) % 97))
+    await stack.publish(
+      ...uuids.map((accountId) => AccountEvents.Deposited({ accountId, amount: 1 })),
+    )
+  }
+  release(stack, 'accounts:1=by_uuid')
+  await stack.caughtUp('accounts')
+  await stack.publish(AccountEvents.Closed({ accountId: idOf(0).toUpperCase() }))
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2=by_uuid')
+  await hasState(stack, 2, ['ready'])
+  expect(messages(second)).toContain(IN_ONE_THREAD)
+  const { rows } = await stack.pool.query<{ id: string; balance: number }>(
+    'select id, balance from rm_accounts_v2.account order by id',
+  )
+  expect(rows.map(({ id }) => id)).toEqual(
+    Array.from({ length: 96 }, (_, index) => idOf(index + 1)),
+  )
+})
+
 test('rows that outgrow the memory of the threads are folded in one, and written in between', async () => {
   await using stack = await startStack()
   for (let from = 0; from < EVENTS; from += BATCH_EVENTS) {

@@ -4,6 +4,7 @@ import {
   type Projection,
   type SqlProjection,
   defineProjection,
+  remove,
   tables,
 } from '@fairlead/projection'
 import { sql } from 'kysely'
@@ -90,8 +91,16 @@ const tally: CommutativeProjection = defineProjection({
   on: { Deposited: ({ data }) => ({ events: 1, balance: data.amount }) },
 })
 
+/** Keys have other spellings, too; and accounts are closed. */
+const byUuid: FoldProjection = {
+  ...accounts,
+  table: { ...accounts.table, columns: { ...accounts.table.columns, id: 'uuid' } },
+  on: { ...accounts.on, Closed: () => remove },
+}
+
 const CODES: Readonly<Record<string, Projection>> = {
   accounts,
+  by_uuid: byUuid,
   apart: { ...accounts, tenants: 'schema' },
   reordered,
   mail,

@@ -35,6 +35,7 @@ import {
   unitOf,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
+import { BlameNeeded, refuseSpelledTwice } from './blame-needed.ts'
 import { type Effect, haveEffects } from './effects.ts'
 import type { LookUps } from './look-ups.ts'
 import { BatchRows } from './batch-rows.ts'
@@ -94,15 +95,6 @@ export type BatchContext = ApplyContext & {
   readonly nowMs: number
   /** Events of one tenant fail in numbers; they are parked, since others would have to wait for him. */
   readonly tenantFlooded: (error: unknown) => void
-}
-
-/** A handler failed in the fast mode; the isolated mode finds out what is to be done about it. */
-export class BlameNeeded extends Error {
-  override readonly name = 'BlameNeeded'
-
-  constructor(cause: unknown) {
-    super(`a handler failed: ${errorMessage(cause)}`, { cause })
-  }
 }
 
 /** Committing the batch would park more keys than a working projection does. */
@@ -266,7 +258,9 @@ async function foldAll(projection: FoldProjection, batch: Batch): Promise<void> 
   const { trx, ledger, records, schemaName, rowCache } = batch
   const batchRows = new BatchRows(projection, { schemaName, cache: rowCache })
   const enriched = await enrichAll(projection, batch)
-  await batchRows.load(trx, rowKeysOf(projection, records, ledger))
+  const keys = rowKeysOf(projection, records, ledger)
+  await refuseSpelledTwice(trx, new FoldTable(projection, schemaName), keys)
+  await batchRows.load(trx, keys)
   const changed = batchRows.fold((rows) =>
     foldInto(projection, { records, rows, changed: new Map(), ledger, enriched }),
   )
@@ -282,7 +276,9 @@ async function foldApart(projection: FoldProjection, batch: Batch): Promise<void
   const table = new FoldTable(projection, batch.schemaName)
   const trial = await inTrial(trx, async () => {
     const enriched = await enrichAll(projection, batch)
-    const rows = await table.load(trx, rowKeysOf(projection, records, ledger))
+    const keys = rowKeysOf(projection, records, ledger)
+    if (await table.areSpelledTwice(trx, keys)) return undefined
+    const rows = await table.load(trx, keys)
     const { changed, rowKeys, suspects } = trialFold(projection, {
       records,
       rows,

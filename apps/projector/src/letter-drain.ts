@@ -5,8 +5,9 @@ import {
   classifyFailure,
   decideBatchFailure,
 } from '@fairlead/projection'
-import { type BatchMode, BlameNeeded } from './apply-batch.ts'
+import type { BatchMode } from './apply-batch.ts'
 import { StaleRowsError } from './batch-rows.ts'
+import { BlameNeeded } from './blame-needed.ts'
 import { drainLetters } from './drain-letters.ts'
 import { DrainPace } from './drain-pace.ts'
 import type { HeldPartition } from './held-partition.ts'

@@ -10,9 +10,10 @@ import {
   errorCode,
   isEventFault,
 } from '@fairlead/projection'
-import { type BatchMode, BlameNeeded, FloodError } from './apply-batch.ts'
+import { type BatchMode, FloodError } from './apply-batch.ts'
 import { StaleRowsError } from './batch-rows.ts'
 import type { BatchSize } from './batch-size.ts'
+import { BlameNeeded } from './blame-needed.ts'
 import type { HeldPartition } from './held-partition.ts'
 import { pause, pauseFor } from './pause.ts'
 import { StopRequired, classifyRead, explainBatch, explainRead } from './stop-reasons.ts'

@@ -28,7 +28,7 @@ export {
   addChanges,
 } from './commutative-columns.ts'
 export { refusedColumn } from './column-values.ts'
-export { mayMeetOtherSpellings } from './key-spelling.ts'
+export { mayBeSpelledTwice, mayMeetOtherSpellings } from './key-spelling.ts'
 export { keepingTransaction } from './open-transaction.ts'
 export { KeyLanes } from './key-lanes.ts'
 export { LookedUp, enrichedFor } from './looked-up.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { mayMeetOtherSpellings } from './key-spelling.ts'
+import { mayBeSpelledTwice, mayMeetOtherSpellings } from './key-spelling.ts'
 import { accounts, sampleRecord } from './sample-projection.test-fixture.ts'
 
 const isMet = (type: string, key: string): boolean => {
@@ -40,4 +40,15 @@ test('rows that all partitions share are kept apart otherwise', () => {
   const event = { type: 'Deposited', key: 'A', amount: 1 } as const
   const records = [sampleRecord(event, 0, 0)]
   expect(mayMeetOtherSpellings({ ...accounts, table, mayShareRows: true }, records)).toBe(false)
+})
+
+test.for([
+  ['uuid', ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'], false],
+  ['uuid', ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'a0eebc999c0b4ef8bb6d6bb9bd380a11'], true],
+  ['date', ['2026-01-31', '2026-1-31'], true],
+  ['text', ['a', 'A'], false],
+  ['bigint', [1n, 2], false],
+] as const)('of keys of type %s two of %s may be of one row: %s', ([type, keys, expected]) => {
+  const columns = { ...accounts.table.columns, id: type }
+  expect(mayBeSpelledTwice({ ...accounts.table, columns }, keys)).toBe(expected)
 })

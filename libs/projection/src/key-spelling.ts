@@ -1,5 +1,6 @@
 import type { Projection } from './definition.ts'
 import { type PreparedRecord, keyText } from './log-record.ts'
+import type { RowKey, Table } from './table.ts'
 
 /** Whether Postgres writes a value of the type so. Texts of numbers in binary are checked by `eventKeyOf`. */
 const SPELLINGS: ReadonlyMap<string, (key: string) => boolean> = new Map([
@@ -30,4 +31,15 @@ export function mayMeetOtherSpellings(
   const isSpelled = SPELLINGS.get(columns[keyColumn] ?? '')
   if (isSpelled === undefined) return false
   return records.some(({ eventKey, record }) => !isSpelled(eventKey ?? keyText(record)))
+}
+
+/** Whether one of the keys is a text that Postgres writes otherwise: the row of another one, too, maybe. */
+export function mayBeSpelledTwice(
+  { columns, keyColumn }: Table,
+  rowKeys: Iterable<RowKey>,
+): boolean {
+  const isSpelled = SPELLINGS.get(columns[keyColumn] ?? '')
+  if (isSpelled === undefined) return false
+  for (const key of rowKeys) if (!isSpelled(String(key))) return true
+  return false
 }

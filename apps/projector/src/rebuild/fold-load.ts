@@ -59,13 +59,14 @@ export class FoldLoad {
   /**
    * Writes what it holds, and the checkpoints behind it, in one transaction.
    *
-   * @throws {VersionError} when the version is not being built any more. What the database says of
-   *   rows that it refuses (SQLSTATE class 22 or 23).
+   * @throws {VersionError} when the version is not being built any more. {BlameNeeded} when two keys are of one row.
+   *   What the database says of rows that it refuses (SQLSTATE class 22 or 23).
    */
   async write(
     positions: readonly PartitionProgress[],
     { isLast }: { readonly isLast: boolean },
   ): Promise<void> {
+    await this.#table.refuseSpelledTwice()
     const { folded, isWritten } = this.#table
     if (isLast && !isWritten) {
       const chunks = this.#table.texts(folded.rows())

@@ -9,7 +9,7 @@ import {
   planOf,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { BlameNeeded } from '../apply-batch.ts'
+import { BlameNeeded } from '../blame-needed.ts'
 import type { EventLog, TopicPartition } from '../log/event-log.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import type { RunnerLogger } from '../projection-runner.ts'

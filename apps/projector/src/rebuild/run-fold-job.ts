@@ -1,7 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { errorMessage, invariant } from '@fairlead/base'
 import { partitionOfKey } from '@fairlead/kafka'
-import { type FoldProjection, type PreparedRecord, planOf } from '@fairlead/projection'
+import {
+  type FoldProjection,
+  type PreparedRecord,
+  mayMeetOtherSpellings,
+  planOf,
+} from '@fairlead/projection'
 import { createAvroSerde, createRegistryClient } from '@fairlead/serde'
 import { loadProjections } from '../load-projections.ts'
 import { kafkaLogReader } from '../log/kafka-event-log.ts'
@@ -37,6 +42,7 @@ async function run(job: FoldJob): Promise<void> {
     if (records.length === 0) break
     const within = isOfBound === null ? records : records.filter(isOfBound)
     refuseOthers(within, folded, job)
+    refuseSpelledOtherwise(projection, within)
     folded.fold(within, folded.openLedger())
     if (folded.bytesWith(0) > job.memoryBytesMax) throw new Error('its rows do not fit into memory')
     const parkedCount = folded.parkedKeys.size
@@ -100,6 +106,15 @@ function refuseOthers(
       `the key at offset ${offset} of partition ${partition} may be in another one, too`,
     )
   }
+}
+
+/** As each spelling is a key of its own to the log, a row may have events in partitions of several threads. */
+function refuseSpelledOtherwise(
+  projection: FoldProjection,
+  records: readonly PreparedRecord[],
+): void {
+  if (!mayMeetOtherSpellings(projection, records)) return
+  throw new Error('keys of events are spelled otherwise than Postgres does')
 }
 
 /** A chunk for each request. */

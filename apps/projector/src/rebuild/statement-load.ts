@@ -8,7 +8,8 @@ import {
   classifyFailure,
   isEventFault,
 } from '@fairlead/projection'
-import { type BatchMode, BlameNeeded, applyRecords } from '../apply-batch.ts'
+import { type BatchMode, applyRecords } from '../apply-batch.ts'
+import { BlameNeeded } from '../blame-needed.ts'
 import { LookUps } from '../look-ups.ts'
 import { pause } from '../pause.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'

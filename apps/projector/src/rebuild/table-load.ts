@@ -9,7 +9,7 @@ import {
   rowKeysOf,
 } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { BlameNeeded } from '../apply-batch.ts'
+import { BlameNeeded, refuseSpelledTwice } from '../blame-needed.ts'
 import type { LookUps } from '../look-ups.ts'
 import { FoldTable } from '../store/fold-table.ts'
 import { enrichInSession } from './enrich-in-session.ts'
@@ -66,6 +66,16 @@ export class TableLoad {
     if (this.#isWritten) await this.#load(records, ledger)
     const enriched = await this.#enrich(records, ledger)
     this.#folded.fold(records, ledger, { rows: this.#loaded, enriched })
+  }
+
+  /**
+   * Before it writes what it holds.
+   *
+   * @throws {BlameNeeded} when it has a row under two keys.
+   */
+  async refuseSpelledTwice(): Promise<void> {
+    const { session } = this.#filled
+    await refuseSpelledTwice(session.db, this.#table, [...this.#folded.changed.keys()])
   }
 
   /** Writes what it holds. Those to come are merged with these, by the key of the table. */

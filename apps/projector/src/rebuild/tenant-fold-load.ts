@@ -82,6 +82,7 @@ export class TenantFoldLoad {
   async write(positions: readonly PartitionProgress[]): Promise<void> {
     const { session, registered, jobId, topicIds, mirror } = this.#filled
     this.#copiedCount = 0
+    for (const table of this.#tables.values()) await table.refuseSpelledTwice()
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered, jobId)
       for (const [tenant, table] of this.#tables) {

@@ -1,4 +1,11 @@
-import type { FoldProjection, Row, RowChanges, RowKey, Table } from '@fairlead/projection'
+import {
+  type FoldProjection,
+  type Row,
+  type RowChanges,
+  type RowKey,
+  type Table,
+  mayBeSpelledTwice,
+} from '@fairlead/projection'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import { arrayParameter } from './array-parameter.ts'
 import { columnType } from './column-type.ts'
@@ -42,6 +49,20 @@ export class FoldTable {
     return new Map(
       rows.map((found) => [keys[found.fold_position - 1] as RowKey, this.#rowOf(found)]),
     )
+  }
+
+  /**
+   * Whether two of the keys, all of which differ, are one to the database. Rows that were folded under both would
+   * each lack what the other one has.
+   */
+  async areSpelledTwice(trx: Kysely<unknown>, keys: readonly RowKey[]): Promise<boolean> {
+    if (!mayBeSpelledTwice(this.#table, keys)) return false
+    const { rows } = await sql<{ count: number }>`
+      select count(distinct key)::int as count
+      from unnest(${arrayParameter(keys, this.#keyType)}::${sql.raw(this.#keyType)}[]) as asked (key)`.execute(
+      trx,
+    )
+    return (rows[0]?.count ?? 0) < keys.length
   }
 
   /** Without the position; column by column, which is several times as quick as to take it out. */
