@@ -39,10 +39,24 @@ afterEach(() => database.close())
 
 /** A key that was in partition `from` of three, and is in partition `to` of four. */
 function keyFrom(from: number, to = 3, firstIndex = 0): string {
+  return keyWhere(
+    [
+      [3, from],
+      [4, to],
+    ],
+    firstIndex,
+  )
+}
+
+/** A key that is in these partitions of so many. */
+function keyWhere(
+  places: readonly (readonly [partitionCount: number, partition: number])[],
+  firstIndex = 0,
+): string {
   for (let index = firstIndex; ; index += 1) {
     const key = `key-${index}`
     const bytes = Buffer.from(key)
-    if (partitionOfKey(bytes, 3) === from && partitionOfKey(bytes, 4) === to) return key
+    if (places.every(([count, partition]) => partitionOfKey(bytes, count) === partition)) return key
   }
 }
 
@@ -102,6 +116,19 @@ test('an event waits for those of its own key alone, however far behind others o
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
 })
 
+test('of two events of one time that in the partition before waits for none, and the other one for it', async () => {
+  const clock = { nowMs: LONG_AGO_MS }
+  const later = await movedKeys(clock)
+  const before = await movedKeys(clock, { partition: 0 })
+  log.append(0, at(1_000, keyFrom(0)))
+  log.append(3, at(1_000, keyFrom(0)))
+  await applied(0, 0, 0)
+  expect(await later.permitted(await records(), signal)).toMatchObject({ count: 0 })
+  expect(await before.permitted(await records(0), signal)).toMatchObject({ count: 1 })
+  await applied(1, 0, 0)
+  expect(await later.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
 test('partitions that have got keys from each other do not take turns', async () => {
   const clock = { nowMs: LONG_AGO_MS }
   const [one, other] = [
@@ -135,6 +162,24 @@ test('a former partition with more than is looked through is waited for until it
   }
   await applied(1_500, 0, 0)
   expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+})
+
+test('what was looked through for the keys of one growth is looked through again for those of the next', async () => {
+  const moved = await movedKeys({ nowMs: LONG_AGO_MS })
+  const movesNext = keyWhere([
+    [4, 0],
+    [5, 3],
+  ])
+  log.append(0, at(1_000, keyFrom(0, 0)), at(1_001, movesNext))
+  log.append(3, at(2_000, keyFrom(0)))
+  await applied(0, 0, 0)
+  expect(await moved.permitted(await records(), signal)).toMatchObject({ count: 1 })
+  log.grow(5)
+  log.append(3, at(3_000, movesNext))
+  const late = (await records()).slice(1)
+  expect(await moved.permitted(late, signal)).toMatchObject({ count: 0 })
+  await applied(2, 0, 0)
+  expect(await moved.permitted(late, signal)).toMatchObject({ count: 1 })
 })
 
 test('what a database has lost that its former partition had applied is waited for once more', async () => {

@@ -226,7 +226,7 @@ describe('each tenant has tables of its own', () => {
 
     test('in as many transactions as its memory asks for', async () => {
       for (let index = 0; index < 3_000; index += 1) {
-        fixture.log.append(0, of(`t${index % 3}`, index % 7, 1 + (index % 5)))
+        fixture.log.append(0, of(`t${index % 3}`, index % 21, 1 + (index % 5)))
       }
       const copied = await rebuilt({ rebuildMemoryBytesMax: 1 })
       expect(copied.length).toBeGreaterThan(3)

@@ -1,5 +1,5 @@
 import { partitionOfKey } from '@fairlead/kafka'
-import type { FoldProjection, LogRecord } from '@fairlead/projection'
+import type { FoldProjection, LogRecord, Projection } from '@fairlead/projection'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RecordReader } from '../log/prepare-records.ts'
@@ -7,7 +7,15 @@ import { MovedKeys } from '../moved-keys.ts'
 import { registerMoment } from '../store/register.ts'
 import type { RegisteredProjection } from '../store/registered-projection.ts'
 import { readVersion } from '../store/versions.ts'
-import { JsonSerde, accountId, accounts, deposited } from '../testing/accounts.test-fixture.ts'
+import {
+  BranchEvents,
+  JsonSerde,
+  accountId,
+  accounts,
+  activity,
+  deposited,
+  totals,
+} from '../testing/accounts.test-fixture.ts'
 import { type MemoryLog, TOPIC_ID } from '../testing/memory-log.test-fixture.ts'
 import { PARTITIONS, RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
@@ -18,7 +26,7 @@ let fixture: RebuildFixture
 let log: MemoryLog
 
 beforeEach(async () => {
-  fixture = await RebuildFixture.open()
+  fixture = await RebuildFixture.open([BranchEvents.topic])
   ;({ log } = fixture)
 })
 
@@ -70,6 +78,22 @@ describe('a log that is not the whole one', () => {
     fixture.start([accounts, losing])
     await fixture.hasState('accounts', 2, 'failed')
     expect(await reasonOf(2)).toMatch(/begins at offset 1: .* retention/)
+  })
+
+  test('is refused when one of its partitions has lost all that it had', async () => {
+    log.append(0, deposited(accountId(0), 1))
+    await startLive()
+    await fixture.hasBalances('public', balances(1))
+    await fixture.stopAll()
+    const ofSecond = (partition: number): number => (partition === 1 ? 7 : 0)
+    const shortened = {
+      ...log.open(),
+      earliestOffset: async (_topic: string, partition: number) => ofSecond(partition),
+      endOffset: async (_topic: string, partition: number) => ofSecond(partition) || 1,
+    }
+    fixture.start([later()], { log: shortened })
+    await fixture.hasState('accounts', 2, 'failed')
+    expect(await reasonOf(2)).toMatch(/account-1 begins at offset 7: .* retention/)
   })
 
   test('is waited for while the topic is away', async () => {
@@ -135,6 +159,26 @@ describe('a log that is not the whole one', () => {
     expect(await fixture.balancesIn('public')).toEqual(balances(1))
   })
 })
+
+test.for<{ what: string; projection: Projection }>([
+  { what: 'a fold', projection: accounts },
+  { what: 'changes that commute', projection: activity },
+  { what: 'SQL', projection: totals },
+])(
+  'an event of a type that is not defined ends a rebuild of $what, and is not skipped',
+  async ({ projection }) => {
+    log.append(0, deposited(accountId(0), 1))
+    const moved = {
+      ...deposited(accountId(1), 1),
+      headers: [['eventType', Buffer.from('Moved')]] as const,
+    }
+    log.append(1, deposited(accountId(1), 1), moved, deposited(accountId(1), 2))
+    fixture.start([projection, { ...projection, version: 2 }])
+    await fixture.hasState(projection.name, 2, 'failed')
+    const { reason } = await readVersion(fixture.db, { name: projection.name, version: 2 })
+    expect(reason).toMatch(/account has an event of type Moved, which .* do not define/)
+  },
+)
 
 test('the checkpoints of a rebuild say of which topic they are places', async () => {
   log.append(0, deposited(accountId(0), 1))
