@@ -1,6 +1,8 @@
+import type { SqlProjection } from '@fairlead/projection'
+import type { Metrics } from '@fairlead/service'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
+import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, errorsOf, until } from './testing/one-topic.test-fixture.ts'
 
 let fixture: OneTopicFixture
@@ -42,4 +44,27 @@ test('of a batch that is too large, half is tried, however little of it the proj
   await until(async () => expect(await fixture.nextOffset()).toBe(41))
   expect(await fixture.readAccounts()).toHaveLength(5)
   expect(await errorsOf(metrics, 'contention')).toBe(3)
+})
+
+/** Transactions of batches so far. */
+async function batchCount({ registry }: Metrics): Promise<number> {
+  const text = await registry.getSingleMetricAsString('projection_batch_size')
+  return Number(/^projection_batch_size_count\S* (\d+)$/m.exec(text)?.[1] ?? 0)
+}
+
+test('statements that take long are fewer in the next transaction', async () => {
+  const slow: SqlProjection = {
+    ...totals,
+    on: {
+      Deposited: async (_event, { trx }) => void (await sql`select pg_sleep(0.05)`.execute(trx)),
+    },
+  }
+  const append = (count: number) =>
+    fixture.log.append(0, ...Array.from({ length: count }, () => deposited(accountId(0), 1)))
+  append(50)
+  const { metrics } = fixture.start([slow])
+  await until(async () => expect(await batchCount(metrics)).toBe(1))
+  append(50)
+  await until(async () => expect(await fixture.nextOffset()).toBe(100))
+  await until(async () => expect(await batchCount(metrics)).toBeGreaterThan(2))
 })

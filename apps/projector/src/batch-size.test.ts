@@ -19,7 +19,7 @@ test('a batch that loses again and again is halved down to one record, until one
   expect(subject.recordsMax).toBe(50)
   for (let count = 0; count < 2_000; count += 1) subject.halve()
   expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([1, 1_000])
-  subject.committed()
+  subject.committed({ tookMs: 1 })
   expect(subject.recordsMax).toBe(100)
 })
 
@@ -60,4 +60,28 @@ test.for([
   expect([subject.recordsMax, subject.fetchBytesMax]).toEqual([of.far, 4_000])
   subject.halve()
   expect(subject.recordsMax).toBe(of.far / 2)
+})
+
+test('a batch that took long has fewer records the next time, and more once there is time for them', () => {
+  const subject = size()
+  subject.fetched(1_001)
+  subject.tried(400)
+  subject.committed({ tookMs: 16_000 })
+  expect(subject.recordsMax).toBe(50)
+  subject.tried(50)
+  subject.committed({ tookMs: 1_500 })
+  expect(subject.recordsMax).toBe(50)
+  // It says nothing of larger ones.
+  subject.tried(49)
+  subject.committed({ tookMs: 1 })
+  expect(subject.recordsMax).toBe(50)
+  for (const recordsMax of [50, 100, 200]) {
+    expect(subject.recordsMax).toBe(recordsMax)
+    subject.tried(recordsMax)
+    subject.committed({ tookMs: 900 })
+  }
+  expect(subject.recordsMax).toBe(400)
+  subject.tried(1)
+  subject.committed({ tookMs: 60_000 })
+  expect(subject.recordsMax).toBe(1)
 })

@@ -6,12 +6,19 @@ const FAR_BEHIND_BATCHES = 10
  */
 const CATCH_UP_FACTOR = 4
 
+/**
+ * Handlers in SQL make a statement for each event, and a database that is far away takes its time for each: what took
+ * longer has fewer records the next time. Its rows are seen no sooner, and whoever is to stop, or to hand the partition
+ * over, which waits for 4 s, would give up all of it.
+ */
+const TOOK_MAX_MS = 2_000
+
 /** Below one record there is nothing to halve, and 2 ** 1024 is no number. */
 const HALVINGS_MAX = 32
 
 /**
  * How many records one transaction applies, and how much one fetch reads: more while the partition is far
- * behind, fewer once transactions have lost against others, or were too much for the server.
+ * behind, fewer once transactions have lost against others, were too much for the server, or took long.
  */
 export class BatchSize {
   readonly #recordsMax: number
@@ -19,6 +26,7 @@ export class BatchSize {
   readonly #fetchBytesMax: number
   #isFarBehind = false
   #halvings = 0
+  #inTimeMax = Number.POSITIVE_INFINITY
   #triedLength = Number.POSITIVE_INFINITY
 
   constructor(options: {
@@ -36,6 +44,7 @@ export class BatchSize {
     const records = Math.min(
       this.#recordsMax * (this.#isFarBehind ? CATCH_UP_FACTOR : 1),
       this.#projectionRecordsMax,
+      this.#inTimeMax,
     )
     return Math.max(1, Math.ceil(records / 2 ** this.#halvings))
   }
@@ -74,7 +83,10 @@ export class BatchSize {
     while (this.recordsMax > recordsMax && this.#halvings < HALVINGS_MAX)
   }
 
-  committed(): void {
+  committed({ tookMs }: { readonly tookMs: number }): void {
     this.#halvings = 0
+    if (tookMs > TOOK_MAX_MS) this.#inTimeMax = (this.#triedLength * TOOK_MAX_MS) / tookMs
+    // One that had as many as it might, and had time for as many again.
+    else if (this.#triedLength >= this.#inTimeMax && tookMs < TOOK_MAX_MS / 2) this.#inTimeMax *= 2
   }
 }

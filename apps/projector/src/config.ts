@@ -73,7 +73,7 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: 2_000,
     min: 1,
     max: 100_000,
-    doc: 'Most records that one transaction applies; four times as many while a partition is ten batches behind. A definition may say less, with batch.max.',
+    doc: 'Most records that one transaction applies; four times as many while a partition is ten batches behind, fewer where they take longer than 2 s. A definition may say less, with batch.max.',
   },
   'fetch.bytes.max': {
     type: 'int',

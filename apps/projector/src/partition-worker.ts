@@ -314,10 +314,11 @@ export class PartitionWorker {
     const { applied: ledger, trace } = await spans.process(admitted, () =>
       applyBatch(context, admitted, mode),
     )
-    this.#batchSize.committed()
+    const tookMs = nowMs() - startMs
+    this.#batchSize.committed({ tookMs })
     this.#recovery.committed()
     this.#held.committed({ to: admitted.to, leaderEpoch, parkedKeys: ledger.parkedKeys })
-    observer.committed({ admitted, ledger, trace, durationMs: nowMs() - startMs })
+    observer.committed({ admitted, ledger, trace, durationMs: tookMs })
   }
 }
 
