@@ -86,6 +86,8 @@ export type DeadLetter<S extends AnyEvents> = {
   /** Of the event's headers. */
   readonly traceparent: string | null
   readonly kind: 'failed' | 'blocked'
+  /** The letter at the head of its key, which it waits for; null for that one. */
+  readonly blockedBy: string | null
   readonly stage: string | null
   readonly errorClass: string | null
   readonly errorCode: string | null

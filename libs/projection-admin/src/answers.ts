@@ -28,6 +28,8 @@ export type ProjectionStatus = {
   readonly lagSeconds: number | null
   readonly parkedKeys: number
   readonly pausedBy: string | null
+  /** Of the live version, as in {@link ProjectionVersion}; null without one. */
+  readonly duplicatesKnownBy: ProjectionVersion['duplicatesKnownBy'] | null
 }
 
 export type RebuildOptions = {

@@ -129,6 +129,7 @@ class HttpProjectionAdmin implements ProjectionAdmin {
       lagSeconds: lag === undefined ? null : longest(lag.partitions),
       parkedKeys: live?.parkedKeys ?? 0,
       pausedBy: live?.pausedBy ?? null,
+      duplicatesKnownBy: live?.duplicatesKnownBy ?? null,
     }
   }
 

@@ -5,7 +5,13 @@ import type { ListedLetter, WholeLetter } from '../store/list-letters.ts'
 
 /** A letter in a list. */
 export function letterJson(letter: ListedLetter) {
-  return { ...letter, id: String(letter.id), offset: Number(letter.offset) }
+  const { id, blockedBy, offset } = letter
+  return {
+    ...letter,
+    id: String(id),
+    blockedBy: blockedBy === null ? null : String(blockedBy),
+    offset: Number(offset),
+  }
 }
 
 /** What this process can say about the value of a letter. */

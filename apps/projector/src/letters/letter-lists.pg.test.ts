@@ -26,11 +26,12 @@ test('letters are listed by projection, kind and page, with where they come from
       offset: 0,
       key: accountId(1),
       kind: 'failed',
+      blockedBy: null,
       errorMessage: 'nothing deposited',
       messageId: 'event-1',
       schemaId: 1,
     },
-    { offset: 1, key: accountId(1), kind: 'blocked', errorMessage: null },
+    { offset: 1, key: accountId(1), kind: 'blocked', blockedBy: all[0]?.id, errorMessage: null },
   ])
   expect(await list(`after=${all[0]?.id}&limit=1`)).toMatchObject([{ offset: 1 }])
   expect(await list('kind=blocked')).toHaveLength(1)

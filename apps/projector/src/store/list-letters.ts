@@ -30,6 +30,8 @@ export type ListedLetter = {
   readonly schemaId: number | null
   readonly traceparent: string | null
   readonly kind: 'failed' | 'blocked'
+  /** The letter at the head of its key, which it waits for; null for that one. */
+  readonly blockedBy: bigint | null
   readonly stage: string | null
   readonly errorClass: string | null
   readonly errorCode: string | null
@@ -46,7 +48,10 @@ export type ListedLetter = {
 
 const LISTED = sql`l.id, p.name as projection, l.version, l.topic, l.part as "partition",
   l.log_offset as "offset", l.key, l.tenant, l.event_type as "eventType", l.message_id as "messageId",
-  l.schema_id as "schemaId", l.traceparent, l.kind, l.stage, l.error_class as "errorClass",
+  l.schema_id as "schemaId", l.traceparent, l.kind,
+  case l.kind when 'blocked' then nullif((select min(head.id) from evt.dead_letter head
+    where (head.projection_id, head.version, head.topic, md5(head.key))
+      = (l.projection_id, l.version, l.topic, md5(l.key))), l.id) end as "blockedBy", l.stage, l.error_class as "errorClass",
   l.error_code as "errorCode", l.error_message as "errorMessage", l.fingerprint, l.attempts,
   case l.kind when 'failed' then (select k.next_try_at from evt.parked_key k
     where (k.projection_id, k.version, k.topic, k.key_md5)
