@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { accounts, totals } from '../testing/accounts.test-fixture.ts'
 import { type TwoVersions, openTwoVersions } from '../testing/two-versions.test-fixture.ts'
 import { moveCheckpoint } from './checkpoints.ts'
-import { promote } from './promote.ts'
+import { promote, rollback } from './promote.ts'
 import { retire } from './retire.ts'
 import { readVersion, setPaused } from './versions.ts'
 
@@ -263,4 +263,17 @@ test('batches that come while a promotion waits for one wait behind it', async (
   commit.resolve()
   expect(await promoting).toMatchObject({ live: 2, attempts: 1 })
   await Promise.all([first.done, second.done])
+})
+
+test('a rollback without anything to go back to says that it may be retired', async () => {
+  await open(accounts)
+  await versions.stand(1, 1)
+  await versions.stand(2, 1)
+  await promote(versions.db, { ...SWAP, name: 'accounts', version: 2 })
+  await retire(versions.db, { name: 'accounts', version: 1 })
+  await expect(rollback(versions.db, { ...SWAP, name: 'accounts' })).rejects.toMatchObject({
+    code: 'NO_EARLIER_VERSION',
+    message:
+      'accounts has no version to go back to: none was live before this one, or it is retired',
+  })
 })

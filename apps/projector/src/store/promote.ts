@@ -192,7 +192,10 @@ async function previousVersion(db: Database, name: string): Promise<number> {
     throw new VersionError('UNKNOWN_PROJECTION', `there is no projection ${name}`)
   }
   if (row.previous_version !== null) return row.previous_version
-  throw new VersionError('NO_EARLIER_VERSION', `${name} has had no other version before this one`)
+  throw new VersionError(
+    'NO_EARLIER_VERSION',
+    `${name} has no version to go back to: none was live before this one, or it is retired`,
+  )
 }
 
 /** What the swap has left. */
