@@ -1,8 +1,8 @@
 import type { Projection, Table } from '@fairlead/projection'
-import { type Kysely, type Transaction, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { addKey, hasKey } from '../store/columns.ts'
 import type { Database } from '../store/database.ts'
-import { type Job, expectOpen } from '../store/jobs.ts'
+import { type Job, expectBuilding, expectOpen } from '../store/jobs.ts'
 import { type RegisteredProjection, versionOf } from '../store/registered-projection.ts'
 import { addIndex, addIndexes, missingIndexes } from '../store/table-indexes.ts'
 import { listTenantSchemas } from '../store/tenant-schemas.ts'
@@ -44,18 +44,25 @@ export async function indexTables(target: Target, reporter: JobReporter): Promis
   }
 }
 
-/** Empties the tables, which get their key and indexes: rows are then refused one by one, as live. */
-export async function emptyIndexed(
-  trx: Transaction<unknown>,
-  registered: RegisteredProjection,
-): Promise<void> {
+/**
+ * Empties the tables, which get their key and indexes: rows are then refused one by one, as live. Each has a
+ * transaction, for the locks of many tenants; no checkpoint is to say that there are rows.
+ */
+export async function emptyIndexed({
+  session,
+  registered,
+  job,
+}: Omit<Target, 'db'>): Promise<void> {
   const table = tableOf(registered.projection)
   if (table === undefined) return
-  for (const schemaName of await schemasOf(trx, registered)) {
-    await sql`truncate ${sql.table(`${schemaName}.${table.name}`)}`.execute(trx)
-    if (!(await hasKey(trx, table, schemaName))) await addKey(trx, table, schemaName)
-    const indexes = await missingIndexes(trx, table, schemaName)
-    await addIndexes(trx, { ...table, indexes }, schemaName)
+  for (const schemaName of await schemasOf(session.db, registered)) {
+    await session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered, job.id)
+      await sql`truncate ${sql.table(`${schemaName}.${table.name}`)}`.execute(trx)
+      if (!(await hasKey(trx, table, schemaName))) await addKey(trx, table, schemaName)
+      const indexes = await missingIndexes(trx, table, schemaName)
+      await addIndexes(trx, { ...table, indexes }, schemaName)
+    })
   }
 }
 

@@ -23,7 +23,7 @@ import { type Job, type JobProgress, expectBuilding, finishJob } from '../store/
 import type { LetterMirror } from '../store/mirror-letters.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, isVersion, versionOf } from '../store/registered-projection.ts'
-import { createTables } from '../store/version-tables.ts'
+import { createTables, createTenants } from '../store/version-tables.ts'
 import type { BuildSession } from './build-session.ts'
 import {
   type BuildTarget,
@@ -140,6 +140,7 @@ class VersionBuild {
       await forgetInbox(trx, registered)
       await storeTarget(trx, registered, target)
     })
+    await createTenants(session.db, registered, (trx) => expectBuilding(trx, registered, job.id))
     return target
   }
 
@@ -382,28 +383,39 @@ class VersionBuild {
    * index: by statements the first works, and the event to blame for the second is found.
    */
   async #startOver(target: BuildTarget, error: unknown): Promise<void> {
-    const { session, registered, job, logger } = this.#options
+    const { registered, logger } = this.#options
     logger.warn(
       { projection: projectionLabel(registered.projection), err: error },
       'the rebuild begins again by statements, as the rows have no key or index together',
     )
+    await this.#emptyAll()
+    await this.#applyStatements(target)
+  }
+
+  async #emptyAll(): Promise<void> {
+    const { session, registered, job } = this.#options
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered, job.id)
       await forgetProgress(trx, registered)
-      await emptyIndexed(trx, registered)
     })
-    await this.#applyStatements(target)
+    await emptyIndexed(this.#options)
   }
 
   /**
    * Rows that were copied in this rebuild are void, and the table gets its key; rows that a write committed
-   * behind a key stay. Those of tenants have theirs from the first, and only what was committed is in them.
+   * behind a key stay. Those of tenants have theirs from the first, and only what was committed is in them: without a
+   * checkpoint it is a part of a write.
    */
   async #forgetRows(projection: FoldProjection): Promise<void> {
     const { session, registered, job } = this.#options
     const { schemaName } = registered
     const { table, tenants } = projection
-    if (tenants === 'schema' || (await hasKey(session.db, table, schemaName))) return
+    if (tenants === 'schema') {
+      const written = await readCheckpoints(session.db, versionOf(registered))
+      if (written.length === 0) await this.#emptyAll()
+      return
+    }
+    if (await hasKey(session.db, table, schemaName)) return
     await session.db.transaction().execute(async (trx) => {
       await expectBuilding(trx, registered, job.id)
       await forgetProgress(trx, registered)

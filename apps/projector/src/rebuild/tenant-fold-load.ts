@@ -1,9 +1,11 @@
 import { type PreparedRecord, unitOf } from '@fairlead/projection'
+import { type Transaction, sql } from 'kysely'
 import { LookUps } from '../look-ups.ts'
 import { type PartitionProgress, writeCheckpoints } from '../store/checkpoints.ts'
 import { expectBuilding } from '../store/jobs.ts'
 import { setTenant } from '../store/set-tenant.ts'
-import { tenantSchemas } from '../store/tenant-schemas.ts'
+import { TENANTS_AT_A_TIME, tenantSchemas } from '../store/tenant-schemas.ts'
+import { type RegisteredProjection, isVersion } from '../store/registered-projection.ts'
 import { setAside } from '../tenant-parts.ts'
 import type { FoldLoadOptions } from './fold-load.ts'
 import { FoldedRows } from './folded-rows.ts'
@@ -11,9 +13,14 @@ import { parkByTopic } from './parked-keys.ts'
 import { TableLoad } from './table-load.ts'
 import type { Filled } from './write-whole.ts'
 
+type TenantTable = readonly [tenant: string, table: TableLoad]
+
+/** Whose tables are written to in one transaction, with some five locks for each. */
+const TENANTS_WRITTEN_MAX = 100
+
 /**
  * As `FoldLoad`, for a fold with tables for each tenant: what is folded is written to the tables of all of
- * them in one transaction. These have their keys from the first. A tenant that is met gets his tables as in a
+ * them in one transaction, or, of too many for the locks of a server, in several. These have their keys from the first. A tenant that is met gets his tables as in a
  * live batch, or his events are set aside.
  */
 export class TenantFoldLoad {
@@ -78,20 +85,23 @@ export class TenantFoldLoad {
     this.#unknown.keep(ledger)
   }
 
-  /** Writes what it holds, and the checkpoints behind it, in one transaction. @throws as `FoldLoad` does. */
+  /**
+   * Writes what it holds, and the checkpoints behind it, in one transaction. Where it takes several, the former
+   * checkpoints go first: a rebuild that dies in between begins again, as nobody knows which rows are ahead of them.
+   *
+   * @throws as `FoldLoad` does.
+   */
   async write(positions: readonly PartitionProgress[]): Promise<void> {
-    const { session, registered, jobId, topicIds, mirror } = this.#filled
+    const { registered, topicIds, mirror } = this.#filled
     this.#copiedCount = 0
     for (const table of this.#tables.values()) await table.refuseSpelledTwice()
-    await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered, jobId)
-      for (const [tenant, table] of this.#tables) {
-        const { size } = table.folded.changed
-        if (size === 0) continue
-        await setTenant(trx, tenant, { until: 'transaction' })
-        await table.write(trx)
-        this.#copiedCount += size
-      }
+    const changed = [...this.#tables].filter(([, { folded }]) => folded.changed.size > 0)
+    const groups = inGroups(changed, TENANTS_WRITTEN_MAX)
+    const last = groups.pop() ?? []
+    if (groups.length > 0) await this.#inTransaction((trx) => forgetCheckpoints(trx, registered))
+    for (const group of groups) await this.#inTransaction((trx) => this.#writeTables(trx, group))
+    await this.#inTransaction(async (trx) => {
+      await this.#writeTables(trx, last)
       const letters = this.#all.flatMap((folded) => folded.letters)
       await parkByTopic(trx, registered, letters, mirror)
       await writeCheckpoints(trx, registered, positions, topicIds)
@@ -100,13 +110,28 @@ export class TenantFoldLoad {
     this.#unknown.clear()
   }
 
+  #inTransaction<Result>(run: (trx: Transaction<unknown>) => Promise<Result>): Promise<Result> {
+    const { session, registered, jobId } = this.#filled
+    return session.db.transaction().execute(async (trx) => {
+      await expectBuilding(trx, registered, jobId)
+      return run(trx)
+    })
+  }
+
+  async #writeTables(trx: Transaction<unknown>, tables: readonly TenantTable[]): Promise<void> {
+    for (const [tenant, table] of tables) {
+      await setTenant(trx, tenant, { until: 'transaction' })
+      await table.write(trx)
+      this.#copiedCount += table.folded.changed.size
+    }
+  }
+
   get #all(): readonly FoldedRows[] {
     return [this.#unknown, ...[...this.#tables.values()].map(({ folded }) => folded)]
   }
 
   /** Makes room for tenants that are new to it. Nothing is made for events that are set aside anyway. */
   async #open(byTenant: ReadonlyMap<string, readonly PreparedRecord[]>): Promise<void> {
-    const { session, registered, jobId } = this.#filled
     const { parkedKeys } = this.#unknown
     const tenants = [...byTenant.keys()].filter(
       (tenant) =>
@@ -114,11 +139,13 @@ export class TenantFoldLoad {
         !this.#tables.has(tenant) &&
         byTenant.get(tenant)?.some(({ key }) => !parkedKeys.has(key)) === true,
     )
-    if (tenants.length === 0) return
-    const schemas = await session.db.transaction().execute(async (trx) => {
-      await expectBuilding(trx, registered, jobId)
-      return tenantSchemas(trx, registered, tenants.toSorted())
-    })
+    for (const some of inGroups(tenants.toSorted(), TENANTS_AT_A_TIME)) await this.#openSome(some)
+  }
+
+  async #openSome(tenants: readonly string[]): Promise<void> {
+    const { parkedKeys } = this.#unknown
+    const { registered } = this.#filled
+    const schemas = await this.#inTransaction((trx) => tenantSchemas(trx, registered, tenants))
     for (const [tenant, schemaName] of schemas) {
       const filled = { ...this.#filled, registered: { ...registered, schemaName } }
       const { isWritten } = this.#options
@@ -135,4 +162,19 @@ export class TenantFoldLoad {
     if (projection.enrich === undefined) return
     await setTenant(session.db, tenant, { until: 'session' })
   }
+}
+
+async function forgetCheckpoints(
+  trx: Transaction<unknown>,
+  registered: RegisteredProjection,
+): Promise<void> {
+  await sql`delete from evt.checkpoint where ${isVersion(registered)}`.execute(trx)
+}
+
+function inGroups<Item>(items: readonly Item[], size: number): Item[][] {
+  const groups: Item[][] = []
+  for (let begin = 0; begin < items.length; begin += size) {
+    groups.push(items.slice(begin, begin + size))
+  }
+  return groups
 }

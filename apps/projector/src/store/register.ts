@@ -7,8 +7,8 @@ import type { Database } from './database.ts'
 import { type JobRequest, requestJob } from './jobs.ts'
 import { projectionLabel } from '../projection-label.ts'
 import { type RegisteredProjection, type TenantScope, versionOf } from './registered-projection.ts'
-import { createTables } from './version-tables.ts'
-import { type VersionState, isRunning } from './versions.ts'
+import { createTables, createTenants } from './version-tables.ts'
+import { type VersionState, isRunning, lockVersion } from './versions.ts'
 import { listTenantSchemas } from './tenant-schemas.ts'
 import { showTables } from './views.ts'
 
@@ -50,10 +50,10 @@ export async function registerProjection(
   scope: TenantScope = {},
 ): Promise<RegisteredProjection> {
   const codeHash = createHash('sha256').update(definitionText(projection)).digest()
-  return db.transaction().execute(async (trx) => {
+  const { registered, isFirst } = await db.transaction().execute(async (trx) => {
     const { id, live_version } = await projectionRow(trx, projection.name)
     const schemaName = `rm_${projection.name}_v${projection.version}`
-    const registered = { projection, projectionId: id, schemaName, ...scope }
+    const registered: RegisteredProjection = { projection, projectionId: id, schemaName, ...scope }
 
     const { rows } = await sql<VersionRow>`
       select code_hash, state, tenants from evt.projection_version
@@ -76,8 +76,10 @@ export async function registerProjection(
         request: {},
       })
     }
-    return registered
+    return { registered, isFirst: known === undefined && live_version === null }
   })
+  if (isFirst) await createTenants(db, registered, (trx) => lockVersion(trx, projection))
+  return registered
 }
 
 /** The row of the projection, locked until the transaction ends. */

@@ -4,6 +4,12 @@ import { type RegisteredProjection, isVersion } from './registered-projection.ts
 import type { VersionState } from './versions.ts'
 import { showTables } from './views.ts'
 
+/**
+ * Tenants whose tables are made or dropped in one transaction, with some ten locks for each: those of hundreds of them
+ * are more than a server has room for (`max_locks_per_transaction`).
+ */
+export const TENANTS_AT_A_TIME = 20
+
 /** Where one tenant's tables of a version are. */
 export type TenantSchema = {
   readonly tenant: string
@@ -125,13 +131,12 @@ async function createSchema(
   }
 }
 
-/** Drops the tables of all tenants of a version, or of so many; answers of how many. */
+/** Drops the tables of some tenants of a version; answers of how many. */
 export async function dropTenantSchemas(
   trx: Transaction<unknown>,
   version: { readonly projectionId: number; readonly version: number },
-  countMax: number = Number.POSITIVE_INFINITY,
 ): Promise<number> {
-  const dropped = (await listTenantSchemas(trx, version)).slice(0, countMax)
+  const dropped = (await listTenantSchemas(trx, version)).slice(0, TENANTS_AT_A_TIME)
   for (const { schemaName } of dropped) await dropTenantSchema(trx, schemaName)
   return dropped.length
 }
