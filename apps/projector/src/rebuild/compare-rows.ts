@@ -6,7 +6,7 @@ import {
   foldOfChanges,
   unitOf,
 } from '@fairlead/projection'
-import { type Transaction, sql } from 'kysely'
+import { type RawBuilder, type Transaction, sql } from 'kysely'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
@@ -21,6 +21,7 @@ import { KeyTexts } from './key-texts.ts'
 import { refuseOtherHistory } from './history.ts'
 import { LogReading } from './log-reading.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
+import { hidesRows, refuseHiddenRows } from './row-security.ts'
 import { copyStatement, copyText } from './row-text.ts'
 import { type TenantRows, rowsByTenant } from './tenant-rows.ts'
 import type { Verification } from './verify-version.ts'
@@ -110,6 +111,13 @@ async function drawRows(
   projection: FoldProjection,
   { half, logKeys }: { readonly half: number; readonly logKeys: KeyCount },
 ): Promise<DrawnRows> {
+  const { schemaName: schema } = options.registered
+  const { name } = projection.table
+  await refuseHiddenRows(
+    options.session.db,
+    { schema, name },
+    'rows that are there would be missing',
+  )
   const tableKeys = await drawFromTable(projection, options, half)
   const drop = (keyText: string): void => fold.forget(keyText)
   const sample = new KeySample({ known: tableKeys, logKeysMax: half, drop })
@@ -242,16 +250,13 @@ async function keysOf(
   return rows.map(({ key }) => key)
 }
 
-async function countOf(
-  trx: Transaction<unknown>,
-  table: ReturnType<typeof sql.raw>,
-): Promise<number> {
+async function countOf(trx: Transaction<unknown>, table: RawBuilder<unknown>): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     select count(*)::float8 as count from ${table}`.execute(trx)
   return rows[0]?.count ?? 0
 }
 
-/** Null when the live version has no such table: none of the tenant, or one of all tenants. */
+/** Null when the live version has no such table, as none of the tenant or one of all, or its rows are hidden. */
 async function liveCount(
   trx: Transaction<unknown>,
   { projectionId }: RegisteredProjection,
@@ -261,10 +266,13 @@ async function liveCount(
     join evt.tenant t on t.id = s.tenant_id
     where s.projection_id = v.projection_id and s.version = v.version and t.name = ${tenant})`
   const schema = tenant === null ? sql`v.schema_name` : schemaOfTenant
-  const { rows } = await sql<{ name: string | null }>`
-    select to_regclass(quote_ident(${schema}) || '.' || quote_ident(${tableName}))::text as name
-    from evt.projection_version v
-    where v.projection_id = ${projectionId} and v.state = 'live'`.execute(trx)
-  const name = rows[0]?.name ?? null
-  return name === null ? null : countOf(trx, sql.raw(name))
+  const { rows } = await sql<{ schema: string }>`
+    select ${schema} as schema from evt.projection_version v
+    where v.projection_id = ${projectionId} and v.state = 'live'
+      and to_regclass(quote_ident(${schema}) || '.' || quote_ident(${tableName})) is not null`.execute(
+    trx,
+  )
+  const live = rows[0]?.schema
+  if (live === undefined || (await hidesRows(trx, { schema: live, name: tableName }))) return null
+  return countOf(trx, sql.table(`${live}.${tableName}`))
 }

@@ -10,6 +10,7 @@ import { JobReporter } from './job-progress.ts'
 import { LogReading } from './log-reading.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
+import { hidesRows } from './row-security.ts'
 import type { TableCount, Verification } from './verify-version.ts'
 
 /** Each is a statement for each table. */
@@ -91,15 +92,6 @@ async function countsOf(
 }
 
 type Table = Pick<Relation, 'schema' | 'name'>
-
-/** Whether policies bind this session. */
-async function hidesRows(trx: Transaction<unknown>, { schema, name }: Table): Promise<boolean> {
-  const { rows } = await sql<{ isActive: boolean }>`
-    select row_security_active(format('%I.%I', ${schema}::text, ${name}::text)) as "isActive"`.execute(
-    trx,
-  )
-  return rows[0]?.isActive === true
-}
 
 async function hidesSome(trx: Transaction<unknown>, schemaName: string): Promise<boolean> {
   for (const table of [...(await tablesIn(trx, [schemaName])).values()].flat()) {

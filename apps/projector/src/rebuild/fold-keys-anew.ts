@@ -20,6 +20,7 @@ import { refuseOtherHistory } from './history.ts'
 import { releaseLetters } from './parked-keys.ts'
 import { RebuildFailed } from './rebuild-failed.ts'
 import type { RebuildOptions } from './rebuild-version.ts'
+import { refuseHiddenRows } from './row-security.ts'
 import { rowsOfOrder } from './tenant-rows.ts'
 
 /** Records that may be read while the checkpoints are locked: the live batches wait meanwhile. */
@@ -48,6 +49,13 @@ export async function foldKeysAnew(order: RebuildOptions): Promise<void> {
   const projection = foldOf(order.registered.projection)
   const options = await rowsOfOrder(order)
   const { registered, db, job, nowMs, session, signal } = options
+  const { schemaName: schema } = registered
+  const { name } = projection.table
+  await refuseHiddenRows(
+    session.db,
+    { schema, name },
+    'rows could not be replaced. Nothing was changed',
+  )
   const keys = await spelledAsStored(projection, options)
   const wanted = new Set(keys)
   const fold = new KeyFold({ ...options, projection, wants: (keyText) => wanted.has(keyText) })

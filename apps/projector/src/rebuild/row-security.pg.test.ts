@@ -1,8 +1,8 @@
 import type { SqlProjection } from '@fairlead/projection'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { deposited, totals } from '../testing/accounts.test-fixture.ts'
-import { RebuildFixture } from '../testing/rebuild.test-fixture.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
+import { RebuildFixture, balances } from '../testing/rebuild.test-fixture.ts'
 
 const ROLE = 'row_security_test_projector'
 const PASSWORD = 'row-security-test'
@@ -26,9 +26,6 @@ beforeEach(async () => {
   of.username = ROLE
   of.password = PASSWORD
   url = of.href
-  const by = (tenant: string, index: number) =>
-    deposited(`${tenant}-${index}`, 1, [['tenant', Buffer.from(tenant)]])
-  fixture.log.append(0, by('acme', 1), by('acme', 2), by('globex', 1), by('acme', 1))
 })
 
 afterEach(() => fixture.close())
@@ -62,6 +59,9 @@ const tally: SqlProjection = {
 }
 
 test('rows of handlers in SQL are counted of every tenant, and once where they have no policy', async () => {
+  const by = (tenant: string, index: number) =>
+    deposited(`${tenant}-${index}`, 1, [['tenant', Buffer.from(tenant)]])
+  fixture.log.append(0, by('acme', 1), by('acme', 2), by('globex', 1), by('acme', 1))
   fixture.startAt(url, [tally, { ...tally, version: 2 }], { tenantHeader: 'tenant' })
   await fixture.hasState('tally', 2, 'ready')
   const verify = { version: 2, kind: 'verify', request: {} } as const
@@ -75,5 +75,49 @@ test('rows of handlers in SQL are counted of every tenant, and once where they h
         { name: 'tally', rowCount: 3, liveRowCount: 3 },
       ],
     },
+  })
+})
+
+describe('a policy that somebody makes on the table of a fold', () => {
+  async function hide(schema: string): Promise<void> {
+    await sql`alter table ${sql.table(`${schema}.account`)}
+      enable row level security, force row level security`.execute(fixture.db)
+    await sql`create policy large on ${sql.table(`${schema}.account`)} using (balance > 1)`.execute(
+      fixture.db,
+    )
+  }
+
+  beforeEach(async () => {
+    fixture.log.append(0, deposited(accountId(0), 1), deposited(accountId(1), 2))
+    fixture.startAt(url, [accounts, { ...accounts, version: 2 }])
+    await fixture.hasState('accounts', 2, 'ready')
+    await fixture.hasBalances('rm_accounts_v1', balances(1, 2))
+  })
+
+  test.for([
+    ['verify', {}, 'rows that are there would be missing'],
+    ['keys', { keys: [accountId(0)] }, 'Nothing was changed'],
+  ] as const)('ends an order (%s) that it would falsify', async ([kind, request, consequence]) => {
+    await hide('rm_accounts_v1')
+    const job = await fixture.runJob('accounts', { version: 1, kind, request })
+    expect(job).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(
+        new RegExp(`^policies .* on rm_accounts_v1.account bind .*${consequence}`),
+      ),
+    })
+    expect(await fixture.balancesIn('rm_accounts_v1')).toEqual(balances(1, 2))
+  })
+
+  test('keeps the rows of the live version from being counted, and no more', async () => {
+    const verify = { version: 2, kind: 'verify', request: {} } as const
+    const result = { isEqual: true, rowCount: 2 }
+    expect(await fixture.runJob('accounts', verify)).toMatchObject({
+      result: { ...result, liveRowCount: 2 },
+    })
+    await hide('rm_accounts_v1')
+    expect(await fixture.runJob('accounts', verify)).toMatchObject({
+      result: { ...result, liveRowCount: null },
+    })
   })
 })
