@@ -156,7 +156,7 @@ export class ProjectorMetrics {
     const { events, deadLetters } = this.#metrics
     const labels = { projection: projection.name, version: String(projection.version) }
     events.inc({ ...labels, result: 'applied' }, ledger.appliedCount)
-    events.inc({ ...labels, result: 'skipped' }, ledger.skippedCount + admitted.ignoredCount)
+    events.inc({ ...labels, result: 'skipped' }, ledger.skipped.length + admitted.ignoredCount)
     const duplicateCount = admitted.duplicateCount + ledger.repeatedCount
     events.inc({ ...labels, result: 'duplicate' }, duplicateCount)
     events.inc({ ...labels, result: 'dlq' }, ledger.letters.length)

@@ -32,7 +32,7 @@ import { RetiredError, registerProjection } from './store/register.ts'
 import { StandbyLock, type StandbyOptions } from './standby-lock.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RegisteredProjection, TenantScope } from './store/registered-projection.ts'
-import { tellParked } from './tell-parked.ts'
+import { tellParked, tellSkipped } from './tell-parked.ts'
 import { VersionWatch } from './version-watch.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../sql/migrations', import.meta.url))
@@ -327,6 +327,7 @@ export class Projector {
       committed: (batch) => {
         metrics.committed(batch)
         tellParked(logger, { projection, at: partition }, batch.ledger.letters)
+        tellSkipped(logger, { projection, at: partition }, batch.ledger.skipped)
       },
       drained: (drained) => {
         metrics.drained(drained)

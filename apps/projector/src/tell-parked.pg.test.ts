@@ -1,3 +1,4 @@
+import type { FoldProjection } from '@fairlead/projection'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accountId, accounts, deposited, undecodable } from './testing/accounts.test-fixture.ts'
 import { OneTopicFixture, until } from './testing/one-topic.test-fixture.ts'
@@ -44,4 +45,27 @@ test('a key that is parked is told with its cause, what comes next, and where to
   ])
   expect(JSON.stringify(told)).not.toContain(accountId(0))
   expect(debugged).toContainEqual(expect.objectContaining({ key: accountId(0) }))
+})
+
+test('events that are skipped are told once for a batch, with their cause and how many they are', async () => {
+  const told: object[] = []
+  const silent = (): void => undefined
+  const warn = (fields: object) => void told.push(fields)
+  const skipping: FoldProjection = { ...accounts, classify: () => 'skip' }
+  fixture.log.append(0, ...[1, 0, 0].map((amount, index) => deposited(accountId(index), amount)))
+  fixture.start([skipping], { logger: { debug: silent, info: silent, warn, error: silent } })
+  await until(async () => expect(await fixture.nextOffset()).toBe(3))
+  expect(await fixture.letters()).toEqual([])
+  await until(() => expect(told).not.toEqual([]))
+  expect(told).toMatchObject([
+    {
+      projection: 'accounts v1',
+      partition: 0,
+      offset: 1,
+      count: 2,
+      failureClass: 'code',
+      errorClass: 'RangeError',
+      reason: 'nothing deposited',
+    },
+  ])
 })

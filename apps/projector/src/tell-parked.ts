@@ -1,5 +1,11 @@
-import { EVENT_HEADERS } from '@fairlead/base'
-import { type Letter, type Projection, headersText, parkedRetryOf } from '@fairlead/projection'
+import { EVENT_HEADERS, errorMessage } from '@fairlead/base'
+import {
+  type Letter,
+  type Projection,
+  type SkippedEvent,
+  headersText,
+  parkedRetryOf,
+} from '@fairlead/projection'
 import type { TopicPartition } from './log/event-log.ts'
 import { projectionLabel } from './projection-label.ts'
 import type { RunnerLogger } from './projection-runner.ts'
@@ -34,6 +40,32 @@ export function tellParked(
       'a key is parked: the event failed, and those behind it wait',
     )
     logger.debug({ ...fields, key }, 'parked key')
+  }
+}
+
+/** Tells of events that are in no row and in no letter, once for all of a batch that failed with one class of error. */
+export function tellSkipped(
+  logger: Pick<RunnerLogger, 'warn'>,
+  { projection, at }: { readonly projection: Projection; readonly at: TopicPartition },
+  skipped: readonly SkippedEvent[],
+): void {
+  const classOf = ({ error }: SkippedEvent) => (error instanceof Error ? error.name : typeof error)
+  for (const [errorClass, [first, ...others]] of Map.groupBy(skipped, classOf)) {
+    if (first === undefined) continue
+    const { record, failureClass, error } = first
+    logger.warn(
+      {
+        projection: projectionLabel(projection),
+        ...at,
+        offset: record.offset,
+        ...traceOf(headersText(record)),
+        count: 1 + others.length,
+        failureClass,
+        errorClass,
+        reason: errorMessage(error),
+      },
+      'events are skipped, as errors.classify says: the first of them is told',
+    )
   }
 }
 

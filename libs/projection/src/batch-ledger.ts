@@ -46,6 +46,14 @@ export type Letter = {
       }
 }
 
+/** An event that failed, and that `errors.classify` has nobody come back to. */
+export type SkippedEvent = {
+  readonly record: LogRecord
+  readonly failureClass: FailureClass
+  /** Without what is personal. */
+  readonly error: unknown
+}
+
 /**
  * What becomes of each event of a batch. The key is the unit of failure: once an event is parked, all
  * later events of its key are set aside behind it, and all other keys go on.
@@ -57,6 +65,7 @@ export class BatchLedger {
   readonly #parkedBefore: ReadonlySet<string>
   readonly #parked = new Set<string>()
   readonly #letters: Letter[] = []
+  readonly #skipped: SkippedEvent[] = []
   readonly #failureCounts = new Map<FailureClass, number>()
   readonly #attempts: Attempts
   readonly #classifyFailed: (error: unknown) => void
@@ -64,7 +73,6 @@ export class BatchLedger {
   #opened: PreparedRecord | undefined
   #event: AnyEvent | undefined
   #appliedCount = 0
-  #skippedCount = 0
   #repeatedCount = 0
 
   constructor(options: {
@@ -93,8 +101,8 @@ export class BatchLedger {
     return this.#appliedCount
   }
 
-  get skippedCount(): number {
-    return this.#skippedCount
+  get skipped(): readonly SkippedEvent[] {
+    return this.#skipped
   }
 
   /** Records whose event the inbox knew. */
@@ -173,7 +181,7 @@ export class BatchLedger {
       case 'stop':
         throw new EventFailure(action, { record, attempt, failureClass, cause: told })
       case 'skip':
-        this.#skippedCount += 1
+        this.#skipped.push({ record, failureClass, error: told })
         break
       case 'park': {
         const mayPass = failureClass !== 'decode' && classified !== 'park'

@@ -46,7 +46,7 @@ export {
 } from './table.ts'
 export { type TableIndex, shownIndex } from './table-indexes.ts'
 export { Attempts } from './attempts.ts'
-export { BatchLedger, type Letter, type Stage } from './batch-ledger.ts'
+export { BatchLedger, type Letter, type SkippedEvent, type Stage } from './batch-ledger.ts'
 export { type EventHeaders, EventHeadersReader } from './event-headers.ts'
 export { headersWhenRead, looksTwice, readsHeadersLate } from './headers-when-read.ts'
 export { definitionText } from './definition-text.ts'
