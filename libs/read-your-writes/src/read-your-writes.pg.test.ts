@@ -113,6 +113,22 @@ describe('a read is fresh', () => {
     expect(await isFresh(token({ below: 100n, keys: ['foobar'] }))).toBe(false)
   })
 
+  test.for([
+    { live: 1, ahead: 2 },
+    { live: 2, ahead: 1 },
+  ])(
+    'by what version $live has applied, which is live, though version $ahead is ahead',
+    async ({ live, ahead }) => {
+      await sql`update evt.projection set live_version = ${live}`.execute(db)
+      await sql`
+      update evt.checkpoint set source_lsn = '0/1000', recent_transactions = '{812}'
+      where version = ${ahead}`.execute(db)
+      expect(await isFresh(token({ below: 100n }))).toBe(false)
+      await sql`update evt.projection set live_version = ${ahead}`.execute(db)
+      expect(await isFresh(token({ below: 100n }))).toBe(true)
+    },
+  )
+
   test('once a commit at or above the bound is applied, and not one below it', async () => {
     await apply(1, 99n)
     expect(await isFresh(token({ below: 100n }))).toBe(false)
