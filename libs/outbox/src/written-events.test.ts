@@ -45,6 +45,22 @@ test('an append says which ones before it were rolled back', () => {
   expect(events.topics.size).toBe(0)
 })
 
+test.for([
+  [250, 1],
+  [1, 250],
+] as const)('appends of %i and %i keys are counted by the same residues', ([one, other]) => {
+  const events = new WrittenEvents().of('7')
+  const keysOf = (count: number, name: string) =>
+    Array.from({ length: count }, (_, index) => ({ ...event, key: `${name}${index}` }))
+  events.add(keysOf(one, 'a'), first)
+  events.add(keysOf(other, 'b'), second)
+  const counts = events.topics.get(event.topic)
+  expect(counts?.modulus).toBeLessThan(1_000)
+  const together = new WrittenEvents().of('7')
+  together.add([...keysOf(one, 'a'), ...keysOf(other, 'b')], first)
+  expect(together.topics.get(event.topic)).toEqual(counts)
+})
+
 test('of very many appends all are counted; what is left of the first ones when some of them are rolled back is not known', () => {
   const events = new WrittenEvents().of('7')
   const append = (number: number) =>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { definitionText } from './definition-text.ts'
 import { accounts } from './sample-projection.test-fixture.ts'
-import type { FoldHandler } from './definition.ts'
+import type { CommutativeProjection, FoldHandler, Projection, SqlProjection } from './definition.ts'
 
 const textOf = (Deposited: FoldHandler): string =>
   definitionText({ ...accounts, on: { ...accounts.on, Deposited } })
@@ -63,9 +63,74 @@ test.for([
   expect(textOf(evaluated(source))).not.toBe(original)
 })
 
-test('columns count', () => {
-  const { table } = accounts
-  const columns = { ...table.columns, balance: 'bigint' }
-  const changed = { ...accounts, table: { ...table, columns } }
-  expect(definitionText(changed)).not.toBe(definitionText(accounts))
+const { table } = accounts
+const unchanged: FoldHandler = (row) => row
+const counted: CommutativeProjection = {
+  ...accounts,
+  kind: 'commutative',
+  on: { Deposited: () => ({ events: 1 }) },
+  operations: { balance: 'inc', events: 'inc' },
+}
+const written: SqlProjection = {
+  ...accounts,
+  kind: 'sql',
+  on: { Deposited: async () => undefined },
+  migrate: async () => undefined,
+}
+
+test.for<{ what: string; original: Projection; changed: Projection }>([
+  {
+    what: 'a column',
+    original: accounts,
+    changed: { ...accounts, table: { ...table, columns: { ...table.columns, balance: 'bigint' } } },
+  },
+  {
+    what: 'the column of the key',
+    original: accounts,
+    changed: { ...accounts, table: { ...table, keyColumn: 'balance' } },
+  },
+  {
+    what: 'the first row of a fold',
+    original: accounts,
+    changed: { ...accounts, initial: (id) => ({ id, balance: 1, events: 0 }) },
+  },
+  {
+    what: 'the key of rows',
+    original: accounts,
+    changed: { ...accounts, rowKey: ({ type }) => type },
+  },
+  {
+    what: 'a handler that there was not',
+    original: accounts,
+    changed: { ...accounts, on: { ...accounts.on, Renamed: unchanged } },
+  },
+  {
+    what: 'what is looked up for a batch',
+    original: accounts,
+    changed: { ...accounts, enrich: async () => 1 },
+  },
+  {
+    what: 'what is looked up for an event',
+    original: accounts,
+    changed: { ...accounts, enrichEach: async () => 1 },
+  },
+  { what: 'tenants', original: accounts, changed: { ...accounts, tenants: 'schema' } },
+  {
+    what: 'an operation of changes that commute',
+    original: counted,
+    changed: { ...counted, operations: { ...counted.operations, events: 'max' } },
+  },
+  {
+    what: 'the key of the rows of changes that commute',
+    original: counted,
+    changed: { ...counted, rowKey: ({ type }) => type },
+  },
+  {
+    what: 'what makes the tables of SQL',
+    original: written,
+    changed: { ...written, migrate: async (db) => db.destroy() },
+  },
+])('$what counts', ({ original, changed }) => {
+  expect(definitionText(changed)).not.toBe(definitionText(original))
+  expect(definitionText({ ...original })).toBe(definitionText(original))
 })

@@ -97,6 +97,16 @@ test('an owner of a former life of the version cannot move the checkpoint of thi
   await expect(move(before, 5)).rejects.toThrow(FencedError)
 })
 
+test('an owner whose take-over the database has lost cannot move the checkpoint of the next one', async () => {
+  const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  const lost = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  await sql`update evt.checkpoint set fence = ${before.fence}`.execute(db)
+  const next = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  expect(next.progress).toEqual(lost.progress)
+  await expect(move(lost, 5)).rejects.toThrow(FencedError)
+  await move(next, 5)
+})
+
 test('a clock that was set back lowers no fence', async () => {
   const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
   await sql`update evt.checkpoint set fence = fence + 3600000000`.execute(db)
