@@ -95,8 +95,24 @@ export function primitiveConvert(reader: AvroSchema): Convert {
 /** What an integer is as a float or a double, rounded where that has fewer digits; else undefined. */
 export function numberConvert(writer: AvroSchema['kind'], reader: AvroSchema['kind']): Convert {
   if (writer === 'long' && reader === 'double') return Number
-  const isInteger = writer === 'int' || writer === 'long'
-  return isInteger && reader === 'float' ? (value) => Math.fround(Number(value)) : undefined
+  if (reader !== 'float') return undefined
+  if (writer === 'int') return (value) => Math.fround(value as number)
+  return writer === 'long' ? (value) => floatOf(value as bigint) : undefined
+}
+
+/** A double loses as many bits of a long. */
+const BITS_LOST = 11n
+
+/**
+ * As Java's `(float)`, which rounds once. A double in between would make a tie of what is next to one: of the bits
+ * that it has no room for, it gets whether there is a 1 among them.
+ */
+function floatOf(long: bigint): number {
+  const double = Number(long)
+  if (Number.isSafeInteger(double)) return Math.fround(double)
+  const kept = long >> BITS_LOST
+  const isExact = kept << BITS_LOST === long
+  return Math.fround(Number((isExact ? kept : kept | 1n) << BITS_LOST))
 }
 
 /** Out of avsc's pool of bytes. */

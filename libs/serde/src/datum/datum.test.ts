@@ -240,6 +240,9 @@ describe('bytes that were made up', () => {
   })
 })
 
+/** Half way between two floats, of which the lower one ends in an even digit. */
+const TIE = 2n ** 62n + 2n ** 38n
+
 describe('resolution', () => {
   const resolved = (writer: unknown, reader: unknown, value: unknown): unknown =>
     new DatumDecoder(schemaOf(writer), schemaOf(reader)).decode(
@@ -253,6 +256,14 @@ describe('resolution', () => {
     ['a long beyond all doubles keeps its sign', 'long', 'double', -(2n ** 63n), -(2 ** 63)],
     ['and as float', 'long', ['null', 'float'], 1n - 2n ** 53n, -(2 ** 53)],
     ['int is rounded to a float', 'int', 'float', 2 ** 24 + 1, 2 ** 24],
+    ['long is rounded once: behind a tie', 'long', 'float', TIE + 1n, 2 ** 62 + 2 ** 39],
+    ['at it, to the even one', 'long', 'float', TIE, 2 ** 62],
+    ['before the next', 'long', 'float', TIE + 2n ** 39n - 1n, 2 ** 62 + 2 ** 39],
+    ['at that', 'long', 'float', TIE + 2n ** 39n, 2 ** 62 + 2 ** 40],
+    ['below 0', 'long', 'float', -TIE - 1n, -(2 ** 62) - 2 ** 39],
+    ['below 0, before the next', 'long', 'float', 1n - TIE - 2n ** 39n, -(2 ** 62) - 2 ** 39],
+    ['the largest', 'long', 'float', 2n ** 63n - 1n, 2 ** 63],
+    ['the smallest', 'long', 'float', -(2n ** 63n), -(2 ** 63)],
     ['string is read as bytes', 'string', 'bytes', 'a', new Uint8Array([97])],
     ['bytes are read as string', 'bytes', 'string', new Uint8Array([97]), 'a'],
     ['a value is read as a union', 'int', ['null', 'long'], 5, 5n],
