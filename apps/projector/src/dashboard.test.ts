@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Metrics } from '@fairlead/service'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { ProjectorMetrics } from './projector-metrics.ts'
 
 type Dashboard = {
@@ -44,19 +45,56 @@ function labelsIn(expression: string): readonly string[] {
   return [...matched, ...grouped.flatMap(([, labels = '']) => labels.split(', '))]
 }
 
+/** What is matched has its own metrics and labels on either side. */
+function expectKnown(expression: string): void {
+  for (const side of expression.split(/ and on \([^)]*\) /)) {
+    const names = metricsIn(side)
+    expect(names).not.toEqual([])
+    for (const name of names) {
+      const labels = labelsOf(name)
+      expect(labels, name).toBeDefined()
+      for (const label of labelsIn(side)) expect(labels).toContain(label)
+    }
+  }
+}
+
+type Rule = {
+  readonly alert: string
+  readonly expr: string
+  readonly annotations: { readonly summary: string; readonly runbook_url: string }
+}
+
+describe('of docs/alerts/projections.yml', () => {
+  const url = new URL('../../../docs/alerts/projections.yml', import.meta.url)
+  const { groups } = parse(readFileSync(url, 'utf8')) as {
+    readonly groups: readonly { readonly rules: readonly Rule[] }[]
+  }
+  const rules = groups.flatMap((group) => group.rules)
+
+  test.for(rules)('$alert: $expr is what the projector has', ({ expr, annotations }) => {
+    expectKnown(expr)
+    const { summary, runbook_url: runbook } = annotations
+    const labels = labelsIn(expr)
+    for (const [, label] of summary.matchAll(/\$labels\.(\w+)/g)) expect(labels).toContain(label)
+    const [path = '', anchor] = runbook.split('#')
+    const titles = readFileSync(new URL(path, url), 'utf8').match(/^#+ .*/gm) ?? []
+    const anchors = titles.map((title) =>
+      title
+        .toLowerCase()
+        .replaceAll(/^#+ |,/g, '')
+        .replaceAll(' ', '-'),
+    )
+    expect([undefined, ...anchors]).toContain(anchor)
+  })
+})
+
 describe('of docs/dashboards/projections.json', () => {
   const shown = panels.flatMap(({ title, targets = [] }) =>
     targets.map(({ expr }) => [title, expr] as const),
   )
 
   test.for(shown)('%s: %s is what the projector has', ([, expression]) => {
-    const names = metricsIn(expression)
-    expect(names).not.toEqual([])
-    for (const name of names) {
-      const labels = labelsOf(name)
-      expect(labels, name).toBeDefined()
-      for (const label of labelsIn(expression)) expect(labels).toContain(label)
-    }
+    expectKnown(expression)
   })
 
   test('variables are labels of metrics that there are', () => {
