@@ -79,3 +79,21 @@ test('replays are listed with their states, or one of them is shown', async () =
   const one = await runAgainst(projector([over]), LIST_REPLAYS, '--request', REQUEST)
   expect(one).toMatchObject({ exitCode: 0, requests: [LOOK] })
 })
+
+test('a dry run shows what there is to show', async () => {
+  const run = { appliedCount: 1, failed: [], changes: [], isCut: false }
+  const { exitCode, stdout } = await runAgainst(
+    () => ({ body: run }),
+    REPLAY_LETTERS,
+    'orders',
+    '--all',
+    '--dry-run',
+  )
+  expect([exitCode, stdout]).toEqual([0, 'letters that would be applied: 1\n'])
+})
+
+test.for([['--rate', '5'], ['--no-wait']])('a dry run has no %s', async (option) => {
+  const run = await replay(projector([]), '--dry-run', ...option)
+  expect([run.exitCode, run.requests]).toEqual([2, []])
+  expect(run.stderr).toMatch(/a dry run applies nothing: leave --rate and --no-wait out/)
+})

@@ -52,8 +52,13 @@ export const REPLAY_LETTERS: Command = {
   async run({ options, output, positionals: [projection = ''], signal }) {
     const api = projectorApi(options)
     const selection = selectionOf(options, projection)
-    if (isSet(options, 'dry-run')) return dryRun(api, output, selection)
     const rate = integerOption(options, 'rate', { min: 1, max: RATE_MAX })
+    if (isSet(options, 'dry-run')) {
+      if (rate !== undefined || isSet(options, 'no-wait')) {
+        throw new UsageError('a dry run applies nothing: leave --rate and --no-wait out')
+      }
+      return dryRun(api, output, selection)
+    }
     const { request, keys } = await api.send<{ readonly request: string; readonly keys: number }>(
       'POST',
       '/dead-letters/replay',
@@ -115,14 +120,18 @@ async function dryRun(
   const failures = run.failed.map(
     ({ id, errorClass, errorMessage }) => `letter ${id}: ${errorClass}: ${errorMessage}\n`,
   )
-  output.object(run as unknown as JsonObject, [
+  const sections = [
     {
       title: '',
       text: `letters that would be applied: ${run.appliedCount}${run.isCut ? ' (and more)' : ''}\n`,
     },
     { title: 'would fail again', text: failures.join('') },
     { title: 'rows', text: run.changes.map(changeText).join('') },
-  ])
+  ]
+  output.object(
+    run as unknown as JsonObject,
+    sections.filter(({ text }) => text !== ''),
+  )
   return run.failed.length === 0 ? EXIT.ok : EXIT.failed
 }
 
