@@ -89,6 +89,22 @@ test('the owner before cannot move the checkpoint, wherever it is', async () => 
   expect((await readCheckpoint(db, partition))?.progress.nextOffset).toBe(5)
 })
 
+test.for(['building', 'failed', 'retired'])(
+  'a partition of a version that is %s is taken over by nobody',
+  async (state) => {
+    const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+    await sql`update evt.projection_version set state = ${state}`.execute(db)
+    for (const at of [partition, { ...partition, partition: 5 }]) {
+      await expect(takeOver(db, at, { offset: 0, topicId: TOPIC_ID })).rejects.toMatchObject({
+        code: 'NOT_RUNNING',
+      })
+      expect((await readCheckpoint(db, at))?.fence).toBe(
+        at === partition ? before.fence : undefined,
+      )
+    }
+  },
+)
+
 test('an owner of a former life of the version cannot move the checkpoint of this one', async () => {
   const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
   await db.transaction().execute((trx) => createTables(trx, partition, { isBulk: false }))
