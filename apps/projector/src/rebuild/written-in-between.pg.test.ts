@@ -1,11 +1,13 @@
 import {
   type CommutativeProjection,
   type FoldProjection,
+  type LogRecord,
   type Projection,
   type SqlProjection,
   remove,
 } from '@fairlead/projection'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { EventLog, Fetched } from '../log/event-log.ts'
 import { readCheckpoints } from '../store/checkpoints.ts'
 import { readVersion } from '../store/versions.ts'
 import {
@@ -45,6 +47,12 @@ function appendPart(
   log.append(0, ...all.map(([account, amount]) => deposited(accountId(account), amount, [tenant])))
 }
 
+/** Headers of an event that was committed then. */
+function committed(at: number): LogRecord['headers'] {
+  const headers = { 'cdc.lsn': `0/${at.toString(16)}`, 'cdc.seq': '0', 'cdc.ts': String(at) }
+  return Object.entries(headers).map(([name, text]) => [name, Buffer.from(text)])
+}
+
 function amountOf({ data }: { readonly data: unknown }): number {
   return (data as { readonly amount: number }).amount
 }
@@ -70,6 +78,59 @@ test('a row that is deleted behind a write of it is gone, and one that comes aga
     [accountId(1), 4],
     [accountId(9), 4 * FOLD_RECORDS - 10],
   ])
+})
+
+test('gaps of the log, and events that come twice, are passed by whoever goes on, wherever writes end in them', async () => {
+  const recordCount = 6 * FOLD_RECORDS
+  const isKept = (offset: number): boolean =>
+    offset > 3 && offset % 500 > 2 && offset % 7 !== 0 && offset < recordCount - 5
+  const inner = log.open()
+  const compacted = (
+    fetched: Fetched,
+    { fromOffset }: { readonly fromOffset: number },
+  ): Fetched => {
+    const part = fetched.records.slice(0, 501)
+    const records = part.filter(({ offset }) => isKept(offset))
+    return { ...fetched, records, nextOffset: fromOffset + part.length }
+  }
+  const gappy: EventLog = {
+    ...inner,
+    read: async (request) => compacted(await inner.read(request), request),
+    join: async (options) => {
+      const membership = await inner.join(options)
+      return {
+        ...membership,
+        fetch: async (request) => compacted(await membership.fetch(request), request),
+      }
+    },
+  }
+  let sum = 0
+  for (let commit = 0; commit < recordCount / 2; commit += 1) {
+    const twice = deposited(accountId(0), 1 + (commit % 3), committed(commit))
+    log.append(0, twice, twice)
+    if (isKept(2 * commit) || isKept(2 * commit + 1)) sum += 1 + (commit % 3)
+  }
+  const stopped = Promise.withResolvers<void>()
+  let handledCount = 0
+  const second: FoldProjection = {
+    ...accounts,
+    version: 2,
+    on: {
+      Deposited: (row, event, enriched) => {
+        handledCount += 1
+        if (handledCount > FOLD_RECORDS) stopped.resolve()
+        return accounts.on['Deposited']?.(row, event, enriched) ?? row
+      },
+    },
+  }
+  const options = { rebuildMemoryBytesMax: 1, log: gappy }
+  fixture.start([accounts, second], options)
+  await stopped.promise
+  await fixture.stopAll()
+  fixture.start([accounts, second], options)
+  await fixture.hasState('accounts', 2, 'ready')
+  expect(await fixture.balancesIn('rm_accounts_v2')).toEqual([[accountId(0), sum]])
+  await fixture.hasBalances('public', [[accountId(0), sum]])
 })
 
 describe('behind a write, whoever goes on with a rebuild sets aside what follows a letter of', () => {

@@ -178,3 +178,20 @@ describe('a promotion tells what stands in its way:', () => {
     await expect(shown).rejects.toMatchObject(isTold(/must be owner of view rich/))
   })
 })
+
+test('a column that gets another type in its place is shown with it, and with its old one when that is taken back', async () => {
+  await versions.close()
+  const columns = { ...accounts.table.columns, balance: 'bigint' }
+  const widened: Projection = { ...accounts, version: 2, table: { ...accounts.table, columns } }
+  versions = await openTwoVersions(accounts, widened)
+  const typeOfBalance = async (): Promise<unknown> => {
+    const { rows } = await sql<{ type: string }>`
+      select format_type(atttypid, atttypmod) as type from pg_attribute
+      where attrelid = 'public.account'::regclass and attname = 'balance'`.execute(versions.db)
+    return rows[0]?.type
+  }
+  await promote(versions.db, ASKED)
+  expect(await typeOfBalance()).toBe('bigint')
+  await promote(versions.db, { ...ASKED, version: 1 })
+  expect(await typeOfBalance()).toBe('integer')
+})
