@@ -70,6 +70,20 @@ test('a replay of a paused version says who paused it, and ends once it goes on'
   })
 })
 
+test('a replay is told with the keys that failed in it when a later one has taken them', async () => {
+  const first = await replay(accountId(1))
+  const progress = async (request: string) => (await get(`/replays/${request}`)).body
+  const over = { pendingKeys: 0, failedKeys: 1, replayed: 0 }
+  await until(async () => expect(await progress(first)).toMatchObject(over))
+  const second = await replay(accountId(1))
+  await until(async () => expect(await progress(second)).toMatchObject(over))
+  expect(await progress(first)).toMatchObject(over)
+  const payload = { projection: 'accounts', key: accountId(1), ...ANA }
+  await http.inject({ method: 'POST', url: '/dead-letters/discard', payload })
+  await until(async () => expect(await list('/keys', 'keys')).toHaveLength(1))
+  expect(await progress(first)).toMatchObject(over)
+})
+
 test('replays are listed page by page, the newest first', async () => {
   const requests = [
     await replay(accountId(1)),

@@ -94,7 +94,7 @@ export async function requestReplay(
         drain_joined = case when drain_requested_at is null then '{}'
           else (drain_joined || drain_request)[greatest(1, cardinality(drain_joined) + 2 - ${JOINED_MAX}):] end,
         drain_requested_at = clock_timestamp(), drain_actor = ${options.actor},
-        drain_reason = ${options.reason}, drain_failed = false,
+        drain_reason = ${options.reason},
         drain_letters_left = case when ${staysWhole} then null else ${isOne ? 1 : null}::int end,
         drain_letters_per_second = case when ${staysWhole} then drain_letters_per_second
           else ${options.lettersPerSecond ?? null}::int end

@@ -318,7 +318,7 @@ async function settleKeys(
   { outcomes, isTimed }: Settled,
 ): Promise<void> {
   const tries = outcomes.map((outcome) => nextTry(partition, outcome, isTimed))
-  await sql`
+  const settle = sql`
     update evt.parked_key k set attempts = k.attempts + o.failures, timed_tries = o.timed_tries,
       next_try_at = case when o.failures = 0 then k.next_try_at
         else clock_timestamp() + o.delay_ms * interval '1 ms' end
@@ -330,12 +330,22 @@ async function settleKeys(
       ${tries.map(({ delayMs }) => delayMs)}::float8[])
       as o (key_md5, applied, failures, timed_tries, delay_ms)
     where ${isOfTopic(partition)} and k.key_md5 = o.key_md5
-      and (o.failures > 0 or k.drain_letters_left is not null or k.timed_tries <> o.timed_tries)`.execute(
-    trx,
-  )
+      and (o.failures > 0 or k.drain_letters_left is not null or k.timed_tries <> o.timed_tries)`
+  await (isTimed
+    ? settle
+    : sql`
+    with settled as (${settle} returning k.drain_request, k.drain_joined, o.failures),
+    failed as (
+      select id, count(*) as keys from settled, unnest(drain_joined || drain_request) as id
+      where failures > 0 group by id)
+    update evt.replay_request r set failed_keys = r.failed_keys + locked.keys
+    from (select id, keys from evt.replay_request join failed using (id) order by id
+      for update of replay_request) locked
+    where r.id = locked.id`
+  ).execute(trx)
 }
 
-const REPLAY_ENDS = sql`, drain_failed = o.failures > 0,
+const REPLAY_ENDS = sql`,
   drain_letters_left = nullif(k.drain_letters_left - o.applied, 0),
   drain_requested_at = case when o.failures > 0 or k.drain_letters_left <= o.applied
     then null else k.drain_requested_at end`

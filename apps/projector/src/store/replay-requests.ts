@@ -77,7 +77,7 @@ async function select(
   const { rows } = await sql<ReplayRequest>`
     select r.id as request, r.at, p.name as projection, r.version,
       case when v.paused_at is not null then coalesce(v.paused_by, '') end as "pausedBy",
-      keys.pending as "pendingKeys", keys.failed as "failedKeys",
+      keys.pending as "pendingKeys", r.failed_keys as "failedKeys",
       (select count(*)::int from evt.dead_letter_log a where a.request = r.id) as replayed
     from (
       select * from evt.replay_request where ${where} order by at desc, id desc limit ${limit}
@@ -85,8 +85,7 @@ async function select(
     join evt.projection p on p.id = r.projection_id
     left join evt.projection_version v on (v.projection_id, v.version) = (r.projection_id, r.version)
     cross join lateral (
-      select count(*) filter (where drain_requested_at is not null)::int as pending,
-        count(*) filter (where drain_failed)::int as failed
+      select count(*) filter (where drain_requested_at is not null)::int as pending
       from evt.parked_key k
       -- A replay that another one took a key over from is under way while that one is.
       where k.drain_request = r.id or (k.drain_joined <> '{}' and k.drain_joined @> array[r.id])
