@@ -86,3 +86,23 @@ test('where others have the partition already no effect is begun', async () => {
   expect(had).toEqual([0])
   expect(await errorsOf(metrics, 'code')).toBe(2)
 })
+
+test('an event that fails behind its liveOnly has no effect, and all others of its batch have theirs once', async () => {
+  const had: number[] = []
+  const projection: SqlProjection = {
+    ...totals,
+    on: {
+      Deposited: async (event, context) => {
+        context.liveOnly(async () => void had.push(event.source.offset))
+        await totals.on['Deposited']?.(event, context)
+      },
+    },
+  }
+  // The handler throws at the one, and the table refuses the other.
+  const failing = [deposited('tuesday', 0), deposited('thursday', -5)]
+  fixture.log.append(0, deposited('monday', 1), ...failing, deposited('monday', 2))
+  fixture.start([projection])
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  await fixture.stopAll()
+  expect(had).toEqual([0, 3])
+})
