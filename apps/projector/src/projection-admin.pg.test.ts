@@ -7,7 +7,7 @@ import {
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { addRoutes } from './routes.ts'
 import { takeStrictly } from './strict-requests.ts'
 import {
@@ -19,6 +19,7 @@ import {
 } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+import { until } from './testing/until.test-fixture.ts'
 
 let database: TestDatabase
 let log: MemoryLog
@@ -54,9 +55,6 @@ async function serve(projections: Parameters<typeof startProjector>[2]): Promise
   })
   admin = createProjectionAdmin({ url: await http.listen({ port: 0, host: '127.0.0.1' }) })
 }
-
-const until = (assertion: () => Promise<void>): Promise<void> =>
-  vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 
 const hasState = (name: string, version: number, state: string): Promise<void> =>
   until(async () => {

@@ -1,12 +1,13 @@
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { setPaused } from '../store/versions.ts'
 import { takeStrictly } from '../strict-requests.ts'
 import { accountId, accounts, deposited } from '../testing/accounts.test-fixture.ts'
 import { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from '../testing/projector.test-fixture.ts'
 import { addLetterRoutes } from './letter-routes.ts'
+import { until } from '../testing/until.test-fixture.ts'
 
 const ANA = { actor: 'ana', reason: 'the bank was closed' }
 
@@ -35,9 +36,6 @@ afterEach(async () => {
 })
 
 const bothParked = () => until(async () => expect(await list('/keys', 'keys')).toHaveLength(2))
-
-const until = (assertion: () => Promise<void>): Promise<void> =>
-  vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 
 async function list(path: string, of: string): Promise<readonly Record<string, unknown>[]> {
   const { body } = await get(path)

@@ -4,7 +4,6 @@ import { EncodeError, withWirePrefix } from '@fairlead/serde'
 import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { vi } from 'vitest'
 import type { Payloads } from '../letters/edit-value.ts'
 import { addLetterRoutes } from '../letters/letter-routes.ts'
 import { type Database, openDatabase } from '../store/database.ts'
@@ -12,15 +11,14 @@ import { takeStrictly } from '../strict-requests.ts'
 import { accounts } from './accounts.test-fixture.ts'
 import { MemoryLog } from './memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './projector.test-fixture.ts'
+import { until } from './until.test-fixture.ts'
+
+export { until } from './until.test-fixture.ts'
 
 export const TOPIC = 'outbox.event.account'
 export const ANA = { actor: 'ana', reason: 'the bank was closed' }
 
 type HttpServer = ReturnType<typeof createHttpServer>
-
-export function until(assertion: () => Promise<void> | void): Promise<void> {
-  return vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
-}
 
 /** Differs for every other order of the amounts. */
 export function folded(...amounts: readonly number[]): number {

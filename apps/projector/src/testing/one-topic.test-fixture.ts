@@ -2,11 +2,12 @@ import type { Projection } from '@fairlead/projection'
 import type { Metrics } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { vi } from 'vitest'
 import { type Database, openDatabase } from '../store/database.ts'
 import { accountId } from './accounts.test-fixture.ts'
 import { MemoryLog } from './memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './projector.test-fixture.ts'
+
+export { until } from './until.test-fixture.ts'
 
 export const TOPIC = 'outbox.event.account'
 
@@ -21,10 +22,6 @@ export function balances(...amounts: readonly number[]): readonly Account[] {
     balance,
     total: BigInt(balance),
   }))
-}
-
-export function until(assertion: () => Promise<void> | void): Promise<void> {
-  return vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 }
 
 /** A database of its own and a topic of one partition in memory, with projectors over both, for one test. */

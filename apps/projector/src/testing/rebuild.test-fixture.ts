@@ -2,7 +2,6 @@ import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import type { Projection } from '@fairlead/projection'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
-import { vi } from 'vitest'
 import type { EventLog } from '../log/event-log.ts'
 import { type Database, openDatabase } from '../store/database.ts'
 import { JOB_LOCK_CLASS, type Job, readJob, requestJob } from '../store/jobs.ts'
@@ -10,6 +9,9 @@ import { readVersion } from '../store/versions.ts'
 import { accountId, deposited } from './accounts.test-fixture.ts'
 import { MemoryLog } from './memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './projector.test-fixture.ts'
+import { until } from './until.test-fixture.ts'
+
+export { until } from './until.test-fixture.ts'
 
 export const PARTITIONS = 2
 
@@ -20,10 +22,6 @@ export type Balance = readonly [id: string, balance: number]
 /** Balances of accounts 0, 1, … */
 export function balances(...of: readonly number[]): readonly Balance[] {
   return of.map((balance, index) => [accountId(index), balance])
-}
-
-export function until(assertion: () => Promise<void> | void): Promise<void> {
-  return vi.waitFor(assertion, { timeout: 60_000, interval: 20 })
 }
 
 /** A database of its own and a log in memory, with projectors over both, for one test. */
