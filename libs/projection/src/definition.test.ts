@@ -148,6 +148,9 @@ test('mistakes do not compile', () => {
     t('revenue_by_day', 'days', { day: 'date', revenue: 'bigint' })
     // @ts-expect-error -- a bigint does not fit an integer column
     t('revenue_by_day', 'day', { day: 'date', revenue: 'integer' })
+    type Optional = { note: { id: string; length?: number; tags: unknown } }
+    // @ts-expect-error -- a row has all columns: what may be missing is null, and no jsonb
+    tables<Optional>()('note', 'id', { id: 'text', length: 'jsonb', tags: 'jsonb null' })
   }
   expect(mistakes).toBeTypeOf('function')
 })

@@ -19,10 +19,15 @@ export type Table = {
   readonly fillfactor?: number
 }
 
+/** Named by the compiler where a type of a column is given for one that may be left out. */
+type NoOptionalColumn = 'a row has all of its columns: in place of "?" or undefined, let it be null'
+
 /** The SQL types that hold a value of TypeScript type `V`. */
 export type SqlTypeOf<V> = null extends V
   ? `${SqlTypeOfValue<NonNullable<V>>} null`
-  : SqlTypeOfValue<V>
+  : undefined extends V
+    ? NoOptionalColumn
+    : SqlTypeOfValue<V>
 
 type SqlTypeOfValue<V> = [V] extends [string]
   ? 'text' | 'uuid' | 'date' | 'numeric'
