@@ -205,3 +205,8 @@ describe('bytes that are no value are an error with its place', () => {
     }
   })
 })
+
+test('a member without a name is told as one', () => {
+  const schema = record('R', { name: 'id', type: 'int' })
+  expect(() => encoded(schema, { '': 1 })).toThrow('an object with the members "" is no record R')
+})

@@ -37,7 +37,7 @@ export function show(value: Datum): string {
     return `a ${value.constructor.name} of JavaScript`
   if (value instanceof Uint8Array) return `${value.length} bytes`
   if (typeof value === 'object') {
-    const members = Object.keys(value)
+    const members = Object.keys(value).map((name) => (name === '' ? '""' : name))
     return members.length === 0
       ? 'an empty object'
       : `an object with the members ${members.join(', ')}`
