@@ -1,5 +1,5 @@
 import { type ClusterAdmin, createClusterAdmin } from '@fairlead/kafka'
-import { Output, parseOutputFormat } from '../output/output.ts'
+import { Output, type OutputFormat, parseOutputFormat } from '../output/output.ts'
 import {
   type Command,
   EXIT,
@@ -49,9 +49,7 @@ export async function runCommand(
       return EXIT.ok
     }
     output = new Output({
-      format: isSet(parsed.options, 'json')
-        ? 'json'
-        : parseOutputFormat(textOption(parsed.options, 'output')),
+      format: chosenFormat(parsed.options),
       hasHeaders: !isSet(parsed.options, 'no-headers'),
       streams: terminal,
     })
@@ -125,6 +123,13 @@ async function confirmed(question: string, isYes: boolean, terminal: Terminal): 
   }
   const answer = await terminal.ask(`${question} [y/N] `)
   return /^y(es)?$/i.test(answer.trim())
+}
+
+/** @throws {UsageError} */
+function chosenFormat(options: ParsedCommand['options']): OutputFormat | undefined {
+  if (isSet(options, 'json')) return 'json'
+  const format = textOption(options, 'output')
+  return format === undefined ? undefined : parseOutputFormat(format)
 }
 
 function plainOutput(terminal: Terminal): Output {

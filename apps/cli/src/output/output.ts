@@ -42,18 +42,26 @@ const CLEAR_LINE = '\r\u001B[K'
  * are the same objects, whatever a table leaves out.
  */
 export class Output {
-  readonly format: OutputFormat
+  #format: OutputFormat
+  /** By the user, and not by default. */
+  readonly #isFormatChosen: boolean
   readonly #hasHeaders: boolean
   readonly #streams: Streams
 
   constructor(options: {
-    readonly format: OutputFormat
+    /** Undefined: a table, or JSON lines behind progress that nobody watches. */
+    readonly format: OutputFormat | undefined
     readonly hasHeaders: boolean
     readonly streams: Streams
   }) {
-    this.format = options.format
+    this.#format = options.format ?? 'table'
+    this.#isFormatChosen = options.format !== undefined
     this.#hasHeaders = options.hasHeaders
     this.#streams = options.streams
+  }
+
+  get format(): OutputFormat {
+    return this.#format
   }
 
   /** A list of objects: a table, or the objects themselves. */
@@ -78,7 +86,10 @@ export class Output {
     this.#streams.stdout(text)
   }
 
-  /** A line on a terminal that is written over; elsewhere JSON, a line for each change. */
+  /**
+   * A line on a terminal that is written over; elsewhere JSON, a line for each change, as is what comes behind it
+   * unless another format was chosen.
+   */
   progress(): ShownProgress {
     const { stdout, stderr, isWatched } = this.#streams
     if (isWatched) {
@@ -87,13 +98,14 @@ export class Output {
         end: () => stderr(CLEAR_LINE),
       }
     }
+    if (!this.#isFormatChosen) this.#format = 'jsonl'
+    // What reads one object, or a table, must not get lines of JSON beside it.
+    const print = this.#format === 'jsonl' ? stdout : stderr
     let last = ''
     return {
       show: (value) => {
         const line = `${JSON.stringify(value)}\n`
-        // What reads one JSON object must not get many of them.
-        if (line !== last)
-          (this.format === 'table' || this.format === 'jsonl' ? stdout : stderr)(line)
+        if (line !== last) print(line)
         last = line
       },
       end: () => undefined,
@@ -148,8 +160,8 @@ function titled(title: string, text: string): string {
 }
 
 /** @throws {UsageError} */
-export function parseOutputFormat(text: string | undefined): OutputFormat {
-  const format = OUTPUT_FORMATS.find((known) => known === (text ?? 'table'))
+export function parseOutputFormat(text: string): OutputFormat {
+  const format = OUTPUT_FORMATS.find((known) => known === text)
   if (format !== undefined) return format
   throw new UsageError(`--output is one of ${OUTPUT_FORMATS.join(', ')}, not "${text}"`)
 }

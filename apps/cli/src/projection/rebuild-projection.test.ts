@@ -20,7 +20,7 @@ test.for([
       ? { jobId: '7', version: 1 }
       : { ...done, eta: null, reason: null, result },
   })
-  const run = await runAgainst(answer, REBUILD_PROJECTION, 'orders', '--key', 'o1')
+  const run = await runAgainst(answer, REBUILD_PROJECTION, 'orders', '--key', 'o1', '-o', 'table')
   expect([run.exitCode, run.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, text])
 })
 
@@ -42,6 +42,8 @@ describe('a version that is shown once it has caught up', () => {
       REBUILD_PROJECTION,
       'orders',
       '--promote',
+      '-o',
+      'table',
       ...argv,
     )
   const orders = ({ requests }: { readonly requests: readonly string[] }) =>
@@ -95,6 +97,31 @@ describe('a version that is shown once it has caught up', () => {
     expect([run.exitCode, orders(run)]).toEqual([0, ['rebuild', 'promote?version=2']])
   })
 })
+
+test.for([
+  { argv: [], isLines: true },
+  { argv: ['-o', 'jsonl'], isLines: true },
+  { argv: ['-o', 'json'], isLines: false },
+  { argv: ['-o', 'table'], isLines: false },
+])(
+  'where nobody watches, progress and result are lines of JSON with $argv: $isLines',
+  async ({ argv, isLines }) => {
+    const job = { phase: null, done: 9, total: 9, eventsPerSecond: 0, eta: null, parked: 0 }
+    const result = { keys: 1, rows: 1 }
+    const answer = (request: string) => ({
+      body: request.startsWith('POST')
+        ? { jobId: '7', version: 1 }
+        : { ...job, state: 'done', reason: null, result },
+    })
+    const run = await runAgainst(answer, REBUILD_PROJECTION, 'orders', '--key', 'o1', ...argv)
+    const progress = `{"phase":null,"done":9,"total":9`
+    const lines = run.stdout.trimEnd().split('\n')
+    expect(lines.some((line) => line.startsWith(progress))).toBe(isLines)
+    expect(run.stderr.startsWith(progress)).toBe(!isLines)
+    const parsed = isLines ? lines.map((line): unknown => JSON.parse(line)) : [job, { result }]
+    expect(parsed).toMatchObject([job, { result }])
+  },
+)
 
 test('a rebuild is watched on while the projector is restarted', async () => {
   const progress = { phase: 'loading', done: 1, total: 9, eventsPerSecond: 0, eta: null, parked: 0 }

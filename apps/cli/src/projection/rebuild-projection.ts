@@ -41,8 +41,8 @@ export const REBUILD_PROJECTION: Command = {
   notes:
     'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild:\n' +
     '"fairlead projection abort" does. A projector that is away is waited for, for a minute. On a terminal\n' +
-    'progress is a bar, elsewhere it is JSON, a line for each change. Exit code 10 with --promote when rows\n' +
-    'differ from the log: the version is not shown.',
+    'progress is a bar, elsewhere it is JSON, a line for each change, and so is the result unless -o says\n' +
+    'otherwise. Exit code 10 with --promote when rows differ from the log: the version is not shown.',
   async run(invocation) {
     const {
       options,
