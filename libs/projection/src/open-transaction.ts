@@ -102,11 +102,11 @@ const POSTGRES: Dialect = {
 function keeping(connection: DatabaseConnection): DatabaseConnection {
   return {
     executeQuery: async (query, options) => {
-      refuseEnding(query)
+      refuseByRules(query)
       return await connection.executeQuery(query, options)
     },
     streamQuery: (query, chunkSize, options) => {
-      refuseEnding(query)
+      refuseByRules(query)
       return connection.streamQuery(query, chunkSize, options)
     },
     ...(connection.cancelQuery && {
@@ -121,7 +121,7 @@ function keeping(connection: DatabaseConnection): DatabaseConnection {
   }
 }
 
-function refuseEnding({ sql }: CompiledQuery): void {
+function refuseByRules({ sql }: CompiledQuery): void {
   // `pg` takes an object as well, whose text it might ask for more than once.
   if (typeof sql !== 'string') throw new TypeError('the SQL of a statement is to be a text')
   if (!SUSPECT.test(sql)) return

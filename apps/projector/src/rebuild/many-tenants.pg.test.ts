@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { registerTenants } from '../store/tenant-schemas.ts'
 import { accountId, accounts, deposited, totals } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
-import { BuildSession } from './build-session.ts'
+import { watchCopies } from '../testing/watch-copies.test-fixture.ts'
+import type { BuildSession } from './build-session.ts'
 
 let fixture: RebuildFixture
 
@@ -89,17 +90,7 @@ describe('rows of many tenants', () => {
   let onCopy: (session: BuildSession) => Promise<void>
 
   beforeEach(() => {
-    const open = BuildSession.open.bind(BuildSession)
-    vi.spyOn(BuildSession, 'open').mockImplementation(async (...of) => {
-      const session = await open(...of)
-      if (session === null) return null
-      const copy = session.copy.bind(session)
-      vi.spyOn(session, 'copy').mockImplementation(async (...rows) => {
-        await onCopy(session)
-        return copy(...rows)
-      })
-      return session
-    })
+    watchCopies((session) => onCopy(session))
   })
 
   function appendRounds(): void {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { requestRebuild } from '../store/request-rebuild.ts'
 import { accountId, accounts, deposited } from '../testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from '../testing/rebuild.test-fixture.ts'
-import { BuildSession } from './build-session.ts'
+import { watchCopies } from '../testing/watch-copies.test-fixture.ts'
 
 const TENANTS = 25
 const apart = { ...accounts, tenants: 'schema' as const }
@@ -34,17 +34,7 @@ async function lockCount(pid: number): Promise<number> {
 
 test('rows of many tenants are compared with few locks for each', async () => {
   const counts: number[] = []
-  const open = BuildSession.open.bind(BuildSession)
-  vi.spyOn(BuildSession, 'open').mockImplementation(async (...of) => {
-    const session = await open(...of)
-    if (session === null) return null
-    const copy = session.copy.bind(session)
-    vi.spyOn(session, 'copy').mockImplementation(async (...rows) => {
-      counts.push(await lockCount(session.pid))
-      return copy(...rows)
-    })
-    return session
-  })
+  watchCopies(async ({ pid }) => void counts.push(await lockCount(pid)))
   const verify = { version: 2, kind: 'verify', request: { sample: 2 } } as const
   expect(await fixture.runJob('accounts', verify)).toMatchObject({
     state: 'done',
