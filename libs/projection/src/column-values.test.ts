@@ -4,6 +4,8 @@ import { refusedColumn } from './column-values.ts'
 const of = (type: string, value: unknown) =>
   refusedColumn({ name: 't', keyColumn: 'c', columns: { c: type } }, { c: value })
 
+const uncalled = (): void => undefined
+
 describe('a column of type', () => {
   test.for([
     ['integer', Number.NaN],
@@ -19,7 +21,11 @@ describe('a column of type', () => {
     ['timestamptz', new Date(-8.64e15)],
     ['jsonb', { a: 'b\0' }],
     ['jsonb', { a: 1n }],
-  ] as const)('%s refuses %s', ([type, value]) => {
+    ['jsonb', { a: 'b\ud800' }],
+    ['jsonb', uncalled],
+    ['text', uncalled],
+    ['boolean', Symbol('none')],
+  ] as const)('%s refuses %o', ([type, value]) => {
     expect(of(type, value)).toEqual({ column: 'c', reason: `t.c is ${type}` })
   })
 
@@ -37,11 +43,12 @@ describe('a column of type', () => {
     ['date', 'yesterday'],
     ['date', new Date(0)],
     ['timestamptz', new Date('0001-01-01')],
-    ['jsonb', { a: String.raw`\u0000` }],
+    ['jsonb', { a: String.raw`\u0000\ud800` }],
+    ['jsonb', { a: '😀' }],
     ['jsonb null', null],
     ['bytea', new Uint8Array(1)],
     ['boolean', 'yes'],
-  ] as const)('%s may hold %s', ([type, value]) => {
+  ] as const)('%s may hold %o', ([type, value]) => {
     expect(of(type, value)).toBeUndefined()
   })
 })

@@ -12,8 +12,11 @@ const INTEGER_BOUNDS: ReadonlyMap<string, readonly [bigint, bigint]> = new Map(
 )
 /** Noon of the first day that Postgres has, 4714-11-24 BC. */
 const FIRST_TIME_MS = -210_866_803_200_000
-/** In JSON: an escape of NUL, and not one of a backslash with `u0000` behind it. */
-const NUL_IN_JSON = /(?<!\\)(?:\\\\)*\\u0000/
+/**
+ * In JSON: an escape of NUL or, as only these are escaped, of half a surrogate pair; and not one of a backslash with
+ * `u0000` behind it.
+ */
+const REFUSED_IN_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
 
 /**
  * The first column whose value Postgres is sure to refuse, with the reason; undefined where none is. What
@@ -35,6 +38,7 @@ export function refusedColumn(
 }
 
 function mayHold(type: string, value: unknown): boolean {
+  if (typeof value === 'function' || typeof value === 'symbol') return false
   switch (type) {
     case 'smallint':
     case 'integer':
@@ -68,7 +72,8 @@ function mayBeInteger(type: string, value: unknown): boolean {
 
 function mayBeJson(value: unknown): boolean {
   try {
-    return !NUL_IN_JSON.test(JSON.stringify(value))
+    const text = JSON.stringify(value) as string | undefined
+    return text !== undefined && !REFUSED_IN_JSON.test(text)
   } catch {
     // A circle, or a bigint.
     return false

@@ -1,5 +1,5 @@
 import type { Row, Table } from '@fairlead/projection'
-import { valueText } from '../store/array-text.ts'
+import { jsonText, valueText } from '../store/array-text.ts'
 import { columnType } from '../store/column-type.ts'
 
 /** Large enough that a chunk costs little, small enough to be let go of soon. */
@@ -44,7 +44,7 @@ function textOf(sqlType: string): ColumnText {
     case 'double precision':
       return (value) => (typeof value === 'number' ? String(value) : escaped(valueText(value)))
     case 'jsonb':
-      return (value) => escaped(JSON.stringify(value))
+      return (value) => escaped(jsonText(value))
     default:
       // A value of another type than the column's, too, is what a live batch makes of it.
       return (value) => escaped(valueText(value))

@@ -26,7 +26,7 @@ function elementText(value: unknown): string {
     return text.endsWith(' BC') ? quoted(text) : text
   }
   if (value instanceof Uint8Array) return `"\\\\x${hexOf(value)}"`
-  return quoted(JSON.stringify(value))
+  return quoted(jsonText(value))
 }
 
 /** A value that is not null, in the text form that it has in such an array, where quotes and backslashes are escaped besides. */
@@ -36,7 +36,14 @@ export function valueText(value: unknown): string {
     return String(value)
   }
   if (value instanceof Date) return timestampText(value)
-  return value instanceof Uint8Array ? `\\x${hexOf(value)}` : JSON.stringify(value)
+  return value instanceof Uint8Array ? `\\x${hexOf(value)}` : jsonText(value)
+}
+
+/** @throws {TypeError} for what has none: a function, a symbol, what JSON leaves out by its `toJSON`. */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined
+  if (text !== undefined) return text
+  throw new TypeError(`a ${typeof value} without a form in JSON is no value of a column`)
 }
 
 function quoted(text: string): string {

@@ -1,6 +1,7 @@
 import type { Row, Table } from '@fairlead/projection'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { arrayParameter } from './array-parameter.ts'
+import { jsonText } from './array-text.ts'
 import { columnType, isNullable } from './column-type.ts'
 
 /** One parameter per column, whatever the number of rows. */
@@ -81,5 +82,6 @@ export async function tableMismatch(
 
 /** Any value of JavaScript may be in a jsonb column, a text or a date included. */
 function parameter(value: unknown, type: string): unknown {
-  return type === 'jsonb' && value !== null ? JSON.stringify(value) : value
+  if (type !== 'jsonb' || value === null || value === undefined) return value
+  return jsonText(value)
 }
