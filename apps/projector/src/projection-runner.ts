@@ -7,6 +7,7 @@ import { RecordReader, type ValueSerde } from './log/prepare-records.ts'
 import { reportingSerde } from './log/reporting-serde.ts'
 import { PartitionSpans } from './partition-spans.ts'
 import { withinCommitSpan } from './group-commit-span.ts'
+import { groupIdOf } from './group-id.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import type { RowCaches } from './row-cache.ts'
@@ -109,11 +110,16 @@ export class ProjectionRunner {
     return [...this.#assigned.values()].map(({ status }) => status)
   }
 
+  get #groupId(): string {
+    const { groupIdPrefix, registered } = this.#options
+    return groupIdOf(groupIdPrefix, registered.projection)
+  }
+
   async start(): Promise<void> {
     const { log, registered, logger, onFatal } = this.#options
     const { name, sources } = registered.projection
     this.#joining = log.join({
-      groupId: groupIdOf(this.#options),
+      groupId: this.#groupId,
       topics: sources.map(({ topic }) => topic),
       onAssigned: (partitions) => this.#assign(partitions),
       onRevoked: (partitions, { lost }) => this.#revoke(partitions, { isLost: lost }),
@@ -176,7 +182,7 @@ export class ProjectionRunner {
       reader: this.reader,
       gate,
       partition: at,
-      spans: new PartitionSpans(at, { groupId: groupIdOf(this.#options) }),
+      spans: new PartitionSpans(at, { groupId: this.#groupId }),
       membership: { fetch: (request) => this.#joined().fetch(request) },
       rowCaches: this.#options.rowCaches,
       batchRecordsMax,
@@ -262,7 +268,7 @@ export class ProjectionRunner {
     if (changed.length === 0) return
     try {
       const { registered } = this.#options
-      const of = { ...registered, groupId: groupIdOf(this.#options) }
+      const of = { ...registered, groupId: this.#groupId }
       await withinCommitSpan(changed, of, () => this.#joined().commit(changed))
       for (const position of changed) this.#committed.set(placeOf(position), position.offset)
     } catch (error) {
@@ -271,12 +277,13 @@ export class ProjectionRunner {
   }
 }
 
-function groupIdOf({ groupIdPrefix, registered }: RunnerOptions): string {
-  const { name, version } = registered.projection
-  return `${groupIdPrefix}-${name}-v${version}`
-}
-
 function serdeOf(options: RunnerOptions): ValueSerde {
   const { serde, reports } = options
-  return reports === undefined ? serde : reportingSerde(serde, reports, groupIdOf(options))
+  return reports === undefined
+    ? serde
+    : reportingSerde(
+        serde,
+        reports,
+        groupIdOf(options.groupIdPrefix, options.registered.projection),
+      )
 }

@@ -12,6 +12,7 @@ import type { Metrics } from '@fairlead/service'
 import type { EventLog, TopicPartition } from './log/event-log.ts'
 import type { ReaderReports } from '@fairlead/serde'
 import type { ValueSerde } from './log/prepare-records.ts'
+import { groupRounds } from './group-keeper.ts'
 import { inboxRounds } from './inbox-keeper.ts'
 import { indexRounds } from './index-keeper.ts'
 import { orderRounds } from './order-keeper.ts'
@@ -257,6 +258,7 @@ export class Projector {
       inboxRounds({ ...common, log }),
       indexRounds({ ...common, databaseUrl, nowMs }),
       orderRounds(common),
+      groupRounds({ ...common, log, groupIdPrefix: options.groupIdPrefix }),
       afterMs === undefined ? undefined : retirementRounds({ ...common, afterMs }),
     ]
     this.#jobs = new JobRunner({

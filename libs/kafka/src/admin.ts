@@ -1,10 +1,12 @@
 import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
+import { toCoordinator } from './cluster-admin/attempts.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
 import { errorName, expectNoError, responseError } from './error-codes.ts'
 import { ISOLATIONS } from './requests/fetch.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
+import { deleteGroupExchange } from './requests/delete-groups.ts'
 import { describeConfigsExchange } from './requests/describe-configs.ts'
 import { listOffsetsExchange } from './requests/offsets.ts'
 import { createTopicsExchange, deleteTopicsExchange } from './requests/topics.ts'
@@ -15,6 +17,7 @@ const CONSUMER_REPLICA_ID = -1
 /** Kafka's `DEBUGGING_REPLICA_ID`: sees the log as a replica does, beyond the high watermark. */
 const DEBUGGING_REPLICA_ID = -2
 const RESOURCE_TYPE_TOPIC = 2
+const COORDINATOR_NOT_AVAILABLE = 15
 
 export function createAdmin(options: ClientOptions): Admin {
   const cluster = new Cluster(options)
@@ -32,6 +35,7 @@ export function createAdmin(options: ClientOptions): Admin {
     listOffsets: (target) => listOffsets(cluster, target),
     describeTopicConfigs: (topic) => describeTopicConfigs(cluster, topic),
     committedOffsets: (groupId, partitions) => committedOffsets(cluster, groupId, partitions),
+    deleteGroup: (groupId) => deleteGroup(cluster, groupId),
     ping: (timeoutMs) => cluster.refresh([], callOf(cluster, timeoutMs)),
     close: () => Promise.resolve(cluster.close()),
   }
@@ -167,6 +171,14 @@ async function committedOffsets(
   return attempts(cluster, `OffsetFetch of ${groupId}`, (remaining) =>
     fetchCommittedOffsets(cluster, groupId, { partitions, timeoutMs: remaining() }),
   )
+}
+
+async function deleteGroup(cluster: Cluster, groupId: string): Promise<void> {
+  const what = `deletion of group ${groupId}`
+  await toCoordinator(cluster, groupId, what, async (connection, options) => {
+    const errorCode = await connection.exchange(deleteGroupExchange(groupId), options)
+    expectNoError(errorCode ?? COORDINATOR_NOT_AVAILABLE, what)
+  })
 }
 
 function callOf(cluster: Cluster, timeoutMs: number) {

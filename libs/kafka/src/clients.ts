@@ -136,6 +136,8 @@ export interface Admin {
     groupId: string,
     partitions: readonly TopicPartition[],
   ): Promise<readonly (TopicPartition & { readonly offset: number })[]>
+  /** With all its offsets. @throws {KafkaError} NON_EMPTY_GROUP while it has members; GROUP_ID_NOT_FOUND. */
+  deleteGroup(groupId: string): Promise<void>
   close(): Promise<void>
 }
 

@@ -19,8 +19,12 @@ export interface EventLog {
   partitionCount(topic: string): Promise<number>
   /** As {@link Membership.fetch}, without being a member. */
   read(request: FetchRequest): Promise<Fetched>
+  /** With the offsets that it has committed. One that has members stays. */
+  deleteGroup(groupId: string): Promise<GroupDeletion>
   close(): Promise<void>
 }
+
+export type GroupDeletion = 'deleted' | 'absent' | 'hasMembers'
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }
 

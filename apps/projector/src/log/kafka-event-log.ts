@@ -1,5 +1,12 @@
-import { type ClientOptions, createAdmin, createGroupMember, createReader } from '@fairlead/kafka'
-import type { EventLog, JoinOptions, Membership } from './event-log.ts'
+import {
+  type Admin,
+  type ClientOptions,
+  KafkaError,
+  createAdmin,
+  createGroupMember,
+  createReader,
+} from '@fairlead/kafka'
+import type { EventLog, GroupDeletion, JoinOptions, Membership } from './event-log.ts'
 
 /** What a producer aborted never happened; our own relay may publish in transactions, too. */
 const ISOLATION = 'read_committed'
@@ -29,6 +36,7 @@ export function kafkaEventLog(client: ClientOptions, group: GroupOptions): Event
       admin.listOffsets({ topic, partition, timestamp: 'latest' }),
     partitionCount: async (topic) => (await admin.partitionCount(topic)) ?? 0,
     read: (request) => reader.read(request),
+    deleteGroup: (groupId) => deleteGroup(admin, groupId),
     close: async () => {
       await Promise.all([admin.close(), reader.close()])
     },
@@ -41,6 +49,18 @@ export function kafkaLogReader(client: ClientOptions): Pick<EventLog, 'read' | '
   return {
     read: (request) => reader.fetch({ ...request, isolation: ISOLATION }),
     close: () => reader.close(),
+  }
+}
+
+async function deleteGroup(admin: Admin, groupId: string): Promise<GroupDeletion> {
+  try {
+    await admin.deleteGroup(groupId)
+    return 'deleted'
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    if (error.code === 'GROUP_ID_NOT_FOUND') return 'absent'
+    if (error.code === 'NON_EMPTY_GROUP') return 'hasMembers'
+    throw error
   }
 }
 

@@ -3,6 +3,7 @@ import type { LogRecord } from '@fairlead/projection'
 import type {
   EventLog,
   Fetched,
+  GroupDeletion,
   JoinOptions,
   Membership,
   TopicPartition,
@@ -23,6 +24,8 @@ export class MemoryLog {
   readonly #topics: ReadonlyMap<string, LogRecord[][]>
   readonly #waiting = new Set<() => void>()
   readonly #members = new Set<JoinOptions>()
+  /** That somebody has joined. */
+  readonly groups = new Set<string>()
   /** Next offsets as committed to the group, by partition. */
   readonly committed = new Map<number, number>()
   logStartOffset = 0
@@ -85,12 +88,19 @@ export class MemoryLog {
       highWatermark: async (topic, partition) => this.#endOf({ topic, partition }),
       partitionCount: async (topic) => this.#topics.get(topic)?.length ?? 0,
       read: (request) => this.#fetch(request),
+      deleteGroup: async (groupId) => this.#deleteGroup(groupId),
       close: () => Promise.resolve(),
     }
   }
 
+  #deleteGroup(groupId: string): GroupDeletion {
+    if ([...this.#members].some((member) => member.groupId === groupId)) return 'hasMembers'
+    return this.groups.delete(groupId) ? 'deleted' : 'absent'
+  }
+
   #join(options: JoinOptions): Membership {
     this.#members.add(options)
+    this.groups.add(options.groupId)
     const partitions = this.#partitionsOf(options.topics)
     queueMicrotask(() => options.onAssigned(partitions))
     return {

@@ -191,6 +191,7 @@ export class FakeBrokers {
       listTopics: () => Promise.resolve([...this.#topics.keys()]),
       deleteTopics: unused,
       committedOffsets: unused,
+      deleteGroup: unused,
       ping: () => Promise.resolve(),
       partitionCount: (topic) => Promise.resolve(this.#topics.get(topic)?.length),
       ensureTopic: ({ topic, partitions }) => {

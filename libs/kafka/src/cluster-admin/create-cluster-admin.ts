@@ -29,7 +29,7 @@ export function createClusterAdmin(options: ClientOptions): ClusterAdmin {
       (await loadQuotas()).alterQuotas(cluster, entity, changes, mode),
     listGroups: async () => (await loadGroups()).listGroups(cluster),
     describeGroup: async (groupId) => (await loadGroups()).describeGroup(cluster, groupId),
-    deleteGroup: async (groupId) => (await loadGroups()).deleteGroup(cluster, groupId),
+    deleteGroup: (groupId) => admin.deleteGroup(groupId),
     committedOffsets: async (groupId) => (await loadGroups()).committedOffsets(cluster, groupId),
     commitOffsets: async (groupId, offsets) =>
       (await loadGroups()).commitOffsets(cluster, groupId, offsets),

@@ -6,7 +6,6 @@ import { decodeAssignment } from './assignment.ts'
 import { attempts, toCoordinator } from './attempts.ts'
 import { compareText } from './compare-text.ts'
 import {
-  deleteGroupsV2,
   describeGroupsV5,
   listGroupsV4,
   offsetDeleteV0,
@@ -67,15 +66,6 @@ export async function describeGroup(cluster: Cluster, groupId: string): Promise<
         }))
         .toSorted((a, b) => compareText(a.memberId, b.memberId)),
     }
-  })
-}
-
-export async function deleteGroup(cluster: Cluster, groupId: string): Promise<void> {
-  const what = `deletion of group ${groupId}`
-  await toCoordinator(cluster, groupId, what, async (connection, options) => {
-    const exchange = packageExchange(deleteGroupsV2.api, [[groupId]])
-    const response = await connection.exchange(exchange, options)
-    expectNoError(response.results[0]?.errorCode ?? COORDINATOR_NOT_AVAILABLE, what)
   })
 }
 

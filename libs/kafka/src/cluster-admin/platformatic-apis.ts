@@ -9,7 +9,6 @@ const { Reader } = await loadOfPackage('protocol/reader.js')
 
 export const alterClientQuotasV1: typeof Package.alterClientQuotasV1 = apis.alterClientQuotasV1
 export const createPartitionsV3: typeof Package.createPartitionsV3 = apis.createPartitionsV3
-export const deleteGroupsV2: typeof Package.deleteGroupsV2 = apis.deleteGroupsV2
 export const deleteRecordsV2: typeof Package.deleteRecordsV2 = apis.deleteRecordsV2
 export const describeClientQuotasV0: typeof Package.describeClientQuotasV0 =
   apis.describeClientQuotasV0

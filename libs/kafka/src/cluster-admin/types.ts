@@ -150,6 +150,7 @@ export interface ClusterAdmin {
   /** Of all brokers; in the order of their ids. */
   listGroups(): Promise<readonly GroupListing[]>
   describeGroup(groupId: string): Promise<GroupDescription>
+  /** As `Admin.deleteGroup`. */
   deleteGroup(groupId: string): Promise<void>
   /** Every offset that the group has committed, in the order of topic and partition. */
   committedOffsets(groupId: string): Promise<readonly CommittedOffset[]>

@@ -3,6 +3,7 @@ import {
   addPartitionsToTxnV3,
   apiVersionsV3,
   createTopicsV7,
+  deleteGroupsV2,
   deleteTopicsV6,
   describeConfigsV4,
   describeGroupsV5,
@@ -23,6 +24,7 @@ import {
 import { expect, test } from 'vitest'
 import { ByteWriter } from '../byte-writer.ts'
 import { apiVersionsExchange } from './api-versions.ts'
+import { deleteGroupExchange } from './delete-groups.ts'
 import { describeConfigsExchange } from './describe-configs.ts'
 import { describeGroupExchange } from './describe-group.ts'
 import type { Exchange } from './exchange.ts'
@@ -155,6 +157,11 @@ test.for<Row>([
     name: 'DescribeGroups',
     ours: describeGroupExchange('group'),
     theirs: describeGroupsV5.createRequest(['group'], false),
+  },
+  {
+    name: 'DeleteGroups',
+    ours: deleteGroupExchange('group'),
+    theirs: deleteGroupsV2.createRequest(['group']),
   },
   {
     name: 'OffsetCommit',
