@@ -47,6 +47,11 @@ export class BackgroundWork {
     await end.finally(() => this.#underWay.delete(partition))
   }
 
+  /** Tells the thread that works on a partition, if one does, to end as soon as it can. */
+  cancel(partition: LocalPartition): void {
+    this.#underWay.get(partition)?.thread.cancel()
+  }
+
   /** Resolves after this time, or when the work is to stop. */
   async pause(durationMs: number): Promise<void> {
     if (this.#isStopped) return
@@ -71,8 +76,7 @@ export class BackgroundWork {
   }
 
   async #release(partition: LocalPartition): Promise<void> {
-    const underWay = this.#underWay.get(partition)
-    underWay?.thread.cancel()
-    await underWay?.end
+    this.cancel(partition)
+    await this.#underWay.get(partition)?.end
   }
 }

@@ -44,12 +44,13 @@ async function start(
   return { broker, client, directory: at }
 }
 
-function createCompacted(client: TestClient, configs: Readonly<Record<string, string>> = {}) {
-  return createTopic(client, {
-    'cleanup.policy': 'compact',
-    'min.cleanable.dirty.ratio': '0',
-    ...configs,
-  })
+function createCompacted(
+  client: TestClient,
+  configs: Readonly<Record<string, string>> = {},
+  name = TOPIC,
+) {
+  const compacted = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0' }
+  return createTopic(client, { ...compacted, ...configs }, name)
 }
 
 async function alterTopic(client: TestClient, values: Readonly<Record<string, string>>) {
@@ -138,14 +139,15 @@ describe('a compacted topic', { timeout: TIMEOUT_MS }, () => {
 })
 
 describe('a compaction under way', { timeout: TIMEOUT_MS }, () => {
-  /** At this rate it takes a minute, of which the first seconds go by until something is written. */
-  const slow = { 'log.cleaner.io.max.bytes.per.second': '10000' }
+  /** At this rate seconds go by until something is written, and as many again until the end. */
+  const slow = { 'log.cleaner.io.max.bytes.per.second': '5000' }
 
   async function startCompacting() {
     const { broker, client, directory } = await start(slow)
     // Nothing is compacted before there is much to do.
-    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '1000' })
+    const topicId = await createCompacted(client, { 'min.compaction.lag.ms': '600000' })
     await produce(client, topicId, 0, 1000)
+    await alterTopic(client, { 'min.compaction.lag.ms': '0' })
     const isUnderWay = () =>
       readdirSync(join(directory, `${TOPIC}-0`)).some((name) => name.endsWith('.cleaned'))
     await expect.poll(isUnderWay, SOON).toBe(true)
@@ -174,9 +176,29 @@ describe('a compaction under way', { timeout: TIMEOUT_MS }, () => {
     expect(readdirSync(directory).join()).not.toContain(TOPIC)
     expect(broker.failures).toEqual([])
   })
+
+  test('ends, and removes nothing, once its topic is not to be compacted any more', async () => {
+    const { broker, client, directory, topicId } = await startCompacting()
+    await alterTopic(client, { 'cleanup.policy': 'delete' })
+    // The one thread takes another log only when it has ended.
+    const otherId = await createCompacted(client, {}, 'quotes')
+    await produce(client, otherId, 0, 100)
+    const count = () => consumed(client, otherId, 100).then(({ length }) => length)
+    await expect.poll(count, SOON).toBeLessThan(100)
+    const files = () => readdirSync(join(directory, `${TOPIC}-0`)).join()
+    expect(files()).not.toContain('cleaned')
+    // To its end it leaves less than a hundred.
+    expect((await consumed(client, topicId, 1000)).length).toBeGreaterThan(100)
+    // It has not failed: another policy has it begin again at once.
+    await alterTopic(client, { 'cleanup.policy': 'compact' })
+    await expect.poll(files, SOON).toContain('cleaned')
+    expect(broker.failures).toEqual([])
+    expect(broker.warnings).toEqual([])
+  })
 })
 
-test('threads that look for work at the same time do not take the same log', async () => {
+/** A cleaner of one log that is always due, whose threads do what the test says. */
+function cleanerOf(thread: () => object, threadCount: number, replaced: unknown[] = []) {
   let planCount = 0
   const planned = { segments: [], plan: { isDue: true, dirtyRatio: 1, delayMs: 0, endOffset: 1 } }
   const log = {
@@ -186,34 +208,64 @@ test('threads that look for work at the same time do not take the same log', asy
       done({ ok: true, value: planned })
     },
     compactionJob: () => ({}),
+    replaceSegments: (range: unknown, _nowMs: number, done: (result: unknown) => void) => {
+      replaced.push(range)
+      done({ ok: true, value: true })
+    },
   }
   const space = { hasRoomFor: () => true }
   const partition = { topic: TOPIC, partition: 0, log, config: {}, directory: { space } }
-  const partitions = {
-    snapshot: () => [partition],
-    get: () => partition,
-    beforeRemoval: () => {},
-  }
-  const jobs: ((outcome: unknown) => void)[] = []
-  const thread = () => ({
-    run: () => new Promise((resolve) => jobs.push(resolve)),
-    rest: async () => {},
-    cancel: () => {},
-  })
-  const timers = { after: () => () => {} }
   const cleaner = new LogCleaner({
-    config: { threadCount: 3 },
-    partitions,
-    createThread: thread,
+    config: { threadCount },
+    partitions: {
+      snapshot: () => [partition],
+      get: () => partition,
+      beforeRemoval: () => {},
+      afterConfiguration: () => {},
+    },
+    createThread: () => ({ rest: async () => {}, cancel: () => {}, ...thread() }),
     clock: { nowMs: () => 0, wallNowMs: () => 0 },
-    timers,
+    timers: { after: () => () => {} },
     logger: { info: () => {}, warn: () => {} },
   } as never)
+  return { cleaner, log, planCount: () => planCount }
+}
+
+const CANCELLED = { kind: 'failed', code: 'CANCELLED', message: '' }
+
+test('threads that look for work at the same time do not take the same log', async () => {
+  const jobs: ((outcome: unknown) => void)[] = []
+  const run = () => new Promise((resolve) => jobs.push(resolve))
+  const { cleaner, planCount } = cleanerOf(() => ({ run }), 3)
   cleaner.start()
-  await expect.poll(() => planCount, SOON).toBeGreaterThanOrEqual(3)
+  await expect.poll(planCount, SOON).toBeGreaterThanOrEqual(3)
   await new Promise((resolve) => setImmediate(resolve))
   expect(jobs).toHaveLength(1)
   const stopped = cleaner.stop()
-  for (const end of jobs) end({ kind: 'failed', code: 'CANCELLED', message: '' })
+  for (const end of jobs) end(CANCELLED)
   await stopped
+})
+
+test('a segment that was compacted before the policy changed, and is offered after, is not put in place', async () => {
+  const replaced: unknown[] = []
+  const offers: ((report: object) => void)[] = []
+  const { cleaner, log } = cleanerOf(
+    () => {
+      const { promise, resolve } = Promise.withResolvers<unknown>()
+      const run = (_job: object, onReport: (report: object) => void) => {
+        offers.push(onReport)
+        return promise
+      }
+      return { run, cancel: () => resolve(CANCELLED) }
+    },
+    1,
+    replaced,
+  )
+  cleaner.start()
+  await expect.poll(() => offers.length, SOON).toBe(1)
+  log.isCompacted = false
+  for (const offer of offers) offer({ kind: 'segment', range: {} })
+  await new Promise((resolve) => setImmediate(resolve))
+  await cleaner.stop()
+  expect(replaced).toEqual([])
 })

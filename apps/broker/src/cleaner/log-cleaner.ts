@@ -63,7 +63,8 @@ export type CleanerState = {
  * loop, which owns the logs; reading, hashing and writing are the threads' work; then the log puts the
  * compacted segments in their place.
  *
- * Invariant: what failed for a reason that stays is not tried again.
+ * Invariants: what failed for a reason that stays is not tried again; nothing of a log is removed once
+ * its `cleanup.policy` is without `compact`, whatever was under way (Kafka's `abortCleaning`).
  *
  * A new configuration holds for the next compaction, its rate for those under way, too.
  */
@@ -89,6 +90,9 @@ export class LogCleaner {
     this.#config = options.config
     this.#lastRunMs = options.clock.nowMs()
     this.#work = new BackgroundWork(options)
+    options.partitions.afterConfiguration((partition) => {
+      if (!partition.log.isCompacted) this.#work.cancel(partition)
+    })
   }
 
   get state(): CleanerState {
@@ -251,8 +255,12 @@ export class LogCleaner {
     }
   }
 
-  /** False when the segments are gone, or the log has failed, which it reports itself. */
+  /**
+   * False when the segments are gone, or are to be kept whole by now, or when the log has failed, which
+   * it reports itself.
+   */
   async #swap(partition: LocalPartition, range: SegmentRange, nowMs: number): Promise<boolean> {
+    if (!partition.log.isCompacted) return false
     const isDone = await unlessStorageFails<boolean>((done) =>
       partition.log.replaceSegments(range, nowMs, done),
     )

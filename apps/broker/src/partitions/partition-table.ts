@@ -102,6 +102,7 @@ export class PartitionTable {
   readonly #options: PartitionTableOptions
   readonly #byTopic = new Map<string, Map<number, MutablePartition>>()
   readonly #removalListeners: ((partition: LocalPartition) => Promise<void>)[] = []
+  readonly #configListeners: ((partition: LocalPartition) => void)[] = []
   readonly #settlementListeners: ((which: PartitionName) => void)[] = []
   readonly #offline = new Map<string, Map<number, OfflinePartition>>()
   /** Offline until there is room, by directory; those that were refused longest ago first. */
@@ -213,6 +214,7 @@ export class PartitionTable {
     for (const partition of this.#byTopic.get(topic)?.values() ?? []) {
       partition.config = config
       partition.log.updateConfig(withSegmentJitter(config, `${topic}-${partition.partition}`))
+      for (const adapt of this.#configListeners) adapt(partition)
     }
     for (const [name, request] of this.#awaited) {
       if (request.topic === topic) this.#awaited.set(name, { ...request, config })
@@ -231,6 +233,11 @@ export class PartitionTable {
   /** `release` is waited for before the log of a partition is deleted: it gives up its files. */
   beforeRemoval(release: (partition: LocalPartition) => Promise<void>): void {
     this.#removalListeners.push(release)
+  }
+
+  /** `adapt` is told of each open partition that was given another configuration. */
+  afterConfiguration(adapt: (partition: LocalPartition) => void): void {
+    this.#configListeners.push(adapt)
   }
 
   /** `settle` is told of each partition that was awaited, once it is open, or offline for good. */

@@ -27,12 +27,13 @@ type FetchedPartition = ResponseOf<'Fetch'>['responses'][number]['partitions'][n
 export async function createTopic(
   client: TestClient,
   configs: Readonly<Record<string, string>> = {},
+  name = TOPIC,
 ): Promise<string> {
   const settings = { 'segment.bytes': '2000', ...configs }
   const { topics } = await client.call('CreateTopics', {
     topics: [
       {
-        name: TOPIC,
+        name,
         numPartitions: 1,
         replicationFactor: 1,
         assignments: [],
