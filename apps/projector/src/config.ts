@@ -21,7 +21,14 @@ export const PROJECTOR_CONFIG = defineConfig({
     default: 10,
     min: 1,
     max: 1_000,
-    doc: 'Most connections to the database; a partition that applies a batch takes one.',
+    doc: 'Most connections to the database for what follows the log; a partition that applies a batch takes one.',
+  },
+  'database.operator.connections.max': {
+    type: 'int',
+    default: 3,
+    min: 1,
+    max: 100,
+    doc: 'Most connections beside these for what operators ask for: the HTTP API, metrics, and the states of versions. It never waits for partitions.',
   },
   'bootstrap.servers': {
     type: 'list',

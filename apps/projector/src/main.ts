@@ -52,6 +52,7 @@ await runApp({
     const projector = new Projector({
       databaseUrl: config['database.url'],
       databaseConnectionsMax: config['database.connections.max'],
+      operatorConnectionsMax: config['database.operator.connections.max'],
       log,
       serde: createAvroSerde({ registry }),
       reports,
@@ -87,7 +88,7 @@ await runApp({
       logger,
       fail,
     })
-    const { db } = projector
+    const { operatorDb: db } = projector
     const runners = () => projector.runners
     takeStrictly(http)
     addRoutes(http, {

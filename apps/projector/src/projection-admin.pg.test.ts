@@ -45,7 +45,7 @@ async function serve(projections: Parameters<typeof startProjector>[2]): Promise
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
   takeStrictly(http)
   addRoutes(http, {
-    db: projector.db,
+    db: projector.operatorDb,
     log: log.open(),
     registered: () => projector.registered,
     runners: () => projector.runners,

@@ -48,6 +48,8 @@ export type ProjectorOptions = {
   /** Where it says nothing of TLS, a database that is not on this machine is spoken to with `verify-full`. */
   readonly databaseUrl: string
   readonly databaseConnectionsMax: number
+  /** Beside these; see {@link Projector.operatorDb}. */
+  readonly operatorConnectionsMax: number
   readonly log: EventLog
   readonly serde: ValueSerde
   /** Where it is told with which schemas the projections read. */
@@ -90,6 +92,11 @@ export type ProjectorOptions = {
  */
 export class Projector {
   readonly db: Database
+  /**
+   * For what operators ask for, and for how it is obeyed. Partitions may be many more than there are connections in
+   * {@link db}, and each of their batches, one that waits for a lock as well, keeps one until it ends.
+   */
+  readonly operatorDb: Database
   readonly #options: ProjectorOptions
   readonly #metrics: ProjectorMetrics
   readonly #rowCaches: RowCaches
@@ -105,16 +112,20 @@ export class Projector {
 
   constructor(options: ProjectorOptions) {
     this.#options = { ...options, databaseUrl: withTls(options.databaseUrl) }
-    this.db = openDatabase({
-      url: this.#options.databaseUrl,
-      connectionsMax: options.databaseConnectionsMax,
-      logger: options.logger,
+    const { databaseUrl: url } = this.#options
+    const { logger } = options
+    this.db = openDatabase({ url, connectionsMax: options.databaseConnectionsMax, logger })
+    this.operatorDb = openDatabase({
+      url,
+      connectionsMax: options.operatorConnectionsMax,
+      applicationName: 'fairlead-projector-operators',
+      logger,
     })
     this.#rowCaches = new RowCaches({ bytesMax: options.rowCacheBytesMax })
     this.#metrics = new ProjectorMetrics(options.metrics, {
       rowCacheBytes: () => this.#rowCaches.bytes,
-      letters: () => countLetters(this.db),
-      parkedKeys: () => countParkedKeys(this.db),
+      letters: () => countLetters(this.operatorDb),
+      parkedKeys: () => countParkedKeys(this.operatorDb),
     })
     options.health.set('database', 'not connected yet')
     this.#started = this.#start().catch((error: unknown) => options.fail(error))
@@ -167,7 +178,7 @@ export class Projector {
     await this.#options.log.close()
     await Promise.all(ended)
     await this.#standbyLock?.release()
-    await this.db.destroy()
+    await Promise.all([this.db.destroy(), this.operatorDb.destroy()])
   }
 
   async #start(): Promise<void> {
@@ -237,7 +248,7 @@ export class Projector {
   #follow(registered: readonly RegisteredProjection[]): void {
     const { log, logger, ...options } = this.#options
     this.#watch = new VersionWatch({
-      db: this.db,
+      db: this.operatorDb,
       log,
       logger,
       registered,

@@ -36,7 +36,7 @@ async function serve(
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
   takeStrictly(http)
   addRoutes(http, {
-    db: projector.db,
+    db: projector.operatorDb,
     log: eventLog,
     registered: () => projector.registered,
     runners: () => projector.runners,

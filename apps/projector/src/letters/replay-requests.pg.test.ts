@@ -24,7 +24,7 @@ beforeEach(async () => {
   http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
   takeStrictly(http)
   const payloads = { load: () => Promise.reject(new Error('nothing is edited here')) }
-  addLetterRoutes(http, { db: projector.db, runners: () => projector.runners, payloads })
+  addLetterRoutes(http, { db: projector.operatorDb, runners: () => projector.runners, payloads })
   await http.ready()
   await bothParked()
 })

@@ -21,12 +21,14 @@ export type Database = Kysely<unknown>
 export function openDatabase(options: {
   readonly url: string
   readonly connectionsMax: number
+  /** Default: that of workers. */
+  readonly applicationName?: string
   readonly logger?: Logger
 }): Database {
   const pool = createPool({
     url: options.url,
     max: options.connectionsMax,
-    applicationName: 'fairlead-projector',
+    applicationName: options.applicationName ?? 'fairlead-projector',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     types: VALUE_TYPES,

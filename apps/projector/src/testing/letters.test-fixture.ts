@@ -78,7 +78,7 @@ export class LetterFixture {
     this.#http = http
     takeStrictly(http)
     const runners = () => projector.runners
-    addLetterRoutes(http, { db: projector.db, runners, payloads: PAYLOADS })
+    addLetterRoutes(http, { db: projector.operatorDb, runners, payloads: PAYLOADS })
     await http.ready()
     await until(() => strictEqual(running.health.get('database'), true))
     return { http, projector }

@@ -27,6 +27,7 @@ export function startProjector(
   const projector = new Projector({
     databaseUrl,
     databaseConnectionsMax: 5,
+    operatorConnectionsMax: 1,
     log: log.open(),
     serde,
     projections,
