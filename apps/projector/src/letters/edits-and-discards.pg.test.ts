@@ -89,6 +89,18 @@ test('an edit is checked against the schema, and applied in the place of the ori
   const { actions } = (await fixture.ask('GET', '/dead-letters/log?limit=2')).body
   expect(actions).toMatchObject([{ action: 'take-back' }, { action: 'edit' }])
   expect((await fixture.ask('GET', `/dead-letters/${id}`)).body).toMatchObject({ isEdited: false })
+  const again = await fixture.ask('DELETE', `/dead-letters/${id}/value`, ANA)
+  expect(again).toEqual({
+    status: 409,
+    body: {
+      code: 'NOT_EDITED',
+      message: `letter ${id} has no edit to take back: it is applied as it was written`,
+    },
+  })
+  const { actions: noted } = (await fixture.ask('GET', '/dead-letters/log')).body
+  expect(noted).toHaveLength(3)
+  const unknown = await fixture.ask('DELETE', '/dead-letters/999/value', ANA)
+  expect(unknown).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
 
   await edit({ accountId: accountId(1), amount: 40 })
   await fixture.ask('POST', '/dead-letters/replay', { projection: 'accounts', all: true, ...ANA })

@@ -243,6 +243,7 @@ function addEdits(http: AppContext<ConfigSpec>['http'], source: LetterRouteSourc
 const STATUS = {
   NOT_FOUND: 404,
   NOT_THE_HEAD: 409,
+  NOT_EDITED: 409,
   EDIT_REFUSED: 422,
 } as const satisfies Readonly<Record<LetterOrderError['code'], number>>
 

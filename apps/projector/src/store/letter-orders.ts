@@ -29,12 +29,14 @@ export type VersionIds = { readonly projectionId: number; readonly version: numb
 /** Nothing was done; `code` says why. */
 export class LetterOrderError extends OperationalError {
   override readonly name = 'LetterOrderError'
-  declare readonly code: 'NOT_FOUND' | 'NOT_THE_HEAD' | 'EDIT_REFUSED'
+  declare readonly code: LetterOrderCode
 
-  constructor(code: 'NOT_FOUND' | 'NOT_THE_HEAD' | 'EDIT_REFUSED', message: string) {
+  constructor(code: LetterOrderCode, message: string) {
     super(message, { code, retryable: false })
   }
 }
+
+type LetterOrderCode = 'NOT_FOUND' | 'NOT_THE_HEAD' | 'EDIT_REFUSED' | 'NOT_EDITED'
 
 /** Whether there is one of this name, whoever runs it. */
 export async function isProjection(db: Kysely<unknown>, name: string): Promise<boolean> {
@@ -199,7 +201,7 @@ async function forgetTriesOfHeads(
  * Has `value` applied in the place of what the letter holds; null takes an edit back. The original
  * stays as it is.
  *
- * @throws {LetterOrderError} NOT_FOUND
+ * @throws {LetterOrderError} NOT_FOUND; NOT_EDITED where there is no edit to take back
  */
 export async function editLetter(
   db: Database,
@@ -214,13 +216,23 @@ export async function editLetter(
     // Behind that: a drain that held the key has taken what it applied out by now.
     const { numAffectedRows: notedCount } = await sql`
       with edited as (
-        update evt.dead_letter set edited_value = ${edit.value} where id = ${edit.id} returning *
+        update evt.dead_letter set edited_value = ${edit.value} where id = ${edit.id}
+          and (edited_value is not null or ${edit.value}::bytea is not null) returning *
       )
       insert into evt.dead_letter_log (actor, reason, action, projection_id, version, letter)
       select ${edit.actor}, ${edit.reason}, 'edit', projection_id, version, to_jsonb(edited)
       from edited`.execute(trx)
-    if (notedCount !== 1n) throw nothingSelected({ by: 'id', id: edit.id })
+    if (notedCount !== 1n) throw await notEdited(trx, edit.id)
   })
+}
+
+async function notEdited(trx: Kysely<unknown>, id: bigint): Promise<LetterOrderError> {
+  const { rows } = await sql`select from evt.dead_letter where id = ${id}`.execute(trx)
+  if (rows.length === 0) return nothingSelected({ by: 'id', id })
+  return new LetterOrderError(
+    'NOT_EDITED',
+    `letter ${id} has no edit to take back: it is applied as it was written`,
+  )
 }
 
 /** Whether `evt.dead_letter l` is one of `evt.parked_key k`. */
