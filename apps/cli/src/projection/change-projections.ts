@@ -13,7 +13,7 @@ import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject, Output } from '../output/output.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
-import type { Following } from './follow.ts'
+import { type Following, PROGRESS_NOTE } from './follow.ts'
 import { type Verification, verificationOrderedAt, verificationText } from './verify-projection.ts'
 
 const TIMEOUT_MAX_MS = 25_000
@@ -97,7 +97,8 @@ export const PROMOTE_PROJECTION: Command = {
   },
   notes:
     'The version that was live goes on following the log: "fairlead projection rollback" shows it again.\n' +
-    'With --verify, Ctrl-C ends the watching, not the promotion.',
+    'With --verify, Ctrl-C ends the watching, not the promotion; exit code 10 when rows differ from the log.\n' +
+    PROGRESS_NOTE,
   async run({ options, output, positionals: [name = ''], signal }) {
     const version = versionOption(options)
     if (version === undefined) throw new UsageError('say which version to show: --version <n>')

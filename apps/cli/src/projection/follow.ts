@@ -8,6 +8,10 @@ const POLL_INTERVAL_MS = 500
 /** By then a projector that was restarted answers again: what it does for hours goes on meanwhile, or is taken up. */
 const AWAY_MAX_MS = 60_000
 
+/** For the help of each command that shows progress. */
+export const PROGRESS_NOTE =
+  'Where stderr is no terminal, progress is JSON, a line for each change, and so is the result unless -o says otherwise.'
+
 export type Following = {
   readonly api: HttpApi
   readonly output: Output

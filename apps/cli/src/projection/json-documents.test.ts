@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { helpOf } from '../command/help.ts'
 import { runAgainst } from '../command/run-against.test-fixture.ts'
 import { PROMOTE_PROJECTION } from './change-projections.ts'
 import { REBUILD_PROJECTION } from './rebuild-projection.ts'
@@ -76,3 +77,12 @@ test.for([
     { error: { code, message: 'so it is', hint: '' } },
   ])
 })
+
+test.for([REBUILD_PROJECTION, VERIFY_PROJECTION, PROMOTE_PROJECTION])(
+  'the help of $name says what is printed where nobody watches',
+  (command) => {
+    expect(helpOf(command)).toContain(
+      'Where stderr is no terminal, progress is JSON, a line for each',
+    )
+  },
+)

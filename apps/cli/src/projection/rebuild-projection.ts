@@ -12,7 +12,7 @@ import {
 import type { HttpApi } from '../command/http-api.ts'
 import type { JsonObject } from '../output/output.ts'
 import { showVerified, showVersion } from './change-projections.ts'
-import { follow, followJob, jobFailed } from './follow.ts'
+import { PROGRESS_NOTE, follow, followJob, jobFailed } from './follow.ts'
 import type { Progress } from './progress-text.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
@@ -40,9 +40,9 @@ export const REBUILD_PROJECTION: Command = {
   },
   notes:
     'A version that is being filled already is watched. Ctrl-C ends the watching, not the rebuild:\n' +
-    '"fairlead projection abort" does. A projector that is away is waited for, for a minute. On a terminal\n' +
-    'progress is a bar, elsewhere it is JSON, a line for each change, and so is the result unless -o says\n' +
-    'otherwise. Exit code 10 with --promote when rows differ from the log: the version is not shown.',
+    '"fairlead projection abort" does. A projector that is away is waited for, for a minute.\n' +
+    `${PROGRESS_NOTE}\n` +
+    'Exit code 10 with --promote when rows differ from the log: the version is not shown.',
   async run(invocation) {
     const {
       options,

@@ -1,7 +1,7 @@
 import type { Verification as Answer } from '@fairlead/projection-admin'
 import { type Command, EXIT, integerOption, isSet } from '../command/command.ts'
 import type { JsonObject } from '../output/output.ts'
-import { type Following, followJob, jobFailed } from './follow.ts'
+import { type Following, PROGRESS_NOTE, followJob, jobFailed } from './follow.ts'
 import { PROJECTOR_OPTION, projectorApi } from '../command/projector-api.ts'
 import { projectionPath, versionOption } from './projection-path.ts'
 
@@ -22,7 +22,7 @@ export const VERIFY_PROJECTION: Command = {
   },
   notes:
     'Exit code 10 when rows differ. It reads the whole topic. Rows of handlers in SQL are counted, and not\n' +
-    'compared: what they should be is not known.',
+    `compared: what they should be is not known.\n${PROGRESS_NOTE}`,
   async run({ options, output, positionals: [name = ''], signal }) {
     const sample = integerOption(options, 'sample', { min: 1, max: SAMPLE_MAX })
     const version = versionOption(options)
