@@ -105,14 +105,30 @@ test('partitions share the bound, and one that is idle makes room first', () => 
   expect(idle.get('n59')).toBeDefined()
 })
 
-test('a value that would be read as another one is not kept', () => {
-  const { cache } = opened()
-  for (const changes of [{ pages: '1' }, { pages: -0 }, { id: '\ud800' }, { at: 'now' }]) {
-    write(cache, ['a'], changes)
-    expect(cache.get('a')).toBeUndefined()
+test.for([
+  { type: 'integer', kept: [1], not: ['1', -0, 1n] },
+  { type: 'smallint', kept: [-1], not: ['1', -0] },
+  { type: 'bigint', kept: [1n], not: [1, '1'] },
+  { type: 'double precision', kept: [0, Number.NaN, Number.POSITIVE_INFINITY], not: [-0, '0.5'] },
+  { type: 'boolean', kept: [false], not: ['no', 0] },
+  { type: 'text', kept: ['', '\u{1f600}'], not: ['\ud800', 1, new Date(0)] },
+  { type: 'timestamptz', kept: [new Date(0)], not: ['now', 0] },
+])('of a column of type $type, a value that would be read as another one is not kept', (of) => {
+  const table = { name: 'note', keyColumn: 'id', columns: { id: 'text', value: of.type } }
+  const cache = new RowCaches({ bytesMax: 1_000_000 }).open(table, SILENT)
+  const isKept = (value: unknown): boolean => {
+    cache?.stage(new Map([['a', { id: 'a', value }]]), 7)
+    cache?.committed()
+    return cache?.get('a') !== undefined
   }
-  write(cache, ['a'], { at: null })
-  expect(cache.get('a')).toBeDefined()
+  expect(of.kept.map(isKept)).toEqual(of.kept.map(() => true))
+  expect(of.not.map(isKept)).toEqual(of.not.map(() => false))
+  expect(isKept(null)).toBe(true)
+})
+
+test.for(['numeric', 'date', 'jsonb', 'bytea'])('of a table with a %s no row is kept', (type) => {
+  const table = { name: 'note', keyColumn: 'id', columns: { id: 'text', value: type } }
+  expect(new RowCaches({ bytesMax: 1_000_000 }).open(table, SILENT)).toBeUndefined()
 })
 
 test('a uuid that is not spelled as Postgres has it is not kept', () => {
