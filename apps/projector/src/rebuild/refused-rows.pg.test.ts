@@ -12,7 +12,9 @@ import {
   visited,
 } from '../testing/accounts.test-fixture.ts'
 import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
-import { RebuildFixture, balances } from '../testing/rebuild.test-fixture.ts'
+import { RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
+
+const DAY_MS = 86_400_000
 
 let fixture: RebuildFixture
 let db: Database
@@ -82,6 +84,32 @@ describe('a row that is refused live is refused by a rebuild', () => {
     await fixture.hasState('accounts', 2, 'ready')
     expect(await fixture.balancesIn('rm_accounts_v2')).toEqual([...balances(1_000, 1_000), [id, 3]])
   })
+})
+
+test('an event from beyond tomorrow is parked in a rebuild as it is live, and times that jump change no order', async () => {
+  const nowMs = Date.now()
+  const times = [nowMs, nowMs - 30 * DAY_MS, nowMs + DAY_MS / 2, nowMs - 1]
+  for (const [amount, timestampMs] of times.entries()) {
+    log.append(0, { ...deposited(accountId(0), amount + 1), timestampMs })
+  }
+  log.append(0, { ...deposited(accountId(1), 5), timestampMs: nowMs + 2 * DAY_MS })
+  log.append(0, deposited(accountId(1), 6))
+  fixture.start([accounts, asVersion(2, accounts)])
+  await fixture.hasState('accounts', 2, 'ready')
+  await until(async () => expect(await fixture.letters(1)).toHaveLength(2))
+  expect(await fixture.letters(2)).toMatchObject([
+    { key: accountId(1), offset: 4, kind: 'failed' },
+    { key: accountId(1), offset: 5, kind: 'blocked' },
+  ])
+  expect(await fixture.letters(2)).toEqual(await fixture.letters(1))
+  const rowsIn = async (schema: string): Promise<readonly unknown[]> => {
+    const { rows } = await sql`select * from ${sql.table(`${schema}.account`)}`.execute(db)
+    return rows
+  }
+  expect(await rowsIn('rm_accounts_v2')).toMatchObject([
+    { balance: 10, last_at: new Date(nowMs - 1) },
+  ])
+  expect(await rowsIn('rm_accounts_v2')).toEqual(await rowsIn('public'))
 })
 
 test('dates that ISO 8601 and Postgres write differently are copied', async () => {
