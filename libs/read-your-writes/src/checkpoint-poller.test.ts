@@ -61,7 +61,7 @@ class HeldDriver extends DummyDriver {
 
   /** Names of the projections that the next look is for, which has its answer then. */
   async answerNext(): Promise<readonly string[]> {
-    await vi.waitUntil(() => this.lookCount > 0, { timeout: 10_000 })
+    await vi.waitUntil(() => this.lookCount > 0, { timeout: 60_000 })
     const { names = [], answer } = this.#looks.shift() ?? {}
     answer?.()
     return names
@@ -75,7 +75,7 @@ test('who comes while others are looked for has an answer of the next look', asy
   const driver = new HeldDriver()
   const poller = pollerOn(driver)
   void poller.wait({ projection: 'orders', isSatisfied: () => false }, over.signal)
-  await vi.waitUntil(() => driver.lookCount === 1, { timeout: 10_000 })
+  await vi.waitUntil(() => driver.lookCount === 1, { timeout: 60_000 })
   const answers: unknown[] = []
   const isSatisfied = (applied: unknown): boolean => answers.push(applied) > 0
   const seen = poller.wait({ projection: 'stock', isSatisfied }, over.signal)
@@ -97,6 +97,6 @@ test('who comes in a long pause does not wait for its end', async () => {
   void poller.wait({ projection: 'orders', isSatisfied: () => false }, over.signal)
   const isLong = (timeoutMs = 0) => timeoutMs > 2 && timeoutMs <= 50
   const isPausing = () => isLong(vi.mocked(sleep).mock.lastCall?.[0])
-  await vi.waitFor(() => expect(isPausing()).toBe(true), { timeout: 10_000 })
+  await vi.waitFor(() => expect(isPausing()).toBe(true), { timeout: 60_000 })
   await poller.wait({ projection: 'orders', isSatisfied: () => true }, over.signal)
 })

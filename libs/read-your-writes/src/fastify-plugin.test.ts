@@ -111,6 +111,9 @@ function endlessWait() {
   return { signals, projections: { ...projections, waitFor } }
 }
 
+/** Of what takes a turn or two of the event loop. */
+const SOON = { timeout: 60_000 }
+
 async function readOver(app: FastifyInstance) {
   const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
   const client = connect(Number(url.port), url.hostname)
@@ -126,9 +129,9 @@ test('a client that goes away is not waited for, and its handler does not run', 
   app.get('/orders', handler)
   app.addHook('onError', onError)
   const client = await readOver(app)
-  await vi.waitFor(() => expect(signals).toHaveLength(1))
+  await vi.waitFor(() => expect(signals).toHaveLength(1), SOON)
   client.destroy()
-  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true), SOON)
   await nextTurn()
   expect(handler).not.toHaveBeenCalled()
   expect(onError).not.toHaveBeenCalled()
@@ -149,7 +152,7 @@ test('nor is one that has gone before its wait began', async () => {
   const client = await readOver(app)
   await arrived.promise
   client.destroy()
-  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true), SOON)
   await app.close()
   expect(handler).not.toHaveBeenCalled()
 })
@@ -164,7 +167,7 @@ test.for([
     const app = await register({ projections: endless, reads: [orders], timeout: '1h', onTimeout })
     app.get('/orders', () => ({}))
     const client = await readOver(app)
-    await vi.waitFor(() => expect(signals).toHaveLength(1))
+    await vi.waitFor(() => expect(signals).toHaveLength(1), SOON)
     const [answer] = await Promise.all([text(client), app.close()])
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} .*connection: close`, 's'))
   },

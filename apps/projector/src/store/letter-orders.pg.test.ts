@@ -1,11 +1,12 @@
 import type { Letter } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { accounts, deposited } from '../testing/accounts.test-fixture.ts'
 import {
   type MigratedDatabase,
   migratedDatabase,
 } from '../testing/migrated-database.test-fixture.ts'
+import { until } from '../testing/until.test-fixture.ts'
 import { releaseLetters } from '../rebuild/parked-keys.ts'
 import type { Database } from './database.ts'
 import {
@@ -98,6 +99,15 @@ async function drain(): Promise<void> {
   })
 }
 
+/** Whoever was asked last waits for a lock. */
+async function isWaiting(): Promise<void> {
+  await until(async () => {
+    const { rows } = await sql`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+    expect(rows).toHaveLength(1)
+  })
+}
+
 /** While a drain holds the keys; it takes their first letter with it. */
 async function whileDraining<T>(order: () => Promise<T>): Promise<T> {
   const { ordering } = await db.transaction().execute(async (trx) => {
@@ -105,11 +115,7 @@ async function whileDraining<T>(order: () => Promise<T>): Promise<T> {
     const ordering = order()
     // Whoever waits for it sees how it ends.
     ordering.catch(() => undefined)
-    await vi.waitFor(async () => {
-      const { rows } = await sql`select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-      expect(rows).toHaveLength(1)
-    })
+    await isWaiting()
     await sql`delete from evt.dead_letter
       where id = (select min(id) from evt.dead_letter)`.execute(trx)
     return { ordering }
@@ -186,14 +192,6 @@ test('a replay that another one has taken over since its letters were read reads
 describe('locks are taken in one order: nobody ends in a dead lock', () => {
   const holdKey = (trx: Transaction<unknown>, key: string) =>
     sql`select from evt.parked_key where key = ${key} for update`.execute(trx)
-
-  async function isWaiting(): Promise<void> {
-    await vi.waitFor(async () => {
-      const { rows } = await sql`select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-      expect(rows).toHaveLength(1)
-    })
-  }
 
   test('a replay beside a drain of the same keys', async () => {
     // By their digests "a" comes first, in the table "b".
