@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import type { ProjectionStack } from '../support/projection-stack.ts'
 import { waitFor } from '../support/wait-for.ts'
 import {
@@ -21,7 +22,8 @@ type Job = { readonly kind: string; readonly state: string; readonly version: nu
 test('jobs of keys, of a verification and of a moment are killed half-way, change nothing until they are done, and end right', async () => {
   await using stack = await startStack()
   await stack.publish(...deposits(EVENTS))
-  let projector = release(stack, 'accounts:1')
+  const config = { 'http.port': await freePort() }
+  let projector = release(stack, 'accounts:1', config)
   await stack.caughtUp('accounts')
   await projector.ready()
   const expected = await oracleRows(stack)
@@ -37,7 +39,6 @@ test('jobs of keys, of a verification and of a moment are killed half-way, chang
     ...argv: readonly string[]
   ): Promise<Job> => {
     const blocker = await stack.pool.connect()
-    const { port } = new URL(projector.url)
     let ordered: ReturnType<typeof cli>
     try {
       await blocker.query(`begin; ${lock}`)
@@ -50,7 +51,7 @@ test('jobs of keys, of a verification and of a moment are killed half-way, chang
     }
     expect(await liveRows(stack)).toEqual(argv.includes('--until') ? expected : wrong)
     expect(await latestJob(stack)).not.toMatchObject({ state: 'done' })
-    projector = release(stack, 'accounts:1', { 'http.port': port })
+    projector = release(stack, 'accounts:1', config)
     expect(await ordered).toMatchObject({ exitCode })
     const job = await latestJob(stack)
     expect(job).toMatchObject({ state: 'done' })

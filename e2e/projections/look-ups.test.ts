@@ -66,7 +66,8 @@ test('killed while it looks things up, a projector applies each event once, and 
   expect(await readLetters(stack)).toEqual(expected.letters)
   expect(expected.letters.size).toBeGreaterThan(1)
   for (const [, ofKey] of Map.groupBy(service.asked, ({ by }) => by)) {
-    const offsets = ofKey.map(({ offset }) => offset)
+    // A batch that a group of other members takes away is looked up again.
+    const offsets = [...new Set(ofKey.map(({ offset }) => offset))]
     expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
   }
   const { rows } = await stack.pool.query<{ id: string; note: string }>(

@@ -71,12 +71,18 @@ test('copies wait in the outbox while brokers refuse to make their topic; projec
   })
   await relay.ready()
   const app = stack.projector({ 'errors.deadletterqueue.topic.name': MIRROR })
-  await writeDeposit(stack, { accountId: 'bad', amount: 0 })
-  await writeDeposit(stack, { accountId: 'bad', amount: 2 })
+  // Both stand in front of the copy of the first one's letter, however soon that is written.
+  const writer = await stack.pool.connect()
+  await writer.query('begin')
+  await writeDeposit(stack, { accountId: 'bad', amount: 0 }, writer)
+  await writeDeposit(stack, { accountId: 'bad', amount: 2 }, writer)
+  await writer.query('commit')
+  writer.release()
   await waitFor('the relay to be refused the topic', 60_000, () =>
     relay.logLines.some((line) => line.includes('INVALID_REPLICATION_FACTOR')),
   )
   await writeDeposit(stack, { accountId: 'good', amount: 3 })
+  await waitFor('both deposits', 60_000, async () => (await stack.logEnds())[0] === 2)
   await stack.publish(deposit('bad', 5), deposit('good', 4))
   await stack.caughtUp('accounts')
   await stack.hasHealth(app, 'projection accounts v1', /^ok$/)

@@ -86,13 +86,14 @@ test('old code that comes back is a standby, and takes nothing from the live ver
   await stack.publish(...deposits(300))
   const first = release(stack, 'accounts:1')
   await stack.caughtUp('accounts')
-  const second = release(stack, 'accounts:2')
+  // A process that is silent for longer than its session claims its partitions anew, with other fences.
+  const second = release(stack, 'accounts:2', { 'session.timeout.ms': 60_000 })
   await hasState(stack, 2, ['ready'])
   expect((await cli(second, 'promote', 'accounts', '--version', '2')).exitCode).toBe(0)
   await first.stop()
-  const fences = await fencesOf(stack, 2)
   await stack.publish(...deposits(300, 300))
   await stack.caughtUp('accounts', { version: 2 })
+  const fences = await fencesOf(stack, 2)
 
   release(stack, 'accounts:1')
   await stack.caughtUp('accounts', { version: 1 })

@@ -22,7 +22,7 @@ test('a rotation that was interrupted in the middle is finished by the next rela
     `begin; insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'held', 'Tested')`,
   )
   await stack.pool.query(
-    `set lock_timeout = '200ms'; comment on table outbox.old is 'fairlead: retired partition of outbox.events'`,
+    `set local lock_timeout = '200ms'; comment on table outbox.old is 'fairlead: retired partition of outbox.events'`,
   )
   const detached = stack.pool
     .query(`alter table outbox.events detach partition outbox.old concurrently`)
