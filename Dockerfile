@@ -11,6 +11,10 @@ ENV NODE_ENV=production NODE_COMPILE_CACHE=/var/cache/fairlead
 WORKDIR /app
 RUN mkdir -p /var/lib/fairlead /var/cache/fairlead && chown node:node /var/lib/fairlead /var/cache/fairlead
 COPY --from=dependencies /app /app
+# What /version and build_info tell: docker build --build-arg REVISION=$(git rev-parse HEAD) …
+ARG REVISION
+ENV FAIRLEAD_REVISION=$REVISION
+LABEL org.opencontainers.image.revision=$REVISION
 USER node
 STOPSIGNAL SIGTERM
 

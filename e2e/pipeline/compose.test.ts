@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { ROOT } from '../support/platform.ts'
 
 type Service = {
-  readonly build?: { readonly target: string }
+  readonly build?: { readonly target: string; readonly args?: readonly string[] }
   readonly environment?: Readonly<Record<string, string>>
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
   readonly healthcheck?: { readonly test: readonly string[] }
@@ -64,6 +64,11 @@ test('every service has a health check, and waits for healthy ones only', () => 
 
 describe.for(built)('%s', ([, service]) => {
   const [program, entry = ''] = commandOf(service.build?.target ?? '')
+
+  test('its image is told the revision that it is built from', () => {
+    expect(service.build?.args).toEqual(['REVISION'])
+    expect(dockerfile).toMatch(/^ARG REVISION\n(.*\n)?ENV FAIRLEAD_REVISION=\$REVISION\n/m)
+  })
 
   test('its command exists', () => {
     expect(program).toBe('node')

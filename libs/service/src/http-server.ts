@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
+import { REVISION } from './revision.ts'
 import { OPEN_METRICS_CONTENT_TYPE, openMetricsText, prefersOpenMetrics } from './open-metrics.ts'
 
 /** A health check that does not answer within this time counts as failed for any prober. */
@@ -38,6 +39,11 @@ export function createHttpServer(options: {
       ? reply.type(OPEN_METRICS_CONTENT_TYPE).send(await openMetricsText(metrics.registry))
       : reply.type(metrics.registry.contentType).send(await metrics.registry.metrics())
   })
-  server.get('/version', () => ({ service: name, version, node: process.version }))
+  server.get('/version', () => ({
+    service: name,
+    version,
+    revision: REVISION,
+    node: process.version,
+  }))
   return server
 }

@@ -27,6 +27,7 @@ export {
   registryCredentials,
   registryProblems,
 } from './registry-credentials.ts'
+export { REVISION } from './revision.ts'
 export {
   type AppContext,
   type AppDefinition,

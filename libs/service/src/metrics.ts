@@ -14,6 +14,7 @@ import {
 import { type ExposedMetric, expose } from './exposed-metric.ts'
 import { PlainHistogram, type PlainHistogramOptions } from './plain-histogram.ts'
 import { RequestDurations } from './request-durations.ts'
+import { REVISION } from './revision.ts'
 
 const SAMPLE_MS = 10
 const REQUEST_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
@@ -39,8 +40,8 @@ export class Metrics {
     this.gauge({
       name: 'build_info',
       help: 'Always 1; the labels say what runs here.',
-      labelNames: ['service', 'version', 'node'],
-    }).set({ service: build.service, version: build.version, node: process.version }, 1)
+      labelNames: ['service', 'version', 'revision', 'node'],
+    }).set({ ...build, revision: REVISION, node: process.version }, 1)
     this.#eventLoopDelay()
     this.expose(this.#requestDurations)
   }

@@ -11,14 +11,17 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
-const start = (argv: readonly string[] = []): ChildProcess => {
-  const child = spawn(process.execPath, [APP, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
+const start = (argv: readonly string[] = [], env: NodeJS.ProcessEnv = {}): ChildProcess => {
+  const child = spawn(process.execPath, [APP, ...argv], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   children.push(child)
   return child
 }
 
-const startAndListen = async (argv: readonly string[] = []) => {
-  const child = start(argv)
+const startAndListen = async (argv: readonly string[] = [], env: NodeJS.ProcessEnv = {}) => {
+  const child = start(argv, env)
   if (child.stdout === null) throw new Error('stdout is a pipe')
   for await (const line of createInterface({ input: child.stdout })) {
     const entry = JSON.parse(line) as { httpPort?: number }
@@ -49,6 +52,17 @@ test('an app serves health, metrics, its version and its own routes', async () =
   expect(open.headers.get('vary')).toBe('accept')
   expect(await open.text()).toMatch(/build_info\{service="sample"[^]*\n# EOF\n$/)
   expect((await get('/version'))[1]).toContain('"version":"1.2.3"')
+})
+
+test.for([
+  { noted: 'd5f3c01', revision: 'd5f3c01' },
+  // As an image has it whose build was told nothing.
+  { noted: '', revision: 'unknown' },
+])('the revision that a build has noted as "$noted" is shown as $revision', async (row) => {
+  const { url } = await startAndListen([], { FAIRLEAD_REVISION: row.noted })
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  expect(metrics).toMatch(new RegExp(`^build_info\\{.*,revision="${row.revision}",.*\\} 1$`, 'm'))
+  expect(await (await fetch(`${url}/version`)).json()).toMatchObject({ revision: row.revision })
 })
 
 test('a failed check makes an app not ready, but not dead', async () => {

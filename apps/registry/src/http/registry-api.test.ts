@@ -1,5 +1,6 @@
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { REVISION } from '@fairlead/service'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { MemorySchemaLog } from '../store/memory-schema-log.ts'
 import { CONTENT_TYPE, call, closeRegistries, startRegistry } from './registry.test-fixture.ts'
@@ -339,7 +340,10 @@ test('what clients ask for before anything else', async () => {
       },
     },
   ])
-  expect((await call(http, 'GET /v1/metadata/version'))[0]).toBe(200)
+  expect(await call(http, 'GET /v1/metadata/version')).toEqual([
+    200,
+    { version: '0.0.0', commitId: REVISION },
+  ])
 })
 
 test('media types are agreed on, and the request id comes back', async () => {

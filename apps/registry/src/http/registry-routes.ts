@@ -1,4 +1,5 @@
 import { DEFAULT_CONTEXT, contextOf, success } from '@fairlead/schemas'
+import { REVISION } from '@fairlead/service'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { associationRoutes } from './association-routes.ts'
 import { type OnCheck, compatibilityRoutes } from './compatibility-routes.ts'
@@ -118,7 +119,10 @@ function metadataRoutes(
     }
     return { scope: { path: [], clusters } }
   })
-  http.get('/v1/metadata/version', async () => ({ version: metadata.version, commitId: '' }))
+  http.get('/v1/metadata/version', async () => ({
+    version: metadata.version,
+    commitId: REVISION,
+  }))
   http.get('/v1/metadata/deployment', async () => ({ attributes: [] }))
 }
 
