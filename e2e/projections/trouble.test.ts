@@ -356,7 +356,6 @@ test('records that compaction has removed leave gaps, which offsets pass: rows a
       'cleanup.policy': 'compact',
       'segment.ms': '100',
       'min.cleanable.dirty.ratio': '0.01',
-      'segment.bytes': '10000',
     },
     broker: { 'log.cleaner.backoff.ms': 100 },
   })

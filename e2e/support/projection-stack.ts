@@ -89,8 +89,13 @@ export class ProjectionStack {
       throw error
     })
     const stack = new ProjectionStack(options, directory, { postgres, broker, registry })
-    await stack.createTopic()
-    return stack
+    try {
+      await stack.createTopic()
+      return stack
+    } catch (error) {
+      await stack[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   private constructor(
@@ -413,5 +418,10 @@ async function startBroker(options: StackOptions) {
     }
   }
   const broker = await startTestedBroker({ ...BROKER_SETTINGS, ...options.broker })
-  return { broker, registry: await RegistryProcess.start(broker.address, REGISTRY_SETTINGS) }
+  try {
+    return { broker, registry: await RegistryProcess.start(broker.address, REGISTRY_SETTINGS) }
+  } catch (error) {
+    await broker.stop()
+    throw error
+  }
 }
