@@ -112,6 +112,25 @@ test('an event from beyond tomorrow is parked in a rebuild as it is live, and ti
   expect(await rowsIn('rm_accounts_v2')).toEqual(await rowsIn('public'))
 })
 
+test.for([
+  { what: 'before any date', timestampMs: -9e15, balance: 2, letters: [] },
+  { what: 'behind all dates', timestampMs: 9e15, balance: 1, letters: [{ offset: 1 }] },
+])('a record of a time $what holds nothing up, in a rebuild either', async (of) => {
+  const projection: FoldProjection = {
+    ...valued({ columns: {}, valueOf: () => ({}) }),
+    inbox: { retentionMs: 7 * DAY_MS },
+  }
+  const named = (id: string, amount: number) =>
+    deposited(accountId(0), amount, [['id', Buffer.from(id)]])
+  log.append(0, named('order 1', 1), { ...named('order 2', 2), timestampMs: of.timestampMs })
+  fixture.start([projection, asVersion(2, projection)])
+  await fixture.hasState('accounts', 2, 'ready')
+  await fixture.hasBalances('public', balances(of.balance))
+  expect(await fixture.balancesIn('rm_accounts_v2')).toEqual(balances(of.balance))
+  await until(async () => expect(await fixture.letters(1)).toMatchObject(of.letters))
+  expect(await fixture.letters(2)).toEqual(await fixture.letters(1))
+})
+
 test('dates that ISO 8601 and Postgres write differently are copied', async () => {
   const years = [-1, 0, 1, 9_999, 10_000, 200_000]
   const projection = valued({
