@@ -145,6 +145,27 @@ test('a copy in the mirror is the record: its key without the tenant, and its he
   expect(rows[0]?.headers).not.toHaveProperty('__value_schema_id')
 })
 
+test('a copy names its letter, and the one that it waits for', async () => {
+  const mirror = { topic: 'outbox.event.dead', groupIdPrefix: 'test' }
+  const failing = deposited(accountId(0), 0)
+  fixture.log.append(0, failing, deposited(accountId(1), 0), deposited(accountId(0), 1))
+  fixture.start([accounts], { mirror })
+  await until(async () => expect(await fixture.nextOffset()).toBe(3))
+  fixture.log.append(0, deposited(accountId(0), 2))
+  await until(async () => expect(await fixture.nextOffset()).toBe(4))
+  const { rows: letters } = await sql<{ id: string }>`
+    select id::text from evt.dead_letter order by log_offset`.execute(fixture.db)
+  const [head, other, ...behind] = letters.map(({ id }) => id)
+  const { rows: copies } = await sql`
+    select headers->>'fairlead.dlq.id' as id, headers->>'fairlead.dlq.blocked.by' as "blockedBy"
+    from outbox.events order by (headers->>'kafka_dlt-original-offset')::int`.execute(fixture.db)
+  expect(copies).toEqual([
+    { id: head, blockedBy: '' },
+    { id: other, blockedBy: '' },
+    ...behind.map((id) => ({ id, blockedBy: head })),
+  ])
+})
+
 test('more parked keys than a worker holds stop nothing', async () => {
   const { projector } = fixture.start([accounts])
   fixture.log.append(0, deposited(accountId(0), 0))

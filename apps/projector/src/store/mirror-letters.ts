@@ -1,6 +1,6 @@
 import { type BatchLedger, type Letter, type LogRecord, keyText } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
-import type { TopicOfProjection } from './letter-owner.ts'
+import { type TopicOfProjection, isOfTopic } from './letter-owner.ts'
 import { inPortions } from './park-letters.ts'
 
 /** The relay publishes what the outbox says to topics with this prefix. */
@@ -28,8 +28,8 @@ export function mirrorOf(
 }
 
 /**
- * Writes a copy of each letter into the outbox, in the transaction that stores the letter: whether the
- * topic is there is the relay's concern, and holds nothing up here.
+ * Writes a copy of each letter into the outbox, in the transaction that stores the letter, and behind that: whether
+ * the topic is there is the relay's concern, and holds nothing up here.
  */
 export async function mirrorLetters(
   trx: Transaction<unknown>,
@@ -39,14 +39,26 @@ export async function mirrorLetters(
 ): Promise<void> {
   const aggregateType = mirror.topic.slice(MIRROR_TOPIC_PREFIX.length)
   for (const copies of inPortions(letters)) {
+    // With its limit, each letter is looked up by itself, also where the planner has not counted them yet.
     await sql`
       insert into outbox.events (aggregatetype, aggregateid, type, payload, headers)
-      select ${aggregateType}, key, type, payload, headers
+      select ${aggregateType}, copy.key, type, payload, headers || jsonb_build_object(
+        'fairlead.dlq.id', letter.id::text,
+        'fairlead.dlq.blocked.by', coalesce(nullif(letter.head_id, letter.id)::text, ''))
       from unnest(${copies.map(({ record }) => keyText(record))}::text[],
         ${copies.map(({ eventType }) => storable(eventType ?? 'unknown'))}::text[],
         ${copies.map(({ record }) => bufferOf(record.value))}::bytea[],
-        ${copies.map((letter) => JSON.stringify(headersOf(letter, owner, mirror)))}::jsonb[])
-        with ordinality as copy (key, type, payload, headers, position)
+        ${copies.map((letter) => JSON.stringify(headersOf(letter, owner, mirror)))}::jsonb[],
+        ${copies.map(({ record }) => record.partition)}::int[],
+        ${copies.map(({ record }) => record.offset)}::bigint[])
+        with ordinality as copy (key, type, payload, headers, part, log_offset, position)
+      cross join lateral (
+        select id, case kind when 'blocked' then (
+          select min(id) from evt.dead_letter
+          where ${isOfTopic(owner)} and md5(key) = md5(l.key)) end as head_id
+        from evt.dead_letter l
+        where ${isOfTopic(owner)} and (part, log_offset) = (copy.part, copy.log_offset)
+        limit 1) as letter
       order by position`.execute(trx)
   }
 }
