@@ -4,8 +4,12 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EventLog, Membership } from './log/event-log.ts'
 import type { ProjectorOptions } from './projector.ts'
+import { setPaused } from './store/versions.ts'
 import { accountId, accounts, deposited, totals } from './testing/accounts.test-fixture.ts'
 import { RebuildFixture, until } from './testing/rebuild.test-fixture.ts'
+
+/** Of workers that have not ended. */
+const HEARTBEAT = 'projection_heartbeat_timestamp_seconds'
 
 let fixture: RebuildFixture
 let logged: string[]
@@ -29,6 +33,30 @@ async function startWorking(
   const started = fixture.start(projections, { logger, ...options })
   await until(() => expect(fixture.log.committed.get(0)).toBe(1))
   return started
+}
+
+/** Until the function is called that it returns. */
+async function lockAccounts(): Promise<() => Promise<void>> {
+  const release = Promise.withResolvers<void>()
+  const isLocked = Promise.withResolvers<void>()
+  const locking = fixture.db.transaction().execute(async (trx) => {
+    await sql`lock table rm_accounts_v1.account in exclusive mode`.execute(trx)
+    isLocked.resolve()
+    await release.promise
+  })
+  await isLocked.promise
+  return () => {
+    release.resolve()
+    return locking
+  }
+}
+
+function batchWaits(): Promise<void> {
+  return until(async () => {
+    const waiting = await sql`select from pg_locks where not granted
+      and relation = 'rm_accounts_v1.account'::regclass`.execute(fixture.db)
+    expect(waiting.rows).toHaveLength(1)
+  })
 }
 
 function expectStoppedByItself(): void {
@@ -83,27 +111,15 @@ test('a stop waits for no answer of the log about a version that catches up', as
 
 test('a batch that does not end is not waited for: others get its partition before the process ends', async () => {
   const { projector } = await startWorking([accounts])
-  const release = Promise.withResolvers<void>()
-  const isLocked = Promise.withResolvers<void>()
-  const locking = fixture.db.transaction().execute(async (trx) => {
-    await sql`lock table rm_accounts_v1.account in exclusive mode`.execute(trx)
-    isLocked.resolve()
-    await release.promise
-  })
-  await isLocked.promise
+  const unlock = await lockAccounts()
   fixture.log.append(0, deposited(accountId(0), 1))
-  await until(async () => {
-    const waiting = await sql`select from pg_locks where not granted
-      and relation = 'rm_accounts_v1.account'::regclass`.execute(fixture.db)
-    expect(waiting.rows).toHaveLength(1)
-  })
+  await batchWaits()
   await projector.stop()
   expect(logged.slice(-2)).toEqual([
     'partitions revoked',
     'not all has ended in time: transactions that are under way are rolled back',
   ])
-  release.resolve()
-  await locking
+  await unlock()
 })
 
 test('workers end at once, whatever the broker takes to store the offsets of the group', async () => {
@@ -138,4 +154,48 @@ test('workers end at once, whatever the broker takes to store the offsets of the
   stored.resolve()
   await stopped
   expectStoppedByItself()
+})
+
+test('workers end at once, whatever the broker takes to let the member go', async () => {
+  const left = Promise.withResolvers<void>()
+  let fetched: AbortSignal | undefined
+  const open = fixture.log.open()
+  const log: EventLog = {
+    ...open,
+    join: async (options): Promise<Membership> => {
+      const membership = await open.join(options)
+      return {
+        ...membership,
+        fetch: (request) => {
+          fetched = request.signal
+          return membership.fetch(request)
+        },
+        close: async () => {
+          await left.promise
+          await membership.close()
+        },
+      }
+    },
+  }
+  const { projector } = await startWorking([accounts], { log })
+  const stopped = projector.stop()
+  await until(() => expect(fetched?.aborted).toBe(true))
+  left.resolve()
+  await stopped
+  expectStoppedByItself()
+})
+
+test('a stop waits for nobody who has paused the version, and tells the group what was applied', async () => {
+  const { projector, health, metrics } = await startWorking([accounts], { batchRecordsMax: 1 })
+  const unlock = await lockAccounts()
+  fixture.log.append(0, deposited(accountId(0), 1), deposited(accountId(0), 1))
+  await batchWaits()
+  await setPaused(fixture.db, { name: 'accounts', pausedBy: 'the test' })
+  await until(() => expect(health.get('projection accounts v1')).toMatch(/paused by the test/))
+  await unlock()
+  await fixture.hasBalances('public', [[accountId(0), 2]])
+  await projector.stop()
+  expect(fixture.log.committed.get(0)).toBe(2)
+  const beating = await metrics.registry.getSingleMetric(HEARTBEAT)?.get()
+  expect(beating?.values).toEqual([])
 })
