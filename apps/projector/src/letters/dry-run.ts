@@ -3,10 +3,12 @@ import {
   BatchLedger,
   EffectRanges,
   type Letter,
+  type LookedUp,
   type PreparedRecord,
   classifyFailure,
 } from '@fairlead/projection'
 import { OperationalError, errorMessage } from '@fairlead/base'
+import { postgresErrorCode } from '@fairlead/postgres'
 import { type KyselyPlugin, type Transaction, sql } from 'kysely'
 import { applyRecords, waitForOtherPartitions } from '../apply-batch.ts'
 import { outcomesOf, prepareLetters } from '../drain-letters.ts'
@@ -27,6 +29,9 @@ export const STOPS_PROJECTION = 'STOPS_PROJECTION'
 const LOCK_TIMEOUT_MS = 2_000
 /** Nor does it hold them up for longer: neither one statement of it does, nor all of them. */
 const TRANSACTION_TIMEOUT_MS = 10_000
+/** A handler may write tables in another order than they are watched in. A batch that is let through is out of the way. */
+const DEADLOCKS_MAX = 3
+const DEADLOCK_DETECTED = '40P01'
 
 export type DryRun = {
   readonly appliedCount: number
@@ -54,8 +59,8 @@ class RolledBack extends Error {
  * waiting for its end.
  *
  * @throws the reason of `signal`, which ends look-ups. {OperationalError} {@link DRY_RUN_TOO_LONG} when
- *   the statements of its handlers take too long, {@link STOPS_PROJECTION} when they do not fit the
- *   database. What look-ups and `applyRecords` throw.
+ *   the statements of its handlers take too long, or it is in a dead lock with one batch after the other,
+ *   {@link STOPS_PROJECTION} when they do not fit the database. What look-ups and `applyRecords` throw.
  */
 export async function dryRun(
   db: Database,
@@ -70,14 +75,38 @@ export async function dryRun(
   const records = prepared.filter(
     ({ content }) => content.kind === 'event' || content.kind === 'undecodable',
   )
+  const lookUps = new LookUps(owner.projection, signal)
+  const lookedUp = await asLive(() => lookUps.of(records, () => false))
+  for (let deadlocks = 0; deadlocks < DEADLOCKS_MAX; deadlocks += 1) {
+    try {
+      return await tryOut(db, owner, { queue, records, lookedUp, signal })
+    } catch (error) {
+      if (postgresErrorCode(error) !== DEADLOCK_DETECTED) throw error
+    }
+  }
+  throw new OperationalError(
+    `the dry run and batches of the projection were in a dead lock with each other, ${DEADLOCKS_MAX} times: pause the projection, or try again`,
+    { code: DRY_RUN_TOO_LONG, retryable: true },
+  )
+}
+
+async function tryOut(
+  db: Database,
+  owner: TopicOfProjection,
+  of: {
+    readonly queue: LetterQueue
+    readonly records: readonly PreparedRecord[]
+    readonly lookedUp: LookedUp | undefined
+    readonly signal: AbortSignal
+  },
+): Promise<DryRun> {
+  const { queue, records, lookedUp, signal } = of
   const { projection, schemaName } = owner
   const ledger = new BatchLedger({
     projection: { ...projection, retry: { ...projection.retry, retries: 0 } },
     parkedKeys: new Set(),
     attempts: Attempts.none,
   })
-  const lookUps = new LookUps(projection, signal)
-  const lookedUp = await asLive(() => lookUps.of(records, () => false))
   try {
     return await inTransaction(db, async (transaction) => {
       const trx = transaction.withPlugin(endedBy(signal, TRANSACTION_TIMEOUT_MS))

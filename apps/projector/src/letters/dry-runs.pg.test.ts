@@ -184,6 +184,63 @@ test('a dry run and a batch that keeps other partitions from its rows do not wai
   expect(await asked.answer).toMatchObject({ status: 200 })
 })
 
+test.for([
+  { deadlockCount: 1, status: 200, body: { appliedCount: 1 } },
+  {
+    deadlockCount: 3,
+    status: 409,
+    body: {
+      code: 'BUSY',
+      message: expect.stringMatching(/were in a dead lock with each other, 3 times/) as unknown,
+    },
+  },
+])('a dry run that was in a dead lock with $deadlockCount batches is $status', async (row) => {
+  let isKnown = false
+  const { migrate, ...rest } = totals
+  await fixture.serve([
+    {
+      ...rest,
+      migrate: async (db) => {
+        await migrate(db)
+        await sql`create table ${sql.table('sum_total')} (total bigint)`.execute(db)
+      },
+      on: {
+        Deposited: async () => {
+          if (!isKnown) throw new RangeError('nobody knows it')
+        },
+      },
+    },
+  ])
+  fixture.log.append(0, deposited('monday', 1))
+  await fixture.appliedUpTo(1, 0)
+  isKnown = true
+  const batches = await Promise.all(
+    Array.from({ length: row.deadlockCount }, () => fixture.db.startTransaction().execute()),
+  )
+  // As a batch whose handler writes another table than the first one first; the dry run is to be who is ended.
+  for (const batch of batches) {
+    await sql`set local deadlock_timeout = '1min'`.execute(batch)
+    await sql`insert into rm_totals_v1.sum_total values (1)`.execute(batch)
+  }
+  const asked = fixture.ask('POST', '/dead-letters/dry-run', { projection: 'totals', all: true })
+  try {
+    for (const batch of batches) {
+      await until(async () => {
+        const waiting = await sql`select from pg_locks where not granted
+          and relation = 'rm_totals_v1.sum_total'::regclass`.execute(batch)
+        expect(waiting.rows).toHaveLength(1)
+      })
+      await sql`insert into rm_totals_v1.day_total values ('monday', 1)
+        on conflict do nothing`.execute(batch)
+      await batch.commit().execute()
+    }
+  } finally {
+    const open = batches.filter(({ isCommitted }) => !isCommitted)
+    await Promise.all(open.map((batch) => batch.rollback().execute()))
+  }
+  expect(await asked).toMatchObject({ status: row.status, body: row.body })
+})
+
 test('a dry run of a handler whose table is not there says that it stops the projection', async () => {
   let isCured = false
   await fixture.serve([
