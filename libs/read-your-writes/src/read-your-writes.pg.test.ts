@@ -194,6 +194,19 @@ describe('a read is fresh', () => {
     expect(await isFresh(bulk)).toBe(true)
   })
 
+  test.for([
+    { key: 'abc', of: 1, other: 0 },
+    { key: 'foobar', of: 0, other: 1 },
+  ])('by partition $of for $key, when its token does not tell them apart', async (at) => {
+    const bulk = token({ below: 100n, keys: ['abc', 'foobar'], modulus: 1 })
+    await apply(at.other, 100n)
+    expect(await isFresh(bulk, { key: at.key })).toBe(false)
+    await apply(at.other, 0n)
+    await apply(at.of, 100n)
+    expect(await isFresh(bulk, { key: at.key })).toBe(true)
+    expect(await isFresh(bulk)).toBe(false)
+  })
+
   test('by the partitions of its keys, when their number divides what it counts by', async () => {
     const many = token({ below: 100n, keys: ['abc', 'abc'], modulus: 960 })
     await apply(1, 95n, [812])

@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { accounts } from '../testing/accounts.test-fixture.ts'
 import {
   type HeldCheckpoint,
+  holdFence,
   moveCheckpoint,
+  raiseFence,
   readCheckpoint,
   takeOver,
   writeCheckpoints,
@@ -87,6 +89,23 @@ test('the owner before cannot move the checkpoint, wherever it is', async () => 
   await expect(move(before, 5)).rejects.toThrow(FencedError)
   await move(after, 5)
   expect((await readCheckpoint(db, partition))?.progress.nextOffset).toBe(5)
+})
+
+test('the owner before holds no fence and raises none; a raised one is the only one', async () => {
+  const before = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  const after = await takeOver(db, partition, { offset: 0, topicId: TOPIC_ID })
+  const hold = (fence: bigint): Promise<void> =>
+    db.transaction().execute((trx) => holdFence(trx, partition, fence))
+  const raise = (fence: bigint): Promise<bigint> =>
+    db.transaction().execute((trx) => raiseFence(trx, partition, { fence, turn: 'shared' }))
+  await expect(hold(before.fence)).rejects.toThrow(FencedError)
+  await expect(raise(before.fence)).rejects.toThrow(FencedError)
+  await hold(after.fence)
+  const fence = await raise(after.fence)
+  expect(fence).toBeGreaterThan(after.fence)
+  await expect(hold(after.fence)).rejects.toThrow(FencedError)
+  await expect(move(after, 5)).rejects.toThrow(FencedError)
+  await move({ ...after, fence }, 5)
 })
 
 test.for(['building', 'failed', 'retired'])(
