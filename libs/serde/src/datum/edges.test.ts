@@ -132,9 +132,9 @@ test('a union of records that have one another in them is compiled in a moment',
     })
   const [writer, reader] = [schemaOf(union('int')), schemaOf(union('long'))]
   const bytes = new DatumEncoder(writer).encode({ left: 1, right: 2 })
-  const startedAtMs = performance.now()
+  const before = process.cpuUsage()
   expect(new DatumDecoder(writer, reader).decode(bytes)).toEqual({ left: 1n, right: 2n })
-  expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+  expect(process.cpuUsage(before).user).toBeLessThan(2_000_000)
 })
 
 test('many unions of many records are compiled in a moment', () => {
