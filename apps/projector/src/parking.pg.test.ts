@@ -86,7 +86,7 @@ describe('events that are tried again', () => {
       { offset: 1, attempts: 3 },
     ])
     // Two retries of each, and the failure that parked it.
-    expect(await errorsOf(metrics, 'code')).toBe(6)
+    await until(async () => expect(await errorsOf(metrics, 'code')).toBe(6))
   })
 
   test('do not hold live events up when they fail again in a replay', async () => {

@@ -60,7 +60,10 @@ test('an event that is tried again, and one that the table refuses, are told wit
   fixture.log.append(0, deposited(PERSON, 1))
   fixture.start([projection], { logger: log.logger })
   await until(async () => expect(await fixture.nextOffset()).toBe(1))
-  expect(log.text).toMatch(/the event at offset 0 failed: .* type uuid: "\[redacted\]"/)
+  // What the database shows, the process tells a moment later.
+  await until(() =>
+    expect(log.text).toMatch(/the event at offset 0 failed: .* type uuid: "\[redacted\]"/),
+  )
   expect(log.text).toContain('nothing is known of [redacted]')
   expect(log.text).not.toContain(PERSON)
 

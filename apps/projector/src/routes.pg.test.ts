@@ -1,12 +1,13 @@
 import { OperationalError } from '@fairlead/base'
 import { createHttpServer, Health } from '@fairlead/service'
 import { CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { addRoutes } from './routes.ts'
 import { takeStrictly } from './strict-requests.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+import { until } from './testing/until.test-fixture.ts'
 
 let database: TestDatabase
 let log: MemoryLog
@@ -53,14 +54,11 @@ async function get(url: string): Promise<{ status: number; body: unknown }> {
 }
 
 const caughtUp = (version: number): Promise<void> =>
-  vi.waitFor(
-    async () => {
-      const { body } = await get('/projections/accounts')
-      const state = expect.objectContaining({ version, lagRecords: 0 })
-      expect(body).toEqual({ projections: expect.arrayContaining([state]) })
-    },
-    { timeout: 60_000, interval: 20 },
-  )
+  until(async () => {
+    const { body } = await get('/projections/accounts')
+    const state = expect.objectContaining({ version, lagRecords: 0 })
+    expect(body).toEqual({ projections: expect.arrayContaining([state]) })
+  })
 
 test('projections are listed with their partitions', async () => {
   const { body } = await get('/projections')
@@ -82,7 +80,12 @@ test('projections are listed with their partitions', async () => {
 })
 
 test('metrics tell position, lag, states and letters', async () => {
-  const { payload } = await http.inject({ method: 'GET', url: '/metrics' })
+  // What the database shows, the process counts a moment later.
+  let payload = ''
+  await until(async () => {
+    ;({ payload } = await http.inject({ method: 'GET', url: '/metrics' }))
+    expect(payload).toMatch(/^projection_events_total.* [1-9]/m)
+  })
   const labels = '{projection="accounts",version="1",topic="outbox.event.account",partition="0"}'
   expect(payload).toContain(`projection_position${labels} 3`)
   expect(payload).toContain(`projection_lag_records${labels} 0`)
@@ -136,15 +139,13 @@ test('a version is shown behind its verification, by a job', async () => {
   const { status, body } = await promote('&verify=true&sample=5')
   expect(status).toBe(202)
   const { jobId } = body as { readonly jobId: string }
-  await vi.waitFor(
-    async () =>
-      expect(await get(`/projection-jobs/${jobId}`)).toMatchObject({
-        body: {
-          state: 'done',
-          result: { isEqual: true, comparedKeys: 1, promoted: { live: 2, previous: 1 } },
-        },
-      }),
-    { timeout: 60_000, interval: 20 },
+  await until(async () =>
+    expect(await get(`/projection-jobs/${jobId}`)).toMatchObject({
+      body: {
+        state: 'done',
+        result: { isEqual: true, comparedKeys: 1, promoted: { live: 2, previous: 1 } },
+      },
+    }),
   )
 })
 
@@ -227,16 +228,13 @@ test('an order for a version whose code is elsewhere is refused: nobody here wou
 })
 
 async function fillMoment(): Promise<void> {
-  const until = new Date().toISOString()
-  const url = `/projections/accounts/rebuild?until=${encodeURIComponent(until)}`
+  const moment = new Date().toISOString()
+  const url = `/projections/accounts/rebuild?until=${encodeURIComponent(moment)}`
   expect((await http.inject({ method: 'POST', url })).statusCode).toBe(202)
-  await vi.waitFor(
-    async () => {
-      const { body } = await get('/projections/accounts/rebuild?version=-1')
-      expect(body).toMatchObject({ state: 'ready' })
-    },
-    { timeout: 60_000, interval: 20 },
-  )
+  await until(async () => {
+    const { body } = await get('/projections/accounts/rebuild?version=-1')
+    expect(body).toMatchObject({ state: 'ready' })
+  })
 }
 
 test('what nothing follows the log for has no lag, and is not paused', async () => {

@@ -38,6 +38,8 @@ test('a key that is parked is told with its cause, what comes next, and where to
   const look = expect.stringMatching(
     /^fairlead dlq list accounts --version 1 --fingerprint [0-9a-f]{16}$/,
   )
+  // What the database shows, the process tells a moment later.
+  await until(() => expect(told.filter((fields) => 'stage' in fields)).toHaveLength(3))
   expect(told.filter((fields) => 'stage' in fields)).toMatchObject([
     { ...where, offset: 0, stage: 'handle', failureClass: 'code', next: mayPass, look },
     { ...where, offset: 2, failureClass: 'decode', next: expect.stringMatching(/^it waits/), look },

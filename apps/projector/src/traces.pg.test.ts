@@ -36,9 +36,9 @@ const ended = (name: string) => recorded.filter((span) => span.name === name && 
 test('what is told to the group is a span beside those of fetches and transactions', async () => {
   fixture.log.append(0, deposited(accountId(0), 1))
   fixture.start([counted(1)])
-  await until(() => expect(ended(`commit ${TOPIC}`)).not.toEqual([]))
-  expect(ended(`commit ${TOPIC}`)).toMatchObject([
-    {
+  await until(() =>
+    // Where the partition was begun may be told before its first batch.
+    expect(ended(`commit ${TOPIC}`).at(-1)).toMatchObject({
       parent: undefined,
       attributes: {
         'messaging.operation.type': 'settle',
@@ -46,8 +46,8 @@ test('what is told to the group is a span beside those of fetches and transactio
         'messaging.destination.partition.id': '0',
         'messaging.kafka.offset': 1,
       },
-    },
-  ])
+    }),
+  )
   expect(ended(`poll ${TOPIC}`)).toHaveLength(1)
   expect(ended(`process ${TOPIC}`)).toHaveLength(1)
 })

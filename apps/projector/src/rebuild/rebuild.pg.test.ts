@@ -23,7 +23,7 @@ import {
 import type { MemoryLog } from '../testing/memory-log.test-fixture.ts'
 import { PARTITIONS, RebuildFixture, balances, until } from '../testing/rebuild.test-fixture.ts'
 
-const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 0 }
+const SWAP = { lagRecordsMax: 0, acceptParked: false, acceptLostEffects: false, timeoutMs: 20_000 }
 
 let fixture: RebuildFixture
 let db: Database
@@ -349,9 +349,10 @@ describe('a promotion', () => {
     let waiting: Promise<unknown> = Promise.resolve()
     await db.transaction().execute(async (trx) => {
       await sql`select from public.account`.execute(trx)
-      await expect(promote(db, asked)).rejects.toMatchObject({ code: 'LOCKED' })
+      const atOnce = { ...asked, timeoutMs: 0 }
+      await expect(promote(db, atOnce)).rejects.toMatchObject({ code: 'LOCKED' })
       await fixture.hasState('accounts', 2, 'ready')
-      waiting = promote(db, { ...asked, timeoutMs: 20_000 })
+      waiting = promote(db, asked)
       await until(async () => {
         const { rows } = await sql`
           select from pg_locks where not granted and relation = 'public.account'::regclass`.execute(

@@ -3,16 +3,26 @@ import { Metrics } from '@fairlead/service'
 import { testDatabase } from '@fairlead/testing'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { RelayMetrics } from '../metrics.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
 import { OutboxCleaner } from './outbox-cleaner.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
 const HOUR = '1 hour'
+const HOUR_MS = 3_600_000
+/** More than any of the tests takes. */
+const TEST_MAX_MS = 60_000
 
 let fixture: RelayFixture
 let logged: string[] = []
+
+// Partitions are counted from the current hour, which must not end meanwhile.
+beforeEach(() =>
+  vi.waitFor(() => expect(HOUR_MS - (Date.now() % HOUR_MS)).toBeGreaterThan(TEST_MAX_MS), {
+    timeout: 2 * TEST_MAX_MS,
+  }),
+)
 
 afterEach(async () => {
   logged = []
