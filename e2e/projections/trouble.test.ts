@@ -113,14 +113,14 @@ test('whoever answers for the registry, and refuses or knows nothing, pauses the
 test('a database that is down pauses the projection, which keeps its membership and resumes alone', async () => {
   await using stack = await start()
   const proxy = await CutOffProxy.inFrontOf(stack.postgres.url)
-  const app = await running(stack, { 'database.url': proxy.url, 'session.timeout.ms': 4_000 })
+  const app = await running(stack, { 'database.url': proxy.url, 'session.timeout.ms': 8_000 })
   proxy.down()
   await stack.publish(...deposits(100))
   await stack.hasHealth(app, CHECK, /paused/)
   await waitFor('the lag to show', 60_000, async () => {
     return (await stack.metric(app, 'projection_lag_records')) === 100
   })
-  // Three times as long as a session of the group, as the waits between tries come to.
+  // Longer than a session of the group, as the waits between tries come to.
   await waitFor('eight tries', 120_000, async () => {
     return (await stack.metric(app, 'projection_errors_total', { error_class: 'infra' })) >= 8
   })

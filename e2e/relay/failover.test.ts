@@ -69,6 +69,13 @@ test('a relay goes on with a promoted standby that has its slot: nothing lost, n
     const keys = (await stack.records(TOPIC)).map(({ key }) => Buffer.from(key ?? []).toString())
     return keys.includes('after')
   })
+  // It is in one partition of the topic, and what came before it may be on its way to the others.
+  const { rows } = await pool.query<{ count: number }>(
+    'select count(*)::int as count from outbox.events',
+  )
+  await waitFor('what came before', 60_000, async () => {
+    return (await stack.recordCount(TOPIC)) >= (rows[0]?.count ?? 0)
+  })
   expect(publishedNumbers(await stack.records(TOPIC))).toEqual(await committedNumbers(pool))
   expect(await (await fetch(`${relay.url}/metrics`)).text()).toMatch(
     /^outbox_relay_timeline\S* 2$/m,

@@ -38,8 +38,6 @@ const PROJECTOR_SETTINGS = {
   // What a test has parked stays, however long it takes, until the test asks for it.
   'parked.key.retries.max': 0,
 }
-/** A broker that shares its machine with other tests may take longer than the default. */
-const REGISTRY_SETTINGS = { 'kafkastore.timeout.ms': 30_000 }
 
 type Config = Readonly<Record<string, string | number>>
 
@@ -414,12 +412,12 @@ async function startBroker(options: StackOptions) {
   if (bootstrapServers !== undefined) {
     return {
       broker: undefined,
-      registry: await RegistryProcess.start(bootstrapServers, REGISTRY_SETTINGS),
+      registry: await RegistryProcess.start(bootstrapServers),
     }
   }
   const broker = await startTestedBroker({ ...BROKER_SETTINGS, ...options.broker })
   try {
-    return { broker, registry: await RegistryProcess.start(broker.address, REGISTRY_SETTINGS) }
+    return { broker, registry: await RegistryProcess.start(broker.address) }
   } catch (error) {
     await broker.stop()
     throw error

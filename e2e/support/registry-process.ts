@@ -27,6 +27,8 @@ export class RegistryProcess {
     this.#config = {
       'kafkastore.bootstrap.servers': bootstrapServers,
       'http.port': port,
+      // A broker that shares its machine with other tests may take longer than the default.
+      'kafkastore.timeout.ms': 30_000,
       ...config,
     }
     this.#app = RunningApp.launch(ENTRY, this.#config)

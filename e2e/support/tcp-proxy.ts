@@ -8,6 +8,7 @@ export class TcpProxy {
   #target: Target
   readonly #sockets = new Set<Socket>()
   #isBlackHole = false
+  #bytesLeft = Number.POSITIVE_INFINITY
 
   static async start(target: Target): Promise<TcpProxy> {
     const proxy = new TcpProxy(target)
@@ -37,9 +38,15 @@ export class TcpProxy {
     }
   }
 
+  /** A black hole once the target has sent so much more, however soon that is. */
+  blackHoleAfter(bytes: number): void {
+    this.#bytesLeft = bytes
+  }
+
   /** Connections that were swallowed are reset, as by a router that has forgotten them. */
   heal(): void {
     this.#isBlackHole = false
+    this.#bytesLeft = Number.POSITIVE_INFINITY
     this.reset()
   }
 
@@ -62,6 +69,10 @@ export class TcpProxy {
     const outbound = connect(this.#target)
     this.#keep(outbound)
     inbound.pipe(outbound).pipe(inbound)
+    outbound.on('data', ({ length }: Buffer) => {
+      this.#bytesLeft -= length
+      if (this.#bytesLeft < 0) this.blackHole()
+    })
     inbound.once('close', () => outbound.destroy())
     outbound.once('close', () => inbound.destroy())
   }
