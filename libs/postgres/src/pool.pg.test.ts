@@ -43,7 +43,7 @@ test('a statement whose client is gone ends where that is asked for, and its loc
 })
 
 test('a connection whose server does not answer is no longer used', async () => {
-  const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 1_000 })
+  const { pool, proxy } = await openPoolOverProxy({ statementTimeoutMs: 5_000 })
   const client = await pool.connect()
   const { processID } = client as { readonly processID?: number }
   proxy.hold()

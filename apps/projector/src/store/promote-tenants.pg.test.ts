@@ -149,7 +149,7 @@ describe('of views that read two versions', () => {
 
   test('a view that is held all the time stops the promotion, and the next one goes on with it', async () => {
     const release = await hold('t7')
-    await expect(promote(versions.db, { ...ASKED, timeoutMs: 600 })).rejects.toMatchObject({
+    await expect(promote(versions.db, { ...ASKED, timeoutMs: 5_000 })).rejects.toMatchObject({
       code: 'LOCKED',
       message: expect.stringMatching(
         /tenant_t7\.account was held by others, one of 1 that are left/,

@@ -107,13 +107,15 @@ describe('side effects are not lost when the live version is behind the one to b
 
 describe('a read behind the swap sees no less than one before it:', () => {
   const asked = { ...SWAP, name: 'accounts', version: 2 }
+  /** A test that stands still lets an attempt pass. */
+  const patient = { ...asked, timeoutMs: 60_000 }
 
   beforeEach(() => open(accounts))
 
   test('a promotion stops the live version, and waits for the other one', async () => {
     await versions.stand(1, 40, 40)
     await versions.stand(2, 40, 39)
-    const promoting = promote(versions.db, asked)
+    const promoting = promote(versions.db, patient)
     await until(async () => {
       const { rows } = await sql`
         select from evt.checkpoint where version = 1 for update skip locked`.execute(versions.db)
@@ -127,7 +129,7 @@ describe('a read behind the swap sees no less than one before it:', () => {
   test('a key that is parked while it is waited for stops the promotion', async () => {
     await versions.stand(1, 40)
     await versions.stand(2, 39)
-    const refusing = promote(versions.db, asked).catch((error: unknown) => error)
+    const refusing = promote(versions.db, patient).catch((error: unknown) => error)
     await until(async () => {
       const { rows } = await sql`
         select from evt.checkpoint where version = 1 for update skip locked`.execute(versions.db)
