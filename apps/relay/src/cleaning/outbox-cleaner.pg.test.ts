@@ -2,8 +2,9 @@ import { migrate } from '@fairlead/postgres'
 import { Metrics } from '@fairlead/service'
 import { testDatabase } from '@fairlead/testing'
 import { readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RelayMetrics } from '../metrics.ts'
 import { RelayFixture } from '../testing/relay-fixture.ts'
 import { OutboxCleaner } from './outbox-cleaner.ts'
@@ -18,11 +19,10 @@ let fixture: RelayFixture
 let logged: string[] = []
 
 // Partitions are counted from the current hour, which must not end meanwhile.
-beforeEach(() =>
-  vi.waitFor(() => expect(HOUR_MS - (Date.now() % HOUR_MS)).toBeGreaterThan(TEST_MAX_MS), {
-    timeout: 2 * TEST_MAX_MS,
-  }),
-)
+beforeEach(async () => {
+  const leftMs = HOUR_MS - (Date.now() % HOUR_MS)
+  if (leftMs < TEST_MAX_MS) await setTimeout(leftMs)
+}, 2 * TEST_MAX_MS)
 
 afterEach(async () => {
   logged = []
