@@ -331,6 +331,21 @@ describe('of a topic of several tenants', () => {
     ])
   })
 
+  test('names in another encoding than UTF-8 are names of two tenants, and of no third one', async () => {
+    const inLatin1 = (name: string): LogRecord => {
+      const header = ['tenant', Buffer.from(name, 'latin1')] as const
+      return { ...of(null, 'k'), headers: [...of(null, 'k').headers, header] }
+    }
+    const records = [inLatin1('Möller'), inLatin1('Müller'), of('M\ufffdller', 'k')]
+    const units = await unitsOf('tenant', [...records, ...records])
+    expect(new Set(units.map(({ tenant }) => tenant)).size).toBe(3)
+    expect(new Set(units.map(({ key }) => key)).size).toBe(3)
+    expect(units[0]).toEqual({
+      tenant: expect.stringMatching(/^M\ufffdller~[0-9a-f]{64}$/),
+      key: expect.stringMatching(/\/k$/),
+    })
+  })
+
   test('an event of no tenant has the unit of none', async () => {
     const [nobodys, acmes] = await unitsOf('tenant', [of(null, 'acme/k'), of('acme', 'k')])
     expect(nobodys?.key).not.toBe(acmes?.key)

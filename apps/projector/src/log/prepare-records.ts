@@ -158,7 +158,7 @@ export class RecordReader {
       sourceError,
     } = this.#headers.read(record)
     const eventKey = keyText(record)
-    const tenant = tenantText === '' ? '' : tenantOf(tenantText)
+    const tenant = tenantText === '' ? '' : tenantOf(tenantText, () => this.#tenantBytes(record))
     const key = this.#options.tenantHeader === undefined ? eventKey : unitOf(tenant, eventKey)
     if (this.#includedTenants !== undefined && !this.#includedTenants.has(tenant)) {
       // Its place counts as much: readers wait for it.
@@ -188,6 +188,12 @@ export class RecordReader {
         error: sourceError ?? tooFarAhead(record.timestampMs - nowMs),
       },
     }
+  }
+
+  #tenantBytes({ headers }: LogRecord): Uint8Array {
+    const bytes = headers.findLast(([name]) => name === this.#options.tenantHeader)?.[1] ?? null
+    invariant(bytes !== null, 'a tenant was read from a header')
+    return bytes
   }
 
   #encodedEvent(
@@ -282,12 +288,16 @@ export class RecordReader {
 const TENANT_LENGTH_MAX = 500
 const TENANT_BEGINNING_LENGTH = 400
 
-/** Whose an event is by the text of a header, which a producer may have filled with anything. */
-function tenantOf(text: string): string {
+/** What bytes become that are no UTF-8: texts of two tenants would be one. */
+const REPLACEMENT = '\ufffd'
+
+/** Whose an event is by a header, which a producer may have filled with anything. */
+function tenantOf(text: string, bytesOf: () => Uint8Array): string {
   // Postgres has no text with NUL in it.
   const name = text.replaceAll('\0', '')
-  if (name === text && name.length <= TENANT_LENGTH_MAX) return name
-  const digest = createHash('sha256').update(text).digest('hex')
+  const isWhole = name === text && !name.includes(REPLACEMENT)
+  if (isWhole && name.length <= TENANT_LENGTH_MAX) return name
+  const digest = createHash('sha256').update(bytesOf()).digest('hex')
   return `${name.slice(0, TENANT_BEGINNING_LENGTH)}~${digest}`.toWellFormed()
 }
 
