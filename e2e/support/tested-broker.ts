@@ -7,11 +7,12 @@ export type TestedBroker = Pick<
   'address' | 'port' | 'pid' | 'logDirectory' | 'ready' | 'kill' | 'restart' | 'stop'
 >
 
+/** For what the two differ in on purpose. */
+export const isApacheKafkaTested: boolean = process.env['TEST_BROKER'] === 'apache'
+
 /** Ours, or Apache Kafka where TEST_BROKER=apache asks for it, which needs Java. */
 export function startTestedBroker(
   config: Readonly<Record<string, string | number>> = {},
 ): Promise<TestedBroker> {
-  return process.env['TEST_BROKER'] === 'apache'
-    ? ApacheKafka.start(config)
-    : BrokerProcess.start(config)
+  return isApacheKafkaTested ? ApacheKafka.start(config) : BrokerProcess.start(config)
 }
