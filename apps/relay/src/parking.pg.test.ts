@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
-import { RelayFixture } from './testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
@@ -205,7 +205,7 @@ test('an aggregate that no index entry could hold is parked, and others go on', 
 
 test('rows that were written while a column was missing are parked, and do not halt the relay', async () => {
   fixture = await createFixture()
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   await fixture.pool.query(`alter table outbox.events rename column payload to body;
     insert into outbox.events (aggregatetype, aggregateid, type) values ('order', 'k', 'Tested')`)
   await fixture.pool.query('alter table outbox.events rename column body to payload')

@@ -1,7 +1,7 @@
 import { KafkaError } from '@fairlead/kafka'
 import { testDatabase } from '@fairlead/testing'
 import { afterEach, expect, test } from 'vitest'
-import { RelayFixture } from './testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from './testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
@@ -77,7 +77,7 @@ test('a topic of another source, with higher positions, hides nothing', async ()
 
 test('rows of one COPY, which share an LSN, are published once each across a restart', async () => {
   fixture = await createFixture({ 'topic.creation.default.partitions': '1', 'max.batch.size': '7' })
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   let sends = 0
   fixture.brokers.beforeSend = () => {
     sends += 1
@@ -98,7 +98,7 @@ test('rows of one COPY, which share an LSN, are published once each across a res
 
 test('an event that a broker refused and nobody parked is not taken for published', async () => {
   fixture = await createFixture({ 'topic.creation.default.partitions': '1' })
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   let isFirst = true
   fixture.brokers.rejects = ({ key }) => {
     if (Buffer.from(key ?? []).toString() !== 'refused' || !isFirst) return false

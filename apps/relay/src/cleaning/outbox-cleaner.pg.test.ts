@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RelayMetrics } from '../metrics.ts'
-import { RelayFixture } from '../testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from '../testing/relay-fixture.ts'
 import { OutboxCleaner } from './outbox-cleaner.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../../../sql/migrations', import.meta.url))
@@ -177,7 +177,7 @@ test('partitions are made from one behind to three ahead, and dropped once they 
   await partitionOutbox('2 hours')
   await addOldPartition(6)
   await insertOld(6)
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   await fixture.confirmed()
   await cleaner().runRound()
   await fixture.until(async () => {

@@ -3,7 +3,7 @@ import { KafkaError } from '@fairlead/kafka'
 import pg from 'pg'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { requestSignal, readSignal } from '../signals/request-signal.ts'
-import { RelayFixture } from '../testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from '../testing/relay-fixture.ts'
 import { listParkedEvents } from './list-parked-events.ts'
 import { ParkedRows } from './parked-rows.ts'
 
@@ -187,7 +187,7 @@ test('a discarded event is given up, and its followers go on', async () => {
 test('a relay that dies between a replay and its note replays nothing twice', async () => {
   fixture = await createFixture()
   fixture.brokers.rejects = ({ value }) => value?.length === 77
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   const ids = [
     ...(await fixture.insert([{ key: 'poison', bytes: 77 }])),
     ...(await fixture.insert([{ key: 'poison' }, { key: 'poison' }])),

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { readSignal, requestSignal } from '../signals/request-signal.ts'
 import type { SignalType } from '../signals/signals.ts'
-import { RelayFixture } from '../testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from '../testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
@@ -184,7 +184,7 @@ test('a value that is read from its table has the text that it has in the log', 
 
 test('from the log only snapshots of this slot are ordered, and what makes no sense is passed over', async () => {
   fixture = new RelayFixture(await testDatabase())
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   const slot = fixture.slotName
   for (const order of [
     { slot, type: 'discard-parked', data: { all: true } },

@@ -21,6 +21,9 @@ process.on('warning', ({ name, message }) => {
 
 type ParkedRow = { readonly event_id: string; readonly kind: string; readonly reason_code: string }
 
+/** Of a relay that is to have one connection all the time, though the machine stands still for a moment. */
+export const UNHURRIED = { 'wal.sender.timeout.ms': '60000' }
+
 /** A relay between a database of its own and brokers in memory. */
 export class RelayFixture {
   readonly url: string

@@ -2,7 +2,7 @@ import { testDatabase } from '@fairlead/testing'
 import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import { examine } from '../doctor/doctor-route.ts'
-import { RelayFixture } from '../testing/relay-fixture.ts'
+import { RelayFixture, UNHURRIED } from '../testing/relay-fixture.ts'
 
 let fixture: RelayFixture
 
@@ -108,7 +108,7 @@ test('a query that fails within a transaction of its own stops neither heartbeat
 
 test('heartbeats that cannot be written are told of, until they can', async () => {
   await createFixture(SOON)
-  const relay = await fixture.started()
+  const relay = await fixture.started(UNHURRIED)
   await fixture.until(() => relay.status.heartbeat?.seenAt !== null)
   const url = new URL(fixture.url)
   const database = pg.escapeIdentifier(url.pathname.slice(1))
