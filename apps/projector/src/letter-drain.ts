@@ -15,6 +15,7 @@ import type { RecordReader } from './log/prepare-records.ts'
 import type { PauseGate } from './pause-gate.ts'
 import type { Portions } from './portions.ts'
 import type { Recovery } from './recovery.ts'
+import type { ReplayLook, ReplayOrders } from './replay-orders.ts'
 import type { Database } from './store/database.ts'
 import {
   LETTERS_PER_DRAIN_MAX,
@@ -31,8 +32,6 @@ import type { WorkerTroubles } from './worker-troubles.ts'
 
 /** What a replay begins with: whether its letters pass, and how long they take, is not known yet. */
 const REPLAY_LETTERS_FIRST = 50
-/** How often a worker with parked keys looks whether somebody wants them replayed. */
-const DRAIN_POLL_MS = 200
 /** How often it looks whether there still are any: one that has none asks for nothing. */
 const PARKED_LOOK_INTERVAL_MS = 60_000
 
@@ -45,6 +44,7 @@ type LetterDrainOptions = {
   readonly held: HeldPartition
   readonly portions: Pick<Portions, 'mayShareKeys'>
   readonly recovery: Recovery
+  readonly replayOrders: Pick<ReplayOrders, 'latest'>
   readonly troubles: WorkerTroubles
   readonly observer: Pick<WorkerObserver, 'failed' | 'drained'>
   readonly nowMs: () => number
@@ -67,8 +67,8 @@ export class LetterDrain {
   readonly #replaySize: TrySize
   /** Where events are tried once: what fails again has the time of the key's next try. */
   readonly #patient: ProjectionPartition
-  /** Orders are looked for from time to time. */
-  #nextLookMs = 0
+  /** Found nothing, or nothing that may go on: not until another one. */
+  #vainLook: ReplayLook | undefined
   #nextParkedLookMs: number
   /** What has failed gives the records as much time as it took. */
   #restUntilMs = Number.NEGATIVE_INFINITY
@@ -138,17 +138,18 @@ export class LetterDrain {
   }
 
   async #nextQueue(): Promise<LetterQueue> {
-    const { db, partition, held, nowMs } = this.#options
+    const { db, partition, held, nowMs, replayOrders } = this.#options
     if (nowMs() >= this.#nextParkedLookMs) {
       await held.parkedKeys.forgetIfNone()
       this.#nextParkedLookMs = nowMs() + PARKED_LOOK_INTERVAL_MS
     }
-    if (nowMs() >= this.#nextLookMs) {
+    const look = await replayOrders.latest()
+    if (look !== this.#vainLook && look.has(partition)) {
       const { lettersMax } = this.#replaySize
       const resting = this.#pace.resting(nowMs())
       const ordered = await readDueLetters(db, partition, { resting, lettersMax })
       if (ordered.keys.length > 0) return ordered
-      this.#nextLookMs = nowMs() + DRAIN_POLL_MS
+      this.#vainLook = look
     }
     return this.#timedTries.due(this.#trySize.lettersMax)
   }

@@ -14,6 +14,7 @@ import { pauseFor } from './pause.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { type Portion, Portions } from './portions.ts'
 import { Recovery } from './recovery.ts'
+import type { ReplayOrders } from './replay-orders.ts'
 import { StopRequired, explainNewTopic } from './stop-reasons.ts'
 import type { RowCache, RowCaches } from './row-cache.ts'
 import type { Database } from './store/database.ts'
@@ -39,6 +40,7 @@ export type WorkerOptions = {
   readonly breaker: FloodBreaker
   readonly mirror: LetterMirror | undefined
   readonly rowCaches: RowCaches
+  readonly replayOrders: ReplayOrders
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly nowMs: () => number

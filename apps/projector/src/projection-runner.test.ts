@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { EventLog, JoinOptions } from './log/event-log.ts'
 import { PauseGate } from './pause-gate.ts'
 import { ProjectionRunner } from './projection-runner.ts'
+import { ReplayOrders } from './replay-orders.ts'
 import { RowCaches } from './row-cache.ts'
 import type { Database } from './store/database.ts'
 import { JsonSerde, accounts } from './testing/accounts.test-fixture.ts'
@@ -20,6 +21,7 @@ function startRunner(log: EventLog) {
     gate: new PauseGate(),
     groupIdPrefix: 'test',
     rowCaches: new RowCaches({ bytesMax: 0 }),
+    replayOrders: new ReplayOrders({ db: {} as Database, nowMs: () => 0 }),
     batchRecordsMax: 1,
     fetchBytesMax: 1,
     parkedKeysPerMinuteMax: 1,

@@ -10,6 +10,7 @@ import { withinCommitSpan } from './group-commit-span.ts'
 import { groupIdOf } from './group-id.ts'
 import type { PauseGate } from './pause-gate.ts'
 import { PartitionWorker } from './partition-worker.ts'
+import type { ReplayOrders } from './replay-orders.ts'
 import type { RowCaches } from './row-cache.ts'
 import type { WorkerObserver, WorkerState } from './worker-observer.ts'
 import type { Database } from './store/database.ts'
@@ -44,6 +45,7 @@ export type RunnerOptions = {
   /** The projector's `group.id`; each version of a projection has a group of its own in it. */
   readonly groupIdPrefix: string
   readonly rowCaches: RowCaches
+  readonly replayOrders: ReplayOrders
   readonly batchRecordsMax: number
   readonly fetchBytesMax: number
   readonly parkedKeysPerMinuteMax: number
@@ -185,6 +187,7 @@ export class ProjectionRunner {
       spans: new PartitionSpans(at, { groupId: this.#groupId }),
       membership: { fetch: (request) => this.#joined().fetch(request) },
       rowCaches: this.#options.rowCaches,
+      replayOrders: this.#options.replayOrders,
       batchRecordsMax,
       fetchBytesMax,
       nowMs,

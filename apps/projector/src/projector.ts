@@ -24,6 +24,7 @@ import { ProjectorMetrics } from './projector-metrics.ts'
 import { retirementRounds } from './retirement-keeper.ts'
 import type { Rounds } from './rounds.ts'
 import { JobRunner, type JobRunnerOptions } from './rebuild/job-runner.ts'
+import { ReplayOrders } from './replay-orders.ts'
 import { RowCaches } from './row-cache.ts'
 import { RunningVersion } from './running-version.ts'
 import { type Database, openDatabase } from './store/database.ts'
@@ -100,6 +101,7 @@ export class Projector {
   readonly #options: ProjectorOptions
   readonly #metrics: ProjectorMetrics
   readonly #rowCaches: RowCaches
+  readonly #replayOrders: ReplayOrders
   readonly #abort = new AbortController()
   readonly #started: Promise<void>
   /** One per version whose code is here; it runs while the version follows the log. */
@@ -122,6 +124,7 @@ export class Projector {
       logger,
     })
     this.#rowCaches = new RowCaches({ bytesMax: options.rowCacheBytesMax })
+    this.#replayOrders = new ReplayOrders({ db: this.db, nowMs: () => performance.now() })
     this.#metrics = new ProjectorMetrics(options.metrics, {
       rowCacheBytes: () => this.#rowCaches.bytes,
       letters: () => countLetters(this.operatorDb),
@@ -303,6 +306,7 @@ export class Projector {
       registered,
       gate,
       rowCaches: this.#rowCaches,
+      replayOrders: this.#replayOrders,
       nowMs: () => performance.now(),
       observe: (partition) => this.#observer(projection, partition),
       onHealth: (state) => health.set(check, state),

@@ -46,6 +46,32 @@ export type LetterQueue = {
 }
 
 /**
+ * The partitions of all projections in which letters are to be replayed, each found behind the one before: a replay
+ * may be of any number of keys, and is looked for often.
+ */
+export async function listReplayPlaces(db: Kysely<unknown>): Promise<readonly string[]> {
+  const place = sql`projection_id, version, topic, part`
+  const { rows } = await sql<{ place: string }>`
+    with recursive ordered as (
+      (select ${place} from evt.parked_key where drain_requested_at is not null
+        order by ${place} limit 1)
+      union all
+      select next.* from ordered o cross join lateral (
+        select ${place} from evt.parked_key
+        where drain_requested_at is not null
+          and (${place}) > (o.projection_id, o.version, o.topic, o.part)
+        order by ${place} limit 1) next
+    )
+    select concat_ws(' ', ${place}) as place from ordered`.execute(db)
+  return rows.map((row) => row.place)
+}
+
+/** How the list of these names one. */
+export function replayPlaceOf(of: ProjectionPartition): string {
+  return `${of.projectionId} ${of.projection.version} ${of.topic} ${of.partition}`
+}
+
+/**
  * The oldest replay that is due in a partition, `lettersMax` letters of it at most, and of one with a rate no more
  * than that allows. `resting` are replays that have had all that their rate lets them have for now.
  */
