@@ -35,6 +35,24 @@ describe('registration', () => {
     )
   })
 
+  test('refuses a table of a tenant that somebody has altered', async () => {
+    const apart = { ...accounts, tenants: 'schema' as const }
+    const options = { tenantHeader: 'tenant' }
+    fixture.log.append(0, deposited(accountId(0), 1, [['tenant', Buffer.from('acme')]]))
+    const first = fixture.start([apart], options)
+    await until(async () => expect(await fixture.nextOffset()).toBe(1))
+    await first.projector.stop()
+    await sql`alter table rm_accounts_v1_t1.account alter column balance drop not null`.execute(
+      fixture.db,
+    )
+    const second = fixture.start([apart], options)
+    await until(() =>
+      expect(String(second.failures[0])).toMatch(
+        /rm_accounts_v1_t1\.account\.balance is integer null, and defined as integer\./,
+      ),
+    )
+  })
+
   test('fills a later version beside the live one, and refuses an earlier one', async () => {
     const later = { ...accounts, version: 3 }
     const two = { ...accounts, version: 2 }
