@@ -608,7 +608,8 @@ describe("row-level security, by the tenant of a handler's events", () => {
     url.username = ROLE
     url.password = PASSWORD
     fixture.log.append(0, of('acme', 1, 1), of('globex', 1, 1), of('acme', 2, 1))
-    fixture.startAt(String(url), [counts], WITH_TENANTS)
+    const options = { ...WITH_TENANTS, databaseConnectionsMax: 1 }
+    const { projector } = fixture.startAt(String(url), [counts], options)
     await hasCome(3)
     fixture.log.append(0, of('globex', 2, 0), of('globex', 3, 1), of('acme', 1, 1))
     await hasCome(6)
@@ -619,5 +620,9 @@ describe("row-level security, by the tenant of a handler's events", () => {
       { tenant: 'globex', count: 2 },
     ])
     expect(await fixture.letters()).toMatchObject([{ offset: 3, error: 'RangeError' }])
+    // What comes next on the connection is nobody's of them.
+    const { rows: behind } = await sql`
+      select coalesce(current_setting('app.tenant', true), '') as tenant`.execute(projector.db)
+    expect(behind).toEqual([{ tenant: '' }])
   })
 })
