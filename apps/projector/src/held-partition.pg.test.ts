@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { HeldPartition } from './held-partition.ts'
 import { registerProjection } from './store/register.ts'
@@ -18,11 +19,11 @@ beforeEach(async () => {
 
 afterEach(() => database.close())
 
-test('a partition that another worker has taken over is not held any more, under its fence either', async () => {
+async function openPartition(): Promise<() => HeldPartition> {
   const { db } = database
   const partition = { ...(await registerProjection(db, accounts)), topic: TOPIC, partition: 0 }
   const silent = (): void => undefined
-  const hold = (): HeldPartition =>
+  return () =>
     new HeldPartition({
       db,
       log: new MemoryLog(TOPIC, 1).open(),
@@ -30,6 +31,10 @@ test('a partition that another worker has taken over is not held any more, under
       observer: { held: silent, wentBack: silent },
       signal: new AbortController().signal,
     })
+}
+
+test('a partition that another worker has taken over is not held any more, under its fence either', async () => {
+  const hold = await openPartition()
   const former = hold()
   await former.takeOver()
   expect(await former.reload()).toBe(true)
@@ -40,4 +45,14 @@ test('a partition that another worker has taken over is not held any more, under
   expect(former.fence).toBe(fence)
   expect(await former.hasLostCommits()).toBe(false)
   expect(await next.reload()).toBe(true)
+})
+
+test('a fence below its own, or none, tells a worker of a database that has lost commits', async () => {
+  const held = (await openPartition())()
+  await held.takeOver()
+  expect(await held.hasLostCommits()).toBe(false)
+  await sql`update evt.checkpoint set fence = fence - 1`.execute(database.db)
+  expect(await held.hasLostCommits()).toBe(true)
+  await sql`delete from evt.checkpoint`.execute(database.db)
+  expect(await held.hasLostCommits()).toBe(true)
 })
