@@ -63,8 +63,8 @@ export type CleanerState = {
  * loop, which owns the logs; reading, hashing and writing are the threads' work; then the log puts the
  * compacted segments in their place.
  *
- * Invariants: what failed for a reason that stays is not tried again; nothing of a log is removed once
- * its `cleanup.policy` is without `compact`, whatever was under way (Kafka's `abortCleaning`).
+ * Invariants: what failed for a reason that stays is not tried again; no segment of a log begins to be
+ * replaced once its `cleanup.policy` is without `compact`, whatever was under way (Kafka's `abortCleaning`).
  *
  * A new configuration holds for the next compaction, its rate for those under way, too.
  */
