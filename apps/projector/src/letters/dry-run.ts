@@ -15,6 +15,7 @@ import { outcomesOf, prepareLetters } from '../drain-letters.ts'
 import { LookUps } from '../look-ups.ts'
 import type { RecordReader } from '../log/prepare-records.ts'
 import { type Database, inTransaction } from '../store/database.ts'
+import { DEADLOCK_DETECTED } from '../store/held-locks.ts'
 import type { TopicOfProjection } from '../store/letter-owner.ts'
 import type { LetterQueue } from '../store/letter-queue.ts'
 import { versionOf } from '../store/registered-projection.ts'
@@ -31,7 +32,6 @@ const LOCK_TIMEOUT_MS = 2_000
 const TRANSACTION_TIMEOUT_MS = 10_000
 /** A handler may write tables in another order than they are watched in. A batch that is let through is out of the way. */
 const DEADLOCKS_MAX = 3
-const DEADLOCK_DETECTED = '40P01'
 
 export type DryRun = {
   readonly appliedCount: number

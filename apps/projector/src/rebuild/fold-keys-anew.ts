@@ -7,6 +7,7 @@ import { type PartitionProgress, readCheckpoints } from '../store/checkpoints.ts
 import { columnType } from '../store/column-type.ts'
 import { inTransaction } from '../store/database.ts'
 import { FoldTable } from '../store/fold-table.ts'
+import { LOCK_NOT_AVAILABLE } from '../store/held-locks.ts'
 import { expectOpen, finishJob } from '../store/jobs.ts'
 import { versionOf } from '../store/registered-projection.ts'
 import { lockCheckpoints } from '../store/swap-offsets.ts'
@@ -33,7 +34,6 @@ const BATCHES_TIMEOUT_MS = 5_000
 const PASSES_MAX = 20
 /** Batches that have waited, for others or for what a swap read, go on between two passes. */
 export const SWAP_BACKOFF: BackoffPolicy = { baseMs: 500, maxMs: 5_000 }
-const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
  * Folds the rows of some keys from the beginning of the log, and puts them in the place of what is

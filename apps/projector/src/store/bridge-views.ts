@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BackoffPolicy, backoffDelayMs } from '@fairlead/base'
-import { postgresErrorCode } from '@fairlead/postgres'
 import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { isHeld } from './held-locks.ts'
 import { withOptions } from './kept-view.ts'
 import { type Column, type Relation, tablesIn, viewsIn } from './relations.ts'
 import { placesSoFar } from './version-places.ts'
@@ -21,8 +21,6 @@ const RELEASE_TIMEOUT_MS = 5_000
 const SWAP_TIMEOUT_MS = 8_000
 /** For a view that nobody held a moment ago. */
 const FREE_TIMEOUT_MS = 20
-const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
 const LOCK_BACKOFF: BackoffPolicy = { baseMs: 50, maxMs: 1_000 }
 
@@ -396,9 +394,4 @@ async function replaceIfFree(
     await sql`rollback to savepoint step`.execute(trx)
     return false
   }
-}
-
-function isHeld(error: unknown): boolean {
-  const code = postgresErrorCode(error)
-  return code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED
 }

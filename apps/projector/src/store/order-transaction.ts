@@ -1,10 +1,7 @@
-import { postgresErrorCode } from '@fairlead/postgres'
 import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { isHeld } from './held-locks.ts'
 import { VersionError } from './versions.ts'
-
-const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
 
 /**
  * A transaction of an order, which waits for each lock for so long at most: who has ordered it is told what is in the
@@ -36,10 +33,4 @@ export async function orderTransaction<Result>(
       `a transaction holds ${about.held} for longer than ${lockTimeoutMs} ms: look for it in pg_stat_activity, and ${about.again}`,
     )
   }
-}
-
-/** By another transaction, for longer than this one was to wait. */
-export function isHeld(error: unknown): boolean {
-  const code = postgresErrorCode(error)
-  return code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED
 }

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BackoffPolicy, backoffDelayMs, errorMessage, invariant } from '@fairlead/base'
-import { postgresErrorCode } from '@fairlead/postgres'
 import type { StoredRanges } from '@fairlead/projection'
 import { type Transaction, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { isHeld } from './held-locks.ts'
 import { ViewsHeld, bridgeViews, bridgedViews, settleViews } from './bridge-views.ts'
 import {
   type FirstSeen,
@@ -26,8 +26,6 @@ const LOCK_TIMEOUT_MS = 500
 const BATCHES_TIMEOUT_MS = 5_000
 /** For views of tenants that read two versions, once one of them is live: they are right meanwhile. */
 const SETTLE_TIMEOUT_MIN_MS = 5_000
-const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
 /** A reader that holds its view for minutes is let through between two attempts. */
 const LOCK_BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 2_000 }
 
@@ -158,9 +156,7 @@ async function swapInTime(
 }
 
 function isPassing(error: unknown): boolean {
-  if (error instanceof StillBehind) return true
-  const code = postgresErrorCode(error)
-  return code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED
+  return error instanceof StillBehind || isHeld(error)
 }
 
 function gaveUp(error: unknown, options: PromoteOptions, attempts: number): unknown {
