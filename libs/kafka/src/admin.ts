@@ -2,7 +2,12 @@ import type { Admin, ClientOptions, TopicSpec } from './clients.ts'
 import { toCoordinator } from './cluster-admin/attempts.ts'
 import { Cluster } from './cluster.ts'
 import { fetchCommittedOffsets } from './committed-offsets.ts'
-import { errorName, expectNoError, responseError } from './error-codes.ts'
+import {
+  COORDINATOR_NOT_AVAILABLE,
+  errorName,
+  expectNoError,
+  responseError,
+} from './error-codes.ts'
 import { ISOLATIONS } from './requests/fetch.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './records.ts'
@@ -17,7 +22,6 @@ const CONSUMER_REPLICA_ID = -1
 /** Kafka's `DEBUGGING_REPLICA_ID`: sees the log as a replica does, beyond the high watermark. */
 const DEBUGGING_REPLICA_ID = -2
 const RESOURCE_TYPE_TOPIC = 2
-const COORDINATOR_NOT_AVAILABLE = 15
 
 export function createAdmin(options: ClientOptions): Admin {
   const cluster = new Cluster(options)

@@ -11,6 +11,9 @@ export const COORDINATOR_LOST: ReadonlySet<string> = new Set([
   'TIMEOUT',
 ])
 
+/** What an answer says that leaves out the group that was asked for. */
+export const COORDINATOR_NOT_AVAILABLE = 15
+
 /** Kafka's error name for the number in a response; `NONE` for 0. */
 export function errorName(errorCode: number): string {
   const names: Readonly<Record<number, string | undefined>> = protocolErrorsCodesById

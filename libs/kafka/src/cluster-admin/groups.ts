@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster.ts'
-import { expectNoError, responseError } from '../error-codes.ts'
+import { COORDINATOR_NOT_AVAILABLE, expectNoError, responseError } from '../error-codes.ts'
 import type { TopicPartition } from '../records.ts'
 import { offsetCommitExchange, offsetFetchExchange } from '../requests/offsets.ts'
 import { decodeAssignment } from './assignment.ts'
@@ -14,7 +14,6 @@ import {
 import { describeCluster } from './topics.ts'
 import type { CommittedOffset, GroupDescription, GroupListing, PartitionOffset } from './types.ts'
 
-const COORDINATOR_NOT_AVAILABLE = 15
 /** Of a commit from outside the group: only allowed while it has no members. */
 const NO_GENERATION = -1
 
