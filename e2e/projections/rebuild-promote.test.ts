@@ -9,6 +9,7 @@ import {
   oracleRows,
   release,
   schemas,
+  secondReady,
   startStack,
   stateOf,
 } from './rebuild-stack.ts'
@@ -22,11 +23,7 @@ const CATCH_UP_DEADLINE_MS = 300_000
 
 test('a long reader makes the promotion step back, and others read on meanwhile', async () => {
   await using stack = await startStack()
-  await stack.publish(...deposits(500))
-  release(stack, 'accounts:1')
-  await stack.caughtUp('accounts')
-  const second = release(stack, 'accounts:2=reordered')
-  await hasState(stack, 2, ['ready'])
+  const second = await secondReady(stack)
 
   const reader = await stack.pool.connect()
   await reader.query('begin; select count(*) from public.account')
@@ -59,11 +56,7 @@ test('a long reader makes the promotion step back, and others read on meanwhile'
 
 test('busy readers see no error in a swap that changes columns, but for named statements', async () => {
   await using stack = await startStack()
-  await stack.publish(...deposits(500))
-  release(stack, 'accounts:1')
-  await stack.caughtUp('accounts')
-  const second = release(stack, 'accounts:2=reordered')
-  await hasState(stack, 2, ['ready'])
+  const second = await secondReady(stack)
   const named = await stack.pool.connect()
   const text = 'select * from public.account limit 1'
   await named.query({ name: 'star', text })

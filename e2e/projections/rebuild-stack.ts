@@ -72,6 +72,16 @@ export async function hasState(
   )
 }
 
+/** Version 1 is live and has events; version 2, whose columns have another order, is ready. Returns its projector. */
+export async function secondReady(stack: ProjectionStack): Promise<RunningApp> {
+  await stack.publish(...deposits(500))
+  release(stack, 'accounts:1')
+  await stack.caughtUp('accounts')
+  const second = release(stack, 'accounts:2=reordered')
+  await hasState(stack, 2, ['ready'])
+  return second
+}
+
 /** The command line, with the projector that it speaks to. */
 export function cli(projector: RunningApp, ...argv: readonly string[]): Promise<CliResult> {
   return fairlead(['projection', ...argv, '--projector', projector.url, '--yes'])

@@ -1,18 +1,14 @@
 import { createClusterAdmin } from '@fairlead/kafka'
 import { expect, test } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
-import { cli, deposits, hasState, release, startStack } from './rebuild-stack.ts'
+import { cli, deposits, secondReady, startStack } from './rebuild-stack.ts'
 
 /** Processes look after groups once a minute. */
 const DELETION_DEADLINE_MS = 240_000
 
 test('the consumer group of a retired version goes, and that of the live one stays', async () => {
   await using stack = await startStack()
-  await stack.publish(...deposits(500))
-  release(stack, 'accounts:1')
-  await stack.caughtUp('accounts')
-  const second = release(stack, 'accounts:2=reordered')
-  await hasState(stack, 2, ['ready'])
+  const second = await secondReady(stack)
   const admin = createClusterAdmin({
     bootstrapServers: [stack.bootstrapServers],
     clientId: 'e2e',
