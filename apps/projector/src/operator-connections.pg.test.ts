@@ -1,20 +1,19 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import { Health, createHttpServer } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addRoutes } from './routes.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+import { serveRoutes } from './testing/routes.test-fixture.ts'
 import { until } from './testing/until.test-fixture.ts'
 
 let database: TestDatabase
 let db: Database
 let log: MemoryLog
 let running: TestProjector
-let http: ReturnType<typeof createHttpServer>
+let http: ReturnType<typeof serveRoutes>
 
 beforeEach(async () => {
   database = await testDatabase()
@@ -24,17 +23,7 @@ beforeEach(async () => {
     databaseConnectionsMax: 1,
     operatorConnectionsMax: 1,
   })
-  const { projector, metrics } = running
-  http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
-  addRoutes(http, {
-    db: projector.operatorDb,
-    log: log.open(),
-    registered: () => projector.registered,
-    runners: () => projector.runners,
-    rateOf: (schemaName) => projector.rateOf(schemaName),
-    onChange: () => projector.refresh(),
-    isStopping: () => projector.isStopping,
-  })
+  http = serveRoutes(running, log.open())
   await until(async () => deepStrictEqual(await statesOf('accounts'), ['running', 'ready']))
 })
 

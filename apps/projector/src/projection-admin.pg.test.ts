@@ -4,12 +4,9 @@ import {
   type RebuildProgress,
   createProjectionAdmin,
 } from '@fairlead/projection-admin'
-import { createHttpServer, Health } from '@fairlead/service'
 import { type TestDatabase, testDatabase } from '@fairlead/testing'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addRoutes } from './routes.ts'
-import { takeStrictly } from './strict-requests.ts'
 import {
   accountId,
   accounts,
@@ -19,12 +16,13 @@ import {
 } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+import { serveRoutes } from './testing/routes.test-fixture.ts'
 import { until } from './testing/until.test-fixture.ts'
 
 let database: TestDatabase
 let log: MemoryLog
 let running: TestProjector
-let http: ReturnType<typeof createHttpServer>
+let http: ReturnType<typeof serveRoutes>
 let admin: ProjectionAdmin
 
 beforeEach(async () => {
@@ -41,18 +39,7 @@ afterEach(async () => {
 
 async function serve(projections: Parameters<typeof startProjector>[2]): Promise<void> {
   running = startProjector(database.url, log, projections)
-  const { projector, metrics } = running
-  http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
-  takeStrictly(http)
-  addRoutes(http, {
-    db: projector.operatorDb,
-    log: log.open(),
-    registered: () => projector.registered,
-    runners: () => projector.runners,
-    rateOf: (schemaName) => projector.rateOf(schemaName),
-    onChange: () => projector.refresh(),
-    isStopping: () => projector.isStopping,
-  })
+  http = serveRoutes(running, log.open())
   admin = createProjectionAdmin({ url: await http.listen({ port: 0, host: '127.0.0.1' }) })
 }
 

@@ -122,14 +122,13 @@ test('a batch that does not end is not waited for: others get its partition befo
   await unlock()
 })
 
-test('workers end at once, whatever the broker takes to store the offsets of the group', async () => {
-  const stored = Promise.withResolvers<void>()
-  let isStoring = false
+/** A log some of whose calls are others, and whether the last fetch from it was ended. */
+function watchedLog(others: (membership: Membership) => Partial<Membership>) {
   let fetched: AbortSignal | undefined
   const open = fixture.log.open()
   const log: EventLog = {
     ...open,
-    join: async (options): Promise<Membership> => {
+    join: async (options) => {
       const membership = await open.join(options)
       return {
         ...membership,
@@ -137,20 +136,29 @@ test('workers end at once, whatever the broker takes to store the offsets of the
           fetched = request.signal
           return membership.fetch(request)
         },
-        commit: async (positions) => {
-          await membership.commit(positions)
-          // Where the partition was begun may be told before its first batch.
-          if (positions.every(({ offset }) => offset === 0)) return
-          isStoring = true
-          await stored.promise
-        },
+        ...others(membership),
       }
     },
   }
+  return { log, isStopped: () => fetched?.aborted === true }
+}
+
+test('workers end at once, whatever the broker takes to store the offsets of the group', async () => {
+  const stored = Promise.withResolvers<void>()
+  let isStoring = false
+  const { log, isStopped } = watchedLog((membership) => ({
+    commit: async (positions) => {
+      await membership.commit(positions)
+      // Where the partition was begun may be told before its first batch.
+      if (positions.every(({ offset }) => offset === 0)) return
+      isStoring = true
+      await stored.promise
+    },
+  }))
   const { projector } = await startWorking([accounts], { log })
   await until(() => expect(isStoring).toBe(true))
   const stopped = projector.stop()
-  await until(() => expect(fetched?.aborted).toBe(true))
+  await until(() => expect(isStopped()).toBe(true))
   stored.resolve()
   await stopped
   expectStoppedByItself()
@@ -158,28 +166,15 @@ test('workers end at once, whatever the broker takes to store the offsets of the
 
 test('workers end at once, whatever the broker takes to let the member go', async () => {
   const left = Promise.withResolvers<void>()
-  let fetched: AbortSignal | undefined
-  const open = fixture.log.open()
-  const log: EventLog = {
-    ...open,
-    join: async (options): Promise<Membership> => {
-      const membership = await open.join(options)
-      return {
-        ...membership,
-        fetch: (request) => {
-          fetched = request.signal
-          return membership.fetch(request)
-        },
-        close: async () => {
-          await left.promise
-          await membership.close()
-        },
-      }
+  const { log, isStopped } = watchedLog((membership) => ({
+    close: async () => {
+      await left.promise
+      await membership.close()
     },
-  }
+  }))
   const { projector } = await startWorking([accounts], { log })
   const stopped = projector.stop()
-  await until(() => expect(fetched?.aborted).toBe(true))
+  await until(() => expect(isStopped()).toBe(true))
   left.resolve()
   await stopped
   expectStoppedByItself()

@@ -1,18 +1,16 @@
 import { OperationalError } from '@fairlead/base'
-import { createHttpServer, Health } from '@fairlead/service'
 import { CutOffProxy, type TestDatabase, testDatabase } from '@fairlead/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addRoutes } from './routes.ts'
-import { takeStrictly } from './strict-requests.ts'
 import { accountId, accounts, deposited } from './testing/accounts.test-fixture.ts'
 import { MemoryLog } from './testing/memory-log.test-fixture.ts'
 import { type TestProjector, startProjector } from './testing/projector.test-fixture.ts'
+import { serveRoutes } from './testing/routes.test-fixture.ts'
 import { until } from './testing/until.test-fixture.ts'
 
 let database: TestDatabase
 let log: MemoryLog
 let running: TestProjector
-let http: ReturnType<typeof createHttpServer>
+let http: ReturnType<typeof serveRoutes>
 
 beforeEach(async () => {
   database = await testDatabase()
@@ -33,18 +31,7 @@ async function serve(
   { url = database.url, eventLog = log.open() } = {},
 ): Promise<void> {
   running = startProjector(url, log, projections)
-  const { projector, metrics } = running
-  http = createHttpServer({ name: 'projector', version: 'test', health: new Health(), metrics })
-  takeStrictly(http)
-  addRoutes(http, {
-    db: projector.operatorDb,
-    log: eventLog,
-    registered: () => projector.registered,
-    runners: () => projector.runners,
-    rateOf: (schemaName) => projector.rateOf(schemaName),
-    onChange: () => projector.refresh(),
-    isStopping: () => projector.isStopping,
-  })
+  http = serveRoutes(running, eventLog)
   await http.ready()
 }
 
